@@ -1,0 +1,122 @@
+//! Reading from Neon what the guard wants to know about the target of a call.
+
+use serde_json::{Map, Value};
+
+use super::failure::Failure;
+use super::run::Call;
+use crate::catalog::{Resource, Tool};
+use crate::guard::{BranchFacts, Facts, Needs};
+use crate::neon::{Changed, PathSegment, Read};
+
+/// Reads the facts. A target that isn't given is one that Neon chooses: there are no facts about it.
+pub(super) async fn read(
+    call: &Call<'_>,
+    tool: &Tool,
+    arguments: &Map<String, Value>,
+    needs: Needs,
+) -> Result<Facts, Failure> {
+    let text = |name: &str| arguments.get(name).and_then(Value::as_str);
+    let mut facts = Facts::default();
+    let Some(project) = text("project_id") else {
+        return Ok(facts);
+    };
+    let Some((argument, resource)) = tool.target() else {
+        return Ok(facts);
+    };
+    let mut branch = None;
+    match (resource, text(argument)) {
+        (Resource::Project, Some(_)) if needs.present => {
+            facts.present = Some(get(call, "/projects/{project_id}", project, &[]).await?);
+        }
+        (Resource::Branch, Some(id)) => branch = Some(id.to_owned()),
+        (Resource::Endpoint, Some(id)) => {
+            let answer = get(
+                call,
+                "/projects/{project_id}/endpoints/{endpoint_id}",
+                project,
+                &[("endpoint_id", id)],
+            )
+            .await?;
+            branch = Some(string(&answer, "/endpoint/branch_id")?);
+            if needs.present {
+                facts.present = Some(answer);
+            }
+        }
+        // A compute can be named instead of the branch that it is on.
+        (Resource::Branch, None) => {
+            if let Some(endpoint) = text("endpoint_id") {
+                let answer = get(
+                    call,
+                    "/projects/{project_id}/endpoints/{endpoint_id}",
+                    project,
+                    &[("endpoint_id", endpoint)],
+                )
+                .await?;
+                branch = Some(string(&answer, "/endpoint/branch_id")?);
+            }
+        }
+        _ => {}
+    }
+    let looks = needs.branch || needs.running || (needs.present && resource == Resource::Branch);
+    if let (Some(id), true) = (branch, looks) {
+        let answer = get(
+            call,
+            "/projects/{project_id}/branches/{branch_id}",
+            project,
+            &[("branch_id", &id)],
+        )
+        .await?;
+        let flag = |name: &str| answer.pointer(&format!("/branch/{name}")).and_then(Value::as_bool);
+        let mut branch = BranchFacts {
+            name: string(&answer, "/branch/name")?,
+            // `primary` is what older answers call it. What isn't said counts as the dangerous case.
+            default: flag("default").or_else(|| flag("primary")).unwrap_or(true),
+            protected: flag("protected").unwrap_or(true),
+            running: false,
+            id,
+        };
+        if needs.running {
+            let computes = get(
+                call,
+                "/projects/{project_id}/branches/{branch_id}/endpoints",
+                project,
+                &[("branch_id", &branch.id)],
+            )
+            .await?;
+            let computes = computes.get("endpoints").and_then(Value::as_array);
+            branch.running = computes.is_none_or(|computes| {
+                computes
+                    .iter()
+                    .any(|compute| compute.get("current_state").and_then(Value::as_str) != Some("idle"))
+            });
+        }
+        if needs.present && resource == Resource::Branch {
+            facts.present = Some(answer);
+        }
+        facts.branch = Some(branch);
+    }
+    Ok(facts)
+}
+
+async fn get(call: &Call<'_>, route: &'static str, project: &str, more: &[(&str, &str)]) -> Result<Value, Failure> {
+    let segment =
+        |id: &str| PathSegment::id(id).map_err(|error| Failure::Internal(format!("an id from Neon: {error}")));
+    let mut segments = vec![("project_id", segment(project)?)];
+    for (name, id) in more {
+        segments.push((*name, segment(id)?));
+    }
+    let read = Read::new(route, &segments).map_err(|error| Failure::Internal(error.to_string()))?;
+    let answer = call.client.read(read, &call.context).await?;
+    Ok(answer.body.unwrap_or_default())
+}
+
+fn string(answer: &Value, pointer: &str) -> Result<String, Failure> {
+    answer
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| Failure::Answer {
+            message: format!("Neon's answer about the target of this call lacks {pointer}, so the call wasn't made."),
+            changed: Changed::No,
+        })
+}

@@ -1,0 +1,243 @@
+//! Lists: pages are read until there is enough, and a cursor is handed over that works.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::LIST_LIMIT;
+use super::bind::put;
+use super::failure::{ArgumentProblem, Failure};
+use super::run::Call;
+use crate::catalog::{Pages, SelectedTool};
+use crate::guard::Verdict;
+use crate::neon::{Changed, Request};
+
+/// The most pages of one call: an upstream that gives endless short pages ends here.
+const MOST_PAGES: usize = 40;
+
+/// Where a list goes on: in which of Neon's pages, and how far into it. What `next_cursor` holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Position {
+    /// The tool that handed it over: a cursor works in no other.
+    #[serde(rename = "t")]
+    tool: String,
+    /// Neon's cursor of the page; nothing for the first.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    page: Option<String>,
+    /// How many items of that page are done.
+    #[serde(rename = "s", default)]
+    skip: usize,
+}
+
+impl Position {
+    fn start(tool: &str) -> Self {
+        Self {
+            tool: tool.to_owned(),
+            page: None,
+            skip: 0,
+        }
+    }
+
+    /// The text that the agent sends back.
+    pub(super) fn encode(&self) -> String {
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    fn decode(tool: &str, text: &str) -> Option<Self> {
+        let position: Self = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        (position.tool == tool).then_some(position)
+    }
+}
+
+/// The items of a list, with where each stands, so that a result can be cut anywhere and be gone on from there.
+#[derive(Debug)]
+pub(super) struct List {
+    /// Neon's answer around the list: the last page, with all the items in it.
+    pub(super) answer: Value,
+    /// Where each item stands.
+    pub(super) positions: Vec<Position>,
+    /// Where the list goes on after the last item; nothing at its end.
+    pub(super) next: Option<Position>,
+    /// How many items there are in all, when the whole list was seen.
+    pub(super) total: Option<usize>,
+    /// The request id of the last page.
+    pub(super) request_id: String,
+    /// The items are lines of a text.
+    pub(super) lines: bool,
+    /// There was neither list nor text: the answer is of another kind, whole.
+    pub(super) absent: bool,
+}
+
+/// Reads a list.
+pub(super) async fn read(
+    call: &Call<'_>,
+    selected: &SelectedTool,
+    pages: &Pages,
+    arguments: &Map<String, Value>,
+    verdict: &Verdict,
+    request: Request,
+) -> Result<List, Failure> {
+    let tool = selected.tool.name();
+    let wanted = arguments
+        .get("limit")
+        .and_then(Value::as_u64)
+        .and_then(|limit| usize::try_from(limit).ok());
+    let mut at = match arguments.get("cursor").and_then(Value::as_str) {
+        None => Position::start(tool),
+        Some(text) => Position::decode(tool, text).ok_or_else(|| {
+            Failure::Arguments(vec![ArgumentProblem {
+                argument: "cursor".into(),
+                message: format!("is not a next_cursor of {tool}: leave it out to begin at the start"),
+            }])
+        })?,
+    };
+    let from_start = at.page.is_none() && at.skip == 0;
+    let mut items: Vec<Value> = Vec::new();
+    let mut positions = Vec::new();
+    for _ in 0..MOST_PAGES {
+        let limit = wanted.unwrap_or(LIST_LIMIT);
+        let size = pages
+            .max
+            .map(|max| (limit - items.len().min(limit) + at.skip).clamp(1, max as usize));
+        let page = page(&request, pages, &at, size)?;
+        let permitted = verdict
+            .permit(page)
+            .map_err(|error| Failure::Internal(error.to_string()))?;
+        let answer = call.client.send(permitted, &call.context).await?;
+        let request_id = answer.request_id;
+        let mut body = answer.body.unwrap_or_default();
+        let next_page = next_page(pages, &body, &at, size)?;
+        if !pages.items.is_empty() && body.pointer(&pages.items).is_none() {
+            return Ok(List {
+                answer: body,
+                positions,
+                next: None,
+                total: None,
+                request_id,
+                lines: false,
+                absent: true,
+            });
+        }
+        let (page_items, lines) = take_items(&mut body, pages)?;
+        let limit = if lines { wanted.unwrap_or(usize::MAX) } else { limit };
+        let count = page_items.len();
+        for (index, item) in page_items.into_iter().enumerate().skip(at.skip) {
+            if items.len() == limit {
+                let next = Position { skip: index, ..at };
+                return Ok(finish(
+                    body,
+                    pages,
+                    items,
+                    positions,
+                    Some(next),
+                    None,
+                    request_id,
+                    lines,
+                ));
+            }
+            positions.push(Position {
+                skip: index,
+                ..at.clone()
+            });
+            items.push(item);
+        }
+        match next_page {
+            Some(cursor) if count > 0 => {
+                at = Position {
+                    page: Some(cursor),
+                    skip: 0,
+                    ..at
+                };
+                if items.len() >= limit {
+                    return Ok(finish(body, pages, items, positions, Some(at), None, request_id, lines));
+                }
+            }
+            _ => {
+                let total = from_start.then_some(items.len());
+                return Ok(finish(body, pages, items, positions, None, total, request_id, lines));
+            }
+        }
+    }
+    Err(Failure::Answer {
+        message: format!("Neon gave {MOST_PAGES} pages without an end to this list."),
+        changed: Changed::No,
+    })
+}
+
+#[allow(clippy::too_many_arguments)]
+fn finish(
+    mut body: Value,
+    pages: &Pages,
+    items: Vec<Value>,
+    positions: Vec<Position>,
+    next: Option<Position>,
+    total: Option<usize>,
+    request_id: String,
+    lines: bool,
+) -> List {
+    if let Some(place) = body.pointer_mut(&pages.items) {
+        *place = Value::Array(items);
+    }
+    List {
+        answer: body,
+        positions,
+        next,
+        total,
+        request_id,
+        lines,
+        absent: false,
+    }
+}
+
+/// The request for one page.
+fn page(request: &Request, pages: &Pages, at: &Position, size: Option<usize>) -> Result<Request, Failure> {
+    let mut body = request.body().cloned();
+    let mut page = request.clone();
+    if let (Some(place), Some(size)) = (&pages.limit, size) {
+        page = put(page, &mut body, place, &Value::from(size)).map_err(Failure::Internal)?;
+    }
+    if let (Some(place), Some(cursor)) = (&pages.cursor, &at.page) {
+        page = put(page, &mut body, place, &Value::from(cursor.as_str())).map_err(Failure::Internal)?;
+    }
+    Ok(match body {
+        Some(body) => page.with_body(body),
+        None => page,
+    })
+}
+
+/// Neon's cursor of the page after this one. An upstream that gives the cursor it was given would be asked for ever.
+fn next_page(pages: &Pages, body: &Value, at: &Position, size: Option<usize>) -> Result<Option<String>, Failure> {
+    let Some(pointer) = &pages.next else { return Ok(None) };
+    let next = match body.pointer(pointer) {
+        Some(Value::String(cursor)) if !cursor.is_empty() => cursor.clone(),
+        Some(Value::Number(cursor)) => cursor.to_string(),
+        _ => return Ok(None),
+    };
+    // A page that isn't full is the last, cursor or not: Neon hands one over with the last projects too.
+    let count = body.pointer(&pages.items).and_then(Value::as_array).map_or(0, Vec::len);
+    if size.is_some_and(|size| count < size) {
+        return Ok(None);
+    }
+    if Some(&next) == at.page.as_ref() {
+        return Err(Failure::Answer {
+            message: "Neon's next page is the page that it just gave: the list has no end.".into(),
+            changed: Changed::No,
+        });
+    }
+    Ok(Some(next))
+}
+
+/// Takes the items out of an answer: those of a list, or the lines of a text.
+fn take_items(body: &mut Value, pages: &Pages) -> Result<(Vec<Value>, bool), Failure> {
+    match body.pointer_mut(&pages.items).map(Value::take) {
+        Some(Value::Array(items)) => Ok((items, false)),
+        Some(Value::String(text)) => Ok((text.split_inclusive('\n').map(Value::from).collect(), true)),
+        Some(Value::Null) | None => Ok((Vec::new(), false)),
+        Some(_) => Err(Failure::Answer {
+            message: format!("Neon's answer has no list at `{}`.", pages.items),
+            changed: Changed::No,
+        }),
+    }
+}

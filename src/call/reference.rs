@@ -1,0 +1,197 @@
+//! Arguments that name something of Neon's: hostile ones are refused here, before any request.
+
+use serde_json::{Map, Value};
+
+use super::failure::ArgumentProblem;
+use crate::catalog::{Argument, Resource, Tool};
+use crate::neon::PathSegment;
+
+/// What marks an argument as a name, whatever it looks like.
+const NAME_PREFIX: &str = "name:";
+
+/// The most characters of a name (project and branch, in Neon's reference).
+const LONGEST_NAME: usize = 256;
+
+/// What an argument holds that takes an id or a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reference {
+    /// It has the form that Neon gives to such ids: taken as one.
+    Id(String),
+    /// It could be an id, and could be a name: looked up, as an id first.
+    Either(String),
+    /// It is a name: looked up.
+    Name(String),
+}
+
+/// Checks every argument that names something. Nothing has been sent when this runs.
+///
+/// # Errors
+/// Each argument that can't name anything, with why.
+pub(super) fn check(tool: &Tool, arguments: &Map<String, Value>) -> Result<(), Vec<ArgumentProblem>> {
+    let problems: Vec<ArgumentProblem> = arguments
+        .iter()
+        .filter_map(|(name, value)| {
+            let message = match tool.names(name) {
+                Some(argument) => problem(argument, value),
+                None => {
+                    let lines = tool
+                        .property(name)
+                        .is_some_and(|schema| schema.contains_key("contentMediaType"));
+                    control(value, lines)
+                }
+            };
+            Some(ArgumentProblem {
+                argument: name.clone(),
+                message: message?,
+            })
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// What is wrong with a value that names something.
+fn problem(argument: Argument, value: &Value) -> Option<String> {
+    let says = |result: Result<(), String>| result.err();
+    match (argument, value) {
+        (Argument::Integer, value) => (!value.is_i64() && !value.is_u64()).then(|| "is no whole number".to_owned()),
+        (Argument::Resource(resource), Value::String(text)) => says(parse(resource, text).map(|_| ())),
+        (Argument::Uuid, Value::String(text)) => {
+            says(PathSegment::uuid(text).map(|_| ()).map_err(|error| error.to_string()))
+        }
+        (Argument::Name, Value::String(text)) => {
+            says(PathSegment::name(text).map(|_| ()).map_err(|error| error.to_string()))
+        }
+        // A list or null in the body: the schema has checked what it is made of, here each text is.
+        (argument, Value::Array(items)) => items.iter().find_map(|item| problem(argument, item)),
+        (_, Value::Null) => None,
+        _ => Some("is no text".to_owned()),
+    }
+}
+
+/// What is wrong with the characters of a text that names nothing: control characters are refused, but
+/// for line breaks and tabs where the argument is a text of many lines (its schema has a `contentMediaType`).
+fn control(value: &Value, lines: bool) -> Option<String> {
+    match value {
+        Value::String(text) => text
+            .chars()
+            .find(|char| char.is_control() && !(lines && matches!(char, '\n' | '\r' | '\t')))
+            .map(|char| format!("holds a control character (U+{:04X})", u32::from(char))),
+        Value::Array(items) => items.iter().find_map(|item| control(item, lines)),
+        Value::Object(object) => object
+            .iter()
+            .find_map(|(name, value)| control(&Value::from(name.as_str()), false).or_else(|| control(value, lines))),
+        _ => None,
+    }
+}
+
+/// Reads an id or a name.
+///
+/// An id that stands in a path is checked by its pattern. A name is never put into a path: it is compared with the
+/// names in a list. A text with characters that mean something in a URL is taken for a name only when it says so
+/// (`name:feature/login`), so that a mangled id fails here and not at Neon.
+///
+/// # Errors
+/// Why the text is neither an id nor a name, as the end of a sentence that begins with the argument.
+pub(super) fn parse(resource: Resource, text: &str) -> Result<Reference, String> {
+    let named = matches!(resource, Resource::Project | Resource::Branch | Resource::Endpoint);
+    if let Some(name) = text.strip_prefix(NAME_PREFIX).filter(|_| named) {
+        PathSegment::name(name).map_err(|error| error.to_string())?;
+        return legal_name(name).map(Reference::Name);
+    }
+    PathSegment::name(text).map_err(|error| error.to_string())?;
+    if PathSegment::id(text).is_ok() {
+        return Ok(if !named || has_form(resource, text) {
+            Reference::Id(text.to_owned())
+        } else {
+            Reference::Either(text.to_owned())
+        });
+    }
+    if !named {
+        return Err("is no id: an id is 1 to 60 of a-z, 0-9 and -".to_owned());
+    }
+    if let Some(char) = text
+        .chars()
+        .find(|char| matches!(char, '/' | '\\' | '%' | '?' | '#' | '&' | ';'))
+    {
+        return Err(format!(
+            "holds `{char}`, so it is no id; if it is a name, write {NAME_PREFIX}{text}"
+        ));
+    }
+    legal_name(text).map(Reference::Name)
+}
+
+fn legal_name(name: &str) -> Result<String, String> {
+    match name.chars().count() {
+        0 => Err("is empty".to_owned()),
+        count if count > LONGEST_NAME => Err(format!("is longer than {LONGEST_NAME} characters")),
+        _ => Ok(name.to_owned()),
+    }
+}
+
+/// Whether a text has the form that Neon gives to ids of this kind (older projects have six digits).
+fn has_form(resource: Resource, text: &str) -> bool {
+    match resource {
+        Resource::Branch => text.starts_with("br-"),
+        Resource::Endpoint => text.starts_with("ep-"),
+        Resource::Project => text.rsplit_once('-').is_some_and(|(words, digits)| {
+            words.contains('-') && (6..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+        }),
+        Resource::Snapshot | Resource::Organization => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_names_and_what_could_be_either() {
+        let parse = |text| parse(Resource::Branch, text);
+        assert_eq!(parse("br-cool-sun-a1b2"), Ok(Reference::Id("br-cool-sun-a1b2".into())));
+        assert_eq!(parse("main"), Ok(Reference::Either("main".into())));
+        assert_eq!(parse("Main Branch"), Ok(Reference::Name("Main Branch".into())));
+        assert_eq!(parse("name:feature/login"), Ok(Reference::Name("feature/login".into())));
+        assert_eq!(
+            super::parse(Resource::Project, "quiet-sun-12345678"),
+            Ok(Reference::Id("quiet-sun-12345678".into()))
+        );
+        assert_eq!(
+            super::parse(Resource::Project, "shop"),
+            Ok(Reference::Either("shop".into()))
+        );
+    }
+
+    #[test]
+    fn what_is_hostile_is_refused_whatever_the_resource() {
+        let hostile = [
+            "",
+            ".",
+            "..",
+            "%2e%2e",
+            "%2E.",
+            "a/b",
+            "a%2Fb",
+            "x?y",
+            "x#y",
+            "a\r\nb",
+            "a\0b",
+            "\u{2024}\u{2024}",
+            "name:",
+            "name:..",
+            "name:a\nb",
+            "a\\b",
+            "../../users/me",
+        ];
+        for resource in [
+            Resource::Project,
+            Resource::Branch,
+            Resource::Endpoint,
+            Resource::Snapshot,
+            Resource::Organization,
+        ] {
+            for text in hostile {
+                assert!(parse(resource, text).is_err(), "{resource:?} {text:?}");
+            }
+        }
+    }
+}

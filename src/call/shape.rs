@@ -1,0 +1,334 @@
+//! From Neon's answer to what the agent gets: masked, reduced to what is used next, cut at an item's edge.
+
+use serde_json::{Map, Value, json};
+
+use super::Service;
+use super::list::List;
+use super::wait::Waited;
+use crate::catalog::{Keep, Tool};
+use crate::guard;
+
+/// Room for a note and a cursor that a cut adds to a result, in bytes.
+const CUT_ROOM: usize = 600;
+
+/// What a result is made of.
+pub(super) struct Shaping<'a> {
+    pub(super) service: Service,
+    pub(super) tool: &'a Tool,
+    pub(super) arguments: &'a Map<String, Value>,
+    pub(super) most_bytes: usize,
+}
+
+impl Shaping<'_> {
+    /// The result of a call whose answer is one thing.
+    pub(super) fn single(&self, mut answer: Option<Value>, request_id: String, waited: Option<Waited>) -> Value {
+        let mut notes = Vec::new();
+        let mut envelope = self.envelope(answer.as_ref());
+        if let Some(answer) = &mut answer {
+            if waited.as_ref().is_some_and(|waited| waited.done) {
+                forget_states(answer);
+            }
+            self.reduce(answer, true);
+        }
+        let empty = answer
+            .as_ref()
+            .is_none_or(|answer| answer.as_object().is_some_and(Map::is_empty));
+        let done = self.tool.declaration.returns.done.as_ref();
+        envelope.insert(
+            "result".into(),
+            match answer {
+                Some(answer) if !empty => answer,
+                _ => Value::from(done.map_or("Done.", String::as_str)),
+            },
+        );
+        self.add_work(&mut envelope, &mut notes, waited);
+        let mut value = finish(envelope, notes, request_id);
+        let cuts = cut(&mut value, self.most_bytes);
+        if !cuts.is_empty()
+            && let Some(object) = value.as_object_mut()
+        {
+            let note = format!(
+                "The result was larger than {} bytes and was cut: {}.",
+                self.most_bytes,
+                cuts.join("; ")
+            );
+            let notes = object.entry("notes").or_insert_with(|| json!([]));
+            notes.as_array_mut().map(|notes| notes.push(note.into()));
+        }
+        value
+    }
+
+    /// The result of a call whose answer is a list.
+    pub(super) fn list(&self, list: List) -> Value {
+        let List {
+            mut answer,
+            positions,
+            next,
+            total,
+            request_id,
+            lines,
+            absent,
+        } = list;
+        if absent {
+            return self.single(Some(answer), request_id, None);
+        }
+        let mut envelope = self.envelope(Some(&answer));
+        let pointer = self
+            .tool
+            .declaration
+            .pages
+            .as_ref()
+            .map(|pages| pages.items.as_str())
+            .unwrap_or_default();
+        self.reduce(&mut answer, !lines);
+        let wrap = self.tool.declaration.returns.wrap.as_deref();
+        let items = match answer.pointer_mut(pointer).map(Value::take) {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        };
+        // The cursor that Neon gave is part of ours.
+        if let Some(object) = answer.as_object_mut() {
+            object.shift_remove("pagination");
+            object.shift_remove("next_cursor");
+        }
+        let size = |value: &Value| serde_json::to_string(value).map_or(0, |text| text.len());
+        let room = self
+            .most_bytes
+            .saturating_sub(size(&answer) + size(&Value::Object(envelope.clone())) + CUT_ROOM);
+        let mut used = 0;
+        let fits = items
+            .iter()
+            .take_while(|item| {
+                used += size(item) + 1;
+                used <= room
+            })
+            .count();
+        let mut kept: Vec<Value> = items;
+        let mut next = next;
+        let mut notes = Vec::new();
+        if fits < kept.len() {
+            // One item that is too large by itself is cut inside, or the list could never go on.
+            let count = fits.max(1);
+            next = positions.get(count).cloned().or(next);
+            notes.push(format!(
+                "Cut after {count} of the items read: more than {} bytes. Call again with next_cursor for the rest.",
+                self.most_bytes
+            ));
+            kept.truncate(count);
+            if fits == 0
+                && let Some(only) = kept.first_mut()
+            {
+                notes.extend(cut(only, room));
+            }
+        }
+        let mut page = Map::new();
+        page.insert("returned".into(), kept.len().into());
+        if let Some(total) = total {
+            page.insert("total".into(), total.into());
+        }
+        if let Some(next) = &next {
+            page.insert("next_cursor".into(), next.encode().into());
+        }
+        let content = if lines {
+            Value::String(kept.iter().filter_map(Value::as_str).collect())
+        } else {
+            Value::Array(kept)
+        };
+        match (wrap, answer.pointer_mut(pointer)) {
+            (Some(name), _) => answer = json!({name: content}),
+            (None, Some(place)) => *place = content,
+            (None, None) => {}
+        }
+        envelope.insert("result".into(), answer);
+        envelope.insert("page".into(), Value::Object(page));
+        finish(envelope, notes, request_id)
+    }
+
+    /// Where the call ran.
+    fn envelope(&self, answer: Option<&Value>) -> Map<String, Value> {
+        let mut envelope = Map::new();
+        envelope.insert("service".into(), self.service.name().into());
+        for (name, pointer) in [("project_id", "/project/id"), ("branch_id", "/branch/id")] {
+            let given = self.arguments.get(name);
+            if let Some(id) = given.or_else(|| answer?.pointer(pointer)).filter(|id| id.is_string()) {
+                envelope.insert(name.into(), id.clone());
+            }
+        }
+        envelope
+    }
+
+    /// Masks, and keeps what is used next.
+    fn reduce(&self, answer: &mut Value, project: bool) {
+        let returns = &self.tool.declaration.returns;
+        guard::mask(answer, &returns.mask, &returns.reveal);
+        let full = self.arguments.get("detail").and_then(Value::as_str) == Some("full");
+        if let (Some(keep), false, true) = (&returns.keep, full, project) {
+            *answer = kept(answer, keep).unwrap_or_else(|| json!({}));
+        } else if let (Some(object), false) = (answer.as_object_mut(), full) {
+            // The operations are reported by themselves.
+            if self.tool.declaration.waits {
+                object.shift_remove("operations");
+            }
+        }
+    }
+
+    fn add_work(&self, envelope: &mut Map<String, Value>, notes: &mut Vec<String>, waited: Option<Waited>) {
+        if let Some(waited) = waited {
+            notes.extend(waited.note);
+            if !waited.operations.is_empty() {
+                envelope.insert("operations".into(), Value::Array(waited.operations));
+            }
+        }
+        if self.tool.declaration.reveals {
+            notes.push("This result holds a secret: don't repeat it where others can read it.".into());
+        }
+    }
+}
+
+fn finish(mut envelope: Map<String, Value>, notes: Vec<String>, request_id: String) -> Value {
+    if !notes.is_empty() {
+        envelope.insert("notes".into(), json!(notes));
+    }
+    envelope.insert("request_id".into(), request_id.into());
+    Value::Object(envelope)
+}
+
+/// The part of a value that is kept. Lists are looked through.
+fn kept(value: &Value, keep: &Keep) -> Option<Value> {
+    if let Value::Array(items) = value {
+        return Some(
+            items
+                .iter()
+                .map(|item| kept(item, keep).unwrap_or(Value::Null))
+                .collect(),
+        );
+    }
+    match keep {
+        Keep::All(_) => Some(value.clone()),
+        Keep::Fields(fields) => {
+            let object = value.as_object()?;
+            let part = fields
+                .iter()
+                .filter_map(|field| Some((field.clone(), object.get(field)?.clone())));
+            Some(Value::Object(part.collect()))
+        }
+        Keep::Tree(tree) => {
+            let object = value.as_object()?;
+            let part = object
+                .iter()
+                .filter_map(|(field, value)| Some((field.clone(), kept(value, tree.get(field)?)?)));
+            Some(Value::Object(part.collect()))
+        }
+    }
+}
+
+/// Drops what an answer said about states before its operations ran: they have ended since.
+fn forget_states(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.shift_remove("current_state");
+            object.shift_remove("pending_state");
+            object.values_mut().for_each(forget_states);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_states),
+        _ => {}
+    }
+}
+
+/// Cuts the longest texts and lists until the value fits, and says what was cut.
+fn cut(value: &mut Value, most: usize) -> Vec<String> {
+    let mut cuts = Vec::new();
+    let most = most.saturating_sub(CUT_ROOM);
+    for _ in 0..8 {
+        let size = serde_json::to_string(value).map_or(0, |text| text.len());
+        if size <= most {
+            break;
+        }
+        let mut largest = (0, String::new());
+        find_largest(value, &mut String::new(), &mut largest);
+        let (weight, pointer) = largest;
+        let Some(place) = value.pointer_mut(&pointer) else {
+            break;
+        };
+        let keep = weight.saturating_sub(size - most);
+        match place {
+            Value::String(text) => {
+                // Escapes make the JSON longer than the text: keep in proportion.
+                let mut end = (text.len() as u128 * keep as u128 / weight.max(1) as u128) as usize;
+                while !text.is_char_boundary(end) {
+                    end -= 1;
+                }
+                cuts.push(format!("{pointer} after {end} of {} bytes", text.len()));
+                text.truncate(end);
+            }
+            Value::Array(items) => {
+                let whole = items.len();
+                let mut used = 0;
+                let fits = items
+                    .iter()
+                    .take_while(|item| {
+                        used += serde_json::to_string(item).map_or(0, |text| text.len()) + 1;
+                        used < keep
+                    })
+                    .count();
+                cuts.push(format!("{pointer} after {fits} of {whole} items"));
+                items.truncate(fits);
+            }
+            _ => break,
+        }
+    }
+    cuts
+}
+
+/// The text or list with the longest JSON that holds no longer part of its own kind: what a cut takes from.
+fn find_largest(value: &Value, path: &mut String, largest: &mut (usize, String)) {
+    let size = || serde_json::to_string(value).map_or(0, |text| text.len());
+    match value {
+        Value::String(_) | Value::Array(_) => {
+            let size = size();
+            if size > largest.0 {
+                *largest = (size, path.clone());
+            }
+        }
+        Value::Object(object) => {
+            for (name, value) in object {
+                let length = path.len();
+                path.push('/');
+                path.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                find_largest(value, path, largest);
+                path.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_lists_and_objects() {
+        let value = json!({"branches": [{"id": 1, "x": 2}, {"id": 3}], "extra": {"a": {"b": 1, "c": 2}}, "gone": 1});
+        let keep: Keep = serde_json::from_value(json!({"branches": ["id"], "extra": {"a": ["c"]}})).unwrap();
+        assert_eq!(
+            kept(&value, &keep),
+            Some(json!({"branches": [{"id": 1}, {"id": 3}], "extra": {"a": {"c": 2}}}))
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_too_large_is_cut_and_says_where() {
+        let mut value = json!({"sql": "é".repeat(5_000), "id": "kept"});
+        let cuts = cut(&mut value, 2_000);
+        assert!(serde_json::to_string(&value).unwrap().len() <= 2_000);
+        assert_eq!(value["id"], "kept");
+        assert_eq!(cuts.len(), 1, "{cuts:?}");
+        let mut value = json!({"items": vec!["x".repeat(90); 100]});
+        cut(&mut value, 3_000);
+        assert!(serde_json::to_string(&value).unwrap().len() <= 3_000);
+        assert!(value["items"].as_array().unwrap().len() > 20);
+    }
+}

@@ -1,0 +1,557 @@
+//! A bad declaration can't ship: what types don't say about `tools/*.json`, with file and JSON pointer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::declaration::{Declaration, Keep, Place, Undo};
+use super::load::{Catalog, LoadError};
+use super::tool::{Argument, INJECTED, Tool, property};
+use crate::guard::Effect;
+use crate::neon::Method;
+
+/// Something wrong in a declaration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file in `tools/`.
+    pub file: String,
+    /// JSON pointer into it.
+    pub pointer: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "tools/{}#{}: {}", self.file, self.pointer, self.message)
+    }
+}
+
+/// Checks declarations (file names and texts, `common.json` among them) and returns what is wrong.
+#[must_use]
+pub fn lint(sources: &[(&str, &str)]) -> Vec<Problem> {
+    let catalog = match Catalog::load(sources) {
+        Ok(catalog) => catalog,
+        Err(error) => return vec![load_problem(&error)],
+    };
+    let mut linter = Linter {
+        problems: Vec::new(),
+        file: String::new(),
+        at: String::new(),
+    };
+    let mut tools = catalog.tools().iter();
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    for tool in catalog.tools() {
+        *names.entry(tool.name()).or_default() += 1;
+    }
+    let mut toolsets = BTreeSet::new();
+    for ((file, text), toolset) in sources
+        .iter()
+        .filter(|(file, _)| *file != "common.json")
+        .zip(catalog.toolsets())
+    {
+        linter.file = (*file).to_owned();
+        linter.at = String::new();
+        linter.require(
+            toolsets.insert(toolset.name.clone()),
+            "/toolset",
+            "another file has this toolset",
+        );
+        linter.require(
+            is_name(&toolset.name),
+            "/toolset",
+            "a name is ^[a-z][a-z0-9_]*$, at most 64 characters",
+        );
+        linter.require(!toolset.about.is_empty(), "/about", "say what the area is about");
+        // The file was parsed above; how many tools it has tells which of the catalogue's are its own.
+        let count = serde_json::from_str::<Value>(text)
+            .ok()
+            .and_then(|area| area.get("tools").and_then(Value::as_array).map(Vec::len))
+            .unwrap_or_default();
+        for index in 0..count {
+            let Some(tool) = tools.next() else { break };
+            linter.at = format!("/tools/{index}");
+            linter.require(
+                names.get(tool.name()) == Some(&1),
+                "/name",
+                "another tool has this name",
+            );
+            linter.tool(tool, &catalog);
+        }
+    }
+    linter.problems
+}
+
+fn load_problem(error: &LoadError) -> Problem {
+    let (file, message) = match error {
+        LoadError::Parse { file, source } => (file.clone(), source.to_string()),
+        LoadError::Reference { file, tool, reference } => {
+            (file.clone(), format!("{tool}: `{reference}` is not in common.json"))
+        }
+    };
+    Problem {
+        file,
+        pointer: String::new(),
+        message,
+    }
+}
+
+struct Linter {
+    problems: Vec<Problem>,
+    file: String,
+    at: String,
+}
+
+impl Linter {
+    fn require(&mut self, holds: bool, pointer: &str, message: impl Into<String>) {
+        if !holds {
+            self.problems.push(Problem {
+                file: self.file.clone(),
+                pointer: format!("{}{pointer}", self.at),
+                message: message.into(),
+            });
+        }
+    }
+
+    fn tool(&mut self, tool: &Tool, catalog: &Catalog) {
+        let declaration = &tool.declaration;
+        self.require(
+            is_name(&declaration.name),
+            "/name",
+            "a name is ^[a-z][a-z0-9_]*$, at most 64 characters",
+        );
+        self.require(!declaration.title.is_empty(), "/title", "a tool has a title");
+        self.require(
+            !declaration.description.is_empty(),
+            "/description",
+            "a tool has a description",
+        );
+        self.require(
+            declaration.description.len() <= 1024,
+            "/description",
+            "over 1,024 bytes: clients cut there",
+        );
+        self.require(
+            declaration.operation.iter().next().is_some(),
+            "/operation",
+            "no operation is claimed",
+        );
+        self.input(tool);
+        self.places(tool);
+        self.effect(tool);
+        self.references(tool, catalog);
+        self.schemas(declaration);
+        self.answer(declaration);
+    }
+
+    fn input(&mut self, tool: &Tool) {
+        let input = &tool.declaration.input;
+        self.require(
+            input.get("type") == Some(&Value::from("object")),
+            "/input/type",
+            "the arguments are an object",
+        );
+        self.require(
+            input.get("additionalProperties") == Some(&Value::Bool(false)),
+            "/input/additionalProperties",
+            "must be false: unknown arguments are errors",
+        );
+        for key in ["anyOf", "oneOf", "allOf", "not", "if"] {
+            self.require(
+                !input.contains_key(key),
+                &format!("/input/{key}"),
+                "whole clients fail on this at the root: write a rule",
+            );
+        }
+        let empty = Map::new();
+        let properties = tool
+            .input
+            .get("properties")
+            .and_then(Value::as_object)
+            .unwrap_or(&empty);
+        for (name, schema) in properties {
+            let pointer = format!("/input/properties/{name}");
+            let described = schema
+                .get("description")
+                .and_then(Value::as_str)
+                .is_some_and(|text| !text.is_empty());
+            self.require(described, &pointer, "an argument has a description");
+            self.require(is_name(name), &pointer, "an argument is ^[a-z][a-z0-9_]*$");
+            let injected = INJECTED.contains(&name.as_str()) && tool.declares(name);
+            self.require(!injected, &pointer, "the loader adds this argument");
+        }
+        let required: Vec<&str> = tool
+            .input
+            .get("required")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(Value::as_str).collect())
+            .unwrap_or_default();
+        for name in &required {
+            self.require(
+                properties.contains_key(*name),
+                "/input/required",
+                format!("`{name}` is no property"),
+            );
+        }
+        for segment in tool
+            .declaration
+            .path
+            .split('/')
+            .filter(|segment| segment.contains(['{', '}']))
+        {
+            let whole = segment.starts_with('{') && segment.ends_with('}');
+            self.require(whole, "/path", format!("`{segment}`: a placeholder is a whole segment"));
+        }
+        let mut seen = BTreeSet::new();
+        for name in &tool.placeholders {
+            self.require(seen.insert(name), "/path", format!("`{name}` stands in the path twice"));
+            self.require(
+                properties.contains_key(name),
+                "/path",
+                format!("`{name}` is no argument"),
+            );
+            self.require(
+                required.contains(&name.as_str()),
+                "/input/required",
+                format!("`{name}` is in the path"),
+            );
+        }
+    }
+
+    fn places(&mut self, tool: &Tool) {
+        let declaration = &tool.declaration;
+        for (name, place) in &declaration.bind {
+            let pointer = format!("/bind/{name}");
+            self.require(tool.declares(name), &pointer, "is no argument");
+            self.require(!tool.placeholders.contains(name), &pointer, "is in the path already");
+            self.place(declaration, place, &pointer);
+        }
+        for (index, constant) in declaration.set.iter().enumerate() {
+            let pointer = format!("/set/{index}/at");
+            self.require(constant.at != Place::Local, &pointer, "a constant goes somewhere");
+            self.place(declaration, &constant.at, &pointer);
+        }
+        let required = tool.input.get("required").and_then(Value::as_array);
+        for (index, name) in declaration.advanced.iter().enumerate() {
+            let pointer = format!("/advanced/{index}");
+            self.require(tool.declares(name), &pointer, "is no argument");
+            let needed = required.is_some_and(|required| required.iter().any(|required| required == name));
+            self.require(!needed, &pointer, "is required");
+        }
+        for name in declaration.resolve.keys() {
+            let pointer = format!("/resolve/{name}");
+            self.require(tool.declares(name), &pointer, "is no argument");
+            self.require(
+                !tool.placeholders.contains(name),
+                &pointer,
+                "a placeholder is known by its name",
+            );
+        }
+        let properties = declaration.input.get("properties").and_then(Value::as_object);
+        for name in properties
+            .into_iter()
+            .flat_map(Map::keys)
+            .filter(|name| name.ends_with("_id"))
+        {
+            let schema = tool.property(name);
+            let checked = schema.is_some_and(|schema| {
+                schema.contains_key("pattern")
+                    || schema.contains_key("format")
+                    || schema.get("type") == Some(&Value::from("integer"))
+            });
+            let known = tool.names(name).is_some() || checked;
+            self.require(
+                known,
+                &format!("/input/properties/{name}"),
+                "an id has a pattern, or stands in resolve",
+            );
+        }
+        if let Some(target) = &declaration.target {
+            let names = matches!(tool.names(target), Some(Argument::Resource(_)));
+            self.require(
+                names,
+                "/target",
+                "names no project, branch, compute, snapshot or organization",
+            );
+        }
+        let mut taken: BTreeMap<String, String> = BTreeMap::new();
+        let arguments = tool.input.get("properties").and_then(Value::as_object);
+        for name in arguments
+            .into_iter()
+            .flat_map(Map::keys)
+            .filter(|name| !tool.placeholders.contains(name))
+        {
+            let place = tool.place(name);
+            if place == Place::Local {
+                continue;
+            }
+            if let Some(other) = taken.insert(place.to_string(), name.clone()) {
+                self.require(false, &format!("/bind/{name}"), format!("goes where `{other}` goes"));
+            }
+        }
+    }
+
+    fn place(&mut self, declaration: &Declaration, place: &Place, pointer: &str) {
+        let body = matches!(place, Place::Body(_));
+        self.require(
+            !(body && declaration.method == Method::Get),
+            pointer,
+            "a GET has no body",
+        );
+    }
+
+    fn effect(&mut self, tool: &Tool) {
+        let declaration = &tool.declaration;
+        let argued = declaration.effect_because.as_ref().is_some_and(|text| !text.is_empty());
+        let changes = declaration.method != Method::Get;
+        let reads = declaration.effect == Effect::Read;
+        self.require(
+            changes != reads || argued,
+            "/effect",
+            "a GET reads and nothing else does, or effect_because says why",
+        );
+        let deletes = declaration.method == Method::Delete;
+        self.require(
+            !deletes || declaration.effect.needs_consent(),
+            "/effect",
+            "a DELETE is destructive or access",
+        );
+        self.require(!declaration.waits || changes, "/waits", "a GET starts no operation");
+        self.require(
+            !declaration.interrupts || changes,
+            "/interrupts",
+            "a GET drops no connection",
+        );
+        let branch = matches!(
+            tool.target(),
+            Some((
+                _,
+                super::Resource::Branch | super::Resource::Endpoint | super::Resource::Project
+            ))
+        );
+        let looks = declaration.interrupts
+            || declaration.reveals
+            || declaration
+                .escalate
+                .iter()
+                .any(|escalation| !escalation.facts.is_empty() || escalation.lowers.is_some());
+        self.require(
+            !looks || branch,
+            "/target",
+            "the guard looks at a project, branch or compute: name it",
+        );
+        for (index, escalation) in declaration.escalate.iter().enumerate() {
+            let pointer = format!("/escalate/{index}");
+            let conditions = escalation.when.is_some() || escalation.lowers.is_some() || !escalation.facts.is_empty();
+            self.require(conditions, &pointer, "has no condition");
+            let raises = escalation.effect > declaration.effect || escalation.severe;
+            self.require(raises, &pointer, "raises nothing");
+            self.require(!escalation.because.is_empty(), &pointer, "says no reason");
+            if let Some(comparison) = &escalation.lowers {
+                let known = tool.declares(&comparison.argument);
+                self.require(known, &format!("{pointer}/lowers/argument"), "is no argument");
+                let rooted = comparison.present.starts_with('/');
+                self.require(rooted, &format!("{pointer}/lowers/present"), "is no JSON pointer");
+            }
+        }
+        let asks = declaration.effect.needs_consent()
+            || declaration.interrupts
+            || declaration.reveals
+            || declaration
+                .escalate
+                .iter()
+                .any(|escalation| escalation.effect.needs_consent());
+        self.require(
+            !asks || declaration.plan.is_some(),
+            "/plan",
+            "a call that may ask has a plan",
+        );
+        self.require(
+            !changes || reads || declaration.undo.is_some(),
+            "/undo",
+            "a change has a way back, or says that it has none",
+        );
+        self.require(
+            !changes || reads || declaration.check.is_some(),
+            "/check",
+            "a change names the tool that tells whether it happened",
+        );
+        let reveals = !declaration.returns.reveal.is_empty();
+        self.require(
+            reveals == declaration.reveals,
+            "/returns/reveal",
+            "reveals and returns.reveal go together",
+        );
+    }
+
+    fn references(&mut self, tool: &Tool, catalog: &Catalog) {
+        let declaration = &tool.declaration;
+        let reader = |name: &str| {
+            catalog
+                .tool(name)
+                .is_some_and(|tool| tool.declaration.effect == Effect::Read && !tool.declaration.reveals)
+        };
+        if let Some(plan) = &declaration.plan {
+            self.require(reader(&plan.read), "/plan/read", "is no reading tool");
+            self.require(!plan.show.is_empty(), "/plan/show", "shows nothing");
+            self.pointers(&plan.show, "/plan/show");
+            for name in templates(&plan.summary) {
+                self.require(
+                    tool.declares(name),
+                    "/plan/summary",
+                    format!("`{{{name}}}` is no argument"),
+                );
+            }
+        }
+        if let Some(check) = &declaration.check {
+            self.require(reader(check), "/check", "is no reading tool");
+        }
+        let Some(Undo::Way(way)) = &declaration.undo else {
+            return;
+        };
+        let Some(undo) = catalog.tool(&way.tool) else {
+            self.require(false, "/undo/tool", "is no tool");
+            return;
+        };
+        for (name, value) in &way.arguments {
+            let pointer = format!("/undo/arguments/{name}");
+            self.require(
+                property(&undo.input, name).is_some(),
+                &pointer,
+                "is no argument of that tool",
+            );
+            for template in templates(value).filter(|template| !template.starts_with('/')) {
+                self.require(
+                    tool.declares(template),
+                    &pointer,
+                    format!("`{{{template}}}` is no argument"),
+                );
+            }
+        }
+        let required = undo
+            .input
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        for name in required.filter_map(Value::as_str) {
+            self.require(
+                way.arguments.contains_key(name),
+                "/undo/arguments",
+                format!("`{name}` is required"),
+            );
+        }
+    }
+
+    fn schemas(&mut self, declaration: &Declaration) {
+        for (index, rule) in declaration.rules.iter().enumerate() {
+            self.schema(&rule.schema, &format!("/rules/{index}/schema"));
+            self.require(
+                !rule.message.is_empty(),
+                &format!("/rules/{index}/message"),
+                "says nothing",
+            );
+        }
+        for (index, escalation) in declaration.escalate.iter().enumerate() {
+            if let Some(schema) = &escalation.when {
+                self.schema(schema, &format!("/escalate/{index}/when"));
+            }
+        }
+        for (index, constant) in declaration.set.iter().enumerate() {
+            if let Some(schema) = &constant.when {
+                self.schema(schema, &format!("/set/{index}/when"));
+            }
+        }
+        // References were looked up when the file was loaded; what is left must be a schema.
+        self.schema(&declaration.input, "/input");
+    }
+
+    fn schema(&mut self, schema: &Map<String, Value>, pointer: &str) {
+        let mut schema = Value::Object(schema.clone());
+        strip_references(&mut schema);
+        if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {
+            self.require(false, &format!("{pointer}{}", error.instance_path()), error.to_string());
+        }
+    }
+
+    fn answer(&mut self, declaration: &Declaration) {
+        let returns = &declaration.returns;
+        self.pointers(&returns.mask, "/returns/mask");
+        self.pointers(&returns.reveal, "/returns/reveal");
+        if let Some(keep) = &returns.keep {
+            self.keep(keep, "/returns/keep");
+        }
+        let Some(pages) = &declaration.pages else { return };
+        let rooted = pages.items.is_empty() || pages.items.starts_with('/');
+        self.require(rooted, "/pages/items", "is no JSON pointer");
+        self.require(
+            pages.items.is_empty() == returns.wrap.is_some(),
+            "/returns/wrap",
+            "a bare list needs a name, nothing else does",
+        );
+        self.require(
+            pages.next.is_some() == pages.cursor.is_some(),
+            "/pages",
+            "next and cursor go together",
+        );
+        self.require(
+            pages.limit.is_some() == pages.max.is_some(),
+            "/pages",
+            "limit and max go together",
+        );
+        for (place, name) in [(&pages.cursor, "cursor"), (&pages.limit, "limit")] {
+            if let Some(place) = place {
+                self.require(*place != Place::Local, &format!("/pages/{name}"), "goes nowhere");
+                self.place(declaration, place, &format!("/pages/{name}"));
+            }
+        }
+    }
+
+    fn keep(&mut self, keep: &Keep, pointer: &str) {
+        match keep {
+            Keep::All(all) => self.require(*all, pointer, "keeps nothing: leave it out"),
+            Keep::Fields(fields) => self.require(!fields.is_empty(), pointer, "keeps nothing: leave it out"),
+            Keep::Tree(tree) => {
+                self.require(!tree.is_empty(), pointer, "keeps nothing: leave it out");
+                for (name, keep) in tree {
+                    self.keep(keep, &format!("{pointer}/{name}"));
+                }
+            }
+        }
+    }
+
+    fn pointers(&mut self, pointers: &[String], at: &str) {
+        for (index, pointer) in pointers.iter().enumerate() {
+            let rooted = pointer.starts_with('/') && pointer.len() > 1;
+            self.require(rooted, &format!("{at}/{index}"), "is no JSON pointer");
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_')
+}
+
+/// What stands in braces.
+fn templates(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
+/// Removes `$ref`, so that a schema can be checked by itself.
+fn strip_references(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            object.remove("$ref");
+            object.values_mut().for_each(strip_references);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_references),
+        _ => {}
+    }
+}

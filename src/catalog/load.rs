@@ -1,0 +1,226 @@
+//! Reading the declarations: parse, resolve references, add the common arguments.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::declaration::{Area, Declaration};
+use super::tool::{Tool, placeholders};
+use crate::neon::Method;
+
+/// The files of `tools/`, as the binary carries them: the order is the order of the list.
+const FILES: [(&str, &str); 11] = [
+    ("projects.json", include_str!("../../tools/projects.json")),
+    ("branches.json", include_str!("../../tools/branches.json")),
+    ("computes.json", include_str!("../../tools/computes.json")),
+    ("databases.json", include_str!("../../tools/databases.json")),
+    ("roles.json", include_str!("../../tools/roles.json")),
+    ("operations.json", include_str!("../../tools/operations.json")),
+    ("snapshots.json", include_str!("../../tools/snapshots.json")),
+    ("schemas.json", include_str!("../../tools/schemas.json")),
+    ("organizations.json", include_str!("../../tools/organizations.json")),
+    ("api_keys.json", include_str!("../../tools/api_keys.json")),
+    ("regions.json", include_str!("../../tools/regions.json")),
+];
+
+/// The schemas that declarations share.
+const COMMON: (&str, &str) = ("common.json", include_str!("../../tools/common.json"));
+
+/// The declarations that the binary carries: file name and text. The last is `common.json`.
+#[must_use]
+pub fn sources() -> Vec<(&'static str, &'static str)> {
+    FILES.into_iter().chain([COMMON]).collect()
+}
+
+/// Every tool that there is.
+#[derive(Debug)]
+pub struct Catalog {
+    toolsets: Vec<Toolset>,
+    tools: Vec<Arc<Tool>>,
+}
+
+/// A toolset: what `--toolsets` takes.
+#[derive(Debug, Clone)]
+pub struct Toolset {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its name for people.
+    pub title: String,
+    /// What it is about.
+    pub about: String,
+}
+
+/// A file of declarations that can't be used. It is a defect of the build that carries it.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// Not JSON, or not the JSON that a declaration is made of.
+    #[error("tools/{file}: {source}")]
+    Parse {
+        /// The file.
+        file: String,
+        /// What is wrong, and where.
+        source: serde_json::Error,
+    },
+    /// A `$ref` that leads nowhere.
+    #[error("tools/{file}: {tool}: `{reference}` is not in common.json")]
+    Reference {
+        /// The file.
+        file: String,
+        /// The tool.
+        tool: String,
+        /// The reference.
+        reference: String,
+    },
+}
+
+impl Catalog {
+    /// Loads the declarations that the binary carries.
+    ///
+    /// # Errors
+    /// When one can't be parsed; the tests see to it that this doesn't happen.
+    pub fn embedded() -> Result<Self, LoadError> {
+        Self::load(&sources())
+    }
+
+    /// Loads declarations: file names and texts, of which `common.json` is the one that others refer to.
+    ///
+    /// # Errors
+    /// When a text isn't a declaration, or refers to something that isn't there.
+    pub fn load(sources: &[(&str, &str)]) -> Result<Self, LoadError> {
+        let parse_error = |file: &str| {
+            let file = file.to_owned();
+            move |source| LoadError::Parse { file, source }
+        };
+        let mut common = Map::new();
+        for (file, text) in sources.iter().filter(|(file, _)| *file == COMMON.0) {
+            common = serde_json::from_str(text).map_err(parse_error(file))?;
+        }
+        let mut catalog = Self {
+            toolsets: Vec::new(),
+            tools: Vec::new(),
+        };
+        for (file, text) in sources.iter().filter(|(file, _)| *file != COMMON.0) {
+            let area: Area = serde_json::from_str(text).map_err(parse_error(file))?;
+            let toolset: Arc<str> = area.toolset.into();
+            for declaration in area.tools {
+                let tool =
+                    resolve(declaration, &toolset, &common).map_err(|(tool, reference)| LoadError::Reference {
+                        file: (*file).to_owned(),
+                        tool,
+                        reference,
+                    })?;
+                catalog.tools.push(Arc::new(tool));
+            }
+            catalog.toolsets.push(Toolset {
+                name: toolset,
+                title: area.title,
+                about: area.about,
+            });
+        }
+        Ok(catalog)
+    }
+
+    /// The tools, in the order in which they are listed.
+    #[must_use]
+    pub fn tools(&self) -> &[Arc<Tool>] {
+        &self.tools
+    }
+
+    /// The toolsets, in the order in which they are listed.
+    #[must_use]
+    pub fn toolsets(&self) -> &[Toolset] {
+        &self.toolsets
+    }
+
+    /// The tool of that name.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
+        self.tools.iter().find(|tool| tool.name() == name)
+    }
+}
+
+/// The schema of the files in `tools/`, made from the types: `tools/schema.json` holds it.
+#[must_use]
+pub fn format_schema() -> Value {
+    schemars::schema_for!(Area).to_value()
+}
+
+/// Looks up references and adds the common arguments. The error is the tool and the reference.
+fn resolve(
+    declaration: Declaration,
+    toolset: &Arc<str>,
+    common: &Map<String, Value>,
+) -> Result<Tool, (String, String)> {
+    let lost = |reference: String| (declaration.name.clone(), reference);
+    let mut input = Map::new();
+    for (key, value) in &declaration.input {
+        let resolved = references(value, common).map_err(lost)?;
+        input.insert(key.clone(), resolved);
+    }
+    let mut injected: Vec<&str> = Vec::new();
+    if declaration.pages.is_some() {
+        injected.extend(["limit", "cursor"]);
+    }
+    if declaration.returns.keep.is_some() && declaration.method == Method::Get {
+        injected.push("detail");
+    }
+    if declaration.waits {
+        injected.push("wait");
+    }
+    let properties = input.entry("properties").or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(properties) = properties {
+        for name in injected {
+            let schema = common.get(name).ok_or_else(|| lost(name.to_owned()))?;
+            properties.entry(name).or_insert_with(|| schema.clone());
+        }
+    }
+    let placeholders = placeholders(&declaration.path);
+    Ok(Tool {
+        declaration,
+        toolset: toolset.clone(),
+        input,
+        placeholders,
+    })
+}
+
+/// A copy of the value in which every `$ref` is replaced. The error is the reference that is lost.
+fn references(value: &Value, common: &Map<String, Value>) -> Result<Value, String> {
+    match value {
+        Value::Object(object) => {
+            let mut out = Map::new();
+            if let Some(Value::String(reference)) = object.get("$ref") {
+                let shared = reference
+                    .strip_prefix("common.json#/")
+                    .and_then(|name| common.get(name))
+                    .and_then(Value::as_object)
+                    .ok_or_else(|| reference.clone())?;
+                out.extend(shared.clone());
+            }
+            for (key, value) in object.iter().filter(|(key, _)| *key != "$ref") {
+                out.insert(key.clone(), references(value, common)?);
+            }
+            Ok(Value::Object(out))
+        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| references(item, common))
+            .collect::<Result<_, _>>()
+            .map(Value::Array),
+        other => Ok(other.clone()),
+    }
+}
+
+/// Names of toolsets and how many tools each has.
+impl Catalog {
+    /// How many tools each toolset has.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<Arc<str>, usize> {
+        let mut counts = BTreeMap::new();
+        for tool in &self.tools {
+            *counts.entry(tool.toolset.clone()).or_insert(0) += 1;
+        }
+        counts
+    }
+}

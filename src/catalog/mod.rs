@@ -1,0 +1,18 @@
+//! What the agent can do: the declarations in `tools/*.json`, loaded, checked and selected.
+
+mod declaration;
+mod lint;
+mod load;
+mod nearest;
+mod selection;
+mod tool;
+
+pub use declaration::{
+    Area, BodyEncoding, Comparison, Constant, Content, Declaration, Escalation, Fact, Keep, Operations, Pages, Place,
+    PlanDeclaration, Resource, Returns, Rule, Undo, UndoNever, UndoWay,
+};
+pub use lint::{Problem, lint};
+pub use load::{Catalog, LoadError, Toolset, format_schema, sources};
+pub use nearest::nearest;
+pub use selection::{SelectedTool, Selection, SelectionError, SelectionOptions};
+pub use tool::{Argument, Tool};

@@ -1,0 +1,268 @@
+//! Which tools this server offers: toolsets, single tools, read-only, a fixed project or organization.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::load::Catalog;
+use super::nearest::nearest;
+use super::tool::Tool;
+use crate::guard::Effect;
+use crate::neon::{OrganizationId, ProjectId};
+
+/// What the operator asked for.
+#[derive(Debug, Clone, Default)]
+pub struct SelectionOptions {
+    /// Toolsets by name; `all` and `default` are names too. None and no single tool means `default`.
+    pub toolsets: Option<Vec<String>>,
+    /// Single tools, beside the toolsets.
+    pub tools: Vec<String>,
+    /// Tools that are left out whatever else is said.
+    pub exclude: Vec<String>,
+    /// Only tools that change nothing and hand over no secret.
+    pub read_only: bool,
+    /// The one project that the tools are about: tools that aren't about one project are left out.
+    pub project_id: Option<ProjectId>,
+    /// The one organization that the tools are about.
+    pub organization_id: Option<OrganizationId>,
+}
+
+/// A name that the operator gave and that doesn't exist, or a choice that leaves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SelectionError {
+    /// No such toolset.
+    #[error("there is no toolset `{name}`{}", suggestion(.nearest.as_deref()))]
+    Toolset {
+        /// What was given.
+        name: String,
+        /// What was probably meant.
+        nearest: Option<String>,
+    },
+    /// No such tool.
+    #[error("there is no tool `{name}`{}", suggestion(.nearest.as_deref()))]
+    Tool {
+        /// What was given.
+        name: String,
+        /// What was probably meant.
+        nearest: Option<String>,
+    },
+    /// Nothing is left.
+    #[error("this selection leaves no tool: see `neon-mcp tools` for what there is")]
+    Empty,
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest
+        .map(|name| format!(": did you mean `{name}`?"))
+        .unwrap_or_else(|| ": see `neon-mcp tools`".to_owned())
+}
+
+/// The tools that this server offers, in the order of the catalogue. What isn't here can't be called.
+#[derive(Debug)]
+pub struct Selection {
+    tools: Vec<Arc<SelectedTool>>,
+    index: HashMap<String, usize>,
+    /// Tools that exist but aren't offered, with why not.
+    left_out: HashMap<String, &'static str>,
+}
+
+/// A tool as it is offered: without the arguments that the operator fixed.
+#[derive(Debug)]
+pub struct SelectedTool {
+    /// The tool.
+    pub tool: Arc<Tool>,
+    /// The published schema of the arguments.
+    pub input: Arc<Map<String, Value>>,
+    /// What the operator fixed: filled in at every call.
+    pub fixed: Map<String, Value>,
+    /// Advanced arguments that aren't offered.
+    pub left_out: Vec<String>,
+    validator: OnceLock<Result<jsonschema::Validator, String>>,
+}
+
+impl SelectedTool {
+    /// The compiled schema of the arguments: compiled at the first call.
+    ///
+    /// # Errors
+    /// When the schema can't be compiled; the lints see to it that this doesn't happen.
+    pub fn validator(&self) -> Result<&jsonschema::Validator, &str> {
+        self.validator
+            .get_or_init(|| {
+                jsonschema::draft202012::options()
+                    .should_validate_formats(true)
+                    .build(&Value::Object((*self.input).clone()))
+                    .map_err(|error| error.to_string())
+            })
+            .as_ref()
+            .map_err(String::as_str)
+    }
+
+    /// The names of the arguments that may be given.
+    pub fn arguments(&self) -> impl Iterator<Item = &str> {
+        self.input
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(|map| map.keys().map(String::as_str))
+    }
+}
+
+impl Selection {
+    /// Selects from a catalogue.
+    ///
+    /// # Errors
+    /// When a name is unknown, or nothing is left.
+    pub fn new(catalog: &Catalog, options: &SelectionOptions) -> Result<Self, SelectionError> {
+        let everything = |name: &str| name == "all";
+        let toolset_names = || {
+            catalog
+                .toolsets()
+                .iter()
+                .map(|toolset| &*toolset.name)
+                .chain(["all", "default"])
+        };
+        let tool_names = || catalog.tools().iter().map(|tool| tool.name());
+        for name in options.toolsets.iter().flatten() {
+            if !toolset_names().any(|known| known == name) {
+                let nearest = nearest(name, toolset_names()).map(str::to_owned);
+                return Err(SelectionError::Toolset {
+                    name: name.clone(),
+                    nearest,
+                });
+            }
+        }
+        for name in options.tools.iter().chain(&options.exclude) {
+            if !tool_names().any(|known| known == name) {
+                let nearest = nearest(name, tool_names()).map(str::to_owned);
+                return Err(SelectionError::Tool {
+                    name: name.clone(),
+                    nearest,
+                });
+            }
+        }
+        let chosen: Vec<&str> = match &options.toolsets {
+            Some(names) => names.iter().map(String::as_str).collect(),
+            None if options.tools.is_empty() => vec!["default"],
+            None => Vec::new(),
+        };
+        let mut selection = Self {
+            tools: Vec::new(),
+            index: HashMap::new(),
+            left_out: HashMap::new(),
+        };
+        for tool in catalog.tools() {
+            let name = tool.name();
+            let whole = options.tools.iter().any(|tool| tool == name)
+                || chosen.iter().any(|set| everything(set) || *set == &*tool.toolset);
+            let asked = whole || (tool.declaration.default && chosen.contains(&"default"));
+            let reason = if options.exclude.iter().any(|tool| tool == name) {
+                Some("the operator excluded it")
+            } else if options.read_only && (tool.declaration.effect != Effect::Read || tool.declaration.reveals) {
+                Some("this server is read-only")
+            } else if options.project_id.is_some() && !about_one_project(tool) {
+                Some("this server is for one project, and the tool reaches beyond it")
+            } else if !asked {
+                Some("its toolset is not enabled")
+            } else {
+                None
+            };
+            match reason {
+                Some(reason) => {
+                    selection.left_out.insert(name.to_owned(), reason);
+                }
+                None => {
+                    selection.index.insert(name.to_owned(), selection.tools.len());
+                    selection.tools.push(Arc::new(select(tool, options, whole)));
+                }
+            }
+        }
+        if selection.tools.is_empty() {
+            return Err(SelectionError::Empty);
+        }
+        Ok(selection)
+    }
+
+    /// The tools, in the order in which they are listed.
+    #[must_use]
+    pub fn tools(&self) -> &[Arc<SelectedTool>] {
+        &self.tools
+    }
+
+    /// The tool of that name, if it is offered.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Option<&Arc<SelectedTool>> {
+        self.index.get(name).and_then(|index| self.tools.get(*index))
+    }
+
+    /// What to say about a name that isn't offered.
+    #[must_use]
+    pub fn missing(&self, name: &str) -> String {
+        if let Some(reason) = self.left_out.get(name) {
+            return format!("The tool `{name}` is not offered here: {reason}.");
+        }
+        match nearest(name, self.tools.iter().map(|tool| tool.tool.name())) {
+            Some(nearest) => format!("There is no tool `{name}`: did you mean `{nearest}`?"),
+            None => format!("There is no tool `{name}`: tools/list names those that there are."),
+        }
+    }
+}
+
+/// Whether every call of the tool stays inside one project.
+fn about_one_project(tool: &Tool) -> bool {
+    tool.placeholders.iter().any(|placeholder| placeholder == "project_id")
+        || tool.property("project_id").is_some() && is_required(tool, "project_id")
+}
+
+fn is_required(tool: &Tool, argument: &str) -> bool {
+    tool.input
+        .get("required")
+        .and_then(Value::as_array)
+        .is_some_and(|names| names.iter().any(|name| name == argument))
+}
+
+/// The tool as it is offered: whole, or without its advanced arguments.
+fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool) -> SelectedTool {
+    let mut input = tool.input.clone();
+    let mut fixed = Map::new();
+    let mut left_out = Vec::new();
+    if let (Some(Value::Object(properties)), false) = (input.get_mut("properties"), whole) {
+        for name in &tool.declaration.advanced {
+            if properties.shift_remove(name).is_some() {
+                left_out.push(name.clone());
+            }
+        }
+    }
+    let scopes = [
+        ("project_id", options.project_id.as_ref().map(ToString::to_string)),
+        ("org_id", options.organization_id.as_ref().map(ToString::to_string)),
+    ];
+    for (argument, value) in scopes {
+        let Some(value) = value else { continue };
+        let removed = input
+            .get_mut("properties")
+            .and_then(Value::as_object_mut)
+            .and_then(|properties| properties.shift_remove(argument));
+        if removed.is_some() {
+            if let Some(required) = input.get_mut("required").and_then(Value::as_array_mut) {
+                required.retain(|name| name != argument);
+            }
+            fixed.insert(argument.to_owned(), Value::String(value));
+        }
+    }
+    if input
+        .get("required")
+        .and_then(Value::as_array)
+        .is_some_and(Vec::is_empty)
+    {
+        input.shift_remove("required");
+    }
+    SelectedTool {
+        tool: tool.clone(),
+        input: Arc::new(input),
+        fixed,
+        left_out,
+        validator: OnceLock::new(),
+    }
+}

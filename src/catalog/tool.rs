@@ -1,0 +1,134 @@
+//! A tool as the rest of the program sees it: its declaration with everything looked up.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::declaration::{Declaration, Place, Resource};
+use crate::neon::Method;
+
+/// A tool of the catalogue: its declaration, with references resolved and common arguments added.
+#[derive(Debug)]
+pub struct Tool {
+    /// What the file says.
+    pub declaration: Declaration,
+    /// The toolset that it belongs to.
+    pub toolset: Arc<str>,
+    /// The schema of the arguments, as published when nothing is fixed.
+    pub input: Map<String, Value>,
+    /// The arguments in the path, in its order.
+    pub placeholders: Vec<String>,
+}
+
+/// What an argument that names something is, and so how it is checked before any request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument {
+    /// An id, or where the resource has names, a name.
+    Resource(Resource),
+    /// A UUID.
+    Uuid,
+    /// A whole number.
+    Integer,
+    /// A name, which is one path segment whatever it holds.
+    Name,
+}
+
+/// The names of the arguments that the loader adds.
+pub(super) const INJECTED: [&str; 4] = ["limit", "cursor", "detail", "wait"];
+
+impl Tool {
+    /// The tool's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.declaration.name
+    }
+
+    /// The schema of one argument.
+    #[must_use]
+    pub fn property(&self, argument: &str) -> Option<&Map<String, Value>> {
+        property(&self.input, argument)
+    }
+
+    /// What an argument names, if it names something.
+    #[must_use]
+    pub fn names(&self, argument: &str) -> Option<Argument> {
+        if let Some(resource) = self.declaration.resolve.get(argument) {
+            return Some(Argument::Resource(*resource));
+        }
+        if !self.placeholders.iter().any(|placeholder| placeholder == argument) {
+            let is_name = matches!(argument, "database_name" | "db_name" | "role_name" | "owner_name");
+            return is_name.then_some(Argument::Name);
+        }
+        Some(match argument {
+            "project_id" => Argument::Resource(Resource::Project),
+            "branch_id" => Argument::Resource(Resource::Branch),
+            "endpoint_id" => Argument::Resource(Resource::Endpoint),
+            "snapshot_id" => Argument::Resource(Resource::Snapshot),
+            "org_id" | "source_org_id" => Argument::Resource(Resource::Organization),
+            _ => {
+                let schema = self.property(argument);
+                let is = |key: &str, value: &str| {
+                    schema.and_then(|schema| schema.get(key)).and_then(Value::as_str) == Some(value)
+                };
+                if is("type", "integer") {
+                    Argument::Integer
+                } else if is("format", "uuid") {
+                    Argument::Uuid
+                } else {
+                    Argument::Name
+                }
+            }
+        })
+    }
+
+    /// Where an argument goes when it isn't in the path.
+    #[must_use]
+    pub fn place(&self, argument: &str) -> Place {
+        if let Some(place) = self.declaration.bind.get(argument) {
+            return place.clone();
+        }
+        if INJECTED.contains(&argument) && !self.declares(argument) {
+            return Place::Local;
+        }
+        match matches!(self.declaration.method, Method::Post | Method::Put | Method::Patch) {
+            true => Place::Body(format!("/{argument}")),
+            false => Place::Query(argument.to_owned()),
+        }
+    }
+
+    /// Whether the file itself declares the argument.
+    #[must_use]
+    pub fn declares(&self, argument: &str) -> bool {
+        property(&self.declaration.input, argument).is_some()
+    }
+
+    /// The argument that names what the call acts on, and what it is: the one declared, else the last
+    /// id in the path.
+    #[must_use]
+    pub fn target(&self) -> Option<(&str, Resource)> {
+        let resource = |argument: &str| match self.names(argument) {
+            Some(Argument::Resource(resource)) => Some(resource),
+            _ => None,
+        };
+        if let Some(argument) = &self.declaration.target {
+            return resource(argument).map(|resource| (argument.as_str(), resource));
+        }
+        self.placeholders
+            .iter()
+            .rev()
+            .find_map(|argument| Some((argument.as_str(), resource(argument)?)))
+    }
+}
+
+/// The schema of one property of an object schema.
+pub(super) fn property<'a>(schema: &'a Map<String, Value>, name: &str) -> Option<&'a Map<String, Value>> {
+    schema.get("properties")?.get(name)?.as_object()
+}
+
+/// The placeholders of a path template, in order.
+pub(super) fn placeholders(path: &str) -> Vec<String> {
+    path.split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,50 @@
+//! `neon-mcp call`: one tool call, for people and scripts.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value};
+
+use super::serve::{start, stop_signal};
+use super::{print, resolve};
+use crate::call::Caller;
+use crate::neon::Lane;
+use crate::settings::Layer;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The tool
+    tool: String,
+    /// Its arguments, a JSON object
+    #[arg(default_value = "{}")]
+    arguments: String,
+    #[command(flatten)]
+    settings: Layer,
+}
+
+/// Exits with 1 when the call failed or was refused; its result says why.
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let given: Map<String, Value> =
+        serde_json::from_str(&arguments.arguments).context("the arguments are no JSON object")?;
+    let mut settings = resolve(arguments.settings)?;
+    // Whoever names a tool wants that one, whatever is listed by default.
+    if settings.selection.toolsets.is_none() && settings.selection.tools.is_empty() {
+        settings.selection.toolsets = Some(vec!["all".to_owned()]);
+    }
+    let started = start(settings).await?;
+    let caller = Caller {
+        lane: Lane::new(),
+        cancel: stop_signal(),
+        progress: None,
+    };
+    let result = started.engine.call(&arguments.tool, given, caller).await?;
+    print(&serde_json::to_string_pretty(&result.value)?);
+    if let Some(sandbox) = started.sandbox {
+        sandbox.shutdown().await;
+    }
+    Ok(if result.is_error {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}

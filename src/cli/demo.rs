@@ -1,0 +1,298 @@
+//! `neon-mcp demo`: the daily job on a sandbox, through a real MCP client that talks to this very program.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail, ensure};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, Implementation, ProgressNotificationParam,
+};
+use rmcp::service::{NotificationContext, RunningService};
+use rmcp::transport::TokioChildProcess;
+use rmcp::{ClientHandler, RoleClient, ServiceExt as _};
+use serde_json::{Map, Value, json};
+use tokio::process::Command;
+
+use super::print;
+use crate::sandbox::{Sandbox, SandboxOptions};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Print whole results instead of what matters in them
+    #[arg(long)]
+    full: bool,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let sandbox = Sandbox::start(SandboxOptions::default())
+        .await
+        .context("the sandbox can't start")?;
+    print(&format!(
+        "The sandbox, a Neon that neon-mcp carries, listens at {}.",
+        sandbox.api_url()
+    ));
+    let mut command = Command::new(std::env::current_exe().context("this program can't be found")?);
+    command
+        .args(["stdio", "--toolsets", "all"])
+        .env("NEON_API_HOST", sandbox.api_url())
+        .env("NEON_API_KEY", sandbox.api_key())
+        .env("NEON_MCP_LOG", "error");
+    let client = DemoClient
+        .serve(TokioChildProcess::new(command)?)
+        .await
+        .context("the MCP server didn't start")?;
+    let server = client.peer_info().context("the server said nothing about itself")?;
+    let identity = server
+        .server_info
+        .as_ref()
+        .map(|info| format!("{} {}", info.name, info.version))
+        .unwrap_or_default();
+    print(&format!(
+        "An MCP client started {identity} on it over stdio; they speak MCP {}.",
+        server.protocol_version
+    ));
+    let mut demo = Demo {
+        client,
+        number: 0,
+        full: arguments.full,
+    };
+    let outcome = demo.job(&sandbox).await;
+    demo.client.cancel().await?;
+    sandbox.shutdown().await;
+    outcome?;
+    print(&format!(
+        "\nDone: {} tool calls in {:.1} s. The sandbox and everything in it is gone.",
+        demo.number,
+        started.elapsed().as_secs_f64()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A client that hears of progress.
+#[derive(Debug, Clone)]
+struct DemoClient;
+
+impl ClientHandler for DemoClient {
+    fn get_info(&self) -> ClientConfig {
+        ClientConfig::new(
+            ClientCapabilities::default(),
+            Implementation::new("neon-mcp-demo", env!("CARGO_PKG_VERSION")),
+        )
+    }
+
+    async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        let total = params.total.unwrap_or_default();
+        print(&format!(
+            "     … {:.0} of {total:.0}: {}",
+            params.progress.floor(),
+            params.message.unwrap_or_default()
+        ));
+    }
+}
+
+struct Demo {
+    client: RunningService<RoleClient, DemoClient>,
+    number: usize,
+    full: bool,
+}
+
+impl Demo {
+    /// The daily job, step by step.
+    async fn job(&mut self, sandbox: &Sandbox) -> anyhow::Result<()> {
+        let tools = self.client.list_all_tools().await?;
+        print(&format!("It offers {} tools.", tools.len()));
+
+        let organizations = self
+            .step("Which organizations are there?", "list_organizations", json!({}))
+            .await?;
+        let organization = text(&organizations, "/result/organizations/0/id")?;
+        let created = self
+            .step(
+                "Create a project, and wait until it is ready",
+                "create_project",
+                json!({"name": "shop", "org_id": organization}),
+            )
+            .await?;
+        let project = text(&created, "/result/project/id")?;
+        self.step("List the projects", "list_projects", json!({"org_id": organization}))
+            .await?;
+
+        let tomorrow =
+            (chrono::Utc::now() + chrono::TimeDelta::hours(24)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        self.step(
+            "Create a branch with a compute, which Neon deletes tomorrow by itself",
+            "create_branch",
+            json!({"project_id": project, "name": "add-orders", "expires_at": tomorrow}),
+        )
+        .await?;
+        self.step(
+            "Add a role on the branch (named, not by its id)",
+            "create_role",
+            json!({"project_id": project, "branch_id": "add-orders", "name": "orders_app"}),
+        )
+        .await?;
+        self.step(
+            "Add a database that the role owns",
+            "create_database",
+            json!({"project_id": project, "branch_id": "add-orders", "name": "orders", "owner_name": "orders_app"}),
+        )
+        .await?;
+        self.step(
+            "Get a connection string",
+            "get_connection_string",
+            json!({"project_id": project, "branch_id": "add-orders", "database_name": "orders", "role_name": "orders_app"}),
+        )
+        .await?;
+
+        // The sandbox has no Postgres yet: what a migration would leave is put into it directly.
+        print("\n   (the sandbox is given the table that a migration on the branch would have made)");
+        let branches = self
+            .call("list_branches", json!({"project_id": project, "search": "add-orders"}))
+            .await?
+            .0;
+        let branch = text(&branches, "/result/branches/0/id")?;
+        give_schema(sandbox, &project, &branch).await?;
+        let compared = self
+            .step(
+                "Compare the branch's schema with its parent's",
+                "compare_database_schema",
+                json!({"project_id": project, "branch_id": "add-orders", "db_name": "neondb"}),
+            )
+            .await?;
+        for line in text(&compared, "/result/diff")?.lines() {
+            print(&format!("     {line}"));
+        }
+        self.step(
+            "Take a snapshot of the main branch",
+            "create_snapshot",
+            json!({"project_id": project, "branch_id": "main", "name": "before-orders"}),
+        )
+        .await?;
+        self.step(
+            "What has Neon been doing?",
+            "list_operations",
+            json!({"project_id": project, "limit": 5}),
+        )
+        .await?;
+
+        self.number += 1;
+        print(&format!(
+            "\n{:>2}. Try to delete the project, and be refused\n     delete_project {}",
+            self.number,
+            json!({"project_id": project})
+        ));
+        let (refused, is_error) = self.call("delete_project", json!({"project_id": project})).await?;
+        ensure!(is_error, "the deletion of a project was not refused");
+        print(&format!("     refused: {}", text(&refused, "/error/message")?));
+        print(&format!("     the plan: {}", text(&refused, "/error/plan/summary")?));
+        let (still_there, is_error) = self.call("describe_project", json!({"project_id": project})).await?;
+        ensure!(!is_error, "the project is gone: {still_there}");
+        print(&format!(
+            "     the project is still there: {}",
+            text(&still_there, "/result/project/id")?
+        ));
+        Ok(())
+    }
+
+    /// One step: says what it is about, calls the tool, prints what matters. An error ends the demo.
+    async fn step(&mut self, about: &str, tool: &'static str, arguments: Value) -> anyhow::Result<Value> {
+        self.number += 1;
+        print(&format!("\n{:>2}. {about}\n     {tool} {arguments}", self.number));
+        let (value, is_error) = self.call(tool, arguments).await?;
+        if is_error {
+            bail!("{tool} failed: {value:#}");
+        }
+        if self.full {
+            print(&format!("{value:#}"));
+        } else {
+            brief(&value).iter().for_each(|line| print(&format!("     {line}")));
+        }
+        Ok(value)
+    }
+
+    async fn call(&self, tool: &'static str, arguments: Value) -> anyhow::Result<(Value, bool)> {
+        let arguments: Map<String, Value> = arguments.as_object().cloned().unwrap_or_default();
+        let request = CallToolRequestParams::new(tool).with_arguments(arguments);
+        let result: CallToolResult = self.client.call_tool(request).await.with_context(|| tool)?;
+        let value = result.structured_content.context("a result has structured content")?;
+        Ok((value, result.is_error.unwrap_or(false)))
+    }
+}
+
+/// Puts a table into the sandbox's `neondb` on a branch, through the route that only the sandbox has.
+async fn give_schema(sandbox: &Sandbox, project: &str, branch: &str) -> anyhow::Result<()> {
+    // A provider that is installed already serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let sql = "CREATE TABLE public.orders (\n    id bigint NOT NULL,\n    total numeric(10,2)\n);\n";
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()?
+        .put(format!("{}/schema", sandbox.admin_url()))
+        .bearer_auth(sandbox.api_key())
+        .json(&json!({"project_id": project, "branch_id": branch, "database_name": "neondb", "sql": sql}))
+        .send()
+        .await?
+        .error_for_status()?;
+    Ok(())
+}
+
+/// The text at a pointer.
+fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .with_context(|| format!("{pointer} is missing in {value}"))
+}
+
+/// What matters in a result, a line each.
+fn brief(value: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(result) = value.get("result").and_then(Value::as_object) {
+        for (name, part) in result {
+            match part {
+                Value::Object(part) => lines.push(format!("{name}: {}", fields(part))),
+                Value::Array(items) => {
+                    for item in items.iter().take(3) {
+                        lines.push(match item {
+                            Value::Object(item) => format!("{name}: {}", fields(item)),
+                            item => format!("{name}: {item}"),
+                        });
+                    }
+                    if items.len() > 3 {
+                        lines.push(format!("{name}: … {} in all", items.len()));
+                    }
+                }
+                Value::String(text) if text.contains('\n') => {}
+                part => lines.push(format!("{name}: {part}")),
+            }
+        }
+    }
+    let operations = value.get("operations").and_then(Value::as_array);
+    for operation in operations.into_iter().flatten() {
+        let field = |name: &str| operation.get(name).and_then(Value::as_str).unwrap_or_default();
+        lines.push(format!("operation: {} {}", field("action"), field("status")));
+    }
+    lines
+}
+
+fn fields(object: &Map<String, Value>) -> String {
+    const FIRST: [&str; 9] = [
+        "id",
+        "name",
+        "action",
+        "status",
+        "current_state",
+        "host",
+        "type",
+        "owner_name",
+        "expires_at",
+    ];
+    let shown = FIRST.iter().filter_map(|name| match object.get(*name)? {
+        Value::String(text) => Some(format!("{name}={text}")),
+        Value::Null => None,
+        value => Some(format!("{name}={value}")),
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}

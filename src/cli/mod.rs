@@ -1,0 +1,92 @@
+//! The commands, one file each.
+
+mod call;
+mod demo;
+mod http;
+mod sandbox;
+mod serve;
+mod stdio;
+mod tools;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::{Layer, Settings};
+
+/// An MCP server that hands Neon (serverless Postgres) to AI agents, safely.
+///
+/// Without a command it serves one client over standard input and output, as MCP clients start it.
+#[derive(Debug, Parser)]
+#[command(name = "neon-mcp", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Layer,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve one client over standard input and output (what happens without a command)
+    Stdio {
+        #[command(flatten)]
+        settings: Layer,
+    },
+    /// Serve many clients over streamable HTTP, on loopback
+    Http(http::Arguments),
+    /// Do the daily job on a sandbox, through a real MCP client, and print every step
+    Demo(demo::Arguments),
+    /// Run the sandbox alone, for any client of Neon's API
+    Sandbox(sandbox::Arguments),
+    /// Show the tools: names, effects, sizes
+    Tools(tools::Arguments),
+    /// Call one tool and print its result
+    Call(call::Arguments),
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// When it can't do what it was asked to; the message is for people.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let filter = std::env::var("NEON_MCP_LOG").unwrap_or_else(|_| "warn,neon_mcp=info".to_owned());
+    let filter = EnvFilter::try_new(&filter).with_context(|| format!("NEON_MCP_LOG is `{filter}`"))?;
+    // Standard output belongs to the protocol.
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    let command = cli.command.unwrap_or(Command::Stdio { settings: cli.settings });
+    match command {
+        Command::Stdio { settings } => runtime(stdio::run(resolve(settings)?)),
+        Command::Http(arguments) => runtime(http::run(arguments)),
+        Command::Demo(arguments) => runtime(demo::run(arguments)),
+        Command::Sandbox(arguments) => runtime(sandbox::run(arguments)),
+        Command::Tools(arguments) => tools::run(&arguments),
+        Command::Call(arguments) => runtime(call::run(arguments)),
+    }
+}
+
+fn resolve(flags: Layer) -> anyhow::Result<Settings> {
+    Ok(Settings::resolve(flags, std::env::vars())?)
+}
+
+fn runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime can't start")?
+        .block_on(work)
+}
+
+/// Prints to standard output. A reader that has gone away (`| head`) is no reason to complain.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -1,0 +1,103 @@
+//! What the serving commands share: from settings to an engine, and what is said at the start.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::call::{Engine, Service};
+use crate::catalog::{Catalog, Selection};
+use crate::neon::{self, ApiBase, Client, ClientConfig, Credential, KeyKind};
+use crate::sandbox::{self, Sandbox, SandboxOptions};
+use crate::settings::{Settings, SettingsError, Upstream};
+
+/// An engine that is ready, and the sandbox under it, which lives as long.
+pub(super) struct Started {
+    pub(super) engine: Engine,
+    pub(super) sandbox: Option<Sandbox>,
+}
+
+/// Makes the engine; with `--sandbox`, starts the sandbox first. Sends nothing to Neon.
+pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
+    let catalog = Catalog::embedded()?;
+    let selection = Selection::new(&catalog, &settings.selection)?;
+    let (base, credential, service, sandbox) = match settings.upstream {
+        Upstream::Sandbox => {
+            let sandbox = Sandbox::start(SandboxOptions::default())
+                .await
+                .context("the sandbox can't start")?;
+            let base = ApiBase::parse(&sandbox.api_url())?;
+            let credential = Credential::new(sandbox.api_key().to_owned())?;
+            (base, credential, Service::Sandbox, Some(sandbox))
+        }
+        Upstream::Api { base, credential } => {
+            let credential = credential.ok_or(SettingsError::NoKey)?;
+            // A sandbox that runs by itself: its keys say what they are, and it listens on loopback only.
+            let is_sandbox = base.is_loopback() && credential.expose().starts_with(sandbox::KEY_PREFIX);
+            (
+                base,
+                credential,
+                if is_sandbox { Service::Sandbox } else { Service::Neon },
+                None,
+            )
+        }
+    };
+    tracing::info!(
+        "neon-mcp {}: {} tools, {} at {}",
+        env!("CARGO_PKG_VERSION"),
+        selection.tools().len(),
+        service.name(),
+        base.as_str()
+    );
+    let client = Client::new(ClientConfig::new(base, credential));
+    Ok(Started {
+        engine: Engine::new(client, selection, service, settings.limits),
+        sandbox,
+    })
+}
+
+/// Says on standard error what kind of key this is, when Neon has answered. Nothing waits for it.
+pub(super) fn name_the_key(engine: &Engine) {
+    if engine.service() == Service::Sandbox {
+        return;
+    }
+    let client = engine.client().clone();
+    tokio::spawn(async move {
+        match neon::key_kind(&client, &neon::Context::within(Duration::from_secs(20))).await {
+            Ok(kind @ KeyKind::Project) => tracing::info!("the key is a {}", kind.name()),
+            Ok(kind) => tracing::warn!(
+                "the key is a {}: it reaches every project of the {}. A project-scoped key or --project-id bounds what an agent can reach",
+                kind.name(),
+                if kind == KeyKind::Organization {
+                    "organization"
+                } else {
+                    "account"
+                },
+            ),
+            Err(error) => tracing::warn!("Neon didn't say what kind of key this is: {error}"),
+        }
+    });
+}
+
+/// Cancelled when the process is asked to end: Ctrl-C, or SIGTERM.
+pub(super) fn stop_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+                return;
+            };
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+        stopped.cancel();
+    });
+    stop
+}

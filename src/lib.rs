@@ -1,0 +1,22 @@
+//! An MCP server that hands Neon (serverless Postgres) to AI agents, safely.
+//!
+//! The way of one tool call:
+//!
+//! ```text
+//!  client ──► server ──► catalog ──► call ──► guard ──► neon ──► Neon's API or the sandbox
+//!             speaks     what        checks    may it    one shared
+//!             MCP        exists      & binds   run?      client
+//!  client ◄── server ◄── call (shape: mask, keep, cut) ◄────────┘
+//! ```
+//!
+//! [`server`] knows MCP and nothing of Neon; [`neon`] knows HTTP and nothing of MCP; [`catalog`] is data; [`guard`]
+//! decides and never sends; only [`call`] joins them.
+
+pub mod call;
+pub mod catalog;
+pub mod cli;
+pub mod guard;
+pub mod neon;
+pub mod sandbox;
+pub mod server;
+pub mod settings;

@@ -1,0 +1,16 @@
+//! Parse, run, print the error.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use neon_mcp::cli::Cli;
+
+fn main() -> ExitCode {
+    match neon_mcp::cli::run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("neon-mcp: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

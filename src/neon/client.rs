@@ -1,0 +1,362 @@
+//! The client: two ways out to Neon, with deadlines, cancellation, limits and honest retries.
+//!
+//! Layers below send nothing twice: reqwest's own retries are off, and hyper takes a request to another connection only
+//! while it still lies in the queue, before a byte of it is written (`take_message` in hyper-util's legacy client). What
+//! HTTP/2 refuses unprocessed (`REFUSED_STREAM`) counts as lost all the same: a GET is sent again, a change is reported.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::base::ApiBase;
+use super::credential::Credential;
+use super::error::Error;
+use super::exchange::{Exchange, Failure, Phase, Progress, Received};
+use super::limits::{Lane, RateLimits};
+use super::operations::PollPolicy;
+use super::report::{self, Stop};
+use super::request::{Read, Request};
+use super::retry::{Decision, RetryPolicy};
+use crate::guard::Permitted;
+
+/// What a client is made of. [`ClientConfig::new`] fills in the defaults.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// Where the API is.
+    pub base: ApiBase,
+    /// Whose requests these are.
+    pub credential: Credential,
+    /// The `User-Agent`. Default: `neon-mcp/VERSION`, with the project's address.
+    pub user_agent: String,
+    /// The longest that one attempt may take, from sending to the last byte. Default: 30 s.
+    pub request_timeout: Duration,
+    /// The longest that making a connection may take, TLS included. Default: 10 s. Within it, a failure is known to have
+    /// changed nothing.
+    pub connect_timeout: Duration,
+    /// The credential's budget; clients with the same credential share one.
+    pub limits: RateLimits,
+    /// How often and how far apart attempts are.
+    pub retry: RetryPolicy,
+    /// How often operations are looked at while waiting for them.
+    pub poll: PollPolicy,
+    /// The largest answer that is read, in bytes, after decompression. Default: 16 MiB.
+    pub max_response_bytes: usize,
+}
+
+impl ClientConfig {
+    /// The defaults for a base and a credential.
+    #[must_use]
+    pub fn new(base: ApiBase, credential: Credential) -> Self {
+        Self {
+            base,
+            credential,
+            user_agent: user_agent(),
+            request_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            limits: RateLimits::default(),
+            retry: RetryPolicy::default(),
+            poll: PollPolicy::default(),
+            max_response_bytes: 16 * 1_024 * 1_024,
+        }
+    }
+}
+
+/// `neon-mcp/VERSION`, and where the project is at home, once the manifest says so.
+fn user_agent() -> String {
+    let name = concat!("neon-mcp/", env!("CARGO_PKG_VERSION"));
+    match env!("CARGO_PKG_REPOSITORY") {
+        "" => name.to_owned(),
+        home => format!("{name} (+{home})"),
+    }
+}
+
+/// What a call brings along: until when it may take, how it is cancelled, and its caller's place in the line.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The end of all waiting, retries included.
+    pub deadline: Instant,
+    /// Cancels the call. A changing request that is already under way may still be carried out; the error says so.
+    pub cancel: CancellationToken,
+    /// The caller's place in the line for the rate limits: one per caller, not one per call.
+    pub lane: Lane,
+}
+
+impl Context {
+    /// A context for someone who waits `budget` from now (a year at most), can't cancel, and is alone.
+    #[must_use]
+    pub fn within(budget: Duration) -> Self {
+        Self {
+            deadline: Instant::now() + budget.min(Duration::from_secs(365 * 24 * 3_600)),
+            cancel: CancellationToken::new(),
+            lane: Lane::new(),
+        }
+    }
+
+    /// The same context, ending at `deadline` if that is sooner.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self {
+            deadline: self.deadline.min(deadline),
+            ..self.clone()
+        }
+    }
+
+    /// What is left of the time.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// A successful answer.
+#[derive(Clone, PartialEq)]
+pub struct Answer {
+    /// The status, 200 to 299.
+    pub status: u16,
+    /// Neon's id of the request, or else the one that was sent.
+    pub request_id: String,
+    /// The JSON body; `None` for 204 and other empty answers. It may hold secrets.
+    pub body: Option<Value>,
+    /// How often the request was sent, 1 for no retry. Redirects that were followed don't count.
+    pub attempts: u32,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Answer")
+            .field("status", &self.status)
+            .field("request_id", &self.request_id)
+            .field("body", &self.body.as_ref().map(|_| "[hidden]"))
+            .field("attempts", &self.attempts)
+            .finish()
+    }
+}
+
+/// The client of one credential. Clones share connections and limits.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: ClientConfig,
+    /// Built on first use: that takes some 20 ms, which a server that is asked nothing needn't spend.
+    http: OnceCell<reqwest::Client>,
+}
+
+impl Client {
+    /// A client that hasn't done anything yet: no connection, no TLS set-up.
+    #[must_use]
+    pub fn new(config: ClientConfig) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                http: OnceCell::new(),
+            }),
+        }
+    }
+
+    /// What the client was made of.
+    #[must_use]
+    pub fn config(&self) -> &ClientConfig {
+        &self.shared.config
+    }
+
+    /// Sends a read. It is repeated after network faults, 423, 429, 502, 503 and 504, as [`RetryPolicy`] says; up to three
+    /// redirects within the same scheme, host and port are followed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], always with [`Changed::No`](super::Changed::No).
+    pub async fn read(&self, read: Read, context: &Context) -> Result<Answer, Error> {
+        self.run(read.request(), context).await
+    }
+
+    /// Sends what the guard has let through. A changing request is repeated only after 423, 429 and 503, by which Neon
+    /// says that it did nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; [`Error::changed`] says whether anything was changed. When the answer was lost, that is
+    /// [`Changed::Unknown`](super::Changed::Unknown), and the request was not sent again.
+    ///
+    /// A request without a permit doesn't compile:
+    ///
+    /// ```compile_fail,E0308
+    /// # use neon_mcp::neon::{Client, Context, Request};
+    /// async fn unasked(client: Client, request: Request, context: Context) {
+    ///     let _ = client.send(request, &context).await;
+    /// }
+    /// ```
+    ///
+    /// Nor does one that pretends to read:
+    ///
+    /// ```compile_fail,E0308
+    /// # use neon_mcp::neon::{Client, Context, Request};
+    /// async fn pretending(client: Client, request: Request, context: Context) {
+    ///     let _ = client.read(request, &context).await;
+    /// }
+    /// ```
+    pub async fn send(&self, request: Permitted<Request>, context: &Context) -> Result<Answer, Error> {
+        let request = request.into_inner();
+        self.run(&request, context).await
+    }
+
+    /// Attempts until one succeeds or the rules say stop.
+    async fn run(&self, request: &Request, context: &Context) -> Result<Answer, Error> {
+        let policy = self.shared.config.retry;
+        let mut attempt = 0;
+        let mut last: Option<Error> = None;
+        loop {
+            attempt += 1;
+            let mut progress = Progress::default();
+            let span = tracing::debug_span!(
+                "neon request",
+                method = %request.method(),
+                route = %request.route(),
+                attempt,
+                status = tracing::field::Empty,
+                request_id = tracing::field::Empty,
+            );
+            let ended = self
+                .bounded(request, context, &mut progress)
+                .instrument(span.clone())
+                .await;
+            record(&span, &progress, &ended);
+            let failure = match ended {
+                Ended::Done(Ok(received)) => {
+                    return Ok(Answer {
+                        status: received.status,
+                        request_id: progress.request_id.unwrap_or_default(),
+                        body: received.body,
+                        attempts: attempt,
+                    });
+                }
+                Ended::Done(Err(failure)) => failure,
+                Ended::Stopped(stop) => {
+                    // With nothing new on the wire, the last real answer says more than the clock.
+                    if let (Stop::Deadline, Phase::Waiting, Some(last)) = (stop, progress.phase, last) {
+                        return Err(last);
+                    }
+                    return Err(report::stopped(request, stop, progress, attempt));
+                }
+            };
+            let decision = failure.fault().map_or(Decision::Stop, |fault| {
+                policy.decide(request.method(), fault, attempt, context.left(), rand::random())
+            });
+            let error = failure.into_error(request, progress.request_id, attempt, self.config());
+            let Decision::After(wait) = decision else {
+                return Err(error);
+            };
+            tracing::debug!(
+                parent: &span,
+                wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                "will be sent again"
+            );
+            tokio::select! {
+                biased;
+                () = context.cancel.cancelled() => {
+                    return Err(report::stopped(request, Stop::Cancelled, Progress::default(), attempt));
+                }
+                () = tokio::time::sleep(wait) => {}
+            }
+            last = Some(error);
+        }
+    }
+
+    /// One attempt, ended early by the deadline or the caller.
+    async fn bounded(&self, request: &Request, context: &Context, progress: &mut Progress) -> Ended {
+        if context.cancel.is_cancelled() {
+            return Ended::Stopped(Stop::Cancelled);
+        }
+        if context.left().is_zero() {
+            return Ended::Stopped(Stop::Deadline);
+        }
+        tokio::select! {
+            // An answer that is here counts, whatever came at the same moment.
+            biased;
+            result = self.attempt(request, &context.lane, progress) => Ended::Done(result),
+            () = context.cancel.cancelled() => Ended::Stopped(Stop::Cancelled),
+            () = tokio::time::sleep_until(context.deadline) => Ended::Stopped(Stop::Deadline),
+        }
+    }
+
+    /// One attempt.
+    async fn attempt(&self, request: &Request, lane: &Lane, progress: &mut Progress) -> Result<Received, Failure> {
+        let config = &self.shared.config;
+        let http = self.shared.http.get_or_try_init(|| async { build(config) }).await?;
+        let exchange = Exchange {
+            http,
+            base: &config.base,
+            credential: &config.credential,
+            limits: &config.limits,
+            lane,
+            request_timeout: config.request_timeout,
+            max_response_bytes: config.max_response_bytes,
+        };
+        exchange.attempt(request, progress).await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Client")
+            .field("base", &self.shared.config.base)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How an attempt ended.
+enum Ended {
+    Done(Result<Received, Failure>),
+    Stopped(Stop),
+}
+
+/// Sets up HTTP. Redirects and retries are ours.
+fn build(config: &ClientConfig) -> Result<reqwest::Client, Failure> {
+    // A second installation in the same process fails, and the first one serves just as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(&config.user_agent)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .gzip(true)
+        .connect_timeout(config.connect_timeout)
+        // Shorter than the idle time of common load balancers, so that few requests meet a connection that is being closed.
+        .pool_idle_timeout(Duration::from_secs(45))
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
+        .https_only(config.base.as_str().starts_with("https:"));
+    if config.base.is_loopback() {
+        builder = builder.no_proxy();
+    }
+    builder
+        .build()
+        .map_err(|error| Failure::Setup(format!("the HTTP client could not be set up: {error}")))
+}
+
+/// Writes into the span what is known now.
+fn record(span: &tracing::Span, progress: &Progress, ended: &Ended) {
+    if let Phase::Answering(status) = progress.phase {
+        span.record("status", status);
+    }
+    if let Some(request_id) = &progress.request_id {
+        span.record("request_id", request_id.as_str());
+    }
+    let outcome = match ended {
+        Ended::Done(Ok(_)) => "answered",
+        Ended::Done(Err(_)) => "failed",
+        Ended::Stopped(Stop::Cancelled) => "cancelled",
+        Ended::Stopped(Stop::Deadline) => "out of time",
+    };
+    tracing::debug!(parent: span, "{outcome}");
+}

@@ -1,0 +1,165 @@
+//! How projects look in answers: one way in lists, another alone.
+
+use serde::Serialize;
+
+use crate::sandbox::{
+    clock::Moment,
+    hosts,
+    keys::Caller,
+    state::{
+        account::Account,
+        project::Project,
+        settings::{DefaultEndpointSettings, ProjectSettings},
+    },
+};
+
+/// The bytes that a branch may hold: no limit that matters.
+const BRANCH_SIZE_LIMIT: i64 = 16 * 1024 * 1024 * 1024 * 1024;
+
+/// What both ways have.
+#[derive(Debug, Serialize)]
+struct Common {
+    id: String,
+    platform_id: String,
+    region_id: String,
+    name: String,
+    provisioner: String,
+    default_endpoint_settings: DefaultEndpointSettings,
+    settings: ProjectSettings,
+    pg_version: u32,
+    proxy_host: &'static str,
+    branch_logical_size_limit: i64,
+    branch_logical_size_limit_bytes: i64,
+    store_passwords: bool,
+    cpu_used_sec: i64,
+    creation_source: &'static str,
+    history_retention_seconds: i64,
+    created_at: Moment,
+    updated_at: Moment,
+    synthetic_storage_size: u64,
+    owner_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compute_last_active_at: Option<Moment>,
+    org_id: String,
+    effective_project_permission: &'static str,
+}
+
+/// A project in a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListedProject {
+    #[serde(flatten)]
+    common: Common,
+    active_time: i64,
+    org_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recoverable_until: Option<Moment>,
+}
+
+#[derive(Debug, Serialize)]
+struct Owner {
+    email: String,
+    name: String,
+    branches_limit: usize,
+    subscription_type: String,
+}
+
+/// A project alone.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProjectView {
+    #[serde(flatten)]
+    common: Common,
+    data_storage_bytes_hour: i64,
+    data_transfer_bytes: i64,
+    written_data_bytes: i64,
+    compute_time_seconds: i64,
+    active_time_seconds: i64,
+    consumption_period_start: Moment,
+    consumption_period_end: Moment,
+    owner: Owner,
+}
+
+fn common(project: &Project, account: &Account, caller: &Caller) -> Common {
+    Common {
+        id: project.id.clone(),
+        platform_id: project.region_id.split('-').next().unwrap_or_default().to_owned(),
+        region_id: project.region_id.clone(),
+        name: project.name.clone(),
+        provisioner: project.provisioner.clone(),
+        default_endpoint_settings: project.default_endpoint_settings.clone(),
+        settings: project.settings.clone(),
+        pg_version: project.pg_version,
+        proxy_host: hosts::DOMAIN,
+        branch_logical_size_limit: BRANCH_SIZE_LIMIT / (1024 * 1024),
+        branch_logical_size_limit_bytes: BRANCH_SIZE_LIMIT,
+        store_passwords: project.store_passwords,
+        cpu_used_sec: 0,
+        creation_source: "console",
+        history_retention_seconds: project.history_retention_seconds,
+        created_at: project.created_at,
+        updated_at: project.updated_at,
+        synthetic_storage_size: project
+            .live_branches()
+            .filter(|branch| branch.is_root())
+            .map(|branch| branch.contents().logical_size())
+            .sum(),
+        owner_id: account.org_id.clone(),
+        compute_last_active_at: project.compute_last_active_at(),
+        org_id: account.org_id.clone(),
+        effective_project_permission: if caller.only_project().is_some() {
+            "EDITOR"
+        } else {
+            "ADMIN"
+        },
+    }
+}
+
+/// A project as lists show it.
+pub(crate) fn listed(project: &Project, account: &Account, caller: &Caller) -> ListedProject {
+    ListedProject {
+        common: common(project, account, caller),
+        active_time: 0,
+        org_name: account.org_name.clone(),
+        deleted_at: project.deleted_at,
+        recoverable_until: project.recoverable_until(),
+    }
+}
+
+/// A project as it is shown alone.
+pub(crate) fn alone(
+    project: &Project,
+    account: &Account,
+    caller: &Caller,
+    branches_limit: usize,
+    now: Moment,
+) -> ProjectView {
+    let (start, end) = month_around(now);
+    ProjectView {
+        common: common(project, account, caller),
+        data_storage_bytes_hour: 0,
+        data_transfer_bytes: 0,
+        written_data_bytes: 0,
+        compute_time_seconds: 0,
+        active_time_seconds: 0,
+        consumption_period_start: start,
+        consumption_period_end: end,
+        owner: Owner {
+            email: account.email.clone(),
+            name: account.org_name.clone(),
+            branches_limit,
+            subscription_type: account.subscription(),
+        },
+    }
+}
+
+/// The first moments of this month and of the next.
+fn month_around(now: Moment) -> (Moment, Moment) {
+    use chrono::{Datelike, Months, NaiveTime};
+    let start = now
+        .date_naive()
+        .with_day(1)
+        .map_or(now, |day| day.and_time(NaiveTime::MIN).and_utc());
+    let end = start.checked_add_months(Months::new(1)).unwrap_or(now);
+    (start, end)
+}

@@ -1,0 +1,130 @@
+//! The Neon that we carry: an HTTP server on loopback that behaves like Neon's control plane, in memory.
+//!
+//! A request passes the files in this order:
+//!
+//! ```text
+//! listener  accepts the socket, and can reset it
+//! serve     request id, log, key, rate limits, faults, then the handler
+//! api/      one file per area of the Neon API: checks a request, changes the state, shapes the answer
+//! state/    what exists: projects, branches, computes, operations, snapshots, and how time changes them
+//! ```
+//!
+//! Beside them: `admin` (routes that only the sandbox has), `faults`, `limits`, `keys`, `log`, `ids`, `clock`, `hosts`.
+//! Everything a branch holds *inside* Postgres (roles, databases, schemas) is one value, [`state::data::Contents`]:
+//! a data plane replaces what is in it without touching the rules around it.
+
+mod admin;
+mod answer;
+mod api;
+mod call;
+mod clock;
+mod error;
+mod faults;
+mod hosts;
+mod ids;
+mod keys;
+mod limits;
+mod listener;
+mod log;
+mod options;
+mod pages;
+mod serve;
+mod state;
+
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+pub use faults::{Fault, FaultKind};
+pub use options::{ExtraKey, ExtraMember, KeyKind, Limits, SandboxOptions};
+
+use listener::{Connection, SandboxListener};
+use serve::Shared;
+
+/// What every key of a sandbox begins with, so that nobody takes one for Neon's.
+pub const KEY_PREFIX: &str = "sandbox_";
+
+/// How long a shutdown waits for requests in flight.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A running sandbox. Dropping it stops the server.
+pub struct Sandbox {
+    port: u16,
+    api_key: String,
+    stop: CancellationToken,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Sandbox {
+    /// Binds 127.0.0.1 and starts serving.
+    ///
+    /// # Errors
+    ///
+    /// When the port cannot be bound.
+    pub async fn start(options: SandboxOptions) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let port = listener.local_addr()?.port();
+        let api_key = options.api_key.clone().unwrap_or_else(ids::secret_key);
+        let stop = CancellationToken::new();
+        let shared = Arc::new(Shared::new(&options, &api_key, stop.clone()));
+        let service = serve::router(shared).into_make_service_with_connect_info::<Connection>();
+        let stopped = stop.clone().cancelled_owned();
+        let server = tokio::spawn(async move {
+            let served = axum::serve(SandboxListener::new(listener), service)
+                .with_graceful_shutdown(stopped)
+                .await;
+            if let Err(error) = served {
+                tracing::error!(%error, "the sandbox stopped serving");
+            }
+        });
+        Ok(Self {
+            port,
+            api_key,
+            stop,
+            server: Some(server),
+        })
+    }
+
+    /// The base URL of the Neon API, to be used as `NEON_API_HOST`.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("http://127.0.0.1:{}/api/v2", self.port)
+    }
+
+    /// The first API key, a personal one, to be used as `NEON_API_KEY`.
+    #[must_use]
+    pub fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
+    /// The base URL of the routes that only the sandbox has.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        format!("http://127.0.0.1:{}/sandbox", self.port)
+    }
+
+    /// Stops accepting, lets requests in flight end, and returns when the server has stopped.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        if let Some(mut server) = self.server.take()
+            && tokio::time::timeout(SHUTDOWN_PATIENCE, &mut server).await.is_err()
+        {
+            server.abort();
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("api_url", &self.api_url())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,301 @@
+//! The way of a request: id, log, key, rate limits, faults, handler, answer.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::to_bytes,
+    extract::{ConnectInfo, FromRequestParts, RawPathParams, Request},
+    response::Response,
+    routing::{MethodFilter, on},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION, request::Parts};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    admin,
+    answer::{self, Damage},
+    api::{self, Route},
+    call::{Call, Reply},
+    error::ApiError,
+    faults::{FaultKind, Faults},
+    ids,
+    keys::Caller,
+    limits::RateLimits,
+    listener::Connection,
+    log::{LoggedRequest, RequestLog, headers_without_key, shown_body},
+    options::SandboxOptions,
+    state::{State, operation::Outcome},
+};
+
+/// The prefix of the Neon API.
+pub(crate) const API_PREFIX: &str = "/api/v2";
+
+/// The header that names a request.
+pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+/// The largest body that is read.
+pub(crate) const MAX_BODY: usize = 10 * 1024 * 1024;
+
+/// The error text of operations that a fault lets fail.
+const FAILURE: &str = "the sandbox was told to let this operation fail";
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    faults: Mutex<Faults>,
+    log: Mutex<RequestLog>,
+    rates: Option<Mutex<RateLimits>>,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    pub(crate) fn new(options: &SandboxOptions, api_key: &str, stop: CancellationToken) -> Self {
+        Self {
+            state: Mutex::new(State::new(options, api_key)),
+            faults: Mutex::new(Faults::new(options.faults.clone(), options.seed)),
+            log: Mutex::default(),
+            rates: options.rate_limits.then(Mutex::default),
+            stop,
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        lock(&self.faults)
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, RequestLog> {
+        lock(&self.log)
+    }
+
+    /// Waits, but not beyond the sandbox's end.
+    async fn wait(&self, millis: u64) {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(millis)) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Who sends a request with these headers, or 401.
+    pub(crate) fn authenticate(&self, headers: &HeaderMap, connection: &Connection) -> Result<Caller, ApiError> {
+        let secret = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, secret)| secret.trim())
+            .ok_or_else(|| ApiError::unauthorized("the request carries no API key (Authorization: Bearer …)"))?;
+        let mut state = self.state();
+        let now = state.clock.now();
+        state
+            .keys
+            .authenticate(secret, now, connection.peer.ip().to_string())
+            .ok_or_else(|| ApiError::unauthorized("the API key is not known to the sandbox"))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// All routes.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let mut router = Router::new();
+    for route in api::routes() {
+        let Ok(filter) = MethodFilter::try_from(route.method.clone()) else {
+            continue;
+        };
+        let path = format!("{API_PREFIX}{}", route.path);
+        let shared = Arc::clone(&shared);
+        router = router.route(
+            &path,
+            on(filter, move |request: Request| async move {
+                serve(&shared, Some(route), request).await
+            }),
+        );
+    }
+    let not_served = {
+        let shared = Arc::clone(&shared);
+        move |request: Request| async move { serve(&shared, None, request).await }
+    };
+    router
+        .fallback(not_served.clone())
+        .method_not_allowed_fallback(not_served)
+        .nest("/sandbox", admin::router(shared))
+}
+
+/// A request, read as a whole.
+struct Received {
+    parts: Parts,
+    body: Bytes,
+    params: HashMap<String, String>,
+    connection: Connection,
+    request_id: String,
+}
+
+/// Serves one request below `/api/v2`, or one that fits nowhere.
+async fn serve(shared: &Shared, route: Option<Route>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let request_id = request_id(&parts.headers);
+    let Some(ConnectInfo(connection)) = parts.extensions.get::<ConnectInfo<Connection>>().cloned() else {
+        let error = ApiError::bad_request("the request came from nowhere");
+        return answer::refuse(&error, &request_id);
+    };
+    let params = match RawPathParams::from_request_parts(&mut parts, &()).await {
+        Ok(params) => params
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        Err(_) => HashMap::new(),
+    };
+    let (body, complete) = match to_bytes(body, MAX_BODY).await {
+        Ok(body) => (body, true),
+        Err(_) => (Bytes::new(), false),
+    };
+    let received = Received {
+        parts,
+        body,
+        params,
+        connection,
+        request_id,
+    };
+    let Some(path) = received.parts.uri.path().strip_prefix(API_PREFIX) else {
+        let error = ApiError::not_found("the sandbox serves the Neon API below /api/v2 only");
+        return answer::refuse(&error, &received.request_id);
+    };
+    let path = path.to_owned();
+    let number = shared.log().record(LoggedRequest {
+        number: 0,
+        at: shared.state().clock.now(),
+        method: received.parts.method.to_string(),
+        path: path.clone(),
+        query: received.parts.uri.query().map(str::to_owned),
+        request_id: received.request_id.clone(),
+        operation: route.as_ref().map(|route| route.operation),
+        headers: headers_without_key(&received.parts.headers),
+        body: shown_body(&received.body),
+        status: None,
+    });
+    let mut response = if complete {
+        match admit(shared, route.as_ref(), &received) {
+            Ok(caller) => {
+                let fault = shared.faults().pick(&received.parts.method, &path);
+                run(shared, route, &received, caller, fault).await
+            }
+            Err(error) => Some(answer::refuse(&error, &received.request_id)),
+        }
+    } else {
+        Some(answer::refuse(&ApiError::too_large(), &received.request_id))
+    };
+    if let Some(response) = &mut response {
+        shared.log().answered(number, response.status().as_u16());
+    } else {
+        received.connection.reset();
+    }
+    let mut response = response.unwrap_or_default();
+    if let Ok(value) = HeaderValue::from_str(&received.request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// Checks the key and the rate limits.
+fn admit(shared: &Shared, route: Option<&Route>, received: &Received) -> Result<Caller, ApiError> {
+    let caller = shared.authenticate(&received.parts.headers, &received.connection)?;
+    if let Some(rates) = &shared.rates {
+        let route = route.map_or("", |route| route.operation);
+        lock(rates)
+            .take(caller.key_id, route, Instant::now())
+            .map_err(ApiError::rate_limited)?;
+    }
+    Ok(caller)
+}
+
+/// Runs the handler under a fault, if there is one. `None`: the connection is to be reset.
+async fn run(
+    shared: &Shared,
+    route: Option<Route>,
+    received: &Received,
+    caller: Caller,
+    fault: Option<FaultKind>,
+) -> Option<Response> {
+    let mut outcome = Outcome::Finished;
+    let mut damage = None;
+    match fault {
+        None => {}
+        Some(FaultKind::Status {
+            status,
+            retry_after,
+            code,
+            message,
+        }) => {
+            let error = ApiError {
+                status: http::StatusCode::from_u16(status).unwrap_or_default(),
+                code,
+                message,
+                retry_after,
+            };
+            return Some(answer::refuse(&error, &received.request_id));
+        }
+        Some(FaultKind::ResetBefore) => return None,
+        Some(FaultKind::Redirect { location }) => return Some(answer::redirect(&location)),
+        Some(FaultKind::Delay { millis }) => shared.wait(millis).await,
+        Some(FaultKind::FailedOperation) => outcome = Outcome::Failed(FAILURE.to_owned()),
+        Some(FaultKind::StuckOperation) => outcome = Outcome::Stuck,
+        Some(FaultKind::LostAnswer) => damage = Some(Damage::Lost),
+        Some(FaultKind::CutBody) => damage = Some(Damage::Cut),
+        Some(FaultKind::MalformedJson) => damage = Some(Damage::Malformed),
+        Some(FaultKind::SlowBody { millis }) => {
+            damage = Some(Damage::Slow(Duration::from_millis(millis)));
+        }
+    }
+    let result = handle(shared, route, received, caller, outcome);
+    answer::write(result, &received.request_id, damage)
+}
+
+/// Hands the call to its handler, with the state settled.
+fn handle(
+    shared: &Shared,
+    route: Option<Route>,
+    received: &Received,
+    caller: Caller,
+    outcome: Outcome,
+) -> Result<Reply, ApiError> {
+    let Some(route) = route else {
+        return Err(ApiError::not_found(format!(
+            "the sandbox doesn't serve {} {} yet",
+            received.parts.method,
+            received.parts.uri.path()
+        )));
+    };
+    let mut state = shared.state();
+    let now = state.settle();
+    let call = Call {
+        caller,
+        now,
+        outcome,
+        params: received.params.clone(),
+        uri: received.parts.uri.clone(),
+        body: received.body.clone(),
+    };
+    (route.handler)(&call, &mut state)
+}
+
+/// The id that the client gave the request, or a new one.
+pub(crate) fn request_id(headers: &HeaderMap) -> String {
+    headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| !value.is_empty())
+        .map_or_else(ids::request_id, str::to_owned)
+}

@@ -1,0 +1,72 @@
+//! What exists in the sandbox, and how time changes it.
+//!
+//! Nothing here runs in the background: every request first lets the time that has passed take effect
+//! ([`State::settle`]), then reads or changes.
+
+pub(crate) mod account;
+pub(crate) mod branch;
+pub(crate) mod change;
+pub(crate) mod data;
+pub(crate) mod endpoint;
+pub(crate) mod operation;
+pub(crate) mod project;
+pub(crate) mod schedule;
+pub(crate) mod settings;
+pub(crate) mod snapshot;
+
+use std::time::Duration;
+
+use super::{
+    clock::{Clock, Moment},
+    ids::Ids,
+    keys::Keys,
+    options::{Limits, SandboxOptions},
+};
+use account::Account;
+use project::Project;
+
+/// How long a deleted project or branch can be recovered.
+pub(crate) const RECOVERY_DAYS: i64 = 7;
+
+/// Everything that exists.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    pub(crate) limits: Limits,
+    pub(crate) operation_time: Duration,
+    pub(crate) require_org_id: bool,
+    pub(crate) account: Account,
+    pub(crate) keys: Keys,
+    pub(crate) projects: Vec<Project>,
+}
+
+impl State {
+    pub(crate) fn new(options: &SandboxOptions, api_key: &str) -> Self {
+        let clock = Clock::default();
+        let mut ids = Ids::new(options.seed);
+        let account = Account::new(&mut ids, clock.now(), &options.limits, &options.extra_members);
+        let keys = Keys::new(api_key, &options.extra_keys, clock.now());
+        Self {
+            clock,
+            ids,
+            limits: options.limits.clone(),
+            operation_time: options.operation_time,
+            require_org_id: options.require_org_id,
+            account,
+            keys,
+            projects: Vec::new(),
+        }
+    }
+
+    /// Lets the time that has passed take effect, and returns the present.
+    pub(crate) fn settle(&mut self) -> Moment {
+        let now = self.clock.now();
+        self.projects
+            .retain(|project| project.recoverable_until().is_none_or(|until| now < until));
+        for project in &mut self.projects {
+            project.settle(now, &mut self.ids);
+        }
+        now
+    }
+}

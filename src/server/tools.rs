@@ -1,0 +1,47 @@
+//! Tools as they are published: schema, title, and hints that follow from the effect.
+
+use rmcp::model::{Tool as McpTool, ToolAnnotations};
+
+use crate::catalog::{SelectedTool, Selection, Tool};
+use crate::guard::Effect;
+use crate::neon::Method;
+
+/// The tools of a selection, in its order, as `tools/list` gives them.
+#[must_use]
+pub fn published(selection: &Selection) -> Vec<McpTool> {
+    selection.tools().iter().map(|selected| publish(selected)).collect()
+}
+
+/// The bytes of a list of tools, as minified JSON.
+#[must_use]
+pub fn published_bytes(tools: &[McpTool]) -> usize {
+    serde_json::to_vec(tools).map_or(0, |json| json.len())
+}
+
+pub(super) fn publish(selected: &SelectedTool) -> McpTool {
+    let declaration = &selected.tool.declaration;
+    McpTool::new(
+        declaration.name.clone(),
+        declaration.description.clone(),
+        selected.input.clone(),
+    )
+    .with_title(declaration.title.clone())
+    .with_annotations(annotations(&selected.tool))
+}
+
+/// Hints for clients. Nothing here relies on them: the guard decides.
+fn annotations(tool: &Tool) -> ToolAnnotations {
+    let declaration = &tool.declaration;
+    let greatest = declaration
+        .escalate
+        .iter()
+        .map(|escalation| escalation.effect)
+        .fold(declaration.effect, Effect::max);
+    ToolAnnotations::from_raw(
+        None,
+        Some(greatest == Effect::Read),
+        Some(greatest.needs_consent()),
+        Some(declaration.method != Method::Post || declaration.effect == Effect::Read),
+        Some(true),
+    )
+}

@@ -1,0 +1,34 @@
+//! The settings file: TOML, unknown keys refused with the nearest known one.
+
+use std::path::Path;
+
+use super::SettingsError;
+use super::layer::{Layer, names};
+use crate::catalog::nearest;
+
+/// Reads a settings file.
+pub(super) fn read(path: &Path) -> Result<Layer, SettingsError> {
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Layer, SettingsError> {
+    let wrong = |error: toml::de::Error| SettingsError::File {
+        path: path.to_owned(),
+        message: error.to_string(),
+    };
+    let table: toml::Table = toml::from_str(text).map_err(wrong)?;
+    let names = names();
+    if let Some(key) = table.keys().find(|key| !names.contains(key)) {
+        let message = (key == "api_key").then(|| "api_key_file".to_owned());
+        return Err(SettingsError::Unknown {
+            place: path.display().to_string(),
+            name: key.clone(),
+            nearest: message.or_else(|| nearest(key, names.iter().map(String::as_str)).map(str::to_owned)),
+        });
+    }
+    toml::from_str(text).map_err(wrong)
+}

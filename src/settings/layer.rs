@@ -1,0 +1,180 @@
+//! One source of settings: the flags, the environment or the file, each of which may leave anything out.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{PREFIX, SettingsError};
+use crate::catalog::nearest;
+
+/// What one source says. The same names serve as flags (`--read-only`), variables (`NEON_MCP_READ_ONLY`) and keys of
+/// the settings file (`read_only`).
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct Layer {
+    /// Offer these toolsets, e.g. branches,snapshots; `all` for everything, `default` for the daily work
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub toolsets: Option<Vec<String>>,
+    /// Offer these tools, beside the toolsets
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub tools: Option<Vec<String>>,
+    /// Never offer these tools, whatever else is said
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub exclude_tools: Option<Vec<String>>,
+    /// Offer only tools that change nothing and hand over no secret
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub read_only: Option<bool>,
+    /// Work on this project alone: tools no longer take a project
+    #[arg(long, value_name = "ID")]
+    pub project_id: Option<String>,
+    /// Work for this organization: tools no longer take one
+    #[arg(long, value_name = "ID")]
+    pub org_id: Option<String>,
+    /// Read the API key from this file (the variable NEON_API_KEY holds a key itself)
+    #[arg(long, value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
+    /// The address of the API, also NEON_API_HOST; https, but for loopback [default: https://console.neon.tech/api/v2]
+    #[arg(long, value_name = "URL")]
+    pub api_host: Option<String>,
+    /// Use the Neon that this program carries: no account, no key, nothing real
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub sandbox: Option<bool>,
+    /// How long a tool call may take in all [default: 180]
+    #[arg(long, value_name = "SECONDS")]
+    pub call_timeout_seconds: Option<u64>,
+    /// How long a tool call waits for Neon's operations [default: 120]
+    #[arg(long, value_name = "SECONDS")]
+    pub wait_timeout_seconds: Option<u64>,
+    /// Read settings from this TOML file
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+}
+
+impl Layer {
+    /// What this source says, and where it says nothing, what the other does.
+    #[must_use]
+    pub(super) fn over(self, other: Self) -> Self {
+        Self {
+            toolsets: self.toolsets.or(other.toolsets),
+            tools: self.tools.or(other.tools),
+            exclude_tools: self.exclude_tools.or(other.exclude_tools),
+            read_only: self.read_only.or(other.read_only),
+            project_id: self.project_id.or(other.project_id),
+            org_id: self.org_id.or(other.org_id),
+            api_key_file: self.api_key_file.or(other.api_key_file),
+            api_host: self.api_host.or(other.api_host),
+            sandbox: self.sandbox.or(other.sandbox),
+            call_timeout_seconds: self.call_timeout_seconds.or(other.call_timeout_seconds),
+            wait_timeout_seconds: self.wait_timeout_seconds.or(other.wait_timeout_seconds),
+            config: self.config.or(other.config),
+        }
+    }
+}
+
+/// The names of the settings, as the file spells them.
+pub(super) fn names() -> Vec<String> {
+    schemars::schema_for!(Layer)
+        .get("properties")
+        .and_then(serde_json::Value::as_object)
+        .map(|properties| properties.keys().cloned().collect())
+        .unwrap_or_default()
+}
+
+/// What the environment says, and the key that it holds.
+pub(super) fn from_environment(
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<(Layer, Option<String>), SettingsError> {
+    let mut layer = Layer::default();
+    let mut key = None;
+    let names = names();
+    for (variable, value) in variables {
+        match variable.as_str() {
+            // An empty variable counts as none: that is how many launchers leave one out.
+            _ if value.is_empty() => {}
+            "NEON_API_KEY" => key = Some(value),
+            "NEON_API_HOST" => layer.api_host = Some(value),
+            // The log filter is read before there are settings.
+            "NEON_MCP_LOG" => {}
+            "NEON_MCP_CONFIG" => layer.config = Some(value.into()),
+            _ => {
+                let Some(name) = variable.strip_prefix(PREFIX).map(str::to_lowercase) else {
+                    continue;
+                };
+                set(&mut layer, &name, &value, &variable, &names)?;
+            }
+        }
+    }
+    if key.is_some() && layer.api_key_file.is_some() {
+        return Err(SettingsError::Conflict(
+            "NEON_API_KEY and NEON_MCP_API_KEY_FILE are both set: keep one".into(),
+        ));
+    }
+    Ok((layer, key))
+}
+
+fn set(layer: &mut Layer, name: &str, value: &str, variable: &str, names: &[String]) -> Result<(), SettingsError> {
+    let wrong = |message: &str| SettingsError::Variable {
+        variable: variable.to_owned(),
+        value: value.chars().take(60).collect(),
+        message: message.to_owned(),
+    };
+    let list = || {
+        Some(
+            value
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect(),
+        )
+    };
+    let truth = || match value.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(Some(true)),
+        "false" | "0" | "no" | "off" => Ok(Some(false)),
+        _ => Err(wrong("write true or false")),
+    };
+    let number = || {
+        value
+            .parse()
+            .map(Some)
+            .map_err(|_| wrong("write a whole number of seconds"))
+    };
+    let text = || Some(value.to_owned());
+    match name {
+        "toolsets" => layer.toolsets = list(),
+        "tools" => layer.tools = list(),
+        "exclude_tools" => layer.exclude_tools = list(),
+        "read_only" => layer.read_only = truth()?,
+        "project_id" => layer.project_id = text(),
+        "org_id" => layer.org_id = text(),
+        "api_key_file" => layer.api_key_file = Some(value.into()),
+        "api_host" => layer.api_host = text(),
+        "sandbox" => layer.sandbox = truth()?,
+        "call_timeout_seconds" => layer.call_timeout_seconds = number()?,
+        "wait_timeout_seconds" => layer.wait_timeout_seconds = number()?,
+        _ => {
+            let nearest = nearest(name, names.iter().map(String::as_str));
+            return Err(SettingsError::Unknown {
+                place: "environment".into(),
+                name: variable.to_owned(),
+                nearest: nearest.map(|name| format!("{PREFIX}{}", name.to_uppercase())),
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_of_the_file_is_a_variable_too() {
+        for name in names() {
+            let mut layer = Layer::default();
+            let value = if name.ends_with("seconds") { "5" } else { "true" };
+            set(&mut layer, &name, value, "VARIABLE", &[]).unwrap();
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What the operator asked for: flags over environment over file, resolved once, unknown names refused.
+
+mod file;
+mod layer;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use layer::Layer;
+
+use crate::call::CallLimits;
+use crate::catalog::SelectionOptions;
+use crate::neon::{
+    ApiBase, Credential, DEFAULT_BASE, InvalidBase, InvalidCredential, InvalidId, OrganizationId, ProjectId,
+};
+
+/// What every variable of ours begins with, but for `NEON_API_KEY` and `NEON_API_HOST`, which are the field's own.
+const PREFIX: &str = "NEON_MCP_";
+
+/// Settings, resolved.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where requests go.
+    pub upstream: Upstream,
+    /// Which tools are offered.
+    pub selection: SelectionOptions,
+    /// Budgets of a call.
+    pub limits: CallLimits,
+}
+
+/// Where requests go.
+#[derive(Debug)]
+pub enum Upstream {
+    /// A sandbox that this process starts.
+    Sandbox,
+    /// Neon, or what the operator put in its place.
+    Api {
+        /// The address.
+        base: ApiBase,
+        /// The key; nothing where none was given, which only commands that send nothing can live with.
+        credential: Option<Credential>,
+    },
+}
+
+/// Settings that can't be used.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    /// The settings file can't be read.
+    #[error("can't read {path}: {source}", path = .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The settings file isn't TOML, or a value has the wrong type.
+    #[error("{path}: {message}", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// A key of the settings file, or a variable, that doesn't exist.
+    #[error("{place}: there is no setting `{name}`{}", .nearest.as_ref().map(|name| format!(": did you mean `{name}`?")).unwrap_or_default())]
+    Unknown {
+        /// The file, or the environment.
+        place: String,
+        /// What was given.
+        name: String,
+        /// What was probably meant.
+        nearest: Option<String>,
+    },
+    /// A variable with a value that can't be read.
+    #[error("{variable} is `{value}`: {message}")]
+    Variable {
+        /// The variable.
+        variable: String,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        message: String,
+    },
+    /// Two settings that exclude each other.
+    #[error("{0}")]
+    Conflict(String),
+    /// The address can't be used.
+    #[error("API host: {0}")]
+    Base(#[from] InvalidBase),
+    /// The key can't be used.
+    #[error("API key: {0}")]
+    Credential(#[from] InvalidCredential),
+    /// An id that isn't one.
+    #[error("{setting}: {source}")]
+    Id {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong.
+        source: InvalidId,
+    },
+    /// No key.
+    #[error(
+        "no API key: set NEON_API_KEY or give --api-key-file FILE (https://console.neon.tech/app/settings/api-keys makes one), or try everything without an account: --sandbox"
+    )]
+    NoKey,
+}
+
+impl Settings {
+    /// Resolves flags, the environment and the settings file, in this order of precedence.
+    ///
+    /// `environment` yields the variables of the process; those that aren't ours are passed over.
+    ///
+    /// # Errors
+    /// Whatever can't be used, first come first told.
+    pub fn resolve(
+        flags: Layer,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let (variables, mut key) = layer::from_environment(environment)?;
+        // A file named by a flag beats a key in the environment; one named by the settings file doesn't.
+        if flags.api_key_file.is_some() {
+            key = None;
+        }
+        let mut layer = flags.over(variables);
+        if let Some(path) = layer.config.clone() {
+            let mut file = file::read(&path)?;
+            if key.is_some() {
+                file.api_key_file = None;
+            }
+            layer = layer.over(file);
+        }
+        let sandbox = layer.sandbox.unwrap_or(false);
+        if sandbox && layer.api_host.is_some() {
+            return Err(SettingsError::Conflict(
+                "--sandbox starts its own API: leave the API host out, or the sandbox".into(),
+            ));
+        }
+        let upstream = if sandbox {
+            Upstream::Sandbox
+        } else {
+            let base = ApiBase::parse(layer.api_host.as_deref().unwrap_or(DEFAULT_BASE))?;
+            let credential = match (key, &layer.api_key_file) {
+                (Some(key), _) => Some(Credential::new(key)?),
+                (None, Some(path)) => Some(read_key(path)?),
+                (None, None) => None,
+            };
+            Upstream::Api { base, credential }
+        };
+        let defaults = CallLimits::default();
+        let seconds = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_secs);
+        Ok(Self {
+            upstream,
+            selection: SelectionOptions {
+                toolsets: layer.toolsets,
+                tools: layer.tools.unwrap_or_default(),
+                exclude: layer.exclude_tools.unwrap_or_default(),
+                read_only: layer.read_only.unwrap_or(false),
+                project_id: layer
+                    .project_id
+                    .map(ProjectId::parse)
+                    .transpose()
+                    .map_err(|source| SettingsError::Id {
+                        setting: "project id",
+                        source,
+                    })?,
+                organization_id: layer.org_id.map(OrganizationId::parse).transpose().map_err(|source| {
+                    SettingsError::Id {
+                        setting: "organization id",
+                        source,
+                    }
+                })?,
+            },
+            limits: CallLimits {
+                deadline: seconds(layer.call_timeout_seconds, defaults.deadline),
+                wait: seconds(layer.wait_timeout_seconds, defaults.wait),
+                ..defaults
+            },
+        })
+    }
+}
+
+/// Reads a key from a file.
+fn read_key(path: &Path) -> Result<Credential, SettingsError> {
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(path)
+            .map(|metadata| metadata.permissions().mode())
+            .unwrap_or_default();
+        if mode & 0o077 != 0 {
+            tracing::warn!("{} can be read by others than its owner: chmod 600 it", path.display());
+        }
+    }
+    Ok(Credential::new(text)?)
+}

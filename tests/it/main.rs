@@ -1,0 +1,11 @@
+//! Black box: a real client against the running program, or the library's public face against a scripted upstream.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod catalog;
