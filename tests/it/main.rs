@@ -9,3 +9,5 @@
 )]
 
 mod catalog;
+mod neon;
+mod support;

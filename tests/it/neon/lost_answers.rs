@@ -76,7 +76,7 @@ async fn an_internal_error_leaves_the_outcome_unknown() {
 async fn a_hanging_answer_leaves_the_outcome_unknown() {
     let upstream = Upstream::start(vec![Reply::hang(), Reply::status(204)]).await;
     let mut config = config(&upstream.url());
-    config.request_timeout = Duration::from_millis(100);
+    config.request_timeout = Duration::from_millis(500);
     let error = Client::new(config)
         .send(permit(changing(Method::Delete)), &context())
         .await
@@ -114,7 +114,7 @@ async fn an_accepted_change_with_an_unreadable_answer_says_so() {
         for method in CHANGING {
             let upstream = Upstream::start(vec![reply.clone(), Reply::status(204)]).await;
             let mut config = config(&upstream.url());
-            config.request_timeout = Duration::from_millis(200);
+            config.request_timeout = Duration::from_millis(500);
             let error = Client::new(config)
                 .send(permit(changing(method)), &context())
                 .await

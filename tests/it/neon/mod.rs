@@ -41,7 +41,7 @@ fn config(url: &str) -> ClientConfig {
     config.poll = PollPolicy {
         first: Duration::from_millis(5),
         cap: Duration::from_millis(20),
-        not_found_grace: Duration::from_millis(200),
+        not_found_grace: Duration::from_secs(1),
     };
     config
 }

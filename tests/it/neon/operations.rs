@@ -122,7 +122,7 @@ async fn a_stuck_operation_ends_with_the_budget() {
     let (outcome, took) = timed(wait_for(&upstream, both(), budget, &context())).await;
     assert!(matches!(outcome.ending, Ending::OutOfTime), "{outcome:?}");
     assert_eq!(outcome.unfinished().count(), 2);
-    assert!(took >= budget && took < Duration::from_secs(1), "{took:?}");
+    assert!(took >= budget && took < Duration::from_secs(5), "{took:?}");
     // 5, 10, then 20 ms at most: the polls grow apart.
     assert!(upstream.count() < 40, "{}", upstream.count());
 }
@@ -141,7 +141,7 @@ async fn the_deadline_of_the_call_bounds_the_budget() {
     let short = Context::within(Duration::from_millis(150));
     let (outcome, took) = timed(wait_for(&upstream, one(), Duration::MAX, &short)).await;
     assert!(matches!(outcome.ending, Ending::OutOfTime));
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn not_found_for_long_ends_the_wait() {
         panic!("{outcome:?}")
     };
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(took >= Duration::from_millis(200), "{took:?}");
+    assert!(took >= Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test]

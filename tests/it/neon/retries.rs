@@ -141,7 +141,7 @@ async fn retry_after_above_ten_seconds_is_reported_at_once() {
         let upstream = Upstream::start(vec![Reply::status(429).header("retry-after", header), ok()]).await;
         let (error, took) = timed(read(&upstream)).await;
         let error = error.unwrap_err();
-        assert!(took < Duration::from_secs(2), "{took:?}");
+        assert!(took < Duration::from_secs(5), "{took:?}");
         assert_eq!(upstream.count(), 1);
         assert_eq!(error.kind(), ErrorKind::RateLimited);
         assert_eq!(error.status(), Some(429));
@@ -152,14 +152,14 @@ async fn retry_after_above_ten_seconds_is_reported_at_once() {
 
 #[tokio::test]
 async fn retry_after_beyond_the_deadline_is_reported_at_once() {
-    let upstream = Upstream::start(vec![Reply::status(423).header("retry-after", "5"), ok()]).await;
-    let short = Context::within(Duration::from_secs(3));
+    let upstream = Upstream::start(vec![Reply::status(423).header("retry-after", "9"), ok()]).await;
+    let short = Context::within(Duration::from_secs(8));
     let (error, took) = timed(client(&upstream).read(get(), &short)).await;
     let error = error.unwrap_err();
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(upstream.count(), 1);
     assert_eq!(error.status(), Some(423));
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(5)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(9)));
 }
 
 #[tokio::test]
@@ -171,10 +171,10 @@ async fn a_backoff_beyond_the_deadline_gives_the_real_status() {
         first: Duration::from_millis(300),
         cap: Duration::from_millis(300),
     };
-    let short = Context::within(Duration::from_millis(700));
+    let short = Context::within(Duration::from_millis(1_500));
     let (error, took) = timed(Client::new(config).read(get(), &short)).await;
     assert_eq!(error.unwrap_err().status(), Some(503));
-    assert!(took <= Duration::from_millis(900), "{took:?}");
+    assert!(took <= Duration::from_secs(3), "{took:?}");
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn an_attempt_that_is_too_slow_is_repeated_for_a_read() {
     for slow in [Reply::hang(), slow_body] {
         let upstream = Upstream::start(vec![slow, ok()]).await;
         let mut config = config(&upstream.url());
-        config.request_timeout = Duration::from_millis(150);
+        config.request_timeout = Duration::from_millis(500);
         let answer = Client::new(config).read(get(), &context()).await.unwrap();
         assert_eq!(answer.attempts, 2);
         assert_eq!(upstream.count(), 2);

@@ -1,9 +1,24 @@
-//! A permit for tests that send what no guard has looked at. The one place to change when the guard's door moves.
+//! A permit for tests that send what no tool declares: from a declaration made for the request.
 
-use neon_mcp::guard::{Effect, Permitted};
+use neon_mcp::catalog::Catalog;
+use neon_mcp::guard::{Judgement, Permitted};
 use neon_mcp::neon::Request;
+use serde_json::{Map, json};
 
-/// Lets `request` through.
+/// Lets `request` through, as the write of a tool with its method and route.
 pub fn permit(request: Request) -> Permitted<Request> {
-    Permitted::for_tests(request, Effect::Write)
+    let area = json!({
+        "$schema": "schema.json", "toolset": "test", "title": "Test", "about": "A test.",
+        "tools": [{
+            "name": "test", "title": "Test", "description": "A test.", "operation": "test",
+            "method": request.method().as_str(), "path": &**request.route(), "effect": "write",
+            "input": {"type": "object"}, "returns": {},
+        }],
+    });
+    let catalog = Catalog::load(&[("test.json", &area.to_string())]).expect("a catalogue");
+    let arguments = Map::new();
+    match Judgement::begin(&catalog.tools()[0], &arguments) {
+        Judgement::Done(verdict) => verdict.permit(request).expect("a permit"),
+        Judgement::Looks(_) => panic!("a plain write needs no facts"),
+    }
 }
