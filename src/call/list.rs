@@ -9,9 +9,10 @@ use super::LIST_LIMIT;
 use super::bind::put;
 use super::failure::{ArgumentProblem, Failure};
 use super::run::Call;
-use crate::catalog::{Pages, SelectedTool};
+use crate::catalog::{Pages, Place, SelectedTool};
 use crate::guard::Verdict;
-use crate::neon::{Changed, Request};
+use crate::neon::pages::Walk;
+use crate::neon::{Changed, CursorPlace, PageLimit, Paging, Request};
 
 /// The most pages of one call: an upstream that gives endless short pages ends here.
 const MOST_PAGES: usize = 40;
@@ -93,6 +94,7 @@ pub(super) async fn read(
             }])
         })?,
     };
+    let mut walk = paging(pages).map(|paging| Walk::new(paging, at.page.as_deref()));
     let from_start = at.page.is_none() && at.skip == 0;
     let mut items: Vec<Value> = Vec::new();
     let mut positions = Vec::new();
@@ -108,7 +110,13 @@ pub(super) async fn read(
         let answer = call.client.send(permitted, &call.context).await?;
         let request_id = answer.request_id;
         let mut body = answer.body.unwrap_or_default();
-        let next_page = next_page(pages, &body, &at, size)?;
+        let has_items = body.pointer(&pages.items).is_some_and(Value::is_array);
+        let next_page = match &mut walk {
+            Some(walk) if has_items => walk
+                .after(&body, size)
+                .map_err(|error| Failure::Answer { message: format!("Neon's list can't be followed: {error}."), changed: Changed::No })?,
+            _ => None,
+        };
         if !pages.items.is_empty() && body.pointer(&pages.items).is_none() {
             return Ok(List {
                 answer: body,
@@ -207,26 +215,15 @@ fn page(request: &Request, pages: &Pages, at: &Position, size: Option<usize>) ->
     })
 }
 
-/// Neon's cursor of the page after this one. An upstream that gives the cursor it was given would be asked for ever.
-fn next_page(pages: &Pages, body: &Value, at: &Position, size: Option<usize>) -> Result<Option<String>, Failure> {
-    let Some(pointer) = &pages.next else { return Ok(None) };
-    let next = match body.pointer(pointer) {
-        Some(Value::String(cursor)) if !cursor.is_empty() => cursor.clone(),
-        Some(Value::Number(cursor)) => cursor.to_string(),
-        _ => return Ok(None),
+/// How Neon pages this list, where it does.
+fn paging(pages: &Pages) -> Option<Paging> {
+    let cursor = match pages.cursor.as_ref()? {
+        Place::Body(pointer) => CursorPlace::Body(pointer.trim_start_matches('/').to_owned()),
+        Place::Query(name) | Place::QueryComma(name) => CursorPlace::Query(name.clone()),
+        Place::Local => return None,
     };
-    // A page that isn't full is the last, cursor or not: Neon hands one over with the last projects too.
-    let count = body.pointer(&pages.items).and_then(Value::as_array).map_or(0, Vec::len);
-    if size.is_some_and(|size| count < size) {
-        return Ok(None);
-    }
-    if Some(&next) == at.page.as_ref() {
-        return Err(Failure::Answer {
-            message: "Neon's next page is the page that it just gave: the list has no end.".into(),
-            changed: Changed::No,
-        });
-    }
-    Ok(Some(next))
+    let limit = pages.max.map(|max| PageLimit { name: String::new(), max, full_pages: pages.full_pages });
+    Some(Paging { items: pages.items.clone(), next: pages.next.clone()?, cursor, limit })
 }
 
 /// Takes the items out of an answer: those of a list, or the lines of a text.

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::shape::Shaping;
 use super::{CallLimits, CallResult, Progress, Service, arguments, bind, facts, list, reference, resolve, wait};
 use crate::catalog::SelectedTool;
-use crate::guard::{Judgement, Plan, Verdict};
+use crate::guard::{self, Judgement, Plan, Verdict};
 use crate::neon::{Client, Context};
 
 /// A call under way.
@@ -109,6 +109,8 @@ impl Call<'_> {
     /// A failure as a result that says where it happened.
     fn stamped(&self, failure: Failure) -> Value {
         let mut value = failure.into_value();
+        // Neon's own words may quote a secret.
+        guard::mask(&mut value, &[], &[]);
         if let Some(object) = value.as_object_mut() {
             object.insert("tool".into(), self.selected.tool.name().into());
             object.insert("service".into(), self.service.name().into());

@@ -377,6 +377,9 @@ pub struct Pages {
     /// The largest page that Neon gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u32>,
+    /// Every page but the last is full, so that a shorter one is the last, whatever cursor comes with it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub full_pages: bool,
 }
 
 /// What an agent gets of an answer.

@@ -241,9 +241,15 @@ impl Client {
                 }
                 Ended::Done(Err(failure)) => failure,
                 Ended::Stopped(stop) => {
-                    // With nothing new on the wire, the last real answer says more than the clock.
-                    if let (Stop::Deadline, Phase::Waiting, Some(last)) = (stop, progress.phase, last) {
-                        return Err(last);
+                    // Where nothing can have changed since, the last real answer says more than the clock.
+                    match (stop, progress.phase, last) {
+                        (Stop::Deadline, Phase::Waiting, Some(last)) => return Err(last),
+                        (Stop::Deadline, Phase::InFlight, Some(last))
+                            if !request.method().changes() && last.status().is_some() =>
+                        {
+                            return Err(last.with_attempts(attempt));
+                        }
+                        _ => {}
                     }
                     return Err(report::stopped(request, stop, progress, attempt));
                 }

@@ -9,5 +9,6 @@
 )]
 
 mod catalog;
+mod mcp;
 mod neon;
 mod support;

@@ -187,3 +187,25 @@ async fn a_deadline_while_the_words_of_an_error_come_in_keeps_the_status() {
     assert_eq!(error.status(), Some(422));
     assert_eq!(error.changed(), Changed::No);
 }
+
+#[tokio::test]
+async fn a_deadline_during_a_retry_of_a_read_gives_the_last_real_status() {
+    let upstream = Upstream::start(vec![Reply::status(503), Reply::hang()]).await;
+    let short = Context::within(SHORT);
+    let error = client(&upstream).read(get(), &short).await.unwrap_err();
+    assert_eq!(error.status(), Some(503));
+    assert_eq!((error.attempts(), upstream.count()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_deadline_during_a_retry_of_a_change_leaves_it_unknown() {
+    let upstream = Upstream::start(vec![Reply::status(503), Reply::hang()]).await;
+    let short = Context::within(SHORT);
+    let error = client(&upstream)
+        .send(permit(changing(Method::Post)), &short)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    assert_eq!(error.changed(), Changed::Unknown);
+    assert_eq!((error.attempts(), upstream.count()), (2, 2));
+}

@@ -1,0 +1,91 @@
+//! Streamable HTTP on loopback: both eras, Host and Origin, body limit, graceful stop.
+
+use std::time::Duration;
+
+use rmcp::service::ClientServiceExt as _;
+use rmcp::transport::StreamableHttpClientTransport;
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::{PROJECT, neon};
+use crate::support::server::{Era, KEY, TestClient, call, lifecycle, program};
+use crate::support::upstream::{Recorded, Reply, Upstream};
+
+/// A server over HTTP, and its URL.
+async fn serve(upstream: &Upstream) -> (tokio::process::Child, String) {
+    let mut command = program(&["http", "--listen", "127.0.0.1:0"], &upstream.url(), KEY);
+    let mut child = command.spawn().expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+    let url = lines.next_line().await.expect("a line").expect("a URL");
+    (child, url)
+}
+
+fn http() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().expect("a client")
+}
+
+#[tokio::test]
+async fn both_eras_list_and_call() {
+    let upstream = Upstream::route(neon).await;
+    let (_child, url) = serve(&upstream).await;
+    let _ = http();
+    for era in [Era::Legacy, Era::Modern] {
+        let transport = StreamableHttpClientTransport::from_uri(url.clone());
+        let client = TestClient.serve_with_lifecycle(transport, lifecycle(era)).await.expect("serves");
+        assert!(client.list_all_tools().await.expect("a list").len() > 20);
+        let (value, is_error) = call(&client, "describe_project", json!({"project_id": PROJECT})).await;
+        assert!(!is_error && value["service"] == "sandbox", "{era:?}: {value}");
+        client.cancel().await.expect("ends");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_host_or_origin_and_a_large_body_are_refused() {
+    let upstream = Upstream::route(neon).await;
+    let (_child, url) = serve(&upstream).await;
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    let post = || http().post(&url).header("accept", "application/json, text/event-stream");
+    assert!(post().json(&body).send().await.expect("an answer").status().is_success());
+    let foreign = post().header("host", "evil.example").json(&body).send().await.expect("an answer");
+    assert_eq!(foreign.status(), 403);
+    for origin in ["https://evil.example", "null", "http://localhost:1"] {
+        let foreign = post().header("origin", origin).json(&body).send().await.expect("an answer");
+        assert_eq!(foreign.status(), 403, "{origin}");
+    }
+    let large = post().header("content-type", "application/json").body(vec![b' '; 2 * 1024 * 1024]).send().await.expect("an answer");
+    assert_eq!(large.status(), 413);
+    assert_eq!(upstream.count(), 0);
+}
+
+#[tokio::test]
+async fn another_address_than_loopback_is_refused_at_the_start() {
+    let output = program(&["http", "--listen", "0.0.0.0:0"], "http://127.0.0.1:1", KEY).output().await.expect("runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("loopback"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_stop_lets_a_running_call_end() {
+    let upstream = Upstream::route(|request: &Recorded| {
+        let reply = Reply::json(200, json!({"project": {"id": PROJECT, "name": "shop"}}));
+        if request.path().ends_with(PROJECT) { reply.after(Duration::from_millis(1_200)) } else { reply }
+    })
+    .await;
+    let (mut child, url) = serve(&upstream).await;
+    let _ = http();
+    let transport = StreamableHttpClientTransport::from_uri(url);
+    let client = TestClient.serve_with_lifecycle(transport, lifecycle(Era::Modern)).await.expect("serves");
+    let id = child.id().expect("an id").to_string();
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let killed = tokio::process::Command::new("kill").args(["-TERM", &id]).status().await.expect("kill");
+        assert!(killed.success());
+    };
+    let ((value, is_error), ()) = tokio::join!(call(&client, "describe_project", json!({"project_id": PROJECT})), stop);
+    assert!(!is_error, "{value}");
+    let ended = tokio::time::timeout(Duration::from_secs(8), child.wait()).await.expect("it ends").expect("a status");
+    assert!(ended.success(), "{ended}");
+}

@@ -1,0 +1,48 @@
+//! Through a real MCP client, against the running program.
+
+mod arguments;
+mod faults;
+mod hostile;
+mod http;
+mod lists;
+mod names;
+mod protocol;
+mod refusals;
+mod secrets;
+mod settings;
+
+use neon_mcp::catalog::Catalog;
+use serde_json::{Value, json};
+
+use crate::support::upstream::{Recorded, Reply};
+
+const PROJECT: &str = "quiet-sun-12345678";
+const BRANCH: &str = "br-quiet-sun-a1b2c3d4";
+
+fn catalog() -> Catalog {
+    Catalog::embedded().expect("the catalogue loads")
+}
+
+/// The error of a refused or failed call.
+fn error(value: &Value) -> &Value {
+    value.get("error").unwrap_or_else(|| panic!("no error in {value}"))
+}
+
+/// An upstream that knows one project with one ordinary branch, and has something for every path.
+fn neon(request: &Recorded) -> Reply {
+    if request.path().ends_with("/api_keys") {
+        return Reply::json(200, json!([]));
+    }
+    let branch = json!({
+        "id": BRANCH, "project_id": PROJECT, "name": "dev", "default": false, "protected": false, "current_state": "ready",
+    });
+    let endpoint = json!({"id": "ep-quiet-sun-a1b2c3d4", "branch_id": BRANCH, "type": "read_write", "current_state": "idle"});
+    Reply::json(
+        200,
+        json!({
+            "project": {"id": PROJECT, "name": "shop"}, "projects": [{"id": PROJECT, "name": "shop"}],
+            "branch": branch.clone(), "branches": [branch], "endpoint": endpoint.clone(), "endpoints": [endpoint],
+            "pagination": {}, "path": request.path(),
+        }),
+    )
+}

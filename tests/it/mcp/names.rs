@@ -1,0 +1,55 @@
+//! Names resolve to ids; an id beats a name; what is ambiguous is an error.
+
+use serde_json::json;
+
+use super::{BRANCH, PROJECT, error};
+use crate::support::server::Server;
+use crate::support::upstream::{Recorded, Reply, Upstream};
+
+fn branches(request: &Recorded) -> Reply {
+    let branch = |id: &str, name: &str| json!({"id": id, "name": name, "default": false, "protected": false});
+    if request.path().ends_with("/branches") {
+        let list = [
+            branch("br-one", "dev"),
+            branch("br-two", "twin"),
+            branch("br-three", "twin"),
+            branch("dev-old", "other"),
+            branch("br-four", "dev-old"),
+            branch("br-five", "feature/login"),
+        ];
+        return Reply::json(200, json!({"branches": list, "pagination": {}}));
+    }
+    if request.path() == "/api/v2/projects" || request.path() == "/projects" {
+        return Reply::json(200, json!({"projects": [{"id": PROJECT, "name": "My Shop"}], "pagination": {}}));
+    }
+    Reply::json(200, json!({"branch": branch("br-one", "dev")}))
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_exactly_and_an_id_costs_nothing() {
+    let upstream = Upstream::route(branches).await;
+    let server = Server::start(&[], &upstream.url()).await;
+    let (value, is_error) = server.call("describe_branch", json!({"project_id": PROJECT, "branch_id": BRANCH})).await;
+    assert!(!is_error, "{value}");
+    assert_eq!(upstream.count(), 1, "an id needs no look-up");
+    for (name, id) in [("dev", "br-one"), ("dev-old", "dev-old"), ("name:dev-old", "br-four"), ("name:feature/login", "br-five")] {
+        let (value, is_error) = server.call("describe_branch", json!({"project_id": "My Shop", "branch_id": name})).await;
+        assert!(!is_error, "{value}");
+        let last = upstream.requests().pop().expect("a request");
+        assert!(last.path().ends_with(&format!("/projects/{PROJECT}/branches/{id}")), "{name}: {}", last.path());
+        assert_eq!(value["branch_id"], id);
+    }
+}
+
+#[tokio::test]
+async fn two_matches_are_listed_and_none_says_where_to_look() {
+    let upstream = Upstream::route(branches).await;
+    let server = Server::start(&[], &upstream.url()).await;
+    let (value, is_error) = server.call("describe_branch", json!({"project_id": PROJECT, "branch_id": "twin"})).await;
+    assert!(is_error, "{value}");
+    let message = error(&value)["message"].as_str().expect("a message");
+    assert!(message.contains("br-two") && message.contains("br-three"), "{message}");
+    let (value, is_error) = server.call("describe_branch", json!({"project_id": PROJECT, "branch_id": "nobody"})).await;
+    assert!(is_error && error(&value)["next"].as_str().expect("next").contains("list_branches"), "{value}");
+    assert!(upstream.requests().iter().all(|request| request.path().ends_with("/branches")));
+}

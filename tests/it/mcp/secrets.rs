@@ -1,0 +1,105 @@
+//! Secrets in Neon's answers show in no result but those meant to hand them over, in no log, in no error.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Map, Value, json};
+
+use super::{BRANCH, PROJECT, catalog};
+use crate::support::arguments::arguments;
+use crate::support::server::{KEY, Server};
+use crate::support::upstream::{Recorded, Reply, Upstream};
+
+const CANARY: &str = "canary-secret-5f1d";
+
+/// Puts the canary at a pointer; `*` is the first item.
+fn plant(value: &mut Value, pointer: &str) {
+    let mut at = value;
+    for step in pointer.split('/').skip(1) {
+        if step == "*" {
+            if !at.is_array() {
+                *at = json!([{}]);
+            }
+            at = &mut at[0];
+        } else {
+            if !at.is_object() {
+                *at = json!({});
+            }
+            at = at.as_object_mut().expect("an object").entry(step.to_owned()).or_insert(Value::Null);
+        }
+    }
+    *at = CANARY.into();
+}
+
+/// An answer with the canary at each of these places, and where no place is declared.
+fn poisoned(places: &BTreeSet<String>) -> Value {
+    let mut body = json!({
+        "project": {"id": PROJECT, "name": "shop"},
+        "branch": {"id": BRANCH, "name": "dev", "default": false, "protected": false},
+        "endpoint": {"id": "ep-a", "branch_id": BRANCH},
+        "unexpected": {"password": CANARY, "api_key": CANARY, "client_secret": CANARY},
+    });
+    for place in places {
+        plant(&mut body, place);
+    }
+    body["note"] = format!("connect with postgresql://me:{CANARY}@host/db").into();
+    body
+}
+
+#[tokio::test]
+async fn canaries_show_only_where_a_tool_is_there_to_reveal_them() {
+    let catalog = catalog();
+    let answer = Arc::new(Mutex::new(Value::Null));
+    let given_out = answer.clone();
+    let upstream =
+        Upstream::route(move |_: &Recorded| Reply::json(200, given_out.lock().expect("a lock").clone())).await;
+    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let mut revealed = Vec::new();
+    let mut planted = 0;
+    for tool in catalog.tools() {
+        let returns = &tool.declaration.returns;
+        let places: BTreeSet<String> = returns.mask.iter().chain(&returns.reveal).cloned().collect();
+        planted += places.len();
+        let mut body = poisoned(&places);
+        if returns.wrap.is_some() {
+            body = json!([body]);
+        }
+        *answer.lock().expect("a lock") = body;
+        let mut given: Map<String, Value> = arguments(tool, false);
+        if tool.declaration.reveals {
+            given.insert("branch_id".into(), BRANCH.into());
+        }
+        if tool.input["properties"].get("detail").is_some() {
+            given.insert("detail".into(), "full".into());
+        }
+        if tool.input["properties"].get("wait").is_some() {
+            given.insert("wait".into(), false.into());
+        }
+        let (value, _) = server.call(tool.name(), Value::Object(given)).await;
+        let text = value.to_string();
+        assert!(!text.contains(KEY), "{} shows the key", tool.name());
+        if text.contains(CANARY) {
+            assert!(tool.declaration.reveals, "{} shows a secret: {text}", tool.name());
+            revealed.push(tool.name().to_owned());
+        }
+    }
+    assert!(planted >= 15, "{planted} places");
+    assert_eq!(revealed, ["get_connection_string", "create_role", "get_role_password"], "tools that reveal");
+    let log = server.stop().await;
+    assert!(log.contains("describe_project"), "the log was read at trace:\n{}", log.len());
+    assert!(!log.contains(CANARY), "a secret is in the log");
+    assert!(!log.contains(KEY), "the key is in the log");
+}
+
+#[tokio::test]
+async fn an_error_that_quotes_a_secret_does_not_pass_it_on() {
+    let message = format!("bad key {KEY}, try postgresql://me:{CANARY}@host/db");
+    let upstream = Upstream::route(move |_: &Recorded| Reply::error(400, "", &message)).await;
+    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let (value, is_error) = server.call("describe_project", json!({"project_id": PROJECT})).await;
+    assert!(is_error);
+    let text = value.to_string();
+    assert!(!text.contains(KEY) && !text.contains(CANARY), "{text}");
+    let log = server.stop().await;
+    assert!(!log.contains(KEY) && !log.contains(CANARY), "{log}");
+}

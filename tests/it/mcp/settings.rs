@@ -1,0 +1,153 @@
+//! Selection and settings: what stops the start, what vanishes from schemas, what is enforced at the call.
+
+use std::collections::BTreeSet;
+
+use neon_mcp::catalog::{Selection, SelectionOptions};
+use neon_mcp::guard::Effect;
+use neon_mcp::neon::{OrganizationId, ProjectId};
+use serde_json::json;
+
+use super::{PROJECT, catalog, neon};
+use crate::support::server::{KEY, Server, program};
+use crate::support::upstream::Upstream;
+
+/// Starts the program and gives its exit code and what it wrote to standard error.
+async fn start(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = program(arguments, "http://127.0.0.1:1/api/v2", KEY);
+    for (name, value) in variables {
+        command.env(name, value);
+    }
+    let mut child = command.spawn().expect("starts");
+    drop(child.stdin.take());
+    let output = child.wait_with_output().await.expect("ends");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test]
+async fn unknown_names_stop_the_start_and_the_nearest_is_told() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "read_onyl = true\n").expect("written");
+    let path = file.path().to_str().expect("a path");
+    for (arguments, variables, told) in [
+        (vec!["--toolsets", "branch"], vec![], "branches"),
+        (vec!["--tools", "list_project"], vec![], "list_projects"),
+        (vec!["--exclude-tools", "delete_projects"], vec![], "delete_project"),
+        (vec!["--config", path], vec![], "read_only"),
+        (vec![], vec![("NEON_MCP_TOOLSET", "all")], "NEON_MCP_TOOLSETS"),
+        (vec![], vec![("NEON_MCP_READ_ONLY", "perhaps")], "true or false"),
+        (vec![], vec![("NEON_API_HOST", "http://example.com/api/v2")], "https"),
+        (vec![], vec![("NEON_API_KEY", "")], "--sandbox"),
+        (vec!["--project-id", "../x"], vec![], "project id"),
+    ] {
+        let (code, stderr) = start(&arguments, &variables).await;
+        assert_eq!(code, Some(1), "{arguments:?} {variables:?}: {stderr}");
+        assert!(stderr.contains(told), "{arguments:?} {variables:?}: {stderr}");
+        assert!(!stderr.contains(KEY), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_flag_beats_the_environment_and_the_environment_beats_the_file() {
+    let upstream = Upstream::route(neon).await;
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "toolsets = [\"regions\"]\n").expect("written");
+    let count = async |arguments: &[&str], variable: Option<&str>| {
+        let mut command = program(&["tools"], &upstream.url(), KEY);
+        command.args(arguments).env("NEON_MCP_CONFIG", file.path());
+        if let Some(value) = variable {
+            command.env("NEON_MCP_TOOLSETS", value);
+        }
+        let output = command.output().await.expect("runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(count(&[], None).await.contains("\n1 of "));
+    assert!(count(&[], Some("api_keys")).await.contains("\n2 of "));
+    assert!(count(&["--toolsets", "roles"], Some("api_keys")).await.contains("create_role"));
+}
+
+#[tokio::test]
+async fn read_only_lists_and_runs_reads_alone() {
+    let upstream = Upstream::route(neon).await;
+    let server = Server::start(&["--read-only", "--toolsets", "all"], &upstream.url()).await;
+    let catalog = catalog();
+    for tool in server.client.list_all_tools().await.expect("a list") {
+        let declaration = &catalog.tool(&tool.name).expect("declared").declaration;
+        assert!(declaration.effect == Effect::Read && !declaration.reveals, "{}", tool.name);
+    }
+    for name in ["create_branch", "get_connection_string", "delete_project"] {
+        let request = rmcp::model::CallToolRequestParams::new(name);
+        let error = server.client.call_tool(request).await.expect_err("refused").to_string();
+        assert!(error.contains("read-only"), "{error}");
+    }
+    assert_eq!(upstream.count(), 0);
+}
+
+#[test]
+fn exclusion_wins_and_fixed_arguments_vanish_everywhere() {
+    let catalog = catalog();
+    let options = SelectionOptions {
+        toolsets: Some(vec!["all".into()]),
+        exclude: vec!["list_branches".into()],
+        project_id: Some(ProjectId::parse(PROJECT).expect("an id")),
+        organization_id: Some(OrganizationId::parse("org-a").expect("an id")),
+        ..SelectionOptions::default()
+    };
+    let selection = Selection::new(&catalog, &options).expect("a selection");
+    assert!(selection.tool("list_branches").is_none());
+    assert!(selection.tool("list_projects").is_none(), "it reaches beyond the project");
+    assert!(selection.tools().len() > 30);
+    for selected in selection.tools() {
+        let given: BTreeSet<&str> = selected.arguments().collect();
+        assert!(!given.contains("project_id") && !given.contains("org_id"), "{}", selected.tool.name());
+        assert_eq!(selected.fixed["project_id"], PROJECT);
+    }
+}
+
+#[tokio::test]
+async fn a_fixed_project_is_filled_in_and_cannot_be_given() {
+    let upstream = Upstream::route(neon).await;
+    let server = Server::start(&["--project-id", PROJECT], &upstream.url()).await;
+    let (value, is_error) = server.call("list_branches", json!({})).await;
+    assert!(!is_error && value["project_id"] == PROJECT, "{value}");
+    assert!(upstream.requests()[0].path().contains(PROJECT));
+    let (value, is_error) = server.call("list_branches", json!({"project_id": "other-sun-12345678"})).await;
+    assert!(is_error && value["error"]["kind"] == "invalid_arguments", "{value}");
+}
+
+#[tokio::test]
+async fn an_advanced_argument_is_offered_with_its_toolset_only() {
+    let upstream = Upstream::route(neon).await;
+    let arguments = json!({"project_id": PROJECT, "preload_defaults": true, "preload_libraries": ["x"]});
+    let server = Server::start(&[], &upstream.url()).await;
+    let (value, is_error) = server.call("create_branch", arguments.clone()).await;
+    assert!(is_error && value.to_string().contains("--toolsets branches"), "{value}");
+    let server = Server::start(&["--toolsets", "branches"], &upstream.url()).await;
+    let (value, is_error) = server.call("create_branch", arguments).await;
+    assert!(!is_error, "{value}");
+}
+
+#[tokio::test]
+async fn the_start_names_the_kind_of_key_and_fails_on_none() {
+    use crate::support::upstream::Reply;
+    for (method, keys, told) in [
+        ("api_key_user", 200, "personal key"),
+        ("api_key_org", 200, "organization key"),
+        ("api_key_org", 403, "project-scoped key"),
+        ("keycloak", 200, "keycloak"),
+    ] {
+        let upstream = Upstream::route(move |request| {
+            if request.path().ends_with("/auth") {
+                Reply::json(200, json!({"account_id": "org-a", "auth_method": method}))
+            } else {
+                Reply::json(keys, json!([]))
+            }
+        })
+        .await;
+        let server = Server::start_with(&[], &upstream.url(), "napi_0123456789", crate::support::server::Era::Legacy, "info").await;
+        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+        let log = server.stop().await;
+        assert!(log.contains(told), "{method} {keys}: {log}");
+        assert_eq!(log.contains("reaches every project"), told != "project-scoped key", "{log}");
+    }
+}

@@ -1,0 +1,383 @@
+//! Every answer against the API reference, where `NEON_API_REFERENCE` names its `operations.json`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{LazyLock, Mutex};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Answer, Rig, options, templates::fits};
+
+/// The operations that the sandbox serves.
+const SERVED: [&str; 55] = [
+    "listProjects",
+    "createProject",
+    "listSharedProjects",
+    "getProject",
+    "updateProject",
+    "deleteProject",
+    "recoverProject",
+    "getConnectionURI",
+    "listProjectBranches",
+    "createProjectBranch",
+    "countProjectBranches",
+    "getProjectBranch",
+    "updateProjectBranch",
+    "deleteProjectBranch",
+    "restoreProjectBranch",
+    "getProjectBranchSchema",
+    "getProjectBranchSchemaComparison",
+    "setDefaultProjectBranch",
+    "recoverProjectBranch",
+    "finalizeRestoreBranch",
+    "listProjectBranchEndpoints",
+    "listProjectEndpoints",
+    "createProjectEndpoint",
+    "getProjectEndpoint",
+    "updateProjectEndpoint",
+    "deleteProjectEndpoint",
+    "startProjectEndpoint",
+    "suspendProjectEndpoint",
+    "restartProjectEndpoint",
+    "listProjectBranchDatabases",
+    "createProjectBranchDatabase",
+    "getProjectBranchDatabase",
+    "updateProjectBranchDatabase",
+    "deleteProjectBranchDatabase",
+    "listProjectBranchRoles",
+    "createProjectBranchRole",
+    "getProjectBranchRole",
+    "deleteProjectBranchRole",
+    "getProjectBranchRolePassword",
+    "resetProjectBranchRolePassword",
+    "listProjectOperations",
+    "getProjectOperation",
+    "createSnapshot",
+    "listSnapshots",
+    "updateSnapshot",
+    "deleteSnapshot",
+    "restoreSnapshot",
+    "getSnapshotSchedule",
+    "setSnapshotSchedule",
+    "getActiveRegions",
+    "getCurrentUserInfo",
+    "getCurrentUserOrganizations",
+    "getAuthDetails",
+    "getOrganization",
+    "getOrganizationMembers",
+];
+
+/// The other operations that the sandbox serves.
+const SERVED_TOO: [&str; 4] = [
+    "getOrganizationMember",
+    "getOrganizationInvitations",
+    "listApiKeys",
+    "listOrgApiKeys",
+];
+
+/// An operation of the reference.
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+    statuses: Vec<u16>,
+    schema: Value,
+    validator: Option<jsonschema::Validator>,
+}
+
+static REFERENCE: LazyLock<Option<Vec<Operation>>> = LazyLock::new(|| {
+    let path = std::env::var_os("NEON_API_REFERENCE")?;
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("NEON_API_REFERENCE {path:?}: {error}"));
+    let reference: Value = serde_json::from_str(&text).unwrap();
+    let operations = reference["operations"].as_array().unwrap();
+    Some(operations.iter().map(Operation::read).collect())
+});
+
+/// Operations that were answered with success, with the rig that asked (by its port).
+static SEEN: LazyLock<Mutex<HashMap<String, BTreeSet<String>>>> = LazyLock::new(Mutex::default);
+
+impl Operation {
+    fn read(entry: &Value) -> Self {
+        let schema = entry["response_schema"].clone();
+        let validator = (!schema.is_null()).then(|| {
+            jsonschema::options()
+                .should_validate_formats(true)
+                .build(&schema)
+                .unwrap()
+        });
+        Self {
+            id: entry["operationId"].as_str().unwrap().to_owned(),
+            method: entry["method"].as_str().unwrap().to_owned(),
+            path: entry["path"].as_str().unwrap().to_owned(),
+            statuses: entry["success_status"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|status| u16::try_from(status.as_u64().unwrap()).unwrap())
+                .collect(),
+            schema,
+            validator,
+        }
+    }
+}
+
+/// The operation that a request is; the template with the fewest parameters wins.
+fn find<'a>(operations: &'a [Operation], method: &Method, path: &str) -> Option<&'a Operation> {
+    let path = path.split('?').next().unwrap();
+    operations
+        .iter()
+        .filter(|operation| operation.method == method.as_str() && fits(&operation.path, path))
+        .min_by_key(|operation| operation.path.matches('{').count())
+}
+
+/// Checks a successful answer: its status is documented, its body fits, and has no field that the reference doesn't know.
+pub fn check(method: &Method, path: &str, answer: &Answer) {
+    let Some(operations) = REFERENCE.as_ref() else {
+        return;
+    };
+    if answer.status >= 300 {
+        return;
+    }
+    let operation = find(operations, method, path).unwrap_or_else(|| panic!("{method} {path} is not in the reference"));
+    assert!(
+        operation.statuses.contains(&answer.status),
+        "{} answered {}",
+        operation.id,
+        answer.status
+    );
+    let thread = std::thread::current().name().unwrap_or_default().to_owned();
+    SEEN.lock()
+        .unwrap()
+        .entry(thread)
+        .or_default()
+        .insert(operation.id.clone());
+    if answer.status == 204 {
+        return;
+    }
+    if let Some(validator) = &operation.validator {
+        let problems: Vec<String> = validator
+            .iter_errors(&answer.body)
+            .map(|error| format!("{} at {}", error, error.instance_path()))
+            .collect();
+        assert!(problems.is_empty(), "{}: {problems:#?}\n{}", operation.id, answer.body);
+        check_known(&operation.id, &operation.schema, &answer.body);
+    }
+}
+
+/// Refuses fields that the reference doesn't know.
+fn check_known(place: &str, schema: &Value, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            let Some(properties) = schema["properties"].as_object() else {
+                return;
+            };
+            for (name, value) in fields {
+                let place = format!("{place}.{name}");
+                match properties.get(name) {
+                    Some(schema) => check_known(&place, schema, value),
+                    None => assert!(
+                        !schema["additionalProperties"].is_null(),
+                        "{place} is not in the reference"
+                    ),
+                }
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                check_known(place, &schema["items"], item);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_served_operation_answers_in_the_documented_shape() {
+    if REFERENCE.is_none() {
+        eprintln!("SKIPPED: set NEON_API_REFERENCE to the reference's operations.json");
+        return;
+    }
+    let rig = Rig::with(options()).await;
+    account(&rig).await;
+    let project = rig
+        .project_with(json!({ "name": "shop", "settings": { "quota": { "written_data_bytes": 0 } } }))
+        .await;
+    let p = |rest: &str| project.path(rest);
+    let m = |rest: &str| project.main(rest);
+    rig.get("/projects").await.expect(200);
+    rig.get("/projects/shared").await.expect(200);
+    rig.get(&p("")).await.expect(200);
+    rig.patch(
+        &p(""),
+        json!({ "project": { "name": "store", "history_retention_seconds": 3600 } }),
+    )
+    .await
+    .expect(200);
+    rig.settle().await;
+    rig.get(&p(
+        "/connection_uri?database_name=neondb&role_name=neondb_owner&pooled=true",
+    ))
+    .await
+    .expect(200);
+
+    rig.get(&p("/branches")).await.expect(200);
+    rig.get(&p("/branches/count")).await.expect(200);
+    rig.get(&m("")).await.expect(200);
+    let child = rig
+        .branch_with(
+            &project,
+            json!({
+                "branch": { "name": "child", "expires_at": rig.time(3600).await },
+                "endpoints": [{ "type": "read_write" }],
+                "annotation_value": { "purpose": "test" },
+            }),
+        )
+        .await;
+    rig.get(&p("/branches")).await.expect(200);
+    rig.patch(&project.branch(&child, ""), json!({ "branch": { "expires_at": null } }))
+        .await
+        .expect(200);
+    rig.post(&project.branch(&child, "/set_as_default"), json!({}))
+        .await
+        .expect(200);
+    rig.post(&m("/set_as_default"), json!({})).await.expect(200);
+    rig.post(
+        &project.branch(&child, "/restore"),
+        json!({ "source_branch_id": project.branch }),
+    )
+    .await
+    .expect(200);
+    rig.settle().await;
+    rig.get(&project.branch(&child, "/schema?db_name=neondb"))
+        .await
+        .expect(200);
+    rig.get(&project.branch(&child, "/compare_schema?db_name=neondb"))
+        .await
+        .expect(200);
+    rig.delete(&project.branch(&child, "")).await.expect(200);
+    rig.settle().await;
+    rig.get(&p("/branches?include_deleted=true")).await.expect(200);
+    rig.post(&project.branch(&child, "/recover"), json!({}))
+        .await
+        .expect(200);
+
+    endpoints(&rig, &project).await;
+    contents(&rig, &project).await;
+    snapshots(&rig, &project).await;
+
+    let listed = rig.get(&p("/operations?limit=3")).await.expect(200);
+    let operation = listed["operations"][0]["id"].as_str().unwrap();
+    rig.get(&p(&format!("/operations/{operation}"))).await.expect(200);
+    rig.delete(&p("")).await.expect(200);
+    rig.get("/projects?recoverable=true").await.expect(200);
+    rig.post(&p("/recover"), json!({})).await.expect(200);
+
+    let thread = std::thread::current().name().unwrap_or_default().to_owned();
+    let seen = SEEN.lock().unwrap().remove(&thread).unwrap_or_default();
+    let missing: Vec<_> = SERVED
+        .iter()
+        .chain(&SERVED_TOO)
+        .filter(|operation| !seen.contains(**operation))
+        .collect();
+    assert!(missing.is_empty(), "not asked: {missing:?}");
+}
+
+async fn account(rig: &Rig) {
+    for path in ["/regions", "/users/me", "/auth", "/api_keys"] {
+        rig.get(path).await.expect(200);
+    }
+    let organizations = rig.get("/users/me/organizations").await.expect(200);
+    let id = organizations["organizations"][0]["id"].as_str().unwrap();
+    let kind = json!({ "name": "ci", "kind": { "type": "project", "project_id": "sandbox-none-1" } });
+    rig.admin(Method::POST, "/keys", Some(kind)).await.expect(201);
+    for rest in ["", "/members", "/invitations", "/api_keys"] {
+        rig.get(&format!("/organizations/{id}{rest}")).await.expect(200);
+    }
+    let members = rig.get(&format!("/organizations/{id}/members")).await.expect(200);
+    let member = members["members"][0]["member"]["id"].as_str().unwrap();
+    rig.get(&format!("/organizations/{id}/members/{member}"))
+        .await
+        .expect(200);
+}
+
+async fn endpoints(rig: &Rig, project: &super::Made) {
+    let new = json!({ "endpoint": { "branch_id": project.branch, "type": "read_only" } });
+    let made = rig.post(&project.path("/endpoints"), new).await.expect(201);
+    rig.settle().await;
+    let one = project.path(&format!("/endpoints/{}", made["endpoint"]["id"].as_str().unwrap()));
+    rig.get(&project.path("/endpoints")).await.expect(200);
+    rig.get(&project.main("/endpoints")).await.expect(200);
+    rig.get(&one).await.expect(200);
+    for action in ["suspend", "start", "restart"] {
+        rig.post(&format!("{one}/{action}"), json!({})).await.expect(200);
+        rig.settle().await;
+    }
+    rig.patch(
+        &one,
+        json!({ "endpoint": { "name": "replica", "autoscaling_limit_max_cu": 4 } }),
+    )
+    .await
+    .expect(200);
+    rig.settle().await;
+    rig.delete(&one).await.expect(200);
+    rig.settle().await;
+}
+
+async fn contents(rig: &Rig, project: &super::Made) {
+    let roles = project.main("/roles");
+    rig.post(&roles, json!({ "role": { "name": "app" } })).await.expect(201);
+    rig.settle().await;
+    rig.get(&roles).await.expect(200);
+    rig.get(&format!("{roles}/app")).await.expect(200);
+    rig.get(&format!("{roles}/app/reveal_password")).await.expect(200);
+    rig.post(&format!("{roles}/app/reset_password"), json!({}))
+        .await
+        .expect(200);
+    rig.settle().await;
+    let databases = project.main("/databases");
+    rig.post(
+        &databases,
+        json!({ "database": { "name": "app", "owner_name": "app" } }),
+    )
+    .await
+    .expect(201);
+    rig.settle().await;
+    rig.get(&databases).await.expect(200);
+    rig.get(&format!("{databases}/app")).await.expect(200);
+    rig.patch(
+        &format!("{databases}/app"),
+        json!({ "database": { "owner_name": "neondb_owner" } }),
+    )
+    .await
+    .expect(200);
+    rig.settle().await;
+    rig.delete(&format!("{databases}/app")).await.expect(200);
+    rig.settle().await;
+    rig.delete(&format!("{roles}/app")).await.expect(200);
+    rig.settle().await;
+}
+
+async fn snapshots(rig: &Rig, project: &super::Made) {
+    let made = rig
+        .post(&project.main("/snapshot?name=before"), json!({}))
+        .await
+        .expect(200);
+    rig.settle().await;
+    let one = project.path(&format!("/snapshots/{}", made["snapshot"]["id"].as_str().unwrap()));
+    rig.get(&project.path("/snapshots")).await.expect(200);
+    rig.patch(&one, json!({ "snapshot": { "name": "kept" } }))
+        .await
+        .expect(200);
+    let restored = rig.post(&format!("{one}/restore"), json!({})).await.expect(200);
+    rig.settle().await;
+    let branch = restored["branch"]["id"].as_str().unwrap();
+    rig.post(&project.branch(branch, "/finalize_restore"), json!({}))
+        .await
+        .expect(200);
+    rig.settle().await;
+    let schedule = json!({ "schedule": [{ "frequency": "daily", "hour": 3 }] });
+    rig.put(&project.main("/backup_schedule"), schedule).await.expect(200);
+    rig.get(&project.main("/backup_schedule")).await.expect(200);
+    rig.delete(&one).await.expect(202);
+    rig.settle().await;
+}

@@ -1,0 +1,95 @@
+//! Valid arguments for any tool, made from its schema.
+
+use neon_mcp::catalog::Tool;
+use serde_json::{Map, Value, json};
+
+/// Arguments that fit the tool's schema and rules: the required ones, and with `all` every one that can stand beside them.
+pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
+    let properties = tool.input["properties"].as_object().expect("properties");
+    let required: Vec<&str> =
+        tool.input.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut given = Map::new();
+    for (name, schema) in properties.iter().filter(|(name, _)| required.contains(&name.as_str())) {
+        given.insert(name.clone(), value(name, schema));
+    }
+    let rules: Vec<jsonschema::Validator> = tool
+        .declaration
+        .rules
+        .iter()
+        .map(|rule| jsonschema::draft202012::new(&Value::Object(rule.schema.clone())).expect("a rule"))
+        .collect();
+    let broken = |given: &Map<String, Value>| {
+        let value = Value::Object(given.clone());
+        rules.iter().filter(|rule| !rule.is_valid(&value)).count()
+    };
+    for (name, schema) in properties.iter().filter(|(name, _)| !required.contains(&name.as_str())) {
+        if name == "cursor" || (!all && broken(&given) == 0) {
+            continue;
+        }
+        let before = broken(&given);
+        let mut with = given.clone();
+        with.insert(name.clone(), value(name, schema));
+        if (all && broken(&with) <= before) || broken(&with) < before {
+            given = with;
+        }
+    }
+    assert_eq!(broken(&given), 0, "{}: no arguments fit its rules: {given:?}", tool.name());
+    given
+}
+
+/// A value of one argument.
+fn value(name: &str, schema: &Value) -> Value {
+    let known = match name {
+        "project_id" => Some("quiet-sun-12345678"),
+        "branch_id" | "parent_id" | "source_branch_id" | "target_branch_id" | "base_branch_id" => Some("br-quiet-sun-a1b2c3d4"),
+        "endpoint_id" => Some("ep-quiet-sun-a1b2c3d4"),
+        "snapshot_id" => Some("snap-quiet-sun-a1b2c3d4"),
+        "org_id" => Some("org-quiet-sun-12345678"),
+        "expires_at" => Some("2036-01-01T00:00:00Z"),
+        "region_id" => Some("aws-us-east-1"),
+        _ if name.ends_with("lsn") => Some("0/1FE2A90"),
+        _ if name.ends_with("slug") => Some("a-slug"),
+        _ => None,
+    };
+    if let Some(text) = known {
+        return text.into();
+    }
+    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+        return values[0].clone();
+    }
+    let kind = match schema.get("type") {
+        Some(Value::String(kind)) => kind.as_str(),
+        Some(Value::Array(kinds)) => kinds[0].as_str().unwrap_or("string"),
+        _ => "string",
+    };
+    match kind {
+        "integer" | "number" => {
+            let least = schema.get("minimum").and_then(Value::as_f64).unwrap_or(1.0).max(1.0);
+            if kind == "integer" { json!(least as i64) } else { json!(least) }
+        }
+        "boolean" => false.into(),
+        "array" => {
+            let item = schema.get("items").map_or(json!("x"), |items| value("item", items));
+            Value::Array(vec![item])
+        }
+        "object" => {
+            let mut object = Map::new();
+            if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+                for (name, schema) in properties {
+                    object.insert(name.clone(), value(name, schema));
+                }
+            } else {
+                object.insert("key".into(), "value".into());
+            }
+            Value::Object(object)
+        }
+        _ => match schema.get("format").and_then(Value::as_str) {
+            Some("date-time") => "2026-01-01T00:00:00Z".into(),
+            Some("uuid") => "11111111-2222-4333-8444-555555555555".into(),
+            _ => match schema.get("pattern").and_then(Value::as_str) {
+                Some(pattern) if pattern.contains(':') => "02:00".into(),
+                _ => "abc".into(),
+            },
+        },
+    }
+}

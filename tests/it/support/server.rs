@@ -1,0 +1,102 @@
+//! The running program with a real MCP client on it, and an upstream that the test knows.
+
+use std::process::Stdio;
+
+use rmcp::model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, ProtocolVersion};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, RunningService};
+use rmcp::transport::TokioChildProcess;
+use rmcp::{ClientHandler, RoleClient};
+use serde_json::{Map, Value};
+use tokio::process::Command;
+
+/// A key that no result, log or error may show. It is one of a sandbox: of others the server asks Neon at its start what
+/// kind they are, which would be a request more to count.
+pub const KEY: &str = "sandbox_canary_key_0123456789abcdef";
+
+/// Which protocol the client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Era {
+    /// 2025-11-25: a handshake first.
+    Legacy,
+    /// 2026-07-28: none.
+    Modern,
+}
+
+#[derive(Debug, Clone)]
+pub struct TestClient;
+
+impl ClientHandler for TestClient {
+    fn get_info(&self) -> ClientConfig {
+        ClientConfig::new(ClientCapabilities::default(), Implementation::new("test", "1"))
+    }
+}
+
+/// The program, with an environment that holds nothing of the tester's.
+pub fn program(arguments: &[&str], api: &str, key: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("NEON_API_HOST", api)
+        .env("NEON_API_KEY", key)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+pub fn lifecycle(era: Era) -> ClientLifecycleMode {
+    match era {
+        Era::Legacy => ClientLifecycleMode::Initialize,
+        Era::Modern => ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] },
+    }
+}
+
+/// A stdio server on that API, with a client.
+pub struct Server {
+    pub client: RunningService<RoleClient, TestClient>,
+    stderr: tokio::task::JoinHandle<String>,
+}
+
+impl Server {
+    pub async fn start(arguments: &[&str], api: &str) -> Self {
+        Self::start_with(arguments, api, KEY, Era::Legacy, "trace").await
+    }
+
+    pub async fn start_with(arguments: &[&str], api: &str, key: &str, era: Era, log: &str) -> Self {
+        let mut command = program(arguments, api, key);
+        command.env("NEON_MCP_LOG", log);
+        let (transport, stderr) = TokioChildProcess::builder(command).stderr(Stdio::piped()).spawn().expect("starts");
+        let mut stderr = stderr.expect("stderr");
+        let stderr = tokio::spawn(async move {
+            use tokio::io::AsyncReadExt as _;
+            let mut text = Vec::new();
+            let _ = stderr.read_to_end(&mut text).await;
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        let client = TestClient.serve_with_lifecycle(transport, lifecycle(era)).await.expect("serves");
+        Self { client, stderr }
+    }
+
+    /// Calls a tool: its value, and whether it is an error. The text and the structured content must be the same value.
+    pub async fn call(&self, tool: &str, arguments: Value) -> (Value, bool) {
+        call(&self.client, tool, arguments).await
+    }
+
+    /// Ends the server and gives what it wrote to standard error.
+    pub async fn stop(self) -> String {
+        self.client.cancel().await.expect("ends");
+        self.stderr.await.expect("stderr")
+    }
+}
+
+pub async fn call(client: &RunningService<RoleClient, TestClient>, tool: &str, arguments: Value) -> (Value, bool) {
+    let arguments: Map<String, Value> = arguments.as_object().cloned().unwrap_or_default();
+    let request = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
+    let result = client.call_tool(request).await.unwrap_or_else(|error| panic!("{tool}: {error}"));
+    let value = result.structured_content.expect("structured content");
+    let text = result.content[0].as_text().expect("text").text.clone();
+    assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), value, "text and structured content differ");
+    (value, result.is_error.unwrap_or(false))
+}
