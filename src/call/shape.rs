@@ -53,7 +53,9 @@ impl Shaping<'_> {
                 cuts.join("; ")
             );
             let notes = object.entry("notes").or_insert_with(|| json!([]));
-            notes.as_array_mut().map(|notes| notes.push(note.into()));
+            if let Some(notes) = notes.as_array_mut() {
+                notes.push(note.into());
+            }
         }
         value
     }

@@ -13,7 +13,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::settings::{Layer, Settings};
 
@@ -55,13 +59,12 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let filter = std::env::var("NEON_MCP_LOG").unwrap_or_else(|_| "warn,neon_mcp=info".to_owned());
     let filter = EnvFilter::try_new(&filter).with_context(|| format!("NEON_MCP_LOG is `{filter}`"))?;
+    // rmcp logs whole messages below `info`, and a result may hand over a secret: those never reach a log, whatever was asked for.
+    let no_messages = filter_fn(|event| !(event.target().starts_with("rmcp") && *event.level() > Level::INFO));
     // Standard output belongs to the protocol.
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    let lines =
+        fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
+    tracing_subscriber::registry().with(filter).with(no_messages).with(lines).init();
     let command = cli.command.unwrap_or(Command::Stdio { settings: cli.settings });
     match command {
         Command::Stdio { settings } => runtime(stdio::run(resolve(settings)?)),

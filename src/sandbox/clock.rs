@@ -5,6 +5,9 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 /// A moment, in UTC, to the millisecond.
 pub(crate) type Moment = DateTime<Utc>;
 
+/// How far ahead the clock can be moved.
+const FURTHEST: TimeDelta = TimeDelta::days(100 * 365);
+
 /// The machine's clock and how far it was moved ahead.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
@@ -18,9 +21,10 @@ impl Clock {
         now.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(now)
     }
 
-    /// Moves the present ahead; it never goes back.
+    /// Moves the present ahead, by 100 years in all at most; it never goes back.
     pub(crate) fn advance(&mut self, by: TimeDelta) {
-        self.ahead += by.max(TimeDelta::zero());
+        let ahead = self.ahead + by.clamp(TimeDelta::zero(), FURTHEST);
+        self.ahead = ahead.min(FURTHEST);
     }
 }
 

@@ -61,8 +61,11 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// When the port cannot be bound.
+    /// When the port cannot be bound, or a fault of the options makes no sense.
     pub async fn start(options: SandboxOptions) -> std::io::Result<Self> {
+        if let Some(problem) = options.faults.iter().find_map(Fault::problem) {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, problem));
+        }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
         let port = listener.local_addr()?.port();
         let api_key = options.api_key.clone().unwrap_or_else(ids::secret_key);

@@ -17,7 +17,6 @@ use crate::sandbox::{
         change::Change,
         data::{Point, Version},
         endpoint::EndpointState,
-        operation::Action,
     },
 };
 
@@ -72,10 +71,12 @@ fn restore(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     }
     let version = source.history.at(point, change.now, change.project.window())?;
 
-    if let Some(name) = input.preserve_under_name {
-        preserve(&mut change, &target, name, !own);
+    if change.refill_branch(id)? {
+        if let Some(name) = input.preserve_under_name {
+            preserve(&mut change, &target, name, !own);
+        }
+        overwrite(&mut change, &target, &source, version, point)?;
     }
-    overwrite(&mut change, &target, &source, version)?;
     let active: Vec<String> = change
         .project
         .endpoints_of(id)
@@ -145,18 +146,24 @@ fn preserve(change: &mut Change<'_>, target: &Branch, name: String, from_another
     change.project.branches.push(backup);
 }
 
-/// Gives the branch the source's contents. Passwords stay its own when the source is protected.
-fn overwrite(change: &mut Change<'_>, target: &Branch, source: &Branch, version: Version) -> Result<(), ApiError> {
+/// Gives the branch the source's contents, with new passwords where the source is another branch and protected.
+fn overwrite(
+    change: &mut Change<'_>,
+    target: &Branch,
+    source: &Branch,
+    version: Version,
+    point: Point,
+) -> Result<(), ApiError> {
+    let now = change.now;
     let is_reset = target.parent_id() == Some(&source.id);
-    let (lsn, timestamp) = (version.lsn, version.at);
+    let lsn = version.lsn;
+    let timestamp = if point == Point::Head { now } else { version.at };
     let contents = if source.protected && source.id != target.id {
         version.contents.with_new_passwords()
     } else {
         version.contents
     };
     change.write(&target.id, contents)?;
-    change.make_branch(Action::CreateBranch, &target.id, BranchState::Ready)?;
-    let now = change.now;
     let branch = change.project.branch_mut(&target.id)?;
     branch.restored_from = Some(source.id.clone());
     branch.snapshot_restore = None;

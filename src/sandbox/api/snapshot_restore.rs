@@ -90,8 +90,8 @@ fn restore(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         }),
         ..Branch::new(branch_id.clone(), name, History::new(version), change.now)
     });
-    change.make_branch(Action::CreateBranch, &branch_id, BranchState::Ready)?;
-    if let Some(target_id) = target_id.filter(|_| input.finalize_restore) {
+    let succeeds = change.make_branch(Action::CreateBranch, &branch_id, BranchState::Ready)?;
+    if let Some(target_id) = target_id.filter(|_| input.finalize_restore && succeeds) {
         take_place(&mut change, &branch_id, &target_id, None)?;
     }
     let project = &*change.project;
@@ -170,6 +170,7 @@ fn take_place(
     restored.protected = target.protected;
     restored.expiry = target.expiry;
     restored.schedule = target.schedule;
+    restored.schedule_since = now;
     restored.updated_at = now;
     if let Some(restore) = &mut restored.snapshot_restore {
         restore.status = RestoreStatus::Finalized;

@@ -16,7 +16,7 @@ use crate::sandbox::{
         data::Point,
         operation::Action,
         project::{Project, check_length},
-        schedule::{MAX_RETENTION_SECONDS, Schedule, ScheduleEntry},
+        schedule::{Frequency, MAX_RETENTION_SECONDS, Schedule, ScheduleEntry},
         snapshot::Snapshot,
     },
 };
@@ -131,8 +131,9 @@ fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         manual: true,
         version,
     };
-    change.project.snapshots.push(snapshot.clone());
-    change.run(Action::CreateTimeline, Some(branch_id), None);
+    if change.run(Action::CreateTimeline, Some(branch_id), None).succeeds {
+        change.project.snapshots.push(snapshot.clone());
+    }
     Reply::ok(json!({
         "snapshot": views::snapshot(&snapshot),
         "operations": views::started(change.project, &change.operations),
@@ -259,17 +260,19 @@ fn set_schedule(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let now = change.now;
     let branch = change.project.branch_mut(id)?;
     branch.schedule = schedule;
+    branch.schedule_since = now;
     branch.updated_at = now;
     Reply::ok(json!({}))
 }
 
 fn check_entry(entry: &ScheduleEntry) -> Result<(), ApiError> {
+    let last_day = if entry.frequency == Frequency::Weekly { 7 } else { 31 };
     let fits = entry.hour.is_none_or(|hour| hour <= 23)
-        && entry.day.is_none_or(|day| (1..=31).contains(&day))
+        && entry.day.is_none_or(|day| (1..=last_day).contains(&day))
         && entry.month.is_none_or(|month| (1..=12).contains(&month));
     if !fits {
         return Err(ApiError::bad_request(
-            "a schedule takes an hour from 0 to 23, a day from 1 to 31, a month from 1 to 12",
+            "a schedule takes an hour from 0 to 23, a day from 1 to 31 (of a week, 1 to 7), a month from 1 to 12",
         ));
     }
     if !(MIN_RETENTION_SECONDS..=MAX_RETENTION_SECONDS).contains(&entry.retention_seconds) {

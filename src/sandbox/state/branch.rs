@@ -147,6 +147,8 @@ pub(crate) struct Branch {
     pub(crate) undeletable_backup: bool,
     pub(crate) annotation: Annotation,
     pub(crate) schedule: Schedule,
+    /// Until when the schedule's snapshots were made.
+    pub(crate) schedule_since: Moment,
     pub(crate) deletion: Option<Deletion>,
     pub(crate) history: History,
 }
@@ -173,6 +175,7 @@ impl Branch {
             undeletable_backup: false,
             annotation: Annotation::default(),
             schedule: Schedule::default(),
+            schedule_since: now,
             deletion: None,
             history,
         }

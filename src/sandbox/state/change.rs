@@ -116,8 +116,9 @@ impl<'a> Change<'a> {
         ending
     }
 
-    /// Starts the operation that makes a branch, which is ready when it has ended.
-    pub(crate) fn make_branch(&mut self, action: Action, branch_id: &str, then: BranchState) -> Result<(), ApiError> {
+    /// Starts the operation that makes a branch, which is ready when it has ended. Returns whether it succeeds:
+    /// if not, the branch never gets ready.
+    pub(crate) fn make_branch(&mut self, action: Action, branch_id: &str, then: BranchState) -> Result<bool, ApiError> {
         let ending = self.run(action, Some(branch_id), None);
         let now = self.now;
         let branch = self.project.branch_mut(branch_id)?;
@@ -127,7 +128,22 @@ impl<'a> Change<'a> {
             at: ending.at.filter(|_| ending.succeeds),
             to: then,
         });
-        Ok(())
+        Ok(ending.succeeds)
+    }
+
+    /// Starts the operation that gives a branch other contents. Returns whether it succeeds: if not, the branch is ready
+    /// again when it has ended, with what it held before.
+    pub(crate) fn refill_branch(&mut self, branch_id: &str) -> Result<bool, ApiError> {
+        let ending = self.run(Action::CreateBranch, Some(branch_id), None);
+        let now = self.now;
+        let branch = self.project.branch_mut(branch_id)?;
+        branch.state = BranchState::Init;
+        branch.state_changed_at = now;
+        branch.transition = Some(BranchTransition {
+            at: ending.at,
+            to: BranchState::Ready,
+        });
+        Ok(ending.succeeds)
     }
 
     /// Starts a compute; it is active when the operation has ended. An archived branch comes back.
@@ -166,7 +182,8 @@ impl<'a> Change<'a> {
         let endpoint = self.project.endpoint_mut(endpoint_id)?;
         endpoint.transitions.push_back(EndpointTransition {
             at: ending.at,
-            to: ending.succeeds.then_some(to),
+            to,
+            succeeds: ending.succeeds,
         });
         Ok(())
     }

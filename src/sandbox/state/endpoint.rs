@@ -27,11 +27,13 @@ pub(crate) enum EndpointState {
     Idle,
 }
 
-/// A change of state that lies ahead. `at: None` never comes, `to: None` only ends the waiting.
+/// A change of state that lies ahead; `at: None` never comes.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct EndpointTransition {
     pub(crate) at: Option<Moment>,
-    pub(crate) to: Option<EndpointState>,
+    pub(crate) to: EndpointState,
+    /// Whether it comes about; if not, the compute stays what it is.
+    pub(crate) succeeds: bool,
 }
 
 /// A compute's size and when it suspends.
@@ -82,7 +84,7 @@ impl Endpoint {
     pub(crate) fn pending_state(&self) -> Option<EndpointState> {
         self.transitions
             .front()
-            .and_then(|transition| transition.to)
+            .map(|transition| transition.to)
             .filter(|state| *state != self.state || self.transitions.len() > 1)
     }
 
@@ -98,8 +100,8 @@ impl Endpoint {
                 break;
             };
             self.transitions.pop_front();
-            if let Some(state) = transition.to {
-                self.enter(state, at);
+            if transition.succeeds {
+                self.enter(transition.to, at);
             }
         }
         let idle_at = self.idle_at().filter(|at| *at <= now)?;

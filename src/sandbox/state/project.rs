@@ -9,6 +9,7 @@ use super::{
     data::Lsn,
     endpoint::{Endpoint, EndpointType},
     operation::{Action, Operation},
+    schedule,
     settings::{DefaultEndpointSettings, ProjectSettings},
     snapshot::Snapshot,
 };
@@ -192,9 +193,24 @@ impl Project {
         for (at, branch_id, endpoint_id) in suspended {
             self.record_past(ids, at, Action::SuspendCompute, branch_id, Some(endpoint_id));
         }
+        self.take_scheduled_snapshots(now, ids);
         self.expire_branches(now, ids);
         self.snapshots
             .retain(|snapshot| snapshot.expires_at.is_none_or(|expires| now < expires));
+    }
+
+    fn take_scheduled_snapshots(&mut self, now: Moment, ids: &mut Ids) {
+        let window = self.window();
+        let mut due = Vec::new();
+        for branch in self.branches.iter_mut().filter(|branch| branch.is_live()) {
+            due.extend(schedule::due_snapshots(branch, now, window, ids));
+            branch.schedule_since = now;
+        }
+        for snapshot in due {
+            let branch_id = snapshot.source_branch_id.clone();
+            self.record_past(ids, snapshot.created_at, Action::CreateTimeline, branch_id, None);
+            self.snapshots.push(snapshot);
+        }
     }
 
     fn expire_branches(&mut self, now: Moment, ids: &mut Ids) {

@@ -133,3 +133,20 @@ async fn without_history_there_is_no_way_back() {
     });
     rig.post(&project.main("/restore"), body).await.refused(422);
 }
+
+#[tokio::test]
+async fn a_restore_whose_operation_fails_leaves_the_branch_as_it_was() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let dev = rig.branch(&project, "dev").await;
+    rig.set_schema(&project, &dev, "-- mine\n").await;
+    rig.arm(json!({ "path": "*/restore", "kind": { "type": "failed_operation" } }))
+        .await;
+    let body = json!({ "source_branch_id": project.branch, "preserve_under_name": "backup" });
+    rig.post(&project.branch(&dev, "/restore"), body).await.expect(200);
+    rig.settle().await;
+    assert_eq!(rig.schema(&project, &dev).await, "-- mine\n");
+    let read = rig.get(&project.branch(&dev, "")).await.expect(200);
+    assert_eq!(read["branch"]["current_state"], "ready");
+    assert_eq!(rig.get(&project.path("/branches/count")).await.expect(200)["count"], 2);
+}

@@ -234,3 +234,52 @@ async fn schedules_are_kept_within_their_values() {
     rig.put(&path, json!({ "schedule": [] })).await.expect(200);
     assert_eq!(rig.get(&path).await.expect(200)["schedule"], json!([]));
 }
+
+#[tokio::test]
+async fn a_schedule_makes_snapshots_that_expire() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    rig.set_schema(&project, &project.branch, "-- daily\n").await;
+    let entry = json!({ "frequency": "daily", "hour": 3, "retention_seconds": 4 * 86_400 });
+    rig.put(&project.main("/backup_schedule"), json!({ "schedule": [entry] }))
+        .await
+        .expect(200);
+    for _ in 0..3 {
+        rig.advance(86_400).await;
+    }
+    let listed = rig.get(&project.path("/snapshots")).await.expect(200);
+    let made = listed["snapshots"].as_array().unwrap();
+    assert_eq!(made.len(), 3);
+    for snapshot in made {
+        assert_eq!(snapshot["manual"], false);
+        assert!(
+            snapshot["created_at"].as_str().unwrap().contains("T03:00:00"),
+            "{snapshot}"
+        );
+    }
+    rig.advance(30 * 86_400).await;
+    let listed = rig.get(&project.path("/snapshots")).await.expect(200);
+    let kept = listed["snapshots"].as_array().unwrap();
+    assert_eq!(kept.len(), 4, "what is older than its retention is gone");
+    let restore = project.path(&format!("/snapshots/{}/restore", kept[0]["id"].as_str().unwrap()));
+    let body = rig.post(&restore, json!({})).await.expect(200);
+    rig.settle().await;
+    assert_eq!(
+        rig.schema(&project, body["branch"]["id"].as_str().unwrap()).await,
+        "-- daily\n"
+    );
+}
+
+#[tokio::test]
+async fn a_snapshot_whose_operation_fails_is_not_kept() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    rig.arm(json!({ "path": "*/snapshot", "kind": { "type": "failed_operation" } }))
+        .await;
+    rig.post(&project.main("/snapshot"), json!({})).await.expect(200);
+    rig.settle().await;
+    assert_eq!(
+        rig.get(&project.path("/snapshots")).await.expect(200)["snapshots"],
+        json!([])
+    );
+}
