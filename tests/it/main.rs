@@ -11,4 +11,5 @@
 mod catalog;
 mod mcp;
 mod neon;
+mod sandbox;
 mod support;
