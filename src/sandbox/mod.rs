@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Beside them: `admin` (routes that only the sandbox has), `faults`, `limits`, `keys`, `log`, `ids`, `clock`, `hosts`.
-//! Everything a branch holds *inside* Postgres (roles, databases, schemas) is one value, [`state::data::Contents`]:
+//! Everything a branch holds *inside* Postgres (roles, databases, schemas) is one value, `state::data::Contents`:
 //! a data plane replaces what is in it without touching the rules around it.
 
 mod admin;

@@ -290,3 +290,46 @@ async fn children_of_a_protected_branch_get_new_passwords() {
     let guarded = rig.branch(&project, "guarded").await;
     assert_ne!(reveal(&guarded).await, reveal(&project.branch).await);
 }
+
+#[tokio::test]
+async fn an_archived_branch_comes_back_when_its_compute_starts() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let archived = rig
+        .branch_with(&project, json!({ "branch": { "archived": true } }))
+        .await;
+    let state = async || {
+        let read = rig.get(&project.branch(&archived, "")).await.expect(200);
+        read["branch"]["current_state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(state().await, "archived");
+    let endpoint = json!({ "endpoint": { "branch_id": archived, "type": "read_write" } });
+    rig.post(&project.path("/endpoints"), endpoint).await.expect(201);
+    assert_eq!(state().await, "ready");
+    let both = json!({ "branch": { "archived": true }, "endpoints": [{ "type": "read_write" }] });
+    rig.settle().await;
+    rig.post(&project.path("/branches"), both).await.refused(422);
+}
+
+#[tokio::test]
+async fn a_branch_is_not_recovered_without_its_parent() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let parent = rig.branch(&project, "parent").await;
+    let child = rig
+        .branch_with(&project, json!({ "branch": { "parent_id": parent } }))
+        .await;
+    for branch in [&child, &parent] {
+        rig.delete(&project.branch(branch, "")).await.expect(200);
+        rig.settle().await;
+    }
+    rig.post(&project.branch(&child, "/recover"), json!({}))
+        .await
+        .refused(422);
+    rig.post(&project.branch(&parent, "/recover"), json!({}))
+        .await
+        .expect(200);
+    rig.post(&project.branch(&child, "/recover"), json!({}))
+        .await
+        .expect(200);
+}
