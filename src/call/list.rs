@@ -112,9 +112,10 @@ pub(super) async fn read(
         let mut body = answer.body.unwrap_or_default();
         let has_items = body.pointer(&pages.items).is_some_and(Value::is_array);
         let next_page = match &mut walk {
-            Some(walk) if has_items => walk
-                .after(&body, size)
-                .map_err(|error| Failure::Answer { message: format!("Neon's list can't be followed: {error}."), changed: Changed::No })?,
+            Some(walk) if has_items => walk.after(&body, size).map_err(|error| Failure::Answer {
+                message: format!("Neon's list can't be followed: {error}."),
+                changed: Changed::No,
+            })?,
             _ => None,
         };
         if !pages.items.is_empty() && body.pointer(&pages.items).is_none() {
@@ -222,8 +223,17 @@ fn paging(pages: &Pages) -> Option<Paging> {
         Place::Query(name) | Place::QueryComma(name) => CursorPlace::Query(name.clone()),
         Place::Local => return None,
     };
-    let limit = pages.max.map(|max| PageLimit { name: String::new(), max, full_pages: pages.full_pages });
-    Some(Paging { items: pages.items.clone(), next: pages.next.clone()?, cursor, limit })
+    let limit = pages.max.map(|max| PageLimit {
+        name: String::new(),
+        max,
+        full_pages: pages.full_pages,
+    });
+    Some(Paging {
+        items: pages.items.clone(),
+        next: pages.next.clone()?,
+        cursor,
+        limit,
+    })
 }
 
 /// Takes the items out of an answer: those of a list, or the lines of a text.

@@ -343,6 +343,9 @@ pub struct UndoWay {
     /// Its arguments: `{name}` stands for an argument of this call, `{/pointer}` for a part of its answer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arguments: BTreeMap<String, String>,
+    /// Only when the arguments of this call fit this JSON Schema; otherwise the note says what is left to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Map<String, Value>>,
     /// How long it works, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_seconds: Option<u64>,

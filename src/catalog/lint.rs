@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::declaration::{Declaration, Keep, Place, Undo};
+use super::declaration::{Declaration, Keep, Place, Undo, UndoWay};
 use super::load::{Catalog, LoadError};
-use super::tool::{Argument, INJECTED, Tool, property};
+use super::tool::{Argument, INJECTED, Tool, property, templates};
 use crate::guard::Effect;
 use crate::neon::Method;
 
@@ -141,12 +141,12 @@ impl Linter {
         self.places(tool);
         self.effect(tool);
         self.references(tool, catalog);
-        self.schemas(declaration);
+        self.schemas(tool);
         self.answer(declaration);
     }
 
     fn input(&mut self, tool: &Tool) {
-        let input = &tool.declaration.input;
+        let input = &*tool.input;
         self.require(
             input.get("type") == Some(&Value::from("object")),
             "/input/type",
@@ -248,7 +248,7 @@ impl Linter {
                 "a placeholder is known by its name",
             );
         }
-        let properties = declaration.input.get("properties").and_then(Value::as_object);
+        let properties = tool.input.get("properties").and_then(Value::as_object);
         for name in properties
             .into_iter()
             .flat_map(Map::keys)
@@ -444,7 +444,11 @@ impl Linter {
         }
     }
 
-    fn schemas(&mut self, declaration: &Declaration) {
+    fn schemas(&mut self, tool: &Tool) {
+        let declaration = &tool.declaration;
+        if let Some(Undo::Way(UndoWay { when: Some(schema), .. })) = &declaration.undo {
+            self.schema(schema, "/undo/when");
+        }
         for (index, rule) in declaration.rules.iter().enumerate() {
             self.schema(&rule.schema, &format!("/rules/{index}/schema"));
             self.require(
@@ -463,13 +467,11 @@ impl Linter {
                 self.schema(schema, &format!("/set/{index}/when"));
             }
         }
-        // References were looked up when the file was loaded; what is left must be a schema.
-        self.schema(&declaration.input, "/input");
+        self.schema(&tool.input, "/input");
     }
 
     fn schema(&mut self, schema: &Map<String, Value>, pointer: &str) {
-        let mut schema = Value::Object(schema.clone());
-        strip_references(&mut schema);
+        let schema = Value::Object(schema.clone());
         if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {
             self.require(false, &format!("{pointer}{}", error.instance_path()), error.to_string());
         }
@@ -535,23 +537,4 @@ fn is_name(name: &str) -> bool {
         && name
             .chars()
             .all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_')
-}
-
-/// What stands in braces.
-fn templates(text: &str) -> impl Iterator<Item = &str> {
-    text.split('{')
-        .skip(1)
-        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
-}
-
-/// Removes `$ref`, so that a schema can be checked by itself.
-fn strip_references(schema: &mut Value) {
-    match schema {
-        Value::Object(object) => {
-            object.remove("$ref");
-            object.values_mut().for_each(strip_references);
-        }
-        Value::Array(items) => items.iter_mut().for_each(strip_references),
-        _ => {}
-    }
 }

@@ -149,15 +149,15 @@ pub fn format_schema() -> Value {
 
 /// Looks up references and adds the common arguments. The error is the tool and the reference.
 fn resolve(
-    declaration: Declaration,
+    mut declaration: Declaration,
     toolset: &Arc<str>,
     common: &Map<String, Value>,
 ) -> Result<Tool, (String, String)> {
-    let lost = |reference: String| (declaration.name.clone(), reference);
-    let mut input = Map::new();
-    for (key, value) in &declaration.input {
-        let resolved = references(value, common).map_err(lost)?;
-        input.insert(key.clone(), resolved);
+    let name = declaration.name.clone();
+    let lost = |reference: String| (name.clone(), reference);
+    let mut input = std::mem::take(&mut declaration.input);
+    for value in input.values_mut() {
+        references(value, common).map_err(lost)?;
     }
     let mut injected: Vec<&str> = Vec::new();
     if declaration.pages.is_some() {
@@ -171,44 +171,41 @@ fn resolve(
     }
     let properties = input.entry("properties").or_insert_with(|| Value::Object(Map::new()));
     if let Value::Object(properties) = properties {
-        for name in injected {
-            let schema = common.get(name).ok_or_else(|| lost(name.to_owned()))?;
-            properties.entry(name).or_insert_with(|| schema.clone());
+        // A file that declares one itself is a defect that the lints find: its own stays.
+        injected.retain(|name| !properties.contains_key(*name));
+        for name in &injected {
+            let schema = common.get(*name).ok_or_else(|| lost((*name).to_owned()))?;
+            properties.insert((*name).to_owned(), schema.clone());
         }
     }
     let placeholders = placeholders(&declaration.path);
     Ok(Tool {
         declaration,
         toolset: toolset.clone(),
-        input,
+        input: Arc::new(input),
+        injected,
         placeholders,
     })
 }
 
-/// A copy of the value in which every `$ref` is replaced. The error is the reference that is lost.
-fn references(value: &Value, common: &Map<String, Value>) -> Result<Value, String> {
+/// Replaces every `$ref` by what it refers to; keywords beside it win. The error is the reference that is lost.
+fn references(value: &mut Value, common: &Map<String, Value>) -> Result<(), String> {
     match value {
         Value::Object(object) => {
-            let mut out = Map::new();
             if let Some(Value::String(reference)) = object.get("$ref") {
                 let shared = reference
                     .strip_prefix("common.json#/")
                     .and_then(|name| common.get(name))
                     .and_then(Value::as_object)
                     .ok_or_else(|| reference.clone())?;
-                out.extend(shared.clone());
+                let mut resolved = shared.clone();
+                resolved.extend(std::mem::take(object).into_iter().filter(|(key, _)| key != "$ref"));
+                *object = resolved;
             }
-            for (key, value) in object.iter().filter(|(key, _)| *key != "$ref") {
-                out.insert(key.clone(), references(value, common)?);
-            }
-            Ok(Value::Object(out))
+            object.values_mut().try_for_each(|value| references(value, common))
         }
-        Value::Array(items) => items
-            .iter()
-            .map(|item| references(item, common))
-            .collect::<Result<_, _>>()
-            .map(Value::Array),
-        other => Ok(other.clone()),
+        Value::Array(items) => items.iter_mut().try_for_each(|item| references(item, common)),
+        _ => Ok(()),
     }
 }
 

@@ -224,7 +224,21 @@ fn is_required(tool: &Tool, argument: &str) -> bool {
 
 /// The tool as it is offered: whole, or without its advanced arguments.
 fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool) -> SelectedTool {
-    let mut input = tool.input.clone();
+    let mut shared = tool.input.clone();
+    // Copied only where something is left out.
+    let narrowed = (!whole && !tool.declaration.advanced.is_empty())
+        || options.project_id.is_some()
+        || options.organization_id.is_some();
+    if !narrowed {
+        return SelectedTool {
+            tool: tool.clone(),
+            input: shared,
+            fixed: Map::new(),
+            left_out: Vec::new(),
+            validator: OnceLock::new(),
+        };
+    }
+    let input = Arc::make_mut(&mut shared);
     let mut fixed = Map::new();
     let mut left_out = Vec::new();
     if let (Some(Value::Object(properties)), false) = (input.get_mut("properties"), whole) {
@@ -260,7 +274,7 @@ fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool) -> Selected
     }
     SelectedTool {
         tool: tool.clone(),
-        input: Arc::new(input),
+        input: shared,
         fixed,
         left_out,
         validator: OnceLock::new(),

@@ -10,12 +10,14 @@ use crate::neon::Method;
 /// A tool of the catalogue: its declaration, with references resolved and common arguments added.
 #[derive(Debug)]
 pub struct Tool {
-    /// What the file says.
+    /// What the file says. Its `input` is moved out: [`Self::input`] is what it became.
     pub declaration: Declaration,
     /// The toolset that it belongs to.
     pub toolset: Arc<str>,
     /// The schema of the arguments, as published when nothing is fixed.
-    pub input: Map<String, Value>,
+    pub input: Arc<Map<String, Value>>,
+    /// The arguments that the loader added.
+    pub injected: Vec<&'static str>,
     /// The arguments in the path, in its order.
     pub placeholders: Vec<String>,
 }
@@ -87,7 +89,7 @@ impl Tool {
         if let Some(place) = self.declaration.bind.get(argument) {
             return place.clone();
         }
-        if INJECTED.contains(&argument) && !self.declares(argument) {
+        if self.injected.contains(&argument) {
             return Place::Local;
         }
         match matches!(self.declaration.method, Method::Post | Method::Put | Method::Patch) {
@@ -99,7 +101,7 @@ impl Tool {
     /// Whether the file itself declares the argument.
     #[must_use]
     pub fn declares(&self, argument: &str) -> bool {
-        property(&self.declaration.input, argument).is_some()
+        !self.injected.contains(&argument) && self.property(argument).is_some()
     }
 
     /// The argument that names what the call acts on, and what it is: the one declared, else the last
@@ -131,4 +133,11 @@ pub(super) fn placeholders(path: &str) -> Vec<String> {
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
         .map(str::to_owned)
         .collect()
+}
+
+/// What stands in braces in a text: names of arguments, or pointers into an answer.
+pub fn templates(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }

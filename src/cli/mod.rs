@@ -13,11 +13,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 use tracing::Level;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Targets, filter_fn};
+use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::settings::{Layer, Settings};
 
@@ -58,16 +59,23 @@ enum Command {
 /// When it can't do what it was asked to; the message is for people.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let filter = std::env::var("NEON_MCP_LOG").unwrap_or_else(|_| "warn,neon_mcp=info".to_owned());
-    let filter = EnvFilter::try_new(&filter).with_context(|| format!("NEON_MCP_LOG is `{filter}`"))?;
+    let filter: Targets = filter.parse().with_context(|| format!("NEON_MCP_LOG is `{filter}`"))?;
     // rmcp logs whole messages below `info`, and a result may hand over a secret: those never reach a log, whatever was asked for.
     let no_messages = filter_fn(|event| !(event.target().starts_with("rmcp") && *event.level() > Level::INFO));
     // Standard output belongs to the protocol.
-    let lines =
-        fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
-    tracing_subscriber::registry().with(filter).with(no_messages).with(lines).init();
+    let lines = fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(no_messages)
+        .with(lines)
+        .init();
     let command = cli.command.unwrap_or(Command::Stdio { settings: cli.settings });
     match command {
-        Command::Stdio { settings } => runtime(stdio::run(resolve(settings)?)),
+        // One client on one pipe: a second thread would only cost start and memory.
+        Command::Stdio { settings } => block_on(&mut Builder::new_current_thread(), stdio::run(resolve(settings)?)),
         Command::Http(arguments) => runtime(http::run(arguments)),
         Command::Demo(arguments) => runtime(demo::run(arguments)),
         Command::Sandbox(arguments) => runtime(sandbox::run(arguments)),
@@ -81,7 +89,11 @@ fn resolve(flags: Layer) -> anyhow::Result<Settings> {
 }
 
 fn runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    tokio::runtime::Builder::new_multi_thread()
+    block_on(&mut Builder::new_multi_thread(), work)
+}
+
+fn block_on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    runtime
         .enable_all()
         .build()
         .context("the runtime can't start")?

@@ -11,6 +11,9 @@ use crate::neon::{self, ApiBase, Client, ClientConfig, Credential, KeyKind};
 use crate::sandbox::{self, Sandbox, SandboxOptions};
 use crate::settings::{Settings, SettingsError, Upstream};
 
+/// How long after the start the kind of key is asked for.
+const KEY_DELAY: Duration = Duration::from_millis(500);
+
 /// An engine that is ready, and the sandbox under it, which lives as long.
 pub(super) struct Started {
     pub(super) engine: Engine,
@@ -63,6 +66,8 @@ pub(super) fn name_the_key(engine: &Engine) {
     }
     let client = engine.client().clone();
     tokio::spawn(async move {
+        // After the client's first questions: they shouldn't wait while TLS is set up.
+        tokio::time::sleep(KEY_DELAY).await;
         match neon::key_kind(&client, &neon::Context::within(Duration::from_secs(20))).await {
             Ok(kind @ KeyKind::Project) => tracing::info!("the key is a {}", kind.name()),
             Ok(kind) => tracing::warn!(

@@ -239,7 +239,7 @@ impl Verdict {
 }
 
 /// Whether the arguments fit a schema. A schema that can't be compiled fits: caution wins.
-fn fits(schema: Option<&Map<String, Value>>, arguments: &Map<String, Value>) -> bool {
+pub(super) fn fits(schema: Option<&Map<String, Value>>, arguments: &Map<String, Value>) -> bool {
     let Some(schema) = schema else { return true };
     match jsonschema::draft202012::new(&Value::Object(schema.clone())) {
         Ok(validator) => validator.is_valid(&Value::Object(arguments.clone())),

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::judge::Verdict;
+use super::judge::{Verdict, fits};
 use super::mask::MASK;
-use crate::catalog::{Tool, Undo};
+use crate::catalog::{Tool, Undo, UndoWay, templates};
 use crate::neon::Request;
 use crate::neon::text::one_line as plain;
 
@@ -44,19 +44,7 @@ impl Plan {
         plan.insert("would_send".into(), would_send(tool, request));
         match &declaration.undo {
             Some(Undo::Way(way)) => {
-                let given = way
-                    .arguments
-                    .iter()
-                    .map(|(name, value)| (name.clone(), fill(value, tool, arguments).into()));
-                let mut undo = json!({"tool": way.tool, "arguments": given.collect::<Map<String, Value>>()});
-                if let Some(object) = undo.as_object_mut() {
-                    way.within_seconds
-                        .map(|seconds| object.insert("within_seconds".into(), seconds.into()));
-                    way.note
-                        .as_ref()
-                        .map(|note| object.insert("note".into(), note.clone().into()));
-                }
-                plan.insert("undo".into(), undo);
+                plan.insert("undo".into(), undo(way, tool, arguments));
             }
             Some(Undo::Never(never)) => {
                 plan.insert("undo".into(), format!("none: {}", never.never).into());
@@ -74,6 +62,36 @@ impl Plan {
     pub fn into_value(self) -> Value {
         self.0
     }
+}
+
+/// The way back as a call, or that there is none for these arguments.
+fn undo(way: &UndoWay, tool: &Tool, arguments: &Map<String, Value>) -> Value {
+    let note = way.note.as_deref().unwrap_or_default();
+    if way.when.is_some() && !fits(way.when.as_ref(), arguments) {
+        return format!("none by one call. {note}").trim().into();
+    }
+    let missing = way
+        .arguments
+        .values()
+        .flat_map(|text| templates(text))
+        .find(|name| !name.starts_with('/') && tool.property(name).is_some() && !arguments.contains_key(*name));
+    if let Some(name) = missing {
+        return format!("none, because `{name}` is not given. {note}").trim().into();
+    }
+    let given = way
+        .arguments
+        .iter()
+        .map(|(name, value)| (name.clone(), fill(value, tool, arguments).into()));
+    let mut undo = json!({"tool": way.tool, "arguments": given.collect::<Map<String, Value>>()});
+    if let Some(object) = undo.as_object_mut() {
+        if let Some(seconds) = way.within_seconds {
+            object.insert("within_seconds".into(), seconds.into());
+        }
+        if !note.is_empty() {
+            object.insert("note".into(), note.into());
+        }
+    }
+    undo
 }
 
 /// The request, in a line, and its body.

@@ -88,7 +88,6 @@ pub(super) fn from_environment(
 ) -> Result<(Layer, Option<String>), SettingsError> {
     let mut layer = Layer::default();
     let mut key = None;
-    let names = names();
     for (variable, value) in variables {
         match variable.as_str() {
             // An empty variable counts as none: that is how many launchers leave one out.
@@ -102,7 +101,7 @@ pub(super) fn from_environment(
                 let Some(name) = variable.strip_prefix(PREFIX).map(str::to_lowercase) else {
                     continue;
                 };
-                set(&mut layer, &name, &value, &variable, &names)?;
+                set(&mut layer, &name, &value, &variable)?;
             }
         }
     }
@@ -114,7 +113,7 @@ pub(super) fn from_environment(
     Ok((layer, key))
 }
 
-fn set(layer: &mut Layer, name: &str, value: &str, variable: &str, names: &[String]) -> Result<(), SettingsError> {
+fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(), SettingsError> {
     let wrong = |message: &str| SettingsError::Variable {
         variable: variable.to_owned(),
         value: value.chars().take(60).collect(),
@@ -154,6 +153,7 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str, names: &[Stri
         "call_timeout_seconds" => layer.call_timeout_seconds = number()?,
         "wait_timeout_seconds" => layer.wait_timeout_seconds = number()?,
         _ => {
+            let names = names();
             let nearest = nearest(name, names.iter().map(String::as_str));
             return Err(SettingsError::Unknown {
                 place: "environment".into(),
@@ -174,7 +174,7 @@ mod tests {
         for name in names() {
             let mut layer = Layer::default();
             let value = if name.ends_with("seconds") { "5" } else { "true" };
-            set(&mut layer, &name, value, "VARIABLE", &[]).unwrap();
+            set(&mut layer, &name, value, "VARIABLE").unwrap();
         }
     }
 }

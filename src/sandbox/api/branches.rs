@@ -366,12 +366,16 @@ fn recover(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         return Err(ApiError::refused(format!("branch {id} is not deleted")));
     }
     change.project.check_branch_name(&deleted.name)?;
-    if let Some(parent) = deleted.parent_id()
-        && change.project.branch(parent).is_err()
-    {
-        return Err(ApiError::refused(format!(
-            "branch {id} cannot be recovered because its parent {parent} is deleted"
-        )));
+    if let Some(parent) = deleted.parent_id() {
+        let reason = match change.project.branch(parent) {
+            Err(_) => Some("is deleted"),
+            Ok(parent) => parent.expiry.map(|_| "expires"),
+        };
+        if let Some(reason) = reason {
+            return Err(ApiError::refused(format!(
+                "branch {id} cannot be recovered because its parent {parent} {reason}"
+            )));
+        }
     }
     branch_create::check_room(&change, deleted.is_root())?;
 

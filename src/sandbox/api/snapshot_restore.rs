@@ -164,11 +164,14 @@ fn take_place(
     old.schedule = Default::default();
     old.updated_at = now;
 
+    let has_children = change.project.has_children(restored_id);
     let restored = change.project.branch_mut(restored_id)?;
     restored.name.clone_from(&target.name);
-    restored.default = target.default;
-    restored.protected = target.protected;
-    restored.expiry = target.expiry;
+    restored.default |= target.default;
+    restored.protected |= target.protected;
+    // Default, protected and parent branches never expire.
+    let may_expire = !(restored.default || restored.protected || has_children);
+    restored.expiry = target.expiry.filter(|_| may_expire);
     restored.schedule = target.schedule;
     restored.schedule_since = now;
     restored.updated_at = now;

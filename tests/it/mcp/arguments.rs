@@ -11,12 +11,19 @@ use crate::support::upstream::Upstream;
 async fn all_problems_are_told_at_once_with_the_nearest_name() {
     let upstream = Upstream::route(neon).await;
     let server = Server::start(&[], &upstream.url()).await;
-    let (value, is_error) =
-        server.call("create_branch", json!({"projct_id": "x", "name": 7, "expires_at": "tomorrow"})).await;
+    let (value, is_error) = server
+        .call(
+            "create_branch",
+            json!({"projct_id": "x", "name": 7, "expires_at": "tomorrow"}),
+        )
+        .await;
     assert!(is_error);
     let problems = error(&value)["problems"].as_array().expect("problems");
     let says = |argument: &str| {
-        problems.iter().find(|problem| problem["argument"] == argument).map(|problem| problem["message"].to_string())
+        problems
+            .iter()
+            .find(|problem| problem["argument"] == argument)
+            .map(|problem| problem["message"].to_string())
     };
     assert!(says("projct_id").expect("unknown").contains("`project_id`"), "{value}");
     assert!(says("project_id").expect("missing").contains("required"), "{value}");
@@ -42,7 +49,9 @@ async fn rules_that_no_schema_publishes_are_checked() {
 async fn null_counts_as_not_given_where_the_schema_knows_no_null() {
     let upstream = Upstream::route(neon).await;
     let server = Server::start(&[], &upstream.url()).await;
-    let (value, is_error) = server.call("list_branches", json!({"project_id": PROJECT, "search": null})).await;
+    let (value, is_error) = server
+        .call("list_branches", json!({"project_id": PROJECT, "search": null}))
+        .await;
     assert!(!is_error, "{value}");
     assert!(!upstream.requests()[0].query().contains("search"));
 }
@@ -52,7 +61,11 @@ async fn every_tool_that_may_run_sends_what_its_declaration_says() {
     let upstream = Upstream::route(neon).await;
     let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
     let mut sent = 0;
-    for tool in catalog().tools().iter().filter(|tool| !tool.declaration.effect.needs_consent()) {
+    for tool in catalog()
+        .tools()
+        .iter()
+        .filter(|tool| !tool.declaration.effect.needs_consent())
+    {
         let mut given = arguments(tool, false);
         if tool.declaration.reveals && tool.property("branch_id").is_some() {
             given.insert("branch_id".into(), BRANCH.into());
@@ -64,7 +77,12 @@ async fn every_tool_that_may_run_sends_what_its_declaration_says() {
             let last = upstream.requests().pop().expect("a request");
             assert_eq!(last.method, tool.declaration.method.as_str(), "{}", tool.name());
             let shape = |path: &str| path.split('/').count();
-            assert_eq!(shape(last.path().trim_start_matches("/api/v2")), shape(&tool.declaration.path), "{}", last.path());
+            assert_eq!(
+                shape(last.path().trim_start_matches("/api/v2")),
+                shape(&tool.declaration.path),
+                "{}",
+                last.path()
+            );
             sent += 1;
         }
     }

@@ -70,7 +70,10 @@ async fn a_lost_answer_to_a_change_is_not_sent_again_and_names_the_read_that_tel
         assert!(count <= 1, "{name}: {count} requests");
         assert_eq!(error(&value)["kind"], "outcome_unknown", "{name}: {value}");
         assert_eq!(error(&value)["changed"], "unknown", "{name}: {value}");
-        assert!(error(&value)["next"].as_str().expect("next").contains("list_branches"), "{name}: {value}");
+        assert!(
+            error(&value)["next"].as_str().expect("next").contains("list_branches"),
+            "{name}: {value}"
+        );
         assert!(error(&value)["request_id"].is_string(), "{name}: {value}");
     }
     let (value, is_error, count) = run(READ, vec![Reply::reset_after_reading(), project()], &[]).await;
@@ -79,11 +82,17 @@ async fn a_lost_answer_to_a_change_is_not_sent_again_and_names_the_read_that_tel
 
 #[tokio::test]
 async fn a_cut_or_malformed_answer_to_a_change_says_that_neon_took_it() {
-    for reply in [Reply::cut(201, "{\"branch\":", 50), Reply::raw(201, "{\"branch\": oops")] {
+    for reply in [
+        Reply::cut(201, "{\"branch\":", 50),
+        Reply::raw(201, "{\"branch\": oops"),
+    ] {
         let (value, is_error, count) = run(WRITE, vec![reply, branch()], &[]).await;
         assert!(is_error && count == 1, "{value}");
         assert_eq!(error(&value)["changed"], "yes", "{value}");
-        assert!(error(&value)["next"].as_str().expect("next").contains("list_branches"), "{value}");
+        assert!(
+            error(&value)["next"].as_str().expect("next").contains("list_branches"),
+            "{value}"
+        );
     }
 }
 
@@ -115,19 +124,28 @@ fn working(status: &str, failed: Option<&str>) -> Value {
 
 #[tokio::test]
 async fn a_failed_operation_is_an_error_with_neons_words() {
-    let started = Reply::json(201, json!({"branch": {"id": "br-a"}, "operations": [working("running", None)]}));
+    let started = Reply::json(
+        201,
+        json!({"branch": {"id": "br-a"}, "operations": [working("running", None)]}),
+    );
     let failed = Reply::json(200, json!({"operation": working("failed", Some("no capacity"))}));
     let (value, is_error, count) = run(WRITE, vec![started, failed], &[]).await;
     assert!(is_error && count == 2, "{value}");
     assert_eq!(value["operations"][0]["status"], "failed");
     assert!(value["notes"].to_string().contains("no capacity"), "{value}");
-    assert_eq!(value["result"]["branch"]["id"], "br-a", "what was made is told all the same");
+    assert_eq!(
+        value["result"]["branch"]["id"], "br-a",
+        "what was made is told all the same"
+    );
 }
 
 #[tokio::test]
 async fn an_operation_that_never_ends_is_no_failure_and_its_id_is_told() {
     let upstream = Upstream::route(|request| match request.method.as_str() {
-        "POST" => Reply::json(201, json!({"branch": {"id": "br-a"}, "operations": [working("running", None)]})),
+        "POST" => Reply::json(
+            201,
+            json!({"branch": {"id": "br-a"}, "operations": [working("running", None)]}),
+        ),
         _ => Reply::json(200, json!({"operation": working("running", None)})),
     })
     .await;
@@ -140,5 +158,8 @@ async fn an_operation_that_never_ends_is_no_failure_and_its_id_is_told() {
     assert!(value["notes"].to_string().contains("goes on"), "{value}");
     let before = upstream.count();
     let (value, is_error) = server.call(WRITE, json!({"project_id": PROJECT, "wait": false})).await;
-    assert!(!is_error && upstream.count() == before + 1, "wait: false looks at nothing: {value}");
+    assert!(
+        !is_error && upstream.count() == before + 1,
+        "wait: false looks at nothing: {value}"
+    );
 }

@@ -32,7 +32,10 @@ async fn both_eras_list_and_call() {
     let _ = http();
     for era in [Era::Legacy, Era::Modern] {
         let transport = StreamableHttpClientTransport::from_uri(url.clone());
-        let client = TestClient.serve_with_lifecycle(transport, lifecycle(era)).await.expect("serves");
+        let client = TestClient
+            .serve_with_lifecycle(transport, lifecycle(era))
+            .await
+            .expect("serves");
         assert!(client.list_all_tools().await.expect("a list").len() > 20);
         let (value, is_error) = call(&client, "describe_project", json!({"project_id": PROJECT})).await;
         assert!(!is_error && value["service"] == "sandbox", "{era:?}: {value}");
@@ -46,22 +49,52 @@ async fn a_foreign_host_or_origin_and_a_large_body_are_refused() {
     let (_child, url) = serve(&upstream).await;
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
-    let post = || http().post(&url).header("accept", "application/json, text/event-stream");
-    assert!(post().json(&body).send().await.expect("an answer").status().is_success());
-    let foreign = post().header("host", "evil.example").json(&body).send().await.expect("an answer");
+    let post = || {
+        http()
+            .post(&url)
+            .header("accept", "application/json, text/event-stream")
+    };
+    assert!(
+        post()
+            .json(&body)
+            .send()
+            .await
+            .expect("an answer")
+            .status()
+            .is_success()
+    );
+    let foreign = post()
+        .header("host", "evil.example")
+        .json(&body)
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(foreign.status(), 403);
     for origin in ["https://evil.example", "null", "http://localhost:1"] {
-        let foreign = post().header("origin", origin).json(&body).send().await.expect("an answer");
+        let foreign = post()
+            .header("origin", origin)
+            .json(&body)
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(foreign.status(), 403, "{origin}");
     }
-    let large = post().header("content-type", "application/json").body(vec![b' '; 2 * 1024 * 1024]).send().await.expect("an answer");
+    let large = post()
+        .header("content-type", "application/json")
+        .body(vec![b' '; 2 * 1024 * 1024])
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(large.status(), 413);
     assert_eq!(upstream.count(), 0);
 }
 
 #[tokio::test]
 async fn another_address_than_loopback_is_refused_at_the_start() {
-    let output = program(&["http", "--listen", "0.0.0.0:0"], "http://127.0.0.1:1", KEY).output().await.expect("runs");
+    let output = program(&["http", "--listen", "0.0.0.0:0"], "http://127.0.0.1:1", KEY)
+        .output()
+        .await
+        .expect("runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("loopback"));
 }
@@ -71,21 +104,35 @@ async fn another_address_than_loopback_is_refused_at_the_start() {
 async fn a_stop_lets_a_running_call_end() {
     let upstream = Upstream::route(|request: &Recorded| {
         let reply = Reply::json(200, json!({"project": {"id": PROJECT, "name": "shop"}}));
-        if request.path().ends_with(PROJECT) { reply.after(Duration::from_millis(1_200)) } else { reply }
+        if request.path().ends_with(PROJECT) {
+            reply.after(Duration::from_millis(1_200))
+        } else {
+            reply
+        }
     })
     .await;
     let (mut child, url) = serve(&upstream).await;
     let _ = http();
     let transport = StreamableHttpClientTransport::from_uri(url);
-    let client = TestClient.serve_with_lifecycle(transport, lifecycle(Era::Modern)).await.expect("serves");
+    let client = TestClient
+        .serve_with_lifecycle(transport, lifecycle(Era::Modern))
+        .await
+        .expect("serves");
     let id = child.id().expect("an id").to_string();
     let stop = async {
         tokio::time::sleep(Duration::from_millis(400)).await;
-        let killed = tokio::process::Command::new("kill").args(["-TERM", &id]).status().await.expect("kill");
+        let killed = tokio::process::Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .await
+            .expect("kill");
         assert!(killed.success());
     };
     let ((value, is_error), ()) = tokio::join!(call(&client, "describe_project", json!({"project_id": PROJECT})), stop);
     assert!(!is_error, "{value}");
-    let ended = tokio::time::timeout(Duration::from_secs(8), child.wait()).await.expect("it ends").expect("a status");
+    let ended = tokio::time::timeout(Duration::from_secs(8), child.wait())
+        .await
+        .expect("it ends")
+        .expect("a status");
     assert!(ended.success(), "{ended}");
 }

@@ -9,14 +9,26 @@ use crate::support::upstream::{Recorded, Reply, Upstream};
 /// A list of that many branches, of which each page holds at most ten.
 fn many(count: usize, padding: usize) -> impl Fn(&Recorded) -> Reply + Send + Sync + 'static {
     move |request: &Recorded| {
-        let query: Vec<(String, String)> =
-            url::form_urlencoded::parse(request.query().as_bytes()).into_owned().collect();
-        let find = |name: &str| query.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.parse::<usize>().ok());
+        let query: Vec<(String, String)> = url::form_urlencoded::parse(request.query().as_bytes())
+            .into_owned()
+            .collect();
+        let find = |name: &str| {
+            query
+                .iter()
+                .find(|(key, _)| key == name)
+                .and_then(|(_, value)| value.parse::<usize>().ok())
+        };
         let from = find("cursor").unwrap_or(0);
         let size = find("limit").unwrap_or(10).min(10);
         let to = (from + size).min(count);
-        let items: Vec<Value> = (from..to).map(|n| json!({"id": format!("br-{n}"), "name": "x".repeat(padding)})).collect();
-        let pagination = if to < count { json!({"next": to.to_string()}) } else { json!({}) };
+        let items: Vec<Value> = (from..to)
+            .map(|n| json!({"id": format!("br-{n}"), "name": "x".repeat(padding)}))
+            .collect();
+        let pagination = if to < count {
+            json!({"next": to.to_string()})
+        } else {
+            json!({})
+        };
         Reply::json(200, json!({"branches": items, "pagination": pagination}))
     }
 }
@@ -60,7 +72,9 @@ async fn every_item_comes_once_whatever_the_limit() {
             assert!(upstream.count() >= 57);
         }
     }
-    let (value, _) = server.call("list_branches", json!({"project_id": PROJECT, "limit": 100})).await;
+    let (value, _) = server
+        .call("list_branches", json!({"project_id": PROJECT, "limit": 100}))
+        .await;
     assert_eq!(value["page"]["total"], 57);
 }
 
@@ -75,7 +89,9 @@ async fn a_large_list_is_cut_at_an_items_edge_and_goes_on_there() {
 
 #[tokio::test]
 async fn a_text_is_cut_at_a_line_and_goes_on_there() {
-    let sql: String = (0..3_000).map(|n| format!("CREATE TABLE t{n} (id bigint);\n")).collect();
+    let sql: String = (0..3_000)
+        .map(|n| format!("CREATE TABLE t{n} (id bigint);\n"))
+        .collect();
     let whole = sql.clone();
     let upstream = Upstream::route(move |_: &Recorded| Reply::json(200, json!({"sql": sql}))).await;
     let server = Server::start(&["--toolsets", "schema"], &upstream.url()).await;
@@ -98,9 +114,15 @@ async fn a_text_is_cut_at_a_line_and_goes_on_there() {
 
 #[tokio::test]
 async fn a_foreign_cursor_and_an_endless_list_are_errors() {
-    let upstream = Upstream::always(Reply::json(200, json!({"branches": [{"id": "br-a"}], "pagination": {"next": "same"}}))).await;
+    let upstream = Upstream::always(Reply::json(
+        200,
+        json!({"branches": [{"id": "br-a"}], "pagination": {"next": "same"}}),
+    ))
+    .await;
     let server = Server::start(&[], &upstream.url()).await;
-    let (value, is_error) = server.call("list_branches", json!({"project_id": PROJECT, "cursor": "bm9wZQ"})).await;
+    let (value, is_error) = server
+        .call("list_branches", json!({"project_id": PROJECT, "cursor": "bm9wZQ"}))
+        .await;
     assert!(is_error && value["error"]["kind"] == "invalid_arguments", "{value}");
     assert_eq!(upstream.count(), 0);
     let (value, is_error) = server.call("list_branches", json!({"project_id": PROJECT})).await;

@@ -36,7 +36,8 @@ fn neon(request: &Recorded) -> Reply {
     let branch = json!({
         "id": BRANCH, "project_id": PROJECT, "name": "dev", "default": false, "protected": false, "current_state": "ready",
     });
-    let endpoint = json!({"id": "ep-quiet-sun-a1b2c3d4", "branch_id": BRANCH, "type": "read_write", "current_state": "idle"});
+    let endpoint =
+        json!({"id": "ep-quiet-sun-a1b2c3d4", "branch_id": BRANCH, "type": "read_write", "current_state": "idle"});
     Reply::json(
         200,
         json!({

@@ -20,7 +20,10 @@ fn branches(request: &Recorded) -> Reply {
         return Reply::json(200, json!({"branches": list, "pagination": {}}));
     }
     if request.path() == "/api/v2/projects" || request.path() == "/projects" {
-        return Reply::json(200, json!({"projects": [{"id": PROJECT, "name": "My Shop"}], "pagination": {}}));
+        return Reply::json(
+            200,
+            json!({"projects": [{"id": PROJECT, "name": "My Shop"}], "pagination": {}}),
+        );
     }
     Reply::json(200, json!({"branch": branch("br-one", "dev")}))
 }
@@ -29,14 +32,27 @@ fn branches(request: &Recorded) -> Reply {
 async fn a_name_is_looked_up_exactly_and_an_id_costs_nothing() {
     let upstream = Upstream::route(branches).await;
     let server = Server::start(&[], &upstream.url()).await;
-    let (value, is_error) = server.call("describe_branch", json!({"project_id": PROJECT, "branch_id": BRANCH})).await;
+    let (value, is_error) = server
+        .call("describe_branch", json!({"project_id": PROJECT, "branch_id": BRANCH}))
+        .await;
     assert!(!is_error, "{value}");
     assert_eq!(upstream.count(), 1, "an id needs no look-up");
-    for (name, id) in [("dev", "br-one"), ("dev-old", "dev-old"), ("name:dev-old", "br-four"), ("name:feature/login", "br-five")] {
-        let (value, is_error) = server.call("describe_branch", json!({"project_id": "My Shop", "branch_id": name})).await;
+    for (name, id) in [
+        ("dev", "br-one"),
+        ("dev-old", "dev-old"),
+        ("name:dev-old", "br-four"),
+        ("name:feature/login", "br-five"),
+    ] {
+        let (value, is_error) = server
+            .call("describe_branch", json!({"project_id": "My Shop", "branch_id": name}))
+            .await;
         assert!(!is_error, "{value}");
         let last = upstream.requests().pop().expect("a request");
-        assert!(last.path().ends_with(&format!("/projects/{PROJECT}/branches/{id}")), "{name}: {}", last.path());
+        assert!(
+            last.path().ends_with(&format!("/projects/{PROJECT}/branches/{id}")),
+            "{name}: {}",
+            last.path()
+        );
         assert_eq!(value["branch_id"], id);
     }
 }
@@ -45,11 +61,23 @@ async fn a_name_is_looked_up_exactly_and_an_id_costs_nothing() {
 async fn two_matches_are_listed_and_none_says_where_to_look() {
     let upstream = Upstream::route(branches).await;
     let server = Server::start(&[], &upstream.url()).await;
-    let (value, is_error) = server.call("describe_branch", json!({"project_id": PROJECT, "branch_id": "twin"})).await;
+    let (value, is_error) = server
+        .call("describe_branch", json!({"project_id": PROJECT, "branch_id": "twin"}))
+        .await;
     assert!(is_error, "{value}");
     let message = error(&value)["message"].as_str().expect("a message");
     assert!(message.contains("br-two") && message.contains("br-three"), "{message}");
-    let (value, is_error) = server.call("describe_branch", json!({"project_id": PROJECT, "branch_id": "nobody"})).await;
-    assert!(is_error && error(&value)["next"].as_str().expect("next").contains("list_branches"), "{value}");
-    assert!(upstream.requests().iter().all(|request| request.path().ends_with("/branches")));
+    let (value, is_error) = server
+        .call("describe_branch", json!({"project_id": PROJECT, "branch_id": "nobody"}))
+        .await;
+    assert!(
+        is_error && error(&value)["next"].as_str().expect("next").contains("list_branches"),
+        "{value}"
+    );
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .all(|request| request.path().ends_with("/branches"))
+    );
 }

@@ -3,9 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rmcp::model::{
-    CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, ProgressNotificationParam,
-};
+use rmcp::model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, ProgressNotificationParam};
 use rmcp::service::NotificationContext;
 use rmcp::transport::TokioChildProcess;
 use rmcp::{ClientHandler, RoleClient, ServiceExt as _};
@@ -23,20 +21,32 @@ async fn both_eras_list_the_same_tools_with_title_hints_and_schema() {
         let server = Server::start_with(&["--toolsets", "all"], &upstream.url(), KEY, era, "error").await;
         let list = server.client.list_tools(None).await.expect("a list");
         assert_eq!(list.next_cursor, None, "one page");
-        assert_eq!(list.ttl_ms.is_some(), era == Era::Modern, "cache hints are for those who know them");
+        assert_eq!(
+            list.ttl_ms.is_some(),
+            era == Era::Modern,
+            "cache hints are for those who know them"
+        );
         let names: Vec<String> = list.tools.iter().map(|tool| tool.name.to_string()).collect();
         let declared: Vec<String> = catalog().tools().iter().map(|tool| tool.name().to_owned()).collect();
         assert_eq!(names, declared, "the order of the catalogue");
         for tool in &list.tools {
             let hints = tool.annotations.as_ref().expect("hints");
             assert!(tool.title.is_some());
-            let all = [hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint];
+            let all = [
+                hints.read_only_hint,
+                hints.destructive_hint,
+                hints.idempotent_hint,
+                hints.open_world_hint,
+            ];
             assert!(all.iter().all(Option::is_some), "{}", tool.name);
         }
         lists.push(serde_json::to_string(&list.tools).expect("JSON"));
         let peer = server.client.peer_info().expect("a server");
         let identity = peer.server_info.clone().expect("an identity");
-        assert_eq!((identity.name.as_str(), identity.version.as_str()), ("neon-mcp", env!("CARGO_PKG_VERSION")));
+        assert_eq!(
+            (identity.name.as_str(), identity.version.as_str()),
+            ("neon-mcp", env!("CARGO_PKG_VERSION"))
+        );
         assert!(identity.website_url.is_some() && identity.icons.is_some_and(|icons| !icons.is_empty()));
         let instructions = peer.instructions.clone().expect("instructions");
         assert!(instructions.len() < 2_000, "{} bytes", instructions.len());
@@ -59,9 +69,19 @@ async fn modern_results_say_who_made_them() {
 async fn an_unknown_tool_is_a_protocol_error_that_names_the_nearest() {
     let upstream = Upstream::route(neon).await;
     let server = Server::start(&[], &upstream.url()).await;
-    let error = server.client.call_tool(CallToolRequestParams::new("list_project")).await.expect_err("an error").to_string();
+    let error = server
+        .client
+        .call_tool(CallToolRequestParams::new("list_project"))
+        .await
+        .expect_err("an error")
+        .to_string();
     assert!(error.contains("list_projects"), "{error}");
-    let error = server.client.call_tool(CallToolRequestParams::new("list_computes")).await.expect_err("an error").to_string();
+    let error = server
+        .client
+        .call_tool(CallToolRequestParams::new("list_computes"))
+        .await
+        .expect_err("an error")
+        .to_string();
     assert!(error.contains("toolset is not enabled"), "{error}");
     assert_eq!(upstream.count(), 0);
 }
@@ -82,20 +102,33 @@ impl ClientHandler for Listener {
 /// A branch is made, and its two operations end after a few looks.
 fn operations() -> impl Fn(&Recorded) -> Reply + Send + Sync + 'static {
     let looks = Mutex::new(0);
-    let ids = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"];
+    let ids = [
+        "11111111-1111-4111-8111-111111111111",
+        "22222222-2222-4222-8222-222222222222",
+    ];
     move |request: &Recorded| {
         if request.method == "POST" {
             let operations = json!([
                 {"id": ids[0], "action": "create_branch", "status": "running"},
                 {"id": ids[1], "action": "start_compute", "status": "scheduling"},
             ]);
-            return Reply::json(201, json!({"branch": {"id": "br-a", "name": "dev"}, "operations": operations}));
+            return Reply::json(
+                201,
+                json!({"branch": {"id": "br-a", "name": "dev"}, "operations": operations}),
+            );
         }
         let mut looks = looks.lock().expect("a lock");
         *looks += 1;
-        let id = if request.path().ends_with(ids[0]) { ids[0] } else { ids[1] };
+        let id = if request.path().ends_with(ids[0]) {
+            ids[0]
+        } else {
+            ids[1]
+        };
         let status = if *looks % 2 == 0 { "finished" } else { "running" };
-        Reply::json(200, json!({"operation": {"id": id, "action": "work", "status": status}}))
+        Reply::json(
+            200,
+            json!({"operation": {"id": id, "action": "work", "status": status}}),
+        )
     }
 }
 
@@ -105,17 +138,28 @@ async fn progress_grows_while_operations_run_and_each_is_reported() {
     let heard = Listener::default();
     let transport = TokioChildProcess::new(program(&[], &upstream.url(), KEY)).expect("starts");
     let client = heard.clone().serve(transport).await.expect("serves");
-    let request = CallToolRequestParams::new("create_branch")
-        .with_arguments(json!({"project_id": PROJECT, "name": "dev"}).as_object().cloned().expect("an object"));
+    let request = CallToolRequestParams::new("create_branch").with_arguments(
+        json!({"project_id": PROJECT, "name": "dev"})
+            .as_object()
+            .cloned()
+            .expect("an object"),
+    );
     let result = client.call_tool(request).await.expect("a result");
     let value = result.structured_content.expect("content");
-    let statuses: Vec<&str> =
-        value["operations"].as_array().expect("operations").iter().filter_map(|one| one["status"].as_str()).collect();
+    let statuses: Vec<&str> = value["operations"]
+        .as_array()
+        .expect("operations")
+        .iter()
+        .filter_map(|one| one["status"].as_str())
+        .collect();
     assert_eq!(statuses, ["finished", "finished"]);
     tokio::time::sleep(Duration::from_millis(100)).await;
     let heard = heard.0.lock().expect("a lock").clone();
     assert!(heard.len() >= 3, "{heard:?}");
-    assert!(heard.windows(2).all(|pair| pair[0] < pair[1]), "progress must grow: {heard:?}");
+    assert!(
+        heard.windows(2).all(|pair| pair[0] < pair[1]),
+        "progress must grow: {heard:?}"
+    );
     client.cancel().await.expect("ends");
 }
 

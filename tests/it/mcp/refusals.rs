@@ -13,7 +13,11 @@ async fn no_access_or_destructive_call_of_any_tool_reaches_neon() {
         let upstream = Upstream::route(neon).await;
         let server = Server::start_with(&["--toolsets", "all"], &upstream.url(), KEY, era, "error").await;
         let mut refused = 0;
-        for tool in catalog().tools().iter().filter(|tool| tool.declaration.effect.needs_consent()) {
+        for tool in catalog()
+            .tools()
+            .iter()
+            .filter(|tool| tool.declaration.effect.needs_consent())
+        {
             for all in [false, true] {
                 let (value, is_error) = server.call(tool.name(), Value::Object(arguments(tool, all))).await;
                 assert!(is_error, "{} ran", tool.name());
@@ -21,10 +25,24 @@ async fn no_access_or_destructive_call_of_any_tool_reaches_neon() {
                 assert_eq!(error["kind"], "needs_confirmation", "{}: {value}", tool.name());
                 assert_eq!(error["changed"], "nothing");
                 assert_eq!(error["plan"]["tool"], tool.name());
-                assert!(error["plan"]["summary"].is_string() && !error["plan"]["undo"].is_null(), "{value}");
+                assert!(
+                    error["plan"]["summary"].is_string() && !error["plan"]["undo"].is_null(),
+                    "{value}"
+                );
                 let method = tool.declaration.method.as_str();
-                assert!(error["plan"]["would_send"]["request"].as_str().expect("a request").starts_with(method), "{value}");
-                assert!(value.to_string().len() <= 4_000, "{}: {} bytes", tool.name(), value.to_string().len());
+                assert!(
+                    error["plan"]["would_send"]["request"]
+                        .as_str()
+                        .expect("a request")
+                        .starts_with(method),
+                    "{value}"
+                );
+                assert!(
+                    value.to_string().len() <= 4_000,
+                    "{}: {} bytes",
+                    tool.name(),
+                    value.to_string().len()
+                );
                 refused += 1;
             }
         }
@@ -37,12 +55,15 @@ async fn no_access_or_destructive_call_of_any_tool_reaches_neon() {
 async fn an_escalated_call_is_refused_and_the_plain_one_runs() {
     let upstream = Upstream::route(neon).await;
     let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
-    let restore = |finalize: bool| {
-        json!({"project_id": PROJECT, "snapshot_id": "snap-a", "target_branch_id": BRANCH, "finalize_restore": finalize})
-    };
+    let restore = |finalize: bool| json!({"project_id": PROJECT, "snapshot_id": "snap-a", "target_branch_id": BRANCH, "finalize_restore": finalize});
     let (value, is_error) = server.call("restore_snapshot", restore(true)).await;
     assert!(is_error && error(&value)["plan"]["effect"] == "destructive", "{value}");
     assert_eq!(error(&value)["plan"]["severe"], true);
+    let undo = error(&value)["plan"]["undo"].as_str().expect("a text");
+    assert!(
+        undo.starts_with("none by one call"),
+        "deleting the live branch is no way back: {undo}"
+    );
     assert_eq!(upstream.count(), 0);
     let (value, is_error) = server.call("restore_snapshot", restore(false)).await;
     assert!(!is_error, "{value}");
@@ -57,7 +78,10 @@ fn guarded(flag: &'static str) -> impl Fn(&Recorded) -> Reply + Send + Sync + 's
         branch[flag] = true.into();
         let endpoint = json!({"id": "ep-a", "branch_id": BRANCH, "current_state": "active"});
         let _ = request;
-        Reply::json(200, json!({"branch": branch, "endpoint": endpoint, "uri": "postgresql://u:p@h/d"}))
+        Reply::json(
+            200,
+            json!({"branch": branch, "endpoint": endpoint, "uri": "postgresql://u:p@h/d"}),
+        )
     }
 }
 
@@ -76,9 +100,16 @@ async fn interrupting_or_revealing_a_default_or_protected_branch_asks() {
             ("restart_compute", compute),
         ] {
             let (value, is_error) = server.call(tool, arguments).await;
-            assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{flag} {tool}: {value}");
+            assert!(
+                is_error && error(&value)["kind"] == "needs_confirmation",
+                "{flag} {tool}: {value}"
+            );
         }
-        assert!(upstream.requests().iter().all(|request| request.method == "GET"), "{:?}", upstream.requests());
+        assert!(
+            upstream.requests().iter().all(|request| request.method == "GET"),
+            "{:?}",
+            upstream.requests()
+        );
     }
 }
 
@@ -89,13 +120,21 @@ async fn a_reveal_without_a_branch_asks_and_sends_nothing_that_reveals() {
     let arguments = json!({"project_id": PROJECT, "database_name": "d", "role_name": "r"});
     let (value, is_error) = server.call("get_connection_string", arguments).await;
     assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
-    assert!(!upstream.requests().iter().any(|request| request.path().contains("connection_uri")));
+    assert!(
+        !upstream
+            .requests()
+            .iter()
+            .any(|request| request.path().contains("connection_uri"))
+    );
 }
 
 #[tokio::test]
 async fn lowering_what_neon_keeps_asks_and_raising_it_does_not() {
     let upstream = Upstream::route(|_| {
-        Reply::json(200, json!({"project": {"id": PROJECT, "name": "shop", "history_retention_seconds": 86_400}}))
+        Reply::json(
+            200,
+            json!({"project": {"id": PROJECT, "name": "shop", "history_retention_seconds": 86_400}}),
+        )
     })
     .await;
     let server = Server::start(&[], &upstream.url()).await;
@@ -106,4 +145,32 @@ async fn lowering_what_neon_keeps_asks_and_raising_it_does_not() {
     let (value, is_error) = server.call("update_project", update(604_800)).await;
     assert!(!is_error, "{value}");
     assert_eq!(upstream.requests().pop().expect("a request").method, "PATCH");
+}
+
+#[tokio::test]
+async fn a_way_back_that_the_arguments_close_is_not_promised() {
+    let upstream = Upstream::route(neon).await;
+    let server = Server::start(&[], &upstream.url()).await;
+    let restore = |preserved: Option<&str>| {
+        let mut arguments = json!({"project_id": PROJECT, "branch_id": BRANCH, "source_branch_id": "br-other"});
+        if let Some(name) = preserved {
+            arguments["preserve_under_name"] = name.into();
+        }
+        arguments
+    };
+    let (value, _) = server.call("restore_branch", restore(None)).await;
+    assert!(
+        error(&value)["plan"]["undo"]
+            .as_str()
+            .is_some_and(|undo| undo.starts_with("none")),
+        "{value}"
+    );
+    assert_eq!(error(&value)["plan"]["severe"], true);
+    let (value, _) = server.call("restore_branch", restore(Some("kept"))).await;
+    assert_eq!(
+        error(&value)["plan"]["undo"]["arguments"]["source_branch_id"],
+        "kept",
+        "{value}"
+    );
+    assert_eq!(upstream.count(), 0);
 }

@@ -25,7 +25,11 @@ fn plant(value: &mut Value, pointer: &str) {
             if !at.is_object() {
                 *at = json!({});
             }
-            at = at.as_object_mut().expect("an object").entry(step.to_owned()).or_insert(Value::Null);
+            at = at
+                .as_object_mut()
+                .expect("an object")
+                .entry(step.to_owned())
+                .or_insert(Value::Null);
         }
     }
     *at = CANARY.into();
@@ -84,9 +88,17 @@ async fn canaries_show_only_where_a_tool_is_there_to_reveal_them() {
         }
     }
     assert!(planted >= 15, "{planted} places");
-    assert_eq!(revealed, ["get_connection_string", "create_role", "get_role_password"], "tools that reveal");
+    assert_eq!(
+        revealed,
+        ["get_connection_string", "create_role", "get_role_password"],
+        "tools that reveal"
+    );
     let log = server.stop().await;
-    assert!(log.contains("describe_project"), "the log was read at trace:\n{}", log.len());
+    assert!(
+        log.contains("describe_project"),
+        "the log was read at trace:\n{}",
+        log.len()
+    );
     assert!(!log.contains(CANARY), "a secret is in the log");
     assert!(!log.contains(KEY), "the key is in the log");
 }

@@ -20,7 +20,10 @@ async fn start(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, 
     let mut child = command.spawn().expect("starts");
     drop(child.stdin.take());
     let output = child.wait_with_output().await.expect("ends");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
 }
 
 #[tokio::test]
@@ -63,7 +66,11 @@ async fn a_flag_beats_the_environment_and_the_environment_beats_the_file() {
     };
     assert!(count(&[], None).await.contains("\n1 of "));
     assert!(count(&[], Some("api_keys")).await.contains("\n2 of "));
-    assert!(count(&["--toolsets", "roles"], Some("api_keys")).await.contains("create_role"));
+    assert!(
+        count(&["--toolsets", "roles"], Some("api_keys"))
+            .await
+            .contains("create_role")
+    );
 }
 
 #[tokio::test]
@@ -73,7 +80,11 @@ async fn read_only_lists_and_runs_reads_alone() {
     let catalog = catalog();
     for tool in server.client.list_all_tools().await.expect("a list") {
         let declaration = &catalog.tool(&tool.name).expect("declared").declaration;
-        assert!(declaration.effect == Effect::Read && !declaration.reveals, "{}", tool.name);
+        assert!(
+            declaration.effect == Effect::Read && !declaration.reveals,
+            "{}",
+            tool.name
+        );
     }
     for name in ["create_branch", "get_connection_string", "delete_project"] {
         let request = rmcp::model::CallToolRequestParams::new(name);
@@ -95,11 +106,18 @@ fn exclusion_wins_and_fixed_arguments_vanish_everywhere() {
     };
     let selection = Selection::new(&catalog, &options).expect("a selection");
     assert!(selection.tool("list_branches").is_none());
-    assert!(selection.tool("list_projects").is_none(), "it reaches beyond the project");
+    assert!(
+        selection.tool("list_projects").is_none(),
+        "it reaches beyond the project"
+    );
     assert!(selection.tools().len() > 30);
     for selected in selection.tools() {
         let given: BTreeSet<&str> = selected.arguments().collect();
-        assert!(!given.contains("project_id") && !given.contains("org_id"), "{}", selected.tool.name());
+        assert!(
+            !given.contains("project_id") && !given.contains("org_id"),
+            "{}",
+            selected.tool.name()
+        );
         assert_eq!(selected.fixed["project_id"], PROJECT);
     }
 }
@@ -111,7 +129,9 @@ async fn a_fixed_project_is_filled_in_and_cannot_be_given() {
     let (value, is_error) = server.call("list_branches", json!({})).await;
     assert!(!is_error && value["project_id"] == PROJECT, "{value}");
     assert!(upstream.requests()[0].path().contains(PROJECT));
-    let (value, is_error) = server.call("list_branches", json!({"project_id": "other-sun-12345678"})).await;
+    let (value, is_error) = server
+        .call("list_branches", json!({"project_id": "other-sun-12345678"}))
+        .await;
     assert!(is_error && value["error"]["kind"] == "invalid_arguments", "{value}");
 }
 
@@ -144,10 +164,21 @@ async fn the_start_names_the_kind_of_key_and_fails_on_none() {
             }
         })
         .await;
-        let server = Server::start_with(&[], &upstream.url(), "napi_0123456789", crate::support::server::Era::Legacy, "info").await;
-        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+        let server = Server::start_with(
+            &[],
+            &upstream.url(),
+            "napi_0123456789",
+            crate::support::server::Era::Legacy,
+            "info",
+        )
+        .await;
+        tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
         let log = server.stop().await;
         assert!(log.contains(told), "{method} {keys}: {log}");
-        assert_eq!(log.contains("reaches every project"), told != "project-scoped key", "{log}");
+        assert_eq!(
+            log.contains("reaches every project"),
+            told != "project-scoped key",
+            "{log}"
+        );
     }
 }

@@ -147,3 +147,39 @@ async fn shutdown_closes_the_port() {
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     assert!(http.get(format!("{url}/health")).send().await.is_err());
 }
+
+#[tokio::test]
+async fn the_request_id_comes_back_with_a_401() {
+    let rig = Rig::start().await;
+    let url = format!("{}/projects", rig.sandbox.api_url());
+    let request = rig.http.get(&url).header("X-Request-ID", "abc-401");
+    let answer = read(request.send().await.unwrap()).await.unwrap();
+    assert_eq!(answer.headers["x-request-id"], "abc-401");
+    assert_eq!(answer.expect(401)["request_id"], "abc-401");
+}
+
+#[tokio::test]
+async fn a_project_key_changes_nothing_of_another_project() {
+    let mut rig = Rig::start().await;
+    let mine = rig.project().await;
+    let other = rig.project().await;
+    let kind = json!({ "type": "project", "project_id": mine.id });
+    let made = rig
+        .admin(Method::POST, "/keys", Some(json!({ "name": "ci", "kind": kind })))
+        .await
+        .expect(201);
+    let personal = std::mem::replace(&mut rig.key, made["key"].as_str().unwrap().to_owned());
+    rig.patch(&other.path(""), json!({ "project": { "name": "taken" } }))
+        .await
+        .refused(404);
+    rig.delete(&other.path("")).await.refused(404);
+    rig.post(&other.path("/branches"), json!({})).await.refused(404);
+    rig.get(&other.main("/roles/neondb_owner/reveal_password"))
+        .await
+        .refused(404);
+    rig.post(&mine.path("/branches"), json!({})).await.expect(201);
+    rig.key = personal;
+    let read = rig.get(&other.path("")).await.expect(200);
+    assert_eq!(read["project"]["name"], other.id.as_str());
+    assert_eq!(rig.get(&other.path("/branches/count")).await.expect(200)["count"], 1);
+}

@@ -333,3 +333,29 @@ async fn a_branch_is_not_recovered_without_its_parent() {
         .await
         .expect(200);
 }
+
+#[tokio::test]
+async fn a_branch_is_not_recovered_below_a_parent_that_expires() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let parent = rig.branch(&project, "parent").await;
+    let child = rig
+        .branch_with(&project, json!({ "branch": { "parent_id": parent } }))
+        .await;
+    rig.delete(&project.branch(&child, "")).await.expect(200);
+    rig.settle().await;
+    let expires = json!({ "branch": { "expires_at": rig.time(3600).await } });
+    rig.patch(&project.branch(&parent, ""), expires).await.expect(200);
+    rig.post(&project.branch(&child, "/recover"), json!({}))
+        .await
+        .refused(422);
+    rig.patch(
+        &project.branch(&parent, ""),
+        json!({ "branch": { "expires_at": null } }),
+    )
+    .await
+    .expect(200);
+    rig.post(&project.branch(&child, "/recover"), json!({}))
+        .await
+        .expect(200);
+}

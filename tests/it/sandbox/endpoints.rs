@@ -182,3 +182,32 @@ async fn a_deleted_compute_is_gone_and_a_protected_branch_keeps_its_own() {
     .await
     .expect(201);
 }
+
+#[tokio::test]
+async fn a_writer_moves_only_to_a_branch_without_one() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let body = json!({ "branch": { "name": "dev" }, "endpoints": [{ "type": "read_write" }] });
+    let dev = rig.branch_with(&project, body).await;
+    let bare = rig.branch(&project, "bare").await;
+    let to = |branch: &str| json!({ "endpoint": { "branch_id": branch } });
+    rig.patch(&one(&project, ""), to(&dev)).await.refused(422);
+    rig.patch(&one(&project, ""), to("br-none")).await.refused(404);
+    let moved = rig.patch(&one(&project, ""), to(&bare)).await.expect(200);
+    assert_eq!(moved["endpoint"]["branch_id"], bare.as_str());
+}
+
+#[tokio::test]
+async fn a_compute_that_does_not_exist_is_404_and_deletes_as_204() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let none = project.path("/endpoints/ep-none");
+    rig.get(&none).await.refused(404);
+    rig.patch(&none, json!({ "endpoint": { "name": "x" } }))
+        .await
+        .refused(404);
+    for action in ["start", "suspend", "restart"] {
+        rig.post(&format!("{none}/{action}"), json!({})).await.refused(404);
+    }
+    assert_eq!(rig.delete(&none).await.status, 204);
+}

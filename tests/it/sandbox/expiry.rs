@@ -105,3 +105,21 @@ async fn null_clears_an_expiry_and_absence_keeps_it() {
     assert_eq!(cleared["branch"].get("expires_at"), None);
     assert_eq!(cleared["branch"].get("ttl_interval_seconds"), None);
 }
+
+#[tokio::test]
+async fn an_update_takes_an_expiry_within_the_same_bounds() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let branch = rig.branch(&project, "dev").await;
+    let path = project.branch(&branch, "");
+    for wrong in [
+        rig.time(-1).await,
+        rig.time(30 * 86_400 + 60).await,
+        "2999-01-01T00:00:00".into(),
+    ] {
+        rig.patch(&path, until(wrong)).await.refused(400);
+    }
+    rig.patch(&path, until(rig.time(60).await)).await.expect(200);
+    rig.advance(60).await;
+    rig.get(&path).await.refused(404);
+}

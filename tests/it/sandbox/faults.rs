@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use neon_mcp::sandbox::{Fault, FaultKind, SandboxOptions};
+use neon_mcp::sandbox::{Fault, FaultKind, Sandbox, SandboxOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -223,4 +223,60 @@ async fn a_probability_is_decided_by_the_seed() {
     assert!(first.contains(&true) && first.contains(&false));
     assert_eq!(first, hits(7).await);
     assert_ne!(first, hits(8).await);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_damaged_was_preceded_by_the_work() {
+    let rig = Rig::start().await;
+    let named = |name: &str| Some(json!({ "project": { "name": name } }));
+    rig.arm(json!({ "method": "POST", "kind": { "type": "cut_body" } }))
+        .await;
+    assert!(rig.try_call(Method::POST, "/projects", named("cut")).await.is_err());
+    rig.arm(json!({ "method": "POST", "kind": { "type": "malformed_json" } }))
+        .await;
+    let answer = rig
+        .try_call(Method::POST, "/projects", named("malformed"))
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 201);
+    assert!(answer.body.is_string(), "not JSON: {}", answer.body);
+    assert_eq!(names(&rig).await, ["malformed", "cut"]);
+}
+
+#[tokio::test]
+async fn a_fault_hits_only_the_calls_it_is_for() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let kind = json!({ "type": "status", "status": 429, "retry_after": "7" });
+    rig.arm(json!({ "method": "DELETE", "path": "/projects/*", "times": 0, "kind": kind }))
+        .await;
+    rig.get(&project.path("")).await.expect(200);
+    rig.post("/projects", shop()).await.expect(201);
+    let answer = rig.delete(&project.path("")).await;
+    assert_eq!(answer.headers["retry-after"], "7");
+    answer.refused(429);
+    rig.get(&project.path("")).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_failed_operation_frees_the_project() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    rig.arm(json!({ "method": "POST", "kind": { "type": "failed_operation" } }))
+        .await;
+    rig.post(&project.path("/branches"), json!({})).await.expect(201);
+    rig.post(&project.path("/branches"), json!({})).await.refused(423);
+    rig.settle().await;
+    rig.post(&project.path("/branches"), json!({})).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_sandbox_does_not_start_with_a_fault_that_makes_no_sense() {
+    let fault: Fault = serde_json::from_value(json!({ "kind": { "type": "status", "status": 200 } })).unwrap();
+    let started = Sandbox::start(SandboxOptions {
+        faults: vec![fault],
+        ..options()
+    })
+    .await;
+    assert_eq!(started.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
 }

@@ -95,3 +95,75 @@ async fn operations_are_read_newest_first_and_by_id() {
         .await
         .refused(404);
 }
+
+#[tokio::test]
+async fn every_change_that_starts_work_waits_while_the_project_is_locked() {
+    use reqwest::Method;
+    let rig = Rig::with(SandboxOptions {
+        operation_time: Duration::from_secs(600),
+        ..options()
+    })
+    .await;
+    let made = rig.post("/projects", json!({ "project": {} })).await.expect(201);
+    let project = format!("/projects/{}", made["project"]["id"].as_str().unwrap());
+    let branch_id = made["branch"]["id"].as_str().unwrap();
+    let branch = format!("/branches/{branch_id}");
+    let endpoint = format!("/endpoints/{}", made["endpoints"][0]["id"].as_str().unwrap());
+    let changes = [
+        (Method::PATCH, String::new(), json!({ "project": { "name": "x" } })),
+        (Method::DELETE, String::new(), json!({})),
+        (Method::POST, "/branches".into(), json!({})),
+        (Method::PATCH, branch.clone(), json!({ "branch": { "name": "x" } })),
+        (Method::DELETE, branch.clone(), json!({})),
+        (Method::POST, format!("{branch}/set_as_default"), json!({})),
+        (
+            Method::POST,
+            format!("{branch}/restore"),
+            json!({ "source_branch_id": branch_id }),
+        ),
+        (Method::POST, format!("{branch}/snapshot"), json!({})),
+        (
+            Method::POST,
+            format!("{branch}/databases"),
+            json!({ "database": { "name": "app", "owner_name": "neondb_owner" } }),
+        ),
+        (
+            Method::PATCH,
+            format!("{branch}/databases/neondb"),
+            json!({ "database": { "name": "app" } }),
+        ),
+        (Method::DELETE, format!("{branch}/databases/neondb"), json!({})),
+        (
+            Method::POST,
+            format!("{branch}/roles"),
+            json!({ "role": { "name": "app" } }),
+        ),
+        (Method::DELETE, format!("{branch}/roles/neondb_owner"), json!({})),
+        (
+            Method::POST,
+            format!("{branch}/roles/neondb_owner/reset_password"),
+            json!({}),
+        ),
+        (
+            Method::POST,
+            "/endpoints".into(),
+            json!({ "endpoint": { "branch_id": branch_id, "type": "read_only" } }),
+        ),
+        (Method::PATCH, endpoint.clone(), json!({ "endpoint": { "name": "x" } })),
+        (Method::DELETE, endpoint.clone(), json!({})),
+        (Method::POST, format!("{endpoint}/start"), json!({})),
+        (Method::POST, format!("{endpoint}/suspend"), json!({})),
+        (Method::POST, format!("{endpoint}/restart"), json!({})),
+    ];
+    for (method, rest, body) in changes {
+        let path = format!("{project}{rest}");
+        let answer = rig.call(method.clone(), &path, Some(body)).await;
+        assert_eq!(answer.status, 423, "{method} {path}: {}", answer.body);
+    }
+    let read = rig.get(&project).await.expect(200);
+    assert_eq!(read["project"]["name"], made["project"]["name"]);
+    rig.advance(3600).await;
+    rig.patch(&project, json!({ "project": { "name": "x" } }))
+        .await
+        .expect(200);
+}

@@ -94,8 +94,16 @@ static REFERENCE: LazyLock<Option<Vec<Operation>>> = LazyLock::new(|| {
     Some(operations.iter().map(Operation::read).collect())
 });
 
-/// Operations that were answered with success, by the test's thread.
-static SEEN: LazyLock<Mutex<HashMap<String, BTreeSet<String>>>> = LazyLock::new(Mutex::default);
+/// What a test was answered with success.
+#[derive(Default)]
+struct Seen {
+    operations: BTreeSet<String>,
+    /// Bodies that were checked against a schema.
+    bodies: usize,
+}
+
+/// What was seen, by the test's thread.
+static SEEN: LazyLock<Mutex<HashMap<String, Seen>>> = LazyLock::new(Mutex::default);
 
 impl Operation {
     fn read(entry: &Value) -> Self {
@@ -147,11 +155,13 @@ pub fn check(method: &Method, path: &str, answer: &Answer) {
         answer.status
     );
     let thread = std::thread::current().name().unwrap_or_default().to_owned();
-    SEEN.lock()
-        .unwrap()
-        .entry(thread)
-        .or_default()
-        .insert(operation.id.clone());
+    let has_schema = answer.status != 204 && operation.validator.is_some();
+    {
+        let mut seen = SEEN.lock().unwrap();
+        let seen = seen.entry(thread).or_default();
+        seen.operations.insert(operation.id.clone());
+        seen.bodies += usize::from(has_schema);
+    }
     if answer.status == 204 {
         return;
     }
@@ -282,9 +292,15 @@ async fn every_served_operation_answers_in_the_documented_shape() {
     let missing: Vec<_> = SERVED
         .iter()
         .chain(&SERVED_TOO)
-        .filter(|operation| !seen.contains(**operation))
+        .filter(|operation| !seen.operations.contains(**operation))
         .collect();
     assert!(missing.is_empty(), "not asked: {missing:?}");
+    let _ = writeln!(
+        std::io::stderr(),
+        "checked against the API reference: {} bodies of {} operations",
+        seen.bodies,
+        seen.operations.len()
+    );
 }
 
 async fn account(rig: &Rig) {

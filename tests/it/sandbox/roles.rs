@@ -106,3 +106,24 @@ async fn a_role_without_login_has_no_password() {
         .await
         .refused(422);
 }
+
+#[tokio::test]
+async fn a_reserved_role_name_is_refused_for_a_new_project_too() {
+    let rig = Rig::start().await;
+    let body = json!({ "project": { "branch": { "role_name": "pg_mine" } } });
+    rig.post("/projects", body).await.refused(422);
+    assert_eq!(rig.get("/projects").await.expect(200)["projects"], json!([]));
+}
+
+#[tokio::test]
+async fn a_role_that_does_not_exist_is_404_and_deletes_as_204() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let none = project.main("/roles/none_such");
+    rig.get(&none).await.refused(404);
+    rig.get(&format!("{none}/reveal_password")).await.refused(404);
+    rig.post(&format!("{none}/reset_password"), json!({}))
+        .await
+        .refused(404);
+    assert_eq!(rig.delete(&none).await.status, 204);
+}

@@ -67,8 +67,12 @@ async fn snapshots_have_rules() {
     rig.post(&format!("{path}?expires_at={now}"), json!({}))
         .await
         .refused(400);
-    rig.get(&project.path("/snapshots/snap-none")).await.refused(404);
-    rig.delete(&project.path("/snapshots/snap-none")).await.refused(404);
+    let none = project.path("/snapshots/snap-none");
+    rig.patch(&none, json!({ "snapshot": { "name": "x" } }))
+        .await
+        .refused(404);
+    rig.post(&format!("{none}/restore"), json!({})).await.refused(404);
+    rig.delete(&none).await.refused(404);
 }
 
 #[tokio::test]
@@ -282,4 +286,84 @@ async fn a_snapshot_whose_operation_fails_is_not_kept() {
         rig.get(&project.path("/snapshots")).await.expect(200)["snapshots"],
         json!([])
     );
+}
+
+async fn restore(rig: &Rig, project: &Made, snapshot: &str, body: Value) -> String {
+    let path = project.path(&format!("/snapshots/{snapshot}/restore"));
+    let made = rig.post(&path, body).await.expect(200);
+    rig.settle().await;
+    made["branch"]["id"].as_str().unwrap().to_owned()
+}
+
+async fn finalize(rig: &Rig, project: &Made, branch: &str, body: Value) {
+    rig.post(&project.branch(branch, "/finalize_restore"), body)
+        .await
+        .expect(200);
+    rig.settle().await;
+}
+
+#[tokio::test]
+async fn the_name_of_the_old_branch_is_numbered_or_chosen() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let id = snapshot(&rig, &project, "").await;
+    let mut replaced = project.branch.clone();
+    for (body, old_name) in [
+        (json!({}), "main (old)"),
+        (json!({}), "main (old 2)"),
+        (json!({ "name": "before" }), "before"),
+    ] {
+        let target = json!({ "target_branch_id": replaced });
+        let restored = restore(&rig, &project, &id, target).await;
+        finalize(&rig, &project, &restored, body).await;
+        let old = rig.get(&project.branch(&replaced, "")).await.expect(200);
+        assert_eq!(old["branch"]["name"], old_name);
+        let new = rig.get(&project.branch(&restored, "")).await.expect(200);
+        assert_eq!(new["branch"]["name"], "main");
+        replaced = restored;
+    }
+}
+
+#[tokio::test]
+async fn finalizing_a_restore_that_became_the_default_leaves_it_the_default() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let id = snapshot(&rig, &project, "").await;
+    let restored = restore(&rig, &project, &id, json!({ "name": "try" })).await;
+    rig.post(&project.branch(&restored, "/set_as_default"), json!({}))
+        .await
+        .expect(200);
+    rig.patch(
+        &project.branch(&restored, ""),
+        json!({ "branch": { "protected": true } }),
+    )
+    .await
+    .expect(200);
+    finalize(&rig, &project, &restored, json!({})).await;
+    let read = rig.get(&project.branch(&restored, "")).await.expect(200);
+    assert_eq!(read["branch"]["default"], true);
+    assert_eq!(read["branch"]["protected"], true);
+    assert_eq!(rig.get(&project.main("")).await.expect(200)["branch"]["default"], false);
+}
+
+#[tokio::test]
+async fn finalizing_a_restore_that_has_children_takes_over_no_expiry() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let id = snapshot(&rig, &project, "").await;
+    let expires = rig.time(3600).await;
+    let target = rig
+        .branch_with(&project, json!({ "branch": { "name": "dev", "expires_at": expires } }))
+        .await;
+    let body = json!({ "name": "try", "target_branch_id": target });
+    let restored = restore(&rig, &project, &id, body).await;
+    let child = rig
+        .branch_with(&project, json!({ "branch": { "parent_id": restored } }))
+        .await;
+    finalize(&rig, &project, &restored, json!({})).await;
+    rig.advance(7200).await;
+    let read = rig.get(&project.branch(&restored, "")).await.expect(200);
+    assert_eq!(read["branch"]["name"], "dev");
+    assert_eq!(read["branch"].get("expires_at"), None);
+    rig.get(&project.branch(&child, "")).await.expect(200);
 }

@@ -6,8 +6,14 @@ use serde_json::{Map, Value, json};
 /// Arguments that fit the tool's schema and rules: the required ones, and with `all` every one that can stand beside them.
 pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
     let properties = tool.input["properties"].as_object().expect("properties");
-    let required: Vec<&str> =
-        tool.input.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = tool
+        .input
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let mut given = Map::new();
     for (name, schema) in properties.iter().filter(|(name, _)| required.contains(&name.as_str())) {
         given.insert(name.clone(), value(name, schema));
@@ -33,7 +39,12 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
             given = with;
         }
     }
-    assert_eq!(broken(&given), 0, "{}: no arguments fit its rules: {given:?}", tool.name());
+    assert_eq!(
+        broken(&given),
+        0,
+        "{}: no arguments fit its rules: {given:?}",
+        tool.name()
+    );
     given
 }
 
@@ -41,7 +52,9 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
 fn value(name: &str, schema: &Value) -> Value {
     let known = match name {
         "project_id" => Some("quiet-sun-12345678"),
-        "branch_id" | "parent_id" | "source_branch_id" | "target_branch_id" | "base_branch_id" => Some("br-quiet-sun-a1b2c3d4"),
+        "branch_id" | "parent_id" | "source_branch_id" | "target_branch_id" | "base_branch_id" => {
+            Some("br-quiet-sun-a1b2c3d4")
+        }
         "endpoint_id" => Some("ep-quiet-sun-a1b2c3d4"),
         "snapshot_id" => Some("snap-quiet-sun-a1b2c3d4"),
         "org_id" => Some("org-quiet-sun-12345678"),
@@ -65,7 +78,11 @@ fn value(name: &str, schema: &Value) -> Value {
     match kind {
         "integer" | "number" => {
             let least = schema.get("minimum").and_then(Value::as_f64).unwrap_or(1.0).max(1.0);
-            if kind == "integer" { json!(least as i64) } else { json!(least) }
+            if kind == "integer" {
+                json!(least as i64)
+            } else {
+                json!(least)
+            }
         }
         "boolean" => false.into(),
         "array" => {

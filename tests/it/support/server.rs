@@ -49,7 +49,9 @@ pub fn program(arguments: &[&str], api: &str, key: &str) -> Command {
 pub fn lifecycle(era: Era) -> ClientLifecycleMode {
     match era {
         Era::Legacy => ClientLifecycleMode::Initialize,
-        Era::Modern => ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] },
+        Era::Modern => ClientLifecycleMode::Discover {
+            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+        },
     }
 }
 
@@ -67,7 +69,10 @@ impl Server {
     pub async fn start_with(arguments: &[&str], api: &str, key: &str, era: Era, log: &str) -> Self {
         let mut command = program(arguments, api, key);
         command.env("NEON_MCP_LOG", log);
-        let (transport, stderr) = TokioChildProcess::builder(command).stderr(Stdio::piped()).spawn().expect("starts");
+        let (transport, stderr) = TokioChildProcess::builder(command)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
         let mut stderr = stderr.expect("stderr");
         let stderr = tokio::spawn(async move {
             use tokio::io::AsyncReadExt as _;
@@ -75,7 +80,10 @@ impl Server {
             let _ = stderr.read_to_end(&mut text).await;
             String::from_utf8_lossy(&text).into_owned()
         });
-        let client = TestClient.serve_with_lifecycle(transport, lifecycle(era)).await.expect("serves");
+        let client = TestClient
+            .serve_with_lifecycle(transport, lifecycle(era))
+            .await
+            .expect("serves");
         Self { client, stderr }
     }
 
@@ -94,9 +102,16 @@ impl Server {
 pub async fn call(client: &RunningService<RoleClient, TestClient>, tool: &str, arguments: Value) -> (Value, bool) {
     let arguments: Map<String, Value> = arguments.as_object().cloned().unwrap_or_default();
     let request = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
-    let result = client.call_tool(request).await.unwrap_or_else(|error| panic!("{tool}: {error}"));
+    let result = client
+        .call_tool(request)
+        .await
+        .unwrap_or_else(|error| panic!("{tool}: {error}"));
     let value = result.structured_content.expect("structured content");
     let text = result.content[0].as_text().expect("text").text.clone();
-    assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), value, "text and structured content differ");
+    assert_eq!(
+        serde_json::from_str::<Value>(&text).expect("JSON"),
+        value,
+        "text and structured content differ"
+    );
     (value, result.is_error.unwrap_or(false))
 }
