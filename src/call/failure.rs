@@ -93,7 +93,7 @@ impl Failure {
             ),
             Self::Refused(plan) => error(
                 "needs_confirmation",
-                "This call needs a human's yes, and this server can't ask for one yet, so it was refused. Nothing was sent to Neon.",
+                "This call needs a human's yes, and this server can't ask for one yet, so it was refused and not sent. Nothing was changed at Neon.",
                 Changed::No,
                 "Tell the user what the plan says; they can do it in the Neon Console. Don't try another way around.",
                 json!({"plan": bounded(plan.into_value())}),

@@ -34,7 +34,7 @@ pub struct Layer {
     /// Read the API key from this file (the variable NEON_API_KEY holds a key itself)
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
-    /// The address of the API, also NEON_API_HOST; https, but for loopback [default: https://console.neon.tech/api/v2]
+    /// The address of the API, also NEON_API_HOST; https, but for loopback [default: Neon itself]
     #[arg(long, value_name = "URL")]
     pub api_host: Option<String>,
     /// Use the Neon that this program carries: no account, no key, nothing real

@@ -63,7 +63,7 @@ async fn raw_get(rig: &Rig, path: &str) -> (Vec<u8>, Option<std::io::ErrorKind>)
     let address = address.strip_prefix("http://").unwrap().split('/').next().unwrap();
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!(
-        "GET /api/v2{path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n",
+        "GET /api/v2{path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
         rig.key
     );
     socket.write_all(request.as_bytes()).await.unwrap();

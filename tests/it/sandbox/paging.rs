@@ -11,6 +11,7 @@ async fn walk(rig: &Rig, path: &str, items: &str, cursor: &str, field: &str) -> 
     loop {
         let page: Value = rig.get(&format!("{path}{next}")).await.expect(200);
         found.extend(each(&page[items], field).into_iter().map(str::to_owned));
+        assert!(found.len() < 100, "the pages never end: {found:?}");
         match page["pagination"][cursor].as_str() {
             Some(cursor) => next = format!("&cursor={cursor}"),
             None => return found,
