@@ -8,6 +8,9 @@ use crate::catalog::{Resource, Tool};
 use crate::guard::{BranchFacts, Facts, Needs};
 use crate::neon::{Changed, PathSegment, Read};
 
+/// How many generations of branches are looked at; beyond that the answer is "may be".
+const MOST_ANCESTORS: usize = 10;
+
 /// Reads the facts. A target that isn't given is one that Neon chooses: there are no facts about it.
 pub(super) async fn read(
     call: &Call<'_>,
@@ -73,6 +76,7 @@ pub(super) async fn read(
             default: flag("default").or_else(|| flag("primary")).unwrap_or(true),
             protected: flag("protected").unwrap_or(true),
             running: false,
+            inherits_secret: false,
             id,
         };
         if needs.running {
@@ -90,12 +94,59 @@ pub(super) async fn read(
                     .any(|compute| compute.get("current_state").and_then(Value::as_str) != Some("idle"))
             });
         }
+        if needs.role && !branch.default && !branch.protected {
+            branch.inherits_secret = inherits(call, project, &answer, text("role_name")).await?;
+        }
         if needs.present && resource == Resource::Branch {
             facts.present = Some(answer);
         }
         facts.branch = Some(branch);
     }
     Ok(facts)
+}
+
+/// Whether a branch may have the role's password from a default or protected branch. Every branch that it descends from is
+/// looked at; one without a parent (restored from a snapshot, schema-only) doesn't say where its roles come from.
+async fn inherits(call: &Call<'_>, project: &str, branch: &Value, role: Option<&str>) -> Result<bool, Failure> {
+    let Some(role) = role else { return Ok(true) };
+    let parent = |branch: &Value| {
+        branch
+            .pointer("/branch/parent_id")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let Some(mut id) = parent(branch) else { return Ok(true) };
+    for _ in 0..MOST_ANCESTORS {
+        let ancestor = get(
+            call,
+            "/projects/{project_id}/branches/{branch_id}",
+            project,
+            &[("branch_id", &id)],
+        )
+        .await?;
+        let flag = |name: &str| ancestor.pointer(&format!("/branch/{name}")).and_then(Value::as_bool);
+        let default = flag("default").or_else(|| flag("primary")).unwrap_or(true);
+        if default || flag("protected").unwrap_or(true) {
+            let roles = get(
+                call,
+                "/projects/{project_id}/branches/{branch_id}/roles",
+                project,
+                &[("branch_id", &id)],
+            )
+            .await?;
+            let roles = roles.get("roles").and_then(Value::as_array);
+            // Roles are few, and Neon gives them all at once. What can't be read counts as inherited.
+            let named = |one: &Value| one.get("name").and_then(Value::as_str) == Some(role);
+            if roles.is_none_or(|roles| roles.iter().any(named)) {
+                return Ok(true);
+            }
+        }
+        match parent(&ancestor) {
+            Some(next) => id = next,
+            None => return Ok(!default),
+        }
+    }
+    Ok(true)
 }
 
 async fn get(call: &Call<'_>, route: &'static str, project: &str, more: &[(&str, &str)]) -> Result<Value, Failure> {

@@ -17,6 +17,8 @@ pub struct Needs {
     pub running: bool,
     /// The target's present state, for comparisons.
     pub present: bool,
+    /// Whether the role that the call is about was inherited from a guarded branch.
+    pub role: bool,
 }
 
 /// What was read from Neon about the target of a call, at the time of the call.
@@ -42,6 +44,9 @@ pub struct BranchFacts {
     pub protected: bool,
     /// One of its computes runs.
     pub running: bool,
+    /// The role that the call is about is on a default or protected branch that this one descends from, or that can't be
+    /// told: a child inherits its parent's passwords, so this branch's secret may be that branch's too.
+    pub inherits_secret: bool,
 }
 
 /// A judgement under way.
@@ -123,6 +128,8 @@ impl<'a> Judgement<'a> {
             }
         }
         needs.branch |= declaration.interrupts || declaration.reveals;
+        // A role that the call makes has a password of its own; one that it names may have its parent's.
+        needs.role = declaration.reveals && tool.property("role_name").is_some();
         // A call that asks anyway needs no more reasons.
         if verdict.asks || needs == Needs::default() {
             return Self::Done(verdict);
@@ -182,6 +189,12 @@ impl Pending<'_> {
             };
             verdict.asks = true;
             verdict.reasons.push(format!("{what} {branch}"));
+        }
+        if declaration.reveals && facts.branch.as_ref().is_some_and(|branch| branch.inherits_secret) {
+            verdict.asks = true;
+            verdict
+                .reasons
+                .push("hands over a password that may be inherited from a default or protected branch".to_owned());
         }
         verdict
     }

@@ -211,8 +211,8 @@ fn instructions(engine: &Engine) -> String {
          \n\
          - Find things first: list_projects, describe_project, list_branches. Wherever a tool takes a project, branch or compute, \
          its id or its exact name will do (write name:feature/x for a name with a slash).\n\
-         - Work on a branch of its own: create_branch with expires_at makes one that Neon deletes by itself; then \
-         get_connection_string for it. Leave the default branch alone unless the user names it.\n\
+         - Work on a branch of its own: create_branch with expires_at makes one that Neon deletes by itself; \
+         then create_role and get_connection_string for that role (inherited roles have the parent's password, which asks). Leave the default branch alone unless the user names it.\n\
          - Before a risky change on a root branch take create_snapshot; compare_database_schema shows what a branch changed.\n\
          - Writes wait for Neon's operations and report each; wait: false returns at once, get_operation looks again.\n\
          - Lists give `page.next_cursor` when there is more. detail: full gives every field.\n\

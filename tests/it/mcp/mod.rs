@@ -33,8 +33,17 @@ fn neon(request: &Recorded) -> Reply {
     if request.path().ends_with("/api_keys") {
         return Reply::json(200, json!([]));
     }
+    if request.path().ends_with("/branches/br-root") {
+        return Reply::json(
+            200,
+            json!({"branch": {"id": "br-root", "name": "main", "default": true, "protected": false}}),
+        );
+    }
+    if request.path().ends_with("/branches/br-root/roles") {
+        return Reply::json(200, json!({"roles": [{"name": "neondb_owner"}]}));
+    }
     let branch = json!({
-        "id": BRANCH, "project_id": PROJECT, "name": "dev", "default": false, "protected": false, "current_state": "ready",
+        "parent_id": "br-root", "id": BRANCH, "project_id": PROJECT, "name": "dev", "default": false, "protected": false, "current_state": "ready",
     });
     let endpoint =
         json!({"id": "ep-quiet-sun-a1b2c3d4", "branch_id": BRANCH, "type": "read_write", "current_state": "idle"});

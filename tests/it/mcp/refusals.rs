@@ -174,3 +174,52 @@ async fn a_way_back_that_the_arguments_close_is_not_promised() {
     );
     assert_eq!(upstream.count(), 0);
 }
+
+/// A child of the default branch, whose only role is `owner`.
+fn family(request: &Recorded) -> Reply {
+    let path = request.path();
+    let body = if path.ends_with("/roles") {
+        json!({"roles": [{"name": "owner"}]})
+    } else if path.ends_with("/branches/br-main") {
+        json!({"branch": {"id": "br-main", "name": "main", "default": true, "protected": false}})
+    } else if path.ends_with("/branches/br-orphan") {
+        json!({"branch": {"id": "br-orphan", "name": "restored", "default": false, "protected": false}})
+    } else if path.contains("/branches/br-child") && !path.contains("/roles/") {
+        json!({"branch": {"id": "br-child", "name": "x", "default": false, "protected": false, "parent_id": "br-main"}})
+    } else {
+        json!({"password": "p", "uri": "postgresql://u:p@h/d"})
+    };
+    Reply::json(200, body)
+}
+
+#[tokio::test]
+async fn a_password_inherited_from_the_default_branch_asks_and_a_branchs_own_does_not() {
+    let upstream = Upstream::route(family).await;
+    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let reveals = |request: &Recorded| {
+        request.path().ends_with("/reveal_password") || request.path().ends_with("/connection_uri")
+    };
+    for (branch, role, asks) in [
+        ("br-child", "owner", true),
+        ("br-orphan", "anyone", true),
+        ("br-child", "made_here", false),
+    ] {
+        for tool in ["get_role_password", "get_connection_string"] {
+            let mut arguments = json!({"project_id": PROJECT, "branch_id": branch, "role_name": role});
+            if tool == "get_connection_string" {
+                arguments["database_name"] = "d".into();
+            }
+            let before = upstream.requests().iter().filter(|request| reveals(request)).count();
+            let (value, is_error) = server.call(tool, arguments).await;
+            let sent = upstream.requests().iter().filter(|request| reveals(request)).count() - before;
+            assert_eq!(is_error, asks, "{tool} {branch} {role}: {value}");
+            assert_eq!(sent, usize::from(!asks), "{tool} {branch} {role}");
+            if asks {
+                assert!(
+                    error(&value)["plan"]["because"].to_string().contains("inherited"),
+                    "{value}"
+                );
+            }
+        }
+    }
+}

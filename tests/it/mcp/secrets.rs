@@ -39,7 +39,7 @@ fn plant(value: &mut Value, pointer: &str) {
 fn poisoned(places: &BTreeSet<String>) -> Value {
     let mut body = json!({
         "project": {"id": PROJECT, "name": "shop"},
-        "branch": {"id": BRANCH, "name": "dev", "default": false, "protected": false},
+        "branch": {"id": BRANCH, "name": "dev", "default": false, "protected": false, "parent_id": "br-root"},
         "endpoint": {"id": "ep-a", "branch_id": BRANCH},
         "unexpected": {"password": CANARY, "api_key": CANARY, "client_secret": CANARY},
     });
@@ -55,8 +55,19 @@ async fn canaries_show_only_where_a_tool_is_there_to_reveal_them() {
     let catalog = catalog();
     let answer = Arc::new(Mutex::new(Value::Null));
     let given_out = answer.clone();
-    let upstream =
-        Upstream::route(move |_: &Recorded| Reply::json(200, given_out.lock().expect("a lock").clone())).await;
+    let upstream = Upstream::route(move |request: &Recorded| {
+        if request.path().ends_with("/branches/br-root") {
+            return Reply::json(
+                200,
+                json!({"branch": {"id": "br-root", "name": "main", "default": true}}),
+            );
+        }
+        if request.path().ends_with("/branches/br-root/roles") {
+            return Reply::json(200, json!({"roles": []}));
+        }
+        Reply::json(200, given_out.lock().expect("a lock").clone())
+    })
+    .await;
     let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
     let mut revealed = Vec::new();
     let mut planted = 0;
