@@ -17,6 +17,9 @@ use crate::neon::{Changed, CursorPlace, PageLimit, Paging, Request};
 /// The most pages of one call: an upstream that gives endless short pages ends here.
 const MOST_PAGES: usize = 40;
 
+/// More items than a list or a text that Neon gives at once holds.
+const LONGEST_PAGE: usize = 10_000_000;
+
 /// Where a list goes on: in which of Neon's pages, and how far into it. What `next_cursor` holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +27,9 @@ pub(super) struct Position {
     /// The tool that handed it over: a cursor works in no other.
     #[serde(rename = "t")]
     tool: String,
+    /// Of which list: a digest of the other arguments, so that a cursor isn't taken to another project or search.
+    #[serde(rename = "a", default)]
+    of: String,
     /// Neon's cursor of the page; nothing for the first.
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     page: Option<String>,
@@ -33,9 +39,10 @@ pub(super) struct Position {
 }
 
 impl Position {
-    fn start(tool: &str) -> Self {
+    fn start(tool: &str, of: &str) -> Self {
         Self {
             tool: tool.to_owned(),
+            of: of.to_owned(),
             page: None,
             skip: 0,
         }
@@ -46,9 +53,15 @@ impl Position {
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
     }
 
-    fn decode(tool: &str, text: &str) -> Option<Self> {
+    fn decode(tool: &str, of: &str, text: &str) -> Option<Self> {
         let position: Self = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        (position.tool == tool).then_some(position)
+        let clean = position
+            .page
+            .as_ref()
+            .is_none_or(|page| !page.chars().any(char::is_control));
+        // No page of Neon's is that long: such a place was never handed over.
+        let near = position.skip <= LONGEST_PAGE;
+        (near && position.tool == tool && position.of == of && clean).then_some(position)
     }
 }
 
@@ -81,16 +94,19 @@ pub(super) async fn read(
     request: Request,
 ) -> Result<List, Failure> {
     let tool = selected.tool.name();
+    let of = digest(arguments);
     let wanted = arguments
         .get("limit")
         .and_then(Value::as_u64)
         .and_then(|limit| usize::try_from(limit).ok());
     let mut at = match arguments.get("cursor").and_then(Value::as_str) {
-        None => Position::start(tool),
-        Some(text) => Position::decode(tool, text).ok_or_else(|| {
+        None => Position::start(tool, &of),
+        Some(text) => Position::decode(tool, &of, text).ok_or_else(|| {
             Failure::Arguments(vec![ArgumentProblem {
                 argument: "cursor".into(),
-                message: format!("is not a next_cursor of {tool}: leave it out to begin at the start"),
+                message: format!(
+                    "is not a next_cursor of {tool} with these arguments: leave it out to begin at the start"
+                ),
             }])
         })?,
     };
@@ -98,11 +114,15 @@ pub(super) async fn read(
     let from_start = at.page.is_none() && at.skip == 0;
     let mut items: Vec<Value> = Vec::new();
     let mut positions = Vec::new();
+    let mut last = None;
     for _ in 0..MOST_PAGES {
         let limit = wanted.unwrap_or(LIST_LIMIT);
-        let size = pages
-            .max
-            .map(|max| (limit - items.len().min(limit) + at.skip).clamp(1, max as usize));
+        let size = pages.max.map(|max| {
+            limit
+                .saturating_sub(items.len())
+                .saturating_add(at.skip)
+                .clamp(1, max as usize)
+        });
         let page = page(&request, pages, &at, size)?;
         let permitted = verdict
             .permit(page)
@@ -119,6 +139,13 @@ pub(super) async fn read(
             _ => None,
         };
         if !pages.items.is_empty() && body.pointer(&pages.items).is_none() {
+            // A dump in another format has no text to cut; a list that Neon pages always has its items.
+            if pages.next.is_some() || !from_start {
+                return Err(Failure::Answer {
+                    message: format!("Neon's answer has no list at `{}`.", pages.items),
+                    changed: Changed::No,
+                });
+            }
             return Ok(List {
                 answer: body,
                 positions,
@@ -162,6 +189,7 @@ pub(super) async fn read(
                 if items.len() >= limit {
                     return Ok(finish(body, pages, items, positions, Some(at), None, request_id, lines));
                 }
+                last = Some((body, request_id));
             }
             _ => {
                 let total = from_start.then_some(items.len());
@@ -169,8 +197,12 @@ pub(super) async fn read(
             }
         }
     }
+    // Short pages: what was read is handed over, and the list goes on from there.
+    if let (Some((body, request_id)), false) = (last, items.is_empty()) {
+        return Ok(finish(body, pages, items, positions, Some(at), None, request_id, false));
+    }
     Err(Failure::Answer {
-        message: format!("Neon gave {MOST_PAGES} pages without an end to this list."),
+        message: format!("Neon gave {MOST_PAGES} pages without an item or an end to this list."),
         changed: Changed::No,
     })
 }
@@ -214,6 +246,21 @@ fn page(request: &Request, pages: &Pages, at: &Position, size: Option<usize>) ->
         Some(body) => page.with_body(body),
         None => page,
     })
+}
+
+/// What tells lists of one tool apart: the arguments, without those that only say how much of it is wanted.
+fn digest(arguments: &Map<String, Value>) -> String {
+    let mut told: Vec<(&String, &Value)> = arguments
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "limit" | "cursor" | "detail"))
+        .collect();
+    told.sort_by_key(|(name, _)| *name);
+    // FNV-1a: a slip is to be noticed, nobody is kept out by it.
+    let text = serde_json::to_string(&told).unwrap_or_default();
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:x}")
 }
 
 /// How Neon pages this list, where it does.

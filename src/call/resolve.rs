@@ -32,8 +32,19 @@ pub(super) async fn resolve(call: &Call<'_>, tool: &Tool, arguments: &mut Map<St
             message: format!("`{name}` {message}."),
             next: "Correct the argument and call again.".to_owned(),
         })?;
+        let deleted = tool.declaration.target_is_deleted && tool.target().is_some_and(|(target, _)| target == name);
         let id = match reference {
             Reference::Id(id) => id,
+            // Names of deleted things aren't looked up: a living namesake would be found instead.
+            Reference::Either(id) if deleted => id,
+            Reference::Name(_) if deleted => {
+                return Err(Failure::Reference {
+                    message: format!("`{name}` names something deleted, which only its id can do. Nothing was sent."),
+                    argument: name,
+                    next: "Find the id: list_branches with include_deleted, or list_projects with recoverable."
+                        .to_owned(),
+                });
+            }
             Reference::Either(text) => find(call, arguments, &name, resource, &text, true).await?,
             Reference::Name(text) => find(call, arguments, &name, resource, &text, false).await?,
         };

@@ -24,15 +24,16 @@ impl Shaping<'_> {
     pub(super) fn single(&self, mut answer: Option<Value>, request_id: String, waited: Option<Waited>) -> Value {
         let mut notes = Vec::new();
         let mut envelope = self.envelope(answer.as_ref());
+        // Only what Neon itself left empty is "done": an answer of which nothing is kept says that the call ran.
+        let empty = answer
+            .as_ref()
+            .is_none_or(|answer| answer.is_null() || answer.as_object().is_some_and(Map::is_empty));
         if let Some(answer) = &mut answer {
             if waited.as_ref().is_some_and(|waited| waited.done) {
                 forget_states(answer);
             }
             self.reduce(answer, true);
         }
-        let empty = answer
-            .as_ref()
-            .is_none_or(|answer| answer.as_object().is_some_and(Map::is_empty));
         let done = self.tool.declaration.returns.done.as_ref();
         envelope.insert(
             "result".into(),
@@ -176,9 +177,17 @@ impl Shaping<'_> {
 
     fn add_work(&self, envelope: &mut Map<String, Value>, notes: &mut Vec<String>, waited: Option<Waited>) {
         if let Some(waited) = waited {
-            notes.extend(waited.note);
-            if !waited.operations.is_empty() {
-                envelope.insert("operations".into(), Value::Array(waited.operations));
+            // Neon's own words about a failure may quote a secret.
+            let mut said = json!({"note": waited.note, "operations": waited.operations});
+            guard::mask(&mut said, &[], &[]);
+            if let Some(Value::String(note)) = said.get_mut("note").map(Value::take) {
+                notes.push(note);
+            }
+            match said.get_mut("operations").map(Value::take) {
+                Some(Value::Array(operations)) if !operations.is_empty() => {
+                    envelope.insert("operations".into(), Value::Array(operations));
+                }
+                _ => {}
             }
         }
         if self.tool.declaration.reveals {

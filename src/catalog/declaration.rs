@@ -59,6 +59,9 @@ pub struct Declaration {
     /// The argument that names what the call acts on, when it isn't the last id in the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// What the call acts on (the last id in the path) is deleted: only its id will do, for a name would find a living one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub target_is_deleted: bool,
     /// The arguments: a JSON Schema 2020-12 of an object. `{"$ref": "common.json#/NAME"}` takes a
     /// schema from `tools/common.json`; keywords beside it win over those there.
     pub input: Map<String, Value>,

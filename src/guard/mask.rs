@@ -1,5 +1,8 @@
 //! Secrets are masked everywhere but in the tools that are there to hand one over.
 
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
 use serde_json::Value;
 
 /// What stands where a secret was.
@@ -65,66 +68,74 @@ fn walk(value: &mut Value, path: &mut Vec<String>, masked: &[Vec<&str>], reveale
     }
 }
 
-/// Whether a field of that name holds a secret, wherever it stands.
+/// Whether a field of that name holds a secret, wherever it stands and however it is spelt.
 fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    matches!(
-        name.as_str(),
-        "password"
-            | "pwd"
-            | "passwd"
-            | "secret"
-            | "api_key"
-            | "api_token"
-            | "access_token"
-            | "refresh_token"
-            | "connection_uri"
-            | "private_key"
-    ) || name.ends_with("_password")
-        || name.ends_with("_secret")
-        || name.ends_with("_secret_key")
-        || name.ends_with("_secret_access_key")
-        || name.ends_with("_server_key")
+    let name: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_lowercase();
+    const WHOLE: [&str; 8] = [
+        "pwd",
+        "secret",
+        "token",
+        "jwt",
+        "dsn",
+        "connectionuri",
+        "connectionstring",
+        "privatekey",
+    ];
+    const ENDINGS: [&str; 10] = [
+        "password",
+        "passwd",
+        "apikey",
+        "apitoken",
+        "accesstoken",
+        "refreshtoken",
+        "clientsecret",
+        "secretkey",
+        "secretaccesskey",
+        "serverkey",
+    ];
+    WHOLE.contains(&name.as_str()) || ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-/// The text with every `postgres://user:PASSWORD@` masked, or nothing when there is none.
+/// `scheme://user:PASSWORD@`, up to the last `@` before a blank or a quote: a password may hold `@`, `/` and `?`.
+static USER_INFO: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?i)(postgres(?:ql)?://[^\s:/@"']*:)[^\s"']*@"#).ok());
+
+/// `password=…`, `password '…'` and the like: in a URI's query, a `key=value` string, or a statement's options.
+static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?i)(\bpassword["']?\s*(?:=|:|\s)\s*)('(?:[^']|'')*'|"(?:[^"]|"")*"|[^\s'"&,;)]+)"#).ok()
+});
+
+/// The text with the passwords in connection strings and statements masked, or nothing when there is none.
 fn without_password(text: &str) -> Option<String> {
-    let mut out = String::new();
-    let mut rest = text;
-    let mut found = false;
-    while let Some(start) = rest.find("postgres") {
-        let (before, uri) = rest.split_at(start);
-        out.push_str(before);
-        let scheme = ["postgresql://", "postgres://"]
-            .into_iter()
-            .find(|scheme| uri.starts_with(scheme));
-        let Some(scheme) = scheme else {
-            let (word, after) = uri.split_at("postgres".len());
-            out.push_str(word);
-            rest = after;
-            continue;
-        };
-        let authority = uri.get(scheme.len()..).unwrap_or_default();
-        let end = authority
-            .find(|char: char| char.is_whitespace() || matches!(char, '/' | '"' | '\'' | '?'))
-            .unwrap_or(authority.len());
-        // A password may hold an unencoded `@`: the last one ends it.
-        let user_info = authority
-            .get(..end)
-            .and_then(|authority| authority.rsplit_once('@'))
-            .map(|(user_info, _)| user_info);
-        out.push_str(scheme);
-        rest = authority;
-        if let Some((user, password)) = user_info.and_then(|user_info| user_info.split_once(':')) {
-            out.push_str(user);
-            out.push(':');
-            out.push_str(MASK);
-            rest = authority.get(user.len() + 1 + password.len()..).unwrap_or_default();
-            found = true;
-        }
+    // Most texts hold neither: no expression is compiled or run for them.
+    let lower = text.to_ascii_lowercase();
+    let (uri, assigned) = (lower.contains("postgres"), lower.contains("password"));
+    if !uri && !assigned {
+        return None;
     }
-    out.push_str(rest);
-    found.then_some(out)
+    let (Some(user_info), Some(assignment)) = (USER_INFO.as_ref(), ASSIGNED.as_ref()) else {
+        return Some(MASK.to_owned());
+    };
+    let clean = user_info.replace_all(text, format!("${{1}}{MASK}@"));
+    let clean = if assigned {
+        assignment.replace_all(&clean, |found: &Captures<'_>| {
+            let (before, value) = (&found[1], &found[2]);
+            // "password authentication failed" is prose: only a quoted value follows a mere blank.
+            let sign = before.contains(['=', ':']);
+            if sign || value.starts_with(['\'', '"']) {
+                format!("{before}{MASK}")
+            } else {
+                found[0].to_owned()
+            }
+        })
+    } else {
+        clean
+    };
+    (clean != text).then(|| clean.into_owned())
 }
 
 #[cfg(test)]
@@ -161,6 +172,28 @@ mod tests {
                 "text": "try postgresql://me:[masked]@ep-x.neon.tech/db?a=b and postgres://me@host/db, postgres is nice",
             })
         );
+    }
+
+    #[test]
+    fn a_password_is_masked_in_every_form_of_connection_string_and_statement() {
+        for text in [
+            "postgresql://h/db?user=u&password=S3cret&x=y",
+            "jdbc:postgresql://h/db?password=S3cret",
+            "postgres://u:S3/cr?et@host/db",
+            "POSTGRES://u:S3cret@host/db",
+            "CREATE SUBSCRIPTION s CONNECTION 'host=h user=u password=S3cret dbname=d'",
+            "OPTIONS (\"user\" 'x', password 'S3cret')",
+            "ALTER ROLE r PASSWORD 'S3''cret'",
+        ] {
+            let shown = masked(json!({"sql": text}), &[], &[]).to_string();
+            assert!(!shown.contains("S3") && shown.contains("[masked]"), "{shown}");
+        }
+        let prose = json!({"text": "password authentication failed; column password text NOT NULL"});
+        assert_eq!(masked(prose.clone(), &[], &[]), prose);
+        let names = json!({"secret_access_key": "s", "secret_key": "s", "accessToken": "s", "apiKey": "s", "token_id": "shown"});
+        let expected = json!({"secret_access_key": "[masked]", "secret_key": "[masked]", "accessToken": "[masked]",
+            "apiKey": "[masked]", "token_id": "shown"});
+        assert_eq!(masked(names, &[], &[]), expected);
     }
 
     #[test]

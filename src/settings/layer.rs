@@ -28,7 +28,7 @@ pub struct Layer {
     /// Work on this project alone: tools no longer take a project
     #[arg(long, value_name = "ID")]
     pub project_id: Option<String>,
-    /// Work for this organization: tools no longer take one
+    /// Fill in this organization: tools no longer take one (it does not confine tools that take a project)
     #[arg(long, value_name = "ID")]
     pub org_id: Option<String>,
     /// Read the API key from this file (the variable NEON_API_KEY holds a key itself)

@@ -129,3 +129,72 @@ async fn a_foreign_cursor_and_an_endless_list_are_errors() {
     assert!(is_error && value["error"]["kind"] == "malformed_answer", "{value}");
     assert_eq!(upstream.count(), 2);
 }
+
+#[tokio::test]
+async fn a_page_without_its_list_is_an_error_and_not_a_shorter_list() {
+    let first = Reply::json(
+        200,
+        json!({"branches": [{"id": "br-a"}], "pagination": {"next": "two"}}),
+    );
+    let upstream = Upstream::start(vec![first, Reply::json(200, json!({"pagination": {}}))]).await;
+    let server = Server::start(&[], &upstream.url()).await;
+    let (value, is_error) = server.call("list_branches", json!({"project_id": PROJECT})).await;
+    assert!(is_error && value["error"]["kind"] == "malformed_answer", "{value}");
+}
+
+#[tokio::test]
+async fn many_short_pages_are_handed_over_in_parts() {
+    let upstream = Upstream::route(|request: &Recorded| {
+        let from: usize = request
+            .query()
+            .split("cursor=")
+            .nth(1)
+            .and_then(|at| at.split('&').next()?.parse().ok())
+            .unwrap_or(0);
+        let pagination = if from < 44 {
+            json!({"next": (from + 1).to_string()})
+        } else {
+            json!({})
+        };
+        Reply::json(
+            200,
+            json!({"branches": [{"id": format!("br-{from}")}], "pagination": pagination}),
+        )
+    })
+    .await;
+    let server = Server::start(&[], &upstream.url()).await;
+    let (ids, calls) = walk(&server, Some(100)).await;
+    assert_eq!(ids, (0..45).map(|n| format!("br-{n}")).collect::<Vec<_>>());
+    assert_eq!(calls, 2);
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_project_or_a_forged_one_is_refused_before_any_request() {
+    use base64::Engine as _;
+    let upstream = Upstream::route(many(30, 5)).await;
+    let server = Server::start(&[], &upstream.url()).await;
+    let (value, _) = server
+        .call("list_branches", json!({"project_id": PROJECT, "limit": 5}))
+        .await;
+    let cursor = value["page"]["next_cursor"].as_str().expect("a cursor").to_owned();
+    let before = upstream.count();
+    let other = json!({"project_id": "other-sun-12345678", "cursor": cursor});
+    let (value, is_error) = server.call("list_branches", other).await;
+    assert!(is_error && value["error"]["kind"] == "invalid_arguments", "{value}");
+    let decoded = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(&cursor)
+        .expect("base64");
+    for (key, forged) in [("s", json!(u64::MAX)), ("c", json!("a\r\nb"))] {
+        let mut position: Value = serde_json::from_slice(&decoded).expect("JSON");
+        position[key] = forged;
+        let cursor = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(position.to_string());
+        let (value, is_error) = server
+            .call("list_branches", json!({"project_id": PROJECT, "cursor": cursor}))
+            .await;
+        assert!(
+            is_error && value["error"]["kind"] == "invalid_arguments",
+            "{key}: {value}"
+        );
+    }
+    assert_eq!(upstream.count(), before);
+}

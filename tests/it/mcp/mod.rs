@@ -52,7 +52,7 @@ fn neon(request: &Recorded) -> Reply {
         json!({
             "project": {"id": PROJECT, "name": "shop"}, "projects": [{"id": PROJECT, "name": "shop"}],
             "branch": branch.clone(), "branches": [branch], "endpoint": endpoint.clone(), "endpoints": [endpoint],
-            "pagination": {}, "path": request.path(),
+            "operations": [], "members": [], "pagination": {}, "path": request.path(),
         }),
     )
 }

@@ -81,3 +81,29 @@ async fn two_matches_are_listed_and_none_says_where_to_look() {
             .all(|request| request.path().ends_with("/branches"))
     );
 }
+
+#[tokio::test]
+async fn a_deleted_thing_is_never_taken_for_a_living_namesake() {
+    let upstream = Upstream::route(branches).await;
+    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let (value, is_error) = server
+        .call(
+            "recover_branch",
+            json!({"project_id": PROJECT, "branch_id": "name:dev"}),
+        )
+        .await;
+    assert!(
+        is_error
+            && error(&value)["next"]
+                .as_str()
+                .expect("next")
+                .contains("include_deleted"),
+        "{value}"
+    );
+    assert_eq!(upstream.count(), 0);
+    server
+        .call("recover_branch", json!({"project_id": PROJECT, "branch_id": "dev"}))
+        .await;
+    let last = upstream.requests().pop().expect("a request");
+    assert!(last.path().ends_with("/branches/dev/recover"), "{}", last.path());
+}

@@ -223,3 +223,25 @@ async fn a_password_inherited_from_the_default_branch_asks_and_a_branchs_own_doe
         }
     }
 }
+
+#[tokio::test]
+async fn a_backup_schedule_of_a_default_branch_is_not_replaced_unasked() {
+    let schedule = |entries: Value| json!({"project_id": PROJECT, "branch_id": BRANCH, "schedule": entries});
+    let upstream = Upstream::route(guarded("default")).await;
+    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let (value, is_error) = server
+        .call("set_backup_schedule", schedule(json!([{"frequency": "daily"}])))
+        .await;
+    assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
+    assert!(upstream.requests().iter().all(|request| request.method == "GET"));
+    // Elsewhere one entry must be both daily and kept: another entry doesn't make up for it.
+    let upstream = Upstream::route(neon).await;
+    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let short = json!([{"frequency": "daily", "retention_seconds": 3600}, {"frequency": "monthly"}]);
+    let (value, is_error) = server.call("set_backup_schedule", schedule(short)).await;
+    assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
+    let (value, is_error) = server
+        .call("set_backup_schedule", schedule(json!([{"frequency": "daily"}])))
+        .await;
+    assert!(!is_error, "{value}");
+}

@@ -126,3 +126,21 @@ async fn an_error_that_quotes_a_secret_does_not_pass_it_on() {
     let log = server.stop().await;
     assert!(!log.contains(KEY) && !log.contains(CANARY), "{log}");
 }
+
+#[tokio::test]
+async fn a_failed_operation_that_quotes_a_secret_does_not_pass_it_on() {
+    let upstream = Upstream::route(|request: &Recorded| {
+        let failed = format!("can't reach postgresql://me:{CANARY}@host/db");
+        let operation = json!({"id": "11111111-1111-4111-8111-111111111111", "action": "apply_config",
+            "status": if request.method == "POST" { "running" } else { "failed" }, "error": failed});
+        match request.method.as_str() {
+            "POST" => Reply::json(201, json!({"branch": {"id": "br-a"}, "operations": [operation]})),
+            _ => Reply::json(200, json!({"operation": operation})),
+        }
+    })
+    .await;
+    let server = Server::start(&[], &upstream.url()).await;
+    let (value, is_error) = server.call("create_branch", json!({"project_id": PROJECT})).await;
+    assert!(is_error && value.to_string().contains("can't reach"), "{value}");
+    assert!(!value.to_string().contains(CANARY), "{value}");
+}
