@@ -75,9 +75,8 @@ fn is_secret_name(name: &str) -> bool {
         .filter(char::is_ascii_alphanumeric)
         .collect::<String>()
         .to_ascii_lowercase();
-    const WHOLE: [&str; 8] = [
+    const WHOLE: [&str; 7] = [
         "pwd",
-        "secret",
         "token",
         "jwt",
         "dsn",
@@ -92,7 +91,7 @@ fn is_secret_name(name: &str) -> bool {
         "apitoken",
         "accesstoken",
         "refreshtoken",
-        "clientsecret",
+        "secret",
         "secretkey",
         "secretaccesskey",
         "serverkey",
@@ -190,8 +189,8 @@ mod tests {
         }
         let prose = json!({"text": "password authentication failed; column password text NOT NULL"});
         assert_eq!(masked(prose.clone(), &[], &[]), prose);
-        let names = json!({"secret_access_key": "s", "secret_key": "s", "accessToken": "s", "apiKey": "s", "token_id": "shown"});
-        let expected = json!({"secret_access_key": "[masked]", "secret_key": "[masked]", "accessToken": "[masked]",
+        let names = json!({"webhook_secret": "s", "secret_access_key": "s", "secret_key": "s", "accessToken": "s", "apiKey": "s", "token_id": "shown"});
+        let expected = json!({"webhook_secret": "[masked]", "secret_access_key": "[masked]", "secret_key": "[masked]", "accessToken": "[masked]",
             "apiKey": "[masked]", "token_id": "shown"});
         assert_eq!(masked(names, &[], &[]), expected);
     }
