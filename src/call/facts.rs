@@ -33,13 +33,7 @@ pub(super) async fn read(
         }
         (Resource::Branch, Some(id)) => branch = Some(id.to_owned()),
         (Resource::Endpoint, Some(id)) => {
-            let answer = get(
-                call,
-                "/projects/{project_id}/endpoints/{endpoint_id}",
-                project,
-                &[("endpoint_id", id)],
-            )
-            .await?;
+            let answer = endpoint(call, project, id).await?;
             branch = Some(string(&answer, "/endpoint/branch_id")?);
             if needs.present {
                 facts.present = Some(answer);
@@ -47,34 +41,20 @@ pub(super) async fn read(
         }
         // A compute can be named instead of the branch that it is on.
         (Resource::Branch, None) => {
-            if let Some(endpoint) = text("endpoint_id") {
-                let answer = get(
-                    call,
-                    "/projects/{project_id}/endpoints/{endpoint_id}",
-                    project,
-                    &[("endpoint_id", endpoint)],
-                )
-                .await?;
-                branch = Some(string(&answer, "/endpoint/branch_id")?);
+            if let Some(id) = text("endpoint_id") {
+                branch = Some(string(&endpoint(call, project, id).await?, "/endpoint/branch_id")?);
             }
         }
         _ => {}
     }
     let looks = needs.branch || needs.running || (needs.present && resource == Resource::Branch);
     if let (Some(id), true) = (branch, looks) {
-        let answer = get(
-            call,
-            "/projects/{project_id}/branches/{branch_id}",
-            project,
-            &[("branch_id", &id)],
-        )
-        .await?;
-        let flag = |name: &str| answer.pointer(&format!("/branch/{name}")).and_then(Value::as_bool);
+        let answer = read_branch(call, project, &id).await?;
+        let (default, protected) = flags(&answer);
         let mut branch = BranchFacts {
             name: string(&answer, "/branch/name")?,
-            // `primary` is what older answers call it. What isn't said counts as the dangerous case.
-            default: flag("default").or_else(|| flag("primary")).unwrap_or(true),
-            protected: flag("protected").unwrap_or(true),
+            default,
+            protected,
             running: false,
             inherits_secret: false,
             id,
@@ -117,16 +97,9 @@ async fn inherits(call: &Call<'_>, project: &str, branch: &Value, role: Option<&
     };
     let Some(mut id) = parent(branch) else { return Ok(true) };
     for _ in 0..MOST_ANCESTORS {
-        let ancestor = get(
-            call,
-            "/projects/{project_id}/branches/{branch_id}",
-            project,
-            &[("branch_id", &id)],
-        )
-        .await?;
-        let flag = |name: &str| ancestor.pointer(&format!("/branch/{name}")).and_then(Value::as_bool);
-        let default = flag("default").or_else(|| flag("primary")).unwrap_or(true);
-        if default || flag("protected").unwrap_or(true) {
+        let ancestor = read_branch(call, project, &id).await?;
+        let (default, protected) = flags(&ancestor);
+        if default || protected {
             let roles = get(
                 call,
                 "/projects/{project_id}/branches/{branch_id}/roles",
@@ -147,6 +120,34 @@ async fn inherits(call: &Call<'_>, project: &str, branch: &Value, role: Option<&
         }
     }
     Ok(true)
+}
+
+/// Whether a branch is the default, and whether it is protected. What isn't said counts as the dangerous case.
+fn flags(answer: &Value) -> (bool, bool) {
+    let flag = |name: &str| answer.pointer(&format!("/branch/{name}")).and_then(Value::as_bool);
+    // `primary` is what older answers call the default.
+    let default = flag("default").or_else(|| flag("primary")).unwrap_or(true);
+    (default, flag("protected").unwrap_or(true))
+}
+
+async fn read_branch(call: &Call<'_>, project: &str, id: &str) -> Result<Value, Failure> {
+    get(
+        call,
+        "/projects/{project_id}/branches/{branch_id}",
+        project,
+        &[("branch_id", id)],
+    )
+    .await
+}
+
+async fn endpoint(call: &Call<'_>, project: &str, id: &str) -> Result<Value, Failure> {
+    get(
+        call,
+        "/projects/{project_id}/endpoints/{endpoint_id}",
+        project,
+        &[("endpoint_id", id)],
+    )
+    .await
 }
 
 async fn get(call: &Call<'_>, route: &'static str, project: &str, more: &[(&str, &str)]) -> Result<Value, Failure> {

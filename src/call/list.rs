@@ -1,5 +1,7 @@
 //! Lists: pages are read until there is enough, and a cursor is handed over that works.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -255,31 +257,34 @@ fn digest(arguments: &Map<String, Value>) -> String {
         .filter(|(name, _)| !matches!(name.as_str(), "limit" | "cursor" | "detail"))
         .collect();
     told.sort_by_key(|(name, _)| *name);
-    // FNV-1a: a slip is to be noticed, nobody is kept out by it.
-    let text = serde_json::to_string(&told).unwrap_or_default();
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:x}")
+    // A slip is to be noticed, nobody is kept out by it: the standard hasher without a key will do.
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_string(&told).unwrap_or_default().hash(&mut hasher);
+    format!("{:x}", hasher.finish())
 }
 
 /// How Neon pages this list, where it does.
 fn paging(pages: &Pages) -> Option<Paging> {
-    let cursor = match pages.cursor.as_ref()? {
-        Place::Body(pointer) => CursorPlace::Body(pointer.trim_start_matches('/').to_owned()),
-        Place::Query(name) | Place::QueryComma(name) => CursorPlace::Query(name.clone()),
-        Place::Local => return None,
+    let name = |place: &Place| match place {
+        Place::Body(pointer) => Some(pointer.trim_start_matches('/').to_owned()),
+        Place::Query(name) | Place::QueryComma(name) => Some(name.clone()),
+        Place::Local => None,
     };
-    let limit = pages.max.map(|max| PageLimit {
-        name: String::new(),
-        max,
-        full_pages: pages.full_pages,
-    });
+    let cursor = pages.cursor.as_ref()?;
+    let cursor = match (cursor, name(cursor)?) {
+        (Place::Body(_), field) => CursorPlace::Body(field),
+        (_, parameter) => CursorPlace::Query(parameter),
+    };
+    let limit = pages.limit.as_ref().and_then(name).zip(pages.max);
     Some(Paging {
         items: pages.items.clone(),
         next: pages.next.clone()?,
         cursor,
-        limit,
+        limit: limit.map(|(name, max)| PageLimit {
+            name,
+            max,
+            full_pages: pages.full_pages,
+        }),
     })
 }
 

@@ -7,10 +7,10 @@ use super::reference::{self, Reference};
 use super::run::Call;
 use crate::catalog::{Argument, Resource, Tool};
 use crate::neon::text::one_line;
-use crate::neon::{PathSegment, Read};
+use crate::neon::{PageLimit, Paging, PathSegment, Read, pages};
 
-/// How many pages of a list are read for a name. A search narrows the list first, so one is the rule.
-const PAGES: usize = 10;
+/// How many items of a list are read for a name. A search narrows the list first, so one page is the rule.
+const MOST_ITEMS: usize = 4_000;
 
 /// Replaces names by ids in the arguments. Lists are read only where an argument isn't plainly an id.
 pub(super) async fn resolve(call: &Call<'_>, tool: &Tool, arguments: &mut Map<String, Value>) -> Result<(), Failure> {
@@ -67,53 +67,29 @@ async fn find(
     text: &str,
     may_be_id: bool,
 ) -> Result<String, Failure> {
-    let (read, list, tool) = lists(resource, arguments, text).map_err(Failure::Internal)?;
+    let Listing { read, paging, tool } = listing(resource, arguments, text).map_err(Failure::Internal)?;
+    let found = pages::collect(call.client, read, &paging, None, MOST_ITEMS, &call.context).await?;
     let mut matches: Vec<Found> = Vec::new();
-    let mut cursor: Option<String> = None;
-    for _ in 0..PAGES {
-        let request = match &cursor {
-            Some(cursor) => read.clone().with_query_replaced("cursor", cursor.as_str()),
-            None => read.clone(),
+    for item in &found.items {
+        let field = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let found = Found {
+            id: field("id"),
+            name: field("name"),
         };
-        let answer = call.client.read(request, &call.context).await?;
-        let body = answer.body.unwrap_or_default();
-        let items = body
-            .get(list)
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        for item in items {
-            let field = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let found = Found {
-                id: field("id"),
-                name: field("name"),
-            };
-            if may_be_id && found.id == text {
-                return Ok(found.id);
-            }
-            if found.name == text && !found.id.is_empty() && !matches.iter().any(|other| other.id == found.id) {
-                matches.push(found);
-            }
+        if may_be_id && found.id == text {
+            return Ok(found.id);
         }
-        let next = ["/pagination/cursor", "/pagination/next"]
-            .into_iter()
-            .find_map(|pointer| body.pointer(pointer))
-            .and_then(Value::as_str)
-            .filter(|next| !next.is_empty() && Some(*next) != cursor.as_deref());
-        match next {
-            Some(next) if !items.is_empty() => cursor = Some(next.to_owned()),
-            _ => {
-                cursor = None;
-                break;
-            }
+        if found.name == text && !found.id.is_empty() && !matches.iter().any(|other| other.id == found.id) {
+            matches.push(found);
         }
     }
-    if cursor.is_some() {
+    if found.next.is_some() {
         return Err(Failure::Reference {
             argument: argument.to_owned(),
             message: format!(
-                "Too many {list} resemble `{}` to look the name up. Nothing was changed.",
-                one_line(text, 100)
+                "Too many things resemble `{}` to look the {} up. Nothing was changed.",
+                one_line(text, 100),
+                kind(resource)
             ),
             next: format!("Give the id: {tool} shows it."),
         });
@@ -149,44 +125,58 @@ async fn find(
     }
 }
 
-/// The list to look into, the field that holds it, and the tool that shows it.
-fn lists(
-    resource: Resource,
-    arguments: &Map<String, Value>,
-    text: &str,
-) -> Result<(Read, &'static str, &'static str), String> {
-    let project = || {
+/// A list to look into.
+struct Listing {
+    read: Read,
+    paging: Paging,
+    /// The tool that shows it.
+    tool: &'static str,
+}
+
+fn listing(resource: Resource, arguments: &Map<String, Value>, text: &str) -> Result<Listing, String> {
+    let in_project = |route: &'static str| {
         let id = arguments
             .get("project_id")
             .and_then(Value::as_str)
             .ok_or("a name needs a project to look into")?;
-        PathSegment::id(id).map_err(|error| format!("project_id {error}"))
+        let id = PathSegment::id(id).map_err(|error| format!("project_id {error}"))?;
+        Read::new(route, &[("project_id", id)]).map_err(|error| error.to_string())
     };
-    let read = |route: &'static str, segments: &[(&str, PathSegment)]| {
-        Read::new(route, segments).map_err(|error| error.to_string())
-    };
-    match resource {
+    Ok(match resource {
         Resource::Project => {
-            let mut read = read("/projects", &[])?
-                .with_query("search", text)
-                .with_query("limit", "400");
+            let read = Read::new("/projects", &[]).map_err(|error| error.to_string())?;
+            let mut read = read.with_query("search", text);
             if let Some(organization) = arguments.get("org_id").and_then(Value::as_str) {
                 read = read.with_query("org_id", organization);
             }
-            Ok((read, "projects", "list_projects"))
+            let mut paging = Paging::by_query("/projects", "/pagination/cursor");
+            // Neon's largest page, and its last one comes with a cursor too.
+            paging.limit = Some(PageLimit {
+                name: "limit".to_owned(),
+                max: 400,
+                full_pages: true,
+            });
+            Listing {
+                read,
+                paging,
+                tool: "list_projects",
+            }
         }
-        Resource::Branch => Ok((
-            read("/projects/{project_id}/branches", &[("project_id", project()?)])?.with_query("search", text),
-            "branches",
-            "list_branches",
-        )),
-        Resource::Endpoint => Ok((
-            read("/projects/{project_id}/endpoints", &[("project_id", project()?)])?,
-            "endpoints",
-            "list_computes",
-        )),
-        Resource::Snapshot | Resource::Organization => Err(format!("a {} has no name to look up", kind(resource))),
-    }
+        Resource::Branch => Listing {
+            read: in_project("/projects/{project_id}/branches")?.with_query("search", text),
+            paging: Paging::by_query("/branches", "/pagination/next"),
+            tool: "list_branches",
+        },
+        // Neon gives all of them at once.
+        Resource::Endpoint => Listing {
+            read: in_project("/projects/{project_id}/endpoints")?,
+            paging: Paging::by_query("/endpoints", "/pagination/next"),
+            tool: "list_computes",
+        },
+        Resource::Snapshot | Resource::Organization => {
+            return Err(format!("a {} has no name to look up", kind(resource)));
+        }
+    })
 }
 
 fn kind(resource: Resource) -> &'static str {

@@ -178,16 +178,11 @@ impl Shaping<'_> {
     fn add_work(&self, envelope: &mut Map<String, Value>, notes: &mut Vec<String>, waited: Option<Waited>) {
         if let Some(waited) = waited {
             // Neon's own words about a failure may quote a secret.
-            let mut said = json!({"note": waited.note, "operations": waited.operations});
-            guard::mask(&mut said, &[], &[]);
-            if let Some(Value::String(note)) = said.get_mut("note").map(Value::take) {
-                notes.push(note);
-            }
-            match said.get_mut("operations").map(Value::take) {
-                Some(Value::Array(operations)) if !operations.is_empty() => {
-                    envelope.insert("operations".into(), Value::Array(operations));
-                }
-                _ => {}
+            notes.extend(waited.note.map(|note| guard::mask_text(&note)));
+            let mut operations = Value::Array(waited.operations);
+            guard::mask(&mut operations, &[], &[]);
+            if operations.as_array().is_some_and(|operations| !operations.is_empty()) {
+                envelope.insert("operations".into(), operations);
             }
         }
         if self.tool.declaration.reveals {

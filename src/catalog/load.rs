@@ -1,6 +1,5 @@
 //! Reading the declarations: parse, resolve references, add the common arguments.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -206,18 +205,5 @@ fn references(value: &mut Value, common: &Map<String, Value>) -> Result<(), Stri
         }
         Value::Array(items) => items.iter_mut().try_for_each(|item| references(item, common)),
         _ => Ok(()),
-    }
-}
-
-/// Names of toolsets and how many tools each has.
-impl Catalog {
-    /// How many tools each toolset has.
-    #[must_use]
-    pub fn counts(&self) -> BTreeMap<Arc<str>, usize> {
-        let mut counts = BTreeMap::new();
-        for tool in &self.tools {
-            *counts.entry(tool.toolset.clone()).or_insert(0) += 1;
-        }
-        counts
     }
 }

@@ -222,59 +222,38 @@ fn is_required(tool: &Tool, argument: &str) -> bool {
         .is_some_and(|names| names.iter().any(|name| name == argument))
 }
 
-/// The tool as it is offered: whole, or without its advanced arguments.
+/// The tool as it is offered: whole, or without its advanced arguments and those that are fixed.
 fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool) -> SelectedTool {
-    let mut shared = tool.input.clone();
-    // Copied only where something is left out.
-    let narrowed = (!whole && !tool.declaration.advanced.is_empty())
-        || options.project_id.is_some()
-        || options.organization_id.is_some();
-    if !narrowed {
-        return SelectedTool {
-            tool: tool.clone(),
-            input: shared,
-            fixed: Map::new(),
-            left_out: Vec::new(),
-            validator: OnceLock::new(),
-        };
-    }
-    let input = Arc::make_mut(&mut shared);
-    let mut fixed = Map::new();
-    let mut left_out = Vec::new();
-    if let (Some(Value::Object(properties)), false) = (input.get_mut("properties"), whole) {
-        for name in &tool.declaration.advanced {
-            if properties.shift_remove(name).is_some() {
-                left_out.push(name.clone());
-            }
-        }
-    }
+    let has = |argument: &str| tool.property(argument).is_some();
+    let advanced = tool.declaration.advanced.iter().filter(|name| !whole && has(name));
+    let left_out: Vec<String> = advanced.cloned().collect();
     let scopes = [
         ("project_id", options.project_id.as_ref().map(ToString::to_string)),
         ("org_id", options.organization_id.as_ref().map(ToString::to_string)),
     ];
-    for (argument, value) in scopes {
-        let Some(value) = value else { continue };
-        let removed = input
-            .get_mut("properties")
-            .and_then(Value::as_object_mut)
-            .and_then(|properties| properties.shift_remove(argument));
-        if removed.is_some() {
-            if let Some(required) = input.get_mut("required").and_then(Value::as_array_mut) {
-                required.retain(|name| name != argument);
-            }
-            fixed.insert(argument.to_owned(), Value::String(value));
+    let fixed: Map<String, Value> = scopes
+        .into_iter()
+        .filter(|(argument, _)| has(argument))
+        .filter_map(|(argument, value)| Some((argument.to_owned(), value?.into())))
+        .collect();
+    let mut input = tool.input.clone();
+    // Copied only where something is left out.
+    if !left_out.is_empty() || !fixed.is_empty() {
+        let stays = |argument: &str| !fixed.contains_key(argument) && !left_out.iter().any(|name| name == argument);
+        let input = Arc::make_mut(&mut input);
+        if let Some(properties) = input.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.retain(|argument, _| stays(argument));
         }
-    }
-    if input
-        .get("required")
-        .and_then(Value::as_array)
-        .is_some_and(Vec::is_empty)
-    {
-        input.shift_remove("required");
+        if let Some(required) = input.get_mut("required").and_then(Value::as_array_mut) {
+            required.retain(|argument| argument.as_str().is_some_and(stays));
+            if required.is_empty() {
+                input.shift_remove("required");
+            }
+        }
     }
     SelectedTool {
         tool: tool.clone(),
-        input: shared,
+        input,
         fixed,
         left_out,
         validator: OnceLock::new(),

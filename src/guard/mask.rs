@@ -21,6 +21,12 @@ pub fn mask(value: &mut Value, masked: &[String], revealed: &[String]) {
     walk(value, &mut Vec::new(), &masked, &revealed);
 }
 
+/// A text in which the passwords of connection strings and statements are masked.
+#[must_use]
+pub fn mask_text(text: &str) -> String {
+    without_password(text).unwrap_or_else(|| text.to_owned())
+}
+
 fn segments(pointer: &str) -> Vec<&str> {
     pointer.split('/').skip(1).collect()
 }

@@ -12,6 +12,6 @@ mod plan;
 
 pub use effect::Effect;
 pub use judge::{BranchFacts, Facts, Judgement, Needs, Pending, Refused, Verdict};
-pub use mask::{MASK, mask};
+pub use mask::{MASK, mask, mask_text};
 pub use permit::Permitted;
 pub use plan::Plan;

@@ -107,3 +107,24 @@ async fn a_deleted_thing_is_never_taken_for_a_living_namesake() {
     let last = upstream.requests().pop().expect("a request");
     assert!(last.path().ends_with("/branches/dev/recover"), "{}", last.path());
 }
+
+#[tokio::test]
+async fn a_project_by_name_costs_one_look_up_though_its_last_page_has_a_cursor() {
+    let upstream = Upstream::route(|request: &Recorded| {
+        if request.path().ends_with("/projects") {
+            let list = [json!({"id": PROJECT, "name": "My Shop"})];
+            return Reply::json(200, json!({"projects": list, "pagination": {"cursor": PROJECT}}));
+        }
+        Reply::json(200, json!({"project": {"id": PROJECT, "name": "My Shop"}}))
+    })
+    .await;
+    let server = Server::start(&[], &upstream.url()).await;
+    let (value, is_error) = server.call("describe_project", json!({"project_id": "My Shop"})).await;
+    assert!(!is_error, "{value}");
+    assert_eq!(
+        upstream.count(),
+        2,
+        "one look-up and the call: {:?}",
+        upstream.requests()
+    );
+}
