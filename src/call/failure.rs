@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::guard::Plan;
+use crate::guard::{Denied, No, Recorded};
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error, ErrorKind};
 
@@ -24,14 +24,24 @@ pub enum Failure {
         /// What to do.
         next: String,
     },
-    /// A human must say yes first.
-    Refused(Box<Plan>),
+    /// The operator's policy says no.
+    Denied(Denied),
+    /// A human must say yes first, and the client can't ask one.
+    NeedsYes(Box<NeedsYes>),
+    /// A human was asked, and there is no yes that counts.
+    NotConfirmed(No),
+    /// The call can't be recorded, so it wasn't made.
+    Unrecorded(String),
+    /// The copy that the policy demands first couldn't be made.
+    NoCopy(String),
     /// Neon, or the way there, said no.
     Neon {
         /// What it said.
         error: Box<Error>,
         /// The tool whose answer tells whether a lost change happened, with its arguments.
         check: Option<String>,
+        /// The copy that was made first.
+        copy: Option<Value>,
     },
     /// The answer isn't what Neon documents.
     Answer {
@@ -42,6 +52,32 @@ pub enum Failure {
     },
     /// A defect of this server.
     Internal(String),
+}
+
+/// What is said to an agent whose client can't ask its human.
+#[derive(Debug)]
+pub struct NeedsYes {
+    /// The plan, as data.
+    pub plan: Value,
+    /// The code for `neon-mcp approve`, where the policy takes a yes from a terminal.
+    pub code: Option<String>,
+    /// The address of the approval page, where this server has one.
+    pub page: Option<String>,
+    /// Why nobody can be asked, where that is so.
+    pub nobody: Option<String>,
+    /// How long the code waits, in seconds.
+    pub waits: u64,
+}
+
+/// A failure, as the audit log names it.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) outcome: Recorded,
+    pub(super) reason: String,
+    pub(super) rule: Option<String>,
+    pub(super) request_id: Option<String>,
+    /// This server said no, whatever the call would have done.
+    pub(super) is_refusal: bool,
 }
 
 /// What is wrong with one argument.
@@ -58,7 +94,14 @@ impl From<Error> for Failure {
         Self::Neon {
             error: Box::new(error),
             check: None,
+            copy: None,
         }
+    }
+}
+
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
     }
 }
 
@@ -67,11 +110,99 @@ impl Failure {
     #[must_use]
     pub fn with_check(self, tool: &str) -> Self {
         match self {
-            Self::Neon { error, .. } => Self::Neon {
+            Self::Neon { error, copy, .. } => Self::Neon {
                 error,
                 check: Some(tool.to_owned()),
+                copy,
             },
             other => other,
+        }
+    }
+
+    /// Names the copy that was made before the call failed.
+    #[must_use]
+    pub fn with_copy(self, copy: Value) -> Self {
+        match self {
+            Self::Neon { error, check, .. } => Self::Neon {
+                error,
+                check,
+                copy: Some(copy),
+            },
+            other => other,
+        }
+    }
+
+    /// The failure, as the audit log names it.
+    pub(super) fn recorded(&self) -> Named {
+        let named = |outcome: Recorded, reason: String| Named {
+            outcome,
+            reason,
+            rule: None,
+            request_id: None,
+            is_refusal: false,
+        };
+        let refusal = |outcome: Recorded, reason: String| Named {
+            is_refusal: true,
+            ..named(outcome, reason)
+        };
+        match self {
+            Self::Arguments(_) => named(Recorded::Failed, "the arguments don't fit".to_owned()),
+            Self::Reference { message, .. } => named(Recorded::Failed, message.clone()),
+            Self::Denied(denied) => Named {
+                rule: Some(denied.rule.clone()),
+                ..refusal(Recorded::Refused, denied.message.clone())
+            },
+            Self::NeedsYes(needs) => match (&needs.code, &needs.nobody) {
+                (_, Some(nobody)) => refusal(Recorded::Refused, format!("nobody can be asked: {nobody}")),
+                (Some(code), _) => refusal(Recorded::Asked, format!("waits for a human's yes as {code}")),
+                (None, None) => refusal(Recorded::Asked, "waits for a human's yes on the page".to_owned()),
+            },
+            Self::NotConfirmed(no) => {
+                let outcome = match no {
+                    No::Declined => Recorded::Declined,
+                    No::Cancelled => Recorded::Cancelled,
+                    No::TimedOut => Recorded::TimedOut,
+                    No::WrongName(_) => Recorded::WrongName,
+                    No::NotTicked | No::Malformed(_) => Recorded::Malformed,
+                    No::Expired => Recorded::Expired,
+                    No::Used => Recorded::Used,
+                    No::Changed => Recorded::Changed,
+                    No::Tampered | No::Other(_) | No::Channel(_) | No::Unrecorded(_) => Recorded::Refused,
+                };
+                refusal(outcome, no.to_string())
+            }
+            Self::Unrecorded(_) => refusal(Recorded::Refused, self.message()),
+            Self::NoCopy(_) => refusal(Recorded::Refused, self.message()),
+            Self::Neon { error, .. } => {
+                let outcome = match error.changed() {
+                    Changed::Unknown => Recorded::Unknown,
+                    Changed::Yes | Changed::No => Recorded::Failed,
+                };
+                Named {
+                    request_id: error.request_id().map(str::to_owned),
+                    ..named(outcome, error.summary().to_owned())
+                }
+            }
+            Self::Answer { message, changed } => {
+                let outcome = if *changed == Changed::Unknown { Recorded::Unknown } else { Recorded::Failed };
+                named(outcome, message.clone())
+            }
+            Self::Internal(message) => named(Recorded::Unknown, message.clone()),
+        }
+    }
+
+    /// What is said of failures that are this server's own.
+    fn message(&self) -> String {
+        match self {
+            Self::Unrecorded(why) => format!(
+                "The call can't be recorded in the audit log ({}), and what leaves no trace doesn't run. Nothing was sent to Neon.",
+                one_line(why, 300)
+            ),
+            Self::NoCopy(why) => format!(
+                "The operator's policy demands a copy first, and it couldn't be made: {}. The call was not sent.",
+                one_line(why, 300)
+            ),
+            _ => String::new(),
         }
     }
 
@@ -91,14 +222,44 @@ impl Failure {
                 &next,
                 json!({"argument": argument}),
             ),
-            Self::Refused(plan) => error(
-                "needs_confirmation",
-                "This call needs a human's yes, and this server can't ask for one yet, so it was refused and not sent. Nothing was changed at Neon.",
+            Self::Denied(denied) => error(
+                "denied_by_policy",
+                &denied.message,
                 Changed::No,
-                "Tell the user what the plan says; they can do it in the Neon Console. Don't try another way around.",
-                json!({"plan": bounded(plan.into_value())}),
+                &denied.next,
+                json!({"rule": denied.rule}),
             ),
-            Self::Neon { error: cause, check } => neon(&cause, check.as_deref()),
+            Self::NeedsYes(needs) => needs_yes(*needs),
+            Self::NotConfirmed(no) => error(
+                no.kind(),
+                &format!("{no} Nothing was sent to Neon."),
+                Changed::No,
+                if no.is_a_decision() {
+                    "Take it as the user's decision: don't call this again, and don't try another way around, unless the user asks for it."
+                } else {
+                    "Call again without a confirmation to be asked anew, if the user still wants it."
+                },
+                Value::Null,
+            ),
+            Self::Unrecorded(_) => error(
+                "unrecorded",
+                &self.message(),
+                Changed::No,
+                "Tell the user: the operator must make the audit log writable, or name another with --audit-log.",
+                Value::Null,
+            ),
+            Self::NoCopy(_) => error(
+                "no_safety_copy",
+                &self.message(),
+                Changed::No,
+                "Tell the user. A copy that was begun may exist: list_snapshots and list_branches show it.",
+                Value::Null,
+            ),
+            Self::Neon {
+                error: cause,
+                check,
+                copy,
+            } => neon(&cause, check.as_deref(), copy),
             Self::Answer { message, changed } => error(
                 "malformed_answer",
                 &message,
@@ -117,11 +278,48 @@ impl Failure {
     }
 }
 
+/// What an agent is told whose client can't ask: the plan, and how its user says yes.
+fn needs_yes(needs: NeedsYes) -> Value {
+    let mut ways = Vec::new();
+    if let Some(code) = &needs.code {
+        ways.push(format!("run `neon-mcp approve {code}` in a terminal"));
+    }
+    if let Some(page) = &needs.page {
+        ways.push(format!("open {page}"));
+    }
+    let (message, next) = match (&needs.nobody, ways.is_empty()) {
+        (None, false) => (
+            "This call needs a human's yes, and this client can't ask for one, so it was not sent. Nothing was changed at Neon.".to_owned(),
+            format!(
+                "Show the user the plan and ask them to {}; it waits {} s. After their yes, make exactly the same call again. Don't approve it yourself, and don't try another way around.",
+                ways.join(", or to "),
+                needs.waits
+            ),
+        ),
+        (nobody, _) => (
+            format!(
+                "This call needs a human's yes, and nobody can be asked: {}. It was not sent. Nothing was changed at Neon.",
+                nobody.as_deref().unwrap_or("there is no way to")
+            ),
+            "Tell the user what the plan says; they can do it in the Neon Console. Don't try another way around.".to_owned(),
+        ),
+    };
+    let mut more = Map::new();
+    if let Some(code) = needs.code {
+        more.insert("code".into(), code.into());
+    }
+    if let Some(page) = needs.page {
+        more.insert("approval_page".into(), page.into());
+    }
+    more.insert("plan".into(), bounded(needs.plan));
+    error("needs_confirmation", &message, Changed::No, &next, Value::Object(more))
+}
+
 /// A plan that fits into a result: the body goes first, it only repeats the arguments.
 fn bounded(mut plan: Value) -> Value {
-    for part in ["/would_send/body", "/undo", "/because"] {
+    for part in ["/would_send/body", "/target", "/undo", "/because"] {
         let size = serde_json::to_string(&plan).map_or(0, |text| text.len());
-        if size + 700 <= MOST_PLAN_BYTES {
+        if size + 1_000 <= MOST_PLAN_BYTES {
             break;
         }
         if let Some(place) = plan.pointer_mut(part) {
@@ -175,7 +373,7 @@ fn arguments(problems: &[ArgumentProblem]) -> Value {
     )
 }
 
-fn neon(cause: &Error, check: Option<&str>) -> Value {
+fn neon(cause: &Error, check: Option<&str>, copy: Option<Value>) -> Value {
     let next = match (cause.changed(), check) {
         (Changed::No, _) | (_, None) => cause.hint().to_owned(),
         (_, Some(tool)) => format!(
@@ -201,6 +399,9 @@ fn neon(cause: &Error, check: Option<&str>) -> Value {
         more.insert("request_id".into(), one_line(id, 100).into());
     }
     more.insert("attempts".into(), cause.attempts().into());
+    if let Some(copy) = copy {
+        more.insert("safety_copy".into(), copy);
+    }
     error(
         kind_name(cause.kind()),
         &message,

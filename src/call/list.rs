@@ -12,7 +12,7 @@ use super::bind::put;
 use super::failure::{ArgumentProblem, Failure};
 use super::run::Call;
 use crate::catalog::{Pages, Place, SelectedTool};
-use crate::guard::Verdict;
+use crate::guard::Cleared;
 use crate::neon::pages::Walk;
 use crate::neon::{Changed, CursorPlace, PageLimit, Paging, Request};
 
@@ -92,7 +92,7 @@ pub(super) async fn read(
     selected: &SelectedTool,
     pages: &Pages,
     arguments: &Map<String, Value>,
-    verdict: &Verdict,
+    cleared: &Cleared,
     request: Request,
 ) -> Result<List, Failure> {
     let tool = selected.tool.name();
@@ -126,8 +126,8 @@ pub(super) async fn read(
                 .clamp(1, max as usize)
         });
         let page = page(&request, pages, &at, size)?;
-        let permitted = verdict
-            .permit(page)
+        let permitted = cleared
+            .permit_page(page)
             .map_err(|error| Failure::Internal(error.to_string()))?;
         let answer = call.client.send(permitted, &call.context).await?;
         let request_id = answer.request_id;

@@ -1,26 +1,35 @@
-//! One tool call, from arguments to result: check, judge, resolve, bind, run, wait, shape.
+//! One tool call, from arguments to result: check, resolve, judge, ask, bind, run, wait, shape.
 
 mod arguments;
 mod bind;
+mod confirm;
 mod facts;
 mod failure;
 mod list;
+mod look;
+mod record;
 mod reference;
 mod resolve;
 mod run;
+mod safety;
 mod shape;
+mod sight;
 mod wait;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use futures::future::BoxFuture;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use failure::Failure;
 
 use crate::catalog::Selection;
+use crate::guard::{AuditLog, Confirmations, Policy, Question, Reply};
 use crate::neon::{Client, Lane};
 
 /// What answers the requests: every result says it.
@@ -79,17 +88,73 @@ struct Inner {
     selection: Selection,
     service: Service,
     limits: CallLimits,
+    guards: Guards,
+    throttle: Option<DefaultDirectRateLimiter>,
+    /// Which account and which API, as a digest: an approval for one is none for another.
+    account: String,
+}
+
+/// What stands between a call and Neon.
+#[derive(Debug)]
+pub struct Guards {
+    /// What the operator allows.
+    pub policy: Policy,
+    /// How a human is asked.
+    pub confirmations: Confirmations,
+    /// Where calls are recorded. Without a place for it, nothing that changes something runs.
+    pub audit: Option<AuditLog>,
 }
 
 /// Who calls, and how to reach it while the call runs.
 #[derive(Debug, Clone)]
 pub struct Caller {
+    /// By which way it comes and as whom, for what tells callers apart: `stdio`, `http`, `cli`.
+    pub principal: String,
+    /// What the client calls itself.
+    pub client: Option<String>,
+    /// How its human can be asked.
+    pub way: Way,
     /// The caller's place in the line for Neon's rate limits.
     pub lane: Lane,
     /// Ends the call's waits and requests.
     pub cancel: CancellationToken,
     /// Hears how long work goes on.
     pub progress: Option<Arc<dyn Progress>>,
+}
+
+/// How a caller's human can be asked.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// While the call runs.
+    InCall(Arc<dyn Ask>),
+    /// By a question for an answer: the caller repeats the call with the reply.
+    InReturn(Option<Returned>),
+    /// Not through the client: in a terminal, or on the approval page.
+    Elsewhere,
+}
+
+/// What came back with a repeated call.
+#[derive(Debug, Clone)]
+pub struct Returned {
+    /// The question's seal.
+    pub seal: String,
+    /// The reply; nothing when the client sent none, which is a reason to ask again.
+    pub reply: Option<Reply>,
+}
+
+/// Puts a question to a human and waits for the reply.
+pub trait Ask: Send + Sync + std::fmt::Debug {
+    /// Ends with [`Reply::Silence`] when the question's time is over.
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply>;
+}
+
+/// How a call ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// With a result.
+    Done(CallResult),
+    /// With a question: the caller asks its human and repeats the call ([`Way::InReturn`]).
+    Ask(Box<Question>),
 }
 
 /// Hears about the progress of a call.
@@ -115,15 +180,27 @@ pub struct UnknownTool(pub String);
 impl Engine {
     /// An engine for the selected tools.
     #[must_use]
-    pub fn new(client: Client, selection: Selection, service: Service, limits: CallLimits) -> Self {
+    pub fn new(client: Client, selection: Selection, service: Service, limits: CallLimits, guards: Guards) -> Self {
+        let config = client.config();
+        let account = crate::guard::digest(&json!([config.base.as_str(), config.credential.expose()]));
+        let changes = guards.policy.changes_per_minute().and_then(NonZeroU32::new);
         Self {
             inner: Arc::new(Inner {
+                throttle: changes.map(|changes| RateLimiter::direct(Quota::per_minute(changes))),
+                account,
                 client,
                 selection,
                 service,
                 limits,
+                guards,
             }),
         }
+    }
+
+    /// What stands between a call and Neon.
+    #[must_use]
+    pub fn guards(&self) -> &Guards {
+        &self.inner.guards
     }
 
     /// The tools.
@@ -153,31 +230,43 @@ impl Engine {
         name: &str,
         arguments: Map<String, Value>,
         caller: Caller,
-    ) -> Result<CallResult, UnknownTool> {
+    ) -> Result<Outcome, UnknownTool> {
         let selected = self
             .selection()
             .tool(name)
             .ok_or_else(|| UnknownTool(self.selection().missing(name)))?;
         let started = Instant::now();
+        let inner = &self.inner;
         let call = run::Call {
-            client: &self.inner.client,
-            service: self.inner.service,
-            limits: &self.inner.limits,
+            client: &inner.client,
+            catalog: inner.selection.catalog(),
+            service: inner.service,
+            limits: &inner.limits,
+            guards: &inner.guards,
+            throttle: inner.throttle.as_ref(),
+            who: format!("{} {} {}", inner.account, caller.principal, caller.client.as_deref().unwrap_or("-")),
+            principal: &caller.principal,
+            client_name: caller.client.as_deref(),
+            way: &caller.way,
             selected,
             context: crate::neon::Context {
-                deadline: started + self.inner.limits.deadline,
-                cancel: caller.cancel,
-                lane: caller.lane,
+                deadline: started + inner.limits.deadline,
+                cancel: caller.cancel.clone(),
+                lane: caller.lane.clone(),
             },
-            progress: caller.progress,
+            progress: caller.progress.clone(),
         };
-        let result = call.run(arguments).await;
+        let outcome = call.run(arguments).await;
         tracing::info!(
             tool = name,
-            outcome = if result.is_error { "error" } else { "ok" },
+            outcome = match &outcome {
+                Outcome::Done(result) if result.is_error => "error",
+                Outcome::Done(_) => "ok",
+                Outcome::Ask(_) => "asked",
+            },
             milliseconds = started.elapsed().as_millis(),
             "tool call"
         );
-        Ok(result)
+        Ok(outcome)
     }
 }

@@ -2,64 +2,196 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use chrono::Utc;
+use governor::DefaultDirectRateLimiter;
+use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
-use super::shape::Shaping;
-use super::{CallLimits, CallResult, Progress, Service, arguments, bind, facts, list, reference, resolve, wait};
-use crate::catalog::SelectedTool;
-use crate::guard::{self, Judgement, Plan, Verdict};
+use super::look::Look;
+use super::record::Record;
+use super::shape::{Extras, Shaping};
+use super::{
+    CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, facts, list, reference,
+    resolve, safety, sight, wait,
+};
+use crate::catalog::{Catalog, SelectedTool, SafetyCopy, Tool, Undo, templates};
+use crate::guard::{self, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
 use crate::neon::{Client, Context};
 
 /// A call under way.
 pub(super) struct Call<'a> {
     pub(super) client: &'a Client,
+    pub(super) catalog: &'a Catalog,
     pub(super) service: Service,
     pub(super) limits: &'a CallLimits,
+    pub(super) guards: &'a Guards,
+    pub(super) throttle: Option<&'a DefaultDirectRateLimiter>,
+    /// Everything that tells callers apart: account, way, client.
+    pub(super) who: String,
+    pub(super) principal: &'a str,
+    pub(super) client_name: Option<&'a str>,
+    pub(super) way: &'a Way,
     pub(super) selected: &'a SelectedTool,
     pub(super) context: Context,
     pub(super) progress: Option<Arc<dyn Progress>>,
 }
 
-impl Call<'_> {
+/// Where a call stands when a human must be asked, or it may run.
+pub(super) enum Step {
+    /// It may run, with these arguments and what was read on the way.
+    Run(Box<Ready>),
+    /// The client asks, and repeats the call.
+    Ask(Box<guard::Question>),
+}
+
+/// A call that may run.
+pub(super) struct Ready {
+    pub(super) cleared: Cleared,
+    pub(super) arguments: Map<String, Value>,
+    /// What the plan read, for the way back.
+    pub(super) before: Option<Value>,
+}
+
+impl<'a> Call<'a> {
     /// Runs the call.
-    pub(super) async fn run(&self, given: Map<String, Value>) -> CallResult {
-        match self.steps(given).await {
-            Ok(result) => result,
-            Err(failure) => CallResult {
-                value: self.stamped(failure),
-                is_error: true,
-            },
-        }
-    }
-
-    async fn steps(&self, given: Map<String, Value>) -> Result<CallResult, Failure> {
-        let tool = &*self.selected.tool;
-        let mut arguments = arguments::check(self.selected, given).map_err(Failure::Arguments)?;
-        reference::check(tool, &arguments).map_err(Failure::Arguments)?;
-
-        // What declaration and arguments decide is decided before anything is sent, reads included.
-        if let Judgement::Done(verdict) = Judgement::begin(tool, &arguments)
-            && verdict.asks()
-        {
-            return Err(self.refuse(&arguments, &verdict));
-        }
-        resolve::resolve(self, tool, &mut arguments).await?;
-        let verdict = match Judgement::begin(tool, &arguments) {
-            Judgement::Done(verdict) => verdict,
-            Judgement::Looks(pending) => {
-                let facts = facts::read(self, tool, &arguments, pending.needs()).await?;
-                pending.with(&facts)
+    pub(super) async fn run(mut self, given: Map<String, Value>) -> Outcome {
+        let mut record = Record::new(&self);
+        let ended = self.steps(given, &mut record).await;
+        let (outcome, failure) = match ended {
+            Ok(Outcome::Done(result)) => (Outcome::Done(result), None),
+            Ok(outcome @ Outcome::Ask(_)) => (outcome, None),
+            Err(failure) => {
+                let named = failure.recorded();
+                let value = self.stamped(failure);
+                (Outcome::Done(CallResult { value, is_error: true }), Some(named))
             }
         };
-        if verdict.asks() {
-            return Err(self.refuse(&arguments, &verdict));
+        let unrecorded = record.close(&self, &outcome, failure);
+        match (outcome, unrecorded) {
+            (Outcome::Done(mut result), Some(error)) => {
+                // It ran, and can't be unsent: whoever reads the result learns that the log lacks it.
+                if let Some(object) = result.value.as_object_mut() {
+                    object.insert("audit".into(), format!("not recorded: {error}").into());
+                }
+                Outcome::Done(result)
+            }
+            (outcome, _) => outcome,
         }
-        self.execute(arguments, &verdict).await
     }
 
-    async fn execute(&self, arguments: Map<String, Value>, verdict: &Verdict) -> Result<CallResult, Failure> {
+    async fn steps(&mut self, given: Map<String, Value>, record: &mut Record) -> Result<Outcome, Failure> {
+        let tool = &self.selected.tool;
+        let policy = &self.guards.policy;
+        policy.offers(tool)?;
+        let mut arguments = arguments::check(self.selected, given).map_err(Failure::Arguments)?;
+        reference::check(tool, &arguments).map_err(Failure::Arguments)?;
+        record.given(tool, &arguments);
+        resolve::resolve(self, tool, &mut arguments).await?;
+        record.given(tool, &arguments);
+
+        let look = Look::new(self);
+        let mut verdict = self.judge(&look, &arguments).await?;
+        if let Some(name) = safety::preserved_name(self, &look, &verdict, &arguments).await? {
+            arguments.insert("preserve_under_name".to_owned(), name.into());
+            record.given(tool, &arguments);
+            verdict = self.judge(&look, &arguments).await?;
+        }
+        record.judged(&verdict);
+        self.bounds(&look, &verdict, &arguments).await?;
+        let step = match verdict.under(policy) {
+            Ruling::Deny(denied) => return Err(denied.into()),
+            Ruling::Run(cleared) if policy.dry_run() && cleared.verdict().changes() => {
+                return self.dry_run(&arguments, cleared.verdict(), None, record);
+            }
+            Ruling::Run(cleared) => Step::Run(Box::new(Ready {
+                cleared,
+                arguments,
+                before: None,
+            })),
+            Ruling::Ask(asking) => {
+                let plan = self.plan(&look, asking.verdict(), &arguments).await?;
+                record.planned(&plan);
+                if policy.dry_run() && asking.verdict().changes() {
+                    return self.dry_run(&arguments, asking.verdict(), Some(&plan), record);
+                }
+                drop(look);
+                confirm::confirm(self, asking, plan, arguments, record).await?
+            }
+        };
+        match step {
+            Step::Ask(question) => Ok(Outcome::Ask(question)),
+            Step::Run(ready) => self.execute(*ready, record).await.map(Outcome::Done),
+        }
+    }
+
+    /// What the call does, from its declaration, its arguments and what is read where those don't decide.
+    pub(super) async fn judge(&self, look: &Look<'_, '_>, arguments: &Map<String, Value>) -> Result<Verdict, Failure> {
+        let tool = &self.selected.tool;
+        match Judgement::begin(tool, arguments) {
+            Judgement::Done(verdict) => Ok(verdict),
+            Judgement::Looks(pending) => {
+                let facts = facts::read(look, &self.guards.policy, tool, arguments, pending.needs()).await?;
+                Ok(pending.with(&facts))
+            }
+        }
+    }
+
+    /// The policy's bounds on a call with these arguments, of that effect.
+    pub(super) async fn bounds(
+        &self,
+        look: &Look<'_, '_>,
+        verdict: &Verdict,
+        arguments: &Map<String, Value>,
+    ) -> Result<(), Failure> {
+        let tool = &self.selected.tool;
+        let policy = &self.guards.policy;
+        policy.admits(tool, arguments, verdict.effect(), Utc::now())?;
+        let project = facts::text(arguments, "project_id").filter(|_| !tool.declaration.target_is_deleted);
+        if let Some(project) = project {
+            if policy.wants_organization() {
+                let answer = look.project(project).await?;
+                policy.check_organization(answer.pointer("/project/org_id").and_then(Value::as_str))?;
+            }
+            let adds = tool.declaration.adds_branch || arguments.contains_key("preserve_under_name");
+            if adds && policy.branch_limit().is_some() {
+                policy.check_branches(look.branch_count(project).await?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The plan: what is shown to whoever must say yes.
+    pub(super) async fn plan(
+        &self,
+        look: &Look<'_, '_>,
+        verdict: &Verdict,
+        arguments: &Map<String, Value>,
+    ) -> Result<Plan, Failure> {
         let tool = &*self.selected.tool;
+        let request = bind::bind(tool, arguments).map_err(Failure::Internal)?;
+        let mut sight = sight::read(look, &self.guards.policy, tool, arguments).await?;
+        sight.safety_copy = safety::announced(self, verdict, arguments);
+        Ok(Plan::new(tool, arguments, verdict, &request, sight, Utc::now()))
+    }
+
+    /// Who asks for what.
+    pub(super) fn subject<'s>(&'s self, arguments: &'s Map<String, Value>) -> Subject<'s> {
+        Subject {
+            tool: self.selected.tool.name(),
+            arguments,
+            caller: &self.who,
+            client: self.client_name,
+        }
+    }
+
+    async fn execute(&self, ready: Ready, record: &mut Record) -> Result<CallResult, Failure> {
+        let Ready {
+            cleared,
+            arguments,
+            before,
+        } = ready;
+        let tool = &*self.selected.tool;
+        record.cleared(cleared.said_yes());
         let request = bind::bind(tool, &arguments).map_err(Failure::Internal)?;
         let shaping = Shaping {
             service: self.service,
@@ -68,22 +200,57 @@ impl Call<'_> {
             most_bytes: self.limits.result_bytes,
         };
         if let Some(pages) = &tool.declaration.pages {
-            let list = list::read(self, self.selected, pages, &arguments, verdict, request).await?;
+            let list = list::read(self, self.selected, pages, &arguments, &cleared, request).await?;
             return Ok(CallResult {
                 value: shaping.list(list),
                 is_error: false,
             });
         }
-        let permitted = verdict
+        let verdict = cleared.verdict().clone();
+        let said_yes = cleared.said_yes();
+        let before = match before {
+            None if verdict.effect().needs_consent() && wants_before(tool) => self.before(&arguments).await?,
+            before => before,
+        };
+        if verdict.changes() {
+            self.throttled()?;
+        }
+        if verdict.is_recorded() {
+            // A call that leaves no trace doesn't run.
+            record.begin(self)?;
+        }
+        let copy = match tool.declaration.safety_copy {
+            Some(SafetyCopy::Branch) if safety::wanted(self, &verdict) => Some(safety::copy(self, &arguments).await?),
+            Some(SafetyCopy::Preserve) if safety::wanted(self, &verdict) => safety::preserved(&arguments),
+            _ => None,
+        };
+        let permitted = cleared
             .permit(request)
             .map_err(|error| Failure::Internal(error.to_string()))?;
         let answer = self.client.send(permitted, &self.context).await.map_err(|error| {
             let failure = Failure::from(error);
-            match &tool.declaration.check {
+            let failure = match &tool.declaration.check {
                 Some(check) => failure.with_check(check),
+                None => failure,
+            };
+            match &copy {
+                Some(copy) => failure.with_copy(copy.clone()),
                 None => failure,
             }
         })?;
+        record.answered(&answer.request_id);
+        let undo = if verdict.changes() {
+            let undoing = Undoing {
+                tool,
+                arguments: &arguments,
+                before: before.as_ref(),
+                answer: Some(answer.body.as_ref().unwrap_or(&Value::Null)),
+                now: Utc::now(),
+            };
+            undoing.way()
+        } else {
+            None
+        };
         let waited = if tool.declaration.waits {
             let waits = arguments.get("wait") != Some(&Value::Bool(false));
             Some(wait::wait(self, &arguments, answer.body.as_ref(), waits).await)
@@ -91,19 +258,61 @@ impl Call<'_> {
             None
         };
         let is_error = waited.as_ref().is_some_and(|waited| waited.failed);
+        let extras = Extras {
+            confirmed_by: said_yes.name().filter(|_| said_yes != SaidYes::Nobody),
+            safety_copy: copy,
+            undo,
+        };
         Ok(CallResult {
-            value: shaping.single(answer.body, answer.request_id, waited),
+            value: shaping.single(answer.body, answer.request_id, waited, extras),
             is_error,
         })
     }
 
-    /// A refusal with the plan of what the call would have done.
-    fn refuse(&self, arguments: &Map<String, Value>, verdict: &Verdict) -> Failure {
-        let tool = &*self.selected.tool;
-        match bind::bind(tool, arguments) {
-            Ok(request) => Failure::Refused(Box::new(Plan::new(tool, arguments, verdict, &request))),
-            Err(error) => Failure::Internal(error),
+    /// What the plan would have read, for the way back of a call that nobody was asked about.
+    async fn before(&self, arguments: &Map<String, Value>) -> Result<Option<Value>, Failure> {
+        match &self.selected.tool.declaration.plan {
+            Some(plan) => sight::shown(&Look::new(self), plan, arguments).await.map(Some),
+            None => Ok(None),
         }
+    }
+
+    /// Counts a change, and refuses it past the policy's number in a minute.
+    fn throttled(&self) -> Result<(), Failure> {
+        match self.throttle.map(DefaultDirectRateLimiter::check) {
+            Some(Err(_)) => Err(Failure::Denied(Denied {
+                rule: "caps.changes_per_minute".to_owned(),
+                message: "The operator's policy allows fewer changes in a minute. Nothing was sent.".to_owned(),
+                next: "Wait a minute, then call again.".to_owned(),
+            })),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a call would send, where the operator wants no more than that.
+    fn dry_run(
+        &self,
+        arguments: &Map<String, Value>,
+        verdict: &Verdict,
+        plan: Option<&Plan>,
+        record: &mut Record,
+    ) -> Result<Outcome, Failure> {
+        let tool = &*self.selected.tool;
+        let request = bind::bind(tool, arguments).map_err(Failure::Internal)?;
+        record.dry();
+        let mut value = json!({
+            "service": self.service.name(),
+            "dry_run": true,
+            "tool": tool.name(),
+            "effect": verdict.effect().name(),
+            "would_ask": plan.is_some(),
+            "would_send": guard::would_send(tool, &request),
+            "notes": ["Nothing was sent: the operator's policy is a dry run."],
+        });
+        if let (Some(object), Some(plan)) = (value.as_object_mut(), plan) {
+            object.insert("plan".into(), plan.to_value());
+        }
+        Ok(Outcome::Done(CallResult { value, is_error: false }))
     }
 
     /// A failure as a result that says where it happened.
@@ -116,5 +325,19 @@ impl Call<'_> {
             object.insert("service".into(), self.service.name().into());
         }
         value
+    }
+}
+
+/// Whether the way back needs what was there before.
+fn wants_before(tool: &Tool) -> bool {
+    match &tool.declaration.undo {
+        Some(Undo::Way(way)) => {
+            !way.former.is_empty()
+                || way
+                    .arguments
+                    .values()
+                    .any(|text| templates(text).any(|name| name.starts_with("before:")))
+        }
+        _ => false,
     }
 }

@@ -19,9 +19,26 @@ pub(super) struct Shaping<'a> {
     pub(super) most_bytes: usize,
 }
 
+/// What a result says beside Neon's answer.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    /// Who said yes, where somebody had to.
+    pub(super) confirmed_by: Option<&'static str>,
+    /// The copy that was made first.
+    pub(super) safety_copy: Option<Value>,
+    /// The way back.
+    pub(super) undo: Option<Value>,
+}
+
 impl Shaping<'_> {
     /// The result of a call whose answer is one thing.
-    pub(super) fn single(&self, mut answer: Option<Value>, request_id: String, waited: Option<Waited>) -> Value {
+    pub(super) fn single(
+        &self,
+        mut answer: Option<Value>,
+        request_id: String,
+        waited: Option<Waited>,
+        extras: Extras,
+    ) -> Value {
         let mut notes = Vec::new();
         let mut envelope = self.envelope(answer.as_ref());
         // Only what Neon itself left empty is "done": an answer of which nothing is kept says that the call ran.
@@ -43,6 +60,12 @@ impl Shaping<'_> {
             },
         );
         self.add_work(&mut envelope, &mut notes, waited);
+        envelope.extend(extras.confirmed_by.map(|by| ("confirmed_by".to_owned(), by.into())));
+        envelope.extend(extras.safety_copy.map(|copy| ("safety_copy".to_owned(), copy)));
+        envelope.extend(extras.undo.map(|mut undo| {
+            guard::mask(&mut undo, &[], &[]);
+            ("undo".to_owned(), undo)
+        }));
         let mut value = finish(envelope, notes, request_id);
         let cuts = cut(&mut value, self.most_bytes);
         if !cuts.is_empty()
@@ -73,7 +96,7 @@ impl Shaping<'_> {
             absent,
         } = list;
         if absent {
-            return self.single(Some(answer), request_id, None);
+            return self.single(Some(answer), request_id, None, Extras::default());
         }
         let mut envelope = self.envelope(Some(&answer));
         let pointer = self

@@ -56,6 +56,15 @@ pub struct Declaration {
     /// Live connections drop.
     #[serde(default, skip_serializing_if = "is_false")]
     pub interrupts: bool,
+    /// What is lost is on the branch alone: nobody is asked where that branch is a throwaway, which Neon deletes anyway.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub free_on_throwaway: bool,
+    /// The call adds a branch, which the operator may have bounded.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub adds_branch: bool,
+    /// How what the call destroys can be kept first, where the operator demands it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safety_copy: Option<SafetyCopy>,
     /// The argument that names what the call acts on, when it isn't the last id in the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -159,6 +168,9 @@ pub struct Escalation {
     /// The plan asks for the name of what is lost.
     #[serde(default, skip_serializing_if = "is_false")]
     pub severe: bool,
+    /// What is lost is on the branch alone: nobody is asked where that branch is a throwaway.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub free_on_throwaway: bool,
     /// Why, as the end of a sentence that begins with "because it …".
     pub because: String,
 }
@@ -320,11 +332,46 @@ pub struct PlanDeclaration {
     pub summary: String,
     /// The reading tool whose answer shows what is at stake.
     pub read: String,
-    /// Which parts of that answer to show: JSON pointers.
+    /// Which item of a list in that answer is the one at stake: what follows is about that item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pick: Option<Pick>,
+    /// What to call it where it is shown: "snapshot".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// Which parts of that answer (or of the item) to show: JSON pointers.
     pub show: Vec<String>,
+    /// Where, in that answer (or item), the id of the branch stands that is lost, when the declared `target` isn't given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_branch: Option<String>,
     /// The name of what is lost must be typed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub severe: bool,
+}
+
+/// One item of a list.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pick {
+    /// JSON pointer to the list.
+    pub list: String,
+    /// The field that tells the items apart.
+    pub field: String,
+    /// The argument that the field equals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argument: Option<String>,
+    /// The value that the field equals, where it isn't an argument's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+}
+
+/// How what a call destroys can be kept first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SafetyCopy {
+    /// A copy of the branch that the call acts on: a snapshot of a root branch, a child of any other.
+    Branch,
+    /// Neon keeps it itself, under the name in `preserve_under_name`.
+    Preserve,
 }
 
 /// The way back from a call.
@@ -343,9 +390,15 @@ pub enum Undo {
 pub struct UndoWay {
     /// The tool to call.
     pub tool: String,
-    /// Its arguments: `{name}` stands for an argument of this call, `{/pointer}` for a part of its answer.
+    /// Its arguments: `{name}` stands for an argument of this call, `{/pointer}` for a part of its answer,
+    /// `{before:/pointer}` for a part of what the plan read. A text that is one such template takes the value as it is,
+    /// whatever its type.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arguments: BTreeMap<String, String>,
+    /// Arguments that go back to what they were: those of them that this call gives, with JSON pointers to their former
+    /// values in what the plan read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: BTreeMap<String, String>,
     /// Only when the arguments of this call fit this JSON Schema; otherwise the note says what is left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Map<String, Value>>,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::declaration::{Declaration, Keep, Place, Undo, UndoWay};
+use super::declaration::{Declaration, Keep, Place, PlanDeclaration, Resource, SafetyCopy, Undo, UndoWay};
 use super::load::{Catalog, LoadError};
 use super::tool::{Argument, INJECTED, Tool, property, templates};
 use crate::guard::Effect;
@@ -327,7 +327,7 @@ impl Linter {
             tool.target(),
             Some((
                 _,
-                super::Resource::Branch | super::Resource::Endpoint | super::Resource::Project
+                Resource::Branch | Resource::Endpoint | Resource::Project
             ))
         );
         let looks = declaration.interrupts
@@ -341,8 +341,27 @@ impl Linter {
             "/target",
             "the guard looks at a project, branch or compute: name it",
         );
+        let on_a_branch = matches!(tool.target(), Some((_, Resource::Branch | Resource::Endpoint)));
+        let destructive = declaration.effect == Effect::Destructive;
+        self.require(
+            !declaration.free_on_throwaway || (destructive && on_a_branch),
+            "/free_on_throwaway",
+            "is about what is destroyed on a branch",
+        );
+        self.require(!declaration.adds_branch || changes, "/adds_branch", "a GET adds nothing");
+        let keeps = match declaration.safety_copy {
+            None => true,
+            Some(SafetyCopy::Branch) => destructive && on_a_branch,
+            Some(SafetyCopy::Preserve) => destructive && tool.declares("preserve_under_name"),
+        };
+        self.require(keeps, "/safety_copy", "there is nothing that it could keep");
         for (index, escalation) in declaration.escalate.iter().enumerate() {
             let pointer = format!("/escalate/{index}");
+            self.require(
+                !escalation.free_on_throwaway || (escalation.effect == Effect::Destructive && on_a_branch),
+                &format!("{pointer}/free_on_throwaway"),
+                "is about what is destroyed on a branch",
+            );
             let conditions = escalation.when.is_some() || escalation.lowers.is_some() || !escalation.facts.is_empty();
             self.require(conditions, &pointer, "has no condition");
             let raises = escalation.effect > declaration.effect || escalation.severe;
@@ -396,6 +415,7 @@ impl Linter {
             self.require(reader(&plan.read), "/plan/read", "is no reading tool");
             self.require(!plan.show.is_empty(), "/plan/show", "shows nothing");
             self.pointers(&plan.show, "/plan/show");
+            self.plan(tool, plan, catalog);
             for name in templates(&plan.summary) {
                 self.require(
                     tool.declares(name),
@@ -422,12 +442,23 @@ impl Linter {
                 "is no argument of that tool",
             );
             for template in templates(value).filter(|template| !template.starts_with('/')) {
+                let known = match template.strip_prefix("before:") {
+                    Some(before) => before.starts_with('/') && declaration.plan.is_some(),
+                    None => tool.declares(template),
+                };
                 self.require(
-                    tool.declares(template),
+                    known,
                     &pointer,
-                    format!("`{{{template}}}` is no argument"),
+                    format!("`{{{template}}}` is no argument, nor a part of what the plan reads"),
                 );
             }
+        }
+        for (name, former) in &way.former {
+            let pointer = format!("/undo/former/{name}");
+            let both = tool.declares(name) && property(&undo.input, name).is_some();
+            self.require(both, &pointer, "is no argument of both tools");
+            let known = former.starts_with('/') && declaration.plan.is_some();
+            self.require(known, &pointer, "is no part of what the plan reads");
         }
         let required = undo
             .input
@@ -437,10 +468,36 @@ impl Linter {
             .flatten();
         for name in required.filter_map(Value::as_str) {
             self.require(
-                way.arguments.contains_key(name),
+                way.arguments.contains_key(name) || way.former.contains_key(name),
                 "/undo/arguments",
                 format!("`{name}` is required"),
             );
+        }
+    }
+
+    /// A plan can be read with the arguments that the call has.
+    fn plan(&mut self, tool: &Tool, plan: &PlanDeclaration, catalog: &Catalog) {
+        if let Some(reader) = catalog.tool(&plan.read) {
+            let required = reader.input.get("required").and_then(Value::as_array);
+            for name in required.into_iter().flatten().filter_map(Value::as_str) {
+                self.require(
+                    tool.declares(name),
+                    "/plan/read",
+                    format!("needs `{name}`, which the call doesn't have"),
+                );
+            }
+        }
+        if let Some(pick) = &plan.pick {
+            self.require(pick.list.starts_with('/'), "/plan/pick/list", "is no JSON pointer");
+            let one = match (&pick.argument, &pick.value) {
+                (Some(argument), None) => tool.declares(argument),
+                (None, Some(_)) => true,
+                _ => false,
+            };
+            self.require(one, "/plan/pick", "an item is picked by an argument of the call or by a value");
+        }
+        if let Some(pointer) = &plan.lost_branch {
+            self.require(pointer.starts_with('/'), "/plan/lost_branch", "is no JSON pointer");
         }
     }
 

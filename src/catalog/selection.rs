@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::load::Catalog;
 use super::nearest::nearest;
 use super::tool::Tool;
-use crate::guard::Effect;
+use crate::guard::{Effect, Policy};
 use crate::neon::{OrganizationId, ProjectId};
 
 /// What the operator asked for.
@@ -66,6 +66,8 @@ pub struct Selection {
     index: HashMap<String, usize>,
     /// Tools that exist but aren't offered, with why not.
     left_out: HashMap<String, &'static str>,
+    /// Everything that there is: plans look with reading tools that may not be offered.
+    catalog: Arc<Catalog>,
 }
 
 /// A tool as it is offered: without the arguments that the operator fixed.
@@ -114,7 +116,7 @@ impl Selection {
     ///
     /// # Errors
     /// When a name is unknown, or nothing is left.
-    pub fn new(catalog: &Catalog, options: &SelectionOptions) -> Result<Self, SelectionError> {
+    pub fn new(catalog: Catalog, options: &SelectionOptions, policy: &Policy) -> Result<Self, SelectionError> {
         let everything = |name: &str| name == "all";
         let toolset_names = || {
             catalog
@@ -147,10 +149,12 @@ impl Selection {
             None if options.tools.is_empty() => vec!["default"],
             None => Vec::new(),
         };
+        let catalog = Arc::new(catalog);
         let mut selection = Self {
             tools: Vec::new(),
             index: HashMap::new(),
             left_out: HashMap::new(),
+            catalog: catalog.clone(),
         };
         for tool in catalog.tools() {
             let name = tool.name();
@@ -163,6 +167,8 @@ impl Selection {
                 Some("this server is read-only")
             } else if options.project_id.is_some() && !about_one_project(tool) {
                 Some("this server is for one project, and the tool reaches beyond it")
+            } else if !policy.lists(tool) {
+                Some("the operator's policy doesn't allow it")
             } else if !asked {
                 Some("its toolset is not enabled")
             } else {
@@ -188,6 +194,12 @@ impl Selection {
     #[must_use]
     pub fn tools(&self) -> &[Arc<SelectedTool>] {
         &self.tools
+    }
+
+    /// Everything that there is, offered or not.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// The tool of that name, if it is offered.

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
 use super::serve::{start, stop_signal};
 use super::{print, resolve};
-use crate::call::Caller;
+use crate::call::{Caller, Outcome, Way};
 use crate::neon::Lane;
 use crate::settings::Layer;
 
@@ -33,11 +33,17 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let started = start(settings).await?;
     let caller = Caller {
+        principal: "cli".to_owned(),
+        client: None,
+        way: Way::Elsewhere,
         lane: Lane::new(),
         cancel: stop_signal(),
         progress: None,
     };
-    let result = started.engine.call(&arguments.tool, given, caller).await?;
+    let outcome = started.engine.call(&arguments.tool, given, caller).await?;
+    let Outcome::Done(result) = outcome else {
+        bail!("the call asks for an answer that this command can't give");
+    };
     print(&serde_json::to_string_pretty(&result.value)?);
     if let Some(sandbox) = started.sandbox {
         sandbox.shutdown().await;

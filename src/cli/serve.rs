@@ -23,7 +23,8 @@ pub(super) struct Started {
 /// Makes the engine; with `--sandbox`, starts the sandbox first. Sends nothing to Neon.
 pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
     let catalog = Catalog::embedded()?;
-    let selection = Selection::new(&catalog, &settings.selection)?;
+    let guards = settings.guards(&catalog)?;
+    let selection = Selection::new(catalog, &settings.selection, &guards.policy)?;
     let (base, credential, service, sandbox) = match settings.upstream {
         Upstream::Sandbox => {
             let sandbox = Sandbox::start(SandboxOptions::default())
@@ -54,7 +55,7 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
     );
     let client = Client::new(ClientConfig::new(base, credential));
     Ok(Started {
-        engine: Engine::new(client, selection, service, settings.limits),
+        engine: Engine::new(client, selection, service, settings.limits, guards),
         sandbox,
     })
 }

@@ -38,7 +38,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let settings = resolve(arguments.settings.clone())?;
     let catalog = Catalog::embedded()?;
-    let selection = Selection::new(&catalog, &settings.selection)?;
+    let count = catalog.tools().len();
+    let policy = settings.policy(&catalog)?;
+    let selection = Selection::new(catalog, &settings.selection, &policy)?;
     let tools = published(&selection);
     if arguments.json {
         print(&serde_json::to_string(&tools)?);
@@ -57,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     print(&format!(
         "{} of {} tools, {} bytes",
         tools.len(),
-        catalog.tools().len(),
+        count,
         published_bytes(&tools)
     ));
     Ok(ExitCode::SUCCESS)

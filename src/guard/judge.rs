@@ -1,12 +1,12 @@
-//! From a declaration, arguments and facts to a verdict: what the call does, and whether it may run unasked.
+//! From a declaration, arguments and facts to a verdict: what the call does, and why a human may have to say yes to it.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use thiserror::Error;
 
 use super::effect::Effect;
-use super::permit::Permitted;
-use crate::catalog::{Comparison, Escalation, Fact, Tool};
-use crate::neon::{Method, Request};
+use super::policy::Cause;
+use crate::catalog::{Comparison, Escalation, Fact, Resource, Tool};
 
 /// What the guard wants to know before it can judge a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Needs {
     pub present: bool,
     /// Whether the role that the call is about was inherited from a guarded branch.
     pub role: bool,
+    /// Whether that branch has children, without which it may be a throwaway.
+    pub children: bool,
 }
 
 /// What was read from Neon about the target of a call, at the time of the call.
@@ -44,6 +46,8 @@ pub struct BranchFacts {
     pub protected: bool,
     /// One of its computes runs.
     pub running: bool,
+    /// Neon will delete it anyway: it has an expiry, is neither default nor protected, and has no children.
+    pub throwaway: bool,
     /// The role that the call is about is on a default or protected branch that this one descends from, or that can't be
     /// told: a child inherits its parent's passwords, so this branch's secret may be that branch's too.
     pub inherits_secret: bool,
@@ -61,50 +65,31 @@ pub enum Judgement<'a> {
 /// A judgement that waits for facts.
 #[derive(Debug)]
 pub struct Pending<'a> {
-    verdict: Verdict,
     needs: Needs,
-    tool: &'a Tool,
+    tool: &'a Arc<Tool>,
     arguments: &'a Map<String, Value>,
 }
 
-/// What a call does, and whether a human must say yes to it first.
+/// What a call does, and why a human must say yes to it first, if one must.
 ///
-/// It holds for the method and route of the declaration that was judged, and gives a permit for no other.
+/// By itself it lets nothing through: the operator's policy rules over it ([`crate::guard::Asking`],
+/// [`crate::guard::Cleared`]).
 #[derive(Debug, Clone)]
 pub struct Verdict {
     effect: Effect,
-    asks: bool,
     severe: bool,
+    causes: Vec<Cause>,
     reasons: Vec<String>,
-    method: Method,
-    route: String,
-}
-
-/// No permit.
-#[derive(Debug, Error)]
-pub enum Refused {
-    /// A human must say yes first.
-    #[error("a human must say yes first")]
-    Asks,
-    /// The request isn't the one that was judged.
-    #[error("the request isn't the one that was judged")]
-    Other,
+    tool: Arc<Tool>,
 }
 
 impl<'a> Judgement<'a> {
     /// Begins with what the declaration and the arguments say. Arguments are complete: what the operator
     /// fixed is filled in.
     #[must_use]
-    pub fn begin(tool: &'a Tool, arguments: &'a Map<String, Value>) -> Self {
+    pub fn begin(tool: &'a Arc<Tool>, arguments: &'a Map<String, Value>) -> Self {
         let declaration = &tool.declaration;
-        let mut verdict = Verdict {
-            effect: declaration.effect,
-            asks: declaration.effect.needs_consent(),
-            severe: declaration.effect.needs_consent() && declaration.plan.as_ref().is_some_and(|plan| plan.severe),
-            reasons: Vec::new(),
-            method: declaration.method,
-            route: declaration.path.clone(),
-        };
+        let mut raised = Raised::declared(tool);
         let mut needs = Needs::default();
         for escalation in declaration
             .escalate
@@ -116,7 +101,7 @@ impl<'a> Judgement<'a> {
                 .as_ref()
                 .is_some_and(|lowers| arguments.contains_key(&lowers.argument));
             match (escalation.facts.is_empty(), &escalation.lowers) {
-                (true, None) => verdict.escalate(escalation),
+                (true, None) => raised.by(escalation),
                 (true, Some(_)) => needs.present |= compares,
                 (false, lowers) => {
                     if lowers.is_none() || compares {
@@ -130,16 +115,15 @@ impl<'a> Judgement<'a> {
         needs.branch |= declaration.interrupts || declaration.reveals;
         // A role that the call makes has a password of its own; one that it names may have its parent's.
         needs.role = declaration.reveals && tool.property("role_name").is_some();
-        // A call that asks anyway needs no more reasons.
-        if verdict.asks || needs == Needs::default() {
-            return Self::Done(verdict);
+        if raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
+            // On a default or protected branch it is severe; on a throwaway nobody may have to be asked.
+            needs.branch = true;
+            needs.children = !raised.stays;
         }
-        Self::Looks(Pending {
-            verdict,
-            needs,
-            tool,
-            arguments,
-        })
+        if needs == Needs::default() {
+            return Self::Done(raised.verdict(tool, false));
+        }
+        Self::Looks(Pending { needs, tool, arguments })
     }
 }
 
@@ -153,13 +137,9 @@ impl Pending<'_> {
     /// Ends the judgement with what was read.
     #[must_use]
     pub fn with(self, facts: &Facts) -> Verdict {
-        let Self {
-            mut verdict,
-            tool,
-            arguments,
-            ..
-        } = self;
+        let Self { tool, arguments, .. } = self;
         let declaration = &tool.declaration;
+        let mut raised = Raised::declared(tool);
         for escalation in &declaration.escalate {
             let holds = fits(escalation.when.as_ref(), arguments)
                 && escalation
@@ -168,7 +148,7 @@ impl Pending<'_> {
                     .is_none_or(|lowers| is_lower(lowers, arguments, facts))
                 && (escalation.facts.is_empty() || escalation.facts.iter().any(|fact| is_fact(*fact, facts)));
             if holds {
-                verdict.escalate(escalation);
+                raised.by(escalation);
             }
         }
         let guarded = match &facts.branch {
@@ -176,41 +156,109 @@ impl Pending<'_> {
             // Left out means the default branch, whichever that is when Neon looks.
             None => true,
         };
+        if guarded && raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
+            raised.severe = true;
+        }
+        let throwaway = facts.branch.as_ref().is_some_and(|branch| branch.throwaway);
+        let mut verdict = raised.verdict(tool, throwaway);
         if guarded && (declaration.interrupts || declaration.reveals) {
             let branch = match &facts.branch {
                 Some(branch) if branch.default => "the default branch",
                 Some(_) => "a protected branch",
                 None => "whichever branch is the default",
             };
-            let what = if declaration.reveals {
-                "hands over a secret of"
+            let (cause, what) = if declaration.reveals {
+                (Cause::Reveals, "hands over a secret of")
             } else {
-                "drops live connections to"
+                (Cause::Interrupts, "drops live connections to")
             };
-            verdict.asks = true;
-            verdict.reasons.push(format!("{what} {branch}"));
+            verdict.add(cause, format!("{what} {branch}"));
         }
         if declaration.reveals && facts.branch.as_ref().is_some_and(|branch| branch.inherits_secret) {
-            verdict.asks = true;
-            verdict
-                .reasons
-                .push("hands over a password that may be inherited from a default or protected branch".to_owned());
+            verdict.add(
+                Cause::Reveals,
+                "hands over a password that may be inherited from a default or protected branch".to_owned(),
+            );
         }
         verdict
     }
 }
 
+/// How far declaration and escalations raise a call.
+struct Raised {
+    effect: Effect,
+    severe: bool,
+    reasons: Vec<String>,
+    /// Something in it asks on a throwaway branch too.
+    stays: bool,
+}
+
+impl Raised {
+    fn declared(tool: &Tool) -> Self {
+        let declaration = &tool.declaration;
+        let asks = declaration.effect.needs_consent();
+        Self {
+            effect: declaration.effect,
+            severe: asks && declaration.plan.as_ref().is_some_and(|plan| plan.severe),
+            reasons: Vec::new(),
+            stays: asks && !(declaration.effect == Effect::Destructive && declaration.free_on_throwaway),
+        }
+    }
+
+    fn by(&mut self, escalation: &Escalation) {
+        self.effect = self.effect.max(escalation.effect);
+        self.severe |= escalation.severe;
+        self.stays |= escalation.effect.needs_consent()
+            && !(escalation.effect == Effect::Destructive && escalation.free_on_throwaway);
+        if !self.reasons.contains(&escalation.because) {
+            self.reasons.push(escalation.because.clone());
+        }
+    }
+
+    fn verdict(self, tool: &Arc<Tool>, throwaway: bool) -> Verdict {
+        let free = throwaway && !self.stays;
+        Verdict {
+            effect: self.effect,
+            severe: self.severe && !free,
+            causes: if self.effect.needs_consent() && !free {
+                vec![Cause::Effect]
+            } else {
+                Vec::new()
+            },
+            reasons: self.reasons,
+            tool: tool.clone(),
+        }
+    }
+}
+
+/// Whether what the call acts on is a branch, or something on one.
+fn acts_on_a_branch(tool: &Tool) -> bool {
+    matches!(tool.target(), Some((_, Resource::Branch | Resource::Endpoint)))
+}
+
 impl Verdict {
+    /// The tool that was judged.
+    #[must_use]
+    pub fn tool(&self) -> &Tool {
+        &self.tool
+    }
+
     /// What the call does.
     #[must_use]
     pub fn effect(&self) -> Effect {
         self.effect
     }
 
-    /// Whether a human must say yes first.
+    /// Why a human must say yes first; empty when none must.
+    #[must_use]
+    pub fn causes(&self) -> &[Cause] {
+        &self.causes
+    }
+
+    /// Whether a human must say yes first, as long as no policy says otherwise.
     #[must_use]
     pub fn asks(&self) -> bool {
-        self.asks
+        !self.causes.is_empty()
     }
 
     /// Whether the name of what is lost must be typed.
@@ -226,28 +274,23 @@ impl Verdict {
         &self.reasons
     }
 
-    /// A permit for a request.
-    ///
-    /// # Errors
-    /// When a human must say yes first, or when the request has another method or route than the
-    /// declaration that was judged.
-    pub fn permit(&self, request: Request) -> Result<Permitted<Request>, Refused> {
-        if self.asks || self.effect.needs_consent() {
-            return Err(Refused::Asks);
-        }
-        if request.method() != self.method || **request.route() != *self.route {
-            return Err(Refused::Other);
-        }
-        Ok(Permitted::issue(request, self.effect))
+    /// Whether the call may change something at Neon.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        self.effect != Effect::Read
     }
 
-    fn escalate(&mut self, escalation: &Escalation) {
-        self.effect = self.effect.max(escalation.effect);
-        self.asks |= escalation.effect.needs_consent();
-        self.severe |= escalation.severe;
-        if !self.reasons.contains(&escalation.because) {
-            self.reasons.push(escalation.because.clone());
+    /// Whether the audit log records the call: it changes something, asks, or hands over a secret.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.changes() || self.asks() || self.tool.declaration.reveals
+    }
+
+    fn add(&mut self, cause: Cause, reason: String) {
+        if !self.causes.contains(&cause) {
+            self.causes.push(cause);
         }
+        self.reasons.push(reason);
     }
 }
 

@@ -1,17 +1,34 @@
 //! Decides whether a call may run; it never sends anything itself.
 //!
 //! The way through is one-way: [`Judgement::begin`] looks at the declaration and the arguments, asks
-//! for [`Facts`] where those decide, and ends in a [`Verdict`]. Only a verdict that doesn't ask for a
-//! human gives a [`Permitted`] request, and only for the method and route that it judged.
+//! for [`Facts`] where those decide, and ends in a [`Verdict`]. The operator's [`Policy`] rules over it, and what a human
+//! must say yes to is put to one by [`Confirmations`]. Only the [`Cleared`] that comes out of either gives a [`Permitted`]
+//! request, and only for the method and route that was judged.
 
+mod approvals;
+mod audit;
+mod clear;
+mod confirm;
 mod effect;
 mod judge;
 mod mask;
 mod permit;
 mod plan;
+mod policy;
+mod seal;
+mod state_dir;
+mod undo;
 
+pub use approvals::{Approval, Approvals, ApprovalsError, Decision, DecideError, NewApproval, State, TypedName};
+pub use audit::{AuditError, AuditLimits, AuditLog, Entry, Pending as PendingEntry, Outcome as Recorded};
+pub use clear::{Asking, Cleared, NotJudged, Ruling, SaidYes};
+pub use confirm::{CONFIRM_FIELD, Confirmations, Elsewhere, NAME_FIELD, No, NobodyToAsk, Page, Question, Reply, Subject};
 pub use effect::Effect;
-pub use judge::{BranchFacts, Facts, Judgement, Needs, Pending, Refused, Verdict};
+pub use judge::{BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
 pub use mask::{MASK, mask, mask_text};
 pub use permit::Permitted;
-pub use plan::Plan;
+pub use plan::{Line, Plan, Sight, digest, quoted, would_send};
+pub use policy::{Cause, Channel, ConfirmRules, Denied, Occasion, Policy, PolicyError, Rule};
+pub use seal::{SHORTEST_KEY, Sealer, ShortKey};
+pub use state_dir::state_dir;
+pub use undo::Undoing;

@@ -1,108 +1,306 @@
-//! What a call would have done: what is shown to whoever must say yes.
+//! What a call would do: what is shown to whoever must say yes, and what that yes is bound to.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
-use super::judge::{Verdict, fits};
+use super::approvals::TypedName;
+use super::judge::Verdict;
 use super::mask::MASK;
-use crate::catalog::{Tool, Undo, UndoWay, templates};
+use super::undo::Undoing;
+use crate::catalog::Tool;
 use crate::neon::Request;
 use crate::neon::text::one_line as plain;
 
-/// How much of an argument a plan quotes, in characters.
+/// How much of a value from outside a plan quotes, in characters.
 const QUOTE: usize = 120;
 
-/// What a call would do, as data. Values from outside are cleaned and bounded.
+/// How many values of one line are shown; the rest is counted. All of them count for the digest.
+const MOST_VALUES: usize = 8;
+
+/// The longest text for people, in characters: what a dialog of a client still shows.
+const MOST_TEXT: usize = 3_000;
+
+/// What was read from Neon about the target of a call: what the plan shows.
+#[derive(Debug, Clone, Default)]
+pub struct Sight {
+    /// What the plan says about the target, line by line.
+    pub lines: Vec<Line>,
+    /// Ids in the arguments, with the names that were read for them: `br-…` → `"dev" (br-…)`.
+    pub names: BTreeMap<String, String>,
+    /// What must be typed if the plan is severe.
+    pub type_name: Option<TypedName>,
+    /// The answer of the plan's own read, for ways back that need former values.
+    pub before: Option<Value>,
+    /// The copy that is made first, as a sentence.
+    pub safety_copy: Option<String>,
+}
+
+/// One thing that a plan says about the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    label: String,
+    values: Vec<String>,
+    binds: bool,
+}
+
+impl Line {
+    /// A fact that the yes is bound to: when it changes, the plan is another one.
+    #[must_use]
+    pub fn fact(label: &str, values: impl IntoIterator<Item = String>) -> Self {
+        Self::new(label, values, true)
+    }
+
+    /// A circumstance that changes by itself (a size, the last activity): shown, but not bound to.
+    #[must_use]
+    pub fn circumstance(label: &str, values: impl IntoIterator<Item = String>) -> Self {
+        Self::new(label, values, false)
+    }
+
+    fn new(label: &str, values: impl IntoIterator<Item = String>, binds: bool) -> Self {
+        Self {
+            label: plain(label, 60),
+            values: values.into_iter().map(|value| plain(&value, 400)).collect(),
+            binds,
+        }
+    }
+
+    /// What is shown of it.
+    fn shown(&self) -> String {
+        if self.values.is_empty() {
+            return "none".to_owned();
+        }
+        let mut shown = self.values.iter().take(MOST_VALUES).map(String::as_str).collect::<Vec<_>>().join(", ");
+        if self.values.len() > MOST_VALUES {
+            shown.push_str(&format!(" and {} more", self.values.len() - MOST_VALUES));
+        }
+        shown
+    }
+}
+
+/// A name from outside, in quotes: hidden characters dropped, quotes in it escaped, at most 120 characters.
+#[must_use]
+pub fn quoted(name: &str) -> String {
+    Value::from(plain(name, QUOTE)).to_string()
+}
+
+/// What a call would do. Values from outside are cleaned, quoted and bounded.
 #[derive(Debug, Clone)]
-pub struct Plan(Value);
+pub struct Plan {
+    tool: String,
+    summary: String,
+    verdict: Verdict,
+    sight: Sight,
+    would_send: Value,
+    undo: Value,
+    digest: String,
+}
 
 impl Plan {
-    /// The plan of a call: from its declaration, its arguments, the verdict and, where it was built, the request.
+    /// The plan of a call: from its declaration, its arguments, the verdict, the request and what was seen of the target.
     #[must_use]
-    pub fn new(tool: &Tool, arguments: &Map<String, Value>, verdict: &Verdict, request: &Request) -> Self {
-        let declaration = &tool.declaration;
-        let mut plan = Map::new();
-        plan.insert("tool".into(), tool.name().into());
-        if let Some(declared) = &declaration.plan {
-            plan.insert("summary".into(), fill(&declared.summary, tool, arguments).into());
+    pub fn new(
+        tool: &Tool,
+        arguments: &Map<String, Value>,
+        verdict: &Verdict,
+        request: &Request,
+        sight: Sight,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let undoing = Undoing {
+            tool,
+            arguments,
+            before: sight.before.as_ref(),
+            answer: None,
+            now,
+        };
+        let summary = match &tool.declaration.plan {
+            Some(declared) => fill(&declared.summary, tool, arguments, &sight.names),
+            None => tool.declaration.title.clone(),
+        };
+        let would_send = would_send(tool, request);
+        let bound: Vec<(&str, &[String])> = sight
+            .lines
+            .iter()
+            .filter(|line| line.binds)
+            .map(|line| (line.label.as_str(), line.values.as_slice()))
+            .collect();
+        let shown = json!({
+            "tool": tool.name(),
+            "effect": verdict.effect(),
+            "severe": verdict.severe(),
+            "because": verdict.reasons(),
+            "send": would_send,
+            "target": bound,
+            "type": sight.type_name.as_ref().map(|name| &name.name),
+        });
+        Self {
+            tool: tool.name().to_owned(),
+            summary,
+            verdict: verdict.clone(),
+            undo: undoing.way().unwrap_or(Value::Null),
+            would_send,
+            digest: digest(&shown),
+            sight,
         }
-        plan.insert("effect".into(), verdict.effect().name().into());
-        if verdict.severe() {
-            plan.insert("severe".into(), true.into());
+    }
+
+    /// A digest of what the plan is about: it changes when the target does, and not with sizes or activity.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What would happen, in a sentence.
+    #[must_use]
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// What must be typed for a yes: nothing unless the plan is severe.
+    #[must_use]
+    pub fn type_name(&self) -> Option<&TypedName> {
+        self.sight.type_name.as_ref().filter(|_| self.verdict.severe())
+    }
+
+    /// What was judged.
+    #[must_use]
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// What the plan's own read showed, for the way back.
+    #[must_use]
+    pub fn before(&self) -> Option<&Value> {
+        self.sight.before.as_ref()
+    }
+
+    /// The plan for people: lines of plain text, at most 3,000 characters.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut lines = vec![format!("{}.", self.summary.trim_end_matches('.')), String::new()];
+        for reason in self.verdict.reasons() {
+            lines.push(format!("It {reason}."));
         }
-        if !verdict.reasons().is_empty() {
-            plan.insert(
-                "because".into(),
-                json!(
-                    verdict
-                        .reasons()
-                        .iter()
-                        .map(|reason| format!("it {reason}"))
-                        .collect::<Vec<_>>()
-                ),
-            );
+        lines.push(format!(
+            "Effect: {}{}.",
+            self.verdict.effect(),
+            if self.verdict.severe() { ", severe" } else { "" }
+        ));
+        lines.extend(self.sight.lines.iter().map(|line| format!("{}: {}", upper(&line.label), line.shown())));
+        lines.extend(self.sight.safety_copy.iter().map(|copy| format!("First: {copy}")));
+        lines.push(format!("Way back: {}", undo_text(&self.undo)));
+        if let Some(request) = self.would_send.get("request").and_then(Value::as_str) {
+            lines.push(format!("Request: {request}"));
         }
-        plan.insert("would_send".into(), would_send(tool, request));
-        match &declaration.undo {
-            Some(Undo::Way(way)) => {
-                plan.insert("undo".into(), undo(way, tool, arguments));
-            }
-            Some(Undo::Never(never)) => {
-                plan.insert("undo".into(), format!("none: {}", never.never).into());
-            }
-            None => {}
+        let mut text = lines.join("\n");
+        if text.chars().count() > MOST_TEXT {
+            text = text.chars().take(MOST_TEXT - 1).collect();
+            text.push('…');
         }
-        if let Some(declared) = &declaration.plan {
-            plan.insert("look_first".into(), declared.read.clone().into());
-        }
-        Self(Value::Object(plan))
+        text
     }
 
     /// The plan as data.
     #[must_use]
-    pub fn into_value(self) -> Value {
-        self.0
+    pub fn to_value(&self) -> Value {
+        let mut plan = Map::new();
+        plan.insert("tool".into(), self.tool.as_str().into());
+        plan.insert("summary".into(), self.summary.as_str().into());
+        plan.insert("effect".into(), self.verdict.effect().name().into());
+        if self.verdict.severe() {
+            plan.insert("severe".into(), true.into());
+        }
+        if let Some(name) = self.type_name() {
+            plan.insert("asks_for_the_name_of".into(), format!("the {}", name.what).into());
+        }
+        if !self.verdict.reasons().is_empty() {
+            let because = self.verdict.reasons().iter().map(|reason| format!("it {reason}"));
+            plan.insert("because".into(), because.collect());
+        }
+        let target = self.sight.lines.iter().map(|line| (line.label.clone(), line.shown().into()));
+        plan.insert("target".into(), Value::Object(target.collect()));
+        if let Some(copy) = &self.sight.safety_copy {
+            plan.insert("first".into(), copy.as_str().into());
+        }
+        plan.insert("would_send".into(), self.would_send.clone());
+        plan.insert("undo".into(), self.undo.clone());
+        Value::Object(plan)
     }
 }
 
-/// The way back as a call, or that there is none for these arguments.
-fn undo(way: &UndoWay, tool: &Tool, arguments: &Map<String, Value>) -> Value {
-    let note = way.note.as_deref().unwrap_or_default();
-    if way.when.is_some() && !fits(way.when.as_ref(), arguments) {
-        return format!("none by one call. {note}").trim().into();
-    }
-    let missing = way
-        .arguments
-        .values()
-        .flat_map(|text| templates(text))
-        .find(|name| !name.starts_with('/') && tool.property(name).is_some() && !arguments.contains_key(*name));
-    if let Some(name) = missing {
-        return format!("none, because `{name}` is not given. {note}").trim().into();
-    }
-    let given = way
-        .arguments
-        .iter()
-        .map(|(name, value)| (name.clone(), fill(value, tool, arguments).into()));
-    let mut undo = json!({"tool": way.tool, "arguments": given.collect::<Map<String, Value>>()});
-    if let Some(object) = undo.as_object_mut() {
-        if let Some(seconds) = way.within_seconds {
-            object.insert("within_seconds".into(), seconds.into());
+/// SHA-256 of a value, in hexadecimal. Objects are taken in the order of their keys, whatever order they have.
+#[must_use]
+pub fn digest(value: &Value) -> String {
+    fn write(value: &Value, hash: &mut Sha256) {
+        match value {
+            Value::Object(object) => {
+                let mut keys: Vec<&String> = object.keys().collect();
+                keys.sort_unstable();
+                hash.update(b"{");
+                for key in keys {
+                    hash.update(Value::from(key.as_str()).to_string().as_bytes());
+                    hash.update(b":");
+                    write(object.get(key).unwrap_or(&Value::Null), hash);
+                    hash.update(b",");
+                }
+                hash.update(b"}");
+            }
+            Value::Array(items) => {
+                hash.update(b"[");
+                for item in items {
+                    write(item, hash);
+                    hash.update(b",");
+                }
+                hash.update(b"]");
+            }
+            other => hash.update(other.to_string().as_bytes()),
         }
-        if !note.is_empty() {
-            object.insert("note".into(), note.into());
-        }
     }
-    undo
+    let mut hash = Sha256::new();
+    write(value, &mut hash);
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The request, in a line, and its body.
-fn would_send(tool: &Tool, request: &Request) -> Value {
+fn upper(label: &str) -> String {
+    let mut letters = label.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+/// A way back, as a sentence.
+fn undo_text(undo: &Value) -> String {
+    let text = |name: &str| undo.get(name).and_then(Value::as_str);
+    match (undo.as_str(), text("tool")) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(tool)) => {
+            let arguments = undo.get("arguments").map(Value::to_string).unwrap_or_default();
+            let until = text("until").map(|until| format!(", until {until}")).unwrap_or_default();
+            let note = text("note").map(|note| format!(". {note}")).unwrap_or_default();
+            format!("{tool} {}{until}{note}", plain(&arguments, 600))
+        }
+        _ => "none".to_owned(),
+    }
+}
+
+/// The request, in a line, and its body. This is what a dry run answers, too.
+#[must_use]
+pub fn would_send(tool: &Tool, request: &Request) -> Value {
     let mut line = format!("{} {}", request.method(), plain(request.path(), 400));
     for (index, (name, value)) in request.query().iter().enumerate() {
         line.push_str(if index == 0 { "?" } else { "&" });
         line.push_str(&format!("{name}={}", plain(value, QUOTE)));
     }
     match request.body() {
-        Some(body) => json!({"request": line, "body": bounded(body, tool)}),
+        Some(body) => {
+            let mut body = bounded(body, tool);
+            super::mask(&mut body, &[], &[]);
+            json!({"request": line, "body": body})
+        }
         None => json!({"request": line}),
     }
 }
@@ -127,8 +325,8 @@ fn bounded(value: &Value, tool: &Tool) -> Value {
     }
 }
 
-/// A text with `{argument}` replaced by the argument's value, in quotes.
-fn fill(text: &str, tool: &Tool, arguments: &Map<String, Value>) -> String {
+/// A text with `{argument}` replaced by what it names, in quotes where that is a name.
+fn fill(text: &str, tool: &Tool, arguments: &Map<String, Value>, names: &BTreeMap<String, String>) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, name, after)) = rest.split_once('{').and_then(|(before, after)| {
@@ -137,8 +335,7 @@ fn fill(text: &str, tool: &Tool, arguments: &Map<String, Value>) -> String {
     }) {
         out.push_str(before);
         match arguments.get(name) {
-            _ if name.starts_with('/') => out.push_str("(from the answer)"),
-            Some(Value::String(text)) => out.push_str(&plain(text, QUOTE)),
+            Some(Value::String(text)) => out.push_str(&names.get(text).cloned().unwrap_or_else(|| quoted(text))),
             Some(value) => out.push_str(&plain(&value.to_string(), QUOTE)),
             None if tool.property(name).is_some() => out.push_str("(not given)"),
             None => out.push_str(name),
@@ -147,4 +344,33 @@ fn fill(text: &str, tool: &Tool, arguments: &Map<String, Value>) -> String {
     }
     out.push_str(rest);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_digest_is_of_the_content_and_not_of_its_order() {
+        assert_eq!(digest(&json!({"a": 1, "b": [1, 2]})), digest(&json!({"b": [1, 2], "a": 1})));
+        assert_ne!(digest(&json!({"a": [1, 2]})), digest(&json!({"a": [2, 1]})));
+        assert_ne!(digest(&json!({"a": "1"})), digest(&json!({"a": 1})));
+        assert_ne!(digest(&json!(["a", "b"])), digest(&json!(["a,b"])));
+    }
+
+    #[test]
+    fn a_name_cannot_break_out_of_its_quotes_or_reorder_the_line() {
+        let name = quoted("x\" (br-safe)\u{202e}\u{200b}\nThis is a throwaway");
+        assert_eq!(name, "\"x\\\" (br-safe) This is a throwaway\"");
+    }
+
+    #[test]
+    fn long_lists_are_counted_and_bind_whole() {
+        let names = |count: usize| (0..count).map(|index| format!("n{index}"));
+        let line = Line::fact("children", names(12));
+        assert!(line.shown().ends_with("and 4 more"), "{}", line.shown());
+        assert_ne!(line, Line::fact("children", names(13)));
+    }
 }

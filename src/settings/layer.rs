@@ -46,6 +46,15 @@ pub struct Layer {
     /// How long a tool call waits for Neon's operations [default: 120]
     #[arg(long, value_name = "SECONDS")]
     pub wait_timeout_seconds: Option<u64>,
+    /// The operator's policy, a TOML file: what may run, what asks, what never runs (see `neon-mcp policy`)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Record calls in this file [default: audit.jsonl in $XDG_STATE_HOME/neon-mcp]
+    #[arg(long, value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
+    /// Seal confirmations with the key in this file (32 bytes or more), so that replicas and a restart take them
+    #[arg(long, value_name = "FILE")]
+    pub seal_key_file: Option<PathBuf>,
     /// Read settings from this TOML file
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -68,6 +77,9 @@ impl Layer {
             sandbox: self.sandbox.or(other.sandbox),
             call_timeout_seconds: self.call_timeout_seconds.or(other.call_timeout_seconds),
             wait_timeout_seconds: self.wait_timeout_seconds.or(other.wait_timeout_seconds),
+            policy: self.policy.or(other.policy),
+            audit_log: self.audit_log.or(other.audit_log),
+            seal_key_file: self.seal_key_file.or(other.seal_key_file),
             config: self.config.or(other.config),
         }
     }
@@ -148,6 +160,9 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "project_id" => layer.project_id = text(),
         "org_id" => layer.org_id = text(),
         "api_key_file" => layer.api_key_file = Some(value.into()),
+        "policy" => layer.policy = Some(value.into()),
+        "audit_log" => layer.audit_log = Some(value.into()),
+        "seal_key_file" => layer.seal_key_file = Some(value.into()),
         "api_host" => layer.api_host = text(),
         "sandbox" => layer.sandbox = truth()?,
         "call_timeout_seconds" => layer.call_timeout_seconds = number()?,

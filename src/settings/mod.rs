@@ -10,8 +10,9 @@ use thiserror::Error;
 
 pub use layer::Layer;
 
-use crate::call::CallLimits;
-use crate::catalog::SelectionOptions;
+use crate::call::{CallLimits, Guards};
+use crate::catalog::{Catalog, SelectionOptions};
+use crate::guard::{Approvals, AuditLimits, AuditLog, Confirmations, Policy, Sealer, state_dir};
 use crate::neon::{
     ApiBase, Credential, DEFAULT_BASE, InvalidBase, InvalidCredential, InvalidId, OrganizationId, ProjectId,
 };
@@ -28,6 +29,14 @@ pub struct Settings {
     pub selection: SelectionOptions,
     /// Budgets of a call.
     pub limits: CallLimits,
+    /// The operator's policy, a file.
+    policy: Option<PathBuf>,
+    /// The audit log, a file.
+    audit_log: Option<PathBuf>,
+    /// The key of the seals, a file.
+    seal_key: Option<PathBuf>,
+    /// Where state is kept between runs: nothing when the environment names no place.
+    state: Option<PathBuf>,
 }
 
 /// Where requests go.
@@ -100,6 +109,17 @@ pub enum SettingsError {
         /// What is wrong.
         source: InvalidId,
     },
+    /// The policy can't be used.
+    #[error(transparent)]
+    Policy(#[from] crate::guard::PolicyError),
+    /// The key of the seals can't be used.
+    #[error("{path}: {source}", path = .path.display())]
+    SealKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: crate::guard::ShortKey,
+    },
     /// No key.
     #[error(
         "no API key: set NEON_API_KEY or give --api-key-file FILE (https://console.neon.tech/app/settings/api-keys makes one), or try everything without an account: --sandbox"
@@ -118,6 +138,9 @@ impl Settings {
         flags: Layer,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, SettingsError> {
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        let variable = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.into());
+        let state = state_dir(variable);
         let (variables, mut key) = layer::from_environment(environment)?;
         // A file named by a flag beats a key in the environment; one named by the settings file doesn't.
         if flags.api_key_file.is_some() {
@@ -177,8 +200,62 @@ impl Settings {
                 wait: seconds(layer.wait_timeout_seconds, defaults.wait),
                 ..defaults
             },
+            policy: layer.policy,
+            audit_log: layer.audit_log,
+            seal_key: layer.seal_key_file,
+            state,
         })
     }
+
+    /// The operator's policy, narrowed by the other settings. Without a file, the defaults.
+    ///
+    /// # Errors
+    /// When the file can't be read whole: a policy that isn't understood lets nothing start.
+    pub fn policy(&self, catalog: &Catalog) -> Result<Policy, SettingsError> {
+        let policy = match &self.policy {
+            Some(path) => Policy::read(path, catalog.tools().iter().map(|tool| tool.name()))?,
+            None => Policy::default(),
+        };
+        Ok(policy.with_read_only(self.selection.read_only))
+    }
+
+    /// What stands between a call and Neon: opened when first used.
+    ///
+    /// # Errors
+    /// When the policy or the seal key can't be used.
+    pub fn guards(&self, catalog: &Catalog) -> Result<Guards, SettingsError> {
+        let policy = self.policy(catalog)?;
+        let sealer = match &self.seal_key {
+            Some(path) => Sealer::shared(&read_seal_key(path)?).map_err(|source| SettingsError::SealKey {
+                path: path.clone(),
+                source,
+            })?,
+            None => Sealer::random(),
+        };
+        let audit = self.audit_log.clone();
+        let audit = audit.or_else(|| self.state.as_ref().map(|state| state.join("audit.jsonl")));
+        Ok(Guards {
+            confirmations: Confirmations::new(sealer, policy.confirm().clone(), self.approvals().map(Approvals::new)),
+            policy,
+            audit: audit.map(|path| AuditLog::new(path, AuditLimits::default())),
+        })
+    }
+
+    /// Where waiting approvals are kept.
+    #[must_use]
+    pub fn approvals(&self) -> Option<PathBuf> {
+        self.state.as_ref().map(|state| state.join("approvals"))
+    }
+}
+
+/// Reads the key of the seals: the file's bytes, without blanks at their ends.
+fn read_seal_key(path: &Path) -> Result<Vec<u8>, SettingsError> {
+    let bytes = std::fs::read(path).map_err(|source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    warn_if_readable_by_others(path);
+    Ok(bytes.trim_ascii().to_vec())
 }
 
 /// Reads a key from a file.
@@ -187,6 +264,11 @@ fn read_key(path: &Path) -> Result<Credential, SettingsError> {
         path: path.to_owned(),
         source,
     })?;
+    warn_if_readable_by_others(path);
+    Ok(Credential::new(text)?)
+}
+
+fn warn_if_readable_by_others(path: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -197,5 +279,6 @@ fn read_key(path: &Path) -> Result<Credential, SettingsError> {
             tracing::warn!("{} can be read by others than its owner: chmod 600 it", path.display());
         }
     }
-    Ok(Credential::new(text)?)
+    #[cfg(not(unix))]
+    let _ = path;
 }

@@ -1,7 +1,7 @@
 //! A permit for tests that send what no tool declares: from a declaration made for the request.
 
 use neon_mcp::catalog::Catalog;
-use neon_mcp::guard::{Judgement, Permitted};
+use neon_mcp::guard::{Judgement, Permitted, Policy, Ruling};
 use neon_mcp::neon::Request;
 use serde_json::{Map, json};
 
@@ -18,7 +18,10 @@ pub fn permit(request: Request) -> Permitted<Request> {
     let catalog = Catalog::load(&[("test.json", &area.to_string())]).expect("a catalogue");
     let arguments = Map::new();
     match Judgement::begin(&catalog.tools()[0], &arguments) {
-        Judgement::Done(verdict) => verdict.permit(request).expect("a permit"),
+        Judgement::Done(verdict) => match verdict.under(&Policy::default()) {
+            Ruling::Run(cleared) => cleared.permit(request).expect("a permit"),
+            other => panic!("a plain write runs: {other:?}"),
+        },
         Judgement::Looks(_) => panic!("a plain write needs no facts"),
     }
 }

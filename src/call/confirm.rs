@@ -1,0 +1,178 @@
+//! Getting a human's yes: ask by the way that the caller has, look again, and only then go on.
+
+use std::time::Instant;
+
+use chrono::Utc;
+use serde_json::{Map, Value};
+
+use super::failure::{Failure, NeedsYes};
+use super::look::Look;
+use super::record::Record;
+use super::run::{Call, Ready, Step};
+use super::{Ask, Returned, Way};
+use crate::guard::{Asking, Channel, Elsewhere, No, Plan, Question, Reply, Ruling};
+
+/// How often one call asks anew because the target changed while the human read.
+const MOST_QUESTIONS: usize = 3;
+
+/// How often a client that waits hears that a human is being asked.
+const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Asks. `asking` and `plan` are of a look just taken.
+pub(super) async fn confirm(
+    call: &mut Call<'_>,
+    asking: Asking,
+    plan: Plan,
+    arguments: Map<String, Value>,
+    record: &mut Record,
+) -> Result<Step, Failure> {
+    let confirmations = &call.guards.confirmations;
+    let by_client = confirmations.takes(Channel::Client);
+    match call.way {
+        Way::InCall(ask) if by_client => in_call(call, ask.as_ref(), plan, arguments, record).await,
+        Way::InReturn(Some(Returned {
+            seal,
+            reply: Some(reply),
+        })) if by_client => {
+            let now = Utc::now();
+            // The look behind this plan is the second one: the first was before the question.
+            match confirmations.answer(asking, &plan, call.subject(&arguments), seal, reply, now) {
+                Ok(cleared) => Ok(Step::Run(Box::new(Ready {
+                    cleared,
+                    before: plan.before().cloned(),
+                    arguments,
+                }))),
+                Err(No::Changed) => {
+                    record.asked_again();
+                    Ok(Step::Ask(Box::new(anew(call, &plan, &arguments))))
+                }
+                Err(no) => Err(Failure::NotConfirmed(no)),
+            }
+        }
+        Way::InReturn(_) if by_client => {
+            let question = confirmations.question(&plan, call.subject(&arguments), Utc::now());
+            Ok(Step::Ask(Box::new(question)))
+        }
+        _ => elsewhere(call, asking, plan, arguments),
+    }
+}
+
+/// Asks while the call runs. The time that the human takes isn't the call's.
+async fn in_call(
+    call: &mut Call<'_>,
+    ask: &dyn Ask,
+    mut plan: Plan,
+    arguments: Map<String, Value>,
+    record: &mut Record,
+) -> Result<Step, Failure> {
+    let mut question = call
+        .guards
+        .confirmations
+        .question(&plan, call.subject(&arguments), Utc::now());
+    for _ in 0..MOST_QUESTIONS {
+        let reply = waiting(call, ask, &question).await;
+        // Who says no needs no second look.
+        if !matches!(reply, Reply::Accepted(_)) {
+            let asking = asking_of(call, &plan)?;
+            let confirmations = &call.guards.confirmations;
+            let no = confirmations.answer(asking, &plan, call.subject(&arguments), &question.seal, &reply, Utc::now());
+            return Err(no.map_or_else(Failure::NotConfirmed, |_| Failure::NotConfirmed(No::Changed)));
+        }
+        let look = Look::new(call);
+        let verdict = call.judge(&look, &arguments).await?;
+        call.bounds(&look, &verdict, &arguments).await?;
+        plan = call.plan(&look, &verdict, &arguments).await?;
+        drop(look);
+        record.planned(&plan);
+        let asking = asking_of(call, &plan)?;
+        let confirmations = &call.guards.confirmations;
+        match confirmations.answer(asking, &plan, call.subject(&arguments), &question.seal, &reply, Utc::now()) {
+            Ok(cleared) => {
+                return Ok(Step::Run(Box::new(Ready {
+                    cleared,
+                    before: plan.before().cloned(),
+                    arguments,
+                })));
+            }
+            Err(No::Changed) => question = anew(call, &plan, &arguments),
+            Err(no) => return Err(Failure::NotConfirmed(no)),
+        }
+    }
+    Err(Failure::NotConfirmed(No::Changed))
+}
+
+/// The judgement of a plan, as one that waits for a yes. One that needs none any more isn't what was asked about.
+fn asking_of(call: &Call<'_>, plan: &Plan) -> Result<Asking, Failure> {
+    match plan.verdict().clone().under(&call.guards.policy) {
+        Ruling::Ask(asking) => Ok(asking),
+        Ruling::Deny(denied) => Err(denied.into()),
+        Ruling::Run(_) => Err(Failure::NotConfirmed(No::Changed)),
+    }
+}
+
+/// The question about a plan that isn't the one that was answered.
+fn anew(call: &Call<'_>, plan: &Plan, arguments: &Map<String, Value>) -> Question {
+    let mut question = call
+        .guards
+        .confirmations
+        .question(plan, call.subject(arguments), Utc::now());
+    question.text = format!(
+        "The target changed while you were asked, so nothing was done. This is what it would be now:\n\n{}",
+        question.text
+    );
+    question
+}
+
+/// Waits for the human, telling the client that it does, and gives the call its time back.
+async fn waiting(call: &mut Call<'_>, ask: &dyn Ask, question: &Question) -> Reply {
+    let began = Instant::now();
+    let reply = {
+        let asked = ask.ask(question);
+        tokio::pin!(asked);
+        let mut beat = tokio::time::interval(HEARTBEAT);
+        loop {
+            tokio::select! {
+                biased;
+                () = call.context.cancel.cancelled() => break Reply::Cancelled,
+                reply = &mut asked => break reply,
+                _ = beat.tick() => {
+                    if let Some(progress) = &call.progress {
+                        progress.report(0, 1, "waiting for a human's answer".to_owned());
+                    }
+                }
+            }
+        }
+    };
+    call.context.deadline += began.elapsed();
+    reply
+}
+
+/// Asks outside the client, or takes what was said there.
+fn elsewhere(call: &Call<'_>, asking: Asking, plan: Plan, arguments: Map<String, Value>) -> Result<Step, Failure> {
+    let confirmations = &call.guards.confirmations;
+    let needs = |code: Option<String>, page: Option<String>, nobody: Option<String>, waits: u64| {
+        Failure::NeedsYes(Box::new(NeedsYes {
+            plan: plan.to_value(),
+            code,
+            page,
+            nobody,
+            waits,
+        }))
+    };
+    match confirmations.elsewhere(asking, &plan, call.subject(&arguments), Utc::now()) {
+        Ok(Elsewhere::Cleared(cleared)) => Ok(Step::Run(Box::new(Ready {
+            cleared: *cleared,
+            before: plan.before().cloned(),
+            arguments,
+        }))),
+        Ok(Elsewhere::Waits(approval, _)) => {
+            let left = (approval.expires_at - Utc::now()).num_seconds().max(0);
+            let page = confirmations.page_for(&approval.code);
+            let terminal = confirmations.takes(Channel::Terminal);
+            let code = terminal.then(|| approval.code.clone());
+            Err(needs(code, page, None, left.unsigned_abs()))
+        }
+        Ok(Elsewhere::No(no)) => Err(Failure::NotConfirmed(no)),
+        Err(nobody) => Err(needs(None, None, Some(nobody.to_string()), 0)),
+    }
+}

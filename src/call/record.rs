@@ -1,0 +1,121 @@
+//! What the audit log will say about a call, gathered on its way.
+
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::failure::{Failure, Named};
+use super::facts::text;
+use super::run::Call;
+use super::{Outcome, Service};
+use crate::catalog::Tool;
+use crate::guard::{AuditError, Effect, Entry, PendingEntry, Plan, Recorded, SaidYes, Verdict};
+
+/// A call's line under way.
+#[derive(Debug)]
+pub(super) struct Record {
+    began: Instant,
+    entry: Entry,
+    /// The log holds the call though it neither changes something nor is refused.
+    wanted: bool,
+    pending: Option<PendingEntry>,
+    dry: bool,
+}
+
+impl Record {
+    pub(super) fn new(call: &Call<'_>) -> Self {
+        let tool = &call.selected.tool;
+        let mut entry = Entry::new(tool.name(), tool.declaration.effect, Recorded::Done);
+        entry.time = DateTime::<Utc>::from(std::time::SystemTime::now());
+        match call.service {
+            Service::Neon | Service::Sandbox => call.service.name().clone_into(&mut entry.service),
+        }
+        call.principal.clone_into(&mut entry.caller);
+        entry.client = call.client_name.map(str::to_owned);
+        Self {
+            began: Instant::now(),
+            entry,
+            wanted: tool.declaration.effect != Effect::Read || tool.declaration.reveals,
+            pending: None,
+            dry: false,
+        }
+    }
+
+    /// The arguments, as far as they are known.
+    pub(super) fn given(&mut self, tool: &Tool, arguments: &Map<String, Value>) {
+        self.entry.arguments = Entry::arguments(tool, arguments);
+        self.entry.project_id = text(arguments, "project_id").map(str::to_owned);
+        self.entry.branch_id = text(arguments, "branch_id").map(str::to_owned);
+    }
+
+    pub(super) fn judged(&mut self, verdict: &Verdict) {
+        self.entry.effect = verdict.effect();
+        self.wanted |= verdict.is_recorded();
+    }
+
+    pub(super) fn planned(&mut self, plan: &Plan) {
+        self.entry.plan = Some(plan.digest().to_owned());
+        self.wanted = true;
+    }
+
+    pub(super) fn cleared(&mut self, said_yes: SaidYes) {
+        self.entry.channel = said_yes.name().map(str::to_owned);
+    }
+
+    pub(super) fn asked_again(&mut self) {
+        self.entry.reason = Some("the target changed: asked anew".to_owned());
+    }
+
+    pub(super) fn dry(&mut self) {
+        self.dry = true;
+    }
+
+    pub(super) fn answered(&mut self, request_id: &str) {
+        self.entry.request_ids.push(request_id.to_owned());
+    }
+
+    /// Notes the call before it is sent: one that leaves no trace isn't.
+    pub(super) fn begin(&mut self, call: &Call<'_>) -> Result<(), Failure> {
+        let log = call.guards.audit.as_ref();
+        let log = log.ok_or_else(|| Failure::Unrecorded("there is no place for it".to_owned()))?;
+        let pending = log
+            .begin(&self.entry)
+            .map_err(|error| Failure::Unrecorded(error.to_string()))?;
+        self.pending = Some(pending);
+        Ok(())
+    }
+
+    /// Writes the line. The error is of a call that ran and couldn't be recorded; a refusal that can't be is told in
+    /// the log of the server alone.
+    pub(super) fn close(mut self, call: &Call<'_>, outcome: &Outcome, failure: Option<Named>) -> Option<AuditError> {
+        if !self.wanted && failure.as_ref().is_none_or(|failure| !failure.is_refusal) {
+            return None;
+        }
+        self.entry.duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match (failure, outcome) {
+            (Some(named), _) => {
+                self.entry.outcome = named.outcome;
+                self.entry.reason = Some(named.reason);
+                self.entry.rule = named.rule.or(self.entry.rule);
+                self.entry.request_ids.extend(named.request_id);
+            }
+            (None, Outcome::Ask(_)) => self.entry.outcome = Recorded::Asked,
+            (None, Outcome::Done(_)) if self.dry => self.entry.outcome = Recorded::DryRun,
+            (None, Outcome::Done(result)) if result.is_error => {
+                self.entry.outcome = Recorded::Failed;
+                self.entry.reason = Some("an operation failed at Neon".to_owned());
+            }
+            (None, Outcome::Done(_)) => {}
+        }
+        match (self.pending.take(), call.guards.audit.as_ref()) {
+            (Some(pending), _) => pending.finish(&self.entry).err(),
+            (None, Some(log)) => {
+                // Nothing was sent, so nothing is hidden: the log itself told of the error.
+                let _ = log.write(&self.entry);
+                None
+            }
+            (None, None) => None,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Keeping what a call destroys, where the operator demands it and Neon allows.
+
+use chrono::{SecondsFormat, TimeDelta, Utc};
+use serde_json::{Map, Value, json};
+
+use super::facts::{branch_of, items, text};
+use super::failure::Failure;
+use super::look::{Look, string};
+use super::run::Call;
+use super::{bind, wait};
+use crate::catalog::SafetyCopy;
+use crate::guard::{Effect, Judgement, Ruling, Verdict, quoted};
+use crate::neon::text::one_line;
+
+/// How long a copy that is a branch is kept: as long as Neon keeps what is deleted.
+const KEPT_DAYS: i64 = 7;
+
+/// Whether the policy demands a copy before this call. What Neon would delete anyway needs none.
+pub(super) fn wanted(call: &Call<'_>, verdict: &Verdict) -> bool {
+    call.guards.policy.safety_copy() && verdict.effect() == Effect::Destructive && verdict.asks()
+}
+
+/// The name under which Neon keeps what a restore overwrites, where the call gives none and the policy demands it.
+/// It is the same as long as the project's branches are.
+pub(super) async fn preserved_name(
+    call: &Call<'_>,
+    look: &Look<'_, '_>,
+    verdict: &Verdict,
+    arguments: &Map<String, Value>,
+) -> Result<Option<String>, Failure> {
+    let tool = &call.selected.tool;
+    let applies = tool.declaration.safety_copy == Some(SafetyCopy::Preserve) && wanted(call, verdict);
+    if !applies || arguments.contains_key("preserve_under_name") {
+        return Ok(None);
+    }
+    let (Some(project), Some(branch)) = (text(arguments, "project_id"), branch_of(look, tool, arguments).await?) else {
+        return Ok(None);
+    };
+    let answer = look.branch(project, &branch).await?;
+    let name = one_line(&string(&answer, "/branch/name")?, 200);
+    let branches = look.branches(project).await?;
+    let taken = |wanted: &str| items(&branches).any(|branch| branch.get("name").and_then(Value::as_str) == Some(wanted));
+    let free = (1..1_000).map(|number| format!("{name} before restore {number}")).find(|name| !taken(name));
+    Ok(free)
+}
+
+/// What the plan says about the copy.
+pub(super) fn announced(call: &Call<'_>, verdict: &Verdict, arguments: &Map<String, Value>) -> Option<String> {
+    if !wanted(call, verdict) {
+        return None;
+    }
+    Some(match call.selected.tool.declaration.safety_copy {
+        Some(SafetyCopy::Branch) => "a copy of the branch is made, and the call isn't sent if that fails".to_owned(),
+        Some(SafetyCopy::Preserve) => match text(arguments, "preserve_under_name") {
+            Some(name) => format!("Neon keeps what is overwritten as branch {}", quoted(name)),
+            None => "no copy: the branch has no free name for it".to_owned(),
+        },
+        None => "no copy: Neon has none that would hold what this call destroys".to_owned(),
+    })
+}
+
+/// The copy that Neon makes itself, for the result.
+pub(super) fn preserved(arguments: &Map<String, Value>) -> Option<Value> {
+    text(arguments, "preserve_under_name").map(|name| json!({"branch_name": name}))
+}
+
+/// Copies the branch that a call acts on: a snapshot of a root branch, a child of any other. Returns what was made.
+///
+/// # Errors
+/// When it can't be made, or isn't ready in time: then the call isn't sent.
+pub(super) async fn copy(call: &Call<'_>, arguments: &Map<String, Value>) -> Result<Value, Failure> {
+    let look = Look::new(call);
+    let project = text(arguments, "project_id").unwrap_or_default();
+    let Some(branch) = branch_of(&look, &call.selected.tool, arguments).await? else {
+        return Err(not_made("the call names no branch"));
+    };
+    let answer = look.branch(project, &branch).await?;
+    let name = string(&answer, "/branch/name")?;
+    let now = Utc::now();
+    let stamp = now.format("%Y-%m-%d %H:%M:%S");
+    let is_root = answer.pointer("/branch/parent_id").is_none_or(Value::is_null);
+    let name = format!("{} before {} {stamp}", one_line(&name, 150), call.selected.tool.name());
+    let (tool, copy) = if is_root {
+        (
+            "create_snapshot",
+            json!({"project_id": project, "branch_id": branch, "name": name}),
+        )
+    } else {
+        let expires = (now + TimeDelta::days(KEPT_DAYS)).to_rfc3339_opts(SecondsFormat::Secs, true);
+        (
+            "create_branch",
+            json!({"project_id": project, "parent_id": branch, "name": name, "compute": false, "expires_at": expires}),
+        )
+    };
+    let Value::Object(copy) = copy else {
+        return Err(not_made("it can't be put together"));
+    };
+    let tool = call
+        .catalog
+        .tool(tool)
+        .ok_or_else(|| Failure::Internal(format!("there is no tool `{tool}`")))?;
+    // A copy is a call like any other: judged, ruled over by the policy, permitted.
+    let Judgement::Done(verdict) = Judgement::begin(tool, &copy) else {
+        return Err(not_made("it would have to be looked at first"));
+    };
+    let cleared = match verdict.under(&call.guards.policy) {
+        Ruling::Run(cleared) => cleared,
+        Ruling::Ask(_) => return Err(not_made("the operator's policy asks for it")),
+        Ruling::Deny(denied) => return Err(not_made(&denied.message)),
+    };
+    let request = bind::bind(tool, &copy).map_err(Failure::Internal)?;
+    let permitted = cleared
+        .permit(request)
+        .map_err(|error| Failure::Internal(error.to_string()))?;
+    let made = call
+        .client
+        .send(permitted, &call.context)
+        .await
+        .map_err(|error| not_made(error.summary()))?;
+    let waited = wait::wait(call, &copy, made.body.as_ref(), true).await;
+    if waited.failed || (!waited.done && !waited.operations.is_empty()) {
+        return Err(not_made(waited.note.as_deref().unwrap_or("it wasn't ready in time")));
+    }
+    let body = made.body.unwrap_or_default();
+    let id = |pointer: &str| body.pointer(pointer).cloned().unwrap_or_default();
+    Ok(if is_root {
+        json!({"snapshot_id": id("/snapshot/id"), "name": name})
+    } else {
+        json!({"branch_id": id("/branch/id"), "branch_name": name})
+    })
+}
+
+fn not_made(why: &str) -> Failure {
+    Failure::NoCopy(one_line(why, 300))
+}

@@ -1,0 +1,147 @@
+//! From a verdict to a permit: the operator's policy rules first, then, where it must, a human.
+
+use thiserror::Error;
+
+use super::judge::Verdict;
+use super::permit::Permitted;
+use super::policy::{Denied, Occasion, Policy, Rule};
+use crate::neon::{Method, Request};
+
+/// What the policy says about a verdict.
+#[derive(Debug)]
+pub enum Ruling {
+    /// It may run.
+    Run(Cleared),
+    /// A human must say yes first.
+    Ask(Asking),
+    /// It doesn't run, whoever says yes.
+    Deny(Denied),
+}
+
+/// A call that waits for a human's yes. Only [`crate::guard::Confirmations`] makes a [`Cleared`] of it.
+#[derive(Debug)]
+pub struct Asking {
+    verdict: Verdict,
+}
+
+/// A call that may run: the policy let it, or a human said yes to it.
+#[derive(Debug)]
+pub struct Cleared {
+    verdict: Verdict,
+    said_yes: SaidYes,
+}
+
+/// Who let a call run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaidYes {
+    /// Nobody had to: the call is harmless enough.
+    Nobody,
+    /// The operator's policy, where a human would have been asked otherwise.
+    Policy,
+    /// A human, through the MCP client.
+    Client,
+    /// A human, in a terminal.
+    Terminal,
+    /// A human, on the approval page.
+    Page,
+}
+
+impl SaidYes {
+    /// The name in results and in the audit log; nothing when nobody had to.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Nobody => None,
+            Self::Policy => Some("policy"),
+            Self::Client => Some("client"),
+            Self::Terminal => Some("terminal"),
+            Self::Page => Some("page"),
+        }
+    }
+}
+
+/// No permit: the request isn't the one that was judged. A defect of whoever put it together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the request isn't the one that was judged")]
+pub struct NotJudged;
+
+impl Verdict {
+    /// What the policy makes of it.
+    #[must_use]
+    pub fn under(self, policy: &Policy) -> Ruling {
+        let occasion = Occasion {
+            tool: self.tool(),
+            effect: self.effect(),
+            severe: self.severe(),
+            causes: self.causes(),
+        };
+        match policy.rule(&occasion) {
+            Rule::Allow => {
+                let said_yes = if self.asks() { SaidYes::Policy } else { SaidYes::Nobody };
+                Ruling::Run(Cleared {
+                    verdict: self,
+                    said_yes,
+                })
+            }
+            Rule::Confirm => Ruling::Ask(Asking { verdict: self }),
+            Rule::Deny(denied) => Ruling::Deny(denied),
+        }
+    }
+}
+
+impl Asking {
+    /// What was judged.
+    #[must_use]
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// A human said yes, and everything about that yes was checked.
+    pub(in crate::guard) fn confirmed(self, said_yes: SaidYes) -> Cleared {
+        Cleared {
+            verdict: self.verdict,
+            said_yes,
+        }
+    }
+}
+
+impl Cleared {
+    /// What was judged.
+    #[must_use]
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// Who let it run.
+    #[must_use]
+    pub fn said_yes(&self) -> SaidYes {
+        self.said_yes
+    }
+
+    /// The permit for the call's request, which uses the clearance up: one yes, one request.
+    ///
+    /// # Errors
+    /// When the request has another method or route than the declaration that was judged.
+    pub fn permit(self, request: Request) -> Result<Permitted<Request>, NotJudged> {
+        self.check(&request)?;
+        Ok(Permitted::issue(request, self.verdict.effect()))
+    }
+
+    /// The permit for one page of a list: a GET, of which a call may send several.
+    ///
+    /// # Errors
+    /// As [`Self::permit`], and when the request isn't a GET.
+    pub fn permit_page(&self, request: Request) -> Result<Permitted<Request>, NotJudged> {
+        self.check(&request)?;
+        if request.method() != Method::Get {
+            return Err(NotJudged);
+        }
+        Ok(Permitted::issue(request, self.verdict.effect()))
+    }
+
+    fn check(&self, request: &Request) -> Result<(), NotJudged> {
+        let declaration = &self.verdict.tool().declaration;
+        let judged = request.method() == declaration.method && **request.route() == *declaration.path;
+        if judged { Ok(()) } else { Err(NotJudged) }
+    }
+}

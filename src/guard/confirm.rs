@@ -1,0 +1,483 @@
+//! The confirmation ladder: a question is bound to exactly one call on exactly one resource as it was shown, and an answer
+//! is checked against all of it before the call is cleared.
+//!
+//! ```text
+//!  Asking ──► question ──► client's dialog ──────────► reply ──┐
+//!                     └──► code ──► terminal or page ──► yes ──┤
+//!             look again at Neon: the same plan? ◄─────────────┘
+//!                     └──► redeem, once ──► Cleared
+//! ```
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::approvals::{Approval, Approvals, ApprovalsError, NewApproval, State, TypedName};
+use super::clear::{Asking, Cleared, SaidYes};
+use super::plan::{Plan, digest};
+use super::policy::{Channel, ConfirmRules};
+use super::seal::{Binding, Sealer};
+use crate::neon::text::one_line;
+
+/// The call that a question is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The tool.
+    pub tool: &'a str,
+    /// The complete arguments, with names resolved to ids.
+    pub arguments: &'a Map<String, Value>,
+    /// Who calls: everything that tells callers apart, and no secret.
+    pub caller: &'a str,
+    /// The client's name for itself, for people.
+    pub client: Option<&'a str>,
+}
+
+/// A question for a human.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The plan, as text.
+    pub text: String,
+    /// What must be typed, for a severe plan. Otherwise a plain yes will do.
+    pub type_name: Option<TypedName>,
+    /// What comes back with the answer, unchanged.
+    pub seal: String,
+    /// How long it waits.
+    pub waits: Duration,
+}
+
+/// What a client gave back for a question.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// The human accepted; this is what the form holds.
+    Accepted(Value),
+    /// The human said no.
+    Declined,
+    /// The human closed the dialog.
+    Cancelled,
+    /// Nobody answered in time.
+    Silence,
+    /// What came back is no answer to a form.
+    Malformed(String),
+}
+
+/// The field of the form that a severe plan asks for.
+pub const NAME_FIELD: &str = "name";
+
+/// The field of the form that any other plan asks for: it must be true.
+pub const CONFIRM_FIELD: &str = "confirm";
+
+/// Why a call isn't cleared. Nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum No {
+    /// The human said no.
+    #[error("The user declined.")]
+    Declined,
+    /// The human closed the dialog.
+    #[error("The user closed the question without an answer, which means no.")]
+    Cancelled,
+    /// Nobody answered.
+    #[error("Nobody answered in time, which means no.")]
+    TimedOut,
+    /// The typed name isn't the one that is lost.
+    #[error("The name that was typed is not the name of the {0}, which means no.")]
+    WrongName(String),
+    /// The form was accepted without its yes.
+    #[error("The form came back accepted, but without the yes that it asks for, which means no.")]
+    NotTicked,
+    /// What came back is no answer.
+    #[error("The answer could not be read ({0}), which means no.")]
+    Malformed(String),
+    /// The seal was changed, made up, or made with another key (as before a restart).
+    #[error("The confirmation is not one that this server gave out, or it was changed.")]
+    Tampered,
+    /// The confirmation is for another call.
+    #[error("The confirmation is for another {0}.")]
+    Other(&'static str),
+    /// The confirmation ran out.
+    #[error("The confirmation has run out.")]
+    Expired,
+    /// The confirmation was used already.
+    #[error("The confirmation was used already: each is good for one call.")]
+    Used,
+    /// The target isn't what was shown any more.
+    #[error("The target changed since the plan was shown, so the confirmation no longer counts.")]
+    Changed,
+    /// The way by which the yes came isn't one that the policy takes.
+    #[error("The operator's policy doesn't take a confirmation by {0}.")]
+    Channel(&'static str),
+    /// Where used confirmations are kept can't be read or written: who can't tell says no.
+    #[error("Used confirmations can't be recorded ({0}), so none counts.")]
+    Unrecorded(String),
+}
+
+impl No {
+    /// The name in results and in the audit log.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Declined => "declined",
+            Self::Cancelled => "cancelled_by_user",
+            Self::TimedOut => "confirmation_timed_out",
+            Self::WrongName(_) => "wrong_name",
+            Self::NotTicked | Self::Malformed(_) => "confirmation_malformed",
+            Self::Tampered | Self::Other(_) | Self::Channel(_) => "confirmation_invalid",
+            Self::Expired => "confirmation_expired",
+            Self::Used => "confirmation_used",
+            Self::Changed => "target_changed",
+            Self::Unrecorded(_) => "confirmation_unrecorded",
+        }
+    }
+
+    /// Whether a human decided against the call, so that asking again would be nagging.
+    #[must_use]
+    pub fn is_a_decision(&self) -> bool {
+        matches!(self, Self::Declined | Self::Cancelled | Self::WrongName(_) | Self::NotTicked)
+    }
+}
+
+/// What is known of a call whose human is asked outside the client.
+#[derive(Debug)]
+pub enum Elsewhere {
+    /// A human said yes there, and the call is cleared.
+    Cleared(Box<Cleared>),
+    /// It waits under this code.
+    Waits(Box<Approval>, Asking),
+    /// It doesn't run.
+    No(No),
+}
+
+/// Asks, and takes answers.
+#[derive(Debug)]
+pub struct Confirmations {
+    sealer: Sealer,
+    rules: ConfirmRules,
+    approvals: Option<Approvals>,
+    /// Nonces that were used, with when they run out: for seals that no other process takes.
+    used: Mutex<HashMap<String, i64>>,
+    /// Whether a page asks too, so that approvals get a secret for it.
+    page: Mutex<Option<Page>>,
+}
+
+/// The approval page of an HTTP server.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Where it is: the address in front of `/approve/CODE`.
+    pub origin: String,
+    /// The secret that the operator gave, for every approval. Without one, each gets its own, which goes to the log.
+    pub secret: Option<std::sync::Arc<secrecy::SecretString>>,
+}
+
+impl Confirmations {
+    /// Without a place for approvals nobody can be asked outside the client.
+    #[must_use]
+    pub fn new(sealer: Sealer, rules: ConfirmRules, approvals: Option<Approvals>) -> Self {
+        Self {
+            sealer,
+            rules,
+            approvals,
+            used: Mutex::default(),
+            page: Mutex::default(),
+        }
+    }
+
+    /// Says that this process serves the approval page.
+    pub fn serve_page(&self, page: Page) {
+        *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
+    }
+
+    /// Where waiting approvals are kept.
+    #[must_use]
+    pub fn approvals(&self) -> Option<&Approvals> {
+        self.approvals.as_ref()
+    }
+
+    /// Whether the policy takes a human's yes that comes that way.
+    #[must_use]
+    pub fn takes(&self, channel: Channel) -> bool {
+        self.rules.channels.contains(&channel)
+    }
+
+    /// A question about a call, for the client to put to its human.
+    #[must_use]
+    pub fn question(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>) -> Question {
+        let waits = self.rules.question_seconds;
+        Question {
+            text: plan.text(),
+            type_name: plan.type_name().cloned(),
+            seal: self.sealer.seal(&self.binding(plan, subject, now, waits)),
+            waits: Duration::from_secs(waits),
+        }
+    }
+
+    /// Takes a client's answer. `plan` is what a new look at the target shows, and `asking` the judgement of that look.
+    ///
+    /// # Errors
+    /// [`No`]; then nothing may be sent.
+    pub fn answer(
+        &self,
+        asking: Asking,
+        plan: &Plan,
+        subject: Subject<'_>,
+        seal: &str,
+        reply: &Reply,
+        now: DateTime<Utc>,
+    ) -> Result<Cleared, No> {
+        if !self.takes(Channel::Client) {
+            return Err(No::Channel("the client"));
+        }
+        // First whose question it is: another's answer says nothing about this call.
+        let binding = self.open(subject, seal)?;
+        read_form(plan, reply)?;
+        if binding.until < now.timestamp() {
+            return Err(No::Expired);
+        }
+        if binding.state != plan.digest() {
+            return Err(No::Changed);
+        }
+        self.redeem(&binding)?;
+        Ok(asking.confirmed(SaidYes::Client))
+    }
+
+    /// Looks whether a human said yes outside the client, and if nobody was asked yet, asks.
+    ///
+    /// # Errors
+    /// When the place for approvals can't be used, or the policy takes no yes from there: nobody can be asked.
+    pub fn elsewhere(
+        &self,
+        asking: Asking,
+        plan: &Plan,
+        subject: Subject<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Elsewhere, NobodyToAsk> {
+        let approvals = self.approvals.as_ref().ok_or(NobodyToAsk::NoPlace)?;
+        if !self.takes(Channel::Terminal) && !self.takes(Channel::Page) {
+            return Err(NobodyToAsk::Policy);
+        }
+        let call = self.call(subject);
+        let mut changed = false;
+        for known in approvals.find(&call)? {
+            match &known.state {
+                State::Refused { .. } => return Ok(Elsewhere::No(No::Declined)),
+                State::Approved { by, .. } => {
+                    let said_yes = match by.as_str() {
+                        "page" => SaidYes::Page,
+                        _ => SaidYes::Terminal,
+                    };
+                    // Of many that come at once, one takes it.
+                    let Some(taken) = approvals.take(&known.code)? else { continue };
+                    match self.taken(&taken, plan, subject, said_yes, now) {
+                        Ok(()) => return Ok(Elsewhere::Cleared(Box::new(asking.confirmed(said_yes)))),
+                        // What was approved isn't what is there now: a new plan, under a new code.
+                        Err(No::Changed) => changed = true,
+                        Err(no) => return Ok(Elsewhere::No(no)),
+                    }
+                }
+                State::Waiting => {}
+            }
+        }
+        if changed {
+            tracing::info!(tool = subject.tool, "an approval no longer counts: its target changed");
+        }
+        let waits = self.rules.question_seconds;
+        let approval = self.rules.approval_seconds;
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let page = page.filter(|_| self.takes(Channel::Page));
+        let secret = page.as_ref().map(Page::secret_for_one);
+        let waiting = approvals.add(NewApproval {
+            token: self.sealer.seal(&self.binding(plan, subject, now, waits + approval)),
+            call,
+            tool: subject.tool.to_owned(),
+            effect: plan.verdict().effect().name().to_owned(),
+            severe: plan.verdict().severe(),
+            plan: plan.to_value(),
+            text: plan.text(),
+            type_name: plan.type_name().cloned(),
+            caller: one_line(subject.caller, 200),
+            client: subject.client.map(|client| one_line(client, 100)),
+            asked_at: now,
+            expires_at: now + seconds(waits),
+            approval_seconds: approval,
+            page_secret: secret.clone(),
+        })?;
+        if let (Some(page), Some(secret)) = (&page, &secret)
+            && waiting.asked_at == now
+        {
+            page.tell(&waiting.code, subject.tool, secret);
+        }
+        Ok(Elsewhere::Waits(Box::new(waiting), asking))
+    }
+
+    /// The page's address for a code, where this process serves one.
+    #[must_use]
+    pub fn page_for(&self, code: &str) -> Option<String> {
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        let page = page.as_ref().filter(|_| self.takes(Channel::Page))?;
+        Some(format!("{}/approve/{code}", page.origin))
+    }
+
+    /// Whether a taken approval is for this call on this target.
+    fn taken(
+        &self,
+        approval: &Approval,
+        plan: &Plan,
+        subject: Subject<'_>,
+        said_yes: SaidYes,
+        now: DateTime<Utc>,
+    ) -> Result<(), No> {
+        let channel = match said_yes {
+            SaidYes::Page => Channel::Page,
+            _ => Channel::Terminal,
+        };
+        if !self.takes(channel) {
+            return Err(No::Channel(if channel == Channel::Page { "page" } else { "terminal" }));
+        }
+        let binding = self.open(subject, &approval.token)?;
+        if binding.until < now.timestamp() {
+            return Err(No::Expired);
+        }
+        if binding.state != plan.digest() {
+            return Err(No::Changed);
+        }
+        self.redeem(&binding)
+    }
+
+    fn binding(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>, waits: u64) -> Binding {
+        let nonce: [u8; 16] = rand::random();
+        Binding {
+            v: 1,
+            tool: subject.tool.to_owned(),
+            arguments: arguments_digest(subject),
+            state: plan.digest().to_owned(),
+            caller: self.caller(subject),
+            until: (now + seconds(waits)).timestamp(),
+            nonce: nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    /// What a seal is about, if it is about this call by this caller.
+    fn open(&self, subject: Subject<'_>, seal: &str) -> Result<Binding, No> {
+        let binding = self.sealer.open(seal).ok_or(No::Tampered)?;
+        if binding.tool != subject.tool {
+            return Err(No::Other("tool"));
+        }
+        if binding.caller != self.caller(subject) {
+            return Err(No::Other("caller"));
+        }
+        if binding.arguments != arguments_digest(subject) {
+            return Err(No::Other("set of arguments"));
+        }
+        Ok(binding)
+    }
+
+    fn caller(&self, subject: Subject<'_>) -> String {
+        self.sealer.digest("caller", &[subject.caller])
+    }
+
+    /// Under what the same call by the same caller is found again.
+    fn call(&self, subject: Subject<'_>) -> String {
+        let parts = [subject.tool, &arguments_digest(subject), subject.caller];
+        self.sealer.digest("call", &parts)
+    }
+
+    /// Uses a confirmation up. Of many that come at once, one succeeds.
+    fn redeem(&self, binding: &Binding) -> Result<(), No> {
+        let first = if self.sealer.is_shared() {
+            let approvals = self.approvals.as_ref();
+            let approvals = approvals.ok_or_else(|| No::Unrecorded("there is no state directory".to_owned()))?;
+            let until = DateTime::from_timestamp(binding.until, 0).unwrap_or_default();
+            approvals
+                .redeem(&binding.nonce, until)
+                .map_err(|error| No::Unrecorded(error.to_string()))?
+        } else {
+            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Utc::now().timestamp();
+            used.retain(|_, until| *until >= now);
+            used.insert(binding.nonce.clone(), binding.until).is_none()
+        };
+        if first { Ok(()) } else { Err(No::Used) }
+    }
+}
+
+/// Why nobody can be asked outside the client.
+#[derive(Debug, Error)]
+pub enum NobodyToAsk {
+    /// There is no directory for it.
+    #[error("there is no state directory (set XDG_STATE_HOME or HOME)")]
+    NoPlace,
+    /// The policy takes no yes from there.
+    #[error("the operator's policy takes no confirmation in a terminal or on a page")]
+    Policy,
+    /// The directory can't be used.
+    #[error("waiting approvals can't be kept: {0}")]
+    Approvals(#[from] ApprovalsError),
+}
+
+impl Page {
+    /// The secret of one approval.
+    fn secret_for_one(&self) -> String {
+        use secrecy::ExposeSecret as _;
+        match &self.secret {
+            Some(secret) => secret.expose_secret().to_owned(),
+            None => {
+                const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+                let random: [u8; 20] = rand::random();
+                random
+                    .iter()
+                    .filter_map(|byte| LETTERS.get(usize::from(byte % 32)))
+                    .map(|letter| char::from(*letter))
+                    .collect()
+            }
+        }
+    }
+
+    /// Tells the operator, on standard error, what waits. The log of a server is where its operator looks.
+    fn tell(&self, code: &str, tool: &str, secret: &str) {
+        let origin = &self.origin;
+        if self.secret.is_some() {
+            tracing::warn!("{tool} waits for a human's yes: {origin}/approve/{code}, with the secret of the policy");
+        } else {
+            tracing::warn!("{tool} waits for a human's yes: {origin}/approve/{code}, one-time secret {secret}");
+        }
+    }
+}
+
+/// Whether the form says yes.
+fn read_form(plan: &Plan, reply: &Reply) -> Result<(), No> {
+    let content = match reply {
+        Reply::Accepted(content) => content,
+        Reply::Declined => return Err(No::Declined),
+        Reply::Cancelled => return Err(No::Cancelled),
+        Reply::Silence => return Err(No::TimedOut),
+        Reply::Malformed(what) => return Err(No::Malformed(one_line(what, 200))),
+    };
+    let Some(form) = content.as_object() else {
+        return Err(No::Malformed("the form is missing".to_owned()));
+    };
+    match plan.type_name() {
+        Some(expected) => match form.get(NAME_FIELD) {
+            Some(Value::String(typed)) if expected.matches(typed) => Ok(()),
+            Some(Value::String(_)) => Err(No::WrongName(expected.what.clone())),
+            Some(_) => Err(No::Malformed(format!("`{NAME_FIELD}` is no text"))),
+            None => Err(No::Malformed(format!("`{NAME_FIELD}` is missing"))),
+        },
+        // Whoever must type a name and has none to type can't say yes.
+        None if plan.verdict().severe() => Err(No::Malformed("there is no name to type".to_owned())),
+        None => match form.get(CONFIRM_FIELD) {
+            Some(Value::Bool(true)) => Ok(()),
+            Some(Value::Bool(false)) | None => Err(No::NotTicked),
+            Some(_) => Err(No::Malformed(format!("`{CONFIRM_FIELD}` is neither true nor false"))),
+        },
+    }
+}
+
+fn arguments_digest(subject: Subject<'_>) -> String {
+    digest(&Value::Object(subject.arguments.clone()))
+}
+
+fn seconds(count: u64) -> TimeDelta {
+    TimeDelta::seconds(i64::try_from(count).unwrap_or(i64::MAX / 1_000))
+}

@@ -1,0 +1,176 @@
+//! Seals: what the server hands out and gets back unchanged, or not at all.
+//!
+//! A seal is `payload.mac`, both base64url without padding: the payload is readable JSON without secrets, the MAC is
+//! HMAC-SHA256 (RFC 2104) under a key that never leaves the process. Checks take the same time whatever is wrong.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use secrecy::{ExposeSecret as _, SecretBox};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use thiserror::Error;
+
+/// The shortest key, in bytes: that of the hash's output (RFC 2104, section 3).
+pub const SHORTEST_KEY: usize = 32;
+
+/// The longest seal that is looked at, in bytes: a real one has some 500.
+const LONGEST: usize = 4_096;
+
+/// What an approval is bound to. It holds digests and no secret: whoever gets the seal can read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Binding {
+    /// The version of this format.
+    pub(super) v: u8,
+    /// The tool.
+    pub(super) tool: String,
+    /// Digest of the complete arguments, with names resolved to ids.
+    pub(super) arguments: String,
+    /// Digest of the state of the target that was shown.
+    pub(super) state: String,
+    /// Who asked, as a keyed digest.
+    pub(super) caller: String,
+    /// When it ends: seconds since 1970.
+    pub(super) until: i64,
+    /// What makes it one of a kind, so that it is used once.
+    pub(super) nonce: String,
+}
+
+/// The key is too short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a seal key has at least {SHORTEST_KEY} bytes, of which no one else knows any")]
+pub struct ShortKey;
+
+/// Makes and checks seals.
+pub struct Sealer {
+    key: SecretBox<[u8]>,
+    shared: bool,
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Sealer").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+impl Sealer {
+    /// A sealer with a key of its own: its seals end with this process.
+    #[must_use]
+    pub fn random() -> Self {
+        let key: [u8; SHORTEST_KEY] = rand::random();
+        Self {
+            key: SecretBox::new(Box::from(key)),
+            shared: false,
+        }
+    }
+
+    /// A sealer with a key that other processes have too, and that outlives a restart.
+    ///
+    /// # Errors
+    /// When the key has fewer than 32 bytes.
+    pub fn shared(key: &[u8]) -> Result<Self, ShortKey> {
+        if key.len() < SHORTEST_KEY {
+            return Err(ShortKey);
+        }
+        Ok(Self {
+            key: SecretBox::new(Box::from(key)),
+            shared: true,
+        })
+    }
+
+    /// Whether other processes, or this one after a restart, take the same seals.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// A keyed digest, in base64url: the same for the same parts, and of no use to anyone else.
+    pub(super) fn digest(&self, purpose: &str, parts: &[&str]) -> String {
+        let mut text = purpose.to_owned();
+        for part in parts {
+            text.push_str(&format!("\0{}\0{part}", part.len()));
+        }
+        self.mac("digest", text.as_bytes())
+            .map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn seal(&self, binding: &Binding) -> String {
+        let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(binding).unwrap_or_default());
+        let mac = self
+            .mac("confirmation", payload.as_bytes())
+            .map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+            .unwrap_or_default();
+        format!("{payload}.{mac}")
+    }
+
+    /// What was sealed; nothing when a byte of it was changed, or it was sealed with another key.
+    pub(super) fn open(&self, seal: &str) -> Option<Binding> {
+        if seal.len() > LONGEST {
+            return None;
+        }
+        let (payload, mac) = seal.split_once('.')?;
+        let given = URL_SAFE_NO_PAD.decode(mac).ok()?;
+        self.mac("confirmation", payload.as_bytes())?.verify_slice(&given).ok()?;
+        let binding: Binding = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        (binding.v == 1).then_some(binding)
+    }
+
+    /// An HMAC over a purpose and a message: a MAC for one purpose is none for another.
+    fn mac(&self, purpose: &str, message: &[u8]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose_secret()).ok()?;
+        mac.update(b"neon-mcp/1/");
+        mac.update(purpose.as_bytes());
+        mac.update(b"\0");
+        mac.update(message);
+        Some(mac)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding() -> Binding {
+        Binding {
+            v: 1,
+            tool: "delete_branch".into(),
+            arguments: "a".into(),
+            state: "s".into(),
+            caller: "c".into(),
+            until: 1,
+            nonce: "n".into(),
+        }
+    }
+
+    #[test]
+    fn a_seal_opens_with_its_key_alone_and_only_unchanged() {
+        let sealer = Sealer::shared(&[7; 32]).unwrap();
+        let seal = sealer.seal(&binding());
+        assert_eq!(sealer.open(&seal), Some(binding()));
+        assert_eq!(Sealer::shared(&[8; 32]).unwrap().open(&seal), None);
+        assert_eq!(Sealer::random().open(&seal), None);
+        for index in 0..seal.len() {
+            let mut bytes = seal.clone().into_bytes();
+            bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(bytes).unwrap();
+            assert!(changed == seal || sealer.open(&changed).is_none(), "{index}: {changed}");
+        }
+        assert_eq!(sealer.open(seal.split_once('.').unwrap().0), None);
+        assert_eq!(sealer.open(""), None);
+        assert_eq!(sealer.open("."), None);
+    }
+
+    #[test]
+    fn a_key_is_long_enough() {
+        assert_eq!(Sealer::shared(&[0; 31]).unwrap_err(), ShortKey);
+    }
+
+    #[test]
+    fn digests_tell_where_one_part_ends() {
+        let sealer = Sealer::random();
+        assert_ne!(sealer.digest("x", &["ab", "c"]), sealer.digest("x", &["a", "bc"]));
+        assert_ne!(sealer.digest("x", &["a"]), sealer.digest("y", &["a"]));
+    }
+}

@@ -1,0 +1,131 @@
+//! The way back from a call, computed: the exact tool call with its deadline, or that there is none.
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde_json::{Map, Value, json};
+
+use super::judge::fits;
+use crate::catalog::{Tool, Undo, UndoWay, templates};
+use crate::neon::text::one_line as plain;
+
+/// The longest text that a way back repeats, in characters.
+const LONGEST: usize = 400;
+
+/// What a way back is computed from.
+#[derive(Debug, Clone, Copy)]
+pub struct Undoing<'a> {
+    /// The tool that is undone.
+    pub tool: &'a Tool,
+    /// Its arguments.
+    pub arguments: &'a Map<String, Value>,
+    /// What the plan read, if it did.
+    pub before: Option<&'a Value>,
+    /// Neon's answer; nothing before the call.
+    pub answer: Option<&'a Value>,
+    /// When the deadline begins to run.
+    pub now: DateTime<Utc>,
+}
+
+impl Undoing<'_> {
+    /// The way back: an object with `tool`, `arguments` and, where there are, `until` (RFC 3339) and `note`; or a text that
+    /// begins with "none". Nothing for a tool that declares no undo because it changes nothing.
+    #[must_use]
+    pub fn way(&self) -> Option<Value> {
+        match self.tool.declaration.undo.as_ref()? {
+            Undo::Never(never) => Some(format!("none: {}", never.never).into()),
+            Undo::Way(way) => Some(self.computed(way)),
+        }
+    }
+
+    fn computed(&self, way: &UndoWay) -> Value {
+        let note = way.note.as_deref().unwrap_or_default();
+        if way.when.is_some() && !fits(way.when.as_ref(), self.arguments) {
+            return format!("none by one call. {note}").trim().into();
+        }
+        let mut arguments = Map::new();
+        for (name, text) in &way.arguments {
+            match self.value(text) {
+                Ok(value) => {
+                    arguments.insert(name.clone(), value);
+                }
+                Err(missing) => return format!("none, because {missing}. {note}").trim().into(),
+            }
+        }
+        let mut unknown: Vec<&str> = Vec::new();
+        for (name, pointer) in way.former.iter().filter(|(name, _)| self.arguments.contains_key(*name)) {
+            match self.before.map(|before| before.pointer(pointer).cloned().unwrap_or_default()) {
+                Some(former) => {
+                    arguments.insert(name.clone(), former);
+                }
+                None => unknown.push(name),
+            }
+        }
+        let mut undo = json!({"tool": way.tool, "arguments": arguments});
+        if let Some(object) = undo.as_object_mut() {
+            if let Some(seconds) = way.within_seconds.and_then(|seconds| i64::try_from(seconds).ok()) {
+                let until = self.now + TimeDelta::seconds(seconds);
+                object.insert("until".into(), until.to_rfc3339_opts(SecondsFormat::Secs, true).into());
+            }
+            let mut notes: Vec<String> = Vec::new();
+            if !unknown.is_empty() {
+                notes.push(format!("Add what it was before: {}.", unknown.join(", ")));
+            }
+            if !note.is_empty() {
+                notes.push(note.to_owned());
+            }
+            if !notes.is_empty() {
+                object.insert("note".into(), notes.join(" ").into());
+            }
+        }
+        undo
+    }
+
+    /// The value of an argument of the way back; the error says what is missing.
+    fn value(&self, text: &str) -> Result<Value, String> {
+        let names: Vec<&str> = templates(text).collect();
+        if let [name] = names.as_slice()
+            && text.len() == name.len() + 2
+        {
+            return self.template(name);
+        }
+        let mut out = text.to_owned();
+        for name in names {
+            let value = match self.template(name)? {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            out = out.replace(&format!("{{{name}}}"), &value);
+        }
+        Ok(out.into())
+    }
+
+    fn template(&self, name: &str) -> Result<Value, String> {
+        let clean = |value: &Value| match value {
+            Value::String(text) => plain(text, LONGEST).into(),
+            other => other.clone(),
+        };
+        if let Some(pointer) = name.strip_prefix("before:") {
+            return match self.before {
+                Some(before) => before
+                    .pointer(pointer)
+                    .filter(|value| !value.is_null())
+                    .map(clean)
+                    .ok_or_else(|| format!("Neon didn't say what `{pointer}` was")),
+                None => Err(format!("what `{pointer}` was is not known")),
+            };
+        }
+        if name.starts_with('/') {
+            return match self.answer {
+                Some(answer) => answer
+                    .pointer(name)
+                    .filter(|value| !value.is_null())
+                    .map(clean)
+                    .ok_or_else(|| format!("Neon's answer has no `{name}`")),
+                None => Ok("(from the answer)".into()),
+            };
+        }
+        match self.arguments.get(name) {
+            Some(value) => Ok(clean(value)),
+            None => Err(format!("`{name}` is not given")),
+        }
+    }
+}
