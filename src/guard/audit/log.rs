@@ -107,22 +107,19 @@ impl AuditLog {
         let mut state = self.state();
         let full = note.is_none() && state.waiting.len() >= KEPT;
         let told = line.clone();
-        if !full {
+        let room = if full {
+            self.catch_up(&mut state).map(drop)
+        } else {
+            Ok(())
+        };
+        let kept = room.is_ok();
+        room.and_then(|()| {
             state.waiting.push_back(Waiting { line, note });
-        }
-        let result = self.catch_up(&mut state);
-        if full && result.is_ok() {
-            // Room again: the lines before it are in.
-            state.waiting.push_back(Waiting {
-                line: told.clone(),
-                note: None,
-            });
-            drop(result);
-            return self.catch_up(&mut state).map(drop);
-        }
-        result.map(drop).inspect_err(|error| {
-            let kept = if full { "lost" } else { "kept until it can be written" };
-            tracing::error!("{error}; the line is {kept}: {}", told.trim_end());
+            self.catch_up(&mut state).map(drop)
+        })
+        .inspect_err(|error| {
+            let fate = if kept { "waits" } else { "is lost" };
+            tracing::error!("{error}; this line {fate}: {}", told.trim_end());
         })
     }
 

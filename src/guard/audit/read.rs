@@ -1,5 +1,6 @@
 //! Reading the log, across the files that it was rotated into, while it is written.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Error, ErrorKind, Result, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -34,8 +35,8 @@ impl LogReader {
     }
 
     /// Hands over every line that it hasn't yet, without its end. A last line that isn't whole is left for the next
-    /// time, unless `all`, which is for who doesn't come back. True when older lines may have been missed, because
-    /// the file in which it stood is gone.
+    /// time, unless `all`, which is for who doesn't come back. True when the file
+    /// in which it stood is gone, so that lines may have been missed or come twice.
     ///
     /// # Errors
     /// When the log can't be read; of the kind `NotFound` when there is none.
@@ -117,33 +118,35 @@ fn files(path: &Path) -> Result<Vec<Place>> {
     };
     // The youngest first: a rotation meanwhile moves each to where it is met again, and none out of sight.
     open(path)?;
-    for number in 1..=oldest(path)?.saturating_add(1) {
+    for number in numbers(path)? {
         open(&generation(path, number))?;
     }
     files.reverse();
     Ok(files)
 }
 
-/// The greatest number that a file of the log has.
-fn oldest(path: &Path) -> Result<u32> {
+/// The numbers that files of the log have, or get when they are moved on once.
+fn numbers(path: &Path) -> Result<BTreeSet<u32>> {
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
+    let mut numbers = BTreeSet::from([1]);
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return Ok(0);
+        return Ok(numbers);
     };
     let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(numbers),
         entries => entries?,
     };
-    let mut oldest = 0;
     for entry in entries {
         let entry = entry?.file_name();
         let number = entry
             .to_str()
             .and_then(|entry| entry.strip_prefix(name)?.strip_prefix('.')?.parse::<u32>().ok());
-        oldest = oldest.max(number.unwrap_or(0));
+        if let Some(number) = number.filter(|number| *number > 0) {
+            numbers.extend([number, number.saturating_add(1)]);
+        }
     }
-    Ok(oldest)
+    Ok(numbers)
 }
