@@ -195,9 +195,10 @@ impl Style {
             .flatten()
             .map(|id| clean(id))
             .collect();
-        for (sign, text) in [("  ", place.join("/")), ("  ", service(&clean(&entry.service)))] {
+        for text in [place.join("/"), service(&clean(&entry.service))] {
             if !text.is_empty() {
-                first = format!("{first}{sign}{text}");
+                first.push_str("  ");
+                first.push_str(&text);
             }
         }
         let caller = clean(&entry.caller);
@@ -219,13 +220,11 @@ impl Style {
         about.extend(entry.rule.as_deref().map(|rule| format!("rule {}", clean(rule))));
         about.push(duration(entry.duration_ms));
         let mut text = first.trim_end().to_owned();
-        for below in [Some(about.join(", ")), entry.reason.as_deref().map(clean)]
-            .into_iter()
-            .flatten()
-        {
+        let about = self.paint("2", &about.join(", "));
+        for below in [Some(about), entry.reason.as_deref().map(clean)].into_iter().flatten() {
             text.push('\n');
             text.extend(std::iter::repeat_n(' ', INDENT));
-            text.push_str(&self.paint("2", &below));
+            text.push_str(&below);
         }
         text
     }

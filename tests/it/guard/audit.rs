@@ -183,9 +183,10 @@ fn full_files_are_kept_up_to_the_limit_and_the_oldest_goes() {
     assert_eq!(kept, expected);
 }
 
+/// Files so small that the processes rotate at the same moments.
 const MANY: AuditLimits = AuditLimits {
-    max_bytes: 6_000,
-    keep: 1_000,
+    max_bytes: 600,
+    keep: 400,
 };
 
 /// Two logs, four threads each.
@@ -193,10 +194,10 @@ fn write_many(path: &Path, name: &str) {
     thread::scope(|scope| {
         for log in [AuditLog::new(path, MANY), AuditLog::new(path, MANY)] {
             for thread in 0..4 {
-                let (log, instance) = (log.clone(), format!("{:p}", &log));
+                let log = log.clone();
                 scope.spawn(move || {
                     for number in 0..25 {
-                        let entry = entry(&format!("{name}_{instance}_{thread}_{number}"));
+                        let entry = entry(&format!("{name}_{thread}_{number}"));
                         if number % 2 == 0 {
                             log.write(&entry).unwrap();
                         } else {
@@ -432,6 +433,47 @@ fn a_line_after_half_a_line_is_whole() {
     assert_eq!(half, "{\"time\":\"2026");
     let whole: Value = serde_json::from_str(whole).unwrap();
     assert_eq!(whole["tool"], "delete_branch");
+}
+
+#[test]
+fn a_disk_that_is_full_takes_whole_lines_or_none() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("audit.jsonl");
+    // The system's limit on the size of a file cuts a write short, as a full disk does.
+    let limited = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "guard::audit::other_process_fills_its_file", "--ignored"])
+        .env("AUDIT_TEST_PATH", &path)
+        .status()
+        .unwrap();
+    assert!(limited.success());
+    assert_eq!(lines(&path).len(), 2);
+}
+
+#[test]
+#[ignore = "run by another test, as another process"]
+fn other_process_fills_its_file() {
+    let Some(path) = path_for_other_process() else {
+        return;
+    };
+    let log = AuditLog::new(&path, ROOMY);
+    let under_way = log.begin(&entry("delete_branch")).unwrap();
+    let mut written = 0;
+    while log.write(&entry(&format!("tool_{written}"))).is_ok() {
+        written += 1;
+        assert!(written < 1_000);
+    }
+    assert!(written > 10);
+    assert_eq!(lines(&path).len(), written);
+    log.begin(&entry("delete_project")).map(drop).unwrap_err();
+    // Nor does a shorter line get in before the one that waits.
+    under_way.finish(&entry("a")).unwrap_err();
+    assert_eq!(lines(&path).len(), written);
+    fs::rename(&path, path.with_extension("moved")).unwrap();
+    log.begin(&entry("delete_project")).map(std::mem::forget).unwrap();
+    let tools: Vec<Value> = lines(&path).into_iter().map(|line| line["tool"].clone()).collect();
+    assert_eq!(tools, [format!("tool_{written}"), "a".to_owned()]);
 }
 
 #[test]
