@@ -13,8 +13,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use neon_mcp::call::{CallLimits, Engine, Service};
+use neon_mcp::call::{CallLimits, Engine, Guards, Service};
 use neon_mcp::catalog::{Catalog, Selection, SelectionOptions};
+use neon_mcp::guard::{Confirmations, Policy, Sealer};
 use neon_mcp::neon::{ApiBase, Client, ClientConfig, Credential, LimitSettings, Rate, RateLimits};
 use neon_mcp::server::NeonServer;
 use rmcp::model::{
@@ -201,8 +202,14 @@ async fn added() -> bool {
         route: plenty,
     });
     let catalog = Catalog::embedded().expect("a catalogue");
-    let selection = Selection::new(&catalog, &SelectionOptions::default()).expect("a selection");
-    let engine = Engine::new(Client::new(config), selection, Service::Sandbox, CallLimits::default());
+    let selection = Selection::new(catalog, &SelectionOptions::default(), &Policy::default()).expect("a selection");
+    let policy = Policy::default();
+    let guards = Guards {
+        confirmations: Confirmations::new(Sealer::random(), policy.confirm().clone(), None),
+        policy,
+        audit: None,
+    };
+    let engine = Engine::new(Client::new(config), selection, Service::Sandbox, CallLimits::default(), guards);
     let (near, far) = tokio::io::duplex(1 << 20);
     tokio::spawn(async move {
         NeonServer::new(engine)

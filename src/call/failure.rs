@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::guard::{Denied, No, Recorded};
+use crate::guard::audit::Outcome as Recorded;
+use crate::guard::{Denied, No};
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error, ErrorKind};
 

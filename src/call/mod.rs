@@ -29,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 pub use failure::Failure;
 
 use crate::catalog::Selection;
-use crate::guard::{AuditLog, Confirmations, Policy, Question, Reply};
+use crate::guard::audit::AuditLog;
+use crate::guard::{Confirmations, Policy, Question, Reply};
 use crate::neon::{Client, Lane};
 
 /// What answers the requests: every result says it.

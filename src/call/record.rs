@@ -10,7 +10,8 @@ use super::facts::text;
 use super::run::Call;
 use super::{Outcome, Service};
 use crate::catalog::Tool;
-use crate::guard::{AuditError, Effect, Entry, PendingEntry, Plan, Recorded, SaidYes, Verdict};
+use crate::guard::audit::{AuditError, Entry, Outcome as Recorded, Pending};
+use crate::guard::{Effect, Plan, SaidYes, Verdict};
 
 /// A call's line under way.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(super) struct Record {
     entry: Entry,
     /// The log holds the call though it neither changes something nor is refused.
     wanted: bool,
-    pending: Option<PendingEntry>,
+    pending: Option<Pending>,
     dry: bool,
 }
 

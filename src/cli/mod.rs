@@ -3,6 +3,7 @@
 mod call;
 mod demo;
 mod http;
+mod log;
 mod sandbox;
 mod serve;
 mod stdio;
@@ -51,6 +52,8 @@ enum Command {
     Tools(tools::Arguments),
     /// Call one tool and print its result
     Call(call::Arguments),
+    /// Show the audit log, oldest first
+    Log(log::Arguments),
 }
 
 /// Runs a command.
@@ -81,6 +84,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sandbox(arguments) => runtime(sandbox::run(arguments)),
         Command::Tools(arguments) => tools::run(&arguments),
         Command::Call(arguments) => runtime(call::run(arguments)),
+        Command::Log(arguments) => log::run(arguments),
     }
 }
 

@@ -6,7 +6,7 @@
 //! request, and only for the method and route that was judged.
 
 mod approvals;
-mod audit;
+pub mod audit;
 mod clear;
 mod confirm;
 mod effect;
@@ -20,7 +20,6 @@ mod state_dir;
 mod undo;
 
 pub use approvals::{Approval, Approvals, ApprovalsError, Decision, DecideError, NewApproval, State, TypedName};
-pub use audit::{AuditError, AuditLimits, AuditLog, Entry, Pending as PendingEntry, Outcome as Recorded};
 pub use clear::{Asking, Cleared, NotJudged, Ruling, SaidYes};
 pub use confirm::{CONFIRM_FIELD, Confirmations, Elsewhere, NAME_FIELD, No, NobodyToAsk, Page, Question, Reply, Subject};
 pub use effect::Effect;

@@ -12,7 +12,8 @@ pub use layer::Layer;
 
 use crate::call::{CallLimits, Guards};
 use crate::catalog::{Catalog, SelectionOptions};
-use crate::guard::{Approvals, AuditLimits, AuditLog, Confirmations, Policy, Sealer, state_dir};
+use crate::guard::audit::{AuditLimits, AuditLog};
+use crate::guard::{Approvals, Confirmations, Policy, Sealer, state_dir};
 use crate::neon::{
     ApiBase, Credential, DEFAULT_BASE, InvalidBase, InvalidCredential, InvalidId, OrganizationId, ProjectId,
 };

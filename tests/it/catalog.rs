@@ -1,6 +1,7 @@
 //! The declarations: lints, the format's schema, budgets, order.
 
 use neon_mcp::catalog::{Catalog, Selection, SelectionOptions, format_schema, lint, sources};
+use neon_mcp::guard::Policy;
 use neon_mcp::server::{published, published_bytes};
 
 #[test]
@@ -48,7 +49,7 @@ fn every_file_is_embedded_and_fits_the_schema() {
 #[test]
 fn the_default_list_is_at_most_40_tools_and_28_000_bytes() {
     let catalog = Catalog::embedded().expect("the catalogue loads");
-    let selection = Selection::new(&catalog, &SelectionOptions::default()).expect("a selection");
+    let selection = Selection::new(catalog, &SelectionOptions::default(), &Policy::default()).expect("a selection");
     let tools = published(&selection);
     let bytes = published_bytes(&tools);
     assert!(tools.len() <= 40, "{} tools", tools.len());

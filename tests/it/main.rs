@@ -9,6 +9,7 @@
 )]
 
 mod catalog;
+mod guard;
 mod mcp;
 mod neon;
 mod sandbox;

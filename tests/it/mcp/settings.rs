@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use neon_mcp::catalog::{Selection, SelectionOptions};
-use neon_mcp::guard::Effect;
+use neon_mcp::guard::{Effect, Policy};
 use neon_mcp::neon::{OrganizationId, ProjectId};
 use serde_json::json;
 
@@ -104,7 +104,7 @@ fn exclusion_wins_and_fixed_arguments_vanish_everywhere() {
         organization_id: Some(OrganizationId::parse("org-a").expect("an id")),
         ..SelectionOptions::default()
     };
-    let selection = Selection::new(&catalog, &options).expect("a selection");
+    let selection = Selection::new(catalog, &options, &Policy::default()).expect("a selection");
     assert!(selection.tool("list_branches").is_none());
     assert!(
         selection.tool("list_projects").is_none(),

@@ -1,6 +1,9 @@
 //! The running program with a real MCP client on it, and an upstream that the test knows.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rmcp::model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, ProtocolVersion};
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, RunningService};
@@ -31,7 +34,26 @@ impl ClientHandler for TestClient {
     }
 }
 
-/// The program, with an environment that holds nothing of the tester's.
+/// A directory of its own for the state of a program: what waits for a yes in one test is nothing to another.
+pub fn state_home() -> PathBuf {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("state");
+        // What earlier runs left.
+        for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
+            let pid = entry.file_name().to_string_lossy().into_owned();
+            if !Path::new("/proc").join(pid).exists() {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+        root.join(std::process::id().to_string())
+    });
+    let home = ROOT.join(NUMBER.fetch_add(1, Ordering::Relaxed).to_string());
+    std::fs::create_dir_all(&home).expect("a directory for state");
+    home
+}
+
+/// The program, with an environment that holds nothing of the tester's, and a state directory of its own.
 pub fn program(arguments: &[&str], api: &str, key: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
     command
@@ -39,6 +61,7 @@ pub fn program(arguments: &[&str], api: &str, key: &str) -> Command {
         .env_clear()
         .env("NEON_API_HOST", api)
         .env("NEON_API_KEY", key)
+        .env("XDG_STATE_HOME", state_home())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

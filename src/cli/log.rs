@@ -1,0 +1,286 @@
+//! `neon-mcp log`: the audit log, for people.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::guard::audit::{Entry, LogReader, Outcome};
+use crate::guard::{Effect, state_dir};
+use crate::neon::text::{is_hidden, one_line};
+
+/// How often `--follow` looks for new lines.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The longest text that is shown, in characters: nothing that we wrote is longer.
+const LONGEST: usize = 500;
+
+/// Where the second and later lines of an entry begin: below the outcome.
+const INDENT: usize = 22;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The log; also NEON_MCP_AUDIT_LOG [default: audit.jsonl in the state directory]
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Only calls of these tools
+    #[arg(long = "tool", value_name = "NAME", value_delimiter = ',')]
+    tools: Vec<String>,
+    /// Only calls with one of these effects
+    #[arg(long = "effect", value_name = "EFFECT", value_delimiter = ',', value_parser = effects())]
+    effects: Vec<Effect>,
+    /// Only calls that ended so
+    #[arg(long = "outcome", value_name = "OUTCOME", value_delimiter = ',', value_parser = outcomes())]
+    outcomes: Vec<Outcome>,
+    /// Only calls about this project
+    #[arg(long, value_name = "ID")]
+    project: Option<String>,
+    /// Only calls since: an age (90s, 15m, 2h, 7d) or a time (2026-07-01T12:00:00Z)
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    since: Option<DateTime<Utc>>,
+    /// Only the last of them
+    #[arg(long, value_name = "N")]
+    last: Option<usize>,
+    /// Print the lines as they stand in the log
+    #[arg(long)]
+    json: bool,
+    /// Go on with new lines as they come, until interrupted
+    #[arg(long)]
+    follow: bool,
+}
+
+fn effects() -> impl TypedValueParser<Value = Effect> {
+    const ALL: [Effect; 4] = [Effect::Read, Effect::Write, Effect::Access, Effect::Destructive];
+    PossibleValuesParser::new(ALL.map(Effect::name)).try_map(|name| named(&name))
+}
+
+fn outcomes() -> impl TypedValueParser<Value = Outcome> {
+    PossibleValuesParser::new(Outcome::ALL.map(Outcome::name)).try_map(|name| named(&name))
+}
+
+fn named<T: DeserializeOwned>(name: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_value(name.into())
+}
+
+fn since(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.to_utc());
+    }
+    let age = || {
+        let unit = text.chars().last()?;
+        let seconds = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 60 * 60,
+            'd' => 24 * 60 * 60,
+            'w' => 7 * 24 * 60 * 60,
+            _ => return None,
+        };
+        let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
+        Utc::now().checked_sub_signed(TimeDelta::try_seconds(i64::from(number).checked_mul(seconds)?)?)
+    };
+    age().ok_or_else(|| "write an age, as 90s, 15m, 2h or 7d, or a time, as 2026-07-01T12:00:00Z".to_owned())
+}
+
+/// Exits with 1 when there is no log.
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let path = arguments
+        .file
+        .clone()
+        .or_else(|| {
+            std::env::var_os("NEON_MCP_AUDIT_LOG")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+        })
+        .or_else(|| Some(state_dir(|name| std::env::var_os(name))?.join("audit.jsonl")))
+        .context("there is no state directory, because HOME isn't set: name the log with --file")?;
+    let style = Style {
+        json: arguments.json,
+        colours: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    let mut reader = LogReader::new(&path);
+    let mut first = true;
+    loop {
+        let mut shown = VecDeque::new();
+        let mut broken = 0_usize;
+        let missed = reader.read(!arguments.follow, |line| match parse(line) {
+            Some(_) if first && arguments.last == Some(0) => {}
+            Some((entry, value)) if arguments.choose(&entry) => {
+                if first && arguments.last == Some(shown.len()) {
+                    shown.pop_front();
+                }
+                shown.push_back(style.entry(&entry, line, &value));
+            }
+            Some(_) => {}
+            None => broken += 1,
+        });
+        let missed = match missed {
+            Err(error) if error.kind() == ErrorKind::NotFound => bail!(
+                "there is no audit log at {}: nothing was noted yet, or it is kept elsewhere (--file, NEON_MCP_AUDIT_LOG)",
+                path.display()
+            ),
+            missed => missed.with_context(|| format!("can't read {}", path.display()))?,
+        };
+        if missed {
+            eprintln!("neon-mcp: the file that was read is gone: lines may be missing or come twice");
+        }
+        let mut out = std::io::stdout().lock();
+        // A reader that has gone away (`| head`) is no reason to complain, or to go on.
+        if shown.iter().any(|text| writeln!(out, "{text}").is_err()) || out.flush().is_err() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        match broken {
+            0 => {}
+            1 => eprintln!("neon-mcp: 1 line of the log can't be read and is left out"),
+            _ => eprintln!("neon-mcp: {broken} lines of the log can't be read and are left out"),
+        }
+        if !arguments.follow {
+            return Ok(ExitCode::SUCCESS);
+        }
+        first = false;
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn parse(line: &[u8]) -> Option<(Entry, Value)> {
+    let value: Value = serde_json::from_slice(line).ok()?;
+    Some((serde_json::from_value(value.clone()).ok()?, value))
+}
+
+impl Arguments {
+    fn choose(&self, entry: &Entry) -> bool {
+        (self.tools.is_empty() || self.tools.contains(&entry.tool))
+            && (self.effects.is_empty() || self.effects.contains(&entry.effect))
+            && (self.outcomes.is_empty() || self.outcomes.contains(&entry.outcome))
+            && (self.project.is_none() || self.project == entry.project_id)
+            && self.since.is_none_or(|since| entry.time >= since)
+    }
+}
+
+/// How entries are shown. Whatever stands in the log is taken for untrusted: someone else may have written it.
+struct Style {
+    json: bool,
+    colours: bool,
+}
+
+impl Style {
+    fn entry(&self, entry: &Entry, line: &[u8], value: &Value) -> String {
+        if self.json {
+            raw(line, value)
+        } else {
+            self.readable(entry)
+        }
+    }
+
+    fn readable(&self, entry: &Entry) -> String {
+        let clean = |text: &str| one_line(text, LONGEST);
+        let time = entry.time.format("%Y-%m-%d %H:%M:%SZ").to_string();
+        let outcome = format!("{:<10}", entry.outcome.name());
+        let mut first = format!(
+            "{}  {}  {:<11}  {:<30}",
+            self.paint("2", &time),
+            self.paint(colour(entry.outcome), &outcome),
+            entry.effect.name(),
+            clean(&entry.tool),
+        );
+        let place: Vec<String> = [&entry.project_id, &entry.branch_id]
+            .into_iter()
+            .flatten()
+            .map(|id| clean(id))
+            .collect();
+        for text in [place.join("/"), service(&clean(&entry.service))] {
+            if !text.is_empty() {
+                first.push_str("  ");
+                first.push_str(&text);
+            }
+        }
+        let caller = clean(&entry.caller);
+        let who = match &entry.client {
+            Some(client) if caller.is_empty() => clean(client),
+            Some(client) => format!("{caller} ({})", clean(client)),
+            None => caller,
+        };
+        let mut about = Vec::new();
+        if !who.is_empty() {
+            about.push(format!("by {who}"));
+        }
+        about.extend(
+            entry
+                .channel
+                .as_deref()
+                .map(|channel| format!("through {}", clean(channel))),
+        );
+        about.extend(entry.rule.as_deref().map(|rule| format!("rule {}", clean(rule))));
+        about.push(duration(entry.duration_ms));
+        let mut text = first.trim_end().to_owned();
+        let about = self.paint("2", &about.join(", "));
+        for below in [Some(about), entry.reason.as_deref().map(clean)].into_iter().flatten() {
+            text.push('\n');
+            text.extend(std::iter::repeat_n(' ', INDENT));
+            text.push_str(&below);
+        }
+        text
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colours {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// The line as it stands, but that characters which can't be seen are escaped. Ours holds none.
+fn raw(line: &[u8], value: &Value) -> String {
+    let text = String::from_utf8_lossy(line);
+    if !text.chars().any(is_hidden) {
+        return text.into_owned();
+    }
+    // Written anew they can only stand within texts, where they may be escaped.
+    let mut escaped = String::new();
+    for character in value.to_string().chars() {
+        if is_hidden(character) {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
+/// Neon is what is meant where nothing is said.
+fn service(service: &str) -> String {
+    match service {
+        "neon" | "" => String::new(),
+        other => format!("({other})"),
+    }
+}
+
+fn duration(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        _ => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
+    }
+}
+
+/// The colour of an outcome: what changed something, what may have, what didn't.
+fn colour(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "32",
+        Outcome::Failed => "31",
+        Outcome::Unknown => "1;31",
+        Outcome::Asked | Outcome::DryRun => "36",
+        _ => "33",
+    }
+}

@@ -1,0 +1,4 @@
+//! What decides and what is noted, through the library's public face.
+
+mod audit;
+mod audit_command;
