@@ -32,7 +32,7 @@ async fn both_eras_list_and_call() {
     let _ = http();
     for era in [Era::Legacy, Era::Modern] {
         let transport = StreamableHttpClientTransport::from_uri(url.clone());
-        let client = TestClient
+        let client = TestClient::alone()
             .serve_with_lifecycle(transport, lifecycle(era))
             .await
             .expect("serves");
@@ -114,7 +114,7 @@ async fn a_stop_lets_a_running_call_end() {
     let (mut child, url) = serve(&upstream).await;
     let _ = http();
     let transport = StreamableHttpClientTransport::from_uri(url);
-    let client = TestClient
+    let client = TestClient::alone()
         .serve_with_lifecycle(transport, lifecycle(Era::Modern))
         .await
         .expect("serves");

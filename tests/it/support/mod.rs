@@ -1,6 +1,8 @@
 //! What the tests share.
 
 pub mod arguments;
+pub mod human;
 pub mod permit;
 pub mod server;
 pub mod upstream;
+pub mod world;

@@ -5,12 +5,17 @@ use std::process::Stdio;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rmcp::model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, ProtocolVersion};
-use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, RunningService};
+use rmcp::model::{
+    CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationCapability,
+    FormElicitationCapability, Implementation, ProtocolVersion,
+};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, RequestContext, RunningService};
 use rmcp::transport::TokioChildProcess;
 use rmcp::{ClientHandler, RoleClient};
 use serde_json::{Map, Value};
 use tokio::process::Command;
+
+use super::human::Human;
 
 /// A key that no result, log or error may show. It is one of a sandbox: of others the server asks Neon at its start what
 /// kind they are, which would be a request more to count.
@@ -25,12 +30,57 @@ pub enum Era {
     Modern,
 }
 
-#[derive(Debug, Clone)]
-pub struct TestClient;
+/// The client, with the human behind it.
+#[derive(Debug, Clone, Default)]
+pub struct TestClient {
+    human: Option<Human>,
+    name: Option<String>,
+}
+
+impl TestClient {
+    /// A client that can't ask anyone.
+    pub fn alone() -> Self {
+        Self::default()
+    }
+
+    /// A client that declares form elicitation, and whose human answers so.
+    pub fn with(human: Human) -> Self {
+        Self {
+            human: Some(human),
+            name: None,
+        }
+    }
+
+    /// The same client under another name.
+    pub fn called(self, name: &str) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            ..self
+        }
+    }
+}
 
 impl ClientHandler for TestClient {
     fn get_info(&self) -> ClientConfig {
-        ClientConfig::new(ClientCapabilities::default(), Implementation::new("test", "1"))
+        let mut capabilities = ClientCapabilities::default();
+        if self.human.is_some() {
+            capabilities.elicitation = Some(ElicitationCapability::new().with_form(FormElicitationCapability::new()));
+        }
+        ClientConfig::new(
+            capabilities,
+            Implementation::new(self.name.clone().unwrap_or_else(|| "test".to_owned()), "1"),
+        )
+    }
+
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, rmcp::ErrorData> {
+        match &self.human {
+            Some(human) => human.answer(request).await,
+            None => panic!("a client without elicitation was asked"),
+        }
     }
 }
 
@@ -92,6 +142,18 @@ impl Server {
     pub async fn start_with(arguments: &[&str], api: &str, key: &str, era: Era, log: &str) -> Self {
         let mut command = program(arguments, api, key);
         command.env("NEON_MCP_LOG", log);
+        Self::run(command, TestClient::alone(), era).await
+    }
+
+    /// A server whose client has a human behind it.
+    pub async fn start_for(client: TestClient, arguments: &[&str], api: &str, era: Era) -> Self {
+        let mut command = program(arguments, api, KEY);
+        command.env("NEON_MCP_LOG", "error");
+        Self::run(command, client, era).await
+    }
+
+    /// Any command that serves over stdio.
+    pub async fn run(command: Command, client: TestClient, era: Era) -> Self {
         let (transport, stderr) = TokioChildProcess::builder(command)
             .stderr(Stdio::piped())
             .spawn()
@@ -103,7 +165,7 @@ impl Server {
             let _ = stderr.read_to_end(&mut text).await;
             String::from_utf8_lossy(&text).into_owned()
         });
-        let client = TestClient
+        let client = client
             .serve_with_lifecycle(transport, lifecycle(era))
             .await
             .expect("serves");

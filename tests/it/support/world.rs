@@ -1,0 +1,160 @@
+//! An upstream that is a small Neon: one project whose facts a test can change, and which records what would change it.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::upstream::{Recorded, Reply, Upstream};
+
+pub const PROJECT: &str = "quiet-sun-12345678";
+pub const BRANCH: &str = "br-quiet-sun-a1b2c3d4";
+pub const ROOT: &str = "br-root";
+pub const ENDPOINT: &str = "ep-quiet-sun-a1b2c3d4";
+pub const SNAPSHOT: &str = "snap-quiet-sun-a1b2c3d4";
+
+/// What there is, as Neon would tell it.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub project: Value,
+    /// The branch that tests act on, and the default branch.
+    pub branches: Vec<Value>,
+    pub endpoints: Vec<Value>,
+    pub databases: Vec<Value>,
+    pub roles: Vec<Value>,
+    pub snapshots: Vec<Value>,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        let created = "2026-01-01T00:00:00Z";
+        Self {
+            project: json!({
+                "id": PROJECT, "name": "shop", "org_id": "org-quiet-sun-12345678", "region_id": "aws-us-east-1",
+                "created_at": created, "history_retention_seconds": 86_400, "synthetic_storage_size": 1_000,
+            }),
+            branches: vec![
+                json!({"id": ROOT, "project_id": PROJECT, "name": "main", "default": true, "protected": false, "created_at": created}),
+                json!({
+                    "id": BRANCH, "project_id": PROJECT, "name": "dev", "default": false, "protected": false,
+                    "parent_id": ROOT, "created_at": created, "logical_size": 31_000_000, "current_state": "ready",
+                }),
+            ],
+            endpoints: vec![json!({
+                "id": ENDPOINT, "project_id": PROJECT, "branch_id": BRANCH, "type": "read_write", "name": "compute",
+                "host": "ep-quiet-sun-a1b2c3d4.us-east-1.aws.neon.tech", "current_state": "idle",
+                "autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 2, "suspend_timeout_seconds": 0,
+            })],
+            databases: vec![json!({"name": "abc", "owner_name": "abc", "created_at": created})],
+            roles: vec![json!({"name": "abc", "protected": false, "created_at": created})],
+            snapshots: vec![json!({
+                "id": SNAPSHOT, "name": "before", "source_branch_id": ROOT, "created_at": created, "manual": true,
+            })],
+        }
+    }
+}
+
+impl Facts {
+    /// The branch that tests act on.
+    pub fn branch(&mut self) -> &mut Value {
+        &mut self.branches[1]
+    }
+}
+
+/// The upstream, and the facts behind it.
+pub struct World {
+    pub upstream: Upstream,
+    facts: Arc<Mutex<Facts>>,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A world with facts of its own.
+    pub async fn with(change: impl FnOnce(&mut Facts)) -> Self {
+        let mut facts = Facts::default();
+        change(&mut facts);
+        let facts = Arc::new(Mutex::new(facts));
+        let known = facts.clone();
+        let upstream = Upstream::route(move |request| answer(&known.lock().expect("a lock"), request)).await;
+        Self { upstream, facts }
+    }
+
+    pub fn url(&self) -> String {
+        self.upstream.url()
+    }
+
+    /// Changes the facts from now on.
+    pub fn change(&self, change: impl FnOnce(&mut Facts)) {
+        change(&mut self.facts.lock().expect("a lock"));
+    }
+
+    /// A handle for changing them from elsewhere.
+    pub fn facts(&self) -> Arc<Mutex<Facts>> {
+        self.facts.clone()
+    }
+
+    /// The requests that would have changed something.
+    pub fn changes(&self) -> Vec<String> {
+        self.upstream
+            .requests()
+            .iter()
+            .filter(|request| request.method != "GET")
+            .map(|request| format!("{} {}", request.method, request.path().trim_start_matches("/api/v2")))
+            .collect()
+    }
+}
+
+/// What a request is answered: the one or the list that its path names, and for what changes something, all of it.
+pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
+    let path = request.path().trim_start_matches("/api/v2").to_owned();
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    let find = |list: &[Value], key: &str, id: &str| list.iter().find(|item| item[key] == *id).cloned();
+    let missing = || Reply::error(404, "", "not found");
+    let one = |name: &str, item: Option<Value>| item.map_or_else(missing, |item| Reply::json(200, json!({name: item})));
+    if request.method != "GET" {
+        let branch = parts.get(3).and_then(|id| find(&facts.branches, "id", id));
+        return Reply::json(
+            200,
+            json!({
+                "project": facts.project, "branch": branch.unwrap_or_else(|| facts.branches[1].clone()),
+                "endpoint": facts.endpoints[0], "database": facts.databases[0], "role": facts.roles[0],
+                "snapshot": facts.snapshots[0], "operations": [],
+            }),
+        );
+    }
+    match parts.as_slice() {
+        ["projects", _] => Reply::json(200, json!({"project": facts.project})),
+        ["projects"] => Reply::json(200, json!({"projects": [facts.project], "pagination": {}})),
+        ["projects", _, "branches", "count"] => Reply::json(200, json!({"count": facts.branches.len()})),
+        ["projects", _, "branches"] => Reply::json(200, json!({"branches": facts.branches, "pagination": {}})),
+        ["projects", _, "branches", id] => one("branch", find(&facts.branches, "id", id)),
+        ["projects", _, "branches", id, "endpoints"] => {
+            let on: Vec<&Value> = facts.endpoints.iter().filter(|endpoint| endpoint["branch_id"] == **id).collect();
+            Reply::json(200, json!({"endpoints": on}))
+        }
+        ["projects", _, "branches", _, "databases"] => Reply::json(200, json!({"databases": facts.databases})),
+        ["projects", _, "branches", _, "databases", name] => one("database", find(&facts.databases, "name", name)),
+        ["projects", _, "branches", _, "roles"] => Reply::json(200, json!({"roles": facts.roles})),
+        ["projects", _, "branches", _, "roles", name] => one("role", find(&facts.roles, "name", name)),
+        ["projects", _, "branches", _, "roles", _, "reveal_password"] => {
+            Reply::json(200, json!({"password": "canary-password"}))
+        }
+        ["projects", _, "branches", _, "backup_schedule"] => {
+            Reply::json(200, json!({"schedule": [{"frequency": "daily", "retention_seconds": 604_800}]}))
+        }
+        ["projects", _, "endpoints"] => Reply::json(200, json!({"endpoints": facts.endpoints})),
+        ["projects", _, "endpoints", id] => one("endpoint", find(&facts.endpoints, "id", id)),
+        ["projects", _, "snapshots"] => Reply::json(200, json!({"snapshots": facts.snapshots})),
+        ["projects", _, "connection_uri"] => {
+            Reply::json(200, json!({"uri": "postgresql://u:canary-password@host/db"}))
+        }
+        ["api_keys"] => Reply::json(200, json!([])),
+        [.., "api_keys"] => Reply::json(200, json!([])),
+        _ => Reply::json(
+            200,
+            json!({"organizations": [], "members": [], "operations": [], "invitations": [], "regions": [], "pagination": {}}),
+        ),
+    }
+}
