@@ -10,8 +10,8 @@ use super::facts::text;
 use super::run::Call;
 use super::{Outcome, Service};
 use crate::catalog::Tool;
-use crate::guard::audit::{AuditError, Entry, Outcome as Recorded, Pending};
-use crate::guard::{Effect, Plan, SaidYes, Verdict};
+use crate::guard::audit::{Entry, Outcome as Recorded, Pending};
+use crate::guard::{Effect, FileError, Plan, SaidYes, Verdict};
 
 /// A call's line under way.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Record {
 
     /// Writes the line. The error is of a call that ran and couldn't be recorded; a refusal that can't be is told in
     /// the log of the server alone.
-    pub(super) fn close(mut self, call: &Call<'_>, outcome: &Outcome, failure: Option<Named>) -> Option<AuditError> {
+    pub(super) fn close(mut self, call: &Call<'_>, outcome: &Outcome, failure: Option<Named>) -> Option<FileError> {
         if !self.wanted && failure.as_ref().is_none_or(|failure| !failure.is_refusal) {
             return None;
         }

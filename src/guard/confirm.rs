@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::approvals::{Approval, Approvals, ApprovalsError, NewApproval, State, TypedName};
+use super::approvals::{Approval, Approvals, ApprovalsError, Decider, NewApproval, State, TypedName};
 use super::clear::{Asking, Cleared, SaidYes};
 use super::plan::{Plan, digest};
 use super::policy::{Channel, ConfirmRules};
@@ -259,16 +259,16 @@ impl Confirmations {
         }
         let call = self.call(subject);
         let mut changed = false;
-        for known in approvals.find(&call)? {
+        for known in approvals.find(&call, now)? {
             match &known.state {
                 State::Refused { .. } => return Ok(Elsewhere::No(No::Declined)),
                 State::Approved { by, .. } => {
-                    let said_yes = match by.as_str() {
-                        "page" => SaidYes::Page,
-                        _ => SaidYes::Terminal,
+                    let said_yes = match by {
+                        Decider::Page => SaidYes::Page,
+                        Decider::Terminal => SaidYes::Terminal,
                     };
                     // Of many that come at once, one takes it.
-                    let Some(taken) = approvals.take(&known.code)? else { continue };
+                    let Some(taken) = approvals.take(&known.code, now)? else { continue };
                     match self.taken(&taken, plan, subject, said_yes, now) {
                         Ok(()) => return Ok(Elsewhere::Cleared(Box::new(asking.confirmed(said_yes)))),
                         // What was approved isn't what is there now: a new plan, under a new code.
@@ -301,6 +301,8 @@ impl Confirmations {
             asked_at: now,
             expires_at: now + seconds(waits),
             approval_seconds: approval,
+            terminal: self.takes(Channel::Terminal),
+            terminal_yes: self.rules.terminal_yes,
             page_secret: secret.clone(),
         })?;
         if let (Some(page), Some(secret)) = (&page, &secret)

@@ -10,6 +10,7 @@ pub mod audit;
 mod clear;
 mod confirm;
 mod effect;
+mod files;
 mod judge;
 mod mask;
 mod permit;
@@ -19,10 +20,13 @@ mod seal;
 mod state_dir;
 mod undo;
 
-pub use approvals::{Approval, Approvals, ApprovalsError, Decision, DecideError, NewApproval, State, TypedName};
+pub use approvals::{
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_WAITING, NewApproval, State, TypedName,
+};
 pub use clear::{Asking, Cleared, NotJudged, Ruling, SaidYes};
 pub use confirm::{CONFIRM_FIELD, Confirmations, Elsewhere, NAME_FIELD, No, NobodyToAsk, Page, Question, Reply, Subject};
 pub use effect::Effect;
+pub use files::FileError;
 pub use judge::{BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
 pub use mask::{MASK, mask, mask_text};
 pub use permit::Permitted;

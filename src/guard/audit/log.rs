@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::disk::{AuditLimits, Disk, Held};
+use super::disk::{AuditLimits, Disk};
+use crate::guard::files::{FileError, Held};
 use super::entry::{Entry, Outcome};
-use super::error::AuditError;
 use super::line::line;
 use super::note::{self, Note};
 
@@ -76,7 +76,7 @@ impl AuditLog {
     /// # Errors
     /// When the note can't be written, when the log can't be opened, and as long as earlier lines can't be written:
     /// the call must not be sent.
-    pub fn begin(&self, entry: &Entry) -> Result<Pending, AuditError> {
+    pub fn begin(&self, entry: &Entry) -> Result<Pending, FileError> {
         let mut entry = entry.clone();
         entry.outcome = Outcome::Unknown;
         entry.reason = Some(STOPPED.to_owned());
@@ -99,11 +99,11 @@ impl AuditLog {
     ///
     /// # Errors
     /// When it can't be written. It is kept for later, and told on standard error.
-    pub fn write(&self, entry: &Entry) -> Result<(), AuditError> {
+    pub fn write(&self, entry: &Entry) -> Result<(), FileError> {
         self.record(line(entry, Uuid::new_v4()), None)
     }
 
-    fn record(&self, line: String, note: Option<Note>) -> Result<(), AuditError> {
+    fn record(&self, line: String, note: Option<Note>) -> Result<(), FileError> {
         let mut state = self.state();
         let full = note.is_none() && state.waiting.len() >= KEPT;
         let told = line.clone();
@@ -124,7 +124,7 @@ impl AuditLog {
     }
 
     /// Writes whatever waits, in order. What can't be written waits on.
-    fn catch_up(&self, state: &mut State) -> Result<Held, AuditError> {
+    fn catch_up(&self, state: &mut State) -> Result<Held, FileError> {
         let disk = &self.shared.disk;
         let held = disk.lock()?;
         if !state.opened {
@@ -163,7 +163,7 @@ impl Pending {
     /// # Errors
     /// When it can't be written. It is kept for later, told on standard error, and no call can begin until it is
     /// written.
-    pub fn finish(mut self, entry: &Entry) -> Result<(), AuditError> {
+    pub fn finish(mut self, entry: &Entry) -> Result<(), FileError> {
         let note = self.note.take();
         self.log.record(line(entry, self.id), note)
     }

@@ -12,7 +12,6 @@
 
 mod disk;
 mod entry;
-mod error;
 mod line;
 mod log;
 mod note;
@@ -20,6 +19,5 @@ mod read;
 
 pub use disk::AuditLimits;
 pub use entry::{Entry, Outcome};
-pub use error::AuditError;
 pub use log::{AuditLog, Pending};
 pub use read::LogReader;

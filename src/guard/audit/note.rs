@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::disk::{Disk, Held, close_directory, create_private, generation, make_directory, open_private};
+use super::disk::{Disk, generation};
 use super::entry::{Entry, Outcome};
-use super::error::AuditError;
 use super::line::line;
 use crate::guard::Effect;
+use crate::guard::files::{FileError, Held, close_directory, create_private, make_directory, open_private};
 
 /// How a note's name ends.
 const ENDING: &str = "json";
@@ -26,7 +26,7 @@ pub(super) struct Note {
 
 impl Note {
     /// Writes the note. The log's lock keeps others from taking it for a leftover before it is locked itself.
-    pub(super) fn create(disk: &Disk, _held: &Held, id: Uuid, line: &str) -> Result<Self, AuditError> {
+    pub(super) fn create(disk: &Disk, _held: &Held, id: Uuid, line: &str) -> Result<Self, FileError> {
         let directory = disk.pending();
         make_directory(&directory)?;
         close_directory(&directory)?;
@@ -35,7 +35,7 @@ impl Note {
         let written = file.lock().and_then(|()| file.write_all(line.as_bytes()));
         if let Err(source) = written {
             let _ = fs::remove_file(&path);
-            return Err(AuditError::io("write to", path)(source));
+            return Err(FileError::io("write to", path)(source));
         }
         Ok(Self { path, _file: file })
     }
@@ -52,15 +52,15 @@ impl Note {
 }
 
 /// Brings the calls that ended with their process into the log.
-pub(super) fn adopt(disk: &Disk, held: &Held) -> Result<(), AuditError> {
+pub(super) fn adopt(disk: &Disk, held: &Held) -> Result<(), FileError> {
     let directory = disk.pending();
     let entries = match fs::read_dir(&directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(AuditError::io("read", &directory))?,
+        entries => entries.map_err(FileError::io("read", &directory))?,
     };
     close_directory(&directory)?;
     for entry in entries {
-        let path = entry.map_err(AuditError::io("read", &directory))?.path();
+        let path = entry.map_err(FileError::io("read", &directory))?.path();
         if path.extension().is_none_or(|ending| ending != ENDING) {
             continue;
         }
@@ -75,18 +75,18 @@ pub(super) fn adopt(disk: &Disk, held: &Held) -> Result<(), AuditError> {
             Ok(()) => {}
             // Its process lives.
             Err(TryLockError::WouldBlock) => continue,
-            Err(TryLockError::Error(source)) => return Err(AuditError::io("lock", path)(source)),
+            Err(TryLockError::Error(source)) => return Err(FileError::io("lock", path)(source)),
         }
         let mut text = String::new();
         let (line, id) = match file.read_to_string(&mut text) {
-            Err(error) if error.kind() != ErrorKind::InvalidData => return Err(AuditError::io("read", path)(error)),
+            Err(error) if error.kind() != ErrorKind::InvalidData => return Err(FileError::io("read", path)(error)),
             _ => whole(&text).unwrap_or_else(|| illegible(&file)),
         };
         // The process may have ended between the line and the removal of the note.
         if !(in_file(disk.log(), &id)? || in_file(&generation(disk.log(), 1), &id)?) {
             disk.append(held, &line)?;
         }
-        fs::remove_file(&path).map_err(AuditError::io("remove", &path))?;
+        fs::remove_file(&path).map_err(FileError::io("remove", &path))?;
     }
     Ok(())
 }
@@ -111,16 +111,16 @@ fn illegible(file: &File) -> (String, String) {
 }
 
 /// Whether the file has a line about the call.
-fn in_file(path: &Path, id: &str) -> Result<bool, AuditError> {
+fn in_file(path: &Path, id: &str) -> Result<bool, FileError> {
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        file => file.map_err(AuditError::io("open", path))?,
+        file => file.map_err(FileError::io("open", path))?,
     };
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     while reader
         .read_until(b'\n', &mut line)
-        .map_err(AuditError::io("read", path))?
+        .map_err(FileError::io("read", path))?
         > 0
     {
         if line.windows(id.len()).any(|part| part == id.as_bytes()) {

@@ -5,7 +5,8 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Error, ErrorKind, Result, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::disk::{generation, identity};
+use super::disk::generation;
+use crate::guard::files::identity;
 
 /// Reads a log, oldest line first.
 ///

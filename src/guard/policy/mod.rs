@@ -53,7 +53,7 @@ pub struct Denied {
 /// x
 #[derive(Debug, Clone, Default)]
 pub struct Policy { confirm: ConfirmRules }
-impl Default for ConfirmRules { fn default() -> Self { Self { channels: vec![Channel::Client, Channel::Terminal, Channel::Page], question_seconds: 300, approval_seconds: 300 } } }
+impl Default for ConfirmRules { fn default() -> Self { Self { channels: vec![Channel::Client, Channel::Terminal, Channel::Page], question_seconds: 300, approval_seconds: 300, terminal_yes: false, page_secret_file: None } } }
 /// x
 #[derive(Debug, thiserror::Error)] #[error("x")] pub struct PolicyError;
 /// x
@@ -68,6 +68,10 @@ pub struct ConfirmRules {
     pub question_seconds: u64,
     /// x
     pub approval_seconds: u64,
+    /// x
+    pub terminal_yes: bool,
+    /// x
+    pub page_secret_file: Option<std::path::PathBuf>,
 }
 #[allow(missing_docs, clippy::missing_errors_doc, clippy::unused_self)]
 impl Policy {

@@ -8,7 +8,8 @@ use std::process::{Command, ExitStatus};
 use std::thread;
 
 use neon_mcp::catalog::{Catalog, Tool};
-use neon_mcp::guard::audit::{AuditError, AuditLimits, AuditLog, Entry, Outcome};
+use neon_mcp::guard::FileError;
+use neon_mcp::guard::audit::{AuditLimits, AuditLog, Entry, Outcome};
 use neon_mcp::guard::{Effect, MASK};
 use serde_json::{Map, Value, json};
 
@@ -285,7 +286,7 @@ fn a_log_of_another_user_is_not_used() {
             .begin(&entry("delete_branch"))
             .map(drop)
             .unwrap_err();
-        assert!(matches!(error, AuditError::NotOurs { .. }), "{error}");
+        assert!(matches!(error, FileError::NotOurs { .. }), "{error}");
     }
 }
 
@@ -497,7 +498,7 @@ fn a_lock_that_is_never_given_back_ends_in_an_error() {
         .begin(&entry("delete_branch"))
         .map(drop)
         .unwrap_err();
-    assert!(matches!(error, AuditError::Locked { .. }), "{error}");
+    assert!(matches!(error, FileError::Locked { .. }), "{error}");
 }
 
 /// A tool whose `settings.smtp.code` and `plain` are write-only.

@@ -1,0 +1,13 @@
+//! Calls that wait for a human's yes outside the MCP client: in a terminal, or on the approval page.
+//!
+//! The server puts a call down, a human decides it, the server takes the decision once. What they share is a directory
+//! that only its owner can read, so that they may be different processes. A decision alone clears nothing: what was put
+//! down carries the server's seal, which says for what it counts ([`crate::guard::Confirmations`]).
+
+mod store;
+mod types;
+
+pub use store::Approvals;
+pub use types::{
+    Approval, ApprovalsError, DecideError, Decider, Decision, MOST_WAITING, NewApproval, State, TypedName,
+};

@@ -1,0 +1,376 @@
+//! The directory: one file for each call that waits, changed only under a lock, and one for each confirmation that was used.
+
+use std::fs;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest as _, Sha256};
+
+use super::types::{
+    Approval, ApprovalsError, DecideError, Decider, Decision, MOST_WAITING, MOST_WRONG, NewApproval, State,
+};
+use crate::guard::files::{FileError, Held, close_directory, create_private, lock, make_directory};
+
+/// The letters of codes: no vowels, so that no code is a word, and none that is taken for another.
+const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+
+/// How many letters a code has: 34 bits, of which at most [`MOST_WAITING`] stand for something, for minutes.
+const CODE_LENGTH: usize = 8;
+
+/// The largest file that is read: a plan has some kilobytes.
+const MOST_BYTES: u64 = 256 * 1024;
+
+/// Where the calls are kept that wait for a human's yes.
+#[derive(Debug, Clone)]
+pub struct Approvals {
+    directory: PathBuf,
+}
+
+impl Approvals {
+    /// Calls in this directory, which is made when the first is put down.
+    #[must_use]
+    pub fn new(directory: PathBuf) -> Self {
+        // The working directory may change later.
+        let directory = std::path::absolute(&directory).unwrap_or(directory);
+        Self { directory }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Puts a call down. The same call with the same plan by the same caller that waits already keeps its code: what comes
+    /// back then is that one.
+    ///
+    /// # Errors
+    /// When the directory can't be used, or [`MOST_WAITING`] calls wait.
+    pub fn add(&self, new: NewApproval) -> Result<Approval, ApprovalsError> {
+        let held = self.hold()?;
+        let known = self.sweep(&held, new.asked_at)?;
+        let same = |known: &&Approval| {
+            known.waits() && known.call == new.call && known.text == new.text && known.type_name == new.type_name
+        };
+        if let Some(known) = known.iter().find(same) {
+            return Ok(known.clone());
+        }
+        if known.iter().filter(|known| known.waits()).count() >= MOST_WAITING {
+            return Err(ApprovalsError::Full);
+        }
+        let approval = Approval {
+            code: free_code(&known),
+            token: new.token,
+            call: new.call,
+            tool: new.tool,
+            effect: new.effect,
+            severe: new.severe,
+            plan: new.plan,
+            text: new.text,
+            type_name: new.type_name,
+            caller: new.caller,
+            client: new.client,
+            asked_at: new.asked_at,
+            expires_at: new.expires_at,
+            approval_seconds: new.approval_seconds,
+            terminal: new.terminal,
+            terminal_yes: new.terminal_yes,
+            page_secret: new.page_secret.as_deref().map(hashed),
+            wrong: 0,
+            state: State::Waiting,
+        };
+        self.store(&held, &approval)?;
+        Ok(approval)
+    }
+
+    /// What is known at this time, oldest first: what waits, and what was decided and not used yet.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub fn list(&self, now: DateTime<Utc>) -> Result<Vec<Approval>, ApprovalsError> {
+        let mut all = self.read_all()?;
+        all.retain(|approval| approval.ends_at() > now);
+        all.sort_by(|one, other| (one.asked_at, &one.code).cmp(&(other.asked_at, &other.code)));
+        Ok(all)
+    }
+
+    /// The call under a code, in whatever way a human writes it.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub fn get(&self, code: &str, now: DateTime<Utc>) -> Result<Option<Approval>, ApprovalsError> {
+        let Some(code) = canonical(code) else { return Ok(None) };
+        Ok(self.read(&code)?.filter(|approval| approval.ends_at() > now))
+    }
+
+    /// What is known of this call by this caller, decided ones first.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub fn find(&self, call: &str, now: DateTime<Utc>) -> Result<Vec<Approval>, ApprovalsError> {
+        let mut found = self.list(now)?;
+        found.retain(|approval| approval.call == call);
+        found.sort_by_key(Approval::waits);
+        Ok(found)
+    }
+
+    /// Decides, in a terminal.
+    ///
+    /// # Errors
+    /// When there is nothing to decide, or the name is wrong: after five wrong ones the call is refused.
+    pub fn decide(&self, code: &str, decision: &Decision, now: DateTime<Utc>) -> Result<Approval, DecideError> {
+        self.decided(code, decision, Decider::Terminal, None, now)
+    }
+
+    /// Decides, on the approval page: its secret is wanted for either decision.
+    ///
+    /// # Errors
+    /// As [`Self::decide`], and when the secret is wrong.
+    pub fn decide_from_page(
+        &self,
+        code: &str,
+        secret: &str,
+        decision: &Decision,
+        now: DateTime<Utc>,
+    ) -> Result<Approval, DecideError> {
+        self.decided(code, decision, Decider::Page, Some(secret), now)
+    }
+
+    fn decided(
+        &self,
+        code: &str,
+        decision: &Decision,
+        by: Decider,
+        secret: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Approval, DecideError> {
+        let code = canonical(code).ok_or(DecideError::Unknown)?;
+        let held = self.hold()?;
+        let known = self.read(&code)?.filter(|approval| approval.ends_at() > now);
+        let mut approval = known.ok_or(DecideError::Unknown)?;
+        if let Some(secret) = secret {
+            // Of a hash, a comparison that ends early tells nothing that helps to guess the secret.
+            match &approval.page_secret {
+                None => return Err(DecideError::NotHere(by)),
+                Some(expected) if *expected != hashed(secret.trim()) => {
+                    let left = self.wrong(&held, &mut approval, by, now)?;
+                    return Err(DecideError::WrongSecret { left });
+                }
+                Some(_) => {}
+            }
+        }
+        if !approval.waits() {
+            return Err(DecideError::Decided(approval.state));
+        }
+        // A no counts wherever it comes from.
+        if by == Decider::Terminal && !approval.terminal && *decision != Decision::Refuse {
+            return Err(DecideError::NotHere(by));
+        }
+        approval.state = match decision {
+            Decision::Refuse => State::Refused { at: now, by },
+            Decision::Approve { typed } => {
+                let wrong = match &approval.type_name {
+                    Some(name) => !name.matches(typed.as_deref().unwrap_or_default()),
+                    // Whoever must type a name and has none to type can't say yes.
+                    None => approval.severe,
+                };
+                if wrong {
+                    let what = approval.type_name.as_ref().map_or("target", |name| &name.what).to_owned();
+                    let left = self.wrong(&held, &mut approval, by, now)?;
+                    return Err(DecideError::WrongName { what, left });
+                }
+                let lasts = TimeDelta::seconds(i64::try_from(approval.approval_seconds).unwrap_or(300).min(86_400));
+                State::Approved {
+                    at: now,
+                    by,
+                    until: now + lasts,
+                }
+            }
+        };
+        self.store(&held, &approval)?;
+        Ok(approval)
+    }
+
+    /// Takes an approval: of many that ask at once, one gets it.
+    ///
+    /// # Errors
+    /// When the directory can't be used.
+    pub fn take(&self, code: &str, now: DateTime<Utc>) -> Result<Option<Approval>, ApprovalsError> {
+        let Some(code) = canonical(code) else { return Ok(None) };
+        let _held = self.hold()?;
+        let Some(approval) = self.read(&code)? else {
+            return Ok(None);
+        };
+        if !matches!(approval.state, State::Approved { .. }) || approval.ends_at() <= now {
+            return Ok(None);
+        }
+        // What can't be removed could be taken twice.
+        let path = self.path(&code);
+        fs::remove_file(&path).map_err(FileError::io("remove", path))?;
+        Ok(Some(approval))
+    }
+
+    /// Uses a nonce up, for all processes that share the directory: true for the first, false ever after.
+    /// After `until` it may be forgotten.
+    ///
+    /// # Errors
+    /// When that can't be recorded; then it doesn't count as used, and must not be honoured.
+    pub fn redeem(&self, nonce: &str, until: DateTime<Utc>) -> Result<bool, ApprovalsError> {
+        let used = self.directory.join("used");
+        make_directory(&used)?;
+        close_directory(&used)?;
+        forget(&used, Utc::now());
+        let name: String = nonce.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
+        match create_private(&used.join(format!("{}.{name}", until.timestamp()))) {
+            Ok(_) => Ok(true),
+            Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn hold(&self) -> Result<Held, FileError> {
+        make_directory(&self.directory)?;
+        close_directory(&self.directory)?;
+        lock(&self.directory.join("lock"))
+    }
+
+    fn path(&self, code: &str) -> PathBuf {
+        self.directory.join(format!("{code}.json"))
+    }
+
+    /// Counts a wrong name or secret; the last one refuses the call.
+    fn wrong(
+        &self,
+        held: &Held,
+        approval: &mut Approval,
+        by: Decider,
+        now: DateTime<Utc>,
+    ) -> Result<u32, ApprovalsError> {
+        approval.wrong += 1;
+        let left = MOST_WRONG.saturating_sub(approval.wrong);
+        if left == 0 && approval.waits() {
+            approval.state = State::Refused { at: now, by };
+        }
+        self.store(held, approval)?;
+        Ok(left)
+    }
+
+    /// Writes a call: whoever reads it sees the old one or the new one.
+    fn store(&self, _held: &Held, approval: &Approval) -> Result<(), FileError> {
+        let path = self.path(&canonical(&approval.code).unwrap_or_default());
+        let draft = path.with_extension("new");
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(FileError::io("remove", draft)(error)),
+            _ => {}
+        }
+        let mut file = create_private(&draft)?;
+        let bytes = serde_json::to_vec_pretty(approval).map_err(std::io::Error::other);
+        bytes
+            .and_then(|bytes| file.write_all(&bytes))
+            .and_then(|()| fs::rename(&draft, &path))
+            .map_err(FileError::io("write", path))
+    }
+
+    fn read(&self, code: &str) -> Result<Option<Approval>, FileError> {
+        let path = self.path(code);
+        let there = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            there => there.map_err(FileError::io("look at", &path))?,
+        };
+        if !there.is_file() {
+            tracing::warn!("{} is no file, and left alone", path.display());
+            return Ok(None);
+        }
+        let mut text = String::new();
+        let read = fs::File::open(&path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text));
+        match read {
+            // It was taken at this moment.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(FileError::io("read", &path))?,
+        };
+        match serde_json::from_str::<Approval>(&text) {
+            Ok(approval) if canonical(&approval.code).as_deref() == Some(code) => Ok(Some(approval)),
+            _ => {
+                tracing::warn!("{} holds no call that waits, and is left alone", path.display());
+                Ok(None)
+            }
+        }
+    }
+
+    fn read_all(&self) -> Result<Vec<Approval>, FileError> {
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(FileError::io("read", &self.directory))?,
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(FileError::io("read", &self.directory))?.file_name();
+            let code = name.to_str().and_then(|name| name.strip_suffix(".json")).and_then(canonical);
+            if let Some(code) = code {
+                all.extend(self.read(&code)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Removes what has run out, and returns the rest.
+    fn sweep(&self, _held: &Held, now: DateTime<Utc>) -> Result<Vec<Approval>, FileError> {
+        let (rest, over): (Vec<_>, Vec<_>) = self.read_all()?.into_iter().partition(|known| known.ends_at() > now);
+        for approval in over {
+            let _ = fs::remove_file(self.path(&canonical(&approval.code).unwrap_or_default()));
+        }
+        Ok(rest)
+    }
+}
+
+/// The letters of a code, without what people put between them; nothing when it is none.
+fn canonical(code: &str) -> Option<String> {
+    let letters: String = code
+        .chars()
+        .filter(|letter| !matches!(letter, '-' | ' '))
+        .take(CODE_LENGTH + 1)
+        .map(|letter| letter.to_ascii_uppercase())
+        .collect();
+    let is_code = letters.len() == CODE_LENGTH && letters.bytes().all(|letter| LETTERS.contains(&letter));
+    is_code.then_some(letters)
+}
+
+/// A code that no known call has.
+fn free_code(known: &[Approval]) -> String {
+    loop {
+        let letters: [usize; CODE_LENGTH] = std::array::from_fn(|_| rand::random_range(0..LETTERS.len()));
+        let mut code = String::with_capacity(CODE_LENGTH + 1);
+        for (index, letter) in letters.into_iter().enumerate() {
+            if index == CODE_LENGTH / 2 {
+                code.push('-');
+            }
+            code.extend(LETTERS.get(letter).map(|letter| char::from(*letter)));
+        }
+        if known.iter().all(|known| known.code != code) {
+            return code;
+        }
+    }
+}
+
+fn hashed(secret: &str) -> String {
+    Sha256::digest(secret.trim().as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Removes the nonces that no seal can bring any more.
+fn forget(used: &Path, now: DateTime<Utc>) {
+    for entry in fs::read_dir(used).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let until = name
+            .to_str()
+            .and_then(|name| name.split_once('.'))
+            .and_then(|(until, _)| until.parse::<i64>().ok());
+        // A minute later than needed: clocks differ.
+        if until.is_some_and(|until| until + 60 < now.timestamp()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}

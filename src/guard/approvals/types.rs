@@ -1,0 +1,230 @@
+//! What waits, what was decided, and what can be wrong about either.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::guard::files::FileError;
+
+/// How many calls may wait at once. More than a human can look at is an agent that went wrong.
+pub const MOST_WAITING: usize = 100;
+
+/// How many wrong names, or wrong secrets of a page, make a no.
+pub(super) const MOST_WRONG: u32 = 5;
+
+/// What a human must type for a severe plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypedName {
+    /// Of what it is the name: `branch`.
+    pub what: String,
+    /// The name.
+    pub name: String,
+}
+
+impl TypedName {
+    /// Whether this was typed: exact, case and all, surrounding blanks aside.
+    #[must_use]
+    pub fn matches(&self, typed: &str) -> bool {
+        typed.trim() == self.name.trim()
+    }
+}
+
+/// A call to put down.
+#[derive(Debug, Clone)]
+pub struct NewApproval {
+    /// The server's seal over what was asked.
+    pub token: String,
+    /// Under what the same call by the same caller is found again.
+    pub call: String,
+    /// The tool.
+    pub tool: String,
+    /// The name of its effect.
+    pub effect: String,
+    /// Whether a name must be typed.
+    pub severe: bool,
+    /// The plan as data.
+    pub plan: Value,
+    /// The plan for people.
+    pub text: String,
+    /// What must be typed, for a severe plan.
+    pub type_name: Option<TypedName>,
+    /// By which way the caller came.
+    pub caller: String,
+    /// What the client calls itself.
+    pub client: Option<String>,
+    /// Now.
+    pub asked_at: DateTime<Utc>,
+    /// How long it waits for a decision.
+    pub expires_at: DateTime<Utc>,
+    /// How long a yes lasts, in seconds.
+    pub approval_seconds: u64,
+    /// Whether it may be decided in a terminal.
+    pub terminal: bool,
+    /// Whether a yes counts that comes from no terminal: the operator's policy has scripts approve.
+    pub terminal_yes: bool,
+    /// The secret that the approval page asks for; without one, no page decides it.
+    pub page_secret: Option<String>,
+}
+
+/// A call that was put down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Approval {
+    /// What it is known by, as people write it: `BCDF-GHJK`.
+    pub code: String,
+    /// The server's seal over what was asked.
+    pub token: String,
+    /// Under what the same call by the same caller is found again.
+    pub(super) call: String,
+    /// The tool.
+    pub tool: String,
+    /// The name of its effect.
+    pub effect: String,
+    /// Whether a name must be typed.
+    pub severe: bool,
+    /// The plan as data.
+    pub plan: Value,
+    /// The plan for people.
+    pub text: String,
+    /// What must be typed, for a severe plan.
+    pub type_name: Option<TypedName>,
+    /// By which way the caller came.
+    pub caller: String,
+    /// What the client calls itself.
+    pub client: Option<String>,
+    /// When it was put down.
+    pub asked_at: DateTime<Utc>,
+    /// Until when it can be decided.
+    pub expires_at: DateTime<Utc>,
+    /// How long a yes lasts, in seconds.
+    pub approval_seconds: u64,
+    /// Whether it may be decided in a terminal.
+    pub terminal: bool,
+    /// Whether a yes counts that comes from no terminal: the operator's policy has scripts approve.
+    pub terminal_yes: bool,
+    /// SHA-256 of the secret that the approval page asks for.
+    pub(super) page_secret: Option<String>,
+    /// How many wrong names and secrets were given.
+    pub(super) wrong: u32,
+    /// What was decided.
+    pub state: State,
+}
+
+impl Approval {
+    /// When it is forgotten: an approval when it has run out, what wasn't decided or was refused when it waited long enough.
+    #[must_use]
+    pub fn ends_at(&self) -> DateTime<Utc> {
+        match self.state {
+            State::Approved { until, .. } => until,
+            State::Waiting | State::Refused { .. } => self.expires_at,
+        }
+    }
+
+    /// Whether it still waits for a decision.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        matches!(self.state, State::Waiting)
+    }
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing yet.
+    Waiting,
+    /// Yes.
+    Approved {
+        /// When.
+        at: DateTime<Utc>,
+        /// Where.
+        by: Decider,
+        /// Until when it counts.
+        until: DateTime<Utc>,
+    },
+    /// No.
+    Refused {
+        /// When.
+        at: DateTime<Utc>,
+        /// Where.
+        by: Decider,
+    },
+}
+
+/// Where a human decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decider {
+    /// In a terminal.
+    Terminal,
+    /// On the approval page.
+    Page,
+}
+
+/// What a human says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes, with the name where one must be typed.
+    Approve {
+        /// What was typed.
+        typed: Option<String>,
+    },
+    /// No.
+    Refuse,
+}
+
+/// The directory of waiting calls can't be used, or takes no more.
+#[derive(Debug, Error)]
+pub enum ApprovalsError {
+    /// A file can't be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Too many calls wait.
+    #[error("{MOST_WAITING} calls wait for a yes already: decide some (neon-mcp approve), or wait until they run out")]
+    Full,
+}
+
+/// A decision that doesn't count.
+#[derive(Debug, Error)]
+pub enum DecideError {
+    /// No call waits under this code.
+    #[error("no call waits under this code: it has run out, was used, or never was")]
+    Unknown,
+    /// It was decided before.
+    #[error("it was decided before: {}", match .0 { State::Approved { .. } => "approved", State::Refused { .. } => "refused", State::Waiting => "waiting" })]
+    Decided(State),
+    /// The name isn't the one that is lost.
+    #[error("that is not the name of the {what}: {}", tries(*.left))]
+    WrongName {
+        /// Of what the name was asked.
+        what: String,
+        /// How many tries are left.
+        left: u32,
+    },
+    /// The secret of the page is wrong.
+    #[error("that is not the secret that was given out for it: {}", tries(*.left))]
+    WrongSecret {
+        /// How many tries are left.
+        left: u32,
+    },
+    /// It can't be decided there.
+    #[error("the operator's policy has it decided elsewhere, not {}", match .0 { Decider::Terminal => "in a terminal", Decider::Page => "on a page" })]
+    NotHere(Decider),
+    /// The directory can't be used.
+    #[error(transparent)]
+    Approvals(#[from] ApprovalsError),
+}
+
+impl From<FileError> for DecideError {
+    fn from(error: FileError) -> Self {
+        Self::Approvals(error.into())
+    }
+}
+
+fn tries(left: u32) -> String {
+    match left {
+        0 => "it is refused now".to_owned(),
+        1 => "one more wrong one refuses it".to_owned(),
+        left => format!("{left} tries are left"),
+    }
+}
