@@ -209,7 +209,13 @@ async fn added() -> bool {
         policy,
         audit: None,
     };
-    let engine = Engine::new(Client::new(config), selection, Service::Sandbox, CallLimits::default(), guards);
+    let engine = Engine::new(
+        Client::new(config),
+        selection,
+        Service::Sandbox,
+        CallLimits::default(),
+        guards,
+    );
     let (near, far) = tokio::io::duplex(1 << 20);
     tokio::spawn(async move {
         NeonServer::new(engine)

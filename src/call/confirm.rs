@@ -29,14 +29,24 @@ pub(super) async fn confirm(
     let confirmations = &call.guards.confirmations;
     let by_client = confirmations.takes(Channel::Client);
     match call.way {
-        Way::InCall(ask) if by_client => in_call(call, ask.as_ref(), plan, arguments, record).await,
+        Way::InCall(ask) if confirmations.takes(ask.channel()) => {
+            in_call(call, ask.as_ref(), plan, arguments, record).await
+        }
         Way::InReturn(Some(Returned {
             seal,
             reply: Some(reply),
         })) if by_client => {
             let now = Utc::now();
             // The look behind this plan is the second one: the first was before the question.
-            match confirmations.answer(asking, &plan, call.subject(&arguments), seal, reply, now) {
+            match confirmations.answer(
+                asking,
+                &plan,
+                call.subject(&arguments),
+                seal,
+                reply,
+                Channel::Client,
+                now,
+            ) {
                 Ok(cleared) => Ok(Step::Run(Box::new(Ready {
                     cleared,
                     before: plan.before().cloned(),
@@ -65,6 +75,7 @@ async fn in_call(
     arguments: Map<String, Value>,
     record: &mut Record,
 ) -> Result<Step, Failure> {
+    let by = ask.channel();
     let mut question = call
         .guards
         .confirmations
@@ -75,7 +86,15 @@ async fn in_call(
         if !matches!(reply, Reply::Accepted(_)) {
             let asking = asking_of(call, &plan)?;
             let confirmations = &call.guards.confirmations;
-            let no = confirmations.answer(asking, &plan, call.subject(&arguments), &question.seal, &reply, Utc::now());
+            let no = confirmations.answer(
+                asking,
+                &plan,
+                call.subject(&arguments),
+                &question.seal,
+                &reply,
+                by,
+                Utc::now(),
+            );
             return Err(no.map_or_else(Failure::NotConfirmed, |_| Failure::NotConfirmed(No::Changed)));
         }
         let look = Look::new(call);
@@ -86,7 +105,15 @@ async fn in_call(
         record.planned(&plan);
         let asking = asking_of(call, &plan)?;
         let confirmations = &call.guards.confirmations;
-        match confirmations.answer(asking, &plan, call.subject(&arguments), &question.seal, &reply, Utc::now()) {
+        match confirmations.answer(
+            asking,
+            &plan,
+            call.subject(&arguments),
+            &question.seal,
+            &reply,
+            by,
+            Utc::now(),
+        ) {
             Ok(cleared) => {
                 return Ok(Step::Run(Box::new(Ready {
                     cleared,

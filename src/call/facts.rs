@@ -26,7 +26,8 @@ pub(super) async fn read(
         facts.present = Some((*look.project(project).await?).clone());
     }
     let branch = branch_of(look, tool, arguments).await?;
-    if resource == Resource::Endpoint && needs.present
+    if resource == Resource::Endpoint
+        && needs.present
         && let Some(id) = tool.target().and_then(|(argument, _)| text(arguments, argument))
     {
         facts.present = Some((*look.endpoint(project, id).await?).clone());
@@ -50,9 +51,8 @@ pub(super) async fn read(
         };
         if needs.running {
             let computes = look.branch_computes(project, &about.id).await?;
-            about.running = items(&computes).any(|compute| {
-                compute.get("current_state").and_then(Value::as_str) != Some("idle")
-            });
+            about.running =
+                items(&computes).any(|compute| compute.get("current_state").and_then(Value::as_str) != Some("idle"));
         }
         if needs.role && !about.default && !about.protected {
             about.inherits_secret = inherits(look, policy, project, branch, text(arguments, "role_name")).await?;
@@ -109,7 +109,11 @@ async fn lost_branch(
     let Some(pointer) = &plan.lost_branch else {
         return Ok(None);
     };
-    let given = tool.declaration.target.as_deref().and_then(|target| text(arguments, target));
+    let given = tool
+        .declaration
+        .target
+        .as_deref()
+        .and_then(|target| text(arguments, target));
     if given.is_some() {
         return Ok(None);
     }

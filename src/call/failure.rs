@@ -185,7 +185,11 @@ impl Failure {
                 }
             }
             Self::Answer { message, changed } => {
-                let outcome = if *changed == Changed::Unknown { Recorded::Unknown } else { Recorded::Failed };
+                let outcome = if *changed == Changed::Unknown {
+                    Recorded::Unknown
+                } else {
+                    Recorded::Failed
+                };
                 named(outcome, message.clone())
             }
             Self::Internal(message) => named(Recorded::Unknown, message.clone()),

@@ -59,7 +59,9 @@ impl<'c, 'a> Look<'c, 'a> {
         let list = pages::collect(self.call.client, read, &paging, None, MOST_ITEMS, &self.call.context).await?;
         if list.next.is_some() {
             return Err(Failure::Answer {
-                message: format!("The project has over {MOST_ITEMS} branches: too many to look at, so the call wasn't made."),
+                message: format!(
+                    "The project has over {MOST_ITEMS} branches: too many to look at, so the call wasn't made."
+                ),
                 changed: Changed::No,
             });
         }
@@ -125,7 +127,12 @@ impl<'c, 'a> Look<'c, 'a> {
             .collect();
         let mut request = super::bind::bind(tool, &taken).map_err(Failure::Internal)?;
         // What is looked for may be anywhere in the list.
-        if let Some(Pages { limit: Some(Place::Query(name)), max: Some(max), .. }) = &tool.declaration.pages {
+        if let Some(Pages {
+            limit: Some(Place::Query(name)),
+            max: Some(max),
+            ..
+        }) = &tool.declaration.pages
+        {
             request = request.with_query(name, max.to_string());
         }
         let read = Read::try_from(request).map_err(internal)?;

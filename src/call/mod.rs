@@ -30,7 +30,7 @@ pub use failure::Failure;
 
 use crate::catalog::Selection;
 use crate::guard::audit::AuditLog;
-use crate::guard::{Confirmations, Policy, Question, Reply};
+use crate::guard::{Channel, Confirmations, Policy, Question, Reply};
 use crate::neon::{Client, Lane};
 
 /// What answers the requests: every result says it.
@@ -145,6 +145,11 @@ pub struct Returned {
 
 /// Puts a question to a human and waits for the reply.
 pub trait Ask: Send + Sync + std::fmt::Debug {
+    /// Where the human sits: the policy says from where a yes counts.
+    fn channel(&self) -> Channel {
+        Channel::Client
+    }
+
     /// Ends with [`Reply::Silence`] when the question's time is over.
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply>;
 }
@@ -245,7 +250,12 @@ impl Engine {
             limits: &inner.limits,
             guards: &inner.guards,
             throttle: inner.throttle.as_ref(),
-            who: format!("{} {} {}", inner.account, caller.principal, caller.client.as_deref().unwrap_or("-")),
+            who: format!(
+                "{} {} {}",
+                inner.account,
+                caller.principal,
+                caller.client.as_deref().unwrap_or("-")
+            ),
             principal: &caller.principal,
             client_name: caller.client.as_deref(),
             way: &caller.way,

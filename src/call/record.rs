@@ -5,8 +5,8 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::failure::{Failure, Named};
 use super::facts::text;
+use super::failure::{Failure, Named};
 use super::run::Call;
 use super::{Outcome, Service};
 use crate::catalog::Tool;

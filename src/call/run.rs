@@ -14,7 +14,7 @@ use super::{
     CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, facts, list, reference,
     resolve, safety, sight, wait,
 };
-use crate::catalog::{Catalog, SelectedTool, SafetyCopy, Tool, Undo, templates};
+use crate::catalog::{Catalog, SafetyCopy, SelectedTool, Tool, Undo, templates};
 use crate::guard::{self, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
 use crate::neon::{Client, Context};
 

@@ -39,8 +39,11 @@ pub(super) async fn preserved_name(
     let answer = look.branch(project, &branch).await?;
     let name = one_line(&string(&answer, "/branch/name")?, 200);
     let branches = look.branches(project).await?;
-    let taken = |wanted: &str| items(&branches).any(|branch| branch.get("name").and_then(Value::as_str) == Some(wanted));
-    let free = (1..1_000).map(|number| format!("{name} before restore {number}")).find(|name| !taken(name));
+    let taken =
+        |wanted: &str| items(&branches).any(|branch| branch.get("name").and_then(Value::as_str) == Some(wanted));
+    let free = (1..1_000)
+        .map(|number| format!("{name} before restore {number}"))
+        .find(|name| !taken(name));
     Ok(free)
 }
 

@@ -91,7 +91,11 @@ impl Lost {
     /// The database's name for a database, the branch's for a branch: the last thing in the path, unless another branch
     /// than that is lost.
     fn type_name(self, tool: &Tool, arguments: &Map<String, Value>) -> Option<TypedName> {
-        let (last, names) = tool.placeholders.iter().rev().find_map(|argument| Some((argument, tool.names(argument)?)))?;
+        let (last, names) = tool
+            .placeholders
+            .iter()
+            .rev()
+            .find_map(|argument| Some((argument, tool.names(argument)?)))?;
         let id = text(arguments, last);
         let branch_instead = tool
             .declaration
@@ -111,7 +115,11 @@ impl Lost {
             }
         };
         // What has no name of its own is known by its id.
-        typed(what, name.unwrap_or_else(|| id.unwrap_or_default().to_owned()), id.unwrap_or_default())
+        typed(
+            what,
+            name.unwrap_or_else(|| id.unwrap_or_default().to_owned()),
+            id.unwrap_or_default(),
+        )
     }
 }
 
@@ -142,14 +150,28 @@ async fn see_project(
     if !whole {
         return Ok(());
     }
-    for (label, field) in [("organization", "org_id"), ("region", "region_id"), ("created", "created_at")] {
-        sight.lines.push(Line::fact(label, words(about.get(field).unwrap_or(&Value::Null))));
+    for (label, field) in [
+        ("organization", "org_id"),
+        ("region", "region_id"),
+        ("created", "created_at"),
+    ] {
+        sight
+            .lines
+            .push(Line::fact(label, words(about.get(field).unwrap_or(&Value::Null))));
     }
     let (branches, computes) = try_join(look.branches(project), look.computes(project)).await?;
-    sight.lines.push(Line::fact("branches", items(&branches).map(branch_in_short)));
-    sight.lines.push(Line::fact("computes", items(&computes).map(compute_in_short)));
-    sight.lines.push(Line::circumstance("connections that drop", running(&computes)));
-    sight.lines.push(Line::circumstance("storage", size(about.get("synthetic_storage_size"))));
+    sight
+        .lines
+        .push(Line::fact("branches", items(&branches).map(branch_in_short)));
+    sight
+        .lines
+        .push(Line::fact("computes", items(&computes).map(compute_in_short)));
+    sight
+        .lines
+        .push(Line::circumstance("connections that drop", running(&computes)));
+    sight
+        .lines
+        .push(Line::circumstance("storage", size(about.get("synthetic_storage_size"))));
     let active = about.get("compute_last_active_at").unwrap_or(&Value::Null);
     sight.lines.push(Line::circumstance("last active", words(active)));
     Ok(())
@@ -164,12 +186,18 @@ async fn see_compute(
 ) -> Result<(), Failure> {
     let answer = look.endpoint(project, endpoint).await?;
     let about = answer.get("endpoint").unwrap_or(&Value::Null);
-    let name = about.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
+    let name = about
+        .get("name")
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty());
     let shown = name.map_or_else(|| one_line(endpoint, 80), |name| called(name, endpoint));
     sight.names.insert(endpoint.to_owned(), shown.clone());
     sight.lines.push(Line::fact("compute", [shown]));
     for field in ["type", "host"] {
-        sight.lines.push(Line::fact(&format!("compute {field}"), words(about.get(field).unwrap_or(&Value::Null))));
+        sight.lines.push(Line::fact(
+            &format!("compute {field}"),
+            words(about.get(field).unwrap_or(&Value::Null)),
+        ));
     }
     lost.compute = name.map(str::to_owned);
     Ok(())
@@ -212,9 +240,10 @@ async fn see_branch(
         Line::fact("created", words(about.get("created_at").unwrap_or(&Value::Null))),
         Line::fact("expires", words(about.get("expires_at").unwrap_or(&Value::Null))),
         Line::fact("children", children.map(branch_in_short)),
-        Line::fact("databases", items(&databases).map(|database| {
-            quoted(database.get("name").and_then(Value::as_str).unwrap_or_default())
-        })),
+        Line::fact(
+            "databases",
+            items(&databases).map(|database| quoted(database.get("name").and_then(Value::as_str).unwrap_or_default())),
+        ),
         Line::fact("computes", items(&computes).map(compute_in_short)),
         Line::circumstance("connections that drop", running(&computes)),
         Line::circumstance("size", size(about.get("logical_size"))),
@@ -225,7 +254,13 @@ async fn see_branch(
         Ok(snapshots) => items(&snapshots)
             .filter(|snapshot| snapshot.get("source_branch_id").and_then(Value::as_str) == Some(branch))
             .map(|snapshot| {
-                let field = |name: &str| snapshot.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let field = |name: &str| {
+                    snapshot
+                        .get(name)
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                        .to_owned()
+                };
                 format!("{} ({}, {})", quoted(&field("name")), field("id"), field("created_at"))
             })
             .collect(),
@@ -292,7 +327,11 @@ fn branch_in_short(branch: &Value) -> String {
     let marks = [(default, "default"), (protected, "protected")];
     let marks: Vec<&str> = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
     let shown = called(field("name"), field("id"));
-    if marks.is_empty() { shown } else { format!("{shown} {}", marks.join(" and ")) }
+    if marks.is_empty() {
+        shown
+    } else {
+        format!("{shown} {}", marks.join(" and "))
+    }
 }
 
 fn compute_in_short(compute: &Value) -> String {
@@ -310,7 +349,11 @@ fn running(computes: &Value) -> Vec<String> {
             .filter(runs)
             .map(|compute| {
                 let field = |name: &str| compute.get(name).and_then(Value::as_str).unwrap_or("unknown");
-                format!("those to {} ({})", one_line(field("id"), 80), one_line(field("current_state"), 20))
+                format!(
+                    "those to {} ({})",
+                    one_line(field("id"), 80),
+                    one_line(field("current_state"), 20)
+                )
             })
             .collect(),
     }
@@ -335,7 +378,11 @@ fn size(bytes: Option<&Value>) -> Option<String> {
         unit += 1;
     }
     let unit = UNITS.get(unit)?;
-    Some(if bytes < 1_024 { format!("{bytes} B") } else { format!("{value:.1} {unit}") })
+    Some(if bytes < 1_024 {
+        format!("{bytes} B")
+    } else {
+        format!("{value:.1} {unit}")
+    })
 }
 
 /// A value of an answer, in words.
@@ -368,15 +415,35 @@ fn is_seen_already(pointer: &str) -> bool {
         ),
         "branch" => matches!(
             field,
-            "name" | "id" | "parent_id" | "default" | "protected" | "expires_at" | "created_at" | "logical_size" | "updated_at"
+            "name"
+                | "id"
+                | "parent_id"
+                | "default"
+                | "protected"
+                | "expires_at"
+                | "created_at"
+                | "logical_size"
+                | "updated_at"
         ),
-        "endpoint" => matches!(field, "name" | "id" | "type" | "branch_id" | "host" | "current_state" | "last_active"),
+        "endpoint" => matches!(
+            field,
+            "name" | "id" | "type" | "branch_id" | "host" | "current_state" | "last_active"
+        ),
         _ => false,
     }
 }
 
 /// Whether a field changes by itself, so that no yes can be bound to it: sizes, states, counters, the last change.
 fn is_volatile(field: &str) -> bool {
-    let ends = ["_size", "_state", "_bytes", "_sec", "updated_at", "last_active", "last_active_at", "last_used_at"];
+    let ends = [
+        "_size",
+        "_state",
+        "_bytes",
+        "_sec",
+        "updated_at",
+        "last_active",
+        "last_active_at",
+        "last_used_at",
+    ];
     ends.iter().any(|end| field.ends_with(end))
 }

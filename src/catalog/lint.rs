@@ -325,10 +325,7 @@ impl Linter {
         );
         let branch = matches!(
             tool.target(),
-            Some((
-                _,
-                Resource::Branch | Resource::Endpoint | Resource::Project
-            ))
+            Some((_, Resource::Branch | Resource::Endpoint | Resource::Project))
         );
         let looks = declaration.interrupts
             || declaration.reveals
@@ -348,7 +345,11 @@ impl Linter {
             "/free_on_throwaway",
             "is about what is destroyed on a branch",
         );
-        self.require(!declaration.adds_branch || changes, "/adds_branch", "a GET adds nothing");
+        self.require(
+            !declaration.adds_branch || changes,
+            "/adds_branch",
+            "a GET adds nothing",
+        );
         let keeps = match declaration.safety_copy {
             None => true,
             Some(SafetyCopy::Branch) => destructive && on_a_branch,
@@ -494,7 +495,11 @@ impl Linter {
                 (None, Some(_)) => true,
                 _ => false,
             };
-            self.require(one, "/plan/pick", "an item is picked by an argument of the call or by a value");
+            self.require(
+                one,
+                "/plan/pick",
+                "an item is picked by an argument of the call or by a value",
+            );
         }
         if let Some(pointer) = &plan.lost_branch {
             self.require(pointer.starts_with('/'), "/plan/lost_branch", "is no JSON pointer");

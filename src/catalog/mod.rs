@@ -8,8 +8,8 @@ mod selection;
 mod tool;
 
 pub use declaration::{
-    Area, BodyEncoding, Comparison, Constant, Content, Declaration, Escalation, Fact, Keep, Operations, Pages, Pick, Place,
-    PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,
+    Area, BodyEncoding, Comparison, Constant, Content, Declaration, Escalation, Fact, Keep, Operations, Pages, Pick,
+    Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,
 };
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};

@@ -1,11 +1,13 @@
 //! `neon-mcp call`: one tool call, for people and scripts.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
 use super::serve::{start, stop_signal};
+use super::terminal::{self, AtTheTerminal};
 use super::{print, resolve};
 use crate::call::{Caller, Outcome, Way};
 use crate::neon::Lane;
@@ -35,7 +37,12 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let caller = Caller {
         principal: "cli".to_owned(),
         client: None,
-        way: Way::Elsewhere,
+        // Who calls by hand is asked by hand.
+        way: if terminal::is_there() {
+            Way::InCall(Arc::new(AtTheTerminal))
+        } else {
+            Way::Elsewhere
+        },
         lane: Lane::new(),
         cancel: stop_signal(),
         progress: None,

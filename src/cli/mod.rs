@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod approve;
 mod call;
 mod demo;
 mod http;
@@ -7,6 +8,7 @@ mod log;
 mod sandbox;
 mod serve;
 mod stdio;
+mod terminal;
 mod tools;
 
 use std::io::IsTerminal as _;
@@ -52,6 +54,8 @@ enum Command {
     Tools(tools::Arguments),
     /// Call one tool and print its result
     Call(call::Arguments),
+    /// Say yes or no to a call that waits for it; without a code, list what waits
+    Approve(approve::Arguments),
     /// Show the audit log, oldest first
     Log(log::Arguments),
 }
@@ -84,6 +88,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sandbox(arguments) => runtime(sandbox::run(arguments)),
         Command::Tools(arguments) => tools::run(&arguments),
         Command::Call(arguments) => runtime(call::run(arguments)),
+        Command::Approve(arguments) => approve::run(arguments),
         Command::Log(arguments) => log::run(arguments),
     }
 }

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::judge::Verdict;
 use super::permit::Permitted;
-use super::policy::{Denied, Occasion, Policy, Rule};
+use super::policy::{Channel, Denied, Occasion, Policy, Rule};
 use crate::neon::{Method, Request};
 
 /// What the policy says about a verdict.
@@ -44,6 +44,16 @@ pub enum SaidYes {
     Terminal,
     /// A human, on the approval page.
     Page,
+}
+
+impl From<Channel> for SaidYes {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::Client => Self::Client,
+            Channel::Terminal => Self::Terminal,
+            Channel::Page => Self::Page,
+        }
+    }
 }
 
 impl SaidYes {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::approvals::{Approval, Approvals, ApprovalsError, Decider, NewApproval, State, TypedName};
-use super::clear::{Asking, Cleared, SaidYes};
+use super::clear::{Asking, Cleared};
 use super::plan::{Plan, digest};
 use super::policy::{Channel, ConfirmRules};
 use super::seal::{Binding, Sealer};
@@ -107,7 +107,7 @@ pub enum No {
     #[error("The target changed since the plan was shown, so the confirmation no longer counts.")]
     Changed,
     /// The way by which the yes came isn't one that the policy takes.
-    #[error("The operator's policy doesn't take a confirmation by {0}.")]
+    #[error("The operator's policy takes no confirmation from {0}.")]
     Channel(&'static str),
     /// Where used confirmations are kept can't be read or written: who can't tell says no.
     #[error("Used confirmations can't be recorded ({0}), so none counts.")]
@@ -135,7 +135,10 @@ impl No {
     /// Whether a human decided against the call, so that asking again would be nagging.
     #[must_use]
     pub fn is_a_decision(&self) -> bool {
-        matches!(self, Self::Declined | Self::Cancelled | Self::WrongName(_) | Self::NotTicked)
+        matches!(
+            self,
+            Self::Declined | Self::Cancelled | Self::WrongName(_) | Self::NotTicked
+        )
     }
 }
 
@@ -189,6 +192,12 @@ impl Confirmations {
         *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
     }
 
+    /// Whether this process serves the approval page, and the policy takes a yes from there.
+    #[must_use]
+    pub fn serves_page(&self) -> bool {
+        self.takes(Channel::Page) && self.page.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Where waiting approvals are kept.
     #[must_use]
     pub fn approvals(&self) -> Option<&Approvals> {
@@ -213,7 +222,8 @@ impl Confirmations {
         }
     }
 
-    /// Takes a client's answer. `plan` is what a new look at the target shows, and `asking` the judgement of that look.
+    /// Takes an answer to a question, which came by that way. `plan` is what a new look at the target shows, and `asking` the
+    /// judgement of that look.
     ///
     /// # Errors
     /// [`No`]; then nothing may be sent.
@@ -224,11 +234,10 @@ impl Confirmations {
         subject: Subject<'_>,
         seal: &str,
         reply: &Reply,
+        by: Channel,
         now: DateTime<Utc>,
     ) -> Result<Cleared, No> {
-        if !self.takes(Channel::Client) {
-            return Err(No::Channel("the client"));
-        }
+        self.check_channel(by)?;
         // First whose question it is: another's answer says nothing about this call.
         let binding = self.open(subject, seal)?;
         read_form(plan, reply)?;
@@ -239,7 +248,7 @@ impl Confirmations {
             return Err(No::Changed);
         }
         self.redeem(&binding)?;
-        Ok(asking.confirmed(SaidYes::Client))
+        Ok(asking.confirmed(by.into()))
     }
 
     /// Looks whether a human said yes outside the client, and if nobody was asked yet, asks.
@@ -263,14 +272,16 @@ impl Confirmations {
             match &known.state {
                 State::Refused { .. } => return Ok(Elsewhere::No(No::Declined)),
                 State::Approved { by, .. } => {
-                    let said_yes = match by {
-                        Decider::Page => SaidYes::Page,
-                        Decider::Terminal => SaidYes::Terminal,
+                    let by = match by {
+                        Decider::Page => Channel::Page,
+                        Decider::Terminal => Channel::Terminal,
                     };
                     // Of many that come at once, one takes it.
-                    let Some(taken) = approvals.take(&known.code, now)? else { continue };
-                    match self.taken(&taken, plan, subject, said_yes, now) {
-                        Ok(()) => return Ok(Elsewhere::Cleared(Box::new(asking.confirmed(said_yes)))),
+                    let Some(taken) = approvals.take(&known.code, now)? else {
+                        continue;
+                    };
+                    match self.taken(&taken, plan, subject, by, now) {
+                        Ok(()) => return Ok(Elsewhere::Cleared(Box::new(asking.confirmed(by.into())))),
                         // What was approved isn't what is there now: a new plan, under a new code.
                         Err(No::Changed) => changed = true,
                         Err(no) => return Ok(Elsewhere::No(no)),
@@ -327,16 +338,10 @@ impl Confirmations {
         approval: &Approval,
         plan: &Plan,
         subject: Subject<'_>,
-        said_yes: SaidYes,
+        by: Channel,
         now: DateTime<Utc>,
     ) -> Result<(), No> {
-        let channel = match said_yes {
-            SaidYes::Page => Channel::Page,
-            _ => Channel::Terminal,
-        };
-        if !self.takes(channel) {
-            return Err(No::Channel(if channel == Channel::Page { "page" } else { "terminal" }));
-        }
+        self.check_channel(by)?;
         let binding = self.open(subject, &approval.token)?;
         if binding.until < now.timestamp() {
             return Err(No::Expired);
@@ -345,6 +350,17 @@ impl Confirmations {
             return Err(No::Changed);
         }
         self.redeem(&binding)
+    }
+
+    fn check_channel(&self, by: Channel) -> Result<(), No> {
+        if self.takes(by) {
+            return Ok(());
+        }
+        Err(No::Channel(match by {
+            Channel::Client => "the client",
+            Channel::Terminal => "a terminal",
+            Channel::Page => "the approval page",
+        }))
     }
 
     fn binding(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>, waits: u64) -> Binding {

@@ -24,7 +24,9 @@ pub use approvals::{
     Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_WAITING, NewApproval, State, TypedName,
 };
 pub use clear::{Asking, Cleared, NotJudged, Ruling, SaidYes};
-pub use confirm::{CONFIRM_FIELD, Confirmations, Elsewhere, NAME_FIELD, No, NobodyToAsk, Page, Question, Reply, Subject};
+pub use confirm::{
+    CONFIRM_FIELD, Confirmations, Elsewhere, NAME_FIELD, No, NobodyToAsk, Page, Question, Reply, Subject,
+};
 pub use effect::Effect;
 pub use files::FileError;
 pub use judge::{BranchFacts, Facts, Judgement, Needs, Pending, Verdict};

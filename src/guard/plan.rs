@@ -72,7 +72,13 @@ impl Line {
         if self.values.is_empty() {
             return "none".to_owned();
         }
-        let mut shown = self.values.iter().take(MOST_VALUES).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let mut shown = self
+            .values
+            .iter()
+            .take(MOST_VALUES)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
         if self.values.len() > MOST_VALUES {
             shown.push_str(&format!(" and {} more", self.values.len() - MOST_VALUES));
         }
@@ -189,7 +195,12 @@ impl Plan {
             self.verdict.effect(),
             if self.verdict.severe() { ", severe" } else { "" }
         ));
-        lines.extend(self.sight.lines.iter().map(|line| format!("{}: {}", upper(&line.label), line.shown())));
+        lines.extend(
+            self.sight
+                .lines
+                .iter()
+                .map(|line| format!("{}: {}", upper(&line.label), line.shown())),
+        );
         lines.extend(self.sight.safety_copy.iter().map(|copy| format!("First: {copy}")));
         lines.push(format!("Way back: {}", undo_text(&self.undo)));
         if let Some(request) = self.would_send.get("request").and_then(Value::as_str) {
@@ -220,7 +231,11 @@ impl Plan {
             let because = self.verdict.reasons().iter().map(|reason| format!("it {reason}"));
             plan.insert("because".into(), because.collect());
         }
-        let target = self.sight.lines.iter().map(|line| (line.label.clone(), line.shown().into()));
+        let target = self
+            .sight
+            .lines
+            .iter()
+            .map(|line| (line.label.clone(), line.shown().into()));
         plan.insert("target".into(), Value::Object(target.collect()));
         if let Some(copy) = &self.sight.safety_copy {
             plan.insert("first".into(), copy.as_str().into());
@@ -279,7 +294,9 @@ fn undo_text(undo: &Value) -> String {
         (Some(text), _) => text.to_owned(),
         (None, Some(tool)) => {
             let arguments = undo.get("arguments").map(Value::to_string).unwrap_or_default();
-            let until = text("until").map(|until| format!(", until {until}")).unwrap_or_default();
+            let until = text("until")
+                .map(|until| format!(", until {until}"))
+                .unwrap_or_default();
             let note = text("note").map(|note| format!(". {note}")).unwrap_or_default();
             format!("{tool} {}{until}{note}", plain(&arguments, 600))
         }
@@ -354,7 +371,10 @@ mod tests {
 
     #[test]
     fn a_digest_is_of_the_content_and_not_of_its_order() {
-        assert_eq!(digest(&json!({"a": 1, "b": [1, 2]})), digest(&json!({"b": [1, 2], "a": 1})));
+        assert_eq!(
+            digest(&json!({"a": 1, "b": [1, 2]})),
+            digest(&json!({"b": [1, 2], "a": 1}))
+        );
         assert_ne!(digest(&json!({"a": [1, 2]})), digest(&json!({"a": [2, 1]})));
         assert_ne!(digest(&json!({"a": "1"})), digest(&json!({"a": 1})));
         assert_ne!(digest(&json!(["a", "b"])), digest(&json!(["a,b"])));

@@ -50,7 +50,10 @@ pub struct Sealer {
 
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Sealer").field("shared", &self.shared).finish_non_exhaustive()
+        formatter
+            .debug_struct("Sealer")
+            .field("shared", &self.shared)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +115,9 @@ impl Sealer {
         }
         let (payload, mac) = seal.split_once('.')?;
         let given = URL_SAFE_NO_PAD.decode(mac).ok()?;
-        self.mac("confirmation", payload.as_bytes())?.verify_slice(&given).ok()?;
+        self.mac("confirmation", payload.as_bytes())?
+            .verify_slice(&given)
+            .ok()?;
         let binding: Binding = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
         (binding.v == 1).then_some(binding)
     }

@@ -52,7 +52,10 @@ impl Undoing<'_> {
         }
         let mut unknown: Vec<&str> = Vec::new();
         for (name, pointer) in way.former.iter().filter(|(name, _)| self.arguments.contains_key(*name)) {
-            match self.before.map(|before| before.pointer(pointer).cloned().unwrap_or_default()) {
+            match self
+                .before
+                .map(|before| before.pointer(pointer).cloned().unwrap_or_default())
+            {
                 Some(former) => {
                     arguments.insert(name.clone(), former);
                 }

@@ -26,16 +26,18 @@ pub(super) fn way(context: &RequestContext<RoleServer>, request: &CallToolReques
     let forms = elicitation.is_some_and(|modes| modes.form.is_some() || modes.url.is_none());
     match (forms, modern) {
         (false, _) => Way::Elsewhere,
-        (true, true) => Way::InReturn(request.request_state.clone().map(|seal| Returned {
-            seal,
-            reply: request
-                .input_responses
-                .as_ref()
-                .and_then(|responses| responses.get(KEY))
-                .map(|response| match serde_json::from_value(response.clone()) {
-                    Ok(result) => reply(result),
-                    Err(error) => Reply::Malformed(error.to_string()),
-                }),
+        (true, true) => Way::InReturn(request.request_state.clone().map(|seal| {
+            Returned {
+                seal,
+                reply: request
+                    .input_responses
+                    .as_ref()
+                    .and_then(|responses| responses.get(KEY))
+                    .map(|response| match serde_json::from_value(response.clone()) {
+                        Ok(result) => reply(result),
+                        Err(error) => Reply::Malformed(error.to_string()),
+                    }),
+            }
         })),
         (true, false) => Way::InCall(std::sync::Arc::new(Elicit(context.peer.clone()))),
     }
@@ -61,13 +63,18 @@ impl Ask for Elicit {
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply> {
         async move {
             let limit: Duration = question.waits;
-            match self.0.create_elicitation_with_timeout(form(question), Some(limit)).await {
+            match self
+                .0
+                .create_elicitation_with_timeout(form(question), Some(limit))
+                .await
+            {
                 Ok(result) => reply(result),
                 Err(ServiceError::Timeout { .. }) => Reply::Silence,
                 Err(ServiceError::Cancelled { .. }) => Reply::Cancelled,
-                Err(ServiceError::McpError(error)) => {
-                    Reply::Malformed(format!("the client answered with error {}: {}", error.code.0, error.message))
-                }
+                Err(ServiceError::McpError(error)) => Reply::Malformed(format!(
+                    "the client answered with error {}: {}",
+                    error.code.0, error.message
+                )),
                 Err(error) => Reply::Malformed(error.to_string()),
             }
         }

@@ -111,7 +111,9 @@ impl NeonServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let stamp = self.stamp(&context);
-        let client = context.client_info().map(|info| format!("{} {}", info.name, info.version));
+        let client = context
+            .client_info()
+            .map(|info| format!("{} {}", info.name, info.version));
         let mut caller = Caller {
             principal: self.transport.to_owned(),
             client,

@@ -11,6 +11,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::approve_page;
 use super::handler::NeonServer;
 
 /// The largest request that is read, in bytes: 1 MiB.
@@ -69,10 +70,18 @@ impl HttpServer {
     /// The URL that clients take.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/mcp", self.address)
+        format!("{}/mcp", self.origin())
+    }
+
+    /// The server's origin, in which clients and browsers reach it.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Serves until `stop` is cancelled; then accepts no more, lets running calls end for ten seconds, and cancels the rest.
+    ///
+    /// The approval page is served beside it, where the policy takes a yes from there.
     ///
     /// Requests with a `Host` other than loopback are refused (403), as are those with an `Origin` that isn't this server's own,
     /// since only a browser sends one; bodies over [`MOST_BODY_BYTES`] are refused (413).
@@ -92,14 +101,22 @@ impl HttpServer {
             .with_max_request_body_bytes(MOST_BODY_BYTES)
             .with_allowed_hosts(["localhost", "127.0.0.1", "::1", "[::1]"])
             .enforce_origin_validation()
-            .with_allowed_origins(origins)
+            .with_allowed_origins(origins.clone())
             .with_cancellation_token(end.clone());
+        let confirmations = &server.engine().guards().confirmations;
+        let approvals = confirmations
+            .approvals()
+            .filter(|_| confirmations.serves_page())
+            .cloned();
         let service = StreamableHttpService::new(
             move || Ok(server.for_another_client()),
             Arc::new(LocalSessionManager::default()),
             config,
         );
-        let router = Router::new().nest_service("/mcp", service);
+        let mut router = Router::new().nest_service("/mcp", service);
+        if let Some(approvals) = approvals {
+            router = router.merge(approve_page::router(approvals, origins.into()));
+        }
         // Without this each event took 40 ms: the kernel held it back for an acknowledgement.
         let listener = listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true);

@@ -1,5 +1,6 @@
 //! MCP: what a client sees. It knows nothing of Neon beyond the engine that runs a call.
 
+mod approve_page;
 mod ask;
 mod handler;
 pub mod http;

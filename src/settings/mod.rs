@@ -4,8 +4,10 @@ mod file;
 mod layer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use thiserror::Error;
 
 pub use layer::Layer;
@@ -20,6 +22,9 @@ use crate::neon::{
 
 /// What every variable of ours begins with, but for `NEON_API_KEY` and `NEON_API_HOST`, which are the field's own.
 const PREFIX: &str = "NEON_MCP_";
+
+/// The shortest secret of approval pages, in characters.
+const SHORTEST_SECRET: usize = 16;
 
 /// Settings, resolved.
 #[derive(Debug)]
@@ -121,6 +126,12 @@ pub enum SettingsError {
         /// What is wrong.
         source: crate::guard::ShortKey,
     },
+    /// The secret of approval pages can't be used.
+    #[error("{path}: the secret of approval pages has at least {SHORTEST_SECRET} characters", path = .path.display())]
+    PageSecret {
+        /// The file.
+        path: PathBuf,
+    },
     /// No key.
     #[error(
         "no API key: set NEON_API_KEY or give --api-key-file FILE (https://console.neon.tech/app/settings/api-keys makes one), or try everything without an account: --sandbox"
@@ -140,7 +151,12 @@ impl Settings {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, SettingsError> {
         let environment: Vec<(String, String)> = environment.into_iter().collect();
-        let variable = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.into());
+        let variable = |name: &str| {
+            environment
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.into())
+        };
         let state = state_dir(variable);
         let (variables, mut key) = layer::from_environment(environment)?;
         // A file named by a flag beats a key in the environment; one named by the settings file doesn't.
@@ -257,6 +273,23 @@ fn read_seal_key(path: &Path) -> Result<Vec<u8>, SettingsError> {
     })?;
     warn_if_readable_by_others(path);
     Ok(bytes.trim_ascii().to_vec())
+}
+
+/// Reads the operator's secret for approval pages: the file's text, without blanks at its ends.
+///
+/// # Errors
+/// When the file can't be read, or holds fewer than 16 characters.
+pub fn read_page_secret(path: &Path) -> Result<Arc<SecretString>, SettingsError> {
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    warn_if_readable_by_others(path);
+    let secret = text.trim();
+    if secret.chars().count() < SHORTEST_SECRET {
+        return Err(SettingsError::PageSecret { path: path.to_owned() });
+    }
+    Ok(Arc::new(secret.into()))
 }
 
 /// Reads a key from a file.

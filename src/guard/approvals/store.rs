@@ -176,7 +176,11 @@ impl Approvals {
                     None => approval.severe,
                 };
                 if wrong {
-                    let what = approval.type_name.as_ref().map_or("target", |name| &name.what).to_owned();
+                    let what = approval
+                        .type_name
+                        .as_ref()
+                        .map_or("target", |name| &name.what)
+                        .to_owned();
                     let left = self.wrong(&held, &mut approval, by, now)?;
                     return Err(DecideError::WrongName { what, left });
                 }
@@ -306,7 +310,10 @@ impl Approvals {
         let mut all = Vec::new();
         for entry in entries {
             let name = entry.map_err(FileError::io("read", &self.directory))?.file_name();
-            let code = name.to_str().and_then(|name| name.strip_suffix(".json")).and_then(canonical);
+            let code = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(".json"))
+                .and_then(canonical);
             if let Some(code) = code {
                 all.extend(self.read(&code)?);
             }

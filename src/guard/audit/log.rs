@@ -8,10 +8,10 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::disk::{AuditLimits, Disk};
-use crate::guard::files::{FileError, Held};
 use super::entry::{Entry, Outcome};
 use super::line::line;
 use super::note::{self, Note};
+use crate::guard::files::{FileError, Held};
 
 /// How many lines about refusals are kept in memory while they can't be written. Those about finished calls are all
 /// kept: there are no more of them than calls under way, since none begins.

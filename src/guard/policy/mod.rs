@@ -52,13 +52,32 @@ pub struct Denied {
 }
 /// x
 #[derive(Debug, Clone, Default)]
-pub struct Policy { confirm: ConfirmRules }
-impl Default for ConfirmRules { fn default() -> Self { Self { channels: vec![Channel::Client, Channel::Terminal, Channel::Page], question_seconds: 300, approval_seconds: 300, terminal_yes: false, page_secret_file: None } } }
+pub struct Policy {
+    confirm: ConfirmRules,
+}
+impl Default for ConfirmRules {
+    fn default() -> Self {
+        Self {
+            channels: vec![Channel::Client, Channel::Terminal, Channel::Page],
+            question_seconds: 300,
+            approval_seconds: 300,
+            terminal_yes: false,
+            page_secret_file: None,
+        }
+    }
+}
 /// x
-#[derive(Debug, thiserror::Error)] #[error("x")] pub struct PolicyError;
+#[derive(Debug, thiserror::Error)]
+#[error("x")]
+pub struct PolicyError;
 /// x
-#[derive(Debug, Clone, Copy, PartialEq, Eq)] #[allow(missing_docs)]
-pub enum Channel { Client, Terminal, Page }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Channel {
+    Client,
+    Terminal,
+    Page,
+}
 /// x
 #[derive(Debug, Clone)]
 pub struct ConfirmRules {
@@ -75,9 +94,15 @@ pub struct ConfirmRules {
 }
 #[allow(missing_docs, clippy::missing_errors_doc, clippy::unused_self)]
 impl Policy {
-    pub fn confirm(&self) -> &ConfirmRules { &self.confirm }
-    pub fn with_read_only(self, _r: bool) -> Self { self }
-    pub fn read<'a>(_p: &std::path::Path, _t: impl Iterator<Item = &'a str>) -> Result<Self, PolicyError> { Err(PolicyError) }
+    pub fn confirm(&self) -> &ConfirmRules {
+        &self.confirm
+    }
+    pub fn with_read_only(self, _r: bool) -> Self {
+        self
+    }
+    pub fn read<'a>(_p: &std::path::Path, _t: impl Iterator<Item = &'a str>) -> Result<Self, PolicyError> {
+        Err(PolicyError)
+    }
     pub fn offers(&self, _tool: &Tool) -> Result<(), Denied> {
         Ok(())
     }
@@ -88,7 +113,11 @@ impl Policy {
         Ok(())
     }
     pub fn rule(&self, occasion: &Occasion<'_>) -> Rule {
-        if occasion.causes.is_empty() { Rule::Allow } else { Rule::Confirm }
+        if occasion.causes.is_empty() {
+            Rule::Allow
+        } else {
+            Rule::Confirm
+        }
     }
     pub fn protects(&self, _b: &str) -> bool {
         false

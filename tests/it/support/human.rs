@@ -74,7 +74,10 @@ impl Human {
             panic!("only forms are asked");
         };
         let schema = serde_json::to_value(&requested_schema).expect("a schema");
-        self.asked.lock().expect("a lock").push((message.clone(), schema.clone()));
+        self.asked
+            .lock()
+            .expect("a lock")
+            .push((message.clone(), schema.clone()));
         if let Some(Meanwhile(happens)) = &mut *self.meanwhile.lock().expect("a lock") {
             happens();
         }

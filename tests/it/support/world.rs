@@ -131,7 +131,11 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
         ["projects", _, "branches"] => Reply::json(200, json!({"branches": facts.branches, "pagination": {}})),
         ["projects", _, "branches", id] => one("branch", find(&facts.branches, "id", id)),
         ["projects", _, "branches", id, "endpoints"] => {
-            let on: Vec<&Value> = facts.endpoints.iter().filter(|endpoint| endpoint["branch_id"] == **id).collect();
+            let on: Vec<&Value> = facts
+                .endpoints
+                .iter()
+                .filter(|endpoint| endpoint["branch_id"] == **id)
+                .collect();
             Reply::json(200, json!({"endpoints": on}))
         }
         ["projects", _, "branches", _, "databases"] => Reply::json(200, json!({"databases": facts.databases})),
@@ -141,15 +145,14 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
         ["projects", _, "branches", _, "roles", _, "reveal_password"] => {
             Reply::json(200, json!({"password": "canary-password"}))
         }
-        ["projects", _, "branches", _, "backup_schedule"] => {
-            Reply::json(200, json!({"schedule": [{"frequency": "daily", "retention_seconds": 604_800}]}))
-        }
+        ["projects", _, "branches", _, "backup_schedule"] => Reply::json(
+            200,
+            json!({"schedule": [{"frequency": "daily", "retention_seconds": 604_800}]}),
+        ),
         ["projects", _, "endpoints"] => Reply::json(200, json!({"endpoints": facts.endpoints})),
         ["projects", _, "endpoints", id] => one("endpoint", find(&facts.endpoints, "id", id)),
         ["projects", _, "snapshots"] => Reply::json(200, json!({"snapshots": facts.snapshots})),
-        ["projects", _, "connection_uri"] => {
-            Reply::json(200, json!({"uri": "postgresql://u:canary-password@host/db"}))
-        }
+        ["projects", _, "connection_uri"] => Reply::json(200, json!({"uri": "postgresql://u:canary-password@host/db"})),
         ["api_keys"] => Reply::json(200, json!([])),
         [.., "api_keys"] => Reply::json(200, json!([])),
         _ => Reply::json(

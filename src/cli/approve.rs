@@ -1,0 +1,165 @@
+//! `neon-mcp approve`: a human's yes or no to a call that waits for it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use chrono::Utc;
+
+use super::print;
+use super::terminal::{self, Typed};
+use crate::guard::{Approval, Approvals, DecideError, Decision, State, state_dir};
+use crate::neon::text::one_line;
+
+/// The call was refused.
+const REFUSED: u8 = 1;
+
+/// Nothing was decided.
+const UNDECIDED: u8 = 2;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exits with 0 when the call is approved, 1 when it is refused, 2 when nothing was decided (no such code, or it has run out)."
+)]
+pub(super) struct Arguments {
+    /// What the call waits under, as ABCD-EFGH; without one, what waits is listed
+    code: Option<String>,
+    /// Refuse it
+    #[arg(long, requires = "code", conflicts_with_all = ["yes", "name"])]
+    refuse: bool,
+    /// Approve it without a terminal, which only a policy with confirm.terminal_yes allows
+    #[arg(long, requires = "code")]
+    yes: bool,
+    /// The name of what is lost, where one must be typed; with --yes
+    #[arg(long, requires = "yes")]
+    name: Option<String>,
+    /// Where the server keeps what waits [default: approvals in the state directory]
+    #[arg(long, value_name = "DIRECTORY")]
+    dir: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let directory = arguments
+        .dir
+        .or_else(|| Some(state_dir(|name| std::env::var_os(name))?.join("approvals")))
+        .context("there is no state directory, because HOME isn't set: name the server's with --dir")?;
+    let approvals = Approvals::new(directory);
+    let Some(code) = &arguments.code else {
+        return list(&approvals);
+    };
+    let Some(approval) = approvals.get(code, Utc::now())? else {
+        return Ok(undecided(&DecideError::Unknown));
+    };
+    if !approval.waits() {
+        eprintln!("neon-mcp: it was decided before: {}", decided(&approval.state));
+        return Ok(exit(&approval));
+    }
+    let decision = if arguments.refuse {
+        Decision::Refuse
+    } else if arguments.yes {
+        if !approval.terminal_yes {
+            eprintln!(
+                "neon-mcp: --yes counts only where the server's policy has confirm.terminal_yes = true; run this in a terminal without it"
+            );
+            return Ok(ExitCode::from(UNDECIDED));
+        }
+        show(&approval);
+        Decision::Approve { typed: arguments.name }
+    } else if terminal::is_there() {
+        show(&approval);
+        match terminal::ask(approval.type_name.as_ref()) {
+            Typed::Yes => Decision::Approve { typed: None },
+            Typed::Name(name) => Decision::Approve { typed: Some(name) },
+            Typed::No => Decision::Refuse,
+            Typed::Nothing => {
+                eprintln!("neon-mcp: nothing was decided: the call waits on");
+                return Ok(ExitCode::from(UNDECIDED));
+            }
+        }
+    } else {
+        eprintln!("neon-mcp: a yes is typed in a terminal, and this isn't one: nothing was decided");
+        return Ok(ExitCode::from(UNDECIDED));
+    };
+    match approvals.decide(code, &decision, Utc::now()) {
+        Ok(approval) => {
+            print(&format!("{} {}", approval.code, decided(&approval.state)));
+            if let State::Approved { .. } = approval.state {
+                print("Tell the agent to repeat the call: this counts for that call, once.");
+            }
+            Ok(exit(&approval))
+        }
+        Err(DecideError::Decided(state)) => {
+            eprintln!("neon-mcp: it was decided before: {}", decided(&state));
+            Ok(match state {
+                State::Approved { .. } => ExitCode::SUCCESS,
+                State::Refused { .. } => ExitCode::from(REFUSED),
+                State::Waiting => ExitCode::from(UNDECIDED),
+            })
+        }
+        Err(error @ DecideError::WrongName { left: 0, .. }) => {
+            eprintln!("neon-mcp: {error}");
+            Ok(ExitCode::from(REFUSED))
+        }
+        Err(DecideError::Approvals(error)) => Err(error.into()),
+        Err(error) => Ok(undecided(&error)),
+    }
+}
+
+/// What waits, a line each, and below it what would happen.
+fn list(approvals: &Approvals) -> anyhow::Result<ExitCode> {
+    let now = Utc::now();
+    let waiting: Vec<Approval> = approvals.list(now)?.into_iter().filter(Approval::waits).collect();
+    if waiting.is_empty() {
+        print("No call waits for a yes.");
+    }
+    for approval in &waiting {
+        let left = (approval.expires_at - now).num_seconds().max(0);
+        print(&format!(
+            "{}  {}  {}{}  for {}  {left} s left",
+            approval.code,
+            one_line(&approval.tool, 64),
+            one_line(&approval.effect, 20),
+            if approval.severe { ", severe" } else { "" },
+            one_line(approval.client.as_deref().unwrap_or(&approval.caller), 60),
+        ));
+        print(&format!(
+            "           {}",
+            one_line(approval.text.lines().next().unwrap_or_default(), 300)
+        ));
+    }
+    if !waiting.is_empty() {
+        print("\nneon-mcp approve CODE shows the whole plan, and asks.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(approval: &Approval) {
+    eprintln!(
+        "{} wants to call {}:\n",
+        one_line(approval.client.as_deref().unwrap_or(&approval.caller), 60),
+        one_line(&approval.tool, 64)
+    );
+    terminal::show(&approval.text);
+    eprintln!();
+}
+
+fn undecided(error: &DecideError) -> ExitCode {
+    eprintln!("neon-mcp: {error}");
+    ExitCode::from(UNDECIDED)
+}
+
+fn exit(approval: &Approval) -> ExitCode {
+    match approval.state {
+        State::Approved { .. } => ExitCode::SUCCESS,
+        State::Refused { .. } => ExitCode::from(REFUSED),
+        State::Waiting => ExitCode::from(UNDECIDED),
+    }
+}
+
+fn decided(state: &State) -> String {
+    match state {
+        State::Waiting => "waits".to_owned(),
+        State::Approved { until, .. } => format!("approved until {}", until.format("%H:%M:%S UTC")),
+        State::Refused { .. } => "refused".to_owned(),
+    }
+}
