@@ -263,7 +263,7 @@ impl Confirmations {
         now: DateTime<Utc>,
     ) -> Result<Elsewhere, NobodyToAsk> {
         let approvals = self.approvals.as_ref().ok_or(NobodyToAsk::NoPlace)?;
-        if !self.takes(Channel::Terminal) && !self.takes(Channel::Page) {
+        if !self.takes(Channel::Terminal) && !self.serves_page() {
             return Err(NobodyToAsk::Policy);
         }
         let call = self.call(subject);
@@ -427,7 +427,7 @@ pub enum NobodyToAsk {
     #[error("there is no state directory (set XDG_STATE_HOME or HOME)")]
     NoPlace,
     /// The policy takes no yes from there.
-    #[error("the operator's policy takes no confirmation in a terminal or on a page")]
+    #[error("the operator's policy takes no confirmation from where this server could get one")]
     Policy,
     /// The directory can't be used.
     #[error("waiting approvals can't be kept: {0}")]

@@ -10,6 +10,7 @@
 
 mod catalog;
 mod guard;
+mod ladder;
 mod mcp;
 mod neon;
 mod sandbox;

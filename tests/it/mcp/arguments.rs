@@ -6,6 +6,7 @@ use super::{BRANCH, PROJECT, catalog, error, neon};
 use crate::support::arguments::arguments;
 use crate::support::server::Server;
 use crate::support::upstream::Upstream;
+use crate::support::world::World;
 
 #[tokio::test]
 async fn all_problems_are_told_at_once_with_the_nearest_name() {
@@ -58,8 +59,8 @@ async fn null_counts_as_not_given_where_the_schema_knows_no_null() {
 
 #[tokio::test]
 async fn every_tool_that_may_run_sends_what_its_declaration_says() {
-    let upstream = Upstream::route(neon).await;
-    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let world = World::start().await;
+    let server = Server::start(&["--toolsets", "all"], &world.url()).await;
     let mut sent = 0;
     for tool in catalog()
         .tools()
@@ -74,7 +75,7 @@ async fn every_tool_that_may_run_sends_what_its_declaration_says() {
         let escalated = is_error && value["error"]["kind"] == "needs_confirmation";
         assert!(!is_error || escalated, "{}: {value}", tool.name());
         if !is_error {
-            let last = upstream.requests().pop().expect("a request");
+            let last = world.upstream.requests().pop().expect("a request");
             assert_eq!(last.method, tool.declaration.method.as_str(), "{}", tool.name());
             let shape = |path: &str| path.split('/').count();
             assert_eq!(

@@ -4,5 +4,6 @@ pub mod arguments;
 pub mod human;
 pub mod permit;
 pub mod server;
+pub mod terminal;
 pub mod upstream;
 pub mod world;

@@ -20,6 +20,7 @@ pub struct Facts {
     pub branches: Vec<Value>,
     pub endpoints: Vec<Value>,
     pub databases: Vec<Value>,
+    /// Those without a `branch_id` are on every branch.
     pub roles: Vec<Value>,
     pub snapshots: Vec<Value>,
 }
@@ -125,6 +126,7 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
         );
     }
     match parts.as_slice() {
+        ["projects", "shared"] => Reply::json(200, json!({"projects": [], "pagination": {}})),
         ["projects", _] => Reply::json(200, json!({"project": facts.project})),
         ["projects"] => Reply::json(200, json!({"projects": [facts.project], "pagination": {}})),
         ["projects", _, "branches", "count"] => Reply::json(200, json!({"count": facts.branches.len()})),
@@ -140,7 +142,11 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
         }
         ["projects", _, "branches", _, "databases"] => Reply::json(200, json!({"databases": facts.databases})),
         ["projects", _, "branches", _, "databases", name] => one("database", find(&facts.databases, "name", name)),
-        ["projects", _, "branches", _, "roles"] => Reply::json(200, json!({"roles": facts.roles})),
+        ["projects", _, "branches", id, "roles"] => {
+            let on = |role: &&Value| role.get("branch_id").is_none_or(|branch| branch == id);
+            let roles: Vec<&Value> = facts.roles.iter().filter(on).collect();
+            Reply::json(200, json!({"roles": roles}))
+        }
         ["projects", _, "branches", _, "roles", name] => one("role", find(&facts.roles, "name", name)),
         ["projects", _, "branches", _, "roles", _, "reveal_password"] => {
             Reply::json(200, json!({"password": "canary-password"}))
@@ -157,7 +163,7 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
         [.., "api_keys"] => Reply::json(200, json!([])),
         _ => Reply::json(
             200,
-            json!({"organizations": [], "members": [], "operations": [], "invitations": [], "regions": [], "pagination": {}}),
+            json!({"organizations": [], "projects": [], "members": [], "operations": [], "invitations": [], "regions": [], "pagination": {}}),
         ),
     }
 }

@@ -1,0 +1,131 @@
+//! Every tool that gives access or destroys, against every kind of client.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use neon_mcp::catalog::Tool;
+use serde_json::{Map, Value};
+
+use super::{NOTHING, catalog, error, start};
+use crate::support::arguments::arguments;
+use crate::support::human::{Human, Manner};
+use crate::support::server::{Era, TestClient};
+use crate::support::world::World;
+
+/// How many calls one server gets: less than the number that may wait for a yes at once.
+const AT_ONCE: usize = 40;
+
+/// Every call that asks by its declaration: with the required arguments alone, and with all.
+fn calls() -> Vec<(Arc<Tool>, Map<String, Value>)> {
+    let catalog = catalog();
+    let asking = catalog.tools().iter().filter(|tool| tool.declaration.effect.needs_consent());
+    let calls: Vec<_> = asking
+        .flat_map(|tool| [false, true].map(|all| (tool.clone(), arguments(tool, all))))
+        .collect();
+    assert!(calls.len() >= 36, "{}", calls.len());
+    calls
+}
+
+/// Makes every call, all at once, and sees to it that none reaches Neon. `kinds` are what a refusal may be called.
+async fn nothing_is_sent(client: TestClient, era: Era, kinds: &[&str]) {
+    let calls = calls();
+    for calls in calls.chunks(AT_ONCE) {
+        let world = World::start().await;
+        let started = start(&world, client.clone(), era, "[confirm]\nquestion_seconds = 10\n").await;
+        let results = join_all(
+            calls
+                .iter()
+                .map(|(tool, arguments)| started.call(tool.name(), Value::Object(arguments.clone()))),
+        );
+        for ((tool, _), (value, is_error)) in calls.iter().zip(results.await) {
+            assert!(is_error, "{} ran: {value}", tool.name());
+            let error = error(&value);
+            let kind = error["kind"].as_str().expect("a kind");
+            assert!(kinds.contains(&kind), "{}: {value}", tool.name());
+            assert_eq!(error["changed"], "nothing", "{value}");
+            if kind == "needs_confirmation" {
+                has_a_plan(tool, error);
+            }
+        }
+        assert_eq!(world.changes(), NOTHING);
+        let refused = started.audit();
+        assert_eq!(refused.len(), calls.len(), "each refusal has its line");
+    }
+}
+
+/// What a refusal shows, so that a human elsewhere can decide.
+fn has_a_plan(tool: &Tool, error: &Value) {
+    let plan = &error["plan"];
+    assert_eq!(plan["tool"], tool.name());
+    assert!(plan["summary"].is_string() && !plan["undo"].is_null(), "{error}");
+    let request = plan["would_send"]["request"].as_str().expect("a request");
+    assert!(request.starts_with(tool.declaration.method.as_str()), "{error}");
+    assert!(error["code"].as_str().is_some_and(|code| code.len() == 9), "{error}");
+    let bytes = error.to_string().len();
+    assert!(bytes <= 5_000, "{}: {bytes} bytes", tool.name());
+}
+
+#[tokio::test]
+async fn an_earlier_client_without_elicitation_changes_nothing() {
+    nothing_is_sent(TestClient::alone(), Era::Legacy, &["needs_confirmation"]).await;
+}
+
+#[tokio::test]
+async fn an_earlier_client_whose_human_declines_changes_nothing() {
+    let client = TestClient::with(Human::who(Manner::Declines));
+    nothing_is_sent(client, Era::Legacy, &["declined"]).await;
+}
+
+#[tokio::test]
+async fn an_earlier_client_whose_human_cancels_changes_nothing() {
+    let client = TestClient::with(Human::who(Manner::Cancels));
+    nothing_is_sent(client, Era::Legacy, &["cancelled_by_user"]).await;
+}
+
+#[tokio::test]
+async fn an_earlier_client_whose_human_never_answers_changes_nothing() {
+    let client = TestClient::with(Human::who(Manner::NeverAnswers));
+    nothing_is_sent(client, Era::Legacy, &["confirmation_timed_out"]).await;
+}
+
+#[tokio::test]
+async fn a_client_of_2026_without_the_capability_changes_nothing() {
+    nothing_is_sent(TestClient::alone(), Era::Modern, &["needs_confirmation"]).await;
+}
+
+#[tokio::test]
+async fn a_client_of_2026_whose_human_declines_changes_nothing() {
+    let client = TestClient::with(Human::who(Manner::Declines));
+    nothing_is_sent(client, Era::Modern, &["declined"]).await;
+}
+
+#[tokio::test]
+async fn accepting_without_the_yes_changes_nothing() {
+    for era in [Era::Legacy, Era::Modern] {
+        let client = TestClient::with(Human::who(Manner::AcceptsNothing));
+        nothing_is_sent(client, era, &["confirmation_malformed"]).await;
+    }
+}
+
+#[tokio::test]
+async fn accepting_sends_exactly_one_request_of_each_tool() {
+    for era in [Era::Legacy, Era::Modern] {
+        for (tool, arguments) in calls() {
+            let world = World::start().await;
+            let human = Human::who(Manner::Accepts);
+            let started = super::Started::asking(&world, &human, era).await;
+            let (value, _) = started.call(tool.name(), Value::Object(arguments)).await;
+            let changes = world.changes();
+            assert_eq!(changes.len(), 1, "{}: {changes:?} {value}", tool.name());
+            let (method, path) = changes[0].split_once(' ').expect("a path");
+            assert_eq!(method, tool.declaration.method.as_str());
+            assert_eq!(
+                path.split('/').count(),
+                tool.declaration.path.split('/').count(),
+                "{path}"
+            );
+            assert_eq!(human.asked().len(), 1, "one question, one yes");
+            assert_eq!(value["confirmed_by"], "client", "{value}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A program at a terminal: a pseudo-terminal whose other end the test types on.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// A program whose standard input and standard error are a terminal.
+pub struct AtTerminal {
+    child: Child,
+    keyboard: File,
+    screen: Arc<Mutex<Vec<u8>>>,
+}
+
+impl AtTerminal {
+    /// Starts it. Its standard output is collected for [`Self::end`].
+    pub fn start(mut command: Command) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
+        grantpt(&master).expect("granted");
+        unlockpt(&master).expect("unlocked");
+        let name = ptsname(&master, Vec::new()).expect("a name");
+        let open = || {
+            let path = name.to_str().expect("a path");
+            OpenOptions::new().read(true).write(true).open(path).expect("the terminal")
+        };
+        let child = command
+            .stdin(Stdio::from(OwnedFd::from(open())))
+            .stderr(Stdio::from(OwnedFd::from(open())))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let keyboard = File::from(master);
+        let mut reader = keyboard.try_clone().expect("a second handle");
+        let screen = Arc::new(Mutex::new(Vec::new()));
+        let seen = screen.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4_096];
+            // A terminal whose program has ended gives an error.
+            while let Ok(length @ 1..) = reader.read(&mut buffer) {
+                seen.lock().expect("a lock").extend_from_slice(&buffer[..length]);
+            }
+        });
+        Self { child, keyboard, screen }
+    }
+
+    /// What stands on the screen.
+    pub fn screen(&self) -> String {
+        String::from_utf8_lossy(&self.screen.lock().expect("a lock")).into_owned()
+    }
+
+    /// Waits until a text stands on the screen, `times` times.
+    pub fn wait_for(&self, text: &str, times: usize) {
+        let since = Instant::now();
+        while self.screen().matches(text).count() < times {
+            assert!(
+                since.elapsed() < Duration::from_secs(30),
+                "no `{text}` on the screen:\n{}",
+                self.screen()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Types a line.
+    pub fn type_line(&mut self, line: &str) {
+        writeln!(self.keyboard, "{line}").expect("typed");
+    }
+
+    /// Ends the input (Ctrl-D).
+    pub fn end_input(&mut self) {
+        self.keyboard.write_all(&[4]).expect("typed");
+    }
+
+    /// Waits for its end: exit code, what it printed, the screen.
+    pub fn end(mut self) -> (i32, String, String) {
+        let mut printed = String::new();
+        let mut stdout = self.child.stdout.take().expect("stdout");
+        stdout.read_to_string(&mut printed).expect("text");
+        let status = self.child.wait().expect("ends");
+        std::thread::sleep(Duration::from_millis(20));
+        (status.code().expect("a code"), printed, self.screen())
+    }
+}
