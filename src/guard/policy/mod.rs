@@ -1,5 +1,18 @@
-//! Placeholder until the policy lands.
+//! The operator's policy: a TOML file that bounds what agents may do, read at start.
+//!
+//! A call passes [`Policy::offers`] (may calls of this tool run at all?), [`Policy::admits`] (does this one stay in
+//! bounds?) and [`Policy::rule`] (does it run, ask, or neither?). Each answers for the file and for everything that narrows
+//! it; the strictest answer counts.
 
+mod file;
+mod layer;
+mod parse;
+mod pattern;
+mod reference;
+mod scope;
+mod words;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -7,6 +20,18 @@ use serde_json::{Map, Value};
 
 use super::effect::Effect;
 use crate::catalog::Tool;
+
+pub use file::Channel;
+use file::{Action, CopiedBefore, PolicyFile};
+pub use parse::PolicyError;
+pub use reference::{policy_reference, policy_schema};
+pub use words::PolicyInWords;
+
+/// How long Neon lets a branch with an expiry live.
+const NEONS_LIFETIME_HOURS: u64 = 720;
+
+/// How long a question and a yes wait, where the policy doesn't say it.
+const WAITS_SECONDS: u64 = 300;
 
 /// Why a call asks by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,138 +43,285 @@ pub enum Cause {
     /// It hands over a secret.
     Reveals,
 }
-/// x
+
+/// What is ruled over.
 #[derive(Debug)]
 pub struct Occasion<'a> {
-    /// x
+    /// The tool.
     pub tool: &'a Tool,
-    /// x
+    /// What the call does.
     pub effect: Effect,
-    /// x
+    /// Whether the name of what is lost must be typed.
     pub severe: bool,
-    /// x
+    /// Why it asks by default; empty when it doesn't.
     pub causes: &'a [Cause],
 }
-/// x
+
+/// The ruling.
 #[derive(Debug)]
 pub enum Rule {
-    /// x
+    /// It runs.
     Allow,
-    /// x
+    /// A human must say yes first.
     Confirm,
-    /// x
+    /// It doesn't run, whoever says yes.
     Deny(Denied),
 }
-/// x
+
+/// A denial, for the agent and the log.
 #[derive(Debug, Clone)]
 pub struct Denied {
-    /// x
+    /// The key of the policy that denies, dotted: `effects.destructive`, `tools.delete_project`, `caps.compute_cu`.
     pub rule: String,
-    /// x
+    /// What is denied and why.
     pub message: String,
-    /// x
+    /// What the agent can do.
     pub next: String,
 }
-/// x
+
+/// How a human is asked.
+#[derive(Debug, Clone)]
+pub struct ConfirmRules {
+    /// Where a yes may come from. Empty: from nowhere, and what asks never runs.
+    pub channels: Vec<Channel>,
+    /// How long a question waits, in seconds.
+    pub question_seconds: u64,
+    /// How long a yes that was given elsewhere waits for its call, in seconds.
+    pub approval_seconds: u64,
+    /// Whether `neon-mcp approve --yes` may say yes without a terminal.
+    pub terminal_yes: bool,
+    /// The file with the secret of the approval page.
+    pub page_secret_file: Option<PathBuf>,
+}
+
+/// What the operator allows: a file, and what narrows it.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
+    /// The operator's file: the only one whose allowances lift a question.
+    base: PolicyFile,
+    /// What narrows it: these only take away.
+    narrowing: Vec<PolicyFile>,
     confirm: ConfirmRules,
 }
+
 impl Default for ConfirmRules {
     fn default() -> Self {
+        Self::of(&PolicyFile::default())
+    }
+}
+
+impl ConfirmRules {
+    fn of(file: &PolicyFile) -> Self {
+        let confirm = &file.confirm;
         Self {
-            channels: vec![Channel::Client, Channel::Terminal, Channel::Page],
-            question_seconds: 300,
-            approval_seconds: 300,
-            terminal_yes: false,
-            page_secret_file: None,
+            channels: confirm.channels.clone().unwrap_or_else(|| Channel::ALL.to_vec()),
+            question_seconds: confirm.question_seconds.unwrap_or(WAITS_SECONDS),
+            approval_seconds: confirm.approval_seconds.unwrap_or(WAITS_SECONDS),
+            terminal_yes: confirm.terminal_yes,
+            page_secret_file: confirm.page_secret_file.clone(),
+        }
+    }
+
+    /// What both allow. The secret stays this one's: whoever narrows must not choose it.
+    fn narrowed_by(self, other: &Self) -> Self {
+        let mut channels = self.channels;
+        channels.retain(|channel| other.channels.contains(channel));
+        Self {
+            channels,
+            question_seconds: self.question_seconds.min(other.question_seconds),
+            approval_seconds: self.approval_seconds.min(other.approval_seconds),
+            terminal_yes: self.terminal_yes && other.terminal_yes,
+            page_secret_file: self.page_secret_file,
         }
     }
 }
-/// x
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct PolicyError;
-/// x
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Channel {
-    Client,
-    Terminal,
-    Page,
-}
-/// x
-#[derive(Debug, Clone)]
-pub struct ConfirmRules {
-    /// x
-    pub channels: Vec<Channel>,
-    /// x
-    pub question_seconds: u64,
-    /// x
-    pub approval_seconds: u64,
-    /// x
-    pub terminal_yes: bool,
-    /// x
-    pub page_secret_file: Option<std::path::PathBuf>,
-}
-#[allow(missing_docs, clippy::missing_errors_doc, clippy::unused_self)]
+
 impl Policy {
+    fn new(base: PolicyFile) -> Self {
+        Self {
+            confirm: ConfirmRules::of(&base),
+            base,
+            narrowing: Vec::new(),
+        }
+    }
+
+    /// Parses a policy. `tool_names` are the tools that it may speak of.
+    ///
+    /// # Errors
+    /// When anything in it isn't understood.
+    pub fn parse<'a>(text: &str, tool_names: impl Iterator<Item = &'a str>) -> Result<Self, PolicyError> {
+        let tools: Vec<&str> = tool_names.collect();
+        parse::parse(text, "text", &tools).map(Self::new)
+    }
+
+    /// Reads a policy file. `tool_names` are the tools that it may speak of.
+    ///
+    /// # Errors
+    /// When it can't be read whole, anything in it isn't understood, or (on unix) others than its owner can change it.
+    pub fn read<'a>(path: &Path, tool_names: impl Iterator<Item = &'a str>) -> Result<Self, PolicyError> {
+        let tools: Vec<&str> = tool_names.collect();
+        parse::read(path, &tools).map(Self::new)
+    }
+
+    /// This policy, narrowed by another: what either denies is denied, what either's rules send to a human asks, bounds are
+    /// the tighter ones. An allowance in `other` lifts nothing, and what `other` says nothing about stays as it is here: it
+    /// asks for nothing only because its own default would.
+    #[must_use]
+    pub fn narrowed_by(mut self, other: Self) -> Self {
+        self.confirm = self.confirm.narrowed_by(&other.confirm);
+        self.narrowing.push(other.base);
+        self.narrowing.extend(other.narrowing);
+        self
+    }
+
+    /// Narrowed to tools that only read, if so asked.
+    #[must_use]
+    pub fn with_read_only(mut self, read_only: bool) -> Self {
+        self.base.read_only |= read_only;
+        self
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &PolicyFile> {
+        std::iter::once(&self.base).chain(&self.narrowing)
+    }
+
+    /// Whether the tool is listed: it isn't when no call of it could ever run. A freeze hides nothing.
+    #[must_use]
+    pub fn lists(&self, tool: &Tool) -> bool {
+        self.offers(tool).is_ok()
+    }
+
+    /// Whether calls of the tool can run at all, which its declaration decides.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn offers(&self, tool: &Tool) -> Result<(), Denied> {
+        self.layers().try_for_each(|layer| layer.offers(tool))
+    }
+
+    /// Whether a call with these arguments, of that effect, stays in bounds.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn admits(
+        &self,
+        tool: &Tool,
+        arguments: &Map<String, Value>,
+        effect: Effect,
+        now: DateTime<Utc>,
+    ) -> Result<(), Denied> {
+        self.layers()
+            .try_for_each(|layer| layer.admits(tool, arguments, effect, now))
+    }
+
+    /// Rules over a call: a rule that denies wins over one that asks, and that over one that allows. Where no rule is
+    /// written, what has a cause asks.
+    #[must_use]
+    pub fn rule(&self, occasion: &Occasion<'_>) -> Rule {
+        if let Some(denied) = self
+            .layers()
+            .find_map(|layer| layer.written(occasion).denied(occasion))
+        {
+            return Rule::Deny(denied);
+        }
+        let asks = |layer: &PolicyFile| layer.written(occasion).strictest() == Some(Action::Confirm);
+        let base = self.base.written(occasion);
+        let stays = |cause: &Cause| !base.lifts(occasion, *cause);
+        if self.layers().any(asks) || occasion.causes.iter().any(stays) {
+            Rule::Confirm
+        } else {
+            Rule::Allow
+        }
+    }
+
+    /// How a human is asked.
+    #[must_use]
     pub fn confirm(&self) -> &ConfirmRules {
         &self.confirm
     }
-    pub fn with_read_only(self, _r: bool) -> Self {
-        self
+
+    /// Whether a branch of that name counts as protected.
+    #[must_use]
+    pub fn protects(&self, branch: &str) -> bool {
+        self.layers().any(|layer| layer.protects(branch))
     }
-    pub fn read<'a>(_p: &std::path::Path, _t: impl Iterator<Item = &'a str>) -> Result<Self, PolicyError> {
-        Err(PolicyError)
+
+    /// The most branches of a project.
+    #[must_use]
+    pub fn branch_limit(&self) -> Option<u64> {
+        self.layers().filter_map(|layer| layer.caps.branches_per_project).min()
     }
-    pub fn offers(&self, _tool: &Tool) -> Result<(), Denied> {
-        Ok(())
-    }
-    pub fn lists(&self, _tool: &Tool) -> bool {
-        true
-    }
-    pub fn admits(&self, _t: &Tool, _a: &Map<String, Value>, _e: Effect, _n: DateTime<Utc>) -> Result<(), Denied> {
-        Ok(())
-    }
-    pub fn rule(&self, occasion: &Occasion<'_>) -> Rule {
-        if occasion.causes.is_empty() {
-            Rule::Allow
-        } else {
-            Rule::Confirm
+
+    /// Whether a project with that many branches may get one more.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn check_branches(&self, present: u64) -> Result<(), Denied> {
+        match self.branch_limit() {
+            Some(most) if present >= most => Err(Denied::new(
+                "caps.branches_per_project",
+                &format!("a project has at most {most} branches, and this one has {present}"),
+                "Delete a branch that is no longer needed, or tell the user: only the operator can change the policy.",
+            )),
+            _ => Ok(()),
         }
     }
-    pub fn protects(&self, _b: &str) -> bool {
-        false
-    }
-    pub fn branch_limit(&self) -> Option<u64> {
-        None
-    }
-    pub fn check_branches(&self, _p: u64) -> Result<(), Denied> {
-        Ok(())
-    }
+
+    /// Whether the organization of a project matters: [`Self::check_organization`] checks it.
+    #[must_use]
     pub fn wants_organization(&self) -> bool {
-        false
+        self.layers().any(|layer| layer.allowed_organizations.is_some())
     }
-    pub fn check_organization(&self, _o: Option<&str>) -> Result<(), Denied> {
-        Ok(())
+
+    /// Whether a call may be about a project of this organization; nothing when Neon doesn't tell which it is.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn check_organization(&self, organization: Option<&str>) -> Result<(), Denied> {
+        self.layers()
+            .try_for_each(|layer| scope::check_organization(layer, organization))
     }
-    pub fn admits_project(&self, _id: &str) -> bool {
-        true
+
+    /// Whether calls may be about the project, and lists show it.
+    #[must_use]
+    pub fn admits_project(&self, id: &str) -> bool {
+        self.layers()
+            .filter_map(|layer| layer.allowed_projects.as_ref())
+            .all(|allowed| allowed.iter().any(|one| one == id))
     }
+
+    /// Whether calls that would change something answer with what they would send.
+    #[must_use]
     pub fn dry_run(&self) -> bool {
-        false
+        self.layers().any(|layer| layer.dry_run)
     }
+
+    /// Why nothing may change at present.
+    #[must_use]
     pub fn frozen(&self) -> Option<&str> {
-        None
+        self.layers().find_map(|layer| layer.freeze.as_deref())
     }
+
+    /// Whether what a destructive call destroys is copied first.
+    #[must_use]
     pub fn safety_copy(&self) -> bool {
-        false
+        self.layers()
+            .any(|layer| layer.safety_copy.before == CopiedBefore::Destructive)
     }
+
+    /// The most changes in a minute.
+    #[must_use]
     pub fn changes_per_minute(&self) -> Option<u32> {
-        None
+        self.layers().filter_map(|layer| layer.caps.changes_per_minute).min()
     }
+
+    /// How far away the expiry of a new branch may be.
+    #[must_use]
     pub fn throwaway_lifetime(&self) -> Duration {
-        Duration::from_secs(720 * 3600)
+        let hours = self
+            .layers()
+            .filter_map(|layer| layer.caps.throwaway_lifetime_hours)
+            .min();
+        Duration::from_secs(hours.unwrap_or(NEONS_LIFETIME_HOURS).saturating_mul(60 * 60))
     }
 }

@@ -1,0 +1,179 @@
+//! What a policy file may say: the types that the schema and the reference are made from.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::guard::Effect;
+
+/// The operator's policy. Every key may be left out; an empty file changes nothing about the defaults.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "neon-mcp policy")]
+pub(super) struct PolicyFile {
+    /// Offers only tools that change nothing and hand over no secret. A call of such a tool that would do more after all
+    /// is denied.
+    pub read_only: bool,
+    /// Nothing changes as long as this is set: every call that would change something is denied with this reason. The
+    /// tools stay listed. Control characters are dropped, and 200 characters are shown.
+    #[schemars(with = "String", length(min = 1))]
+    pub freeze: Option<String>,
+    /// Calls that would change something answer with what they would send, and send nothing.
+    pub dry_run: bool,
+    /// Ids of the only projects that calls may name. A tool that isn't about one project is denied when it changes
+    /// something or hands over a secret (`create_project`); reading tools that name no project stay, and lists of projects
+    /// show only these.
+    #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = r"^[a-z0-9-]{1,60}$")))]
+    pub allowed_projects: Option<Vec<String>>,
+    /// Ids of the only organizations that calls may name, and whose projects calls may be about. A call that
+    /// changes something must name an organization or a project; a project whose organization Neon doesn't tell, or that is
+    /// deleted, is denied.
+    #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = r"^[a-z0-9-]{1,60}$")))]
+    pub allowed_organizations: Option<Vec<String>>,
+    /// Branches that count as protected whatever Neon says, by name: `*` stands for any run of characters, `?` for one.
+    /// Upper and lower case differ, and the pattern is of the whole name.
+    #[schemars(inner(length(min = 1, max = 256)))]
+    pub protected_branches: Vec<String>,
+    /// What happens with calls of an effect. The effect is that of the call: some calls do more than their tool usually does.
+    pub effects: EffectRules,
+    /// What happens with calls of a tool, by its name (`neon-mcp tools --toolsets all` lists them).
+    pub tools: BTreeMap<String, Action>,
+    /// Bounds on what calls may use.
+    pub caps: Caps,
+    /// Who may say yes to a call that asks, and how long that takes.
+    pub confirm: Confirm,
+    /// Copies of what is about to be lost.
+    pub safety_copy: SafetyCopies,
+}
+
+/// What happens with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Action {
+    /// It runs without a question.
+    Allow,
+    /// A human must say yes first.
+    Confirm,
+    /// It doesn't run, whoever says yes.
+    Deny,
+}
+
+/// Rules by effect.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct EffectRules {
+    /// Calls that change nothing.
+    #[schemars(with = "Action")]
+    pub read: Option<Action>,
+    /// Calls that add something, or change what can be changed back.
+    #[schemars(with = "Action")]
+    pub write: Option<Action>,
+    /// Calls that give someone access, open a way out for data, change what is spent, or move ownership.
+    #[schemars(with = "Action")]
+    pub access: Option<Action>,
+    /// Calls that lose data or access, break clients, or can't be taken back.
+    #[schemars(with = "Action")]
+    pub destructive: Option<Action>,
+}
+
+impl EffectRules {
+    /// What is written about an effect.
+    pub fn of(&self, effect: Effect) -> Option<Action> {
+        match effect {
+            Effect::Read => self.read,
+            Effect::Write => self.write,
+            Effect::Access => self.access,
+            Effect::Destructive => self.destructive,
+        }
+    }
+}
+
+/// Bounds.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Caps {
+    /// How far away, in hours, the expiry of a branch may be that a call creates with one. Without this key Neon's own limit
+    /// of 720 hours holds.
+    #[schemars(with = "u64", range(min = 1, max = 720))]
+    pub throwaway_lifetime_hours: Option<u64>,
+    /// The most branches of a project: a call that would add one more is denied.
+    #[schemars(with = "u64", range(min = 1))]
+    pub branches_per_project: Option<u64>,
+    /// The largest compute that a call may ask for, in compute units: every argument that ends in `_cu` is held to it. What
+    /// a project's computes get when a call names no size isn't.
+    #[schemars(with = "f64", range(min = 0.25, max = 56.0))]
+    pub compute_cu: Option<f64>,
+    /// The most changes in a minute, of all callers together.
+    #[schemars(with = "u32", range(min = 1, max = 600))]
+    pub changes_per_minute: Option<u32>,
+}
+
+/// How a human is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Confirm {
+    /// Where a human may say yes: in the MCP client, with `neon-mcp approve` in a terminal, on the approval page. An empty
+    /// list means that nobody may, so that what asks never runs. Default: all three.
+    #[schemars(with = "Vec<Channel>")]
+    pub channels: Option<Vec<Channel>>,
+    /// How long a question waits for an answer, in seconds. Default: 300.
+    #[schemars(with = "u64", range(min = 10, max = 3600))]
+    pub question_seconds: Option<u64>,
+    /// How long a yes that was given elsewhere waits for the call to be repeated, in seconds. Default: 300.
+    #[schemars(with = "u64", range(min = 10, max = 3600))]
+    pub approval_seconds: Option<u64>,
+    /// Lets `neon-mcp approve --yes` say yes without a terminal.
+    pub terminal_yes: bool,
+    /// A file with the secret of the approval page; a relative path starts at this file's directory. Without one, every
+    /// question has a secret of its own in the server's log.
+    #[schemars(with = "String", length(min = 1))]
+    pub page_secret_file: Option<PathBuf>,
+}
+
+/// Where a human may say yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// In the MCP client.
+    Client,
+    /// In a terminal, with `neon-mcp approve`.
+    Terminal,
+    /// On the approval page.
+    Page,
+}
+
+impl Channel {
+    /// Every channel.
+    pub const ALL: [Self; 3] = [Self::Client, Self::Terminal, Self::Page];
+
+    /// The name in a policy file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Terminal => "terminal",
+            Self::Page => "page",
+        }
+    }
+}
+
+/// Copies of what is about to be lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SafetyCopies {
+    /// Before which calls a copy of the branch is made, where Neon has one: a call isn't sent when its copy fails.
+    pub before: CopiedBefore,
+}
+
+/// Before which calls a copy is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CopiedBefore {
+    /// Before none.
+    #[default]
+    None,
+    /// Before destructive calls that ask (a throwaway branch is not copied).
+    Destructive,
+}

@@ -1,0 +1,273 @@
+//! Reading a policy file: everything that isn't understood is an error, and then nothing starts.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use jsonschema::error::ValidationErrorKind;
+use serde_json::{Map, Value};
+use thiserror::Error;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::file::PolicyFile;
+use super::reference::schema;
+use crate::catalog::nearest;
+use crate::neon::text::one_line;
+
+/// The longest part of an error that quotes the file, in characters.
+const LONGEST: usize = 400;
+
+/// The longest reason of a freeze that is shown, in characters.
+const LONGEST_REASON: usize = 200;
+
+/// A policy that can't be used. The server doesn't start with one.
+#[derive(Debug, Error)]
+pub enum PolicyError {
+    /// The file can't be read.
+    #[error("can't read the policy {path}: {source}; give its right path, or leave the policy out", path = .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Others than its owner can change the file, and so what agents may do.
+    #[error("the policy {path} can be changed by others than its owner: run `chmod go-w {path}`", path = .path.display())]
+    Writable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file isn't a policy.
+    #[error("the policy {place}, line {line}, column {column}: {message}")]
+    Invalid {
+        /// The file, or what stands for it.
+        place: String,
+        /// Where, counted from 1.
+        line: usize,
+        /// Where in the line, in characters, counted from 1.
+        column: usize,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
+}
+
+/// What is wrong with a text, and where in it.
+struct Problem {
+    at: usize,
+    message: String,
+}
+
+/// Reads a file, which only its owner may be able to change.
+pub(super) fn read(path: &Path, tools: &[&str]) -> Result<PolicyFile, PolicyError> {
+    let unreadable = |source| PolicyError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    check_mode(path, &file).map_err(unreadable)??;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(unreadable)?;
+    let place = path.display().to_string();
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let good = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let message = "this is no UTF-8 text: write the file anew".to_owned();
+            return Err(Problem { at: good, message }.placed(&place, &text));
+        }
+    };
+    let mut policy = parse(&text, &place, tools)?;
+    if let (Some(secret), Some(directory)) = (&mut policy.confirm.page_secret_file, path.parent()) {
+        *secret = directory.join(&*secret);
+    }
+    Ok(policy)
+}
+
+#[cfg(unix)]
+fn check_mode(path: &Path, file: &File) -> std::io::Result<Result<(), PolicyError>> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let open = file.metadata()?.permissions().mode() & 0o022 != 0;
+    Ok(if open {
+        Err(PolicyError::Writable { path: path.to_owned() })
+    } else {
+        Ok(())
+    })
+}
+
+#[cfg(not(unix))]
+fn check_mode(_: &Path, _: &File) -> std::io::Result<Result<(), PolicyError>> {
+    Ok(Ok(()))
+}
+
+/// Parses a text. `place` is what errors call it.
+pub(super) fn parse(text: &str, place: &str, tools: &[&str]) -> Result<PolicyFile, PolicyError> {
+    understand(text, tools).map_err(|problem| problem.placed(place, text))
+}
+
+fn understand(text: &str, tools: &[&str]) -> Result<PolicyFile, Problem> {
+    let of_toml = |error: toml::de::Error| Problem {
+        at: error.span().map_or(0, |span| span.start),
+        message: one_line(error.message(), LONGEST),
+    };
+    let table = DeTable::parse(text).map_err(of_toml)?;
+    let schema = schema();
+    let whole = json_of(table.get_ref());
+    let validator = jsonschema::draft202012::new(&schema).map_err(|error| Problem {
+        at: 0,
+        message: format!("the schema of policies is broken: {error}"),
+    })?;
+    if let Some(error) = validator.iter_errors(&whole).next() {
+        return Err(describe(&error, &table, &schema));
+    }
+    // The schema speaks of values as JSON has them; the types have the last word.
+    let mut policy: PolicyFile = toml::from_str(text).map_err(of_toml)?;
+    let key = |path: &[&str]| find(&table, path).start;
+    for name in policy.tools.keys().filter(|name| !tools.contains(&name.as_str())) {
+        let near = nearest(name, tools.iter().copied());
+        let hint = near.map_or_else(
+            || "`neon-mcp tools --toolsets all` lists them".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        return Err(Problem {
+            at: key(&["tools", name]),
+            message: format!("there is no tool `{}`: {hint}", one_line(name, 80)),
+        });
+    }
+    policy.freeze = policy.freeze.map(|reason| one_line(&reason, LONGEST_REASON));
+    if policy.freeze.as_ref().is_some_and(String::is_empty) {
+        return Err(Problem {
+            at: key(&["freeze"]),
+            message: "`freeze` has nothing to show: write why nothing may change, or leave the key out".to_owned(),
+        });
+    }
+    if policy.protected_branches.iter().any(|pattern| pattern.trim().is_empty()) {
+        return Err(Problem {
+            at: key(&["protected_branches"]),
+            message: "`protected_branches` has an empty pattern: write a name, as \"main\" or \"release/*\"".to_owned(),
+        });
+    }
+    Ok(policy)
+}
+
+impl Problem {
+    fn placed(self, place: &str, text: &str) -> PolicyError {
+        let before = text.get(..self.at).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        PolicyError::Invalid {
+            place: place.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
+            message: self.message,
+        }
+    }
+}
+
+/// What is wrong where a value doesn't fit the schema.
+fn describe(error: &jsonschema::ValidationError<'_>, table: &Spanned<DeTable<'_>>, schema: &Value) -> Problem {
+    let pointer = error.instance_path().to_string();
+    let path: Vec<String> = pointer
+        .split('/')
+        .skip(1)
+        .map(|step| step.replace("~1", "/").replace("~0", "~"))
+        .collect();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind()
+        && let Some(name) = unexpected.first()
+    {
+        let full = dotted(&path, name);
+        let at = find(table, &[&path[..], &[name]].concat()).start;
+        return Problem {
+            at,
+            message: format!("there is no key `{}`{}", one_line(&full, 80), suggestion(name, &path, schema)),
+        };
+    }
+    let key = path.iter().fold(String::new(), |key, step| dotted(&[&key], step));
+    let what = one_line(&error.to_string(), LONGEST);
+    Problem {
+        at: find(table, &path).start,
+        message: format!("`{}`: {what}; see `neon-mcp policy reference`", one_line(&key, 80)),
+    }
+}
+
+fn dotted(path: &[&str], name: &str) -> String {
+    let path: Vec<&str> = path.iter().copied().filter(|step| !step.is_empty()).chain([name]).collect();
+    path.join(".")
+}
+
+/// The key that was probably meant: of the same table first, then of any other.
+fn suggestion(name: &str, path: &[&str], schema: &Value) -> String {
+    let keys = super::reference::keys(schema);
+    let prefix = dotted(path, "");
+    let here = keys.iter().filter_map(|key| {
+        let key = key.strip_prefix(&prefix)?;
+        (!key.is_empty() && !key.contains('.')).then_some(key)
+    });
+    if let Some(near) = nearest(name, here) {
+        return format!(": did you mean `{}`?", dotted(path, near));
+    }
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let everywhere: Vec<(String, &String)> = keys.iter().map(|key| (last(key), key)).collect();
+    let near = nearest(name, everywhere.iter().map(|(last, _)| last.as_str()));
+    match near.and_then(|near| everywhere.iter().find(|(last, _)| last == near)) {
+        // TOML takes what follows a `[table]` for a part of it.
+        Some((_, key)) if !key.contains('.') => format!(": did you mean `{key}`, which stands above the first `[table]`?"),
+        Some((_, key)) => format!(": did you mean `{key}`?"),
+        None => "; `neon-mcp policy reference` lists the keys".to_owned(),
+    }
+}
+
+/// Where a key stands in the text, or the item of a list, or what holds it.
+fn find(table: &Spanned<DeTable<'_>>, path: &[&str]) -> Range<usize> {
+    let mut span = table.span();
+    let mut tables = Some(table.get_ref());
+    let mut items = None;
+    for step in path {
+        let value = match (tables, items) {
+            (Some(table), _) => {
+                let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref() == step) else {
+                    return span;
+                };
+                span = key.span();
+                value
+            }
+            (None, Some(list)) => {
+                let list: &toml::de::DeArray<'_> = list;
+                let Some(value) = step.parse().ok().and_then(|index: usize| list.get(index)) else {
+                    return span;
+                };
+                span = value.span();
+                value
+            }
+            (None, None) => return span,
+        };
+        (tables, items) = match value.get_ref() {
+            DeValue::Table(table) => (Some(table), None),
+            DeValue::Array(list) => (None, Some(list)),
+            _ => (None, None),
+        };
+    }
+    span
+}
+
+fn json_of(table: &DeTable<'_>) -> Value {
+    let fields = table
+        .iter()
+        .map(|(key, value)| (key.get_ref().to_string(), json_of_value(value.get_ref())));
+    Value::Object(fields.collect::<Map<_, _>>())
+}
+
+/// The value as JSON. What JSON has no word for becomes null, which no key takes.
+fn json_of_value(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::from(text.as_ref()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from),
+        DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+        DeValue::Boolean(value) => Value::Bool(*value),
+        DeValue::Datetime(_) => Value::Null,
+        DeValue::Array(items) => items.iter().map(|item| json_of_value(item.get_ref())).collect(),
+        DeValue::Table(table) => json_of(table),
+    }
+}

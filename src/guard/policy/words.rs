@@ -1,0 +1,5 @@
+//! A policy in plain words.
+
+/// A policy in plain words.
+#[derive(Debug)]
+pub struct PolicyInWords;
