@@ -240,13 +240,15 @@ impl Confirmations {
         self.check_channel(by)?;
         // First whose question it is: another's answer says nothing about this call.
         let binding = self.open(subject, seal)?;
-        read_form(plan, reply)?;
+        let form = accepted(reply)?;
         if binding.until < now.timestamp() {
             return Err(No::Expired);
         }
+        // A form is read against what was asked: about what is there now, the question is another.
         if binding.state != plan.digest() {
             return Err(No::Changed);
         }
+        read_form(plan, form)?;
         self.redeem(&binding)?;
         Ok(asking.confirmed(by.into()))
     }
@@ -463,15 +465,19 @@ impl Page {
     }
 }
 
+/// The form, when a human accepted it.
+fn accepted(reply: &Reply) -> Result<&Value, No> {
+    match reply {
+        Reply::Accepted(content) => Ok(content),
+        Reply::Declined => Err(No::Declined),
+        Reply::Cancelled => Err(No::Cancelled),
+        Reply::Silence => Err(No::TimedOut),
+        Reply::Malformed(what) => Err(No::Malformed(one_line(what, 200))),
+    }
+}
+
 /// Whether the form says yes.
-fn read_form(plan: &Plan, reply: &Reply) -> Result<(), No> {
-    let content = match reply {
-        Reply::Accepted(content) => content,
-        Reply::Declined => return Err(No::Declined),
-        Reply::Cancelled => return Err(No::Cancelled),
-        Reply::Silence => return Err(No::TimedOut),
-        Reply::Malformed(what) => return Err(No::Malformed(one_line(what, 200))),
-    };
+fn read_form(plan: &Plan, content: &Value) -> Result<(), No> {
     let Some(form) = content.as_object() else {
         return Err(No::Malformed("the form is missing".to_owned()));
     };

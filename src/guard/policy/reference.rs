@@ -88,13 +88,19 @@ fn entry(whole: &Value, key: &str, property: &Value) -> String {
         about.push(format!("default `{default}`"));
     }
     let text = description(whole, property);
-    let text = if text.is_empty() { String::new() } else { format!("\n{text}\n") };
+    let text = if text.is_empty() {
+        String::new()
+    } else {
+        format!("\n{text}\n")
+    };
     format!("\n#### `{key}`\n\n*{}*\n{text}", about.join(", "))
 }
 
 fn description(whole: &Value, property: &Value) -> String {
     let of = |schema: &Value| schema.get("description").and_then(Value::as_str).map(str::to_owned);
-    let text = of(property).or_else(|| of(resolved(whole, property))).unwrap_or_default();
+    let text = of(property)
+        .or_else(|| of(resolved(whole, property)))
+        .unwrap_or_default();
     // A doc comment's lines are one paragraph.
     text.replace('\n', " ")
 }

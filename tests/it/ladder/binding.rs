@@ -61,7 +61,10 @@ fn refusal(response: CallToolResponse) -> Option<String> {
     match response {
         CallToolResponse::Complete(result) => {
             let value = result.structured_content.expect("structured content");
-            result.is_error.unwrap_or(false).then(|| error(&value)["kind"].as_str().expect("a kind").to_owned())
+            result
+                .is_error
+                .unwrap_or(false)
+                .then(|| error(&value)["kind"].as_str().expect("a kind").to_owned())
         }
         CallToolResponse::InputRequired(_) => Some("asked".to_owned()),
         other => panic!("{other:?}"),
@@ -77,7 +80,10 @@ async fn an_accepted_question_is_good_once() {
     let world = World::start().await;
     let started = modern(&world).await;
     let asked = ask(&started.server, "delete_branch", delete_branch()).await;
-    assert_eq!(answer(&started.server, "delete_branch", delete_branch(), &asked).await, None);
+    assert_eq!(
+        answer(&started.server, "delete_branch", delete_branch(), &asked).await,
+        None
+    );
     let again = answer(&started.server, "delete_branch", delete_branch(), &asked).await;
     assert_eq!(again.as_deref(), Some("confirmation_used"));
     assert_eq!(world.changes().len(), 1);
@@ -90,7 +96,11 @@ async fn of_many_that_use_it_at_once_one_is_sent() {
     let asked = ask(&started.server, "delete_branch", delete_branch()).await;
     let tries = (0..8).map(|_| answer(&started.server, "delete_branch", delete_branch(), &asked));
     let results = futures::future::join_all(tries).await;
-    assert_eq!(results.iter().filter(|result| result.is_none()).count(), 1, "{results:?}");
+    assert_eq!(
+        results.iter().filter(|result| result.is_none()).count(),
+        1,
+        "{results:?}"
+    );
     assert_eq!(world.changes().len(), 1);
 }
 
@@ -124,7 +134,10 @@ async fn a_changed_or_made_up_seal_is_none() {
         assert_eq!(kind.as_deref(), Some("confirmation_invalid"), "{}", asked.seal);
     }
     assert_eq!(world.changes(), NOTHING);
-    assert_eq!(answer(&started.server, "delete_branch", delete_branch(), &asked).await, None);
+    assert_eq!(
+        answer(&started.server, "delete_branch", delete_branch(), &asked).await,
+        None
+    );
 }
 
 #[tokio::test]
@@ -139,7 +152,13 @@ async fn a_yes_is_for_its_arguments_and_its_tool() {
     let other = json!({"project_id": PROJECT, "endpoint_id": ENDPOINT});
     let kind = answer(&started.server, "delete_compute", other, &asked).await;
     assert_eq!(kind.as_deref(), Some("confirmation_invalid"));
-    let kind = answer(&started.server, "delete_project", json!({"project_id": PROJECT}), &asked).await;
+    let kind = answer(
+        &started.server,
+        "delete_project",
+        json!({"project_id": PROJECT}),
+        &asked,
+    )
+    .await;
     assert_eq!(kind.as_deref(), Some("confirmation_invalid"));
     assert_eq!(world.changes(), NOTHING);
 }
@@ -150,8 +169,14 @@ async fn the_same_thing_by_name_or_by_id_is_the_same_call() {
     let started = modern(&world).await;
     let by_name = json!({"project_id": "shop", "branch_id": "dev"});
     let asked = ask(&started.server, "delete_branch", by_name).await;
-    assert_eq!(answer(&started.server, "delete_branch", delete_branch(), &asked).await, None);
-    assert_eq!(world.changes(), [format!("DELETE /projects/{PROJECT}/branches/{BRANCH}")]);
+    assert_eq!(
+        answer(&started.server, "delete_branch", delete_branch(), &asked).await,
+        None
+    );
+    assert_eq!(
+        world.changes(),
+        [format!("DELETE /projects/{PROJECT}/branches/{BRANCH}")]
+    );
 }
 
 #[tokio::test]
@@ -213,9 +238,15 @@ fn happenings() -> Vec<(&'static str, fn(&mut crate::support::world::Facts))> {
             facts.branches[0]["default"] = false.into();
             facts.branch()["default"] = true.into();
         }),
-        ("moved to another parent", |facts| facts.branch()["parent_id"] = Value::Null),
-        ("recreated", |facts| facts.branch()["created_at"] = "2026-06-01T00:00:00Z".into()),
-        ("given a database", |facts| facts.databases.push(json!({"name": "more", "owner_name": "abc"}))),
+        ("moved to another parent", |facts| {
+            facts.branch()["parent_id"] = Value::Null
+        }),
+        ("recreated", |facts| {
+            facts.branch()["created_at"] = "2026-06-01T00:00:00Z".into()
+        }),
+        ("given a database", |facts| {
+            facts.databases.push(json!({"name": "more", "owner_name": "abc"}))
+        }),
         ("given a compute", |facts| {
             let mut another = facts.endpoints[0].clone();
             another["id"] = "ep-another".into();
@@ -266,7 +297,11 @@ async fn a_target_that_changes_while_the_human_reads_is_asked_about_anew() {
         assert!(!is_error, "{what}: {value}");
         let asked = human.asked();
         assert_eq!(asked.len(), 2, "{what}");
-        assert!(asked[1].0.contains("changed while you were asked"), "{what}: {}", asked[1].0);
+        assert!(
+            asked[1].0.contains("changed while you were asked"),
+            "{what}: {}",
+            asked[1].0
+        );
         assert_eq!(world.changes().len(), 1, "{what}");
     }
 }
@@ -281,7 +316,10 @@ async fn what_is_busy_can_be_confirmed_nevertheless() {
         facts.branch()["updated_at"] = "2026-11-01T00:00:00Z".into();
         facts.endpoints[0]["last_active"] = "2026-11-01T00:00:00Z".into();
     });
-    assert_eq!(answer(&started.server, "delete_branch", delete_branch(), &asked).await, None);
+    assert_eq!(
+        answer(&started.server, "delete_branch", delete_branch(), &asked).await,
+        None
+    );
 }
 
 #[tokio::test]
@@ -347,16 +385,37 @@ async fn a_severe_plan_takes_the_exact_name_only() {
 async fn answers_that_are_none_are_no() {
     for (response, kind) in [
         (json!({"action": "accept"}), "confirmation_malformed"),
-        (json!({"action": "accept", "content": {"confirm": "true"}}), "confirmation_malformed"),
-        (json!({"action": "accept", "content": {"confirm": 1}}), "confirmation_malformed"),
-        (json!({"action": "accept", "content": {"confirm": false}}), "confirmation_malformed"),
-        (json!({"action": "accept", "content": {"yes": true}}), "confirmation_malformed"),
-        (json!({"action": "accept", "content": "confirm"}), "confirmation_malformed"),
-        (json!({"action": "yes", "content": {"confirm": true}}), "confirmation_malformed"),
+        (
+            json!({"action": "accept", "content": {"confirm": "true"}}),
+            "confirmation_malformed",
+        ),
+        (
+            json!({"action": "accept", "content": {"confirm": 1}}),
+            "confirmation_malformed",
+        ),
+        (
+            json!({"action": "accept", "content": {"confirm": false}}),
+            "confirmation_malformed",
+        ),
+        (
+            json!({"action": "accept", "content": {"yes": true}}),
+            "confirmation_malformed",
+        ),
+        (
+            json!({"action": "accept", "content": "confirm"}),
+            "confirmation_malformed",
+        ),
+        (
+            json!({"action": "yes", "content": {"confirm": true}}),
+            "confirmation_malformed",
+        ),
         (json!({"content": {"confirm": true}}), "confirmation_malformed"),
         (json!("accept"), "confirmation_malformed"),
         (json!({"action": "decline", "content": {"confirm": true}}), "declined"),
-        (json!({"action": "cancel", "content": {"confirm": true}}), "cancelled_by_user"),
+        (
+            json!({"action": "cancel", "content": {"confirm": true}}),
+            "cancelled_by_user",
+        ),
     ] {
         let world = World::start().await;
         let started = modern(&world).await;

@@ -1,8 +1,8 @@
 //! The confirmation ladder: who may say yes, to what, and what happens when nobody does.
 
+mod binding;
 mod catalogue;
 mod codes;
-mod binding;
 mod conduct;
 mod page;
 mod sequences;
@@ -66,6 +66,8 @@ impl Started {
     /// The lines of the audit log.
     fn audit(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.state.join("neon-mcp/audit.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
     }
 }

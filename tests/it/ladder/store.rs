@@ -67,8 +67,17 @@ fn a_code_is_two_times_four_letters_that_make_no_word() {
     let code = add(&approvals, "a").code;
     let (one, two) = code.split_once('-').expect("a dash");
     assert!(one.len() == 4 && two.len() == 4, "{code}");
-    assert!(code.chars().all(|letter| letter == '-' || "BCDFGHJKLMNPQRSTVWXZ".contains(letter)), "{code}");
-    for written in [code.clone(), code.to_lowercase(), code.replace('-', ""), format!(" {code} ")] {
+    assert!(
+        code.chars()
+            .all(|letter| letter == '-' || "BCDFGHJKLMNPQRSTVWXZ".contains(letter)),
+        "{code}"
+    );
+    for written in [
+        code.clone(),
+        code.to_lowercase(),
+        code.replace('-', ""),
+        format!(" {code} "),
+    ] {
         let found = approvals.get(&written, now()).expect("readable").expect("known");
         assert_eq!(found.code, code, "{written}");
     }
@@ -80,7 +89,12 @@ fn the_same_call_keeps_its_code_and_another_gets_its_own() {
     let one = add(&approvals, "a");
     assert_eq!(add(&approvals, "a").code, one.code);
     assert_ne!(add(&approvals, "b").code, one.code);
-    let other_plan = approvals.add(NewApproval { text: "Another plan.".to_owned(), ..new("a") }).expect("put down");
+    let other_plan = approvals
+        .add(NewApproval {
+            text: "Another plan.".to_owned(),
+            ..new("a")
+        })
+        .expect("put down");
     assert_ne!(other_plan.code, one.code);
     assert_eq!(approvals.list(now()).expect("a list").len(), 3);
 }
@@ -94,7 +108,10 @@ fn no_more_than_a_hundred_wait_and_what_runs_out_makes_room() {
     let full = approvals.add(new("one more"));
     assert!(matches!(full, Err(ApprovalsError::Full)), "{full:?}");
     assert!(approvals.add(new("0")).is_ok(), "what waits already does");
-    let later = NewApproval { asked_at: now() + TimeDelta::seconds(301), ..new("one more") };
+    let later = NewApproval {
+        asked_at: now() + TimeDelta::seconds(301),
+        ..new("one more")
+    };
     assert!(approvals.add(later).is_ok());
 }
 
@@ -102,14 +119,31 @@ fn no_more_than_a_hundred_wait_and_what_runs_out_makes_room() {
 fn a_decision_counts_once_and_is_taken_once() {
     let (_home, approvals) = store();
     let code = add(&approvals, "a").code;
-    assert!(approvals.take(&code, now()).expect("usable").is_none(), "nobody said yes");
+    assert!(
+        approvals.take(&code, now()).expect("usable").is_none(),
+        "nobody said yes"
+    );
     let approved = approvals.decide(&code, &yes(None), now()).expect("decided");
-    assert!(matches!(approved.state, State::Approved { by: Decider::Terminal, .. }));
+    assert!(matches!(
+        approved.state,
+        State::Approved {
+            by: Decider::Terminal,
+            ..
+        }
+    ));
     let again = approvals.decide(&code, &Decision::Refuse, now());
-    assert!(matches!(again, Err(DecideError::Decided(State::Approved { .. }))), "{again:?}");
+    assert!(
+        matches!(again, Err(DecideError::Decided(State::Approved { .. }))),
+        "{again:?}"
+    );
     let taken = std::thread::scope(|scope| {
-        let tries: Vec<_> = (0..8).map(|_| scope.spawn(|| approvals.take(&code, now()).expect("usable"))).collect();
-        tries.into_iter().filter_map(|one| one.join().expect("ends")).collect::<Vec<_>>()
+        let tries: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| approvals.take(&code, now()).expect("usable")))
+            .collect();
+        tries
+            .into_iter()
+            .filter_map(|one| one.join().expect("ends"))
+            .collect::<Vec<_>>()
     });
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].token, "token of a");
@@ -121,10 +155,25 @@ fn waiting_and_approval_run_out() {
     let (_home, approvals) = store();
     let code = add(&approvals, "a").code;
     let late = now() + TimeDelta::seconds(301);
-    assert!(matches!(approvals.decide(&code, &yes(None), late), Err(DecideError::Unknown)));
-    approvals.decide(&code, &yes(None), now() + TimeDelta::seconds(200)).expect("decided");
-    assert!(approvals.take(&code, now() + TimeDelta::seconds(501)).expect("usable").is_none());
-    assert!(approvals.take(&code, now() + TimeDelta::seconds(499)).expect("usable").is_some());
+    assert!(matches!(
+        approvals.decide(&code, &yes(None), late),
+        Err(DecideError::Unknown)
+    ));
+    approvals
+        .decide(&code, &yes(None), now() + TimeDelta::seconds(200))
+        .expect("decided");
+    assert!(
+        approvals
+            .take(&code, now() + TimeDelta::seconds(501))
+            .expect("usable")
+            .is_none()
+    );
+    assert!(
+        approvals
+            .take(&code, now() + TimeDelta::seconds(499))
+            .expect("usable")
+            .is_some()
+    );
 }
 
 #[test]
@@ -138,14 +187,28 @@ fn five_wrong_names_refuse() {
         }
     }
     let fifth = approvals.decide(&code, &yes(Some("MAIN")), now());
-    assert!(matches!(fifth, Err(DecideError::WrongName { left: 0, .. })), "{fifth:?}");
+    assert!(
+        matches!(fifth, Err(DecideError::WrongName { left: 0, .. })),
+        "{fifth:?}"
+    );
     let right = approvals.decide(&code, &yes(Some("Main")), now());
-    assert!(matches!(right, Err(DecideError::Decided(State::Refused { .. }))), "{right:?}");
+    assert!(
+        matches!(right, Err(DecideError::Decided(State::Refused { .. }))),
+        "{right:?}"
+    );
     let code = approvals.add(severe("b")).expect("put down").code;
-    approvals.decide(&code, &yes(Some(" Main ")), now()).expect("the right name");
-    let nameless = NewApproval { type_name: None, ..severe("c") };
+    approvals
+        .decide(&code, &yes(Some(" Main ")), now())
+        .expect("the right name");
+    let nameless = NewApproval {
+        type_name: None,
+        ..severe("c")
+    };
     let code = approvals.add(nameless).expect("put down").code;
-    assert!(matches!(approvals.decide(&code, &yes(None), now()), Err(DecideError::WrongName { .. })));
+    assert!(matches!(
+        approvals.decide(&code, &yes(None), now()),
+        Err(DecideError::WrongName { .. })
+    ));
 }
 
 #[test]
@@ -159,21 +222,40 @@ fn the_page_needs_its_secret_and_five_wrong_ones_refuse() {
         }
     }
     let right = approvals.decide_from_page(&code, "a secret of this one", &yes(None), now());
-    assert!(matches!(right, Err(DecideError::Decided(State::Refused { .. }))), "{right:?}");
+    assert!(
+        matches!(right, Err(DecideError::Decided(State::Refused { .. }))),
+        "{right:?}"
+    );
     let code = add(&approvals, "b").code;
-    let approved = approvals.decide_from_page(&code, "a secret of this one", &yes(None), now()).expect("decided");
+    let approved = approvals
+        .decide_from_page(&code, "a secret of this one", &yes(None), now())
+        .expect("decided");
     assert!(matches!(approved.state, State::Approved { by: Decider::Page, .. }));
-    let pageless = NewApproval { page_secret: None, ..new("c") };
+    let pageless = NewApproval {
+        page_secret: None,
+        ..new("c")
+    };
     let code = approvals.add(pageless).expect("put down").code;
     for decision in [yes(None), Decision::Refuse] {
         let decided = approvals.decide_from_page(&code, "", &decision, now());
-        assert!(matches!(decided, Err(DecideError::NotHere(Decider::Page))), "{decided:?}");
+        assert!(
+            matches!(decided, Err(DecideError::NotHere(Decider::Page))),
+            "{decided:?}"
+        );
     }
-    let terminalless = NewApproval { terminal: false, ..new("d") };
+    let terminalless = NewApproval {
+        terminal: false,
+        ..new("d")
+    };
     let code = approvals.add(terminalless).expect("put down").code;
     let decided = approvals.decide(&code, &yes(None), now());
-    assert!(matches!(decided, Err(DecideError::NotHere(Decider::Terminal))), "{decided:?}");
-    approvals.decide(&code, &Decision::Refuse, now()).expect("a no counts from anywhere");
+    assert!(
+        matches!(decided, Err(DecideError::NotHere(Decider::Terminal))),
+        "{decided:?}"
+    );
+    approvals
+        .decide(&code, &Decision::Refuse, now())
+        .expect("a no counts from anywhere");
 }
 
 #[test]
@@ -213,9 +295,23 @@ fn a_hostile_code_reaches_no_file() {
     let (home, approvals) = store();
     add(&approvals, "a");
     std::fs::write(home.path().join("state/BCDFGHJK.json"), "{}").expect("written");
-    for code in ["../BCDFGHJK", "..", "", "/", "lock", "BCDFGHJ", "BCDFGHJKL", "BCDF\0GHJ", "AEIOUAEI", "ＢＣＤＦＧＨＪＫ"] {
+    for code in [
+        "../BCDFGHJK",
+        "..",
+        "",
+        "/",
+        "lock",
+        "BCDFGHJ",
+        "BCDFGHJKL",
+        "BCDF\0GHJ",
+        "AEIOUAEI",
+        "ＢＣＤＦＧＨＪＫ",
+    ] {
         assert!(approvals.get(code, now()).expect("readable").is_none(), "{code}");
-        assert!(matches!(approvals.decide(code, &yes(None), now()), Err(DecideError::Unknown)), "{code}");
+        assert!(
+            matches!(approvals.decide(code, &yes(None), now()), Err(DecideError::Unknown)),
+            "{code}"
+        );
         assert!(approvals.take(code, now()).expect("usable").is_none(), "{code}");
     }
 }
@@ -231,7 +327,12 @@ fn what_is_no_call_is_passed_over() {
     std::os::unix::fs::symlink("/etc/passwd", file("FFFFFFFF")).expect("linked");
     // Under another code than its own.
     std::fs::copy(file(&code.replace('-', "")), file("GGGGGGGG")).expect("copied");
-    let known: Vec<String> = approvals.list(now()).expect("a list").into_iter().map(|known| known.code).collect();
+    let known: Vec<String> = approvals
+        .list(now())
+        .expect("a list")
+        .into_iter()
+        .map(|known| known.code)
+        .collect();
     assert_eq!(known, [code]);
 }
 
@@ -240,8 +341,15 @@ fn a_nonce_is_used_once_among_many() {
     let (_home, approvals) = store();
     let until = now() + TimeDelta::seconds(60);
     let firsts = std::thread::scope(|scope| {
-        let tries: Vec<_> = (0..8).map(|_| scope.spawn(|| approvals.redeem("abc", until).expect("recorded"))).collect();
-        tries.into_iter().filter(|_| true).map(|one| one.join().expect("ends")).filter(|first| *first).count()
+        let tries: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| approvals.redeem("abc", until).expect("recorded")))
+            .collect();
+        tries
+            .into_iter()
+            .filter(|_| true)
+            .map(|one| one.join().expect("ends"))
+            .filter(|first| *first)
+            .count()
     });
     assert_eq!(firsts, 1);
     assert!(!approvals.redeem("abc", until).expect("recorded"));

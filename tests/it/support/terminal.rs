@@ -25,7 +25,11 @@ impl AtTerminal {
         let name = ptsname(&master, Vec::new()).expect("a name");
         let open = || {
             let path = name.to_str().expect("a path");
-            OpenOptions::new().read(true).write(true).open(path).expect("the terminal")
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(path)
+                .expect("the terminal")
         };
         let child = command
             .stdin(Stdio::from(OwnedFd::from(open())))
@@ -44,7 +48,11 @@ impl AtTerminal {
                 seen.lock().expect("a lock").extend_from_slice(&buffer[..length]);
             }
         });
-        Self { child, keyboard, screen }
+        Self {
+            child,
+            keyboard,
+            screen,
+        }
     }
 
     /// What stands on the screen.
