@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import urllib.error
 import urllib.request
 
 PROGRAM = os.environ["NEON_MCP_BIN"]
@@ -23,11 +24,12 @@ class Sandbox:
         lines = self._start(["sandbox", "--operation-time", "5"], {}, 2)
         self.access = dict(line.split("=", 1) for line in lines)
         self.api = self.access["NEON_API_HOST"]
+        self.organization = self.request("GET", "/users/me/organizations")["organizations"][0]["id"]
 
     def environment(self) -> dict[str, str]:
         """What a server needs to use this sandbox, and to leave the home directory alone."""
         places = {name: self.directory for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME")}
-        return {"RUST_LOG": "warn", **places, **self.access}
+        return {"NEON_MCP_LOG": "warn", **places, **self.access}
 
     def serve_http(self) -> str:
         """Starts a server over HTTP in front of this sandbox; its URL."""
@@ -58,18 +60,29 @@ class Sandbox:
         base = self.api.removesuffix("/api/v2") if path.startswith("/sandbox/") else self.api
         headers = {"authorization": f"Bearer {self.access['NEON_API_KEY']}", "content-type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        with _open(urllib.request.Request(base + path, data, headers, method=method), timeout=20) as response:
-            return json.load(response)
+        try:
+            with _open(urllib.request.Request(base + path, data, headers, method=method), timeout=20) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as refused:
+            raise RuntimeError(f"{method} {path}: {refused} {refused.read().decode()}") from None
 
     def project(self, name: str) -> str:
         """Makes a project; its id."""
-        return self.request("POST", "/projects", {"project": {"name": name}})["project"]["id"]
+        body = {"project": {"name": name, "org_id": self.organization}}
+        project = self.request("POST", "/projects", body)["project"]["id"]
+        self._settle()
+        return project
 
     def branch(self, project: str, name: str) -> str:
         """Makes a branch, and forgets the requests so far; its id."""
         branch = self.request("POST", f"/projects/{project}/branches", {"branch": {"name": name}})["branch"]["id"]
+        self._settle()
         self.forget()
         return branch
+
+    def _settle(self) -> None:
+        """Ends the operations that run, which would be in the way of the next."""
+        self.request("POST", "/sandbox/clock", {"advance_seconds": 5})
 
     def branches(self, project: str) -> list[str]:
         """The ids of a project's branches."""
@@ -77,7 +90,7 @@ class Sandbox:
 
     def projects(self) -> list[str]:
         """The ids of the projects."""
-        return [project["id"] for project in self.request("GET", "/projects?limit=400")["projects"]]
+        return [project["id"] for project in self.request("GET", f"/projects?limit=400&org_id={self.organization}")["projects"]]
 
     def forget(self) -> None:
         """Empties the request log."""
