@@ -2,10 +2,8 @@
 eras of the protocol. What arrived at the sandbox is counted there; what the server says about it isn't taken for it.
 """
 
-import importlib.metadata
 import json
 import logging
-import sys
 import unittest
 
 import jsonschema
@@ -218,5 +216,4 @@ class HttpModern(Scenarios, unittest.IsolatedAsyncioTestCase):
 
 
 if __name__ == "__main__":
-    print(f"mcp {importlib.metadata.version('mcp')}", file=sys.stderr)
     unittest.main(verbosity=2)
