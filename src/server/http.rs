@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
 use axum::serve::ListenerExt as _;
+use http::{Method, StatusCode};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
@@ -113,7 +117,7 @@ impl HttpServer {
             Arc::new(LocalSessionManager::default()),
             config,
         );
-        let mut router = Router::new().nest_service("/mcp", service);
+        let mut router = Router::new().nest_service("/mcp", service).layer(from_fn(ended));
         if let Some(approvals) = approvals {
             router = router.merge(approve_page::router(approvals, origins.into()));
         }
@@ -149,4 +153,15 @@ impl HttpServer {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Answers the end of a session with 204. rmcp answers 202, but the session is gone by then, and the official Python SDK
+/// warns its user about every session whose end isn't answered with 200 or 204.
+async fn ended(request: Request, next: Next) -> Response {
+    let is_end = request.method() == Method::DELETE;
+    let response = next.run(request).await;
+    if is_end && response.status() == StatusCode::ACCEPTED {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    response
 }

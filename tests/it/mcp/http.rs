@@ -90,6 +90,43 @@ async fn a_foreign_host_or_origin_and_a_large_body_are_refused() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_ended_is_gone_when_that_is_answered() {
+    let upstream = Upstream::route(neon).await;
+    let (_child, url) = serve(&upstream).await;
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    let begun = http()
+        .post(&url)
+        .header("accept", "application/json, text/event-stream")
+        .json(&body)
+        .send()
+        .await
+        .expect("an answer");
+    let session = begun.headers().get("mcp-session-id").expect("a session").clone();
+    let end = || {
+        http()
+            .delete(&url)
+            .header("mcp-session-id", &session)
+            .header("mcp-protocol-version", "2025-11-25")
+    };
+    // The official Python SDK takes anything but 200 and 204 for a failure.
+    assert_eq!(end().send().await.expect("an answer").status(), 204);
+    let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"});
+    let gone = http()
+        .post(&url)
+        .header("accept", "application/json, text/event-stream")
+        .header("mcp-session-id", &session)
+        .header("mcp-protocol-version", "2025-11-25")
+        .json(&list)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(gone.status(), 404);
+    let foreign = end().header("host", "evil.example").send().await.expect("an answer");
+    assert_eq!(foreign.status(), 403);
+}
+
+#[tokio::test]
 async fn another_address_than_loopback_is_refused_at_the_start() {
     let output = program(&["http", "--listen", "0.0.0.0:0"], "http://127.0.0.1:1", KEY)
         .output()
