@@ -175,6 +175,9 @@ pub(super) async fn read(
                     lines,
                 ));
             }
+            if !is_admitted(call, pages, &item) {
+                continue;
+            }
             positions.push(Position {
                 skip: index,
                 ..at.clone()
@@ -232,6 +235,12 @@ fn finish(
         lines,
         absent: false,
     }
+}
+
+/// Whether the policy lets calls see the item: of lists of projects, those that it admits.
+fn is_admitted(call: &Call<'_>, pages: &Pages, item: &Value) -> bool {
+    let id = || ["id", "project_id"].iter().find_map(|key| item.get(key)?.as_str());
+    pages.items != "/projects" || id().is_none_or(|id| call.guards.policy.admits_project(id))
 }
 
 /// The request for one page.

@@ -145,13 +145,6 @@ impl Server {
         Self::run(command, TestClient::alone(), era).await
     }
 
-    /// A server whose client has a human behind it.
-    pub async fn start_for(client: TestClient, arguments: &[&str], api: &str, era: Era) -> Self {
-        let mut command = program(arguments, api, KEY);
-        command.env("NEON_MCP_LOG", "error");
-        Self::run(command, client, era).await
-    }
-
     /// Any command that serves over stdio.
     pub async fn run(command: Command, client: TestClient, era: Era) -> Self {
         let (transport, stderr) = TokioChildProcess::builder(command)

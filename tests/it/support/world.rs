@@ -23,6 +23,8 @@ pub struct Facts {
     /// Those without a `branch_id` are on every branch.
     pub roles: Vec<Value>,
     pub snapshots: Vec<Value>,
+    /// Requests that fail, by how `METHOD path` ends.
+    pub broken: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Facts {
@@ -50,6 +52,7 @@ impl Default for Facts {
             snapshots: vec![json!({
                 "id": SNAPSHOT, "name": "before", "source_branch_id": ROOT, "created_at": created, "manual": true,
             })],
+            broken: Vec::new(),
         }
     }
 }
@@ -114,6 +117,13 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
     let find = |list: &[Value], key: &str, id: &str| list.iter().find(|item| item[key] == *id).cloned();
     let missing = || Reply::error(404, "", "not found");
     let one = |name: &str, item: Option<Value>| item.map_or_else(missing, |item| Reply::json(200, json!({name: item})));
+    if facts
+        .broken
+        .iter()
+        .any(|(method, end)| request.method == *method && path.ends_with(end))
+    {
+        return Reply::error(500, "", "it broke");
+    }
     if request.method != "GET" {
         let branch = parts.get(3).and_then(|id| find(&facts.branches, "id", id));
         return Reply::json(
