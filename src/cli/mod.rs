@@ -4,6 +4,7 @@ mod call;
 mod demo;
 mod http;
 mod log;
+mod policy;
 mod sandbox;
 mod serve;
 mod stdio;
@@ -54,6 +55,8 @@ enum Command {
     Call(call::Arguments),
     /// Show the audit log, oldest first
     Log(log::Arguments),
+    /// Check a policy file, and say what it does
+    Policy(policy::Arguments),
 }
 
 /// Runs a command.
@@ -85,6 +88,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tools(arguments) => tools::run(&arguments),
         Command::Call(arguments) => runtime(call::run(arguments)),
         Command::Log(arguments) => log::run(arguments),
+        Command::Policy(arguments) => policy::run(&arguments),
     }
 }
 

@@ -28,7 +28,8 @@ pub use mask::{MASK, mask, mask_text};
 pub use permit::Permitted;
 pub use plan::{Line, Plan, Sight, digest, quoted, would_send};
 pub use policy::{
-    Cause, Channel, ConfirmRules, Denied, Occasion, Policy, PolicyError, PolicyInWords, Rule, policy_reference, policy_schema,
+    Cause, Channel, ConfirmRules, Denied, Occasion, Policy, PolicyError, PolicyInWords, Rule, policy_reference,
+    policy_schema,
 };
 pub use seal::{SHORTEST_KEY, Sealer, ShortKey};
 pub use state_dir::state_dir;

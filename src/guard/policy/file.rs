@@ -28,8 +28,8 @@ pub(super) struct PolicyFile {
     #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = r"^[a-z0-9-]{1,60}$")))]
     pub allowed_projects: Option<Vec<String>>,
     /// Ids of the only organizations that calls may name, and whose projects calls may be about. A call that
-    /// changes something must name an organization or a project; a project whose organization Neon doesn't tell, or that is
-    /// deleted, is denied.
+    /// changes something must name an organization or a project. Where Neon doesn't tell whose a project is, as with a
+    /// deleted one, the call is denied.
     #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = r"^[a-z0-9-]{1,60}$")))]
     pub allowed_organizations: Option<Vec<String>>,
     /// Branches that count as protected whatever Neon says, by name: `*` stands for any run of characters, `?` for one.

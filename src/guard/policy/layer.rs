@@ -62,7 +62,11 @@ impl PolicyFile {
             return Err(denied_effect(declaration.effect));
         }
         if self.read_only && (declaration.effect != Effect::Read || declaration.reveals) {
-            let what = if declaration.effect == Effect::Read { "hand over a secret" } else { "change something" };
+            let what = if declaration.effect == Effect::Read {
+                "hand over a secret"
+            } else {
+                "change something"
+            };
             return Err(read_only(what));
         }
         scope::offers(self, tool)
@@ -79,7 +83,11 @@ impl PolicyFile {
         self.offers(tool)?;
         if let Some(reason) = self.freeze.as_ref().filter(|_| effect != Effect::Read) {
             let why = format!("nothing may change at present ({reason})");
-            return Err(Denied::new("freeze", &why, "Tell the user; calls that only read still run."));
+            return Err(Denied::new(
+                "freeze",
+                &why,
+                "Tell the user; calls that only read still run.",
+            ));
         }
         if self.read_only && effect != Effect::Read {
             return Err(read_only("do more than read"));
@@ -91,7 +99,9 @@ impl PolicyFile {
 
     /// Whether a branch of that name counts as protected.
     pub fn protects(&self, branch: &str) -> bool {
-        self.protected_branches.iter().any(|pattern| pattern::fits(pattern, branch))
+        self.protected_branches
+            .iter()
+            .any(|pattern| pattern::fits(pattern, branch))
     }
 
     /// What the file says about an occasion.
@@ -115,12 +125,16 @@ impl PolicyFile {
             .ok()
             .and_then(TimeDelta::try_hours)
             .and_then(|lifetime| now.checked_add_signed(lifetime));
-        let expires = expires.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+        let expires = expires
+            .as_str()
+            .and_then(|text| DateTime::parse_from_rfc3339(text).ok());
         match (latest, expires) {
             (Some(latest), Some(expires)) if expires.to_utc() <= latest => Ok(()),
             (latest, _) => {
                 let latest = latest.unwrap_or(now).to_rfc3339_opts(SecondsFormat::Secs, true);
-                let why = format!("a branch with an expiry lives for at most {hours} h: expires_at may be {latest} at the latest");
+                let why = format!(
+                    "a branch with an expiry lives for at most {hours} h: expires_at may be {latest} at the latest"
+                );
                 let next = format!("Call again with an expires_at no later than {latest}.");
                 Err(Denied::new("caps.throwaway_lifetime_hours", &why, &next))
             }
@@ -128,12 +142,18 @@ impl PolicyFile {
     }
 
     fn check_compute(&self, arguments: &Map<String, Value>) -> Result<(), Denied> {
-        let Some(most) = self.caps.compute_cu else { return Ok(()) };
+        let Some(most) = self.caps.compute_cu else {
+            return Ok(());
+        };
         let Some(name) = arguments.iter().find_map(|(name, value)| larger(name, value, most)) else {
             return Ok(());
         };
-        let why = format!("a compute has at most {most} CU, and {} asks for more", one_line(name, 80));
-        let next = format!("Call again with at most {most}, or tell the user: only the operator can change the policy.");
+        let why = format!(
+            "a compute has at most {most} CU, and {} asks for more",
+            one_line(name, 80)
+        );
+        let next =
+            format!("Call again with at most {most}, or tell the user: only the operator can change the policy.");
         Err(Denied::new("caps.compute_cu", &why, &next))
     }
 }
@@ -161,11 +181,19 @@ fn denied_effect(effect: Effect) -> Denied {
         Effect::Access => "gives access or changes what is spent",
         Effect::Destructive => "destroys or interrupts something",
     };
-    Denied::new(format!("effects.{effect}"), &format!("it allows nothing that {what}"), TELL)
+    Denied::new(
+        format!("effects.{effect}"),
+        &format!("it allows nothing that {what}"),
+        TELL,
+    )
 }
 
 fn read_only(what: &str) -> Denied {
-    Denied::new("read_only", &format!("it is read-only, and this call would {what}"), TELL)
+    Denied::new(
+        "read_only",
+        &format!("it is read-only, and this call would {what}"),
+        TELL,
+    )
 }
 
 /// What an argument names, if that is a project or an organization. Where a declaration doesn't say it, the name does.

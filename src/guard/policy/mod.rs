@@ -218,10 +218,7 @@ impl Policy {
     /// written, what has a cause asks.
     #[must_use]
     pub fn rule(&self, occasion: &Occasion<'_>) -> Rule {
-        if let Some(denied) = self
-            .layers()
-            .find_map(|layer| layer.written(occasion).denied(occasion))
-        {
+        if let Some(denied) = self.layers().find_map(|layer| layer.written(occasion).denied(occasion)) {
             return Rule::Deny(denied);
         }
         let asks = |layer: &PolicyFile| layer.written(occasion).strictest() == Some(Action::Confirm);

@@ -143,7 +143,11 @@ fn understand(text: &str, tools: &[&str]) -> Result<PolicyFile, Problem> {
             message: "`freeze` has nothing to show: write why nothing may change, or leave the key out".to_owned(),
         });
     }
-    if policy.protected_branches.iter().any(|pattern| pattern.trim().is_empty()) {
+    if policy
+        .protected_branches
+        .iter()
+        .any(|pattern| pattern.trim().is_empty())
+    {
         return Err(Problem {
             at: key(&["protected_branches"]),
             message: "`protected_branches` has an empty pattern: write a name, as \"main\" or \"release/*\"".to_owned(),
@@ -181,7 +185,11 @@ fn describe(error: &jsonschema::ValidationError<'_>, table: &Spanned<DeTable<'_>
         let at = find(table, &[&path[..], &[name]].concat()).start;
         return Problem {
             at,
-            message: format!("there is no key `{}`{}", one_line(&full, 80), suggestion(name, &path, schema)),
+            message: format!(
+                "there is no key `{}`{}",
+                one_line(&full, 80),
+                suggestion(name, &path, schema)
+            ),
         };
     }
     let key = path.iter().fold(String::new(), |key, step| dotted(&[&key], step));
@@ -193,7 +201,12 @@ fn describe(error: &jsonschema::ValidationError<'_>, table: &Spanned<DeTable<'_>
 }
 
 fn dotted(path: &[&str], name: &str) -> String {
-    let path: Vec<&str> = path.iter().copied().filter(|step| !step.is_empty()).chain([name]).collect();
+    let path: Vec<&str> = path
+        .iter()
+        .copied()
+        .filter(|step| !step.is_empty())
+        .chain([name])
+        .collect();
     path.join(".")
 }
 
@@ -213,7 +226,9 @@ fn suggestion(name: &str, path: &[&str], schema: &Value) -> String {
     let near = nearest(name, everywhere.iter().map(|(last, _)| last.as_str()));
     match near.and_then(|near| everywhere.iter().find(|(last, _)| last == near)) {
         // TOML takes what follows a `[table]` for a part of it.
-        Some((_, key)) if !key.contains('.') => format!(": did you mean `{key}`, which stands above the first `[table]`?"),
+        Some((_, key)) if !key.contains('.') => {
+            format!(": did you mean `{key}`, which stands above the first `[table]`?")
+        }
         Some((_, key)) => format!(": did you mean `{key}`?"),
         None => "; `neon-mcp policy reference` lists the keys".to_owned(),
     }
@@ -263,7 +278,9 @@ fn json_of(table: &DeTable<'_>) -> Value {
 fn json_of_value(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::from(text.as_ref()),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from)
+        }
         DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
         DeValue::Boolean(value) => Value::Bool(*value),
         DeValue::Datetime(_) => Value::Null,

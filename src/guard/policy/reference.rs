@@ -26,7 +26,7 @@ pub fn policy_reference() -> String {
     text.push_str("\n\n## Keys\n");
     let mut tables = Vec::new();
     let _ = write!(text, "\n### Above the first table\n");
-    for (name, property) in properties(&schema, &schema) {
+    for (name, property) in properties(&schema) {
         if resolved(&schema, property).get("type").and_then(Value::as_str) == Some("object") {
             tables.push((name, property));
         } else {
@@ -36,7 +36,7 @@ pub fn policy_reference() -> String {
     for (name, property) in tables {
         let _ = write!(text, "\n### `[{name}]`\n\n{}\n", description(&schema, property));
         let table = resolved(&schema, property);
-        for (key, property) in properties(&schema, table) {
+        for (key, property) in properties(table) {
             text.push_str(&entry(&schema, &format!("{name}.{key}"), property));
         }
         if let Some(values) = table.get("additionalProperties").filter(|values| values.is_object()) {
@@ -55,15 +55,15 @@ pub(super) fn schema() -> Value {
 /// Every key of the schema, dotted.
 pub(super) fn keys(schema: &Value) -> Vec<String> {
     let mut keys = Vec::new();
-    for (name, property) in properties(schema, schema) {
+    for (name, property) in properties(schema) {
         keys.push(name.to_owned());
-        let inner = properties(schema, resolved(schema, property));
+        let inner = properties(resolved(schema, property));
         keys.extend(inner.map(|(key, _)| format!("{name}.{key}")));
     }
     keys
 }
 
-fn properties<'a>(_: &'a Value, table: &'a Value) -> impl Iterator<Item = (&'a str, &'a Value)> {
+fn properties(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
     table
         .get("properties")
         .and_then(Value::as_object)
@@ -87,14 +87,28 @@ fn entry(whole: &Value, key: &str, property: &Value) -> String {
     if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
         about.push(format!("default `{default}`"));
     }
-    let text = description(whole, property);
-    let text = if text.is_empty() { String::new() } else { format!("\n{text}\n") };
+    let mut text = description(whole, property);
+    if property.get("description").is_none() {
+        let values = resolved(whole, property).get("oneOf").and_then(Value::as_array);
+        for one in values.into_iter().flatten() {
+            if let (Some(value), Some(about)) = (one.get("const"), one.get("description").and_then(Value::as_str)) {
+                let _ = write!(text, "\n- `{value}`: {about}");
+            }
+        }
+    }
+    let text = if text.is_empty() {
+        String::new()
+    } else {
+        format!("\n{text}\n")
+    };
     format!("\n#### `{key}`\n\n*{}*\n{text}", about.join(", "))
 }
 
 fn description(whole: &Value, property: &Value) -> String {
     let of = |schema: &Value| schema.get("description").and_then(Value::as_str).map(str::to_owned);
-    let text = of(property).or_else(|| of(resolved(whole, property))).unwrap_or_default();
+    let text = of(property)
+        .or_else(|| of(resolved(whole, property)))
+        .unwrap_or_default();
     // A doc comment's lines are one paragraph.
     text.replace('\n', " ")
 }

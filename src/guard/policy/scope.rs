@@ -85,7 +85,10 @@ pub(super) fn check_organization(file: &PolicyFile, organization: Option<&str>) 
             let why = format!("the project belongs to {}, which isn't one of them", one_line(id, 80));
             Err(beyond_organizations(file, &why))
         }
-        None => Err(beyond_organizations(file, "Neon doesn't tell which one the project belongs to")),
+        None => Err(beyond_organizations(
+            file,
+            "Neon doesn't tell which one the project belongs to",
+        )),
     }
 }
 
@@ -119,7 +122,10 @@ fn beyond_projects(file: &PolicyFile) -> Denied {
 
 fn beyond_organizations(file: &PolicyFile, why: &str) -> Denied {
     let allowed = file.allowed_organizations.as_deref().unwrap_or_default();
-    let why = format!("it reaches no further than its organizations ({}), and {why}", listed(allowed));
+    let why = format!(
+        "it reaches no further than its organizations ({}), and {why}",
+        listed(allowed)
+    );
     Denied::new("allowed_organizations", &why, TELL)
 }
 
