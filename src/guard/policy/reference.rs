@@ -133,6 +133,18 @@ fn kind(whole: &Value, property: &Value) -> String {
     }
 }
 
+/// The values that may stand at a path, where those are an enumeration.
+pub(super) fn choices_at(schema: &Value, path: &[&str]) -> Vec<String> {
+    let step = |place: &Value, step: &&str| {
+        let place = resolved(schema, place).clone();
+        let property = place.get("properties").and_then(|properties| properties.get(*step));
+        let others = || place.get("additionalProperties").or_else(|| place.get("items"));
+        property.or_else(others).cloned().unwrap_or_default()
+    };
+    let place = path.iter().fold(schema.clone(), |place, name| step(&place, name));
+    choices(resolved(schema, &place))
+}
+
 /// The values of an enumeration.
 fn choices(schema: &Value) -> Vec<String> {
     let alternatives = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
