@@ -73,7 +73,9 @@ pub(super) fn run(policy: &Policy, catalog: Catalog, name: &str, arguments: &str
             }
         }
     }
-    notes(policy, tool, &arguments);
+    if strictest != End::Refused {
+        notes(policy, tool, &arguments);
+    }
     Ok(strictest.code())
 }
 

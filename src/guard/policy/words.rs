@@ -186,6 +186,25 @@ fn warnings(file: &PolicyFile, catalog: &Catalog) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if file.safety_copy.before == CopiedBefore::Destructive {
+        // A copy is a call like any other, and nobody can be asked about it.
+        let held = ["create_snapshot", "create_branch"]
+            .into_iter()
+            .filter_map(|name| catalog.tool(name))
+            .filter(|tool| {
+                let rules = [
+                    file.effects.of(tool.declaration.effect),
+                    file.tools.get(tool.name()).copied(),
+                ];
+                rules.into_iter().flatten().any(|action| action != Action::Allow) || file.freeze.is_some()
+            });
+        for tool in held {
+            warnings.push(format!(
+                "safety_copy: no copy can be made with {}, so calls that need one are never sent",
+                tool.name()
+            ));
+        }
+    }
     let takes = |wanted: Channel| {
         let channels = file.confirm.channels.as_ref();
         channels.is_none_or(|channels| channels.contains(&wanted))

@@ -68,6 +68,41 @@ fn a_file_that_is_no_policy_says_where_and_fails() {
 }
 
 #[test]
+fn nothing_starts_with_a_policy_that_is_not_understood() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("policy.toml");
+    for (policy, good) in [
+        ("read_only = true", true),
+        ("read_only = 1", false),
+        ("[tools]\nx = \"deny\"", false),
+    ] {
+        std::fs::write(&path, policy).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+        command
+            .args(["--sandbox", "--policy"])
+            .arg(&path)
+            .env_clear()
+            .stdin(std::process::Stdio::null());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.success(), good, "{policy} {}", text(&output.stderr));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_copy_that_could_never_be_made_is_said() {
+    let (code, printed) = check(
+        "[effects]\nwrite = \"confirm\"\n[safety_copy]\nbefore = \"destructive\"",
+        &[],
+    );
+    assert_eq!(code, 0);
+    assert!(
+        printed.contains("warning: safety_copy: no copy can be made with create_snapshot"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn a_call_is_explained_in_every_case_and_the_strictest_is_the_exit_code() {
     let branch = |name: &str| json!({"project_id": "quiet-sun-12345678", "branch_id": name}).to_string();
     let delete = |policy: &str, name: &str| check(policy, &["delete_branch", &branch(name)]);
