@@ -10,7 +10,7 @@ use super::look::Look;
 use super::record::Record;
 use super::run::{Call, Ready, Step};
 use super::{Ask, Returned, Way};
-use crate::guard::{Asking, Channel, Elsewhere, No, Plan, Question, Reply, Ruling};
+use crate::guard::{Answer, Asking, Channel, Elsewhere, No, Plan, Question, Reply, Ruling};
 
 /// How often one call asks anew because the target changed while the human read.
 const MOST_QUESTIONS: usize = 3;
@@ -36,16 +36,17 @@ pub(super) async fn confirm(
             seal,
             reply: Some(reply),
         })) if by_client => {
-            let now = Utc::now();
             // The look behind this plan is the second one: the first was before the question.
             match confirmations.answer(
                 asking,
                 &plan,
                 call.subject(&arguments),
-                seal,
-                reply,
-                Channel::Client,
-                now,
+                Answer {
+                    seal,
+                    reply,
+                    by: Channel::Client,
+                },
+                Utc::now(),
             ) {
                 Ok(cleared) => Ok(Step::Run(Box::new(Ready {
                     cleared,
@@ -75,6 +76,10 @@ async fn in_call(
     arguments: Map<String, Value>,
     record: &mut Record,
 ) -> Result<Step, Failure> {
+    fn answer<'q>(question: &'q Question, reply: &'q Reply, by: Channel) -> Answer<'q> {
+        let seal = &question.seal;
+        Answer { seal, reply, by }
+    }
     let by = ask.channel();
     let mut question = call
         .guards
@@ -90,9 +95,7 @@ async fn in_call(
                 asking,
                 &plan,
                 call.subject(&arguments),
-                &question.seal,
-                &reply,
-                by,
+                answer(&question, &reply, by),
                 Utc::now(),
             );
             return Err(no.map_or_else(Failure::NotConfirmed, |_| Failure::NotConfirmed(No::Changed)));
@@ -109,9 +112,7 @@ async fn in_call(
             asking,
             &plan,
             call.subject(&arguments),
-            &question.seal,
-            &reply,
-            by,
+            answer(&question, &reply, by),
             Utc::now(),
         ) {
             Ok(cleared) => {

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use failure::Failure;
 
-use crate::catalog::Selection;
+use crate::catalog::{SelectedTool, Selection};
 use crate::guard::audit::AuditLog;
 use crate::guard::{Channel, Confirmations, Policy, Question, Reply};
 use crate::neon::{Client, Lane};
@@ -51,6 +51,26 @@ impl Service {
             Self::Sandbox => "sandbox",
         }
     }
+}
+
+/// The arguments of a call as it would run, checked as every call's are before anything is sent. Names aren't looked up.
+///
+/// # Errors
+/// Everything that is wrong, each as a sentence.
+pub fn complete_arguments(
+    selected: &SelectedTool,
+    given: Map<String, Value>,
+) -> Result<Map<String, Value>, Vec<String>> {
+    let said = |problems: Vec<failure::ArgumentProblem>| {
+        let say = |problem: failure::ArgumentProblem| match problem.argument.as_str() {
+            "" => problem.message,
+            argument => format!("{argument}: {}", problem.message),
+        };
+        problems.into_iter().map(say).collect::<Vec<String>>()
+    };
+    let arguments = arguments::check(selected, given).map_err(said)?;
+    reference::check(&selected.tool, &arguments).map_err(said)?;
+    Ok(arguments)
 }
 
 /// Budgets of a call.

@@ -14,7 +14,7 @@ use super::{
     CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, facts, list, reference,
     resolve, safety, sight, wait,
 };
-use crate::catalog::{Catalog, SafetyCopy, SelectedTool, Tool, Undo, templates};
+use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, templates};
 use crate::guard::{self, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
 use crate::neon::{Client, Context};
 
@@ -146,7 +146,9 @@ impl<'a> Call<'a> {
         let tool = &self.selected.tool;
         let policy = &self.guards.policy;
         policy.admits(tool, arguments, verdict.effect(), Utc::now())?;
-        let project = facts::text(arguments, "project_id").filter(|_| !tool.declaration.target_is_deleted);
+        // Of a deleted project Neon tells nothing.
+        let gone = tool.declaration.target_is_deleted && matches!(tool.target(), Some((_, Resource::Project)));
+        let project = facts::text(arguments, "project_id").filter(|_| !gone);
         if let Some(project) = project {
             if policy.wants_organization() {
                 let answer = look.project(project).await?;

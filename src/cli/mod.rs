@@ -5,6 +5,7 @@ mod call;
 mod demo;
 mod http;
 mod log;
+mod policy;
 mod sandbox;
 mod serve;
 mod stdio;
@@ -58,6 +59,8 @@ enum Command {
     Approve(approve::Arguments),
     /// Show the audit log, oldest first
     Log(log::Arguments),
+    /// Check a policy file, and say what it does
+    Policy(policy::Arguments),
 }
 
 /// Runs a command.
@@ -90,6 +93,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Call(arguments) => runtime(call::run(arguments)),
         Command::Approve(arguments) => approve::run(arguments),
         Command::Log(arguments) => log::run(arguments),
+        Command::Policy(arguments) => policy::run(&arguments),
     }
 }
 

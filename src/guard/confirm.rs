@@ -64,6 +64,17 @@ pub enum Reply {
     Malformed(String),
 }
 
+/// An answer to a question.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// The question's seal.
+    pub seal: &'a str,
+    /// The reply.
+    pub reply: &'a Reply,
+    /// By which way it came.
+    pub by: Channel,
+}
+
 /// The field of the form that a severe plan asks for.
 pub const NAME_FIELD: &str = "name";
 
@@ -222,7 +233,7 @@ impl Confirmations {
         }
     }
 
-    /// Takes an answer to a question, which came by that way. `plan` is what a new look at the target shows, and `asking` the
+    /// Takes an answer to a question. `plan` is what a new look at the target shows, and `asking` the
     /// judgement of that look.
     ///
     /// # Errors
@@ -232,11 +243,10 @@ impl Confirmations {
         asking: Asking,
         plan: &Plan,
         subject: Subject<'_>,
-        seal: &str,
-        reply: &Reply,
-        by: Channel,
+        answer: Answer<'_>,
         now: DateTime<Utc>,
     ) -> Result<Cleared, No> {
+        let Answer { seal, reply, by } = answer;
         self.check_channel(by)?;
         // First whose question it is: another's answer says nothing about this call.
         let binding = self.open(subject, seal)?;

@@ -25,7 +25,7 @@ pub use approvals::{
 };
 pub use clear::{Asking, Cleared, NotJudged, Ruling, SaidYes};
 pub use confirm::{
-    CONFIRM_FIELD, Confirmations, Elsewhere, NAME_FIELD, No, NobodyToAsk, Page, Question, Reply, Subject,
+    Answer, CONFIRM_FIELD, Confirmations, Elsewhere, NAME_FIELD, No, NobodyToAsk, Page, Question, Reply, Subject,
 };
 pub use effect::Effect;
 pub use files::FileError;

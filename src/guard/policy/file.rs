@@ -28,8 +28,8 @@ pub(super) struct PolicyFile {
     #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = r"^[a-z0-9-]{1,60}$")))]
     pub allowed_projects: Option<Vec<String>>,
     /// Ids of the only organizations that calls may name, and whose projects calls may be about. A call that
-    /// changes something must name an organization or a project; a project whose organization Neon doesn't tell, or that is
-    /// deleted, is denied.
+    /// changes something must name an organization or a project. Where Neon doesn't tell whose a project is, as with a
+    /// deleted one, the call is denied.
     #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = r"^[a-z0-9-]{1,60}$")))]
     pub allowed_organizations: Option<Vec<String>>,
     /// Branches that count as protected whatever Neon says, by name: `*` stands for any run of characters, `?` for one.
@@ -163,7 +163,8 @@ impl Channel {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SafetyCopies {
-    /// Before which calls a copy of the branch is made, where Neon has one: a call isn't sent when its copy fails.
+    /// Before which calls a copy of the branch is made, where Neon has one: a call isn't sent when its copy fails. A copy is
+    /// a snapshot, or a branch that Neon deletes after seven days; the caps on branches and their lifetime don't count for it.
     pub before: CopiedBefore,
 }
 

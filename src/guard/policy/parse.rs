@@ -125,7 +125,7 @@ fn understand(text: &str, tools: &[&str]) -> Result<PolicyFile, Problem> {
     // The schema speaks of values as JSON has them; the types have the last word.
     let mut policy: PolicyFile = toml::from_str(text).map_err(of_toml)?;
     let key = |path: &[&str]| find(&table, path).start;
-    for name in policy.tools.keys().filter(|name| !tools.contains(&name.as_str())) {
+    if let Some(name) = policy.tools.keys().find(|name| !tools.contains(&name.as_str())) {
         let near = nearest(name, tools.iter().copied());
         let hint = near.map_or_else(
             || "`neon-mcp tools --toolsets all` lists them".to_owned(),
@@ -193,7 +193,13 @@ fn describe(error: &jsonschema::ValidationError<'_>, table: &Spanned<DeTable<'_>
         };
     }
     let key = path.iter().fold(String::new(), |key, step| dotted(&[&key], step));
-    let what = one_line(&error.to_string(), LONGEST);
+    let choices = super::reference::choices_at(schema, &path);
+    let what = if choices.is_empty() {
+        error.to_string()
+    } else {
+        format!("{} is none of {}", error.instance(), choices.join(", "))
+    };
+    let what = one_line(&what, LONGEST);
     Problem {
         at: find(table, &path).start,
         message: format!("`{}`: {what}; see `neon-mcp policy reference`", one_line(&key, 80)),

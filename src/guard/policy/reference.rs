@@ -26,7 +26,7 @@ pub fn policy_reference() -> String {
     text.push_str("\n\n## Keys\n");
     let mut tables = Vec::new();
     let _ = write!(text, "\n### Above the first table\n");
-    for (name, property) in properties(&schema, &schema) {
+    for (name, property) in properties(&schema) {
         if resolved(&schema, property).get("type").and_then(Value::as_str) == Some("object") {
             tables.push((name, property));
         } else {
@@ -36,7 +36,7 @@ pub fn policy_reference() -> String {
     for (name, property) in tables {
         let _ = write!(text, "\n### `[{name}]`\n\n{}\n", description(&schema, property));
         let table = resolved(&schema, property);
-        for (key, property) in properties(&schema, table) {
+        for (key, property) in properties(table) {
             text.push_str(&entry(&schema, &format!("{name}.{key}"), property));
         }
         if let Some(values) = table.get("additionalProperties").filter(|values| values.is_object()) {
@@ -55,15 +55,15 @@ pub(super) fn schema() -> Value {
 /// Every key of the schema, dotted.
 pub(super) fn keys(schema: &Value) -> Vec<String> {
     let mut keys = Vec::new();
-    for (name, property) in properties(schema, schema) {
+    for (name, property) in properties(schema) {
         keys.push(name.to_owned());
-        let inner = properties(schema, resolved(schema, property));
+        let inner = properties(resolved(schema, property));
         keys.extend(inner.map(|(key, _)| format!("{name}.{key}")));
     }
     keys
 }
 
-fn properties<'a>(_: &'a Value, table: &'a Value) -> impl Iterator<Item = (&'a str, &'a Value)> {
+fn properties(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
     table
         .get("properties")
         .and_then(Value::as_object)
@@ -87,7 +87,15 @@ fn entry(whole: &Value, key: &str, property: &Value) -> String {
     if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
         about.push(format!("default `{default}`"));
     }
-    let text = description(whole, property);
+    let mut text = description(whole, property);
+    if property.get("description").is_none() {
+        let values = resolved(whole, property).get("oneOf").and_then(Value::as_array);
+        for one in values.into_iter().flatten() {
+            if let (Some(value), Some(about)) = (one.get("const"), one.get("description").and_then(Value::as_str)) {
+                let _ = write!(text, "\n- `{value}`: {about}");
+            }
+        }
+    }
     let text = if text.is_empty() {
         String::new()
     } else {
@@ -123,6 +131,18 @@ fn kind(whole: &Value, property: &Value) -> String {
         },
         other => other.to_owned(),
     }
+}
+
+/// The values that may stand at a path, where those are an enumeration.
+pub(super) fn choices_at(schema: &Value, path: &[&str]) -> Vec<String> {
+    let step = |place: &Value, step: &&str| {
+        let place = resolved(schema, place).clone();
+        let property = place.get("properties").and_then(|properties| properties.get(*step));
+        let others = || place.get("additionalProperties").or_else(|| place.get("items"));
+        property.or_else(others).cloned().unwrap_or_default()
+    };
+    let place = path.iter().fold(schema.clone(), |place, name| step(&place, name));
+    choices(resolved(schema, &place))
 }
 
 /// The values of an enumeration.

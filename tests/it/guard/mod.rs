@@ -2,3 +2,5 @@
 
 mod audit;
 mod audit_command;
+mod policy;
+mod policy_command;

@@ -229,8 +229,10 @@ async fn a_question_runs_out() {
     assert_eq!(world.changes(), NOTHING);
 }
 
+type Change = fn(&mut crate::support::world::Facts);
+
 /// What may happen to the branch while a human reads.
-fn happenings() -> Vec<(&'static str, fn(&mut crate::support::world::Facts))> {
+fn happenings() -> Vec<(&'static str, Change)> {
     vec![
         ("renamed", |facts| facts.branch()["name"] = "other".into()),
         ("protected", |facts| facts.branch()["protected"] = true.into()),

@@ -144,11 +144,15 @@ async fn a_call_about_another_project_is_denied_and_lists_show_the_allowed_ones(
         ("describe_project", json!({"project_id": PROJECT})),
         ("describe_project", json!({"project_id": "shop"})),
         ("delete_branch", on(BRANCH)),
-        ("create_project", json!({"name": "more"})),
     ] {
         let (value, is_error) = started.call(tool, arguments).await;
         denied_by(&value, is_error, "allowed_projects");
     }
+    let listed = started.server.client.list_all_tools().await.expect("a list");
+    assert!(
+        listed.iter().all(|tool| tool.name != "create_project"),
+        "it reaches beyond any project"
+    );
     assert_eq!(world.changes(), NOTHING);
     let started = under(&world, &format!("allowed_projects = [\"{PROJECT}\"]\n")).await;
     let (value, _) = started.call("list_projects", json!({})).await;
@@ -174,6 +178,10 @@ async fn a_project_of_another_organization_is_denied_by_what_neon_says() {
             .await
             .1
     );
+    let started = under(&world, "allowed_organizations = [\"org-other\"]\n").await;
+    let (value, is_error) = started.call("recover_branch", on("br-gone")).await;
+    denied_by(&value, is_error, "allowed_organizations");
+    let started = under(&world, "allowed_organizations = [\"org-quiet-sun-12345678\"]\n").await;
     world.change(|facts| facts.project["org_id"] = Value::Null);
     let (value, is_error) = started
         .call("create_branch", json!({"project_id": PROJECT, "name": "x"}))
@@ -255,6 +263,28 @@ async fn what_an_effect_allows_runs_unasked_and_what_is_severe_asks_nevertheless
         .await;
     assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
     assert_eq!(world.changes().len(), 2);
+}
+
+#[tokio::test]
+async fn a_policy_can_have_every_call_ask_reading_ones_too() {
+    let world = World::start().await;
+    let policy = "[effects]\nread = \"confirm\"\nwrite = \"confirm\"\n";
+    let (started, human) = accepting(&world, policy).await;
+    human.changes_to(Manner::Declines);
+    let catalog = catalog();
+    for tool in catalog.tools() {
+        let (value, is_error) = started.call(tool.name(), Value::Object(arguments(tool, false))).await;
+        assert!(
+            is_error && error(&value)["kind"] == "declined",
+            "{}: {value}",
+            tool.name()
+        );
+    }
+    assert_eq!(human.asked().len(), catalog.tools().len());
+    assert_eq!(world.changes(), NOTHING);
+    human.changes_to(Manner::Accepts);
+    let (value, is_error) = started.call("list_branches", json!({"project_id": PROJECT})).await;
+    assert!(!is_error && value["result"]["branches"].is_array(), "{value}");
 }
 
 #[tokio::test]

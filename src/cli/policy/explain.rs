@@ -1,0 +1,295 @@
+//! What a policy would do with one call, without Neon: where facts decide, every case.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use chrono::Utc;
+use serde_json::{Map, Value};
+
+use super::LONGEST;
+use crate::call::complete_arguments;
+use crate::catalog::{Catalog, Resource, Selection, SelectionOptions, Tool};
+use crate::cli::print;
+use crate::guard::{BranchFacts, Denied, Facts, Judgement, Needs, Policy, Ruling, Verdict};
+use crate::neon::text::one_line;
+
+/// How a call ends: the order is the order of strictness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Runs,
+    Asks,
+    Refused,
+}
+
+impl End {
+    fn code(self) -> ExitCode {
+        match self {
+            Self::Runs => ExitCode::SUCCESS,
+            Self::Asks => ExitCode::from(2),
+            Self::Refused => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// One state of the world that the call could meet.
+struct Case {
+    name: String,
+    facts: Facts,
+}
+
+pub(super) fn run(policy: &Policy, catalog: Catalog, name: &str, arguments: &str) -> anyhow::Result<ExitCode> {
+    let given: Value = serde_json::from_str(arguments).context("the arguments are no JSON")?;
+    let Value::Object(given) = given else {
+        bail!("the arguments are no JSON object: write them as '{{\"project_id\": \"…\"}}'");
+    };
+    let everything = SelectionOptions {
+        toolsets: Some(vec!["all".to_owned()]),
+        ..SelectionOptions::default()
+    };
+    let selection = Selection::new(catalog, &everything, &Policy::default())?;
+    let Some(selected) = selection.tool(name) else {
+        bail!("{}", selection.missing(name));
+    };
+    let tool = &selected.tool;
+    let arguments = match complete_arguments(selected, given) {
+        Ok(arguments) => arguments,
+        Err(problems) => bail!("the arguments don't fit {name}: {}", problems.join("; ")),
+    };
+    if let Err(denied) = policy.offers(tool) {
+        refuse("", &denied);
+        return Ok(End::Refused.code());
+    }
+    let mut strictest = End::Runs;
+    match Judgement::begin(tool, &arguments) {
+        Judgement::Done(verdict) => strictest = rule(policy, "", verdict, &arguments),
+        Judgement::Looks(pending) => {
+            for case in cases(policy, tool, &arguments, pending.needs()) {
+                // A judgement ends once: each case has its own.
+                if let Judgement::Looks(pending) = Judgement::begin(tool, &arguments) {
+                    let end = rule(policy, &case.name, pending.with(&case.facts), &arguments);
+                    strictest = strictest.max(end);
+                }
+            }
+        }
+    }
+    if strictest != End::Refused {
+        notes(policy, tool, &arguments);
+    }
+    Ok(strictest.code())
+}
+
+/// Rules over one case, and says how it ends.
+fn rule(policy: &Policy, case: &str, verdict: Verdict, arguments: &Map<String, Value>) -> End {
+    if let Err(denied) = policy.admits(verdict.tool(), arguments, verdict.effect(), Utc::now()) {
+        refuse(case, &denied);
+        return End::Refused;
+    }
+    let effect = verdict.effect();
+    let because = match verdict.reasons() {
+        [] => String::new(),
+        reasons => format!(", because it {}", reasons.join(" and ")),
+    };
+    let dry = if policy.dry_run() && verdict.changes() {
+        ", and sends nothing (dry_run)"
+    } else {
+        ""
+    };
+    let severe = if verdict.severe() {
+        ", and the name of what is lost must be typed"
+    } else {
+        ""
+    };
+    match verdict.under(policy) {
+        Ruling::Deny(denied) => {
+            refuse(case, &denied);
+            End::Refused
+        }
+        Ruling::Run(_) => {
+            say(
+                case,
+                &format!("runs without a question{dry} (effect {effect}{because})"),
+            );
+            End::Runs
+        }
+        Ruling::Ask(_) if !dry.is_empty() => {
+            say(case, &format!("would ask a human{dry} (effect {effect}{because})"));
+            End::Asks
+        }
+        Ruling::Ask(_) if policy.confirm().channels.is_empty() => {
+            say(
+                case,
+                &format!(
+                    "would ask a human, but nobody may confirm (confirm.channels): refused (effect {effect}{because})"
+                ),
+            );
+            End::Refused
+        }
+        Ruling::Ask(_) => {
+            say(case, &format!("asks a human{severe} (effect {effect}{because})"));
+            End::Asks
+        }
+    }
+}
+
+fn refuse(case: &str, denied: &Denied) {
+    say(
+        case,
+        &format!("refused by {}: {} {}", denied.rule, denied.message, denied.next),
+    );
+}
+
+fn say(case: &str, text: &str) {
+    let text = if case.is_empty() {
+        text.to_owned()
+    } else {
+        format!("{case}: {text}")
+    };
+    print(&one_line(&text, LONGEST));
+}
+
+/// What Neon would be asked besides, which can only refuse.
+fn notes(policy: &Policy, tool: &Tool, arguments: &Map<String, Value>) {
+    if policy.wants_organization() && arguments.contains_key("project_id") {
+        print("Neon is asked first whose the project is: allowed_organizations refuses any other's.");
+    }
+    if let Some(most) = policy.branch_limit().filter(|_| tool.declaration.adds_branch) {
+        print(&format!(
+            "Neon is asked first how many branches there are: caps.branches_per_project refuses at {most}."
+        ));
+    }
+}
+
+/// Every case that would make a difference to the judgement.
+fn cases(policy: &Policy, tool: &Arc<Tool>, arguments: &Map<String, Value>, needs: Needs) -> Vec<Case> {
+    let branches = if needs.branch {
+        branches(policy, tool, arguments, needs)
+    } else {
+        vec![(String::new(), None)]
+    };
+    let mut presents = vec![("", None)];
+    if needs.present {
+        presents = vec![
+            ("nothing is lowered", Some(as_wanted(tool, arguments))),
+            ("a value is lowered", None),
+        ];
+    }
+    let mut cases = Vec::new();
+    for (branch_name, branch) in branches {
+        for (present_name, present) in &presents {
+            let parts = [branch_name.as_str(), present_name];
+            let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            cases.push(Case {
+                name: parts.join(", "),
+                facts: Facts {
+                    branch: branch.clone(),
+                    present: present.clone(),
+                },
+            });
+        }
+    }
+    cases
+}
+
+/// The branches that the call could act on.
+fn branches(
+    policy: &Policy,
+    tool: &Tool,
+    arguments: &Map<String, Value>,
+    needs: Needs,
+) -> Vec<(String, Option<BranchFacts>)> {
+    let target = tool.target().and_then(|(argument, resource)| {
+        let text = arguments.get(argument).and_then(Value::as_str)?;
+        Some((text, resource))
+    });
+    let Some((text, resource)) = target.or_else(|| {
+        let text = arguments.get("endpoint_id").and_then(Value::as_str)?;
+        Some((text, Resource::Endpoint))
+    }) else {
+        return vec![("on the default branch, since none is named".to_owned(), None)];
+    };
+    // A name is known; of an id, and of a compute's branch, nothing is.
+    let name = match resource {
+        Resource::Branch if !text.starts_with("br-") => text.strip_prefix("name:").unwrap_or(text),
+        _ => "",
+    };
+    let ordinary = BranchFacts {
+        id: "br-made-up-00000000".to_owned(),
+        name: name.to_owned(),
+        default: false,
+        protected: false,
+        running: false,
+        throwaway: false,
+        inherits_secret: false,
+    };
+    let mut branches = Vec::new();
+    if !name.is_empty() && policy.protects(name) {
+        let protected = BranchFacts {
+            protected: true,
+            running: needs.running,
+            ..ordinary.clone()
+        };
+        branches.push((format!("on {name}, which protected_branches protects"), Some(protected)));
+    } else {
+        if needs.children {
+            let throwaway = BranchFacts {
+                throwaway: true,
+                ..ordinary.clone()
+            };
+            branches.push(("on a throwaway branch".to_owned(), Some(throwaway)));
+        }
+        branches.push(("on an ordinary branch".to_owned(), Some(ordinary.clone())));
+        if needs.running {
+            let running = BranchFacts {
+                running: true,
+                ..ordinary.clone()
+            };
+            branches.push(("on an ordinary branch with a running compute".to_owned(), Some(running)));
+        }
+        if needs.role {
+            let inherits = BranchFacts {
+                inherits_secret: true,
+                ..ordinary.clone()
+            };
+            branches.push((
+                "on a branch that may have inherited the password".to_owned(),
+                Some(inherits),
+            ));
+        }
+        let protected = BranchFacts {
+            protected: true,
+            running: needs.running,
+            ..ordinary.clone()
+        };
+        branches.push(("on a protected branch".to_owned(), Some(protected)));
+    }
+    let default = BranchFacts {
+        default: true,
+        running: needs.running,
+        ..ordinary
+    };
+    branches.push(("on the default branch".to_owned(), Some(default)));
+    branches
+}
+
+/// A present state in which every value is what the call asks for already.
+fn as_wanted(tool: &Tool, arguments: &Map<String, Value>) -> Value {
+    let mut present = Value::Object(Map::new());
+    for lowers in tool
+        .declaration
+        .escalate
+        .iter()
+        .filter_map(|escalation| escalation.lowers.as_ref())
+    {
+        let Some(wanted) = arguments.get(&lowers.argument) else {
+            continue;
+        };
+        let mut place = &mut present;
+        for step in lowers.present.split('/').skip(1) {
+            let Value::Object(fields) = place else { break };
+            place = fields.entry(step).or_insert_with(|| Value::Object(Map::new()));
+        }
+        *place = wanted.clone();
+    }
+    present
+}

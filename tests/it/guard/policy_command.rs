@@ -1,0 +1,210 @@
+//! `neon-mcp policy`, as operators run it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+    command.arg("policy").args(arguments).env_clear().output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Writes a policy, checks it with more arguments, and returns the exit code and what was printed.
+fn check(policy: &str, more: &[&str]) -> (i32, String) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("policy.toml");
+    std::fs::write(&path, policy).unwrap();
+    let output = run(&[&["check", path.to_str().unwrap()], more].concat());
+    let printed = text(&output.stdout) + &text(&output.stderr);
+    (output.status.code().unwrap(), printed)
+}
+
+#[test]
+fn a_file_is_said_in_plain_words() {
+    let (code, printed) = check("", &[]);
+    assert_eq!(code, 0);
+    assert_eq!(
+        printed,
+        "Nothing is written that differs from the defaults.\nThe policy is valid.\n"
+    );
+    let (code, printed) = check(
+        "freeze = \"launch day\"\nprotected_branches = [\"prod-?\"]\n[effects]\ndestructive = \"deny\"\n[tools]\ndelete_branch = \"allow\"\n[caps]\ncompute_cu = 2\n[confirm]\nchannels = []\nterminal_yes = true",
+        &[],
+    );
+    assert_eq!(code, 0, "{printed}");
+    for line in [
+        "freeze: nothing changes (launch day)",
+        "protected_branches: these count as protected: prod-?",
+        "effects.destructive: destructive calls are denied",
+        "tools.delete_branch: its calls run without a question",
+        "caps.compute_cu: no call asks for a compute of more than 2 CU",
+        "warning: tools.delete_branch = \"allow\" does nothing: effects.destructive = \"deny\" is stricter",
+        "warning: confirm.channels is empty: nobody may confirm, and what asks never runs",
+        "warning: confirm.terminal_yes does nothing: confirm.channels leaves the terminal out",
+        "The policy is valid.",
+    ] {
+        assert!(printed.lines().any(|one| one == line), "{line}\n{printed}");
+    }
+    assert!(
+        printed.contains("hidden by effects.destructive: delete_project, "),
+        "{printed}"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_policy_says_where_and_fails() {
+    let (code, printed) = check("\nreed_only = true", &[]);
+    assert_eq!(code, 1);
+    assert!(
+        printed.contains("policy.toml, line 2, column 1: there is no key `reed_only`: did you mean `read_only`?"),
+        "{printed}"
+    );
+    assert_eq!(run(&["check", "no/such/file"]).status.code(), Some(1));
+}
+
+#[test]
+fn nothing_starts_with_a_policy_that_is_not_understood() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("policy.toml");
+    for (policy, good) in [
+        ("read_only = true", true),
+        ("read_only = 1", false),
+        ("[tools]\nx = \"deny\"", false),
+    ] {
+        std::fs::write(&path, policy).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+        command
+            .args(["--sandbox", "--policy"])
+            .arg(&path)
+            .env_clear()
+            .stdin(std::process::Stdio::null());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.success(), good, "{policy} {}", text(&output.stderr));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_copy_that_could_never_be_made_is_said() {
+    let (code, printed) = check(
+        "[effects]\nwrite = \"confirm\"\n[safety_copy]\nbefore = \"destructive\"",
+        &[],
+    );
+    assert_eq!(code, 0);
+    assert!(
+        printed.contains("warning: safety_copy: no copy can be made with create_snapshot"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn a_call_is_explained_in_every_case_and_the_strictest_is_the_exit_code() {
+    let branch = |name: &str| json!({"project_id": "quiet-sun-12345678", "branch_id": name}).to_string();
+    let delete = |policy: &str, name: &str| check(policy, &["delete_branch", &branch(name)]);
+    let (code, printed) = delete("", "dev");
+    assert_eq!(code, 2, "{printed}");
+    for start in [
+        "on a throwaway branch: runs without a question (effect destructive",
+        "on an ordinary branch: asks a human (effect destructive",
+        "on a protected branch: asks a human, and the name of what is lost must be typed",
+        "on the default branch: asks a human, and the name of what is lost must be typed",
+    ] {
+        assert!(
+            printed.lines().any(|line| line.starts_with(start)),
+            "{start}\n{printed}"
+        );
+    }
+    let (code, printed) = delete("protected_branches = [\"release/*\"]", "name:release/1");
+    assert_eq!(code, 2);
+    assert!(
+        printed.starts_with("on release/1, which protected_branches protects: asks a human, and the name"),
+        "{printed}"
+    );
+    assert!(!printed.contains("throwaway branch:"), "{printed}");
+    assert_eq!(delete("[tools]\ndelete_branch = \"allow\"", "dev").0, 0);
+    let (code, printed) = delete("[effects]\ndestructive = \"deny\"", "dev");
+    assert_eq!(code, 1);
+    assert!(printed.starts_with("refused by effects.destructive: "), "{printed}");
+    let (code, printed) = delete("[confirm]\nchannels = []", "dev");
+    assert_eq!(code, 1);
+    assert!(
+        printed.contains("on an ordinary branch: would ask a human, but nobody may confirm"),
+        "{printed}"
+    );
+    let (_, printed) = delete("dry_run = true", "dev");
+    assert!(printed.contains("and sends nothing (dry_run)"), "{printed}");
+    let (code, printed) = check(
+        "allowed_organizations = [\"org-a\"]",
+        &["list_branches", "{\"project_id\": \"p\"}"],
+    );
+    assert_eq!(code, 0);
+    assert!(
+        printed.contains("Neon is asked first whose the project is"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn lowering_is_a_case_of_its_own() {
+    let arguments = json!({"project_id": "quiet-sun-12345678", "history_retention_seconds": 3600}).to_string();
+    let (code, printed) = check("", &["update_project", &arguments]);
+    assert_eq!(code, 2, "{printed}");
+    assert!(
+        printed.contains("nothing is lowered: runs without a question (effect write)"),
+        "{printed}"
+    );
+    assert!(printed.contains("a value is lowered: asks a human"), "{printed}");
+}
+
+#[test]
+fn a_call_that_could_never_be_made_is_an_error() {
+    for (tool, arguments, expected) in [
+        ("delete_branhc", "{}", "did you mean `delete_branch`?"),
+        ("list_branches", "{}", "project_id: is required"),
+        (
+            "list_branches",
+            "{\"project_id\": \"p\", \"serch\": \"x\"}",
+            "did you mean `search`?",
+        ),
+        ("list_branches", "{\"project_id\": \"../x\"}", "project_id: "),
+        ("list_branches", "[]", "no JSON object"),
+        ("list_branches", "{", "no JSON"),
+    ] {
+        let (code, printed) = check("", &[tool, arguments]);
+        assert_eq!(code, 1, "{tool} {arguments} {printed}");
+        assert!(printed.contains(expected), "{printed}");
+    }
+}
+
+#[test]
+fn the_schema_knows_what_the_reader_knows() {
+    let output = run(&["schema"]);
+    assert!(output.status.success());
+    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    assert!(validator.is_valid(&json!({"read_only": true, "caps": {"compute_cu": 2}})));
+    for wrong in [
+        json!({"reed_only": true}),
+        json!({"caps": {"compute_cu": 57}}),
+        json!({"tools": {"delete_branch": "maybe"}}),
+    ] {
+        assert!(!validator.is_valid(&wrong), "{wrong}");
+    }
+}
+
+#[test]
+fn the_reference_in_docs_is_what_the_program_prints() {
+    let output = run(&["reference"]);
+    assert!(output.status.success());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
+    let kept = std::fs::read_to_string(path).unwrap();
+    assert!(
+        kept == text(&output.stdout),
+        "make it anew: cargo run -- policy reference > docs/policy.md"
+    );
+}
