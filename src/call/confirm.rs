@@ -27,6 +27,17 @@ pub(super) async fn confirm(
     record: &mut Record,
 ) -> Result<Step, Failure> {
     let confirmations = &call.guards.confirmations;
+    if !plan.can_be_shown() {
+        return Err(Failure::NeedsYes(Box::new(NeedsYes {
+            plan: plan.to_value(),
+            code: None,
+            page: None,
+            nobody: Some(
+                "it sends more than a human can be shown in one question (make it in smaller steps)".to_owned(),
+            ),
+            waits: 0,
+        })));
+    }
     let by_client = confirmations.takes(Channel::Client);
     match call.way {
         Way::InCall(ask) if confirmations.takes(ask.channel()) => {
@@ -51,6 +62,7 @@ pub(super) async fn confirm(
                 Ok(cleared) => Ok(Step::Run(Box::new(Ready {
                     cleared,
                     before: plan.before().cloned(),
+                    confirmed: Some(plan.digest().to_owned()),
                     arguments,
                 }))),
                 Err(No::Changed) => {
@@ -119,6 +131,7 @@ async fn in_call(
                 return Ok(Step::Run(Box::new(Ready {
                     cleared,
                     before: plan.before().cloned(),
+                    confirmed: Some(plan.digest().to_owned()),
                     arguments,
                 })));
             }
@@ -191,6 +204,7 @@ fn elsewhere(call: &Call<'_>, asking: Asking, plan: Plan, arguments: Map<String,
         Ok(Elsewhere::Cleared(cleared)) => Ok(Step::Run(Box::new(Ready {
             cleared: *cleared,
             before: plan.before().cloned(),
+            confirmed: Some(plan.digest().to_owned()),
             arguments,
         }))),
         Ok(Elsewhere::Waits(approval, _)) => {

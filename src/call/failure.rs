@@ -34,7 +34,14 @@ pub enum Failure {
     /// The call can't be recorded, so it wasn't made.
     Unrecorded(String),
     /// The copy that the policy demands first couldn't be made.
-    NoCopy(String),
+    NoCopy {
+        /// Why not.
+        why: String,
+        /// Whether Neon may have begun it.
+        begun: bool,
+    },
+    /// The target changed while its copy was made: the call wasn't sent.
+    ChangedMeanwhile(Value),
     /// Neon, or the way there, said no.
     Neon {
         /// What it said.
@@ -43,6 +50,8 @@ pub enum Failure {
         check: Option<String>,
         /// The copy that was made first.
         copy: Option<Value>,
+        /// The way back, should the call have happened.
+        undo: Option<Value>,
     },
     /// The answer isn't what Neon documents.
     Answer {
@@ -96,6 +105,7 @@ impl From<Error> for Failure {
             error: Box::new(error),
             check: None,
             copy: None,
+            undo: None,
         }
     }
 }
@@ -107,27 +117,16 @@ impl From<Denied> for Failure {
 }
 
 impl Failure {
-    /// Names the read that tells whether a lost change happened.
+    /// Adds what helps when it isn't known whether the call happened: the read that tells, the copy that was made before, and
+    /// the way back.
     #[must_use]
-    pub fn with_check(self, tool: &str) -> Self {
+    pub fn with_help(self, tool: Option<&str>, made: Option<&Value>, way: Option<Value>) -> Self {
         match self {
-            Self::Neon { error, copy, .. } => Self::Neon {
+            Self::Neon { error, .. } => Self::Neon {
+                check: tool.map(str::to_owned),
+                copy: made.cloned(),
+                undo: way.filter(|_| error.changed() != Changed::No),
                 error,
-                check: Some(tool.to_owned()),
-                copy,
-            },
-            other => other,
-        }
-    }
-
-    /// Names the copy that was made before the call failed.
-    #[must_use]
-    pub fn with_copy(self, copy: Value) -> Self {
-        match self {
-            Self::Neon { error, check, .. } => Self::Neon {
-                error,
-                check,
-                copy: Some(copy),
             },
             other => other,
         }
@@ -173,11 +172,15 @@ impl Failure {
                 refusal(outcome, no.to_string())
             }
             Self::Unrecorded(_) => refusal(Recorded::Refused, self.message()),
-            Self::NoCopy(_) => refusal(Recorded::Refused, self.message()),
+            Self::NoCopy { begun: true, .. } => named(Recorded::Failed, self.message()),
+            Self::NoCopy { begun: false, .. } => refusal(Recorded::Refused, self.message()),
+            Self::ChangedMeanwhile(_) => named(Recorded::Changed, self.message()),
             Self::Neon { error, .. } => {
                 let outcome = match error.changed() {
                     Changed::Unknown => Recorded::Unknown,
-                    Changed::Yes | Changed::No => Recorded::Failed,
+                    // Neon did it: only its answer can't be read.
+                    Changed::Yes => Recorded::Done,
+                    Changed::No => Recorded::Failed,
                 };
                 Named {
                     request_id: error.request_id().map(str::to_owned),
@@ -185,10 +188,10 @@ impl Failure {
                 }
             }
             Self::Answer { message, changed } => {
-                let outcome = if *changed == Changed::Unknown {
-                    Recorded::Unknown
-                } else {
-                    Recorded::Failed
+                let outcome = match changed {
+                    Changed::Unknown => Recorded::Unknown,
+                    Changed::Yes => Recorded::Done,
+                    Changed::No => Recorded::Failed,
                 };
                 named(outcome, message.clone())
             }
@@ -203,7 +206,10 @@ impl Failure {
                 "The call can't be recorded in the audit log ({}), and what leaves no trace doesn't run. Nothing was sent to Neon.",
                 one_line(why, 300)
             ),
-            Self::NoCopy(why) => format!(
+            Self::ChangedMeanwhile(_) => {
+                "The target changed while its copy was made, so the call was not sent.".to_owned()
+            }
+            Self::NoCopy { why, .. } => format!(
                 "The operator's policy demands a copy first, and it couldn't be made: {}. The call was not sent.",
                 one_line(why, 300)
             ),
@@ -253,7 +259,14 @@ impl Failure {
                 "Tell the user: the operator must make the audit log writable, or name another with --audit-log.",
                 Value::Null,
             ),
-            Self::NoCopy(_) => error(
+            Self::ChangedMeanwhile(ref copy) => error(
+                "target_changed",
+                &self.message(),
+                Changed::Yes,
+                "The copy is there. Call again to be asked about what is there now, if the user still wants it.",
+                json!({"safety_copy": copy}),
+            ),
+            Self::NoCopy { .. } => error(
                 "no_safety_copy",
                 &self.message(),
                 Changed::No,
@@ -264,7 +277,8 @@ impl Failure {
                 error: cause,
                 check,
                 copy,
-            } => neon(&cause, check.as_deref(), copy),
+                undo,
+            } => neon(&cause, check.as_deref(), copy, undo),
             Self::Answer { message, changed } => error(
                 "malformed_answer",
                 &message,
@@ -320,9 +334,10 @@ fn needs_yes(needs: NeedsYes) -> Value {
     error("needs_confirmation", &message, Changed::No, &next, Value::Object(more))
 }
 
-/// A plan that fits into a result: the body goes first, it only repeats the arguments.
+/// A plan that fits into a result. What is about the target goes first: what would be sent and undone is what the agent has to
+/// tell.
 fn bounded(mut plan: Value) -> Value {
-    for part in ["/would_send/body", "/target", "/undo", "/because"] {
+    for part in ["/target", "/would_send/body", "/undo", "/because"] {
         let size = serde_json::to_string(&plan).map_or(0, |text| text.len());
         if size + 1_000 <= MOST_PLAN_BYTES {
             break;
@@ -378,7 +393,7 @@ fn arguments(problems: &[ArgumentProblem]) -> Value {
     )
 }
 
-fn neon(cause: &Error, check: Option<&str>, copy: Option<Value>) -> Value {
+fn neon(cause: &Error, check: Option<&str>, copy: Option<Value>, undo: Option<Value>) -> Value {
     let next = match (cause.changed(), check) {
         (Changed::No, _) | (_, None) => cause.hint().to_owned(),
         (_, Some(tool)) => format!(
@@ -406,6 +421,9 @@ fn neon(cause: &Error, check: Option<&str>, copy: Option<Value>) -> Value {
     more.insert("attempts".into(), cause.attempts().into());
     if let Some(copy) = copy {
         more.insert("safety_copy".into(), copy);
+    }
+    if let Some(undo) = undo {
+        more.insert("undo_if_it_happened".into(), undo);
     }
     error(
         kind_name(cause.kind()),

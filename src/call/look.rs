@@ -18,6 +18,8 @@ const MOST_ITEMS: usize = 10_000;
 pub(super) struct Look<'c, 'a> {
     call: &'c Call<'a>,
     seen: Mutex<HashMap<String, Arc<Value>>>,
+    /// What isn't looked at: the copy that this call made itself.
+    passed_over: Option<String>,
 }
 
 impl<'c, 'a> Look<'c, 'a> {
@@ -25,6 +27,15 @@ impl<'c, 'a> Look<'c, 'a> {
         Self {
             call,
             seen: Mutex::default(),
+            passed_over: None,
+        }
+    }
+
+    /// A look that passes over what this call made itself.
+    pub(super) fn passing_over(call: &'c Call<'a>, id: String) -> Self {
+        Self {
+            passed_over: Some(id),
+            ..Self::new(call)
         }
     }
 
@@ -65,7 +76,11 @@ impl<'c, 'a> Look<'c, 'a> {
                 changed: Changed::No,
             });
         }
-        Ok(self.remember(format!("{route} {project}"), Value::Array(list.items)))
+        let mut branches = list.items;
+        if let Some(own) = &self.passed_over {
+            branches.retain(|branch| branch.get("id").and_then(Value::as_str) != Some(own));
+        }
+        Ok(self.remember(format!("{route} {project}"), Value::Array(branches)))
     }
 
     pub(super) async fn branch_computes(&self, project: &str, branch: &str) -> Result<Arc<Value>, Failure> {

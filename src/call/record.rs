@@ -72,6 +72,13 @@ impl Record {
         self.dry = true;
     }
 
+    /// A request of the safety copy.
+    pub(super) fn copied(&mut self, request_id: &str) {
+        if !request_id.is_empty() {
+            self.answered(request_id);
+        }
+    }
+
     pub(super) fn answered(&mut self, request_id: &str) {
         self.entry.request_ids.push(request_id.to_owned());
     }

@@ -50,6 +50,8 @@ pub(super) struct Ready {
     pub(super) arguments: Map<String, Value>,
     /// What the plan read, for the way back.
     pub(super) before: Option<Value>,
+    /// The digest of the plan that a human said yes to.
+    pub(super) confirmed: Option<String>,
 }
 
 impl<'a> Call<'a> {
@@ -107,6 +109,7 @@ impl<'a> Call<'a> {
                 cleared,
                 arguments,
                 before: None,
+                confirmed: None,
             })),
             Ruling::Ask(asking) => {
                 let plan = self.plan(&look, asking.verdict(), &arguments).await?;
@@ -171,7 +174,7 @@ impl<'a> Call<'a> {
     ) -> Result<Plan, Failure> {
         let tool = &*self.selected.tool;
         let request = bind::bind(tool, arguments).map_err(Failure::Internal)?;
-        let mut sight = sight::read(look, &self.guards.policy, tool, arguments).await?;
+        let mut sight = sight::read(look, &self.guards.policy, tool, arguments, verdict).await?;
         sight.safety_copy = safety::announced(self, verdict, arguments);
         Ok(Plan::new(tool, arguments, verdict, &request, sight, Utc::now()))
     }
@@ -191,6 +194,7 @@ impl<'a> Call<'a> {
             cleared,
             arguments,
             before,
+            confirmed,
         } = ready;
         let tool = &*self.selected.tool;
         record.cleared(cleared.said_yes());
@@ -222,37 +226,41 @@ impl<'a> Call<'a> {
             record.begin(self)?;
         }
         let copy = match tool.declaration.safety_copy {
-            Some(SafetyCopy::Branch) if safety::wanted(self, &verdict) => Some(safety::copy(self, &arguments).await?),
+            Some(SafetyCopy::Branch) if safety::wanted(self, &verdict) => {
+                let copy = safety::copy(self, &arguments, record).await?;
+                if let Some(digest) = &confirmed {
+                    // A copy takes its time: what was said yes to must still be there.
+                    let look = Look::passing_over(self, copy.id);
+                    let verdict = self.judge(&look, &arguments).await?;
+                    let plan = self.plan(&look, &verdict, &arguments).await?;
+                    if plan.digest() != digest {
+                        return Err(Failure::ChangedMeanwhile(copy.shown));
+                    }
+                }
+                Some(copy.shown)
+            }
             Some(SafetyCopy::Preserve) if safety::wanted(self, &verdict) => safety::preserved(&arguments),
             _ => None,
         };
         let permitted = cleared
             .permit(request)
             .map_err(|error| Failure::Internal(error.to_string()))?;
-        let answer = self.client.send(permitted, &self.context).await.map_err(|error| {
-            let failure = Failure::from(error);
-            let failure = match &tool.declaration.check {
-                Some(check) => failure.with_check(check),
-                None => failure,
-            };
-            match &copy {
-                Some(copy) => failure.with_copy(copy.clone()),
-                None => failure,
-            }
-        })?;
-        record.answered(&answer.request_id);
-        let undo = if verdict.changes() {
+        let way_back = |answer: &Value| {
             let undoing = Undoing {
                 tool,
                 arguments: &arguments,
                 before: before.as_ref(),
-                answer: Some(answer.body.as_ref().unwrap_or(&Value::Null)),
+                answer: Some(answer),
                 now: Utc::now(),
             };
-            undoing.way()
-        } else {
-            None
+            if verdict.changes() { undoing.way() } else { None }
         };
+        let answer = self.client.send(permitted, &self.context).await.map_err(|error| {
+            let check = tool.declaration.check.as_deref();
+            Failure::from(error).with_help(check, copy.as_ref(), way_back(&Value::Null))
+        })?;
+        record.answered(&answer.request_id);
+        let undo = way_back(answer.body.as_ref().unwrap_or(&Value::Null));
         let waited = if tool.declaration.waits {
             let waits = arguments.get("wait") != Some(&Value::Bool(false));
             Some(wait::wait(self, &arguments, answer.body.as_ref(), waits).await)

@@ -1,19 +1,18 @@
 //! Keeping what a call destroys, where the operator demands it and Neon allows.
 
-use chrono::{SecondsFormat, TimeDelta, Utc};
+use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use super::facts::{branch_of, items, text};
 use super::failure::Failure;
 use super::look::{Look, string};
+use super::record::Record;
 use super::run::Call;
 use super::{bind, wait};
 use crate::catalog::SafetyCopy;
 use crate::guard::{Effect, Judgement, Ruling, Verdict, quoted};
+use crate::neon::Changed;
 use crate::neon::text::one_line;
-
-/// How long a copy that is a branch is kept: as long as Neon keeps what is deleted.
-const KEPT_DAYS: i64 = 7;
 
 /// Whether the policy demands a copy before this call. What Neon would delete anyway needs none.
 pub(super) fn wanted(call: &Call<'_>, verdict: &Verdict) -> bool {
@@ -67,11 +66,23 @@ pub(super) fn preserved(arguments: &Map<String, Value>) -> Option<Value> {
     text(arguments, "preserve_under_name").map(|name| json!({"branch_name": name}))
 }
 
+/// A copy that was made.
+pub(super) struct Copy {
+    /// Its id: a look at the target passes it over.
+    pub(super) id: String,
+    /// What the result says of it.
+    pub(super) shown: Value,
+}
+
 /// Copies the branch that a call acts on: a snapshot of a root branch, a child of any other. Returns what was made.
 ///
 /// # Errors
 /// When it can't be made, or isn't ready in time: then the call isn't sent.
-pub(super) async fn copy(call: &Call<'_>, arguments: &Map<String, Value>) -> Result<Value, Failure> {
+pub(super) async fn copy(
+    call: &Call<'_>,
+    arguments: &Map<String, Value>,
+    record: &mut Record,
+) -> Result<Copy, Failure> {
     let look = Look::new(call);
     let project = text(arguments, "project_id").unwrap_or_default();
     let Some(branch) = branch_of(&look, &call.selected.tool, arguments).await? else {
@@ -89,10 +100,10 @@ pub(super) async fn copy(call: &Call<'_>, arguments: &Map<String, Value>) -> Res
             json!({"project_id": project, "branch_id": branch, "name": name}),
         )
     } else {
-        let expires = (now + TimeDelta::days(KEPT_DAYS)).to_rfc3339_opts(SecondsFormat::Secs, true);
+        // Without an expiry: a branch that has one may be deleted unasked, and this is what must not be lost.
         (
             "create_branch",
-            json!({"project_id": project, "parent_id": branch, "name": name, "compute": false, "expires_at": expires}),
+            json!({"project_id": project, "parent_id": branch, "name": name, "compute": false}),
         )
     };
     let Value::Object(copy) = copy else {
@@ -115,24 +126,41 @@ pub(super) async fn copy(call: &Call<'_>, arguments: &Map<String, Value>) -> Res
     let permitted = cleared
         .permit(request)
         .map_err(|error| Failure::Internal(error.to_string()))?;
-    let made = call
-        .client
-        .send(permitted, &call.context)
-        .await
-        .map_err(|error| not_made(error.summary()))?;
-    let waited = wait::wait(call, &copy, made.body.as_ref(), true).await;
-    if waited.failed || (!waited.done && !waited.operations.is_empty()) {
-        return Err(not_made(waited.note.as_deref().unwrap_or("it wasn't ready in time")));
-    }
+    let made = call.client.send(permitted, &call.context).await.map_err(|error| {
+        let begun = error.changed() != Changed::No;
+        record.copied(error.request_id().unwrap_or_default());
+        Failure::NoCopy {
+            why: one_line(error.summary(), 300),
+            begun,
+        }
+    })?;
+    record.copied(&made.request_id);
     let body = made.body.unwrap_or_default();
-    let id = |pointer: &str| body.pointer(pointer).cloned().unwrap_or_default();
-    Ok(if is_root {
-        json!({"snapshot_id": id("/snapshot/id"), "name": name})
+    let kind = if is_root { "snapshot" } else { "branch" };
+    let id = body.get(kind).and_then(|made| made.get("id")).and_then(Value::as_str);
+    let begun = |why: &str| Failure::NoCopy {
+        why: one_line(why, 300),
+        begun: true,
+    };
+    let Some(id) = id.filter(|id| !id.is_empty()).map(str::to_owned) else {
+        return Err(begun("Neon's answer names no copy"));
+    };
+    let waited = wait::wait(call, &copy, Some(&body), true).await;
+    if waited.failed || (!waited.done && !waited.operations.is_empty()) {
+        let why = waited.note.as_deref().unwrap_or("it wasn't ready in time");
+        return Err(begun(&format!("{kind} {id}: {why}")));
+    }
+    let shown = if is_root {
+        json!({"snapshot_id": id, "name": name})
     } else {
-        json!({"branch_id": id("/branch/id"), "branch_name": name})
-    })
+        json!({"branch_id": id, "branch_name": name, "note": "It is kept until someone deletes it."})
+    };
+    Ok(Copy { id, shown })
 }
 
 fn not_made(why: &str) -> Failure {
-    Failure::NoCopy(one_line(why, 300))
+    Failure::NoCopy {
+        why: one_line(why, 300),
+        begun: false,
+    }
 }

@@ -9,7 +9,7 @@ use super::facts::{branch_of, items, text};
 use super::failure::Failure;
 use super::look::{Look, flags, string};
 use crate::catalog::{Argument, PlanDeclaration, Resource, Tool};
-use crate::guard::{Line, Policy, Sight, TypedName, quoted};
+use crate::guard::{Cause, Effect, Line, Policy, Sight, TypedName, Verdict, quoted};
 use crate::neon::text::{is_hidden, one_line};
 
 /// Reads what the plan of a call shows.
@@ -18,18 +18,35 @@ pub(super) async fn read(
     policy: &Policy,
     tool: &Tool,
     arguments: &Map<String, Value>,
+    verdict: &Verdict,
 ) -> Result<Sight, Failure> {
     let mut sight = Sight::default();
+    let drops = tool.declaration.interrupts
+        || tool.declaration.effect == Effect::Destructive
+        || verdict.causes().contains(&Cause::Interrupts);
+    let drops = if drops {
+        "connections that drop"
+    } else {
+        "running computes"
+    };
     let project = text(arguments, "project_id");
     let target = tool.target().map(|(_, resource)| resource);
     let mut lost = Lost::default();
     if let Some(project) = project.filter(|_| !tool.declaration.target_is_deleted) {
-        see_project(look, project, target == Some(Resource::Project), &mut sight, &mut lost).await?;
+        see_project(
+            look,
+            project,
+            (target == Some(Resource::Project)).then_some(drops),
+            &mut sight,
+            &mut lost,
+        )
+        .await?;
         if let Some(endpoint) = named(tool, arguments, Resource::Endpoint) {
             see_compute(look, project, endpoint, &mut sight, &mut lost).await?;
         }
         if let Some(branch) = branch_of(look, tool, arguments).await? {
-            see_branch(look, policy, project, &branch, &mut sight, &mut lost).await?;
+            let compute = named(tool, arguments, Resource::Endpoint).filter(|_| target == Some(Resource::Endpoint));
+            see_branch(look, policy, project, &branch, (drops, compute), &mut sight, &mut lost).await?;
         }
         name_other_branches(look, tool, arguments, project, &mut sight).await?;
     }
@@ -123,9 +140,10 @@ impl Lost {
     }
 }
 
-/// A name that nobody can type (hidden characters, nothing but blanks) is replaced by the id.
+/// A name that can't be typed as it is shown (hidden characters, blanks in a row, quotes, too long) is replaced by the id.
 fn typed(what: &str, name: String, id: &str) -> Option<TypedName> {
-    let can_be_typed = !name.trim().is_empty() && !name.chars().any(is_hidden);
+    let as_shown = quoted(&name) == format!("\"{}\"", name.trim());
+    let can_be_typed = !name.trim().is_empty() && !name.chars().any(is_hidden) && as_shown;
     let name = if can_be_typed { name } else { id.to_owned() };
     (!name.trim().is_empty()).then(|| TypedName {
         what: what.to_owned(),
@@ -136,7 +154,7 @@ fn typed(what: &str, name: String, id: &str) -> Option<TypedName> {
 async fn see_project(
     look: &Look<'_, '_>,
     project: &str,
-    whole: bool,
+    whole: Option<&str>,
     sight: &mut Sight,
     lost: &mut Lost,
 ) -> Result<(), Failure> {
@@ -147,9 +165,9 @@ async fn see_project(
     sight.names.insert(project.to_owned(), shown.clone());
     sight.lines.push(Line::fact("project", [shown]));
     lost.project = Some(name);
-    if !whole {
+    let Some(drops) = whole else {
         return Ok(());
-    }
+    };
     for (label, field) in [
         ("organization", "org_id"),
         ("region", "region_id"),
@@ -160,21 +178,43 @@ async fn see_project(
             .push(Line::fact(label, words(about.get(field).unwrap_or(&Value::Null))));
     }
     let (branches, computes) = try_join(look.branches(project), look.computes(project)).await?;
-    sight
-        .lines
-        .push(Line::fact("branches", items(&branches).map(branch_in_short)));
+    sight.lines.push(Line::fact(
+        "branches",
+        guarded_first(items(&branches)).into_iter().map(branch_in_short),
+    ));
     sight
         .lines
         .push(Line::fact("computes", items(&computes).map(compute_in_short)));
-    sight
-        .lines
-        .push(Line::circumstance("connections that drop", running(&computes)));
+    sight.lines.push(Line::circumstance(drops, running(&computes, None)));
     sight
         .lines
         .push(Line::circumstance("storage", size(about.get("synthetic_storage_size"))));
     let active = about.get("compute_last_active_at").unwrap_or(&Value::Null);
     sight.lines.push(Line::circumstance("last active", words(active)));
+    sight.lines.push(snapshots(look, project, "snapshots", |_| true).await);
     Ok(())
+}
+
+/// The snapshots that depend on the target. Scheduled ones come and go: they are shown, and bind nothing. Where they can't be
+/// read, the plan says so.
+async fn snapshots(look: &Look<'_, '_>, project: &str, label: &str, which: impl Fn(&Value) -> bool) -> Line {
+    let shown = match look.snapshots(project).await {
+        Ok(snapshots) => items(&snapshots)
+            .filter(|snapshot| which(snapshot))
+            .map(|snapshot| {
+                let field = |name: &str| snapshot.get(name).and_then(Value::as_str).unwrap_or_default();
+                format!(
+                    "{} ({}, {})",
+                    quoted(field("name")),
+                    one_line(field("id"), 80),
+                    one_line(field("created_at"), 40)
+                )
+            })
+            .collect(),
+        Err(Failure::Neon { error, .. }) => vec![format!("not readable ({})", error.summary())],
+        Err(_) => vec!["not readable".to_owned()],
+    };
+    Line::circumstance(label, shown)
 }
 
 async fn see_compute(
@@ -208,6 +248,7 @@ async fn see_branch(
     policy: &Policy,
     project: &str,
     branch: &str,
+    (drops, compute): (&str, Option<&str>),
     sight: &mut Sight,
     lost: &mut Lost,
 ) -> Result<(), Failure> {
@@ -239,35 +280,20 @@ async fn see_branch(
         Line::fact("parent", parent_name),
         Line::fact("created", words(about.get("created_at").unwrap_or(&Value::Null))),
         Line::fact("expires", words(about.get("expires_at").unwrap_or(&Value::Null))),
-        Line::fact("children", children.map(branch_in_short)),
+        Line::fact("children", guarded_first(children).into_iter().map(branch_in_short)),
         Line::fact(
             "databases",
             items(&databases).map(|database| quoted(database.get("name").and_then(Value::as_str).unwrap_or_default())),
         ),
         Line::fact("computes", items(&computes).map(compute_in_short)),
-        Line::circumstance("connections that drop", running(&computes)),
+        Line::circumstance(drops, running(&computes, compute)),
         Line::circumstance("size", size(about.get("logical_size"))),
         Line::circumstance("last active", last_active(&computes)),
     ]);
-    // Scheduled snapshots come and go: they are shown, and bind nothing. Where they can't be read, the plan says so.
-    let snapshots = match look.snapshots(project).await {
-        Ok(snapshots) => items(&snapshots)
-            .filter(|snapshot| snapshot.get("source_branch_id").and_then(Value::as_str) == Some(branch))
-            .map(|snapshot| {
-                let field = |name: &str| {
-                    snapshot
-                        .get(name)
-                        .and_then(Value::as_str)
-                        .unwrap_or_default()
-                        .to_owned()
-                };
-                format!("{} ({}, {})", quoted(&field("name")), field("id"), field("created_at"))
-            })
-            .collect(),
-        Err(Failure::Neon { error, .. }) => vec![format!("not readable ({})", error.summary())],
-        Err(_) => vec!["not readable".to_owned()],
-    };
-    sight.lines.push(Line::circumstance("snapshots of it", snapshots));
+    let of_it = |snapshot: &Value| snapshot.get("source_branch_id").and_then(Value::as_str) == Some(branch);
+    sight
+        .lines
+        .push(snapshots(look, project, "snapshots of it", of_it).await);
     lost.branch = Some(name);
     Ok(())
 }
@@ -321,6 +347,16 @@ fn yes(value: bool) -> String {
     if value { "yes" } else { "no" }.to_owned()
 }
 
+/// The default and the protected branches in front: of a long list the first are shown.
+fn guarded_first<'v>(branches: impl Iterator<Item = &'v Value>) -> Vec<&'v Value> {
+    let mut branches: Vec<&Value> = branches.collect();
+    branches.sort_by_key(|branch| {
+        let (default, protected) = flags(branch);
+        !(default || protected)
+    });
+    branches
+}
+
 fn branch_in_short(branch: &Value) -> String {
     let field = |name: &str| branch.get(name).and_then(Value::as_str).unwrap_or_default();
     let (default, protected) = flags(branch);
@@ -339,12 +375,15 @@ fn compute_in_short(compute: &Value) -> String {
     format!("{} {}", one_line(field("id"), 80), one_line(field("type"), 20))
 }
 
-/// The computes that run: their connections drop.
-fn running(computes: &Value) -> Vec<String> {
-    let runs = |compute: &&Value| compute.get("current_state").and_then(Value::as_str) != Some("idle");
+/// The computes that run, or that one if it does.
+fn running(computes: &Value, only: Option<&str>) -> Vec<String> {
+    let runs = |compute: &&Value| {
+        let is_meant = only.is_none_or(|only| compute.get("id").and_then(Value::as_str) == Some(only));
+        is_meant && compute.get("current_state").and_then(Value::as_str) != Some("idle")
+    };
     let count = items(computes).filter(runs).count();
     match count {
-        0 => vec!["none: no compute runs".to_owned()],
+        0 => vec!["none: no such compute runs".to_owned()],
         _ => items(computes)
             .filter(runs)
             .map(|compute| {

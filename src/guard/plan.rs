@@ -10,7 +10,7 @@ use super::approvals::TypedName;
 use super::judge::Verdict;
 use super::mask::MASK;
 use super::undo::Undoing;
-use crate::catalog::Tool;
+use crate::catalog::{Tool, Undo};
 use crate::neon::Request;
 use crate::neon::text::one_line as plain;
 
@@ -20,8 +20,17 @@ const QUOTE: usize = 120;
 /// How many values of one line are shown; the rest is counted. All of them count for the digest.
 const MOST_VALUES: usize = 8;
 
-/// The longest text for people, in characters: what a dialog of a client still shows.
-const MOST_TEXT: usize = 3_000;
+/// How long the values of one line may be, in characters; those that don't fit are counted.
+const MOST_LINE: usize = 300;
+
+/// How much of a value that the call sends is shown, in characters: beyond it the plan says how much there is.
+const MOST_SENT: usize = 300;
+
+/// How much a call may send so that a human can decide on it, in characters of all its values as they are shown.
+const MOST_SENDING: usize = 2_000;
+
+/// The longest text for people, in characters. What the call does always fits; lines about the target may not.
+const MOST_TEXT: usize = 6_000;
 
 /// What was read from Neon about the target of a call: what the plan shows.
 #[derive(Debug, Clone, Default)]
@@ -72,15 +81,20 @@ impl Line {
         if self.values.is_empty() {
             return "none".to_owned();
         }
-        let mut shown = self
-            .values
-            .iter()
-            .take(MOST_VALUES)
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ");
-        if self.values.len() > MOST_VALUES {
-            shown.push_str(&format!(" and {} more", self.values.len() - MOST_VALUES));
+        let mut shown = String::new();
+        let mut count = 0;
+        for value in self.values.iter().take(MOST_VALUES) {
+            if count > 0 && shown.chars().count() + value.chars().count() > MOST_LINE {
+                break;
+            }
+            if count > 0 {
+                shown.push_str(", ");
+            }
+            shown.push_str(value);
+            count += 1;
+        }
+        if self.values.len() > count {
+            shown.push_str(&format!(" and {} more", self.values.len() - count));
         }
         shown
     }
@@ -99,6 +113,8 @@ pub struct Plan {
     summary: String,
     verdict: Verdict,
     sight: Sight,
+    /// What the call sends beside the ids of its target, a line each.
+    sends: Vec<String>,
     would_send: Value,
     undo: Value,
     digest: String,
@@ -127,18 +143,24 @@ impl Plan {
             None => tool.declaration.title.clone(),
         };
         let would_send = would_send(tool, request);
-        let bound: Vec<(&str, &[String])> = sight
+        let sends = sends(tool, arguments, &sight);
+        // In whatever order Neon lists them: a child that is used moves to the front, and is the same child.
+        let bound: Vec<(&str, Vec<&String>)> = sight
             .lines
             .iter()
             .filter(|line| line.binds)
-            .map(|line| (line.label.as_str(), line.values.as_slice()))
+            .map(|line| {
+                let mut values: Vec<&String> = line.values.iter().collect();
+                values.sort_unstable();
+                (line.label.as_str(), values)
+            })
             .collect();
         let shown = json!({
             "tool": tool.name(),
             "effect": verdict.effect(),
             "severe": verdict.severe(),
             "because": verdict.reasons(),
-            "send": would_send,
+            "send": [would_send, sends],
             "target": bound,
             "type": sight.type_name.as_ref().map(|name| &name.name),
         });
@@ -147,6 +169,7 @@ impl Plan {
             summary,
             verdict: verdict.clone(),
             undo: undoing.way().unwrap_or(Value::Null),
+            sends,
             would_send,
             digest: digest(&shown),
             sight,
@@ -183,35 +206,47 @@ impl Plan {
         self.sight.before.as_ref()
     }
 
-    /// The plan for people: lines of plain text, at most 3,000 characters.
+    /// Whether a human can be shown all that the call sends. What can't be shown can't be decided on.
+    #[must_use]
+    pub fn can_be_shown(&self) -> bool {
+        self.sends.iter().map(|line| line.chars().count()).sum::<usize>() <= MOST_SENDING
+    }
+
+    /// The plan for people: lines of plain text, at most 6,000 characters. What the call does, sends and leaves as a way back
+    /// is always in it; of what is said about the target the last lines may be left out, and then it says so.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut lines = vec![format!("{}.", self.summary.trim_end_matches('.')), String::new()];
-        for reason in self.verdict.reasons() {
-            lines.push(format!("It {reason}."));
-        }
-        lines.push(format!(
+        let mut before = vec![format!("{}.", self.summary.trim_end_matches('.')), String::new()];
+        before.extend(self.verdict.reasons().iter().map(|reason| format!("It {reason}.")));
+        before.push(format!(
             "Effect: {}{}.",
             self.verdict.effect(),
             if self.verdict.severe() { ", severe" } else { "" }
         ));
-        lines.extend(
-            self.sight
-                .lines
-                .iter()
-                .map(|line| format!("{}: {}", upper(&line.label), line.shown())),
-        );
-        lines.extend(self.sight.safety_copy.iter().map(|copy| format!("First: {copy}")));
-        lines.push(format!("Way back: {}", undo_text(&self.undo)));
+        before.extend(self.sends.iter().cloned());
+        let mut after: Vec<String> = Vec::new();
+        after.extend(self.sight.safety_copy.iter().map(|copy| format!("First: {copy}")));
+        after.push(format!("Way back: {}", undo_text(&self.undo)));
         if let Some(request) = self.would_send.get("request").and_then(Value::as_str) {
-            lines.push(format!("Request: {request}"));
+            after.push(format!("Request: {request}"));
         }
-        let mut text = lines.join("\n");
-        if text.chars().count() > MOST_TEXT {
-            text = text.chars().take(MOST_TEXT - 1).collect();
-            text.push('…');
+        let length = |lines: &[String]| lines.iter().map(|line| line.chars().count() + 1).sum::<usize>();
+        let mut room = MOST_TEXT.saturating_sub(length(&before) + length(&after) + 60);
+        let mut target = Vec::new();
+        for (index, line) in self.sight.lines.iter().enumerate() {
+            let line = format!("{}: {}", upper(&line.label), line.shown());
+            let needs = line.chars().count() + 1;
+            if needs > room {
+                target.push(format!(
+                    "… and {} more lines about the target",
+                    self.sight.lines.len() - index
+                ));
+                break;
+            }
+            room -= needs;
+            target.push(line);
         }
-        text
+        [before, target, after].concat().join("\n")
     }
 
     /// The plan as data.
@@ -244,6 +279,62 @@ impl Plan {
         plan.insert("undo".into(), self.undo.clone());
         Value::Object(plan)
     }
+}
+
+/// What a call sends beside the ids of its target: each argument with its value, and the former one where the plan read it.
+fn sends(tool: &Tool, arguments: &Map<String, Value>, sight: &Sight) -> Vec<String> {
+    let target = tool.target().map(|(argument, _)| argument);
+    let former = |name: &str| {
+        let Some(Undo::Way(way)) = &tool.declaration.undo else {
+            return None;
+        };
+        sight.before.as_ref()?.pointer(way.former.get(name)?)
+    };
+    let own = |name: &&String| {
+        let name = name.as_str();
+        Some(name) != target && !tool.injected.contains(&name) && !tool.placeholders.iter().any(|one| one == name)
+    };
+    arguments
+        .keys()
+        .filter(own)
+        .filter_map(|name| {
+            let value = sent(tool, name, arguments.get(name)?, sight);
+            let former = former(name)
+                .map(|former| format!(" (now {})", sent(tool, name, former, sight)))
+                .unwrap_or_default();
+            Some(format!("Sends {}: {value}{former}", plain(name, 60)))
+        })
+        .collect()
+}
+
+/// A value that is sent, or was: masked, clean, and where it is cut, with how much there is of it.
+fn sent(tool: &Tool, name: &str, value: &Value, sight: &Sight) -> String {
+    if is_secret(tool, name) {
+        return MASK.to_owned();
+    }
+    let named = value.as_str().and_then(|text| sight.names.get(text));
+    if let Some(named) = named {
+        return named.clone();
+    }
+    let mut field = json!({ name: value });
+    super::mask(&mut field, &[], &[]);
+    let value = field.get(name).unwrap_or(&Value::Null);
+    if value.is_null() {
+        return "nothing".to_owned();
+    }
+    let whole = value.to_string();
+    let shown = plain(&whole, MOST_SENT);
+    let count = whole.chars().count();
+    if count > MOST_SENT {
+        format!("{shown} ({count} characters in all)")
+    } else {
+        shown
+    }
+}
+
+/// Whether an argument is one that is only ever written.
+fn is_secret(tool: &Tool, name: &str) -> bool {
+    tool.property(name).and_then(|schema| schema.get("writeOnly")) == Some(&Value::Bool(true))
 }
 
 /// SHA-256 of a value, in hexadecimal. Objects are taken in the order of their keys, whatever order they have.
@@ -326,11 +417,17 @@ pub fn would_send(tool: &Tool, request: &Request) -> Value {
 fn bounded(value: &Value, tool: &Tool) -> Value {
     match value {
         Value::String(text) => plain(text, QUOTE).into(),
-        Value::Array(items) => items.iter().take(20).map(|item| bounded(item, tool)).collect(),
+        Value::Array(items) => {
+            let more = items.len().saturating_sub(20);
+            let shown = items.iter().take(20).map(|item| bounded(item, tool));
+            shown
+                .chain((more > 0).then(|| format!("… and {more} more").into()))
+                .collect()
+        }
         Value::Object(object) => object
             .iter()
             .map(|(name, value)| {
-                let secret = tool.property(name).and_then(|schema| schema.get("writeOnly")) == Some(&Value::Bool(true));
+                let secret = is_secret(tool, name);
                 (
                     plain(name, QUOTE),
                     if secret { MASK.into() } else { bounded(value, tool) },
