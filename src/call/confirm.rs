@@ -18,6 +18,26 @@ const MOST_QUESTIONS: usize = 3;
 /// How often a client that waits hears that a human is being asked.
 const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// Refuses what came back with a call and is no yes to it, whatever is there now: before anything is read for it.
+pub(super) fn look_over(call: &Call<'_>, arguments: &Map<String, Value>) -> Result<(), Failure> {
+    let Way::InReturn(Some(Returned {
+        seal,
+        reply: Some(reply),
+    })) = call.way
+    else {
+        return Ok(());
+    };
+    let answer = Answer {
+        seal,
+        reply,
+        by: Channel::Client,
+    };
+    let confirmations = &call.guards.confirmations;
+    confirmations
+        .look_over(call.subject(arguments), answer, Utc::now())
+        .map_err(Failure::NotConfirmed)
+}
+
 /// Asks. `asking` and `plan` are of a look just taken.
 pub(super) async fn confirm(
     call: &mut Call<'_>,

@@ -90,6 +90,7 @@ impl<'a> Call<'a> {
         record.given(tool, &arguments);
         resolve::resolve(self, tool, &mut arguments).await?;
         record.given(tool, &arguments);
+        confirm::look_over(self, &arguments)?;
 
         let look = Look::new(self);
         let mut verdict = self.judge(&look, &arguments).await?;
@@ -185,6 +186,7 @@ impl<'a> Call<'a> {
             tool: self.selected.tool.name(),
             arguments,
             caller: &self.who,
+            principal: self.principal,
             client: self.client_name,
         }
     }

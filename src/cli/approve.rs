@@ -120,7 +120,7 @@ fn list(approvals: &Approvals) -> anyhow::Result<ExitCode> {
             one_line(&approval.tool, 64),
             one_line(&approval.effect, 20),
             if approval.severe { ", severe" } else { "" },
-            one_line(approval.client.as_deref().unwrap_or(&approval.caller), 60),
+            approval.asker(),
         ));
         print(&format!(
             "           {}",
@@ -135,8 +135,8 @@ fn list(approvals: &Approvals) -> anyhow::Result<ExitCode> {
 
 fn show(approval: &Approval) {
     eprintln!(
-        "{} wants to call {}:\n",
-        one_line(approval.client.as_deref().unwrap_or(&approval.caller), 60),
+        "It is {} that wants to call {}:\n",
+        approval.asker(),
         one_line(&approval.tool, 64)
     );
     terminal::show(&approval.text);

@@ -16,7 +16,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::approvals::{Approval, Approvals, ApprovalsError, Decider, NewApproval, State, TypedName};
+use super::approvals::{
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, NewApproval, State, TypedName,
+};
 use super::clear::{Asking, Cleared};
 use super::plan::{Plan, digest};
 use super::policy::{Channel, ConfirmRules};
@@ -32,6 +34,8 @@ pub struct Subject<'a> {
     pub arguments: &'a Map<String, Value>,
     /// Who calls: everything that tells callers apart, and no secret.
     pub caller: &'a str,
+    /// By which way it came, for people.
+    pub principal: &'a str,
     /// The client's name for itself, for people.
     pub client: Option<&'a str>,
 }
@@ -203,6 +207,58 @@ impl Confirmations {
         *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
     }
 
+    /// A human's decision on the approval page, with the secret that was given out for it.
+    ///
+    /// # Errors
+    /// When there is nothing to decide, or secret or name are wrong: after five wrong ones the call is refused.
+    pub fn decide_from_page(
+        &self,
+        code: &str,
+        secret: &str,
+        decision: &Decision,
+        now: DateTime<Utc>,
+    ) -> Result<Approval, DecideError> {
+        let approvals = self.approvals.as_ref().ok_or(DecideError::Unknown)?;
+        approvals.decide_from_page(
+            code,
+            &self.page_secret(secret),
+            decision,
+            |approval| self.page_seal(approval),
+            now,
+        )
+    }
+
+    /// Whether every approval has the operator's own secret, which no log tells.
+    #[must_use]
+    pub fn page_has_own_secret(&self) -> bool {
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        page.as_ref().is_some_and(|page| page.secret.is_some())
+    }
+
+    fn page_secret(&self, secret: &str) -> String {
+        self.sealer.digest("page secret", &[secret.trim()])
+    }
+
+    fn page_seal(&self, approval: &Approval) -> String {
+        self.sealer.digest("page yes", &[&approval.code, &approval.token])
+    }
+
+    /// What is wrong with an answer whatever is there now: whose question it was, how long it waited, a plain no. Known before
+    /// anything is read from Neon.
+    ///
+    /// # Errors
+    /// [`No`]; then nothing may be sent.
+    pub fn look_over(&self, subject: Subject<'_>, answer: Answer<'_>, now: DateTime<Utc>) -> Result<(), No> {
+        self.check_channel(answer.by)?;
+        // First whose question it is: another's answer says nothing about this call.
+        let binding = self.open(subject, answer.seal)?;
+        accepted(answer.reply)?;
+        if binding.until < now.timestamp() {
+            return Err(No::Expired);
+        }
+        Ok(())
+    }
+
     /// Whether this process serves the approval page, and the policy takes a yes from there.
     #[must_use]
     pub fn serves_page(&self) -> bool {
@@ -246,14 +302,10 @@ impl Confirmations {
         answer: Answer<'_>,
         now: DateTime<Utc>,
     ) -> Result<Cleared, No> {
+        self.look_over(subject, answer, now)?;
         let Answer { seal, reply, by } = answer;
-        self.check_channel(by)?;
-        // First whose question it is: another's answer says nothing about this call.
         let binding = self.open(subject, seal)?;
         let form = accepted(reply)?;
-        if binding.until < now.timestamp() {
-            return Err(No::Expired);
-        }
         // A form is read against what was asked: about what is there now, the question is another.
         if binding.state != plan.digest() {
             return Err(No::Changed);
@@ -283,6 +335,12 @@ impl Confirmations {
         for known in approvals.find(&call, now)? {
             match &known.state {
                 State::Refused { .. } => return Ok(Elsewhere::No(No::Declined)),
+                // Written by someone who isn't the page: no yes.
+                State::Approved {
+                    by: Decider::Page,
+                    seal,
+                    ..
+                } if seal.as_deref() != Some(self.page_seal(&known).as_str()) => {}
                 State::Approved { by, .. } => {
                     let by = match by {
                         Decider::Page => Channel::Page,
@@ -313,20 +371,22 @@ impl Confirmations {
         let waiting = approvals.add(NewApproval {
             token: self.sealer.seal(&self.binding(plan, subject, now, waits + approval)),
             call,
+            plan_digest: plan.digest().to_owned(),
+            from: self.caller(subject),
             tool: subject.tool.to_owned(),
             effect: plan.verdict().effect().name().to_owned(),
             severe: plan.verdict().severe(),
             plan: plan.to_value(),
             text: plan.text(),
             type_name: plan.type_name().cloned(),
-            caller: one_line(subject.caller, 200),
+            caller: one_line(subject.principal, 60),
             client: subject.client.map(|client| one_line(client, 100)),
             asked_at: now,
             expires_at: now + seconds(waits),
             approval_seconds: approval,
             terminal: self.takes(Channel::Terminal),
             terminal_yes: self.rules.terminal_yes,
-            page_secret: secret.clone(),
+            page_secret: secret.as_deref().map(|secret| self.page_secret(secret)),
         })?;
         if let (Some(page), Some(secret)) = (&page, &secret)
             && waiting.asked_at == now
@@ -468,7 +528,7 @@ impl Page {
     fn tell(&self, code: &str, tool: &str, secret: &str) {
         let origin = &self.origin;
         if self.secret.is_some() {
-            tracing::warn!("{tool} waits for a human's yes: {origin}/approve/{code}, with the secret of the policy");
+            tracing::warn!("{tool} waits for a human's yes: {origin}/approve/{code}, with the operator's secret");
         } else {
             tracing::warn!("{tool} waits for a human's yes: {origin}/approve/{code}, one-time secret {secret}");
         }

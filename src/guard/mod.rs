@@ -21,7 +21,8 @@ mod state_dir;
 mod undo;
 
 pub use approvals::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_WAITING, NewApproval, State, TypedName,
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_OF_ONE, MOST_WAITING, NewApproval, State,
+    TypedName,
 };
 pub use clear::{Asking, Cleared, NotJudged, Ruling, SaidYes};
 pub use confirm::{

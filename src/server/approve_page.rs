@@ -13,9 +13,9 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderValue, ORIGIN, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +24,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::guard::{Approval, Approvals, DecideError, Decider, Decision, State as Decided};
+use crate::call::Engine;
+use crate::guard::{Approval, ApprovalsError, Confirmations, DecideError, Decision, State as Decided};
 use crate::neon::text::one_line;
 
 /// The largest form that is read, in bytes.
@@ -33,13 +34,14 @@ const MOST_FORM_BYTES: usize = 16 * 1024;
 /// How it looks. The policy of the page allows this text as its style, and nothing else at all.
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
-body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}\
+body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}\
 pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid;border-radius:6px;padding:1rem;font-size:.9rem}\
 label{display:block;margin:1rem 0}\
 input{display:block;font:inherit;width:100%;box-sizing:border-box;padding:.5rem;margin-top:.25rem}\
 button{font:inherit;padding:.5rem 1.5rem;margin:.5rem 1rem 0 0}\
-.severe{border-left:6px solid #b00020;padding-left:1rem}\
-.wrong{border:2px solid #b00020;border-radius:6px;padding:.5rem 1rem}";
+.severe{border-left:6px solid light-dark(#b00020,#ff6b81);padding-left:1rem}\
+.danger{color:light-dark(#b00020,#ff6b81);font-weight:bold}\
+.wrong{border:2px solid light-dark(#b00020,#ff6b81);border-radius:6px;padding:.5rem 1rem}";
 
 static CONTENT_POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
@@ -51,14 +53,14 @@ static CONTENT_POLICY: LazyLock<String> = LazyLock::new(|| {
 /// What the page works on.
 #[derive(Debug)]
 struct Shared {
-    approvals: Approvals,
+    engine: Engine,
     /// The origins that are this server's own.
     origins: Vec<String>,
 }
 
 /// The page, for an HTTP server with these origins: `/approve/CODE`.
-pub(super) fn router(approvals: Approvals, origins: Vec<String>) -> Router {
-    let shared = Arc::new(Shared { approvals, origins });
+pub(super) fn router(engine: Engine, origins: Vec<String>) -> Router {
+    let shared = Arc::new(Shared { engine, origins });
     Router::new()
         .route("/approve/{code}", get(show).post(decide))
         .layer(DefaultBodyLimit::max(MOST_FORM_BYTES))
@@ -83,9 +85,25 @@ enum Choice {
     Refuse,
 }
 
-/// Lets only requests in that a human's browser makes for this page itself, and has nothing of it kept.
+impl Shared {
+    fn confirmations(&self) -> &Confirmations {
+        &self.engine.guards().confirmations
+    }
+
+    fn known(&self, code: &str) -> Result<Option<Approval>, ApprovalsError> {
+        match self.confirmations().approvals() {
+            Some(approvals) => approvals.get(code, Utc::now()),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Lets only requests in that a human's browser makes for this page itself, and has nothing of it kept. To look, a link from
+/// elsewhere will do (a chat that shows it); to decide, it must be this page's own form.
 async fn guarded(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let mut response = if is_own_host(request.headers(), request.uri()) && is_own_page(&shared, request.headers()) {
+    let looks = request.method() == Method::GET;
+    let is_own = looks || is_own_page(&shared, request.headers());
+    let mut response = if is_own && is_own_host(request.headers(), request.uri()) {
         next.run(request).await
     } else {
         page(
@@ -124,9 +142,9 @@ fn is_own_page(shared: &Shared, headers: &HeaderMap) -> bool {
 }
 
 async fn show(State(shared): State<Arc<Shared>>, Path(code): Path<String>) -> Response {
-    match shared.approvals.get(&code, Utc::now()) {
-        Ok(Some(approval)) if approval.waits() => page(StatusCode::OK, "Approve?", form(&approval, None)),
-        Ok(Some(approval)) => page(StatusCode::OK, "Decided", decided(&approval.state)),
+    match shared.known(&code) {
+        Ok(Some(approval)) if approval.waits() => page(StatusCode::OK, "Approve?", form(&shared, &approval, None)),
+        Ok(Some(approval)) => decided(StatusCode::OK, &approval),
         Ok(None) => unknown(),
         Err(error) => broken(&error.to_string()),
     }
@@ -150,28 +168,30 @@ async fn decide(
     };
     // It waits for a lock, for a moment.
     let (store, given, now) = (shared.clone(), code.clone(), Utc::now());
-    let decided_now =
-        tokio::task::spawn_blocking(move || store.approvals.decide_from_page(&given, &answer.secret, &decision, now));
+    let decided_now = tokio::task::spawn_blocking(move || {
+        store
+            .confirmations()
+            .decide_from_page(&given, &answer.secret, &decision, now)
+    });
     match decided_now.await {
-        Ok(Ok(approval)) => page(StatusCode::OK, "Decided", decided(&approval.state)),
+        // A reload then looks again, and decides nothing.
+        Ok(Ok(approval)) => Redirect::to(&format!("/approve/{}", approval.code)).into_response(),
         Ok(Err(DecideError::Unknown)) => unknown(),
-        Ok(Err(DecideError::Decided(state))) => page(StatusCode::CONFLICT, "Decided", decided(&state)),
+        Ok(Err(DecideError::Decided(_))) => match shared.known(&code) {
+            Ok(Some(approval)) => decided(StatusCode::CONFLICT, &approval),
+            _ => unknown(),
+        },
         Ok(Err(error @ (DecideError::WrongName { .. } | DecideError::WrongSecret { .. }))) => {
             let status = match error {
                 DecideError::WrongSecret { .. } => StatusCode::FORBIDDEN,
                 _ => StatusCode::UNPROCESSABLE_ENTITY,
             };
-            match shared.approvals.get(&code, now) {
-                Ok(Some(approval)) if approval.waits() => page(
-                    status,
-                    "Approve?",
-                    form(&approval, Some(&format!("Not decided: {error}."))),
-                ),
-                _ => page(
-                    status,
-                    "Decided",
-                    html! { p.wrong { (format!("{error}.")) } (decided(&Decided::Refused { at: now, by: Decider::Page })) },
-                ),
+            match shared.known(&code) {
+                Ok(Some(approval)) if approval.waits() => {
+                    page(status, "Not decided yet", form(&shared, &approval, Some(&error)))
+                }
+                Ok(Some(approval)) => decided(status, &approval),
+                _ => unknown(),
             }
         }
         Ok(Err(DecideError::NotHere(_))) => page(
@@ -184,42 +204,59 @@ async fn decide(
     }
 }
 
-/// The plan, and the form below it. It is the browser's to fill nothing in.
-fn form(approval: &Approval, wrong: Option<&str>) -> Markup {
-    let who = one_line(approval.client.as_deref().unwrap_or(&approval.caller), 60);
+/// The plan, and the form below it. It is the browser's to fill nothing in, and Enter's to send nothing: a no or a yes is a
+/// button that was meant.
+fn form(shared: &Shared, approval: &Approval, wrong: Option<&DecideError>) -> Markup {
+    let wrong_name = matches!(wrong, Some(DecideError::WrongName { .. })).then_some("true");
+    let wrong_secret = matches!(wrong, Some(DecideError::WrongSecret { .. })).then_some("true");
+    let minutes = (approval.expires_at - Utc::now()).num_minutes().max(0);
     html! {
-        @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
-        p { strong { (who) } " wants to call " strong { (approval.tool) } "." }
+        @if let Some(wrong) = wrong { p.wrong role="alert" { "Not decided: " (wrong) "." } }
+        p { "It is " (approval.asker()) " that wants to call " strong { (approval.tool) } "." }
         div.severe[approval.severe] {
             pre { @for line in approval.text.lines() { (one_line(line, 1_000)) "\n" } }
         }
-        p { "It waits until " (approval.expires_at.format("%H:%M:%S UTC")) "." }
+        p {
+            "It waits until " (approval.expires_at.format("%H:%M:%S UTC")) ", "
+            @match minutes { 0 => "less than a minute", 1 => "one more minute", minutes => { (minutes) " more minutes" } } "."
+        }
         form method="post" autocomplete="off" {
+            button type="submit" disabled hidden {}
             @if let Some(name) = &approval.type_name {
                 label {
                     "To approve, type the name of the " (name.what) " exactly as it is shown above, without the quotes"
-                    input type="text" name="name" autocomplete="off" spellcheck="false";
+                    input type="text" name="name" autocomplete="off" spellcheck="false" aria-invalid=[wrong_name];
                 }
             }
             label {
-                "The secret that the server's log shows for " (approval.code)
-                input type="password" name="secret" required autocomplete="off";
+                @if shared.confirmations().page_has_own_secret() { "The operator's secret" }
+                @else { "The secret that the server's log shows for " (approval.code) }
+                input type="password" name="secret" required autocomplete="off" aria-invalid=[wrong_secret];
             }
             button type="submit" name="decision" value="refuse" { "Refuse" }
-            button type="submit" name="decision" value="approve" { "Approve" }
+            button.danger[approval.severe] type="submit" name="decision" value="approve" { "Approve" }
         }
     }
 }
 
-fn decided(state: &Decided) -> Markup {
-    match state {
-        Decided::Approved { until, .. } => html! {
-            p { strong { "Approved" } ", until " (until.format("%H:%M:%S UTC")) ", for one call." }
-            p { "Tell the agent to repeat the call." }
-        },
-        Decided::Refused { .. } => html! { p { strong { "Refused" } ". Nothing was sent to Neon." } },
-        Decided::Waiting => html! { p { "It waits." } },
-    }
+fn decided(status: StatusCode, approval: &Approval) -> Response {
+    let what = one_line(approval.text.lines().next().unwrap_or_default(), 400);
+    let (title, body) = match approval.state {
+        Decided::Approved { until, .. } => (
+            "Approved",
+            html! {
+                p { "It counts until " (until.format("%H:%M:%S UTC")) ", for one call." }
+                p { "Tell the agent to repeat the call." }
+            },
+        ),
+        Decided::Refused { .. } => ("Refused", html! { p { "Nothing was sent to Neon." } }),
+        Decided::Waiting => ("It waits", html! {}),
+    };
+    page(
+        status,
+        title,
+        html! { p { strong { (approval.tool) } ": " (what) } (body) },
+    )
 }
 
 fn unknown() -> Response {

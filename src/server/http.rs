@@ -108,18 +108,15 @@ impl HttpServer {
             .with_allowed_origins(origins.clone())
             .with_cancellation_token(end.clone());
         let confirmations = &server.engine().guards().confirmations;
-        let approvals = confirmations
-            .approvals()
-            .filter(|_| confirmations.serves_page())
-            .cloned();
+        let page = confirmations.serves_page().then(|| server.engine().clone());
         let service = StreamableHttpService::new(
             move || Ok(server.for_another_client()),
             Arc::new(LocalSessionManager::default()),
             config,
         );
         let mut router = Router::new().nest_service("/mcp", service).layer(from_fn(ended));
-        if let Some(approvals) = approvals {
-            router = router.merge(approve_page::router(approvals, origins.into()));
+        if let Some(engine) = page {
+            router = router.merge(approve_page::router(engine, origins.into()));
         }
         // Without this each event took 40 ms: the kernel held it back for an acknowledgement.
         let listener = listener.tap_io(|stream| {

@@ -5,10 +5,9 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sha2::{Digest as _, Sha256};
 
 use super::types::{
-    Approval, ApprovalsError, DecideError, Decider, Decision, MOST_WAITING, MOST_WRONG, NewApproval, State,
+    Approval, ApprovalsError, DecideError, Decider, Decision, MOST_OF_ONE, MOST_WAITING, MOST_WRONG, NewApproval, State,
 };
 use crate::guard::files::{FileError, Held, close_directory, create_private, lock, make_directory};
 
@@ -50,19 +49,23 @@ impl Approvals {
     pub fn add(&self, new: NewApproval) -> Result<Approval, ApprovalsError> {
         let held = self.hold()?;
         let known = self.sweep(&held, new.asked_at)?;
-        let same = |known: &&Approval| {
-            known.waits() && known.call == new.call && known.text == new.text && known.type_name == new.type_name
-        };
+        let same = |known: &&Approval| known.waits() && known.call == new.call && known.plan_digest == new.plan_digest;
         if let Some(known) = known.iter().find(same) {
             return Ok(known.clone());
         }
         if known.iter().filter(|known| known.waits()).count() >= MOST_WAITING {
             return Err(ApprovalsError::Full);
         }
+        let of_one = |known: &&Approval| known.waits() && known.from == new.from;
+        if known.iter().filter(of_one).count() >= MOST_OF_ONE {
+            return Err(ApprovalsError::FullOfOne);
+        }
         let approval = Approval {
             code: free_code(&known),
             token: new.token,
             call: new.call,
+            plan_digest: new.plan_digest,
+            from: new.from,
             tool: new.tool,
             effect: new.effect,
             severe: new.severe,
@@ -76,7 +79,7 @@ impl Approvals {
             approval_seconds: new.approval_seconds,
             terminal: new.terminal,
             terminal_yes: new.terminal_yes,
-            page_secret: new.page_secret.as_deref().map(hashed),
+            page_secret: new.page_secret,
             wrong: 0,
             state: State::Waiting,
         };
@@ -120,40 +123,46 @@ impl Approvals {
     /// # Errors
     /// When there is nothing to decide, or the name is wrong: after five wrong ones the call is refused.
     pub fn decide(&self, code: &str, decision: &Decision, now: DateTime<Utc>) -> Result<Approval, DecideError> {
-        self.decided(code, decision, Decider::Terminal, None, now)
+        self.decided(code, decision, None, now)
     }
 
-    /// Decides, on the approval page: its secret is wanted for either decision.
+    /// Decides, on the approval page: its secret is wanted for either decision, as the keyed digest that was put down.
+    /// `seal` makes the server's seal on a yes.
     ///
     /// # Errors
     /// As [`Self::decide`], and when the secret is wrong.
-    pub fn decide_from_page(
+    pub(in crate::guard) fn decide_from_page(
         &self,
         code: &str,
         secret: &str,
         decision: &Decision,
+        seal: impl Fn(&Approval) -> String,
         now: DateTime<Utc>,
     ) -> Result<Approval, DecideError> {
-        self.decided(code, decision, Decider::Page, Some(secret), now)
+        self.decided(code, decision, Some((secret, &seal)), now)
     }
 
     fn decided(
         &self,
         code: &str,
         decision: &Decision,
-        by: Decider,
-        secret: Option<&str>,
+        page: Option<(&str, &dyn Fn(&Approval) -> String)>,
         now: DateTime<Utc>,
     ) -> Result<Approval, DecideError> {
+        let by = if page.is_some() {
+            Decider::Page
+        } else {
+            Decider::Terminal
+        };
         let code = canonical(code).ok_or(DecideError::Unknown)?;
         let held = self.hold()?;
         let known = self.read(&code)?.filter(|approval| approval.ends_at() > now);
         let mut approval = known.ok_or(DecideError::Unknown)?;
-        if let Some(secret) = secret {
-            // Of a hash, a comparison that ends early tells nothing that helps to guess the secret.
+        if let Some((secret, _)) = page {
+            // Of a keyed digest, a comparison that ends early tells nothing that helps to guess the secret.
             match &approval.page_secret {
                 None => return Err(DecideError::NotHere(by)),
-                Some(expected) if *expected != hashed(secret.trim()) => {
+                Some(expected) if expected != secret => {
                     let left = self.wrong(&held, &mut approval, by, now)?;
                     return Err(DecideError::WrongSecret { left });
                 }
@@ -189,6 +198,7 @@ impl Approvals {
                     at: now,
                     by,
                     until: now + lasts,
+                    seal: page.map(|(_, seal)| seal(&approval)),
                 }
             }
         };
@@ -358,13 +368,6 @@ fn free_code(known: &[Approval]) -> String {
             return code;
         }
     }
-}
-
-fn hashed(secret: &str) -> String {
-    Sha256::digest(secret.trim().as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 /// Removes the nonces that no seal can bring any more.

@@ -6,9 +6,14 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::guard::files::FileError;
+use crate::guard::quoted;
+use crate::neon::text::one_line;
 
 /// How many calls may wait at once. More than a human can look at is an agent that went wrong.
 pub const MOST_WAITING: usize = 100;
+
+/// How many of them one caller may have waiting.
+pub const MOST_OF_ONE: usize = 20;
 
 /// How many wrong names, or wrong secrets of a page, make a no.
 pub(super) const MOST_WRONG: u32 = 5;
@@ -37,6 +42,10 @@ pub struct NewApproval {
     pub token: String,
     /// Under what the same call by the same caller is found again.
     pub call: String,
+    /// Digest of the plan: the same call with another plan is another question.
+    pub plan_digest: String,
+    /// Who asks, as a keyed digest: each has a share of the places.
+    pub from: String,
     /// The tool.
     pub tool: String,
     /// The name of its effect.
@@ -63,7 +72,7 @@ pub struct NewApproval {
     pub terminal: bool,
     /// Whether a yes counts that comes from no terminal: the operator's policy has scripts approve.
     pub terminal_yes: bool,
-    /// The secret that the approval page asks for; without one, no page decides it.
+    /// The secret that the approval page asks for, as a keyed digest; without one, no page decides it.
     pub page_secret: Option<String>,
 }
 
@@ -76,6 +85,8 @@ pub struct Approval {
     pub token: String,
     /// Under what the same call by the same caller is found again.
     pub(super) call: String,
+    pub(super) plan_digest: String,
+    pub(super) from: String,
     /// The tool.
     pub tool: String,
     /// The name of its effect.
@@ -102,7 +113,7 @@ pub struct Approval {
     pub terminal: bool,
     /// Whether a yes counts that comes from no terminal: the operator's policy has scripts approve.
     pub terminal_yes: bool,
-    /// SHA-256 of the secret that the approval page asks for.
+    /// Keyed digest of the secret that the approval page asks for.
     pub(super) page_secret: Option<String>,
     /// How many wrong names and secrets were given.
     pub(super) wrong: u32,
@@ -117,6 +128,16 @@ impl Approval {
         match self.state {
             State::Approved { until, .. } => until,
             State::Waiting | State::Refused { .. } => self.expires_at,
+        }
+    }
+
+    /// Who asks. What a client calls itself is its own word, and so is quoted.
+    #[must_use]
+    pub fn asker(&self) -> String {
+        let way = one_line(&self.caller, 60);
+        match &self.client {
+            Some(client) => format!("a client over {way} that calls itself {}", quoted(client)),
+            None => format!("a client over {way} without a name"),
         }
     }
 
@@ -141,6 +162,9 @@ pub enum State {
         by: Decider,
         /// Until when it counts.
         until: DateTime<Utc>,
+        /// The server's seal on a yes from its page: a file that anyone of this user writes is no yes from there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seal: Option<String>,
     },
     /// No.
     Refused {
@@ -182,6 +206,11 @@ pub enum ApprovalsError {
     /// Too many calls wait.
     #[error("{MOST_WAITING} calls wait for a yes already: decide some (neon-mcp approve), or wait until they run out")]
     Full,
+    /// Too many calls of this caller wait.
+    #[error(
+        "{MOST_OF_ONE} calls of this client wait for a yes already: decide some (neon-mcp approve), or wait until they run out"
+    )]
+    FullOfOne,
 }
 
 /// A decision that doesn't count.
