@@ -10,7 +10,7 @@ use super::look::Look;
 use super::record::Record;
 use super::run::{Call, Ready, Step};
 use super::{Ask, Returned, Way};
-use crate::guard::{Answer, Asking, Channel, Elsewhere, No, Plan, Question, Reply, Ruling};
+use crate::guard::{Answer, Asking, Channel, Elsewhere, No, Plan, Question, Reply, Ruling, SaidYes};
 
 /// How often one call asks anew because the target changed while the human read.
 const MOST_QUESTIONS: usize = 3;
@@ -19,7 +19,7 @@ const MOST_QUESTIONS: usize = 3;
 const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Refuses what came back with a call and is no yes to it, whatever is there now: before anything is read for it.
-pub(super) fn look_over(call: &Call<'_>, arguments: &Map<String, Value>) -> Result<(), Failure> {
+pub(super) fn look_over(call: &Call<'_>, arguments: &Map<String, Value>, record: &mut Record) -> Result<(), Failure> {
     let Way::InReturn(Some(Returned {
         seal,
         reply: Some(reply),
@@ -32,6 +32,7 @@ pub(super) fn look_over(call: &Call<'_>, arguments: &Map<String, Value>) -> Resu
         reply,
         by: Channel::Client,
     };
+    record.asked_by(SaidYes::Client);
     let confirmations = &call.guards.confirmations;
     confirmations
         .look_over(call.subject(arguments), answer, Utc::now())
@@ -59,6 +60,11 @@ pub(super) async fn confirm(
         })));
     }
     let by_client = confirmations.takes(Channel::Client);
+    match call.way {
+        Way::InCall(ask) if confirmations.takes(ask.channel()) => record.asked_by(ask.channel().into()),
+        Way::InReturn(Some(Returned { reply: Some(_), .. })) if by_client => record.asked_by(SaidYes::Client),
+        _ => {}
+    }
     match call.way {
         Way::InCall(ask) if confirmations.takes(ask.channel()) => {
             in_call(call, ask.as_ref(), plan, arguments, record).await

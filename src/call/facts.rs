@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::failure::Failure;
+use super::failure::{ArgumentProblem, Failure};
 use super::look::{Look, flags, string};
-use crate::catalog::{Resource, Tool};
-use crate::guard::{BranchFacts, Facts, Needs, Policy};
+use crate::catalog::{Argument, Resource, Tool};
+use crate::guard::{BranchFacts, Effect, Facts, Needs, Policy};
+use crate::neon::Changed;
+use crate::neon::text::one_line;
 
 /// How many generations of branches are looked at; beyond that the answer is "may be".
 const MOST_ANCESTORS: usize = 10;
@@ -82,7 +84,22 @@ pub(super) async fn branch_of(
         return Ok(None);
     };
     let endpoint = match (resource, text(arguments, argument)) {
-        (Resource::Branch, Some(id)) => return Ok(Some(id.to_owned())),
+        (Resource::Branch, Some(id)) => {
+            // Both named: the compute decides where the call goes, so they must agree.
+            if let (Some(endpoint), Some(Argument::Resource(Resource::Endpoint))) =
+                (text(arguments, "endpoint_id"), tool.names("endpoint_id"))
+            {
+                let answer = look.endpoint(project, endpoint).await?;
+                let of = string(&answer, "/endpoint/branch_id")?;
+                if of != id {
+                    return Err(Failure::Arguments(vec![ArgumentProblem {
+                        argument: "endpoint_id".to_owned(),
+                        message: format!("is a compute of branch {}, not of branch_id", one_line(&of, 80)),
+                    }]));
+                }
+            }
+            return Ok(Some(id.to_owned()));
+        }
         (Resource::Endpoint, Some(id)) => Some(id),
         // A compute can be named instead of the branch that it is on.
         (Resource::Branch, None) => text(arguments, "endpoint_id"),
@@ -118,7 +135,22 @@ async fn lost_branch(
         return Ok(None);
     }
     let seen = super::sight::shown(look, plan, arguments).await?;
-    Ok(seen.pointer(pointer).and_then(Value::as_str).map(str::to_owned))
+    match seen.pointer(pointer).and_then(Value::as_str) {
+        Some(id) => Ok(Some(id.to_owned())),
+        // Of what else is lost nobody could be asked.
+        None if tool.declaration.effect == Effect::Destructive => Err(unknown_loss(pointer)),
+        None => Ok(None),
+    }
+}
+
+/// Neon doesn't say which branch a call would replace.
+pub(super) fn unknown_loss(pointer: &str) -> Failure {
+    Failure::Answer {
+        message: format!(
+            "Neon doesn't say which branch would be replaced ({pointer} is missing), so the call wasn't made."
+        ),
+        changed: Changed::No,
+    }
 }
 
 async fn has_children(look: &Look<'_, '_>, project: &str, id: &str) -> Result<bool, Failure> {

@@ -7,6 +7,7 @@ mod facts;
 mod failure;
 mod list;
 mod look;
+mod pace;
 mod record;
 mod reference;
 mod resolve;
@@ -16,17 +17,16 @@ mod shape;
 mod sight;
 mod wait;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use failure::Failure;
+use pace::Pace;
 
 use crate::catalog::{SelectedTool, Selection};
 use crate::guard::audit::AuditLog;
@@ -110,7 +110,9 @@ struct Inner {
     service: Service,
     limits: CallLimits,
     guards: Guards,
-    throttle: Option<DefaultDirectRateLimiter>,
+    pace: Option<Pace>,
+    /// Held while branches are counted and one is added.
+    adding: tokio::sync::Mutex<()>,
     /// Which account and which API, as a digest: an approval for one is none for another.
     account: String,
 }
@@ -209,10 +211,11 @@ impl Engine {
     pub fn new(client: Client, selection: Selection, service: Service, limits: CallLimits, guards: Guards) -> Self {
         let config = client.config();
         let account = crate::guard::digest(&json!([config.base.as_str(), config.credential.expose()]));
-        let changes = guards.policy.changes_per_minute().and_then(NonZeroU32::new);
+        let pace = guards.policy.changes_per_minute().map(Pace::new);
         Self {
             inner: Arc::new(Inner {
-                throttle: changes.map(|changes| RateLimiter::direct(Quota::per_minute(changes))),
+                pace,
+                adding: tokio::sync::Mutex::default(),
                 account,
                 client,
                 selection,
@@ -257,10 +260,13 @@ impl Engine {
         arguments: Map<String, Value>,
         caller: Caller,
     ) -> Result<Outcome, UnknownTool> {
-        let selected = self
-            .selection()
-            .tool(name)
-            .ok_or_else(|| UnknownTool(self.selection().missing(name)))?;
+        let Some(selected) = self.selection().tool(name) else {
+            let missing = self.selection().missing(name);
+            if let Some(tool) = self.selection().catalog().tool(name) {
+                record::left_out(tool, &missing, &arguments, &caller, self);
+            }
+            return Err(UnknownTool(missing));
+        };
         let started = Instant::now();
         let inner = &self.inner;
         let call = run::Call {
@@ -269,7 +275,8 @@ impl Engine {
             service: inner.service,
             limits: &inner.limits,
             guards: &inner.guards,
-            throttle: inner.throttle.as_ref(),
+            pace: inner.pace.as_ref(),
+            adding: &inner.adding,
             who: format!(
                 "{} {} {}",
                 inner.account,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::facts::text;
 use super::failure::{Failure, Named};
 use super::run::Call;
-use super::{Outcome, Service};
+use super::{Caller, Engine, Outcome, Service};
 use crate::catalog::Tool;
 use crate::guard::audit::{Entry, Outcome as Recorded, Pending};
 use crate::guard::{Effect, FileError, Plan, SaidYes, Verdict};
@@ -83,6 +83,18 @@ impl Record {
         self.entry.request_ids.push(request_id.to_owned());
     }
 
+    /// Whether the call could be noted now.
+    pub(super) fn can_begin(&self, call: &Call<'_>) -> Result<(), Failure> {
+        let log = call.guards.audit.as_ref();
+        let log = log.ok_or_else(|| Failure::Unrecorded("there is no place for it".to_owned()))?;
+        log.check().map_err(|error| Failure::Unrecorded(error.to_string()))
+    }
+
+    /// Who was asked, whatever the answer is.
+    pub(super) fn asked_by(&mut self, said_yes: SaidYes) {
+        self.entry.channel = said_yes.name().map(str::to_owned);
+    }
+
     /// Notes the call before it is sent: one that leaves no trace isn't.
     pub(super) fn begin(&mut self, call: &Call<'_>) -> Result<(), Failure> {
         let log = call.guards.audit.as_ref();
@@ -126,4 +138,22 @@ impl Record {
             (None, None) => None,
         }
     }
+}
+
+/// The line of a call whose tool isn't offered: it would have changed something, or handed over a secret.
+pub(super) fn left_out(tool: &Tool, why: &str, arguments: &Map<String, Value>, caller: &Caller, engine: &Engine) {
+    let declaration = &tool.declaration;
+    if declaration.effect == Effect::Read && !declaration.reveals {
+        return;
+    }
+    let Some(log) = &engine.guards().audit else { return };
+    let mut entry = Entry::new(tool.name(), declaration.effect, Recorded::Refused);
+    engine.service().name().clone_into(&mut entry.service);
+    caller.principal.clone_into(&mut entry.caller);
+    entry.client.clone_from(&caller.client);
+    entry.arguments = Entry::arguments(tool, arguments);
+    entry.reason = Some(why.to_owned());
+    entry.rule = engine.guards().policy.offers(tool).err().map(|denied| denied.rule);
+    // Nothing was sent, so nothing is hidden: the log itself told of an error.
+    let _ = log.write(&entry);
 }

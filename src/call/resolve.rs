@@ -48,6 +48,14 @@ pub(super) async fn resolve(call: &Call<'_>, tool: &Tool, arguments: &mut Map<St
             Reference::Either(text) => find(call, arguments, &name, resource, &text, true).await?,
             Reference::Name(text) => find(call, arguments, &name, resource, &text, false).await?,
         };
+        // Nothing is looked up in a project that calls may not be about.
+        if resource == Resource::Project && !call.guards.policy.admits_project(&id) {
+            arguments.insert(name, Value::String(id));
+            call.guards
+                .policy
+                .admits(tool, arguments, tool.declaration.effect, chrono::Utc::now())?;
+            continue;
+        }
         arguments.insert(name, Value::String(id));
     }
     Ok(())

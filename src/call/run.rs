@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use governor::DefaultDirectRateLimiter;
 use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
 use super::look::Look;
+use super::pace::Pace;
 use super::record::Record;
 use super::shape::{Extras, Shaping};
 use super::{
@@ -25,7 +25,8 @@ pub(super) struct Call<'a> {
     pub(super) service: Service,
     pub(super) limits: &'a CallLimits,
     pub(super) guards: &'a Guards,
-    pub(super) throttle: Option<&'a DefaultDirectRateLimiter>,
+    pub(super) pace: Option<&'a Pace>,
+    pub(super) adding: &'a tokio::sync::Mutex<()>,
     /// Everything that tells callers apart: account, way, client.
     pub(super) who: String,
     pub(super) principal: &'a str,
@@ -90,7 +91,7 @@ impl<'a> Call<'a> {
         record.given(tool, &arguments);
         resolve::resolve(self, tool, &mut arguments).await?;
         record.given(tool, &arguments);
-        confirm::look_over(self, &arguments)?;
+        confirm::look_over(self, &arguments, record)?;
 
         let look = Look::new(self);
         let mut verdict = self.judge(&look, &arguments).await?;
@@ -119,6 +120,11 @@ impl<'a> Call<'a> {
                     return self.dry_run(&arguments, asking.verdict(), Some(&plan), record);
                 }
                 drop(look);
+                // A yes would be used up for nothing where the call can't be made anyway.
+                if plan.verdict().changes() {
+                    self.paced(Pace::fits)?;
+                    record.can_begin(self)?;
+                }
                 confirm::confirm(self, asking, plan, arguments, record).await?
             }
         };
@@ -158,12 +164,17 @@ impl<'a> Call<'a> {
                 let answer = look.project(project).await?;
                 policy.check_organization(answer.pointer("/project/org_id").and_then(Value::as_str))?;
             }
-            let adds = tool.declaration.adds_branch || arguments.contains_key("preserve_under_name");
-            if adds && policy.branch_limit().is_some() {
+            if self.adds_to_a_counted_project(arguments).is_some() {
                 policy.check_branches(look.branch_count(project).await?)?;
             }
         }
         Ok(())
+    }
+
+    /// The project whose branches the policy counts, when the call adds one.
+    fn adds_to_a_counted_project<'s>(&self, arguments: &'s Map<String, Value>) -> Option<&'s str> {
+        let adds = self.selected.tool.declaration.adds_branch || arguments.contains_key("preserve_under_name");
+        facts::text(arguments, "project_id").filter(|_| adds && self.guards.policy.branch_limit().is_some())
     }
 
     /// The plan: what is shown to whoever must say yes.
@@ -199,6 +210,7 @@ impl<'a> Call<'a> {
             confirmed,
         } = ready;
         let tool = &*self.selected.tool;
+        let policy = &self.guards.policy;
         record.cleared(cleared.said_yes());
         let request = bind::bind(tool, &arguments).map_err(Failure::Internal)?;
         let shaping = Shaping {
@@ -220,8 +232,17 @@ impl<'a> Call<'a> {
             None if verdict.effect().needs_consent() && wants_before(tool) => self.before(&arguments).await?,
             before => before,
         };
+        let counts = self.adds_to_a_counted_project(&arguments);
+        let _adding = match counts {
+            Some(_) => Some(self.adding.lock().await),
+            None => None,
+        };
+        if let Some(project) = counts {
+            // Others may have added one since this call was let in.
+            policy.check_branches(Look::new(self).branch_count(project).await?)?;
+        }
         if verdict.changes() {
-            self.throttled()?;
+            self.paced(Pace::take)?;
         }
         if verdict.is_recorded() {
             // A call that leaves no trace doesn't run.
@@ -289,16 +310,16 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Counts a change, and refuses it past the policy's number in a minute.
-    fn throttled(&self) -> Result<(), Failure> {
-        match self.throttle.map(DefaultDirectRateLimiter::check) {
-            Some(Err(_)) => Err(Failure::Denied(Denied {
-                rule: "caps.changes_per_minute".to_owned(),
-                message: "The operator's policy allows fewer changes in a minute. Nothing was sent.".to_owned(),
-                next: "Wait a minute, then call again.".to_owned(),
-            })),
-            _ => Ok(()),
+    /// Refuses a change that comes too fast.
+    fn paced(&self, fits: impl Fn(&Pace) -> bool) -> Result<(), Failure> {
+        if self.pace.is_none_or(fits) {
+            return Ok(());
         }
+        Err(Failure::Denied(Denied {
+            rule: "caps.changes_per_minute".to_owned(),
+            message: "The operator's policy allows fewer changes in a minute. Nothing was sent.".to_owned(),
+            next: "Wait a minute, then call again.".to_owned(),
+        }))
     }
 
     /// What a call would send, where the operator wants no more than that.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::try_join;
 use serde_json::{Map, Value};
 
-use super::facts::{branch_of, items, text};
+use super::facts::{branch_of, items, text, unknown_loss};
 use super::failure::Failure;
 use super::look::{Look, flags, string};
 use crate::catalog::{Argument, PlanDeclaration, Resource, Tool};
@@ -71,6 +71,14 @@ pub(super) async fn read(
             lost.snapshot = seen.get("name").and_then(Value::as_str).map(str::to_owned);
         }
         sight.before = Some(seen);
+    }
+    let replaced = tool
+        .declaration
+        .plan
+        .as_ref()
+        .and_then(|plan| plan.lost_branch.as_deref());
+    if let (Some(pointer), None, Effect::Destructive) = (replaced, &lost.branch, verdict.effect()) {
+        return Err(unknown_loss(pointer));
     }
     sight.type_name = lost.type_name(tool, arguments);
     Ok(sight)

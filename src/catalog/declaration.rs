@@ -171,6 +171,9 @@ pub struct Escalation {
     /// What is lost is on the branch alone: nobody is asked where that branch is a throwaway.
     #[serde(default, skip_serializing_if = "is_false")]
     pub free_on_throwaway: bool,
+    /// It drops connections: on a default or protected branch that asks whatever else is allowed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub interrupts: bool,
     /// Why, as the end of a sentence that begins with "because it …".
     pub because: String,
 }

@@ -96,6 +96,8 @@ impl<'a> Judgement<'a> {
             .iter()
             .filter(|escalation| fits(escalation.when.as_ref(), arguments))
         {
+            // Whether that asks by itself is the branch's to say.
+            needs.branch |= escalation.interrupts;
             let compares = escalation
                 .lowers
                 .as_ref()
@@ -159,20 +161,19 @@ impl Pending<'_> {
         if guarded && raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
             raised.severe = true;
         }
+        let interrupts = raised.interrupts;
         let throwaway = facts.branch.as_ref().is_some_and(|branch| branch.throwaway);
         let mut verdict = raised.verdict(tool, throwaway);
-        if guarded && (declaration.interrupts || declaration.reveals) {
-            let branch = match &facts.branch {
-                Some(branch) if branch.default => "the default branch",
-                Some(_) => "a protected branch",
-                None => "whichever branch is the default",
-            };
-            let (cause, what) = if declaration.reveals {
-                (Cause::Reveals, "hands over a secret of")
-            } else {
-                (Cause::Interrupts, "drops live connections to")
-            };
-            verdict.add(cause, format!("{what} {branch}"));
+        let branch = match &facts.branch {
+            Some(branch) if branch.default => "the default branch",
+            Some(_) => "a protected branch",
+            None => "whichever branch is the default",
+        };
+        if guarded && declaration.reveals {
+            verdict.add(Cause::Reveals, format!("hands over a secret of {branch}"));
+        }
+        if guarded && interrupts {
+            verdict.add(Cause::Interrupts, format!("drops live connections to {branch}"));
         }
         if declaration.reveals && facts.branch.as_ref().is_some_and(|branch| branch.inherits_secret) {
             verdict.add(
@@ -191,6 +192,8 @@ struct Raised {
     reasons: Vec<String>,
     /// Something in it asks on a throwaway branch too.
     stays: bool,
+    /// It drops connections.
+    interrupts: bool,
 }
 
 impl Raised {
@@ -201,6 +204,7 @@ impl Raised {
             effect: declaration.effect,
             severe: asks && declaration.plan.as_ref().is_some_and(|plan| plan.severe),
             reasons: Vec::new(),
+            interrupts: declaration.interrupts,
             stays: asks && !(declaration.effect == Effect::Destructive && declaration.free_on_throwaway),
         }
     }
@@ -208,6 +212,7 @@ impl Raised {
     fn by(&mut self, escalation: &Escalation) {
         self.effect = self.effect.max(escalation.effect);
         self.severe |= escalation.severe;
+        self.interrupts |= escalation.interrupts;
         self.stays |= escalation.effect.needs_consent()
             && !(escalation.effect == Effect::Destructive && escalation.free_on_throwaway);
         if !self.reasons.contains(&escalation.because) {

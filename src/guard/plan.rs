@@ -23,14 +23,14 @@ const MOST_VALUES: usize = 8;
 /// How long the values of one line may be, in characters; those that don't fit are counted.
 const MOST_LINE: usize = 300;
 
-/// How much of a value that the call sends is shown, in characters: beyond it the plan says how much there is.
-const MOST_SENT: usize = 300;
+/// How much of a value that the call sends is shown, in characters.
+const MOST_SENT: usize = 2_000;
 
 /// How much a call may send so that a human can decide on it, in characters of all its values as they are shown.
-const MOST_SENDING: usize = 2_000;
+const MOST_SENDING: usize = 3_000;
 
 /// The longest text for people, in characters. What the call does always fits; lines about the target may not.
-const MOST_TEXT: usize = 6_000;
+const MOST_TEXT: usize = 8_000;
 
 /// What was read from Neon about the target of a call: what the plan shows.
 #[derive(Debug, Clone, Default)]
@@ -115,6 +115,8 @@ pub struct Plan {
     sight: Sight,
     /// What the call sends beside the ids of its target, a line each.
     sends: Vec<String>,
+    /// Something of it is shown in part only.
+    cut: bool,
     would_send: Value,
     undo: Value,
     digest: String,
@@ -144,6 +146,7 @@ impl Plan {
         };
         let would_send = would_send(tool, request);
         let sends = sends(tool, arguments, &sight);
+        let cut = arguments.iter().any(|(name, value)| is_cut(tool, name, value));
         // In whatever order Neon lists them: a child that is used moves to the front, and is the same child.
         let bound: Vec<(&str, Vec<&String>)> = sight
             .lines
@@ -170,6 +173,7 @@ impl Plan {
             verdict: verdict.clone(),
             undo: undoing.way().unwrap_or(Value::Null),
             sends,
+            cut,
             would_send,
             digest: digest(&shown),
             sight,
@@ -209,10 +213,10 @@ impl Plan {
     /// Whether a human can be shown all that the call sends. What can't be shown can't be decided on.
     #[must_use]
     pub fn can_be_shown(&self) -> bool {
-        self.sends.iter().map(|line| line.chars().count()).sum::<usize>() <= MOST_SENDING
+        !self.cut && self.sends.iter().map(|line| line.chars().count()).sum::<usize>() <= MOST_SENDING
     }
 
-    /// The plan for people: lines of plain text, at most 6,000 characters. What the call does, sends and leaves as a way back
+    /// The plan for people: lines of plain text, at most 8,000 characters. What the call does, sends and leaves as a way back
     /// is always in it; of what is said about the target the last lines may be left out, and then it says so.
     #[must_use]
     pub fn text(&self) -> String {
@@ -330,6 +334,14 @@ fn sent(tool: &Tool, name: &str, value: &Value, sight: &Sight) -> String {
     } else {
         shown
     }
+}
+
+/// Whether a human would see a part only of something that can be read. Of encoded content the size says as much as its letters.
+fn is_cut(tool: &Tool, name: &str, value: &Value) -> bool {
+    let encoded = tool
+        .property(name)
+        .is_some_and(|schema| schema.contains_key("contentEncoding"));
+    !encoded && !is_secret(tool, name) && value.to_string().chars().count() > MOST_SENT
 }
 
 /// Whether an argument is one that is only ever written.

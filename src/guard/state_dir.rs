@@ -7,11 +7,14 @@ use std::path::PathBuf;
 const NAME: &str = "neon-mcp";
 
 /// The directory for state: `$XDG_STATE_HOME/neon-mcp`, else `$HOME/.local/state/neon-mcp` (the XDG base directory
-/// specification, which has relative paths ignored); on Windows `%LOCALAPPDATA%\neon-mcp`.
+/// specification, which has relative paths ignored); on Windows `%LOCALAPPDATA%\neon-mcp`. `NEON_MCP_STATE_DIR` beats them all.
 ///
 /// `variable` looks up the environment. Nothing is created, and there is none where the variables are missing.
 #[must_use]
 pub fn state_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    if let Some(own) = variable("NEON_MCP_STATE_DIR").filter(|path| !path.is_empty()) {
+        return Some(own.into());
+    }
     let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     if cfg!(windows) {
         return Some(absolute("LOCALAPPDATA")?.join(NAME));
@@ -42,6 +45,10 @@ mod tests {
         assert_eq!(with(&[home]), own);
         assert_eq!(with(&[home, ("XDG_STATE_HOME", "")]), own);
         assert_eq!(with(&[home, ("XDG_STATE_HOME", "relative")]), own);
+        assert_eq!(
+            with(&[("NEON_MCP_STATE_DIR", "/own"), home]),
+            Some(PathBuf::from("/own"))
+        );
         assert_eq!(with(&[("HOME", "relative")]), None);
         assert_eq!(with(&[]), None);
     }

@@ -25,6 +25,15 @@ pub struct Undoing<'a> {
     pub now: DateTime<Utc>,
 }
 
+/// Whether an argument of the tool can be null, which unsets it.
+fn takes_null(tool: &Tool, argument: &str) -> bool {
+    let kind = tool.property(argument).and_then(|schema| schema.get("type"));
+    match kind {
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "null"),
+        kind => kind.is_some_and(|kind| kind == "null"),
+    }
+}
+
 impl Undoing<'_> {
     /// The way back: an object with `tool`, `arguments` and, where there are, `until` (RFC 3339) and `note`; or a text that
     /// begins with "none". Nothing for a tool that declares no undo because it changes nothing.
@@ -51,16 +60,26 @@ impl Undoing<'_> {
             }
         }
         let mut unknown: Vec<&str> = Vec::new();
+        let mut unset: Vec<&str> = Vec::new();
+        let mut formers = 0;
         for (name, pointer) in way.former.iter().filter(|(name, _)| self.arguments.contains_key(*name)) {
             match self
                 .before
                 .map(|before| before.pointer(pointer).cloned().unwrap_or_default())
             {
+                Some(former) if former.is_null() && !takes_null(self.tool, name) => unset.push(name),
                 Some(former) => {
+                    formers += 1;
                     arguments.insert(name.clone(), former);
                 }
                 None => unknown.push(name),
             }
+        }
+        if formers == 0 && !unset.is_empty() && unknown.is_empty() {
+            let unset = unset.join(", ");
+            return format!("none by one call: what wasn't set before ({unset}) can't be unset. {note}")
+                .trim()
+                .into();
         }
         let mut undo = json!({"tool": way.tool, "arguments": arguments});
         if let Some(object) = undo.as_object_mut() {
@@ -68,7 +87,18 @@ impl Undoing<'_> {
                 let until = self.now + TimeDelta::seconds(seconds);
                 object.insert("until".into(), until.to_rfc3339_opts(SecondsFormat::Secs, true).into());
             }
+            // What is scheduled can be called off until it happens.
+            let expiry = self
+                .arguments
+                .get("expires_at")
+                .filter(|_| way.former.contains_key("expires_at"));
+            if let Some(Value::String(expiry)) = expiry {
+                object.insert("until".into(), plain(expiry, 40).into());
+            }
             let mut notes: Vec<String> = Vec::new();
+            if !unset.is_empty() {
+                notes.push(format!("It can't unset what wasn't set before: {}.", unset.join(", ")));
+            }
             if !unknown.is_empty() {
                 notes.push(format!("Add what it was before: {}.", unknown.join(", ")));
             }

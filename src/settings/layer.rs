@@ -52,7 +52,11 @@ pub struct Layer {
     /// Record calls in this file [default: audit.jsonl in $XDG_STATE_HOME/neon-mcp]
     #[arg(long, value_name = "FILE")]
     pub audit_log: Option<PathBuf>,
-    /// Seal confirmations with the key in this file (32 bytes or more), so that replicas and a restart take them
+    /// Keep what waits for a yes, used confirmations and the audit log here [default: $XDG_STATE_HOME/neon-mcp]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub state_dir: Option<PathBuf>,
+    /// Seal confirmations with the key in this file (32 bytes or more), so that replicas and a restart take them; wants
+    /// --state-dir, the directory that they share
     #[arg(long, value_name = "FILE")]
     pub seal_key_file: Option<PathBuf>,
     /// Read settings from this TOML file
@@ -79,6 +83,7 @@ impl Layer {
             wait_timeout_seconds: self.wait_timeout_seconds.or(other.wait_timeout_seconds),
             policy: self.policy.or(other.policy),
             audit_log: self.audit_log.or(other.audit_log),
+            state_dir: self.state_dir.or(other.state_dir),
             seal_key_file: self.seal_key_file.or(other.seal_key_file),
             config: self.config.or(other.config),
         }
@@ -162,6 +167,7 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "api_key_file" => layer.api_key_file = Some(value.into()),
         "policy" => layer.policy = Some(value.into()),
         "audit_log" => layer.audit_log = Some(value.into()),
+        "state_dir" => layer.state_dir = Some(value.into()),
         "seal_key_file" => layer.seal_key_file = Some(value.into()),
         "api_host" => layer.api_host = text(),
         "sandbox" => layer.sandbox = truth()?,

@@ -171,6 +171,12 @@ impl Settings {
             }
             layer = layer.over(file);
         }
+        if layer.seal_key_file.is_some() && layer.state_dir.is_none() {
+            return Err(SettingsError::Conflict(
+                "--seal-key-file wants --state-dir: whoever has the key must see which confirmations were used, in one directory"
+                    .into(),
+            ));
+        }
         let sandbox = layer.sandbox.unwrap_or(false);
         if sandbox && layer.api_host.is_some() {
             return Err(SettingsError::Conflict(
@@ -220,7 +226,7 @@ impl Settings {
             policy: layer.policy,
             audit_log: layer.audit_log,
             seal_key: layer.seal_key_file,
-            state,
+            state: layer.state_dir.or(state),
         })
     }
 

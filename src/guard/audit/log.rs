@@ -70,6 +70,15 @@ impl AuditLog {
         self.shared.disk.log()
     }
 
+    /// Whether a call could begin now.
+    ///
+    /// # Errors
+    /// Where [`Self::begin`] has them.
+    pub fn check(&self) -> Result<(), FileError> {
+        let held = self.catch_up(&mut self.state())?;
+        self.shared.disk.open(&held).map(drop)
+    }
+
     /// Notes a call before its request is sent. Should this process end before [`Pending::finish`], the log will
     /// say that the call's outcome is unknown, whatever outcome `entry` has.
     ///

@@ -94,7 +94,7 @@ impl EffectRules {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Caps {
-    /// How far away, in hours, the expiry of a branch may be that a call creates with one. Without this key Neon's own limit
+    /// How far away, in hours, the expiry that a call gives a branch may be. Without this key Neon's own limit
     /// of 720 hours holds.
     #[schemars(with = "u64", range(min = 1, max = 720))]
     pub throwaway_lifetime_hours: Option<u64>,

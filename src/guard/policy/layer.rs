@@ -117,7 +117,7 @@ impl PolicyFile {
         let (Some(hours), Some(expires), true) = (
             self.caps.throwaway_lifetime_hours,
             expires,
-            tool.declaration.adds_branch,
+            tool.declaration.adds_branch || matches!(tool.target(), Some((_, Resource::Branch))),
         ) else {
             return Ok(());
         };

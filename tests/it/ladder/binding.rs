@@ -187,7 +187,11 @@ async fn a_yes_is_for_its_caller() {
     std::fs::write(&key, "k".repeat(32)).expect("a key");
     let server = async |name: &str| {
         let mut command = super::command(&world, &state, "");
-        command.arg("--seal-key-file").arg(&key);
+        command
+            .arg("--seal-key-file")
+            .arg(&key)
+            .arg("--state-dir")
+            .arg(state.join("shared"));
         Server::run(command, TestClient::with(human()).called(name), Era::Modern).await
     };
     let (one, other) = (server("one").await, server("other").await);
@@ -349,6 +353,113 @@ async fn a_target_that_is_gone_is_not_deleted() {
     let kind = answer(&started.server, "delete_branch", delete_branch(), &asked).await;
     assert_eq!(kind.as_deref(), Some("not_found"));
     assert_eq!(world.changes(), NOTHING);
+}
+
+#[tokio::test]
+async fn the_plan_shows_what_the_call_sends_and_always_its_end() {
+    let world = World::with(|facts| {
+        // Enough to push everything else out of a plan that only cuts.
+        let long = |number: usize| format!("{}{number}", "x".repeat(118));
+        for number in 0..30 {
+            facts.branches.push(json!({
+                "id": format!("br-child-{number}"), "project_id": PROJECT, "name": long(number), "default": false,
+                "protected": number == 29, "parent_id": BRANCH,
+            }));
+            facts.databases.push(json!({"name": long(number), "owner_name": "abc"}));
+        }
+    })
+    .await;
+    let human = Human::who(Manner::Declines);
+    let started = Started::asking(&world, &human, Era::Legacy).await;
+    started
+        .call("delete_branch", json!({"project_id": PROJECT, "branch_id": BRANCH}))
+        .await;
+    let update = json!({
+        "project_id": PROJECT, "allowed_ips": ["0.0.0.0/0"], "history_retention_seconds": 3_600, "name": "evil\u{202e} name",
+    });
+    started.call("update_project", update).await;
+    let asked = human.asked();
+    let deletion = &asked[0].0;
+    assert!(
+        deletion.contains("Way back: recover_branch") && deletion.contains("Request: DELETE"),
+        "{deletion}"
+    );
+    let children = deletion
+        .lines()
+        .find(|line| line.starts_with("Children: "))
+        .expect("a line");
+    assert!(
+        children.contains("br-child-29) protected") && children.contains("more"),
+        "{children}"
+    );
+    assert!(deletion.chars().count() <= 8_000);
+    let update = &asked[1].0;
+    for line in [
+        "Sends allowed_ips: [\"0.0.0.0/0\"]",
+        "Sends history_retention_seconds: 3600 (now 86400)",
+        "Sends name: \"evil name\" (now \"shop\")",
+    ] {
+        assert!(update.contains(line), "{line}: {update}");
+    }
+}
+
+#[tokio::test]
+async fn every_argument_of_every_tool_that_asks_is_in_its_plan() {
+    let world = World::start().await;
+    let human = Human::who(Manner::Declines);
+    let started = Started::asking(&world, &human, Era::Legacy).await;
+    let mut seen = 0;
+    for tool in super::catalog()
+        .tools()
+        .iter()
+        .filter(|tool| tool.declaration.effect.needs_consent())
+    {
+        let arguments = crate::support::arguments::arguments(tool, true);
+        started.call(tool.name(), Value::Object(arguments.clone())).await;
+        let (plan, _) = human.asked().pop().expect("a question");
+        for (name, value) in &arguments {
+            if tool.injected.contains(&name.as_str()) {
+                continue;
+            }
+            let shown = match value {
+                Value::String(text) => plan.contains(text.as_str()),
+                Value::Array(_) | Value::Object(_) => plan.contains(&format!("Sends {name}: ")),
+                value => plan.contains(&format!("Sends {name}: {value}")),
+            };
+            assert!(
+                shown || plan.contains("[masked]"),
+                "{}: {name} = {value} isn't in {plan}",
+                tool.name()
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+#[tokio::test]
+async fn what_no_question_can_show_is_not_asked() {
+    let world = World::start().await;
+    let human = Human::who(Manner::Accepts);
+    let started = Started::asking(&world, &human, Era::Legacy).await;
+    let update = |count: usize| {
+        let mut addresses = vec!["203.0.113.77"; count];
+        addresses.push("0.0.0.0/0");
+        json!({"project_id": PROJECT, "allowed_ips": addresses})
+    };
+    let (value, is_error) = started.call("update_project", update(60)).await;
+    assert!(!is_error && human.asked()[0].0.contains("0.0.0.0/0"), "{value}");
+    let (value, is_error) = started.call("update_project", update(300)).await;
+    assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
+    assert!(
+        error(&value)["message"]
+            .as_str()
+            .expect("text")
+            .contains("more than a human can be shown"),
+        "{value}"
+    );
+    assert_eq!(human.asked().len(), 1);
+    assert_eq!(world.changes().len(), 1);
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use crate::support::human::{Human, Manner};
 use crate::support::server::{Era, TestClient};
 use crate::support::world::World;
 
-/// How many calls one server gets: less than the number that may wait for a yes at once.
-const AT_ONCE: usize = 40;
+/// How many calls one server gets: as many as one client may have waiting.
+const AT_ONCE: usize = 20;
 
 /// Every call that asks by its declaration: with the required arguments alone, and with all.
 fn calls() -> Vec<(Arc<Tool>, Map<String, Value>)> {

@@ -22,6 +22,7 @@ struct Web {
     client: RunningService<RoleClient, TestClient>,
     log: tokio::sync::mpsc::UnboundedReceiver<String>,
     http: reqwest::Client,
+    state: PathBuf,
 }
 
 impl Web {
@@ -65,6 +66,7 @@ impl Web {
             client,
             log,
             http: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            state,
         }
     }
 
@@ -131,6 +133,9 @@ async fn a_yes_on_the_page_lets_the_call_run_once() {
     let mut web = Web::start(&world, "", &[]).await;
     let page = web.wait_for_yes(BRANCH).await;
     let secret = web.secret(&page).await;
+    let code = page.rsplit('/').next().expect("a code").replace('-', "");
+    let kept = std::fs::read_to_string(web.state.join(format!("neon-mcp/approvals/{code}.json"))).expect("a file");
+    assert!(kept.contains("page_secret") && !kept.contains(&secret), "{kept}");
     let (status, headers, html) = web.get(&page).await;
     assert_eq!(status, StatusCode::OK);
     assert!(
@@ -244,6 +249,37 @@ async fn nobody_decides_without_the_secret() {
     let waits = web.wait_for_yes(BRANCH).await;
     assert_eq!(waits, page, "nothing was decided");
     assert_eq!(world.changes(), NOTHING);
+}
+
+#[tokio::test]
+async fn a_file_is_no_yes_from_the_page() {
+    let world = World::start().await;
+    let web = Web::start(&world, "[confirm]\nchannels = [\"page\"]\n", &[]).await;
+    let (value, _) = web.delete(BRANCH).await;
+    let page = error(&value)["approval_page"].as_str().expect("a page").to_owned();
+    let code = page.rsplit('/').next().expect("a code").replace('-', "");
+    let file = web.state.join(format!("neon-mcp/approvals/{code}.json"));
+    let mut known: Value = serde_json::from_str(&std::fs::read_to_string(&file).expect("a file")).expect("JSON");
+    for seal in [Value::Null, "made up".into()] {
+        known["state"] = json!({"approved": {
+            "at": "2026-01-01T00:00:00Z", "by": "page", "until": "2036-01-01T00:00:00Z", "seal": seal,
+        }});
+        std::fs::write(&file, known.to_string()).expect("written");
+        let (value, is_error) = web.delete(BRANCH).await;
+        assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
+    }
+    assert_eq!(world.changes(), NOTHING);
+}
+
+#[tokio::test]
+async fn a_link_from_elsewhere_shows_the_page() {
+    let world = World::start().await;
+    let web = Web::start(&world, "", &[]).await;
+    let page = web.wait_for_yes(BRANCH).await;
+    let linked = web.http.get(&page).header("sec-fetch-site", "cross-site");
+    assert_eq!(linked.send().await.expect("an answer").status(), StatusCode::OK);
+    let rebound = web.http.get(&page).header("host", "evil.example");
+    assert_eq!(rebound.send().await.expect("an answer").status(), StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use neon_mcp::guard::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_WAITING, NewApproval, State, TypedName,
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_OF_ONE, MOST_WAITING, NewApproval, State,
+    TypedName,
 };
 use serde_json::json;
 
@@ -17,6 +18,8 @@ fn new(call: &str) -> NewApproval {
     NewApproval {
         token: format!("token of {call}"),
         call: call.to_owned(),
+        plan_digest: "digest".to_owned(),
+        from: call.to_owned(),
         tool: "delete_branch".to_owned(),
         effect: "destructive".to_owned(),
         severe: false,
@@ -30,7 +33,7 @@ fn new(call: &str) -> NewApproval {
         approval_seconds: 300,
         terminal: true,
         terminal_yes: false,
-        page_secret: Some("a secret of this one".to_owned()),
+        page_secret: Some("the digest of a secret".to_owned()),
     }
 }
 
@@ -91,7 +94,7 @@ fn the_same_call_keeps_its_code_and_another_gets_its_own() {
     assert_ne!(add(&approvals, "b").code, one.code);
     let other_plan = approvals
         .add(NewApproval {
-            text: "Another plan.".to_owned(),
+            plan_digest: "another digest".to_owned(),
             ..new("a")
         })
         .expect("put down");
@@ -212,37 +215,23 @@ fn five_wrong_names_refuse() {
 }
 
 #[test]
-fn the_page_needs_its_secret_and_five_wrong_ones_refuse() {
+fn no_one_caller_takes_every_place() {
     let (_home, approvals) = store();
-    let code = add(&approvals, "a").code;
-    for left in (0..5).rev() {
-        match approvals.decide_from_page(&code, "guessed", &yes(None), now()) {
-            Err(DecideError::WrongSecret { left: told }) => assert_eq!(told, left),
-            other => panic!("{other:?}"),
-        }
-    }
-    let right = approvals.decide_from_page(&code, "a secret of this one", &yes(None), now());
-    assert!(
-        matches!(right, Err(DecideError::Decided(State::Refused { .. }))),
-        "{right:?}"
-    );
-    let code = add(&approvals, "b").code;
-    let approved = approvals
-        .decide_from_page(&code, "a secret of this one", &yes(None), now())
-        .expect("decided");
-    assert!(matches!(approved.state, State::Approved { by: Decider::Page, .. }));
-    let pageless = NewApproval {
-        page_secret: None,
-        ..new("c")
+    let of = |call: usize, from: &str| NewApproval {
+        from: from.to_owned(),
+        ..new(&call.to_string())
     };
-    let code = approvals.add(pageless).expect("put down").code;
-    for decision in [yes(None), Decision::Refuse] {
-        let decided = approvals.decide_from_page(&code, "", &decision, now());
-        assert!(
-            matches!(decided, Err(DecideError::NotHere(Decider::Page))),
-            "{decided:?}"
-        );
+    for call in 0..MOST_OF_ONE {
+        approvals.add(of(call, "one")).expect("put down");
     }
+    let full = approvals.add(of(1_000, "one"));
+    assert!(matches!(full, Err(ApprovalsError::FullOfOne)), "{full:?}");
+    assert!(approvals.add(of(1_000, "other")).is_ok());
+}
+
+#[test]
+fn where_no_terminal_counts_only_a_no_comes_from_one() {
+    let (_home, approvals) = store();
     let terminalless = NewApproval {
         terminal: false,
         ..new("d")
@@ -259,7 +248,7 @@ fn the_page_needs_its_secret_and_five_wrong_ones_refuse() {
 }
 
 #[test]
-fn only_its_owner_can_read_it_and_no_secret_lies_in_it() {
+fn only_its_owner_can_read_it() {
     let (_home, approvals) = store();
     add(&approvals, "a");
     approvals.redeem("0123", now()).expect("recorded");
@@ -268,10 +257,6 @@ fn only_its_owner_can_read_it_and_no_secret_lies_in_it() {
     for entry in walk(approvals.directory()) {
         let expected = if entry.is_dir() { 0o700 } else { 0o600 };
         assert_eq!(mode(&entry), expected, "{}", entry.display());
-        if entry.is_file() {
-            let text = std::fs::read_to_string(&entry).expect("text");
-            assert!(!text.contains("a secret of this one"), "{text}");
-        }
     }
     std::fs::set_permissions(approvals.directory(), std::fs::Permissions::from_mode(0o755)).expect("opened");
     add(&approvals, "b");

@@ -40,6 +40,7 @@ impl Default for Facts {
                 json!({
                     "id": BRANCH, "project_id": PROJECT, "name": "dev", "default": false, "protected": false,
                     "parent_id": ROOT, "created_at": created, "logical_size": 31_000_000, "current_state": "ready",
+                    "restored_as": ROOT,
                 }),
             ],
             endpoints: vec![json!({
