@@ -29,10 +29,10 @@ pub(super) fn bind(tool: &Tool, arguments: &Map<String, Value>) -> Result<Reques
         request = put(request, &mut body, &tool.place(name), value)?;
     }
     for constant in &declaration.set {
-        let applies = constant.when.as_ref().is_none_or(|schema| {
-            jsonschema::draft202012::new(&Value::Object(schema.clone()))
-                .is_ok_and(|schema| schema.is_valid(&Value::Object(arguments.clone())))
-        });
+        let applies = constant
+            .when
+            .as_ref()
+            .is_none_or(|condition| condition.fits(arguments) == Some(true));
         if applies {
             request = put(request, &mut body, &constant.at, &constant.value)?;
         }

@@ -1,5 +1,6 @@
 //! What a declaration in `tools/*.json` may say: the types that `tools/schema.json` is made from.
 
+use super::condition::Condition;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -156,7 +157,7 @@ pub enum Resource {
 pub struct Escalation {
     /// A JSON Schema that the arguments fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when: Option<Map<String, Value>>,
+    pub when: Option<Condition>,
     /// An argument is lower than the present value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lowers: Option<Comparison>,
@@ -297,7 +298,7 @@ pub struct Constant {
     pub value: Value,
     /// Only when the arguments fit this JSON Schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when: Option<Map<String, Value>>,
+    pub when: Option<Condition>,
 }
 
 /// How a body is written.
@@ -322,7 +323,7 @@ impl BodyEncoding {
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The arguments must fit this JSON Schema.
-    pub schema: Map<String, Value>,
+    pub schema: Condition,
     /// What is said when they don't.
     pub message: String,
 }
@@ -404,7 +405,7 @@ pub struct UndoWay {
     pub former: BTreeMap<String, String>,
     /// Only when the arguments of this call fit this JSON Schema; otherwise the note says what is left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when: Option<Map<String, Value>>,
+    pub when: Option<Condition>,
     /// How long it works, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_seconds: Option<u64>,

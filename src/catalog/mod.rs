@@ -1,5 +1,6 @@
 //! What the agent can do: the declarations in `tools/*.json`, loaded, checked and selected.
 
+mod condition;
 mod declaration;
 mod lint;
 mod load;
@@ -7,6 +8,7 @@ mod nearest;
 mod selection;
 mod tool;
 
+pub use condition::Condition;
 pub use declaration::{
     Area, BodyEncoding, Comparison, Constant, Content, Declaration, Escalation, Fact, Keep, Operations, Pages, Pick,
     Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,

@@ -1,13 +1,15 @@
 //! `neon-mcp demo`: the daily job on a sandbox, through a real MCP client that talks to this very program.
 
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, Implementation, ProgressNotificationParam,
+    CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
+    ElicitationAction, ElicitationCapability, FormElicitationCapability, Implementation, ProgressNotificationParam,
 };
-use rmcp::service::{NotificationContext, RunningService};
+use rmcp::service::{NotificationContext, RequestContext, RunningService};
 use rmcp::transport::TokioChildProcess;
 use rmcp::{ClientHandler, RoleClient, ServiceExt as _};
 use serde_json::{Map, Value, json};
@@ -38,7 +40,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .env("NEON_API_HOST", sandbox.api_url())
         .env("NEON_API_KEY", sandbox.api_key())
         .env("NEON_MCP_LOG", "error");
-    let client = DemoClient
+    let human = Human::default();
+    let client = DemoClient(human.clone())
         .serve(TokioChildProcess::new(command)?)
         .await
         .context("the MCP server didn't start")?;
@@ -54,6 +57,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     ));
     let mut demo = Demo {
         client,
+        human,
         number: 0,
         full: arguments.full,
     };
@@ -69,16 +73,52 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A client that hears of progress.
+/// What the human behind the demo's client will answer to the next question: the content of the form, or no.
+#[derive(Debug, Clone, Default)]
+struct Human(Arc<Mutex<Option<Value>>>);
+
+impl Human {
+    fn will_answer(&self, form: Option<Value>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = form;
+    }
+}
+
+/// A client that hears of progress, and can ask its human.
 #[derive(Debug, Clone)]
-struct DemoClient;
+struct DemoClient(Human);
 
 impl ClientHandler for DemoClient {
     fn get_info(&self) -> ClientConfig {
+        let mut capabilities = ClientCapabilities::default();
+        capabilities.elicitation = Some(ElicitationCapability::new().with_form(FormElicitationCapability::new()));
         ClientConfig::new(
-            ClientCapabilities::default(),
+            capabilities,
             Implementation::new("neon-mcp-demo", env!("CARGO_PKG_VERSION")),
         )
+    }
+
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, rmcp::ErrorData> {
+        if let ElicitRequestParams::FormElicitationParams { message, .. } = &request {
+            print("     The server asks the human:");
+            message.lines().for_each(|line| print(&format!("     | {line}")));
+        }
+        let form = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(match form {
+            Some(form) => {
+                print(&format!("     The human (played by this demo) accepts, with {form}."));
+                let mut result = ElicitResult::new(ElicitationAction::Accept);
+                result.content = Some(form);
+                result
+            }
+            None => {
+                print("     The human (played by this demo) declines.");
+                ElicitResult::new(ElicitationAction::Decline)
+            }
+        })
     }
 
     async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
@@ -93,6 +133,7 @@ impl ClientHandler for DemoClient {
 
 struct Demo {
     client: RunningService<RoleClient, DemoClient>,
+    human: Human,
     number: usize,
     full: bool,
 }
@@ -176,23 +217,53 @@ impl Demo {
         )
         .await?;
 
-        self.number += 1;
+        let deleted = self
+            .step(
+                "Delete the branch: Neon would delete it tomorrow anyway, so nobody is asked",
+                "delete_branch",
+                json!({"project_id": project, "branch_id": "add-orders"}),
+            )
+            .await?;
         print(&format!(
-            "\n{:>2}. Try to delete the project, and be refused\n     delete_project {}",
-            self.number,
-            json!({"project_id": project})
+            "     the way back: {}",
+            deleted.get("undo").unwrap_or(&Value::Null)
         ));
-        let (refused, is_error) = self.call("delete_project", json!({"project_id": project})).await?;
-        ensure!(is_error, "the deletion of a project was not refused");
+
+        self.human.will_answer(None);
+        let refused = self
+            .refused(
+                "Try to delete the project, which the human doesn't want",
+                "delete_project",
+                json!({"project_id": project}),
+            )
+            .await?;
         print(&format!("     refused: {}", text(&refused, "/error/message")?));
-        print(&format!("     the plan: {}", text(&refused, "/error/plan/summary")?));
         let (still_there, is_error) = self.call("describe_project", json!({"project_id": project})).await?;
         ensure!(!is_error, "the project is gone: {still_there}");
+        print("     the project is still there");
+
+        self.human.will_answer(Some(json!({"name": "shop"})));
+        let deleted = self
+            .step(
+                "Delete the project, now that the human types its name",
+                "delete_project",
+                json!({"project_id": project}),
+            )
+            .await?;
         print(&format!(
-            "     the project is still there: {}",
-            text(&still_there, "/result/project/id")?
+            "     the way back: {}",
+            deleted.get("undo").unwrap_or(&Value::Null)
         ));
         Ok(())
+    }
+
+    /// A step that must be refused.
+    async fn refused(&mut self, about: &str, tool: &'static str, arguments: Value) -> anyhow::Result<Value> {
+        self.number += 1;
+        print(&format!("\n{:>2}. {about}\n     {tool} {arguments}", self.number));
+        let (value, is_error) = self.call(tool, arguments).await?;
+        ensure!(is_error, "{tool} was not refused: {value}");
+        Ok(value)
     }
 
     /// One step: says what it is about, calls the tool, prints what matters. An error ends the demo.

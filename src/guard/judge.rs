@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::effect::Effect;
 use super::policy::Cause;
-use crate::catalog::{Comparison, Escalation, Fact, Resource, Tool};
+use crate::catalog::{Comparison, Condition, Escalation, Fact, Resource, Tool};
 
 /// What the guard wants to know before it can judge a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -299,13 +299,9 @@ impl Verdict {
     }
 }
 
-/// Whether the arguments fit a schema. A schema that can't be compiled fits: caution wins.
-pub(super) fn fits(schema: Option<&Map<String, Value>>, arguments: &Map<String, Value>) -> bool {
-    let Some(schema) = schema else { return true };
-    match jsonschema::draft202012::new(&Value::Object(schema.clone())) {
-        Ok(validator) => validator.is_valid(&Value::Object(arguments.clone())),
-        Err(_) => true,
-    }
+/// Whether the arguments meet a condition. One that can't be compiled is met: caution wins.
+pub(super) fn fits(condition: Option<&Condition>, arguments: &Map<String, Value>) -> bool {
+    condition.is_none_or(|condition| condition.fits(arguments).unwrap_or(true))
 }
 
 fn is_fact(fact: Fact, facts: &Facts) -> bool {

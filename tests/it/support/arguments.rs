@@ -22,7 +22,7 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
         .declaration
         .rules
         .iter()
-        .map(|rule| jsonschema::draft202012::new(&Value::Object(rule.schema.clone())).expect("a rule"))
+        .map(|rule| jsonschema::draft202012::new(&Value::Object((*rule.schema).clone())).expect("a rule"))
         .collect();
     let broken = |given: &Map<String, Value>| {
         let value = Value::Object(given.clone());
