@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod admin;
+mod auth;
 mod branches;
 mod databases;
 mod endpoints;
