@@ -4,6 +4,7 @@ mod access;
 mod account;
 mod admin;
 mod auth;
+mod auth_settings;
 mod branches;
 mod databases;
 mod endpoints;
