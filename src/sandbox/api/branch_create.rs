@@ -157,6 +157,8 @@ pub(crate) fn child_history(parent: &Branch, mut version: Version, root: bool) -
         version.contents = version.contents.with_new_passwords();
     }
     if root {
+        // Users and settings of Neon Auth are data.
+        version.contents.auth = None;
         History::new(version)
     } else {
         parent.history.fork(version)

@@ -152,6 +152,9 @@ fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         .find(|database| database.name == name)
         .ok_or_else(|| not_found(name))?;
     if let Some(new) = input.name {
+        if let Some(auth) = contents.auth.as_mut().filter(|auth| auth.database == name) {
+            auth.database.clone_from(&new);
+        }
         database.name = new;
     }
     if let Some(owner) = input.owner_name {
@@ -174,6 +177,7 @@ fn delete(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     };
     change.check_lock()?;
     contents.databases.retain(|database| database.name != name);
+    contents.auth = contents.auth.filter(|auth| auth.database != name);
     change.write(branch_id, contents)?;
     change.configure_branch(branch_id, true)?;
     Reply::ok(answer(&change, branch_id, &database))

@@ -1,5 +1,9 @@
 //! The Neon API that the sandbox serves: one file per area, each with its routes and their handlers.
 
+mod auth;
+mod auth_providers;
+mod auth_settings;
+mod auth_users;
 mod branch_create;
 mod branch_restore;
 mod branches;
@@ -83,6 +87,10 @@ pub(crate) fn routes() -> Vec<Route> {
         regions::routes(),
         identity::routes(),
         organizations::routes(),
+        auth::routes(),
+        auth_users::routes(),
+        auth_settings::routes(),
+        auth_providers::routes(),
     ]
     .into_iter()
     .flatten()

@@ -257,6 +257,7 @@ fn first_contents(call: &Call, database_name: &str, role_name: Option<&str>) -> 
             created_at: call.now,
             updated_at: call.now,
         }],
+        auth: None,
     })
 }
 

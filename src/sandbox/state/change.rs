@@ -45,8 +45,12 @@ impl State {
 
     /// Opens a project for a change, or 404. Whether it is locked is asked with [`Change::check_lock`].
     pub(crate) fn change<'a>(&'a mut self, call: &'a Call) -> Result<Change<'a>, ApiError> {
-        let id = call.project_id()?.to_owned();
-        self.project(&call.caller, &id)?;
+        self.change_in(call, call.project_id()?)
+    }
+
+    /// Opens a project that isn't named in the path.
+    pub(crate) fn change_in<'a>(&'a mut self, call: &'a Call, id: &str) -> Result<Change<'a>, ApiError> {
+        self.project(&call.caller, id)?;
         let Self {
             projects,
             ids,

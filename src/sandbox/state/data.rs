@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use super::auth::Auth;
 use crate::sandbox::{clock::Moment, error::ApiError, ids};
 
 /// Versions that a history keeps at most.
@@ -96,6 +97,9 @@ pub(crate) struct Database {
 pub(crate) struct Contents {
     pub(crate) roles: Vec<Role>,
     pub(crate) databases: Vec<Database>,
+    /// The schema `neon_auth`, in one of the databases.
+    #[serde(default)]
+    pub(crate) auth: Option<Auth>,
 }
 
 impl Contents {

@@ -1,6 +1,7 @@
 //! Through a real MCP client, against the running program.
 
 mod arguments;
+mod auth;
 mod faults;
 mod hostile;
 mod http;

@@ -3,6 +3,8 @@
 mod access;
 mod account;
 mod admin;
+mod auth;
+mod auth_settings;
 mod branches;
 mod databases;
 mod endpoints;

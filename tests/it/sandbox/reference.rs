@@ -402,3 +402,16 @@ async fn snapshots(rig: &Rig, project: &super::Made) {
     rig.delete(&one).await.expect(202);
     rig.settle().await;
 }
+
+/// Of these operations, those that this test was not answered with success; nothing where there is no reference.
+pub fn not_asked<'a>(operations: &[&'a str]) -> Vec<&'a str> {
+    if REFERENCE.is_none() {
+        return Vec::new();
+    }
+    let thread = std::thread::current().name().unwrap_or_default().to_owned();
+    let seen = SEEN.lock().unwrap().remove(&thread).unwrap_or_default();
+    let missing = operations
+        .iter()
+        .filter(|operation| !seen.operations.contains(**operation));
+    missing.copied().collect()
+}

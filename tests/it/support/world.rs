@@ -166,6 +166,7 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
             200,
             json!({"schedule": [{"frequency": "daily", "retention_seconds": 604_800}]}),
         ),
+        ["projects", _, "branches", _, "auth", rest @ ..] => Reply::json(200, auth(rest)),
         ["projects", _, "endpoints"] => Reply::json(200, json!({"endpoints": facts.endpoints})),
         ["projects", _, "endpoints", id] => one("endpoint", find(&facts.endpoints, "id", id)),
         ["projects", _, "snapshots"] => Reply::json(200, json!({"snapshots": facts.snapshots})),
@@ -176,5 +177,25 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
             200,
             json!({"organizations": [], "projects": [], "members": [], "operations": [], "invitations": [], "regions": [], "pagination": {}}),
         ),
+    }
+}
+
+/// What is told of Neon Auth.
+fn auth(part: &[&str]) -> Value {
+    match part {
+        [] => json!({
+            "auth_provider": "better_auth", "db_name": "abc", "name": "shop",
+            "base_url": "https://ep-quiet-sun-a1b2c3d4.neonauth.us-east-1.aws.neon.tech/abc/auth",
+        }),
+        ["domains"] => json!({"domains": [{"domain": "https://example.com", "auth_provider": "better_auth"}]}),
+        ["oauth_providers"] => json!({
+            "providers": [{"id": "google", "type": "standard", "client_id": "abc", "client_secret": "canary-password"}],
+        }),
+        ["email_provider"] => json!({
+            "type": "standard", "host": "smtp.example.com", "port": 587, "username": "abc", "password": "canary-password",
+            "sender_email": "ann@example.com", "sender_name": "Shop",
+        }),
+        ["allow_localhost"] => json!({"allow_localhost": true}),
+        _ => json!({"enabled": true}),
     }
 }
