@@ -10,7 +10,7 @@ use super::tool::{Tool, placeholders};
 use crate::neon::Method;
 
 /// The files of `tools/`, as the binary carries them: the order is the order of the list.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 15] = [
     ("projects.json", include_str!("../../tools/projects.json")),
     ("branches.json", include_str!("../../tools/branches.json")),
     ("computes.json", include_str!("../../tools/computes.json")),
@@ -22,6 +22,10 @@ const FILES: [(&str, &str); 11] = [
     ("organizations.json", include_str!("../../tools/organizations.json")),
     ("api_keys.json", include_str!("../../tools/api_keys.json")),
     ("regions.json", include_str!("../../tools/regions.json")),
+    ("data_api.json", include_str!("../../tools/data_api.json")),
+    ("anonymization.json", include_str!("../../tools/anonymization.json")),
+    ("consumption.json", include_str!("../../tools/consumption.json")),
+    ("credentials.json", include_str!("../../tools/credentials.json")),
 ];
 
 /// The schemas that declarations share.
