@@ -1,9 +1,14 @@
 //! The Neon API that the sandbox serves: one file per area, each with its routes and their handlers.
 
+mod anonymization;
 mod branch_create;
 mod branch_restore;
 mod branches;
 mod compute_size;
+mod consumption;
+mod consumption_query;
+mod credentials;
+mod data_api;
 mod databases;
 mod endpoints;
 mod identity;
@@ -83,6 +88,10 @@ pub(crate) fn routes() -> Vec<Route> {
         regions::routes(),
         identity::routes(),
         organizations::routes(),
+        data_api::routes(),
+        anonymization::routes(),
+        consumption::routes(),
+        credentials::routes(),
     ]
     .into_iter()
     .flatten()
