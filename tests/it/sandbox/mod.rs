@@ -3,7 +3,11 @@
 mod access;
 mod account;
 mod admin;
+mod anonymization;
 mod branches;
+mod consumption;
+mod credentials;
+mod data_api;
 mod databases;
 mod endpoints;
 mod expiry;
