@@ -1,6 +1,7 @@
 //! Through a real MCP client, against the running program.
 
 mod arguments;
+mod data;
 mod faults;
 mod hostile;
 mod http;

@@ -1,8 +1,11 @@
 //! Anonymized branches: made, their rules, their masking.
 
+use std::time::Duration;
+
+use neon_mcp::sandbox::SandboxOptions;
 use serde_json::{Value, json};
 
-use super::{Made, Rig};
+use super::{Made, Rig, options};
 
 fn rule(column: &str) -> Value {
     json!({
@@ -22,8 +25,14 @@ async fn status(rig: &Rig, project: &Made, branch: &str) -> Value {
 
 #[tokio::test]
 async fn an_anonymized_branch_is_made_then_masked() {
-    let rig = Rig::start().await;
+    // Long operations, so that the states between are seen however slow the machine is.
+    let rig = Rig::with(SandboxOptions {
+        operation_time: Duration::from_secs(20),
+        ..options()
+    })
+    .await;
     let project = rig.project().await;
+    rig.advance(200).await;
     let body = json!({
         "branch_create": {
             "branch": { "name": "masked" },
@@ -41,7 +50,7 @@ async fn an_anonymized_branch_is_made_then_masked() {
     assert_eq!(status(&rig, &project, id).await["state"], "created");
     let start = project.branch(id, "/anonymize");
     rig.post(&start, json!({})).await.refused(422);
-    rig.settle().await;
+    rig.advance(200).await;
     let before = status(&rig, &project, id).await;
     assert_eq!(before["state"], "initialized");
     assert_eq!(before["last_run"], Value::Null);
@@ -52,7 +61,7 @@ async fn an_anonymized_branch_is_made_then_masked() {
     assert_eq!(started["state"], "anonymizing");
     assert!(started["last_run"]["started_at"].is_string());
     rig.post(&start, json!({})).await.refused(422);
-    rig.settle().await;
+    rig.advance(200).await;
     let after = status(&rig, &project, id).await;
     assert_eq!(after["state"], "anonymized");
     assert_eq!(after["last_run"]["masked_columns"], 1);
