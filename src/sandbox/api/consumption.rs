@@ -177,12 +177,11 @@ fn branches(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let plan = state.account.subscription();
     let mut items = Vec::new();
     for (position, project) in asked_projects(call, state, &asked) {
-        let wanted = project.usage.branches.iter().filter(|branch| {
+        let wanted = project.usage.branches.iter().filter(|(id, branch)| {
             let lived = branch.until.is_none_or(|until| until > asked.span.from) && branch.from < asked.span.until;
-            lived && asked.wants_branch(&branch.branch_id)
+            lived && asked.wants_branch(id)
         });
-        for branch in wanted {
-            let id = branch.branch_id.as_str();
+        for (id, branch) in wanted {
             let figures = |span: Span| figures(&asked, project, Some(id), INCLUDED, span, call.now);
             let periods = periods(id, branch.from, &asked, &plan, call.now, figures);
             let item = json!({ "project_id": project.id, "branch_id": id, "periods": periods });

@@ -3,6 +3,8 @@
 //! A compute writes down when it began and stopped to work, and at which size. Branches and snapshots are looked at after
 //! every request, so that each change of their size is known with its time.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +43,6 @@ pub(crate) struct Write {
 /// A branch's life and size.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct BranchUse {
-    pub(crate) branch_id: String,
     pub(crate) root: bool,
     pub(crate) from: Moment,
     pub(crate) until: Option<Moment>,
@@ -64,7 +65,8 @@ pub(crate) struct SnapshotUse {
 pub(crate) struct Usage {
     /// Those that are over.
     pub(crate) sessions: Vec<Session>,
-    pub(crate) branches: Vec<BranchUse>,
+    /// By id.
+    pub(crate) branches: BTreeMap<String, BranchUse>,
     pub(crate) snapshots: Vec<SnapshotUse>,
     /// How far the write-ahead log had come when it was last looked at.
     lsn: Option<Lsn>,
@@ -117,9 +119,8 @@ impl Usage {
         let head = branch.history.head();
         let until = branch.deletion.map(|deletion| deletion.at);
         let size = head.contents.logical_size();
-        let Some(known) = self.branches.iter_mut().find(|known| known.branch_id == branch.id) else {
-            self.branches.push(BranchUse {
-                branch_id: branch.id.clone(),
+        let Some(known) = self.branches.get_mut(&branch.id) else {
+            let new = BranchUse {
                 root: branch.is_root(),
                 from: branch.created_at,
                 until,
@@ -129,7 +130,8 @@ impl Usage {
                     written: 0,
                 }],
                 writes: Vec::new(),
-            });
+            };
+            self.branches.insert(branch.id.clone(), new);
             return;
         };
         known.until = until;
@@ -149,7 +151,7 @@ impl Usage {
 
     /// Ends a branch that is about to be forgotten.
     pub(crate) fn end_branch(&mut self, id: &str, at: Moment) {
-        for known in self.branches.iter_mut().filter(|known| known.branch_id == id) {
+        if let Some(known) = self.branches.get_mut(id) {
             known.until = Some(at);
         }
     }
@@ -158,8 +160,8 @@ impl Usage {
         let is_past = |until: Option<Moment>| until.is_some_and(|until| until < before);
         self.sessions.retain(|session| !is_past(session.until));
         self.snapshots.retain(|snapshot| !is_past(snapshot.until));
-        self.branches.retain(|branch| !is_past(branch.until));
-        for branch in &mut self.branches {
+        self.branches.retain(|_, branch| !is_past(branch.until));
+        for branch in self.branches.values_mut() {
             branch.writes.retain(|write| write.at >= before);
             // The level that held when the remembered time began still counts.
             let held = branch.levels.iter().rposition(|level| level.at <= before).unwrap_or(0);

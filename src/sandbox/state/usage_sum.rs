@@ -75,7 +75,8 @@ impl<'a> Sums<'a> {
             .usage
             .branches
             .iter()
-            .filter(move |branch| wanted.is_none_or(|id| id == branch.branch_id))
+            .filter(move |(id, _)| wanted.is_none_or(|wanted| wanted == *id))
+            .map(|(_, branch)| branch)
     }
 
     fn snapshots(&self) -> impl Iterator<Item = &'a SnapshotUse> {

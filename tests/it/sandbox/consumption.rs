@@ -335,3 +335,23 @@ async fn nothing_is_asked_of_a_compute() {
     let frames = frames(&seen["projects"][0]);
     assert!((2..=3).contains(&frames.len()), "nothing lies ahead: {}", frames.len());
 }
+
+#[tokio::test]
+async fn branches_beyond_the_plan_count() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    for number in 0..12 {
+        rig.branch(&project, &format!("extra-{number}")).await;
+    }
+    rig.advance(62 * 86_400).await;
+    let metrics = "extra_branches_month,root_branch_bytes_month";
+    let seen = of_project(&rig, &project, 61 * 86_400, "monthly", metrics).await;
+    let months = frames(&seen);
+    let whole = months[months.len() - 2];
+    assert_eq!(metric(whole, "extra_branches_month"), 3, "13 branches, 10 included");
+    assert_eq!(
+        metric(whole, "root_branch_bytes_month"),
+        EMPTY,
+        "one root, a whole month"
+    );
+}
