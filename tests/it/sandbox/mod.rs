@@ -6,6 +6,7 @@ mod admin;
 mod anonymization;
 mod branches;
 mod consumption;
+mod consumption_computes;
 mod credentials;
 mod data_api;
 mod databases;
