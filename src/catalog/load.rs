@@ -10,7 +10,7 @@ use super::tool::{Tool, placeholders};
 use crate::neon::Method;
 
 /// The files of `tools/`, as the binary carries them: the order is the order of the list.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 16] = [
     ("projects.json", include_str!("../../tools/projects.json")),
     ("branches.json", include_str!("../../tools/branches.json")),
     ("computes.json", include_str!("../../tools/computes.json")),
@@ -23,6 +23,10 @@ const FILES: [(&str, &str); 12] = [
     ("api_keys.json", include_str!("../../tools/api_keys.json")),
     ("regions.json", include_str!("../../tools/regions.json")),
     ("auth.json", include_str!("../../tools/auth.json")),
+    ("data_api.json", include_str!("../../tools/data_api.json")),
+    ("anonymization.json", include_str!("../../tools/anonymization.json")),
+    ("consumption.json", include_str!("../../tools/consumption.json")),
+    ("credentials.json", include_str!("../../tools/credentials.json")),
 ];
 
 /// The schemas that declarations share.

@@ -100,6 +100,7 @@ fn error_body(error: &ApiError, request_id: &str) -> Bytes {
         request_id,
         code: &error.code,
         message: &error.message,
+        reason: error.reason,
     })
     .unwrap_or_default()
     .into()

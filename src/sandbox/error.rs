@@ -13,6 +13,8 @@ pub(crate) struct ApiError {
     pub(crate) code: String,
     /// What is wrong, for people.
     pub(crate) message: String,
+    /// Why a feature is off, where Neon says it.
+    pub(crate) reason: Option<&'static str>,
     /// Seconds to wait, for the `Retry-After` header.
     pub(crate) retry_after: Option<String>,
 }
@@ -23,6 +25,8 @@ pub(crate) struct ErrorBody<'a> {
     pub(crate) request_id: &'a str,
     pub(crate) code: &'a str,
     pub(crate) message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'static str>,
 }
 
 impl ApiError {
@@ -31,6 +35,7 @@ impl ApiError {
             status,
             code: String::new(),
             message: message.into(),
+            reason: None,
             retry_after: None,
         }
     }
@@ -53,6 +58,19 @@ impl ApiError {
     /// 404: it doesn't exist, or this key cannot see it.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// 404: the feature is off, for a reason that is named.
+    pub(crate) fn not_enabled(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            reason: Some(reason),
+            ..Self::not_found(message)
+        }
+    }
+
+    /// 406: further back than anything is kept.
+    pub(crate) fn out_of_range(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_ACCEPTABLE, message)
     }
 
     /// 409: the name is taken.

@@ -22,12 +22,17 @@ pub(crate) fn pooler_host(endpoint_id: &str) -> String {
     format!("{endpoint_id}-pooler.{DOMAIN}")
 }
 
+/// A text as one part of a URI.
+pub(crate) fn escaped(text: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(text, PART)
+}
+
 /// The URI that connects a role to a database at a host.
 pub(crate) fn connection_uri(role: &str, password: &str, host: &str, database: &str) -> String {
     format!(
         "postgresql://{}:{}@{host}/{}?sslmode=disable",
-        utf8_percent_encode(role, PART),
-        utf8_percent_encode(password, PART),
-        utf8_percent_encode(database, PART),
+        escaped(role),
+        escaped(password),
+        escaped(database),
     )
 }

@@ -52,6 +52,11 @@ impl Ids {
         format!("snap-sandbox-{}-{}", self.word(), self.letters())
     }
 
+    /// `tok-sandbox-word-xxxxxxxx`
+    pub(crate) fn credential(&mut self) -> String {
+        format!("tok-sandbox-{}-{}", self.word(), self.letters())
+    }
+
     /// A UUID of version 4.
     pub(crate) fn uuid(&mut self) -> String {
         uuid::Builder::from_random_bytes(self.random.random())
@@ -86,6 +91,11 @@ pub(crate) fn secret_key() -> String {
 /// A new random password.
 pub(crate) fn password() -> String {
     format!("npg_sandbox_{}", letters(&mut rand::rng(), 16))
+}
+
+/// A new random secret of a branch credential.
+pub(crate) fn credential_secret(kind: &str) -> String {
+    format!("{kind}_sandbox_{}", letters(&mut rand::rng(), 40))
 }
 
 /// A new random request id.

@@ -243,6 +243,7 @@ async fn run(
                 status: http::StatusCode::from_u16(status).unwrap_or_default(),
                 code,
                 message,
+                reason: None,
                 retry_after,
             };
             return Some(answer::refuse(&error, &received.request_id));
@@ -288,7 +289,9 @@ fn handle(
         uri: received.parts.uri.clone(),
         body: received.body.clone(),
     };
-    (route.handler)(&call, &mut state)
+    let result = (route.handler)(&call, &mut state);
+    state.observe(now);
+    result
 }
 
 /// The id that the client gave the request, or a new one.

@@ -29,14 +29,14 @@ use crate::sandbox::{
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Body {
+pub(crate) struct Body {
     endpoints: Vec<EndpointInput>,
-    branch: BranchInput,
-    annotation_value: BTreeMap<String, String>,
+    pub(crate) branch: BranchInput,
+    pub(crate) annotation_value: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
-struct EndpointInput {
+pub(crate) struct EndpointInput {
     r#type: EndpointType,
     #[serde(default)]
     settings: EndpointSettings,
@@ -48,24 +48,30 @@ struct EndpointInput {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct BranchInput {
+pub(crate) struct BranchInput {
     parent_id: Option<String>,
     name: Option<String>,
     parent_lsn: Option<String>,
     parent_timestamp: Option<String>,
     protected: bool,
     archived: bool,
-    init_source: InitSource,
+    pub(crate) init_source: InitSource,
     expires_at: Option<String>,
 }
 
 /// POST /projects/{project_id}/branches
 pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
+    let (change, id) = make(call, state, call.optional_json()?)?;
+    answer(&change, &id)
+}
+
+/// Makes a branch. Returns its id, and the change that it is part of.
+pub(crate) fn make<'a>(call: &'a Call, state: &'a mut State, body: Body) -> Result<(Change<'a>, String), ApiError> {
     let Body {
         endpoints,
         branch: input,
         annotation_value,
-    } = call.optional_json()?;
+    } = body;
     let annotation = check_annotation(annotation_value)?;
     let point = read_point(
         ("parent_lsn", input.parent_lsn.as_deref()),
@@ -148,7 +154,7 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
             },
         )?;
     }
-    answer(&change, &id)
+    Ok((change, id))
 }
 
 /// What a child starts with. Children of a protected branch get new passwords.
@@ -230,7 +236,8 @@ fn read_endpoints(change: &Change<'_>, inputs: &[EndpointInput]) -> Result<Vec<E
         .collect()
 }
 
-fn answer(change: &Change<'_>, id: &str) -> Result<Reply, ApiError> {
+/// The new branch with what is on it, and the operations that were started.
+pub(crate) fn answer(change: &Change<'_>, id: &str) -> Result<Reply, ApiError> {
     let project = &*change.project;
     let branch = project.branch(id)?;
     let contents = branch.contents();

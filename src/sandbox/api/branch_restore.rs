@@ -167,6 +167,9 @@ fn overwrite(
     let branch = change.project.branch_mut(&target.id)?;
     branch.restored_from = Some(source.id.clone());
     branch.snapshot_restore = None;
+    if let Some(anonymization) = &mut branch.anonymization {
+        anonymization.refill(now);
+    }
     if is_reset {
         if let Some(parent) = &mut branch.parent {
             parent.lsn = lsn;

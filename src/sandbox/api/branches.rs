@@ -325,10 +325,10 @@ fn delete(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     };
     let mut deleted = change.project.branch(id)?.clone();
     deleted.updated_at = change.now;
+    change.project.delete_branch(id, deletion);
     if query.hard_delete {
         change.project.purge_branch(id);
     } else {
-        change.project.delete_branch(id, deletion);
         deleted.deletion = Some(deletion);
     }
     Reply::ok(json!({

@@ -123,6 +123,8 @@ pub(crate) fn add_endpoint(change: &mut Change<'_>, new: NewEndpoint) -> Result<
         created_at: change.now,
         updated_at: change.now,
         deleted_with_branch: false,
+        session: None,
+        past_sessions: Vec::new(),
     });
     if !disabled {
         change.start_endpoint(&id)?;
@@ -346,6 +348,7 @@ fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     }
     endpoint.name = input.name.or(endpoint.name.take());
     endpoint.updated_at = now;
+    endpoint.divide_session(now);
     let disabled = endpoint.disabled;
     if disabled && !before.disabled {
         if before.state == EndpointState::Active {
@@ -385,7 +388,9 @@ fn delete(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     }
     change.suspend_endpoint(id)?;
     let reply = answer(&change, id);
-    change.project.endpoints.retain(|endpoint| endpoint.id != id);
+    let now = change.now;
+    change.project.endpoint_mut(id)?.stop(now);
+    change.project.forget_endpoints(|endpoint| endpoint.id == id);
     reply
 }
 

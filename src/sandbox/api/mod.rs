@@ -4,10 +4,15 @@ mod auth;
 mod auth_providers;
 mod auth_settings;
 mod auth_users;
+mod anonymization;
 mod branch_create;
 mod branch_restore;
 mod branches;
 mod compute_size;
+mod consumption;
+mod consumption_query;
+mod credentials;
+mod data_api;
 mod databases;
 mod endpoints;
 mod identity;
@@ -91,6 +96,10 @@ pub(crate) fn routes() -> Vec<Route> {
         auth_users::routes(),
         auth_settings::routes(),
         auth_providers::routes(),
+        data_api::routes(),
+        anonymization::routes(),
+        consumption::routes(),
+        credentials::routes(),
     ]
     .into_iter()
     .flatten()

@@ -25,6 +25,7 @@ use crate::sandbox::{
         operation::Action,
         project::{Project, check_length},
         settings::{DefaultEndpointSettings, EndpointSettings, ProjectSettings},
+        usage::Usage,
     },
 };
 
@@ -153,6 +154,7 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
         operations: Vec::new(),
         lsn: FIRST_LSN,
         last_database_id: 1,
+        usage: Usage::default(),
     };
     project.name = match input.name {
         Some(name) => {

@@ -10,6 +10,7 @@ use crate::sandbox::{
         account::Account,
         project::Project,
         settings::{DefaultEndpointSettings, ProjectSettings},
+        usage_sum::{Span, Sums, month_around, whole},
     },
 };
 
@@ -70,11 +71,11 @@ struct Owner {
 pub(crate) struct ProjectView {
     #[serde(flatten)]
     common: Common,
-    data_storage_bytes_hour: i64,
+    data_storage_bytes_hour: u64,
     data_transfer_bytes: i64,
-    written_data_bytes: i64,
-    compute_time_seconds: i64,
-    active_time_seconds: i64,
+    written_data_bytes: u64,
+    compute_time_seconds: u64,
+    active_time_seconds: u64,
     consumption_period_start: Moment,
     consumption_period_end: Moment,
     owner: Owner,
@@ -135,13 +136,22 @@ pub(crate) fn alone(
     now: Moment,
 ) -> ProjectView {
     let (start, end) = month_around(now);
+    let sums = Sums::new(
+        project,
+        None,
+        Span {
+            from: start,
+            until: end,
+        },
+        now,
+    );
     ProjectView {
         common: common(project, account, caller),
-        data_storage_bytes_hour: 0,
+        data_storage_bytes_hour: sums.stored_byte_hours(),
         data_transfer_bytes: 0,
-        written_data_bytes: 0,
-        compute_time_seconds: 0,
-        active_time_seconds: 0,
+        written_data_bytes: sums.written_bytes(),
+        compute_time_seconds: whole(sums.compute_unit_seconds()),
+        active_time_seconds: whole(sums.active_seconds()),
         consumption_period_start: start,
         consumption_period_end: end,
         owner: Owner {
@@ -151,15 +161,4 @@ pub(crate) fn alone(
             subscription_type: account.subscription(),
         },
     }
-}
-
-/// The first moments of this month and of the next.
-fn month_around(now: Moment) -> (Moment, Moment) {
-    use chrono::{Datelike, Months, NaiveTime};
-    let start = now
-        .date_naive()
-        .with_day(1)
-        .map_or(now, |day| day.and_time(NaiveTime::MIN).and_utc());
-    let end = start.checked_add_months(Months::new(1)).unwrap_or(now);
-    (start, end)
 }

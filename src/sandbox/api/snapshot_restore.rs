@@ -188,12 +188,14 @@ fn take_place(
         }
         if endpoint.branch_id == target_id {
             restored_id.clone_into(&mut endpoint.branch_id);
+            endpoint.divide_session(now);
             endpoint.updated_at = now;
             if endpoint.state == EndpointState::Active {
                 active.push(endpoint.id.clone());
             }
         } else if endpoint.branch_id == restored_id {
             target_id.clone_into(&mut endpoint.branch_id);
+            endpoint.divide_session(now);
             endpoint.updated_at = now;
         }
     }

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     RECOVERY_DAYS,
+    anonymization::Anonymization,
+    credential::Credential,
     data::{Contents, History, Lsn},
+    data_api::DataApi,
     schedule::Schedule,
 };
 use crate::sandbox::clock::{Moment, seconds};
@@ -151,6 +154,10 @@ pub(crate) struct Branch {
     pub(crate) schedule_since: Moment,
     pub(crate) deletion: Option<Deletion>,
     pub(crate) history: History,
+    pub(crate) data_apis: Vec<DataApi>,
+    pub(crate) credentials: Vec<Credential>,
+    /// For a branch that was made to be anonymized.
+    pub(crate) anonymization: Option<Anonymization>,
 }
 
 impl Branch {
@@ -178,6 +185,9 @@ impl Branch {
             schedule_since: now,
             deletion: None,
             history,
+            data_apis: Vec::new(),
+            credentials: Vec::new(),
+            anonymization: None,
         }
     }
 
@@ -209,6 +219,9 @@ impl Branch {
             self.state = to;
             self.state_changed_at = at;
             self.transition = None;
+        }
+        if let Some(anonymization) = &mut self.anonymization {
+            anonymization.settle(now);
         }
     }
 }

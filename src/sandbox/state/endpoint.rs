@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::EndpointSettings;
+use super::{settings::EndpointSettings, usage::Session};
 use crate::sandbox::clock::{Moment, seconds};
 
 /// What `suspend_timeout_seconds: 0` stands for.
@@ -77,6 +77,10 @@ pub(crate) struct Endpoint {
     pub(crate) updated_at: Moment,
     /// Set while the branch that it belonged to can be recovered.
     pub(crate) deleted_with_branch: bool,
+    /// Since when it works, at which size.
+    pub(crate) session: Option<Session>,
+    /// When it worked before, as long as nobody took it over.
+    pub(crate) past_sessions: Vec<Session>,
 }
 
 impl Endpoint {
@@ -115,14 +119,44 @@ impl Endpoint {
             EndpointState::Active => {
                 if self.state != EndpointState::Active {
                     self.started_at = Some(at);
+                    self.begin_session(at);
                 }
                 self.last_active = Some(at);
             }
-            EndpointState::Idle => self.suspended_at = Some(at),
+            EndpointState::Idle => {
+                self.suspended_at = Some(at);
+                self.end_session(at);
+            }
             EndpointState::Init => {}
         }
         self.state = state;
         self.updated_at = at;
+    }
+
+    fn begin_session(&mut self, at: Moment) {
+        self.session = Some(Session {
+            branch_id: self.branch_id.clone(),
+            cu: self.size.min_cu,
+            from: at,
+            until: None,
+        });
+    }
+
+    fn end_session(&mut self, at: Moment) {
+        if let Some(session) = self.session.take() {
+            self.past_sessions.push(Session {
+                until: Some(at),
+                ..session
+            });
+        }
+    }
+
+    /// What it uses from now on counts at its present size and for its present branch.
+    pub(crate) fn divide_session(&mut self, at: Moment) {
+        if self.session.is_some() {
+            self.end_session(at);
+            self.begin_session(at);
+        }
     }
 
     /// Suspends at once and forgets what lay ahead.

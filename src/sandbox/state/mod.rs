@@ -5,15 +5,20 @@
 
 pub(crate) mod account;
 pub(crate) mod auth;
+pub(crate) mod anonymization;
 pub(crate) mod branch;
 pub(crate) mod change;
+pub(crate) mod credential;
 pub(crate) mod data;
+pub(crate) mod data_api;
 pub(crate) mod endpoint;
 pub(crate) mod operation;
 pub(crate) mod project;
 pub(crate) mod schedule;
 pub(crate) mod settings;
 pub(crate) mod snapshot;
+pub(crate) mod usage;
+pub(crate) mod usage_sum;
 
 use std::time::Duration;
 
@@ -68,6 +73,14 @@ impl State {
         for project in &mut self.projects {
             project.settle(now, &mut self.ids);
         }
+        self.observe(now);
         now
+    }
+
+    /// Writes down what there is, for consumption: after every request, and when time has passed.
+    pub(crate) fn observe(&mut self, now: Moment) {
+        for project in &mut self.projects {
+            project.observe(now);
+        }
     }
 }

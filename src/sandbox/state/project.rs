@@ -12,6 +12,7 @@ use super::{
     schedule,
     settings::{DefaultEndpointSettings, ProjectSettings},
     snapshot::Snapshot,
+    usage::Usage,
 };
 use crate::sandbox::{
     clock::{Moment, seconds},
@@ -41,6 +42,7 @@ pub(crate) struct Project {
     /// How far the write-ahead log has come.
     pub(crate) lsn: Lsn,
     pub(crate) last_database_id: i64,
+    pub(crate) usage: Usage,
 }
 
 impl Project {
@@ -172,8 +174,28 @@ impl Project {
 
     /// Forgets a branch and its computes for good.
     pub(crate) fn purge_branch(&mut self, id: &str) {
+        let branch = self.branches.iter().find(|branch| branch.id == id);
+        if let Some(deletion) = branch.and_then(|branch| branch.deletion) {
+            self.usage.end_branch(id, deletion.at);
+        }
         self.branches.retain(|branch| branch.id != id);
-        self.endpoints.retain(|endpoint| endpoint.branch_id != id);
+        self.forget_endpoints(|endpoint| endpoint.branch_id == id);
+    }
+
+    /// Forgets computes, but not what they used. They must be stopped.
+    pub(crate) fn forget_endpoints(&mut self, gone: impl Fn(&Endpoint) -> bool) {
+        for endpoint in self.endpoints.iter_mut().filter(|endpoint| gone(endpoint)) {
+            self.usage.collect(endpoint);
+        }
+        self.endpoints.retain(|endpoint| !gone(endpoint));
+    }
+
+    /// Writes down what there is, for consumption.
+    pub(crate) fn observe(&mut self, now: Moment) {
+        if self.deleted_at.is_none() {
+            self.usage
+                .observe(now, self.lsn, &self.branches, &mut self.endpoints, &self.snapshots);
+        }
     }
 
     /// Lets the time that has passed take effect.

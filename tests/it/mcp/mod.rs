@@ -2,6 +2,7 @@
 
 mod arguments;
 mod auth;
+mod data;
 mod faults;
 mod hostile;
 mod http;

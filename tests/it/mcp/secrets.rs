@@ -101,7 +101,12 @@ async fn canaries_show_only_where_a_tool_is_there_to_reveal_them() {
     assert!(planted >= 15, "{planted} places");
     assert_eq!(
         revealed,
-        ["get_connection_string", "create_role", "get_role_password"],
+        [
+            "get_connection_string",
+            "create_role",
+            "get_role_password",
+            "reveal_credential"
+        ],
         "tools that reveal"
     );
     let log = server.stop().await;

@@ -92,7 +92,8 @@ fn value(name: &str, schema: &Value) -> Value {
         "object" => {
             let mut object = Map::new();
             if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-                for (name, schema) in properties {
+                // Of two that exclude each other, the first.
+                for (name, schema) in properties.iter().filter(|(name, _)| *name != "masking_value") {
                     object.insert(name.clone(), value(name, schema));
                 }
             } else {
@@ -102,6 +103,7 @@ fn value(name: &str, schema: &Value) -> Value {
         }
         _ => match schema.get("format").and_then(Value::as_str) {
             Some("date-time") => "2026-01-01T00:00:00Z".into(),
+            Some("uri") => "https://example.com/abc".into(),
             Some("uuid") => "11111111-2222-4333-8444-555555555555".into(),
             Some("email") => "ann@example.com".into(),
             Some("uri") => "https://example.com".into(),

@@ -167,6 +167,27 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
             json!({"schedule": [{"frequency": "daily", "retention_seconds": 604_800}]}),
         ),
         ["projects", _, "branches", _, "auth", rest @ ..] => Reply::json(200, auth(rest)),
+        ["projects", _, "branches", _, "credentials"] => Reply::json(
+            200,
+            json!({"credentials": [{
+                "token_id": "abc", "token_id_short": "abc", "name": "app", "scopes": ["storage:read"],
+                "principal_type": "user", "created_at": "2026-01-01T00:00:00Z",
+            }]}),
+        ),
+        ["projects", _, "branches", _, "masking_rules"] => Reply::json(
+            200,
+            json!({"masking_rules": [{
+                "database_name": "abc", "schema_name": "public", "table_name": "users", "column_name": "email",
+                "masking_function": "anon.fake_email()",
+            }]}),
+        ),
+        ["projects", _, "branches", _, "data-api", name] => Reply::json(
+            200,
+            json!({
+                "url": format!("https://data.example/{name}"), "status": "active",
+                "settings": {"db_schemas": ["public"], "db_anon_role": "anonymous"}, "available_schemas": ["public"],
+            }),
+        ),
         ["projects", _, "endpoints"] => Reply::json(200, json!({"endpoints": facts.endpoints})),
         ["projects", _, "endpoints", id] => one("endpoint", find(&facts.endpoints, "id", id)),
         ["projects", _, "snapshots"] => Reply::json(200, json!({"snapshots": facts.snapshots})),
@@ -175,7 +196,7 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
         [.., "api_keys"] => Reply::json(200, json!([])),
         _ => Reply::json(
             200,
-            json!({"organizations": [], "projects": [], "members": [], "operations": [], "invitations": [], "regions": [], "pagination": {}}),
+            json!({"organizations": [], "projects": [], "branches": [], "members": [], "operations": [], "invitations": [], "regions": [], "pagination": {}}),
         ),
     }
 }
