@@ -1,10 +1,10 @@
 //! The Neon API that the sandbox serves: one file per area, each with its routes and their handlers.
 
+mod anonymization;
 mod auth;
 mod auth_providers;
 mod auth_settings;
 mod auth_users;
-mod anonymization;
 mod branch_create;
 mod branch_restore;
 mod branches;

@@ -4,8 +4,8 @@
 //! ([`State::settle`]), then reads or changes.
 
 pub(crate) mod account;
-pub(crate) mod auth;
 pub(crate) mod anonymization;
+pub(crate) mod auth;
 pub(crate) mod branch;
 pub(crate) mod change;
 pub(crate) mod credential;

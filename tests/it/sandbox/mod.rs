@@ -3,9 +3,9 @@
 mod access;
 mod account;
 mod admin;
+mod anonymization;
 mod auth;
 mod auth_settings;
-mod anonymization;
 mod branches;
 mod consumption;
 mod consumption_computes;

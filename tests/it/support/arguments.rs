@@ -106,7 +106,6 @@ fn value(name: &str, schema: &Value) -> Value {
             Some("uri") => "https://example.com/abc".into(),
             Some("uuid") => "11111111-2222-4333-8444-555555555555".into(),
             Some("email") => "ann@example.com".into(),
-            Some("uri") => "https://example.com".into(),
             _ => match schema.get("pattern").and_then(Value::as_str) {
                 Some(pattern) if pattern.contains(':') => "02:00".into(),
                 _ => "abc".into(),
