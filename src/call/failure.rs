@@ -46,12 +46,8 @@ pub enum Failure {
     Neon {
         /// What it said.
         error: Box<Error>,
-        /// The tool whose answer tells whether a lost change happened, with its arguments.
-        check: Option<String>,
-        /// The copy that was made first.
-        copy: Option<Value>,
-        /// The way back, should the call have happened.
-        undo: Option<Value>,
+        /// What helps when it isn't known whether the call happened.
+        help: Box<Help>,
     },
     /// The answer isn't what Neon documents.
     Answer {
@@ -62,6 +58,17 @@ pub enum Failure {
     },
     /// A defect of this server.
     Internal(String),
+}
+
+/// What helps when it isn't known whether a call happened.
+#[derive(Debug, Default)]
+pub struct Help {
+    /// The tool whose answer tells.
+    pub check: Option<String>,
+    /// The copy that was made first.
+    pub copy: Option<Value>,
+    /// The way back, should it have happened.
+    pub undo: Option<Value>,
 }
 
 /// What is said to an agent whose client can't ask its human.
@@ -103,9 +110,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Neon {
             error: Box::new(error),
-            check: None,
-            copy: None,
-            undo: None,
+            help: Box::default(),
         }
     }
 }
@@ -123,9 +128,11 @@ impl Failure {
     pub fn with_help(self, tool: Option<&str>, made: Option<&Value>, way: Option<Value>) -> Self {
         match self {
             Self::Neon { error, .. } => Self::Neon {
-                check: tool.map(str::to_owned),
-                copy: made.cloned(),
-                undo: way.filter(|_| error.changed() != Changed::No),
+                help: Box::new(Help {
+                    check: tool.map(str::to_owned),
+                    copy: made.cloned(),
+                    undo: way.filter(|_| error.changed() != Changed::No),
+                }),
                 error,
             },
             other => other,
@@ -273,12 +280,7 @@ impl Failure {
                 "Tell the user. A copy that was begun may exist: list_snapshots and list_branches show it.",
                 Value::Null,
             ),
-            Self::Neon {
-                error: cause,
-                check,
-                copy,
-                undo,
-            } => neon(&cause, check.as_deref(), copy, undo),
+            Self::Neon { error: cause, help } => neon(&cause, *help),
             Self::Answer { message, changed } => error(
                 "malformed_answer",
                 &message,
@@ -393,7 +395,9 @@ fn arguments(problems: &[ArgumentProblem]) -> Value {
     )
 }
 
-fn neon(cause: &Error, check: Option<&str>, copy: Option<Value>, undo: Option<Value>) -> Value {
+fn neon(cause: &Error, help: Help) -> Value {
+    let Help { check, copy, undo } = help;
+    let check = check.as_deref();
     let next = match (cause.changed(), check) {
         (Changed::No, _) | (_, None) => cause.hint().to_owned(),
         (_, Some(tool)) => format!(

@@ -20,6 +20,9 @@ const CODE_LENGTH: usize = 8;
 /// The largest file that is read: a plan has some kilobytes.
 const MOST_BYTES: u64 = 256 * 1024;
 
+/// What comes with a decision from the page: the secret's digest, and what seals a yes.
+type FromPage<'a> = (&'a str, &'a dyn Fn(&Approval) -> String);
+
 /// Where the calls are kept that wait for a human's yes.
 #[derive(Debug, Clone)]
 pub struct Approvals {
@@ -146,7 +149,7 @@ impl Approvals {
         &self,
         code: &str,
         decision: &Decision,
-        page: Option<(&str, &dyn Fn(&Approval) -> String)>,
+        page: Option<FromPage<'_>>,
         now: DateTime<Utc>,
     ) -> Result<Approval, DecideError> {
         let by = if page.is_some() {

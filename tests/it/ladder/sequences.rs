@@ -341,7 +341,6 @@ fn no_sequence_without_an_acceptance_changes_anything() {
         }
         asked += model.seals.lock().expect("a lock").len();
     }
-    println!("{SEQUENCES} sequences, {steps} steps, {asked} questions");
     assert!(steps > SEQUENCES && asked > SEQUENCES / 10, "{steps} {asked}");
 }
 
