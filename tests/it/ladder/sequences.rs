@@ -362,7 +362,7 @@ async fn the_same_model_with_an_acceptance_changes_something() {
             way: Way::InReturn(Some(Returned {
                 seal,
                 reply: Some(Reply::Accepted(
-                    json!({"confirm": true, "name": if index == 10 { "main" } else { "dev" }}),
+                    json!({"confirm": true, "name": if model.calls[index].1["branch_id"] == ROOT { "main" } else { "dev" }}),
                 )),
             })),
             lane: Lane::new(),

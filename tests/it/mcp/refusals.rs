@@ -109,7 +109,7 @@ async fn a_way_back_that_the_arguments_close_is_not_promised() {
     let (value, _) = server.call("restore_branch", restore(Some("kept"))).await;
     assert_eq!(
         error(&value)["plan"]["undo"]["arguments"]["source_branch_id"],
-        "kept",
+        "name:kept",
         "{value}"
     );
     assert_eq!(world.changes(), Vec::<String>::new());
