@@ -116,8 +116,26 @@ impl Shaping<'_> {
         if let Some(object) = answer.as_object_mut() {
             object.shift_remove("pagination");
             object.shift_remove("next_cursor");
+            if self
+                .tool
+                .declaration
+                .pages
+                .as_ref()
+                .is_some_and(|pages| pages.next.is_some())
+            {
+                object.shift_remove("is_truncated");
+            }
         }
         let size = |value: &Value| serde_json::to_string(value).map_or(0, |text| text.len());
+        let mut notes = Vec::new();
+        if size(&answer) > self.most_bytes / 2 {
+            // The lists beside the items have no cursor of their own.
+            notes.extend(
+                cut(&mut answer, self.most_bytes / 2)
+                    .into_iter()
+                    .map(|cut| format!("Cut: {cut}. A smaller limit shows them all.")),
+            );
+        }
         let room = self
             .most_bytes
             .saturating_sub(size(&answer) + size(&Value::Object(envelope.clone())) + CUT_ROOM);
@@ -131,7 +149,6 @@ impl Shaping<'_> {
             .count();
         let mut kept: Vec<Value> = items;
         let mut next = next;
-        let mut notes = Vec::new();
         if fits < kept.len() {
             // One item that is too large by itself is cut inside, or the list could never go on.
             let count = fits.max(1);

@@ -332,6 +332,9 @@ pub struct PlanDeclaration {
     pub summary: String,
     /// The reading tool whose answer shows what is at stake.
     pub read: String,
+    /// Arguments of the reading tool that aren't required there, with the arguments of the call that they take.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
     /// Which item of a list in that answer is the one at stake: what follows is about that item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pick: Option<Pick>,
@@ -424,6 +427,10 @@ pub struct UndoNever {
 pub struct Pages {
     /// JSON pointer to the list in the answer; empty when the answer is the list.
     pub items: String,
+    /// Fields of the answer with lists beside it, which each page has in part: they are put together, and a page that
+    /// has only those isn't the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
     /// JSON pointer to the cursor of the next page. Without one, Neon gives the whole list at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,

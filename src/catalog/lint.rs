@@ -488,6 +488,12 @@ impl Linter {
                 );
             }
         }
+        for (theirs, ours) in &plan.with {
+            let pointer = format!("/plan/with/{theirs}");
+            let known = catalog.tool(&plan.read).is_some_and(|reader| reader.declares(theirs));
+            self.require(known, &pointer, "is no argument of the reading tool");
+            self.require(tool.declares(ours), &pointer, format!("`{ours}` is no argument"));
+        }
         if let Some(pick) = &plan.pick {
             self.require(pick.list.starts_with('/'), "/plan/pick/list", "is no JSON pointer");
             let one = match (&pick.argument, &pick.value) {
@@ -558,6 +564,11 @@ impl Linter {
             pages.next.is_some() == pages.cursor.is_some(),
             "/pages",
             "next and cursor go together",
+        );
+        self.require(
+            pages.beside.is_empty() || pages.next.is_some(),
+            "/pages/beside",
+            "is about lists that come in pages",
         );
         self.require(
             pages.limit.is_some() == pages.max.is_some(),
