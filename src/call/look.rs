@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+use super::files::Files;
 use super::run::Call;
 use crate::catalog::{Pages, Place};
 use crate::guard::mask;
@@ -134,7 +135,7 @@ impl<'c, 'a> Look<'c, 'a> {
             with.iter()
                 .filter_map(|(theirs, ours)| Some((theirs.clone(), arguments.get(ours)?.clone()))),
         );
-        let mut request = super::bind::bind(tool, &taken).map_err(Failure::Internal)?;
+        let mut request = super::bind::bind(tool, &taken, &Files::default()).map_err(Failure::Internal)?;
         // What is looked for may be anywhere in the list.
         if let Some(Pages {
             limit: Some(Place::Query(name)),

@@ -7,12 +7,13 @@ use governor::DefaultDirectRateLimiter;
 use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
+use super::files::Files;
 use super::look::Look;
 use super::record::Record;
 use super::shape::{Extras, Shaping};
 use super::{
-    CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, facts, list, reference,
-    resolve, safety, sight, wait,
+    CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, content, facts, list,
+    reference, resolve, safety, sight, wait,
 };
 use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, templates};
 use crate::guard::{self, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
@@ -34,6 +35,8 @@ pub(super) struct Call<'a> {
     pub(super) selected: &'a SelectedTool,
     pub(super) context: Context,
     pub(super) progress: Option<Arc<dyn Progress>>,
+    /// The files that the arguments give, once they are read.
+    pub(super) files: Files,
 }
 
 /// Where a call stands when a human must be asked, or it may run.
@@ -86,6 +89,7 @@ impl<'a> Call<'a> {
         let mut arguments = arguments::check(self.selected, given).map_err(Failure::Arguments)?;
         reference::check(tool, &arguments).map_err(Failure::Arguments)?;
         record.given(tool, &arguments);
+        self.files = Files::load(tool, &arguments, self.limits.files_dir.as_ref()).await?;
         resolve::resolve(self, tool, &mut arguments).await?;
         record.given(tool, &arguments);
 
@@ -170,8 +174,9 @@ impl<'a> Call<'a> {
         arguments: &Map<String, Value>,
     ) -> Result<Plan, Failure> {
         let tool = &*self.selected.tool;
-        let request = bind::bind(tool, arguments).map_err(Failure::Internal)?;
+        let request = bind::bind(tool, arguments, &self.files).map_err(Failure::Internal)?;
         let mut sight = sight::read(look, &self.guards.policy, tool, arguments).await?;
+        sight.lines.extend(self.files.lines.iter().cloned());
         sight.safety_copy = safety::announced(self, verdict, arguments);
         Ok(Plan::new(tool, arguments, verdict, &request, sight, Utc::now()))
     }
@@ -194,7 +199,7 @@ impl<'a> Call<'a> {
         } = ready;
         let tool = &*self.selected.tool;
         record.cleared(cleared.said_yes());
-        let request = bind::bind(tool, &arguments).map_err(Failure::Internal)?;
+        let request = bind::bind(tool, &arguments, &self.files).map_err(Failure::Internal)?;
         let shaping = Shaping {
             service: self.service,
             tool,
@@ -227,10 +232,10 @@ impl<'a> Call<'a> {
             _ => None,
         };
         let permitted = cleared
-            .permit(request)
+            .permit(content::asked(tool, request))
             .map_err(|error| Failure::Internal(error.to_string()))?;
         let answer = self.client.send(permitted, &self.context).await.map_err(|error| {
-            let failure = Failure::from(error);
+            let failure = Failure::from(content::explained(tool, error));
             let failure = match &tool.declaration.check {
                 Some(check) => failure.with_check(check),
                 None => failure,
@@ -241,6 +246,12 @@ impl<'a> Call<'a> {
             }
         })?;
         record.answered(&answer.request_id);
+        if let Some(content) = &answer.content {
+            return Ok(CallResult {
+                value: shaping.content(content, answer.request_id),
+                is_error: false,
+            });
+        }
         let undo = if verdict.changes() {
             let undoing = Undoing {
                 tool,
@@ -300,7 +311,7 @@ impl<'a> Call<'a> {
         record: &mut Record,
     ) -> Result<Outcome, Failure> {
         let tool = &*self.selected.tool;
-        let request = bind::bind(tool, arguments).map_err(Failure::Internal)?;
+        let request = bind::bind(tool, arguments, &self.files).map_err(Failure::Internal)?;
         record.dry();
         let mut value = json!({
             "service": self.service.name(),

@@ -9,7 +9,7 @@ use crate::catalog::{Keep, Tool};
 use crate::guard;
 
 /// Room for a note and a cursor that a cut adds to a result, in bytes.
-const CUT_ROOM: usize = 600;
+pub(super) const CUT_ROOM: usize = 600;
 
 /// What a result is made of.
 pub(super) struct Shaping<'a> {
@@ -188,7 +188,7 @@ impl Shaping<'_> {
     }
 
     /// Where the call ran.
-    fn envelope(&self, answer: Option<&Value>) -> Map<String, Value> {
+    pub(super) fn envelope(&self, answer: Option<&Value>) -> Map<String, Value> {
         let mut envelope = Map::new();
         envelope.insert("service".into(), self.service.name().into());
         for (name, pointer) in [("project_id", "/project/id"), ("branch_id", "/branch/id")] {
@@ -231,7 +231,7 @@ impl Shaping<'_> {
     }
 }
 
-fn finish(mut envelope: Map<String, Value>, notes: Vec<String>, request_id: String) -> Value {
+pub(super) fn finish(mut envelope: Map<String, Value>, notes: Vec<String>, request_id: String) -> Value {
     if !notes.is_empty() {
         envelope.insert("notes".into(), json!(notes));
     }

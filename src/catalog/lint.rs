@@ -97,14 +97,14 @@ fn load_problem(error: &LoadError) -> Problem {
     }
 }
 
-struct Linter {
+pub(super) struct Linter {
     problems: Vec<Problem>,
     file: String,
     at: String,
 }
 
 impl Linter {
-    fn require(&mut self, holds: bool, pointer: &str, message: impl Into<String>) {
+    pub(super) fn require(&mut self, holds: bool, pointer: &str, message: impl Into<String>) {
         if !holds {
             self.problems.push(Problem {
                 file: self.file.clone(),
@@ -143,6 +143,8 @@ impl Linter {
         self.references(tool, catalog);
         self.schemas(tool);
         self.answer(declaration);
+        self.files(tool);
+        self.bytes(tool, catalog);
     }
 
     fn input(&mut self, tool: &Tool) {

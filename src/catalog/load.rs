@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::declaration::{Area, Declaration};
+use super::declaration::{Area, Content, Declaration};
 use super::tool::{Tool, placeholders};
 use crate::neon::Method;
 
@@ -172,6 +172,9 @@ fn resolve(
     }
     if declaration.waits {
         injected.push("wait");
+    }
+    if declaration.returns.content == Content::Bytes {
+        injected.push("from_byte");
     }
     let properties = input.entry("properties").or_insert_with(|| Value::Object(Map::new()));
     if let Value::Object(properties) = properties {

@@ -2,14 +2,15 @@
 
 mod declaration;
 mod lint;
+mod lint_bytes;
 mod load;
 mod nearest;
 mod selection;
 mod tool;
 
 pub use declaration::{
-    Area, BodyEncoding, Comparison, Constant, Content, Declaration, Escalation, Fact, Keep, Operations, Pages, Pick,
-    Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,
+    Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Keep, Operations, Pages,
+    Pick, Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,
 };
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};

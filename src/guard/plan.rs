@@ -276,7 +276,17 @@ pub fn digest(value: &Value) -> String {
     }
     let mut hash = Sha256::new();
     write(value, &mut hash);
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
+}
+
+/// A file in a few words: its size, and what tells it from any other.
+#[must_use]
+pub fn file_in_short(bytes: &[u8]) -> String {
+    format!("{} bytes, sha256 {}", bytes.len(), hex(&Sha256::digest(bytes)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn upper(label: &str) -> String {
@@ -312,14 +322,22 @@ pub fn would_send(tool: &Tool, request: &Request) -> Value {
         line.push_str(if index == 0 { "?" } else { "&" });
         line.push_str(&format!("{name}={}", plain(value, QUOTE)));
     }
-    match request.body() {
-        Some(body) => {
-            let mut body = bounded(body, tool);
-            super::mask(&mut body, &[], &[]);
-            json!({"request": line, "body": body})
+    let mut sent = json!({"request": line});
+    if let Some(body) = request.body() {
+        let mut body = bounded(body, tool);
+        super::mask(&mut body, &[], &[]);
+        if let Some(sent) = sent.as_object_mut() {
+            sent.insert("body".into(), body);
         }
-        None => json!({"request": line}),
     }
+    if let (Some(files), Some(sent)) = (request.form(), sent.as_object_mut()) {
+        let files = files.iter().map(|file| {
+            let shown = format!("{}: {}", file.name, file_in_short(&file.bytes));
+            (file.field.clone(), Value::from(shown))
+        });
+        sent.insert("files".into(), files.collect::<Map<_, _>>().into());
+    }
+    sent
 }
 
 /// A copy in which every text is clean and short, and what is written only is masked.
@@ -330,11 +348,21 @@ fn bounded(value: &Value, tool: &Tool) -> Value {
         Value::Object(object) => object
             .iter()
             .map(|(name, value)| {
-                let secret = tool.property(name).and_then(|schema| schema.get("writeOnly")) == Some(&Value::Bool(true));
-                (
-                    plain(name, QUOTE),
-                    if secret { MASK.into() } else { bounded(value, tool) },
-                )
+                let secret = |schema: Option<&Value>| {
+                    schema.and_then(|schema| schema.get("writeOnly")) == Some(&Value::Bool(true))
+                };
+                let schema = tool.property(name).cloned().map(Value::Object);
+                let values = schema.as_ref().and_then(|schema| schema.get("additionalProperties"));
+                let shown = match value {
+                    _ if secret(schema.as_ref()) => MASK.into(),
+                    // Of a map of secrets the names are shown.
+                    Value::Object(map) if secret(values) => {
+                        let names = map.keys().map(|name| (plain(name, QUOTE), MASK.into()));
+                        names.collect::<Map<_, _>>().into()
+                    }
+                    value => bounded(value, tool),
+                };
+                (plain(name, QUOTE), shown)
             })
             .collect::<Map<_, _>>()
             .into(),
