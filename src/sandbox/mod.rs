@@ -20,6 +20,7 @@ mod call;
 mod clock;
 mod error;
 mod faults;
+mod form;
 mod hosts;
 mod ids;
 mod keys;
@@ -30,6 +31,7 @@ mod options;
 mod pages;
 mod serve;
 mod state;
+mod storage;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 

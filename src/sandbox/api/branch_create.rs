@@ -23,6 +23,7 @@ use crate::sandbox::{
         data::{History, Point, Version},
         endpoint::{ComputeSize, EndpointType},
         operation::Action,
+        services::Services,
         settings::EndpointSettings,
     },
 };
@@ -124,6 +125,11 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
         annotation: Annotation {
             created_at: (!annotation.is_empty()).then_some(change.now),
             value: annotation,
+        },
+        services: if root {
+            Services::default()
+        } else {
+            parent.services.inherited()
         },
         ..Branch::new(
             id.clone(),

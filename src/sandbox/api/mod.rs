@@ -3,11 +3,17 @@
 mod branch_create;
 mod branch_restore;
 mod branches;
+mod buckets;
 mod compute_size;
+mod custom_domains;
 mod databases;
 mod endpoints;
+mod functions;
 mod identity;
+mod logs;
+mod logs_query;
 mod names;
+pub(crate) mod objects;
 mod operations;
 mod organizations;
 mod point;
@@ -19,6 +25,7 @@ mod roles;
 mod schema;
 mod snapshot_restore;
 mod snapshots;
+mod triggers;
 mod views;
 
 use http::Method;
@@ -80,6 +87,12 @@ pub(crate) fn routes() -> Vec<Route> {
         operations::routes(),
         snapshots::routes(),
         snapshot_restore::routes(),
+        buckets::routes(),
+        objects::routes(),
+        functions::routes(),
+        triggers::routes(),
+        logs::routes(),
+        custom_domains::routes(),
         regions::routes(),
         identity::routes(),
         organizations::routes(),

@@ -8,6 +8,7 @@ use super::{
     RECOVERY_DAYS,
     data::{Contents, History, Lsn},
     schedule::Schedule,
+    services::Services,
 };
 use crate::sandbox::clock::{Moment, seconds};
 
@@ -151,6 +152,8 @@ pub(crate) struct Branch {
     pub(crate) schedule_since: Moment,
     pub(crate) deletion: Option<Deletion>,
     pub(crate) history: History,
+    /// What it has beside Postgres.
+    pub(crate) services: Services,
 }
 
 impl Branch {
@@ -178,6 +181,7 @@ impl Branch {
             schedule_since: now,
             deletion: None,
             history,
+            services: Services::default(),
         }
     }
 

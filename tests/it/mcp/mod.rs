@@ -2,6 +2,7 @@
 
 mod arguments;
 mod faults;
+mod files;
 mod hostile;
 mod http;
 mod lists;
@@ -10,6 +11,7 @@ mod protocol;
 mod refusals;
 mod secrets;
 mod settings;
+mod storage;
 
 use neon_mcp::catalog::Catalog;
 use serde_json::{Value, json};

@@ -4,10 +4,12 @@ mod access;
 mod account;
 mod admin;
 mod branches;
+mod buckets;
 mod databases;
 mod endpoints;
 mod expiry;
 mod faults;
+mod functions;
 mod operations;
 mod paging;
 mod plan_limits;
@@ -19,6 +21,7 @@ mod roles;
 mod schema;
 mod snapshots;
 mod templates;
+mod triggers;
 
 use std::sync::Once;
 
