@@ -59,7 +59,7 @@ impl FilesDir {
         };
         let place = self.inside(path).map_err(found)?;
         let place = place.ok_or_else(|| "leads out of the operator's folder".to_owned())?;
-        let before = place.metadata().map_err(found)?;
+        let before = place.symlink_metadata().map_err(found)?;
         // What isn't regular (a pipe, a device) isn't even opened.
         check(&before)?;
         let file = File::open(&place).map_err(found)?;

@@ -46,3 +46,47 @@ fn after(bytes: &Bytes, text: &[u8]) -> Option<Bytes> {
 fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
     bytes.windows(text.len()).position(|window| window == text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(content_type: &str, body: &str) -> Result<Vec<(String, String)>, ApiError> {
+        let mut parts: Vec<_> = read(Some(content_type), &Bytes::from(body.to_owned()))?
+            .into_iter()
+            .map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()))
+            .collect();
+        parts.sort();
+        Ok(parts)
+    }
+
+    #[test]
+    fn parts_are_told_apart() {
+        let body = "--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--X\r\n\
+            Content-Disposition: form-data; name=\"zip\"; filename=\"f\"\r\nContent-Type: b\r\n\r\n\r\n-X--\r\n--X--\r\n";
+        let wanted = [("a", "1"), ("zip", "\r\n-X--")].map(|(name, text)| (name.to_owned(), text.to_owned()));
+        for boundary in ["X", "\"X\"", "X; charset=utf-8"] {
+            let content_type = format!("multipart/form-data; boundary={boundary}");
+            assert_eq!(parts(&content_type, body).unwrap(), wanted);
+        }
+        assert_eq!(parts("multipart/form-data; boundary=X", "--X--\r\n").unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_no_form_is_refused() {
+        let form = "multipart/form-data; boundary=X";
+        for (content_type, body) in [
+            ("application/json", "--X--"),
+            ("multipart/form-data", "--X--"),
+            ("multipart/form-data; boundary=", "----"),
+            (form, ""),
+            (form, "x--X--"),
+            (form, "--X\r\n"),
+            (form, "--X\r\n\r\n1\r\n--X--"),
+            (form, "--X\r\nname=\"a\"\r\n1\r\n--X--"),
+            (form, "--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1"),
+        ] {
+            assert!(parts(content_type, body).is_err(), "{content_type} {body}");
+        }
+    }
+}

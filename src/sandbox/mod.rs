@@ -9,7 +9,7 @@
 //! state/    what exists: projects, branches, computes, operations, snapshots, and how time changes them
 //! ```
 //!
-//! Beside them: `admin` (routes that only the sandbox has), `faults`, `limits`, `keys`, `log`, `ids`, `clock`, `hosts`.
+//! Beside them: `admin` (routes that only the sandbox has), `storage` (links to objects, which need no key), `faults`, `limits`, `keys`, `log`, `ids`, `clock`, `hosts`.
 //! Everything a branch holds *inside* Postgres (roles, databases, schemas) is one value, `state::data::Contents`:
 //! a data plane replaces what is in it without touching the rules around it.
 

@@ -41,7 +41,7 @@ fn normal(text: &str) -> Result<String, ApiError> {
         return Err(ApiError::bad_request("domain is no hostname"));
     }
     let reserved = |of: &&str| domain == **of || domain.ends_with(&format!(".{of}"));
-    if RESERVED.iter().any(|of| reserved(of)) {
+    if RESERVED.iter().any(reserved) {
         return Err(ApiError::bad_request("domain is one of Neon's own"));
     }
     Ok(domain)

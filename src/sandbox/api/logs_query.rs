@@ -77,3 +77,50 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     let (value, after) = text.trim_start().strip_prefix('"')?.split_once('"')?;
     Some((value.to_owned(), after))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_and_line_filters_are_read() {
+        let read = read("{ source = \"storage\", key!=\"a=b\" } |= \"x y\"!= \"}\"").unwrap();
+        let field = |name: &str, value: &str, equal| Filter::Field {
+            name: name.into(),
+            value: value.into(),
+            equal,
+        };
+        let line = |text: &str, holds| Filter::Line {
+            text: text.into(),
+            holds,
+        };
+        let wanted = [
+            field("source", "storage", true),
+            field("key", "a=b", false),
+            line("x y", true),
+            line("}", false),
+        ];
+        assert_eq!(read, wanted);
+        assert_eq!(super::read("{}"), Some(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_no_such_query_is_refused() {
+        for wrong in [
+            "",
+            "x",
+            "{",
+            "{a",
+            "{a=}",
+            "{a=\"b\"",
+            "{a=\"b\"} |=",
+            "{a=\"b\" c=\"d\"}",
+            "{a=~\"b\"}",
+            "{} | json",
+            "rate({})",
+            "{ä!}",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}
