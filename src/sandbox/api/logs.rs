@@ -54,7 +54,8 @@ impl Window {
     fn read(&self, now: Moment, default: TimeDelta) -> Result<(Moment, Moment), ApiError> {
         let moment =
             |name: &str, text: &Option<String>| text.as_deref().map(|text| parse_moment(name, text)).transpose();
-        let end = moment("end_time", &self.end_time)?.unwrap_or(now);
+        // The end is exclusive; without one, what was written in this very moment counts.
+        let end = moment("end_time", &self.end_time)?.unwrap_or(now + TimeDelta::milliseconds(1));
         let start = match (&self.since, moment("start_time", &self.start_time)?) {
             (Some(_), Some(_)) => {
                 return Err(ApiError::invalid(

@@ -52,16 +52,11 @@ struct ListQuery {
     limit: Option<i64>,
 }
 
-/// What stands in a listing: an object, or a folder that holds some.
-enum Entry<'a> {
-    Object(&'a str, &'a Object),
-    Folder,
-}
-
 fn list(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let query: ListQuery = call.query()?;
     let bucket = bucket(call, services(call, state)?)?;
-    let mut entries: Vec<Sorted<Entry<'_>>> = Vec::new();
+    // What stands in a listing by its name: an object, or a folder that holds some.
+    let mut entries: Vec<(String, Option<&Object>)> = Vec::new();
     let below = bucket
         .objects
         .iter()
@@ -73,40 +68,29 @@ fn list(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
             .and_then(|at| rest.get(..at + query.delimiter.len()))
             .map(|folder| format!("{}{folder}", query.prefix));
         match folder {
-            Some(folder) if entries.last().is_some_and(|last| last.key == folder) => {}
-            Some(folder) => entries.push(Sorted {
-                key: folder,
-                id: String::new(),
-                item: Entry::Folder,
-            }),
-            None => entries.push(Sorted {
-                key: key.clone(),
-                id: String::new(),
-                item: Entry::Object(key, object),
-            }),
+            Some(folder) if entries.last().is_some_and(|(last, _)| *last == folder) => {}
+            Some(folder) => entries.push((folder, None)),
+            None => entries.push((key.clone(), Some(object))),
         }
     }
-    let names: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
-    let place = format!("objects {} {}", call.uri.path(), query.prefix);
-    let limit = limit(query.limit, 1_000, 1_000)?;
-    // Folders are told from objects by what they are, so the page carries both.
     let sorted = entries
         .into_iter()
-        .zip(names)
-        .map(|(entry, name)| Sorted {
-            key: entry.key,
-            id: entry.id,
-            item: (name, entry.item),
+        .map(|(name, object)| Sorted {
+            key: name.clone(),
+            id: String::new(),
+            item: (name, object),
         })
         .collect();
+    let place = format!("objects {} {}", call.uri.path(), query.prefix);
+    let limit = limit(query.limit, 1_000, 1_000)?;
     let page = page(&place, sorted, SortOrder::Asc, query.cursor.as_deref(), limit)?;
     let mut objects = Vec::new();
     let mut folders = Vec::new();
-    for (name, entry) in page.items {
-        match entry {
-            Entry::Folder => folders.push(name),
-            Entry::Object(key, object) => objects.push(json!({
-                "key": key,
+    for (name, object) in page.items {
+        match object {
+            None => folders.push(name),
+            Some(object) => objects.push(json!({
+                "key": name,
                 "size": object.content.0.len(),
                 "last_modified": object.last_modified,
                 "etag": object.etag,

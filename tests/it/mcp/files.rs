@@ -129,6 +129,55 @@ fn a_file_has_32_mib_at_most() {
     assert!(dir.read("more").expect_err("too large").contains("32 MiB"));
 }
 
+#[cfg(unix)]
+mod any_path {
+    use std::path::PathBuf;
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A folder with links that lead out, in one with a secret.
+    static PLACE: LazyLock<(tempfile::TempDir, PathBuf)> = LazyLock::new(|| {
+        let outside = folder();
+        write(outside.path(), "secret", "secret");
+        write(outside.path(), "in/a", "inside");
+        write(outside.path(), "in/sub/a", "inside");
+        let root = outside.path().join("in");
+        for (to, name) in [
+            ("..", "up"),
+            ("../..", "sub/up"),
+            ("../secret", "file"),
+            ("sub", "down"),
+            ("/", "root"),
+        ] {
+            std::os::unix::fs::symlink(to, root.join(name)).expect("a link");
+        }
+        (outside, root)
+    });
+
+    proptest! {
+        #[test]
+        fn gives_what_is_inside_or_nothing(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    Just("..".to_owned()), Just(".".to_owned()), Just(String::new()), Just("a".to_owned()),
+                    Just("sub".to_owned()), Just("up".to_owned()), Just("file".to_owned()), Just("down".to_owned()),
+                    Just("root".to_owned()), Just("in".to_owned()), Just("secret".to_owned()), Just("\\".to_owned()),
+                    Just("\0".to_owned()), ".{0,3}",
+                ],
+                0..6,
+            )
+        ) {
+            let dir = FilesDir::open(&PLACE.1).expect("a folder");
+            if let Ok(content) = dir.read(&parts.join("/")) {
+                prop_assert_eq!(content, b"inside");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_folder_that_is_none_stops_the_start() {
     let folder = folder();

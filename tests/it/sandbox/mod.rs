@@ -19,6 +19,7 @@ mod reference;
 mod restore;
 mod roles;
 mod schema;
+mod services;
 mod snapshots;
 mod templates;
 mod triggers;

@@ -206,7 +206,7 @@ fn services(parts: &[&str]) -> Option<Reply> {
         ["logs", "fields"] => json!({"fields": ["source"]}),
         ["logs", "fields", _, "values"] => json!({"values": ["function"], "is_truncated": false}),
         ["custom-domains"] => json!({"custom_domains": [{
-            "domain": "abc", "entity_type": "function", "entity_id": "hello", "cname_target": "x.example",
+            "domain": "api.example.com", "entity_type": "function", "entity_id": "hello", "cname_target": "x.example",
         }]}),
         _ => return None,
     };
