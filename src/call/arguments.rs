@@ -101,7 +101,11 @@ fn describe(selected: &SelectedTool, error: &jsonschema::ValidationError<'_>) ->
                 .split('/')
                 .next()
                 .and_then(|name| selected.tool.property(name))
-                .and_then(|schema| schema.get("writeOnly"))
+                // Of a map of secrets, the values are.
+                .and_then(|schema| {
+                    let of_map = || schema.get("additionalProperties")?.get("writeOnly");
+                    schema.get("writeOnly").or_else(of_map)
+                })
                 == Some(&Value::Bool(true));
             let message = if secret { error.masked().to_string() } else { error.to_string() };
             vec![ArgumentProblem { argument: at, message: one_line(&message, 300) }]

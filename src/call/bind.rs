@@ -2,15 +2,16 @@
 
 use serde_json::{Map, Value};
 
-use crate::catalog::{Place, Tool};
+use super::files::Files;
+use crate::catalog::{BodyForm, Place, Tool};
 use crate::neon::{Method, PathSegment, Request};
 
 /// Puts the request together. Arguments are checked, and names in them are ids by now (but for a plan, which shows
-/// what was given).
+/// what was given). `files` are those that the arguments give.
 ///
 /// # Errors
 /// When an argument can't stand where the declaration puts it: a defect of the declaration.
-pub(super) fn bind(tool: &Tool, arguments: &Map<String, Value>) -> Result<Request, String> {
+pub(super) fn bind(tool: &Tool, arguments: &Map<String, Value>, files: &Files) -> Result<Request, String> {
     let declaration = &tool.declaration;
     let mut segments: Vec<(&str, PathSegment)> = Vec::new();
     for placeholder in &tool.placeholders {
@@ -41,9 +42,13 @@ pub(super) fn bind(tool: &Tool, arguments: &Map<String, Value>) -> Result<Reques
     if body.is_none() && matches!(declaration.method, Method::Put | Method::Patch) {
         body = Some(Value::Object(Map::new()));
     }
-    Ok(match body {
+    let request = match body {
         Some(body) => request.with_body(body),
         None => request,
+    };
+    Ok(match declaration.body {
+        BodyForm::Json => request,
+        BodyForm::Multipart { .. } => request.with_form(files.parts.clone()),
     })
 }
 

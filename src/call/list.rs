@@ -112,11 +112,12 @@ pub(super) async fn read(
             }])
         })?,
     };
-    let mut walk = paging(pages).map(|paging| Walk::new(paging, at.page.as_deref()));
+    let mut walk = paging(pages).map(|paging| Walk::new(paging, at.page.as_deref()).with_beside(&pages.beside));
     let from_start = at.page.is_none() && at.skip == 0;
     let mut items: Vec<Value> = Vec::new();
     let mut positions = Vec::new();
     let mut last = None;
+    let mut beside = Beside::new(pages);
     for _ in 0..MOST_PAGES {
         let limit = wanted.unwrap_or(LIST_LIMIT);
         let size = pages.max.map(|max| {
@@ -158,12 +159,15 @@ pub(super) async fn read(
                 absent: true,
             });
         }
+        // A page that was cut gave its neighbours before.
+        let neighbours = beside.take(&mut body, at.skip == 0);
         let (page_items, lines) = take_items(&mut body, pages)?;
         let limit = if lines { wanted.unwrap_or(usize::MAX) } else { limit };
         let count = page_items.len();
         for (index, item) in page_items.into_iter().enumerate().skip(at.skip) {
             if items.len() == limit {
                 let next = Position { skip: index, ..at };
+                let body = beside.put(body);
                 return Ok(finish(
                     body,
                     pages,
@@ -185,31 +189,69 @@ pub(super) async fn read(
             items.push(item);
         }
         match next_page {
-            Some(cursor) if count > 0 => {
+            Some(cursor) if count > 0 || neighbours > 0 => {
                 at = Position {
                     page: Some(cursor),
                     skip: 0,
                     ..at
                 };
-                if items.len() >= limit {
+                if items.len() + beside.count() >= limit {
+                    let body = beside.put(body);
                     return Ok(finish(body, pages, items, positions, Some(at), None, request_id, lines));
                 }
                 last = Some((body, request_id));
             }
             _ => {
                 let total = from_start.then_some(items.len());
+                let body = beside.put(body);
                 return Ok(finish(body, pages, items, positions, None, total, request_id, lines));
             }
         }
     }
     // Short pages: what was read is handed over, and the list goes on from there.
-    if let (Some((body, request_id)), false) = (last, items.is_empty()) {
+    if let (Some((body, request_id)), false) = (last, items.is_empty() && beside.count() == 0) {
+        let body = beside.put(body);
         return Ok(finish(body, pages, items, positions, Some(at), None, request_id, false));
     }
     Err(Failure::Answer {
         message: format!("Neon gave {MOST_PAGES} pages without an item or an end to this list."),
         changed: Changed::No,
     })
+}
+
+/// The lists beside the items, put together over the pages.
+struct Beside(Vec<(String, Vec<Value>)>);
+
+impl Beside {
+    fn new(pages: &Pages) -> Self {
+        Self(pages.beside.iter().map(|field| (field.clone(), Vec::new())).collect())
+    }
+
+    /// Takes them out of a page, and says how many there were. They count only where the page is `new`.
+    fn take(&mut self, body: &mut Value, new: bool) -> usize {
+        let mut count = 0;
+        for (field, list) in &mut self.0 {
+            if let Some(Value::Array(values)) = body.get_mut(field.as_str()).map(Value::take) {
+                count += values.len();
+                list.extend(values.into_iter().filter(|_| new));
+            }
+        }
+        count
+    }
+
+    fn count(&self) -> usize {
+        self.0.iter().map(|(_, list)| list.len()).sum()
+    }
+
+    /// Puts them into the last page, where each page had its own.
+    fn put(self, mut body: Value) -> Value {
+        for (field, list) in self.0 {
+            if let Some(place) = body.get_mut(&field) {
+                *place = Value::Array(list);
+            }
+        }
+        body
+    }
 }
 
 #[allow(clippy::too_many_arguments)]

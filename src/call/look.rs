@@ -1,11 +1,12 @@
 //! Reading what a call is about from Neon: each thing once, however often it is asked for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+use super::files::Files;
 use super::run::Call;
 use crate::catalog::{Pages, Place};
 use crate::guard::mask;
@@ -122,7 +123,12 @@ impl<'c, 'a> Look<'c, 'a> {
 
     /// The answer of a reading tool of the catalogue, with those of the call's arguments that the tool takes, and its
     /// secrets masked.
-    pub(super) async fn tool(&self, name: &str, arguments: &Map<String, Value>) -> Result<Arc<Value>, Failure> {
+    pub(super) async fn tool(
+        &self,
+        name: &str,
+        with: &BTreeMap<String, String>,
+        arguments: &Map<String, Value>,
+    ) -> Result<Arc<Value>, Failure> {
         let key = format!("tool {name}");
         if let Some(seen) = self.known(&key) {
             return Ok(seen);
@@ -135,12 +141,16 @@ impl<'c, 'a> Look<'c, 'a> {
         let of_its_own = |argument: &String| {
             tool.placeholders.contains(argument) || (tool.declares(argument) && is_required(tool, argument))
         };
-        let taken: Map<String, Value> = arguments
+        let mut taken: Map<String, Value> = arguments
             .iter()
             .filter(|(argument, _)| of_its_own(argument))
             .map(|(argument, value)| (argument.clone(), value.clone()))
             .collect();
-        let mut request = super::bind::bind(tool, &taken).map_err(Failure::Internal)?;
+        taken.extend(
+            with.iter()
+                .filter_map(|(theirs, ours)| Some((theirs.clone(), arguments.get(ours)?.clone()))),
+        );
+        let mut request = super::bind::bind(tool, &taken, &Files::default()).map_err(Failure::Internal)?;
         // What is looked for may be anywhere in the list.
         if let Some(Pages {
             limit: Some(Place::Query(name)),

@@ -3,8 +3,10 @@
 mod arguments;
 mod bind;
 mod confirm;
+mod content;
 mod facts;
 mod failure;
+mod files;
 mod list;
 mod look;
 mod pace;
@@ -26,6 +28,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use failure::Failure;
+pub use files::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
 use pace::Pace;
 
 use crate::catalog::{SelectedTool, Selection};
@@ -82,6 +85,8 @@ pub struct CallLimits {
     pub wait: Duration,
     /// How large a result may be, in bytes of minified JSON. Default 40,000: about 10,000 tokens.
     pub result_bytes: usize,
+    /// The folder that files may come from. Default none.
+    pub files_dir: Option<FilesDir>,
 }
 
 impl Default for CallLimits {
@@ -90,6 +95,7 @@ impl Default for CallLimits {
             deadline: Duration::from_secs(180),
             wait: Duration::from_secs(120),
             result_bytes: 40_000,
+            files_dir: None,
         }
     }
 }
@@ -293,6 +299,7 @@ impl Engine {
                 lane: caller.lane.clone(),
             },
             progress: caller.progress.clone(),
+            files: files::Files::default(),
         };
         let outcome = call.run(arguments).await;
         tracing::info!(

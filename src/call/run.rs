@@ -6,13 +6,14 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
+use super::files::Files;
 use super::look::Look;
 use super::pace::Pace;
 use super::record::Record;
 use super::shape::{Extras, Shaping};
 use super::{
-    CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, facts, list, reference,
-    resolve, safety, sight, wait,
+    CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, content, facts, list,
+    reference, resolve, safety, sight, wait,
 };
 use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, templates};
 use crate::guard::{self, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
@@ -35,6 +36,8 @@ pub(super) struct Call<'a> {
     pub(super) selected: &'a SelectedTool,
     pub(super) context: Context,
     pub(super) progress: Option<Arc<dyn Progress>>,
+    /// The files that the arguments give, once they are read.
+    pub(super) files: Files,
 }
 
 /// Where a call stands when a human must be asked, or it may run.
@@ -89,6 +92,7 @@ impl<'a> Call<'a> {
         let mut arguments = arguments::check(self.selected, given).map_err(Failure::Arguments)?;
         reference::check(tool, &arguments).map_err(Failure::Arguments)?;
         record.given(tool, &arguments);
+        self.files = Files::load(tool, &arguments, self.limits.files_dir.as_ref()).await?;
         resolve::resolve(self, tool, &mut arguments).await?;
         record.given(tool, &arguments);
         confirm::look_over(self, &arguments, record)?;
@@ -185,8 +189,9 @@ impl<'a> Call<'a> {
         arguments: &Map<String, Value>,
     ) -> Result<Plan, Failure> {
         let tool = &*self.selected.tool;
-        let request = bind::bind(tool, arguments).map_err(Failure::Internal)?;
+        let request = bind::bind(tool, arguments, &self.files).map_err(Failure::Internal)?;
         let mut sight = sight::read(look, &self.guards.policy, tool, arguments, verdict).await?;
+        sight.lines.extend(self.files.lines.iter().cloned());
         sight.safety_copy = safety::announced(self, verdict, arguments);
         Ok(Plan::new(tool, arguments, verdict, &request, sight, Utc::now()))
     }
@@ -212,7 +217,7 @@ impl<'a> Call<'a> {
         let tool = &*self.selected.tool;
         let policy = &self.guards.policy;
         record.cleared(cleared.said_yes());
-        let request = bind::bind(tool, &arguments).map_err(Failure::Internal)?;
+        let request = bind::bind(tool, &arguments, &self.files).map_err(Failure::Internal)?;
         let shaping = Shaping {
             service: self.service,
             tool,
@@ -266,7 +271,7 @@ impl<'a> Call<'a> {
             _ => None,
         };
         let permitted = cleared
-            .permit(request)
+            .permit(content::asked(tool, request))
             .map_err(|error| Failure::Internal(error.to_string()))?;
         let way_back = |answer: &Value| {
             let undoing = Undoing {
@@ -280,9 +285,15 @@ impl<'a> Call<'a> {
         };
         let answer = self.client.send(permitted, &self.context).await.map_err(|error| {
             let check = tool.declaration.check.as_deref();
-            Failure::from(error).with_help(check, copy.as_ref(), way_back(&Value::Null))
+            Failure::from(content::explained(tool, error)).with_help(check, copy.as_ref(), way_back(&Value::Null))
         })?;
         record.answered(&answer.request_id);
+        if let Some(content) = &answer.content {
+            return Ok(CallResult {
+                value: shaping.content(content, answer.request_id),
+                is_error: false,
+            });
+        }
         let undo = way_back(answer.body.as_ref().unwrap_or(&Value::Null));
         let waited = if tool.declaration.waits {
             let waits = arguments.get("wait") != Some(&Value::Bool(false));
@@ -331,7 +342,7 @@ impl<'a> Call<'a> {
         record: &mut Record,
     ) -> Result<Outcome, Failure> {
         let tool = &*self.selected.tool;
-        let request = bind::bind(tool, arguments).map_err(Failure::Internal)?;
+        let request = bind::bind(tool, arguments, &self.files).map_err(Failure::Internal)?;
         record.dry();
         let mut value = json!({
             "service": self.service.name(),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::facts::{branch_of, items, text};
 use super::failure::Failure;
+use super::files::Files;
 use super::look::{Look, string};
 use super::record::Record;
 use super::run::Call;
@@ -122,7 +123,7 @@ pub(super) async fn copy(
         Ruling::Ask(_) => return Err(not_made("the operator's policy asks for it")),
         Ruling::Deny(denied) => return Err(not_made(&denied.message)),
     };
-    let request = bind::bind(tool, &copy).map_err(Failure::Internal)?;
+    let request = bind::bind(tool, &copy, &Files::default()).map_err(Failure::Internal)?;
     let permitted = cleared
         .permit(request)
         .map_err(|error| Failure::Internal(error.to_string()))?;

@@ -9,7 +9,7 @@ use crate::catalog::{Keep, Tool};
 use crate::guard;
 
 /// Room for a note and a cursor that a cut adds to a result, in bytes.
-const CUT_ROOM: usize = 600;
+pub(super) const CUT_ROOM: usize = 600;
 
 /// What a result is made of.
 pub(super) struct Shaping<'a> {
@@ -116,8 +116,26 @@ impl Shaping<'_> {
         if let Some(object) = answer.as_object_mut() {
             object.shift_remove("pagination");
             object.shift_remove("next_cursor");
+            if self
+                .tool
+                .declaration
+                .pages
+                .as_ref()
+                .is_some_and(|pages| pages.next.is_some())
+            {
+                object.shift_remove("is_truncated");
+            }
         }
         let size = |value: &Value| serde_json::to_string(value).map_or(0, |text| text.len());
+        let mut notes = Vec::new();
+        if size(&answer) > self.most_bytes / 2 {
+            // The lists beside the items have no cursor of their own.
+            notes.extend(
+                cut(&mut answer, self.most_bytes / 2)
+                    .into_iter()
+                    .map(|cut| format!("Cut: {cut}. A smaller limit shows them all.")),
+            );
+        }
         let room = self
             .most_bytes
             .saturating_sub(size(&answer) + size(&Value::Object(envelope.clone())) + CUT_ROOM);
@@ -131,7 +149,6 @@ impl Shaping<'_> {
             .count();
         let mut kept: Vec<Value> = items;
         let mut next = next;
-        let mut notes = Vec::new();
         if fits < kept.len() {
             // One item that is too large by itself is cut inside, or the list could never go on.
             let count = fits.max(1);
@@ -171,7 +188,7 @@ impl Shaping<'_> {
     }
 
     /// Where the call ran.
-    fn envelope(&self, answer: Option<&Value>) -> Map<String, Value> {
+    pub(super) fn envelope(&self, answer: Option<&Value>) -> Map<String, Value> {
         let mut envelope = Map::new();
         envelope.insert("service".into(), self.service.name().into());
         for (name, pointer) in [("project_id", "/project/id"), ("branch_id", "/branch/id")] {
@@ -214,7 +231,7 @@ impl Shaping<'_> {
     }
 }
 
-fn finish(mut envelope: Map<String, Value>, notes: Vec<String>, request_id: String) -> Value {
+pub(super) fn finish(mut envelope: Map<String, Value>, notes: Vec<String>, request_id: String) -> Value {
     if !notes.is_empty() {
         envelope.insert("notes".into(), json!(notes));
     }

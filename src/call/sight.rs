@@ -90,7 +90,7 @@ pub(super) async fn shown(
     plan: &PlanDeclaration,
     arguments: &Map<String, Value>,
 ) -> Result<Value, Failure> {
-    let answer = look.tool(&plan.read, arguments).await?;
+    let answer = look.tool(&plan.read, &plan.with, arguments).await?;
     let Some(pick) = &plan.pick else {
         return Ok((*answer).clone());
     };

@@ -88,8 +88,8 @@ pub struct Declaration {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set: Vec<Constant>,
     /// How the body is written.
-    #[serde(default, skip_serializing_if = "BodyEncoding::is_json")]
-    pub body: BodyEncoding,
+    #[serde(default, skip_serializing_if = "BodyForm::is_json")]
+    pub body: BodyForm,
     /// What the published schema can't say: checked after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
@@ -302,20 +302,52 @@ pub struct Constant {
 }
 
 /// How a body is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BodyEncoding {
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum BodyForm {
     /// JSON.
     #[default]
     Json,
-    /// `multipart/form-data`: each top-level field of the body is a part; `*_base64` arguments are files.
-    Multipart,
+    /// `multipart/form-data`: each top-level field of the body is a part, a text as it is, all else as JSON.
+    Multipart {
+        /// The parts that are files, by field.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        files: BTreeMap<String, FileSource>,
+    },
 }
 
-impl BodyEncoding {
+impl BodyForm {
     fn is_json(&self) -> bool {
         *self == Self::Json
     }
+
+    /// The parts that are files.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &FileSource)> {
+        match self {
+            Self::Json => None,
+            Self::Multipart { files } => Some(files),
+        }
+        .into_iter()
+        .flatten()
+        .map(|(field, source)| (field.as_str(), source))
+    }
+}
+
+/// Where a file in a body comes from: two arguments, of which a call gives at most one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileSource {
+    /// The argument that names a file in the folder that the operator allowed (`--files-dir`), 32 MiB at most.
+    pub path: String,
+    /// The argument that holds the file itself in base64, 64 KiB at most.
+    pub base64: String,
+    /// The name that it is sent under.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
+    /// The bytes that it begins with, in hexadecimal: what doesn't is no such file, and isn't sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<String>,
 }
 
 /// A rule over the arguments that the published schema doesn't carry.
@@ -336,6 +368,9 @@ pub struct PlanDeclaration {
     pub summary: String,
     /// The reading tool whose answer shows what is at stake.
     pub read: String,
+    /// Arguments of the reading tool that aren't required there, with the arguments of the call that they take.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
     /// Which item of a list in that answer is the one at stake: what follows is about that item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pick: Option<Pick>,
@@ -428,6 +463,10 @@ pub struct UndoNever {
 pub struct Pages {
     /// JSON pointer to the list in the answer; empty when the answer is the list.
     pub items: String,
+    /// Fields of the answer with lists beside it, which each page has in part: they are put together, and a page that
+    /// has only those isn't the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
     /// JSON pointer to the cursor of the next page. Without one, Neon gives the whole list at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
@@ -467,6 +506,9 @@ pub struct Returns {
     /// What the answer is made of.
     #[serde(default, skip_serializing_if = "Content::is_json")]
     pub content: Content,
+    /// The tool that gives a link to bytes that are too many for a result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 /// What an answer is made of.
@@ -476,7 +518,7 @@ pub enum Content {
     /// JSON, or nothing.
     #[default]
     Json,
-    /// Bytes of somebody else's: text, or base64 under a cap.
+    /// Bytes of somebody else's, 64 KiB at most: handed over as text, or else as base64.
     Bytes,
 }
 

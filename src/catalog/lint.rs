@@ -97,14 +97,14 @@ fn load_problem(error: &LoadError) -> Problem {
     }
 }
 
-struct Linter {
+pub(super) struct Linter {
     problems: Vec<Problem>,
     file: String,
     at: String,
 }
 
 impl Linter {
-    fn require(&mut self, holds: bool, pointer: &str, message: impl Into<String>) {
+    pub(super) fn require(&mut self, holds: bool, pointer: &str, message: impl Into<String>) {
         if !holds {
             self.problems.push(Problem {
                 file: self.file.clone(),
@@ -143,6 +143,8 @@ impl Linter {
         self.references(tool, catalog);
         self.schemas(tool);
         self.answer(declaration);
+        self.files(tool);
+        self.bytes(tool, catalog);
     }
 
     fn input(&mut self, tool: &Tool) {
@@ -488,6 +490,12 @@ impl Linter {
                 );
             }
         }
+        for (theirs, ours) in &plan.with {
+            let pointer = format!("/plan/with/{theirs}");
+            let known = catalog.tool(&plan.read).is_some_and(|reader| reader.declares(theirs));
+            self.require(known, &pointer, "is no argument of the reading tool");
+            self.require(tool.declares(ours), &pointer, format!("`{ours}` is no argument"));
+        }
         if let Some(pick) = &plan.pick {
             self.require(pick.list.starts_with('/'), "/plan/pick/list", "is no JSON pointer");
             let one = match (&pick.argument, &pick.value) {
@@ -558,6 +566,11 @@ impl Linter {
             pages.next.is_some() == pages.cursor.is_some(),
             "/pages",
             "next and cursor go together",
+        );
+        self.require(
+            pages.beside.is_empty() || pages.next.is_some(),
+            "/pages/beside",
+            "is about lists that come in pages",
         );
         self.require(
             pages.limit.is_some() == pages.max.is_some(),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::declaration::{Area, Declaration};
+use super::declaration::{Area, Content, Declaration};
 use super::tool::{Tool, placeholders};
 use crate::neon::Method;
 
 /// The files of `tools/`, as the binary carries them: the order is the order of the list.
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 21] = [
     ("projects.json", include_str!("../../tools/projects.json")),
     ("branches.json", include_str!("../../tools/branches.json")),
     ("computes.json", include_str!("../../tools/computes.json")),
@@ -21,6 +21,11 @@ const FILES: [(&str, &str); 16] = [
     ("schemas.json", include_str!("../../tools/schemas.json")),
     ("organizations.json", include_str!("../../tools/organizations.json")),
     ("api_keys.json", include_str!("../../tools/api_keys.json")),
+    ("buckets.json", include_str!("../../tools/buckets.json")),
+    ("functions.json", include_str!("../../tools/functions.json")),
+    ("triggers.json", include_str!("../../tools/triggers.json")),
+    ("logs.json", include_str!("../../tools/logs.json")),
+    ("custom_domains.json", include_str!("../../tools/custom_domains.json")),
     ("regions.json", include_str!("../../tools/regions.json")),
     ("auth.json", include_str!("../../tools/auth.json")),
     ("data_api.json", include_str!("../../tools/data_api.json")),
@@ -172,6 +177,9 @@ fn resolve(
     }
     if declaration.waits {
         injected.push("wait");
+    }
+    if declaration.returns.content == Content::Bytes {
+        injected.push("from_byte");
     }
     let properties = input.entry("properties").or_insert_with(|| Value::Object(Map::new()));
     if let Value::Object(properties) = properties {

@@ -3,6 +3,7 @@
 mod condition;
 mod declaration;
 mod lint;
+mod lint_bytes;
 mod load;
 mod nearest;
 mod selection;
@@ -10,8 +11,8 @@ mod tool;
 
 pub use condition::Condition;
 pub use declaration::{
-    Area, BodyEncoding, Comparison, Constant, Content, Declaration, Escalation, Fact, Keep, Operations, Pages, Pick,
-    Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,
+    Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Keep, Operations, Pages,
+    Pick, Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,
 };
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::declaration::{Declaration, Place, Resource};
+use super::declaration::{Declaration, FileSource, Place, Resource};
 use crate::neon::Method;
 
 /// A tool of the catalogue: its declaration, with references resolved and common arguments added.
@@ -36,7 +36,7 @@ pub enum Argument {
 }
 
 /// The names of the arguments that the loader adds.
-pub(super) const INJECTED: [&str; 4] = ["limit", "cursor", "detail", "wait"];
+pub(super) const INJECTED: [&str; 5] = ["limit", "cursor", "detail", "wait", "from_byte"];
 
 impl Tool {
     /// The tool's name.
@@ -89,7 +89,8 @@ impl Tool {
         if let Some(place) = self.declaration.bind.get(argument) {
             return place.clone();
         }
-        if self.injected.contains(&argument) {
+        let is_file = |source: &FileSource| argument == source.path || argument == source.base64;
+        if self.injected.contains(&argument) || self.declaration.body.files().any(|(_, source)| is_file(source)) {
             return Place::Local;
         }
         match matches!(self.declaration.method, Method::Post | Method::Put | Method::Patch) {

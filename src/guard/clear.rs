@@ -137,13 +137,13 @@ impl Cleared {
         Ok(Permitted::issue(request, self.verdict.effect()))
     }
 
-    /// The permit for one page of a list: a GET, of which a call may send several.
+    /// The permit for one page of a list, of which a call may send several: a GET, or a query that is declared to read.
     ///
     /// # Errors
-    /// As [`Self::permit`], and when the request isn't a GET.
+    /// As [`Self::permit`], and when the call was judged to change something.
     pub fn permit_page(&self, request: Request) -> Result<Permitted<Request>, NotJudged> {
         self.check(&request)?;
-        if request.method() != Method::Get {
+        if request.method() != Method::Get && self.verdict.changes() {
             return Err(NotJudged);
         }
         Ok(Permitted::issue(request, self.verdict.effect()))

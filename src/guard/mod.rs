@@ -33,7 +33,7 @@ pub use files::FileError;
 pub use judge::{BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
 pub use mask::{MASK, mask, mask_text};
 pub use permit::Permitted;
-pub use plan::{Line, Plan, Sight, digest, quoted, would_send};
+pub use plan::{Line, Plan, Sight, digest, file_in_short, quoted, would_send};
 pub use policy::{
     Cause, Channel, ConfirmRules, Denied, Occasion, Policy, PolicyError, PolicyInWords, Rule, policy_reference,
     policy_schema,

@@ -296,7 +296,8 @@ fn sends(tool: &Tool, arguments: &Map<String, Value>, sight: &Sight) -> Vec<Stri
     };
     let own = |name: &&String| {
         let name = name.as_str();
-        Some(name) != target && !tool.injected.contains(&name) && !tool.placeholders.iter().any(|one| one == name)
+        let own = Some(name) != target && !tool.injected.contains(&name) && !is_file(tool, name);
+        own && !tool.placeholders.iter().any(|one| one == name)
     };
     arguments
         .keys()
@@ -320,7 +321,10 @@ fn sent(tool: &Tool, name: &str, value: &Value, sight: &Sight) -> String {
     if let Some(named) = named {
         return named.clone();
     }
-    let mut field = json!({ name: value });
+    let mut field = match value {
+        Value::Object(map) if holds_secrets(tool, name) => json!({ name: masked(map) }),
+        value => json!({ name: value }),
+    };
     super::mask(&mut field, &[], &[]);
     let value = field.get(name).unwrap_or(&Value::Null);
     if value.is_null() {
@@ -336,7 +340,29 @@ fn sent(tool: &Tool, name: &str, value: &Value, sight: &Sight) -> String {
     }
 }
 
-/// Whether a human would see a part only of something that can be read. Of encoded content the size says as much as its letters.
+/// Whether an argument is a file in base64.
+fn is_file(tool: &Tool, name: &str) -> bool {
+    tool.declaration.body.files().any(|(_, file)| file.base64 == name)
+}
+
+/// Whether an argument is a map whose values are only ever written.
+fn holds_secrets(tool: &Tool, name: &str) -> bool {
+    let values = tool
+        .property(name)
+        .and_then(|schema| schema.get("additionalProperties"));
+    values.and_then(|values| values.get("writeOnly")) == Some(&Value::Bool(true))
+}
+
+/// Of a map of secrets the names are shown.
+fn masked(map: &Map<String, Value>) -> Value {
+    map.keys()
+        .map(|name| (plain(name, QUOTE), MASK.into()))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// Whether a human would see a part only of something that can be read. Of a file, which
+/// nobody reads in base64, the plan has the size and the digest.
 fn is_cut(tool: &Tool, name: &str, value: &Value) -> bool {
     let encoded = tool
         .property(name)
@@ -379,7 +405,17 @@ pub fn digest(value: &Value) -> String {
     }
     let mut hash = Sha256::new();
     write(value, &mut hash);
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
+}
+
+/// A file in a few words: its size, and what tells it from any other.
+#[must_use]
+pub fn file_in_short(bytes: &[u8]) -> String {
+    format!("{} bytes, sha256 {}", bytes.len(), hex(&Sha256::digest(bytes)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn upper(label: &str) -> String {
@@ -415,14 +451,22 @@ pub fn would_send(tool: &Tool, request: &Request) -> Value {
         line.push_str(if index == 0 { "?" } else { "&" });
         line.push_str(&format!("{name}={}", plain(value, QUOTE)));
     }
-    match request.body() {
-        Some(body) => {
-            let mut body = bounded(body, tool);
-            super::mask(&mut body, &[], &[]);
-            json!({"request": line, "body": body})
+    let mut sent = json!({"request": line});
+    if let Some(body) = request.body() {
+        let mut body = bounded(body, tool);
+        super::mask(&mut body, &[], &[]);
+        if let Some(sent) = sent.as_object_mut() {
+            sent.insert("body".into(), body);
         }
-        None => json!({"request": line}),
     }
+    if let (Some(files), Some(sent)) = (request.form(), sent.as_object_mut()) {
+        let files = files.iter().map(|file| {
+            let shown = format!("{}: {}", file.name, file_in_short(&file.bytes));
+            (file.field.clone(), Value::from(shown))
+        });
+        sent.insert("files".into(), files.collect::<Map<_, _>>().into());
+    }
+    sent
 }
 
 /// A copy in which every text is clean and short, and what is written only is masked.
@@ -439,11 +483,12 @@ fn bounded(value: &Value, tool: &Tool) -> Value {
         Value::Object(object) => object
             .iter()
             .map(|(name, value)| {
-                let secret = is_secret(tool, name);
-                (
-                    plain(name, QUOTE),
-                    if secret { MASK.into() } else { bounded(value, tool) },
-                )
+                let shown = match value {
+                    _ if is_secret(tool, name) => MASK.into(),
+                    Value::Object(map) if holds_secrets(tool, name) => masked(map),
+                    value => bounded(value, tool),
+                };
+                (plain(name, QUOTE), shown)
             })
             .collect::<Map<_, _>>()
             .into(),

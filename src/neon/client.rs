@@ -18,6 +18,7 @@ use super::base::ApiBase;
 use super::credential::Credential;
 use super::error::Error;
 use super::exchange::{Exchange, Failure, Phase, Progress, Received};
+use super::form::Content;
 use super::limits::{Lane, RateLimits};
 use super::operations::PollPolicy;
 use super::report::{self, Stop};
@@ -123,6 +124,8 @@ pub struct Answer {
     pub request_id: String,
     /// The JSON body; `None` for 204 and other empty answers. It may hold secrets.
     pub body: Option<Value>,
+    /// What it holds instead, where any bytes were asked for.
+    pub content: Option<Content>,
     /// How often the request was sent, 1 for no retry. Redirects that were followed don't count.
     pub attempts: u32,
 }
@@ -236,6 +239,7 @@ impl Client {
                         status: received.status,
                         request_id: progress.request_id.unwrap_or_default(),
                         body: received.body,
+                        content: received.content,
                         attempts: attempt,
                     });
                 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{ACCEPT, AUTHORIZATION, LOCATION};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,6 +10,7 @@ use url::Url;
 
 use super::base::ApiBase;
 use super::credential::Credential;
+use super::form::{self, Content};
 use super::limits::{Lane, RateLimits};
 use super::request::{Method, Request};
 use super::retry;
@@ -62,6 +63,7 @@ pub(super) enum Phase {
 pub(super) struct Received {
     pub(super) status: u16,
     pub(super) body: Option<Value>,
+    pub(super) content: Option<Content>,
 }
 
 /// How an attempt failed.
@@ -141,7 +143,8 @@ impl Exchange<'_> {
     async fn send(&self, request: &Request, url: Url, progress: &mut Progress) -> Result<Hop, Failure> {
         let ours = uuid::Uuid::new_v4().to_string();
         let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let accept = request.bytes_answer().map_or("application/json", |_| "*/*");
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
         headers.insert(
             AUTHORIZATION,
             self.credential
@@ -153,29 +156,29 @@ impl Exchange<'_> {
             HeaderValue::from_str(&ours).map_err(|error| Failure::Setup(error.to_string()))?,
         );
         let mut builder = self.http.request(request.method().into(), url).headers(headers);
-        if let Some(body) = request.body() {
+        if let Some(files) = request.form() {
+            let (content_type, body) = form::encode(request.body(), files);
+            builder = builder.header(CONTENT_TYPE, content_type).body(body);
+        } else if let Some(body) = request.body() {
             builder = builder.json(body);
         }
         let built = builder.build().map_err(|error| Failure::Setup(describe(error)))?;
         progress.request_id = Some(ours);
         progress.phase = Phase::InFlight;
-        match tokio::time::timeout(self.request_timeout, self.exchange(built, request, progress)).await {
+        let time = self.request_timeout + form::transfer_time(request);
+        match tokio::time::timeout(time, self.exchange(built, request, progress)).await {
             Ok(result) => result,
             Err(_) => Err(match progress.phase {
                 Phase::Answering(status @ 200..=299) => Failure::Cut {
                     status,
-                    why: self.too_slow(),
+                    why: too_slow(time),
                 },
                 _ => Failure::NoAnswer {
-                    why: self.too_slow(),
+                    why: too_slow(time),
                     slow: true,
                 },
             }),
         }
-    }
-
-    fn too_slow(&self) -> String {
-        format!("the answer took longer than {} s", self.request_timeout.as_secs_f32())
     }
 
     /// Sends a built request and reads its answer.
@@ -203,7 +206,10 @@ impl Exchange<'_> {
             progress.request_id = Some(self.credential.redact(&theirs));
         }
         match status {
-            200..=299 => self.received(response, status).await.map(Hop::Answer),
+            200..=299 => self
+                .received(response, status, request.bytes_answer())
+                .await
+                .map(Hop::Answer),
             301 | 302 | 303 | 307 | 308 => Ok(Hop::Redirect {
                 status,
                 location: response
@@ -221,8 +227,18 @@ impl Exchange<'_> {
     }
 
     /// The answer to a request that succeeded.
-    async fn received(&self, mut response: reqwest::Response, status: u16) -> Result<Received, Failure> {
-        let most = self.max_response_bytes;
+    async fn received(
+        &self,
+        mut response: reqwest::Response,
+        status: u16,
+        most_bytes: Option<usize>,
+    ) -> Result<Received, Failure> {
+        let most = most_bytes.unwrap_or(self.max_response_bytes);
+        let media_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(|text| one_line(text, 100));
         if response
             .content_length()
             .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > most))
@@ -245,14 +261,27 @@ impl Exchange<'_> {
                 }
             }
         }
+        if most_bytes.is_some() {
+            let content = Content {
+                bytes: bytes.into(),
+                media_type,
+            };
+            return Ok(Received {
+                status,
+                body: None,
+                content: Some(content),
+            });
+        }
+        let received = |body| Received {
+            status,
+            body,
+            content: None,
+        };
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Received { status, body: None });
+            return Ok(received(None));
         }
         match serde_json::from_slice(&bytes) {
-            Ok(body) => Ok(Received {
-                status,
-                body: Some(body),
-            }),
+            Ok(body) => Ok(received(Some(body))),
             Err(_) => Err(Failure::NotJson { status }),
         }
     }
@@ -304,6 +333,10 @@ impl Exchange<'_> {
             message,
         }
     }
+}
+
+fn too_slow(time: Duration) -> String {
+    format!("the answer took longer than {} s", time.as_secs_f32())
 }
 
 /// What came of one request on the wire.

@@ -127,6 +127,7 @@ pub enum PagingError {
 #[derive(Debug, Clone)]
 pub struct Walk {
     paging: Paging,
+    beside: Vec<String>,
     used: HashSet<String>,
 }
 
@@ -136,8 +137,16 @@ impl Walk {
     pub fn new(paging: Paging, cursor: Option<&str>) -> Self {
         Self {
             paging,
+            beside: Vec::new(),
             used: cursor.map(ToOwned::to_owned).into_iter().collect(),
         }
+    }
+
+    /// A walk over pages that have other lists beside the items, in these fields: a page that has only those goes on.
+    #[must_use]
+    pub fn with_beside(mut self, fields: &[String]) -> Self {
+        self.beside = fields.to_vec();
+        self
     }
 
     /// The cursor after `page`; `None` after the last one. A page is the last when its cursor is missing, null or empty, when
@@ -150,7 +159,9 @@ impl Walk {
     pub fn after(&mut self, page: &Value, size: Option<usize>) -> Result<Option<String>, PagingError> {
         let items = self.paging.items(page).ok_or(PagingError::NoItems)?;
         let full_pages = self.paging.limit.as_ref().is_some_and(|limit| limit.full_pages);
-        if items.is_empty() || (full_pages && size.is_some_and(|size| items.len() < size)) {
+        let beside = self.beside.iter().filter_map(|field| page.get(field)?.as_array());
+        let is_empty = items.is_empty() && beside.into_iter().all(Vec::is_empty);
+        if is_empty || (full_pages && size.is_some_and(|size| items.len() < size)) {
             return Ok(None);
         }
         let Some(cursor) = self.paging.next_cursor(page) else {

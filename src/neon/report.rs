@@ -150,7 +150,7 @@ impl Failure {
                     method,
                     format!(
                         "The answer to {call} is larger than {} bytes.",
-                        config.max_response_bytes
+                        request.bytes_answer().unwrap_or(config.max_response_bytes)
                     ),
                 )
                 .with_status(status)

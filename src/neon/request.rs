@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::form::FilePart;
 use super::segment::PathSegment;
 
 /// The methods that Neon's API uses.
@@ -75,6 +76,8 @@ pub struct Request {
     path: String,
     query: Vec<(String, String)>,
     body: Option<Value>,
+    form: Option<Vec<FilePart>>,
+    most_bytes: Option<usize>,
 }
 
 /// Why a request can't be put together. Nothing was sent.
@@ -125,6 +128,8 @@ impl Request {
             path,
             query: Vec::new(),
             body: None,
+            form: None,
+            most_bytes: None,
         })
     }
 
@@ -146,6 +151,20 @@ impl Request {
     #[must_use]
     pub fn with_body(mut self, body: Value) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// Sends the body as `multipart/form-data`: its fields, then these files.
+    #[must_use]
+    pub fn with_form(mut self, files: Vec<FilePart>) -> Self {
+        self.form = Some(files);
+        self
+    }
+
+    /// Takes an answer of any bytes, up to so many.
+    #[must_use]
+    pub fn with_bytes_answer(mut self, most: usize) -> Self {
+        self.most_bytes = Some(most);
         self
     }
 
@@ -173,10 +192,22 @@ impl Request {
         &self.query
     }
 
-    /// The JSON body, if there is one.
+    /// The JSON body, or the fields of a form, if there are any.
     #[must_use]
     pub fn body(&self) -> Option<&Value> {
         self.body.as_ref()
+    }
+
+    /// The files of a form; nothing where the body is JSON.
+    #[must_use]
+    pub fn form(&self) -> Option<&[FilePart]> {
+        self.form.as_deref()
+    }
+
+    /// How many bytes the answer may have, where it is no JSON.
+    #[must_use]
+    pub fn bytes_answer(&self) -> Option<usize> {
+        self.most_bytes
     }
 }
 
@@ -196,6 +227,9 @@ impl fmt::Debug for Request {
                 shown.field("body", &"[hidden]");
             }
             None => {}
+        }
+        if let Some(files) = &self.form {
+            shown.field("files", files);
         }
         shown.finish()
     }
@@ -239,7 +273,7 @@ impl TryFrom<Request> for Read {
 
     /// Takes GETs only, and drops no body: a GET with a body is refused as not a read.
     fn try_from(request: Request) -> Result<Self, Self::Error> {
-        if request.method.changes() || request.body.is_some() {
+        if request.method.changes() || request.body.is_some() || request.form.is_some() {
             Err(RequestError::NotARead(request.method))
         } else {
             Ok(Self(request))

@@ -21,6 +21,9 @@ const PIECES: usize = 8;
 /// How long a cut body stays open after its half, so that the half reaches the client.
 const BEFORE_CUT: Duration = Duration::from_millis(30);
 
+/// The media type of nearly every answer.
+const JSON: &str = "application/json; charset=utf-8";
+
 /// What a fault does to an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Damage {
@@ -59,13 +62,20 @@ pub(crate) fn redirect(location: &str) -> Response {
 /// The answer to a handler's result; `None` when nothing of it is to be sent.
 pub(crate) fn write(result: Result<Reply, ApiError>, request_id: &str, damage: Option<Damage>) -> Option<Response> {
     let (status, body) = match &result {
-        Ok(reply) => (reply.status, reply.body.as_ref().map(|body| body.to_string().into())),
+        Ok(reply) => {
+            let json = reply.body.as_ref().map(|body| Bytes::from(body.to_string()));
+            (reply.status, json.or_else(|| reply.bytes.clone()))
+        }
         Err(error) => (error.status, Some(error_body(error, request_id))),
+    };
+    let media_type = match &result {
+        Ok(Reply { bytes: Some(_), .. }) => "application/octet-stream",
+        _ => JSON,
     };
     let Some(damage) = damage else {
         return Some(match (result, body) {
             (Err(error), _) => refuse(&error, request_id),
-            (Ok(_), Some(body)) => json(status, Body::from(body)),
+            (Ok(_), Some(body)) => typed(status, Body::from(body), media_type),
             (Ok(_), None) => {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = status;
@@ -76,8 +86,8 @@ pub(crate) fn write(result: Result<Reply, ApiError>, request_id: &str, damage: O
     let body = body.unwrap_or_default();
     match damage {
         Damage::Lost => None,
-        Damage::Slow(time) => Some(promised(status, body.len(), slow(body, time))),
-        Damage::Cut => Some(promised(status, body.len(), cut(body))),
+        Damage::Slow(time) => Some(promised(status, body.len(), slow(body, time), media_type)),
+        Damage::Cut => Some(promised(status, body.len(), cut(body), media_type)),
         Damage::Malformed => {
             let half = body.slice(..body.len() / 2);
             let half = if half.is_empty() {
@@ -107,18 +117,20 @@ fn error_body(error: &ApiError, request_id: &str) -> Bytes {
 }
 
 fn json(status: StatusCode, body: Body) -> Response {
+    typed(status, body, JSON)
+}
+
+fn typed(status: StatusCode, body: Body, media_type: &'static str) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    );
+    let value = HeaderValue::from_static(media_type);
+    response.headers_mut().insert(CONTENT_TYPE, value);
     response
 }
 
 /// An answer whose length is promised before the body is there.
-fn promised(status: StatusCode, length: usize, body: Body) -> Response {
-    let mut response = json(status, body);
+fn promised(status: StatusCode, length: usize, body: Body, media_type: &'static str) -> Response {
+    let mut response = typed(status, body, media_type);
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     response
 }

@@ -25,6 +25,9 @@ pub(crate) struct Call {
     pub(crate) params: HashMap<String, String>,
     pub(crate) uri: Uri,
     pub(crate) body: Bytes,
+    pub(crate) content_type: Option<String>,
+    /// By which host and port the client reached the sandbox.
+    pub(crate) host: String,
 }
 
 impl Call {
@@ -135,6 +138,8 @@ where
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) body: Option<Value>,
+    /// Sent instead, where it isn't JSON.
+    pub(crate) bytes: Option<Bytes>,
 }
 
 impl Reply {
@@ -155,6 +160,7 @@ impl Reply {
         Ok(Self {
             status,
             body: Some(body),
+            bytes: None,
         })
     }
 
@@ -163,6 +169,16 @@ impl Reply {
         Self {
             status: StatusCode::NO_CONTENT,
             body: None,
+            bytes: None,
+        }
+    }
+
+    /// 200 with bytes that aren't JSON.
+    pub(crate) fn bytes(bytes: Bytes) -> Self {
+        Self {
+            status: StatusCode::OK,
+            body: None,
+            bytes: Some(bytes),
         }
     }
 }

@@ -78,6 +78,19 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, message)
     }
 
+    /// 410: it was there, and is deleted.
+    pub(crate) fn gone(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, message)
+    }
+
+    /// 400 with a code that says which rule was broken.
+    pub(crate) fn invalid(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            ..Self::bad_request(message)
+        }
+    }
+
     /// 412: something that must be on is off.
     pub(crate) fn precondition(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, message)

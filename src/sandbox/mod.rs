@@ -9,7 +9,7 @@
 //! state/    what exists: projects, branches, computes, operations, snapshots, and how time changes them
 //! ```
 //!
-//! Beside them: `admin` (routes that only the sandbox has), `faults`, `limits`, `keys`, `log`, `ids`, `clock`, `hosts`.
+//! Beside them: `admin` (routes that only the sandbox has), `storage` (links to objects, which need no key), `faults`, `limits`, `keys`, `log`, `ids`, `clock`, `hosts`.
 //! Everything a branch holds *inside* Postgres (roles, databases, schemas) is one value, `state::data::Contents`:
 //! a data plane replaces what is in it without touching the rules around it.
 
@@ -20,6 +20,7 @@ mod call;
 mod clock;
 mod error;
 mod faults;
+mod form;
 mod hosts;
 mod ids;
 mod keys;
@@ -30,6 +31,7 @@ mod options;
 mod pages;
 mod serve;
 mod state;
+mod storage;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 

@@ -14,7 +14,11 @@ use axum::{
     routing::{MethodFilter, on},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
+    request::Parts,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -31,6 +35,7 @@ use super::{
     log::{LoggedRequest, RequestLog, headers_without_key, shown_body},
     options::SandboxOptions,
     state::{State, operation::Outcome},
+    storage,
 };
 
 /// The prefix of the Neon API.
@@ -40,7 +45,7 @@ pub(crate) const API_PREFIX: &str = "/api/v2";
 pub(crate) const REQUEST_ID: &str = "x-request-id";
 
 /// The largest body that is read.
-pub(crate) const MAX_BODY: usize = 10 * 1024 * 1024;
+pub(crate) const MAX_BODY: usize = 40 * 1024 * 1024;
 
 /// The error text of operations that a fault lets fail.
 const FAILURE: &str = "the sandbox was told to let this operation fail";
@@ -131,6 +136,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     router
         .fallback(not_served.clone())
         .method_not_allowed_fallback(not_served)
+        .nest("/storage", storage::router(Arc::clone(&shared)))
         .nest("/sandbox", admin::router(shared))
 }
 
@@ -288,10 +294,19 @@ fn handle(
         params: received.params.clone(),
         uri: received.parts.uri.clone(),
         body: received.body.clone(),
+        content_type: header(&received.parts.headers, &CONTENT_TYPE),
+        host: header(&received.parts.headers, &HOST)
+            .or_else(|| received.parts.uri.authority().map(ToString::to_string))
+            .unwrap_or_default(),
     };
     let result = (route.handler)(&call, &mut state);
     state.observe(now);
     result
+}
+
+fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    Some(value.to_owned())
 }
 
 /// The id that the client gave the request, or a new one.

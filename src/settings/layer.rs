@@ -46,6 +46,9 @@ pub struct Layer {
     /// How long a tool call waits for Neon's operations [default: 120]
     #[arg(long, value_name = "SECONDS")]
     pub wait_timeout_seconds: Option<u64>,
+    /// Let tools send files from this folder, and from nowhere else [default: none]
+    #[arg(long, value_name = "DIR")]
+    pub files_dir: Option<PathBuf>,
     /// The operator's policy, a TOML file: what may run, what asks, what never runs (see `neon-mcp policy`)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
@@ -81,6 +84,7 @@ impl Layer {
             sandbox: self.sandbox.or(other.sandbox),
             call_timeout_seconds: self.call_timeout_seconds.or(other.call_timeout_seconds),
             wait_timeout_seconds: self.wait_timeout_seconds.or(other.wait_timeout_seconds),
+            files_dir: self.files_dir.or(other.files_dir),
             policy: self.policy.or(other.policy),
             audit_log: self.audit_log.or(other.audit_log),
             state_dir: self.state_dir.or(other.state_dir),
@@ -165,6 +169,7 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "project_id" => layer.project_id = text(),
         "org_id" => layer.org_id = text(),
         "api_key_file" => layer.api_key_file = Some(value.into()),
+        "files_dir" => layer.files_dir = Some(value.into()),
         "policy" => layer.policy = Some(value.into()),
         "audit_log" => layer.audit_log = Some(value.into()),
         "state_dir" => layer.state_dir = Some(value.into()),

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 pub use layer::Layer;
 
-use crate::call::{CallLimits, Guards};
+use crate::call::{CallLimits, FilesDir, Guards};
 use crate::catalog::{Catalog, SelectionOptions};
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{Approvals, Confirmations, Policy, Sealer, state_dir};
@@ -126,6 +126,14 @@ pub enum SettingsError {
         /// What is wrong.
         source: crate::guard::ShortKey,
     },
+    /// The folder that files may come from can't be used.
+    #[error("files dir: {path}: {source}", path = .path.display())]
+    FilesDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// The secret of approval pages can't be used.
     #[error("{path}: the secret of approval pages has at least {SHORTEST_SECRET} characters", path = .path.display())]
     PageSecret {
@@ -221,6 +229,7 @@ impl Settings {
             limits: CallLimits {
                 deadline: seconds(layer.call_timeout_seconds, defaults.deadline),
                 wait: seconds(layer.wait_timeout_seconds, defaults.wait),
+                files_dir: layer.files_dir.map(open_files_dir).transpose()?,
                 ..defaults
             },
             policy: layer.policy,
@@ -269,6 +278,11 @@ impl Settings {
     pub fn approvals(&self) -> Option<PathBuf> {
         self.state.as_ref().map(|state| state.join("approvals"))
     }
+}
+
+/// Opens the folder that files may come from.
+fn open_files_dir(path: PathBuf) -> Result<FilesDir, SettingsError> {
+    FilesDir::open(&path).map_err(|source| SettingsError::FilesDir { path, source })
 }
 
 /// Reads the key of the seals: the file's bytes, without blanks at their ends.

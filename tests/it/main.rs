@@ -11,6 +11,7 @@
 mod catalog;
 mod guard;
 mod ladder;
+mod lint_bytes;
 mod mcp;
 mod neon;
 mod sandbox;

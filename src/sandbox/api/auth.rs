@@ -33,7 +33,11 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// An answer without a body.
 pub(super) fn empty(status: StatusCode) -> Reply {
-    Reply { status, body: None }
+    Reply {
+        status,
+        body: None,
+        bytes: None,
+    }
 }
 
 fn is_off(branch_id: &str) -> ApiError {

@@ -23,6 +23,7 @@ use crate::sandbox::{
         data::{History, Point, Version},
         endpoint::{ComputeSize, EndpointType},
         operation::Action,
+        services::Services,
         settings::EndpointSettings,
     },
 };
@@ -130,6 +131,11 @@ pub(crate) fn make<'a>(call: &'a Call, state: &'a mut State, body: Body) -> Resu
         annotation: Annotation {
             created_at: (!annotation.is_empty()).then_some(change.now),
             value: annotation,
+        },
+        services: if root {
+            Services::default()
+        } else {
+            parent.services.inherited()
         },
         ..Branch::new(
             id.clone(),

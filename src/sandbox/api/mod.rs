@@ -8,15 +8,21 @@ mod auth_users;
 mod branch_create;
 mod branch_restore;
 mod branches;
+mod buckets;
 mod compute_size;
 mod consumption;
 mod consumption_query;
 mod credentials;
+mod custom_domains;
 mod data_api;
 mod databases;
 mod endpoints;
+mod functions;
 mod identity;
+mod logs;
+mod logs_query;
 mod names;
+pub(crate) mod objects;
 mod operations;
 mod organizations;
 mod point;
@@ -28,6 +34,7 @@ mod roles;
 mod schema;
 mod snapshot_restore;
 mod snapshots;
+mod triggers;
 mod views;
 
 use http::Method;
@@ -89,6 +96,12 @@ pub(crate) fn routes() -> Vec<Route> {
         operations::routes(),
         snapshots::routes(),
         snapshot_restore::routes(),
+        buckets::routes(),
+        objects::routes(),
+        functions::routes(),
+        triggers::routes(),
+        logs::routes(),
+        custom_domains::routes(),
         regions::routes(),
         identity::routes(),
         organizations::routes(),

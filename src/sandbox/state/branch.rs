@@ -11,6 +11,7 @@ use super::{
     data::{Contents, History, Lsn},
     data_api::DataApi,
     schedule::Schedule,
+    services::Services,
 };
 use crate::sandbox::clock::{Moment, seconds};
 
@@ -158,6 +159,8 @@ pub(crate) struct Branch {
     pub(crate) credentials: Vec<Credential>,
     /// For a branch that was made to be anonymized.
     pub(crate) anonymization: Option<Anonymization>,
+    /// What it has beside Postgres.
+    pub(crate) services: Services,
 }
 
 impl Branch {
@@ -188,6 +191,7 @@ impl Branch {
             data_apis: Vec::new(),
             credentials: Vec::new(),
             anonymization: None,
+            services: Services::default(),
         }
     }
 

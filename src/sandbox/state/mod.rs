@@ -9,18 +9,20 @@ pub(crate) mod auth;
 pub(crate) mod branch;
 pub(crate) mod change;
 pub(crate) mod credential;
+pub(crate) mod cron;
 pub(crate) mod data;
 pub(crate) mod data_api;
 pub(crate) mod endpoint;
 pub(crate) mod operation;
 pub(crate) mod project;
 pub(crate) mod schedule;
+pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod snapshot;
 pub(crate) mod usage;
 pub(crate) mod usage_sum;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use super::{
     clock::{Clock, Moment},
@@ -30,6 +32,7 @@ use super::{
 };
 use account::Account;
 use project::Project;
+use services::Link;
 
 /// How long a deleted project or branch can be recovered.
 pub(crate) const RECOVERY_DAYS: i64 = 7;
@@ -45,6 +48,8 @@ pub(crate) struct State {
     pub(crate) account: Account,
     pub(crate) keys: Keys,
     pub(crate) projects: Vec<Project>,
+    /// Links to objects, by their tokens.
+    pub(crate) links: HashMap<String, Link>,
 }
 
 impl State {
@@ -62,6 +67,7 @@ impl State {
             account,
             keys,
             projects: Vec::new(),
+            links: HashMap::new(),
         }
     }
 
@@ -70,6 +76,7 @@ impl State {
         let now = self.clock.now();
         self.projects
             .retain(|project| project.recoverable_until().is_none_or(|until| now < until));
+        self.links.retain(|_, link| now < link.expires_at);
         for project in &mut self.projects {
             project.settle(now, &mut self.ids);
         }

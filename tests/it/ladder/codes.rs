@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{NOTHING, Started, error, start};
-use crate::support::server::{Era, KEY, TestClient, program};
+use crate::support::server::{Era, KEY, Server, TestClient, program, state_home};
 use crate::support::terminal::AtTerminal;
 use crate::support::world::{BRANCH, PROJECT, ROOT, World};
 
@@ -305,4 +305,30 @@ async fn a_call_by_hand_is_asked_by_hand() {
             assert_eq!(error(&value)["kind"], "declined");
         }
     }
+}
+
+#[tokio::test]
+async fn a_yes_to_a_file_is_none_to_what_stands_there_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("f.zip");
+    std::fs::write(&file, b"PK\x03\x04shown").expect("written");
+    let world = World::start().await;
+    let state = state_home();
+    let mut command = super::command(&world, &state, "");
+    command.env("NEON_MCP_FILES_DIR", folder.path());
+    let server = Server::run(command, TestClient::alone(), Era::Legacy).await;
+    let started = Started { server, state };
+    let deploy = json!({"project_id": PROJECT, "branch_id": BRANCH, "slug": "hello", "archive_path": "f.zip"});
+    let first = code(&started, "deploy_function", deploy.clone()).await;
+    let (exit, _, screen) = at_terminal(&started.state, &first, &["yes"]).await;
+    assert!(exit == 0 && screen.contains("9 bytes, sha256 "), "{screen}");
+    std::fs::write(&file, b"PK\x03\x04other").expect("written");
+    let second = code(&started, "deploy_function", deploy.clone()).await;
+    assert_ne!(first, second);
+    assert_eq!(world.changes(), NOTHING);
+    let (exit, _, screen) = at_terminal(&started.state, &second, &["yes"]).await;
+    assert_eq!(exit, 0, "{screen}");
+    let (value, is_error) = started.call("deploy_function", deploy).await;
+    assert!(!is_error && value["confirmed_by"] == "terminal", "{value}");
+    assert_eq!(world.changes().len(), 1);
 }

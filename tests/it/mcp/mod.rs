@@ -4,6 +4,7 @@ mod arguments;
 mod auth;
 mod data;
 mod faults;
+mod files;
 mod hostile;
 mod http;
 mod lists;
@@ -12,6 +13,7 @@ mod protocol;
 mod refusals;
 mod secrets;
 mod settings;
+mod storage;
 
 use neon_mcp::catalog::Catalog;
 use serde_json::{Value, json};

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use neon_mcp::catalog::Content;
 use serde_json::{Map, Value, json};
 
 use super::{BRANCH, PROJECT, catalog};
@@ -78,6 +79,10 @@ async fn canaries_show_only_where_a_tool_is_there_to_reveal_them() {
         let mut body = poisoned(&places);
         if returns.wrap.is_some() {
             body = json!([body]);
+        }
+        // Content has no fields: of a text, the passwords in connection strings are known.
+        if returns.content == Content::Bytes {
+            body = body["note"].clone();
         }
         *answer.lock().expect("a lock") = body;
         let mut given: Map<String, Value> = arguments(tool, false);

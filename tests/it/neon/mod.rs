@@ -13,6 +13,7 @@ use crate::support::upstream::Upstream;
 mod base;
 mod deadlines;
 mod errors;
+mod files;
 mod limits;
 mod lost_answers;
 mod operations;

@@ -7,6 +7,7 @@ mod anonymization;
 mod auth;
 mod auth_settings;
 mod branches;
+mod buckets;
 mod consumption;
 mod consumption_computes;
 mod credentials;
@@ -15,6 +16,7 @@ mod databases;
 mod endpoints;
 mod expiry;
 mod faults;
+mod functions;
 mod operations;
 mod paging;
 mod plan_limits;
@@ -24,8 +26,10 @@ mod reference;
 mod restore;
 mod roles;
 mod schema;
+mod services;
 mod snapshots;
 mod templates;
+mod triggers;
 
 use std::sync::Once;
 

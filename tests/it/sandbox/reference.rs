@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Answer, Rig, options, templates::fits};
+use super::{Answer, Rig, options, services, templates::fits};
 
 /// The operations that the sandbox serves.
 const SERVED: [&str; 55] = [
@@ -279,6 +279,7 @@ async fn every_served_operation_answers_in_the_documented_shape() {
     endpoints(&rig, &project).await;
     contents(&rig, &project).await;
     snapshots(&rig, &project).await;
+    services::exercise(&rig, &project).await;
 
     let listed = rig.get(&p("/operations?limit=3")).await.expect(200);
     let operation = listed["operations"][0]["id"].as_str().unwrap();
@@ -292,6 +293,7 @@ async fn every_served_operation_answers_in_the_documented_shape() {
     let missing: Vec<_> = SERVED
         .iter()
         .chain(&SERVED_TOO)
+        .chain(&services::SERVED)
         .filter(|operation| !seen.operations.contains(**operation))
         .collect();
     assert!(missing.is_empty(), "not asked: {missing:?}");

@@ -115,7 +115,9 @@ pub fn name_in(plan: &str, what: &str) -> String {
     let label = format!("{}{}: ", what[..1].to_uppercase(), &what[1..]);
     let line = plan.lines().find_map(|line| line.strip_prefix(&label));
     if let Some(quoted) = line.and_then(|line| line.strip_prefix('"')) {
-        let end = quoted.rfind("\" (").unwrap_or(quoted.len());
+        let end = quoted
+            .rfind("\" (")
+            .unwrap_or_else(|| quoted.strip_suffix('"').unwrap_or(quoted).len());
         return quoted[..end].replace("\\\"", "\"").replace("\\\\", "\\");
     }
     if let Some(line) = line {

@@ -125,6 +125,9 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
     {
         return Reply::error(500, "", "it broke");
     }
+    if path.ends_with("/logs/query") {
+        return Reply::json(200, json!({"logs": [], "is_truncated": false}));
+    }
     if request.method != "GET" {
         let branch = parts.get(3).and_then(|id| find(&facts.branches, "id", id));
         return Reply::json(
@@ -192,6 +195,7 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
         ["projects", _, "endpoints", id] => one("endpoint", find(&facts.endpoints, "id", id)),
         ["projects", _, "snapshots"] => Reply::json(200, json!({"snapshots": facts.snapshots})),
         ["projects", _, "connection_uri"] => Reply::json(200, json!({"uri": "postgresql://u:canary-password@host/db"})),
+        ["projects", _, "branches", _, rest @ ..] if services(rest).is_some() => services(rest).unwrap_or_else(missing),
         ["api_keys"] => Reply::json(200, json!([])),
         [.., "api_keys"] => Reply::json(200, json!([])),
         _ => Reply::json(
@@ -219,4 +223,35 @@ fn auth(part: &[&str]) -> Value {
         ["allow_localhost"] => json!({"allow_localhost": true}),
         _ => json!({"enabled": true}),
     }
+}
+
+/// What a branch has beside Postgres: one of each.
+fn services(parts: &[&str]) -> Option<Reply> {
+    let created = "2026-01-01T00:00:00Z";
+    let function = json!({
+        "id": "fn-1", "slug": "hello", "name": "hello", "invocation_url": "https://hello.example", "created_at": created,
+    });
+    let trigger = json!({
+        "type": "schedule", "trigger_id": "abc", "function_slug": "hello", "name": "nightly", "function_path": "/",
+        "schedule": {"cron": "0 3 * * *"}, "enabled": true, "version": 1, "next_run_at": null, "inherited": false,
+    });
+    let body = match parts {
+        ["buckets"] => json!({"buckets": [{"name": "abc", "access_level": "private", "created_at": created}]}),
+        ["buckets", _, "objects"] => json!({
+            "objects": [{"key": "abc", "size": 1, "last_modified": created, "etag": "e"}], "folders": [],
+            "prefix": "", "is_truncated": false,
+        }),
+        ["buckets", _, "objects", _, "download"] => return Some(Reply::raw(200, "hello")),
+        ["functions"] => json!({"functions": [function]}),
+        ["functions", _] => json!({"function": function}),
+        ["triggers"] => json!({"triggers": [trigger]}),
+        ["triggers", _] => json!({"trigger": trigger}),
+        ["logs", "fields"] => json!({"fields": ["source"]}),
+        ["logs", "fields", _, "values"] => json!({"values": ["function"], "is_truncated": false}),
+        ["custom-domains"] => json!({"custom_domains": [{
+            "domain": "api.example.com", "entity_type": "function", "entity_id": "hello", "cname_target": "x.example",
+        }]}),
+        _ => return None,
+    };
+    Some(Reply::json(200, body))
 }
