@@ -14,7 +14,7 @@ use super::{
     CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, facts, list, reference,
     resolve, safety, sight, wait,
 };
-use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, templates};
+use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, templates_within};
 use crate::guard::{self, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
 use crate::neon::{Client, Context};
 
@@ -335,10 +335,11 @@ fn wants_before(tool: &Tool) -> bool {
     match &tool.declaration.undo {
         Some(Undo::Way(way)) => {
             !way.former.is_empty()
-                || way
-                    .arguments
-                    .values()
-                    .any(|text| templates(text).any(|name| name.starts_with("before:")))
+                || way.arguments.values().any(|value| {
+                    templates_within(value)
+                        .iter()
+                        .any(|name| name.starts_with("before:") || name.starts_with("before?:"))
+                })
         }
         _ => false,
     }

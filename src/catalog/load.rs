@@ -10,7 +10,7 @@ use super::tool::{Tool, placeholders};
 use crate::neon::Method;
 
 /// The files of `tools/`, as the binary carries them: the order is the order of the list.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 13] = [
     ("projects.json", include_str!("../../tools/projects.json")),
     ("branches.json", include_str!("../../tools/branches.json")),
     ("computes.json", include_str!("../../tools/computes.json")),
@@ -21,6 +21,8 @@ const FILES: [(&str, &str); 11] = [
     ("schemas.json", include_str!("../../tools/schemas.json")),
     ("organizations.json", include_str!("../../tools/organizations.json")),
     ("api_keys.json", include_str!("../../tools/api_keys.json")),
+    ("access.json", include_str!("../../tools/access.json")),
+    ("vpc.json", include_str!("../../tools/vpc.json")),
     ("regions.json", include_str!("../../tools/regions.json")),
 ];
 

@@ -112,7 +112,7 @@ impl<'a> Judgement<'a> {
                 }
             }
         }
-        needs.branch |= declaration.interrupts || declaration.reveals;
+        needs.branch |= declaration.interrupts || (declaration.reveals && tool.is_about_a_branch());
         // A role that the call makes has a password of its own; one that it names may have its parent's.
         needs.role = declaration.reveals && tool.property("role_name").is_some();
         if raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
@@ -161,13 +161,14 @@ impl Pending<'_> {
         }
         let throwaway = facts.branch.as_ref().is_some_and(|branch| branch.throwaway);
         let mut verdict = raised.verdict(tool, throwaway);
-        if guarded && (declaration.interrupts || declaration.reveals) {
+        let reveals = declaration.reveals && tool.is_about_a_branch();
+        if guarded && (declaration.interrupts || reveals) {
             let branch = match &facts.branch {
                 Some(branch) if branch.default => "the default branch",
                 Some(_) => "a protected branch",
                 None => "whichever branch is the default",
             };
-            let (cause, what) = if declaration.reveals {
+            let (cause, what) = if reveals {
                 (Cause::Reveals, "hands over a secret of")
             } else {
                 (Cause::Interrupts, "drops live connections to")
@@ -217,7 +218,7 @@ impl Raised {
 
     fn verdict(self, tool: &Arc<Tool>, throwaway: bool) -> Verdict {
         let free = throwaway && !self.stays;
-        Verdict {
+        let mut verdict = Verdict {
             effect: self.effect,
             severe: self.severe && !free,
             causes: if self.effect.needs_consent() && !free {
@@ -227,7 +228,15 @@ impl Raised {
             },
             reasons: self.reasons,
             tool: tool.clone(),
+        };
+        if tool.declaration.reveals && !tool.is_about_a_branch() {
+            // No fact about a branch can make such a secret harmless.
+            verdict.add(
+                Cause::Reveals,
+                "hands over a secret that opens more than a branch".to_owned(),
+            );
         }
+        verdict
     }
 }
 
