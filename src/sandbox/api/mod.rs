@@ -1,5 +1,7 @@
 //! The Neon API that the sandbox serves: one file per area, each with its routes and their handlers.
 
+mod advisors;
+mod api_keys;
 mod branch_create;
 mod branch_restore;
 mod branches;
@@ -7,19 +9,26 @@ mod compute_size;
 mod databases;
 mod endpoints;
 mod identity;
+mod invitations;
+mod jwks;
 mod names;
 mod operations;
 mod organizations;
 mod point;
 mod project_create;
+mod project_members;
 mod project_view;
 mod projects;
 mod regions;
 mod roles;
 mod schema;
+mod sharing;
 mod snapshot_restore;
 mod snapshots;
+mod spending;
+mod transfers;
 mod views;
+mod vpc;
 
 use http::Method;
 
@@ -83,6 +92,15 @@ pub(crate) fn routes() -> Vec<Route> {
         regions::routes(),
         identity::routes(),
         organizations::routes(),
+        invitations::routes(),
+        api_keys::routes(),
+        spending::routes(),
+        sharing::routes(),
+        project_members::routes(),
+        transfers::routes(),
+        jwks::routes(),
+        vpc::routes(),
+        advisors::routes(),
     ]
     .into_iter()
     .flatten()

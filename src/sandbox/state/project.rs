@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     RECOVERY_DAYS,
+    access::Access,
     branch::{Branch, Deletion, DeletionMethod},
     data::Lsn,
     endpoint::{Endpoint, EndpointType},
@@ -23,6 +24,8 @@ use crate::sandbox::{
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Project {
     pub(crate) id: String,
+    /// The organization that it belongs to.
+    pub(crate) org_id: String,
     pub(crate) name: String,
     pub(crate) region_id: String,
     pub(crate) pg_version: u32,
@@ -38,6 +41,8 @@ pub(crate) struct Project {
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) snapshots: Vec<Snapshot>,
     pub(crate) operations: Vec<Operation>,
+    #[serde(default)]
+    pub(crate) access: Access,
     /// How far the write-ahead log has come.
     pub(crate) lsn: Lsn,
     pub(crate) last_database_id: i64,
@@ -174,6 +179,7 @@ impl Project {
     pub(crate) fn purge_branch(&mut self, id: &str) {
         self.branches.retain(|branch| branch.id != id);
         self.endpoints.retain(|endpoint| endpoint.branch_id != id);
+        self.access.jwks.retain(|jwks| jwks.branch_id.as_deref() != Some(id));
     }
 
     /// Lets the time that has passed take effect.
