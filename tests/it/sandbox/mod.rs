@@ -1,6 +1,7 @@
 //! The sandbox's control plane over HTTP: what it answers, what it refuses, and what faults do to it.
 
 mod access;
+mod access_control;
 mod account;
 mod admin;
 mod branches;
@@ -9,6 +10,7 @@ mod endpoints;
 mod expiry;
 mod faults;
 mod operations;
+mod ownership;
 mod paging;
 mod plan_limits;
 mod projects;
