@@ -60,6 +60,7 @@ fn value(name: &str, schema: &Value) -> Value {
         "org_id" => Some("org-quiet-sun-12345678"),
         "expires_at" => Some("2036-01-01T00:00:00Z"),
         "region_id" => Some("aws-us-east-1"),
+        _ if name.ends_with("jwks_url") => Some("https://id.example.com/jwks.json"),
         _ if name.ends_with("lsn") => Some("0/1FE2A90"),
         _ if name.ends_with("slug") => Some("a-slug"),
         _ => None,
@@ -102,6 +103,7 @@ fn value(name: &str, schema: &Value) -> Value {
         }
         _ => match schema.get("format").and_then(Value::as_str) {
             Some("date-time") => "2026-01-01T00:00:00Z".into(),
+            Some("email") => "someone@example.com".into(),
             Some("uuid") => "11111111-2222-4333-8444-555555555555".into(),
             _ => match schema.get("pattern").and_then(Value::as_str) {
                 Some(pattern) if pattern.contains(':') => "02:00".into(),
