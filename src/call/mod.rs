@@ -7,6 +7,7 @@ mod facts;
 mod failure;
 mod list;
 mod look;
+mod own_key;
 mod record;
 mod reference;
 mod resolve;

@@ -11,8 +11,8 @@ use super::look::Look;
 use super::record::Record;
 use super::shape::{Extras, Shaping};
 use super::{
-    CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, facts, list, reference,
-    resolve, safety, sight, wait,
+    CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, facts, list, own_key,
+    reference, resolve, safety, sight, wait,
 };
 use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, templates_within};
 use crate::guard::{self, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
@@ -98,6 +98,7 @@ impl<'a> Call<'a> {
         }
         record.judged(&verdict);
         self.bounds(&look, &verdict, &arguments).await?;
+        own_key::check(&look, tool, &arguments).await?;
         let step = match verdict.under(policy) {
             Ruling::Deny(denied) => return Err(denied.into()),
             Ruling::Run(cleared) if policy.dry_run() && cleared.verdict().changes() => {

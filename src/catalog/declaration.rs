@@ -72,6 +72,9 @@ pub struct Declaration {
     /// id will do, for a name would find another one.
     #[serde(default, skip_serializing_if = "is_false")]
     pub target_is_deleted: bool,
+    /// The argument that names an API key: the call is refused where that is the key that this server uses itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spares_own_key: Option<String>,
     /// The arguments: a JSON Schema 2020-12 of an object. `{"$ref": "common.json#/NAME"}` takes a
     /// schema from `tools/common.json`; keywords beside it win over those there.
     pub input: Map<String, Value>,

@@ -275,6 +275,9 @@ impl Linter {
                 "names no project, branch, compute, snapshot or organization",
             );
         }
+        if let Some(key) = &declaration.spares_own_key {
+            self.require(tool.declares(key), "/spares_own_key", "is no argument");
+        }
         let mut taken: BTreeMap<String, String> = BTreeMap::new();
         let arguments = tool.input.get("properties").and_then(Value::as_object);
         for name in arguments

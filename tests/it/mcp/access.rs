@@ -139,6 +139,19 @@ async fn a_key_is_handed_over_once_works_and_dies_with_its_undo() {
 }
 
 #[tokio::test]
+async fn the_key_that_the_server_uses_is_never_revoked() {
+    let scene = Scene::start(Manner::Accepts, "[effects]\ndestructive = \"allow\"\n").await;
+    let asked = scene.human.asked().len();
+    let listed = scene.call("list_api_keys", json!({})).await;
+    let own = listed["result"]["api_keys"][0]["id"].clone();
+    let refused = scene.fails("revoke_api_key", json!({ "key_id": own })).await;
+    assert_eq!(refused["kind"], "invalid_arguments");
+    assert!(refused.to_string().contains("this server itself uses"), "{refused}");
+    assert_eq!(scene.human.asked().len(), asked);
+    assert_eq!(scene.status(scene.sandbox.api_key()).await, 200);
+}
+
+#[tokio::test]
 async fn an_allowance_of_access_is_none_to_hand_over_a_secret() {
     let scene = Scene::start(Manner::Declines, "[effects]\naccess = \"allow\"\n").await;
     let limit = json!({ "org_id": scene.org, "spending_limit_cents": 5000 });
