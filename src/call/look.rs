@@ -40,6 +40,11 @@ impl<'c, 'a> Look<'c, 'a> {
         }
     }
 
+    /// How this server is signed in.
+    pub(super) async fn authentication(&self) -> Result<Arc<Value>, Failure> {
+        self.get("/auth", &[]).await
+    }
+
     pub(super) async fn project(&self, project: &str) -> Result<Arc<Value>, Failure> {
         self.get("/projects/{project_id}", &[("project_id", project)]).await
     }

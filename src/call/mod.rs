@@ -9,6 +9,7 @@ mod failure;
 mod files;
 mod list;
 mod look;
+mod own_key;
 mod pace;
 mod record;
 mod reference;

@@ -13,9 +13,9 @@ use super::record::Record;
 use super::shape::{Extras, Shaping};
 use super::{
     CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, content, facts, list,
-    reference, resolve, safety, sight, wait,
+    own_key, reference, resolve, safety, sight, wait,
 };
-use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, templates};
+use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, templates_within};
 use crate::guard::{self, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
 use crate::neon::{Client, Context};
 
@@ -106,6 +106,7 @@ impl<'a> Call<'a> {
         }
         record.judged(&verdict);
         self.bounds(&look, &verdict, &arguments).await?;
+        own_key::check(&look, tool, &arguments).await?;
         let step = match verdict.under(policy) {
             Ruling::Deny(denied) => return Err(denied.into()),
             Ruling::Run(cleared) if policy.dry_run() && cleared.verdict().changes() => {
@@ -377,10 +378,11 @@ fn wants_before(tool: &Tool) -> bool {
     match &tool.declaration.undo {
         Some(Undo::Way(way)) => {
             !way.former.is_empty()
-                || way
-                    .arguments
-                    .values()
-                    .any(|text| templates(text).any(|name| name.starts_with("before:")))
+                || way.arguments.values().any(|value| {
+                    templates_within(value)
+                        .iter()
+                        .any(|name| name.starts_with("before:") || name.starts_with("before?:"))
+                })
         }
         _ => false,
     }

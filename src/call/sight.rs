@@ -99,7 +99,11 @@ pub(super) async fn shown(
         None => pick.value.as_ref(),
     };
     let list = answer.pointer(&pick.list).unwrap_or(&Value::Null);
-    let found = items(list).find(|item| wanted.is_some() && item.get(&pick.field) == wanted);
+    let field = |item: &Value| match pick.field.starts_with('/') {
+        true => item.pointer(&pick.field).cloned(),
+        false => item.get(&pick.field).cloned(),
+    };
+    let found = items(list).find(|item| wanted.is_some() && field(item).as_ref() == wanted);
     Ok(found.cloned().unwrap_or_default())
 }
 

@@ -69,9 +69,13 @@ pub struct Declaration {
     /// The argument that names what the call acts on, when it isn't the last id in the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// What the call acts on (the last id in the path) is deleted: only its id will do, for a name would find a living one.
+    /// What the call acts on (the last id in the path) can't be seen, for it is deleted or still somebody else's: only its
+    /// id will do, for a name would find another one.
     #[serde(default, skip_serializing_if = "is_false")]
     pub target_is_deleted: bool,
+    /// The argument that names an API key: the call is refused where that is the key that this server uses itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spares_own_key: Option<String>,
     /// The arguments: a JSON Schema 2020-12 of an object. `{"$ref": "common.json#/NAME"}` takes a
     /// schema from `tools/common.json`; keywords beside it win over those there.
     pub input: Map<String, Value>,
@@ -391,9 +395,9 @@ pub struct PlanDeclaration {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pick {
-    /// JSON pointer to the list.
+    /// JSON pointer to the list; empty when the answer is the list.
     pub list: String,
-    /// The field that tells the items apart.
+    /// The field that tells the items apart: its name, or a JSON pointer to it.
     pub field: String,
     /// The argument that the field equals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -430,10 +434,11 @@ pub struct UndoWay {
     /// The tool to call.
     pub tool: String,
     /// Its arguments: `{name}` stands for an argument of this call, `{/pointer}` for a part of its answer,
-    /// `{before:/pointer}` for a part of what the plan read. A text that is one such template takes the value as it is,
-    /// whatever its type.
+    /// `{before:/pointer}` for a part of what the plan read, `{before?:/pointer}` for one that may have been missing, without
+    /// which the argument is left out. A text that is one such template takes the value as it is, whatever its type. Lists
+    /// and objects are filled within.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub arguments: BTreeMap<String, String>,
+    pub arguments: BTreeMap<String, Value>,
     /// Arguments that go back to what they were: those of them that this call gives, with JSON pointers to their former
     /// values in what the plan read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

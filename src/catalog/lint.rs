@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::declaration::{Declaration, Keep, Place, PlanDeclaration, Resource, SafetyCopy, Undo, UndoWay};
 use super::load::{Catalog, LoadError};
-use super::tool::{Argument, INJECTED, Tool, property, templates};
+use super::tool::{Argument, INJECTED, Tool, property, templates, templates_within};
 use crate::guard::Effect;
 use crate::neon::Method;
 
@@ -277,6 +277,9 @@ impl Linter {
                 "names no project, branch, compute, snapshot or organization",
             );
         }
+        if let Some(key) = &declaration.spares_own_key {
+            self.require(tool.declares(key), "/spares_own_key", "is no argument");
+        }
         let mut taken: BTreeMap<String, String> = BTreeMap::new();
         let arguments = tool.input.get("properties").and_then(Value::as_object);
         for name in arguments
@@ -330,7 +333,7 @@ impl Linter {
             Some((_, Resource::Branch | Resource::Endpoint | Resource::Project))
         );
         let looks = declaration.interrupts
-            || declaration.reveals
+            || (declaration.reveals && tool.is_about_a_branch())
             || declaration
                 .escalate
                 .iter()
@@ -444,8 +447,14 @@ impl Linter {
                 &pointer,
                 "is no argument of that tool",
             );
-            for template in templates(value).filter(|template| !template.starts_with('/')) {
-                let known = match template.strip_prefix("before:") {
+            for template in templates_within(value)
+                .into_iter()
+                .filter(|template| !template.starts_with('/'))
+            {
+                let before = template
+                    .strip_prefix("before:")
+                    .or_else(|| template.strip_prefix("before?:"));
+                let known = match before {
                     Some(before) => before.starts_with('/') && declaration.plan.is_some(),
                     None => tool.declares(template),
                 };
@@ -497,7 +506,8 @@ impl Linter {
             self.require(tool.declares(ours), &pointer, format!("`{ours}` is no argument"));
         }
         if let Some(pick) = &plan.pick {
-            self.require(pick.list.starts_with('/'), "/plan/pick/list", "is no JSON pointer");
+            let rooted = pick.list.is_empty() || pick.list.starts_with('/');
+            self.require(rooted, "/plan/pick/list", "is no JSON pointer");
             let one = match (&pick.argument, &pick.value) {
                 (Some(argument), None) => tool.declares(argument),
                 (None, Some(_)) => true,

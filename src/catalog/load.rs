@@ -10,7 +10,7 @@ use super::tool::{Tool, placeholders};
 use crate::neon::Method;
 
 /// The files of `tools/`, as the binary carries them: the order is the order of the list.
-const FILES: [(&str, &str); 21] = [
+const FILES: [(&str, &str); 23] = [
     ("projects.json", include_str!("../../tools/projects.json")),
     ("branches.json", include_str!("../../tools/branches.json")),
     ("computes.json", include_str!("../../tools/computes.json")),
@@ -26,6 +26,8 @@ const FILES: [(&str, &str); 21] = [
     ("triggers.json", include_str!("../../tools/triggers.json")),
     ("logs.json", include_str!("../../tools/logs.json")),
     ("custom_domains.json", include_str!("../../tools/custom_domains.json")),
+    ("access.json", include_str!("../../tools/access.json")),
+    ("vpc.json", include_str!("../../tools/vpc.json")),
     ("regions.json", include_str!("../../tools/regions.json")),
     ("auth.json", include_str!("../../tools/auth.json")),
     ("data_api.json", include_str!("../../tools/data_api.json")),

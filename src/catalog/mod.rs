@@ -18,4 +18,4 @@ pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};
 pub use nearest::nearest;
 pub use selection::{SelectedTool, Selection, SelectionError, SelectionOptions};
-pub use tool::{Argument, Tool, templates};
+pub use tool::{Argument, Tool, templates, templates_within};

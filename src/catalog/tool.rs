@@ -83,6 +83,18 @@ impl Tool {
         })
     }
 
+    /// Whether the tool can be about a branch or a compute. What it reveals is then a secret of that branch's.
+    #[must_use]
+    pub fn is_about_a_branch(&self) -> bool {
+        let properties = self.input.get("properties").and_then(Value::as_object);
+        properties.into_iter().flat_map(Map::keys).any(|argument| {
+            matches!(
+                self.names(argument),
+                Some(Argument::Resource(Resource::Branch | Resource::Endpoint))
+            )
+        })
+    }
+
     /// Where an argument goes when it isn't in the path.
     #[must_use]
     pub fn place(&self, argument: &str) -> Place {
@@ -134,6 +146,16 @@ pub(super) fn placeholders(path: &str) -> Vec<String> {
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
         .map(str::to_owned)
         .collect()
+}
+
+/// What stands in braces in the texts of a value.
+pub fn templates_within(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => templates(text).collect(),
+        Value::Array(items) => items.iter().flat_map(templates_within).collect(),
+        Value::Object(fields) => fields.values().flat_map(templates_within).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What stands in braces in a text: names of arguments, or pointers into an answer.

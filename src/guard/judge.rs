@@ -114,7 +114,7 @@ impl<'a> Judgement<'a> {
                 }
             }
         }
-        needs.branch |= declaration.interrupts || declaration.reveals;
+        needs.branch |= declaration.interrupts || (declaration.reveals && tool.is_about_a_branch());
         // A role that the call makes has a password of its own; one that it names may have its parent's.
         needs.role = declaration.reveals && tool.property("role_name").is_some();
         if raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
@@ -169,7 +169,7 @@ impl Pending<'_> {
             Some(_) => "a protected branch",
             None => "whichever branch is the default",
         };
-        if guarded && declaration.reveals {
+        if guarded && declaration.reveals && tool.is_about_a_branch() {
             verdict.add(Cause::Reveals, format!("hands over a secret of {branch}"));
         }
         if guarded && interrupts {
@@ -222,7 +222,7 @@ impl Raised {
 
     fn verdict(self, tool: &Arc<Tool>, throwaway: bool) -> Verdict {
         let free = throwaway && !self.stays;
-        Verdict {
+        let mut verdict = Verdict {
             effect: self.effect,
             severe: self.severe && !free,
             causes: if self.effect.needs_consent() && !free {
@@ -232,7 +232,15 @@ impl Raised {
             },
             reasons: self.reasons,
             tool: tool.clone(),
+        };
+        if tool.declaration.reveals && !tool.is_about_a_branch() {
+            // No fact about a branch can make such a secret harmless.
+            verdict.add(
+                Cause::Reveals,
+                "hands over a secret that opens more than a branch".to_owned(),
+            );
         }
+        verdict
     }
 }
 

@@ -51,11 +51,12 @@ impl Undoing<'_> {
             return format!("none by one call. {note}").trim().into();
         }
         let mut arguments = Map::new();
-        for (name, text) in &way.arguments {
-            match self.value(text) {
-                Ok(value) => {
+        for (name, declared) in &way.arguments {
+            match self.value(declared) {
+                Ok(Some(value)) => {
                     arguments.insert(name.clone(), value);
                 }
+                Ok(None) => {}
                 Err(missing) => return format!("none, because {missing}. {note}").trim().into(),
             }
         }
@@ -112,8 +113,34 @@ impl Undoing<'_> {
         undo
     }
 
-    /// The value of an argument of the way back; the error says what is missing.
-    fn value(&self, text: &str) -> Result<Value, String> {
+    /// The value of an argument of the way back, nothing for one that is left out; the error says what is missing.
+    fn value(&self, declared: &Value) -> Result<Option<Value>, String> {
+        Ok(match declared {
+            Value::String(text) => match optional(text) {
+                Some(pointer) => match self.before {
+                    Some(before) => before.pointer(pointer).filter(|value| !value.is_null()).map(clean),
+                    None => return Err(format!("what `{pointer}` was is not known")),
+                },
+                None => Some(self.text(text)?),
+            },
+            Value::Array(items) => {
+                let filled: Result<Vec<Option<Value>>, String> = items.iter().map(|item| self.value(item)).collect();
+                Some(filled?.into_iter().flatten().collect())
+            }
+            Value::Object(fields) => {
+                let mut filled = Map::new();
+                for (name, field) in fields {
+                    if let Some(value) = self.value(field)? {
+                        filled.insert(name.clone(), value);
+                    }
+                }
+                Some(filled.into())
+            }
+            other => Some(other.clone()),
+        })
+    }
+
+    fn text(&self, text: &str) -> Result<Value, String> {
         let names: Vec<&str> = templates(text).collect();
         if let [name] = names.as_slice()
             && text.len() == name.len() + 2
@@ -132,10 +159,6 @@ impl Undoing<'_> {
     }
 
     fn template(&self, name: &str) -> Result<Value, String> {
-        let clean = |value: &Value| match value {
-            Value::String(text) => plain(text, LONGEST).into(),
-            other => other.clone(),
-        };
         if let Some(pointer) = name.strip_prefix("before:") {
             return match self.before {
                 Some(before) => before
@@ -160,5 +183,17 @@ impl Undoing<'_> {
             Some(value) => Ok(clean(value)),
             None => Err(format!("`{name}` is not given")),
         }
+    }
+}
+
+/// The pointer of a text that is one optional template: `{before?:/pointer}`.
+fn optional(text: &str) -> Option<&str> {
+    text.strip_prefix("{before?:")?.strip_suffix('}')
+}
+
+fn clean(value: &Value) -> Value {
+    match value {
+        Value::String(text) => plain(text, LONGEST).into(),
+        other => other.clone(),
     }
 }

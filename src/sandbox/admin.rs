@@ -211,6 +211,7 @@ async fn create_key(
     let input: NewKey = read(&body)?;
     let mut state = shared.state();
     let now = state.clock.now();
-    let key = state.keys.create(input.name, input.kind, now);
+    let home = state.account.home.id.clone();
+    let (_, key) = state.keys.create(input.name, input.kind, &home, now);
     Ok((StatusCode::CREATED, Json(json!({ "key": key }))))
 }

@@ -73,6 +73,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_ACCEPTABLE, message)
     }
 
+    /// 406: the plan of whoever would get it doesn't allow for it.
+    pub(crate) fn not_acceptable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_ACCEPTABLE, message)
+    }
+
     /// 409: the name is taken.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, message)

@@ -4,7 +4,11 @@ use super::{
     clock::Moment,
     ids,
     options::{ExtraKey, KeyKind},
+    state::project::Project,
 };
+
+/// The id of the first key.
+const FIRST_ID: i64 = 165_001;
 
 /// An API key that exists.
 #[derive(Clone)]
@@ -13,6 +17,8 @@ pub(crate) struct ApiKey {
     secret: String,
     pub(crate) name: String,
     pub(crate) kind: KeyKind,
+    /// The organization that it acts for, unless it acts for the user.
+    pub(crate) org_id: String,
     pub(crate) created_at: Moment,
     pub(crate) last_used_at: Option<Moment>,
     pub(crate) last_used_from: String,
@@ -28,11 +34,37 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
+impl ApiKey {
+    fn is_bound_to(&self, project: &str) -> bool {
+        matches!(&self.kind, KeyKind::Project { project_id } if project_id == project)
+    }
+}
+
+/// Whom keys act for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Owner<'a> {
+    /// The user.
+    User,
+    /// The organization with this id.
+    Organization(&'a str),
+}
+
+impl Owner<'_> {
+    fn has(self, key: &ApiKey) -> bool {
+        match self {
+            Self::User => key.kind == KeyKind::Personal,
+            Self::Organization(id) => key.kind != KeyKind::Personal && key.org_id == id,
+        }
+    }
+}
+
 /// Who makes a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) key_id: i64,
     pub(crate) kind: KeyKind,
+    /// The organization that the key acts for, unless it acts for the user.
+    pub(crate) org_id: String,
 }
 
 impl Caller {
@@ -50,8 +82,13 @@ impl Caller {
     }
 
     /// Whether the key can see a project.
-    pub(crate) fn can_see(&self, project_id: &str) -> bool {
-        self.only_project().is_none_or(|only| only == project_id)
+    pub(crate) fn can_see(&self, project: &Project) -> bool {
+        self.can_see_organization(&project.org_id) && self.only_project().is_none_or(|only| only == project.id)
+    }
+
+    /// Whether the key can see an organization that exists.
+    pub(crate) fn can_see_organization(&self, org_id: &str) -> bool {
+        self.is_personal() || self.org_id == org_id
     }
 }
 
@@ -59,36 +96,58 @@ impl Caller {
 #[derive(Debug)]
 pub(crate) struct Keys {
     keys: Vec<ApiKey>,
+    next_id: i64,
 }
 
 impl Keys {
-    pub(crate) fn new(first: &str, extra: &[ExtraKey], now: Moment) -> Self {
-        let mut keys = Self { keys: Vec::new() };
-        keys.insert(first.to_owned(), "sandbox".to_owned(), KeyKind::Personal, now);
+    pub(crate) fn new(first: &str, extra: &[ExtraKey], org_id: &str, now: Moment) -> Self {
+        let mut keys = Self {
+            keys: Vec::new(),
+            next_id: FIRST_ID,
+        };
+        keys.insert(first.to_owned(), "sandbox".to_owned(), KeyKind::Personal, org_id, now);
         for key in extra {
-            keys.insert(key.key.clone(), key.name.clone(), key.kind.clone(), now);
+            keys.insert(key.key.clone(), key.name.clone(), key.kind.clone(), org_id, now);
         }
         keys
     }
 
-    /// Makes a new key and returns its secret, which nothing shows again.
-    pub(crate) fn create(&mut self, name: String, kind: KeyKind, now: Moment) -> String {
+    /// Makes a new key and returns its id and its secret, which nothing shows again.
+    pub(crate) fn create(&mut self, name: String, kind: KeyKind, org_id: &str, now: Moment) -> (i64, String) {
         let secret = ids::secret_key();
-        self.insert(secret.clone(), name, kind, now);
-        secret
+        (self.insert(secret.clone(), name, kind, org_id, now), secret)
     }
 
-    fn insert(&mut self, secret: String, name: String, kind: KeyKind, now: Moment) {
-        let id = 165_001 + i64::try_from(self.keys.len()).unwrap_or_default();
+    fn insert(&mut self, secret: String, name: String, kind: KeyKind, org_id: &str, now: Moment) -> i64 {
+        let id = self.next_id;
+        self.next_id += 1;
         self.keys.push(ApiKey {
             id,
             secret,
             name,
             kind,
+            org_id: org_id.to_owned(),
             created_at: now,
             last_used_at: None,
             last_used_from: String::new(),
         });
+        id
+    }
+
+    /// Revokes the user's key, or the organization's, with that id: from now on it is unknown.
+    pub(crate) fn revoke(&mut self, owner: Owner<'_>, id: i64) -> Option<ApiKey> {
+        let position = self.keys.iter().position(|key| key.id == id && owner.has(key))?;
+        Some(self.keys.remove(position))
+    }
+
+    /// Revokes the keys that are bound to a project.
+    pub(crate) fn revoke_of_project(&mut self, project_id: &str) {
+        self.keys.retain(|key| !key.is_bound_to(project_id));
+    }
+
+    /// Whether keys are bound to a project.
+    pub(crate) fn has_of_project(&self, project_id: &str) -> bool {
+        self.keys.iter().any(|key| key.is_bound_to(project_id))
     }
 
     /// Who a key belongs to; notes the use.
@@ -99,13 +158,12 @@ impl Keys {
         Some(Caller {
             key_id: key.id,
             kind: key.kind.clone(),
+            org_id: key.org_id.clone(),
         })
     }
 
-    /// The keys that act for the user, or those that act for the organization.
-    pub(crate) fn list(&self, personal: bool) -> impl Iterator<Item = &ApiKey> {
-        self.keys
-            .iter()
-            .filter(move |key| (key.kind == KeyKind::Personal) == personal)
+    /// The keys that act for the user, or those that act for an organization.
+    pub(crate) fn list(&self, owner: Owner<'_>) -> impl Iterator<Item = &ApiKey> {
+        self.keys.iter().filter(move |key| owner.has(key))
     }
 }

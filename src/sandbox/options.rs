@@ -28,6 +28,8 @@ pub struct SandboxOptions {
     pub extra_keys: Vec<ExtraKey>,
     /// Members of the organization beside the account's owner.
     pub extra_members: Vec<ExtraMember>,
+    /// Names of the user's organizations beside the first one: projects can be moved there.
+    pub extra_organizations: Vec<String>,
     /// Whether a personal key must name the organization when it creates a project, as at Neon.
     pub require_org_id: bool,
 }
@@ -44,6 +46,7 @@ impl Default for SandboxOptions {
             limits: Limits::launch(),
             extra_keys: Vec::new(),
             extra_members: Vec::new(),
+            extra_organizations: Vec::new(),
             require_org_id: true,
         }
     }
@@ -61,6 +64,7 @@ impl std::fmt::Debug for SandboxOptions {
             .field("limits", &self.limits)
             .field("extra_keys", &self.extra_keys)
             .field("extra_members", &self.extra_members)
+            .field("extra_organizations", &self.extra_organizations)
             .field("require_org_id", &self.require_org_id)
             .finish()
     }

@@ -81,8 +81,8 @@ fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let deleted = state
         .projects
         .iter()
-        .any(|project| project.id == id && project.deleted_at.is_some());
-    if deleted && call.caller.can_see(id) {
+        .any(|project| project.id == id && project.deleted_at.is_some() && call.caller.can_see(project));
+    if deleted {
         return Err(ApiError::gone(format!("project {id} is deleted")));
     }
     let services = services_mut(call, state)?;

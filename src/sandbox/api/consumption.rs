@@ -56,7 +56,9 @@ fn check_account(state: &State, asked: &Asked) -> Result<(), ApiError> {
         return Err(ApiError::forbidden("the consumption history needs a paid plan"));
     }
     match &asked.org_id {
-        Some(id) if *id != state.account.org_id => Err(ApiError::not_found(format!("organization {id} not found"))),
+        Some(id) if state.account.organization(id).is_none() => {
+            Err(ApiError::not_found(format!("organization {id} not found")))
+        }
         _ => Ok(()),
     }
 }
@@ -68,7 +70,8 @@ fn asked_projects<'a>(
     asked: &'a Asked,
 ) -> impl Iterator<Item = (usize, &'a Project)> {
     state.projects.iter().enumerate().filter(move |(_, project)| {
-        project.deleted_at.is_none() && call.caller.can_see(&project.id) && asked.wants_project(&project.id)
+        let of_it = asked.org_id.as_ref().is_none_or(|id| *id == project.org_id);
+        project.deleted_at.is_none() && of_it && call.caller.can_see(project) && asked.wants_project(&project.id)
     })
 }
 

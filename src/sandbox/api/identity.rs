@@ -1,4 +1,4 @@
-//! Who calls: the user, the key, and the user's organizations and keys.
+//! Who calls: the user, the key, and the user's organizations.
 
 use serde_json::{Value, json};
 
@@ -6,8 +6,7 @@ use super::{Route, organizations};
 use crate::sandbox::{
     call::{Call, Reply},
     error::ApiError,
-    keys::ApiKey,
-    state::{State, account::Account},
+    state::State,
 };
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -19,12 +18,11 @@ pub(crate) fn routes() -> Vec<Route> {
             user_organizations,
         ),
         Route::get("getAuthDetails", "/auth", auth_details),
-        Route::get("listApiKeys", "/api_keys", list_keys),
     ]
 }
 
 /// Routes of the user answer 404 to keys that act for an organization.
-fn check_personal(call: &Call) -> Result<(), ApiError> {
+pub(crate) fn check_personal(call: &Call) -> Result<(), ApiError> {
     if call.caller.is_personal() {
         Ok(())
     } else {
@@ -61,36 +59,23 @@ fn user(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
 
 fn user_organizations(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     check_personal(call)?;
-    Reply::ok(json!({ "organizations": [organizations::view(&state.account)] }))
+    let organizations: Vec<Value> = state
+        .account
+        .organizations()
+        .map(|organization| organizations::view(&state.account, organization))
+        .collect();
+    Reply::ok(json!({ "organizations": organizations }))
 }
 
 fn auth_details(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let (account_id, auth_method) = if call.caller.is_personal() {
         (state.account.user_id.clone(), "api_key_user")
     } else {
-        (state.account.org_id.clone(), "api_key_org")
+        (call.caller.org_id.clone(), "api_key_org")
     };
     Reply::ok(json!({
         "account_id": account_id,
         "auth_method": auth_method,
         "auth_data": call.caller.key_id.to_string(),
     }))
-}
-
-fn list_keys(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
-    check_personal(call)?;
-    let keys: Vec<Value> = state.keys.list(true).map(|key| key_view(&state.account, key)).collect();
-    Reply::ok(keys)
-}
-
-/// An API key as lists show it, without its secret.
-pub(crate) fn key_view(account: &Account, key: &ApiKey) -> Value {
-    json!({
-        "id": key.id,
-        "name": key.name,
-        "created_at": key.created_at,
-        "created_by": { "id": account.user_id, "name": "Sandbox", "image": "" },
-        "last_used_at": key.last_used_at,
-        "last_used_from_addr": key.last_used_from,
-    })
 }

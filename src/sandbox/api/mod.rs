@@ -1,6 +1,8 @@
 //! The Neon API that the sandbox serves: one file per area, each with its routes and their handlers.
 
+mod advisors;
 mod anonymization;
+mod api_keys;
 mod auth;
 mod auth_providers;
 mod auth_settings;
@@ -19,6 +21,8 @@ mod databases;
 mod endpoints;
 mod functions;
 mod identity;
+mod invitations;
+mod jwks;
 mod logs;
 mod logs_query;
 mod names;
@@ -27,15 +31,20 @@ mod operations;
 mod organizations;
 mod point;
 mod project_create;
+mod project_members;
 mod project_view;
 mod projects;
 mod regions;
 mod roles;
 mod schema;
+mod sharing;
 mod snapshot_restore;
 mod snapshots;
+mod spending;
+mod transfers;
 mod triggers;
 mod views;
+mod vpc;
 
 use http::Method;
 
@@ -113,6 +122,15 @@ pub(crate) fn routes() -> Vec<Route> {
         anonymization::routes(),
         consumption::routes(),
         credentials::routes(),
+        invitations::routes(),
+        api_keys::routes(),
+        spending::routes(),
+        sharing::routes(),
+        project_members::routes(),
+        transfers::routes(),
+        jwks::routes(),
+        vpc::routes(),
+        advisors::routes(),
     ]
     .into_iter()
     .flatten()

@@ -1,17 +1,16 @@
-//! The organization: itself, its members, invitations and keys.
+//! Organizations: themselves and their members.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Route, identity};
+use super::Route;
 use crate::sandbox::{
     call::{Call, Reply},
     error::ApiError,
-    options::KeyKind,
     pages::{self, SortOrder, Sorted},
     state::{
         State,
-        account::{Account, Member},
+        account::{Account, Member, Organization},
     },
 };
 
@@ -31,61 +30,86 @@ pub(crate) fn routes() -> Vec<Route> {
             "/organizations/{org_id}/members/{member_id}",
             get_member,
         ),
-        Route::get(
-            "getOrganizationInvitations",
-            "/organizations/{org_id}/invitations",
-            list_invitations,
+        Route::patch(
+            "updateOrganizationMember",
+            "/organizations/{org_id}/members/{member_id}",
+            update_member,
         ),
-        Route::get("listOrgApiKeys", "/organizations/{org_id}/api_keys", list_keys),
+        Route::delete(
+            "removeOrganizationMember",
+            "/organizations/{org_id}/members/{member_id}",
+            remove_member,
+        ),
     ]
 }
 
-/// The organization as it is shown.
-pub(crate) fn view(account: &Account) -> Value {
+/// An organization as it is shown.
+pub(crate) fn view(account: &Account, organization: &Organization) -> Value {
     json!({
-        "id": account.org_id,
-        "name": account.org_name,
-        "handle": account.org_id,
+        "id": organization.id,
+        "name": organization.name,
+        "handle": organization.id,
         "plan": account.plan,
-        "created_at": account.created_at,
+        "created_at": organization.created_at,
         "managed_by": "console",
-        "updated_at": account.created_at,
+        "updated_at": organization.created_at,
     })
 }
 
-fn member_view(account: &Account, member: &Member) -> Value {
+fn member_view(organization: &Organization, member: &Member) -> Value {
     json!({
         "id": member.id,
         "user_id": member.user_id,
-        "org_id": account.org_id,
+        "org_id": organization.id,
         "role": member.role,
         "joined_at": member.joined_at,
     })
 }
 
-/// The account, if the organization in the path is its own.
-fn account<'a>(call: &Call, state: &'a State) -> Result<&'a Account, ApiError> {
-    let id = call.id("org_id")?;
-    if id == state.account.org_id {
-        Ok(&state.account)
-    } else {
-        Err(ApiError::not_found(format!("organization {id} not found")))
-    }
+/// 404: there is no such organization, or the key can't see it.
+pub(crate) fn not_found(id: &str) -> ApiError {
+    ApiError::not_found(format!("organization {id} not found"))
 }
 
-/// Refuses keys that are bound to a project: they have a member's rights only.
-fn check_admin(call: &Call) -> Result<(), ApiError> {
+/// The organization in the path, if the key can see it.
+pub(crate) fn organization<'a>(call: &Call, state: &'a State) -> Result<&'a Organization, ApiError> {
+    let id = call.id("org_id")?;
+    seen(call, state, id)
+}
+
+/// An organization, if the key can see it.
+pub(crate) fn seen<'a>(call: &Call, state: &'a State, id: &str) -> Result<&'a Organization, ApiError> {
+    state
+        .account
+        .organization(id)
+        .filter(|_| call.caller.can_see_organization(id))
+        .ok_or_else(|| not_found(id))
+}
+
+/// The organization in the path, for a change by an admin of it.
+pub(crate) fn administered<'a>(call: &Call, state: &'a mut State) -> Result<&'a mut Organization, ApiError> {
+    check_admin(call, state, organization(call, state)?)?;
+    let id = call.id("org_id")?;
+    state.account.organization_mut(id).ok_or_else(|| not_found(id))
+}
+
+/// Refuses who isn't an admin of the organization: keys that are bound to a project, which have a member's rights, and the
+/// user with another role.
+pub(crate) fn check_admin(call: &Call, state: &State, organization: &Organization) -> Result<(), ApiError> {
     if call.caller.only_project().is_some() {
-        Err(ApiError::forbidden(
+        return Err(ApiError::forbidden(
             "a project-scoped API key cannot manage the organization",
-        ))
-    } else {
-        Ok(())
+        ));
     }
+    let is_admin = |member: &Member| member.user_id == state.account.user_id && member.role == "admin";
+    if call.caller.is_personal() && !organization.members.iter().any(is_admin) {
+        return Err(ApiError::forbidden("only an admin can manage the organization"));
+    }
+    Ok(())
 }
 
 fn get(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
-    Reply::ok(view(account(call, state)?))
+    Reply::ok(view(&state.account, organization(call, state)?))
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -128,16 +152,16 @@ fn list_members(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let query: MembersQuery = call.query()?;
     let limit = pages::limit(query.limit, PAGE, PAGE)?;
     let order = query.sort_order.unwrap_or(SortOrder::Desc);
-    let account = account(call, state)?;
+    let organization = organization(call, state)?;
     let sort_by = query.sort_by.name();
-    let members = account
+    let members = organization
         .members
         .iter()
         .map(|member| Sorted {
             key: query.sort_by.key(member),
             id: member.id.clone(),
             item: json!({
-                "member": member_view(account, member),
+                "member": member_view(organization, member),
                 "user": { "email": member.email, "has_mfa": false },
             }),
         })
@@ -158,35 +182,74 @@ fn list_members(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
 
 fn get_member(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let id = call.uuid("member_id")?;
-    let account = account(call, state)?;
-    let member = account
+    let organization = organization(call, state)?;
+    Reply::ok(member_view(organization, member(organization, &id)?))
+}
+
+/// A member, or 404.
+pub(crate) fn member<'a>(organization: &'a Organization, id: &str) -> Result<&'a Member, ApiError> {
+    organization
         .members
         .iter()
         .find(|member| member.id == id)
-        .ok_or_else(|| ApiError::not_found(format!("member {id} not found")))?;
-    Reply::ok(member_view(account, member))
+        .ok_or_else(|| ApiError::not_found(format!("member {id} not found")))
 }
 
-fn list_invitations(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
-    check_admin(call)?;
-    account(call, state)?;
-    // The sandbox serves no route that invites anybody.
-    Reply::ok(json!({ "invitations": [] }))
+/// A role in an organization.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    Admin,
+    Member,
+    Editor,
+    Viewer,
+    Collaborator,
 }
 
-fn list_keys(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
-    check_admin(call)?;
-    let account = account(call, state)?;
-    let keys: Vec<Value> = state
-        .keys
-        .list(false)
-        .map(|key| {
-            let mut view = identity::key_view(account, key);
-            if let (KeyKind::Project { project_id }, Some(fields)) = (&key.kind, view.as_object_mut()) {
-                fields.insert("project_id".to_owned(), project_id.as_str().into());
-            }
-            view
-        })
-        .collect();
-    Reply::ok(keys)
+impl Role {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Editor => "editor",
+            Self::Viewer => "viewer",
+            Self::Collaborator => "collaborator",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct UpdateMember {
+    role: Role,
+}
+
+fn update_member(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
+    let id = call.uuid("member_id")?;
+    let input: UpdateMember = call.json()?;
+    let organization = administered(call, state)?;
+    if organization.is_last_admin(member(organization, &id)?) && !matches!(input.role, Role::Admin) {
+        return Err(last_admin());
+    }
+    for member in organization.members.iter_mut().filter(|member| member.id == id) {
+        input.role.name().clone_into(&mut member.role);
+    }
+    let organization = &*organization;
+    Reply::ok(member_view(organization, member(organization, &id)?))
+}
+
+fn last_admin() -> ApiError {
+    ApiError::refused("the organization must keep an admin, and this member is the last one")
+}
+
+fn remove_member(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
+    let id = call.uuid("member_id")?;
+    let organization = administered(call, state)?;
+    if organization.is_last_admin(member(organization, &id)?) {
+        return Err(last_admin());
+    }
+    organization.members.retain(|member| member.id != id);
+    for project in &mut state.projects {
+        project.access.set_role(&id, None);
+    }
+    Reply::ok(json!({}))
 }

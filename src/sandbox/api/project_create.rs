@@ -18,6 +18,7 @@ use crate::sandbox::{
     error::ApiError,
     state::{
         State,
+        access::Access,
         branch::{Annotation, Branch, BranchState},
         change::Change,
         data::{Contents, Database, History, Lsn, Password, Role, Version},
@@ -101,7 +102,7 @@ pub(crate) fn projects_limit(limit: usize) -> ApiError {
 /// POST /projects
 pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let Body { project: input } = call.json()?;
-    check_owner(call, state, input.org_id.as_deref())?;
+    let org_id = owner(call, state, input.org_id.as_deref())?;
     let live = state
         .projects
         .iter()
@@ -131,6 +132,7 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
 
     let mut project = Project {
         id: state.ids.project(),
+        org_id,
         name: String::new(),
         region_id: region(input.region_id)?,
         pg_version: pg_version(input.pg_version)?,
@@ -152,6 +154,7 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
         endpoints: Vec::new(),
         snapshots: Vec::new(),
         operations: Vec::new(),
+        access: Access::default(),
         lsn: FIRST_LSN,
         last_database_id: 1,
         usage: Usage::default(),
@@ -219,16 +222,17 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
     reply
 }
 
-/// Refuses callers who cannot own a project, and organizations that are not theirs.
-fn check_owner(call: &Call, state: &State, org_id: Option<&str>) -> Result<(), ApiError> {
+/// The organization that a new project belongs to. Callers who cannot own one are refused, and organizations that are not
+/// theirs.
+fn owner(call: &Call, state: &State, org_id: Option<&str>) -> Result<String, ApiError> {
     if call.caller.only_project().is_some() {
         return Err(ApiError::forbidden("a project-scoped API key cannot create projects"));
     }
     match org_id {
         Some(org_id) => {
             check_id("org_id", org_id)?;
-            if org_id == state.account.org_id {
-                Ok(())
+            if call.caller.can_see_organization(org_id) && state.account.organization(org_id).is_some() {
+                Ok(org_id.to_owned())
             } else {
                 Err(ApiError::not_found(format!("organization {org_id} not found")))
             }
@@ -236,7 +240,7 @@ fn check_owner(call: &Call, state: &State, org_id: Option<&str>) -> Result<(), A
         None if call.caller.is_personal() && state.require_org_id => Err(ApiError::bad_request(
             "org_id is required with a personal API key; GET /users/me/organizations lists yours",
         )),
-        None => Ok(()),
+        None => Ok(call.caller.org_id.clone()),
     }
 }
 

@@ -81,7 +81,7 @@ pub(crate) struct ProjectView {
     owner: Owner,
 }
 
-fn common(project: &Project, account: &Account, caller: &Caller) -> Common {
+fn common(project: &Project, caller: &Caller) -> Common {
     Common {
         id: project.id.clone(),
         platform_id: project.region_id.split('-').next().unwrap_or_default().to_owned(),
@@ -105,9 +105,9 @@ fn common(project: &Project, account: &Account, caller: &Caller) -> Common {
             .filter(|branch| branch.is_root())
             .map(|branch| branch.contents().logical_size())
             .sum(),
-        owner_id: account.org_id.clone(),
+        owner_id: project.org_id.clone(),
         compute_last_active_at: project.compute_last_active_at(),
-        org_id: account.org_id.clone(),
+        org_id: project.org_id.clone(),
         effective_project_permission: if caller.only_project().is_some() {
             "EDITOR"
         } else {
@@ -119,9 +119,9 @@ fn common(project: &Project, account: &Account, caller: &Caller) -> Common {
 /// A project as lists show it.
 pub(crate) fn listed(project: &Project, account: &Account, caller: &Caller) -> ListedProject {
     ListedProject {
-        common: common(project, account, caller),
+        common: common(project, caller),
         active_time: 0,
-        org_name: account.org_name.clone(),
+        org_name: account.organization_name(&project.org_id),
         deleted_at: project.deleted_at,
         recoverable_until: project.recoverable_until(),
     }
@@ -146,7 +146,7 @@ pub(crate) fn alone(
         now,
     );
     ProjectView {
-        common: common(project, account, caller),
+        common: common(project, caller),
         data_storage_bytes_hour: sums.stored_byte_hours(),
         data_transfer_bytes: 0,
         written_data_bytes: sums.written_bytes(),
@@ -156,7 +156,7 @@ pub(crate) fn alone(
         consumption_period_end: end,
         owner: Owner {
             email: account.email.clone(),
-            name: account.org_name.clone(),
+            name: account.organization_name(&project.org_id),
             branches_limit,
             subscription_type: account.subscription(),
         },

@@ -70,7 +70,7 @@ fn list(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let limit = query.limit()?;
     if let Some(org_id) = &query.org_id {
         check_id("org_id", org_id)?;
-        if *org_id != state.account.org_id {
+        if state.account.organization(org_id).is_none() || !call.caller.can_see_organization(org_id) {
             return Err(ApiError::not_found(format!("organization {org_id} not found")));
         }
     }
@@ -80,7 +80,8 @@ fn list(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         .enumerate()
         .filter(|(_, project)| {
             project.deleted_at.is_some() == query.recoverable
-                && call.caller.can_see(&project.id)
+                && call.caller.can_see(project)
+                && query.org_id.as_ref().is_none_or(|org_id| project.org_id == *org_id)
                 && query.finds(project)
         })
         .map(|(position, project)| Sorted {
@@ -253,7 +254,7 @@ fn recover(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let project = state
         .projects
         .iter_mut()
-        .find(|project| project.id == id && call.caller.can_see(id))
+        .find(|project| project.id == id && call.caller.can_see(project))
         .ok_or_else(|| ApiError::not_found(format!("project {id} not found")))?;
     if project.deleted_at.is_none() {
         return Err(ApiError::refused("the project is not deleted"));

@@ -1,15 +1,20 @@
-//! The one user and the one organization.
+//! The one user, and the user's organizations.
+
+use std::collections::BTreeSet;
 
 use crate::sandbox::{
     clock::Moment,
     ids::Ids,
-    options::{ExtraMember, Limits},
+    options::{ExtraMember, SandboxOptions},
 };
 
-/// The user's address.
+/// The user's address. Whoever has one of the same domain has an account already.
 const OWNER_EMAIL: &str = "owner@sandbox.example";
 
-/// A member of the organization.
+/// The domain of people who have an account.
+const KNOWN_DOMAIN: &str = "@sandbox.example";
+
+/// A member of an organization.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) id: String,
@@ -19,25 +24,101 @@ pub(crate) struct Member {
     pub(crate) joined_at: Moment,
 }
 
-/// The user and the organization that every project belongs to.
+/// Somebody who was invited and hasn't joined.
+#[derive(Clone, Debug)]
+pub(crate) struct Invitation {
+    pub(crate) id: String,
+    pub(crate) email: String,
+    pub(crate) role: String,
+    pub(crate) invited_by: String,
+    pub(crate) invited_at: Moment,
+}
+
+/// A private way to the organization's projects in one region.
+#[derive(Clone, Debug)]
+pub(crate) struct VpcEndpoint {
+    pub(crate) id: String,
+    pub(crate) region_id: String,
+    pub(crate) label: String,
+}
+
+/// What projects belong to.
+#[derive(Clone, Debug)]
+pub(crate) struct Organization {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) created_at: Moment,
+    pub(crate) members: Vec<Member>,
+    pub(crate) invitations: Vec<Invitation>,
+    pub(crate) spending_limit_cents: Option<i64>,
+    pub(crate) vpc_endpoints: Vec<VpcEndpoint>,
+    /// Ids of VPC endpoints that were deleted: they never come back.
+    pub(crate) deleted_vpc_endpoints: BTreeSet<String>,
+}
+
+/// The user and the user's organizations.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) user_id: String,
     pub(crate) email: String,
-    pub(crate) org_id: String,
-    pub(crate) org_name: String,
     pub(crate) plan: &'static str,
-    pub(crate) created_at: Moment,
-    pub(crate) members: Vec<Member>,
+    /// The organization that projects go to when none is named.
+    pub(crate) home: Organization,
+    /// The others, which projects can be moved to.
+    pub(crate) others: Vec<Organization>,
 }
 
 impl Account {
-    pub(crate) fn new(ids: &mut Ids, now: Moment, limits: &Limits, extra_members: &[ExtraMember]) -> Self {
+    pub(crate) fn new(ids: &mut Ids, now: Moment, options: &SandboxOptions) -> Self {
         let user_id = ids.uuid();
-        let org_id = ids.organization();
+        let home = Organization::new(ids, now, "Sandbox", &user_id, &options.extra_members);
+        let others = options
+            .extra_organizations
+            .iter()
+            .map(|name| Organization::new(ids, now, name, &user_id, &[]))
+            .collect();
+        Self {
+            user_id,
+            email: OWNER_EMAIL.to_owned(),
+            plan: options.limits.plan,
+            home,
+            others,
+        }
+    }
+
+    /// The plan's name as a subscription.
+    pub(crate) fn subscription(&self) -> String {
+        format!("{}_v3", self.plan)
+    }
+
+    pub(crate) fn organizations(&self) -> impl Iterator<Item = &Organization> {
+        std::iter::once(&self.home).chain(&self.others)
+    }
+
+    pub(crate) fn organization(&self, id: &str) -> Option<&Organization> {
+        self.organizations().find(|organization| organization.id == id)
+    }
+
+    pub(crate) fn organization_mut(&mut self, id: &str) -> Option<&mut Organization> {
+        std::iter::once(&mut self.home)
+            .chain(&mut self.others)
+            .find(|organization| organization.id == id)
+    }
+
+    /// The name of an organization.
+    pub(crate) fn organization_name(&self, id: &str) -> String {
+        self.organization(id)
+            .map(|organization| organization.name.clone())
+            .unwrap_or_default()
+    }
+}
+
+impl Organization {
+    fn new(ids: &mut Ids, now: Moment, name: &str, owner: &str, extra_members: &[ExtraMember]) -> Self {
+        let id = ids.organization();
         let mut members = vec![Member {
             id: ids.uuid(),
-            user_id: user_id.clone(),
+            user_id: owner.to_owned(),
             email: OWNER_EMAIL.to_owned(),
             role: "admin".to_owned(),
             joined_at: now,
@@ -50,18 +131,25 @@ impl Account {
             joined_at: now,
         }));
         Self {
-            user_id: user_id.clone(),
-            email: OWNER_EMAIL.to_owned(),
-            org_id,
-            org_name: "Sandbox".to_owned(),
-            plan: limits.plan,
+            id,
+            name: name.to_owned(),
             created_at: now,
             members,
+            invitations: Vec::new(),
+            spending_limit_cents: None,
+            vpc_endpoints: Vec::new(),
+            deleted_vpc_endpoints: BTreeSet::new(),
         }
     }
 
-    /// The plan's name as a subscription.
-    pub(crate) fn subscription(&self) -> String {
-        format!("{}_v3", self.plan)
+    /// Whether a member is the only admin.
+    pub(crate) fn is_last_admin(&self, member: &Member) -> bool {
+        let admins = self.members.iter().filter(|member| member.role == "admin").count();
+        member.role == "admin" && admins == 1
     }
+}
+
+/// Whether somebody with that address has an account, and so joins at once when invited.
+pub(crate) fn has_account(email: &str) -> bool {
+    email.ends_with(KNOWN_DOMAIN)
 }

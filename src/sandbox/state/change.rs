@@ -39,7 +39,7 @@ impl State {
     pub(crate) fn project(&self, caller: &Caller, id: &str) -> Result<&Project, ApiError> {
         self.projects
             .iter()
-            .find(|project| project.id == id && project.deleted_at.is_none() && caller.can_see(id))
+            .find(|project| project.id == id && project.deleted_at.is_none() && caller.can_see(project))
             .ok_or_else(|| ApiError::not_found(format!("project {id} not found")))
     }
 

@@ -3,6 +3,7 @@
 //! Nothing here runs in the background: every request first lets the time that has passed take effect
 //! ([`State::settle`]), then reads or changes.
 
+pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod anonymization;
 pub(crate) mod auth;
@@ -56,8 +57,8 @@ impl State {
     pub(crate) fn new(options: &SandboxOptions, api_key: &str) -> Self {
         let clock = Clock::default();
         let mut ids = Ids::new(options.seed);
-        let account = Account::new(&mut ids, clock.now(), &options.limits, &options.extra_members);
-        let keys = Keys::new(api_key, &options.extra_keys, clock.now());
+        let account = Account::new(&mut ids, clock.now(), options);
+        let keys = Keys::new(api_key, &options.extra_keys, &account.home.id, clock.now());
         Self {
             clock,
             ids,

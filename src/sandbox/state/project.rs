@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     RECOVERY_DAYS,
+    access::Access,
     branch::{Branch, Deletion, DeletionMethod},
     data::Lsn,
     endpoint::{Endpoint, EndpointType},
@@ -24,6 +25,8 @@ use crate::sandbox::{
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Project {
     pub(crate) id: String,
+    /// The organization that it belongs to.
+    pub(crate) org_id: String,
     pub(crate) name: String,
     pub(crate) region_id: String,
     pub(crate) pg_version: u32,
@@ -39,6 +42,8 @@ pub(crate) struct Project {
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) snapshots: Vec<Snapshot>,
     pub(crate) operations: Vec<Operation>,
+    #[serde(default)]
+    pub(crate) access: Access,
     /// How far the write-ahead log has come.
     pub(crate) lsn: Lsn,
     pub(crate) last_database_id: i64,
@@ -180,6 +185,7 @@ impl Project {
         }
         self.branches.retain(|branch| branch.id != id);
         self.forget_endpoints(|endpoint| endpoint.branch_id == id);
+        self.access.jwks.retain(|jwks| jwks.branch_id.as_deref() != Some(id));
     }
 
     /// Forgets computes, but not what they used. They must be stopped.

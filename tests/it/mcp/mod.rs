@@ -1,5 +1,6 @@
 //! Through a real MCP client, against the running program.
 
+mod access;
 mod arguments;
 mod auth;
 mod data;

@@ -65,7 +65,7 @@ async fn a_flag_beats_the_environment_and_the_environment_beats_the_file() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     assert!(count(&[], None).await.contains("\n1 of "));
-    assert!(count(&[], Some("api_keys")).await.contains("\n2 of "));
+    assert!(count(&[], Some("api_keys")).await.contains("\n6 of "));
     assert!(
         count(&["--toolsets", "roles"], Some("api_keys"))
             .await

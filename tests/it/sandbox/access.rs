@@ -39,7 +39,7 @@ async fn the_request_id_comes_back_in_the_header_and_in_errors() {
 #[tokio::test]
 async fn a_path_that_is_not_served_is_404_and_says_so() {
     let rig = Rig::start().await;
-    let message = rig.get("/projects/x/jwks").await.refused(404);
+    let message = rig.get("/projects/x/nothing").await.refused(404);
     assert!(message.contains("doesn't serve GET"), "{message}");
     let message = rig.call(Method::PUT, "/projects", None).await.refused(404);
     assert!(message.contains("doesn't serve PUT"), "{message}");

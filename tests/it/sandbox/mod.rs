@@ -1,6 +1,7 @@
 //! The sandbox's control plane over HTTP: what it answers, what it refuses, and what faults do to it.
 
 mod access;
+mod access_control;
 mod account;
 mod admin;
 mod anonymization;
@@ -18,6 +19,7 @@ mod expiry;
 mod faults;
 mod functions;
 mod operations;
+mod ownership;
 mod paging;
 mod plan_limits;
 mod projects;

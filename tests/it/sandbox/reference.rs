@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Answer, Rig, options, services, templates::fits};
+use super::{Answer, Rig, access_control, services, templates::fits};
 
 /// The operations that the sandbox serves.
 const SERVED: [&str; 55] = [
@@ -212,7 +212,7 @@ async fn every_served_operation_answers_in_the_documented_shape() {
         );
         return;
     }
-    let rig = Rig::with(options()).await;
+    let rig = Rig::with(access_control::peopled()).await;
     account(&rig).await;
     let project = rig
         .project_with(json!({ "name": "shop", "settings": { "quota": { "written_data_bytes": 0 } } }))
@@ -280,6 +280,7 @@ async fn every_served_operation_answers_in_the_documented_shape() {
     contents(&rig, &project).await;
     snapshots(&rig, &project).await;
     services::exercise(&rig, &project).await;
+    access_control::every_operation(&rig, &project).await;
 
     let listed = rig.get(&p("/operations?limit=3")).await.expect(200);
     let operation = listed["operations"][0]["id"].as_str().unwrap();
@@ -294,6 +295,7 @@ async fn every_served_operation_answers_in_the_documented_shape() {
         .iter()
         .chain(&SERVED_TOO)
         .chain(&services::SERVED)
+        .chain(&access_control::OPERATIONS)
         .filter(|operation| !seen.operations.contains(**operation))
         .collect();
     assert!(missing.is_empty(), "not asked: {missing:?}");

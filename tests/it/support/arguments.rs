@@ -69,6 +69,7 @@ fn value(name: &str, schema: &Value) -> Value {
         "trace_id" => Some("0123456789abcdef0123456789abcdef"),
         // The first bytes of a zip file.
         "archive_base64" => Some("UEsDBA=="),
+        _ if name.ends_with("jwks_url") => Some("https://id.example.com/jwks.json"),
         _ if name.ends_with("lsn") => Some("0/1FE2A90"),
         _ if name.ends_with("slug") => Some("a-slug"),
         _ => None,

@@ -12,6 +12,9 @@ pub const ROOT: &str = "br-root";
 pub const ENDPOINT: &str = "ep-quiet-sun-a1b2c3d4";
 pub const SNAPSHOT: &str = "snap-quiet-sun-a1b2c3d4";
 
+/// The UUID that made-up arguments have.
+const ID: &str = "11111111-2222-4333-8444-555555555555";
+
 /// What there is, as Neon would tell it.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -194,6 +197,28 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
         ["projects", _, "endpoints"] => Reply::json(200, json!({"endpoints": facts.endpoints})),
         ["projects", _, "endpoints", id] => one("endpoint", find(&facts.endpoints, "id", id)),
         ["projects", _, "snapshots"] => Reply::json(200, json!({"snapshots": facts.snapshots})),
+        ["projects", _, "members"] => {
+            let member = json!({"member_id": ID, "email": "someone@example.com", "org_role": "editor", "project_role": "viewer"});
+            Reply::json(200, json!({"project_members": [member], "pagination": {}}))
+        }
+        ["projects", _, "permissions"] => {
+            let permission = json!({"id": "abc", "granted_to_email": "someone@example.com"});
+            Reply::json(200, json!({"project_permissions": [permission]}))
+        }
+        ["projects", _, "jwks"] => {
+            let jwks = json!({"id": "abc", "jwks_url": "https://id.example.com/jwks.json", "provider_name": "abc"});
+            Reply::json(200, json!({"jwks": [jwks]}))
+        }
+        ["projects", _, "available_preload_libraries"] => Reply::json(200, json!({"libraries": []})),
+        ["projects", _, "advisors"] => Reply::json(200, json!({"issues": []})),
+        [.., "vpc_endpoints"] => {
+            let endpoint = json!({"vpc_endpoint_id": "abc", "label": "abc"});
+            Reply::json(200, json!({"endpoints": [endpoint]}))
+        }
+        ["organizations", _, "members"] => {
+            let member = json!({"member": {"id": ID, "role": "editor"}, "user": {"email": "someone@example.com"}});
+            Reply::json(200, json!({"members": [member], "pagination": {}}))
+        }
         ["projects", _, "connection_uri"] => Reply::json(200, json!({"uri": "postgresql://u:canary-password@host/db"})),
         ["projects", _, "branches", _, rest @ ..] if services(rest).is_some() => services(rest).unwrap_or_else(missing),
         ["api_keys"] => Reply::json(200, json!([])),
