@@ -1,10 +1,10 @@
-//! Whose a project is, who may do what on it, and through which private network it is reached.
+//! Whose a project is, who may do what on it, and which tokens and private networks reach it.
 
-use neon_mcp::sandbox::Sandbox;
+use neon_mcp::sandbox::{Limits, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
-use super::access_control::{organizations, peopled};
-use super::{Rig, each, options};
+use super::access_control::{organizations, peopled, text};
+use super::{Rig, actions, each, options};
 
 /// A member of the project, by the beginning of their address.
 async fn seen(rig: &Rig, path: &str, name: &str) -> Option<Value> {
@@ -253,4 +253,73 @@ async fn claims_never_show_in_debug_output() {
         .expect(201);
     let sandbox: &Sandbox = &rig.sandbox;
     assert!(!format!("{sandbox:?}").contains(offer["id"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn jwks_are_https_are_trusted_once_and_go_with_their_branch() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let path = project.path("/jwks");
+    let new =
+        |url: &str, branch: Option<&str>| json!({ "jwks_url": url, "provider_name": "Clerk", "branch_id": branch });
+    let url = "https://id.example/jwks.json";
+    rig.post(&path, new("http://id.example/jwks.json", None))
+        .await
+        .refused(400);
+    rig.post(&path, json!({ "jwks_url": url })).await.refused(400);
+    rig.post(&path, new(url, Some("br-none-12345678"))).await.refused(404);
+    let made = rig.post(&path, new(url, None)).await.expect(201);
+    assert_eq!(actions(&made), ["apply_config"]);
+    rig.post(&path, new("https://b.example/j", None)).await.refused(423);
+    rig.settle().await;
+    rig.post(&path, new(url, None)).await.refused(409);
+
+    let branch = rig.branch(&project, "dev").await;
+    let of_branch = rig.post(&path, new(url, Some(&branch))).await.expect(201);
+    assert_eq!(of_branch["jwks"]["branch_id"], branch.as_str());
+    rig.settle().await;
+    assert_eq!(each(&rig.get(&path).await.expect(200)["jwks"], "id").len(), 2);
+    rig.delete(&project.branch(&branch, "")).await.expect(200);
+    rig.settle().await;
+    let left = rig.get(&path).await.expect(200);
+    assert_eq!(each(&left["jwks"], "id"), [text(&made["jwks"], "id")]);
+    let one = format!("{path}/{}", text(&made["jwks"], "id"));
+    rig.delete(&one).await.expect(200);
+    rig.delete(&one).await.refused(404);
+}
+
+#[tokio::test]
+async fn the_plan_of_the_destination_must_have_room() {
+    let rig = Rig::with(SandboxOptions {
+        limits: Limits {
+            projects: 1,
+            ..Limits::launch()
+        },
+        ..peopled()
+    })
+    .await;
+    let orgs = organizations(&rig).await;
+    let first = rig.project().await;
+    let move_to = |ids: Value| json!({ "destination_org_id": orgs[1], "project_ids": ids });
+    let path = format!("/organizations/{}/projects/transfer", orgs[0]);
+    rig.post(&path, move_to(json!([]))).await.refused(400);
+    rig.post(&path, move_to(json!(["sandbox-none-12345678"])))
+        .await
+        .refused(404);
+    rig.post(&path, move_to(json!([first.id, "sandbox-none-12345678"])))
+        .await
+        .refused(404);
+    assert_eq!(
+        rig.get(&first.path("")).await.expect(200)["project"]["org_id"],
+        orgs[0].as_str(),
+        "all move or none"
+    );
+    rig.post(&path, move_to(json!([first.id, first.id]))).await.refused(406);
+    rig.post(&path, move_to(json!([first.id]))).await.expect(200);
+    assert_eq!(
+        rig.get(&first.path("")).await.expect(200)["project"]["org_id"],
+        orgs[1].as_str()
+    );
+    let of_annex = rig.get(&format!("/projects?org_id={}", orgs[1])).await.expect(200);
+    assert_eq!(each(&of_annex["projects"], "id"), [first.id.as_str()]);
 }

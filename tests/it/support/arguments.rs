@@ -61,7 +61,7 @@ fn value(name: &str, schema: &Value) -> Value {
         "expires_at" => Some("2036-01-01T00:00:00Z"),
         "region_id" => Some("aws-us-east-1"),
         "slug" | "function_slug" => Some("hello"),
-        "domain" => Some("api.example.com"),
+        "domain" if schema.get("format").is_none() => Some("api.example.com"),
         "prefix" => Some("logs/"),
         "cron" => Some("0 3 * * *"),
         "function_path" => Some("/run"),
