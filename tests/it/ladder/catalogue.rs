@@ -29,41 +29,49 @@ fn calls() -> Vec<(Arc<Tool>, Map<String, Value>)> {
     calls
 }
 
-/// Makes every call, all at once, and sees to it that none reaches Neon. `kinds` are what a refusal may be called.
+/// Makes every call, and sees to it that none reaches Neon. `kinds` are what a refusal may be called.
 async fn nothing_is_sent(client: TestClient, era: Era, kinds: &[&str]) {
+    // Each server has Neon's rate limits for itself.
     let calls = calls();
-    for calls in calls.chunks(AT_ONCE) {
-        let world = World::start().await;
-        // Who never answers is waited for as briefly as may be.
-        let silent = kinds == ["confirmation_timed_out"];
-        let policy = if silent {
-            "[confirm]\nquestion_seconds = 10\n"
-        } else {
-            ""
-        };
-        let started = start(&world, client.clone(), era, policy).await;
-        let results = join_all(
-            calls
-                .iter()
-                .map(|(tool, arguments)| started.call(tool.name(), Value::Object(arguments.clone()))),
-        );
-        for ((tool, _), (value, is_error)) in calls.iter().zip(results.await) {
-            assert!(is_error, "{} ran: {value}", tool.name());
-            let error = error(&value);
-            let kind = error["kind"].as_str().expect("a kind");
-            assert!(kinds.contains(&kind), "{}: {value}", tool.name());
-            assert_eq!(error["changed"], "nothing", "{value}");
-            if kind == "needs_confirmation" {
-                has_a_plan(tool, error);
-            }
+    join_all(
+        calls
+            .chunks(AT_ONCE)
+            .map(|calls| none_of_these(calls, client.clone(), era, kinds)),
+    )
+    .await;
+}
+
+async fn none_of_these(calls: &[(Arc<Tool>, Map<String, Value>)], client: TestClient, era: Era, kinds: &[&str]) {
+    let world = World::start().await;
+    // Who never answers is waited for as briefly as may be.
+    let silent = kinds == ["confirmation_timed_out"];
+    let policy = if silent {
+        "[confirm]\nquestion_seconds = 10\n"
+    } else {
+        ""
+    };
+    let started = start(&world, client, era, policy).await;
+    let results = join_all(
+        calls
+            .iter()
+            .map(|(tool, arguments)| started.call(tool.name(), Value::Object(arguments.clone()))),
+    );
+    for ((tool, _), (value, is_error)) in calls.iter().zip(results.await) {
+        assert!(is_error, "{} ran: {value}", tool.name());
+        let error = error(&value);
+        let kind = error["kind"].as_str().expect("a kind");
+        assert!(kinds.contains(&kind), "{}: {value}", tool.name());
+        assert_eq!(error["changed"], "nothing", "{value}");
+        if kind == "needs_confirmation" {
+            has_a_plan(tool, error);
         }
-        assert_eq!(world.changes(), NOTHING);
-        // Without a client that asks, to ask is to refuse: both are the same line.
-        let ended = |line: &Value| (line["outcome"] != "asked") == (kinds != ["needs_confirmation"]);
-        let lines = started.audit();
-        let lines = lines.iter().filter(|line| ended(line));
-        assert_eq!(lines.count(), calls.len(), "each refusal has its line");
     }
+    assert_eq!(world.changes(), NOTHING);
+    // Without a client that asks, to ask is to refuse: both are the same line.
+    let ended = |line: &Value| (line["outcome"] != "asked") == (kinds != ["needs_confirmation"]);
+    let lines = started.audit();
+    let lines = lines.iter().filter(|line| ended(line));
+    assert_eq!(lines.count(), calls.len(), "each refusal has its line");
 }
 
 /// What a refusal shows, so that a human elsewhere can decide.
