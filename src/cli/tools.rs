@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{print, resolve};
 use crate::catalog::{Catalog, Selection, format_schema, lint, sources};
-use crate::server::{published, published_bytes};
+use crate::server::{published, published_bytes, tokens, tools_reference, toolset_sizes};
 use crate::settings::Layer;
 
 #[derive(Debug, clap::Args)]
@@ -12,6 +12,9 @@ pub(super) struct Arguments {
     /// Print the tools as tools/list gives them
     #[arg(long, conflicts_with_all = ["format_schema", "check"])]
     json: bool,
+    /// Print the reference of the selected tools, which docs/tools.md holds for all of them
+    #[arg(long, conflicts_with_all = ["json", "format_schema", "check"])]
+    reference: bool,
     /// Print the schema of the files in tools/, which tools/schema.json holds
     #[arg(long, conflicts_with = "check")]
     format_schema: bool,
@@ -46,21 +49,36 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         print(&serde_json::to_string(&tools)?);
         return Ok(ExitCode::SUCCESS);
     }
+    if arguments.reference {
+        print(tools_reference(&selection).trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
     for (selected, tool) in selection.tools().iter().zip(&tools) {
         let declaration = &selected.tool.declaration;
         let bytes = published_bytes(std::slice::from_ref(tool)).saturating_sub(2);
         print(&format!(
-            "{:<32} {:<14} {:<12} {bytes:>6} bytes",
+            "{:<34} {:<15} {:<12} {bytes:>6} bytes  ~{:>5} tokens",
             declaration.name,
             selected.tool.toolset,
-            declaration.effect.name()
+            declaration.effect.name(),
+            tokens(bytes)
         ));
     }
+    print("");
+    for size in toolset_sizes(&selection) {
+        print(&format!(
+            "{:<34} {:>3} tools {:>26} bytes  ~{:>5} tokens",
+            size.name,
+            size.tools,
+            size.bytes,
+            tokens(size.bytes)
+        ));
+    }
+    let bytes = published_bytes(&tools);
     print(&format!(
-        "{} of {} tools, {} bytes",
+        "\n{} of {count} tools, {bytes} bytes, about {} tokens (an estimate: 4 bytes each)",
         tools.len(),
-        count,
-        published_bytes(&tools)
+        tokens(bytes)
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -5,8 +5,10 @@ mod ask;
 mod handler;
 pub mod http;
 mod progress;
+mod reference;
 pub mod stdio;
 mod tools;
 
 pub use handler::NeonServer;
+pub use reference::{ToolsetSize, tokens, tools_reference, toolset_sizes, toolset_table};
 pub use tools::{published, published_bytes};

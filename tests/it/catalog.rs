@@ -2,7 +2,7 @@
 
 use neon_mcp::catalog::{Catalog, Selection, SelectionOptions, format_schema, lint, sources};
 use neon_mcp::guard::Policy;
-use neon_mcp::server::{published, published_bytes};
+use neon_mcp::server::{published, published_bytes, tools_reference, toolset_table};
 
 #[test]
 fn every_declaration_passes_the_lints() {
@@ -54,4 +54,46 @@ fn the_default_list_is_at_most_40_tools_and_28_000_bytes() {
     let bytes = published_bytes(&tools);
     assert!(tools.len() <= 40, "{} tools", tools.len());
     assert!(bytes <= 28_000, "{bytes} bytes");
+}
+
+fn everything() -> Selection {
+    let options = SelectionOptions {
+        toolsets: Some(vec!["all".to_owned()]),
+        ..SelectionOptions::default()
+    };
+    let catalog = Catalog::embedded().expect("the catalogue loads");
+    Selection::new(catalog, &options, &Policy::default()).expect("a selection")
+}
+
+#[test]
+fn all_164_live_operations_are_tools_within_160_000_bytes() {
+    let selection = everything();
+    let operations: std::collections::BTreeSet<&str> = selection
+        .tools()
+        .iter()
+        .flat_map(|selected| selected.tool.declaration.operation.iter())
+        .collect();
+    assert_eq!(operations.len(), 164);
+    let bytes = published_bytes(&published(&selection));
+    assert!(bytes <= 160_000, "{bytes} bytes");
+}
+
+#[test]
+fn the_references_are_those_of_the_catalogue() {
+    let selection = everything();
+    let written = include_str!("../../docs/tools.md");
+    assert!(
+        written.trim_end() == tools_reference(&selection).trim_end(),
+        "run `cargo run -- tools --toolsets all --reference > docs/tools.md`"
+    );
+    let readme = include_str!("../../README.md");
+    let table = readme
+        .split("<!-- toolsets -->")
+        .nth(1)
+        .and_then(|rest| rest.split("<!-- /toolsets -->").next());
+    assert_eq!(
+        table.expect("a table").trim(),
+        toolset_table(&selection).trim(),
+        "put this into README.md"
+    );
 }
