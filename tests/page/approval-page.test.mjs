@@ -68,8 +68,8 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
   async function approve(page, call) {
     await page.goto(call.url);
     await secret(page).fill(call.secret);
-    assert.equal(await click(page, 'Approve'), 200);
-    await page.getByText('Approved, until').waitFor();
+    assert.equal(await click(page, 'Approve'), 303);
+    await page.getByRole('heading', { name: 'Approved' }).waitFor();
   }
 
   function assertError([value, isError], kind) {
@@ -98,11 +98,12 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     for (const shown of ['Delete branch "goes"', 'of project "shop"', 'Effect: destructive.', 'Parent: "main"', 'Way back: ', 'Request: DELETE ']) {
       assert.ok(plan.includes(shown), plan);
     }
-    assert.ok(await page.getByText('page-test 1 wants to call delete_branch.').isVisible());
+    assert.ok(await page.getByText('It is a client over http that calls itself "page-test 1" that wants to call delete_branch.').isVisible());
     await shoot(page, 'plan');
     await secret(page).fill(call.secret);
-    assert.equal(await click(page, 'Approve'), 200);
-    assert.ok(await page.getByText('Approved, until').isVisible());
+    assert.equal(await click(page, 'Approve'), 303);
+    await page.getByText('It counts until').waitFor();
+    assert.equal(await heading(page), 'Approved');
     assert.equal(page.url(), call.url, 'the secret stays out of the address');
     assert.ok(!(await page.content()).includes(call.secret));
     await shoot(page, 'approved');
@@ -118,8 +119,9 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     const page = await browser.page(t);
     await page.goto(call.url);
     await secret(page).fill(call.secret);
-    assert.equal(await click(page, 'Refuse'), 200);
-    assert.ok(await page.getByText('Refused. Nothing was sent to Neon.').isVisible());
+    assert.equal(await click(page, 'Refuse'), 303);
+    await page.getByText('Nothing was sent to Neon.').waitFor();
+    assert.equal(await heading(page), 'Refused');
     await shoot(page, 'refused');
     assertError(await call.again(), 'declined');
     await call.stays();
@@ -144,8 +146,9 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     assert.deepEqual(await call.server.projects(), ['till']);
     await name(page).fill('till');
     await secret(page).fill(call.secret);
-    assert.equal(await click(page, 'Approve'), 200);
-    assert.ok(await page.getByText('Approved, until').isVisible());
+    assert.equal(await click(page, 'Approve'), 303);
+    await page.getByText('It counts until').waitFor();
+    assert.equal(await heading(page), 'Approved');
     await assertRuns(call.again);
     assert.deepEqual(await call.server.projects(), []);
   });
@@ -217,7 +220,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
       const page = await browser.page(t, { javaScriptEnabled });
       await page.goto(call.url);
       assert.ok((await page.locator('pre').innerText()).includes(`Branch: ${JSON.stringify(HTML)} (br-`));
-      assert.ok(await page.getByText('<b>agent</b> 1 wants to call').isVisible());
+      assert.ok(await page.getByText('calls itself "<b>agent</b> 1" that wants to call').isVisible());
       assert.equal(await page.locator('img, script, b').count(), 0);
       assert.equal(await page.title(), 'neon-mcp: Approve?');
       if (!javaScriptEnabled) await shoot(page, 'html-name');
@@ -254,9 +257,10 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     await page.goto('about:blank');
     await approve(page, call);
 
-    // Before the call is repeated: the browser sends the form again, which is told what was decided.
+    // Before the call is repeated: the page looks again, and shows what was decided.
     await page.reload();
-    assert.ok(await page.getByText('Approved, until').isVisible());
+    await page.getByText('It counts until').waitFor();
+    assert.equal(await heading(page), 'Approved');
     await assertRuns(() => server.call('delete_branch', args(first)));
 
     // Afterwards another call waits: neither the form again, nor the way back touches it.
@@ -287,7 +291,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     assert.equal(await heading(page), 'Nothing waits here');
     await approve(await browser.beside(page), call);
     await page.goBack();
-    assert.equal(await heading(page), 'Decided');
+    assert.equal(await heading(page), 'Approved');
     assert.equal(await page.getByRole('button').count(), 0);
     await assertRuns(call.again);
     await page.goForward();
@@ -302,10 +306,11 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     const beside = await browser.beside(page);
     await beside.goto(call.url);
     await secret(beside).fill(call.secret);
-    assert.equal(await click(beside, 'Refuse'), 200);
+    assert.equal(await click(beside, 'Refuse'), 303);
     await secret(page).fill(call.secret);
     assert.equal(await click(page, 'Approve'), 409);
-    assert.ok(await page.getByText('Refused. Nothing was sent to Neon.').isVisible());
+    await page.getByText('Nothing was sent to Neon.').waitFor();
+    assert.equal(await heading(page), 'Refused');
     assertError(await call.again(), 'declined');
   });
 
@@ -325,13 +330,13 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     }
     assert.deepEqual(order, ['name', 'secret', 'refuse', 'approve']);
     await page.keyboard.press('Space');
-    await page.getByText('Approved, until').waitFor();
+    await page.getByRole('heading', { name: 'Approved' }).waitFor();
     await assertRuns(call.again);
     assert.deepEqual(await call.server.projects(), []);
   });
 
   for (const field of ['name', 'secret']) {
-    test(`Enter in the field of the ${field} approves nothing`, async (t) => {
+    test(`Enter in the field of the ${field} decides nothing`, async (t) => {
       const call = await severe(t);
       const page = await browser.page(t);
       await page.goto(call.url);
@@ -339,9 +344,8 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
       await secret(page).fill(call.secret);
       const posted = page.waitForRequest((request) => request.method() === 'POST', { timeout: 1_000 }).catch(() => undefined);
       await page.locator(`input[name=${field}]`).press('Enter');
-      await (await posted)?.response();
-      const [value] = await call.again();
-      assert.ok(['declined', 'needs_confirmation'].includes(value.error?.kind), JSON.stringify(value));
+      assert.equal(await posted, undefined, 'nothing is sent');
+      assertError(await call.again(), 'needs_confirmation');
       assert.deepEqual(await call.server.projects(), ['till']);
     });
   }
