@@ -15,4 +15,5 @@ mod lint_bytes;
 mod mcp;
 mod neon;
 mod sandbox;
+mod snapshots;
 mod support;

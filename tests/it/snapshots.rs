@@ -1,0 +1,81 @@
+//! What clients are given, word by word: a change of it is looked at before it lands.
+//!
+//! `INSTA_UPDATE=always cargo test --test it snapshots` accepts what there is now.
+
+use std::fmt::Write as _;
+
+use neon_mcp::catalog::{Catalog, Selection, SelectionOptions};
+use neon_mcp::guard::Policy;
+use neon_mcp::neon::{OrganizationId, ProjectId};
+use neon_mcp::server::{published, published_bytes};
+
+fn selection(options: &SelectionOptions) -> Selection {
+    let catalog = Catalog::embedded().expect("the catalogue loads");
+    Selection::new(catalog, options, &Policy::default()).expect("a selection")
+}
+
+fn all() -> SelectionOptions {
+    SelectionOptions {
+        toolsets: Some(vec!["all".to_owned()]),
+        ..SelectionOptions::default()
+    }
+}
+
+fn for_one_project(options: SelectionOptions) -> SelectionOptions {
+    SelectionOptions {
+        project_id: Some(ProjectId::parse("quiet-sun-12345678").expect("an id")),
+        ..options
+    }
+}
+
+fn read_only(options: SelectionOptions) -> SelectionOptions {
+    SelectionOptions {
+        read_only: true,
+        ..options
+    }
+}
+
+#[test]
+fn every_published_tool() {
+    let tools = published(&selection(&all()));
+    let mut text = String::new();
+    for tool in &tools {
+        let _ = writeln!(text, "{}", serde_json::to_string_pretty(tool).expect("JSON"));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn each_mode_of_the_list() {
+    let organization = OrganizationId::parse("org-quiet-sun-12345678").expect("an id");
+    let modes = [
+        ("default", SelectionOptions::default()),
+        ("default, read-only", read_only(SelectionOptions::default())),
+        ("default, one project", for_one_project(SelectionOptions::default())),
+        (
+            "default, one project, read-only",
+            read_only(for_one_project(SelectionOptions::default())),
+        ),
+        ("all", all()),
+        ("all, read-only", read_only(all())),
+        ("all, one project", for_one_project(all())),
+        (
+            "all, one organization",
+            SelectionOptions {
+                organization_id: Some(organization),
+                ..all()
+            },
+        ),
+    ];
+    let mut text = String::new();
+    for (mode, options) in modes {
+        let tools = published(&selection(&options));
+        let _ = writeln!(text, "{mode}: {} tools, {} bytes", tools.len(), published_bytes(&tools));
+        for tool in &tools {
+            let arguments = tool.input_schema.get("properties").and_then(serde_json::Value::as_object);
+            let arguments: Vec<&str> = arguments.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+            let _ = writeln!(text, "  {} ({})", tool.name, arguments.join(", "));
+        }
+    }
+    insta::assert_snapshot!(text);
+}
