@@ -100,12 +100,16 @@ struct NewSchema {
 /// Gives a database another schema from now on, as statements on the branch would.
 async fn set_schema(Shares(shared): Shares<Arc<Shared>>, admin: Admin, body: Bytes) -> Answer {
     let input: NewSchema = read(&body)?;
+    if shared.plane().is_some() {
+        return Err(ApiError::conflict("the sandbox's branches are PostgreSQL: change a schema with SQL").into());
+    }
     let mut state = shared.state();
     let now = state.settle();
     let call = Call {
         caller: admin.0,
         now,
         outcome: Outcome::Finished,
+        fetched: Default::default(),
         params: [("project_id".to_owned(), input.project_id)].into(),
         uri: http::Uri::default(),
         body,
@@ -192,6 +196,7 @@ async fn advance_clock(Shares(shared): Shares<Arc<Shared>>, _: Admin, body: Byte
         .clock
         .advance(TimeDelta::seconds(i64::from(input.advance_seconds)));
     let now = state.settle();
+    shared.bring_about(&mut state, now);
     Ok(Json(json!({ "now": now })))
 }
 

@@ -1,6 +1,6 @@
 //! One API call as its handler sees it, and what a handler answers.
 
-use std::collections::HashMap;
+use std::{cell::RefCell, collections::HashMap};
 
 use bytes::Bytes;
 use http::{StatusCode, Uri};
@@ -12,8 +12,42 @@ use super::{
     clock::Moment,
     error::ApiError,
     keys::Caller,
+    plane::{PlaneError, Schema, Wanted},
     state::{State, operation::Outcome},
 };
+
+/// What a handler needs of PostgreSQL. Handlers don't wait: one that lacks something is run again when it is there.
+#[derive(Debug, Default)]
+pub(crate) struct Fetched {
+    schemas: Vec<(Wanted, Result<Schema, PlaneError>)>,
+    lacking: Vec<Wanted>,
+}
+
+impl Fetched {
+    /// Adds what was fetched.
+    pub(crate) fn add(&mut self, wanted: Wanted, schema: Result<Schema, PlaneError>) {
+        self.schemas.push((wanted, schema));
+    }
+
+    /// A schema; where it isn't there yet, it is noted as lacking.
+    pub(crate) fn schema(&mut self, wanted: Wanted) -> Option<Result<Schema, PlaneError>> {
+        let known = self.schemas.iter().find(|(known, _)| *known == wanted);
+        if known.is_none() {
+            self.lacking.push(wanted);
+        }
+        known.map(|(_, schema)| schema.clone())
+    }
+
+    /// Whether something has to be fetched.
+    pub(crate) fn lacks_something(&self) -> bool {
+        !self.lacking.is_empty()
+    }
+
+    /// What has to be fetched.
+    pub(crate) fn into_wanted(self) -> Vec<Wanted> {
+        self.lacking
+    }
+}
 
 /// One API call.
 #[derive(Debug)]
@@ -22,6 +56,8 @@ pub(crate) struct Call {
     pub(crate) now: Moment,
     /// How the operations that the call starts will end.
     pub(crate) outcome: Outcome,
+    /// What was fetched of PostgreSQL, and what is still to be.
+    pub(crate) fetched: RefCell<Fetched>,
     pub(crate) params: HashMap<String, String>,
     pub(crate) uri: Uri,
     pub(crate) body: Bytes,

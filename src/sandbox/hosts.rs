@@ -2,7 +2,11 @@
 //!
 //! A compute `ep-sandbox-word-xxxxxxxx` has the host `ep-sandbox-word-xxxxxxxx.sandbox.localhost`; its pooler has
 //! `-pooler` behind the first label, as at Neon. `*.localhost` never leaves the machine (RFC 6761).
+//! Where computes are processes, the host is `127.0.0.1` with the compute's own port: few systems resolve names below
+//! `localhost`, and a port can stand in every place where Neon has a host.
 //! The URIs say `sslmode=disable`, because the sandbox serves no TLS.
+
+use super::state::endpoint::Endpoint;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -12,14 +16,20 @@ pub(crate) const DOMAIN: &str = "sandbox.localhost";
 /// What stays as it is in the user, password and path of a URI.
 const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The host of a compute.
-pub(crate) fn host(endpoint_id: &str) -> String {
-    format!("{endpoint_id}.{DOMAIN}")
+/// The host of a compute: where it can be connected to, its port included, else a name that says whose it is.
+pub(crate) fn host(endpoint: &Endpoint) -> String {
+    match endpoint.port {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => format!("{}.{DOMAIN}", endpoint.id),
+    }
 }
 
-/// The host of a compute's connection pooler.
-pub(crate) fn pooler_host(endpoint_id: &str) -> String {
-    format!("{endpoint_id}-pooler.{DOMAIN}")
+/// The host of a compute's connection pooler. One that can be connected to has none of its own.
+pub(crate) fn pooler_host(endpoint: &Endpoint) -> String {
+    match endpoint.port {
+        Some(_) => host(endpoint),
+        None => format!("{}-pooler.{DOMAIN}", endpoint.id),
+    }
 }
 
 /// A text as one part of a URI.

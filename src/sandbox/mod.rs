@@ -18,6 +18,7 @@ mod answer;
 mod api;
 mod call;
 mod clock;
+mod compute;
 mod error;
 mod faults;
 mod form;
@@ -29,6 +30,7 @@ mod listener;
 mod log;
 mod options;
 mod pages;
+mod plane;
 mod serve;
 mod state;
 mod storage;
@@ -39,10 +41,12 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use faults::{Fault, FaultKind};
-pub use options::{ExtraKey, ExtraMember, KeyKind, Limits, SandboxOptions};
+pub use options::{ExtraKey, ExtraMember, KeyKind, Limits, Postgres, SandboxOptions};
 
 use listener::{Connection, SandboxListener};
+use plane::{Leftovers, Plane, Ports};
 use serve::Shared;
+use state::State;
 
 /// What every key of a sandbox begins with, so that nobody takes one for Neon's.
 pub const KEY_PREFIX: &str = "sandbox_";
@@ -56,6 +60,7 @@ pub struct Sandbox {
     api_key: String,
     stop: CancellationToken,
     server: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
 }
 
 impl Sandbox {
@@ -63,7 +68,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// When the port cannot be bound, or a fault of the options makes no sense.
+    /// When the port cannot be bound, a fault of the options makes no sense, or PostgreSQL is demanded and can't be run.
     pub async fn start(options: SandboxOptions) -> std::io::Result<Self> {
         if let Some(problem) = options.faults.iter().find_map(Fault::problem) {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, problem));
@@ -72,8 +77,15 @@ impl Sandbox {
         let port = listener.local_addr()?.port();
         let api_key = options.api_key.clone().unwrap_or_else(ids::secret_key);
         let stop = CancellationToken::new();
-        let shared = Arc::new(Shared::new(&options, &api_key, stop.clone()));
-        let service = serve::router(shared).into_make_service_with_connect_info::<Connection>();
+        let plane = open_plane(&options)?;
+        let mut state = State::new(&options, &api_key);
+        state.ports = plane.is_some().then(Ports::default);
+        let shared = Shared::new(&options, state, stop.clone(), plane);
+        if shared.plane().is_some() {
+            let ticking = Arc::clone(&shared);
+            tokio::spawn(async move { ticking.tick().await });
+        }
+        let service = serve::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Connection>();
         let stopped = stop.clone().cancelled_owned();
         let server = tokio::spawn(async move {
             let served = axum::serve(SandboxListener::new(listener), service)
@@ -88,6 +100,7 @@ impl Sandbox {
             api_key,
             stop,
             server: Some(server),
+            shared,
         })
     }
 
@@ -109,6 +122,12 @@ impl Sandbox {
         format!("http://127.0.0.1:{}/sandbox", self.port)
     }
 
+    /// The version of the PostgreSQL that its branches run on, such as `15.18`; `None` where they hold no data.
+    #[must_use]
+    pub fn postgres_version(&self) -> Option<&str> {
+        self.shared.plane().map(|plane| plane.version())
+    }
+
     /// Stops accepting, lets requests in flight end, and returns when the server has stopped.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
@@ -116,6 +135,35 @@ impl Sandbox {
             && tokio::time::timeout(SHUTDOWN_PATIENCE, &mut server).await.is_err()
         {
             server.abort();
+        }
+        if let Some(plane) = self.shared.plane() {
+            plane.stop().await;
+        }
+    }
+}
+
+/// Makes what branches are data in, unless they are to hold none.
+fn open_plane(options: &SandboxOptions) -> std::io::Result<Option<Plane>> {
+    let required = match options.postgres {
+        Postgres::Off => return Ok(None),
+        Postgres::IfFound => false,
+        Postgres::Required => true,
+    };
+    match Plane::open(options.postgres_bin.as_deref(), None) {
+        Ok((plane, left)) => {
+            if left != Leftovers::default() {
+                tracing::warn!(
+                    "a sandbox before this one ended without cleaning up: {} of its folders removed, {} of its servers stopped",
+                    left.folders,
+                    left.processes
+                );
+            }
+            Ok(Some(plane))
+        }
+        Err(error) if required => Err(std::io::Error::other(error.to_string())),
+        Err(error) => {
+            tracing::warn!("branches of the sandbox hold no data: {error}");
+            Ok(None)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a sandbox can be started with.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,10 @@ pub struct SandboxOptions {
     pub extra_organizations: Vec<String>,
     /// Whether a personal key must name the organization when it creates a project, as at Neon.
     pub require_org_id: bool,
+    /// Whether branches hold data, on a PostgreSQL of this machine.
+    pub postgres: Postgres,
+    /// The folder of PostgreSQL's programs; without it, the newest of this machine is taken.
+    pub postgres_bin: Option<PathBuf>,
 }
 
 impl Default for SandboxOptions {
@@ -48,6 +52,8 @@ impl Default for SandboxOptions {
             extra_members: Vec::new(),
             extra_organizations: Vec::new(),
             require_org_id: true,
+            postgres: Postgres::Off,
+            postgres_bin: None,
         }
     }
 }
@@ -66,8 +72,21 @@ impl std::fmt::Debug for SandboxOptions {
             .field("extra_members", &self.extra_members)
             .field("extra_organizations", &self.extra_organizations)
             .field("require_org_id", &self.require_org_id)
+            .field("postgres", &self.postgres)
+            .field("postgres_bin", &self.postgres_bin)
             .finish()
     }
+}
+
+/// Whether a sandbox's branches hold data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Postgres {
+    /// They don't: there is the control plane alone.
+    Off,
+    /// They do where a PostgreSQL is found.
+    IfFound,
+    /// They do; without a PostgreSQL the sandbox doesn't start.
+    Required,
 }
 
 /// An API key beside the first one.

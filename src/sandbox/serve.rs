@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -25,7 +25,8 @@ use super::{
     admin,
     answer::{self, Damage},
     api::{self, Route},
-    call::{Call, Reply},
+    call::{Call, Fetched, Reply},
+    clock::Moment,
     error::ApiError,
     faults::{FaultKind, Faults},
     ids,
@@ -34,6 +35,7 @@ use super::{
     listener::Connection,
     log::{LoggedRequest, RequestLog, headers_without_key, shown_body},
     options::SandboxOptions,
+    plane::{Plane, Wanted},
     state::{State, operation::Outcome},
     storage,
 };
@@ -58,17 +60,43 @@ pub(crate) struct Shared {
     log: Mutex<RequestLog>,
     rates: Option<Mutex<RateLimits>>,
     stop: CancellationToken,
+    plane: Option<Arc<Plane>>,
+    myself: Weak<Self>,
 }
 
 impl Shared {
-    pub(crate) fn new(options: &SandboxOptions, api_key: &str, stop: CancellationToken) -> Self {
-        Self {
-            state: Mutex::new(State::new(options, api_key)),
+    pub(crate) fn new(
+        options: &SandboxOptions,
+        state: State,
+        stop: CancellationToken,
+        plane: Option<Plane>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|myself| Self {
+            state: Mutex::new(state),
             faults: Mutex::new(Faults::new(options.faults.clone(), options.seed)),
             log: Mutex::default(),
             rates: options.rate_limits.then(Mutex::default),
             stop,
+            plane: plane.map(Arc::new),
+            myself: Weak::clone(myself),
+        })
+    }
+
+    /// Where branches are data, if they are.
+    pub(crate) fn plane(&self) -> Option<&Arc<Plane>> {
+        self.plane.as_ref()
+    }
+
+    /// Lets the data plane do what the state asks for.
+    pub(crate) fn bring_about(&self, state: &mut State, now: Moment) {
+        if let Some(plane) = &self.plane {
+            plane.bring_about(&self.myself, state, now);
         }
+    }
+
+    /// Until the sandbox ends.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -147,6 +175,14 @@ struct Received {
     params: HashMap<String, String>,
     connection: Connection,
     request_id: String,
+}
+
+impl Received {
+    /// Whether it may name a position of the log.
+    fn names_a_position(&self) -> bool {
+        let in_query = self.parts.uri.query().is_some_and(|query| query.contains("lsn="));
+        in_query || self.body.windows(4).any(|part| part == b"lsn\"")
+    }
 }
 
 /// Serves one request below `/api/v2`, or one that fits nowhere.
@@ -266,31 +302,81 @@ async fn run(
             damage = Some(Damage::Slow(Duration::from_millis(millis)));
         }
     }
-    let result = handle(shared, route, received, caller, outcome);
+    let result = handle(shared, route, received, caller, outcome).await;
     answer::write(result, &received.request_id, damage)
 }
 
-/// Hands the call to its handler, with the state settled.
-fn handle(
+/// Hands the call to its handler: once more where it needs something of PostgreSQL that has to be fetched first.
+async fn handle(
     shared: &Shared,
     route: Option<Route>,
     received: &Received,
     caller: Caller,
     outcome: Outcome,
 ) -> Result<Reply, ApiError> {
+    if received.names_a_position() {
+        look(shared, received).await;
+    }
+    let result = handle_once(shared, route.as_ref(), received, &caller, &outcome, Fetched::default());
+    match (result, &shared.plane) {
+        (Err(HandleError::Needs(project_id, wanted)), Some(plane)) => {
+            let mut fetched = Fetched::default();
+            for wanted in wanted {
+                let schema = plane.schema(&project_id, wanted.clone()).await;
+                fetched.add(wanted, schema);
+            }
+            handle_once(shared, route.as_ref(), received, &caller, &outcome, fetched).map_err(HandleError::into_api)
+        }
+        (result, _) => result.map_err(HandleError::into_api),
+    }
+}
+
+/// Reads from PostgreSQL how far the logs of the project in the path have come.
+async fn look(shared: &Shared, received: &Received) {
+    if let (Some(plane), Some(project_id)) = (&shared.plane, received.params.get("project_id")) {
+        plane.look(project_id).await;
+    }
+}
+
+/// Why a handler gave no answer.
+enum HandleError {
+    Refused(ApiError),
+    /// These schemas of a project are needed first.
+    Needs(String, Vec<Wanted>),
+}
+
+impl HandleError {
+    fn into_api(self) -> ApiError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Needs(..) => ApiError::refused("the branch's schema can't be read"),
+        }
+    }
+}
+
+/// Hands the call to its handler, with the state settled.
+fn handle_once(
+    shared: &Shared,
+    route: Option<&Route>,
+    received: &Received,
+    caller: &Caller,
+    outcome: &Outcome,
+    fetched: Fetched,
+) -> Result<Reply, HandleError> {
     let Some(route) = route else {
-        return Err(ApiError::not_found(format!(
+        return Err(HandleError::Refused(ApiError::not_found(format!(
             "the sandbox doesn't serve {} {} yet",
             received.parts.method,
             received.parts.uri.path()
-        )));
+        ))));
     };
     let mut state = shared.state();
     let now = state.settle();
     let call = Call {
-        caller,
+        caller: caller.clone(),
         now,
-        outcome,
+        outcome: outcome.clone(),
+        fetched: std::cell::RefCell::new(fetched),
         params: received.params.clone(),
         uri: received.parts.uri.clone(),
         body: received.body.clone(),
@@ -301,7 +387,15 @@ fn handle(
     };
     let result = (route.handler)(&call, &mut state);
     state.observe(now);
-    result
+    let fetched = call.fetched.into_inner();
+    if shared.plane.is_some() && fetched.lacks_something() {
+        return Err(HandleError::Needs(
+            received.params.get("project_id").cloned().unwrap_or_default(),
+            fetched.into_wanted(),
+        ));
+    }
+    shared.bring_about(&mut state, now);
+    result.map_err(HandleError::Refused)
 }
 
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {

@@ -140,7 +140,7 @@ pub(crate) fn make<'a>(call: &'a Call, state: &'a mut State, body: Body) -> Resu
         ..Branch::new(
             id.clone(),
             input.name.unwrap_or_else(|| id.clone()),
-            child_history(&parent, version, root),
+            child_history(&parent, version, point, root),
             change.now,
         )
     };
@@ -164,16 +164,16 @@ pub(crate) fn make<'a>(call: &'a Call, state: &'a mut State, body: Body) -> Resu
 }
 
 /// What a child starts with. Children of a protected branch get new passwords.
-pub(crate) fn child_history(parent: &Branch, mut version: Version, root: bool) -> History {
+pub(crate) fn child_history(parent: &Branch, mut version: Version, at: Point, root: bool) -> History {
     if parent.protected {
         version.contents = version.contents.with_new_passwords();
     }
     if root {
         // Users and settings of Neon Auth are data.
         version.contents.auth = None;
-        History::new(version)
+        History::new(version, parent.history.lineage().schema(at))
     } else {
-        parent.history.fork(version)
+        parent.history.fork(version, at)
     }
 }
 

@@ -165,6 +165,7 @@ fn overwrite(
     };
     change.write(&target.id, contents)?;
     let branch = change.project.branch_mut(&target.id)?;
+    branch.history.rebase(source.history.lineage().copy(point));
     branch.restored_from = Some(source.id.clone());
     branch.snapshot_restore = None;
     if let Some(anonymization) = &mut branch.anonymization {

@@ -100,6 +100,7 @@ impl NewEndpoint {
 pub(crate) fn add_endpoint(change: &mut Change<'_>, new: NewEndpoint) -> Result<String, ApiError> {
     let id = change.ids.endpoint();
     let disabled = new.disabled;
+    let port = change.open_port()?;
     change.project.endpoints.push(Endpoint {
         id: id.clone(),
         branch_id: new.branch_id,
@@ -122,6 +123,8 @@ pub(crate) fn add_endpoint(change: &mut Change<'_>, new: NewEndpoint) -> Result<
         suspended_at: None,
         created_at: change.now,
         updated_at: change.now,
+        port,
+        restarts: 0,
         deleted_with_branch: false,
         session: None,
         past_sessions: Vec::new(),

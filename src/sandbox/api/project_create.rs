@@ -21,7 +21,7 @@ use crate::sandbox::{
         access::Access,
         branch::{Annotation, Branch, BranchState},
         change::Change,
-        data::{Contents, Database, History, Lsn, Password, Role, Version},
+        data::{Contents, Database, History, Lineage, Lsn, Password, Role, TimelineOrigin, Version},
         endpoint::{ComputeSize, EndpointType},
         operation::Action,
         project::{Project, check_length},
@@ -158,6 +158,7 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
         lsn: FIRST_LSN,
         last_database_id: 1,
         usage: Usage::default(),
+        held: None,
     };
     project.name = match input.name {
         Some(name) => {
@@ -178,10 +179,22 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
             created_at: (!annotation.is_empty()).then_some(call.now),
             value: annotation,
         },
-        ..Branch::new(branch_id.clone(), branch_name, History::new(version), call.now)
+        ..Branch::new(
+            branch_id.clone(),
+            branch_name,
+            History::new(version, Lineage::new(TimelineOrigin::Template)),
+            call.now,
+        )
     });
     let operation_time = state.operation_time;
-    let mut change = Change::new(&mut project, &mut state.ids, &state.limits, operation_time, call);
+    let mut change = Change::new(
+        &mut project,
+        &mut state.ids,
+        &state.limits,
+        state.ports.as_mut(),
+        operation_time,
+        call,
+    );
     change.make_branch(Action::CreateTimeline, &branch_id, BranchState::Ready)?;
     let settings = EndpointSettings::from(&change.project.default_endpoint_settings);
     let endpoint_id = add_endpoint(

@@ -325,9 +325,9 @@ fn connection_uri(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         .as_ref()
         .ok_or_else(|| ApiError::refused(format!("the role {} cannot log in", query.role_name)))?;
     let host = if query.pooled {
-        hosts::pooler_host(&endpoint.id)
+        hosts::pooler_host(endpoint)
     } else {
-        hosts::host(&endpoint.id)
+        hosts::host(endpoint)
     };
     Reply::ok(json!({
         "uri": hosts::connection_uri(&role.name, password.reveal(), &host, &database.name),

@@ -8,7 +8,8 @@ use super::{Route, point::read_point};
 use crate::sandbox::{
     call::{Call, Reply, check_id},
     error::ApiError,
-    state::{State, data::Point, project::Project},
+    plane::{Schema, Wanted},
+    state::{State, branch::Branch, data::Point, project::Project},
 };
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -50,21 +51,67 @@ fn schema_at(
     branch_id: &str,
     database_name: &str,
     point: Point,
+    state: &State,
 ) -> Result<String, ApiError> {
     let branch = project.branch(branch_id)?;
+    if state.ports.is_some() {
+        return match from_postgres(call, state, branch, database_name, point, false)? {
+            Schema::Sql(sql) => Ok(sql),
+            Schema::Tables(_) => Ok(String::new()),
+            Schema::Missing => Err(no_database(database_name, branch_id)),
+        };
+    }
     let version = branch.history.at(point, call.now, project.window())?;
     version
         .contents
         .database(database_name)
         .map(|database| database.schema.clone())
-        .ok_or_else(|| ApiError::not_found(format!("database {database_name} not found on branch {branch_id}")))
+        .ok_or_else(|| no_database(database_name, branch_id))
+}
+
+fn no_database(name: &str, branch_id: &str) -> ApiError {
+    ApiError::not_found(format!("database {name} not found on branch {branch_id}"))
+}
+
+/// A schema out of the branch's PostgreSQL. Where it isn't fetched yet, what is returned doesn't matter.
+fn from_postgres(
+    call: &Call,
+    state: &State,
+    branch: &Branch,
+    database_name: &str,
+    point: Point,
+    tables: bool,
+) -> Result<Schema, ApiError> {
+    let project = state.project(&call.caller, call.project_id()?)?;
+    branch.history.at(point, call.now, project.window())?;
+    let wanted = Wanted {
+        timeline: branch.history.lineage().id.clone(),
+        at: match point {
+            Point::Time(moment) => Point::Time(state.clock.real(moment)),
+            other => other,
+        },
+        database: database_name.to_owned(),
+        tables,
+    };
+    match call.fetched.borrow_mut().schema(wanted) {
+        None => Ok(Schema::Sql(String::new())),
+        Some(schema) => schema.map_err(|error| ApiError::refused(error.to_string())),
+    }
 }
 
 fn get(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let query: SchemaQuery = call.query()?;
     let point = read_point(("lsn", query.lsn.as_deref()), ("timestamp", query.timestamp.as_deref()))?;
     let project = state.project(&call.caller, call.project_id()?)?;
-    let sql = schema_at(call, project, call.branch_id()?, &query.db_name, point)?;
+    if state.ports.is_some() && query.format == Format::Json {
+        let branch = project.branch(call.branch_id()?)?;
+        return match from_postgres(call, state, branch, &query.db_name, point, true)? {
+            Schema::Tables(tables) => Reply::ok(json!({ "json": tables })),
+            Schema::Sql(_) => Reply::ok(json!({ "json": { "tables": [] } })),
+            Schema::Missing => Err(no_database(&query.db_name, &branch.id)),
+        };
+    }
+    let sql = schema_at(call, project, call.branch_id()?, &query.db_name, point, state)?;
     match query.format {
         Format::Sql => Reply::ok(json!({ "sql": sql })),
         Format::Json if sql.is_empty() => Reply::ok(json!({ "json": { "tables": [] } })),
@@ -108,8 +155,8 @@ fn compare(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         }
     };
     let name = &query.db_name;
-    let new = schema_at(call, project, &branch.id, name, point)?;
-    let old = schema_at(call, project, base_id, name, base_point)?;
+    let new = schema_at(call, project, &branch.id, name, point, state)?;
+    let old = schema_at(call, project, base_id, name, base_point, state)?;
     let diff = TextDiff::from_lines(&old, &new)
         .unified_diff()
         .header(&format!("a/{name}"), &format!("b/{name}"))

@@ -11,7 +11,7 @@ use crate::sandbox::{
         State,
         branch::{Branch, BranchState, RestoreStatus, SnapshotRestore},
         change::Change,
-        data::History,
+        data::{History, Point},
         endpoint::EndpointState,
         operation::Action,
         project::{Project, check_length},
@@ -88,7 +88,12 @@ fn restore(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
             target_branch_id: target_id.clone(),
             at: change.now,
         }),
-        ..Branch::new(branch_id.clone(), name, History::new(version), change.now)
+        ..Branch::new(
+            branch_id.clone(),
+            name,
+            History::new(version, snapshot.lineage.copy(Point::Head)),
+            change.now,
+        )
     });
     let succeeds = change.make_branch(Action::CreateBranch, &branch_id, BranchState::Ready)?;
     if let Some(target_id) = target_id.filter(|_| input.finalize_restore && succeeds) {

@@ -130,6 +130,7 @@ fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         expires_at,
         manual: true,
         version,
+        lineage: branch.history.lineage().copy(point),
     };
     if change.run(Action::CreateTimeline, Some(branch_id), None).succeeds {
         change.project.snapshots.push(snapshot.clone());

@@ -268,7 +268,7 @@ pub(crate) struct EndpointView {
 /// A compute as it is.
 pub(crate) fn endpoint(project: &Project, endpoint: &Endpoint) -> EndpointView {
     EndpointView {
-        host: hosts::host(&endpoint.id),
+        host: hosts::host(endpoint),
         id: endpoint.id.clone(),
         name: endpoint.name.clone(),
         project_id: project.id.clone(),
@@ -380,7 +380,7 @@ pub(crate) fn connections(endpoint: Option<&Endpoint>, contents: &Contents) -> O
         return None;
     };
     let password = role.password.as_ref()?.reveal();
-    let host = hosts::host(&endpoint.id);
+    let host = hosts::host(endpoint);
     Some(vec![ConnectionView {
         connection_uri: hosts::connection_uri(&role.name, password, &host, &database.name),
         connection_parameters: ConnectionParameters {
@@ -388,7 +388,7 @@ pub(crate) fn connections(endpoint: Option<&Endpoint>, contents: &Contents) -> O
             password: password.to_owned(),
             role: role.name.clone(),
             host,
-            pooler_host: hosts::pooler_host(&endpoint.id),
+            pooler_host: hosts::pooler_host(endpoint),
         },
     }])
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::data::Contents;
@@ -76,6 +77,10 @@ pub(crate) struct Anonymization {
     pub(crate) updated_at: Moment,
     pub(crate) failed_at: Option<Moment>,
     pub(crate) last_run: Option<Run>,
+    /// How often it was run.
+    pub(crate) runs: u64,
+    /// The rules of the last run.
+    pub(crate) run_rules: Vec<MaskingRule>,
     steps: VecDeque<Step>,
 }
 
@@ -90,6 +95,8 @@ impl Anonymization {
             updated_at: now,
             failed_at: None,
             last_run: None,
+            runs: 0,
+            run_rules: Vec::new(),
             steps: VecDeque::new(),
         }
     }
@@ -106,6 +113,8 @@ impl Anonymization {
     /// Masks from a moment until another one, if it ever ends.
     pub(crate) fn run(&mut self, run: Run, from: Moment, until: Option<Moment>, failure: Option<String>) {
         self.last_run = Some(run);
+        self.runs += 1;
+        self.run_rules.clone_from(&self.rules);
         self.plan(from, AnonymizationState::Anonymizing, None);
         if let Some(until) = until {
             let to = match failure {
@@ -124,6 +133,32 @@ impl Anonymization {
             to: AnonymizationState::Initialized,
             message: None,
         });
+    }
+
+    /// Whether the data is to be masked: it is, or a run that ends well lies ahead.
+    pub(crate) fn masks(&self) -> bool {
+        self.state == AnonymizationState::Anonymized
+            || self.steps.iter().any(|step| step.to == AnonymizationState::Anonymized)
+    }
+
+    /// Moves what lies ahead of a moment.
+    pub(crate) fn shift(&mut self, after: Moment, by: TimeDelta) {
+        for step in self.steps.iter_mut().filter(|step| step.at > after) {
+            step.at += by;
+        }
+    }
+
+    /// What lies ahead doesn't come about, for this reason.
+    pub(crate) fn fail(&mut self, reason: &str) {
+        for step in &mut self.steps {
+            let to = match step.to {
+                AnonymizationState::Anonymized => AnonymizationState::Error,
+                AnonymizationState::Initialized => AnonymizationState::InitializationError,
+                _ => continue,
+            };
+            step.to = to;
+            step.message = Some(reason.to_owned());
+        }
     }
 
     fn plan(&mut self, at: Moment, to: AnonymizationState, message: Option<String>) {

@@ -10,7 +10,9 @@ use super::{
     operation::{Action, Operation, Outcome, Timetable},
     project::Project,
 };
-use crate::sandbox::{call::Call, clock::Moment, error::ApiError, ids::Ids, keys::Caller, options::Limits};
+use crate::sandbox::{
+    call::Call, clock::Moment, error::ApiError, ids::Ids, keys::Caller, options::Limits, plane::Ports,
+};
 
 /// When and how an operation ends.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,7 @@ pub(crate) struct Change<'a> {
     pub(crate) ids: &'a mut Ids,
     pub(crate) limits: &'a Limits,
     pub(crate) now: Moment,
+    ports: Option<&'a mut Ports>,
     outcome: &'a Outcome,
     timetable: Timetable,
     /// What was started so far, in order.
@@ -56,13 +59,14 @@ impl State {
             ids,
             limits,
             operation_time,
+            ports,
             ..
         } = self;
         let project = projects
             .iter_mut()
             .find(|project| project.id == id)
             .ok_or_else(|| ApiError::not_found(format!("project {id} not found")))?;
-        Ok(Change::new(project, ids, limits, *operation_time, call))
+        Ok(Change::new(project, ids, limits, ports.as_mut(), *operation_time, call))
     }
 }
 
@@ -71,6 +75,7 @@ impl<'a> Change<'a> {
         project: &'a mut Project,
         ids: &'a mut Ids,
         limits: &'a Limits,
+        ports: Option<&'a mut Ports>,
         operation_time: Duration,
         call: &'a Call,
     ) -> Self {
@@ -79,9 +84,31 @@ impl<'a> Change<'a> {
             ids,
             limits,
             now: call.now,
+            ports,
             outcome: &call.outcome,
             timetable: Timetable::new(call.now, operation_time, &call.outcome),
             operations: Vec::new(),
+        }
+    }
+
+    /// A port for a new compute, where there is a data plane.
+    pub(crate) fn open_port(&mut self) -> Result<Option<u16>, ApiError> {
+        match &mut self.ports {
+            None => Ok(None),
+            Some(ports) => ports
+                .open()
+                .map(Some)
+                .map_err(|error| ApiError::refused(format!("the sandbox has no port for another compute: {error}"))),
+        }
+    }
+
+    /// The place of the log that the project's next change is said to be at. Where PostgreSQL has a log, that is as far as
+    /// it is known.
+    fn next_lsn(&mut self) -> Lsn {
+        if self.ports.is_some() {
+            self.project.lsn
+        } else {
+            Lsn(self.project.lsn.0 + self.ids.log_step())
         }
     }
 
@@ -170,6 +197,7 @@ impl<'a> Change<'a> {
 
     /// Suspends and starts a compute.
     pub(crate) fn restart_endpoint(&mut self, endpoint_id: &str) -> Result<(), ApiError> {
+        self.project.endpoint_mut(endpoint_id)?.restarts += 1;
         self.suspend_endpoint(endpoint_id)?;
         self.start_endpoint(endpoint_id)
     }
@@ -230,7 +258,7 @@ impl<'a> Change<'a> {
 
     /// These contents as of now, at the next place of the write-ahead log.
     pub(crate) fn version(&mut self, contents: Contents) -> Version {
-        self.project.lsn = Lsn(self.project.lsn.0 + self.ids.log_step());
+        self.project.lsn = self.next_lsn();
         Version {
             at: self.now,
             lsn: self.project.lsn,

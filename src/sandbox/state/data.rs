@@ -71,7 +71,7 @@ impl fmt::Debug for Password {
 }
 
 /// A Postgres role.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Role {
     pub(crate) name: String,
     /// `None` for a role that cannot log in.
@@ -81,7 +81,7 @@ pub(crate) struct Role {
 }
 
 /// A Postgres database.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Database {
     pub(crate) id: i64,
     pub(crate) name: String,
@@ -102,6 +102,13 @@ pub(crate) struct Contents {
     pub(crate) auth: Option<Auth>,
 }
 
+/// The roles and databases of a PostgreSQL cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Cluster {
+    pub(crate) roles: Vec<Role>,
+    pub(crate) databases: Vec<Database>,
+}
+
 impl Contents {
     pub(crate) fn role(&self, name: &str) -> Option<&Role> {
         self.roles.iter().find(|role| role.name == name)
@@ -117,6 +124,14 @@ impl Contents {
         const BYTES_PER_SCHEMA_BYTE: u64 = 64;
         let schemas: usize = self.databases.iter().map(|database| database.schema.len()).sum();
         EMPTY_CLUSTER + BYTES_PER_SCHEMA_BYTE * u64::try_from(schemas).unwrap_or(u64::MAX / 128)
+    }
+
+    /// Roles and databases alone: what is made in PostgreSQL.
+    pub(crate) fn cluster(&self) -> Cluster {
+        Cluster {
+            roles: self.roles.clone(),
+            databases: self.databases.clone(),
+        }
     }
 
     /// The same contents, where every role that can log in has another password.
@@ -139,7 +154,7 @@ pub(crate) struct Version {
 }
 
 /// A place in a branch's history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Point {
     /// The present.
     Head,
@@ -149,17 +164,102 @@ pub(crate) enum Point {
     Time(Moment),
 }
 
+/// What a timeline was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TimelineOrigin {
+    /// An empty cluster.
+    Template,
+    /// Another timeline, as it was at a place.
+    Copy { from: String, at: Point },
+    /// The schema of another timeline, as it was at a place.
+    Schema { from: String, at: Point },
+}
+
+/// The data of a branch or a snapshot, as the data plane knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lineage {
+    pub(crate) id: String,
+    pub(crate) origin: TimelineOrigin,
+}
+
+impl Lineage {
+    /// A new timeline.
+    pub(crate) fn new(origin: TimelineOrigin) -> Self {
+        Self {
+            id: uuid::Uuid::new_v4().simple().to_string(),
+            origin,
+        }
+    }
+
+    /// A new timeline that is this one at a place.
+    pub(crate) fn copy(&self, at: Point) -> Self {
+        Self::new(TimelineOrigin::Copy {
+            from: self.id.clone(),
+            at,
+        })
+    }
+
+    /// A new timeline with this one's schema at a place.
+    pub(crate) fn schema(&self, at: Point) -> Self {
+        Self::new(TimelineOrigin::Schema {
+            from: self.id.clone(),
+            at,
+        })
+    }
+}
+
 /// The versions of a branch, oldest first, its parent's included.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct History {
+    lineage: Lineage,
+    /// What the data was before it was last replaced.
+    former: Option<Lineage>,
+    /// How far the log of its PostgreSQL had come when it was last looked at.
+    reached: Option<Lsn>,
     past: Vec<Version>,
     head: Version,
 }
 
 impl History {
     /// A history that starts now.
-    pub(crate) fn new(head: Version) -> Self {
-        Self { past: Vec::new(), head }
+    pub(crate) fn new(head: Version, lineage: Lineage) -> Self {
+        Self {
+            lineage,
+            former: None,
+            reached: None,
+            past: Vec::new(),
+            head,
+        }
+    }
+
+    /// The branch's data.
+    pub(crate) fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// Gives the branch other data from now on.
+    pub(crate) fn rebase(&mut self, lineage: Lineage) {
+        self.former = Some(std::mem::replace(&mut self.lineage, lineage));
+        self.reached = None;
+    }
+
+    /// The data before it was last replaced.
+    pub(crate) fn former(&self) -> Option<&Lineage> {
+        self.former.as_ref()
+    }
+
+    /// The data was not replaced after all.
+    pub(crate) fn revert(&mut self) {
+        if let Some(former) = self.former.take() {
+            self.lineage = former;
+            self.reached = None;
+        }
+    }
+
+    /// Notes how far the log of its PostgreSQL has come.
+    pub(crate) fn reach(&mut self, lsn: Lsn) {
+        self.reached = self.reached.max(Some(lsn));
     }
 
     /// What the branch holds now.
@@ -208,7 +308,7 @@ impl History {
                 })
             }
             Point::Lsn(lsn) => {
-                if lsn > self.head.lsn {
+                if lsn > self.reached.unwrap_or(self.head.lsn) {
                     return Err(ApiError::refused(format!(
                         "the branch hasn't reached the position {lsn}"
                     )));
@@ -222,15 +322,21 @@ impl History {
         }
     }
 
-    /// The history of a branch that starts with `version`: everything up to it.
-    pub(crate) fn fork(&self, version: Version) -> Self {
+    /// The history of a branch that starts with `version`, which is this one's at a place: everything up to it.
+    pub(crate) fn fork(&self, version: Version, at: Point) -> Self {
         let past = self
             .past
             .iter()
             .filter(|past| past.lsn <= version.lsn && past.at <= version.at)
             .cloned()
             .collect();
-        Self { past, head: version }
+        Self {
+            lineage: self.lineage.copy(at),
+            former: None,
+            reached: None,
+            past,
+            head: version,
+        }
     }
 
     fn newest_where(&self, holds: impl Fn(&Version) -> bool) -> Option<&Version> {

@@ -75,6 +75,10 @@ pub(crate) struct Endpoint {
     pub(crate) suspended_at: Option<Moment>,
     pub(crate) created_at: Moment,
     pub(crate) updated_at: Moment,
+    /// Where clients find it on 127.0.0.1, where there is a data plane.
+    pub(crate) port: Option<u16>,
+    /// How often it was restarted.
+    pub(crate) restarts: u64,
     /// Set while the branch that it belonged to can be recovered.
     pub(crate) deleted_with_branch: bool,
     /// Since when it works, at which size.

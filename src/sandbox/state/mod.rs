@@ -14,6 +14,7 @@ pub(crate) mod cron;
 pub(crate) mod data;
 pub(crate) mod data_api;
 pub(crate) mod endpoint;
+pub(crate) mod hold;
 pub(crate) mod operation;
 pub(crate) mod project;
 pub(crate) mod schedule;
@@ -30,6 +31,7 @@ use super::{
     ids::Ids,
     keys::Keys,
     options::{Limits, SandboxOptions},
+    plane::Ports,
 };
 use account::Account;
 use project::Project;
@@ -51,6 +53,8 @@ pub(crate) struct State {
     pub(crate) projects: Vec<Project>,
     /// Links to objects, by their tokens.
     pub(crate) links: HashMap<String, Link>,
+    /// Ports for computes, where there is a data plane.
+    pub(crate) ports: Option<Ports>,
 }
 
 impl State {
@@ -69,6 +73,7 @@ impl State {
             keys,
             projects: Vec::new(),
             links: HashMap::new(),
+            ports: None,
         }
     }
 

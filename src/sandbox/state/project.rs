@@ -9,6 +9,7 @@ use super::{
     branch::{Branch, Deletion, DeletionMethod},
     data::Lsn,
     endpoint::{Endpoint, EndpointType},
+    hold::Hold,
     operation::{Action, Operation},
     schedule,
     settings::{DefaultEndpointSettings, ProjectSettings},
@@ -48,6 +49,9 @@ pub(crate) struct Project {
     pub(crate) lsn: Lsn,
     pub(crate) last_database_id: i64,
     pub(crate) usage: Usage,
+    /// Set while the data plane works on it.
+    #[serde(default)]
+    pub(crate) held: Option<Hold>,
 }
 
 impl Project {

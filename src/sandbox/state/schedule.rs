@@ -122,6 +122,7 @@ pub(crate) fn due_snapshots(branch: &Branch, now: Moment, window: TimeDelta, ids
                 expires_at: Some(expires_at),
                 manual: false,
                 version,
+                lineage: branch.history.lineage().copy(Point::Time(at)),
             });
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::data::{Lsn, Version};
+use super::data::{Lineage, Lsn, Version};
 use crate::sandbox::clock::Moment;
 
 /// A root branch's contents, kept.
@@ -20,4 +20,6 @@ pub(crate) struct Snapshot {
     /// Whether it was asked for, and not made by a schedule.
     pub(crate) manual: bool,
     pub(crate) version: Version,
+    /// Its data.
+    pub(crate) lineage: Lineage,
 }

@@ -1,0 +1,164 @@
+//! Where the control plane and the data plane meet: waking computes, and what the data plane reports.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    clock::Moment,
+    plane::{PlaneError, Target},
+    serve::Shared,
+    state::{
+        State,
+        branch::BranchState,
+        data::Lsn,
+        endpoint::EndpointState,
+        hold::WorkResult,
+        operation::{Action, Operation},
+    },
+};
+
+/// How often time is let pass where computes are processes: they suspend and branches expire without a request.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long a connection waits for a compute that is being suspended or moved.
+const WAKE_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often it looks.
+const WAKE_TRIES: usize = 40;
+
+impl Shared {
+    /// The compute that a port belongs to.
+    pub(crate) fn compute_at(&self, port: u16) -> Option<String> {
+        let state = self.state();
+        state
+            .projects
+            .iter()
+            .flat_map(|project| project.live_endpoints())
+            .find(|endpoint| endpoint.port == Some(port))
+            .map(|endpoint| endpoint.id.clone())
+    }
+
+    /// Sees to it that a compute runs, and that it knows it is used.
+    pub(crate) async fn wake(&self, compute: &str) -> Result<Target, PlaneError> {
+        let plane = self
+            .plane()
+            .ok_or_else(|| PlaneError::new("the sandbox runs no PostgreSQL"))?;
+        let mut reason = None;
+        for _ in 0..WAKE_TRIES {
+            let project_id = {
+                let mut state = self.state();
+                let now = state.settle();
+                let project_id = start(&mut state, compute, now)?;
+                state.observe(now);
+                self.bring_about(&mut state, now);
+                project_id
+            };
+            if let Some(target) = plane.target(compute) {
+                return Ok(target);
+            }
+            reason = plane.settled(&project_id).await;
+            if let Some(target) = plane.target(compute) {
+                return Ok(target);
+            }
+            if reason.is_some() {
+                break;
+            }
+            tokio::time::sleep(WAKE_PAUSE).await;
+        }
+        Err(PlaneError::new(format!(
+            "the compute {compute} can't be started: {}",
+            reason.unwrap_or_else(|| "it is being moved or suspended; try again".to_owned())
+        )))
+    }
+
+    /// The data plane has tried to reach a goal.
+    pub(crate) fn work_done(&self, project_id: &str, goal: u64, result: &WorkResult) {
+        let mut state = self.state();
+        let now = state.clock.now();
+        if let Some(project) = state.projects.iter_mut().find(|project| project.id == project_id) {
+            project.release(goal, now, result);
+        }
+    }
+
+    /// The data plane has looked how far logs have come.
+    pub(crate) fn positions(&self, project_id: &str, reached: Vec<(String, Lsn)>) {
+        let mut state = self.state();
+        if let Some(project) = state.projects.iter_mut().find(|project| project.id == project_id) {
+            project.note(&WorkResult {
+                reached,
+                ..WorkResult::default()
+            });
+        }
+    }
+
+    /// Lets time pass until the sandbox ends.
+    pub(crate) async fn tick(&self) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(TICK) => {}
+                () = self.stop().cancelled() => return,
+            }
+            let Some(plane) = self.plane() else { return };
+            let active = plane.take_activity();
+            let mut state = self.state();
+            let ahead = state.clock.now() - Utc::now();
+            for (compute, seen) in active {
+                if let Some(seen) = DateTime::<Utc>::from_timestamp_millis(seen) {
+                    use_compute(&mut state, &compute, seen + ahead);
+                }
+            }
+            let now = state.settle();
+            self.bring_about(&mut state, now);
+        }
+    }
+}
+
+/// Starts a compute that is idle. Returns the project.
+fn start(state: &mut State, compute: &str, now: Moment) -> Result<String, PlaneError> {
+    let gone = || PlaneError::new(format!("the compute {compute} is gone"));
+    let State { projects, ids, .. } = state;
+    let project = projects
+        .iter_mut()
+        .filter(|project| project.deleted_at.is_none())
+        .find(|project| project.endpoint(compute).is_ok())
+        .ok_or_else(gone)?;
+    let endpoint = project.endpoint_mut(compute).map_err(|_| gone())?;
+    if endpoint.disabled {
+        return Err(PlaneError::new(format!("the compute {compute} is disabled")));
+    }
+    let branch_id = endpoint.branch_id.clone();
+    if endpoint.state == EndpointState::Active {
+        endpoint.last_active = endpoint.last_active.max(Some(now));
+    } else if !endpoint.is_in_transition() {
+        endpoint.enter(EndpointState::Active, now);
+        project.operations.push(Operation {
+            id: ids.uuid(),
+            branch_id: Some(branch_id.clone()),
+            endpoint_id: Some(compute.to_owned()),
+            action: Action::StartCompute,
+            created_at: now,
+            runs_at: Some(now),
+            ends_at: Some(now),
+            failure: None,
+        });
+        if let Ok(branch) = project.branch_mut(&branch_id)
+            && branch.state == BranchState::Archived
+        {
+            branch.state = BranchState::Ready;
+            branch.state_changed_at = now;
+        }
+    }
+    Ok(project.id.clone())
+}
+
+/// Notes that a client of a compute has sent something.
+fn use_compute(state: &mut State, compute: &str, at: Moment) {
+    for project in &mut state.projects {
+        if let Ok(endpoint) = project.endpoint_mut(compute)
+            && endpoint.state == EndpointState::Active
+        {
+            endpoint.last_active = endpoint.last_active.max(Some(at));
+        }
+    }
+}

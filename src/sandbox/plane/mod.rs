@@ -1,0 +1,324 @@
+//! The data plane: branches as data directories of PostgreSQL, computes as its processes.
+//!
+//! ```text
+//! goal      what the control plane's state asks for, read as a whole after every change
+//! work      one task for each project: makes, fills, starts, stops and removes, one thing after the other
+//! timeline  data directories and archives: copies, recoveries, and where they came off one another
+//! server    one postgres process
+//! doors     the ports that clients connect to: a connection wakes a compute
+//! ```
+//!
+//! Beside them: `install` (finding PostgreSQL), `place` (folders, and that nothing outlives us), `template` (the empty
+//! cluster), `contents` (roles and databases), `dump` (schemas), `masking` (anonymized branches), `wal` and `copy`.
+
+mod base;
+mod contents;
+mod copy;
+mod doors;
+mod dump;
+mod goal;
+mod install;
+mod masking;
+mod place;
+mod server;
+mod template;
+mod timeline;
+mod wal;
+mod work;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use super::{clock::Moment, serve::Shared, state::State};
+use base::Base;
+use doors::Doors;
+pub(crate) use doors::{Ports, wake};
+pub(crate) use dump::{Schema, Wanted};
+use goal::Goal;
+pub(crate) use place::Leftovers;
+use work::Work;
+
+/// Why the data plane couldn't do something.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct PlaneError(String);
+
+impl PlaneError {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    fn io(action: &str, path: impl AsRef<Path>, error: &std::io::Error) -> Self {
+        Self(format!("can't {action} {}: {error}", path.as_ref().display()))
+    }
+
+    fn sql(action: &str, error: &tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(error) => Self(format!("can't {action}: {}", error.message())),
+            None => Self(format!("can't {action}: {error}")),
+        }
+    }
+}
+
+/// Where a compute's server is.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) socket: PathBuf,
+    /// On 127.0.0.1.
+    pub(crate) port: u16,
+}
+
+/// What a project's task is told.
+enum Command {
+    Goal(u64, Arc<Goal>),
+    Schema(Wanted, oneshot::Sender<Result<Schema, PlaneError>>),
+    Positions(oneshot::Sender<()>),
+}
+
+/// A project's task.
+struct Project {
+    sender: mpsc::UnboundedSender<Command>,
+    /// The last goal that it was given.
+    goal: Arc<Goal>,
+    number: u64,
+    /// The number of the last goal that it has done.
+    done: watch::Receiver<(u64, Option<String>)>,
+    task: JoinHandle<()>,
+}
+
+/// The data plane.
+pub(crate) struct Plane {
+    base: Arc<Base>,
+    projects: Mutex<HashMap<String, Project>>,
+    doors: Mutex<Doors>,
+    activity: Mutex<HashMap<String, Arc<AtomicI64>>>,
+    numbers: AtomicU64,
+    orderly: bool,
+}
+
+impl fmt::Debug for Plane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plane")
+            .field("version", &self.base.common.install.version)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Plane {
+    /// Finds PostgreSQL and makes the folders. Nothing is started yet.
+    ///
+    /// # Errors
+    ///
+    /// When there is no PostgreSQL that can be run, or no folder can be made.
+    pub(crate) fn open(bin: Option<&Path>, kept: Option<&Path>) -> Result<(Self, Leftovers), PlaneError> {
+        let (base, left) = Base::open(bin, kept)?;
+        let plane = Self {
+            base: Arc::new(base),
+            projects: Mutex::default(),
+            doors: Mutex::default(),
+            activity: Mutex::default(),
+            numbers: AtomicU64::new(1),
+            orderly: kept.is_some(),
+        };
+        Ok((plane, left))
+    }
+
+    /// The version of PostgreSQL, such as `15.18`.
+    pub(crate) fn version(&self) -> &str {
+        &self.base.common.install.version
+    }
+
+    /// Compares the state with what was last asked for, and asks for the difference. What lies ahead of a project with
+    /// operations that are open is held back until the work is done.
+    pub(crate) fn bring_about(&self, shared: &Weak<Shared>, state: &mut State, now: Moment) {
+        let opened = state.ports.as_mut().map(Ports::take).unwrap_or_default();
+        let mut doors = lock(&self.doors);
+        for (port, listener) in opened {
+            doors.serve(shared, port, listener);
+        }
+        let mut projects = lock(&self.projects);
+        let mut used = Vec::new();
+        for project in &mut state.projects {
+            used.extend(project.endpoints.iter().filter_map(|endpoint| endpoint.port));
+            let goal = Goal::of(project, &state.clock);
+            if projects.get(&project.id).is_some_and(|known| *known.goal == goal) {
+                continue;
+            }
+            let number = self.submit(&mut projects, shared, &project.id, goal);
+            project.hold(number, now);
+        }
+        doors.keep_only(&used);
+        let gone: Vec<String> = projects
+            .iter()
+            .filter(|(id, known)| {
+                *known.goal != Goal::default() && !state.projects.iter().any(|project| project.id == **id)
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in gone {
+            self.submit(&mut projects, shared, &id, Goal::default());
+        }
+    }
+
+    fn submit(&self, projects: &mut HashMap<String, Project>, shared: &Weak<Shared>, id: &str, goal: Goal) -> u64 {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let goal = Arc::new(goal);
+        let project = projects
+            .entry(id.to_owned())
+            .or_insert_with(|| start(Arc::clone(&self.base), Weak::clone(shared), id.to_owned()));
+        project.goal = Arc::clone(&goal);
+        project.number = number;
+        // A task that has ended has been told to stop.
+        let _ = project.sender.send(Command::Goal(number, goal));
+        number
+    }
+
+    /// Waits until what was last asked for a project has been tried.
+    /// Returns why it failed, if it did.
+    pub(crate) async fn settled(&self, project_id: &str) -> Option<String> {
+        let waiting = lock(&self.projects)
+            .get(project_id)
+            .map(|project| (project.done.clone(), project.number));
+        let (mut done, number) = waiting?;
+        let done = done.wait_for(|(done, _)| *done >= number).await.ok()?;
+        done.1.clone()
+    }
+
+    /// Where a compute's server is, if it runs.
+    pub(crate) fn target(&self, compute: &str) -> Option<Target> {
+        self.base.target(compute)
+    }
+
+    /// A compute's server doesn't answer: it is looked at again.
+    pub(crate) fn lost(&self, compute: &str) {
+        self.base.forget_target(compute);
+        for project in lock(&self.projects).values_mut() {
+            if project.goal.computes.contains_key(compute) {
+                project.number = self.numbers.fetch_add(1, Ordering::Relaxed);
+                let _ = project
+                    .sender
+                    .send(Command::Goal(project.number, Arc::clone(&project.goal)));
+            }
+        }
+    }
+
+    /// When a compute's clients last sent something: milliseconds of the machine's clock.
+    pub(crate) fn activity(&self, compute: &str) -> Arc<AtomicI64> {
+        let now = chrono::Utc::now().timestamp_millis();
+        let seen = Arc::clone(
+            lock(&self.activity)
+                .entry(compute.to_owned())
+                .or_insert_with(|| Arc::new(AtomicI64::new(now))),
+        );
+        seen.store(now, Ordering::Relaxed);
+        seen
+    }
+
+    /// All that is known of clients' last signs of life, and forgets it.
+    pub(crate) fn take_activity(&self) -> Vec<(String, i64)> {
+        let mut activity = lock(&self.activity);
+        let seen = activity
+            .iter()
+            .map(|(compute, seen)| (compute.clone(), seen.swap(0, Ordering::Relaxed)))
+            .filter(|(_, seen)| *seen > 0)
+            .collect();
+        activity.retain(|_, seen| Arc::strong_count(seen) > 1);
+        seen
+    }
+
+    /// The schema of a database at a place.
+    pub(crate) async fn schema(&self, project_id: &str, wanted: Wanted) -> Result<Schema, PlaneError> {
+        let (sender, answer) = oneshot::channel();
+        self.tell(project_id, Command::Schema(wanted, sender));
+        answer
+            .await
+            .unwrap_or_else(|_| Err(PlaneError::new("the sandbox is stopping")))
+    }
+
+    /// Notes how far the logs of a project have come.
+    pub(crate) async fn look(&self, project_id: &str) {
+        let (sender, answer) = oneshot::channel();
+        self.tell(project_id, Command::Positions(sender));
+        let _ = answer.await;
+    }
+
+    fn tell(&self, project_id: &str, command: Command) {
+        if let Some(project) = lock(&self.projects).get(project_id) {
+            let _ = project.sender.send(command);
+        }
+    }
+
+    /// Stops everything and waits until it has stopped.
+    pub(crate) async fn stop(&self) {
+        lock(&self.doors).close();
+        let projects: Vec<Project> = lock(&self.projects).drain().map(|(_, project)| project).collect();
+        let mut tasks = Vec::new();
+        for project in projects {
+            drop(project.sender);
+            if !self.orderly {
+                // What is being made is thrown away with the folder.
+                project.task.abort();
+            }
+            tasks.push(project.task);
+        }
+        for task in tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+/// Starts the task of a project.
+fn start(base: Arc<Base>, shared: Weak<Shared>, id: String) -> Project {
+    let (sender, mut commands) = mpsc::unbounded_channel();
+    let (done_sender, done) = watch::channel((0, None));
+    let task = tokio::spawn(async move {
+        let mut work = Work::new(base);
+        let mut goal = Arc::new(Goal::default());
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Goal(number, next) => {
+                    goal = next;
+                    let result = work.bring_about(&goal).await;
+                    if let Some(shared) = shared.upgrade() {
+                        shared.work_done(&id, number, &result);
+                    }
+                    let _ = done_sender.send((number, result.failure));
+                }
+                Command::Schema(wanted, answer) => {
+                    let _ = answer.send(work.schema(&goal, &wanted).await);
+                }
+                Command::Positions(answer) => {
+                    let reached = work.positions().await;
+                    if let Some(shared) = shared.upgrade() {
+                        shared.positions(&id, reached);
+                    }
+                    let _ = answer.send(());
+                }
+            }
+        }
+        work.stop(true).await;
+    });
+    Project {
+        sender,
+        goal: Arc::new(Goal::default()),
+        number: 0,
+        done,
+        task,
+    }
+}

@@ -1,0 +1,348 @@
+//! Where the data plane keeps its files, and that nothing of it outlives its sandbox.
+//!
+//! Each sandbox has a folder of its own under the temporary directory, with a lock that it holds while it lives.
+//! A small shell process, the keeper, waits on a pipe from us: when we die, however that happens, the pipe closes, and
+//! the keeper stops every server that runs on our folders. Should the keeper die too, the next sandbox that starts finds
+//! the folder without a holder of its lock and cleans up.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    time::Duration,
+};
+
+use uuid::Uuid;
+
+use super::{PlaneError, copy, install::Install};
+
+/// Holds the lock while its sandbox lives.
+const LOCK: &str = "lock";
+
+/// Names the folder with the data, when that lies elsewhere.
+const DATA_ELSEWHERE: &str = "data-at";
+
+/// Stops what runs below the folders that it is given, when its input ends: `cat` reads till then.
+/// A data directory's `postmaster.pid` starts with the number of the process; SIGQUIT stops it at once. The number may be
+/// another process's by now, which the command line tells.
+const KEEPER: &str = r#"
+cat >/dev/null
+for folder in "$@"; do
+  for file in "$folder"/*/data/postmaster.pid "$folder"/*/*/data/postmaster.pid; do
+    [ -f "$file" ] || continue
+    read -r process < "$file" || continue
+    line=$( (tr '\0' ' ' < "/proc/$process/cmdline" || ps -o command= -p "$process") 2>/dev/null)
+    case "$line" in *postgres*"$folder"*) kill -QUIT "$process" 2>/dev/null ;; esac
+  done
+done
+"#;
+
+/// The folders of one sandbox.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Short-lived: sockets, logs, and the data unless it is kept.
+    run: PathBuf,
+    /// What is kept over a restart, where that is asked for.
+    data: PathBuf,
+    kept: bool,
+    /// Held while we live.
+    _locks: Vec<File>,
+    keeper: Option<(Child, ChildStdin)>,
+}
+
+/// What a sandbox before us left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Leftovers {
+    pub(crate) folders: usize,
+    pub(crate) processes: usize,
+}
+
+impl Place {
+    /// Cleans up after sandboxes that ended without doing so, then makes the folders of this one.
+    ///
+    /// # Errors
+    ///
+    /// When a folder can't be made, or another sandbox uses the one that is to be kept.
+    pub(crate) fn open(install: &Install, kept: Option<&Path>) -> Result<(Self, Leftovers), PlaneError> {
+        let all = common_folder();
+        fs::create_dir_all(&all).map_err(|error| PlaneError::io("make", &all, &error))?;
+        check_ours(&all)?;
+        passable(&all)?;
+        let mut left = clean(&all);
+        let run = all.join(Uuid::new_v4().simple().to_string().get(..12).unwrap_or("sandbox"));
+        fs::create_dir(&run).map_err(|error| PlaneError::io("make", &run, &error))?;
+        passable(&run)?;
+        let mut locks = vec![lock(&run)?.ok_or_else(|| PlaneError::new("another sandbox holds our folder"))?];
+        let data = match kept {
+            None => run.join("data"),
+            Some(folder) => folder.join("postgres"),
+        };
+        fs::create_dir_all(&data).map_err(|error| PlaneError::io("make", &data, &error))?;
+        passable(&data)?;
+        if kept.is_some() {
+            let held = lock(&data)?;
+            locks.push(held.ok_or_else(|| {
+                PlaneError::new(format!(
+                    "another sandbox uses {}: stop it, or name another folder",
+                    data.display()
+                ))
+            })?);
+            left.processes += stop_below(&data);
+            copy::write(&run.join(DATA_ELSEWHERE), &data.to_string_lossy(), None)?;
+        }
+        for folder in [run.join("sockets"), run.join("computes"), run.join("work")] {
+            copy::folder(&folder, install.owner)?;
+        }
+        copy::folder(&data.join("timelines"), install.owner)?;
+        passable(&data.join("timelines"))?;
+        let mut place = Self {
+            run,
+            data,
+            kept: kept.is_some(),
+            _locks: locks,
+            keeper: None,
+        };
+        place.keeper = place.keep().ok();
+        Ok((place, left))
+    }
+
+    /// Starts the keeper.
+    fn keep(&self) -> io::Result<(Child, ChildStdin)> {
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", KEEPER, "neon-mcp-sandbox-keeper"])
+            .arg(&self.data)
+            .arg(&self.run)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::CommandExt as _;
+            // Ctrl-C goes to a terminal's whole group, and the keeper must outlive us.
+            command.process_group(0);
+        }
+        let mut child = command.spawn()?;
+        let input = child
+            .stdin
+            .take()
+            .ok_or_else(|| io::Error::other("the keeper has no input"))?;
+        Ok((child, input))
+    }
+
+    /// Where the sockets of servers are.
+    pub(crate) fn sockets(&self) -> PathBuf {
+        self.run.join("sockets")
+    }
+
+    /// A short-lived folder's path for something that is being worked on.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.run.join("work").join(Uuid::new_v4().simple().to_string())
+    }
+
+    /// The folder of a read replica.
+    pub(crate) fn compute(&self, id: &str) -> PathBuf {
+        self.run.join("computes").join(id)
+    }
+
+    /// The folder of a timeline.
+    pub(crate) fn timeline(&self, id: &str) -> PathBuf {
+        self.data.join("timelines").join(id)
+    }
+
+    /// Where the template is, which all timelines begin with.
+    pub(crate) fn template(&self) -> PathBuf {
+        self.data.join("template")
+    }
+
+    /// A file beside the data.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.data.join(name)
+    }
+
+    /// The ids of the timelines that have a folder.
+    pub(crate) fn timelines(&self) -> Vec<String> {
+        fs::read_dir(self.data.join("timelines"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        stop_below(&self.data);
+        stop_below(&self.run);
+        if let Some((mut child, input)) = self.keeper.take() {
+            drop(input);
+            let _ = child.wait();
+        }
+        let _ = fs::remove_dir_all(&self.run);
+        if self.kept {
+            let _ = fs::remove_file(self.data.join(LOCK));
+        }
+    }
+}
+
+/// The folder of all sandboxes of this user.
+fn common_folder() -> PathBuf {
+    #[cfg(unix)]
+    let user = rustix::process::geteuid().as_raw();
+    #[cfg(not(unix))]
+    let user = 0;
+    std::env::temp_dir().join(format!("neon-mcp-sandbox-{user}"))
+}
+
+/// Refuses a folder that another user made: the temporary directory is everybody's.
+fn check_ours(folder: &Path) -> Result<(), PlaneError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = fs::symlink_metadata(folder).map_err(|error| PlaneError::io("look at", folder, &error))?;
+        if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(PlaneError::new(format!(
+                "{} belongs to another user, so the sandbox can't keep its data there",
+                folder.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Lets other users, such as the one that runs PostgreSQL, pass through a folder, but not list it.
+fn passable(folder: &Path) -> Result<(), PlaneError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o711))
+            .map_err(|error| PlaneError::io("protect", folder, &error))?;
+    }
+    Ok(())
+}
+
+/// Takes the lock of a folder; `None` when another process holds it.
+fn lock(folder: &Path) -> Result<Option<File>, PlaneError> {
+    let path = folder.join(LOCK);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| PlaneError::io("open", &path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(PlaneError::io("lock", &path, &error)),
+    }
+}
+
+/// Stops and removes what dead sandboxes left.
+fn clean(all: &Path) -> Leftovers {
+    let mut left = Leftovers::default();
+    for entry in fs::read_dir(all).into_iter().flatten().flatten() {
+        let folder = entry.path();
+        // Whoever is just being made has no lock file yet.
+        if !folder.join(LOCK).exists() || !matches!(lock(&folder), Ok(Some(_))) {
+            continue;
+        }
+        left.processes += stop_below(&folder);
+        if let Ok(data) = fs::read_to_string(folder.join(DATA_ELSEWHERE))
+            && matches!(lock(Path::new(&data)), Ok(Some(_)))
+        {
+            left.processes += stop_below(Path::new(&data));
+        }
+        if fs::remove_dir_all(&folder).is_ok() {
+            left.folders += 1;
+        }
+    }
+    left
+}
+
+/// Stops every server whose data directory is below a folder, and waits until it is gone. Returns how many there were.
+fn stop_below(folder: &Path) -> usize {
+    let mut stopped = 0;
+    for data in data_directories(folder) {
+        stopped += usize::from(stop_server(&data));
+    }
+    stopped
+}
+
+fn data_directories(folder: &Path) -> Vec<PathBuf> {
+    let below = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir())
+            .collect()
+    };
+    let mut found = Vec::new();
+    for first in below(folder) {
+        for second in below(&first).into_iter().chain([first]) {
+            for candidate in [second.join("data"), second] {
+                if candidate.join("postmaster.pid").is_file() && !found.contains(&candidate) {
+                    found.push(candidate);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Stops the server of a data directory at once, if it still runs.
+fn stop_server(data: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+        let Ok(text) = fs::read_to_string(data.join("postmaster.pid")) else {
+            return false;
+        };
+        let Some(pid) = text
+            .lines()
+            .next()
+            .and_then(|line| line.trim().parse().ok())
+            .and_then(Pid::from_raw)
+        else {
+            return false;
+        };
+        // The number may be another process's by now: the file names the data directory, and so does the process.
+        if !runs_on(pid.as_raw_nonzero().get(), data) || kill_process(pid, Signal::QUIT).is_err() {
+            return false;
+        }
+        for _ in 0..500 {
+            if test_kill_process(pid).is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = data;
+        false
+    }
+}
+
+/// Whether a process is a server on this data directory, as far as the system tells.
+#[cfg(unix)]
+fn runs_on(process: i32, data: &Path) -> bool {
+    match fs::read(format!("/proc/{process}/cmdline")) {
+        Ok(line) => {
+            let line = String::from_utf8_lossy(&line);
+            line.contains("postgres") && line.contains(&*data.to_string_lossy())
+        }
+        // No /proc: macOS and others.
+        Err(_) => Command::new("ps")
+            .args(["-o", "command=", "-p", &process.to_string()])
+            .output()
+            .is_ok_and(|output| {
+                let line = String::from_utf8_lossy(&output.stdout);
+                line.contains("postgres") && line.contains(&*data.to_string_lossy())
+            }),
+    }
+}
