@@ -60,6 +60,8 @@ pub(crate) struct Start {
     pub(crate) archive: Option<PathBuf>,
     /// Settings beside those that every server gets, which they win over.
     pub(crate) settings: Vec<(String, String)>,
+    /// Whether it follows another server, and so takes connections while it recovers.
+    pub(crate) standby: bool,
 }
 
 /// What all servers share.
@@ -149,18 +151,19 @@ impl Server {
             port,
             socket_folder: common.sockets.clone(),
         };
-        server.wait_until_ready(&log_path).await?;
+        server.wait_until_ready(&log_path, start.standby).await?;
         Ok(server)
     }
 
     /// Waits until the server's own file says that it takes connections. It has the state in its eighth line.
-    async fn wait_until_ready(&mut self, log: &Path) -> Result<(), PlaneError> {
+    /// `standby` stands there as soon as a recovery has begun.
+    async fn wait_until_ready(&mut self, log: &Path, standby: bool) -> Result<(), PlaneError> {
         let began = Instant::now();
         let file = self.data.join("postmaster.pid");
         loop {
             if let Ok(text) = fs::read_to_string(&file)
                 && let Some(state) = text.lines().nth(7)
-                && matches!(state.trim(), "ready" | "standby")
+                && (state.trim() == "ready" || (standby && self.takes_connections(state.trim()).await))
             {
                 return Ok(());
             }
@@ -179,6 +182,11 @@ impl Server {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Whether a standby has come so far that it can be asked: what its file says is no proof.
+    async fn takes_connections(&self, state: &str) -> bool {
+        state == "standby" && self.connect("postgres").await.is_ok()
     }
 
     /// Whether it still runs.

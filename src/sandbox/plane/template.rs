@@ -137,6 +137,7 @@ fn local(folder: &Path) -> Start {
         data: folder.to_owned(),
         archive: None,
         settings: vec![("listen_addresses".to_owned(), String::new())],
+        standby: false,
     }
 }
 

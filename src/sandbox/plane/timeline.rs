@@ -66,6 +66,7 @@ impl Folder {
             data: self.data(),
             archive: Some(self.archive()),
             settings,
+            standby: false,
         }
     }
 

@@ -33,10 +33,31 @@ struct Timeline {
     applied: Option<Cluster>,
     /// The run of the masking that was last made in it.
     masked: Option<u64>,
+    /// How far its log had come when it was last looked at.
+    reached: Option<Lsn>,
     /// Why it couldn't be made. It isn't tried again.
     broken: Option<String>,
     /// Nobody asks for it any more, but others came off it: its log is kept.
     gone: bool,
+}
+
+impl Timeline {
+    /// Notes how far its log has come, if it runs.
+    async fn look(&mut self) {
+        if let Some(server) = &self.server
+            && let Ok(lsn) = timeline::position(server).await
+        {
+            self.reached = Some(lsn);
+        }
+    }
+
+    /// Stops its server, if it runs.
+    async fn stop(&mut self) {
+        self.look().await;
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+    }
 }
 
 /// A compute that runs.
@@ -77,8 +98,8 @@ impl Work {
             self.fill_timelines(goal, &mut failures).await;
             self.start_computes(goal, &broken, &mut failures).await;
         }
-        let reached = self.positions().await;
         self.rest(goal).await;
+        let reached = self.positions().await;
         // Where something failed, the state may go back to the data that it had.
         if failures.is_empty() {
             self.forget_timelines(goal).await;
@@ -93,12 +114,9 @@ impl Work {
     /// How far the logs of running timelines have come.
     pub(crate) async fn positions(&mut self) -> Vec<(String, Lsn)> {
         let mut reached = Vec::new();
-        for (id, timeline) in &self.timelines {
-            if let Some(server) = &timeline.server
-                && let Ok(lsn) = timeline::position(server).await
-            {
-                reached.push((id.clone(), lsn));
-            }
+        for (id, timeline) in &mut self.timelines {
+            timeline.look().await;
+            reached.extend(timeline.reached.map(|lsn| (id.clone(), lsn)));
         }
         reached
     }
@@ -139,8 +157,8 @@ impl Work {
     }
 
     async fn stop_timeline(&mut self, id: &str) {
-        if let Some(server) = self.timelines.get_mut(id).and_then(|timeline| timeline.server.take()) {
-            server.stop().await;
+        if let Some(timeline) = self.timelines.get_mut(id) {
+            timeline.stop().await;
         }
     }
 
@@ -170,6 +188,7 @@ impl Work {
                 settings: Vec::new(),
                 applied: None,
                 masked: None,
+                reached: None,
                 broken: None,
                 gone: false,
             };
@@ -218,6 +237,7 @@ impl Work {
                     settings: Vec::new(),
                     applied: None,
                     masked: None,
+                    reached: None,
                     broken: None,
                     gone: true,
                 },
@@ -469,6 +489,7 @@ impl Work {
                 data,
                 archive: None,
                 settings,
+                standby: true,
             },
         )
         .await
@@ -483,10 +504,8 @@ impl Work {
             .map(|compute| compute.timeline.as_str())
             .collect();
         for (id, timeline) in &mut self.timelines {
-            if !needed.contains(id.as_str())
-                && let Some(server) = timeline.server.take()
-            {
-                server.stop().await;
+            if !needed.contains(id.as_str()) {
+                timeline.stop().await;
             }
         }
     }
