@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 
 use super::{
     clock::Moment,
-    plane::{PlaneError, Target},
+    plane::{PlaneError, SUPERUSER, Target},
     serve::Shared,
+    sql::{self, ConnectionString, SqlError},
     state::{
         State,
         branch::BranchState,
@@ -111,6 +112,58 @@ impl Shared {
             let now = state.settle();
             self.bring_about(&mut state, now);
         }
+    }
+}
+
+/// Whom a connection string asks for.
+pub(crate) struct Asked {
+    host: String,
+    port: Option<u16>,
+    user: String,
+}
+
+impl Asked {
+    pub(crate) fn of(connection: &ConnectionString) -> Self {
+        Self {
+            host: connection.host.clone(),
+            port: connection.port,
+            user: connection.user.clone(),
+        }
+    }
+}
+
+impl Shared {
+    /// The server of the compute that a connection string means: by its port, or by its name as the host's first label.
+    pub(crate) async fn compute_for_sql(&self, asked: &Asked) -> Result<sql::Target, SqlError> {
+        if self.plane().is_none() {
+            return Err(SqlError::bad_request(
+                "the sandbox runs no PostgreSQL, so it can't run SQL: install one (Debian: apt install postgresql) \
+                 and start the sandbox again",
+            ));
+        }
+        // Whoever reaches the socket as this one is let in by who runs the sandbox, not by a password.
+        if asked.user == SUPERUSER {
+            return Err(SqlError::bad_request(format!(
+                "password authentication failed for user '{SUPERUSER}'"
+            )));
+        }
+        let by_name = asked.host.split('.').next().unwrap_or_default();
+        let by_name = by_name.strip_suffix("-pooler").unwrap_or(by_name);
+        let compute = if by_name.starts_with("ep-") {
+            Some(by_name.to_owned())
+        } else {
+            asked.port.and_then(|port| self.compute_at(port))
+        };
+        let compute = compute.ok_or_else(|| {
+            SqlError::bad_request(
+                "the connection string's host is none of the sandbox's computes: take it as the API gives it",
+            )
+        })?;
+        let target = self
+            .wake(&compute)
+            .await
+            .map_err(|error| SqlError::bad_request(error.to_string()))?;
+        Ok(sql::Target { socket: target.socket })
     }
 }
 

@@ -32,6 +32,7 @@ mod options;
 mod pages;
 mod plane;
 mod serve;
+mod sql;
 mod state;
 mod storage;
 
@@ -47,6 +48,15 @@ use listener::{Connection, SandboxListener};
 use plane::{Leftovers, Plane, Ports};
 use serve::Shared;
 use state::State;
+
+/// SQL over HTTP in front of the Postgres that listens at `socket`, whatever host the requests name.
+///
+/// It is how the tests reach the protocol alone. It goes once a sandbox has computes that answer SQL.
+#[doc(hidden)]
+pub fn sql_router_for(socket: std::path::PathBuf) -> axum::Router {
+    let target = sql::Target { socket };
+    sql::routes(move |_| std::future::ready(Ok(target.clone())))
+}
 
 /// What every key of a sandbox begins with, so that nobody takes one for Neon's.
 pub const KEY_PREFIX: &str = "sandbox_";

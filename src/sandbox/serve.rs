@@ -27,6 +27,7 @@ use super::{
     api::{self, Route},
     call::{Call, Fetched, Reply},
     clock::Moment,
+    compute::Asked,
     error::ApiError,
     faults::{FaultKind, Faults},
     ids,
@@ -36,6 +37,7 @@ use super::{
     log::{LoggedRequest, RequestLog, headers_without_key, shown_body},
     options::SandboxOptions,
     plane::{Plane, Wanted},
+    sql,
     state::{State, operation::Outcome},
     storage,
 };
@@ -164,6 +166,14 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     router
         .fallback(not_served.clone())
         .method_not_allowed_fallback(not_served)
+        .merge(sql::routes({
+            let shared = Arc::clone(&shared);
+            move |connection| {
+                let shared = Arc::clone(&shared);
+                let asked = Asked::of(connection);
+                async move { shared.compute_for_sql(&asked).await }
+            }
+        }))
         .nest("/storage", storage::router(Arc::clone(&shared)))
         .nest("/sandbox", admin::router(shared))
 }

@@ -132,7 +132,7 @@ async fn connect(shared: &Weak<Shared>, port: u16, mut client: TcpStream) -> io:
 }
 
 /// A connection to a compute's server, which is started where it doesn't run. One that has died is started again.
-pub(crate) async fn wake(shared: &Arc<Shared>, plane: &Arc<Plane>, compute: &str) -> Result<TcpStream, PlaneError> {
+async fn wake(shared: &Arc<Shared>, plane: &Arc<Plane>, compute: &str) -> Result<TcpStream, PlaneError> {
     let mut last = PlaneError::new("the compute can't be reached");
     for _ in 0..2 {
         let Target { port, .. } = shared.wake(compute).await?;

@@ -44,10 +44,11 @@ use tokio::{
 use super::{clock::Moment, serve::Shared, state::State};
 use base::Base;
 use doors::Doors;
-pub(crate) use doors::{Ports, wake};
+pub(crate) use doors::Ports;
 pub(crate) use dump::{Schema, Wanted};
 use goal::Goal;
 pub(crate) use place::Leftovers;
+pub(crate) use server::SUPERUSER;
 use work::Work;
 
 /// Why the data plane couldn't do something.
