@@ -32,6 +32,8 @@ pub struct SandboxOptions {
     pub extra_organizations: Vec<String>,
     /// Whether a personal key must name the organization when it creates a project, as at Neon.
     pub require_org_id: bool,
+    /// Whether the organizations may have projects for health data, which Neon allows on request.
+    pub allow_hipaa_projects: bool,
 }
 
 impl Default for SandboxOptions {
@@ -48,6 +50,7 @@ impl Default for SandboxOptions {
             extra_members: Vec::new(),
             extra_organizations: Vec::new(),
             require_org_id: true,
+            allow_hipaa_projects: false,
         }
     }
 }
@@ -66,6 +69,7 @@ impl std::fmt::Debug for SandboxOptions {
             .field("extra_members", &self.extra_members)
             .field("extra_organizations", &self.extra_organizations)
             .field("require_org_id", &self.require_org_id)
+            .field("allow_hipaa_projects", &self.allow_hipaa_projects)
             .finish()
     }
 }

@@ -41,6 +41,8 @@ struct Common {
     owner_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     compute_last_active_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hipaa_enabled_at: Option<Moment>,
     org_id: String,
     effective_project_permission: &'static str,
 }
@@ -107,6 +109,7 @@ fn common(project: &Project, caller: &Caller) -> Common {
             .sum(),
         owner_id: project.org_id.clone(),
         compute_last_active_at: project.compute_last_active_at(),
+        hipaa_enabled_at: project.hipaa_enabled_at,
         org_id: project.org_id.clone(),
         effective_project_permission: if caller.only_project().is_some() {
             "EDITOR"

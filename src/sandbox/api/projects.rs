@@ -144,6 +144,7 @@ struct ProjectUpdate {
 
 fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let UpdateBody { project: input } = call.json()?;
+    project_create::check_hipaa(&input.settings, &state.account)?;
     let mut change = state.change(call)?;
     change.check_lock()?;
     if let Some(name) = &input.name {
@@ -167,6 +168,9 @@ fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let restores = retention != change.project.history_retention_seconds;
     if let Some(name) = input.name {
         change.project.name = name;
+    }
+    if settings.has_hipaa() && change.project.hipaa_enabled_at.is_none() {
+        change.project.hipaa_enabled_at = Some(change.now);
     }
     change.project.settings = settings;
     change.project.default_endpoint_settings = defaults;

@@ -62,6 +62,8 @@ pub(crate) struct Account {
     pub(crate) user_id: String,
     pub(crate) email: String,
     pub(crate) plan: &'static str,
+    /// Whether the organizations may have projects for health data.
+    pub(crate) allow_hipaa_projects: bool,
     /// The organization that projects go to when none is named.
     pub(crate) home: Organization,
     /// The others, which projects can be moved to.
@@ -81,6 +83,7 @@ impl Account {
             user_id,
             email: OWNER_EMAIL.to_owned(),
             plan: options.limits.plan,
+            allow_hipaa_projects: options.allow_hipaa_projects,
             home,
             others,
         }

@@ -38,6 +38,9 @@ pub(crate) struct Project {
     pub(crate) created_at: Moment,
     pub(crate) updated_at: Moment,
     pub(crate) deleted_at: Option<Moment>,
+    /// Since when its data are handled by the rules for health data.
+    #[serde(default)]
+    pub(crate) hipaa_enabled_at: Option<Moment>,
     pub(crate) branches: Vec<Branch>,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) snapshots: Vec<Snapshot>,

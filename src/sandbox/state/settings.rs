@@ -89,7 +89,7 @@ impl ProjectSettings {
     ///
     /// # Errors
     ///
-    /// When a value is out of its bounds, or logical replication would be turned off again.
+    /// When a value is out of its bounds, or logical replication or HIPAA handling would be turned off again.
     pub(crate) fn changed_by(&self, change: &Self) -> Result<Self, ApiError> {
         if let Some(window) = &change.maintenance_window {
             window.check()?;
@@ -98,6 +98,9 @@ impl ProjectSettings {
             return Err(ApiError::refused(
                 "logical replication cannot be turned off once it is on",
             ));
+        }
+        if self.has_hipaa() && change.hipaa == Some(false) {
+            return Err(ApiError::refused("HIPAA handling cannot be turned off once it is on"));
         }
         Ok(Self {
             quota: newer(&change.quota, &self.quota),
@@ -110,6 +113,11 @@ impl ProjectSettings {
             hipaa: newer(&change.hipaa, &self.hipaa),
             preload_libraries: newer(&change.preload_libraries, &self.preload_libraries),
         })
+    }
+
+    /// Whether data are handled by the rules for health data.
+    pub(crate) fn has_hipaa(&self) -> bool {
+        self.hipaa == Some(true)
     }
 
     /// Whether logical replication is on.
