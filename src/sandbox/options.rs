@@ -154,6 +154,8 @@ pub struct Limits {
     pub fixed_max_cu: f64,
     /// Whether the suspend timeout can be chosen.
     pub custom_suspend_timeout: bool,
+    /// Whether branches that nobody uses go to the archive.
+    pub archives_branches: bool,
 }
 
 impl Limits {
@@ -174,6 +176,7 @@ impl Limits {
             autoscaling_max_cu: 2.0,
             fixed_max_cu: 2.0,
             custom_suspend_timeout: false,
+            archives_branches: true,
             ..Self::launch()
         }
     }
@@ -198,6 +201,7 @@ impl Limits {
             autoscaling_max_cu: 16.0,
             fixed_max_cu: 16.0,
             custom_suspend_timeout: true,
+            archives_branches: false,
         }
     }
 

@@ -6,6 +6,7 @@
 pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod anonymization;
+pub(crate) mod archive;
 pub(crate) mod auth;
 pub(crate) mod branch;
 pub(crate) mod change;
@@ -80,6 +81,9 @@ impl State {
         self.links.retain(|_, link| now < link.expires_at);
         for project in &mut self.projects {
             project.settle(now, &mut self.ids);
+            if self.limits.archives_branches {
+                project.archive_branches(now, &mut self.ids);
+            }
         }
         self.observe(now);
         now

@@ -278,7 +278,7 @@ impl Project {
     }
 
     /// Records an operation that nobody asked for and that is over.
-    fn record_past(
+    pub(super) fn record_past(
         &mut self,
         ids: &mut Ids,
         at: Moment,
