@@ -81,6 +81,8 @@ pub(crate) struct ProjectView {
     consumption_period_start: Moment,
     consumption_period_end: Moment,
     owner: Owner,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maintenance_scheduled_for: Option<Moment>,
 }
 
 fn common(project: &Project, caller: &Caller) -> Common {
@@ -157,6 +159,7 @@ pub(crate) fn alone(
         active_time_seconds: whole(sums.active_seconds()),
         consumption_period_start: start,
         consumption_period_end: end,
+        maintenance_scheduled_for: project.maintenance_scheduled_for(now),
         owner: Owner {
             email: account.email.clone(),
             name: account.organization_name(&project.org_id),

@@ -21,6 +21,7 @@ pub(crate) mod schedule;
 pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod snapshot;
+pub(crate) mod upkeep;
 pub(crate) mod usage;
 pub(crate) mod usage_sum;
 

@@ -224,6 +224,8 @@ impl Project {
         for (at, branch_id, endpoint_id) in suspended {
             self.record_past(ids, at, Action::SuspendCompute, branch_id, Some(endpoint_id));
         }
+        self.maintain(now, ids);
+        self.enforce_quota(now, ids);
         self.take_scheduled_snapshots(now, ids);
         self.expire_branches(now, ids);
         self.snapshots
