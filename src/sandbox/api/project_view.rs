@@ -85,7 +85,7 @@ pub(crate) struct ProjectView {
     maintenance_scheduled_for: Option<Moment>,
 }
 
-fn common(project: &Project, caller: &Caller) -> Common {
+fn common(project: &Project, account: &Account, caller: &Caller) -> Common {
     Common {
         id: project.id.clone(),
         platform_id: project.region_id.split('-').next().unwrap_or_default().to_owned(),
@@ -113,7 +113,7 @@ fn common(project: &Project, caller: &Caller) -> Common {
         compute_last_active_at: project.compute_last_active_at(),
         hipaa_enabled_at: project.hipaa_enabled_at,
         org_id: project.org_id.clone(),
-        effective_project_permission: if caller.only_project().is_some() {
+        effective_project_permission: if caller.only_project().is_some() || !account.owns(&project.org_id) {
             "EDITOR"
         } else {
             "ADMIN"
@@ -124,7 +124,7 @@ fn common(project: &Project, caller: &Caller) -> Common {
 /// A project as lists show it.
 pub(crate) fn listed(project: &Project, account: &Account, caller: &Caller) -> ListedProject {
     ListedProject {
-        common: common(project, caller),
+        common: common(project, account, caller),
         active_time: 0,
         org_name: account.organization_name(&project.org_id),
         deleted_at: project.deleted_at,
@@ -151,7 +151,7 @@ pub(crate) fn alone(
         now,
     );
     ProjectView {
-        common: common(project, caller),
+        common: common(project, account, caller),
         data_storage_bytes_hour: sums.stored_byte_hours(),
         data_transfer_bytes: 0,
         written_data_bytes: sums.written_bytes(),
@@ -161,7 +161,11 @@ pub(crate) fn alone(
         consumption_period_end: end,
         maintenance_scheduled_for: project.maintenance_scheduled_for(now),
         owner: Owner {
-            email: account.email.clone(),
+            email: if account.owns(&project.org_id) {
+                account.email.clone()
+            } else {
+                "stranger@elsewhere.example".to_owned()
+            },
             name: account.organization_name(&project.org_id),
             branches_limit,
             subscription_type: account.subscription(),
