@@ -8,6 +8,7 @@ mod replicas;
 mod rows;
 mod security;
 mod snapshots;
+mod upkeep;
 mod usage;
 
 use std::collections::BTreeSet;

@@ -117,9 +117,10 @@ const MASKING: &str = "createProjectBranchAnonymized getAnonymizedBranchStatus s
                        updateMaskingRules";
 
 /// Where the rows' tests are.
-const TESTS: [&str; 8] = [
+const TESTS: [&str; 9] = [
     include_str!("account.rs"),
     include_str!("core.rs"),
+    include_str!("upkeep.rs"),
     include_str!("usage.rs"),
     include_str!("branching.rs"),
     include_str!("snapshots.rs"),
