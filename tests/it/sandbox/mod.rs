@@ -32,6 +32,7 @@ mod services;
 mod snapshots;
 mod templates;
 mod triggers;
+mod upkeep;
 
 use std::sync::Once;
 
