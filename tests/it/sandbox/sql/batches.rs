@@ -16,7 +16,8 @@ fn batch(queries: &[&str]) -> Value {
 async fn headers_make_the_transaction_and_come_back() {
     let sql = Sql::start().await;
     let isolation = "neon-batch-isolation-level";
-    let cases: &[(&[(&str, &str)], [&str; 3], usize)] = &[
+    type Case<'a> = (&'a [(&'a str, &'a str)], [&'a str; 3], usize);
+    let cases: &[Case] = &[
         (&[], ["read committed", "off", "off"], 0),
         (&[(isolation, "ReadUncommitted")], ["read uncommitted", "off", "off"], 1),
         (&[(isolation, "ReadCommitted")], ["read committed", "off", "off"], 1),
