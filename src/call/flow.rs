@@ -176,14 +176,17 @@ impl<'c, 'a> Flow<'c, 'a> {
             Ruling::Run(cleared) => cleared,
             Ruling::Ask(asking) => {
                 let because = asking.verdict().reasons().join("; ");
-                return Err(refused(format!(
-                    "it would have to be confirmed by a human{}",
-                    if because.is_empty() {
-                        String::new()
-                    } else {
-                        format!(" because it {because}")
-                    }
-                )));
+                let covered = self.cleared.and_then(|cleared| cleared.step(asking));
+                covered.ok_or_else(|| {
+                    refused(format!(
+                        "it would have to be confirmed by a human{}",
+                        if because.is_empty() {
+                            String::new()
+                        } else {
+                            format!(" because it {because}")
+                        }
+                    ))
+                })?
             }
             Ruling::Deny(denied) => return Err(denied.into()),
         };

@@ -51,6 +51,9 @@ pub struct Declaration {
     /// it can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statements: Option<String>,
+    /// The tools that a workflow calls as its steps and that a yes to the workflow's own call covers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
     /// What a call does, before any escalation.
     pub effect: Effect,
     /// Why the effect differs from what the method or the API reference suggests.
@@ -156,10 +159,6 @@ pub enum Workflow {
     ListSlowQueries,
     /// Why a database is slow.
     InspectDatabase,
-    /// Organizations, projects and branches by words.
-    Search,
-    /// One of them, whole.
-    Fetch,
     /// A branch that is deleted by itself.
     CreateThrowawayBranch,
     /// Those that there are.
@@ -168,18 +167,6 @@ pub enum Workflow {
     DeleteThrowawayBranches,
     /// A branch as its parent is now.
     ResetFromParent,
-    /// A migration, tried on a branch of its own.
-    PrepareDatabaseMigration,
-    /// The same migration, applied.
-    CompleteDatabaseMigration,
-    /// A faster query, tried on a branch of its own.
-    PrepareQueryTuning,
-    /// The same change, applied.
-    CompleteQueryTuning,
-    /// The pages of Neon's documentation.
-    ListDocsResources,
-    /// One of them.
-    GetDocResource,
 }
 
 /// One operation id of the API, or several.

@@ -150,6 +150,21 @@ impl Cleared {
         Ok(Permitted::issue(request, self.verdict.effect()))
     }
 
+    /// The clearance of a workflow's step that would have to be asked about by itself: the yes to the workflow's call covers it
+    /// where the workflow declares the step, and the step does no more than what was said yes to. `None`: it doesn't.
+    #[must_use]
+    pub fn step(&self, asking: Asking) -> Option<Self> {
+        let declaration = &self.verdict.tool().declaration;
+        let step = asking.verdict();
+        let declared =
+            declaration.workflow.is_some() && declaration.steps.iter().any(|name| name == step.tool().name());
+        let covered = step.effect() <= self.verdict.effect() && (!step.severe() || self.verdict.severe());
+        (declared && covered).then_some(Self {
+            verdict: asking.verdict,
+            said_yes: self.said_yes,
+        })
+    }
+
     /// The permit for statements of a workflow that was judged to change something. A workflow may send several.
     ///
     /// # Errors
