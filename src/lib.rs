@@ -20,3 +20,4 @@ pub mod neon;
 pub mod sandbox;
 pub mod server;
 pub mod settings;
+pub mod sql;
