@@ -8,6 +8,7 @@ use super::rows::Fence;
 use super::sql::{connect, timeout};
 use crate::call::{ArgumentProblem, Ended, Failure, Flow};
 use crate::neon::sql::{Reads, ResultSet};
+use crate::sql::Reading;
 
 /// How long our own questions may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -179,11 +180,11 @@ pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
             message: message.to_owned(),
         }])
     };
-    let [statement] = script.statements.as_slice() else {
+    let Some(statement) = script.only() else {
         return Err(problem("give one statement"));
     };
     let analyze = flow.flag("analyze");
-    let Some(explained) = statement.explained(analyze) else {
+    let Some(explained) = Reading::explaining(&statement.text, analyze) else {
         return Err(problem(if analyze {
             "ANALYZE runs the statement, and this one isn't proven to read: leave analyze out, or try it on a throwaway branch with run_sql"
         } else {

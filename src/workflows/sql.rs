@@ -9,7 +9,7 @@ use crate::call::{ArgumentProblem, Ended, Failure, Flow};
 use crate::catalog::Tool;
 use crate::guard::{Assessed, Effect, Line};
 use crate::neon::sql::{Connection, Isolation, Query, Reads, Statements};
-use crate::sql::{Script, StatementEffect, Transaction};
+use crate::sql::{Reading, Script, StatementEffect, Transaction};
 
 /// How long a statement may run when the caller doesn't say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -179,7 +179,7 @@ pub(super) async fn run_one(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         return Err(Failure::Internal("the statement is gone".to_owned()));
     };
     let connection = connect(flow).await?;
-    let results = match statement.reading() {
+    let results = match Reading::prove(&statement.text) {
         Some(reading) => {
             let reads = Reads::proven(reading, parameters);
             flow.query(&connection, reads, timeout(flow)).await?
@@ -208,7 +208,10 @@ pub(super) async fn run_many(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         .collect();
     let statements: Vec<_> = scripts.iter().filter_map(|script| script.statements.first()).collect();
     let connection = connect(flow).await?;
-    let readings: Option<Vec<_>> = statements.iter().map(|statement| statement.reading()).collect();
+    let readings: Option<Vec<_>> = statements
+        .iter()
+        .map(|statement| Reading::prove(&statement.text))
+        .collect();
     let results = match readings {
         Some(readings) => {
             flow.query(&connection, Reads::proven_batch(readings), timeout(flow))

@@ -1,0 +1,309 @@
+//! One statement's judgement, put together from its tree and its tokens.
+
+use super::body::{self, Body};
+use super::lex::{self, Token};
+use super::split::Piece;
+use super::{Statement, StatementEffect, TableName, Transaction};
+use super::{alter, functions, kind, name, relations, table, tokens, transaction, tree};
+use squawk_syntax::ast::{self, AstNode};
+use squawk_syntax::{SyntaxKind, SyntaxNode};
+
+use StatementEffect::{Destructive, Read, Write};
+use SyntaxKind as K;
+
+/// What is known of a statement so far.
+struct Judgement {
+    kind: String,
+    reasons: Vec<(StatementEffect, String)>,
+    tables: Vec<TableName>,
+    transaction: Transaction,
+    explain_analyze_ok: bool,
+}
+
+impl Judgement {
+    fn add(&mut self, effect: StatementEffect, reason: String) {
+        if effect > Read && !self.reasons.iter().any(|(_, known)| *known == reason) {
+            self.reasons.push((effect, reason));
+        }
+    }
+
+    fn effect(&self) -> StatementEffect {
+        self.reasons.iter().map(|(effect, _)| *effect).max().unwrap_or(Read)
+    }
+
+    fn unknown(kind: String, reason: String) -> Self {
+        Self {
+            kind,
+            reasons: vec![(Destructive, reason)],
+            tables: Vec::new(),
+            transaction: Transaction::Inside,
+            explain_analyze_ok: false,
+        }
+    }
+}
+
+/// Judges one statement of a text.
+pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
+    let first = piece.tokens.first().map_or(piece.end, |token| token.start);
+    let own = text.get(first..piece.end).unwrap_or_default();
+    let start = hint(text, first).unwrap_or(first);
+    let judgement = match piece.meta {
+        Some(command) => Judgement::unknown(
+            format!("psql {}", name::excerpt(command)),
+            format!(
+                "holds {}, a command of psql's own that no server runs",
+                name::excerpt(command)
+            ),
+        ),
+        None => tree::with_statement(own, piece.tokens, |node| judge(node, piece.tokens))
+            .unwrap_or_else(|reason| unparsed(piece.tokens, reason)),
+    };
+    let effect = judgement.effect();
+    let mut reasons = judgement.reasons;
+    reasons.sort_by_key(|(effect, _)| std::cmp::Reverse(*effect));
+    Statement {
+        text: text.get(start..piece.end).unwrap_or_default().to_owned(),
+        start,
+        kind: judgement.kind,
+        effect,
+        reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),
+        tables: judgement.tables,
+        transaction: judgement.transaction,
+        explain_analyze_ok: judgement.explain_analyze_ok,
+    }
+}
+
+/// Where a planner's hint begins that stands right before a statement.
+fn hint(text: &str, first: usize) -> Option<usize> {
+    let before = text.get(..first)?.trim_end();
+    let inner = before.strip_suffix("*/")?;
+    let open = inner.rfind("/*")?;
+    (inner.get(open..)?.starts_with("/*+")
+        && lex::lex(inner.get(open..)?.get(3..)?)
+            .iter()
+            .all(|t| t.kind != lex::Kind::Semicolon))
+    .then_some(open)
+}
+
+/// A statement that can't be parsed. Its first words still tell whether it would end a transaction.
+fn unparsed(tokens: &[Token<'_>], reason: String) -> Judgement {
+    const CONTROL: [&str; 9] = [
+        "begin",
+        "start",
+        "commit",
+        "end",
+        "rollback",
+        "abort",
+        "savepoint",
+        "release",
+        "prepare",
+    ];
+    let mut judgement = Judgement::unknown("UNKNOWN".to_owned(), reason);
+    if tokens.first().is_some_and(|word| word.is_any(&CONTROL)) {
+        judgement.transaction = Transaction::Control;
+    }
+    judgement
+}
+
+fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
+    let mut judgement = Judgement {
+        kind: kind::of(node.kind()),
+        reasons: Vec::new(),
+        tables: Vec::new(),
+        transaction: transaction::of(node),
+        explain_analyze_ok: false,
+    };
+    for (effect, reason) in functions::called(tokens) {
+        judgement.add(effect, reason);
+    }
+    let planned = node.kind() == K::EXPLAIN && !runs(node);
+    if node.kind() == K::EXPLAIN {
+        explain(&mut judgement, node, planned);
+    }
+    if !planned {
+        inside(&mut judgement, node, "");
+        routine(&mut judgement, node);
+    }
+    if judgement.effect() == Read
+        && !planned
+        && let Some(objection) = tokens::objection(tokens)
+    {
+        judgement.add(Write, objection.to_owned());
+    }
+    judgement.explain_analyze_ok = judgement.effect() == Read && selects(node.kind());
+    judgement
+}
+
+/// Whether a statement of this kind gives rows from a query.
+fn selects(kind: SyntaxKind) -> bool {
+    matches!(
+        kind,
+        K::SELECT | K::COMPOUND_SELECT | K::PAREN_SELECT | K::VALUES | K::TABLE
+    )
+}
+
+/// Adds what every statement in a tree does, the tree's own among them.
+fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
+    let mut add =
+        |judgement: &mut Judgement, effect, reason: String| judgement.add(effect, format!("{prefix}{reason}"));
+    for node in root.descendants() {
+        match node.kind() {
+            K::LOCKING_CLAUSE => add(judgement, Write, "locks the rows it reads".to_owned()),
+            K::INTO_CLAUSE => add(judgement, Write, "writes what it reads into a table".to_owned()),
+            K::PLPGSQL_DYN_EXECUTE_STMT
+            | K::PLPGSQL_FOR_DYN_STMT
+            | K::PLPGSQL_OPEN_EXECUTE
+            | K::PLPGSQL_RETURN_QUERY_EXECUTE_STMT => {
+                add(
+                    judgement,
+                    Destructive,
+                    "runs SQL that is made at run time, which isn't seen here".to_owned(),
+                );
+            }
+            K::PLPGSQL_DO_STMT => {
+                add(
+                    judgement,
+                    Destructive,
+                    "runs a block inside a block, which isn't looked into".to_owned(),
+                );
+            }
+            K::PLPGSQL_CALL_STMT => {
+                add(
+                    judgement,
+                    Write,
+                    "calls a procedure, whose body isn't seen here".to_owned(),
+                );
+            }
+            K::PLPGSQL_COMMIT_STMT | K::PLPGSQL_ROLLBACK_STMT => {
+                add(judgement, Write, "ends transactions".to_owned());
+                if prefix.is_empty() {
+                    judgement.transaction = Transaction::Outside;
+                }
+            }
+            kind if ast::Stmt::can_cast(kind) => {
+                let (effect, reason) = table::own(&node);
+                add(judgement, effect, reason);
+                if prefix.is_empty() {
+                    let known = &mut judgement.tables;
+                    known.extend(relations::changed(&node));
+                }
+                if format!("{kind:?}").starts_with("ALTER_") {
+                    actions(judgement, &node, root, &mut add);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut seen = Vec::new();
+    judgement.tables.retain(|table| {
+        let new = !seen.contains(table);
+        seen.push(table.clone());
+        new
+    });
+}
+
+/// Adds what an `ALTER`'s actions do; the worst of the statement's own gives its kind a name.
+fn actions(
+    judgement: &mut Judgement,
+    node: &SyntaxNode,
+    root: &SyntaxNode,
+    add: &mut impl FnMut(&mut Judgement, StatementEffect, String),
+) {
+    let actions = alter::actions(node);
+    for action in &actions {
+        if action.effect == Destructive {
+            add(judgement, Destructive, action.reason.clone());
+        }
+    }
+    if node == root
+        && let Some(worst) = actions.iter().rev().max_by_key(|action| action.effect)
+    {
+        judgement.kind = format!("{} … {}", judgement.kind, worst.name);
+    }
+}
+
+/// Adds what the code in a routine's body does: at once for `DO`, and for functions whenever they are called.
+fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
+    let prefix = match node.kind() {
+        K::DO => "",
+        K::CREATE_FUNCTION | K::CREATE_PROCEDURE => "makes a routine that ",
+        _ => return,
+    };
+    if node
+        .descendants()
+        .any(|inner| inner.kind() == K::SECURITY_DEFINER_FUNC_OPTION)
+    {
+        judgement.add(Write, "makes a routine that runs with its owner's rights".to_owned());
+    }
+    let reason = match body::of(node) {
+        None => return,
+        Some(Body::Parsed(tree, text)) => {
+            inside(judgement, &tree, prefix);
+            for (effect, reason) in functions::called(&lex::lex(&text)) {
+                judgement.add(effect, format!("{prefix}{reason}"));
+            }
+            return;
+        }
+        Some(Body::Foreign {
+            language,
+            trusted: true,
+        }) if node.kind() != K::DO => {
+            let language = name::excerpt(&language);
+            return judgement.add(Write, format!("makes a routine in {language}, which isn't looked into"));
+        }
+        Some(Body::Foreign { language, .. }) => {
+            format!("holds code in {}, which isn't looked into", name::excerpt(&language))
+        }
+        Some(Body::Broken) => "holds code that can't be parsed, so what it does isn't known".to_owned(),
+    };
+    judgement.add(Destructive, reason);
+}
+
+/// Names what is explained. Without `ANALYZE` nothing of it runs.
+fn explain(judgement: &mut Judgement, node: &SyntaxNode, planned: bool) {
+    let Some(inner) = node.children().filter(|child| ast::Stmt::can_cast(child.kind())).last() else {
+        return judgement.add(Destructive, "explains something that isn't known".to_owned());
+    };
+    let analyze = if planned { "" } else { " ANALYZE" };
+    judgement.kind = format!("EXPLAIN{analyze} {}", kind::of(inner.kind()));
+    if inner.kind() == K::EXECUTE {
+        judgement.add(
+            Destructive,
+            "explains a prepared statement, which isn't seen here".to_owned(),
+        );
+    } else if !planned {
+        judgement.add(
+            if selects(inner.kind()) { Read } else { Write },
+            "runs what it explains".to_owned(),
+        );
+    }
+}
+
+/// Whether an `EXPLAIN` runs its statement: anything but a plain refusal to counts.
+fn runs(node: &SyntaxNode) -> bool {
+    const HARMLESS: [&str; 9] = [
+        "verbose",
+        "costs",
+        "settings",
+        "generic_plan",
+        "buffers",
+        "wal",
+        "timing",
+        "summary",
+        "format",
+    ];
+    node.descendants().any(|inner| match inner.kind() {
+        K::EXPLAIN_ANALYZE => true,
+        K::EXPLAIN_OPTION => {
+            let text = inner.text().to_string();
+            let tokens = lex::lex(&text);
+            let option = tokens
+                .first()
+                .and_then(|first| name::named(first, tokens.get(1..).unwrap_or_default()));
+            let value = tokens.get(1).map(|value| value.text.to_ascii_lowercase());
+            let off = tokens.len() == 2 && value.is_some_and(|value| matches!(value.as_str(), "off" | "false" | "0"));
+            !(off || option.is_some_and(|option| HARMLESS.contains(&option.as_str())))
+        }
+        _ => false,
+    })
+}

@@ -1,0 +1,110 @@
+//! What SQL would do: a text split into statements, each classified from a real parse.
+//!
+//! Nothing here runs anything or asks a database. The judgement errs to one side: what isn't proven to read is no
+//! [`StatementEffect::Read`], and what can't be parsed, or isn't known, is [`StatementEffect::Destructive`].
+//!
+//! What it can't see: a function of the database's own may do anything its body does. A statement that only calls such
+//! functions counts as a read, since reads run alone in a READ ONLY transaction, where Postgres stops every function
+//! from writing; what such a transaction doesn't stop is listed by name, and a function whose body calls one of those
+//! gets past the list. A write that calls such a function counts as no more than a write; but making a function whose
+//! body destroys something counts as destructive. Operators, casts, views, rules and triggers call functions without
+//! naming them, and are trusted likewise. `pg_sleep` only waits: a statement timeout bounds it.
+
+mod alter;
+mod body;
+mod classify;
+mod condition;
+mod functions;
+mod kind;
+mod lex;
+mod name;
+mod reading;
+mod relations;
+mod split;
+mod table;
+mod tokens;
+mod transaction;
+mod tree;
+
+pub use name::TableName;
+pub use reading::Reading;
+
+/// What a statement does to the database. Later ones are worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatementEffect {
+    /// It only reads, proven from its parse.
+    Read,
+    /// It changes something, or isn't proven not to.
+    Write,
+    /// It loses data, protection or access, opens a way out, or isn't understood.
+    Destructive,
+}
+
+/// Where a statement stands to transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transaction {
+    /// It runs inside one.
+    Inside,
+    /// It begins, ends or changes one.
+    Control,
+    /// Postgres refuses to run it inside one.
+    Outside,
+}
+
+/// One statement and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Its own text as it stands in the source, from its first word to its last, without the `;`. A hint in a comment
+    /// right before it (`/*+ … */`) belongs to it.
+    pub text: String,
+    /// Where it begins in the source, in bytes.
+    pub start: usize,
+    /// Its kind: `SELECT`, `DROP TABLE`, `ALTER TABLE … DROP COLUMN`.
+    pub kind: String,
+    /// The worst that it does.
+    pub effect: StatementEffect,
+    /// Why it isn't a read; each ends a sentence that begins "because it …". The worst come first.
+    pub reasons: Vec<String>,
+    /// The relations whose rows or definition it changes or that it drops, as Postgres would look them up.
+    pub tables: Vec<TableName>,
+    /// Where it stands to transactions.
+    pub transaction: Transaction,
+    /// Whether `EXPLAIN ANALYZE` takes it and changes nothing.
+    pub explain_analyze_ok: bool,
+}
+
+/// The statements of a text, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Script {
+    /// The statements; empty ones are left out.
+    pub statements: Vec<Statement>,
+}
+
+impl Script {
+    /// The worst effect of any statement; a script of none reads.
+    pub fn effect(&self) -> StatementEffect {
+        self.statements
+            .iter()
+            .map(|statement| statement.effect)
+            .max()
+            .unwrap_or(StatementEffect::Read)
+    }
+
+    /// The only statement, if there is exactly one.
+    pub fn only(&self) -> Option<&Statement> {
+        match self.statements.as_slice() {
+            [statement] => Some(statement),
+            _ => None,
+        }
+    }
+}
+
+/// Splits a text into statements and classifies each. Never fails: what can't be parsed is a statement that says so.
+pub fn parse(text: &str) -> Script {
+    let tokens = lex::lex(text);
+    let statements = split::split(text, &tokens)
+        .iter()
+        .map(|piece| classify::statement(text, piece))
+        .collect();
+    Script { statements }
+}
