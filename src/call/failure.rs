@@ -8,6 +8,7 @@ use crate::guard::{Denied, No};
 use crate::neon::sql::SqlError;
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error, ErrorKind};
+use crate::workflows::Fence;
 
 /// The largest refusal with a plan, in bytes. Other errors are built from texts that are bounded to less than half of it.
 const MOST_PLAN_BYTES: usize = 3_800;
@@ -96,6 +97,48 @@ pub struct NeedsYes {
     pub nobody: Option<String>,
     /// How long the code waits, in seconds.
     pub waits: u64,
+}
+
+/// A failed statement. Postgres' own words may hold what somebody stored, so they stand inside a fence.
+fn sql_failed(failed: &SqlError) -> Value {
+    let mut more = Map::new();
+    more.extend(
+        failed
+            .code()
+            .map(|code| ("sqlstate".to_owned(), one_line(code, 20).into())),
+    );
+    more.extend(
+        failed
+            .position()
+            .map(|position| ("position".to_owned(), one_line(position, 20).into())),
+    );
+    let said: Vec<String> = [
+        ("", failed.said()),
+        ("detail: ", failed.detail()),
+        ("hint: ", failed.hint()),
+    ]
+    .into_iter()
+    .filter_map(|(what, text)| Some(format!("{what}{}", one_line(text?, 300))))
+    .collect();
+    if !said.is_empty() {
+        let fence = Fence::new();
+        more.insert("postgres_says".to_owned(), fence.around(&said.join(" | ")).into());
+        more.insert("note".to_owned(), fence.note().into());
+    }
+    let next = match failed.changed() {
+        Changed::Unknown => "Look at the data before deciding to run it again.",
+        _ if failed.refused_login() => {
+            "Check branch, database_name and role_name; a password may have been changed: try again."
+        }
+        _ => "Correct the statement; get_database_tables and describe_table_schema show what there is.",
+    };
+    error(
+        "sql_failed",
+        &failed.to_string(),
+        failed.changed(),
+        next,
+        Value::Object(more),
+    )
 }
 
 /// How the audit log calls an end after which that much was changed.
@@ -319,31 +362,7 @@ impl Failure {
                 "Don't repeat a changing call before a reading tool has shown what Neon has now.",
                 Value::Null,
             ),
-            Self::Sql(failed) => {
-                let mut more = Map::new();
-                for (name, value) in [
-                    ("sqlstate", failed.code()),
-                    ("detail", failed.detail()),
-                    ("hint", failed.hint()),
-                    ("position", failed.position()),
-                ] {
-                    more.extend(value.map(|value| (name.to_owned(), one_line(value, 300).into())));
-                }
-                let next = match failed.changed() {
-                    Changed::Unknown => "Look at the data before deciding to run it again.",
-                    _ if failed.refused_login() => {
-                        "Check branch, database_name and role_name; a password may have been changed: try again."
-                    }
-                    _ => "Correct the statement; get_database_tables and describe_table_schema show what there is.",
-                };
-                error(
-                    "sql_failed",
-                    &failed.to_string(),
-                    failed.changed(),
-                    next,
-                    Value::Object(more),
-                )
-            }
+            Self::Sql(failed) => sql_failed(&failed),
             Self::Step { step, why, changed } => error(
                 "step_failed",
                 &format!(

@@ -349,6 +349,17 @@ impl<'a> Call<'a> {
         };
         let said_yes = cleared.said_yes();
         let confirmed_by = said_yes.name().filter(|_| said_yes != SaidYes::Nobody);
+        let mut ended = ended;
+        if ended.undo.is_none() && verdict.changes() {
+            ended.undo = Undoing {
+                tool: verdict.tool(),
+                arguments,
+                before: None,
+                answer: None,
+                now: Utc::now(),
+            }
+            .way();
+        }
         Ok(CallResult {
             is_error: ended.failed,
             value: shaping.workflow(ended, confirmed_by),

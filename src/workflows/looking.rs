@@ -242,7 +242,7 @@ pub(super) async fn slow(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     }
     let parameters = vec![
         flow.number("min_mean_ms").unwrap_or(0).to_string().into(),
-        flow.number("limit").unwrap_or(10).to_string().into(),
+        flow.number("count").unwrap_or(10).to_string().into(),
     ];
     let results = flow.query(&connection, Reads::own(SLOW, parameters), PATIENCE).await?;
     let found = objects(&results, 0);

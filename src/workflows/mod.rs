@@ -12,6 +12,7 @@ mod throwaway;
 use crate::call::{Ended, Failure, Flow};
 use crate::catalog::Workflow;
 
+pub(crate) use rows::Fence;
 pub(crate) use sql::{assess, seen};
 
 /// Runs a workflow whose call was let through.

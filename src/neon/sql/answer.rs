@@ -53,13 +53,15 @@ impl ResultSet {
     }
 }
 
-/// Why statements gave no rows. `Display` is a sentence that stands alone; Postgres' own words in it are cleaned and bounded,
-/// but they are untrusted text: they may quote rows.
+/// Why statements gave no rows. `Display` is a sentence that stands alone and holds nothing of the database's; Postgres' own
+/// words, cleaned and bounded, are apart: they are untrusted text, for they may quote rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{summary}")]
 pub struct SqlError {
     summary: String,
     changed: Changed,
+    /// Postgres' message.
+    said: Option<String>,
     /// SQLSTATE.
     code: Option<String>,
     detail: Option<String>,
@@ -75,6 +77,7 @@ impl SqlError {
         Self {
             summary: summary.into(),
             changed,
+            said: None,
             code: None,
             detail: None,
             hint: None,
@@ -124,6 +127,12 @@ impl SqlError {
     #[must_use]
     pub fn changed(&self) -> Changed {
         self.changed
+    }
+
+    /// Postgres' message: untrusted text, for it may quote rows.
+    #[must_use]
+    pub fn said(&self) -> Option<&str> {
+        self.said.as_deref()
     }
 
     /// Postgres' SQLSTATE, five characters.
@@ -215,7 +224,8 @@ fn refused(status: u16, refusal: Option<Refusal>) -> SqlError {
         detail: clean(refusal.detail),
         hint: clean(refusal.hint),
         position: clean(refusal.position),
-        ..SqlError::new(format!("Postgres says: “{message}”{sqlstate}."), changed)
+        said: Some(message),
+        ..SqlError::new(format!("Postgres refused the SQL{sqlstate}."), changed)
     }
     .with_code(code)
 }

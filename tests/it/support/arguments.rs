@@ -50,6 +50,9 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
 
 /// A value of one argument.
 fn value(name: &str, schema: &Value) -> Value {
+    if name == "statements" {
+        return json!(["DROP TABLE abc"]);
+    }
     let known = match name {
         "project_id" => Some("quiet-sun-12345678"),
         "branch_id" | "parent_id" | "source_branch_id" | "target_branch_id" | "base_branch_id" => {
@@ -59,6 +62,7 @@ fn value(name: &str, schema: &Value) -> Value {
         "snapshot_id" => Some("snap-quiet-sun-a1b2c3d4"),
         "org_id" => Some("org-quiet-sun-12345678"),
         "expires_at" => Some("2036-01-01T00:00:00Z"),
+        "sql" => Some("DROP TABLE abc"),
         "region_id" => Some("aws-us-east-1"),
         "slug" | "function_slug" => Some("hello"),
         "domain" if schema.get("format").is_none() => Some("api.example.com"),
