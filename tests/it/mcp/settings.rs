@@ -81,7 +81,7 @@ async fn read_only_lists_and_runs_reads_alone() {
     for tool in server.client.list_all_tools().await.expect("a list") {
         let declaration = &catalog.tool(&tool.name).expect("declared").declaration;
         assert!(
-            declaration.effect == Effect::Read && !declaration.reveals,
+            declaration.least_effect() == Effect::Read && !declaration.reveals,
             "{}",
             tool.name
         );
