@@ -9,6 +9,7 @@
 )]
 
 mod catalog;
+mod drift;
 mod guard;
 mod ladder;
 mod lint_bytes;
