@@ -262,8 +262,12 @@ impl<'a> Reader<'a> {
                 }
                 ("items" | "additionalProperties", Value::Object(_)) => self.schema(value, trail)?,
                 ("oneOf" | "anyOf", Value::Array(variants)) => {
-                    let variants: Result<Vec<_>, _> =
-                        variants.iter().map(|variant| self.schema(variant, trail)).collect();
+                    let resolve = |variant: &Value| {
+                        let mut resolved = self.schema(variant, &mut trail.clone())?;
+                        discriminated(schema, text(variant, "$ref"), &mut resolved);
+                        Ok(resolved)
+                    };
+                    let variants: Result<Vec<_>, _> = variants.iter().map(resolve).collect();
                     Value::Array(variants?)
                 }
                 _ => value.clone(),
@@ -275,7 +279,6 @@ impl<'a> Reader<'a> {
                 merge(&mut result, part);
             }
         }
-        discriminated(schema, &mut result);
         exclusive(fields, &mut result, "minimum", "exclusiveMinimum");
         exclusive(fields, &mut result, "maximum", "exclusiveMaximum");
         if is_set(schema, "nullable") {
@@ -285,17 +288,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The field that tells variants apart is there whether or not the variants say so.
-fn discriminated(from: &Value, schema: &mut Map<String, Value>) {
+/// Adds the field that tells variants apart, with the values that mean this one: the file needn't say it there again.
+fn discriminated(from: &Value, reference: Option<&str>, variant: &mut Value) {
     let Some(discriminator) = from.get("discriminator") else {
         return;
     };
     let mapping = discriminator.get("mapping").and_then(Value::as_object);
     if let (Some(name), Some(mapping)) = (text(discriminator, "propertyName"), mapping) {
-        let values: Vec<Value> = mapping.keys().map(|key| key.as_str().into()).collect();
+        let this = mapping.iter().filter(|(_, target)| target.as_str() == reference);
+        let values: Vec<&String> = this.map(|(value, _)| value).collect();
         let part = json!({ "properties": { name: { "type": "string", "enum": values } }, "required": [name] });
-        if let Value::Object(part) = part {
-            merge(schema, part);
+        if let (Value::Object(part), Value::Object(variant)) = (part, variant) {
+            merge(variant, part);
         }
     }
 }

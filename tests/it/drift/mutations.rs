@@ -248,6 +248,7 @@ fn fields_of_bodies_that_come_and_go() {
             "update_shelf body:/shelf/lent_until there is no body there",
             "update_shelf body:/shelf/boards/0/height there is no body there",
             "update_shelf body:/shelf there is no body there",
+            "update_shelf body:/shelf/width is not so any more: minimum is 20 here, 10 there",
         ],
     );
 }
