@@ -15,6 +15,7 @@ mod ladder;
 mod lint_bytes;
 mod mcp;
 mod neon;
+mod requests;
 mod sandbox;
 mod snapshots;
 mod support;
