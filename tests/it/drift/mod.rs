@@ -1,5 +1,6 @@
 //! The comparison with an OpenAPI file: what agrees is quiet, and every way of drifting apart is told in its own words.
 
+mod answers;
 mod intentions;
 mod mutations;
 
