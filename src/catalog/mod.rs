@@ -2,6 +2,7 @@
 
 mod condition;
 mod declaration;
+pub mod drift;
 mod lint;
 mod lint_bytes;
 mod load;

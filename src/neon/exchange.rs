@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
 use super::base::ApiBase;
 use super::credential::Credential;
+use super::error_body::ErrorBody;
 use super::form::{self, Content};
 use super::limits::{Lane, RateLimits};
 use super::request::{Method, Request};
@@ -90,19 +90,6 @@ pub(super) enum Failure {
     NotJson { status: u16 },
     /// A 2xx status with too large a body.
     TooLarge { status: u16 },
-}
-
-/// Neon's error body; every field may be missing. `reason` is sent for features that are off.
-#[derive(Deserialize)]
-struct ErrorBody {
-    #[serde(default)]
-    request_id: Option<String>,
-    #[serde(default)]
-    code: Option<String>,
-    #[serde(default)]
-    message: Option<String>,
-    #[serde(default)]
-    reason: Option<String>,
 }
 
 impl Exchange<'_> {
@@ -317,9 +304,9 @@ impl Exchange<'_> {
         };
         let (request_id, code, message) = match body {
             Some(body) => (
-                body.request_id,
-                said(body.code).or_else(|| said(body.reason)),
-                said(body.message),
+                body.request_id.clone(),
+                said(body.code.clone()).or_else(|| said(body.reason.clone())),
+                said(body.words()),
             ),
             None => (None, None, None),
         };

@@ -7,6 +7,7 @@ pub mod base;
 pub mod client;
 pub mod credential;
 pub mod error;
+mod error_body;
 mod exchange;
 mod form;
 pub mod identity;

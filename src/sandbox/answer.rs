@@ -106,11 +106,13 @@ pub(crate) fn write(result: Result<Reply, ApiError>, request_id: &str, damage: O
 }
 
 fn error_body(error: &ApiError, request_id: &str) -> Bytes {
+    if let Some(body) = &error.body {
+        return serde_json::to_vec(body).unwrap_or_default().into();
+    }
     serde_json::to_vec(&ErrorBody {
         request_id,
         code: &error.code,
         message: &error.message,
-        reason: error.reason,
     })
     .unwrap_or_default()
     .into()

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// Why a call was refused. The request id is added when it is answered.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -13,8 +14,8 @@ pub(crate) struct ApiError {
     pub(crate) code: String,
     /// What is wrong, for people.
     pub(crate) message: String,
-    /// Why a feature is off, where Neon says it.
-    pub(crate) reason: Option<&'static str>,
+    /// The whole body, where Neon's isn't the usual one.
+    pub(crate) body: Option<Box<Value>>,
     /// Seconds to wait, for the `Retry-After` header.
     pub(crate) retry_after: Option<String>,
 }
@@ -25,8 +26,6 @@ pub(crate) struct ErrorBody<'a> {
     pub(crate) request_id: &'a str,
     pub(crate) code: &'a str,
     pub(crate) message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<&'static str>,
 }
 
 impl ApiError {
@@ -35,7 +34,7 @@ impl ApiError {
             status,
             code: String::new(),
             message: message.into(),
-            reason: None,
+            body: None,
             retry_after: None,
         }
     }
@@ -60,10 +59,12 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    /// 404: the feature is off, for a reason that is named.
-    pub(crate) fn not_enabled(reason: &'static str, message: impl Into<String>) -> Self {
+    /// 404: the feature is off, for a reason that is named in a body of its own.
+    pub(crate) fn not_enabled(code: &str, reason: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
         Self {
-            reason: Some(reason),
+            code: code.to_owned(),
+            body: Some(Box::new(json!({ "code": code, "message": message, "reason": reason }))),
             ..Self::not_found(message)
         }
     }
@@ -73,9 +74,12 @@ impl ApiError {
         Self::new(StatusCode::NOT_ACCEPTABLE, message)
     }
 
-    /// 406: the plan of whoever would get it doesn't allow for it.
-    pub(crate) fn not_acceptable(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_ACCEPTABLE, message)
+    /// 406: the plan of whoever would get it doesn't allow for it, which Neon says in a body of its own.
+    pub(crate) fn not_acceptable(message: impl Into<String>, body: Value) -> Self {
+        Self {
+            body: Some(Box::new(body)),
+            ..Self::new(StatusCode::NOT_ACCEPTABLE, message)
+        }
     }
 
     /// 409: the name is taken.

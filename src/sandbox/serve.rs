@@ -295,7 +295,7 @@ async fn run(
                 status: http::StatusCode::from_u16(status).unwrap_or_default(),
                 code,
                 message,
-                reason: None,
+                body: None,
                 retry_after,
             };
             return Some(answer::refuse(&error, &received.request_id));

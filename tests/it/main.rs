@@ -9,12 +9,14 @@
 )]
 
 mod catalog;
+mod drift;
 mod examples;
 mod guard;
 mod ladder;
 mod lint_bytes;
 mod mcp;
 mod neon;
+mod requests;
 mod sandbox;
 mod snapshots;
 mod support;

@@ -1,5 +1,6 @@
 //! Credentials of a branch, and whether its object storage and AI gateway work. Nothing answers behind their URLs.
 
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -10,6 +11,7 @@ use crate::sandbox::{
     hosts,
     state::{
         State,
+        branch::Branch,
         credential::{Credential, Principal, Scope, Secrets},
         project::Project,
     },
@@ -189,22 +191,46 @@ fn rotate(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     Reply::ok(view_with_secrets(branch_id, credential))
 }
 
-/// Refuses regions that don't have the feature.
-fn check_region(project: &Project, what: &str) -> Result<(), ApiError> {
-    if project.region_id.starts_with("aws-") {
-        Ok(())
-    } else {
-        Err(ApiError::not_enabled(
-            "region_not_supported",
-            format!("{what} is not available in {}", project.region_id),
-        ))
+/// A feature that a branch has or hasn't, and what Neon calls it when it hasn't.
+struct Feature {
+    name: &'static str,
+    code: &'static str,
+    /// Why it is off where it doesn't exist.
+    elsewhere: &'static str,
+}
+
+const AI_GATEWAY: Feature = Feature {
+    name: "the AI gateway",
+    code: "AI_GATEWAY_NOT_ENABLED",
+    elsewhere: "ai_gateway_unavailable",
+};
+
+const STORAGE: Feature = Feature {
+    name: "object storage",
+    code: "STORAGE_NOT_ENABLED",
+    elsewhere: "region_unavailable",
+};
+
+/// The branch that a feature is asked for. Where it isn't, Neon's answer is that of a feature that is off.
+fn featured<'a>(call: &Call, state: &'a State, feature: &Feature) -> Result<(&'a Project, &'a Branch), ApiError> {
+    let project_id = call.project_id()?;
+    let branch_id = call.branch_id()?;
+    let found = state
+        .project(&call.caller, project_id)
+        .and_then(|project| Ok((project, project.branch(branch_id)?)));
+    let (project, branch) = found.map_err(|error| match error.status {
+        StatusCode::NOT_FOUND => ApiError::not_enabled(feature.code, "branch_not_found", error.message),
+        _ => error,
+    })?;
+    if !project.region_id.starts_with("aws-") {
+        let message = format!("{} is not available in {}", feature.name, project.region_id);
+        return Err(ApiError::not_enabled(feature.code, feature.elsewhere, message));
     }
+    Ok((project, branch))
 }
 
 fn ai_gateway(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
-    let project = state.project(&call.caller, call.project_id()?)?;
-    let branch = project.branch(call.branch_id()?)?;
-    check_region(project, "the AI gateway")?;
+    let (_, branch) = featured(call, state, &AI_GATEWAY)?;
     Reply::ok(json!({
         "enabled": true,
         "base_url": format!("http://{}.ai.{}", branch.id, hosts::DOMAIN),
@@ -212,9 +238,7 @@ fn ai_gateway(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
 }
 
 fn storage(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
-    let project = state.project(&call.caller, call.project_id()?)?;
-    let branch = project.branch(call.branch_id()?)?;
-    check_region(project, "object storage")?;
+    let (project, branch) = featured(call, state, &STORAGE)?;
     Reply::ok(json!({
         "enabled": true,
         "s3_endpoint": format!("http://{}.storage.{}", branch.id, hosts::DOMAIN),

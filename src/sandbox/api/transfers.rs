@@ -97,7 +97,10 @@ fn accept(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         .filter(|project| project.access.transfers.iter().any(is_open))
         .ok_or_else(|| ApiError::not_found(format!("transfer request {request_id} not found")))?;
     if found.org_id != to {
-        check_room(state, &to, 1)?;
+        check_room(state, &to, 1).map_err(|(message, _)| {
+            let body = json!({ "reasons": [{ "code": "projects_count", "message": message }] });
+            ApiError::not_acceptable(message, body)
+        })?;
     }
     hand_over(state, project_id, &to, call.now);
     Ok(Reply::gone())
@@ -131,25 +134,27 @@ fn transfer(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
             return Err(ApiError::not_found(format!("project {id} not found")));
         }
     }
-    check_room(state, &to, project_ids.len())?;
+    check_room(state, &to, project_ids.len()).map_err(|(message, actual)| {
+        let expected = state.limits.projects.to_string();
+        let limit = json!({ "name": "projects_count", "expected": expected, "actual": actual.to_string() });
+        ApiError::not_acceptable(message, json!({ "limits": [limit] }))
+    })?;
     for id in &project_ids {
         hand_over(state, id, &to, call.now);
     }
     Reply::ok(json!({}))
 }
 
-/// 406 where the organization's plan has no room for so many more projects.
-fn check_room(state: &State, org_id: &str, more: usize) -> Result<(), ApiError> {
+/// Whether the organization's plan has room for so many more projects; else what is wrong, and how many there would be.
+fn check_room(state: &State, org_id: &str, more: usize) -> Result<(), (String, usize)> {
     let there = state
         .projects
         .iter()
         .filter(|project| project.deleted_at.is_none() && project.org_id == org_id)
         .count();
     if there + more > state.limits.projects {
-        return Err(ApiError::not_acceptable(format!(
-            "the plan of the organization allows {} projects",
-            state.limits.projects
-        )));
+        let message = format!("the plan of the organization allows {} projects", state.limits.projects);
+        return Err((message, there + more));
     }
     Ok(())
 }

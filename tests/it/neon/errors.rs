@@ -51,6 +51,38 @@ async fn an_error_is_a_few_plain_sentences() {
 }
 
 #[tokio::test]
+async fn what_stands_in_place_of_a_message_is_told() {
+    let limits = json!({"limits": [
+        {"name": "projects_count", "expected": "1", "actual": "2"},
+        {"name": "subscription_type", "expected": "scale", "actual": "launch"},
+    ]});
+    let reasons = json!({"reasons": [{"code": "projects_count", "message": "there are too many projects"}]});
+    let projects = json!({"projects": [{"id": "round-frog-53611540", "integration": "github"}]});
+    for (body, message) in [
+        (
+            limits,
+            "projects_count is 2, and must be 1; subscription_type is launch, and must be scale",
+        ),
+        (reasons, "there are too many projects"),
+        (projects, "project round-frog-53611540 has the integration github"),
+    ] {
+        let upstream = Upstream::always(Reply::json(406, body)).await;
+        let error = read(&upstream).await.unwrap_err();
+        assert_eq!(error.message(), Some(message));
+    }
+    // Of another form than the file says: nothing is made up, and nothing else is lost.
+    for body in [
+        json!({"limits": "none"}),
+        json!({"reasons": []}),
+        json!({"projects": 3, "code": ""}),
+    ] {
+        let upstream = Upstream::always(Reply::json(406, body)).await;
+        let error = read(&upstream).await.unwrap_err();
+        assert_eq!((error.message(), error.kind()), (None, ErrorKind::Refused));
+    }
+}
+
+#[tokio::test]
 async fn neons_words_are_cleaned_and_capped() {
     let message = format!("a\u{202e}b\u{1b}[31m\u{200b}c\r\nd{}", "x".repeat(2_000));
     let upstream = Upstream::always(Reply::error(400, "", &message)).await;

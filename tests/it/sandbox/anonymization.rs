@@ -24,7 +24,7 @@ async fn status(rig: &Rig, project: &Made, branch: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_anonymized_branch_is_made_then_masked() {
+pub async fn an_anonymized_branch_is_made_then_masked() {
     // Long operations, so that the states between are seen however slow the machine is.
     let rig = Rig::with(SandboxOptions {
         operation_time: Duration::from_secs(20),
@@ -71,7 +71,7 @@ async fn an_anonymized_branch_is_made_then_masked() {
 }
 
 #[tokio::test]
-async fn rules_are_replaced_as_a_whole_and_a_run_can_be_repeated() {
+pub async fn rules_are_replaced_as_a_whole_and_a_run_can_be_repeated() {
     let rig = Rig::start().await;
     let project = rig.project().await;
     let body = json!({ "masking_rules": [rule("email"), rule("name")], "start_anonymization": true });

@@ -62,7 +62,7 @@ async fn delete_with(rig: &Rig, path: &str, body: Value) -> super::Answer {
 }
 
 #[tokio::test]
-async fn every_operation_answers_in_the_documented_shape() {
+pub async fn every_operation_answers_in_the_documented_shape() {
     let rig = Rig::start().await;
     let (project, _) = with_auth(&rig, "better_auth").await;
     let at = |rest: &str| project.main(&format!("/auth{rest}"));

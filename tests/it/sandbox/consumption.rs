@@ -101,7 +101,7 @@ async fn timeframes_lie_on_whole_hours_in_the_months_that_are_billed() {
 }
 
 #[tokio::test]
-async fn storage_is_what_branches_and_snapshots_held() {
+pub async fn storage_is_what_branches_and_snapshots_held() {
     let rig = Rig::start().await;
     let project = rig.project().await;
     rig.advance(3600).await;
@@ -168,7 +168,7 @@ fn month_hours(start: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn branches_are_told_apart_and_remembered() {
+pub async fn branches_are_told_apart_and_remembered() {
     let rig = Rig::start().await;
     let project = rig.project().await;
     rig.advance(600).await;
@@ -206,7 +206,7 @@ async fn branches_are_told_apart_and_remembered() {
 }
 
 #[tokio::test]
-async fn what_is_asked_is_checked() {
+pub async fn what_is_asked_is_checked() {
     let rig = Rig::start().await;
     let project = rig.project().await;
     let org = org(&rig).await;

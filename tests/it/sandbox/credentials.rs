@@ -12,7 +12,7 @@ async fn credential(rig: &Rig, project: &Made, scopes: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn a_credential_shows_its_secrets_where_they_are_asked_for() {
+pub async fn a_credential_shows_its_secrets_where_they_are_asked_for() {
     let rig = Rig::start().await;
     let project = rig.project().await;
     let all = project.main("/credentials");
@@ -92,7 +92,7 @@ async fn credentials_have_rules_and_a_branch() {
 }
 
 #[tokio::test]
-async fn storage_and_ai_gateway_say_where_they_are_or_why_they_are_not() {
+pub async fn storage_and_ai_gateway_say_where_they_are_or_why_they_are_not() {
     let rig = Rig::start().await;
     let project = rig.project().await;
     let gateway = rig.get(&project.main("/ai_gateway")).await.expect(200);
@@ -102,12 +102,25 @@ async fn storage_and_ai_gateway_say_where_they_are_or_why_they_are_not() {
     assert_eq!(storage["enabled"], true);
     assert_eq!(storage["region"], "us-east-1");
     assert!(storage["s3_endpoint"].as_str().unwrap().contains(&project.branch));
-    rig.get(&project.branch("br-none", "/storage")).await.refused(404);
+    for (rest, code) in [
+        ("/storage", "STORAGE_NOT_ENABLED"),
+        ("/ai_gateway", "AI_GATEWAY_NOT_ENABLED"),
+    ] {
+        let body = rig.get(&project.branch("br-none", rest)).await.expect(404);
+        assert_eq!(
+            (&body["code"], &body["reason"]),
+            (&json!(code), &json!("branch_not_found")),
+            "{body}"
+        );
+    }
 
     let azure = rig.project_with(json!({ "region_id": "azure-eastus2" })).await;
-    for rest in ["/ai_gateway", "/storage"] {
+    for (rest, reason) in [
+        ("/ai_gateway", "ai_gateway_unavailable"),
+        ("/storage", "region_unavailable"),
+    ] {
         let body = rig.get(&azure.main(rest)).await.expect(404);
-        assert_eq!(body["reason"], "region_not_supported", "{body}");
+        assert_eq!(body["reason"], reason, "{body}");
         assert!(body["message"].is_string() && body["code"].is_string(), "{body}");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Rig, each};
 
 #[tokio::test]
-async fn a_data_api_is_opened_seen_changed_and_closed() {
+pub async fn a_data_api_is_opened_seen_changed_and_closed() {
     let rig = Rig::start().await;
     let project = rig.project().await;
     let path = project.main("/data-api/neondb");

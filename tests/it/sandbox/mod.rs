@@ -15,6 +15,8 @@ mod credentials;
 mod data_api;
 mod databases;
 mod endpoints;
+mod every_operation;
+mod expected;
 mod expiry;
 mod faults;
 mod functions;

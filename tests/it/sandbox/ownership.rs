@@ -314,7 +314,9 @@ async fn the_plan_of_the_destination_must_have_room() {
         orgs[0].as_str(),
         "all move or none"
     );
-    rig.post(&path, move_to(json!([first.id, first.id]))).await.refused(406);
+    let refused = rig.post(&path, move_to(json!([first.id, first.id]))).await.expect(406);
+    let limit = json!({ "name": "projects_count", "expected": "1", "actual": "2" });
+    assert_eq!(refused, json!({ "limits": [limit] }));
     rig.post(&path, move_to(json!([first.id]))).await.expect(200);
     assert_eq!(
         rig.get(&first.path("")).await.expect(200)["project"]["org_id"],

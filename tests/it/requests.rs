@@ -1,0 +1,99 @@
+//! What every tool sends with valid arguments, for validation by others: `NEON_REQUESTS_FILE` names where to write it down.
+
+use std::io::Write;
+
+use base64::Engine as _;
+use futures::future::join_all;
+use neon_mcp::catalog::drift::Intended;
+use neon_mcp::catalog::{Catalog, Tool};
+use serde_json::{Value, json};
+
+use crate::support::arguments::arguments;
+use crate::support::human::{Human, Manner};
+use crate::support::server::{Era, KEY, Server, TestClient, program};
+use crate::support::upstream::Recorded;
+use crate::support::world::World;
+
+/// How many tools one server gets: each has Neon's rate limits for itself.
+const AT_ONCE: usize = 8;
+
+/// A request, and the tool that sent it.
+struct Sent {
+    /// Which call it was sent by.
+    call: String,
+    tool: String,
+    operation: String,
+    request: Recorded,
+}
+
+/// Whether a request is the one that the tool declares.
+fn is_own(tool: &Tool, request: &Recorded) -> bool {
+    let path = request.path().trim_start_matches("/api/v2");
+    let template = &tool.declaration.path;
+    let fits = |(wanted, given): (&str, &str)| wanted == given || (wanted.starts_with('{') && !given.is_empty());
+    request.method == tool.declaration.method.as_str()
+        && path.split('/').count() == template.split('/').count()
+        && template.split('/').zip(path.split('/')).all(fits)
+}
+
+/// Calls each tool with the required arguments alone and with all, with a human who accepts. Each call sends its request once.
+async fn sent_by(tools: &[std::sync::Arc<Tool>]) -> Vec<Sent> {
+    let world = World::start().await;
+    let human = Human::who(Manner::Accepts);
+    let mut command = program(&["--toolsets", "all"], &world.url(), KEY);
+    command.env("NEON_MCP_LOG", "error");
+    let server = Server::run(command, TestClient::with(human), Era::Legacy).await;
+    let mut sent = Vec::new();
+    for tool in tools {
+        for all in [false, true] {
+            let before = world.upstream.requests().len();
+            let given = Value::Object(arguments(tool, all));
+            let (answer, _) = server.call(tool.name(), given.clone()).await;
+            let requests = world.upstream.requests().split_off(before);
+            let own = requests.iter().filter(|request| is_own(tool, request)).count();
+            assert!(own >= 1, "{} sent nothing with {given}: {answer}", tool.name());
+            sent.extend(requests.into_iter().map(|request| Sent {
+                call: format!("{} {}", tool.name(), if all { "all" } else { "required" }),
+                tool: tool.name().to_owned(),
+                operation: tool.declaration.operation.iter().next().unwrap_or_default().to_owned(),
+                request,
+            }));
+        }
+    }
+    sent
+}
+
+#[tokio::test]
+async fn every_tool_sends_its_request_with_few_arguments_and_with_all() {
+    let catalog = Catalog::embedded().expect("the catalogue loads");
+    let sent: Vec<Sent> = join_all(catalog.tools().chunks(AT_ONCE).map(sent_by))
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(sent.len() >= 2 * catalog.tools().len(), "{} requests", sent.len());
+    let Some(path) = std::env::var_os("NEON_REQUESTS_FILE") else {
+        return;
+    };
+    let newer = Intended::embedded().expect("tools/drift.json").newer;
+    let mut file = std::fs::File::create(path).expect("a file");
+    for Sent {
+        call,
+        tool,
+        operation,
+        request,
+    } in sent
+    {
+        let of_newer = newer.iter().any(|entry| entry.operation == operation);
+        let line = json!({
+            "call": call,
+            "tool": tool,
+            "newer": of_newer,
+            "method": request.method,
+            "target": request.target.trim_start_matches("/api/v2"),
+            "headers": request.headers,
+            "body": base64::engine::general_purpose::STANDARD.encode(&request.body),
+        });
+        writeln!(file, "{line}").expect("a line");
+    }
+}
