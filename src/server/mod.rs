@@ -2,6 +2,7 @@
 
 mod approve_page;
 mod ask;
+mod discovery;
 mod handler;
 pub mod http;
 mod progress;

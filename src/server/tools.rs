@@ -2,13 +2,17 @@
 
 use rmcp::model::{Tool as McpTool, ToolAnnotations};
 
+use super::discovery;
 use crate::catalog::{SelectedTool, Selection, Tool};
 use crate::guard::Effect;
 use crate::neon::Method;
 
-/// The tools of a selection, in its order, as `tools/list` gives them.
+/// What `tools/list` gives: the tools of a selection, in its order, or in discovery mode the search and the callers.
 #[must_use]
 pub fn published(selection: &Selection) -> Vec<McpTool> {
+    if selection.discovery() {
+        return discovery::listed(selection);
+    }
     selection.tools().iter().map(|selected| publish(selected)).collect()
 }
 
@@ -30,7 +34,7 @@ pub(super) fn publish(selected: &SelectedTool) -> McpTool {
 }
 
 /// Hints for clients. Nothing here relies on them: the guard decides.
-fn annotations(tool: &Tool) -> ToolAnnotations {
+pub(super) fn annotations(tool: &Tool) -> ToolAnnotations {
     let declaration = &tool.declaration;
     let greatest = declaration
         .escalate
