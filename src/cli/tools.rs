@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{print, resolve};
-use crate::catalog::{Catalog, Selection, format_schema, lint, sources};
+use crate::catalog::{Catalog, Selection, format_schema, lint, sources, synonym_problems};
 use crate::server::{published, published_bytes, tokens, tools_reference, toolset_sizes};
 use crate::settings::Layer;
 
@@ -33,7 +33,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.check {
         let problems = lint(&sources());
         problems.iter().for_each(|problem| print(&problem.to_string()));
-        return Ok(if problems.is_empty() {
+        let words = synonym_problems(&Catalog::embedded()?);
+        words.iter().for_each(|problem| print(&problem.to_string()));
+        return Ok(if problems.is_empty() && words.is_empty() {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE

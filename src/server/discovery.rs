@@ -163,6 +163,8 @@ fn hints(selection: &Selection, effect: Effect) -> ToolAnnotations {
 
 /// What is asked of a server in discovery mode.
 pub(super) enum Asked {
+    /// To search, with these arguments.
+    Search(Map<String, Value>),
     /// It is answered already.
     Answered(CallResult),
     /// To call a tool with these arguments, which may be one that isn't offered.
@@ -190,10 +192,10 @@ struct CallArguments {
 }
 
 /// Reads a call of one of the listed tools.
-pub(super) fn read(engine: &Engine, index: &SearchIndex, name: &str, given: Map<String, Value>) -> Asked {
+pub(super) fn read(engine: &Engine, name: &str, given: Map<String, Value>) -> Asked {
     let selection = engine.selection();
     if name == SEARCH {
-        return Asked::Answered(search(engine, index, given));
+        return Asked::Search(given);
     }
     let Some((allowed, caller, ..)) = CALLERS.iter().find(|(_, caller, ..)| *caller == name) else {
         return Asked::Unlisted(match selection.tool(name) {
@@ -218,7 +220,8 @@ pub(super) fn read(engine: &Engine, index: &SearchIndex, name: &str, given: Map<
     }
 }
 
-fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Value>) -> CallResult {
+/// Finds tools.
+pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Value>) -> CallResult {
     let selection = engine.selection();
     let asked: SearchArguments = match serde_json::from_value(Value::Object(given)) {
         Ok(asked) => asked,
@@ -228,7 +231,11 @@ fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Value>) -> Ca
     if let Some(toolset) = &asked.toolset
         && !toolsets(selection).any(|name| name == toolset)
     {
-        return invalid(engine, SEARCH, &format!("there is no such toolset: there are {}", names()));
+        return invalid(
+            engine,
+            SEARCH,
+            &format!("there is no such toolset: there are {}", names()),
+        );
     }
     let limit = asked.limit.unwrap_or(USUAL_HITS);
     if !(1..=MOST_HITS).contains(&limit) {
@@ -237,7 +244,10 @@ fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Value>) -> Ca
     let mut found = index.search(selection, &asked.query);
     if asked.toolset.is_some() {
         // Who knows where to look gets to see all that is there.
-        let rest = selection.tools().iter().filter(|tool| !found.iter().any(|hit| Arc::ptr_eq(hit, tool)));
+        let rest = selection
+            .tools()
+            .iter()
+            .filter(|tool| !found.iter().any(|hit| Arc::ptr_eq(hit, tool)));
         let rest: Vec<_> = rest.collect();
         found.extend(rest);
     }
@@ -253,7 +263,10 @@ fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Value>) -> Ca
         .map(|selected| hit(selected))
         .collect();
     let next = if hits.is_empty() {
-        format!("Nothing fits. Say the task in other words, or look into a toolset: {}.", names())
+        format!(
+            "Nothing fits. Say the task in other words, or look into a toolset: {}.",
+            names()
+        )
     } else {
         "Call the one that fits through its caller, with its name and its arguments. If none does, search in other words.".to_owned()
     };

@@ -14,8 +14,8 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
-use super::tools::published;
 use super::discovery::{self, Asked};
+use super::tools::published;
 use super::{ask, progress};
 use crate::call::{CallResult, Caller, Engine, Outcome};
 use crate::catalog::SearchIndex;
@@ -48,7 +48,7 @@ struct Shared {
     instructions: String,
     running: TaskTracker,
     /// In discovery mode: made when first searched.
-    index: OnceLock<SearchIndex>,
+    index: OnceLock<Result<SearchIndex, String>>,
 }
 
 impl NeonServer {
@@ -107,9 +107,16 @@ impl NeonServer {
         &self.shared.running
     }
 
-    fn index(&self) -> &SearchIndex {
+    /// The index of the tools.
+    fn index(&self) -> Result<&SearchIndex, ErrorData> {
         let selection = self.shared.engine.selection();
-        self.shared.index.get_or_init(|| SearchIndex::new(selection))
+        let index = self
+            .shared
+            .index
+            .get_or_init(|| SearchIndex::new(selection).map_err(|error| error.to_string()));
+        index
+            .as_ref()
+            .map_err(|error| ErrorData::internal_error(error.clone(), None))
     }
 
     fn stamp(&self, context: &RequestContext<RoleServer>) -> Option<MetaObject> {
@@ -136,8 +143,12 @@ impl NeonServer {
         let arguments = request.arguments.unwrap_or_default();
         let engine = &self.shared.engine;
         let (name, arguments) = if engine.selection().discovery() {
-            match discovery::read(engine, self.index(), &request.name, arguments) {
+            match discovery::read(engine, &request.name, arguments) {
                 Asked::Call(name, arguments) => (Cow::Owned(name), arguments),
+                Asked::Search(arguments) => {
+                    let result = discovery::search(engine, self.index()?, arguments);
+                    return Ok(to_mcp(result, stamp).into());
+                }
                 Asked::Answered(result) => return Ok(to_mcp(result, stamp).into()),
                 Asked::Refused(selected, arguments, result) => {
                     engine.note_refusal(&selected.tool, "it came through another caller", &arguments, &caller);
@@ -162,7 +173,7 @@ impl NeonServer {
             Ok(result) => result,
             // The tool that was called is there: what it was to call isn't.
             Err(unknown) if engine.selection().discovery() => {
-                let result = discovery::unknown(engine, self.index(), &name, &unknown.to_string());
+                let result = discovery::unknown(engine, self.index()?, &name, &unknown.to_string());
                 return Ok(to_mcp(result, stamp).into());
             }
             Err(unknown) => return Err(ErrorData::invalid_params(unknown.to_string(), None)),

@@ -14,6 +14,7 @@ mod ladder;
 mod lint_bytes;
 mod mcp;
 mod neon;
+mod retrieval;
 mod sandbox;
 mod snapshots;
 mod support;

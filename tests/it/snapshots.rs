@@ -72,7 +72,10 @@ fn each_mode_of_the_list() {
         let tools = published(&selection(&options));
         let _ = writeln!(text, "{mode}: {} tools, {} bytes", tools.len(), published_bytes(&tools));
         for tool in &tools {
-            let arguments = tool.input_schema.get("properties").and_then(serde_json::Value::as_object);
+            let arguments = tool
+                .input_schema
+                .get("properties")
+                .and_then(serde_json::Value::as_object);
             let arguments: Vec<&str> = arguments.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
             let _ = writeln!(text, "  {} ({})", tool.name, arguments.join(", "));
         }
