@@ -9,6 +9,7 @@
 )]
 
 mod catalog;
+mod discovery;
 mod guard;
 mod ladder;
 mod lint_bytes;
