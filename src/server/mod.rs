@@ -12,4 +12,4 @@ mod tools;
 
 pub use handler::NeonServer;
 pub use reference::{ToolsetSize, tokens, tools_reference, toolset_sizes, toolset_table};
-pub use tools::{published, published_bytes};
+pub use tools::{offered, published, published_bytes};

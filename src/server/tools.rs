@@ -13,6 +13,12 @@ pub fn published(selection: &Selection) -> Vec<McpTool> {
     if selection.discovery() {
         return discovery::listed(selection);
     }
+    offered(selection)
+}
+
+/// The tools of a selection, in its order, as a list has them, whether they are listed or found.
+#[must_use]
+pub fn offered(selection: &Selection) -> Vec<McpTool> {
     selection.tools().iter().map(|selected| publish(selected)).collect()
 }
 

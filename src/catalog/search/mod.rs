@@ -9,7 +9,7 @@ mod likelihood;
 mod synonyms;
 mod words;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use synonyms::{SynonymProblem, synonym_problems};
@@ -49,7 +49,7 @@ const NAMED: f64 = 0.3;
 const OTHER_KIND: f64 = 0.8;
 const OTHER_TOOLSET: f64 = 1.0;
 /// How many times as likely a kind is that the request names.
-const SAID: f64 = 4.0;
+const SAID: f64 = 8.0;
 
 const KIND_TRUST: Trust = Trust {
     part: 0.4,
@@ -62,8 +62,8 @@ const TOOLSET_TRUST: Trust = Trust {
     doubt: 5.0,
 };
 
-/// Weights of features, whose squares add up to 1.
-type Direction = HashMap<String, f64>;
+/// Weights of features, whose squares add up to 1. In order, so that the same request always adds up to the same.
+type Direction = BTreeMap<String, f64>;
 
 /// The index of a selection's tools.
 #[derive(Debug)]
@@ -110,9 +110,14 @@ impl SearchIndex {
             kinds: Likelihood::new(Kind::ALL.len(), KIND_TRUST),
             toolsets: Likelihood::new(toolset_names.len(), TOOLSET_TRUST),
         };
-        let parts: Vec<Vec<Part>> = selection.tools().iter().map(|selected| index.parts(selected)).collect();
+        // There are thousands of requests: each is read once.
+        let asked: Vec<Vec<Vec<Unit>>> = selection.tools().iter().map(|selected| index.asked(selected)).collect();
+        let with_asked = || selection.tools().iter().zip(&asked);
+        let parts: Vec<Vec<Part>> = with_asked()
+            .map(|(selected, asked)| index.parts(selected, asked))
+            .collect();
         let average: Vec<f64> = (0..).map_while(|part| average(&parts, part)).collect();
-        for (selected, parts) in selection.tools().iter().zip(parts) {
+        for ((selected, asked), parts) in with_asked().zip(parts) {
             let tool = &selected.tool;
             let mut weights: HashMap<String, f64> = HashMap::new();
             for (Part { weight, features }, average) in parts.into_iter().zip(&average) {
@@ -134,10 +139,9 @@ impl SearchIndex {
             for request in requests.iter().chain([title]) {
                 index.kinds.learn(kind as usize, kind::parts(request));
             }
-            for request in requests.iter().chain([title, &tool.declaration.description]) {
-                index
-                    .toolsets
-                    .learn(toolset, toolset_parts(&index.synonyms.units(request)));
+            let told = [title, &tool.declaration.description].map(|text| index.synonyms.units(text));
+            for units in asked.iter().chain(&told) {
+                index.toolsets.learn(toolset, toolset_parts(units));
             }
             let name = index.synonyms.units(&spaced(tool.name()));
             index.documents.push(Document {
@@ -149,10 +153,8 @@ impl SearchIndex {
             });
         }
         // How rare a feature is counts in every request, and is known only now.
-        let requests: Vec<Vec<Direction>> = selection
-            .tools()
-            .iter()
-            .map(|selected| index.requests(selected))
+        let requests: Vec<Vec<Direction>> = with_asked()
+            .map(|(selected, asked)| index.requests(selected, asked))
             .collect();
         for (document, requests) in index.documents.iter_mut().zip(requests) {
             document.requests = requests;
@@ -189,38 +191,37 @@ impl SearchIndex {
         found.into_iter().map(|(_, selected)| selected).collect()
     }
 
-    fn parts(&self, selected: &SelectedTool) -> Vec<Part> {
+    /// What people say who ask for the tool.
+    fn asked(&self, selected: &SelectedTool) -> Vec<Vec<Unit>> {
+        let requests = self.synonyms.requests(selected.tool.name()).iter();
+        requests.map(|request| self.synonyms.units(request)).collect()
+    }
+
+    fn parts(&self, selected: &SelectedTool, asked: &[Vec<Unit>]) -> Vec<Part> {
         let tool = &selected.tool;
-        let declaration = &tool.declaration;
-        let arguments: Vec<String> = selected.arguments().map(spaced).collect();
-        let part = |weight: f64, texts: &[&str]| Part {
+        let part = |weight: f64, units: &[Unit]| Part {
             weight,
-            features: texts
-                .iter()
-                .flat_map(|text| self.synonyms.units(text))
-                .flat_map(|unit| features(&unit).cloned().collect::<Vec<_>>())
-                .collect(),
+            features: units.iter().flat_map(features).cloned().collect(),
         };
-        let strs = |texts: &[String]| part(REQUESTS, &texts.iter().map(String::as_str).collect::<Vec<_>>());
+        let units = |text: &str| self.synonyms.units(text);
+        let arguments: Vec<Unit> = selected.arguments().flat_map(|name| units(&spaced(name))).collect();
         vec![
-            part(NAME, &[&spaced(tool.name())]),
-            part(TITLE, &[&declaration.title]),
-            strs(self.synonyms.requests(tool.name())),
-            part(DESCRIPTION, &[&declaration.description]),
-            part(ARGUMENTS, &arguments.iter().map(String::as_str).collect::<Vec<_>>()),
-            part(TOOLSET, &[&spaced(&tool.toolset)]),
+            part(NAME, &units(&spaced(tool.name()))),
+            part(TITLE, &units(&tool.declaration.title)),
+            part(REQUESTS, &asked.concat()),
+            part(DESCRIPTION, &units(&tool.declaration.description)),
+            part(ARGUMENTS, &arguments),
+            part(TOOLSET, &units(&spaced(&tool.toolset))),
         ]
     }
 
-    fn requests(&self, selected: &SelectedTool) -> Vec<Direction> {
-        let tool = &selected.tool;
-        let mut own = self.synonyms.units(&spaced(tool.name()));
-        own.extend(self.synonyms.units(&tool.declaration.title));
-        let requests = self.synonyms.requests(tool.name());
-        let requests = requests
-            .iter()
-            .map(|request| self.direction(&self.synonyms.units(request)));
-        std::iter::once(self.direction(&own)).chain(requests).collect()
+    fn requests(&self, selected: &SelectedTool, asked: &[Vec<Unit>]) -> Vec<Direction> {
+        let mut own = self.synonyms.units(&spaced(selected.tool.name()));
+        own.extend(self.synonyms.units(&selected.tool.declaration.title));
+        std::iter::once(&own)
+            .chain(asked)
+            .map(|units| self.direction(units))
+            .collect()
     }
 
     /// How much a feature tells: the rarer, the more.

@@ -16,9 +16,18 @@ someone somebody anyone main prod production dev staging test testing live qa ne
 goes take put call called keep try back new old same different again only every each per via until since before after while because but";
 
 /// What an id, an address or a file looks like, and the word for it.
-const KINDS: [(&str, &str); 14] = [
+const KINDS: [(&str, &str); 20] = [
     (r"\S+@\S+\.\S+", " address email "),
+    (r"https?://(localhost|127\.0\.0\.1)\S*", " localhost "),
+    (r"\b127\.0\.0\.1\b", " localhost "),
+    (r"\b(smtp|mail)\.[a-z0-9-]+\.\S+", " smtp "),
+    (r"(^|\s)\.env\b", " connection string "),
+    (
+        r"\b(feature|preview|fix|bugfix|hotfix|chore|release|pr)/\S+",
+        " branch ",
+    ),
     (r"https?://\S+", " address url "),
+    (r"\b[a-z0-9-]+\.[a-z0-9-]+\.(com|io|dev|net|org|app|co)\b", " hostname "),
     (r"\bep-[a-z0-9-]+", " compute "),
     (r"\bbr-[a-z0-9-]+", " branch "),
     (r"\bvpce?-[a-z0-9-]+", " vpc endpoint "),
@@ -46,6 +55,9 @@ static CONTRACTION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"'(s|
 /// The text in lower case, without what an apostrophe shortens.
 fn plain(text: &str) -> String {
     let mut text = text.to_lowercase().replace('’', "'");
+    if !text.contains('\'') {
+        return text;
+    }
     if let Some(negation) = &*NEGATION {
         text = negation.replace_all(&text, "nt").into_owned();
     }
@@ -58,8 +70,11 @@ fn plain(text: &str) -> String {
 /// The stems of a text's words, in order. Ids and the like stand as the word for what they name.
 pub(super) fn stems(text: &str) -> Vec<String> {
     let mut text = plain(text);
-    for (pattern, word) in &*PATTERNS {
-        text = pattern.replace_all(&text, *word).into_owned();
+    // Most texts hold nothing that could be one, and the index has thousands.
+    if text.contains(['-', '_', '.', '/', '@']) || text.contains("aws") {
+        for (pattern, word) in &*PATTERNS {
+            text = pattern.replace_all(&text, *word).into_owned();
+        }
     }
     split(&text)
 }

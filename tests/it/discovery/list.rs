@@ -70,7 +70,7 @@ async fn a_search_and_the_callers_that_have_something_to_call_are_listed() {
 #[test]
 fn the_list_is_at_most_4_000_bytes() {
     let bytes = published_bytes(&published(&selection(true, SelectionOptions::default())));
-    println!("{bytes} bytes");
+    eprintln!("{bytes} bytes");
     assert!(bytes <= 4_000, "{bytes} bytes");
 }
 
@@ -190,7 +190,7 @@ async fn the_largest_answers_are_small() {
             .await
             .to_string()
             .len();
-        println!("{query}: {usual} bytes, of ten tools {most}");
+        eprintln!("{query}: {usual} bytes, of ten tools {most}");
         assert!(usual <= 16_000 && most <= 40_000, "{query}: {usual} and {most} bytes");
     }
 }
