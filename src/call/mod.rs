@@ -30,13 +30,12 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use failure::ArgumentProblem;
-pub use failure::Failure;
+pub use failure::{ArgumentProblem, Failure};
 pub use files::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
 pub(crate) use flow::{Ended, Flow};
 use pace::Pace;
 
-use crate::catalog::{SelectedTool, Selection};
+use crate::catalog::{SelectedTool, Selection, Tool};
 use crate::guard::audit::AuditLog;
 use crate::guard::{Channel, Confirmations, Policy, Question, Reply};
 use crate::neon::{Client, Lane};
@@ -265,6 +264,12 @@ impl Engine {
     #[must_use]
     pub fn service(&self) -> Service {
         self.inner.service
+    }
+
+    /// Notes a call that is refused before it begins, as every refusal is: one that would have changed something, or handed
+    /// over a secret.
+    pub fn note_refusal(&self, tool: &Tool, why: &str, arguments: &Map<String, Value>, caller: &Caller) {
+        record::left_out(tool, why, arguments, caller, self);
     }
 
     /// Calls a tool. Whatever goes wrong in the call is in its result.

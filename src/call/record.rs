@@ -140,7 +140,7 @@ impl Record {
     }
 }
 
-/// The line of a call whose tool isn't offered: it would have changed something, or handed over a secret.
+/// The line of a call whose tool isn't offered, or not this way: it would have changed something, or handed over a secret.
 pub(super) fn left_out(tool: &Tool, why: &str, arguments: &Map<String, Value>, caller: &Caller, engine: &Engine) {
     let declaration = &tool.declaration;
     if declaration.effect == Effect::Read && !declaration.reveals {

@@ -7,6 +7,7 @@ mod lint;
 mod lint_bytes;
 mod load;
 mod nearest;
+mod search;
 mod selection;
 mod tool;
 
@@ -18,5 +19,6 @@ pub use declaration::{
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};
 pub use nearest::nearest;
+pub use search::{SearchIndex, SynonymProblem, synonym_problems};
 pub use selection::{SelectedTool, Selection, SelectionError, SelectionOptions};
 pub use tool::{Argument, Tool, templates, templates_within};

@@ -27,6 +27,8 @@ pub struct SelectionOptions {
     pub project_id: Option<ProjectId>,
     /// The one organization that the tools are about.
     pub organization_id: Option<OrganizationId>,
+    /// List a search and a few callers in place of the tools. None named means all of them then.
+    pub discovery: bool,
 }
 
 /// A name that the operator gave and that doesn't exist, or a choice that leaves nothing.
@@ -68,6 +70,7 @@ pub struct Selection {
     left_out: HashMap<String, &'static str>,
     /// Everything that there is: plans look with reading tools that may not be offered.
     catalog: Arc<Catalog>,
+    discovery: bool,
 }
 
 /// A tool as it is offered: without the arguments that the operator fixed.
@@ -101,6 +104,17 @@ impl SelectedTool {
             })
             .as_ref()
             .map_err(String::as_str)
+    }
+
+    /// The most that a call can do: of a tool whose statements decide, only reads run where nothing else may.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        let declaration = &self.tool.declaration;
+        if self.read_only {
+            declaration.least_effect()
+        } else {
+            declaration.effect
+        }
     }
 
     /// The names of the arguments that may be given.
@@ -148,7 +162,7 @@ impl Selection {
         }
         let chosen: Vec<&str> = match &options.toolsets {
             Some(names) => names.iter().map(String::as_str).collect(),
-            None if options.tools.is_empty() => vec!["default"],
+            None if options.tools.is_empty() => vec![if options.discovery { "all" } else { "default" }],
             None => Vec::new(),
         };
         let catalog = Arc::new(catalog);
@@ -157,6 +171,7 @@ impl Selection {
             index: HashMap::new(),
             left_out: HashMap::new(),
             catalog: catalog.clone(),
+            discovery: options.discovery,
         };
         for tool in catalog.tools() {
             let name = tool.name();
@@ -211,6 +226,12 @@ impl Selection {
         self.index.get(name).and_then(|index| self.tools.get(*index))
     }
 
+    /// Whether the tools are found by a search rather than listed.
+    #[must_use]
+    pub fn discovery(&self) -> bool {
+        self.discovery
+    }
+
     /// What to say about a name that isn't offered.
     #[must_use]
     pub fn missing(&self, name: &str) -> String {
@@ -219,6 +240,7 @@ impl Selection {
         }
         match nearest(name, self.tools.iter().map(|tool| tool.tool.name())) {
             Some(nearest) => format!("There is no tool `{name}`: did you mean `{nearest}`?"),
+            None if self.discovery => format!("There is no tool `{name}`: search_tools finds those that there are."),
             None => format!("There is no tool `{name}`: tools/list names those that there are."),
         }
     }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use super::{print, resolve};
-use crate::catalog::{Catalog, Selection, format_schema, lint, sources};
-use crate::server::{published, published_bytes, tokens, tools_reference, toolset_sizes};
+use crate::catalog::{Catalog, Selection, format_schema, lint, sources, synonym_problems};
+use crate::server::{offered, published, published_bytes, tokens, tools_reference, toolset_sizes};
 use crate::settings::Layer;
 
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.check {
         let problems = lint(&sources());
         problems.iter().for_each(|problem| print(&problem.to_string()));
-        return Ok(if problems.is_empty() {
+        let words = synonym_problems(&Catalog::embedded()?);
+        words.iter().for_each(|problem| print(&problem.to_string()));
+        return Ok(if problems.is_empty() && words.is_empty() {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
@@ -44,11 +46,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let count = catalog.tools().len();
     let policy = settings.policy(&catalog)?;
     let selection = Selection::new(catalog, &settings.selection, &policy)?;
-    let tools = published(&selection);
     if arguments.json {
-        print(&serde_json::to_string(&tools)?);
+        print(&serde_json::to_string(&published(&selection))?);
         return Ok(ExitCode::SUCCESS);
     }
+    let tools = offered(&selection);
     if arguments.reference {
         print(tools_reference(&selection).trim_end());
         return Ok(ExitCode::SUCCESS);
@@ -80,5 +82,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         tools.len(),
         tokens(bytes)
     ));
+    if selection.discovery() {
+        let listed = published(&selection);
+        print(&format!(
+            "listed in place of them: {} tools, {} bytes",
+            listed.len(),
+            published_bytes(&listed)
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }

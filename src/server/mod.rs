@@ -2,6 +2,7 @@
 
 mod approve_page;
 mod ask;
+mod discovery;
 mod handler;
 pub mod http;
 mod progress;
@@ -11,4 +12,4 @@ mod tools;
 
 pub use handler::NeonServer;
 pub use reference::{ToolsetSize, tokens, tools_reference, toolset_sizes, toolset_table};
-pub use tools::{published, published_bytes};
+pub use tools::{offered, published, published_bytes};

@@ -2,13 +2,23 @@
 
 use rmcp::model::{Tool as McpTool, ToolAnnotations};
 
-use crate::catalog::{SelectedTool, Selection};
+use super::discovery;
+use crate::catalog::{SelectedTool, Selection, Tool};
 use crate::guard::Effect;
 use crate::neon::Method;
 
-/// The tools of a selection, in its order, as `tools/list` gives them.
+/// What `tools/list` gives: the tools of a selection, in its order, or in discovery mode the search and the callers.
 #[must_use]
 pub fn published(selection: &Selection) -> Vec<McpTool> {
+    if selection.discovery() {
+        return discovery::listed(selection);
+    }
+    offered(selection)
+}
+
+/// The tools of a selection, in its order, as a list has them, whether they are listed or found.
+#[must_use]
+pub fn offered(selection: &Selection) -> Vec<McpTool> {
     selection.tools().iter().map(|selected| publish(selected)).collect()
 }
 
@@ -26,13 +36,13 @@ pub(super) fn publish(selected: &SelectedTool) -> McpTool {
         selected.input.clone(),
     )
     .with_title(declaration.title.clone())
-    .with_annotations(annotations(selected))
+    .with_annotations(annotations(&selected.tool, selected.read_only))
 }
 
 /// Hints for clients. Nothing here relies on them: the guard decides.
-fn annotations(selected: &SelectedTool) -> ToolAnnotations {
-    let declaration = &selected.tool.declaration;
-    let declared = if selected.read_only {
+pub(super) fn annotations(tool: &Tool, read_only: bool) -> ToolAnnotations {
+    let declaration = &tool.declaration;
+    let declared = if read_only {
         declaration.least_effect()
     } else {
         declaration.effect

@@ -25,6 +25,9 @@ pub struct Layer {
     /// Offer only tools that change nothing and hand over no secret
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub read_only: Option<bool>,
+    /// List a search and one caller per effect in place of the tools; every tool can be found, unless others say otherwise
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub discovery: Option<bool>,
     /// Work on this project alone: tools no longer take a project
     #[arg(long, value_name = "ID")]
     pub project_id: Option<String>,
@@ -77,6 +80,7 @@ impl Layer {
             tools: self.tools.or(other.tools),
             exclude_tools: self.exclude_tools.or(other.exclude_tools),
             read_only: self.read_only.or(other.read_only),
+            discovery: self.discovery.or(other.discovery),
             project_id: self.project_id.or(other.project_id),
             org_id: self.org_id.or(other.org_id),
             api_key_file: self.api_key_file.or(other.api_key_file),
@@ -166,6 +170,7 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "tools" => layer.tools = list(),
         "exclude_tools" => layer.exclude_tools = list(),
         "read_only" => layer.read_only = truth()?,
+        "discovery" => layer.discovery = truth()?,
         "project_id" => layer.project_id = text(),
         "org_id" => layer.org_id = text(),
         "api_key_file" => layer.api_key_file = Some(value.into()),

@@ -211,6 +211,7 @@ impl Settings {
                 tools: layer.tools.unwrap_or_default(),
                 exclude: layer.exclude_tools.unwrap_or_default(),
                 read_only: layer.read_only.unwrap_or(false),
+                discovery: layer.discovery.unwrap_or(false),
                 project_id: layer
                     .project_id
                     .map(ProjectId::parse)

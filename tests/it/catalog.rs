@@ -1,12 +1,20 @@
 //! The declarations: lints, the format's schema, budgets, order.
 
-use neon_mcp::catalog::{Catalog, Selection, SelectionOptions, format_schema, lint, sources};
+use neon_mcp::catalog::{Catalog, Selection, SelectionOptions, format_schema, lint, sources, synonym_problems};
 use neon_mcp::guard::Policy;
 use neon_mcp::server::{published, published_bytes, tools_reference, toolset_table};
 
 #[test]
 fn every_declaration_passes_the_lints() {
     let problems = lint(&sources());
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert!(problems.is_empty(), "{} problems:\n{}", lines.len(), lines.join("\n"));
+}
+
+#[test]
+fn people_have_words_for_every_tool() {
+    let catalog = Catalog::embedded().expect("the catalogue loads");
+    let problems = synonym_problems(&catalog);
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert!(problems.is_empty(), "{} problems:\n{}", lines.len(), lines.join("\n"));
 }
@@ -28,7 +36,8 @@ fn every_file_is_embedded_and_fits_the_schema() {
     let embedded = sources();
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tools")).expect("tools") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
-        if name == "schema.json" || name == "drift.json" {
+        // What people say is checked by itself.
+        if ["schema.json", "drift.json", "synonyms.json"].contains(&name.as_str()) {
             continue;
         }
         let (_, text) = embedded

@@ -9,6 +9,7 @@
 )]
 
 mod catalog;
+mod discovery;
 mod drift;
 mod examples;
 mod guard;
@@ -17,6 +18,7 @@ mod lint_bytes;
 mod mcp;
 mod neon;
 mod requests;
+mod retrieval;
 mod sandbox;
 mod snapshots;
 mod support;

@@ -66,12 +66,19 @@ async fn sent_by(tools: &[std::sync::Arc<Tool>]) -> Vec<Sent> {
 #[tokio::test]
 async fn every_tool_sends_its_request_with_few_arguments_and_with_all() {
     let catalog = Catalog::embedded().expect("the catalogue loads");
-    let sent: Vec<Sent> = join_all(catalog.tools().chunks(AT_ONCE).map(sent_by))
+    // A workflow sends the requests of other tools.
+    let tools: Vec<_> = catalog
+        .tools()
+        .iter()
+        .filter(|tool| tool.declaration.workflow.is_none())
+        .cloned()
+        .collect();
+    let sent: Vec<Sent> = join_all(tools.chunks(AT_ONCE).map(sent_by))
         .await
         .into_iter()
         .flatten()
         .collect();
-    assert!(sent.len() >= 2 * catalog.tools().len(), "{} requests", sent.len());
+    assert!(sent.len() >= 2 * tools.len(), "{} requests", sent.len());
     let Some(path) = std::env::var_os("NEON_REQUESTS_FILE") else {
         return;
     };

@@ -35,6 +35,13 @@ fn read_only(options: SelectionOptions) -> SelectionOptions {
     }
 }
 
+fn discovery(options: SelectionOptions) -> SelectionOptions {
+    SelectionOptions {
+        discovery: true,
+        ..options
+    }
+}
+
 #[test]
 fn every_published_tool() {
     let tools = published(&selection(&all()));
@@ -43,6 +50,12 @@ fn every_published_tool() {
         let _ = writeln!(text, "{}", serde_json::to_string_pretty(tool).expect("JSON"));
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_list_in_discovery_mode() {
+    let tools = published(&selection(&discovery(SelectionOptions::default())));
+    insta::assert_snapshot!(serde_json::to_string_pretty(&tools).expect("JSON"));
 }
 
 #[test]
@@ -65,6 +78,15 @@ fn each_mode_of_the_list() {
                 organization_id: Some(organization),
                 ..all()
             },
+        ),
+        ("discovery", discovery(SelectionOptions::default())),
+        (
+            "discovery, read-only",
+            discovery(read_only(SelectionOptions::default())),
+        ),
+        (
+            "discovery, one project",
+            discovery(for_one_project(SelectionOptions::default())),
         ),
     ];
     let mut text = String::new();

@@ -29,7 +29,12 @@ pub fn compare(catalog: &Catalog, document: &Document, intended: &Intended) -> R
         },
     };
     comparison.operations(intended);
-    for tool in catalog.tools() {
+    // A workflow sends the requests of other tools.
+    for tool in catalog
+        .tools()
+        .iter()
+        .filter(|tool| tool.declaration.workflow.is_none())
+    {
         comparison.tool(tool);
     }
     comparison.explain(intended);

@@ -1,0 +1,373 @@
+//! Finding the tools for a task told in a person's words: a small index of the catalogue's words and of how people ask.
+//!
+//! Four things decide. The words of a tool's name, title, description and arguments, as BM25 weighs them (terms that are rare count
+//! more, repetition counts less and less), with what people say for them. How like the request is to requests that the tool
+//! answers. What is asked to be done, and which toolset it is about: by counting which words came with which before.
+
+mod kind;
+mod likelihood;
+mod synonyms;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+pub use synonyms::{SynonymProblem, synonym_problems};
+
+use self::likelihood::{Likelihood, Trust, shares};
+use self::synonyms::{Kind, Synonyms, Unit};
+use super::load::LoadError;
+use super::selection::{SelectedTool, Selection};
+
+/// How much the words of each part of a tool count.
+const NAME: f64 = 3.0;
+const TITLE: f64 = 2.0;
+const REQUESTS: f64 = 1.2;
+const DESCRIPTION: f64 = 0.8;
+const TOOLSET: f64 = 0.5;
+const ARGUMENTS: f64 = 0.3;
+
+/// BM25's own: how fast repetition stops counting, and how much long parts are held against a tool.
+const SATURATION: f64 = 1.2;
+const LENGTH: f64 = 0.4;
+
+/// The most that rarity counts: with so few tools, a rare word may be no more than an accident.
+const RAREST: f64 = 3.8;
+/// A word as it stands, beside what it means.
+const OWN: f64 = 0.8;
+/// A verb is shared by many tools, and a place is where, not what.
+const VERB: f64 = 0.35;
+const PLACE: f64 = 0.4;
+/// In comparing requests: two units that follow each other, and words that the catalogue doesn't have.
+const PAIR: f64 = 2.4;
+const UNKNOWN: f64 = 3.0;
+/// How much likeness to requests counts, of how many, and how much of the tool's name that was said.
+const LIKENESS: f64 = 1.2;
+const LIKEST: usize = 2;
+const NAMED: f64 = 0.3;
+/// What a tool keeps of its score when everything speaks for another kind, or another toolset.
+const OTHER_KIND: f64 = 0.8;
+const OTHER_TOOLSET: f64 = 1.0;
+/// How many times as likely a kind is that the request names.
+const SAID: f64 = 8.0;
+
+const KIND_TRUST: Trust = Trust {
+    part: 0.4,
+    prior: 0.5,
+    doubt: 6.0,
+};
+const TOOLSET_TRUST: Trust = Trust {
+    part: 0.5,
+    prior: 0.3,
+    doubt: 5.0,
+};
+
+/// Weights of features, whose squares add up to 1. In order, so that the same request always adds up to the same.
+type Direction = BTreeMap<String, f64>;
+
+/// The index of a selection's tools.
+#[derive(Debug)]
+pub struct SearchIndex {
+    synonyms: Synonyms,
+    documents: Vec<Document>,
+    /// In how many tools a feature occurs.
+    frequency: HashMap<String, usize>,
+    kinds: Likelihood,
+    toolsets: Likelihood,
+}
+
+/// A tool, as the index knows it.
+#[derive(Debug)]
+struct Document {
+    kind: Kind,
+    toolset: usize,
+    /// How much of each feature it has.
+    weights: HashMap<String, f64>,
+    /// What its name says, but for the verb.
+    name: BTreeSet<String>,
+    /// Its name and title, and each request that it answers.
+    requests: Vec<Direction>,
+}
+
+/// A part of a tool, and how much its words count.
+struct Part {
+    weight: f64,
+    features: Vec<String>,
+}
+
+impl SearchIndex {
+    /// Indexes the tools of a selection.
+    ///
+    /// # Errors
+    /// When the synonyms that the binary carries can't be read; the tests see to it that this doesn't happen.
+    pub fn new(selection: &Selection) -> Result<Self, LoadError> {
+        let synonyms = Synonyms::embedded()?;
+        let toolset_names = selection.catalog().toolsets();
+        let mut index = Self {
+            synonyms,
+            documents: Vec::new(),
+            frequency: HashMap::new(),
+            kinds: Likelihood::new(Kind::ALL.len(), KIND_TRUST),
+            toolsets: Likelihood::new(toolset_names.len(), TOOLSET_TRUST),
+        };
+        // There are thousands of requests: each is read once.
+        let asked: Vec<Vec<Vec<Unit>>> = selection.tools().iter().map(|selected| index.asked(selected)).collect();
+        let with_asked = || selection.tools().iter().zip(&asked);
+        let parts: Vec<Vec<Part>> = with_asked()
+            .map(|(selected, asked)| index.parts(selected, asked))
+            .collect();
+        let average: Vec<f64> = (0..).map_while(|part| average(&parts, part)).collect();
+        for ((selected, asked), parts) in with_asked().zip(parts) {
+            let tool = &selected.tool;
+            let mut weights: HashMap<String, f64> = HashMap::new();
+            for (Part { weight, features }, average) in parts.into_iter().zip(&average) {
+                #[allow(clippy::cast_precision_loss)]
+                let length = features.len() as f64 / average;
+                let each = weight / (1.0 - LENGTH + LENGTH * length);
+                for feature in features {
+                    *weights.entry(feature).or_default() += each;
+                }
+            }
+            for feature in weights.keys() {
+                *index.frequency.entry(feature.clone()).or_default() += 1;
+            }
+            let kind = kind::of_tool(tool);
+            let toolset = toolset_names.iter().position(|toolset| toolset.name == tool.toolset);
+            let toolset = toolset.unwrap_or(toolset_names.len());
+            let requests = index.synonyms.requests(tool.name());
+            let title = &tool.declaration.title;
+            for request in requests.iter().chain([title]) {
+                index.kinds.learn(kind as usize, kind::parts(request));
+            }
+            let told = [title, &tool.declaration.description].map(|text| index.synonyms.units(text));
+            for units in asked.iter().chain(&told) {
+                index.toolsets.learn(toolset, toolset_parts(units));
+            }
+            let name = index.synonyms.units(&spaced(tool.name()));
+            index.documents.push(Document {
+                kind,
+                toolset,
+                weights,
+                name: name.iter().flat_map(meaning).collect(),
+                requests: Vec::new(),
+            });
+        }
+        // How rare a feature is counts in every request, and is known only now.
+        let requests: Vec<Vec<Direction>> = with_asked()
+            .map(|(selected, asked)| index.requests(selected, asked))
+            .collect();
+        for (document, requests) in index.documents.iter_mut().zip(requests) {
+            document.requests = requests;
+        }
+        Ok(index)
+    }
+
+    /// The tools of the selection that was indexed, those that fit the request best first; none that has nothing of it.
+    #[must_use]
+    pub fn search<'s>(&self, selection: &'s Selection, request: &str) -> Vec<&'s Arc<SelectedTool>> {
+        let units = self.synonyms.units(request);
+        let direction = self.direction(&units);
+        let features: BTreeSet<&String> = units.iter().flat_map(features).collect();
+        let most = units.iter().map(|unit| self.most(unit)).sum::<f64>().max(1.0);
+        let kinds = self.kinds_of(request);
+        let toolsets = self.toolsets.of(&toolset_parts(&units));
+        let of = |shares: &[f64], class: usize| shares.get(class).copied().unwrap_or_default();
+        let mut found: Vec<(f64, &Arc<SelectedTool>)> = self
+            .documents
+            .iter()
+            .zip(selection.tools())
+            .map(|(document, selected)| {
+                let words: f64 = units.iter().map(|unit| self.of_unit(document, unit)).sum();
+                let score =
+                    words / most + LIKENESS * likeness(document, &direction) + NAMED * self.named(document, &features);
+                let kind = OTHER_KIND + of(&kinds, document.kind as usize);
+                let toolset = OTHER_TOOLSET + of(&toolsets, document.toolset);
+                let is_name = request.trim() == selected.tool.name();
+                (if is_name { f64::INFINITY } else { score * kind * toolset }, selected)
+            })
+            .filter(|(score, _)| *score > 0.0)
+            .collect();
+        found.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        found.into_iter().map(|(_, selected)| selected).collect()
+    }
+
+    /// What people say who ask for the tool.
+    fn asked(&self, selected: &SelectedTool) -> Vec<Vec<Unit>> {
+        let requests = self.synonyms.requests(selected.tool.name()).iter();
+        requests.map(|request| self.synonyms.units(request)).collect()
+    }
+
+    fn parts(&self, selected: &SelectedTool, asked: &[Vec<Unit>]) -> Vec<Part> {
+        let tool = &selected.tool;
+        let part = |weight: f64, units: &[Unit]| Part {
+            weight,
+            features: units.iter().flat_map(features).cloned().collect(),
+        };
+        let units = |text: &str| self.synonyms.units(text);
+        let arguments: Vec<Unit> = selected.arguments().flat_map(|name| units(&spaced(name))).collect();
+        vec![
+            part(NAME, &units(&spaced(tool.name()))),
+            part(TITLE, &units(&tool.declaration.title)),
+            part(REQUESTS, &asked.concat()),
+            part(DESCRIPTION, &units(&tool.declaration.description)),
+            part(ARGUMENTS, &arguments),
+            part(TOOLSET, &units(&spaced(&tool.toolset))),
+        ]
+    }
+
+    fn requests(&self, selected: &SelectedTool, asked: &[Vec<Unit>]) -> Vec<Direction> {
+        let mut own = self.synonyms.units(&spaced(selected.tool.name()));
+        own.extend(self.synonyms.units(&selected.tool.declaration.title));
+        std::iter::once(&own)
+            .chain(asked)
+            .map(|units| self.direction(units))
+            .collect()
+    }
+
+    /// How much a feature tells: the rarer, the more.
+    #[allow(clippy::cast_precision_loss)]
+    fn rarity(&self, feature: &str) -> f64 {
+        let Some(frequency) = self.frequency.get(feature) else {
+            return 0.0;
+        };
+        let (all, some) = (self.documents.len() as f64, *frequency as f64);
+        (1.0 + (all - some + 0.5) / (some + 0.5)).ln().min(RAREST)
+    }
+
+    /// BM25 of one unit: of its words and what they mean, what tells most.
+    fn of_unit(&self, document: &Document, unit: &Unit) -> f64 {
+        let of = |feature: &String| {
+            let has = document.weights.get(feature).copied().unwrap_or_default();
+            self.rarity(feature) * has * (SATURATION + 1.0) / (SATURATION + has)
+        };
+        let own: f64 = unit.own.iter().map(of).sum();
+        weight(unit) * unit.concepts.iter().map(of).fold(OWN * own, f64::max)
+    }
+
+    /// The most that a unit could give.
+    fn most(&self, unit: &Unit) -> f64 {
+        let own = unit.own.iter().map(|word| OWN * self.rarity(word));
+        let meant = unit.concepts.iter().map(|concept| self.rarity(concept));
+        weight(unit) * own.chain(meant).fold(0.5, f64::max)
+    }
+
+    /// How much of a tool's name is said.
+    fn named(&self, document: &Document, said: &BTreeSet<&String>) -> f64 {
+        let whole: f64 = document.name.iter().map(|feature| self.rarity(feature)).sum();
+        let spoken = document.name.iter().filter(|feature| said.contains(feature));
+        let spoken: f64 = spoken.map(|feature| self.rarity(feature)).sum();
+        if whole > 0.0 { spoken / whole } else { 0.0 }
+    }
+
+    /// What a request is about, to compare it with others.
+    fn direction(&self, units: &[Unit]) -> Direction {
+        let mut direction = Direction::new();
+        let mut add = |feature: String, weight: f64| {
+            let place = direction.entry(feature).or_default();
+            *place = place.max(weight);
+        };
+        let mut before: Option<String> = None;
+        for unit in units {
+            for word in &unit.own {
+                let rarity = self.rarity(word);
+                add(
+                    word.clone(),
+                    0.5 * weight(unit) * if rarity > 0.0 { rarity } else { UNKNOWN },
+                );
+            }
+            for concept in &unit.concepts {
+                add(concept.clone(), weight(unit) * self.rarity(concept));
+            }
+            let verb = || unit.verbs.first().map(|kind| format!("#{kind:?}"));
+            let label = unit
+                .concepts
+                .first()
+                .cloned()
+                .or_else(verb)
+                .or_else(|| unit.own.first().cloned());
+            if let (Some(before), Some(label)) = (&before, &label) {
+                add(format!("{before} {label}"), PAIR);
+            }
+            before = label;
+        }
+        let length = direction.values().map(|weight| weight * weight).sum::<f64>().sqrt();
+        if length > 0.0 {
+            direction.values_mut().for_each(|weight| *weight /= length);
+        }
+        direction
+    }
+
+    /// How likely each kind is.
+    fn kinds_of(&self, request: &str) -> Vec<f64> {
+        let said = kind::said(request, |text| self.synonyms.units(text));
+        let likely = self.kinds.of(&kind::parts(request));
+        let named = |kind: &Kind| if said.contains(kind) { SAID } else { 1.0 };
+        shares(
+            Kind::ALL
+                .iter()
+                .zip(likely)
+                .map(|(kind, share)| share * named(kind))
+                .collect(),
+        )
+    }
+}
+
+/// How like the request is to those that the tool answers: the mean of the likest.
+#[allow(clippy::cast_precision_loss)]
+fn likeness(document: &Document, request: &Direction) -> f64 {
+    let cosine = |other: &Direction| -> f64 {
+        let common = request
+            .iter()
+            .filter_map(|(feature, weight)| Some(weight * other.get(feature)?));
+        common.sum()
+    };
+    let mut all: Vec<f64> = document.requests.iter().map(cosine).collect();
+    all.sort_by(|one, other| other.total_cmp(one));
+    all.iter().take(LIKEST).sum::<f64>() / LIKEST as f64
+}
+
+fn features(unit: &Unit) -> impl Iterator<Item = &String> {
+    unit.own.iter().chain(&unit.concepts)
+}
+
+/// What a unit of a name says: what it means, else its words, unless it is a verb.
+fn meaning(unit: &Unit) -> Vec<String> {
+    match (unit.concepts.is_empty(), unit.verbs.is_empty()) {
+        (false, _) => unit.concepts.iter().cloned().collect(),
+        (true, true) => unit.own.clone(),
+        (true, false) => Vec::new(),
+    }
+}
+
+/// How much a unit counts.
+fn weight(unit: &Unit) -> f64 {
+    let verb = !unit.verbs.is_empty() && unit.concepts.is_empty();
+    (if verb { VERB } else { 1.0 }) * (if unit.is_place { PLACE } else { 1.0 })
+}
+
+/// What tells the toolset: words, what they mean, and which follow each other.
+fn toolset_parts(units: &[Unit]) -> BTreeSet<String> {
+    let label = |unit: &Unit| {
+        let first = unit.concepts.first().or(unit.own.first());
+        first.cloned().unwrap_or_default()
+    };
+    let pairs = units.iter().zip(units.iter().skip(1));
+    let pairs = pairs.map(|(one, next)| format!("{} {}", label(one), label(next)));
+    units.iter().flat_map(features).cloned().chain(pairs).collect()
+}
+
+fn spaced(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+/// How long that part is on average; nothing when there is no such part.
+#[allow(clippy::cast_precision_loss)]
+fn average(parts: &[Vec<Part>], part: usize) -> Option<f64> {
+    let lengths: Vec<usize> = parts
+        .iter()
+        .filter_map(|parts| parts.get(part))
+        .map(|part| part.features.len())
+        .collect();
+    let sum = lengths.iter().sum::<usize>() as f64;
+    (!lengths.is_empty()).then(|| (sum / lengths.len() as f64).max(1.0))
+}
