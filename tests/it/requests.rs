@@ -36,7 +36,8 @@ fn is_own(tool: &Tool, request: &Recorded) -> bool {
         && template.split('/').zip(path.split('/')).all(fits)
 }
 
-/// Calls each tool with the required arguments alone and with all, with a human who accepts. Each call sends its request once.
+/// Calls each tool with the required arguments alone and with all, with a human who accepts. Each call sends its request,
+/// beside what it reads first.
 async fn sent_by(tools: &[std::sync::Arc<Tool>]) -> Vec<Sent> {
     let world = World::start().await;
     let human = Human::who(Manner::Accepts);
