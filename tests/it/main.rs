@@ -22,3 +22,4 @@ mod retrieval;
 mod sandbox;
 mod snapshots;
 mod support;
+mod workflows;

@@ -141,6 +141,11 @@ impl Anonymization {
             || self.steps.iter().any(|step| step.to == AnonymizationState::Anonymized)
     }
 
+    /// Whether something comes after a moment.
+    pub(crate) fn lies_ahead(&self, after: Moment) -> bool {
+        self.steps.iter().any(|step| step.at > after)
+    }
+
     /// Moves what lies ahead of a moment.
     pub(crate) fn shift(&mut self, after: Moment, by: TimeDelta) {
         for step in self.steps.iter_mut().filter(|step| step.at > after) {

@@ -7,7 +7,12 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::{branch::BranchState, data::Lsn, operation::Action, project::Project};
+use super::{
+    branch::{Branch, BranchState},
+    data::Lsn,
+    operation::Action,
+    project::Project,
+};
 use crate::sandbox::clock::Moment;
 
 /// Out of reach.
@@ -36,7 +41,11 @@ pub(crate) struct WorkResult {
 impl Project {
     /// Holds back what lies ahead until a goal is reached. Returns whether anything did.
     pub(crate) fn hold(&mut self, goal: u64, now: Moment) -> bool {
-        if !self.is_locked(now) {
+        let masks = |branch: &Branch| {
+            let anonymization = branch.anonymization.as_ref();
+            anonymization.is_some_and(|anonymization| anonymization.lies_ahead(now))
+        };
+        if !self.is_locked(now) && !self.branches.iter().any(masks) {
             return false;
         }
         if let Some(hold) = &mut self.held {

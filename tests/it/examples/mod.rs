@@ -94,6 +94,11 @@ impl Story {
         }
     }
 
+    /// The human behind the client.
+    pub fn human(&self) -> &Human {
+        &self.human
+    }
+
     /// A call that must succeed: all that the tool says.
     pub async fn done(&self, tool: &str, arguments: Value) -> Value {
         let (value, is_error) = self.server.call(tool, arguments).await;

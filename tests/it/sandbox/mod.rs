@@ -24,6 +24,7 @@ mod operations;
 mod ownership;
 mod paging;
 mod plan_limits;
+mod plane;
 mod projects;
 mod rate_limits;
 mod reference;

@@ -1,0 +1,50 @@
+//! Tools that are more than one request, through a real client on a sandbox whose branches hold data.
+
+mod looking;
+mod sql;
+mod throwaway;
+
+use neon_mcp::sandbox::{Postgres, SandboxOptions};
+use serde_json::{Value, json};
+
+use crate::examples::Story;
+
+/// A story on a sandbox with PostgreSQL, with the project `shop`.
+async fn shop() -> Story {
+    let story = Story::aside(SandboxOptions {
+        postgres: Postgres::Required,
+        rate_limits: false,
+        ..SandboxOptions::default()
+    })
+    .await;
+    story.make_shop(json!({})).await;
+    story
+}
+
+/// Runs SQL on a branch: the result.
+async fn sql(story: &Story, branch: &str, sql: &str) -> Value {
+    story.shop("run_sql", json!({"branch_id": branch, "sql": sql})).await
+}
+
+/// What stands inside the fence of a text.
+fn fenced(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_else(|| panic!("no text: {value}"));
+    let (mark, rest) = text
+        .strip_prefix('<')
+        .and_then(|rest| rest.split_once('>'))
+        .expect("a fence");
+    assert!(mark.starts_with("untrusted-data-"), "{text}");
+    rest.strip_suffix(&format!("</{mark}>"))
+        .expect("the fence's end")
+        .trim()
+        .to_owned()
+}
+
+/// The rows of a result: without the line that names the columns.
+fn rows(result: &Value) -> Vec<Value> {
+    fenced(&result["rows"])
+        .lines()
+        .skip(1)
+        .map(|line| serde_json::from_str(line).expect("a row"))
+        .collect()
+}

@@ -1,0 +1,92 @@
+//! Throwaway branches.
+
+use serde_json::json;
+
+use super::{fenced, rows, shop, sql};
+use crate::support::human::Manner;
+
+#[tokio::test]
+async fn a_throwaway_branch_is_free_to_break_reset_and_delete() {
+    let story = shop().await;
+    story.human().changes_to(Manner::Declines);
+    sql(&story, "main", "CREATE TABLE t (x int)").await;
+    let made = story
+        .done(
+            "create_throwaway_branch",
+            json!({"project_id": "shop", "name": "try", "hours": 2}),
+        )
+        .await;
+    let id = made["result"]["branch_id"].as_str().expect("an id").to_owned();
+    let expires = made["result"]["expires_at"].as_str().expect("an end");
+    let expires = chrono::DateTime::parse_from_rfc3339(expires).expect("a time").to_utc();
+    let hours = (expires - chrono::Utc::now()).num_minutes();
+    assert!((115..=120).contains(&hours), "{hours}");
+    assert!(
+        !made.to_string().contains("npg_sandbox"),
+        "no password is in it: {made}"
+    );
+    sql(&story, "try", "DROP TABLE t").await;
+    story.shop("reset_from_parent", json!({"branch_id": "try"})).await;
+    assert_eq!(
+        rows(&sql(&story, "try", "SELECT count(*) FROM t").await),
+        [json!(["0"])]
+    );
+    let listed = story.shop("list_throwaway_branches", json!({})).await;
+    assert_eq!((&listed["returned"], &listed["other_branches"]), (&json!(1), &json!(1)));
+    assert!(fenced(&listed["throwaway_branches"]).contains(&id));
+    let deleted = story
+        .shop("delete_throwaway_branches", json!({"branches": ["try"]}))
+        .await;
+    assert_eq!(deleted["deleted"][0]["id"], id.as_str());
+    assert_eq!(story.human().asked(), [], "nobody was asked");
+}
+
+#[tokio::test]
+async fn no_other_branch_is_deleted_with_them() {
+    let story = shop().await;
+    story.shop("create_branch", json!({"name": "kept"})).await;
+    story.shop("create_throwaway_branch", json!({"name": "try"})).await;
+    for named in [json!(["try", "kept"]), json!(["try", "main"]), json!(["nowhere"])] {
+        let refused = story
+            .shop_fails("delete_throwaway_branches", json!({"branches": named}))
+            .await;
+        assert_eq!(refused["kind"], "invalid_arguments", "{named}: {refused}");
+    }
+    let branches = story.shop("list_branches", json!({})).await;
+    assert_eq!(
+        branches["branches"].as_array().expect("a list").len(),
+        3,
+        "all are there"
+    );
+}
+
+#[tokio::test]
+async fn a_reset_of_another_branch_asks_and_can_keep_what_was_there() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE t (x int)").await;
+    story.shop("create_branch", json!({"name": "dev"})).await;
+    sql(&story, "dev", "INSERT INTO t VALUES (1)").await;
+    story.human().changes_to(Manner::Declines);
+    let refused = story.shop_fails("reset_from_parent", json!({"branch_id": "dev"})).await;
+    assert_eq!(refused["kind"], "declined");
+    story.human().changes_to(Manner::Accepts);
+    let reset = story
+        .done(
+            "reset_from_parent",
+            json!({"project_id": "shop", "branch_id": "dev", "preserve_under_name": "dev before"}),
+        )
+        .await;
+    assert_eq!(
+        rows(&sql(&story, "dev", "SELECT count(*) FROM t").await),
+        [json!(["0"])]
+    );
+    story.undo(&reset).await;
+    assert_eq!(
+        rows(&sql(&story, "dev", "SELECT count(*) FROM t").await),
+        [json!(["1"])]
+    );
+    let main = story
+        .shop_fails("reset_from_parent", json!({"branch_id": "main"}))
+        .await;
+    assert!(main.to_string().contains("no parent"), "{main}");
+}
