@@ -1,5 +1,6 @@
 //! Code in strings: the bodies of `DO`, functions and procedures.
 
+use super::{lex, name};
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::body::{self, BodyLanguage};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
@@ -22,16 +23,7 @@ pub(super) enum Body {
 /// The body in a `DO`, `CREATE FUNCTION` or `CREATE PROCEDURE`; none where it stands in the open, as with
 /// `BEGIN ATOMIC` and `RETURN`, or where there is none at all.
 pub(super) fn of(node: &SyntaxNode) -> Option<Body> {
-    let language = node
-        .descendants()
-        .find(|inner| inner.kind() == K::LANGUAGE_REF)
-        .map(|inner| {
-            let text = inner.text().to_string();
-            match text.strip_prefix(['"', '\'']) {
-                Some(quoted) => quoted.trim_end_matches(['"', '\'']).to_owned(),
-                None => text.to_ascii_lowercase(),
-            }
-        });
+    let language = language(node);
     if let Some(block) = ast::Do::cast(node.clone()) {
         return Some(match language.as_deref() {
             None | Some("plpgsql") => parsed(block.plpgsql()),
@@ -59,6 +51,17 @@ pub(super) fn of(node: &SyntaxNode) -> Option<Body> {
         Some(other) => foreign(other),
         None => Body::Broken,
     })
+}
+
+/// The language that a routine names, folded as Postgres would.
+fn language(node: &SyntaxNode) -> Option<String> {
+    let clause = node
+        .descendants()
+        .find(|inner| matches!(inner.kind(), K::LANGUAGE_FUNC_OPTION | K::DO_LANGUAGE))?;
+    let text = clause.text().to_string();
+    let tokens = lex::lex(&text);
+    let (named, after) = tokens.get(1..)?.split_first()?;
+    name::named(named, after).or_else(|| name::string(named, after))
 }
 
 fn foreign(language: &str) -> Body {
