@@ -21,3 +21,4 @@ pub mod sandbox;
 pub mod server;
 pub mod settings;
 pub mod sql;
+mod workflows;

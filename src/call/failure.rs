@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::guard::audit::Outcome as Recorded;
 use crate::guard::{Denied, No};
+use crate::neon::sql::SqlError;
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error, ErrorKind};
 
@@ -56,6 +57,17 @@ pub enum Failure {
         /// Whether the call had changed something by then.
         changed: Changed,
     },
+    /// Postgres, or the way there, said no to SQL.
+    Sql(Box<SqlError>),
+    /// A step of a workflow didn't come about.
+    Step {
+        /// The tool that it is.
+        step: String,
+        /// Why not.
+        why: String,
+        /// Whether it had changed something by then.
+        changed: Changed,
+    },
     /// A defect of this server.
     Internal(String),
 }
@@ -84,6 +96,23 @@ pub struct NeedsYes {
     pub nobody: Option<String>,
     /// How long the code waits, in seconds.
     pub waits: u64,
+}
+
+/// How the audit log calls an end after which that much was changed.
+fn by_change(changed: Changed) -> Recorded {
+    match changed {
+        Changed::Unknown => Recorded::Unknown,
+        Changed::Yes => Recorded::Done,
+        Changed::No => Recorded::Failed,
+    }
+}
+
+/// What the audit log says of a failed statement: Postgres' own words may quote rows.
+fn sql_summary(error: &SqlError) -> String {
+    match error.code() {
+        Some(code) => format!("the SQL failed ({})", one_line(code, 20)),
+        None => "the SQL failed".to_owned(),
+    }
 }
 
 /// A failure, as the audit log names it.
@@ -202,6 +231,8 @@ impl Failure {
                 };
                 named(outcome, message.clone())
             }
+            Self::Sql(error) => named(by_change(error.changed()), sql_summary(error)),
+            Self::Step { step, why, changed } => named(by_change(*changed), format!("{step}: {}", one_line(why, 300))),
             Self::Internal(message) => named(Recorded::Unknown, message.clone()),
         }
     }
@@ -287,6 +318,41 @@ impl Failure {
                 changed,
                 "Don't repeat a changing call before a reading tool has shown what Neon has now.",
                 Value::Null,
+            ),
+            Self::Sql(failed) => {
+                let mut more = Map::new();
+                for (name, value) in [
+                    ("sqlstate", failed.code()),
+                    ("detail", failed.detail()),
+                    ("hint", failed.hint()),
+                    ("position", failed.position()),
+                ] {
+                    more.extend(value.map(|value| (name.to_owned(), one_line(value, 300).into())));
+                }
+                let next = match failed.changed() {
+                    Changed::Unknown => "Look at the data before deciding to run it again.",
+                    _ if failed.refused_login() => {
+                        "Check branch, database_name and role_name; a password may have been changed: try again."
+                    }
+                    _ => "Correct the statement; get_database_tables and describe_table_schema show what there is.",
+                };
+                error(
+                    "sql_failed",
+                    &failed.to_string(),
+                    failed.changed(),
+                    next,
+                    Value::Object(more),
+                )
+            }
+            Self::Step { step, why, changed } => error(
+                "step_failed",
+                &format!(
+                    "The step {step} didn't come about: {}.",
+                    one_line(why.trim_end_matches('.'), 500)
+                ),
+                changed,
+                "What came before it stays: the list calls show what there is.",
+                json!({ "step": step }),
             ),
             Self::Internal(message) => error(
                 "internal",

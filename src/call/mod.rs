@@ -3,10 +3,12 @@
 mod arguments;
 mod bind;
 mod confirm;
+mod connect;
 mod content;
 mod facts;
 mod failure;
 mod files;
+mod flow;
 mod list;
 mod look;
 mod own_key;
@@ -28,8 +30,10 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use failure::ArgumentProblem;
 pub use failure::Failure;
 pub use files::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
+pub(crate) use flow::{Ended, Flow};
 use pace::Pace;
 
 use crate::catalog::{SelectedTool, Selection};
@@ -88,6 +92,8 @@ pub struct CallLimits {
     pub result_bytes: usize,
     /// The folder that files may come from. Default none.
     pub files_dir: Option<FilesDir>,
+    /// Under which hosts SQL may be sent. Default Neon's own.
+    pub sql_hosts: crate::neon::sql::SqlHosts,
 }
 
 impl Default for CallLimits {
@@ -97,6 +103,7 @@ impl Default for CallLimits {
             wait: Duration::from_secs(120),
             result_bytes: 40_000,
             files_dir: None,
+            sql_hosts: crate::neon::sql::SqlHosts::default(),
         }
     }
 }
@@ -118,6 +125,8 @@ struct Inner {
     limits: CallLimits,
     guards: Guards,
     pace: Option<Pace>,
+    /// Where SQL goes, as far as that is known.
+    connections: connect::Connections,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
     /// Which account and which API, as a digest: an approval for one is none for another.
@@ -222,6 +231,7 @@ impl Engine {
         Self {
             inner: Arc::new(Inner {
                 pace,
+                connections: connect::Connections::new(limits.sql_hosts.clone()),
                 adding: tokio::sync::Mutex::default(),
                 account,
                 client,
@@ -284,6 +294,8 @@ impl Engine {
             guards: &inner.guards,
             pace: inner.pace.as_ref(),
             adding: &inner.adding,
+            connections: &inner.connections,
+            assessed: None,
             who: format!(
                 "{} {} {}",
                 inner.account,

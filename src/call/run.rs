@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
+use super::connect::Connections;
 use super::failure::Failure;
 use super::files::Files;
 use super::look::Look;
@@ -12,12 +13,13 @@ use super::pace::Pace;
 use super::record::Record;
 use super::shape::{Extras, Shaping};
 use super::{
-    CallLimits, CallResult, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, content, facts, list,
-    own_key, reference, resolve, safety, sight, wait,
+    CallLimits, CallResult, Flow, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, content, facts,
+    list, own_key, reference, resolve, safety, sight, wait,
 };
-use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, templates_within};
-use crate::guard::{self, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
+use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, Workflow, templates_within};
+use crate::guard::{self, Assessed, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
 use crate::neon::{Client, Context};
+use crate::workflows;
 
 /// A call under way.
 pub(super) struct Call<'a> {
@@ -28,6 +30,9 @@ pub(super) struct Call<'a> {
     pub(super) guards: &'a Guards,
     pub(super) pace: Option<&'a Pace>,
     pub(super) adding: &'a tokio::sync::Mutex<()>,
+    pub(super) connections: &'a Connections,
+    /// What the statements of the call do, where it has some.
+    pub(super) assessed: Option<Assessed>,
     /// Everything that tells callers apart: account, way, client.
     pub(super) who: String,
     pub(super) principal: &'a str,
@@ -95,6 +100,7 @@ impl<'a> Call<'a> {
         self.files = Files::load(tool, &arguments, self.limits.files_dir.as_ref()).await?;
         resolve::resolve(self, tool, &mut arguments).await?;
         record.given(tool, &arguments);
+        self.assessed = workflows::assess(tool, &arguments)?;
         confirm::look_over(self, &arguments, record)?;
 
         let look = Look::new(self);
@@ -142,7 +148,7 @@ impl<'a> Call<'a> {
     /// What the call does, from its declaration, its arguments and what is read where those don't decide.
     pub(super) async fn judge(&self, look: &Look<'_, '_>, arguments: &Map<String, Value>) -> Result<Verdict, Failure> {
         let tool = &self.selected.tool;
-        match Judgement::begin(tool, arguments) {
+        match Judgement::begin_assessed(tool, arguments, self.assessed.clone()) {
             Judgement::Done(verdict) => Ok(verdict),
             Judgement::Looks(pending) => {
                 let facts = facts::read(look, &self.guards.policy, tool, arguments, pending.needs()).await?;
@@ -193,6 +199,9 @@ impl<'a> Call<'a> {
         let request = bind::bind(tool, arguments, &self.files).map_err(Failure::Internal)?;
         let mut sight = sight::read(look, &self.guards.policy, tool, arguments, verdict).await?;
         sight.lines.extend(self.files.lines.iter().cloned());
+        sight
+            .lines
+            .extend(workflows::seen(&self.looking(arguments), tool).await?);
         sight.safety_copy = safety::announced(self, verdict, arguments);
         Ok(Plan::new(tool, arguments, verdict, &request, sight, Utc::now()))
     }
@@ -225,6 +234,9 @@ impl<'a> Call<'a> {
             arguments: &arguments,
             most_bytes: self.limits.result_bytes,
         };
+        if let Some(workflow) = tool.declaration.workflow {
+            return self.flow(workflow, &cleared, &arguments, &shaping, record).await;
+        }
         if let Some(pages) = &tool.declaration.pages {
             let list = list::read(self, self.selected, pages, &arguments, &cleared, request).await?;
             return Ok(CallResult {
@@ -289,6 +301,7 @@ impl<'a> Call<'a> {
             Failure::from(content::explained(tool, error)).with_help(check, copy.as_ref(), way_back(&Value::Null))
         })?;
         record.answered(&answer.request_id);
+        self.forget_connections(&arguments, &verdict);
         if let Some(content) = &answer.content {
             return Ok(CallResult {
                 value: shaping.content(content, answer.request_id),
@@ -312,6 +325,46 @@ impl<'a> Call<'a> {
             value: shaping.single(answer.body, answer.request_id, waited, extras),
             is_error,
         })
+    }
+
+    /// Runs a workflow whose call was let through.
+    async fn flow(
+        &self,
+        workflow: Workflow,
+        cleared: &Cleared,
+        arguments: &Map<String, Value>,
+        shaping: &Shaping<'_>,
+        record: &mut Record,
+    ) -> Result<CallResult, Failure> {
+        let verdict = cleared.verdict();
+        if verdict.changes() {
+            self.paced(Pace::take)?;
+        }
+        if verdict.is_recorded() {
+            record.begin(self)?;
+        }
+        let ended = {
+            let flow = Flow::new(self, Some(cleared), arguments, Some(record));
+            workflows::run(workflow, &flow).await?
+        };
+        let said_yes = cleared.said_yes();
+        let confirmed_by = said_yes.name().filter(|_| said_yes != SaidYes::Nobody);
+        Ok(CallResult {
+            is_error: ended.failed,
+            value: shaping.workflow(ended, confirmed_by),
+        })
+    }
+
+    /// A flow that only looks: for a plan.
+    fn looking<'c>(&'c self, arguments: &'c Map<String, Value>) -> Flow<'c, 'a> {
+        Flow::new(self, None, arguments, None)
+    }
+
+    /// A change to a project may change its passwords, databases and computes.
+    fn forget_connections(&self, arguments: &Map<String, Value>, verdict: &Verdict) {
+        if let Some(project) = facts::text(arguments, "project_id").filter(|_| verdict.changes()) {
+            self.connections.forget_project(project);
+        }
     }
 
     /// What the plan would have read, for the way back of a call that nobody was asked about.

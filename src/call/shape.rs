@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Service;
+use super::flow::Ended;
 use super::list::List;
 use super::wait::Waited;
 use crate::catalog::{Keep, Tool};
@@ -80,6 +81,37 @@ impl Shaping<'_> {
             if let Some(notes) = notes.as_array_mut() {
                 notes.push(note.into());
             }
+        }
+        value
+    }
+
+    /// The result of a workflow.
+    pub(super) fn workflow(&self, ended: Ended, confirmed_by: Option<&'static str>) -> Value {
+        let Ended {
+            mut result,
+            mut notes,
+            undo,
+            ..
+        } = ended;
+        let mut envelope = self.envelope(None);
+        let returns = &self.tool.declaration.returns;
+        guard::mask(&mut result, &returns.mask, &returns.reveal);
+        envelope.insert("result".into(), result);
+        if self.tool.declaration.reveals {
+            notes.push("This result holds a secret: don't repeat it where others can read it.".into());
+        }
+        envelope.extend(confirmed_by.map(|by| ("confirmed_by".to_owned(), by.into())));
+        envelope.extend(undo.map(|mut undo| {
+            guard::mask(&mut undo, &[], &[]);
+            ("undo".to_owned(), undo)
+        }));
+        if !notes.is_empty() {
+            envelope.insert("notes".into(), json!(notes));
+        }
+        let mut value = Value::Object(envelope);
+        let cuts = cut(&mut value, self.most_bytes);
+        if let (false, Some(object)) = (cuts.is_empty(), value.as_object_mut()) {
+            object.insert("cut".into(), json!(cuts));
         }
         value
     }

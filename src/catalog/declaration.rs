@@ -43,6 +43,17 @@ pub struct Declaration {
     pub method: Method,
     /// The path below the API's base, with `{placeholders}` that are arguments.
     pub path: String,
+    /// For a tool that is more than one request: which of the server's workflows it is. Method and path then say what it is
+    /// about, and are not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Workflow>,
+    /// The argument with the SQL that decides what a call does: its effect is the statements', and `effect` is the most that
+    /// it can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statements: Option<String>,
+    /// The tools that a workflow calls as its steps and that a yes to the workflow's own call covers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
     /// What a call does, before any escalation.
     pub effect: Effect,
     /// Why the effect differs from what the method or the API reference suggests.
@@ -117,6 +128,45 @@ pub struct Declaration {
     /// Listed when no toolset is chosen.
     #[serde(default, skip_serializing_if = "is_false")]
     pub default: bool,
+}
+
+impl Declaration {
+    /// The least that a call can do: what statements do is theirs to say.
+    #[must_use]
+    pub fn least_effect(&self) -> Effect {
+        match self.statements {
+            Some(_) => Effect::Read,
+            None => self.effect,
+        }
+    }
+}
+
+/// A workflow: what is more than one request, written in Rust (`src/workflows`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Workflow {
+    /// One SQL statement.
+    RunSql,
+    /// Several, in one transaction.
+    RunSqlTransaction,
+    /// The plan of a statement.
+    ExplainSqlStatement,
+    /// Tables with their sizes.
+    GetDatabaseTables,
+    /// A table with its columns, keys, indexes and constraints.
+    DescribeTableSchema,
+    /// The statements that take the most time.
+    ListSlowQueries,
+    /// Why a database is slow.
+    InspectDatabase,
+    /// A branch that is deleted by itself.
+    CreateThrowawayBranch,
+    /// Those that there are.
+    ListThrowawayBranches,
+    /// Their end.
+    DeleteThrowawayBranches,
+    /// A branch as its parent is now.
+    ResetFromParent,
 }
 
 /// One operation id of the API, or several.

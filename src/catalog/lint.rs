@@ -133,7 +133,7 @@ impl Linter {
             "over 1,024 bytes: clients cut there",
         );
         self.require(
-            declaration.operation.iter().next().is_some(),
+            declaration.operation.iter().next().is_some() || declaration.workflow.is_some(),
             "/operation",
             "no operation is claimed",
         );
@@ -398,7 +398,7 @@ impl Linter {
             "a change has a way back, or says that it has none",
         );
         self.require(
-            !changes || reads || declaration.check.is_some(),
+            !changes || reads || declaration.check.is_some() || declaration.workflow.is_some(),
             "/check",
             "a change names the tool that tells whether it happened",
         );

@@ -12,7 +12,7 @@ mod tool;
 pub use condition::Condition;
 pub use declaration::{
     Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Keep, Operations, Pages,
-    Pick, Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,
+    Pick, Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay, Workflow,
 };
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};

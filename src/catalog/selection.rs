@@ -81,6 +81,8 @@ pub struct SelectedTool {
     pub fixed: Map<String, Value>,
     /// Advanced arguments that aren't offered.
     pub left_out: Vec<String>,
+    /// Calls that do more than read are refused.
+    pub read_only: bool,
     validator: OnceLock<Result<jsonschema::Validator, String>>,
 }
 
@@ -163,7 +165,8 @@ impl Selection {
             let asked = whole || (tool.declaration.default && chosen.contains(&"default"));
             let reason = if options.exclude.iter().any(|tool| tool == name) {
                 Some("the operator excluded it")
-            } else if options.read_only && (tool.declaration.effect != Effect::Read || tool.declaration.reveals) {
+            } else if options.read_only && (tool.declaration.least_effect() != Effect::Read || tool.declaration.reveals)
+            {
                 Some("this server is read-only")
             } else if options.project_id.is_some() && !about_one_project(tool) {
                 Some("this server is for one project, and the tool reaches beyond it")
@@ -268,6 +271,7 @@ fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool) -> Selected
         input,
         fixed,
         left_out,
+        read_only: options.read_only,
         validator: OnceLock::new(),
     }
 }

@@ -5,6 +5,7 @@ use thiserror::Error;
 use super::judge::Verdict;
 use super::permit::Permitted;
 use super::policy::{Channel, Denied, Occasion, Policy, Rule};
+use crate::neon::sql::Statements;
 use crate::neon::{Method, Request};
 
 /// What the policy says about a verdict.
@@ -149,9 +150,37 @@ impl Cleared {
         Ok(Permitted::issue(request, self.verdict.effect()))
     }
 
+    /// The clearance of a workflow's step that would have to be asked about by itself: the yes to the workflow's call covers it
+    /// where the workflow declares the step, and the step does no more than what was said yes to. `None`: it doesn't.
+    #[must_use]
+    pub fn step(&self, asking: Asking) -> Option<Self> {
+        let declaration = &self.verdict.tool().declaration;
+        let step = asking.verdict();
+        let declared =
+            declaration.workflow.is_some() && declaration.steps.iter().any(|name| name == step.tool().name());
+        let covered = step.effect() <= self.verdict.effect() && (!step.severe() || self.verdict.severe());
+        (declared && covered).then_some(Self {
+            verdict: asking.verdict,
+            said_yes: self.said_yes,
+        })
+    }
+
+    /// The permit for statements of a workflow that was judged to change something. A workflow may send several.
+    ///
+    /// # Errors
+    /// When the tool is no workflow, or the call was judged to change nothing.
+    pub fn permit_statements(&self, statements: Statements) -> Result<Permitted<Statements>, NotJudged> {
+        if self.verdict.tool().declaration.workflow.is_none() || !self.verdict.changes() {
+            return Err(NotJudged);
+        }
+        Ok(Permitted::issue(statements, self.verdict.effect()))
+    }
+
     fn check(&self, request: &Request) -> Result<(), NotJudged> {
         let declaration = &self.verdict.tool().declaration;
-        let judged = request.method() == declaration.method && **request.route() == *declaration.path;
+        let judged = declaration.workflow.is_none()
+            && request.method() == declaration.method
+            && **request.route() == *declaration.path;
         if judged { Ok(()) } else { Err(NotJudged) }
     }
 }

@@ -53,6 +53,15 @@ pub struct BranchFacts {
     pub inherits_secret: bool,
 }
 
+/// What the statements of a call do: read from a parse of them, and in place of the declared effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessed {
+    /// The most that one of them does.
+    pub effect: Effect,
+    /// Why: each ends a sentence that begins with "because it …".
+    pub reasons: Vec<String>,
+}
+
 /// A judgement under way.
 #[derive(Debug)]
 pub enum Judgement<'a> {
@@ -68,6 +77,7 @@ pub struct Pending<'a> {
     needs: Needs,
     tool: &'a Arc<Tool>,
     arguments: &'a Map<String, Value>,
+    assessed: Option<Assessed>,
 }
 
 /// What a call does, and why a human must say yes to it first, if one must.
@@ -88,8 +98,14 @@ impl<'a> Judgement<'a> {
     /// fixed is filled in.
     #[must_use]
     pub fn begin(tool: &'a Arc<Tool>, arguments: &'a Map<String, Value>) -> Self {
+        Self::begin_assessed(tool, arguments, None)
+    }
+
+    /// Begins with what the call's statements do, where it has some.
+    #[must_use]
+    pub fn begin_assessed(tool: &'a Arc<Tool>, arguments: &'a Map<String, Value>, assessed: Option<Assessed>) -> Self {
         let declaration = &tool.declaration;
-        let mut raised = Raised::declared(tool);
+        let mut raised = Raised::declared(tool, assessed.as_ref());
         let mut needs = Needs::default();
         for escalation in declaration
             .escalate
@@ -125,7 +141,12 @@ impl<'a> Judgement<'a> {
         if needs == Needs::default() {
             return Self::Done(raised.verdict(tool, false));
         }
-        Self::Looks(Pending { needs, tool, arguments })
+        Self::Looks(Pending {
+            needs,
+            tool,
+            arguments,
+            assessed,
+        })
     }
 }
 
@@ -139,9 +160,14 @@ impl Pending<'_> {
     /// Ends the judgement with what was read.
     #[must_use]
     pub fn with(self, facts: &Facts) -> Verdict {
-        let Self { tool, arguments, .. } = self;
+        let Self {
+            tool,
+            arguments,
+            assessed,
+            ..
+        } = self;
         let declaration = &tool.declaration;
-        let mut raised = Raised::declared(tool);
+        let mut raised = Raised::declared(tool, assessed.as_ref());
         for escalation in &declaration.escalate {
             let holds = fits(escalation.when.as_ref(), arguments)
                 && escalation
@@ -197,15 +223,16 @@ struct Raised {
 }
 
 impl Raised {
-    fn declared(tool: &Tool) -> Self {
+    fn declared(tool: &Tool, assessed: Option<&Assessed>) -> Self {
         let declaration = &tool.declaration;
-        let asks = declaration.effect.needs_consent();
+        let effect = assessed.map_or(declaration.effect, |assessed| assessed.effect);
+        let asks = effect.needs_consent();
         Self {
-            effect: declaration.effect,
+            effect,
             severe: asks && declaration.plan.as_ref().is_some_and(|plan| plan.severe),
-            reasons: Vec::new(),
+            reasons: assessed.map(|assessed| assessed.reasons.clone()).unwrap_or_default(),
             interrupts: declaration.interrupts,
-            stays: asks && !(declaration.effect == Effect::Destructive && declaration.free_on_throwaway),
+            stays: asks && !(effect == Effect::Destructive && declaration.free_on_throwaway),
         }
     }
 

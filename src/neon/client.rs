@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use super::base::ApiBase;
 use super::credential::Credential;
-use super::error::Error;
+use super::error::{Error, ErrorKind};
 use super::exchange::{Exchange, Failure, Phase, Progress, Received};
 use super::form::Content;
 use super::limits::{Lane, RateLimits};
@@ -279,6 +279,22 @@ impl Client {
             }
             last = Some(error);
         }
+    }
+
+    /// What SQL over HTTP is sent with.
+    pub(super) async fn http(&self) -> Result<&reqwest::Client, Error> {
+        let config = &self.shared.config;
+        self.shared
+            .http
+            .get_or_try_init(|| async { build(config) })
+            .await
+            .map_err(|_: Failure| {
+                Error::new(
+                    ErrorKind::Setup,
+                    super::request::Method::Post,
+                    "the HTTP client could not be set up",
+                )
+            })
     }
 
     /// One attempt, ended early by the deadline or the caller.

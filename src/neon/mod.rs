@@ -18,6 +18,7 @@ mod report;
 pub mod request;
 pub mod retry;
 pub mod segment;
+pub mod sql;
 pub mod text;
 
 pub use base::{ApiBase, DEFAULT_BASE, InvalidBase};

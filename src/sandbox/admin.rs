@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer,
+    api::transfers,
     call::Call,
     error::ApiError,
     faults::Fault,
@@ -23,7 +24,7 @@ use super::{
     listener::Connection,
     options::KeyKind,
     serve::{Shared, request_id},
-    state::operation::Outcome,
+    state::{account::STRANGER, operation::Outcome},
 };
 
 /// The routes, to be nested under `/sandbox`.
@@ -35,6 +36,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/requests", get(list_requests).delete(clear_requests))
         .route("/clock", get(read_clock).post(advance_clock))
         .route("/keys", post(create_key))
+        .route("/shares", post(share_project))
         .fallback(unknown)
         .with_state(shared)
 }
@@ -198,6 +200,22 @@ async fn advance_clock(Shares(shared): Shares<Arc<Shared>>, _: Admin, body: Byte
     let now = state.settle();
     shared.bring_about(&mut state, now);
     Ok(Json(json!({ "now": now })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Share {
+    project_id: String,
+}
+
+/// Gives a project to somebody else, who shares it with the user from now on.
+async fn share_project(Shares(shared): Shares<Arc<Shared>>, admin: Admin, body: Bytes) -> Answer {
+    let input: Share = read(&body)?;
+    let mut state = shared.state();
+    let now = state.settle();
+    let id = state.project(&admin.0, &input.project_id)?.id.clone();
+    transfers::hand_over(&mut state, &id, STRANGER, now);
+    Ok(Json(json!({ "project_id": id, "org_id": STRANGER })))
 }
 
 #[derive(Deserialize)]

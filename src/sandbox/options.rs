@@ -36,6 +36,8 @@ pub struct SandboxOptions {
     pub postgres: Postgres,
     /// The folder of PostgreSQL's programs; without it, the newest of this machine is taken.
     pub postgres_bin: Option<PathBuf>,
+    /// Whether the organizations may have projects for health data, which Neon allows on request.
+    pub allow_hipaa_projects: bool,
 }
 
 impl Default for SandboxOptions {
@@ -54,6 +56,7 @@ impl Default for SandboxOptions {
             require_org_id: true,
             postgres: Postgres::Off,
             postgres_bin: None,
+            allow_hipaa_projects: false,
         }
     }
 }
@@ -74,6 +77,7 @@ impl std::fmt::Debug for SandboxOptions {
             .field("require_org_id", &self.require_org_id)
             .field("postgres", &self.postgres)
             .field("postgres_bin", &self.postgres_bin)
+            .field("allow_hipaa_projects", &self.allow_hipaa_projects)
             .finish()
     }
 }
@@ -169,6 +173,8 @@ pub struct Limits {
     pub fixed_max_cu: f64,
     /// Whether the suspend timeout can be chosen.
     pub custom_suspend_timeout: bool,
+    /// Whether branches that nobody uses go to the archive.
+    pub archives_branches: bool,
 }
 
 impl Limits {
@@ -189,6 +195,7 @@ impl Limits {
             autoscaling_max_cu: 2.0,
             fixed_max_cu: 2.0,
             custom_suspend_timeout: false,
+            archives_branches: true,
             ..Self::launch()
         }
     }
@@ -213,6 +220,7 @@ impl Limits {
             autoscaling_max_cu: 16.0,
             fixed_max_cu: 16.0,
             custom_suspend_timeout: true,
+            archives_branches: false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use rmcp::model::{Tool as McpTool, ToolAnnotations};
 
-use crate::catalog::{SelectedTool, Selection, Tool};
+use crate::catalog::{SelectedTool, Selection};
 use crate::guard::Effect;
 use crate::neon::Method;
 
@@ -26,22 +26,27 @@ pub(super) fn publish(selected: &SelectedTool) -> McpTool {
         selected.input.clone(),
     )
     .with_title(declaration.title.clone())
-    .with_annotations(annotations(&selected.tool))
+    .with_annotations(annotations(selected))
 }
 
 /// Hints for clients. Nothing here relies on them: the guard decides.
-fn annotations(tool: &Tool) -> ToolAnnotations {
-    let declaration = &tool.declaration;
+fn annotations(selected: &SelectedTool) -> ToolAnnotations {
+    let declaration = &selected.tool.declaration;
+    let declared = if selected.read_only {
+        declaration.least_effect()
+    } else {
+        declaration.effect
+    };
     let greatest = declaration
         .escalate
         .iter()
         .map(|escalation| escalation.effect)
-        .fold(declaration.effect, Effect::max);
+        .fold(declared, Effect::max);
     ToolAnnotations::from_raw(
         None,
         Some(greatest == Effect::Read),
         Some(greatest.needs_consent()),
-        Some(declaration.method != Method::Post || declaration.effect == Effect::Read),
+        Some(declaration.method != Method::Post || declared == Effect::Read),
         Some(true),
     )
 }

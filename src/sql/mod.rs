@@ -18,6 +18,7 @@ mod functions;
 mod kind;
 mod lex;
 mod name;
+mod reading;
 mod relations;
 mod split;
 mod table;
@@ -26,6 +27,7 @@ mod transaction;
 mod tree;
 
 pub use name::TableName;
+pub use reading::Reading;
 
 /// What a statement does to the database. Later ones are worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,6 +9,7 @@
 )]
 
 mod catalog;
+mod examples;
 mod guard;
 mod ladder;
 mod lint_bytes;

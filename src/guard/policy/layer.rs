@@ -58,11 +58,12 @@ impl PolicyFile {
         if self.tools.get(tool.name()) == Some(&Action::Deny) {
             return Err(denied_tool(tool));
         }
-        if self.effects.of(declaration.effect) == Some(Action::Deny) {
-            return Err(denied_effect(declaration.effect));
+        let effect = declaration.least_effect();
+        if self.effects.of(effect) == Some(Action::Deny) {
+            return Err(denied_effect(effect));
         }
-        if self.read_only && (declaration.effect != Effect::Read || declaration.reveals) {
-            let what = if declaration.effect == Effect::Read {
+        if self.read_only && (effect != Effect::Read || declaration.reveals) {
+            let what = if effect == Effect::Read {
                 "hand over a secret"
             } else {
                 "change something"

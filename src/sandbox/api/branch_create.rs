@@ -145,12 +145,11 @@ pub(crate) fn make<'a>(call: &'a Call, state: &'a mut State, body: Body) -> Resu
         )
     };
     change.project.branches.push(branch);
-    let then = if input.archived {
-        BranchState::Archived
-    } else {
-        BranchState::Ready
-    };
-    change.make_branch(Action::CreateBranch, &id, then)?;
+    change.unarchive_branch(&parent.id)?;
+    change.make_branch(Action::CreateBranch, &id, BranchState::Ready)?;
+    if input.archived {
+        change.archive_branch(&id)?;
+    }
     for (kind, size, settings, provisioner) in new_endpoints {
         add_endpoint(
             &mut change,

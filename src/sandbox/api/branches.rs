@@ -140,7 +140,11 @@ fn list(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         .filter(|branch| !branch.annotation.value.is_empty())
         .map(|branch| (branch.id.clone(), json!(views::annotation(branch))))
         .collect();
-    let branches: Vec<_> = page.items.iter().map(|branch| views::branch(project, branch)).collect();
+    let branches: Vec<_> = page
+        .items
+        .iter()
+        .map(|branch| views::branch(project, branch).using(project, call.now))
+        .collect();
     let mut pagination = json!({ "sort_by": sort_by, "sort_order": order });
     if let (Some(next), Some(fields)) = (page.next, pagination.as_object_mut()) {
         fields.insert("next".to_owned(), next.into());
@@ -171,7 +175,7 @@ fn get(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let project = state.project(&call.caller, call.project_id()?)?;
     let branch = project.branch(call.branch_id()?)?;
     Reply::ok(json!({
-        "branch": views::branch(project, branch),
+        "branch": views::branch(project, branch).using(project, call.now),
         "annotation": views::annotation(branch),
     }))
 }

@@ -70,7 +70,10 @@ fn asked_projects<'a>(
     asked: &'a Asked,
 ) -> impl Iterator<Item = (usize, &'a Project)> {
     state.projects.iter().enumerate().filter(move |(_, project)| {
-        let of_it = asked.org_id.as_ref().is_none_or(|id| *id == project.org_id);
+        let of_it = asked
+            .org_id
+            .as_ref()
+            .map_or_else(|| state.account.owns(&project.org_id), |id| *id == project.org_id);
         project.deleted_at.is_none() && of_it && call.caller.can_see(project) && asked.wants_project(&project.id)
     })
 }

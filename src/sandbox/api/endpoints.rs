@@ -142,6 +142,9 @@ pub(crate) fn check_room(
     new_read_only: usize,
     new: usize,
 ) -> Result<(), ApiError> {
+    if new > 0 {
+        project.check_quota(change.now)?;
+    }
     let replicas = project
         .live_endpoints()
         .filter(|endpoint| endpoint.kind == EndpointType::ReadOnly)
@@ -407,6 +410,7 @@ fn start(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         return Err(disabled_refusal(id));
     }
     if !active {
+        change.project.check_quota(change.now)?;
         change.start_endpoint(id)?;
     }
     answer(&change, id)
@@ -441,6 +445,7 @@ fn restart(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     if disabled {
         return Err(disabled_refusal(id));
     }
+    change.project.check_quota(change.now)?;
     change.restart_endpoint(id)?;
     answer(&change, id)
 }

@@ -41,7 +41,7 @@ mod sharing;
 mod snapshot_restore;
 mod snapshots;
 mod spending;
-mod transfers;
+pub(super) mod transfers;
 mod triggers;
 mod views;
 mod vpc;

@@ -53,6 +53,7 @@ pub(crate) fn view(account: &Account, organization: &Organization) -> Value {
         "created_at": organization.created_at,
         "managed_by": "console",
         "updated_at": organization.created_at,
+        "allow_hipaa_projects": account.allow_hipaa_projects,
     })
 }
 

@@ -19,6 +19,7 @@ use crate::sandbox::{
     state::{
         State,
         access::Access,
+        account::Account,
         branch::{Annotation, Branch, BranchState},
         change::Change,
         data::{Contents, Database, History, Lineage, Lsn, Password, Role, TimelineOrigin, Version},
@@ -130,6 +131,9 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
     let branch_name = input.branch.name.unwrap_or_else(|| "main".to_owned());
     check_length("branch name", &branch_name, 256)?;
 
+    let settings = ProjectSettings::default().changed_by(&input.settings)?;
+    check_hipaa(&settings, &state.account)?;
+
     let mut project = Project {
         id: state.ids.project(),
         org_id,
@@ -145,7 +149,8 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
             }
             None => state.limits.default_history_retention_seconds,
         },
-        settings: ProjectSettings::default().changed_by(&input.settings)?,
+        hipaa_enabled_at: settings.has_hipaa().then_some(call.now),
+        settings,
         default_endpoint_settings: defaults,
         created_at: call.now,
         updated_at: call.now,
@@ -233,6 +238,16 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
     }));
     state.projects.push(project);
     reply
+}
+
+/// 422 where the project is to be one for health data and the organization may have none.
+pub(crate) fn check_hipaa(settings: &ProjectSettings, account: &Account) -> Result<(), ApiError> {
+    if settings.has_hipaa() && !account.allow_hipaa_projects {
+        return Err(ApiError::refused(
+            "HIPAA is not enabled for the organization: an admin must accept Neon's agreement first",
+        ));
+    }
+    Ok(())
 }
 
 /// The organization that a new project belongs to. Callers who cannot own one are refused, and organizations that are not

@@ -83,7 +83,7 @@ fn project<'a>(call: &Call, state: &'a State) -> Result<(&'a Project, &'a Organi
     let organization = state
         .account
         .organization(&project.org_id)
-        .ok_or_else(|| organizations::not_found(&project.org_id))?;
+        .ok_or_else(|| ApiError::forbidden("the project is shared with you and belongs to somebody else"))?;
     Ok((project, organization))
 }
 

@@ -41,6 +41,8 @@ struct Common {
     owner_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     compute_last_active_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hipaa_enabled_at: Option<Moment>,
     org_id: String,
     effective_project_permission: &'static str,
 }
@@ -79,9 +81,11 @@ pub(crate) struct ProjectView {
     consumption_period_start: Moment,
     consumption_period_end: Moment,
     owner: Owner,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maintenance_scheduled_for: Option<Moment>,
 }
 
-fn common(project: &Project, caller: &Caller) -> Common {
+fn common(project: &Project, account: &Account, caller: &Caller) -> Common {
     Common {
         id: project.id.clone(),
         platform_id: project.region_id.split('-').next().unwrap_or_default().to_owned(),
@@ -107,8 +111,9 @@ fn common(project: &Project, caller: &Caller) -> Common {
             .sum(),
         owner_id: project.org_id.clone(),
         compute_last_active_at: project.compute_last_active_at(),
+        hipaa_enabled_at: project.hipaa_enabled_at,
         org_id: project.org_id.clone(),
-        effective_project_permission: if caller.only_project().is_some() {
+        effective_project_permission: if caller.only_project().is_some() || !account.owns(&project.org_id) {
             "EDITOR"
         } else {
             "ADMIN"
@@ -119,7 +124,7 @@ fn common(project: &Project, caller: &Caller) -> Common {
 /// A project as lists show it.
 pub(crate) fn listed(project: &Project, account: &Account, caller: &Caller) -> ListedProject {
     ListedProject {
-        common: common(project, caller),
+        common: common(project, account, caller),
         active_time: 0,
         org_name: account.organization_name(&project.org_id),
         deleted_at: project.deleted_at,
@@ -146,7 +151,7 @@ pub(crate) fn alone(
         now,
     );
     ProjectView {
-        common: common(project, caller),
+        common: common(project, account, caller),
         data_storage_bytes_hour: sums.stored_byte_hours(),
         data_transfer_bytes: 0,
         written_data_bytes: sums.written_bytes(),
@@ -154,8 +159,13 @@ pub(crate) fn alone(
         active_time_seconds: whole(sums.active_seconds()),
         consumption_period_start: start,
         consumption_period_end: end,
+        maintenance_scheduled_for: project.maintenance_scheduled_for(now),
         owner: Owner {
-            email: account.email.clone(),
+            email: if account.owns(&project.org_id) {
+                account.email.clone()
+            } else {
+                "stranger@elsewhere.example".to_owned()
+            },
             name: account.organization_name(&project.org_id),
             branches_limit,
             subscription_type: account.subscription(),

@@ -1,7 +1,7 @@
 //! Projects: listing, reading, changing, deleting, recovering, and connection URIs.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Route, compute_size::AskedSize, project_create, project_view, views};
 use crate::sandbox::{
@@ -67,54 +67,66 @@ impl ListQuery {
 
 fn list(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let query: ListQuery = call.query()?;
-    let limit = query.limit()?;
     if let Some(org_id) = &query.org_id {
         check_id("org_id", org_id)?;
         if state.account.organization(org_id).is_none() || !call.caller.can_see_organization(org_id) {
             return Err(ApiError::not_found(format!("organization {org_id} not found")));
         }
     }
+    let wanted = |project: &Project| {
+        state.account.owns(&project.org_id)
+            && project.deleted_at.is_some() == query.recoverable
+            && query.org_id.as_ref().is_none_or(|org_id| project.org_id == *org_id)
+            && query.finds(project)
+    };
+    let what = if query.recoverable {
+        "recoverable projects"
+    } else {
+        "projects"
+    };
+    let mut body = page(call, state, &query, what, wanted)?;
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("applications".to_owned(), json!({}));
+        fields.insert("integrations".to_owned(), json!({}));
+    }
+    Reply::ok(body)
+}
+
+/// Projects of others that the user can open.
+fn list_shared(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
+    let query: ListQuery = call.query()?;
+    let wanted = |project: &Project| {
+        !state.account.owns(&project.org_id) && project.deleted_at.is_none() && query.finds(project)
+    };
+    Reply::ok(page(call, state, &query, "shared projects", wanted)?)
+}
+
+/// A page of the projects that the caller can see and that are wanted.
+fn page(
+    call: &Call,
+    state: &State,
+    query: &ListQuery,
+    what: &str,
+    wanted: impl Fn(&Project) -> bool,
+) -> Result<Value, ApiError> {
+    let limit = query.limit()?;
     let projects = state
         .projects
         .iter()
         .enumerate()
-        .filter(|(_, project)| {
-            project.deleted_at.is_some() == query.recoverable
-                && call.caller.can_see(project)
-                && query.org_id.as_ref().is_none_or(|org_id| project.org_id == *org_id)
-                && query.finds(project)
-        })
+        .filter(|(_, project)| call.caller.can_see(project) && wanted(project))
         .map(|(position, project)| Sorted {
             key: format!("{position:09}"),
             id: project.id.clone(),
             item: project_view::listed(project, &state.account, &call.caller),
         })
         .collect();
-    let page = pages::page(
-        if query.recoverable {
-            "recoverable projects"
-        } else {
-            "projects"
-        },
-        projects,
-        SortOrder::Desc,
-        query.cursor.as_deref(),
-        limit,
-    )?;
-    let mut body = json!({ "projects": page.items, "applications": {}, "integrations": {} });
+    let page = pages::page(what, projects, SortOrder::Desc, query.cursor.as_deref(), limit)?;
+    let mut body = json!({ "projects": page.items });
     if let (Some(cursor), Some(fields)) = (page.next, body.as_object_mut()) {
         fields.insert("pagination".to_owned(), json!({ "cursor": cursor }));
     }
-    Reply::ok(body)
-}
-
-/// Nobody else shares a project with the sandbox's user.
-fn list_shared(call: &Call, _: &mut State) -> Result<Reply, ApiError> {
-    let query: ListQuery = call.query()?;
-    let limit = query.limit()?;
-    let none: Vec<Sorted<()>> = Vec::new();
-    let page = pages::page("shared projects", none, SortOrder::Desc, query.cursor.as_deref(), limit)?;
-    Reply::ok(json!({ "projects": page.items }))
+    Ok(body)
 }
 
 /// The project of the call, as it is shown alone.
@@ -144,6 +156,7 @@ struct ProjectUpdate {
 
 fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let UpdateBody { project: input } = call.json()?;
+    project_create::check_hipaa(&input.settings, &state.account)?;
     let mut change = state.change(call)?;
     change.check_lock()?;
     if let Some(name) = &input.name {
@@ -167,6 +180,9 @@ fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let restores = retention != change.project.history_retention_seconds;
     if let Some(name) = input.name {
         change.project.name = name;
+    }
+    if settings.has_hipaa() && change.project.hipaa_enabled_at.is_none() {
+        change.project.hipaa_enabled_at = Some(change.now);
     }
     change.project.settings = settings;
     change.project.default_endpoint_settings = defaults;
@@ -218,6 +234,12 @@ fn delete(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         return Err(ApiError::forbidden(
             "a project-scoped API key cannot delete its project",
         ));
+    }
+    if !state
+        .account
+        .owns(&state.project(&call.caller, call.project_id()?)?.org_id)
+    {
+        return Err(ApiError::forbidden("only its owner can delete a shared project"));
     }
     let change = state.change(call)?;
     change.check_lock()?;

@@ -156,7 +156,7 @@ fn check_room(state: &State, org_id: &str, more: usize) -> Result<(), ApiError> 
 
 /// Gives a project to an organization. What belonged to the former one ends: roles, VPC restrictions, offers, and the keys
 /// that are bound to the project.
-fn hand_over(state: &mut State, project_id: &str, org_id: &str, now: Moment) {
+pub(crate) fn hand_over(state: &mut State, project_id: &str, org_id: &str, now: Moment) {
     let Some(project) = state.projects.iter_mut().find(|project| project.id == project_id) else {
         return;
     };

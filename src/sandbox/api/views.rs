@@ -15,6 +15,7 @@ use crate::sandbox::{
         project::Project,
         settings::EndpointSettings,
         snapshot::Snapshot,
+        usage_sum::{Span, Sums, month_around, whole},
     },
 };
 
@@ -118,10 +119,10 @@ pub(crate) struct BranchView {
     primary: bool,
     default: bool,
     protected: bool,
-    cpu_used_sec: i64,
-    compute_time_seconds: i64,
-    active_time_seconds: i64,
-    written_data_bytes: i64,
+    cpu_used_sec: u64,
+    compute_time_seconds: u64,
+    active_time_seconds: u64,
+    written_data_bytes: u64,
     data_transfer_bytes: i64,
     created_at: Moment,
     updated_at: Moment,
@@ -145,7 +146,25 @@ pub(crate) struct BranchView {
     recovery: Option<RecoveryView>,
 }
 
-/// A branch as it is.
+impl BranchView {
+    /// With what the branch has used this month.
+    pub(crate) fn using(self, project: &Project, now: Moment) -> Self {
+        let (from, until) = month_around(now);
+        let sums = Sums::new(project, Some(&self.id), Span { from, until }, now);
+        let compute_time_seconds = whole(sums.compute_unit_seconds());
+        let active_time_seconds = whole(sums.active_seconds());
+        let written_data_bytes = sums.written_bytes();
+        Self {
+            cpu_used_sec: compute_time_seconds,
+            compute_time_seconds,
+            active_time_seconds,
+            written_data_bytes,
+            ..self
+        }
+    }
+}
+
+/// A branch as it is, without what it has used.
 pub(crate) fn branch(project: &Project, branch: &Branch) -> BranchView {
     let restore = branch.snapshot_restore.as_ref();
     BranchView {

@@ -68,7 +68,7 @@ where
         port = connection.port,
         user = connection.user,
         database = connection.database,
-        ignored = ?connection.options,
+        ignored = ?connection.options.iter().map(|(name, _)| name).collect::<Vec<_>>(),
         "SQL over HTTP",
     );
     let body = read(body).await?;

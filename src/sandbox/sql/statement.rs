@@ -1,5 +1,7 @@
 //! One statement in the extended protocol: parameters and results are text, and a second statement is refused.
 
+use std::io;
+
 use bytes::{BufMut as _, BytesMut};
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::{
@@ -132,8 +134,8 @@ fn execute(buffer: &mut BytesMut, query: &Query) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// Bind: every parameter and every column is text.
-fn bind(name: &str, params: &[Option<String>], buffer: &mut BytesMut) -> Result<(), SqlError> {
+/// Bind, to the portal without a name: every parameter and every column is text.
+fn bind(statement: &str, params: &[Option<String>], buffer: &mut BytesMut) -> Result<(), SqlError> {
     let write = |param: &Option<String>, buffer: &mut BytesMut| {
         let Some(text) = param else {
             return Ok(IsNull::Yes);
@@ -141,9 +143,10 @@ fn bind(name: &str, params: &[Option<String>], buffer: &mut BytesMut) -> Result<
         buffer.put_slice(text.as_bytes());
         Ok(IsNull::No)
     };
-    frontend::bind(name, name, None, params, write, None, buffer).map_err(|error| match error {
+    frontend::bind("", statement, None, params, write, None, buffer).map_err(|error| match error {
         frontend::BindError::Serialization(error) => unsendable(&error),
-        frontend::BindError::Conversion(error) => SqlError::internal(error.to_string()),
+        // Text needs no conversion, so this too is about what fits the message.
+        frontend::BindError::Conversion(error) => unsendable(&io::Error::other(error)),
     })
 }
 
@@ -153,7 +156,7 @@ pub(super) async fn look_up(session: &mut Session, sql: &str, param: &str) -> Re
     let buffer = &mut session.wire.outgoing;
     frontend::parse(LOOK_UP, sql, None, buffer).map_err(|error| unsendable(&error))?;
     bind(LOOK_UP, &[Some(param.to_owned())], buffer)?;
-    frontend::execute(LOOK_UP, 0, buffer).map_err(|error| unsendable(&error))?;
+    frontend::execute("", 0, buffer).map_err(|error| unsendable(&error))?;
     // A statement with a name outlives its exchange, and the next one of a batch gives the same name.
     frontend::close(b'S', LOOK_UP, buffer).map_err(|error| unsendable(&error))?;
     frontend::flush(buffer);

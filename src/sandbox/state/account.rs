@@ -14,6 +14,9 @@ const OWNER_EMAIL: &str = "owner@sandbox.example";
 /// The domain of people who have an account.
 const KNOWN_DOMAIN: &str = "@sandbox.example";
 
+/// An organization that the user isn't in, of somebody who shares projects with the user.
+pub(crate) const STRANGER: &str = "org-sandbox-stranger-10000000";
+
 /// A member of an organization.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
@@ -62,6 +65,8 @@ pub(crate) struct Account {
     pub(crate) user_id: String,
     pub(crate) email: String,
     pub(crate) plan: &'static str,
+    /// Whether the organizations may have projects for health data.
+    pub(crate) allow_hipaa_projects: bool,
     /// The organization that projects go to when none is named.
     pub(crate) home: Organization,
     /// The others, which projects can be moved to.
@@ -81,6 +86,7 @@ impl Account {
             user_id,
             email: OWNER_EMAIL.to_owned(),
             plan: options.limits.plan,
+            allow_hipaa_projects: options.allow_hipaa_projects,
             home,
             others,
         }
@@ -105,11 +111,16 @@ impl Account {
             .find(|organization| organization.id == id)
     }
 
+    /// Whether projects of an organization are the user's own, and not ones that somebody shares with the user.
+    pub(crate) fn owns(&self, org_id: &str) -> bool {
+        self.organization(org_id).is_some()
+    }
+
     /// The name of an organization.
     pub(crate) fn organization_name(&self, id: &str) -> String {
         self.organization(id)
-            .map(|organization| organization.name.clone())
-            .unwrap_or_default()
+            .map_or("Stranger", |organization| organization.name.as_str())
+            .to_owned()
     }
 }
 

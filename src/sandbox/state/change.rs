@@ -177,17 +177,36 @@ impl<'a> Change<'a> {
         Ok(ending.succeeds)
     }
 
-    /// Starts a compute; it is active when the operation has ended. An archived branch comes back.
-    pub(crate) fn start_endpoint(&mut self, endpoint_id: &str) -> Result<(), ApiError> {
-        self.move_endpoint(Action::StartCompute, endpoint_id, EndpointState::Active)?;
-        let branch_id = self.project.endpoint(endpoint_id)?.branch_id.clone();
+    /// Starts the operation that archives a new branch, in place of its getting ready.
+    pub(crate) fn archive_branch(&mut self, branch_id: &str) -> Result<(), ApiError> {
+        let ending = self.run(Action::TimelineArchive, Some(branch_id), None);
+        self.project.branch_mut(branch_id)?.transition = Some(BranchTransition {
+            at: ending.at.filter(|_| ending.succeeds),
+            to: BranchState::Archived,
+        });
+        Ok(())
+    }
+
+    /// Takes a branch out of the archive, if it is there: whatever needs its data comes after that.
+    pub(crate) fn unarchive_branch(&mut self, branch_id: &str) -> Result<(), ApiError> {
+        if self.project.branch(branch_id)?.state != BranchState::Archived {
+            return Ok(());
+        }
+        let succeeds = self.run(Action::TimelineUnarchive, Some(branch_id), None).succeeds;
         let now = self.now;
-        let branch = self.project.branch_mut(&branch_id)?;
-        if branch.state == BranchState::Archived {
+        let branch = self.project.branch_mut(branch_id)?;
+        if succeeds {
             branch.state = BranchState::Ready;
             branch.state_changed_at = now;
         }
         Ok(())
+    }
+
+    /// Starts a compute; it is active when the operation has ended. An archived branch comes back.
+    pub(crate) fn start_endpoint(&mut self, endpoint_id: &str) -> Result<(), ApiError> {
+        let branch_id = self.project.endpoint(endpoint_id)?.branch_id.clone();
+        self.unarchive_branch(&branch_id)?;
+        self.move_endpoint(Action::StartCompute, endpoint_id, EndpointState::Active)
     }
 
     /// Suspends a compute; it is idle when the operation has ended.
@@ -222,7 +241,10 @@ impl<'a> Change<'a> {
 
     /// Applies a changed configuration to a compute. An idle one wakes for it, and then suspends again if asked to.
     pub(crate) fn configure_endpoint(&mut self, endpoint_id: &str, suspend_again: bool) -> Result<(), ApiError> {
-        let was_idle = self.project.endpoint(endpoint_id)?.state == EndpointState::Idle;
+        let endpoint = self.project.endpoint(endpoint_id)?;
+        let was_idle = endpoint.state == EndpointState::Idle;
+        let branch_id = endpoint.branch_id.clone();
+        self.unarchive_branch(&branch_id)?;
         self.move_endpoint(Action::ApplyConfig, endpoint_id, EndpointState::Active)?;
         if was_idle && suspend_again {
             self.suspend_endpoint(endpoint_id)?;
@@ -240,6 +262,7 @@ impl<'a> Change<'a> {
         match endpoint {
             Some(endpoint_id) => self.configure_endpoint(&endpoint_id, suspend_again),
             None => {
+                self.unarchive_branch(branch_id)?;
                 self.run(Action::ApplyConfig, Some(branch_id), None);
                 Ok(())
             }

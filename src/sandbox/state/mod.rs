@@ -6,6 +6,7 @@
 pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod anonymization;
+pub(crate) mod archive;
 pub(crate) mod auth;
 pub(crate) mod branch;
 pub(crate) mod change;
@@ -21,6 +22,7 @@ pub(crate) mod schedule;
 pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod snapshot;
+pub(crate) mod upkeep;
 pub(crate) mod usage;
 pub(crate) mod usage_sum;
 
@@ -85,6 +87,9 @@ impl State {
         self.links.retain(|_, link| now < link.expires_at);
         for project in &mut self.projects {
             project.settle(now, &mut self.ids);
+            if self.limits.archives_branches {
+                project.archive_branches(now, &mut self.ids);
+            }
         }
         self.observe(now);
         now

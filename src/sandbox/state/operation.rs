@@ -17,6 +17,8 @@ pub(crate) enum Action {
     SuspendCompute,
     ApplyConfig,
     ApplyStorageConfig,
+    TimelineArchive,
+    TimelineUnarchive,
 }
 
 /// Where an operation stands, of Neon's statuses those that the sandbox reaches.

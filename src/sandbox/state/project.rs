@@ -39,6 +39,9 @@ pub(crate) struct Project {
     pub(crate) created_at: Moment,
     pub(crate) updated_at: Moment,
     pub(crate) deleted_at: Option<Moment>,
+    /// Since when its data are handled by the rules for health data.
+    #[serde(default)]
+    pub(crate) hipaa_enabled_at: Option<Moment>,
     pub(crate) branches: Vec<Branch>,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) snapshots: Vec<Snapshot>,
@@ -225,6 +228,8 @@ impl Project {
         for (at, branch_id, endpoint_id) in suspended {
             self.record_past(ids, at, Action::SuspendCompute, branch_id, Some(endpoint_id));
         }
+        self.maintain(now, ids);
+        self.enforce_quota(now, ids);
         self.take_scheduled_snapshots(now, ids);
         self.expire_branches(now, ids);
         self.snapshots
@@ -279,7 +284,7 @@ impl Project {
     }
 
     /// Records an operation that nobody asked for and that is over.
-    fn record_past(
+    pub(super) fn record_past(
         &mut self,
         ids: &mut Ids,
         at: Moment,

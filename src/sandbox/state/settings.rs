@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{Datelike, Days, NaiveTime};
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::error::ApiError;
+use super::usage_sum::{Sums, whole};
+use crate::sandbox::{clock::Moment, error::ApiError};
 
 /// Consumption that a project may use; 0 is without limit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +21,33 @@ pub(crate) struct Quota {
     data_transfer_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logical_size_bytes: Option<u64>,
+}
+
+impl Quota {
+    /// The limits that stop computes, with their names; the one on a branch's size stops only writes.
+    fn of_computes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("active_time_seconds", self.active_time_seconds),
+            ("compute_time_seconds", self.compute_time_seconds),
+            ("written_data_bytes", self.written_data_bytes),
+        ]
+        .into_iter()
+        .filter_map(|(name, limit)| Some((name, limit.filter(|limit| *limit > 0)?)))
+    }
+
+    /// The first limit that is reached. Nothing leaves a compute of the sandbox, so that the one on traffic never is.
+    fn breach(&self, used: &Sums<'_>) -> Option<&'static str> {
+        self.of_computes()
+            .find(|(name, limit)| {
+                let used = match *name {
+                    "active_time_seconds" => whole(used.active_seconds()),
+                    "compute_time_seconds" => whole(used.compute_unit_seconds()),
+                    _ => used.written_bytes(),
+                };
+                used >= *limit
+            })
+            .map(|(name, _)| name)
+    }
 }
 
 /// Addresses that may connect.
@@ -89,7 +118,7 @@ impl ProjectSettings {
     ///
     /// # Errors
     ///
-    /// When a value is out of its bounds, or logical replication would be turned off again.
+    /// When a value is out of its bounds, or logical replication or HIPAA handling would be turned off again.
     pub(crate) fn changed_by(&self, change: &Self) -> Result<Self, ApiError> {
         if let Some(window) = &change.maintenance_window {
             window.check()?;
@@ -98,6 +127,9 @@ impl ProjectSettings {
             return Err(ApiError::refused(
                 "logical replication cannot be turned off once it is on",
             ));
+        }
+        if self.has_hipaa() && change.hipaa == Some(false) {
+            return Err(ApiError::refused("HIPAA handling cannot be turned off once it is on"));
         }
         Ok(Self {
             quota: newer(&change.quota, &self.quota),
@@ -112,6 +144,28 @@ impl ProjectSettings {
         })
     }
 
+    /// Whether something limits what computes may use.
+    pub(crate) fn has_quota(&self) -> bool {
+        self.quota
+            .as_ref()
+            .is_some_and(|quota| quota.of_computes().next().is_some())
+    }
+
+    /// The limit that stops the computes, if what was used has reached one.
+    pub(crate) fn quota_breach(&self, used: &Sums<'_>) -> Option<&'static str> {
+        self.quota.as_ref()?.breach(used)
+    }
+
+    /// When the next maintenance window begins, at that moment or later.
+    pub(crate) fn next_maintenance(&self, after: Moment) -> Option<Moment> {
+        self.maintenance_window.as_ref()?.next_start(after)
+    }
+
+    /// Whether data are handled by the rules for health data.
+    pub(crate) fn has_hipaa(&self) -> bool {
+        self.hipaa == Some(true)
+    }
+
     /// Whether logical replication is on.
     pub(crate) fn has_logical_replication(&self) -> bool {
         self.enable_logical_replication == Some(true)
@@ -119,6 +173,19 @@ impl ProjectSettings {
 }
 
 impl MaintenanceWindow {
+    fn next_start(&self, after: Moment) -> Option<Moment> {
+        let time = NaiveTime::parse_from_str(&self.start_time, "%H:%M").ok()?;
+        let today = after.date_naive();
+        (0..=7)
+            .filter_map(|days| today.checked_add_days(Days::new(days)))
+            .filter(|date| {
+                let weekday = date.weekday().number_from_monday();
+                self.weekdays.iter().any(|day| u32::from(*day) == weekday)
+            })
+            .map(|date| date.and_time(time).and_utc())
+            .find(|start| *start >= after)
+    }
+
     fn check(&self) -> Result<(), ApiError> {
         let days_fit = self.weekdays.iter().all(|day| (1..=7).contains(day));
         let times_fit = [&self.start_time, &self.end_time]
@@ -135,7 +202,7 @@ impl MaintenanceWindow {
 }
 
 fn is_time_of_day(text: &str) -> bool {
-    text.len() == 5 && chrono::NaiveTime::parse_from_str(text, "%H:%M").is_ok()
+    text.len() == 5 && NaiveTime::parse_from_str(text, "%H:%M").is_ok()
 }
 
 /// What a project's new computes start with.

@@ -75,3 +75,30 @@ async fn a_schema_is_set_only_where_there_is_a_database() {
         .await
         .refused(400);
 }
+
+#[tokio::test]
+async fn a_project_that_somebody_else_shares_is_no_longer_the_users_own() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let share = json!({ "project_id": project.id });
+    let body = rig.admin(Method::POST, "/shares", Some(share)).await.expect(200);
+    let stranger = body["org_id"].as_str().unwrap();
+    let shared = rig.get("/projects/shared").await.expect(200);
+    assert_eq!(shared["projects"][0]["id"], project.id.as_str());
+    assert_eq!(shared["projects"][0]["org_id"], stranger);
+    assert_eq!(shared["projects"][0]["effective_project_permission"], "EDITOR");
+    let none = rig.get("/projects/shared?search=none").await.expect(200);
+    assert_eq!(none["projects"], json!([]));
+    assert_eq!(rig.get("/projects").await.expect(200)["projects"], json!([]));
+    rig.get(&format!("/projects?org_id={stranger}")).await.refused(404);
+    let shown = rig.get(&project.path("")).await.expect(200);
+    assert_eq!(shown["project"]["owner"]["email"], "stranger@elsewhere.example");
+    rig.branch(&project, "an editor makes branches").await;
+    rig.delete(&project.path("")).await.refused(403);
+    rig.get(&project.path("/members")).await.refused(403);
+    rig.post(&project.path("/transfer_requests"), json!({}))
+        .await
+        .refused(403);
+    let nobody = json!({ "project_id": "none" });
+    rig.admin(Method::POST, "/shares", Some(nobody)).await.refused(404);
+}

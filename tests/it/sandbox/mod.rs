@@ -30,8 +30,10 @@ mod roles;
 mod schema;
 mod services;
 mod snapshots;
+mod sql;
 mod templates;
 mod triggers;
+mod upkeep;
 
 use std::sync::Once;
 
@@ -104,22 +106,27 @@ pub fn options() -> SandboxOptions {
     }
 }
 
+/// A client that goes through no proxy and follows nothing.
+fn client() -> reqwest::Client {
+    static CRYPTO: Once = Once::new();
+    CRYPTO.call_once(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
+}
+
 impl Rig {
     pub async fn start() -> Self {
         Self::with(options()).await
     }
 
     pub async fn with(options: SandboxOptions) -> Self {
-        static CRYPTO: Once = Once::new();
-        CRYPTO.call_once(|| {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
         let sandbox = Sandbox::start(options).await.unwrap();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
+        let http = client();
         let key = sandbox.api_key().to_owned();
         Self { sandbox, http, key }
     }

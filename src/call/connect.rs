@@ -1,0 +1,201 @@
+//! Connections for SQL: what Neon says about a branch's databases and roles, kept for a while, so that a warm query is one
+//! request.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::facts::items;
+use super::failure::Failure;
+use super::look::Look;
+use super::run::Call;
+use crate::neon::sql::{Connection, Reads, ResultSet, SqlAddress, SqlHosts};
+use crate::neon::{Changed, PathSegment, Read};
+
+/// How long a connection string is used before Neon is asked again.
+const KEPT: Duration = Duration::from_secs(600);
+
+/// How many are kept.
+const MOST: usize = 1_000;
+
+/// The role and database are told apart by what was asked for, not by what was found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    project: String,
+    branch: String,
+    database: Option<String>,
+    role: Option<String>,
+}
+
+/// Connection strings that are known. `Debug` shows none.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    known: Mutex<HashMap<Key, (Instant, Connection)>>,
+    hosts: SqlHosts,
+}
+
+impl Connections {
+    pub(super) fn new(hosts: SqlHosts) -> Self {
+        Self {
+            known: Mutex::default(),
+            hosts,
+        }
+    }
+
+    fn get(&self, key: &Key) -> Option<Connection> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .get(key)
+            .filter(|(at, _)| at.elapsed() < KEPT)
+            .map(|(_, connection)| connection.clone())
+    }
+
+    fn keep(&self, key: Key, connection: Connection) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.retain(|_, (at, _)| at.elapsed() < KEPT);
+        }
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(key, (Instant::now(), connection));
+    }
+
+    /// Forgets a connection that didn't work.
+    pub(super) fn forget(&self, connection: &Connection) {
+        use secrecy::ExposeSecret as _;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, (_, other)| other.string.expose_secret() != connection.string.expose_secret());
+    }
+
+    /// Forgets what is known of a project: something in it was changed.
+    pub(super) fn forget_project(&self, project: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|key, _| key.project != project);
+    }
+}
+
+/// How to connect to a branch: from what is known, else by two reads.
+pub(super) async fn connection(
+    call: &Call<'_>,
+    project: &str,
+    branch: &str,
+    database: Option<&str>,
+    role: Option<&str>,
+) -> Result<Connection, Failure> {
+    let key = Key {
+        project: project.to_owned(),
+        branch: branch.to_owned(),
+        database: database.map(str::to_owned),
+        role: role.map(str::to_owned),
+    };
+    if let Some(known) = call.connections.get(&key) {
+        return Ok(known);
+    }
+    let (database, role) = choose(call, project, branch, database, role).await?;
+    let segment = PathSegment::id(project).map_err(|error| Failure::Internal(error.to_string()))?;
+    let read = Read::new("/projects/{project_id}/connection_uri", &[("project_id", segment)])
+        .map_err(|error| Failure::Internal(error.to_string()))?
+        .with_query("branch_id", branch)
+        .with_query("database_name", database.as_str())
+        .with_query("role_name", role.as_str());
+    let answer = call
+        .client
+        .read(read, &call.context)
+        .await
+        .map_err(|error| match error.status() {
+            Some(412) => error.with_hint(
+                "The project doesn't store passwords, so no SQL can be run through this server: run it with your own client, \
+                 or let an administrator turn password storage on.",
+            ),
+            _ => error,
+        })?;
+    let body = answer.body.unwrap_or_default();
+    let uri = body.get("uri").and_then(Value::as_str).ok_or_else(|| Failure::Answer {
+        message: "Neon's answer has no connection string, so no SQL was sent.".to_owned(),
+        changed: Changed::No,
+    })?;
+    let address =
+        SqlAddress::of(uri, &call.client.config().base, &call.connections.hosts).map_err(|error| Failure::Answer {
+            message: format!("No SQL was sent: {error}."),
+            changed: Changed::No,
+        })?;
+    let connection = Connection {
+        address,
+        string: SecretString::from(uri.to_owned()),
+        database,
+        role,
+    };
+    call.connections.keep(key, connection.clone());
+    Ok(connection)
+}
+
+/// The database and the role: what is given, else the only database (or `neondb`), and its owner.
+async fn choose(
+    call: &Call<'_>,
+    project: &str,
+    branch: &str,
+    database: Option<&str>,
+    role: Option<&str>,
+) -> Result<(String, String), Failure> {
+    if let (Some(database), Some(role)) = (database, role) {
+        return Ok((database.to_owned(), role.to_owned()));
+    }
+    let look = Look::new(call);
+    let databases = look.databases(project, branch).await?;
+    let name = |database: &Value| database.get("name").and_then(Value::as_str).map(str::to_owned);
+    let names: Vec<String> = items(&databases).filter_map(name).collect();
+    let chosen = match (database, names.as_slice()) {
+        (Some(database), _) => names.iter().find(|name| *name == database),
+        (None, [only]) => Some(only),
+        (None, _) => names.iter().find(|name| *name == "neondb"),
+    };
+    let Some(chosen) = chosen else {
+        let shown: Vec<String> = names
+            .iter()
+            .take(20)
+            .map(|name| crate::neon::text::one_line(name, 80))
+            .collect();
+        return Err(Failure::Reference {
+            argument: "database_name".to_owned(),
+            message: match database {
+                Some(_) => format!("The branch has no such database; it has: {}.", shown.join(", ")),
+                None if names.is_empty() => "The branch has no database.".to_owned(),
+                None => format!("The branch has several databases: {}.", shown.join(", ")),
+            },
+            next: "Give database_name.".to_owned(),
+        });
+    };
+    let owner = items(&databases)
+        .find(|database| name(database).as_ref() == Some(chosen))
+        .and_then(|database| database.get("owner_name"))
+        .and_then(Value::as_str);
+    let role = role.or(owner).ok_or_else(|| Failure::Reference {
+        argument: "role_name".to_owned(),
+        message: "Neon doesn't say who owns the database.".to_owned(),
+        next: "Give role_name.".to_owned(),
+    })?;
+    Ok((chosen.clone(), role.to_owned()))
+}
+
+/// Runs statements that only read. A login that is refused is tried once more with what Neon says now: passwords change.
+pub(super) async fn query(
+    call: &Call<'_>,
+    connection: &Connection,
+    reads: Reads,
+    timeout: Duration,
+) -> Result<Vec<ResultSet>, Failure> {
+    call.client
+        .query(connection, reads, timeout, &call.context)
+        .await
+        .map_err(|error| {
+            if error.refused_login() {
+                call.connections.forget(connection);
+            }
+            Failure::Sql(Box::new(error))
+        })
+}

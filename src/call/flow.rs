@@ -1,0 +1,268 @@
+//! What a workflow may do: read from Neon, call declared tools as any caller would, and run SQL.
+//!
+//! It can send nothing by another way. What a step changes is a declared tool's request, judged and ruled over by the policy
+//! like any other, or SQL under the permit of the workflow's own call.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::facts::{self, text};
+use super::failure::Failure;
+use super::files::Files;
+use super::look::Look;
+use super::record::Record;
+use super::run::Call;
+use super::{bind, wait};
+use crate::guard::{Cleared, Judgement, Ruling};
+use crate::neon::sql::{Connection, Reads, ResultSet, SqlError, Statements};
+use crate::neon::{Changed, PathSegment, Read};
+
+/// A workflow's way to Neon.
+pub(crate) struct Flow<'c, 'a> {
+    call: &'c Call<'a>,
+    /// Nothing while a plan is made: then nothing can be changed.
+    cleared: Option<&'c Cleared>,
+    arguments: &'c Map<String, Value>,
+    record: Option<Mutex<&'c mut Record>>,
+}
+
+/// What a workflow ended with.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    /// What the agent gets.
+    pub(crate) result: Value,
+    /// What is said beside it.
+    pub(crate) notes: Vec<String>,
+    /// The way back, where something was changed.
+    pub(crate) undo: Option<Value>,
+    /// Something failed, which the result tells.
+    pub(crate) failed: bool,
+}
+
+impl Ended {
+    /// A result and nothing beside it.
+    pub(crate) fn with(result: Value) -> Self {
+        Self {
+            result,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a note.
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+impl<'c, 'a> Flow<'c, 'a> {
+    pub(super) fn new(
+        call: &'c Call<'a>,
+        cleared: Option<&'c Cleared>,
+        arguments: &'c Map<String, Value>,
+        record: Option<&'c mut Record>,
+    ) -> Self {
+        Self {
+            call,
+            cleared,
+            arguments,
+            record: record.map(Mutex::new),
+        }
+    }
+
+    /// The arguments, checked and with names replaced by ids.
+    pub(crate) fn arguments(&self) -> &Map<String, Value> {
+        self.arguments
+    }
+
+    /// An argument that is text.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        text(self.arguments, name)
+    }
+
+    /// An argument that is text and was checked to be there.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, Failure> {
+        self.text(name)
+            .ok_or_else(|| Failure::Internal(format!("the argument `{name}` is missing")))
+    }
+
+    /// An argument that is a whole number.
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        self.arguments.get(name).and_then(Value::as_u64)
+    }
+
+    /// An argument that is yes or no.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.arguments.get(name) == Some(&Value::Bool(true))
+    }
+
+    /// How large a result may be, in bytes.
+    pub(crate) fn most_bytes(&self) -> usize {
+        self.call.limits.result_bytes
+    }
+
+    /// Everything that tells this caller from others.
+    pub(crate) fn caller(&self) -> &str {
+        &self.call.who
+    }
+
+    /// Reads from the API. The answer may hold secrets.
+    pub(crate) async fn get(
+        &self,
+        route: &'static str,
+        segments: &[(&str, &str)],
+        query: &[(&str, &str)],
+    ) -> Result<Value, Failure> {
+        let mut filled = Vec::new();
+        for (name, id) in segments {
+            let segment = PathSegment::name(id).map_err(|error| Failure::Internal(error.to_string()))?;
+            filled.push((*name, segment));
+        }
+        let mut read = Read::new(route, &filled).map_err(|error| Failure::Internal(error.to_string()))?;
+        for (name, value) in query {
+            read = read.with_query(*name, *value);
+        }
+        let answer = self.call.client.read(read, &self.call.context).await?;
+        Ok(answer.body.unwrap_or_default())
+    }
+
+    /// All branches of a project.
+    pub(crate) async fn branches(&self, project: &str) -> Result<Vec<Value>, Failure> {
+        let look = Look::new(self.call);
+        let branches = look.branches(project).await?;
+        Ok(facts::items(&branches).cloned().collect())
+    }
+
+    /// Calls a declared tool as any caller would, but for asking: a step that a human would have to be asked about is refused.
+    /// Waits for the operations that it starts. The answer is Neon's own, and may hold secrets.
+    pub(crate) async fn tool(&self, name: &str, arguments: Value) -> Result<Value, Failure> {
+        let refused = |why: String| Failure::Step {
+            step: name.to_owned(),
+            why,
+            changed: Changed::No,
+        };
+        let tool = self
+            .call
+            .catalog
+            .tool(name)
+            .ok_or_else(|| Failure::Internal(format!("there is no tool `{name}`")))?;
+        let Value::Object(arguments) = arguments else {
+            return Err(Failure::Internal("a step's arguments are no object".to_owned()));
+        };
+        let policy = &self.call.guards.policy;
+        let look = Look::new(self.call);
+        let verdict = match Judgement::begin(tool, &arguments) {
+            Judgement::Done(verdict) => verdict,
+            Judgement::Looks(pending) => {
+                let facts = facts::read(&look, policy, tool, &arguments, pending.needs()).await?;
+                pending.with(&facts)
+            }
+        };
+        if verdict.changes() && self.cleared.is_none_or(|cleared| !cleared.verdict().changes()) {
+            return Err(Failure::Internal(format!(
+                "the step `{name}` changes something in a call that doesn't"
+            )));
+        }
+        policy.admits(tool, &arguments, verdict.effect(), chrono::Utc::now())?;
+        if tool.declaration.adds_branch
+            && policy.branch_limit().is_some()
+            && let Some(project) = text(&arguments, "project_id")
+        {
+            policy.check_branches(look.branch_count(project).await?)?;
+        }
+        let cleared = match verdict.under(policy) {
+            Ruling::Run(cleared) => cleared,
+            Ruling::Ask(asking) => {
+                let because = asking.verdict().reasons().join("; ");
+                let covered = self.cleared.and_then(|cleared| cleared.step(asking));
+                covered.ok_or_else(|| {
+                    refused(format!(
+                        "it would have to be confirmed by a human{}",
+                        if because.is_empty() {
+                            String::new()
+                        } else {
+                            format!(" because it {because}")
+                        }
+                    ))
+                })?
+            }
+            Ruling::Deny(denied) => return Err(denied.into()),
+        };
+        let request = bind::bind(tool, &arguments, &Files::default()).map_err(Failure::Internal)?;
+        let permitted = cleared
+            .permit(request)
+            .map_err(|error| Failure::Internal(error.to_string()))?;
+        let answer = self.call.client.send(permitted, &self.call.context).await?;
+        self.sent(&answer.request_id);
+        let body = answer.body.unwrap_or_default();
+        if tool.declaration.waits {
+            let waited = wait::wait(self.call, &arguments, Some(&body), true).await;
+            if waited.failed || (!waited.done && !waited.operations.is_empty()) {
+                return Err(Failure::Step {
+                    step: name.to_owned(),
+                    why: waited
+                        .note
+                        .unwrap_or_else(|| "Neon's work didn't end in time".to_owned()),
+                    changed: Changed::Yes,
+                });
+            }
+        }
+        Ok(body)
+    }
+
+    fn sent(&self, request_id: &str) {
+        if let Some(record) = &self.record {
+            let mut record = record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            record.answered(request_id);
+        }
+    }
+
+    /// How to connect to a branch: to the database and as the role that are given, or those that there are.
+    pub(crate) async fn connection(
+        &self,
+        project: &str,
+        branch: &str,
+        database: Option<&str>,
+        role: Option<&str>,
+    ) -> Result<Connection, Failure> {
+        super::connect::connection(self.call, project, branch, database, role).await
+    }
+
+    /// Runs statements that only read.
+    pub(crate) async fn query(
+        &self,
+        connection: &Connection,
+        reads: Reads,
+        timeout: Duration,
+    ) -> Result<Vec<ResultSet>, Failure> {
+        super::connect::query(self.call, connection, reads, timeout).await
+    }
+
+    /// Runs statements under the permit of the call.
+    pub(crate) async fn execute(
+        &self,
+        connection: &Connection,
+        statements: Statements,
+        timeout: Duration,
+    ) -> Result<Vec<ResultSet>, Failure> {
+        let permitted = self
+            .cleared
+            .ok_or_else(|| Failure::Internal("nothing is changed while a plan is made".to_owned()))?
+            .permit_statements(statements)
+            .map_err(|error| Failure::Internal(error.to_string()))?;
+        self.call
+            .client
+            .execute(connection, permitted, timeout, &self.call.context)
+            .await
+            .map_err(|error| self.failed(connection, error))
+    }
+
+    fn failed(&self, connection: &Connection, error: SqlError) -> Failure {
+        if error.refused_login() {
+            self.call.connections.forget(connection);
+        }
+        Failure::Sql(Box::new(error))
+    }
+}

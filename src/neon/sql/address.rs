@@ -1,0 +1,140 @@
+//! Where statements go: derived from the connection string that Neon gave, and bound to where the operator lets it go.
+
+use std::fmt;
+
+use url::Url;
+
+use crate::neon::ApiBase;
+
+/// The suffixes under which Neon's computes are.
+const NEON_SUFFIXES: [&str; 3] = [".neon.tech", ".neon.build", ".neon.com"];
+
+/// Under which hosts statements may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlHosts {
+    suffixes: Vec<String>,
+}
+
+impl Default for SqlHosts {
+    /// Neon's own.
+    fn default() -> Self {
+        Self {
+            suffixes: NEON_SUFFIXES.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+impl SqlHosts {
+    /// Hosts under these suffixes, such as `.db.example.com`.
+    #[must_use]
+    pub fn under(suffixes: Vec<String>) -> Self {
+        Self { suffixes }
+    }
+
+    fn allow(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        self.suffixes.iter().any(|suffix| {
+            let suffix = suffix.trim_start_matches('.').to_ascii_lowercase();
+            !suffix.is_empty()
+                && host
+                    .strip_suffix(&suffix)
+                    .is_some_and(|label| label.ends_with('.') && label.len() > 1)
+        })
+    }
+}
+
+/// Why a connection string isn't used. It never repeats the string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidConnection {
+    /// Not a Postgres URI with a host, a user and a database.
+    #[error("Neon's connection string is not one")]
+    NotOne,
+    /// A host that the operator doesn't allow.
+    #[error("the host of Neon's connection string is not one that this server may send SQL to")]
+    Host,
+}
+
+/// The URL that takes SQL over HTTP.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SqlAddress(Url);
+
+impl SqlAddress {
+    /// The address for a connection string. With an API on this machine, `/sql` beside it; else, as Neon's driver has it, the
+    /// host with its first label replaced by `api`, over https.
+    ///
+    /// # Errors
+    /// [`InvalidConnection`].
+    pub fn of(connection: &str, base: &ApiBase, hosts: &SqlHosts) -> Result<Self, InvalidConnection> {
+        let url = Url::parse(connection).map_err(|_| InvalidConnection::NotOne)?;
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let (Some(host), "postgresql" | "postgres") = (host, url.scheme()) else {
+            return Err(InvalidConnection::NotOne);
+        };
+        if base.is_loopback() {
+            let mut beside = Url::parse(base.as_str()).map_err(|_| InvalidConnection::NotOne)?;
+            beside.set_path("/sql");
+            return Ok(Self(beside));
+        }
+        if !hosts.allow(host) {
+            return Err(InvalidConnection::Host);
+        }
+        let (_, rest) = host.split_once('.').ok_or(InvalidConnection::Host)?;
+        let api = format!("https://api.{rest}/sql");
+        Url::parse(&api).map(Self).map_err(|_| InvalidConnection::Host)
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SqlAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(connection: &str, base: &str) -> Result<String, InvalidConnection> {
+        let base = ApiBase::parse(base).unwrap();
+        SqlAddress::of(connection, &base, &SqlHosts::default()).map(|address| format!("{address:?}"))
+    }
+
+    #[test]
+    fn statements_go_where_neon_is_and_nowhere_else() {
+        let neon = "https://console.neon.tech/api/v2";
+        assert_eq!(
+            address(
+                "postgresql://r:p@ep-a-1.us-east-2.aws.neon.tech/db?sslmode=require",
+                neon
+            )
+            .unwrap(),
+            "https://api.us-east-2.aws.neon.tech/sql"
+        );
+        assert_eq!(
+            address("postgres://r:p@ep-a-1-pooler.c-2.us-east-2.aws.neon.tech:5432/db", neon).unwrap(),
+            "https://api.c-2.us-east-2.aws.neon.tech/sql"
+        );
+        for wrong in [
+            "postgresql://r:p@evil.example/db",
+            "postgresql://r:p@neon.tech.evil.example/db",
+            "postgresql://r:p@xneon.tech/db",
+            "postgresql://r:p@127.0.0.1/db",
+            "postgresql://r:p@localhost/db",
+        ] {
+            assert_eq!(address(wrong, neon), Err(InvalidConnection::Host), "{wrong}");
+        }
+        assert_eq!(
+            address("https://ep-a.us-east-2.aws.neon.tech/db", neon),
+            Err(InvalidConnection::NotOne)
+        );
+        assert_eq!(address("", neon), Err(InvalidConnection::NotOne));
+        assert_eq!(
+            address("postgresql://r:p@127.0.0.1:4242/db", "http://127.0.0.1:99/api/v2").unwrap(),
+            "http://127.0.0.1:99/sql"
+        );
+    }
+}

@@ -1,0 +1,286 @@
+//! Answers of SQL over HTTP: rows with their columns, and what Postgres says when it refuses.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::neon::Changed;
+use crate::neon::text::one_line;
+
+/// A column of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name, as the statement gave it.
+    pub name: String,
+    /// The OID of its type.
+    pub type_oid: u32,
+}
+
+/// What one statement gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResultSet {
+    /// The columns, in order; names may come more than once.
+    pub columns: Vec<Column>,
+    /// The rows: a value for each column.
+    pub rows: Vec<Vec<Value>>,
+    /// What was done, such as `SELECT` or `INSERT`.
+    pub command: String,
+    /// How many rows were read or changed, where the command counts them.
+    pub row_count: Option<u64>,
+}
+
+impl ResultSet {
+    /// The value of the first row in the column of that name.
+    #[must_use]
+    pub fn first(&self, column: &str) -> Option<&Value> {
+        let place = self.columns.iter().position(|known| known.name == column)?;
+        self.rows.first()?.get(place)
+    }
+
+    /// Each row as an object. Where a name comes more than once, the last value stays.
+    #[must_use]
+    pub fn objects(&self) -> Vec<Value> {
+        self.rows
+            .iter()
+            .map(|row| {
+                self.columns
+                    .iter()
+                    .zip(row)
+                    .map(|(column, value)| (column.name.clone(), value.clone()))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into()
+            })
+            .collect()
+    }
+}
+
+/// Why statements gave no rows. `Display` is a sentence that stands alone; Postgres' own words in it are cleaned and bounded,
+/// but they are untrusted text: they may quote rows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{summary}")]
+pub struct SqlError {
+    summary: String,
+    changed: Changed,
+    /// SQLSTATE.
+    code: Option<String>,
+    detail: Option<String>,
+    hint: Option<String>,
+    /// Where in the statement, counted in characters from 1.
+    position: Option<String>,
+    /// Neon's proxy didn't let us in.
+    refused_login: bool,
+}
+
+impl SqlError {
+    fn new(summary: impl Into<String>, changed: Changed) -> Self {
+        Self {
+            summary: summary.into(),
+            changed,
+            code: None,
+            detail: None,
+            hint: None,
+            position: None,
+            refused_login: false,
+        }
+    }
+
+    pub(super) fn not_sent(why: &str) -> Self {
+        Self::new(format!("The SQL was not sent: {why}."), Changed::No)
+    }
+
+    pub(super) fn too_large_request(bytes: usize) -> Self {
+        Self::new(
+            format!("The SQL is too large to be sent: {bytes} bytes, and 10 MiB is the most."),
+            Changed::No,
+        )
+    }
+
+    pub(super) fn lost(why: &str) -> Self {
+        Self::new(format!("The answer to the SQL was lost: {why}."), Changed::Unknown)
+    }
+
+    pub(super) fn malformed(why: &str) -> Self {
+        Self::new(
+            format!("The answer to the SQL isn't one of Neon's: {why}."),
+            Changed::Unknown,
+        )
+    }
+
+    fn too_large() -> Self {
+        Self::new(
+            "The result is larger than 10 MiB: ask for fewer rows or columns.",
+            Changed::Unknown,
+        )
+    }
+
+    /// The same failure of statements that Postgres kept from changing anything.
+    pub(super) fn changed_nothing(self) -> Self {
+        Self {
+            changed: Changed::No,
+            ..self
+        }
+    }
+
+    /// Whether anything was changed.
+    #[must_use]
+    pub fn changed(&self) -> Changed {
+        self.changed
+    }
+
+    /// Postgres' SQLSTATE, five characters.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// Postgres' detail.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
+    /// Postgres' hint.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Where in the statement, counted in characters from 1.
+    #[must_use]
+    pub fn position(&self) -> Option<&str> {
+        self.position.as_deref()
+    }
+
+    /// Whether role, password, database or compute are not (or no longer) as the connection string says.
+    #[must_use]
+    pub fn refused_login(&self) -> bool {
+        self.refused_login
+    }
+}
+
+/// What the proxy says when it refuses.
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    hint: Option<String>,
+    #[serde(default)]
+    position: Option<String>,
+}
+
+/// Reads an answer, up to a size.
+pub(super) async fn read(mut response: reqwest::Response, most: usize) -> Result<Value, SqlError> {
+    let status = response.status().as_u16();
+    let mut bytes = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len().saturating_add(chunk.len()) > most => return Err(SqlError::too_large()),
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(_) => return Err(SqlError::lost("it was cut")),
+        }
+    }
+    if (200..300).contains(&status) {
+        return serde_json::from_slice(&bytes).map_err(|_| SqlError::malformed("it is no JSON"));
+    }
+    let refusal: Option<Refusal> = serde_json::from_slice(&bytes).ok();
+    Err(refused(status, refusal))
+}
+
+fn refused(status: u16, refusal: Option<Refusal>) -> SqlError {
+    // By 4xx, the statement failed and its transaction was rolled back.
+    let changed = if (400..500).contains(&status) {
+        Changed::No
+    } else {
+        Changed::Unknown
+    };
+    let clean = |text: Option<String>| text.map(|text| one_line(&text, 500)).filter(|text| !text.is_empty());
+    let Some(refusal) = refusal else {
+        return SqlError::new(format!("The SQL endpoint answered {status}."), changed);
+    };
+    let message = clean(refusal.message).unwrap_or_else(|| format!("status {status}"));
+    let code = clean(refusal.code);
+    let login = matches!(code.as_deref(), Some("28P01" | "28000" | "3D000" | "08P01" | "XX000"))
+        || message.contains("password authentication failed")
+        || message.contains("endpoint")
+        || status == 401
+        || status == 404;
+    let sqlstate = code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
+    SqlError {
+        refused_login: login,
+        detail: clean(refusal.detail),
+        hint: clean(refusal.hint),
+        position: clean(refusal.position),
+        ..SqlError::new(format!("Postgres says: “{message}”{sqlstate}."), changed)
+    }
+    .with_code(code)
+}
+
+impl SqlError {
+    fn with_code(mut self, code: Option<String>) -> Self {
+        self.code = code;
+        self
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Field {
+    name: String,
+    #[serde(rename = "dataTypeID")]
+    type_oid: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct One {
+    #[serde(default)]
+    fields: Vec<Field>,
+    #[serde(default)]
+    rows: Vec<Vec<Value>>,
+    #[serde(default)]
+    command: String,
+    #[serde(default)]
+    row_count: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Many {
+    results: Vec<One>,
+}
+
+impl From<One> for ResultSet {
+    fn from(one: One) -> Self {
+        Self {
+            columns: one
+                .fields
+                .into_iter()
+                .map(|field| Column {
+                    name: field.name,
+                    type_oid: field.type_oid,
+                })
+                .collect(),
+            rows: one.rows,
+            command: one.command,
+            row_count: one.row_count,
+        }
+    }
+}
+
+/// The result of a statement by itself.
+pub(super) fn one(answer: Value) -> Result<ResultSet, SqlError> {
+    serde_json::from_value::<One>(answer)
+        .map(ResultSet::from)
+        .map_err(|_| SqlError::malformed("its rows can't be read"))
+}
+
+/// The results of a batch.
+pub(super) fn many(answer: Value) -> Result<Vec<ResultSet>, SqlError> {
+    serde_json::from_value::<Many>(answer)
+        .map(|many| many.results.into_iter().map(ResultSet::from).collect())
+        .map_err(|_| SqlError::malformed("its rows can't be read"))
+}

@@ -1,0 +1,38 @@
+//! The proof that a text is one statement that only reads.
+
+use super::{Script, StatementEffect, parse};
+
+/// One statement that a parse has found to read. There is no other way to one than through the parser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading(String);
+
+impl Reading {
+    /// Proves a text; `None` where it isn't one reading statement.
+    #[must_use]
+    pub fn prove(text: &str) -> Option<Self> {
+        match parse(text).only() {
+            Some(statement) if statement.effect == StatementEffect::Read => Some(Self(statement.text.clone())),
+            _ => None,
+        }
+    }
+
+    /// The statement that shows the plan of a text's only statement. With `analyze` the statement itself is run and measured:
+    /// `None` where that could change something, and where a statement has no plan.
+    #[must_use]
+    pub fn explaining(text: &str, analyze: bool) -> Option<Self> {
+        let script: Script = parse(text);
+        let statement = script.only()?;
+        if analyze && !statement.explain_analyze_ok {
+            return None;
+        }
+        let options = if analyze { "(ANALYZE, BUFFERS)" } else { "(COSTS)" };
+        // What comes out is proven like anything else.
+        Self::prove(&format!("EXPLAIN {options} {}", statement.text))
+    }
+
+    /// The statement.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.0
+    }
+}

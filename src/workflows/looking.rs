@@ -1,0 +1,401 @@
+//! Looking at a database: its tables, one table whole, the plan of a statement, what is slow and why.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::rows::Fence;
+use super::sql::{connect, timeout};
+use crate::call::{ArgumentProblem, Ended, Failure, Flow};
+use crate::neon::sql::{Reads, ResultSet};
+use crate::sql::Reading;
+
+/// How long our own questions may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The most tables that are listed at once.
+const MOST_TABLES: u64 = 200;
+
+/// Schemas that are Postgres' own.
+const TABLES: &str = "\
+SELECT n.nspname AS schema, c.relname AS name, \
+ CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' \
+  WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' END AS kind, \
+ CASE WHEN c.reltuples >= 0 THEN c.reltuples::int8 END AS estimated_rows, \
+ CASE WHEN c.relkind IN ('r', 'm', 'p') THEN pg_total_relation_size(c.oid) END AS bytes, \
+ obj_description(c.oid, 'pg_class') AS comment \
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
+ AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+ AND ($1::text IS NULL OR n.nspname = $1) \
+ORDER BY n.nspname, c.relname LIMIT $2::int8 OFFSET $3::int8";
+
+/// `get_database_tables`
+pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let connection = connect(flow).await?;
+    let offset = flow.number("offset").unwrap_or(0);
+    let parameters = vec![
+        flow.text("schema").map_or(Value::Null, Value::from),
+        (MOST_TABLES + 1).to_string().into(),
+        offset.to_string().into(),
+    ];
+    let results = flow
+        .query(&connection, Reads::own(TABLES, parameters), PATIENCE)
+        .await?;
+    let mut found = objects(&results, 0);
+    let more = found.len() as u64 > MOST_TABLES;
+    found.truncate(MOST_TABLES as usize);
+    let fence = Fence::new();
+    let mut ended = Ended::with(json!({
+        "database": connection.database,
+        "returned": found.len(),
+        "tables": fence.around(&lines(&found)),
+    }));
+    if more {
+        ended = ended.note(format!(
+            "There are more: call again with offset {}, or give schema.",
+            offset + MOST_TABLES
+        ));
+    }
+    Ok(ended
+        .note("estimated_rows is what ANALYZE last counted.")
+        .note(fence.note()))
+}
+
+const FIND: &str = "\
+SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, \
+ CASE WHEN c.reltuples >= 0 THEN c.reltuples::int8 END AS estimated_rows, \
+ pg_total_relation_size(c.oid) AS total_bytes, pg_relation_size(c.oid) AS table_bytes, pg_indexes_size(c.oid) AS index_bytes, \
+ pg_get_userbyid(c.relowner) AS owner, c.relrowsecurity AS row_security, obj_description(c.oid, 'pg_class') AS comment, \
+ CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS definition \
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+WHERE c.oid = to_regclass($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+
+const COLUMNS: &str = "\
+SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null, \
+ pg_get_expr(d.adbin, d.adrelid) AS default, \
+ CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity, \
+ CASE a.attgenerated WHEN '' THEN NULL ELSE 'stored' END AS generated, col_description(a.attrelid, a.attnum) AS comment \
+FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+
+const CONSTRAINTS: &str = "\
+SELECT conname AS name, CASE contype WHEN 'p' THEN 'primary key' WHEN 'f' THEN 'foreign key' WHEN 'u' THEN 'unique' \
+  WHEN 'c' THEN 'check' WHEN 'x' THEN 'exclusion' WHEN 'n' THEN 'not null' ELSE contype::text END AS type, \
+ pg_get_constraintdef(oid) AS definition, convalidated AS validated \
+FROM pg_constraint WHERE conrelid = to_regclass($1) ORDER BY contype DESC, conname";
+
+const INDEXES: &str = "\
+SELECT i.relname AS name, pg_get_indexdef(x.indexrelid) AS definition, x.indisvalid AS valid, \
+ pg_relation_size(x.indexrelid) AS bytes, coalesce(s.idx_scan, 0) AS scans \
+FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid LEFT JOIN pg_stat_all_indexes s ON s.indexrelid = x.indexrelid \
+WHERE x.indrelid = to_regclass($1) ORDER BY i.relname";
+
+const REFERENCED: &str = "\
+SELECT conrelid::regclass::text AS table, conname AS constraint, pg_get_constraintdef(oid) AS definition \
+FROM pg_constraint WHERE confrelid = to_regclass($1) AND contype = 'f' ORDER BY 1, 2";
+
+const TRIGGERS: &str = "\
+SELECT tgname AS name, pg_get_triggerdef(oid) AS definition, tgenabled <> 'D' AS enabled \
+FROM pg_trigger WHERE tgrelid = to_regclass($1) AND NOT tgisinternal ORDER BY tgname";
+
+const POLICIES: &str = "\
+SELECT polname AS name, polcmd::text AS command, pg_get_expr(polqual, polrelid) AS using, \
+ pg_get_expr(polwithcheck, polrelid) AS with_check FROM pg_policy WHERE polrelid = to_regclass($1) ORDER BY polname";
+
+/// `describe_table_schema`
+pub(super) async fn table(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let connection = connect(flow).await?;
+    let given = flow.required("table")?;
+    let mut name = regclass(given);
+    let ask = |name: &str| {
+        let named = || vec![Value::from(name)];
+        Reads::own_batch(vec![
+            (FIND, named()),
+            (COLUMNS, named()),
+            (CONSTRAINTS, named()),
+            (INDEXES, named()),
+            (REFERENCED, named()),
+            (TRIGGERS, named()),
+            (POLICIES, named()),
+        ])
+    };
+    let mut results = flow.query(&connection, ask(&name), PATIENCE).await?;
+    if objects(&results, 0).is_empty() && name != given {
+        // A name as Postgres writes it itself, quotes and all.
+        given.clone_into(&mut name);
+        results = flow.query(&connection, ask(&name), PATIENCE).await?;
+    }
+    let Some(Value::Object(mut about)) = objects(&results, 0).into_iter().next() else {
+        return Err(Failure::Arguments(vec![ArgumentProblem {
+            argument: "table".to_owned(),
+            message: "there is no such table or view: get_database_tables lists them; write schema.table, or the table alone where it is on the search path".to_owned(),
+        }]));
+    };
+    about.shift_remove("oid");
+    about.retain(|_, value| !value.is_null());
+    for (index, part) in [
+        "columns",
+        "constraints",
+        "indexes",
+        "referenced_by",
+        "triggers",
+        "row_security_policies",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let items = objects(&results, index + 1);
+        if !items.is_empty() {
+            about.insert(part.to_owned(), items.into_iter().map(without_nulls).collect());
+        }
+    }
+    let fence = Fence::new();
+    let text = Value::Object(about).to_string();
+    Ok(Ended::with(json!({
+        "database": connection.database,
+        "table": fence.around(&text),
+    }))
+    .note(fence.note()))
+}
+
+/// A name as `to_regclass` takes it: each part quoted, unless it is quoted already.
+fn regclass(given: &str) -> String {
+    if given.contains('"') {
+        return given.to_owned();
+    }
+    given
+        .split('.')
+        .map(|part| format!("\"{}\"", part.trim()))
+        .collect::<Vec<_>>()
+        .join(".")
+}
+
+/// `explain_sql_statement`
+pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let script = crate::sql::parse(flow.required("sql")?);
+    let problem = |message: &str| {
+        Failure::Arguments(vec![ArgumentProblem {
+            argument: "sql".to_owned(),
+            message: message.to_owned(),
+        }])
+    };
+    let Some(statement) = script.only() else {
+        return Err(problem("give one statement"));
+    };
+    let analyze = flow.flag("analyze");
+    let Some(explained) = Reading::explaining(&statement.text, analyze) else {
+        return Err(problem(if analyze {
+            "ANALYZE runs the statement, and this one isn't proven to read: leave analyze out, or try it on a throwaway branch with run_sql"
+        } else {
+            "this statement has no plan: EXPLAIN takes SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES"
+        }));
+    };
+    let connection = connect(flow).await?;
+    let parameters = flow
+        .arguments()
+        .get("params")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let results = flow
+        .query(&connection, Reads::proven(explained, parameters), timeout(flow))
+        .await?;
+    let lines: Vec<String> = results
+        .first()
+        .into_iter()
+        .flat_map(|result| &result.rows)
+        .filter_map(|row| row.first().and_then(Value::as_str).map(str::to_owned))
+        .collect();
+    let fence = Fence::new();
+    Ok(Ended::with(json!({
+        "database": connection.database,
+        "analyzed": analyze,
+        "plan": fence.around(&format!("\n{}\n", lines.join("\n"))),
+    }))
+    .note(fence.note()))
+}
+
+const EXTENSION: &str = "SELECT to_regclass('pg_stat_statements') IS NOT NULL AS there";
+
+const SLOW: &str = "\
+SELECT queryid::text AS id, calls, round(total_exec_time::numeric, 1) AS total_ms, round(mean_exec_time::numeric, 2) AS mean_ms, \
+ rows, CASE WHEN shared_blks_hit + shared_blks_read > 0 \
+  THEN round(100.0 * shared_blks_hit / (shared_blks_hit + shared_blks_read), 1) END AS cache_hit_percent, \
+ left(query, 2000) AS query \
+FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+ AND mean_exec_time >= $1::float8 ORDER BY total_exec_time DESC LIMIT $2::int8";
+
+/// `list_slow_queries`
+pub(super) async fn slow(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let connection = connect(flow).await?;
+    let there = flow
+        .query(&connection, Reads::own(EXTENSION, Vec::new()), PATIENCE)
+        .await?;
+    let there = there.first().and_then(|result| result.first("there")) == Some(&Value::Bool(true));
+    if !there {
+        return Ok(Ended::with(json!({
+            "database": connection.database,
+            "queries": Value::Null,
+        }))
+        .note("The extension pg_stat_statements isn't there: run_sql with CREATE EXTENSION pg_stat_statements adds it, and it counts from then on (and since the compute's last start)."));
+    }
+    let parameters = vec![
+        flow.number("min_mean_ms").unwrap_or(0).to_string().into(),
+        flow.number("limit").unwrap_or(10).to_string().into(),
+    ];
+    let results = flow.query(&connection, Reads::own(SLOW, parameters), PATIENCE).await?;
+    let found = objects(&results, 0);
+    let fence = Fence::new();
+    Ok(Ended::with(json!({
+        "database": connection.database,
+        "returned": found.len(),
+        "queries": fence.around(&lines(&found)),
+    }))
+    .note("Counted since the compute last started or the statistics were reset; ordered by total time.")
+    .note(fence.note()))
+}
+
+/// A check of `inspect_database`: its name, what its rows mean, and the question.
+const CHECKS: &[(&str, &str, &str)] = &[
+    (
+        "long_running",
+        "statements and open transactions older than 5 seconds; idle in transaction keeps rows and locks",
+        "SELECT pid, usename AS role, state, wait_event_type, wait_event, \
+          extract(epoch FROM now() - xact_start)::int AS transaction_seconds, \
+          extract(epoch FROM now() - query_start)::int AS statement_seconds, left(query, 500) AS query \
+         FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle' \
+          AND (now() - xact_start > interval '5 seconds' OR now() - query_start > interval '5 seconds') \
+         ORDER BY xact_start NULLS LAST LIMIT 20",
+    ),
+    (
+        "blocked",
+        "statements that wait for a lock, and who holds it",
+        "SELECT a.pid, pg_blocking_pids(a.pid)::text AS blocked_by, extract(epoch FROM now() - a.query_start)::int AS waits_seconds, \
+          left(a.query, 500) AS query FROM pg_stat_activity a \
+         WHERE a.datname = current_database() AND cardinality(pg_blocking_pids(a.pid)) > 0 LIMIT 20",
+    ),
+    (
+        "connections",
+        "connections by state, of so many allowed",
+        "SELECT coalesce(state, 'background') AS state, count(*) AS count, current_setting('max_connections')::int AS allowed \
+         FROM pg_stat_activity GROUP BY 1 ORDER BY 2 DESC",
+    ),
+    (
+        "cache",
+        "share of block reads that the buffer cache answered; below 99 percent, a larger compute may help",
+        "SELECT sum(heap_blks_hit)::int8 AS hit, sum(heap_blks_read)::int8 AS read, \
+          CASE WHEN sum(heap_blks_hit + heap_blks_read) > 0 \
+           THEN round(100.0 * sum(heap_blks_hit) / sum(heap_blks_hit + heap_blks_read), 2) END AS hit_percent \
+         FROM pg_statio_user_tables",
+    ),
+    (
+        "missing_indexes",
+        "larger tables that are mostly read from end to end: an index on what their queries filter by may be missing",
+        "SELECT schemaname AS schema, relname AS table, seq_scan AS sequential_scans, coalesce(idx_scan, 0) AS index_scans, \
+          n_live_tup AS rows, pg_relation_size(relid) AS bytes FROM pg_stat_user_tables \
+         WHERE n_live_tup > 10000 AND seq_scan > 10 AND seq_scan > coalesce(idx_scan, 0) \
+         ORDER BY seq_tup_read DESC LIMIT 20",
+    ),
+    (
+        "unindexed_foreign_keys",
+        "foreign keys without an index on their columns: deletes and joins on the other side are slow",
+        "SELECT c.conrelid::regclass::text AS table, c.conname AS constraint, pg_get_constraintdef(c.oid) AS definition \
+         FROM pg_constraint c WHERE c.contype = 'f' AND NOT EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.conrelid \
+          AND (string_to_array(i.indkey::text, ' ')::int2[])[1:cardinality(c.conkey)] @> c.conkey) LIMIT 20",
+    ),
+    (
+        "unused_indexes",
+        "indexes that no query used since the statistics began: they cost writes and space",
+        "SELECT s.schemaname AS schema, s.relname AS table, s.indexrelname AS index, pg_relation_size(s.indexrelid) AS bytes \
+         FROM pg_stat_user_indexes s JOIN pg_index i ON i.indexrelid = s.indexrelid \
+         WHERE s.idx_scan = 0 AND NOT i.indisunique AND pg_relation_size(s.indexrelid) > 1048576 \
+         ORDER BY pg_relation_size(s.indexrelid) DESC LIMIT 20",
+    ),
+    (
+        "invalid_indexes",
+        "indexes that failed to build: drop and build them again",
+        "SELECT x.indexrelid::regclass::text AS index, x.indrelid::regclass::text AS table FROM pg_index x WHERE NOT x.indisvalid LIMIT 20",
+    ),
+    (
+        "bloat",
+        "tables with many dead rows: autovacuum can't keep up, or an old transaction keeps it from cleaning",
+        "SELECT schemaname AS schema, relname AS table, n_live_tup AS live_rows, n_dead_tup AS dead_rows, \
+          round(100.0 * n_dead_tup / greatest(n_live_tup + n_dead_tup, 1), 1) AS dead_percent, last_autovacuum \
+         FROM pg_stat_user_tables WHERE n_dead_tup > 1000 AND n_dead_tup > 0.1 * n_live_tup ORDER BY n_dead_tup DESC LIMIT 20",
+    ),
+    (
+        "never_analyzed",
+        "tables that the planner knows nothing of: ANALYZE them",
+        "SELECT schemaname AS schema, relname AS table, n_live_tup AS rows FROM pg_stat_user_tables \
+         WHERE last_analyze IS NULL AND last_autoanalyze IS NULL AND n_live_tup > 1000 ORDER BY n_live_tup DESC LIMIT 20",
+    ),
+    (
+        "largest",
+        "the largest tables",
+        "SELECT schemaname AS schema, relname AS table, pg_total_relation_size(relid) AS bytes, n_live_tup AS rows \
+         FROM pg_stat_user_tables ORDER BY 3 DESC LIMIT 10",
+    ),
+];
+
+/// `inspect_database`
+pub(super) async fn inspect(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let wanted: Option<Vec<&str>> = flow
+        .arguments()
+        .get("checks")
+        .and_then(Value::as_array)
+        .map(|checks| checks.iter().filter_map(Value::as_str).collect());
+    let checks: Vec<_> = CHECKS
+        .iter()
+        .filter(|(name, ..)| wanted.as_ref().is_none_or(|wanted| wanted.contains(name)))
+        .collect();
+    let connection = connect(flow).await?;
+    let questions = checks.iter().map(|(_, _, question)| (*question, Vec::new())).collect();
+    let results = flow.query(&connection, Reads::own_batch(questions), PATIENCE).await?;
+    let fence = Fence::new();
+    let mut found = Map::new();
+    let mut clear = Vec::new();
+    for (index, (name, meaning, _)) in checks.iter().enumerate() {
+        let items = objects(&results, index);
+        if items.is_empty() {
+            clear.push(*name);
+        } else {
+            found.insert(
+                (*name).to_owned(),
+                json!({"meaning": meaning, "found": fence.around(&lines(&items))}),
+            );
+        }
+    }
+    let mut ended = Ended::with(json!({
+        "database": connection.database,
+        "checks": found,
+        "nothing_found_by": clear,
+    }));
+    ended = ended.note("Statistics count from the compute's last start: right after one they say little.");
+    Ok(ended.note(fence.note()))
+}
+
+/// The rows of one of several results, as objects.
+fn objects(results: &[ResultSet], index: usize) -> Vec<Value> {
+    results.get(index).map(ResultSet::objects).unwrap_or_default()
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(mut object) => {
+            object.retain(|_, value| !value.is_null());
+            Value::Object(object)
+        }
+        other => other,
+    }
+}
+
+/// One object a line, without what is null.
+fn lines(items: &[Value]) -> String {
+    let mut text = String::from("\n");
+    for item in items {
+        text.push_str(&without_nulls(item.clone()).to_string());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,286 @@
+//! Throwaway branches: made with an end, listed, ended early, and reset to their parent.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::rows::Fence;
+use crate::call::{ArgumentProblem, Ended, Failure, Flow};
+use crate::neon::Changed;
+use crate::neon::sql::Reads;
+
+/// How long a throwaway branch lives when the caller doesn't say.
+const HOURS: u64 = 24;
+
+/// How long a new branch may take until it answers a query.
+const ANSWERS: Duration = Duration::from_secs(30);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// `create_throwaway_branch`
+pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let project = flow.required("project_id")?;
+    let hours = i64::try_from(flow.number("hours").unwrap_or(HOURS)).unwrap_or(720);
+    let now = Utc::now();
+    let expires = now + TimeDelta::hours(hours);
+    let name = match flow.text("name") {
+        Some(name) => name.to_owned(),
+        None => format!("throwaway-{}", now.format("%Y%m%d-%H%M%S-%3f")),
+    };
+    let mut arguments = json!({
+        "project_id": project,
+        "name": name,
+        "expires_at": expires.to_rfc3339_opts(SecondsFormat::Secs, true),
+    });
+    if let Some(object) = arguments.as_object_mut() {
+        if let Some(parent) = flow.text("parent_id") {
+            object.insert("parent_id".into(), parent.into());
+        }
+        if flow.flag("schema_only") {
+            object.insert("init_source".into(), "schema-only".into());
+        }
+    }
+    let rules = flow.arguments().get("masking_rules").filter(|rules| !rules.is_null());
+    let step = if let (Some(rules), Some(object)) = (rules, arguments.as_object_mut()) {
+        object.insert("masking_rules".into(), rules.clone());
+        object.insert("start_anonymization".into(), true.into());
+        "create_anonymized_branch"
+    } else {
+        "create_branch"
+    };
+    let made = flow.tool(step, arguments).await?;
+    let branch = made.get("branch").cloned().unwrap_or_default();
+    let text = |field: &str| branch.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (id, echoed) = (text("id"), text("expires_at"));
+    let delete = json!({"tool": "delete_throwaway_branches", "arguments": {"project_id": project, "branches": [id]}});
+    let agreed = DateTime::parse_from_rfc3339(&echoed)
+        .is_ok_and(|echoed| (echoed.to_utc() - expires).abs() < TimeDelta::seconds(2));
+    if !agreed {
+        return Err(Failure::Step {
+            step: step.to_owned(),
+            why: format!(
+                "the branch {id} was made, but Neon didn't say that it will be deleted: it stays until someone deletes it"
+            ),
+            changed: Changed::Yes,
+        });
+    }
+    let mut result = json!({
+        "branch_id": id,
+        "name": text("name"),
+        "parent_id": text("parent_id"),
+        "expires_at": echoed,
+    });
+    let answers = if rules.is_none() {
+        answers(flow, project, &id).await
+    } else {
+        Ok(None)
+    };
+    let mut ended = match answers {
+        Ok(database) => {
+            if let (Some(database), Some(object)) = (database, result.as_object_mut()) {
+                object.insert("database".into(), database.into());
+            }
+            Ended::with(result)
+        }
+        Err(why) => Ended::with(result).note(format!("It was made, but doesn't answer queries yet: {why}")),
+    };
+    if rules.is_some() {
+        ended = ended.note("Nothing is masked until get_anonymized_branch_status says anonymized.");
+    }
+    ended.undo = Some(delete);
+    Ok(ended.note(
+        "run_sql works on it without a password; get_connection_string hands one over. \
+         Neon deletes the branch when it expires; deleting, resetting and changing it asks nobody.",
+    ))
+}
+
+/// Waits until a branch answers a query. Gives its database.
+async fn answers(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<Option<String>, String> {
+    let until = tokio::time::Instant::now() + ANSWERS;
+    loop {
+        let tried = async {
+            let connection = flow.connection(project, branch, None, None).await?;
+            let reads = Reads::own("SELECT 1 AS one", Vec::new());
+            flow.query(&connection, reads, ANSWERS).await?;
+            Ok::<_, Failure>(connection.database)
+        };
+        match tried.await {
+            Ok(database) => return Ok(Some(database)),
+            Err(Failure::Reference { message, .. }) => return Err(message),
+            Err(failure) if tokio::time::Instant::now() >= until => {
+                return Err(failure
+                    .into_value()
+                    .pointer("/error/message")
+                    .and_then(Value::as_str)
+                    .unwrap_or("the compute didn't answer in time")
+                    .to_owned());
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Whether Neon will delete a branch anyway: it expires, is neither default nor protected, and has no children.
+fn is_throwaway(branch: &Value, all: &[Value]) -> bool {
+    let flag = |name: &str| branch.get(name).and_then(Value::as_bool);
+    let id = branch.get("id").and_then(Value::as_str);
+    branch.get("expires_at").is_some_and(Value::is_string)
+        && flag("default").or_else(|| flag("primary")) == Some(false)
+        && flag("protected") == Some(false)
+        && !all
+            .iter()
+            .any(|other| other.get("parent_id").and_then(Value::as_str) == id)
+}
+
+/// `list_throwaway_branches`
+pub(super) async fn list(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let all = flow.branches(flow.required("project_id")?).await?;
+    let mut found: Vec<Value> = all
+        .iter()
+        .filter(|branch| is_throwaway(branch, &all))
+        .map(|branch| {
+            let field = |name: &str| branch.get(name).cloned().unwrap_or_default();
+            json!({
+                "id": field("id"),
+                "name": field("name"),
+                "parent_id": field("parent_id"),
+                "expires_at": field("expires_at"),
+                "created_at": field("created_at"),
+                "created_by": branch.pointer("/created_by/name").cloned().unwrap_or_default(),
+                "bytes": field("logical_size"),
+            })
+        })
+        .collect();
+    found.sort_by_key(|branch| branch.get("expires_at").and_then(Value::as_str).map(str::to_owned));
+    let fence = Fence::new();
+    let count = found.len();
+    let lines: String = found.iter().map(|branch| format!("{branch}\n")).collect();
+    Ok(Ended::with(json!({
+        "returned": count,
+        "other_branches": all.len() - count,
+        "throwaway_branches": fence.around(&format!("\n{lines}")),
+    }))
+    .note(fence.note()))
+}
+
+/// `delete_throwaway_branches`
+pub(super) async fn delete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let project = flow.required("project_id")?;
+    let named: Vec<&str> = flow
+        .arguments()
+        .get("branches")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let all = flow.branches(project).await?;
+    let text = |branch: &Value, field: &str| branch.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let now = Utc::now();
+    let mut chosen: Vec<&Value> = Vec::new();
+    let mut problems = Vec::new();
+    for name in &named {
+        let by_id = all.iter().find(|branch| text(branch, "id") == *name);
+        let by_name = || {
+            all.iter()
+                .filter(|branch| text(branch, "name") == *name)
+                .collect::<Vec<_>>()
+        };
+        match by_id.map_or_else(by_name, |branch| vec![branch]).as_slice() {
+            [one] if is_throwaway(one, &all) => chosen.push(one),
+            [_] => problems.push(format!("{name} is no throwaway branch: it doesn't expire, has children, or is default or protected (delete_branch deletes it, and asks)")),
+            [] => problems.push(format!("there is no branch {name}")),
+            _ => problems.push(format!("several branches are named {name}: give ids")),
+        }
+    }
+    if !problems.is_empty() {
+        // Nothing is deleted where something isn't meant as it was said.
+        return Err(Failure::Arguments(
+            problems
+                .into_iter()
+                .map(|message| ArgumentProblem {
+                    argument: "branches".to_owned(),
+                    message,
+                })
+                .collect(),
+        ));
+    }
+    if flow.flag("expired") {
+        let expired = |branch: &&Value| {
+            DateTime::parse_from_rfc3339(&text(branch, "expires_at")).is_ok_and(|expires| expires.to_utc() <= now)
+        };
+        chosen.extend(all.iter().filter(|branch| is_throwaway(branch, &all)).filter(expired));
+    }
+    chosen.dedup_by_key(|branch| text(branch, "id"));
+    let mut deleted = Vec::new();
+    let mut failed = Vec::new();
+    for branch in chosen {
+        let (id, name) = (text(branch, "id"), text(branch, "name"));
+        // Judged once more by what Neon says now: a branch that has become something else is not deleted.
+        match flow
+            .tool("delete_branch", json!({"project_id": project, "branch_id": id}))
+            .await
+        {
+            Ok(_) => deleted.push(json!({"id": id, "name": name})),
+            Err(failure) => {
+                let why = failure.into_value();
+                let message = why.pointer("/error/message").cloned().unwrap_or_default();
+                failed.push(json!({"id": id, "name": name, "why": message}));
+            }
+        }
+    }
+    let mut ended = Ended::with(json!({"deleted": deleted}));
+    if !failed.is_empty() {
+        ended.failed = true;
+        if let Some(object) = ended.result.as_object_mut() {
+            object.insert("not_deleted".into(), failed.into());
+        }
+    }
+    ended.undo = (!deleted.is_empty()).then(|| {
+        json!({"tool": "recover_branch", "note": "Within 7 days, for each branch by its id; it comes back without its expiry."})
+    });
+    Ok(ended)
+}
+
+/// `reset_from_parent`
+pub(super) async fn reset(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let project = flow.required("project_id")?;
+    let branch = flow.required("branch_id")?;
+    let about = flow
+        .get(
+            "/projects/{project_id}/branches/{branch_id}",
+            &[("project_id", project), ("branch_id", branch)],
+            &[],
+        )
+        .await?;
+    let Some(parent) = about.pointer("/branch/parent_id").and_then(Value::as_str) else {
+        return Err(Failure::Arguments(vec![ArgumentProblem {
+            argument: "branch_id".to_owned(),
+            message: "the branch has no parent to be reset to: restore_branch restores it from a branch or a time"
+                .to_owned(),
+        }]));
+    };
+    let mut arguments = json!({"project_id": project, "branch_id": branch, "source_branch_id": parent});
+    let kept = flow.text("preserve_under_name");
+    if let (Some(name), Some(object)) = (kept, arguments.as_object_mut()) {
+        object.insert("preserve_under_name".into(), name.into());
+    }
+    let answer = flow.tool("restore_branch", arguments).await?;
+    let field = |pointer: &str| answer.pointer(pointer).cloned().unwrap_or_default();
+    let mut ended = Ended::with(json!({
+        "branch_id": field("/branch/id"),
+        "name": field("/branch/name"),
+        "reset_to": parent,
+        "last_reset_at": field("/branch/last_reset_at"),
+    }));
+    ended.undo = kept.map(|name| {
+        json!({
+            "tool": "restore_branch",
+            "arguments": {"project_id": project, "branch_id": branch, "source_branch_id": name},
+            "note": "What was written since the reset goes, and connections drop again.",
+        })
+    });
+    Ok(ended.note("Connections dropped; the host and the passwords stay those of the branch."))
+}

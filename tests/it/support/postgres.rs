@@ -1,0 +1,135 @@
+//! A throwaway PostgreSQL, shared by the tests of one run, that ends when the run does.
+
+use std::{
+    fs,
+    os::unix::{fs::chown, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+/// The superuser of the cluster.
+pub const ROLE: &str = "owner";
+
+/// Its password, with characters that a URI must escape.
+pub const PASSWORD: &str = "p@ss:wörd/%";
+
+/// How long the server may take to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Ends the server when whoever started it ends, in whatever way: then its standard input does.
+const WATCHED: &str = r#"
+"$1" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=200 \
+    -c timezone=UTC -c log_min_messages=warning 2>>"$2/log" >&2 </dev/null &
+cat >/dev/null
+kill -QUIT $!
+wait
+rm -rf "$2"
+"#;
+
+/// A running server.
+pub struct Postgres {
+    /// Its socket.
+    pub socket: PathBuf,
+    // Holds the standard input that keeps the server alive.
+    _watched: Child,
+}
+
+impl Postgres {
+    /// The server of this run.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    fn start() -> Self {
+        let programs = programs();
+        let place = tempfile::Builder::new().prefix("pg").tempdir().unwrap().keep();
+        let user = user();
+        if let Some((uid, gid)) = user {
+            chown(&place, Some(uid), Some(gid)).unwrap();
+        }
+        let command = |program: &Path| {
+            let mut command = Command::new(program);
+            command.current_dir(&place).env_clear().env("LC_ALL", "C.UTF-8");
+            command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+            if let Some((uid, gid)) = user {
+                command.uid(uid).gid(gid);
+            }
+            command
+        };
+        let password = place.join("password");
+        fs::write(&password, format!("{PASSWORD}\n")).unwrap();
+        let made = command(&programs.join("initdb"))
+            .args(["--auth=scram-sha-256", "--encoding=UTF8", "--no-sync", "-U", ROLE])
+            .arg("--pwfile")
+            .arg(&password)
+            .arg("-D")
+            .arg(place.join("data"))
+            .output()
+            .unwrap();
+        assert!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let watched = command(Path::new("sh"))
+            .args(["-c", WATCHED, "sh"])
+            .arg(programs.join("postgres"))
+            .arg(&place)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // The last line of this file says `ready` once connections are accepted.
+        let status = place.join("data/postmaster.pid");
+        let started = Instant::now();
+        while !fs::read_to_string(&status).is_ok_and(|text| text.trim_end().ends_with("ready")) {
+            let log = || fs::read_to_string(place.join("log")).unwrap_or_default();
+            assert!(started.elapsed() < PATIENCE, "PostgreSQL doesn't start: {}", log());
+            sleep(Duration::from_millis(20));
+        }
+        Self {
+            socket: place.join(".s.PGSQL.5432"),
+            _watched: watched,
+        }
+    }
+}
+
+/// The directory of the server's programs: from `POSTGRES_BIN`, or the newest of where Debian has them.
+fn programs() -> PathBuf {
+    if let Some(place) = std::env::var_os("POSTGRES_BIN") {
+        return place.into();
+    }
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions
+        .filter_map(|entry| {
+            let version: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let programs = entry.path().join("bin");
+            programs.join("initdb").exists().then_some((version, programs))
+        })
+        .max()
+        .map(|(_, programs)| programs)
+        .expect("these tests need PostgreSQL (on Debian and Ubuntu: postgresql), or its programs' directory in POSTGRES_BIN")
+}
+
+/// Who runs the server: it refuses to run as root, so then it is `postgres`, whom the package has made, or `nobody`.
+fn user() -> Option<(u32, u32)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let ids = |name: &str| {
+        let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        let fields = fields.into_iter().find(|fields| fields[0] == name)?;
+        Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
+    };
+    Some(
+        ids("postgres")
+            .or_else(|| ids("nobody"))
+            .expect("no user to run PostgreSQL as"),
+    )
+}
