@@ -17,4 +17,5 @@ mod mcp;
 mod neon;
 mod sandbox;
 mod snapshots;
+mod sql;
 mod support;
