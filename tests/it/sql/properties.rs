@@ -135,19 +135,9 @@ proptest! {
     #[test]
     fn nothing_makes_a_write_a_read_by_standing_beside_it(text in known(), noise in noise()) {
         let write = "delete from t";
-        for around in [format!("{noise};{write}"), format!("{write};{noise}"), format!("{text};{write}")] {
-            prop_assert!(!super::is_read(&parse(&around)) || hides(&around, write), "{around:?}");
-        }
+        prop_assert!(!super::is_read(&parse(&format!("{write};{noise}"))), "{noise:?}");
+        // What never ends would take the write into itself.
+        let ended = parse(&text).statements.iter().all(|statement| statement.kind != "UNKNOWN");
+        prop_assert!(!ended || !super::is_read(&parse(&format!("{text}\n;{write}"))), "{text:?}");
     }
-}
-
-/// Whether a text holds a statement only in a string, a name or a comment.
-fn hides(text: &str, write: &str) -> bool {
-    let script = parse(text);
-    let code = script
-        .statements
-        .iter()
-        .map(|statement| statement.text.as_str())
-        .collect::<String>();
-    !code.contains(write) || ["'", "\"", "$", "--", "/*"].iter().any(|open| text.contains(open))
 }
