@@ -183,7 +183,8 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
             kind if ast::Stmt::can_cast(kind) => {
                 let (effect, reason) = table::own(&node);
                 add(judgement, effect, reason);
-                if prefix.is_empty() {
+                // `TABLE t` names what it reads.
+                if prefix.is_empty() && effect > Read {
                     let known = &mut judgement.tables;
                     known.extend(relations::changed(&node));
                 }

@@ -135,7 +135,7 @@ pub(super) fn called(tokens: &[Token<'_>]) -> Vec<(StatementEffect, String)> {
         if matches!(after, [word, string, ..] if word.is("uescape") && string.kind == Kind::String) {
             after = after.get(2..).unwrap_or_default();
         }
-        if !after.first().is_some_and(|next| next.text == "(") {
+        if after.first().is_none_or(|next| next.text != "(") {
             continue;
         }
         match name {

@@ -130,7 +130,12 @@ fn definition(node: &SyntaxNode, kind: SyntaxKind) -> (StatementEffect, String) 
             Destructive,
             format!("{}, which changes what other statements do", what("creates")),
         ),
-        K::ALTER_EVENT_TRIGGER | K::ALTER_LANGUAGE | K::ALTER_DATABASE | K::ALTER_TABLESPACE => {
+        K::ALTER_EVENT_TRIGGER
+        | K::ALTER_LANGUAGE
+        | K::ALTER_DATABASE
+        | K::ALTER_TABLESPACE
+        // All that can be altered of one is its owner.
+        | K::ALTER_LARGE_OBJECT => {
             (Destructive, what("changes"))
         }
         K::CREATE_TABLE_AS => (Write, "creates a table from what it reads".to_owned()),

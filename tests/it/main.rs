@@ -21,5 +21,6 @@ mod requests;
 mod retrieval;
 mod sandbox;
 mod snapshots;
+mod sql;
 mod support;
 mod workflows;

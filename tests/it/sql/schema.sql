@@ -1,0 +1,10 @@
+create table film (film_id int primary key, title text, rating text, length int, rental_rate numeric);
+create table inventory (inventory_id int primary key, film_id int);
+create table customer (customer_id int primary key, first_name text, last_name text, email text, active boolean);
+create table rental (rental_id int primary key, inventory_id int, customer_id int, rental_date timestamp);
+create table payment (payment_id int primary key, customer_id int, staff_id int, rental_id int, amount numeric, payment_date timestamp);
+create table category_tree (id int primary key, parent int, name text);
+create table document (id int primary key, data jsonb, tags text[]);
+create table booking (id int primary key, during tsrange);
+create table "Weird Table" ("Mixed Case" text, "select" text, "with ""quotes""" text);
+create view film_list as select film_id, title, rating from film;
