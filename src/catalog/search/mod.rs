@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use synonyms::{SynonymProblem, synonym_problems};
 
 use self::likelihood::{Likelihood, Trust, shares};
-use self::synonyms::{Kind, Synonyms, Unit};
+use self::synonyms::{Kind, Synonyms, Unit, features, meaning, toolset_parts};
 use super::load::LoadError;
 use super::selection::{SelectedTool, Selection};
 
@@ -326,34 +326,10 @@ fn likeness(document: &Document, request: &Direction) -> f64 {
     all.iter().take(LIKEST).sum::<f64>() / LIKEST as f64
 }
 
-fn features(unit: &Unit) -> impl Iterator<Item = &String> {
-    unit.own.iter().chain(&unit.concepts)
-}
-
-/// What a unit of a name says: what it means, else its words, unless it is a verb.
-fn meaning(unit: &Unit) -> Vec<String> {
-    match (unit.concepts.is_empty(), unit.verbs.is_empty()) {
-        (false, _) => unit.concepts.iter().cloned().collect(),
-        (true, true) => unit.own.clone(),
-        (true, false) => Vec::new(),
-    }
-}
-
 /// How much a unit counts.
 fn weight(unit: &Unit) -> f64 {
     let verb = !unit.verbs.is_empty() && unit.concepts.is_empty();
     (if verb { VERB } else { 1.0 }) * (if unit.is_place { PLACE } else { 1.0 })
-}
-
-/// What tells the toolset: words, what they mean, and which follow each other.
-fn toolset_parts(units: &[Unit]) -> BTreeSet<String> {
-    let label = |unit: &Unit| {
-        let first = unit.concepts.first().or(unit.own.first());
-        first.cloned().unwrap_or_default()
-    };
-    let pairs = units.iter().zip(units.iter().skip(1));
-    let pairs = pairs.map(|(one, next)| format!("{} {}", label(one), label(next)));
-    units.iter().flat_map(features).cloned().chain(pairs).collect()
 }
 
 fn spaced(name: &str) -> String {

@@ -140,6 +140,31 @@ impl Synonyms {
     }
 }
 
+/// The words of a unit, and what they mean.
+pub(super) fn features(unit: &Unit) -> impl Iterator<Item = &String> {
+    unit.own.iter().chain(&unit.concepts)
+}
+
+/// What a unit of a name says: what it means, else its words, unless it is a verb.
+pub(super) fn meaning(unit: &Unit) -> Vec<String> {
+    match (unit.concepts.is_empty(), unit.verbs.is_empty()) {
+        (false, _) => unit.concepts.iter().cloned().collect(),
+        (true, true) => unit.own.clone(),
+        (true, false) => Vec::new(),
+    }
+}
+
+/// What tells the toolset: words, what they mean, and which follow each other.
+pub(super) fn toolset_parts(units: &[Unit]) -> BTreeSet<String> {
+    let label = |unit: &Unit| {
+        let first = unit.concepts.first().or(unit.own.first());
+        first.cloned().unwrap_or_default()
+    };
+    let pairs = units.iter().zip(units.iter().skip(1));
+    let pairs = pairs.map(|(one, next)| format!("{} {}", label(one), label(next)));
+    units.iter().flat_map(features).cloned().chain(pairs).collect()
+}
+
 /// Something that is wrong with the synonyms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("tools/synonyms.json: {0}")]
