@@ -36,6 +36,8 @@ pub struct SandboxOptions {
     pub postgres: Postgres,
     /// The folder of PostgreSQL's programs; without it, the newest of this machine is taken.
     pub postgres_bin: Option<PathBuf>,
+    /// Where everything is kept over a restart; without it, it is gone when the sandbox ends.
+    pub dir: Option<PathBuf>,
 }
 
 impl Default for SandboxOptions {
@@ -54,6 +56,7 @@ impl Default for SandboxOptions {
             require_org_id: true,
             postgres: Postgres::Off,
             postgres_bin: None,
+            dir: None,
         }
     }
 }
@@ -74,16 +77,21 @@ impl std::fmt::Debug for SandboxOptions {
             .field("require_org_id", &self.require_org_id)
             .field("postgres", &self.postgres)
             .field("postgres_bin", &self.postgres_bin)
+            .field("dir", &self.dir)
             .finish()
     }
 }
 
 /// Whether a sandbox's branches hold data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Postgres {
     /// They don't: there is the control plane alone.
     Off,
     /// They do where a PostgreSQL is found.
+    #[default]
+    #[serde(rename = "auto")]
+    #[value(name = "auto")]
     IfFound,
     /// They do; without a PostgreSQL the sandbox doesn't start.
     Required,

@@ -7,9 +7,10 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -23,18 +24,21 @@ const LOCK: &str = "lock";
 /// Names the folder with the data, when that lies elsewhere.
 const DATA_ELSEWHERE: &str = "data-at";
 
-/// Stops what runs below the folders that it is given, when its input ends: `cat` reads till then.
-/// A data directory's `postmaster.pid` starts with the number of the process; SIGQUIT stops it at once. The number may be
+/// Stops what runs below the folders that it is given, when its input ends; a line of it before that says that nothing does.
+/// It looks several times: a server that was just being started writes its file a little later. A data directory's `postmaster.pid` starts with the number of the process; SIGQUIT stops it at once. The number may be
 /// another process's by now, which the command line tells.
 const KEEPER: &str = r#"
-cat >/dev/null
-for folder in "$@"; do
-  for file in "$folder"/*/data/postmaster.pid "$folder"/*/*/data/postmaster.pid; do
-    [ -f "$file" ] || continue
-    read -r process < "$file" || continue
-    line=$( (tr '\0' ' ' < "/proc/$process/cmdline" || ps -o command= -p "$process") 2>/dev/null)
-    case "$line" in *postgres*"$folder"*) kill -QUIT "$process" 2>/dev/null ;; esac
+read -r line && exit 0
+for round in 1 2 3 4; do
+  for folder in "$@"; do
+    for file in "$folder"/*/postmaster.pid "$folder"/*/*/postmaster.pid "$folder"/*/*/data/postmaster.pid; do
+      [ -f "$file" ] || continue
+      read -r process < "$file" || continue
+      line=$( (tr '\0' ' ' < "/proc/$process/cmdline" || ps -o command= -p "$process") 2>/dev/null)
+      case "$line" in *postgres*"$folder"*) kill -QUIT "$process" 2>/dev/null ;; esac
+    done
   done
+  sleep 0.3
 done
 "#;
 
@@ -47,8 +51,8 @@ pub(crate) struct Place {
     data: PathBuf,
     kept: bool,
     /// Held while we live.
-    _locks: Vec<File>,
-    keeper: Option<(Child, ChildStdin)>,
+    locks: Mutex<Vec<File>>,
+    keeper: Mutex<Option<(Child, ChildStdin)>>,
 }
 
 /// What a sandbox before us left behind.
@@ -56,6 +60,8 @@ pub(crate) struct Place {
 pub(crate) struct Leftovers {
     pub(crate) folders: usize,
     pub(crate) processes: usize,
+    /// Data directories that were being made.
+    pub(crate) unfinished: usize,
 }
 
 impl Place {
@@ -81,8 +87,9 @@ impl Place {
         fs::create_dir_all(&data).map_err(|error| PlaneError::io("make", &data, &error))?;
         passable(&data)?;
         if kept.is_some() {
-            let held = lock(&data)?;
-            locks.push(held.ok_or_else(|| {
+            check_passage(&data, install)?;
+            let lock = lock(&data)?;
+            locks.push(lock.ok_or_else(|| {
                 PlaneError::new(format!(
                     "another sandbox uses {}: stop it, or name another folder",
                     data.display()
@@ -96,14 +103,14 @@ impl Place {
         }
         copy::folder(&data.join("timelines"), install.owner)?;
         passable(&data.join("timelines"))?;
-        let mut place = Self {
+        let place = Self {
             run,
             data,
             kept: kept.is_some(),
-            _locks: locks,
-            keeper: None,
+            locks: Mutex::new(locks),
+            keeper: Mutex::default(),
         };
-        place.keeper = place.keep().ok();
+        *held(&place.keeper) = place.keep().ok();
         Ok((place, left))
     }
 
@@ -156,11 +163,6 @@ impl Place {
         self.data.join("template")
     }
 
-    /// A file beside the data.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.data.join(name)
-    }
-
     /// The ids of the timelines that have a folder.
     pub(crate) fn timelines(&self) -> Vec<String> {
         fs::read_dir(self.data.join("timelines"))
@@ -172,11 +174,17 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
+impl Place {
+    /// Stops what still runs, removes what isn't kept, and lets go of the folders. Once is enough.
+    pub(crate) fn close(&self) {
+        let locks = std::mem::take(&mut *held(&self.locks));
+        if locks.is_empty() {
+            return;
+        }
         stop_below(&self.data);
         stop_below(&self.run);
-        if let Some((mut child, input)) = self.keeper.take() {
+        if let Some((mut child, mut input)) = held(&self.keeper).take() {
+            let _ = input.write_all(b"done\n");
             drop(input);
             let _ = child.wait();
         }
@@ -185,6 +193,16 @@ impl Drop for Place {
             let _ = fs::remove_file(self.data.join(LOCK));
         }
     }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The folder of all sandboxes of this user.
@@ -209,6 +227,30 @@ fn check_ours(folder: &Path) -> Result<(), PlaneError> {
             )));
         }
     }
+    Ok(())
+}
+
+/// Refuses a folder that the user who runs PostgreSQL can't get to.
+fn check_passage(folder: &Path, install: &Install) -> Result<(), PlaneError> {
+    #[cfg(unix)]
+    if let Some(owner) = install.owner {
+        use std::os::unix::fs::MetadataExt as _;
+        for above in folder.ancestors() {
+            let metadata = fs::metadata(above).map_err(|error| PlaneError::io("look at", above, &error))?;
+            let passes = metadata.mode() & 0o001 != 0
+                || (metadata.uid() == owner.uid && metadata.mode() & 0o100 != 0)
+                || (metadata.gid() == owner.gid && metadata.mode() & 0o010 != 0);
+            if !passes {
+                return Err(PlaneError::new(format!(
+                    "PostgreSQL runs as another user than root, who can't pass through {0}: chmod o+x {0}, or name another \
+                     folder",
+                    above.display()
+                )));
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (folder, install);
     Ok(())
 }
 

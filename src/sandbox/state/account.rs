@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sandbox::{
     clock::Moment,
     ids::Ids,
@@ -15,7 +17,7 @@ const OWNER_EMAIL: &str = "owner@sandbox.example";
 const KNOWN_DOMAIN: &str = "@sandbox.example";
 
 /// A member of an organization.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Member {
     pub(crate) id: String,
     pub(crate) user_id: String,
@@ -25,7 +27,7 @@ pub(crate) struct Member {
 }
 
 /// Somebody who was invited and hasn't joined.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Invitation {
     pub(crate) id: String,
     pub(crate) email: String,
@@ -35,7 +37,7 @@ pub(crate) struct Invitation {
 }
 
 /// A private way to the organization's projects in one region.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct VpcEndpoint {
     pub(crate) id: String,
     pub(crate) region_id: String,
@@ -43,7 +45,7 @@ pub(crate) struct VpcEndpoint {
 }
 
 /// What projects belong to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Organization {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -57,10 +59,12 @@ pub(crate) struct Organization {
 }
 
 /// The user and the user's organizations.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Account {
     pub(crate) user_id: String,
     pub(crate) email: String,
+    /// What the sandbox was started with.
+    #[serde(skip)]
     pub(crate) plan: &'static str,
     /// The organization that projects go to when none is named.
     pub(crate) home: Organization,
