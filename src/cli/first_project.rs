@@ -15,8 +15,11 @@ use crate::sandbox::Sandbox;
 /// How long the project may take: the first one of a machine waits for `initdb`.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Between two looks at its operations.
-const LOOK: Duration = Duration::from_millis(25);
+/// Between two looks at its operations: at first, and later. The sandbox limits requests as Neon does.
+const LOOKS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
+
+/// From when on it is later.
+const LATER: Duration = Duration::from_secs(2);
 
 /// A project that is ready.
 pub(super) struct Ready {
@@ -190,7 +193,8 @@ impl Api {
             if began.elapsed() > PATIENCE {
                 bail!("the first project wasn't ready after {} seconds", PATIENCE.as_secs());
             }
-            tokio::time::sleep(LOOK).await;
+            let [soon, later] = LOOKS;
+            tokio::time::sleep(if began.elapsed() < LATER { soon } else { later }).await;
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 /// Held while a sandbox uses the folder.
@@ -16,7 +17,8 @@ const STATE: &str = "state.json";
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    _lock: File,
+    /// `None`: it is ours no longer.
+    lock: Mutex<Option<File>>,
 }
 
 impl Folder {
@@ -41,7 +43,10 @@ impl Folder {
             .open(path.join(LOCK))
             .map_err(|error| told("open", error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
+            Ok(()) => Ok(Self {
+                path,
+                lock: Mutex::new(Some(lock)),
+            }),
             Err(fs::TryLockError::WouldBlock) => Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 format!(
@@ -72,6 +77,11 @@ impl Folder {
 
     /// Writes the state in one step: whoever is killed meanwhile leaves the old one.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            // Another sandbox may write there by now.
+            return Ok(());
+        }
         let unfinished = self.path.join("state.json.unfinished");
         let mut options = File::options();
         options.create(true).truncate(true).write(true);
@@ -88,11 +98,15 @@ impl Folder {
             file.set_permissions(fs::Permissions::from_mode(0o600))?;
         }
         file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, self.state())?;
-        #[cfg(unix)]
-        File::open(&self.path)?.sync_all()?;
-        Ok(())
+        // Without this, a crash of the machine may leave a name with nothing behind it. Whether the old name or the new one
+        // survives such a crash is as good as open: PostgreSQL's own files aren't forced to the disk either.
+        file.sync_data()?;
+        fs::rename(&unfinished, self.state())
+    }
+
+    /// Leaves the folder to the next sandbox: from now on, nothing is written.
+    pub(crate) fn release(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// The file with the state.

@@ -173,7 +173,7 @@ impl Sandbox {
             plane.stop().await;
         }
         if let Some(saver) = self.shared.saver()
-            && let Err(error) = saver.save(&self.shared).await
+            && let Err(error) = saver.finish(&self.shared).await
         {
             tracing::error!(%error, "the sandbox's state can't be written");
         }

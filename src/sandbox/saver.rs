@@ -73,6 +73,13 @@ impl Saver {
         written
     }
 
+    /// Writes the state for the last time and leaves the folder.
+    pub(crate) async fn finish(&self, shared: &Shared) -> io::Result<()> {
+        let written = self.save(shared).await;
+        self.folder.release();
+        written
+    }
+
     /// Writes what changes, as long as the sandbox is there.
     pub(crate) async fn run(self: Arc<Self>, shared: Weak<Shared>) {
         loop {

@@ -86,8 +86,8 @@ impl Base {
     pub(crate) async fn prepare(&self) -> Result<(), PlaneError> {
         self.template
             .get_or_try_init(|| template::prepare(&self.place, &self.common))
-            .await
-            .map(|()| ())
+            .await?;
+        Ok(())
     }
 
     fn targets(&self) -> MutexGuard<'_, HashMap<String, Target>> {

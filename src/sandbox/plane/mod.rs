@@ -8,7 +8,7 @@
 //! doors     the ports that clients connect to: a connection wakes a compute
 //! ```
 //!
-//! Beside them: `install` (finding PostgreSQL), `place` (folders, and that nothing outlives us), `template` (the empty
+//! Beside them: `install` (finding PostgreSQL), `place` and `keeper` (folders, and that nothing outlives us), `template` (the empty
 //! cluster), `contents` (roles and databases), `dump` (schemas), `masking` (anonymized branches), `wal` and `copy`.
 
 mod base;
@@ -18,6 +18,7 @@ mod doors;
 mod dump;
 mod goal;
 mod install;
+mod keeper;
 mod masking;
 mod place;
 mod server;

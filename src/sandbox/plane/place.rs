@@ -1,46 +1,28 @@
 //! Where the data plane keeps its files, and that nothing of it outlives its sandbox.
 //!
 //! Each sandbox has a folder of its own under the temporary directory, with a lock that it holds while it lives.
-//! A small shell process, the keeper, waits on a pipe from us: when we die, however that happens, the pipe closes, and
-//! the keeper stops every server that runs on our folders. Should the keeper die too, the next sandbox that starts finds
-//! the folder without a holder of its lock and cleans up.
+//! When we die, the keeper stops our servers. Should it die too, the next sandbox that starts finds the folder without a holder
+//! of its lock and cleans up.
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use uuid::Uuid;
 
-use super::{PlaneError, copy, install::Install};
+use super::{
+    PlaneError, copy,
+    install::Install,
+    keeper::{Keeper, stop_below},
+};
 
 /// Holds the lock while its sandbox lives.
 const LOCK: &str = "lock";
 
 /// Names the folder with the data, when that lies elsewhere.
 const DATA_ELSEWHERE: &str = "data-at";
-
-/// Stops what runs below the folders that it is given, when its input ends; a line of it before that says that nothing does.
-/// It looks several times: a server that was just being started writes its file a little later. A data directory's `postmaster.pid` starts with the number of the process; SIGQUIT stops it at once. The number may be
-/// another process's by now, which the command line tells.
-const KEEPER: &str = r#"
-read -r line && exit 0
-for round in 1 2 3 4; do
-  for folder in "$@"; do
-    for file in "$folder"/*/postmaster.pid "$folder"/*/*/postmaster.pid "$folder"/*/*/data/postmaster.pid; do
-      [ -f "$file" ] || continue
-      read -r process < "$file" || continue
-      line=$( (tr '\0' ' ' < "/proc/$process/cmdline" || ps -o command= -p "$process") 2>/dev/null)
-      case "$line" in *postgres*"$folder"*) kill -QUIT "$process" 2>/dev/null ;; esac
-    done
-  done
-  sleep 0.3
-done
-"#;
 
 /// The folders of one sandbox.
 #[derive(Debug)]
@@ -52,7 +34,7 @@ pub(crate) struct Place {
     kept: bool,
     /// Held while we live.
     locks: Mutex<Vec<File>>,
-    keeper: Mutex<Option<(Child, ChildStdin)>>,
+    keeper: Mutex<Option<Keeper>>,
 }
 
 /// What a sandbox before us left behind.
@@ -110,32 +92,8 @@ impl Place {
             locks: Mutex::new(locks),
             keeper: Mutex::default(),
         };
-        *held(&place.keeper) = place.keep().ok();
+        *held(&place.keeper) = Keeper::start(&[&place.data, &place.run]).ok();
         Ok((place, left))
-    }
-
-    /// Starts the keeper.
-    fn keep(&self) -> io::Result<(Child, ChildStdin)> {
-        let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", KEEPER, "neon-mcp-sandbox-keeper"])
-            .arg(&self.data)
-            .arg(&self.run)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        #[cfg(unix)]
-        {
-            use std::os::unix::process::CommandExt as _;
-            // Ctrl-C goes to a terminal's whole group, and the keeper must outlive us.
-            command.process_group(0);
-        }
-        let mut child = command.spawn()?;
-        let input = child
-            .stdin
-            .take()
-            .ok_or_else(|| io::Error::other("the keeper has no input"))?;
-        Ok((child, input))
     }
 
     /// Where the sockets of servers are.
@@ -183,10 +141,8 @@ impl Place {
         }
         stop_below(&self.data);
         stop_below(&self.run);
-        if let Some((mut child, mut input)) = held(&self.keeper).take() {
-            let _ = input.write_all(b"done\n");
-            drop(input);
-            let _ = child.wait();
+        if let Some(keeper) = held(&self.keeper).take() {
+            keeper.dismiss();
         }
         let _ = fs::remove_dir_all(&self.run);
         if self.kept {
@@ -301,90 +257,4 @@ fn clean(all: &Path) -> Leftovers {
         }
     }
     left
-}
-
-/// Stops every server whose data directory is below a folder, and waits until it is gone. Returns how many there were.
-fn stop_below(folder: &Path) -> usize {
-    let mut stopped = 0;
-    for data in data_directories(folder) {
-        stopped += usize::from(stop_server(&data));
-    }
-    stopped
-}
-
-fn data_directories(folder: &Path) -> Vec<PathBuf> {
-    let below = |folder: &Path| -> Vec<PathBuf> {
-        fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.is_dir())
-            .collect()
-    };
-    let mut found = Vec::new();
-    for first in below(folder) {
-        for second in below(&first).into_iter().chain([first]) {
-            for candidate in [second.join("data"), second] {
-                if candidate.join("postmaster.pid").is_file() && !found.contains(&candidate) {
-                    found.push(candidate);
-                }
-            }
-        }
-    }
-    found
-}
-
-/// Stops the server of a data directory at once, if it still runs.
-fn stop_server(data: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-        let Ok(text) = fs::read_to_string(data.join("postmaster.pid")) else {
-            return false;
-        };
-        let Some(pid) = text
-            .lines()
-            .next()
-            .and_then(|line| line.trim().parse().ok())
-            .and_then(Pid::from_raw)
-        else {
-            return false;
-        };
-        // The number may be another process's by now: the file names the data directory, and so does the process.
-        if !runs_on(pid.as_raw_nonzero().get(), data) || kill_process(pid, Signal::QUIT).is_err() {
-            return false;
-        }
-        for _ in 0..500 {
-            if test_kill_process(pid).is_err() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        true
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = data;
-        false
-    }
-}
-
-/// Whether a process is a server on this data directory, as far as the system tells.
-#[cfg(unix)]
-fn runs_on(process: i32, data: &Path) -> bool {
-    match fs::read(format!("/proc/{process}/cmdline")) {
-        Ok(line) => {
-            let line = String::from_utf8_lossy(&line);
-            line.contains("postgres") && line.contains(&*data.to_string_lossy())
-        }
-        // No /proc: macOS and others.
-        Err(_) => Command::new("ps")
-            .args(["-o", "command=", "-p", &process.to_string()])
-            .output()
-            .is_ok_and(|output| {
-                let line = String::from_utf8_lossy(&output.stdout);
-                line.contains("postgres") && line.contains(&*data.to_string_lossy())
-            }),
-    }
 }

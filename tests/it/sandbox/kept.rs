@@ -26,6 +26,7 @@ async fn projects_branches_keys_and_the_clock_outlive_the_sandbox() {
     rig.post(&project.main("/roles"), json!({ "role": { "name": "reader" } }))
         .await
         .expect(201);
+    rig.settle().await;
     rig.post(&project.main("/snapshot"), json!({})).await.expect(200);
     rig.settle().await;
     rig.advance(100_000).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use neon_mcp::sandbox::Postgres;
+use neon_mcp::sandbox::{Postgres, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::{Rig, options};
@@ -22,14 +22,40 @@ fn port(answer: &Value) -> u16 {
     host.rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
+/// Waits until all operations of a project have finished.
+async fn finished(rig: &Rig, project: &str) {
+    let path = format!("/projects/{project}/operations?limit=20");
+    loop {
+        let page = rig.get(&path).await.expect(200);
+        let statuses = super::each(&page["operations"], "status");
+        assert!(!statuses.contains(&"failed"), "{page}");
+        if statuses.iter().all(|status| *status == "finished") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_branches_come_and_go_while_their_parent_is_asked() {
     let places = Places::new();
-    let sandbox = places.start_kept(&REQUIRED).await;
-    let project = sandbox.project().await;
-    let url = sandbox.database_url().to_owned();
+    let rig = Rig::with(SandboxOptions {
+        postgres: Postgres::Required,
+        dir: Some(places.kept()),
+        operation_time: Duration::from_millis(2),
+        ..options()
+    })
+    .await;
+    let made = rig.post("/projects", json!({ "project": {} })).await.expect(201);
+    let project = made["project"]["id"].as_str().unwrap().to_owned();
+    finished(&rig, &project).await;
+    let url = made["connection_uris"][0]["connection_uri"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     execute(&url, "CREATE TABLE t AS SELECT generate_series(1, 1000) AS id").await;
-    let at_first = (places.timelines(), places.processes().len());
+    let at_first = (places.timelines(), places.servers());
+    assert_eq!(at_first.1.len(), 1);
 
     let done = Arc::new(AtomicBool::new(false));
     let asked = Arc::new(AtomicUsize::new(0));
@@ -48,34 +74,33 @@ async fn two_hundred_branches_come_and_go_while_their_parent_is_asked() {
     });
     let path = format!("/projects/{project}/branches");
     let mut ports = Vec::new();
-    for number_of_branch in 0..BRANCHES {
-        let body =
-            json!({ "branch": { "name": format!("b{number_of_branch}") }, "endpoints": [{ "type": "read_write" }] });
-        let made = sandbox.post(&path, body).await;
+    for index in 0..BRANCHES {
+        let body = json!({ "branch": { "name": format!("b{index}") }, "endpoints": [{ "type": "read_write" }] });
+        let made = rig.post(&path, body).await.expect(201);
         ports.push(port(&made));
-        sandbox.ended(&project).await;
-        if number_of_branch % 50 == 0 {
+        finished(&rig, &project).await;
+        if index % 50 == 0 {
             let child = made["connection_uris"][0]["connection_uri"].as_str().unwrap();
             assert_eq!(number(child, "SELECT count(*) FROM t").await, 1000);
         }
         let id = made["branch"]["id"].as_str().unwrap();
-        sandbox.call("DELETE", &format!("{path}/{id}"), None).await;
-        sandbox.ended(&project).await;
+        rig.delete(&format!("{path}/{id}")).await.expect(200);
+        finished(&rig, &project).await;
     }
     done.store(true, Ordering::Relaxed);
     asking.await.unwrap();
     assert!(asked.load(Ordering::Relaxed) > BRANCHES, "the parent was hardly asked");
-    sandbox.finished(&project).await;
     // Deleted branches can be recovered for a week.
-    sandbox.advance(8 * 86_400).await;
-    // The parent's compute has suspended meanwhile; this wakes it again.
+    assert!(places.timelines().len() > BRANCHES / 2, "nothing can be recovered");
+    rig.advance(8 * 86_400).await;
+    // The parent's compute has suspended meanwhile; this wakes it again, when all else is done.
     assert_eq!(number(&url, "SELECT count(*) FROM t").await, 1000);
-    sandbox.ended(&project).await;
-    assert_eq!((places.timelines(), places.processes().len()), at_first);
+    let left = (places.timelines(), places.servers().len());
+    assert_eq!(left, (at_first.0, 1));
     for port in ports {
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "{port} still answers");
     }
-    sandbox.interrupt().await;
+    rig.sandbox.shutdown().await;
     assert_eq!(places.processes(), Vec::<String>::new());
 }
 
@@ -118,7 +143,7 @@ async fn two_sandboxes_at_once_know_nothing_of_each_other() {
 fn a_sandbox_that_is_dropped_takes_its_servers_along() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (url, port) = runtime.block_on(async {
-        let rig = Rig::with(neon_mcp::sandbox::SandboxOptions {
+        let rig = Rig::with(SandboxOptions {
             postgres: Postgres::Required,
             ..options()
         })

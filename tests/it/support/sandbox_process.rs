@@ -71,6 +71,13 @@ impl Places {
             .collect()
     }
 
+    /// Those of them that are servers.
+    pub fn servers(&self) -> Vec<String> {
+        let mut processes = self.processes();
+        processes.retain(|line| line.contains("/postgres -D "));
+        processes
+    }
+
     /// Waits until no process is left.
     pub async fn quiet(&self) {
         let began = Instant::now();
@@ -184,7 +191,18 @@ impl Running {
         line.expect("a project")
     }
 
+    /// Sends a request, later where the sandbox limits requests, as Neon does.
     pub async fn try_call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        loop {
+            let (status, answer) = self.call_once(method, path, body.clone()).await;
+            if status != 429 {
+                return (status, answer);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn call_once(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let base = match path.strip_prefix("/sandbox") {
             Some(_) => self.url.trim_end_matches("/api/v2"),
             None => &self.url,
@@ -263,7 +281,7 @@ impl Running {
                 return statuses;
             }
             assert!(began.elapsed() < Duration::from_secs(120), "{page}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(40)).await;
         }
     }
 
