@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -251,11 +251,6 @@ impl Running {
 
     pub async fn post(&self, path: &str, body: Value) -> Value {
         self.call("POST", path, Some(body)).await
-    }
-
-    pub async fn advance(&self, seconds: u64) {
-        let body = json!({ "advance_seconds": seconds });
-        self.post("/sandbox/clock", body).await;
     }
 
     /// The first project's id.
