@@ -16,18 +16,21 @@ use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
 use super::print;
-use crate::sandbox::{Sandbox, SandboxOptions};
+use super::sandbox::DataArguments;
+use crate::sandbox::Sandbox;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Print whole results instead of what matters in them
     #[arg(long)]
     full: bool,
+    #[command(flatten)]
+    data: DataArguments,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let sandbox = Sandbox::start(SandboxOptions::default())
+    let sandbox = Sandbox::start(arguments.data.options())
         .await
         .context("the sandbox can't start")?;
     print(&format!(

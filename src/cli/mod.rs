@@ -3,6 +3,7 @@
 mod approve;
 mod call;
 mod demo;
+mod first_project;
 mod http;
 mod log;
 mod policy;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
+use super::first_project::{self, check_seed};
 use super::print;
 use super::serve::stop_signal;
 use crate::sandbox::{Fault, Postgres, Sandbox, SandboxOptions};
@@ -24,11 +25,17 @@ pub(super) struct Arguments {
     /// Faults to arm: a JSON file with a list, as POST /sandbox/faults takes them
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+    /// Run this SQL file with psql in the first project's database, as its owner, when the project is made
+    #[arg(long, value_name = "FILE", conflicts_with = "no_project")]
+    seed_sql: Option<PathBuf>,
+    /// Have no project ready
+    #[arg(long)]
+    no_project: bool,
     #[command(flatten)]
     data: DataArguments,
 }
 
-/// What the branches of a sandbox are made of.
+/// What the branches of a sandbox are made of, and where it is kept.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct DataArguments {
     /// Whether the sandbox's branches hold data, on a PostgreSQL of this machine
@@ -39,34 +46,22 @@ pub(super) struct DataArguments {
         default_value_t,
         value_name = "WHEN"
     )]
-    postgres: When,
+    postgres: Postgres,
     /// The folder with PostgreSQL's programs; otherwise the newest that is found is taken
-    #[arg(long = "postgres-bin", env = "NEON_MCP_POSTGRES_BIN", value_name = "FOLDER")]
+    #[arg(long, env = "NEON_MCP_POSTGRES_BIN", value_name = "FOLDER")]
     postgres_bin: Option<PathBuf>,
-}
-
-/// When branches hold data.
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum When {
-    /// Where a PostgreSQL is found
-    #[default]
-    Auto,
-    /// Never: there is the control plane alone
-    Off,
-    /// Always: without a PostgreSQL the sandbox doesn't start
-    Required,
+    /// Keep the sandbox in this folder over a restart [default: it is gone when it ends]
+    #[arg(long = "sandbox-dir", env = "NEON_MCP_SANDBOX_DIR", value_name = "FOLDER")]
+    dir: Option<PathBuf>,
 }
 
 impl DataArguments {
     /// The options of such a sandbox.
     pub(super) fn options(&self) -> SandboxOptions {
         SandboxOptions {
-            postgres: match self.postgres {
-                When::Auto => Postgres::IfFound,
-                When::Off => Postgres::Off,
-                When::Required => Postgres::Required,
-            },
+            postgres: self.postgres,
             postgres_bin: self.postgres_bin.clone(),
+            dir: self.dir.clone(),
             ..SandboxOptions::default()
         }
     }
@@ -80,6 +75,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             serde_json::from_str(&text).with_context(|| format!("{} is no list of faults", path.display()))?
         }
     };
+    check_seed(arguments.seed_sql.as_ref())?;
     let options = SandboxOptions {
         port: arguments.port,
         operation_time: Duration::from_millis(arguments.operation_time),
@@ -87,10 +83,43 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         faults,
         ..arguments.data.options()
     };
+    // Whoever stops us meanwhile stops us in order.
+    let stop = stop_signal();
     let sandbox = Sandbox::start(options).await.context("the sandbox can't start")?;
     print(&format!("NEON_API_HOST={}", sandbox.api_url()));
     print(&format!("NEON_API_KEY={}", sandbox.api_key()));
-    stop_signal().cancelled().await;
+    let prepared = tokio::select! {
+        prepared = prepare(&sandbox, &arguments) => prepared,
+        () = stop.cancelled() => Ok(()),
+    };
+    if prepared.is_ok() {
+        stop.cancelled().await;
+    }
     sandbox.shutdown().await;
-    Ok(ExitCode::SUCCESS)
+    prepared.map(|()| ExitCode::SUCCESS)
+}
+
+/// Has a project ready, and says where it is.
+async fn prepare(sandbox: &Sandbox, arguments: &Arguments) -> anyhow::Result<()> {
+    let Some(psql) = sandbox.psql().filter(|_| !arguments.no_project) else {
+        ensure!(
+            arguments.seed_sql.is_none(),
+            "--seed-sql wants a PostgreSQL: install one, or see --postgres-bin"
+        );
+        return Ok(());
+    };
+    let project = first_project::ready(sandbox).await?;
+    if let Some(file) = &arguments.seed_sql {
+        if project.is_new {
+            first_project::seed(&psql, &project.database_url, file).await?;
+        } else {
+            tracing::warn!(
+                "{} isn't run: the folder has a project from before, which is left as it is",
+                file.display()
+            );
+        }
+    }
+    print(&format!("DATABASE_URL={}", project.database_url));
+    print(&format!("# psql '{}'", project.database_url));
+    Ok(())
 }

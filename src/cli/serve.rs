@@ -26,10 +26,15 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
     let guards = settings.guards(&catalog)?;
     let selection = Selection::new(catalog, &settings.selection, &guards.policy)?;
     let (base, credential, service, sandbox) = match settings.upstream {
-        Upstream::Sandbox => {
-            let sandbox = Sandbox::start(SandboxOptions::default())
-                .await
-                .context("the sandbox can't start")?;
+        Upstream::Sandbox(data) => {
+            let sandbox = Sandbox::start(SandboxOptions {
+                postgres: data.postgres,
+                postgres_bin: data.postgres_bin,
+                dir: data.dir,
+                ..SandboxOptions::default()
+            })
+            .await
+            .context("the sandbox can't start")?;
             let base = ApiBase::parse(&sandbox.api_url())?;
             let credential = Credential::new(sandbox.api_key().to_owned())?;
             (base, credential, Service::Sandbox, Some(sandbox))

@@ -55,6 +55,7 @@ impl Shared {
                 self.bring_about(&mut state, now);
                 project_id
             };
+            self.touch();
             if let Some(target) = plane.target(compute) {
                 return Ok(target);
             }
@@ -62,6 +63,7 @@ impl Shared {
             if let Some(target) = plane.target(compute) {
                 return Ok(target);
             }
+            reason = reason.or_else(|| plane.refused(compute));
             if reason.is_some() {
                 break;
             }
@@ -73,6 +75,13 @@ impl Shared {
         )))
     }
 
+    /// Lets the data plane take up what the state says, at the start.
+    pub(crate) fn go_on(&self) {
+        let mut state = self.state();
+        let now = state.settle();
+        self.bring_about(&mut state, now);
+    }
+
     /// The data plane has tried to reach a goal.
     pub(crate) fn work_done(&self, project_id: &str, goal: u64, result: &WorkResult) {
         let mut state = self.state();
@@ -80,6 +89,8 @@ impl Shared {
         if let Some(project) = state.projects.iter_mut().find(|project| project.id == project_id) {
             project.release(goal, now, result);
         }
+        drop(state);
+        self.touch();
     }
 
     /// The data plane has looked how far logs have come.

@@ -27,6 +27,12 @@ impl Ids {
         }
     }
 
+    /// Ids of a later start with the same seed: others than before.
+    pub(crate) fn later(seed: u64, starts: u64) -> Self {
+        // An odd constant: no two starts of any seed share a sequence soon.
+        Self::new(seed.wrapping_add(starts.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+    }
+
     /// `sandbox-word-12345678`
     pub(crate) fn project(&mut self) -> String {
         format!("sandbox-{}-{}", self.word(), self.digits())

@@ -1,5 +1,7 @@
 //! API keys: who calls, and what the caller can reach.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     clock::Moment,
     ids,
@@ -11,7 +13,7 @@ use super::{
 const FIRST_ID: i64 = 165_001;
 
 /// An API key that exists.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct ApiKey {
     pub(crate) id: i64,
     secret: String,
@@ -93,7 +95,7 @@ impl Caller {
 }
 
 /// All API keys.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Keys {
     keys: Vec<ApiKey>,
     next_id: i64,
@@ -110,6 +112,24 @@ impl Keys {
             keys.insert(key.key.clone(), key.name.clone(), key.kind.clone(), org_id, now);
         }
         keys
+    }
+
+    /// The key that a sandbox that starts again hands out: the one that it is told to take, else the user's oldest. Where
+    /// there is none any more, one is made.
+    pub(crate) fn first(&mut self, given: Option<&str>, org_id: &str, now: Moment) -> String {
+        let found = {
+            let mut personal = self.list(Owner::User);
+            match given {
+                Some(given) => personal.find(|key| key.secret == given),
+                None => personal.min_by_key(|key| key.id),
+            }
+        };
+        if let Some(key) = found {
+            return key.secret.clone();
+        }
+        let secret = given.map_or_else(ids::secret_key, str::to_owned);
+        self.insert(secret.clone(), "sandbox".to_owned(), KeyKind::Personal, org_id, now);
+        secret
     }
 
     /// Makes a new key and returns its id and its secret, which nothing shows again.

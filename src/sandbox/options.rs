@@ -38,6 +38,8 @@ pub struct SandboxOptions {
     pub postgres_bin: Option<PathBuf>,
     /// Whether the organizations may have projects for health data, which Neon allows on request.
     pub allow_hipaa_projects: bool,
+    /// Where everything is kept over a restart; without it, it is gone when the sandbox ends.
+    pub dir: Option<PathBuf>,
 }
 
 impl Default for SandboxOptions {
@@ -57,6 +59,7 @@ impl Default for SandboxOptions {
             postgres: Postgres::Off,
             postgres_bin: None,
             allow_hipaa_projects: false,
+            dir: None,
         }
     }
 }
@@ -78,16 +81,21 @@ impl std::fmt::Debug for SandboxOptions {
             .field("postgres", &self.postgres)
             .field("postgres_bin", &self.postgres_bin)
             .field("allow_hipaa_projects", &self.allow_hipaa_projects)
+            .field("dir", &self.dir)
             .finish()
     }
 }
 
 /// Whether a sandbox's branches hold data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Postgres {
     /// They don't: there is the control plane alone.
     Off,
     /// They do where a PostgreSQL is found.
+    #[default]
+    #[serde(rename = "auto")]
+    #[value(name = "auto")]
     IfFound,
     /// They do; without a PostgreSQL the sandbox doesn't start.
     Required,

@@ -9,7 +9,8 @@ use std::{
 use axum::{
     Router,
     body::to_bytes,
-    extract::{ConnectInfo, FromRequestParts, RawPathParams, Request},
+    extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State as Shares},
+    middleware::{self, Next},
     response::Response,
     routing::{MethodFilter, on},
 };
@@ -37,6 +38,7 @@ use super::{
     log::{LoggedRequest, RequestLog, headers_without_key, shown_body},
     options::SandboxOptions,
     plane::{Plane, Wanted},
+    saver::Saver,
     sql,
     state::{State, operation::Outcome},
     storage,
@@ -63,6 +65,7 @@ pub(crate) struct Shared {
     rates: Option<Mutex<RateLimits>>,
     stop: CancellationToken,
     plane: Option<Arc<Plane>>,
+    saver: Option<Arc<Saver>>,
     myself: Weak<Self>,
 }
 
@@ -72,6 +75,7 @@ impl Shared {
         state: State,
         stop: CancellationToken,
         plane: Option<Plane>,
+        saver: Option<Saver>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|myself| Self {
             state: Mutex::new(state),
@@ -80,6 +84,7 @@ impl Shared {
             rates: options.rate_limits.then(Mutex::default),
             stop,
             plane: plane.map(Arc::new),
+            saver: saver.map(Arc::new),
             myself: Weak::clone(myself),
         })
     }
@@ -87,6 +92,25 @@ impl Shared {
     /// Where branches are data, if they are.
     pub(crate) fn plane(&self) -> Option<&Arc<Plane>> {
         self.plane.as_ref()
+    }
+
+    /// What writes the state down, if it is kept.
+    pub(crate) fn saver(&self) -> Option<&Arc<Saver>> {
+        self.saver.as_ref()
+    }
+
+    /// Notes that the state has changed: it is written soon.
+    pub(crate) fn touch(&self) {
+        if let Some(saver) = &self.saver {
+            saver.touch();
+        }
+    }
+
+    /// Waits until the state is written as it is now.
+    pub(crate) async fn saved(&self) {
+        if let Some(saver) = &self.saver {
+            saver.wait_for(saver.touch()).await;
+        }
     }
 
     /// Lets the data plane do what the state asks for.
@@ -175,7 +199,19 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             }
         }))
         .nest("/storage", storage::router(Arc::clone(&shared)))
-        .nest("/sandbox", admin::router(shared))
+        .nest("/sandbox", admin::router(Arc::clone(&shared)))
+        .layer(middleware::from_fn_with_state(shared, keep))
+}
+
+/// Answers a request that may have changed something only when that is written.
+async fn keep(Shares(shared): Shares<Arc<Shared>>, request: Request, next: Next) -> Response {
+    // What SQL changes is PostgreSQL's to keep.
+    let changes = !request.method().is_safe() && request.uri().path() != "/sql";
+    let response = next.run(request).await;
+    if changes {
+        shared.saved().await;
+    }
+    response
 }
 
 /// A request, read as a whole.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{PREFIX, SettingsError};
 use crate::catalog::nearest;
+use crate::sandbox::Postgres;
 
 /// What one source says. The same names serve as flags (`--read-only`), variables (`NEON_MCP_READ_ONLY`) and keys of
 /// the settings file (`read_only`).
@@ -43,6 +44,15 @@ pub struct Layer {
     /// Use the Neon that this program carries: no account, no key, nothing real
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub sandbox: Option<bool>,
+    /// Keep the sandbox in this folder over a restart [default: it is gone when it ends]
+    #[arg(long, value_name = "FOLDER")]
+    pub sandbox_dir: Option<PathBuf>,
+    /// Whether the sandbox's branches hold data, on a PostgreSQL of this machine [default: auto]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub sandbox_postgres: Option<Postgres>,
+    /// The folder with PostgreSQL's programs, for the sandbox [default: the newest that is found]
+    #[arg(long, value_name = "FOLDER")]
+    pub postgres_bin: Option<PathBuf>,
     /// How long a tool call may take in all [default: 180]
     #[arg(long, value_name = "SECONDS")]
     pub call_timeout_seconds: Option<u64>,
@@ -86,6 +96,9 @@ impl Layer {
             api_key_file: self.api_key_file.or(other.api_key_file),
             api_host: self.api_host.or(other.api_host),
             sandbox: self.sandbox.or(other.sandbox),
+            sandbox_dir: self.sandbox_dir.or(other.sandbox_dir),
+            sandbox_postgres: self.sandbox_postgres.or(other.sandbox_postgres),
+            postgres_bin: self.postgres_bin.or(other.postgres_bin),
             call_timeout_seconds: self.call_timeout_seconds.or(other.call_timeout_seconds),
             wait_timeout_seconds: self.wait_timeout_seconds.or(other.wait_timeout_seconds),
             files_dir: self.files_dir.or(other.files_dir),
@@ -181,6 +194,12 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "seal_key_file" => layer.seal_key_file = Some(value.into()),
         "api_host" => layer.api_host = text(),
         "sandbox" => layer.sandbox = truth()?,
+        "sandbox_dir" => layer.sandbox_dir = Some(value.into()),
+        "sandbox_postgres" => {
+            let when = clap::ValueEnum::from_str(value, true).map_err(|_| wrong("write auto, off or required"))?;
+            layer.sandbox_postgres = Some(when);
+        }
+        "postgres_bin" => layer.postgres_bin = Some(value.into()),
         "call_timeout_seconds" => layer.call_timeout_seconds = number()?,
         "wait_timeout_seconds" => layer.wait_timeout_seconds = number()?,
         _ => {
@@ -204,7 +223,11 @@ mod tests {
     fn every_setting_of_the_file_is_a_variable_too() {
         for name in names() {
             let mut layer = Layer::default();
-            let value = if name.ends_with("seconds") { "5" } else { "true" };
+            let value = match name.as_str() {
+                "sandbox_postgres" => "off",
+                name if name.ends_with("seconds") => "5",
+                _ => "true",
+            };
             set(&mut layer, &name, value, "VARIABLE").unwrap();
         }
     }

@@ -19,6 +19,7 @@ use crate::guard::{Approvals, Confirmations, Policy, Sealer, state_dir};
 use crate::neon::{
     ApiBase, Credential, DEFAULT_BASE, InvalidBase, InvalidCredential, InvalidId, OrganizationId, ProjectId,
 };
+use crate::sandbox::Postgres;
 
 /// What every variable of ours begins with, but for `NEON_API_KEY` and `NEON_API_HOST`, which are the field's own.
 const PREFIX: &str = "NEON_MCP_";
@@ -49,7 +50,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub enum Upstream {
     /// A sandbox that this process starts.
-    Sandbox,
+    Sandbox(SandboxData),
     /// Neon, or what the operator put in its place.
     Api {
         /// The address.
@@ -57,6 +58,17 @@ pub enum Upstream {
         /// The key; nothing where none was given, which only commands that send nothing can live with.
         credential: Option<Credential>,
     },
+}
+
+/// What the branches of a sandbox are made of, and where it is kept.
+#[derive(Debug, Default)]
+pub struct SandboxData {
+    /// Whether branches hold data.
+    pub postgres: Postgres,
+    /// The folder of PostgreSQL's programs; without it, one is looked for.
+    pub postgres_bin: Option<PathBuf>,
+    /// The folder that the sandbox is kept in; without it, it is gone when it ends.
+    pub dir: Option<PathBuf>,
 }
 
 /// Settings that can't be used.
@@ -191,8 +203,17 @@ impl Settings {
                 "--sandbox starts its own API: leave the API host out, or the sandbox".into(),
             ));
         }
+        if !sandbox && layer.sandbox_dir.is_some() {
+            return Err(SettingsError::Conflict(
+                "--sandbox-dir wants --sandbox: without it, this is no sandbox".into(),
+            ));
+        }
         let upstream = if sandbox {
-            Upstream::Sandbox
+            Upstream::Sandbox(SandboxData {
+                postgres: layer.sandbox_postgres.unwrap_or_default(),
+                postgres_bin: layer.postgres_bin,
+                dir: layer.sandbox_dir,
+            })
         } else {
             let base = ApiBase::parse(layer.api_host.as_deref().unwrap_or(DEFAULT_BASE))?;
             let credential = match (key, &layer.api_key_file) {

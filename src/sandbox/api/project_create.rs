@@ -1,6 +1,6 @@
 //! Making a project: with a branch, a role, a database and a compute.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -164,6 +164,7 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
         last_database_id: 1,
         usage: Usage::default(),
         held: None,
+        made: BTreeSet::new(),
     };
     project.name = match input.name {
         Some(name) => {

@@ -1,7 +1,7 @@
 //! What the work on all projects shares: the PostgreSQL, the folders, the template, and where computes are reached.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -16,6 +16,7 @@ use super::{
     place::{Leftovers, Place},
     server::Common,
     template,
+    timeline::Folder,
 };
 
 /// What all work shares.
@@ -24,6 +25,7 @@ pub(crate) struct Base {
     pub(crate) place: Place,
     template: OnceCell<()>,
     targets: Mutex<HashMap<String, Target>>,
+    refused: Mutex<HashMap<String, String>>,
 }
 
 impl Base {
@@ -33,7 +35,7 @@ impl Base {
         kept: Option<&std::path::Path>,
     ) -> Result<(Self, Leftovers), PlaneError> {
         let install = Install::find(bin)?;
-        let (place, left) = Place::open(&install, kept)?;
+        let (place, mut left) = Place::open(&install, kept)?;
         let (certificate, key) = certificate(&place, &install)?;
         let base = Self {
             common: Common {
@@ -45,17 +47,37 @@ impl Base {
             place,
             template: OnceCell::new(),
             targets: Mutex::default(),
+            refused: Mutex::default(),
         };
-        base.remove_unfinished();
+        left.unfinished += base.remove_unfinished();
         Ok((base, left))
     }
 
-    /// Timelines without a note were being made when a sandbox before this one ended.
-    fn remove_unfinished(&self) {
+    /// Timelines without a note were being made when a sandbox before this one ended. Returns how many there were.
+    fn remove_unfinished(&self) -> usize {
+        let mut removed = 0;
         for id in self.place.timelines() {
-            let folder = super::timeline::Folder(self.place.timeline(&id));
-            if folder.note().is_none() {
-                let _ = fs::remove_dir_all(&folder.0);
+            let folder = Folder(self.place.timeline(&id));
+            if folder.note().is_none() && fs::remove_dir_all(&folder.0).is_ok() {
+                removed += 1;
+            }
+        }
+        removed
+    }
+
+    /// Removes timelines that nobody asks for: what is left of a removal that wasn't finished. The logs of those that
+    /// others came off stay.
+    pub(crate) fn keep_only(&self, asked_for: &BTreeSet<String>) {
+        let mut needed = BTreeSet::new();
+        let mut waiting: Vec<String> = asked_for.iter().cloned().collect();
+        while let Some(id) = waiting.pop() {
+            let note = Folder(self.place.timeline(&id)).note();
+            waiting.extend(note.and_then(|note| note.ancestor).map(|ancestor| ancestor.id));
+            needed.insert(id);
+        }
+        for id in self.place.timelines() {
+            if !needed.contains(&id) {
+                let _ = fs::remove_dir_all(self.place.timeline(&id));
             }
         }
     }
@@ -64,12 +86,29 @@ impl Base {
     pub(crate) async fn prepare(&self) -> Result<(), PlaneError> {
         self.template
             .get_or_try_init(|| template::prepare(&self.place, &self.common))
-            .await
-            .map(|()| ())
+            .await?;
+        Ok(())
     }
 
     fn targets(&self) -> MutexGuard<'_, HashMap<String, Target>> {
         self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes why a compute can't run as long as its branch is what it is, or that it can.
+    pub(crate) fn refuse(&self, compute: &str, reason: Option<&str>) {
+        match reason {
+            Some(reason) => self.refusals().insert(compute.to_owned(), reason.to_owned()),
+            None => self.refusals().remove(compute),
+        };
+    }
+
+    /// Why a compute can't run, if it can't.
+    pub(crate) fn refused(&self, compute: &str) -> Option<String> {
+        self.refusals().get(compute).cloned()
     }
 
     /// Where a compute's server is, if it runs.

@@ -120,6 +120,11 @@ impl Install {
         })
     }
 
+    /// Where one of its programs is.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
+    }
+
     /// One of its programs, to be run as the user that may. It gets nothing of our environment that changes what it does.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));

@@ -8,7 +8,7 @@
 //! doors     the ports that clients connect to: a connection wakes a compute
 //! ```
 //!
-//! Beside them: `install` (finding PostgreSQL), `place` (folders, and that nothing outlives us), `template` (the empty
+//! Beside them: `install` (finding PostgreSQL), `place` and `keeper` (folders, and that nothing outlives us), `template` (the empty
 //! cluster), `contents` (roles and databases), `dump` (schemas), `masking` (anonymized branches), `wal` and `copy`.
 
 mod base;
@@ -18,6 +18,7 @@ mod doors;
 mod dump;
 mod goal;
 mod install;
+mod keeper;
 mod masking;
 mod place;
 mod server;
@@ -27,12 +28,12 @@ mod wal;
 mod work;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -49,7 +50,7 @@ pub(crate) use dump::{Schema, Wanted};
 use goal::Goal;
 pub(crate) use place::Leftovers;
 pub(crate) use server::SUPERUSER;
-use work::Work;
+use work::{Before, Work};
 
 /// Why the data plane couldn't do something.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -107,6 +108,7 @@ pub(crate) struct Plane {
     activity: Mutex<HashMap<String, Arc<AtomicI64>>>,
     numbers: AtomicU64,
     orderly: bool,
+    stopped: AtomicBool,
 }
 
 impl fmt::Debug for Plane {
@@ -136,6 +138,7 @@ impl Plane {
             activity: Mutex::default(),
             numbers: AtomicU64::new(1),
             orderly: kept.is_some(),
+            stopped: AtomicBool::new(false),
         };
         Ok((plane, left))
     }
@@ -145,9 +148,27 @@ impl Plane {
         &self.base.common.install.version
     }
 
+    /// Where one of PostgreSQL's programs is.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.base.common.install.program(name)
+    }
+
+    /// Removes data of before that nobody asks for.
+    pub(crate) fn keep_only(&self, timelines: &BTreeSet<String>) {
+        self.base.keep_only(timelines);
+    }
+
+    /// Why a compute can't run, if it can't.
+    pub(crate) fn refused(&self, compute: &str) -> Option<String> {
+        self.base.refused(compute)
+    }
+
     /// Compares the state with what was last asked for, and asks for the difference. What lies ahead of a project with
     /// operations that are open is held back until the work is done.
     pub(crate) fn bring_about(&self, shared: &Weak<Shared>, state: &mut State, now: Moment) {
+        if self.stopped.load(Ordering::Acquire) {
+            return;
+        }
         let opened = state.ports.as_mut().map(Ports::take).unwrap_or_default();
         let mut doors = lock(&self.doors);
         for (port, listener) in opened {
@@ -161,7 +182,11 @@ impl Plane {
             if projects.get(&project.id).is_some_and(|known| *known.goal == goal) {
                 continue;
             }
-            let number = self.submit(&mut projects, shared, &project.id, goal);
+            let before = Before {
+                made: project.made.clone(),
+                interrupted: project.held.is_some(),
+            };
+            let number = self.submit(&mut projects, shared, &project.id, goal, before);
             project.hold(number, now);
         }
         doors.keep_only(&used);
@@ -173,16 +198,23 @@ impl Plane {
             .map(|(id, _)| id.clone())
             .collect();
         for id in gone {
-            self.submit(&mut projects, shared, &id, Goal::default());
+            self.submit(&mut projects, shared, &id, Goal::default(), Before::default());
         }
     }
 
-    fn submit(&self, projects: &mut HashMap<String, Project>, shared: &Weak<Shared>, id: &str, goal: Goal) -> u64 {
+    fn submit(
+        &self,
+        projects: &mut HashMap<String, Project>,
+        shared: &Weak<Shared>,
+        id: &str,
+        goal: Goal,
+        before: Before,
+    ) -> u64 {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let goal = Arc::new(goal);
         let project = projects
             .entry(id.to_owned())
-            .or_insert_with(|| start(Arc::clone(&self.base), Weak::clone(shared), id.to_owned()));
+            .or_insert_with(|| start(Arc::clone(&self.base), Weak::clone(shared), id.to_owned(), before));
         project.goal = Arc::clone(&goal);
         project.number = number;
         // A task that has ended has been told to stop.
@@ -267,36 +299,52 @@ impl Plane {
 
     /// Stops everything and waits until it has stopped.
     pub(crate) async fn stop(&self) {
-        lock(&self.doors).close();
-        let projects: Vec<Project> = lock(&self.projects).drain().map(|(_, project)| project).collect();
-        let mut tasks = Vec::new();
-        for project in projects {
-            drop(project.sender);
-            if !self.orderly {
-                // What is being made is thrown away with the folder.
-                project.task.abort();
-            }
-            tasks.push(project.task);
-        }
-        for task in tasks {
+        for task in self.let_go() {
             let _ = task.await;
         }
+        self.base.place.close();
+    }
+
+    /// Takes no more work and no more connections, and tells what runs to stop.
+    pub(crate) fn let_go(&self) -> Vec<JoinHandle<()>> {
+        self.stopped.store(true, Ordering::Release);
+        lock(&self.doors).close();
+        let projects: Vec<Project> = lock(&self.projects).drain().map(|(_, project)| project).collect();
+        projects
+            .into_iter()
+            .map(|project| {
+                if !self.orderly {
+                    // What is being made is thrown away with the folder.
+                    project.task.abort();
+                }
+                project.task
+            })
+            .collect()
     }
 }
 
 /// Starts the task of a project.
-fn start(base: Arc<Base>, shared: Weak<Shared>, id: String) -> Project {
+fn start(base: Arc<Base>, shared: Weak<Shared>, id: String, before: Before) -> Project {
     let (sender, mut commands) = mpsc::unbounded_channel();
     let (done_sender, done) = watch::channel((0, None));
     let task = tokio::spawn(async move {
-        let mut work = Work::new(base);
+        let mut work = Work::new(base, before);
         let mut goal = Arc::new(Goal::default());
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Goal(number, next) => {
                     goal = next;
                     let result = work.bring_about(&goal).await;
-                    if let Some(shared) = shared.upgrade() {
+                    let shared = shared.upgrade();
+                    // Where something failed, the state may go back to the data that it had.
+                    if result.failure.is_none() {
+                        if let Some(shared) = &shared {
+                            // Whoever reads the state after a crash must not look for data that is gone.
+                            shared.saved().await;
+                        }
+                        work.forget_timelines(&goal).await;
+                    }
+                    if let Some(shared) = shared {
                         shared.work_done(&id, number, &result);
                     }
                     let _ = done_sender.send((number, result.failure));

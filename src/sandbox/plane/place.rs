@@ -1,42 +1,28 @@
 //! Where the data plane keeps its files, and that nothing of it outlives its sandbox.
 //!
 //! Each sandbox has a folder of its own under the temporary directory, with a lock that it holds while it lives.
-//! A small shell process, the keeper, waits on a pipe from us: when we die, however that happens, the pipe closes, and
-//! the keeper stops every server that runs on our folders. Should the keeper die too, the next sandbox that starts finds
-//! the folder without a holder of its lock and cleans up.
+//! When we die, the keeper stops our servers. Should it die too, the next sandbox that starts finds the folder without a holder
+//! of its lock and cleans up.
 
 use std::{
     fs::{self, File},
-    io,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
-    time::Duration,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use uuid::Uuid;
 
-use super::{PlaneError, copy, install::Install};
+use super::{
+    PlaneError, copy,
+    install::Install,
+    keeper::{Keeper, stop_below},
+};
 
 /// Holds the lock while its sandbox lives.
 const LOCK: &str = "lock";
 
 /// Names the folder with the data, when that lies elsewhere.
 const DATA_ELSEWHERE: &str = "data-at";
-
-/// Stops what runs below the folders that it is given, when its input ends: `cat` reads till then.
-/// A data directory's `postmaster.pid` starts with the number of the process; SIGQUIT stops it at once. The number may be
-/// another process's by now, which the command line tells.
-const KEEPER: &str = r#"
-cat >/dev/null
-for folder in "$@"; do
-  for file in "$folder"/*/data/postmaster.pid "$folder"/*/*/data/postmaster.pid; do
-    [ -f "$file" ] || continue
-    read -r process < "$file" || continue
-    line=$( (tr '\0' ' ' < "/proc/$process/cmdline" || ps -o command= -p "$process") 2>/dev/null)
-    case "$line" in *postgres*"$folder"*) kill -QUIT "$process" 2>/dev/null ;; esac
-  done
-done
-"#;
 
 /// The folders of one sandbox.
 #[derive(Debug)]
@@ -47,8 +33,8 @@ pub(crate) struct Place {
     data: PathBuf,
     kept: bool,
     /// Held while we live.
-    _locks: Vec<File>,
-    keeper: Option<(Child, ChildStdin)>,
+    locks: Mutex<Vec<File>>,
+    keeper: Mutex<Option<Keeper>>,
 }
 
 /// What a sandbox before us left behind.
@@ -56,6 +42,8 @@ pub(crate) struct Place {
 pub(crate) struct Leftovers {
     pub(crate) folders: usize,
     pub(crate) processes: usize,
+    /// Data directories that were being made.
+    pub(crate) unfinished: usize,
 }
 
 impl Place {
@@ -81,8 +69,9 @@ impl Place {
         fs::create_dir_all(&data).map_err(|error| PlaneError::io("make", &data, &error))?;
         passable(&data)?;
         if kept.is_some() {
-            let held = lock(&data)?;
-            locks.push(held.ok_or_else(|| {
+            check_passage(&data, install)?;
+            let lock = lock(&data)?;
+            locks.push(lock.ok_or_else(|| {
                 PlaneError::new(format!(
                     "another sandbox uses {}: stop it, or name another folder",
                     data.display()
@@ -96,39 +85,15 @@ impl Place {
         }
         copy::folder(&data.join("timelines"), install.owner)?;
         passable(&data.join("timelines"))?;
-        let mut place = Self {
+        let place = Self {
             run,
             data,
             kept: kept.is_some(),
-            _locks: locks,
-            keeper: None,
+            locks: Mutex::new(locks),
+            keeper: Mutex::default(),
         };
-        place.keeper = place.keep().ok();
+        *held(&place.keeper) = Keeper::start(&[&place.data, &place.run]).ok();
         Ok((place, left))
-    }
-
-    /// Starts the keeper.
-    fn keep(&self) -> io::Result<(Child, ChildStdin)> {
-        let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", KEEPER, "neon-mcp-sandbox-keeper"])
-            .arg(&self.data)
-            .arg(&self.run)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        #[cfg(unix)]
-        {
-            use std::os::unix::process::CommandExt as _;
-            // Ctrl-C goes to a terminal's whole group, and the keeper must outlive us.
-            command.process_group(0);
-        }
-        let mut child = command.spawn()?;
-        let input = child
-            .stdin
-            .take()
-            .ok_or_else(|| io::Error::other("the keeper has no input"))?;
-        Ok((child, input))
     }
 
     /// Where the sockets of servers are.
@@ -156,11 +121,6 @@ impl Place {
         self.data.join("template")
     }
 
-    /// A file beside the data.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.data.join(name)
-    }
-
     /// The ids of the timelines that have a folder.
     pub(crate) fn timelines(&self) -> Vec<String> {
         fs::read_dir(self.data.join("timelines"))
@@ -172,19 +132,33 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
+impl Place {
+    /// Stops what still runs, removes what isn't kept, and lets go of the folders. Once is enough.
+    pub(crate) fn close(&self) {
+        let locks = std::mem::take(&mut *held(&self.locks));
+        if locks.is_empty() {
+            return;
+        }
         stop_below(&self.data);
         stop_below(&self.run);
-        if let Some((mut child, input)) = self.keeper.take() {
-            drop(input);
-            let _ = child.wait();
+        if let Some(keeper) = held(&self.keeper).take() {
+            keeper.dismiss();
         }
         let _ = fs::remove_dir_all(&self.run);
         if self.kept {
             let _ = fs::remove_file(self.data.join(LOCK));
         }
     }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The folder of all sandboxes of this user.
@@ -209,6 +183,30 @@ fn check_ours(folder: &Path) -> Result<(), PlaneError> {
             )));
         }
     }
+    Ok(())
+}
+
+/// Refuses a folder that the user who runs PostgreSQL can't get to.
+fn check_passage(folder: &Path, install: &Install) -> Result<(), PlaneError> {
+    #[cfg(unix)]
+    if let Some(owner) = install.owner {
+        use std::os::unix::fs::MetadataExt as _;
+        for above in folder.ancestors() {
+            let metadata = fs::metadata(above).map_err(|error| PlaneError::io("look at", above, &error))?;
+            let passes = metadata.mode() & 0o001 != 0
+                || (metadata.uid() == owner.uid && metadata.mode() & 0o100 != 0)
+                || (metadata.gid() == owner.gid && metadata.mode() & 0o010 != 0);
+            if !passes {
+                return Err(PlaneError::new(format!(
+                    "PostgreSQL runs as another user than root, who can't pass through {0}: chmod o+x {0}, or name another \
+                     folder",
+                    above.display()
+                )));
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (folder, install);
     Ok(())
 }
 
@@ -259,90 +257,4 @@ fn clean(all: &Path) -> Leftovers {
         }
     }
     left
-}
-
-/// Stops every server whose data directory is below a folder, and waits until it is gone. Returns how many there were.
-fn stop_below(folder: &Path) -> usize {
-    let mut stopped = 0;
-    for data in data_directories(folder) {
-        stopped += usize::from(stop_server(&data));
-    }
-    stopped
-}
-
-fn data_directories(folder: &Path) -> Vec<PathBuf> {
-    let below = |folder: &Path| -> Vec<PathBuf> {
-        fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.is_dir())
-            .collect()
-    };
-    let mut found = Vec::new();
-    for first in below(folder) {
-        for second in below(&first).into_iter().chain([first]) {
-            for candidate in [second.join("data"), second] {
-                if candidate.join("postmaster.pid").is_file() && !found.contains(&candidate) {
-                    found.push(candidate);
-                }
-            }
-        }
-    }
-    found
-}
-
-/// Stops the server of a data directory at once, if it still runs.
-fn stop_server(data: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-        let Ok(text) = fs::read_to_string(data.join("postmaster.pid")) else {
-            return false;
-        };
-        let Some(pid) = text
-            .lines()
-            .next()
-            .and_then(|line| line.trim().parse().ok())
-            .and_then(Pid::from_raw)
-        else {
-            return false;
-        };
-        // The number may be another process's by now: the file names the data directory, and so does the process.
-        if !runs_on(pid.as_raw_nonzero().get(), data) || kill_process(pid, Signal::QUIT).is_err() {
-            return false;
-        }
-        for _ in 0..500 {
-            if test_kill_process(pid).is_err() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        true
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = data;
-        false
-    }
-}
-
-/// Whether a process is a server on this data directory, as far as the system tells.
-#[cfg(unix)]
-fn runs_on(process: i32, data: &Path) -> bool {
-    match fs::read(format!("/proc/{process}/cmdline")) {
-        Ok(line) => {
-            let line = String::from_utf8_lossy(&line);
-            line.contains("postgres") && line.contains(&*data.to_string_lossy())
-        }
-        // No /proc: macOS and others.
-        Err(_) => Command::new("ps")
-            .args(["-o", "command=", "-p", &process.to_string()])
-            .output()
-            .is_ok_and(|output| {
-                let line = String::from_utf8_lossy(&output.stdout);
-                line.contains("postgres") && line.contains(&*data.to_string_lossy())
-            }),
-    }
 }

@@ -67,18 +67,29 @@ struct Compute {
     replica: Option<Server>,
 }
 
+/// What is known of a project from before this sandbox started.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Before {
+    /// The timelines that had been made.
+    pub(crate) made: BTreeSet<String>,
+    /// It was in the middle of something.
+    pub(crate) interrupted: bool,
+}
+
 /// A project's timelines and computes.
 pub(crate) struct Work {
     base: Arc<Base>,
+    before: Before,
     timelines: HashMap<String, Timeline>,
     computes: HashMap<String, Compute>,
     came_off: Vec<(String, Lsn)>,
 }
 
 impl Work {
-    pub(crate) fn new(base: Arc<Base>) -> Self {
+    pub(crate) fn new(base: Arc<Base>, before: Before) -> Self {
         Self {
             base,
+            before,
             timelines: HashMap::new(),
             computes: HashMap::new(),
             came_off: Vec::new(),
@@ -100,11 +111,14 @@ impl Work {
         }
         self.rest(goal).await;
         let reached = self.positions().await;
-        // Where something failed, the state may go back to the data that it had.
-        if failures.is_empty() {
-            self.forget_timelines(goal).await;
-        }
+        let there = self
+            .timelines
+            .iter()
+            .filter(|(_, timeline)| !timeline.gone && timeline.broken.is_none())
+            .map(|(id, _)| id.clone())
+            .collect();
         WorkResult {
+            there: Some(there),
             failure: failures.into_iter().next(),
             reached,
             came_off: std::mem::take(&mut self.came_off),
@@ -195,9 +209,15 @@ impl Work {
             if let Some(note) = known {
                 self.load_ancestors(note.ancestor.as_ref());
                 timeline.note = note;
-                // What was there before this sandbox started had been brought about.
-                timeline.applied.clone_from(&wanted.contents);
-                timeline.masked = wanted.masking.as_ref().map(|masking| masking.run);
+                // What was there before this sandbox started had been brought about, unless it was in the middle of that.
+                if !self.before.interrupted {
+                    timeline.applied.clone_from(&wanted.contents);
+                    timeline.masked = wanted.masking.as_ref().map(|masking| masking.run);
+                }
+            } else if self.before.made.contains(id) {
+                let reason = format!("its data is missing from {}", folder.0.display());
+                tracing::warn!("a branch or snapshot has no data any more: {reason}");
+                timeline.broken = Some(reason);
             } else {
                 match self.make(wanted, &folder).await {
                     Ok(note) => {
@@ -403,6 +423,12 @@ impl Work {
             })
             .collect();
         wanted.sort_by_key(|(_, compute)| compute.read_only);
+        for (id, compute) in &goal.computes {
+            let timeline = self.timelines.get(&compute.timeline);
+            let reason = timeline.and_then(|timeline| timeline.broken.as_ref());
+            let reason = reason.map(|reason| format!("the branch has no data: {reason}"));
+            self.base.refuse(id, reason.as_deref());
+        }
         for (id, compute) in wanted {
             if let Err(error) = self.start_compute(id, compute).await {
                 tracing::warn!(%error, compute = %id, "a compute can't be started");
@@ -511,7 +537,7 @@ impl Work {
     }
 
     /// Removes the data that nobody asks for any more, and the logs that nobody comes from.
-    async fn forget_timelines(&mut self, goal: &Goal) {
+    pub(crate) async fn forget_timelines(&mut self, goal: &Goal) {
         let gone: Vec<String> = self
             .timelines
             .iter()

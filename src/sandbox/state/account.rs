@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sandbox::{
     clock::Moment,
     ids::Ids,
@@ -18,7 +20,7 @@ const KNOWN_DOMAIN: &str = "@sandbox.example";
 pub(crate) const STRANGER: &str = "org-sandbox-stranger-10000000";
 
 /// A member of an organization.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Member {
     pub(crate) id: String,
     pub(crate) user_id: String,
@@ -28,7 +30,7 @@ pub(crate) struct Member {
 }
 
 /// Somebody who was invited and hasn't joined.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Invitation {
     pub(crate) id: String,
     pub(crate) email: String,
@@ -38,7 +40,7 @@ pub(crate) struct Invitation {
 }
 
 /// A private way to the organization's projects in one region.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct VpcEndpoint {
     pub(crate) id: String,
     pub(crate) region_id: String,
@@ -46,7 +48,7 @@ pub(crate) struct VpcEndpoint {
 }
 
 /// What projects belong to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Organization {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -60,10 +62,12 @@ pub(crate) struct Organization {
 }
 
 /// The user and the user's organizations.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Account {
     pub(crate) user_id: String,
     pub(crate) email: String,
+    /// What the sandbox was started with.
+    #[serde(skip)]
     pub(crate) plan: &'static str,
     /// Whether the organizations may have projects for health data.
     pub(crate) allow_hipaa_projects: bool,

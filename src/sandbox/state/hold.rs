@@ -36,6 +36,8 @@ pub(crate) struct WorkResult {
     pub(crate) reached: Vec<(String, Lsn)>,
     /// Where new timelines came off, by timeline.
     pub(crate) came_off: Vec<(String, Lsn)>,
+    /// The timelines that are there, where all were looked at.
+    pub(crate) there: Option<Vec<String>>,
 }
 
 impl Project {
@@ -70,8 +72,11 @@ impl Project {
         self.shift(hold.since + FAR, (now - hold.since) - FAR);
     }
 
-    /// Notes how far logs have come.
+    /// Notes which timelines there are, and how far logs have come.
     pub(crate) fn note(&mut self, result: &WorkResult) {
+        if let Some(there) = &result.there {
+            self.made = there.iter().cloned().collect();
+        }
         for (timeline, lsn) in &result.reached {
             self.lsn = self.lsn.max(*lsn);
             for branch in &mut self.branches {

@@ -16,6 +16,7 @@ pub(crate) mod data;
 pub(crate) mod data_api;
 pub(crate) mod endpoint;
 pub(crate) mod hold;
+pub(crate) mod kept;
 pub(crate) mod operation;
 pub(crate) mod project;
 pub(crate) mod schedule;

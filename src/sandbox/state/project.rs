@@ -1,5 +1,7 @@
 //! Projects: their parts, and how time changes them.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +57,9 @@ pub(crate) struct Project {
     /// Set while the data plane works on it.
     #[serde(default)]
     pub(crate) held: Option<Hold>,
+    /// The timelines that the data plane has made: their data must be there.
+    #[serde(default)]
+    pub(crate) made: BTreeSet<String>,
 }
 
 impl Project {

@@ -239,7 +239,7 @@ impl Cause {
 }
 
 /// A link with which one object can be uploaded or downloaded without a key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Link {
     pub(crate) project_id: String,
     pub(crate) branch_id: String,

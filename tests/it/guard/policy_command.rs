@@ -82,6 +82,7 @@ fn nothing_starts_with_a_policy_that_is_not_understood() {
             .args(["--sandbox", "--policy"])
             .arg(&path)
             .env_clear()
+            .env("NEON_MCP_SANDBOX_POSTGRES", "off")
             .stdin(std::process::Stdio::null());
         let output = command.output().unwrap();
         assert_eq!(output.status.success(), good, "{policy} {}", text(&output.stderr));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use neon_mcp::catalog::{Selection, SelectionOptions};
 use neon_mcp::guard::{Effect, Policy};
 use neon_mcp::neon::{OrganizationId, ProjectId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{PROJECT, catalog, neon};
 use crate::support::server::{KEY, Server, program};
@@ -41,6 +41,12 @@ async fn unknown_names_stop_the_start_and_the_nearest_is_told() {
         (vec![], vec![("NEON_API_HOST", "http://example.com/api/v2")], "https"),
         (vec![], vec![("NEON_API_KEY", "")], "--sandbox"),
         (vec!["--project-id", "../x"], vec![], "project id"),
+        (vec!["--sandbox-dir", "kept"], vec![], "--sandbox-dir wants --sandbox"),
+        (
+            vec!["--sandbox"],
+            vec![("NEON_API_HOST", ""), ("NEON_MCP_SANDBOX_POSTGRES", "maybe")],
+            "auto, off or required",
+        ),
     ] {
         let (code, stderr) = start(&arguments, &variables).await;
         assert_eq!(code, Some(1), "{arguments:?} {variables:?}: {stderr}");
@@ -181,4 +187,42 @@ async fn the_start_names_the_kind_of_key_and_fails_on_none() {
             "{log}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_sandbox_of_the_program_itself_is_kept_where_the_settings_say() {
+    let place = tempfile::tempdir().expect("a directory");
+    let kept = place.path().join("kept");
+    let file = place.path().join("settings.toml");
+    std::fs::write(&file, format!("sandbox = true\nsandbox_dir = {kept:?}\n")).expect("written");
+    let run = async |arguments: &[&str]| {
+        let mut command = program(&["call"], "", "");
+        let output = command.args(arguments).output().await.expect("runs");
+        assert!(
+            output.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (kept, file) = (kept.to_str().expect("a path"), file.to_str().expect("a path"));
+    let organizations = run(&["list_organizations", "--sandbox", "--sandbox-dir", kept]).await;
+    let organizations: Value = serde_json::from_str(&organizations).expect("JSON");
+    let project = json!({
+        "name": "outlives the process",
+        "org_id": organizations["result"]["organizations"][0]["id"],
+    });
+    run(&[
+        "create_project",
+        &project.to_string(),
+        "--sandbox",
+        "--sandbox-dir",
+        kept,
+    ])
+    .await;
+    let projects = run(&["list_projects", "--config", file]).await;
+    assert!(projects.contains("outlives the process"), "{projects}");
+    let others = run(&["list_projects", "--sandbox"]).await;
+    assert!(!others.contains("outlives the process"), "{others}");
 }

@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod human;
 pub mod permit;
 pub mod postgres;
+pub mod sandbox_process;
 pub mod server;
 pub mod terminal;
 pub mod upstream;

@@ -112,6 +112,8 @@ pub fn program(arguments: &[&str], api: &str, key: &str) -> Command {
         .env("NEON_API_HOST", api)
         .env("NEON_API_KEY", key)
         .env("XDG_STATE_HOME", state_home())
+        // A sandbox starts sooner without data, and these tests need none.
+        .env("NEON_MCP_SANDBOX_POSTGRES", "off")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

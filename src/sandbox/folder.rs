@@ -1,0 +1,116 @@
+//! The folder of a sandbox that outlives its process: one sandbox at a time uses it, and its state is written whole.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+/// Held while a sandbox uses the folder.
+const LOCK: &str = "lock";
+
+/// What the control plane knows. It holds keys and passwords.
+const STATE: &str = "state.json";
+
+/// A folder that is ours.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// `None`: it is ours no longer.
+    lock: Mutex<Option<File>>,
+}
+
+impl Folder {
+    /// Makes the folder where it isn't there, and takes it.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be made, or another sandbox uses it.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let told = |action: &str, error: io::Error| {
+            io::Error::new(
+                error.kind(),
+                format!("can't {action} the sandbox's folder {}: {error}", path.display()),
+            )
+        };
+        fs::create_dir_all(path).map_err(|error| told("make", error))?;
+        let path = path.canonicalize().map_err(|error| told("find", error))?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(LOCK))
+            .map_err(|error| told("open", error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path,
+                lock: Mutex::new(Some(lock)),
+            }),
+            Err(fs::TryLockError::WouldBlock) => Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                format!(
+                    "another sandbox uses {}: stop it, or name another folder",
+                    path.display()
+                ),
+            )),
+            Err(fs::TryLockError::Error(error)) => Err(told("lock", error)),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The state that was written last; nothing in a new folder.
+    pub(crate) fn read(&self) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(self.state()) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io::Error::new(
+                error.kind(),
+                format!("can't read {}: {error}", self.state().display()),
+            )),
+        }
+    }
+
+    /// Writes the state in one step: whoever is killed meanwhile leaves the old one.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            // Another sandbox may write there by now.
+            return Ok(());
+        }
+        let unfinished = self.path.join("state.json.unfinished");
+        let mut options = File::options();
+        options.create(true).truncate(true).write(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o600);
+        }
+        let mut file = options.open(&unfinished)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // One that was there before keeps its mode.
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        }
+        file.write_all(bytes)?;
+        // Without this, a crash of the machine may leave a name with nothing behind it. Whether the old name or the new one
+        // survives such a crash is as good as open: PostgreSQL's own files aren't forced to the disk either.
+        file.sync_data()?;
+        fs::rename(&unfinished, self.state())
+    }
+
+    /// Leaves the folder to the next sandbox: from now on, nothing is written.
+    pub(crate) fn release(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// The file with the state.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path.join(STATE)
+    }
+}

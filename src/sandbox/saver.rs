@@ -1,0 +1,101 @@
+//! Writing the state down: after every change, several at a time where they come faster than the disk.
+
+use std::{
+    io,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Mutex, Notify, watch};
+
+use super::{
+    folder::Folder,
+    serve::Shared,
+    state::kept::{self, Life},
+};
+
+/// How long the writing looks away from whether the sandbox is still there.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What writes the state into its folder.
+#[derive(Debug)]
+pub(crate) struct Saver {
+    folder: Arc<Folder>,
+    life: Life,
+    /// How many changes there were.
+    changes: AtomicU64,
+    /// How many of them were written.
+    written: watch::Sender<u64>,
+    changed: Notify,
+    /// Held while the state is written.
+    writing: Mutex<()>,
+}
+
+impl Saver {
+    pub(crate) fn new(folder: Folder, life: Life) -> Self {
+        Self {
+            folder: Arc::new(folder),
+            life,
+            changes: AtomicU64::new(0),
+            written: watch::Sender::new(0),
+            changed: Notify::new(),
+            writing: Mutex::const_new(()),
+        }
+    }
+
+    /// Notes a change. Returns its number.
+    pub(crate) fn touch(&self) -> u64 {
+        let number = self.changes.fetch_add(1, Ordering::AcqRel) + 1;
+        self.changed.notify_one();
+        number
+    }
+
+    /// Waits until a change is written.
+    pub(crate) async fn wait_for(&self, number: u64) {
+        let _ = self.written.subscribe().wait_for(|written| *written >= number).await;
+    }
+
+    /// Writes the state as it is now.
+    pub(crate) async fn save(&self, shared: &Shared) -> io::Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
+        let number = self.changes.load(Ordering::Acquire);
+        let bytes = kept::write(&shared.state(), self.life)?;
+        let folder = Arc::clone(&self.folder);
+        let written = tokio::task::spawn_blocking(move || folder.write(&bytes))
+            .await
+            .map_err(io::Error::other)
+            .and_then(|written| written);
+        // Even where it failed: nobody is helped by waiting.
+        self.written.send_replace(number);
+        written
+    }
+
+    /// Writes the state for the last time and leaves the folder.
+    pub(crate) async fn finish(&self, shared: &Shared) -> io::Result<()> {
+        let written = self.save(shared).await;
+        self.folder.release();
+        written
+    }
+
+    /// Writes what changes, as long as the sandbox is there.
+    pub(crate) async fn run(self: Arc<Self>, shared: Weak<Shared>) {
+        loop {
+            tokio::select! {
+                () = self.changed.notified() => {
+                    let Some(shared) = shared.upgrade() else { return };
+                    if let Err(error) = self.save(&shared).await {
+                        tracing::error!(%error, "the sandbox's state can't be written to {}", self.folder.state().display());
+                    }
+                }
+                () = tokio::time::sleep(LOOK) => {
+                    if shared.strong_count() == 0 {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
