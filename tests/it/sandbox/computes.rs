@@ -1,0 +1,80 @@
+//! Computes that are PostgreSQL: what the control plane says of them, and what they do.
+
+use std::time::Duration;
+
+use neon_mcp::sandbox::{Postgres, SandboxOptions};
+use serde_json::json;
+use tokio_postgres::NoTls;
+
+use super::{Made, Rig, options};
+
+/// Tries that operations are given to end, and the time between two of them.
+const TRIES: usize = 1200;
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Rig {
+    /// A sandbox whose branches hold data, with a project.
+    async fn with_postgres() -> (Self, Made) {
+        let rig = Self::with(SandboxOptions {
+            postgres: Postgres::Required,
+            operation_time: Duration::from_millis(10),
+            ..options()
+        })
+        .await;
+        let made = rig.post("/projects", json!({ "project": {} })).await.expect(201);
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let project = Made {
+            id: text(&made["project"]["id"]),
+            branch: text(&made["branch"]["id"]),
+            endpoint: text(&made["endpoints"][0]["id"]),
+        };
+        rig.wait(&project).await;
+        (rig, project)
+    }
+
+    /// Waits until no operation of a project is open; none may have failed.
+    async fn wait(&self, project: &Made) {
+        for _ in 0..TRIES {
+            let body = self.get(&project.path("/operations")).await.expect(200);
+            let operations = body["operations"].as_array().unwrap();
+            if operations.iter().all(|operation| operation["status"] == "finished") {
+                return;
+            }
+            assert!(
+                operations.iter().all(|operation| operation["status"] != "failed"),
+                "{body}"
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("the operations of {} don't end", project.id);
+    }
+
+    /// The first value that a statement gives, run on the default branch by its owner.
+    async fn value(&self, project: &Made, sql: &str) -> Option<String> {
+        let path = project.path("/connection_uri?database_name=neondb&role_name=neondb_owner");
+        let body = self.get(&path).await.expect(200);
+        let uri = body["uri"].as_str().unwrap();
+        let (client, connection) = tokio_postgres::connect(uri, NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let messages = client.simple_query(sql).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+        messages.into_iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logical_replication_is_what_the_servers_are_set_to() {
+    let (rig, project) = Rig::with_postgres().await;
+    assert_eq!(rig.value(&project, "SHOW wal_level").await.as_deref(), Some("replica"));
+    let settings = json!({ "project": { "settings": { "enable_logical_replication": true } } });
+    rig.patch(&project.path(""), settings).await.expect(200);
+    rig.wait(&project).await;
+    assert_eq!(rig.value(&project, "SHOW wal_level").await.as_deref(), Some("logical"));
+    let slot = "SELECT slot_name FROM pg_create_logical_replication_slot('out', 'pgoutput')";
+    assert_eq!(rig.value(&project, slot).await.as_deref(), Some("out"));
+    rig.sandbox.shutdown().await;
+}
