@@ -78,3 +78,56 @@ async fn logical_replication_is_what_the_servers_are_set_to() {
     assert_eq!(rig.value(&project, slot).await.as_deref(), Some("out"));
     rig.sandbox.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_goes_back_to_the_place_of_its_log_that_sql_names() {
+    let (rig, project) = Rig::with_postgres().await;
+    let position = "SELECT pg_current_wal_insert_lsn()";
+    let count = "SELECT count(*) FROM prices";
+    rig.value(&project, "CREATE TABLE prices AS SELECT generate_series(1, 3) AS cents")
+        .await;
+
+    // A new project, whose log is short; and again, of what was restored.
+    for round in 0..2 {
+        let lsn = rig.value(&project, position).await.unwrap();
+        rig.value(&project, "DELETE FROM prices").await;
+        let body = json!({
+            "source_branch_id": project.branch,
+            "source_lsn": lsn,
+            "preserve_under_name": format!("before-{round}"),
+        });
+        rig.post(&project.main("/restore"), body).await.expect(200);
+        rig.wait(&project).await;
+        assert_eq!(rig.value(&project, count).await.as_deref(), Some("3"), "round {round}");
+    }
+
+    // Another branch's log is longer, and a change through the API comes between.
+    let longer = json!({ "branch": { "name": "longer" }, "endpoints": [{ "type": "read_write" }] });
+    let made = rig.post(&project.path("/branches"), longer).await.expect(201);
+    rig.wait(&project).await;
+    let uri = made["connection_uris"][0]["connection_uri"].as_str().unwrap();
+    let (client, connection) = tokio_postgres::connect(uri, NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client
+        .batch_execute("CREATE TABLE filler AS SELECT repeat('x', 900) FROM generate_series(1, 9000)")
+        .await
+        .unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+    let other = made["branch"]["id"].as_str().unwrap();
+    let role = json!({ "role": { "name": "clerk" } });
+    rig.post(&project.branch(other, "/roles"), role.clone())
+        .await
+        .expect(201);
+    rig.wait(&project).await;
+    rig.post(&project.main("/roles"), role).await.expect(201);
+    rig.wait(&project).await;
+    let lsn = rig.value(&project, position).await.unwrap();
+    rig.value(&project, "DELETE FROM prices").await;
+    let body = json!({ "source_branch_id": project.branch, "source_lsn": lsn, "preserve_under_name": "last" });
+    rig.post(&project.main("/restore"), body).await.expect(200);
+    rig.wait(&project).await;
+    assert_eq!(rig.value(&project, count).await.as_deref(), Some("3"));
+    rig.get(&project.main("/roles/clerk")).await.expect(200);
+    rig.sandbox.shutdown().await;
+}
