@@ -144,7 +144,6 @@ async function history(table, { project, main, find, sql, count }) {
     await sandbox.settled(project);
     assert.equal(await count('at-time'), '3');
   });
-  await rewind(table, { project, main, find, sql, count });
   await table.run('branches restore tiny ^parent', "the parent's rows", async () => {
     await sandbox.settled(project);
     assert.equal(await count('tiny'), '1');
@@ -159,6 +158,7 @@ async function history(table, { project, main, find, sql, count }) {
     await sandbox.settled(project);
     await find('before');
   });
+  await rewind(table, { project, main, find, sql, count });
 }
 
 /** The main branch, back to a moment and to an LSN of its own. */
@@ -176,6 +176,8 @@ async function rewind(table, { project, main, find, sql, count }) {
     await sandbox.settled(project);
     assert.equal(await count('main'), '1');
     const kept = (await find('emptied')).id;
+    // The children stay with what they came off.
+    assert.equal((await find('tiny')).parent_id, kept);
     assert.deepEqual((await sandbox.api('GET', `/projects/${project}/branches/${kept}/endpoints`)).endpoints, []);
   });
   const lsn = await sql('main', 'select pg_current_wal_insert_lsn()');
