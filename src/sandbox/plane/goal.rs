@@ -97,7 +97,7 @@ impl Goal {
                         read_only: endpoint.kind == EndpointType::ReadOnly,
                         running: project.deleted_at.is_none() && !endpoint.disabled && will_run(endpoint),
                         restarts: endpoint.restarts,
-                        settings: settings(endpoint),
+                        settings: settings(project, endpoint),
                         port,
                     },
                 );
@@ -118,14 +118,14 @@ fn will_run(endpoint: &Endpoint) -> bool {
     last == EndpointState::Active
 }
 
-fn settings(endpoint: &Endpoint) -> Vec<(String, String)> {
-    endpoint
-        .settings
-        .pg_settings
-        .iter()
-        .flatten()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+/// What a compute's server is set to: what the project wants of all, and what was asked for this one.
+fn settings(project: &Project, endpoint: &Endpoint) -> Vec<(String, String)> {
+    let logical = project.settings.has_logical_replication();
+    let replication = logical.then(|| ("wal_level".to_owned(), "logical".to_owned()));
+    let own = endpoint.settings.pg_settings.iter().flatten();
+    let own = own.map(|(name, value)| (name.clone(), value.clone()));
+    // The last one counts.
+    own.chain(replication).collect()
 }
 
 fn origin(lineage: &Lineage, clock: &Clock) -> Origin {

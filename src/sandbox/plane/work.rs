@@ -221,9 +221,9 @@ impl Work {
             } else {
                 match self.make(wanted, &folder).await {
                     Ok(note) => {
-                        if let Some(ancestor) = &note.ancestor {
-                            self.came_off.push((id.clone(), ancestor.lsn));
-                        }
+                        // A cluster of its own has all of its log to itself.
+                        let began = note.ancestor.as_ref().map_or(Lsn(0), |ancestor| ancestor.lsn);
+                        self.came_off.push((id.clone(), began));
                         timeline.note = note;
                     }
                     Err(error) => {

@@ -271,9 +271,13 @@ impl<'a> Change<'a> {
 
     /// Gives a branch other contents from now on.
     pub(crate) fn write(&mut self, branch_id: &str, contents: Contents) -> Result<(), ApiError> {
-        let version = self.version(contents);
+        let mut version = self.version(contents);
         let window = self.project.window();
         let branch = self.project.branch_mut(branch_id)?;
+        // Each branch has a log of its own, and they are not equally long.
+        if let Some(reached) = branch.history.reached() {
+            version.lsn = reached;
+        }
         branch.updated_at = version.at;
         branch.history.push(version, window);
         Ok(())

@@ -244,6 +244,16 @@ impl History {
         self.reached = None;
     }
 
+    /// Notes where the log of its PostgreSQL begins: what the branch holds now it holds from there on.
+    pub(crate) fn begin(&mut self, lsn: Lsn) {
+        self.head.lsn = lsn;
+    }
+
+    /// How far the log of its PostgreSQL had come when it was last looked at.
+    pub(crate) fn reached(&self) -> Option<Lsn> {
+        self.reached
+    }
+
     /// The data before it was last replaced.
     pub(crate) fn former(&self) -> Option<&Lineage> {
         self.former.as_ref()

@@ -87,9 +87,11 @@ impl Project {
         }
         for (timeline, lsn) in &result.came_off {
             for branch in &mut self.branches {
-                if branch.history.lineage().id == *timeline
-                    && let Some(parent) = &mut branch.parent
-                {
+                if branch.history.lineage().id != *timeline {
+                    continue;
+                }
+                branch.history.begin(*lsn);
+                if let Some(parent) = &mut branch.parent {
                     parent.lsn = *lsn;
                 }
             }

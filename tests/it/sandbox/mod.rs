@@ -9,6 +9,7 @@ mod auth;
 mod auth_settings;
 mod branches;
 mod buckets;
+mod computes;
 mod consumption;
 mod consumption_computes;
 mod credentials;
