@@ -103,11 +103,6 @@ impl<'c, 'a> Flow<'c, 'a> {
         self.call.limits.result_bytes
     }
 
-    /// Everything that tells this caller from others.
-    pub(crate) fn caller(&self) -> &str {
-        &self.call.who
-    }
-
     /// Reads from the API. The answer may hold secrets.
     pub(crate) async fn get(
         &self,

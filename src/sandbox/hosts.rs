@@ -4,7 +4,7 @@
 //! `-pooler` behind the first label, as at Neon. `*.localhost` never leaves the machine (RFC 6761).
 //! Where computes are processes, the host is `127.0.0.1` with the compute's own port: few systems resolve names below
 //! `localhost`, and a port can stand in every place where Neon has a host.
-//! The URIs say `sslmode=disable`, because the sandbox serves no TLS.
+//! The URIs say `sslmode=disable`, because many drivers refuse the certificate, which is the sandbox's own.
 
 use super::state::endpoint::Endpoint;
 

@@ -60,7 +60,15 @@ impl ResultSet {
 pub struct SqlError {
     summary: String,
     changed: Changed,
-    /// Postgres' message.
+    /// Neon's proxy didn't let us in.
+    refused_login: bool,
+    words: Box<Words>,
+}
+
+/// What Postgres says of a failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Words {
+    /// The message.
     said: Option<String>,
     /// SQLSTATE.
     code: Option<String>,
@@ -68,8 +76,6 @@ pub struct SqlError {
     hint: Option<String>,
     /// Where in the statement, counted in characters from 1.
     position: Option<String>,
-    /// Neon's proxy didn't let us in.
-    refused_login: bool,
 }
 
 impl SqlError {
@@ -77,12 +83,8 @@ impl SqlError {
         Self {
             summary: summary.into(),
             changed,
-            said: None,
-            code: None,
-            detail: None,
-            hint: None,
-            position: None,
             refused_login: false,
+            words: Box::default(),
         }
     }
 
@@ -132,31 +134,31 @@ impl SqlError {
     /// Postgres' message: untrusted text, for it may quote rows.
     #[must_use]
     pub fn said(&self) -> Option<&str> {
-        self.said.as_deref()
+        self.words.said.as_deref()
     }
 
     /// Postgres' SQLSTATE, five characters.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
-        self.code.as_deref()
+        self.words.code.as_deref()
     }
 
     /// Postgres' detail.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
-        self.detail.as_deref()
+        self.words.detail.as_deref()
     }
 
     /// Postgres' hint.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.words.hint.as_deref()
     }
 
     /// Where in the statement, counted in characters from 1.
     #[must_use]
     pub fn position(&self) -> Option<&str> {
-        self.position.as_deref()
+        self.words.position.as_deref()
     }
 
     /// Whether role, password, database or compute are not (or no longer) as the connection string says.
@@ -221,19 +223,14 @@ fn refused(status: u16, refusal: Option<Refusal>) -> SqlError {
     let sqlstate = code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
     SqlError {
         refused_login: login,
-        detail: clean(refusal.detail),
-        hint: clean(refusal.hint),
-        position: clean(refusal.position),
-        said: Some(message),
+        words: Box::new(Words {
+            said: Some(message),
+            code,
+            detail: clean(refusal.detail),
+            hint: clean(refusal.hint),
+            position: clean(refusal.position),
+        }),
         ..SqlError::new(format!("Postgres refused the SQL{sqlstate}."), changed)
-    }
-    .with_code(code)
-}
-
-impl SqlError {
-    fn with_code(mut self, code: Option<String>) -> Self {
-        self.code = code;
-        self
     }
 }
 

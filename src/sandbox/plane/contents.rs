@@ -111,6 +111,12 @@ impl Run<'_> {
                 format!("CREATE DATABASE {name} OWNER {owner}")
             };
             self.execute(&verb, "make a database").await?;
+            // As at Neon: every role that the API makes may make schemas in every database.
+            self.execute(
+                &format!("GRANT CREATE ON DATABASE {name} TO neon_superuser"),
+                "share a database",
+            )
+            .await?;
             let note = format!(
                 "INSERT INTO control_plane.databases SELECT {}, oid FROM pg_database WHERE datname = {} \
                  ON CONFLICT (id) DO UPDATE SET oid = excluded.oid",

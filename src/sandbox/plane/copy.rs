@@ -42,6 +42,8 @@ pub(crate) enum Log {
 /// Copies a data directory. Files that vanish meanwhile, as they do under a running server, are left out.
 pub(crate) fn data(from: &Path, to: &Path, owner: Option<Owner>, log: Log) -> Result<(), PlaneError> {
     folder(to, owner)?;
+    // Whether the file system makes clones: a thousand files needn't ask.
+    let mut clones = true;
     let mut waiting = vec![PathBuf::new()];
     while let Some(below) = waiting.pop() {
         let entries = match fs::read_dir(from.join(&below)) {
@@ -67,7 +69,7 @@ pub(crate) fn data(from: &Path, to: &Path, owner: Option<Owner>, log: Log) -> Re
                     waiting.push(path);
                 }
             } else if kind.is_file() && !NOT_COPIED.contains(&text.as_ref()) {
-                file(&source, &to.join(&path), owner)?;
+                copy_file(&source, &to.join(&path), owner, &mut clones)?;
             }
         }
     }
@@ -76,16 +78,25 @@ pub(crate) fn data(from: &Path, to: &Path, owner: Option<Owner>, log: Log) -> Re
 
 /// Copies one file, unless it has vanished.
 pub(crate) fn file(from: &Path, to: &Path, owner: Option<Owner>) -> Result<(), PlaneError> {
-    match reflink_copy::reflink_or_copy(from, to) {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !from.exists() => return Ok(()),
-        Err(error) => return Err(PlaneError::io("copy", from, &error)),
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(to, fs::Permissions::from_mode(0o600))
-            .map_err(|error| PlaneError::io("protect", to, &error))?;
+    copy_file(from, to, owner, &mut true)
+}
+
+/// Copies one file as a clone, as long as that works. A copy has the rights of what it was made from.
+fn copy_file(from: &Path, to: &Path, owner: Option<Owner>, clones: &mut bool) -> Result<(), PlaneError> {
+    let cloned = *clones && reflink_copy::reflink(from, to).is_ok();
+    if cloned {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(to, fs::Permissions::from_mode(0o600))
+                .map_err(|error| PlaneError::io("protect", to, &error))?;
+        }
+    } else {
+        match fs::copy(from, to) {
+            Ok(_) => *clones = false,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !from.exists() => return Ok(()),
+            Err(error) => return Err(PlaneError::io("copy", from, &error)),
+        }
     }
     own(to, owner)
 }

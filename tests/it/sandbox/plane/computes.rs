@@ -67,7 +67,7 @@ async fn a_disabled_compute_says_no_in_postgres_own_way() {
             json!({"endpoint": {"disabled": true}}),
         )
         .await;
-    let error = try_connect(&plane.uri).await.err().expect("refused").to_string();
+    let error = try_connect(&plane.uri).await.expect_err("refused").to_string();
     let error = format!("{error} {:?}", try_connect(&plane.uri).await.err());
     assert!(error.contains("disabled"), "{error}");
 }

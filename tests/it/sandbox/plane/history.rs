@@ -36,12 +36,13 @@ async fn a_branch_is_a_copy_that_goes_its_own_way() {
     run(&plane.uri, "INSERT INTO t VALUES (501)").await;
     assert_eq!(value(&uri, "SELECT count(*) FROM t").await, "10");
     assert_eq!(value(&plane.uri, "SELECT count(*) FROM t").await, "501");
-    // Of a child of a child, too.
-    let (_, grandchild) = plane.branch(json!({"name": "deep", "parent_id": dev})).await;
-    assert_eq!(tables(&grandchild).await, "own,t");
     plane.reset(&dev, &plane.main).await;
     assert_eq!(tables(&uri).await, "t");
     assert_eq!(value(&uri, "SELECT count(*) FROM t").await, "501");
+    // Of a child of a child, too.
+    run(&uri, "CREATE TABLE own (x int)").await;
+    let (_, grandchild) = plane.branch(json!({"name": "deep", "parent_id": dev})).await;
+    assert_eq!(tables(&grandchild).await, "own,t");
 }
 
 #[tokio::test]
@@ -60,6 +61,7 @@ async fn a_branch_of_the_past_has_what_was_there_then() {
     assert_eq!(tables(&by_lsn).await, "first,second");
     // What came off the past has a past of its own, through its parent's.
     run(&by_lsn, "CREATE TABLE fourth (x int)").await;
+    a_moment().await;
     let (_, again) = plane
         .branch(json!({"name": "again", "parent_id": branch, "parent_timestamp": now()}))
         .await;

@@ -28,7 +28,7 @@ async fn roles_and_their_passwords_are_real() {
         .await;
     assert!(try_connect(&old).await.is_err(), "the old password: {other}");
     let new = plane.uri_of(&plane.main, "app", "neondb").await;
-    run(&new, "CREATE TABLE by_app (x int)").await;
+    run(&new, "CREATE SCHEMA own; CREATE TABLE own.by_app (x int)").await;
     plane.change(Method::DELETE, &format!("{roles}/app"), json!({})).await;
     assert!(try_connect(&new).await.is_err(), "gone");
     let owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'by_app'";
