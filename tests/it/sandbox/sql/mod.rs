@@ -2,7 +2,6 @@
 
 mod batches;
 mod breaks;
-mod drivers;
 mod errors;
 mod forms;
 mod params;
