@@ -142,6 +142,42 @@ struct Demo {
 }
 
 impl Demo {
+    /// SQL on the main branch: rows in, a deletion that the human doesn't want, rows out.
+    async fn sql(&mut self, project: &str) -> anyhow::Result<()> {
+        let on_main = |sql: &str| json!({"project_id": project, "branch_id": "main", "sql": sql});
+        self.call(
+            "run_sql",
+            on_main("CREATE TABLE customers (id int PRIMARY KEY, name text)"),
+        )
+        .await?;
+        self.step(
+            "Put rows into a table of the main branch",
+            "run_sql",
+            on_main("INSERT INTO customers VALUES (1, 'Ada'), (2, 'Grace')"),
+        )
+        .await?;
+        self.human.will_answer(None);
+        let refused = self
+            .refused(
+                "Try to empty it, which the human doesn't want",
+                "run_sql",
+                on_main("DELETE FROM customers"),
+            )
+            .await?;
+        print(&format!("     refused: {}", text(&refused, "/error/message")?));
+        let kept = self
+            .step(
+                "The rows are still there; they come as data, inside a fence",
+                "run_sql",
+                on_main("SELECT * FROM customers ORDER BY id"),
+            )
+            .await?;
+        for line in text(&kept, "/result/rows")?.lines() {
+            print(&format!("     {line}"));
+        }
+        Ok(())
+    }
+
     /// The daily job, step by step.
     async fn job(&mut self, sandbox: &Sandbox) -> anyhow::Result<()> {
         let tools = self.client.list_all_tools().await?;
@@ -189,14 +225,26 @@ impl Demo {
         )
         .await?;
 
-        // The sandbox has no Postgres yet: what a migration would leave is put into it directly.
-        print("\n   (the sandbox is given the table that a migration on the branch would have made)");
-        let branches = self
-            .call("list_branches", json!({"project_id": project, "search": "add-orders"}))
-            .await?
-            .0;
-        let branch = text(&branches, "/result/branches/0/id")?;
-        give_schema(sandbox, &project, &branch).await?;
+        if sandbox.postgres_version().is_some() {
+            self.step(
+                "Make a table on the branch with SQL",
+                "run_sql",
+                json!({
+                    "project_id": project, "branch_id": "add-orders", "database_name": "neondb",
+                    "sql": "CREATE TABLE orders (id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer text NOT NULL, placed_at timestamptz DEFAULT now())",
+                }),
+            )
+            .await?;
+        } else {
+            // Without a Postgres, what a migration would leave is put into the sandbox directly.
+            print("\n   (no PostgreSQL here: the sandbox is given the table that SQL on the branch would have made)");
+            let branches = self
+                .call("list_branches", json!({"project_id": project, "search": "add-orders"}))
+                .await?
+                .0;
+            let branch = text(&branches, "/result/branches/0/id")?;
+            give_schema(sandbox, &project, &branch).await?;
+        }
         let compared = self
             .step(
                 "Compare the branch's schema with its parent's",
@@ -213,12 +261,9 @@ impl Demo {
             json!({"project_id": project, "branch_id": "main", "name": "before-orders"}),
         )
         .await?;
-        self.step(
-            "What has Neon been doing?",
-            "list_operations",
-            json!({"project_id": project, "limit": 5}),
-        )
-        .await?;
+        if sandbox.postgres_version().is_some() {
+            self.sql(&project).await?;
+        }
 
         let deleted = self
             .step(
