@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 
-const ARGUMENTS = ['http', '--sandbox', '--listen', '127.0.0.1:0', '--toolsets', 'all'];
+const ARGUMENTS = ['http', '--sandbox', '--sandbox-postgres', 'off', '--listen', '127.0.0.1:0', '--toolsets', 'all'];
 
 export class Server {
   #child;

@@ -21,7 +21,7 @@ class Sandbox:
     def __init__(self) -> None:
         self.directory = tempfile.mkdtemp(prefix="neon-mcp-clients-")
         self.running: list[subprocess.Popen[str]] = []
-        lines = self._start(["sandbox", "--no-project", "--operation-time", "5"], {}, 2)
+        lines = self._start(["sandbox", "--sandbox-postgres", "off", "--no-project", "--operation-time", "5"], {}, 2)
         self.access = dict(line.split("=", 1) for line in lines)
         self.api = self.access["NEON_API_HOST"]
         self.organization = self.request("GET", "/users/me/organizations")["organizations"][0]["id"]

@@ -16,7 +16,7 @@ export class Sandbox {
   static async start() {
     const sandbox = new Sandbox();
     sandbox.directory = await mkdtemp(join(tmpdir(), 'neon-mcp-clients-'));
-    const lines = await sandbox.#spawn(['sandbox', '--no-project', '--operation-time', '5'], {}, 2);
+    const lines = await sandbox.#spawn(['sandbox', '--sandbox-postgres', 'off', '--no-project', '--operation-time', '5'], {}, 2);
     sandbox.access = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
     sandbox.organization = (await sandbox.request('GET', '/users/me/organizations')).organizations[0].id;
     return sandbox;
