@@ -36,20 +36,16 @@ export async function snapshots(table, { project }) {
   await table.run('snapshots update early --clear-expiration', 'it no longer ends', async () =>
     assert.ok(!(await list()).find(({ name }) => name === 'early').expires_at),
   );
-  await table.run('snapshots restore early --name again', 'a new branch with the rows of then', async () => {
-    await sandbox.settled(project);
-    const again = await branch('again');
-    await sandbox.api('POST', `/projects/${project}/endpoints`, { endpoint: { branch_id: again.id, type: 'read_write' } });
-    await sandbox.settled(project);
-    assert.equal(await count('again'), '1');
-  });
-  await table.run('snapshots restore past --name older', 'a new branch with the rows of that time', async () => {
-    await sandbox.settled(project);
-    const older = await branch('older');
-    await sandbox.api('POST', `/projects/${project}/endpoints`, { endpoint: { branch_id: older.id, type: 'read_write' } });
-    await sandbox.settled(project);
-    assert.equal(await count('older'), '1');
-  });
+  for (const [snapshot, name] of [['early', 'again'], ['past', 'older']]) {
+    await table.run(`snapshots restore ${snapshot} --name ${name}`, 'a new branch with the rows of then', async () => {
+      await sandbox.settled(project);
+      const { id } = await branch(name);
+      await sandbox.api('POST', `/projects/${project}/endpoints`, { endpoint: { branch_id: id, type: 'read_write' } });
+      await sandbox.settled(project);
+      assert.equal(await count(name), '1');
+    });
+    await table.run(`branches delete ${name}`, 'room for the next', () => sandbox.settled(project));
+  }
   const uri = await sandbox.uri(project, main.id);
   await table.run('snapshots restore early --name preview --target-branch main', 'main stays as it is until it is finalized', async () => {
     await sandbox.settled(project);
