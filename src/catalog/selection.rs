@@ -198,7 +198,9 @@ impl Selection {
                 }
                 None => {
                     selection.index.insert(name.to_owned(), selection.tools.len());
-                    selection.tools.push(Arc::new(select(tool, options, whole)));
+                    selection
+                        .tools
+                        .push(Arc::new(select(tool, options, whole, policy.is_read_only())));
                 }
             }
         }
@@ -260,7 +262,7 @@ fn is_required(tool: &Tool, argument: &str) -> bool {
 }
 
 /// The tool as it is offered: whole, or without its advanced arguments and those that are fixed.
-fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool) -> SelectedTool {
+fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool, read_only: bool) -> SelectedTool {
     let has = |argument: &str| tool.property(argument).is_some();
     let advanced = tool.declaration.advanced.iter().filter(|name| !whole && has(name));
     let left_out: Vec<String> = advanced.cloned().collect();
@@ -293,7 +295,7 @@ fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool) -> Selected
         input,
         fixed,
         left_out,
-        read_only: options.read_only,
+        read_only: read_only || options.read_only,
         validator: OnceLock::new(),
     }
 }

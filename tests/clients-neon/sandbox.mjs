@@ -25,7 +25,7 @@ export class Sandbox {
   static async start(...flags) {
     const sandbox = new Sandbox();
     sandbox.home = await mkdtemp(join(tmpdir(), 'neon-clients-'));
-    sandbox.#child = spawn(process.env.NEON_MCP_BIN, ['sandbox', '--sandbox-postgres', 'required', ...flags], {
+    sandbox.#child = spawn(process.env.NEON_MCP_BIN, ['sandbox', '--no-project', '--sandbox-postgres', 'required', ...flags], {
       env: environment(sandbox.home),
       stdio: ['ignore', 'pipe', 'inherit'],
     });

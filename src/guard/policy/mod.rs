@@ -181,6 +181,12 @@ impl Policy {
         self
     }
 
+    /// Whether calls that do more than read are denied.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.layers().any(|layer| layer.read_only)
+    }
+
     fn layers(&self) -> impl Iterator<Item = &PolicyFile> {
         std::iter::once(&self.base).chain(&self.narrowing)
     }

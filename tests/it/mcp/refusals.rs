@@ -77,7 +77,7 @@ async fn a_reveal_without_a_branch_asks_and_sends_nothing_that_reveals() {
 #[tokio::test]
 async fn lowering_what_neon_keeps_asks_and_raising_it_does_not() {
     let world = World::start().await;
-    let server = Server::start(&[], &world.url()).await;
+    let server = Server::start(&["--toolsets", "all"], &world.url()).await;
     let update = |seconds: u32| json!({"project_id": PROJECT, "history_retention_seconds": seconds});
     let (value, is_error) = server.call("update_project", update(3_600)).await;
     assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
