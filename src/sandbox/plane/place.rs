@@ -37,6 +37,9 @@ pub(crate) struct Place {
     keeper: Mutex<Option<Keeper>>,
 }
 
+/// What a folder is called while it is removed, which takes its time: whoever comes later goes on with it.
+const GONE: &str = "gone";
+
 /// What a sandbox before us left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Leftovers {
@@ -144,7 +147,7 @@ impl Place {
         if let Some(keeper) = held(&self.keeper).take() {
             keeper.dismiss();
         }
-        let _ = fs::remove_dir_all(&self.run);
+        let _ = remove(&self.run);
         if self.kept {
             let _ = fs::remove_file(self.data.join(LOCK));
         }
@@ -242,6 +245,11 @@ fn clean(all: &Path) -> Leftovers {
     let mut left = Leftovers::default();
     for entry in fs::read_dir(all).into_iter().flatten().flatten() {
         let folder = entry.path();
+        if folder.extension().is_some_and(|extension| extension == GONE) {
+            // Somebody was stopped while removing it. It was counted, or nothing was left to count.
+            let _ = fs::remove_dir_all(&folder);
+            continue;
+        }
         // Whoever is just being made has no lock file yet.
         if !folder.join(LOCK).exists() || !matches!(lock(&folder), Ok(Some(_))) {
             continue;
@@ -252,9 +260,16 @@ fn clean(all: &Path) -> Leftovers {
         {
             left.processes += stop_below(Path::new(&data));
         }
-        if fs::remove_dir_all(&folder).is_ok() {
+        if remove(&folder).is_ok() {
             left.folders += 1;
         }
     }
     left
+}
+
+/// Removes a folder of a sandbox that is over.
+fn remove(folder: &Path) -> std::io::Result<()> {
+    let gone = folder.with_extension(GONE);
+    fs::rename(folder, &gone)?;
+    fs::remove_dir_all(gone)
 }

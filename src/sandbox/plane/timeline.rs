@@ -163,13 +163,16 @@ pub(crate) async fn copy_running(
         "SELECT lsn::text, labelfile FROM pg_backup_stop(false)"
     };
     let read = |error: tokio_postgres::Error| PlaneError::sql("copy a running server", &error);
+    let began = std::time::Instant::now();
     let from: String = client
         .query_one(start, &[])
         .await
         .map_err(read)?
         .try_get(0)
         .map_err(read)?;
+    let started = began.elapsed();
     copy_data(common, data.to_owned(), to.to_owned(), copy::Log::Without).await?;
+    let copied = began.elapsed();
     let row = client.query_one(stop, &[]).await.map_err(read)?;
     let (until, label): (String, String) = (row.try_get(0).map_err(read)?, row.try_get(1).map_err(read)?);
     let position = |text: &str| text.parse::<Lsn>().map_err(PlaneError::new);
@@ -192,6 +195,7 @@ pub(crate) async fn copy_running(
         }
     }
     copy::write(&to.join("backup_label"), &label, owner)?;
+    tracing::debug!(?started, ?copied, whole = ?began.elapsed(), "copied a running server");
     Ok(until)
 }
 

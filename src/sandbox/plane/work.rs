@@ -225,6 +225,10 @@ impl Work {
                         let began = note.ancestor.as_ref().map_or(Lsn(0), |ancestor| ancestor.lsn);
                         self.came_off.push((id.clone(), began));
                         timeline.note = note;
+                        // A copy of the present has what its origin was last given: nothing has to be made in it for that.
+                        if let Origin::Copy { from, at: Point::Head } = &wanted.origin {
+                            timeline.applied = self.timelines.get(from).and_then(|from| from.applied.clone());
+                        }
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a branch's data can't be made");

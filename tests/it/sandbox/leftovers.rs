@@ -181,3 +181,18 @@ fn a_sandbox_that_is_dropped_takes_its_servers_along() {
     drop(runtime);
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "{url}");
 }
+
+#[tokio::test]
+async fn a_removal_that_was_cut_short_is_gone_on_with() {
+    let user = rustix::process::geteuid().as_raw();
+    let all = std::env::temp_dir().join(format!("neon-mcp-sandbox-{user}"));
+    let half = all.join(format!("half{}.gone", std::process::id()));
+    std::fs::create_dir_all(half.join("data/timelines")).unwrap();
+    let rig = Rig::with(SandboxOptions {
+        postgres: Postgres::Required,
+        ..options()
+    })
+    .await;
+    assert!(!half.exists());
+    rig.sandbox.shutdown().await;
+}
