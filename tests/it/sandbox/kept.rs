@@ -15,6 +15,15 @@ fn kept(place: &tempfile::TempDir) -> SandboxOptions {
     }
 }
 
+/// A free port that nobody is given by chance: it lies below those that systems hand out. One that is handed out may be
+/// another test's by the time that the sandbox comes back to it.
+fn own_port() -> u16 {
+    (0..200)
+        .map(|_| rand::random_range(20_000..30_000))
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
+}
+
 /// A project without what grows by the second.
 fn without_meter(mut answer: Value) -> Value {
     if let Some(project) = answer.get_mut("project") {
@@ -26,7 +35,11 @@ fn without_meter(mut answer: Value) -> Value {
 #[tokio::test]
 async fn projects_branches_keys_and_the_clock_outlive_the_sandbox() {
     let place = tempfile::tempdir().unwrap();
-    let rig = Rig::with(kept(&place)).await;
+    let rig = Rig::with(SandboxOptions {
+        port: own_port(),
+        ..kept(&place)
+    })
+    .await;
     let project = rig.project().await;
     let branch = rig.branch(&project, "second").await;
     rig.set_schema(&project, &branch, "CREATE TABLE t (id int);").await;
