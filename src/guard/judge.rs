@@ -58,6 +58,8 @@ pub struct BranchFacts {
 pub struct Assessed {
     /// The most that one of them does.
     pub effect: Effect,
+    /// The effect of one of them isn't bounded by the branch, so a human is asked on a throwaway branch too.
+    pub leaves: bool,
     /// Why: each ends a sentence that begins with "because it …".
     pub reasons: Vec<String>,
 }
@@ -232,7 +234,9 @@ impl Raised {
             severe: asks && declaration.plan.as_ref().is_some_and(|plan| plan.severe),
             reasons: assessed.map(|assessed| assessed.reasons.clone()).unwrap_or_default(),
             interrupts: declaration.interrupts,
-            stays: asks && !(effect == Effect::Destructive && declaration.free_on_throwaway),
+            stays: asks
+                && (assessed.is_some_and(|assessed| assessed.leaves)
+                    || !(effect == Effect::Destructive && declaration.free_on_throwaway)),
         }
     }
 

@@ -1,15 +1,16 @@
 //! What the actions of an `ALTER` do.
 
-use super::{StatementEffect, kind, name};
+use super::grade::Grade;
+use super::{kind, name};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
-use StatementEffect::{Destructive, Write};
+use Grade::{Destructive, Write};
 use SyntaxKind as K;
 
 /// One action of an `ALTER`.
 pub(super) struct Action {
     pub name: String,
-    pub effect: StatementEffect,
+    pub effect: Grade,
     /// Why it is destructive; empty for the others.
     pub reason: String,
 }

@@ -1,40 +1,41 @@
 //! One statement's judgement, put together from its tree and its tokens.
 
 use super::body::{self, Body};
+use super::grade::Grade;
 use super::lex::{self, Token};
 use super::split::Piece;
-use super::{Statement, StatementEffect, TableName, Transaction};
+use super::{Statement, TableName, Transaction};
 use super::{alter, functions, kind, name, relations, table, tokens, transaction, tree};
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
-use StatementEffect::{Destructive, Read, Write};
+use Grade::{Destructive, Leaves, Read, Write};
 use SyntaxKind as K;
 
 /// What is known of a statement so far.
 struct Judgement {
     kind: String,
-    reasons: Vec<(StatementEffect, String)>,
+    reasons: Vec<(Grade, String)>,
     tables: Vec<TableName>,
     transaction: Transaction,
     explain_analyze_ok: bool,
 }
 
 impl Judgement {
-    fn add(&mut self, effect: StatementEffect, reason: String) {
+    fn add(&mut self, effect: Grade, reason: String) {
         if effect > Read && !self.reasons.iter().any(|(_, known)| *known == reason) {
             self.reasons.push((effect, reason));
         }
     }
 
-    fn effect(&self) -> StatementEffect {
+    fn grade(&self) -> Grade {
         self.reasons.iter().map(|(effect, _)| *effect).max().unwrap_or(Read)
     }
 
     fn unknown(kind: String, reason: String) -> Self {
         Self {
             kind,
-            reasons: vec![(Destructive, reason)],
+            reasons: vec![(Leaves, reason)],
             tables: Vec::new(),
             transaction: Transaction::Inside,
             explain_analyze_ok: false,
@@ -58,14 +59,15 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
         None => tree::with_statement(own, piece.tokens, |node| judge(node, piece.tokens))
             .unwrap_or_else(|reason| unparsed(piece.tokens, reason)),
     };
-    let effect = judgement.effect();
+    let grade = judgement.grade();
     let mut reasons = judgement.reasons;
     reasons.sort_by_key(|(effect, _)| std::cmp::Reverse(*effect));
     Statement {
         text: text.get(start..piece.end).unwrap_or_default().to_owned(),
         start,
         kind: judgement.kind,
-        effect,
+        effect: grade.effect(),
+        leaves: grade == Leaves,
         reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),
         tables: judgement.tables,
         transaction: judgement.transaction,
@@ -124,13 +126,13 @@ fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
         inside(&mut judgement, node, "");
         routine(&mut judgement, node);
     }
-    if judgement.effect() == Read
+    if judgement.grade() == Read
         && !planned
         && let Some(objection) = tokens::objection(tokens)
     {
         judgement.add(Write, objection.to_owned());
     }
-    judgement.explain_analyze_ok = judgement.effect() == Read && selects(node.kind());
+    judgement.explain_analyze_ok = judgement.grade() == Read && selects(node.kind());
     judgement
 }
 
@@ -156,14 +158,14 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
             | K::PLPGSQL_RETURN_QUERY_EXECUTE_STMT => {
                 add(
                     judgement,
-                    Destructive,
+                    Leaves,
                     "runs SQL that is made at run time, which isn't seen here".to_owned(),
                 );
             }
             K::PLPGSQL_DO_STMT => {
                 add(
                     judgement,
-                    Destructive,
+                    Leaves,
                     "runs a block inside a block, which isn't looked into".to_owned(),
                 );
             }
@@ -208,12 +210,12 @@ fn actions(
     judgement: &mut Judgement,
     node: &SyntaxNode,
     root: &SyntaxNode,
-    add: &mut impl FnMut(&mut Judgement, StatementEffect, String),
+    add: &mut impl FnMut(&mut Judgement, Grade, String),
 ) {
     let actions = alter::actions(node);
     for action in &actions {
-        if action.effect == Destructive {
-            add(judgement, Destructive, action.reason.clone());
+        if action.effect >= Destructive {
+            add(judgement, action.effect, action.reason.clone());
         }
     }
     if node == root
@@ -257,19 +259,19 @@ fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
         }
         Some(Body::Broken) => "holds code that can't be parsed, so what it does isn't known".to_owned(),
     };
-    judgement.add(Destructive, reason);
+    judgement.add(Leaves, reason);
 }
 
 /// Names what is explained. Without `ANALYZE` nothing of it runs.
 fn explain(judgement: &mut Judgement, node: &SyntaxNode, planned: bool) {
     let Some(inner) = node.children().filter(|child| ast::Stmt::can_cast(child.kind())).last() else {
-        return judgement.add(Destructive, "explains something that isn't known".to_owned());
+        return judgement.add(Leaves, "explains something that isn't known".to_owned());
     };
     let analyze = if planned { "" } else { " ANALYZE" };
     judgement.kind = format!("EXPLAIN{analyze} {}", kind::of(inner.kind()));
     if inner.kind() == K::EXECUTE {
         judgement.add(
-            Destructive,
+            Leaves,
             "explains a prepared statement, which isn't seen here".to_owned(),
         );
     } else if !planned {

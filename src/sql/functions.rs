@@ -4,13 +4,14 @@
 //! sessions, settings of this one, files, other servers, replication, statistics. A
 //! function of the user's that does none of this can only read there, so what isn't listed may be called.
 
+use super::grade::Grade;
 use super::lex::{Kind, Token};
-use super::{StatementEffect, name};
+use super::name;
 
-use StatementEffect::{Destructive, Write};
+use Grade::{Destructive, Leaves, Read, Write};
 
 /// A name, or its beginning where it ends in `*`; what a call of it is; the end of "because it …".
-type Entry = (&'static str, StatementEffect, &'static str);
+type Entry = (&'static str, Grade, &'static str);
 
 #[rustfmt::skip]
 const LISTED: &[Entry] = &[
@@ -32,7 +33,7 @@ const LISTED: &[Entry] = &[
     ("pg_log_standby_snapshot", Write, "writes to the write-ahead log"),
     ("pg_nextoid", Write, "uses up an object id"),
     ("pg_stop_making_pinned_objects", Write, "changes how object ids are given out"),
-    ("binary_upgrade_*", Destructive, "is meant for pg_upgrade alone"),
+    ("binary_upgrade_*", Leaves, "is meant for pg_upgrade alone"),
     ("trigger_panic", Destructive, "crashes the server"),
     ("trigger_segfault", Destructive, "crashes the server"),
     ("clear_buffer_cache", Write, "empties caches"),
@@ -53,22 +54,23 @@ const LISTED: &[Entry] = &[
     // Large objects.
     ("lo_unlink", Destructive, "deletes a large object"),
     ("lo_truncate*", Destructive, "truncates a large object"),
-    ("lo_export", Destructive, "writes a file on the server"),
+    ("lo_import*", Leaves, "reads a file on the server"),
+    ("lo_export", Leaves, "writes a file on the server"),
     ("lo_manage", Destructive, "deletes large objects"),
-    ("lo_get", StatementEffect::Read, ""),
+    ("lo_get", Read, ""),
     ("lo_*", Write, "changes or opens a large object"),
     ("lowrite", Write, "changes a large object"),
     ("loread", Write, "reads from an opened large object"),
     // Files on the server.
-    ("pg_read_file*", Destructive, "reads a file on the server"),
-    ("pg_read_binary_file*", Destructive, "reads a file on the server"),
-    ("pg_stat_file*", Destructive, "looks at files on the server"),
-    ("pg_ls_*", Destructive, "looks at files on the server"),
-    ("pg_logdir_ls*", Destructive, "looks at files on the server"),
-    ("pg_current_logfile*", Destructive, "looks at files on the server"),
-    ("pg_file_*", Destructive, "changes files on the server"),
-    ("pg_write*", Destructive, "writes a file on the server"),
-    ("pg_hba_file_rules", Destructive, "reads the server's access rules"),
+    ("pg_read_file*", Leaves, "reads a file on the server"),
+    ("pg_read_binary_file*", Leaves, "reads a file on the server"),
+    ("pg_stat_file*", Leaves, "looks at files on the server"),
+    ("pg_ls_*", Leaves, "looks at files on the server"),
+    ("pg_logdir_ls*", Leaves, "looks at files on the server"),
+    ("pg_current_logfile*", Leaves, "looks at files on the server"),
+    ("pg_file_*", Leaves, "changes files on the server"),
+    ("pg_write*", Leaves, "writes a file on the server"),
+    ("pg_hba_file_rules", Leaves, "reads the server's access rules"),
     ("autoprewarm_*", Write, "writes a file on the server"),
     // Replication.
     ("pg_create_physical_replication_slot", Write, "creates a replication slot"),
@@ -92,42 +94,42 @@ const LISTED: &[Entry] = &[
     ("pg_truncate_visibility_map", Write, "changes a table's visibility map"),
     ("heap_force_*", Destructive, "changes rows past every rule"),
     // SQL in a string, which isn't seen here, and ways out of the database.
-    ("query_to_xml*", Destructive, "runs SQL from a string, which isn't seen here"),
+    ("query_to_xml*", Leaves, "runs SQL from a string, which isn't seen here"),
     ("cursor_to_xml*", Write, "moves a cursor"),
-    ("ts_stat", Destructive, "runs SQL from a string, which isn't seen here"),
-    ("ts_rewrite", Destructive, "can run SQL from a string, which isn't seen here"),
-    ("crosstab*", Destructive, "runs SQL from a string, which isn't seen here"),
-    ("connectby", Destructive, "runs SQL made from strings, which isn't seen here"),
-    ("xpath_table", Destructive, "runs SQL made from strings, which isn't seen here"),
-    ("dblink*", Destructive, "runs SQL over another connection, which isn't seen here"),
-    ("pg_background_*", Destructive, "runs SQL in another session, which isn't seen here"),
-    ("run_on_*", Destructive, "runs SQL on other servers, which isn't seen here"),
-    ("run_command_on_*", Destructive, "runs SQL on other servers, which isn't seen here"),
+    ("ts_stat", Leaves, "runs SQL from a string, which isn't seen here"),
+    ("ts_rewrite", Leaves, "can run SQL from a string, which isn't seen here"),
+    ("crosstab*", Leaves, "runs SQL from a string, which isn't seen here"),
+    ("connectby", Leaves, "runs SQL made from strings, which isn't seen here"),
+    ("xpath_table", Leaves, "runs SQL made from strings, which isn't seen here"),
+    ("dblink*", Leaves, "runs SQL over another connection, which isn't seen here"),
+    ("pg_background_*", Leaves, "runs SQL in another session, which isn't seen here"),
+    ("run_on_*", Leaves, "runs SQL on other servers, which isn't seen here"),
+    ("run_command_on_*", Leaves, "runs SQL on other servers, which isn't seen here"),
     ("postgres_fdw_disconnect*", Write, "closes connections to other servers"),
-    ("http", Destructive, "sends a request to another server"),
-    ("http_*", Destructive, "sends a request to another server"),
-    ("openai_*", Destructive, "sends a request to another server"),
-    ("anthropic_*", Destructive, "sends a request to another server"),
-    ("voyageai_*", Destructive, "sends a request to another server"),
-    ("fireworks_*", Destructive, "sends a request to another server"),
-    ("table_import_from_s3", Destructive, "reads from another server"),
-    ("query_export_to_s3", Destructive, "writes to another server"),
+    ("http", Leaves, "sends a request to another server"),
+    ("http_*", Leaves, "sends a request to another server"),
+    ("openai_*", Leaves, "sends a request to another server"),
+    ("anthropic_*", Leaves, "sends a request to another server"),
+    ("voyageai_*", Leaves, "sends a request to another server"),
+    ("fireworks_*", Leaves, "sends a request to another server"),
+    ("table_import_from_s3", Leaves, "reads from another server"),
+    ("query_export_to_s3", Leaves, "writes to another server"),
 ];
 
 /// What a function of this name does beyond reading, whatever schema it is called in.
-pub(super) fn listed(name: &str) -> Option<(StatementEffect, &'static str)> {
+pub(super) fn listed(name: &str) -> Option<(Grade, &'static str)> {
     let fits = |pattern: &str| {
         pattern
             .strip_suffix('*')
             .map_or(name == pattern, |start| name.starts_with(start))
     };
     let (_, effect, reason) = LISTED.iter().find(|(pattern, ..)| fits(pattern))?;
-    (*effect != StatementEffect::Read).then_some((*effect, *reason))
+    (*effect != Read).then_some((*effect, *reason))
 }
 
 /// The listed functions that are called in a statement, with what each does. Names whose escapes are wrong count, too:
 /// what they name isn't known.
-pub(super) fn called(tokens: &[Token<'_>]) -> Vec<(StatementEffect, String)> {
+pub(super) fn called(tokens: &[Token<'_>]) -> Vec<(Grade, String)> {
     let mut found = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         let mut after = tokens.get(at + 1..).unwrap_or_default();
@@ -145,7 +147,7 @@ pub(super) fn called(tokens: &[Token<'_>]) -> Vec<(StatementEffect, String)> {
                 }
             }
             None if token.kind == Kind::Unicode => {
-                found.push((Destructive, "calls a function whose name can't be read".to_owned()));
+                found.push((Leaves, "calls a function whose name can't be read".to_owned()));
             }
             None => {}
         }

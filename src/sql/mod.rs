@@ -15,6 +15,7 @@ mod body;
 mod classify;
 mod condition;
 mod functions;
+mod grade;
 mod kind;
 mod lex;
 mod name;
@@ -63,6 +64,9 @@ pub struct Statement {
     pub kind: String,
     /// The worst that it does.
     pub effect: StatementEffect,
+    /// Whether its effect isn't bounded by the branch: it opens a way out, reaches another server or the machine's files,
+    /// or isn't understood. Only destructive statements do.
+    pub leaves: bool,
     /// Why it isn't a read; each ends a sentence that begins "because it …". The worst come first.
     pub reasons: Vec<String>,
     /// The relations whose rows or definition it changes or that it drops, as Postgres would look them up.
@@ -88,6 +92,11 @@ impl Script {
             .map(|statement| statement.effect)
             .max()
             .unwrap_or(StatementEffect::Read)
+    }
+
+    /// Whether the effect of any statement isn't bounded by the branch.
+    pub fn leaves(&self) -> bool {
+        self.statements.iter().any(|statement| statement.leaves)
     }
 
     /// The only statement, if there is exactly one.

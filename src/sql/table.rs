@@ -1,13 +1,14 @@
 //! What each kind of statement does by itself, apart from what stands inside it.
 
-use super::{StatementEffect, condition, kind, name, relations};
+use super::grade::Grade;
+use super::{condition, kind, name, relations};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
-use StatementEffect::{Destructive, Read, Write};
+use Grade::{Destructive, Leaves, Read, Write};
 use SyntaxKind as K;
 
 /// The effect of a statement's node and why; reads need no reason.
-pub(super) fn own(node: &SyntaxNode) -> (StatementEffect, String) {
+pub(super) fn own(node: &SyntaxNode) -> (Grade, String) {
     let on = |verb: &str| {
         let names = relations::changed(node);
         if names.is_empty() {
@@ -35,11 +36,11 @@ pub(super) fn own(node: &SyntaxNode) -> (StatementEffect, String) {
         K::REFRESH => return (Write, on("replaces the content of")),
         K::VACUUM | K::ANALYZE | K::CLUSTER | K::REINDEX | K::REPACK => return (Write, on("reorganizes or measures")),
         K::CHECKPOINT => (Write, "writes a checkpoint"),
-        K::LOAD => (Destructive, "loads code into the server"),
+        K::LOAD => (Leaves, "loads code into the server"),
         K::CALL => (Write, "calls a procedure, whose body isn't seen here"),
         K::DO => (Write, "runs a block of code"),
         K::PREPARE => (Write, "prepares a statement in the session"),
-        K::EXECUTE => (Destructive, "runs a prepared statement, which isn't seen here"),
+        K::EXECUTE => (Leaves, "runs a prepared statement, which isn't seen here"),
         K::DECLARE | K::FETCH | K::MOVE | K::CLOSE => (Write, "works with a cursor of the session"),
         K::DEALLOCATE | K::DISCARD => (Write, "discards state of the session"),
         K::LISTEN | K::UNLISTEN | K::NOTIFY => (Write, "talks to other sessions"),
@@ -62,7 +63,7 @@ pub(super) fn own(node: &SyntaxNode) -> (StatementEffect, String) {
         K::REVOKE => (Destructive, "takes rights away"),
         K::REASSIGN => (Destructive, "changes who owns things"),
         K::SECURITY_LABEL => (Destructive, "changes a security label"),
-        K::IMPORT_FOREIGN_SCHEMA => (Destructive, "makes tables of another server reachable"),
+        K::IMPORT_FOREIGN_SCHEMA => (Leaves, "makes tables of another server reachable"),
         kind => return definition(node, kind),
     };
     (effect, reason.to_owned())
@@ -72,16 +73,16 @@ fn all(reason: &str) -> String {
     format!("{reason} (there is no WHERE, or one that is always true)")
 }
 
-fn copy(node: &SyntaxNode) -> (StatementEffect, String) {
+fn copy(node: &SyntaxNode) -> (Grade, String) {
     let has = |kind| node.descendants().any(|inner| inner.kind() == kind);
     let direction = node
         .children()
         .find(|child| matches!(child.kind(), K::COPY_FROM | K::COPY_TO));
     let file = direction.is_some_and(|direction| direction.children().any(|child| child.kind() == K::LITERAL));
     let (effect, reason) = if has(K::COPY_PROGRAM) {
-        (Destructive, "runs a program on the server")
+        (Leaves, "runs a program on the server")
     } else if file {
-        (Destructive, "reads or writes a file on the server")
+        (Leaves, "reads or writes a file on the server")
     } else if has(K::COPY_FROM) {
         (Write, "copies rows into a table")
     } else {
@@ -91,7 +92,7 @@ fn copy(node: &SyntaxNode) -> (StatementEffect, String) {
 }
 
 /// `CREATE`, `ALTER` and `DROP`.
-fn definition(node: &SyntaxNode, kind: SyntaxKind) -> (StatementEffect, String) {
+fn definition(node: &SyntaxNode, kind: SyntaxKind) -> (Grade, String) {
     let called = kind::of(kind);
     let what = |verb: &str| {
         let object = called.split_once(' ').map_or("", |(_, object)| object).to_lowercase();
@@ -103,7 +104,7 @@ fn definition(node: &SyntaxNode, kind: SyntaxKind) -> (StatementEffect, String) 
     match kind {
         K::DROP_OWNED => (Destructive, "drops everything that a role owns".to_owned()),
         K::ALTER_DEFAULT_PRIVILEGES => (Destructive, "changes rights on what is made later".to_owned()),
-        K::ALTER_SYSTEM => (Destructive, "changes the server's configuration".to_owned()),
+        K::ALTER_SYSTEM => (Leaves, "changes the server's configuration".to_owned()),
         K::CREATE_ROLE | K::CREATE_USER | K::CREATE_GROUP | K::CREATE_POLICY => {
             (Destructive, format!("{}, which decides over access", what("creates")))
         }
@@ -115,7 +116,7 @@ fn definition(node: &SyntaxNode, kind: SyntaxKind) -> (StatementEffect, String) 
         | K::CREATE_FOREIGN_TABLE
         | K::CREATE_FOREIGN_DATA_WRAPPER
         | K::CREATE_SUBSCRIPTION => (
-            Destructive,
+            Leaves,
             format!("{}, which connects to another server", what("creates")),
         ),
         K::ALTER_SERVER
@@ -123,10 +124,19 @@ fn definition(node: &SyntaxNode, kind: SyntaxKind) -> (StatementEffect, String) 
         | K::ALTER_FOREIGN_TABLE
         | K::ALTER_FOREIGN_DATA_WRAPPER
         | K::ALTER_SUBSCRIPTION => (
-            Destructive,
+            Leaves,
             format!("{}, which connects to another server", what("changes")),
         ),
-        K::CREATE_EVENT_TRIGGER | K::CREATE_LANGUAGE | K::CREATE_ACCESS_METHOD | K::CREATE_TRANSFORM => (
+        K::DROP_SUBSCRIPTION => (Leaves, format!("{}, and its slot on another server", what("drops"))),
+        K::CREATE_LANGUAGE => (
+            Leaves,
+            format!("{}, whose code isn't bounded by the database", what("creates")),
+        ),
+        K::CREATE_TABLESPACE => (
+            Leaves,
+            format!("{}, which writes to a directory of the server", what("creates")),
+        ),
+        K::CREATE_EVENT_TRIGGER | K::CREATE_ACCESS_METHOD | K::CREATE_TRANSFORM => (
             Destructive,
             format!("{}, which changes what other statements do", what("creates")),
         ),
@@ -149,7 +159,7 @@ fn definition(node: &SyntaxNode, kind: SyntaxKind) -> (StatementEffect, String) 
                 (Write, what("changes"))
             } else {
                 (
-                    Destructive,
+                    Leaves,
                     format!("is {}, of which nothing is known here", name::excerpt(&called)),
                 )
             }

@@ -86,6 +86,7 @@ pub(crate) fn assess(tool: &Tool, arguments: &Map<String, Value>) -> Result<Opti
             Some(StatementEffect::Write) => Effect::Write,
             Some(StatementEffect::Destructive) => Effect::Destructive,
         },
+        leaves: scripts.iter().any(Script::leaves),
         reasons,
     }))
 }

