@@ -69,8 +69,25 @@ pub enum Failure {
         /// Whether it had changed something by then.
         changed: Changed,
     },
+    /// A workflow ended in a way that it tells itself.
+    Told(Box<Told>),
     /// A defect of this server.
     Internal(String),
+}
+
+/// A failure in a workflow's own words.
+#[derive(Debug)]
+pub struct Told {
+    /// The name in results and in the audit log.
+    pub kind: &'static str,
+    /// What happened, as sentences of ours: nothing of the database's is in it.
+    pub message: String,
+    /// Whether anything was changed.
+    pub changed: Changed,
+    /// What to do next.
+    pub next: String,
+    /// Details, as an object; what comes from the database stands in a fence.
+    pub more: Value,
 }
 
 /// What helps when it isn't known whether a call happened.
@@ -99,8 +116,9 @@ pub struct NeedsYes {
     pub waits: u64,
 }
 
-/// A failed statement. Postgres' own words may hold what somebody stored, so they stand inside a fence.
-fn sql_failed(failed: &SqlError) -> Value {
+/// What Postgres says of a failed statement, as fields of a result. Its own words may hold what somebody stored, so they stand
+/// inside a fence.
+pub(crate) fn postgres_says(failed: &SqlError) -> Map<String, Value> {
     let mut more = Map::new();
     more.extend(
         failed
@@ -125,6 +143,12 @@ fn sql_failed(failed: &SqlError) -> Value {
         more.insert("postgres_says".to_owned(), fence.around(&said.join(" | ")).into());
         more.insert("note".to_owned(), fence.note().into());
     }
+    more
+}
+
+/// A failed statement.
+fn sql_failed(failed: &SqlError) -> Value {
+    let more = postgres_says(failed);
     let next = match failed.changed() {
         Changed::Unknown => "Look at the data before deciding to run it again.",
         _ if failed.refused_login() => {
@@ -276,6 +300,7 @@ impl Failure {
             }
             Self::Sql(error) => named(by_change(error.changed()), sql_summary(error)),
             Self::Step { step, why, changed } => named(by_change(*changed), format!("{step}: {}", one_line(why, 300))),
+            Self::Told(told) => named(by_change(told.changed), one_line(&told.message, 300)),
             Self::Internal(message) => named(Recorded::Unknown, message.clone()),
         }
     }
@@ -373,6 +398,7 @@ impl Failure {
                 "What came before it stays: the list calls show what there is.",
                 json!({ "step": step }),
             ),
+            Self::Told(told) => error(told.kind, &told.message, told.changed, &told.next, told.more),
             Self::Internal(message) => error(
                 "internal",
                 &format!("neon-mcp failed: {message}"),

@@ -6,10 +6,11 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::facts::{self, text};
-use super::failure::Failure;
+use super::failure::{Failure, Told};
 use super::files::Files;
 use super::look::Look;
 use super::record::Record;
@@ -98,6 +99,53 @@ impl<'c, 'a> Flow<'c, 'a> {
         self.arguments.get(name) == Some(&Value::Bool(true))
     }
 
+    /// What the call completes.
+    pub(crate) fn prepared(&self) -> Result<&Value, Failure> {
+        match &self.call.prepared {
+            Some(opened) => Ok(&opened.content),
+            None => Err(Failure::Internal("the call completes nothing".to_owned())),
+        }
+    }
+
+    /// Keeps what was prepared until then, for a call that completes it. Gives the handle.
+    pub(crate) fn prepare(&self, content: Value, until: DateTime<Utc>) -> Result<String, Failure> {
+        let confirmations = &self.call.guards.confirmations;
+        confirmations
+            .prepare(&self.call.who, content, until, Utc::now())
+            .map_err(|error| Failure::Internal(format!("what was prepared {error}")))
+    }
+
+    /// Takes what the call completes: of several calls at the same time, one does.
+    pub(crate) fn take_prepared(&self) -> Result<(), Failure> {
+        let Some(opened) = &self.call.prepared else {
+            return Err(Failure::Internal("the call completes nothing".to_owned()));
+        };
+        let confirmations = &self.call.guards.confirmations;
+        confirmations
+            .take_prepared(&self.call.who, &opened.handle, Utc::now())
+            .map_err(|error| {
+                Failure::Told(Box::new(Told {
+                    kind: "already_completed",
+                    message: format!("The handle {error}. This call did nothing."),
+                    changed: Changed::No,
+                    next: "If another call completes it, wait for that one; otherwise prepare again.".to_owned(),
+                    more: Value::Null,
+                }))
+            })
+    }
+
+    /// Gives back what was taken: nothing came of it.
+    pub(crate) fn give_back_prepared(&self) {
+        if let Some(opened) = &self.call.prepared {
+            self.call.guards.confirmations.give_back_prepared(&opened.handle);
+        }
+    }
+
+    /// How long a throwaway branch may live, by the operator's policy.
+    pub(crate) fn longest_throwaway(&self) -> Duration {
+        self.call.guards.policy.throwaway_lifetime()
+    }
+
     /// How large a result may be, in bytes.
     pub(crate) fn most_bytes(&self) -> usize {
         self.call.limits.result_bytes
@@ -160,7 +208,7 @@ impl<'c, 'a> Flow<'c, 'a> {
                 "the step `{name}` changes something in a call that doesn't"
             )));
         }
-        policy.admits(tool, &arguments, verdict.effect(), chrono::Utc::now())?;
+        policy.admits(tool, &arguments, verdict.effect(), Utc::now())?;
         if tool.declaration.adds_branch
             && policy.branch_limit().is_some()
             && let Some(project) = text(&arguments, "project_id")

@@ -13,6 +13,7 @@ mod list;
 mod look;
 mod own_key;
 mod pace;
+mod prepared;
 mod record;
 mod reference;
 mod resolve;
@@ -30,7 +31,8 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use failure::{ArgumentProblem, Failure};
+pub(crate) use failure::postgres_says;
+pub use failure::{ArgumentProblem, Failure, Told};
 pub use files::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
 pub(crate) use flow::{Ended, Flow};
 use pace::Pace;
@@ -301,6 +303,7 @@ impl Engine {
             adding: &inner.adding,
             connections: &inner.connections,
             assessed: None,
+            prepared: None,
             who: format!(
                 "{} {} {}",
                 inner.account,

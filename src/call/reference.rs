@@ -37,7 +37,14 @@ pub(super) fn check(tool: &Tool, arguments: &Map<String, Value>) -> Result<(), V
                     let lines = tool
                         .property(name)
                         .is_some_and(|schema| schema.contains_key("contentMediaType"));
-                    control(value, lines)
+                    let allowed = if tool.declaration.lines.contains(name) {
+                        Controls::AllButNul
+                    } else if lines {
+                        Controls::Lines
+                    } else {
+                        Controls::None
+                    };
+                    control(value, allowed)
                 }
             };
             Some(ArgumentProblem {
@@ -68,18 +75,37 @@ fn problem(argument: Argument, value: &Value) -> Option<String> {
     }
 }
 
-/// What is wrong with the characters of a text that names nothing: control characters are refused, but
-/// for line breaks and tabs where the argument is a text of many lines (its schema has a `contentMediaType`).
-fn control(value: &Value, lines: bool) -> Option<String> {
+/// Which control characters a text that names nothing may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Controls {
+    None,
+    /// Line breaks and tabs: its schema has a `contentMediaType`.
+    Lines,
+    /// All that Postgres takes: SQL and its values.
+    AllButNul,
+}
+
+impl Controls {
+    fn allow(self, char: char) -> bool {
+        match self {
+            Self::None => false,
+            Self::Lines => matches!(char, '\n' | '\r' | '\t'),
+            Self::AllButNul => char != '\0',
+        }
+    }
+}
+
+/// What is wrong with the characters of a text that names nothing.
+fn control(value: &Value, allowed: Controls) -> Option<String> {
     match value {
         Value::String(text) => text
             .chars()
-            .find(|char| char.is_control() && !(lines && matches!(char, '\n' | '\r' | '\t')))
+            .find(|char| char.is_control() && !allowed.allow(*char))
             .map(|char| format!("holds a control character (U+{:04X})", u32::from(char))),
-        Value::Array(items) => items.iter().find_map(|item| control(item, lines)),
-        Value::Object(object) => object
-            .iter()
-            .find_map(|(name, value)| control(&Value::from(name.as_str()), false).or_else(|| control(value, lines))),
+        Value::Array(items) => items.iter().find_map(|item| control(item, allowed)),
+        Value::Object(object) => object.iter().find_map(|(name, value)| {
+            control(&Value::from(name.as_str()), Controls::None).or_else(|| control(value, allowed))
+        }),
         _ => None,
     }
 }

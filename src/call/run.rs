@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::files::Files;
 use super::look::Look;
 use super::pace::Pace;
+use super::prepared::{self, Opened};
 use super::record::Record;
 use super::shape::{Extras, Shaping};
 use super::{
@@ -33,6 +34,8 @@ pub(super) struct Call<'a> {
     pub(super) connections: &'a Connections,
     /// What the statements of the call do, where it has some.
     pub(super) assessed: Option<Assessed>,
+    /// What the call completes, where it completes something.
+    pub(super) prepared: Option<Opened>,
     /// Everything that tells callers apart: account, way, client.
     pub(super) who: String,
     pub(super) principal: &'a str,
@@ -99,6 +102,7 @@ impl<'a> Call<'a> {
         record.given(tool, &arguments);
         self.files = Files::load(tool, &arguments, self.limits.files_dir.as_ref()).await?;
         resolve::resolve(self, tool, &mut arguments).await?;
+        self.prepared = prepared::open(self, tool, &mut arguments)?;
         record.given(tool, &arguments);
         self.assessed = workflows::assess(tool, &arguments)?;
         confirm::look_over(self, &arguments, record)?;
@@ -235,14 +239,19 @@ impl<'a> Call<'a> {
             most_bytes: self.limits.result_bytes,
         };
         if let Some(workflow) = tool.declaration.workflow {
-            return self.flow(workflow, &cleared, &arguments, &shaping, record).await;
+            return self
+                .flow(workflow, &cleared, &arguments, confirmed.as_deref(), &shaping, record)
+                .await;
         }
         if let Some(pages) = &tool.declaration.pages {
             let list = list::read(self, self.selected, pages, &arguments, &cleared, request).await?;
-            return Ok(CallResult {
-                value: shaping.list(list),
-                is_error: false,
-            });
+            let whole = arguments.get("cursor").is_none() && !list.positions.is_empty();
+            let mut value = shaping.list(list);
+            if let Some(addition) = tool.declaration.adds.filter(|_| whole) {
+                let flow = self.looking(&arguments);
+                workflows::add(addition, &flow, &mut value).await;
+            }
+            return Ok(CallResult { value, is_error: false });
         }
         let verdict = cleared.verdict().clone();
         let said_yes = cleared.said_yes();
@@ -266,23 +275,9 @@ impl<'a> Call<'a> {
             // A call that leaves no trace doesn't run.
             record.begin(self)?;
         }
-        let copy = match tool.declaration.safety_copy {
-            Some(SafetyCopy::Branch) if safety::wanted(self, &verdict) => {
-                let copy = safety::copy(self, &arguments, record).await?;
-                if let Some(digest) = &confirmed {
-                    // A copy takes its time: what was said yes to must still be there.
-                    let look = Look::passing_over(self, copy.id);
-                    let verdict = self.judge(&look, &arguments).await?;
-                    let plan = self.plan(&look, &verdict, &arguments).await?;
-                    if plan.digest() != digest {
-                        return Err(Failure::ChangedMeanwhile(copy.shown));
-                    }
-                }
-                Some(copy.shown)
-            }
-            Some(SafetyCopy::Preserve) if safety::wanted(self, &verdict) => safety::preserved(&arguments),
-            _ => None,
-        };
+        let copy = self
+            .kept_first(&verdict, &arguments, confirmed.as_deref(), record)
+            .await?;
         let permitted = cleared
             .permit(content::asked(tool, request))
             .map_err(|error| Failure::Internal(error.to_string()))?;
@@ -327,12 +322,40 @@ impl<'a> Call<'a> {
         })
     }
 
+    /// Keeps what the call destroys, where the operator demands it.
+    async fn kept_first(
+        &self,
+        verdict: &Verdict,
+        arguments: &Map<String, Value>,
+        confirmed: Option<&str>,
+        record: &mut Record,
+    ) -> Result<Option<Value>, Failure> {
+        match verdict.tool().declaration.safety_copy {
+            Some(SafetyCopy::Branch) if safety::wanted(self, verdict) => {
+                let copy = safety::copy(self, arguments, record).await?;
+                if let Some(digest) = confirmed {
+                    // A copy takes its time: what was said yes to must still be there.
+                    let look = Look::passing_over(self, copy.id);
+                    let verdict = self.judge(&look, arguments).await?;
+                    let plan = self.plan(&look, &verdict, arguments).await?;
+                    if plan.digest() != digest {
+                        return Err(Failure::ChangedMeanwhile(copy.shown));
+                    }
+                }
+                Ok(Some(copy.shown))
+            }
+            Some(SafetyCopy::Preserve) if safety::wanted(self, verdict) => Ok(safety::preserved(arguments)),
+            _ => Ok(None),
+        }
+    }
+
     /// Runs a workflow whose call was let through.
     async fn flow(
         &self,
         workflow: Workflow,
         cleared: &Cleared,
         arguments: &Map<String, Value>,
+        confirmed: Option<&str>,
         shaping: &Shaping<'_>,
         record: &mut Record,
     ) -> Result<CallResult, Failure> {
@@ -343,6 +366,7 @@ impl<'a> Call<'a> {
         if verdict.is_recorded() {
             record.begin(self)?;
         }
+        let copy = self.kept_first(verdict, arguments, confirmed, record).await?;
         let ended = {
             let flow = Flow::new(self, Some(cleared), arguments, Some(record));
             workflows::run(workflow, &flow).await?
@@ -362,7 +386,7 @@ impl<'a> Call<'a> {
         }
         Ok(CallResult {
             is_error: ended.failed,
-            value: shaping.workflow(ended, confirmed_by),
+            value: shaping.workflow(ended, confirmed_by, copy),
         })
     }
 

@@ -86,7 +86,12 @@ impl Shaping<'_> {
     }
 
     /// The result of a workflow.
-    pub(super) fn workflow(&self, ended: Ended, confirmed_by: Option<&'static str>) -> Value {
+    pub(super) fn workflow(
+        &self,
+        ended: Ended,
+        confirmed_by: Option<&'static str>,
+        safety_copy: Option<Value>,
+    ) -> Value {
         let Ended {
             mut result,
             mut notes,
@@ -101,6 +106,7 @@ impl Shaping<'_> {
             notes.push("This result holds a secret: don't repeat it where others can read it.".into());
         }
         envelope.extend(confirmed_by.map(|by| ("confirmed_by".to_owned(), by.into())));
+        envelope.extend(safety_copy.map(|copy| ("safety_copy".to_owned(), copy)));
         envelope.extend(undo.map(|mut undo| {
             guard::mask(&mut undo, &[], &[]);
             ("undo".to_owned(), undo)

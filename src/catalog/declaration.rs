@@ -51,6 +51,13 @@ pub struct Declaration {
     /// it can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statements: Option<String>,
+    /// For a tool that completes what another one prepared: the argument with the handle. What was prepared decides what a call
+    /// does, and `effect` is the most that it can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completes: Option<String>,
+    /// What is read after the answer and added to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adds: Option<Addition>,
     /// The tools that a workflow calls as its steps and that a yes to the workflow's own call covers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<String>,
@@ -93,6 +100,9 @@ pub struct Declaration {
     /// Arguments that the daily work doesn't need: left out where the tool is listed only because it is a default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advanced: Vec<String>,
+    /// Arguments that are texts of many lines, where their schema doesn't say so by a `contentMediaType`: SQL and its values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
     /// Arguments outside the path that hold the id or the name of something.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resolve: BTreeMap<String, Resource>,
@@ -167,6 +177,22 @@ pub enum Workflow {
     DeleteThrowawayBranches,
     /// A branch as its parent is now.
     ResetFromParent,
+    /// Statements tried on a throwaway branch, to be applied later.
+    PrepareDatabaseMigration,
+    /// Their application.
+    CompleteDatabaseMigration,
+    /// Changes that should make a query faster, tried and measured on a throwaway branch.
+    PrepareQueryTuning,
+    /// Their application.
+    CompleteQueryTuning,
+}
+
+/// What is read after an answer and added to the result, beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Addition {
+    /// Which objects of two schemas differ, and what is lost where one becomes the other.
+    SchemaSummary,
 }
 
 /// One operation id of the API, or several.

@@ -22,6 +22,7 @@ use super::approvals::{
 use super::clear::{Asking, Cleared};
 use super::plan::{Plan, digest};
 use super::policy::{Channel, ConfirmRules};
+use super::prepared::Preparations;
 use super::seal::{Binding, Sealer};
 use crate::neon::text::one_line;
 
@@ -171,13 +172,15 @@ pub enum Elsewhere {
 /// Asks, and takes answers.
 #[derive(Debug)]
 pub struct Confirmations {
-    sealer: Sealer,
+    pub(super) sealer: Sealer,
     rules: ConfirmRules,
     approvals: Option<Approvals>,
     /// Nonces that were used, with when they run out: for seals that no other process takes.
     used: Mutex<HashMap<String, i64>>,
     /// Whether a page asks too, so that approvals get a secret for it.
     page: Mutex<Option<Page>>,
+    /// What was prepared to be completed later.
+    pub(super) preparations: Preparations,
 }
 
 /// The approval page of an HTTP server.
@@ -199,6 +202,7 @@ impl Confirmations {
             approvals,
             used: Mutex::default(),
             page: Mutex::default(),
+            preparations: Preparations::default(),
         }
     }
 

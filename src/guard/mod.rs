@@ -16,6 +16,7 @@ mod mask;
 mod permit;
 mod plan;
 mod policy;
+mod prepared;
 mod seal;
 mod state_dir;
 mod undo;
@@ -38,6 +39,7 @@ pub use policy::{
     Cause, Channel, ConfirmRules, Denied, Occasion, Policy, PolicyError, PolicyInWords, Rule, policy_reference,
     policy_schema,
 };
+pub use prepared::NotPrepared;
 pub use seal::{SHORTEST_KEY, Sealer, ShortKey};
 pub use state_dir::state_dir;
 pub use undo::Undoing;

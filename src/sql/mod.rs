@@ -14,6 +14,7 @@ mod alter;
 mod body;
 mod classify;
 mod condition;
+mod dump;
 mod functions;
 mod grade;
 mod kind;
@@ -27,6 +28,7 @@ mod tokens;
 mod transaction;
 mod tree;
 
+pub use dump::{Change, Difference, Dump, without_noise};
 pub use name::TableName;
 pub use reading::Reading;
 

@@ -4,13 +4,22 @@
 //! is here is the way from arguments to a result, over [`crate::call`]'s flow: it reads, it calls declared tools, it runs SQL,
 //! and nothing else leads out.
 
+mod completion;
+mod fingerprint;
 mod looking;
+mod migration;
 mod rows;
+mod schema;
+mod script;
 mod sql;
 mod throwaway;
+mod trial;
+mod tuning;
+
+use serde_json::Value;
 
 use crate::call::{Ended, Failure, Flow};
-use crate::catalog::Workflow;
+use crate::catalog::{Addition, Workflow};
 
 pub(crate) use rows::Fence;
 pub(crate) use sql::{assess, seen};
@@ -29,5 +38,16 @@ pub(crate) async fn run(workflow: Workflow, flow: &Flow<'_, '_>) -> Result<Ended
         Workflow::ListThrowawayBranches => throwaway::list(flow).await,
         Workflow::DeleteThrowawayBranches => throwaway::delete(flow).await,
         Workflow::ResetFromParent => throwaway::reset(flow).await,
+        Workflow::PrepareDatabaseMigration => migration::prepare(flow).await,
+        Workflow::CompleteDatabaseMigration => completion::complete(flow).await.map(|completed| completed.ended),
+        Workflow::PrepareQueryTuning => tuning::prepare(flow).await,
+        Workflow::CompleteQueryTuning => tuning::complete(flow).await,
+    }
+}
+
+/// Adds to a result what its declaration wants beside the answer. What can't be read is said, and fails nothing.
+pub(crate) async fn add(addition: Addition, flow: &Flow<'_, '_>, value: &mut Value) {
+    match addition {
+        Addition::SchemaSummary => schema::add_summary(flow, value).await,
     }
 }

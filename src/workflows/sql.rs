@@ -28,11 +28,28 @@ fn script(tool: &Tool, arguments: &Map<String, Value>) -> Option<(String, Vec<Sc
     Some((argument, scripts))
 }
 
+/// The prepared statements that a call completes.
+fn prepared(arguments: &Map<String, Value>) -> Vec<Script> {
+    let texts = arguments.get("statements").and_then(Value::as_array);
+    texts
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(crate::sql::parse)
+        .collect()
+}
+
 /// What the statements of a call do; nothing where the tool takes none.
 ///
 /// # Errors
 /// When they can't be sent as they are, whatever they do.
 pub(crate) fn assess(tool: &Tool, arguments: &Map<String, Value>) -> Result<Option<Assessed>, Failure> {
+    if tool.declaration.completes.is_some() {
+        // They were checked when they were prepared. Completing changes something in any case: at least a branch goes.
+        let mut assessed = assessed(&prepared(arguments));
+        assessed.effect = assessed.effect.max(Effect::Write);
+        return Ok(Some(assessed));
+    }
     let Some((argument, scripts)) = script(tool, arguments) else {
         return Ok(None);
     };
@@ -72,6 +89,11 @@ pub(crate) fn assess(tool: &Tool, arguments: &Map<String, Value>) -> Result<Opti
             }
         }
     }
+    Ok(Some(assessed(&scripts)))
+}
+
+/// What scripts do.
+fn assessed(scripts: &[Script]) -> Assessed {
     let statements = || scripts.iter().flat_map(|script| &script.statements);
     let effect = statements().map(|statement| statement.effect).max();
     let mut reasons: Vec<String> = Vec::new();
@@ -80,7 +102,7 @@ pub(crate) fn assess(tool: &Tool, arguments: &Map<String, Value>) -> Result<Opti
             reasons.push(reason.clone());
         }
     }
-    Ok(Some(Assessed {
+    Assessed {
         effect: match effect {
             Some(StatementEffect::Read) | None => Effect::Read,
             Some(StatementEffect::Write) => Effect::Write,
@@ -88,17 +110,26 @@ pub(crate) fn assess(tool: &Tool, arguments: &Map<String, Value>) -> Result<Opti
         },
         leaves: scripts.iter().any(Script::leaves),
         reasons,
-    }))
+    }
 }
 
 /// What a plan shows of the statements: what each is, and how many rows the tables that it changes have.
 pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Vec<Line>, Failure> {
-    let Some((_, scripts)) = script(tool, flow.arguments()) else {
-        return Ok(Vec::new());
+    let mut lines = Vec::new();
+    let scripts = if tool.declaration.completes.is_some() {
+        let changes = flow.prepared()?.get("changes").and_then(Value::as_array);
+        let changes = changes.into_iter().flatten().filter_map(Value::as_str);
+        lines.push(Line::fact("schema changes", changes.map(crate::guard::quoted)));
+        prepared(flow.arguments())
+    } else {
+        match script(tool, flow.arguments()) {
+            Some((_, scripts)) => scripts,
+            None => return Ok(lines),
+        }
     };
     let statements: Vec<_> = scripts.iter().flat_map(|script| &script.statements).collect();
     let kinds = statements.iter().map(|statement| statement.kind.clone());
-    let mut lines = vec![Line::fact("statements", kinds)];
+    lines.push(Line::fact("statements", kinds));
     let mut tables: Vec<(Option<String>, String)> = Vec::new();
     for table in statements.iter().flat_map(|statement| &statement.tables) {
         let table = (table.schema.clone(), table.name.clone());

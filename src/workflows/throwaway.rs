@@ -50,22 +50,10 @@ pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     } else {
         "create_branch"
     };
-    let made = flow.tool(step, arguments).await?;
-    let branch = made.get("branch").cloned().unwrap_or_default();
+    let branch = make(flow, step, arguments, expires).await?;
     let text = |field: &str| branch.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (id, echoed) = (text("id"), text("expires_at"));
     let delete = json!({"tool": "delete_throwaway_branches", "arguments": {"project_id": project, "branches": [id]}});
-    let agreed = DateTime::parse_from_rfc3339(&echoed)
-        .is_ok_and(|echoed| (echoed.to_utc() - expires).abs() < TimeDelta::seconds(2));
-    if !agreed {
-        return Err(Failure::Step {
-            step: step.to_owned(),
-            why: format!(
-                "the branch {id} was made, but Neon didn't say that it will be deleted: it stays until someone deletes it"
-            ),
-            changed: Changed::Yes,
-        });
-    }
     let mut result = json!({
         "branch_id": id,
         "name": text("name"),
@@ -94,6 +82,31 @@ pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         "run_sql works on it without a password; get_connection_string hands one over. \
          Neon deletes the branch when it expires; deleting, resetting and changing it asks nobody.",
     ))
+}
+
+/// Makes a branch that Neon deletes by itself, and makes sure that Neon took it so.
+pub(super) async fn make(
+    flow: &Flow<'_, '_>,
+    step: &str,
+    arguments: Value,
+    expires: DateTime<Utc>,
+) -> Result<Value, Failure> {
+    let made = flow.tool(step, arguments).await?;
+    let branch = made.get("branch").cloned().unwrap_or_default();
+    let text = |field: &str| branch.get(field).and_then(Value::as_str).unwrap_or_default();
+    let agreed = DateTime::parse_from_rfc3339(text("expires_at"))
+        .is_ok_and(|echoed| (echoed.to_utc() - expires).abs() < TimeDelta::seconds(2));
+    if agreed {
+        return Ok(branch);
+    }
+    Err(Failure::Step {
+        step: step.to_owned(),
+        why: format!(
+            "the branch {} was made, but Neon didn't say that it will be deleted: it stays until someone deletes it",
+            text("id")
+        ),
+        changed: Changed::Yes,
+    })
 }
 
 /// Waits until a branch answers a query. Gives its database.

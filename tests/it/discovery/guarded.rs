@@ -8,7 +8,7 @@ use rmcp::model::{CallToolRequestParams, CallToolResponse};
 use serde_json::{Map, Value, json};
 
 use super::{NOTHING, Started, catalog, start};
-use crate::support::arguments::arguments;
+use crate::support::arguments::{arguments, ready};
 use crate::support::human::{Human, Manner, filled};
 use crate::support::server::{Era, TestClient};
 use crate::support::world::{BRANCH, ENDPOINT, PROJECT, ROOT, SNAPSHOT, World};
@@ -30,6 +30,15 @@ fn calls() -> Vec<(Arc<Tool>, Map<String, Value>)> {
     calls
 }
 
+/// The same arguments with a handle in them, where the tool completes something.
+async fn prepared(world: &World, started: &Started, tool: &Tool, arguments: Map<String, Value>) -> Map<String, Value> {
+    let catalog = catalog();
+    ready(world, tool, arguments, async |name, given| {
+        started.call(catalog.tool(name).expect("a tool"), given).await
+    })
+    .await
+}
+
 /// Makes every call, and sees to it that none reaches Neon.
 async fn nothing_is_sent(client: TestClient, era: Era, kind: &str) {
     let calls = calls();
@@ -44,6 +53,11 @@ async fn nothing_is_sent(client: TestClient, era: Era, kind: &str) {
 async fn none_of_these(calls: &[(Arc<Tool>, Map<String, Value>)], client: TestClient, era: Era, kind: &str) {
     let world = World::start().await;
     let started = start(&world, client, era, &[]).await;
+    let mut ready_calls = Vec::new();
+    for (tool, arguments) in calls {
+        ready_calls.push((tool.clone(), prepared(&world, &started, tool, arguments.clone()).await));
+    }
+    let calls = ready_calls;
     let results = calls
         .iter()
         .map(|(tool, arguments)| started.call(tool, Value::Object(arguments.clone())));
@@ -62,7 +76,8 @@ async fn none_of_these(calls: &[(Arc<Tool>, Map<String, Value>)], client: TestCl
     let lines = started.audit();
     // In the modern era a line says that it was asked, another what was answered.
     let ended = |line: &&Value| (line["outcome"] != "asked") == (kind != "needs_confirmation");
-    let ended: Vec<&Value> = lines.iter().filter(ended).collect();
+    let prepares = |line: &&Value| line["tool"].as_str().is_some_and(|tool| tool.starts_with("prepare_"));
+    let ended: Vec<&Value> = lines.iter().filter(|line| !prepares(line)).filter(ended).collect();
     assert_eq!(ended.len(), calls.len(), "each refusal has its line");
     assert!(
         ended
@@ -93,8 +108,16 @@ async fn a_yes_sends_exactly_one_request_of_each_tool() {
             let world = World::start().await;
             let human = Human::who(Manner::Accepts);
             let started = start(&world, TestClient::with(human.clone()), era, &[]).await;
+            let arguments = prepared(&world, &started, &tool, arguments).await;
             let (value, _) = started.call(&tool, Value::Object(arguments)).await;
-            let changes = world.changes();
+            let mut changes = world.changes();
+            if tool.declaration.completes.is_some() {
+                // It cleans up, too.
+                assert!(
+                    changes.pop().is_some_and(|last| last.contains("/branches/br-made-")),
+                    "{value}"
+                );
+            }
             assert_eq!(changes.len(), 1, "{}: {changes:?} {value}", tool.name());
             assert!(changes[0].starts_with(tool.declaration.method.as_str()), "{changes:?}");
             assert_eq!(human.asked().len(), 1, "one question, one yes");

@@ -4,6 +4,7 @@ use rmcp::model::{CallToolRequestParams, CallToolResponse};
 use serde_json::{Value, json};
 
 use super::{NOTHING, Started, error, start};
+use crate::support::arguments::ready;
 use crate::support::human::{Human, Manner, filled};
 use crate::support::server::{Era, Server, TestClient};
 use crate::support::world::{BRANCH, ENDPOINT, PROJECT, ROOT, World};
@@ -421,6 +422,10 @@ async fn every_argument_of_every_tool_that_asks_is_in_its_plan() {
         let mut seen = 0;
         for tool in tools {
             let arguments = crate::support::arguments::arguments(tool, true);
+            let arguments = ready(&world, tool, arguments, async |name, given| {
+                started.call(name, given).await
+            })
+            .await;
             started.call(tool.name(), Value::Object(arguments.clone())).await;
             let (plan, _) = human.asked().pop().expect("a question");
             for (name, value) in &arguments {

@@ -7,7 +7,7 @@ use neon_mcp::catalog::Tool;
 use serde_json::{Map, Value};
 
 use super::{NOTHING, catalog, error, start};
-use crate::support::arguments::arguments;
+use crate::support::arguments::{arguments, ready};
 use crate::support::human::{Human, Manner};
 use crate::support::server::{Era, TestClient};
 use crate::support::world::World;
@@ -51,6 +51,15 @@ async fn none_of_these(calls: &[(Arc<Tool>, Map<String, Value>)], client: TestCl
         ""
     };
     let started = start(&world, client, era, policy).await;
+    let mut ready_calls = Vec::new();
+    for (tool, arguments) in calls {
+        let arguments = ready(&world, tool, arguments.clone(), async |name, given| {
+            started.call(name, given).await
+        })
+        .await;
+        ready_calls.push((tool.clone(), arguments));
+    }
+    let calls = ready_calls;
     let results = join_all(
         calls
             .iter()
@@ -70,7 +79,8 @@ async fn none_of_these(calls: &[(Arc<Tool>, Map<String, Value>)], client: TestCl
     // Without a client that asks, to ask is to refuse: both are the same line.
     let ended = |line: &Value| (line["outcome"] != "asked") == (kinds != ["needs_confirmation"]);
     let lines = started.audit();
-    let lines = lines.iter().filter(|line| ended(line));
+    let prepared = |line: &Value| line["tool"].as_str().is_some_and(|tool| tool.starts_with("prepare_"));
+    let lines = lines.iter().filter(|line| ended(line) && !prepared(line));
     assert_eq!(lines.count(), calls.len(), "each refusal has its line");
 }
 
@@ -135,8 +145,19 @@ async fn accepting_sends_exactly_one_request_of_each_tool() {
             let world = World::start().await;
             let human = Human::who(Manner::Accepts);
             let started = super::Started::asking(&world, &human, era).await;
+            let arguments = ready(&world, &tool, arguments, async |name, given| {
+                started.call(name, given).await
+            })
+            .await;
             let (value, _) = started.call(tool.name(), Value::Object(arguments)).await;
-            let changes = world.changes();
+            let mut changes = world.changes();
+            if tool.declaration.completes.is_some() {
+                // It cleans up, too.
+                assert!(
+                    changes.pop().is_some_and(|last| last.contains("/branches/br-made-")),
+                    "{value}"
+                );
+            }
             assert_eq!(changes.len(), 1, "{}: {changes:?} {value}", tool.name());
             // A workflow's own path says what it is about, and isn't sent.
             if tool.declaration.workflow.is_none() {

@@ -3,6 +3,8 @@
 use neon_mcp::catalog::Tool;
 use serde_json::{Map, Value, json};
 
+use super::world::World;
+
 /// Arguments that fit the tool's schema and rules: the required ones, and with `all` every one that can stand beside them.
 pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
     let properties = tool.input["properties"].as_object().expect("properties");
@@ -46,6 +48,32 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
         tool.name()
     );
     given
+}
+
+/// The same arguments with a handle in them, where the tool completes what another one prepared: that one is called first, and
+/// what it changes in the world is passed over.
+pub async fn ready(
+    world: &World,
+    tool: &Tool,
+    mut arguments: Map<String, Value>,
+    call: impl AsyncFn(&str, Value) -> (Value, bool),
+) -> Map<String, Value> {
+    let Some(handle) = &tool.declaration.completes else {
+        return arguments;
+    };
+    let preparing = tool.name().replace("complete_", "prepare_");
+    let mut given = json!({
+        "project_id": arguments["project_id"], "branch_id": arguments["branch_id"], "sql": "DROP TABLE abc",
+    });
+    if preparing == "prepare_query_tuning" {
+        given["sql"] = "SELECT 1".into();
+        given["changes"] = "DROP TABLE abc".into();
+    }
+    let (value, is_error) = call(&preparing, given).await;
+    assert!(!is_error, "{preparing}: {value}");
+    arguments.insert(handle.clone(), value["result"][handle.as_str()].clone());
+    world.pass_over();
+    arguments
 }
 
 /// A value of one argument.

@@ -1,5 +1,6 @@
 //! An upstream that is a small Neon: one project whose facts a test can change, and which records what would change it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -72,6 +73,8 @@ impl Facts {
 pub struct World {
     pub upstream: Upstream,
     facts: Arc<Mutex<Facts>>,
+    /// How many of the first requests count for nothing.
+    passed_over: AtomicUsize,
 }
 
 impl World {
@@ -85,8 +88,19 @@ impl World {
         change(&mut facts);
         let facts = Arc::new(Mutex::new(facts));
         let known = facts.clone();
-        let upstream = Upstream::route(move |request| answer(&known.lock().expect("a lock"), request)).await;
-        Self { upstream, facts }
+        let upstream = Upstream::route(move |request| {
+            let mut facts = known.lock().expect("a lock");
+            match throwaway(&mut facts, request) {
+                Some(reply) => reply,
+                None => answer(&facts, request),
+            }
+        })
+        .await;
+        Self {
+            upstream,
+            facts,
+            passed_over: AtomicUsize::new(0),
+        }
     }
 
     pub fn url(&self) -> String {
@@ -103,11 +117,17 @@ impl World {
         self.facts.clone()
     }
 
+    /// From now on what was requested so far counts for nothing.
+    pub fn pass_over(&self) {
+        self.passed_over.store(self.upstream.count(), Ordering::SeqCst);
+    }
+
     /// The requests that would have changed something.
     pub fn changes(&self) -> Vec<String> {
         self.upstream
             .requests()
             .iter()
+            .skip(self.passed_over.load(Ordering::SeqCst))
             .filter(|request| request.method != "GET" && !only_reads(request))
             .map(|request| format!("{} {}", request.method, request.path().trim_start_matches("/api/v2")))
             .collect()
@@ -119,10 +139,29 @@ fn only_reads(request: &Recorded) -> bool {
     request.path() == "/sql" && request.header("neon-batch-read-only") == Some("true")
 }
 
+/// A branch that is made with an end is there from then on.
+fn throwaway(facts: &mut Facts, request: &Recorded) -> Option<Reply> {
+    if request.method != "POST" || !request.path().ends_with("/branches") {
+        return None;
+    }
+    let body = request.json();
+    let branch = body["branch"]
+        .as_object()
+        .filter(|branch| branch.contains_key("expires_at"))?;
+    let made = json!({
+        "id": format!("br-made-{}", facts.branches.len()), "project_id": PROJECT, "name": branch.get("name"), "default": false,
+        "protected": false, "parent_id": branch.get("parent_id"), "created_at": "2026-01-01T00:00:00Z",
+        "expires_at": branch["expires_at"],
+    });
+    facts.branches.push(made.clone());
+    Some(Reply::json(201, json!({"branch": made, "operations": []})))
+}
+
 /// Results of SQL over HTTP: one row with a one in it for each statement.
 fn sql(request: &Recorded) -> Reply {
     let one = json!({
-        "fields": [{"name": "one", "dataTypeID": 23}], "rows": [[1]], "command": "SELECT", "rowCount": 1, "rowAsArray": true,
+        "fields": [{"name": "one", "dataTypeID": 23}, {"name": "fingerprint", "dataTypeID": 25}], "rows": [[1, "f"]],
+        "command": "SELECT", "rowCount": 1, "rowAsArray": true,
     });
     let body = request.json();
     let count = body.get("queries").and_then(Value::as_array).map(Vec::len);
@@ -201,6 +240,9 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
                 "principal_type": "user", "created_at": "2026-01-01T00:00:00Z",
             }]}),
         ),
+        ["projects", _, "branches", _, "schema"] => {
+            Reply::json(200, json!({"sql": "CREATE TABLE public.abc (\n    id integer\n);\n"}))
+        }
         ["projects", _, "branches", _, "masking_rules"] => Reply::json(
             200,
             json!({"masking_rules": [{

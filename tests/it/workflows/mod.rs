@@ -1,8 +1,11 @@
 //! Tools that are more than one request, through a real client on a sandbox whose branches hold data.
 
 mod looking;
+mod migration;
+mod schema;
 mod sql;
 mod throwaway;
+mod tuning;
 
 use neon_mcp::sandbox::{Postgres, SandboxOptions};
 use serde_json::{Value, json};

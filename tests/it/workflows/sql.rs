@@ -173,3 +173,26 @@ async fn many_rows_are_cut_and_the_note_says_so() {
     );
     assert!(read.to_string().len() <= 41_000, "{}", read.to_string().len());
 }
+
+#[tokio::test]
+async fn statements_and_values_have_lines() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE notes (\n\ttext text -- a comment\r\n)").await;
+    let insert =
+        json!({"branch_id": "main", "sql": "INSERT INTO notes\nVALUES ($1)", "params": ["first\nsecond\tline\u{1}"]});
+    story.shop("run_sql", insert).await;
+    let many = json!({"branch_id": "main", "statements": ["SELECT\n1", "SELECT text\nFROM notes"]});
+    let read = story.shop("run_sql_transaction", many).await;
+    assert_eq!(rows(&read["results"][1]), [json!(["first\nsecond\tline\u{1}"])]);
+    let nul = story
+        .shop_fails("run_sql", json!({"branch_id": "main", "sql": "SELECT 'a\u{0}'"}))
+        .await;
+    assert_eq!(nul["kind"], "invalid_arguments");
+    let name = story
+        .shop_fails(
+            "run_sql",
+            json!({"branch_id": "main", "sql": "SELECT 1", "database_name": "a\nb"}),
+        )
+        .await;
+    assert_eq!(name["kind"], "invalid_arguments", "a name has no lines");
+}

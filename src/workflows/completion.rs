@@ -1,0 +1,274 @@
+//! Completing what was prepared: exactly the prepared statements on exactly the prepared target, as long as its schema is what it
+//! was; then a look whether the result is what was shown.
+
+use chrono::{SecondsFormat, TimeDelta, Utc};
+use serde_json::{Map, Value, json};
+
+use super::rows::Fence;
+use super::script::{self, Stopped, statements_before};
+use super::trial::{self, Prepared};
+use super::{fingerprint, schema, sql};
+use crate::call::{Ended, Failure, Flow, Told, postgres_says};
+use crate::neon::Changed;
+use crate::neon::sql::Connection;
+use crate::sql::Dump;
+
+/// How a completion ended.
+pub(super) struct Completed {
+    pub(super) ended: Ended,
+    pub(super) prepared: Prepared,
+    /// How to reach the target; nothing where what was prepared was discarded.
+    pub(super) target: Option<Connection>,
+}
+
+/// What the call completes.
+pub(super) fn prepared(flow: &Flow<'_, '_>) -> Result<Prepared, Failure> {
+    serde_json::from_value(flow.prepared()?.clone()).map_err(|error| Failure::Internal(error.to_string()))
+}
+
+/// `complete_database_migration`, and the most of `complete_query_tuning`
+pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> {
+    let prepared = prepared(flow)?;
+    flow.take_prepared()?;
+    if flow.flag("discard") {
+        return Ok(discarded(flow, prepared).await);
+    }
+    let target = flow
+        .connection(
+            &prepared.project_id,
+            &prepared.branch_id,
+            Some(&prepared.database_name),
+            Some(&prepared.role_name),
+        )
+        .await
+        .inspect_err(|_| flow.give_back_prepared())?;
+    let began = Utc::now();
+    let before = prepared.states.first().cloned().unwrap_or_default();
+    let timeout = sql::timeout(flow);
+    let applied = script::apply(flow, &target, &prepared.statements, &prepared.parts, &before, timeout).await;
+    // What the schema is now tells what holds, whatever became of the answer.
+    let now = fingerprint::of(flow, &target).await;
+    let state = now.as_ref().ok();
+    let expected = prepared.states.last();
+    let as_shown = state.is_some() && state == expected;
+    // Where no statement changes the schema, the same schema says nothing about a lost answer.
+    let tells = prepared.states.first() != expected;
+    let lost = match applied {
+        Ok(()) => false,
+        Err(stopped) if stopped.moved => {
+            flow.give_back_prepared();
+            return Err(moved(flow, &prepared).await);
+        }
+        Err(stopped) if as_shown && tells && script::changed(&stopped.failure) == Changed::Unknown => true,
+        Err(stopped) => {
+            let failure = halted(&prepared, &stopped, state);
+            if failure.changed == Changed::No {
+                flow.give_back_prepared();
+            }
+            return Err(Failure::Told(Box::new(failure)));
+        }
+    };
+    let mut result = Map::new();
+    result.insert("applied".into(), prepared.statements.len().into());
+    result.insert("database".into(), prepared.database_name.as_str().into());
+    result.insert("role".into(), prepared.role_name.as_str().into());
+    let mut ended = Ended::default();
+    if lost {
+        ended
+            .notes
+            .push("The answer to the statements was lost; the schema shows that they were applied.".to_owned());
+    }
+    match (as_shown, state) {
+        (true, _) => {
+            result.insert("schema".into(), "as it was shown when it was prepared".into());
+        }
+        (false, Some(_)) => {
+            result.insert("schema".into(), "not what was shown when it was prepared".into());
+            let fence = Fence::new();
+            if let Ok(difference) = difference(flow, &prepared).await {
+                result.insert("differs".into(), schema::summary(&difference, &fence));
+                ended.notes.push(fence.note());
+            }
+            ended.notes.push(
+                "The statements were applied, but the schema isn't what the throwaway branch has: something else changed it at the \
+                 same time. The branch where they were tried is kept, to compare with."
+                    .to_owned(),
+            );
+        }
+        (false, None) => {
+            result.insert("schema".into(), "couldn't be looked at afterwards".into());
+        }
+    }
+    if as_shown {
+        let deleted = trial::discard(flow, &prepared.project_id, &prepared.trial_branch_id).await;
+        result.insert("cleaned_up".into(), deleted.into());
+        if !deleted {
+            ended.notes.push(format!(
+                "The branch {} where it was tried couldn't be deleted: Neon deletes it when it expires.",
+                prepared.trial_branch_id
+            ));
+        }
+    }
+    ended.result = Value::Object(result);
+    ended.undo = Some(way_back(&prepared, began));
+    Ok(Completed {
+        ended,
+        prepared,
+        target: Some(target),
+    })
+}
+
+/// Back to the moment before: on a root branch Neon restores to any time of its history.
+fn way_back(prepared: &Prepared, began: chrono::DateTime<Utc>) -> Value {
+    let moment = began - TimeDelta::seconds(1);
+    json!({
+        "tool": "restore_branch",
+        "arguments": {
+            "project_id": prepared.project_id,
+            "branch_id": prepared.branch_id,
+            "source_branch_id": prepared.branch_id,
+            "source_timestamp": moment.to_rfc3339_opts(SecondsFormat::Secs, true),
+            "preserve_under_name": format!("before undo {}", Utc::now().format("%Y-%m-%d %H:%M:%S")),
+        },
+        "note": "The branch becomes what it was before, rows and all; what it is now stays as the preserved branch. \
+                 Works on root branches, as long as the project's history reaches back; connections drop.",
+    })
+}
+
+async fn discarded(flow: &Flow<'_, '_>, prepared: Prepared) -> Completed {
+    let deleted = trial::discard(flow, &prepared.project_id, &prepared.trial_branch_id).await;
+    let mut ended = Ended::with(json!({"applied": 0, "discarded": true, "cleaned_up": deleted}));
+    ended.undo = Some(json!("Nothing was applied; prepare again."));
+    if !deleted {
+        ended.notes.push(format!(
+            "The branch {} where it was tried couldn't be deleted: Neon deletes it when it expires.",
+            prepared.trial_branch_id
+        ));
+    }
+    Completed {
+        ended,
+        prepared,
+        target: None,
+    }
+}
+
+/// From the schema of the branch where it was tried to that of the target.
+async fn difference(flow: &Flow<'_, '_>, prepared: &Prepared) -> Result<crate::sql::Difference, Failure> {
+    let dump = |branch| schema::dump(flow, &prepared.project_id, branch, &prepared.database_name, &[]);
+    let (shown, now) = futures::future::try_join(dump(&prepared.trial_branch_id), dump(&prepared.branch_id)).await?;
+    Ok(Dump::read(&shown).to(&Dump::read(&now)))
+}
+
+async fn moved(flow: &Flow<'_, '_>, prepared: &Prepared) -> Failure {
+    let mut more = Map::new();
+    let fence = Fence::new();
+    if let Ok(difference) = difference(flow, prepared).await {
+        let mut summary = schema::summary(&difference, &fence);
+        // Errors are short.
+        if summary.to_string().len() > 900
+            && let Some(object) = summary.as_object_mut()
+        {
+            object.shift_remove("objects");
+        }
+        more.insert("from_what_was_tried_to_the_target_now".into(), summary);
+        more.insert("note".into(), fence.note().into());
+    }
+    Failure::Told(Box::new(Told {
+        kind: "schema_moved",
+        message: "The target's schema changed since this was prepared, so nothing was applied.".to_owned(),
+        changed: Changed::No,
+        next: "Prepare it again on what the target is now. With discard: true this one is given up and its branch deleted.".to_owned(),
+        more: Value::Object(more),
+    }))
+}
+
+/// What holds when an application ended before its end.
+fn halted(prepared: &Prepared, stopped: &Stopped, state: Option<&String>) -> Told {
+    let changed = script::changed(&stopped.failure);
+    let mut more = match &stopped.failure {
+        Failure::Sql(error) => postgres_says(error),
+        _ => Map::new(),
+    };
+    // After which part the schema is what it was on the throwaway branch: the last that fits.
+    let reached = state.and_then(|state| prepared.states.iter().rposition(|known| known == state));
+    let committed = stopped.part;
+    let parts = prepared.parts.len();
+    let done = statements_before(&prepared.parts, committed);
+    let alone = prepared.parts.get(committed).is_some_and(|part| part.alone);
+    let of = prepared.statements.len();
+    more.insert("statements_that_hold".into(), done.into());
+    more.insert("statements".into(), of.into());
+    let held = if done == 0 {
+        "none of the statements took effect before".to_owned()
+    } else {
+        format!("the first {done} of {of} statements took effect and stay")
+    };
+    let (message, overall) = match (changed, reached) {
+        (Changed::Unknown, Some(reached))
+            if reached == committed && prepared.states.get(committed) != prepared.states.get(committed + 1) =>
+        {
+            (
+                format!(
+                    "The answer was lost. The schema shows that part {} of {parts} didn't take effect; {held}.",
+                    committed + 1
+                ),
+                if done == 0 { Changed::No } else { Changed::Yes },
+            )
+        }
+        (Changed::Unknown, Some(reached))
+            if reached > committed && prepared.states.get(committed) != prepared.states.get(committed + 1) =>
+        {
+            let done = statements_before(&prepared.parts, reached);
+            more.insert("statements_that_hold".into(), done.into());
+            (
+                format!(
+                    "The answer was lost. The schema shows that the first {done} of {of} statements took effect and stay."
+                ),
+                Changed::Yes,
+            )
+        }
+        (Changed::Unknown, _) => (
+            format!(
+                "The answer was lost, and the schema doesn't tell whether part {} of {parts} took effect; {held}.",
+                committed + 1
+            ),
+            Changed::Unknown,
+        ),
+        (_, reached) if alone && reached != Some(committed) => (
+            format!(
+                "Statement {} failed outside of a transaction, and left something behind: {held}. An index that was being built is \
+                 there, and invalid.",
+                done + 1
+            ),
+            Changed::Yes,
+        ),
+        _ => (
+            format!(
+                "Part {} of {parts} failed and left nothing behind; {held}.",
+                committed + 1
+            ),
+            if done == 0 { Changed::No } else { Changed::Yes },
+        ),
+    };
+    let next = match overall {
+        Changed::No => {
+            "Correct what failed. The handle is still good: call again, or prepare something else.".to_owned()
+        }
+        _ => format!(
+            "Look with compare_database_schema (base branch {}) or inspect_database (invalid_indexes) what is there, then prepare the rest \
+             as a migration of its own.",
+            prepared.trial_branch_id
+        ),
+    };
+    Told {
+        kind: if overall == Changed::No {
+            "not_applied"
+        } else {
+            "applied_in_part"
+        },
+        message,
+        changed: overall,
+        next,
+        more: Value::Object(more),
+    }
+}

@@ -1,0 +1,25 @@
+//! A migration: tried on a throwaway branch, shown, and sealed.
+
+use super::trial::Trial;
+use super::{script, sql};
+use crate::call::{Ended, Failure, Flow};
+
+/// `prepare_database_migration`
+pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let mut script = script::read("sql", flow.required("sql")?)?;
+    let trial = Trial::begin(flow, "migration").await?;
+    let states = trial.run(flow, &mut script, sql::timeout(flow)).await?;
+    let sealed = trial
+        .sealed(flow, &script, states, "complete_database_migration", None)
+        .await;
+    match sealed {
+        Ok((ended, fence)) => Ok(ended.note(fence.note()).note(
+            "Nothing was changed on the target. Show the user what changes; run_sql on the branch where it was tried shows that it \
+             works. complete_database_migration applies exactly these statements, if the target's schema hasn't changed by then.",
+        )),
+        Err(failure) => {
+            trial.end(flow).await;
+            Err(failure)
+        }
+    }
+}

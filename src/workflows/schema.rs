@@ -1,0 +1,174 @@
+//! How two schemas differ, for an agent: a unified diff, the objects, and what is lost where one becomes the other.
+
+use serde_json::{Value, json};
+use similar::TextDiff;
+
+use super::rows::Fence;
+use crate::call::{Failure, Flow};
+use crate::sql::{Difference, Dump, without_noise};
+
+/// The most lines of a summary.
+const MOST_LINES: usize = 120;
+
+/// The longest line of a summary, in characters.
+const LONGEST_LINE: usize = 300;
+
+/// A database's schema, as Neon dumps it.
+pub(super) async fn dump(
+    flow: &Flow<'_, '_>,
+    project: &str,
+    branch: &str,
+    database: &str,
+    at: &[(&str, &str)],
+) -> Result<String, Failure> {
+    let mut query = vec![("db_name", database)];
+    query.extend(at);
+    let answer = flow
+        .get(
+            "/projects/{project_id}/branches/{branch_id}/schema",
+            &[("project_id", project), ("branch_id", branch)],
+            &query,
+        )
+        .await?;
+    match answer.get("sql").and_then(Value::as_str) {
+        Some(text) => Ok(without_noise(text)),
+        None => Err(Failure::Answer {
+            message: "Neon's answer has no schema.".to_owned(),
+            changed: crate::neon::Changed::No,
+        }),
+    }
+}
+
+/// A unified diff.
+pub(super) fn unified(before: &str, after: &str) -> String {
+    TextDiff::from_lines(before, after)
+        .unified_diff()
+        .context_radius(3)
+        .header("before", "after")
+        .to_string()
+}
+
+/// A difference, a line for each object.
+pub(super) fn lines(difference: &Difference) -> Vec<String> {
+    let added = difference.added.iter().map(|name| format!("+ {name}"));
+    let dropped = difference.dropped.iter().map(|name| format!("- {name}"));
+    let changed = difference.changed.iter().map(|change| {
+        let mut parts: Vec<String> = Vec::new();
+        parts.extend(change.added_columns.iter().map(|column| format!("+ {column}")));
+        parts.extend(change.dropped_columns.iter().map(|column| format!("- {column}")));
+        parts.extend(
+            change
+                .changed_columns
+                .iter()
+                .map(|(_, from, to)| format!("{from} -> {to}")),
+        );
+        if parts.is_empty() {
+            format!("~ {}", change.object)
+        } else {
+            format!("~ {}: {}", change.object, parts.join("; "))
+        }
+    });
+    let losses = difference.losses.iter().map(|loss| format!("! loses {loss}"));
+    losses
+        .chain(dropped)
+        .chain(changed)
+        .chain(added)
+        .map(|line| shortened(&line))
+        .collect()
+}
+
+fn shortened(line: &str) -> String {
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LONGEST_LINE {
+        return line;
+    }
+    line.chars().take(LONGEST_LINE - 1).chain(['…']).collect()
+}
+
+/// A difference as part of a result.
+pub(super) fn summary(difference: &Difference, fence: &Fence) -> Value {
+    let lines = lines(difference);
+    let mut text = lines.iter().take(MOST_LINES).cloned().collect::<Vec<_>>().join("\n");
+    if lines.len() > MOST_LINES {
+        text.push_str(&format!("\n… and {} more", lines.len() - MOST_LINES));
+    }
+    let mut shown = json!({
+        "added": difference.added.len(),
+        "changed": difference.changed.len(),
+        "dropped": difference.dropped.len(),
+        "losses": difference.losses.len(),
+    });
+    if let (false, Some(object)) = (text.is_empty(), shown.as_object_mut()) {
+        object.insert("objects".into(), fence.around(&format!("\n{text}\n")).into());
+    }
+    shown
+}
+
+/// Adds to a comparison of two branches which objects differ: from the base branch to the branch that was asked for.
+pub(super) async fn add_summary(flow: &Flow<'_, '_>, value: &mut Value) {
+    let fence = Fence::new();
+    let (shown, note) = match compared(flow).await {
+        Ok(difference) => (
+            summary(&difference, &fence),
+            format!(
+                "The summary goes from the base branch to this one, and marks with ! what the base would lose; a rename shows as a \
+                 drop and an addition. {}",
+                fence.note()
+            ),
+        ),
+        Err(failure) => {
+            let message = failure.into_value();
+            let message = message.pointer("/error/message").and_then(Value::as_str);
+            (
+                Value::Null,
+                format!(
+                    "There is no summary: {}",
+                    message.unwrap_or("the schemas couldn't be read")
+                ),
+            )
+        }
+    };
+    let Some(object) = value.as_object_mut() else { return };
+    if !shown.is_null() {
+        object.insert("summary".into(), shown);
+    }
+    if let Some(notes) = object.entry("notes").or_insert_with(|| json!([])).as_array_mut() {
+        notes.push(note.into());
+    }
+}
+
+async fn compared(flow: &Flow<'_, '_>) -> Result<Difference, Failure> {
+    let (project, branch) = (flow.required("project_id")?, flow.required("branch_id")?);
+    let database = flow.required("db_name")?;
+    let base = match flow.text("base_branch_id") {
+        Some(base) => base.to_owned(),
+        None => {
+            let about = flow
+                .get(
+                    "/projects/{project_id}/branches/{branch_id}",
+                    &[("project_id", project), ("branch_id", branch)],
+                    &[],
+                )
+                .await?;
+            let parent = about.pointer("/branch/parent_id").and_then(Value::as_str);
+            parent.map(str::to_owned).ok_or_else(|| Failure::Answer {
+                message: "Neon doesn't say what the branch's parent is.".to_owned(),
+                changed: crate::neon::Changed::No,
+            })?
+        }
+    };
+    let at = |names: [(&'static str, &'static str); 2]| -> Vec<(&'static str, &str)> {
+        names
+            .into_iter()
+            .filter_map(|(argument, query)| Some((query, flow.text(argument)?)))
+            .collect()
+    };
+    let own = at([("lsn", "lsn"), ("timestamp", "timestamp")]);
+    let bases = at([("base_lsn", "lsn"), ("base_timestamp", "timestamp")]);
+    let (after, before) = futures::future::try_join(
+        dump(flow, project, branch, database, &own),
+        dump(flow, project, &base, database, &bases),
+    )
+    .await?;
+    Ok(Dump::read(&before).to(&Dump::read(&after)))
+}

@@ -1,0 +1,360 @@
+//! A script of statements that is tried on one branch and then applied to another: split, checked, and cut into parts that
+//! each run in one transaction.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::fingerprint;
+use crate::call::{ArgumentProblem, Failure, Flow};
+use crate::neon::Changed;
+use crate::neon::sql::{Connection, Isolation, Query, Statements};
+use crate::sql::{Statement, StatementEffect, Transaction};
+
+/// The most statements of a script.
+const MOST_STATEMENTS: usize = 200;
+
+/// How long a statement waits for a lock: those that wait for it would wait as long. In milliseconds.
+const LOCK_WAIT: &str = "10000";
+
+/// SQLSTATE of the use of an enum's value in the transaction that added it.
+const NEW_VALUE_USED: &str = "55P04";
+
+/// Statements that run together: in one transaction, or the one that runs in none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Part {
+    /// How many statements.
+    pub(crate) count: usize,
+    /// It is one statement that Postgres runs outside of transactions only.
+    pub(crate) alone: bool,
+}
+
+/// A script that was read.
+#[derive(Debug)]
+pub(super) struct Script {
+    pub(super) statements: Vec<Statement>,
+    pub(super) parts: Vec<Part>,
+    /// What was left out of it, and why.
+    pub(super) notes: Vec<String>,
+}
+
+/// How an application ended that didn't reach its end.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    pub(super) failure: Failure,
+    /// The part that failed.
+    pub(super) part: usize,
+    /// The schema had moved, so that nothing was run.
+    pub(super) moved: bool,
+}
+
+/// Reads a script from an argument.
+///
+/// # Errors
+/// When it can't be applied as it is.
+pub(super) fn read(argument: &str, text: &str) -> Result<Script, Failure> {
+    let problem = |message: String| {
+        Err(Failure::Arguments(vec![ArgumentProblem {
+            argument: argument.to_owned(),
+            message,
+        }]))
+    };
+    let mut statements = crate::sql::parse(text).statements;
+    let mut notes = Vec::new();
+    let is = |statement: Option<&Statement>, kinds: &[&str]| {
+        statement.is_some_and(|statement| kinds.contains(&statement.kind.as_str()))
+    };
+    // A script of its own transaction is one transaction here, too.
+    if is(statements.first(), &["BEGIN"]) && is(statements.last(), &["COMMIT"]) && statements.len() > 1 {
+        statements.pop();
+        statements.remove(0);
+        notes.push("BEGIN and COMMIT around the script were left out: it runs in a transaction anyway.".to_owned());
+    }
+    if statements.is_empty() {
+        return problem("it holds no statement.".to_owned());
+    }
+    if statements.len() > MOST_STATEMENTS {
+        return problem(format!(
+            "it holds {} statements, and {MOST_STATEMENTS} is the most: make several migrations of it.",
+            statements.len()
+        ));
+    }
+    for (index, statement) in statements.iter().enumerate() {
+        let number = index + 1;
+        if statement.transaction == Transaction::Control {
+            return problem(format!(
+                "statement {number} is transaction control ({}): leave it out, this server does the transactions.",
+                statement.kind
+            ));
+        }
+        if statement.leaves {
+            return problem(format!(
+                "statement {number} ({}) can't be part of it, because it {}: run it with run_sql, which asks the user.",
+                statement.kind,
+                statement
+                    .reasons
+                    .first()
+                    .map_or("reaches beyond the branch", String::as_str)
+            ));
+        }
+    }
+    let parts = parts(&statements);
+    Ok(Script {
+        statements,
+        parts,
+        notes,
+    })
+}
+
+/// Neighbours that can share a transaction do.
+fn parts(statements: &[Statement]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for statement in statements {
+        let alone = statement.transaction == Transaction::Outside;
+        match parts.last_mut() {
+            Some(last) if !alone && !last.alone => last.count += 1,
+            _ => parts.push(Part { count: 1, alone }),
+        }
+    }
+    parts
+}
+
+/// How the parts run, in words.
+pub(super) fn in_words(parts: &[Part]) -> String {
+    match parts {
+        [one] if !one.alone => "in one transaction: all of it takes effect, or nothing".to_owned(),
+        [_] => "alone, since Postgres runs such a statement outside of transactions only".to_owned(),
+        several => format!(
+            "in {} parts, each of which takes effect by itself: {}",
+            several.len(),
+            several
+                .iter()
+                .map(|part| match (part.alone, part.count) {
+                    (true, _) => "one statement outside of transactions".to_owned(),
+                    (false, 1) => "one statement".to_owned(),
+                    (false, count) => format!("{count} statements in a transaction"),
+                })
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }
+}
+
+impl Script {
+    /// Its statements' texts.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.statements.iter().map(|statement| statement.text.clone()).collect()
+    }
+
+    /// What each statement is and does, for the agent.
+    pub(super) fn shown(&self) -> Value {
+        self.statements
+            .iter()
+            .map(|statement| {
+                let mut shown = json!({
+                    "kind": statement.kind,
+                    "effect": match statement.effect {
+                        StatementEffect::Read => "read",
+                        StatementEffect::Write => "write",
+                        StatementEffect::Destructive => "destructive",
+                    },
+                });
+                if let (StatementEffect::Destructive, Some(object)) = (statement.effect, shown.as_object_mut()) {
+                    object.insert(
+                        "because".into(),
+                        statement
+                            .reasons
+                            .iter()
+                            .take(5)
+                            .map(|reason| format!("it {reason}"))
+                            .collect(),
+                    );
+                }
+                shown
+            })
+            .collect()
+    }
+
+    /// Applies the script where it is tried, part by part, and gives the schema's fingerprint after each. A part that uses an
+    /// enum's value that it has just added is cut behind the addition, as Postgres wants it, and tried again.
+    ///
+    /// # Errors
+    /// As [`apply`].
+    pub(super) async fn try_on(
+        &mut self,
+        flow: &Flow<'_, '_>,
+        connection: &Connection,
+        timeout: Duration,
+    ) -> Result<Vec<String>, Stopped> {
+        let mut states = Vec::new();
+        let mut at = 0;
+        let mut first = 0;
+        while let Some(part) = self.parts.get(at).cloned() {
+            let own = self.statements.get(first..first + part.count).unwrap_or_default();
+            let texts: Vec<String> = own.iter().map(|statement| statement.text.clone()).collect();
+            match run(flow, connection, &texts, part.alone, None, timeout).await {
+                Ok(()) => {
+                    let stopped = |failure| Stopped {
+                        failure,
+                        part: at,
+                        moved: false,
+                    };
+                    states.push(fingerprint::of(flow, connection).await.map_err(stopped)?);
+                    first += part.count;
+                    at += 1;
+                }
+                Err(failure) => {
+                    let uses_new_value =
+                        matches!(&failure, Failure::Sql(error) if error.code() == Some(NEW_VALUE_USED));
+                    let cut = own.iter().position(|statement| statement.kind.contains("ADD VALUE"));
+                    match cut.map(|cut| cut + 1).filter(|cut| uses_new_value && *cut < part.count) {
+                        Some(cut) => {
+                            let halves = [cut, part.count - cut].map(|count| Part { count, alone: false });
+                            self.parts.splice(at..=at, halves);
+                        }
+                        None => {
+                            return Err(Stopped {
+                                failure,
+                                part: at,
+                                moved: false,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        Ok(states)
+    }
+
+    /// Which statement of a part in one transaction fails: found by running ever shorter beginnings of it, which are all rolled
+    /// back. For the branch where it is tried, never for another.
+    pub(super) async fn culprit(
+        &self,
+        flow: &Flow<'_, '_>,
+        connection: &Connection,
+        part: usize,
+        timeout: Duration,
+    ) -> usize {
+        let first: usize = self.parts.iter().take(part).map(|part| part.count).sum();
+        let count = self.parts.get(part).map_or(0, |part| part.count);
+        let texts: Vec<String> = self
+            .statements
+            .iter()
+            .skip(first)
+            .take(count)
+            .map(|statement| statement.text.clone())
+            .collect();
+        // All before `good` run; one of those before `bad` fails.
+        let (mut good, mut bad) = (0, count);
+        while bad - good > 1 {
+            let middle = good + (bad - good) / 2;
+            let mark = mark();
+            let mut queries: Vec<Query> = texts.iter().take(middle).cloned().map(Query::plain).collect();
+            queries.push(Query::new("SELECT ('end ' || $1)::int4", vec![mark.as_str().into()]));
+            let ran = flow
+                .execute(
+                    connection,
+                    Statements::together(queries, Isolation::ReadCommitted),
+                    timeout,
+                )
+                .await;
+            match ran {
+                Err(Failure::Sql(error)) if error.said().is_some_and(|said| said.contains(&mark)) => good = middle,
+                _ => bad = middle,
+            }
+        }
+        first + good
+    }
+}
+
+/// Applies statements to a branch, part by part. Where `unmoved` is given, the first part runs only if the schema has that
+/// fingerprint.
+///
+/// # Errors
+/// At the first part that fails: those before it hold, and a part in a transaction leaves nothing behind.
+pub(super) async fn apply(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    statements: &[String],
+    parts: &[Part],
+    unmoved: &str,
+    timeout: Duration,
+) -> Result<(), Stopped> {
+    let mut rest = statements;
+    for (index, part) in parts.iter().enumerate() {
+        let stopped = |failure| Stopped {
+            failure,
+            part: index,
+            moved: false,
+        };
+        let Some((own, after)) = rest.split_at_checked(part.count) else {
+            return Err(stopped(Failure::Internal(
+                "a part has more statements than there are".to_owned(),
+            )));
+        };
+        rest = after;
+        let mark = mark();
+        let moved = |failure| Stopped {
+            failure,
+            part: index,
+            moved: true,
+        };
+        if index == 0 && part.alone && fingerprint::of(flow, connection).await.map_err(stopped)? != unmoved {
+            return Err(moved(Failure::Internal("the schema moved".to_owned())));
+        }
+        let check = (index == 0 && !part.alone).then(|| fingerprint::unmoved(unmoved, &mark));
+        match run(flow, connection, own, part.alone, check, timeout).await {
+            Ok(()) => {}
+            Err(Failure::Sql(error)) if error.said().is_some_and(|said| said.contains(&mark)) => {
+                return Err(moved(Failure::Sql(error)));
+            }
+            Err(failure) => return Err(stopped(failure)),
+        }
+    }
+    Ok(())
+}
+
+async fn run(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    statements: &[String],
+    alone: bool,
+    check: Option<Query>,
+    timeout: Duration,
+) -> Result<(), Failure> {
+    let queries = statements.iter().cloned().map(Query::plain);
+    let statements = if alone {
+        let Some(query) = queries.into_iter().next() else {
+            return Ok(());
+        };
+        Statements::alone(query)
+    } else {
+        let bound = Query::new("SELECT set_config('lock_timeout', $1, true)", vec![LOCK_WAIT.into()]);
+        let all = std::iter::once(bound).chain(check).chain(queries).collect();
+        Statements::together(all, Isolation::ReadCommitted)
+    };
+    flow.execute(connection, statements, timeout).await.map(|_| ())
+}
+
+/// A word that nobody can know beforehand.
+fn mark() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// How many statements hold when part number `part` is the first that doesn't.
+pub(super) fn statements_before(parts: &[Part], part: usize) -> usize {
+    parts.iter().take(part).map(|part| part.count).sum()
+}
+
+/// What a failure says of what was changed.
+pub(super) fn changed(failure: &Failure) -> Changed {
+    match failure {
+        Failure::Sql(error) => error.changed(),
+        Failure::Step { changed, .. } | Failure::Answer { changed, .. } => *changed,
+        Failure::Neon { error, .. } => error.changed(),
+        Failure::Internal(_) => Changed::Unknown,
+        _ => Changed::No,
+    }
+}

@@ -1,0 +1,331 @@
+//! Trying a script: on a throwaway branch of the target, with the schema before and after, sealed for its completion.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::rows::Fence;
+use super::script::{self, Part, Script, Stopped};
+use super::{fingerprint, schema, sql, throwaway};
+use crate::call::{Ended, Failure, Flow, Told, postgres_says};
+use crate::neon::Changed;
+use crate::neon::sql::Connection;
+use crate::sql::Dump;
+
+/// How long what was prepared waits for its completion, in hours, where the policy allows so long.
+const HOURS: u64 = 24;
+
+/// How long a new branch may take until it answers a query.
+const ANSWERS: Duration = Duration::from_secs(30);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What was prepared: what completing needs, and nothing that it could take from elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Prepared {
+    /// The tool that completes it.
+    pub(super) tool: String,
+    /// The target.
+    pub(super) project_id: String,
+    pub(super) branch_id: String,
+    pub(super) database_name: String,
+    pub(super) role_name: String,
+    /// The branch where it was tried.
+    pub(super) trial_branch_id: String,
+    pub(super) statements: Vec<String>,
+    pub(super) parts: Vec<Part>,
+    /// The schema's fingerprint before the first part, and after each.
+    pub(super) states: Vec<String>,
+    /// What changes, a line for each object: for whoever must say yes.
+    pub(super) changes: Vec<String>,
+    /// The query that it should make faster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) query: Option<Value>,
+}
+
+/// A throwaway branch on which something is tried.
+pub(super) struct Trial {
+    pub(super) branch_id: String,
+    name: String,
+    expires_at: DateTime<Utc>,
+    /// The target's database and role.
+    target: Connection,
+    /// The same on the throwaway branch.
+    pub(super) connection: Connection,
+    before: String,
+    state: String,
+}
+
+impl Trial {
+    /// Makes the branch and waits until it answers.
+    pub(super) async fn begin(flow: &Flow<'_, '_>, purpose: &str) -> Result<Self, Failure> {
+        let project = flow.required("project_id")?;
+        // First who connects to what: if nobody can, no branch is made.
+        let target = sql::connect(flow).await?;
+        let now = Utc::now();
+        let longest = TimeDelta::from_std(flow.longest_throwaway()).unwrap_or(TimeDelta::MAX);
+        let lifetime = TimeDelta::hours(HOURS.cast_signed()).min(longest);
+        let expires_at = now + lifetime;
+        let name = format!("{purpose}-{}", now.format("%Y%m%d-%H%M%S-%3f"));
+        let branch = throwaway::make(
+            flow,
+            "create_branch",
+            json!({
+                "project_id": project,
+                "parent_id": flow.required("branch_id")?,
+                "name": name,
+                "expires_at": expires_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+            }),
+            expires_at,
+        )
+        .await;
+        let branch = match branch {
+            Ok(branch) => branch,
+            Err(failure) => return Err(explained(flow, failure).await),
+        };
+        let branch_id = branch.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let made = async {
+            let connection = answering(flow, project, &branch_id, &target).await?;
+            let state = fingerprint::of(flow, &connection).await?;
+            let before = schema::dump(flow, project, &branch_id, &target.database, &[]).await?;
+            Ok::<_, Failure>((connection, state, before))
+        };
+        match made.await {
+            Ok((connection, state, before)) => Ok(Self {
+                branch_id,
+                name,
+                expires_at,
+                target,
+                connection,
+                before,
+                state,
+            }),
+            Err(failure) => {
+                discard(flow, project, &branch_id).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Runs the script on the branch. Where it fails, the branch is deleted, and the failure says which statement it was.
+    pub(super) async fn run(
+        &self,
+        flow: &Flow<'_, '_>,
+        script: &mut Script,
+        timeout: Duration,
+    ) -> Result<Vec<String>, Failure> {
+        let stopped = match script.try_on(flow, &self.connection, timeout).await {
+            Ok(after) => return Ok(std::iter::once(self.state.clone()).chain(after).collect()),
+            Err(stopped) => stopped,
+        };
+        let told = self.told(flow, script, stopped, timeout).await;
+        let deleted = self.end(flow).await;
+        Err(match told {
+            Failure::Told(mut told) => {
+                if !deleted {
+                    told.message.push_str(&format!(
+                        " The throwaway branch {} is still there, until it expires.",
+                        self.branch_id
+                    ));
+                }
+                Failure::Told(told)
+            }
+            other => other,
+        })
+    }
+
+    async fn told(&self, flow: &Flow<'_, '_>, script: &Script, stopped: Stopped, timeout: Duration) -> Failure {
+        let Failure::Sql(error) = stopped.failure else {
+            return stopped.failure;
+        };
+        let mut more = postgres_says(&error);
+        // Only what Postgres refuses can be found again; what took too long isn't run once more.
+        let refused = error.code().is_some_and(|code| code != "57014");
+        let alone = script
+            .parts
+            .get(stopped.part)
+            .is_some_and(|part| part.alone || part.count == 1);
+        let number = match (alone, refused) {
+            (true, _) => Some(script::statements_before(&script.parts, stopped.part) + 1),
+            (false, true) => Some(script.culprit(flow, &self.connection, stopped.part, timeout).await + 1),
+            (false, false) => None,
+        };
+        let statement = number.and_then(|number| script.statements.get(number - 1));
+        if let (Some(number), Some(statement)) = (number, statement) {
+            more.insert("statement".into(), number.into());
+            more.insert("kind_of_statement".into(), statement.kind.as_str().into());
+        }
+        let which = match (number, statement) {
+            (Some(number), Some(statement)) => format!("statement {number} ({})", statement.kind),
+            _ => "a statement".to_owned(),
+        };
+        Failure::Told(Box::new(Told {
+            kind: "trial_failed",
+            message: format!(
+                "It was tried on a throwaway branch and failed there, at {which}. The target was not touched, and nothing is prepared."
+            ),
+            changed: Changed::No,
+            next: "Correct the statement and prepare again.".to_owned(),
+            more: Value::Object(more),
+        }))
+    }
+
+    /// Deletes the branch. Whether it is gone.
+    pub(super) async fn end(&self, flow: &Flow<'_, '_>) -> bool {
+        match flow.required("project_id") {
+            Ok(project) => discard(flow, project, &self.branch_id).await,
+            Err(_) => false,
+        }
+    }
+
+    /// Seals what was tried, and shows it.
+    pub(super) async fn sealed(
+        &self,
+        flow: &Flow<'_, '_>,
+        script: &Script,
+        states: Vec<String>,
+        completing: &str,
+        query: Option<Value>,
+    ) -> Result<(Ended, Fence), Failure> {
+        let project = flow.required("project_id")?;
+        let after = schema::dump(flow, project, &self.branch_id, &self.target.database, &[]).await?;
+        let difference = Dump::read(&self.before).to(&Dump::read(&after));
+        let prepared = Prepared {
+            tool: completing.to_owned(),
+            project_id: project.to_owned(),
+            branch_id: flow.required("branch_id")?.to_owned(),
+            database_name: self.target.database.clone(),
+            role_name: self.target.role.clone(),
+            trial_branch_id: self.branch_id.clone(),
+            statements: script.texts(),
+            parts: script.parts.clone(),
+            states,
+            changes: schema::lines(&difference),
+            query,
+        };
+        let content = serde_json::to_value(&prepared).map_err(|error| Failure::Internal(error.to_string()))?;
+        let handle = flow.prepare(content, self.expires_at)?;
+        let fence = Fence::new();
+        let mut result = Map::new();
+        let argument = if completing == "complete_query_tuning" {
+            "tuning"
+        } else {
+            "migration"
+        };
+        result.insert(argument.into(), handle.into());
+        result.insert(
+            "good_until".into(),
+            self.expires_at.to_rfc3339_opts(SecondsFormat::Secs, true).into(),
+        );
+        result.insert("database".into(), self.target.database.as_str().into());
+        result.insert(
+            "tried_on".into(),
+            json!({"branch_id": self.branch_id, "name": self.name}),
+        );
+        result.insert("statements".into(), script.shown());
+        result.insert("runs".into(), script::in_words(&script.parts).into());
+        result.insert("summary".into(), schema::summary(&difference, &fence));
+        let diff = schema::unified(&self.before, &after);
+        if !diff.is_empty() {
+            // The handle and what is lost are worth more than the end of a long diff.
+            let room = flow.most_bytes().saturating_sub(14_000);
+            result.insert("diff".into(), fence.around(&format!("\n{}", cut(&diff, room))).into());
+        }
+        let mut ended = Ended::with(Value::Object(result));
+        ended.notes.extend(script.notes.iter().cloned());
+        if difference.is_empty() {
+            ended
+                .notes
+                .push("The schema stays as it is; rows aren't compared.".to_owned());
+        }
+        ended.undo = Some(json!({
+            "tool": completing,
+            "arguments": {"project_id": project, "branch_id": prepared.branch_id, "discard": true},
+            "note": "With the handle: nothing is applied, and the branch where it was tried is deleted.",
+        }));
+        Ok((ended, fence))
+    }
+}
+
+/// Why no branch could come off the target: off one that expires Neon lets none.
+async fn explained(flow: &Flow<'_, '_>, failure: Failure) -> Failure {
+    if !matches!(&failure, Failure::Neon { error, .. } if error.changed() == Changed::No) {
+        return failure;
+    }
+    let (Ok(project), Ok(branch)) = (flow.required("project_id"), flow.required("branch_id")) else {
+        return failure;
+    };
+    let about = flow
+        .get(
+            "/projects/{project_id}/branches/{branch_id}",
+            &[("project_id", project), ("branch_id", branch)],
+            &[],
+        )
+        .await;
+    let expires = about.is_ok_and(|about| about.pointer("/branch/expires_at").is_some_and(Value::is_string));
+    if !expires {
+        return failure;
+    }
+    Failure::Told(Box::new(Told {
+        kind: "target_expires",
+        message: "The branch expires, and Neon lets no branch come off one that does, so nothing could be tried.".to_owned(),
+        changed: Changed::No,
+        next: "It is a throwaway branch already: run the statements on it with run_sql_transaction, and see what changed with \
+               compare_database_schema."
+            .to_owned(),
+        more: Value::Null,
+    }))
+}
+
+/// A text cut at a line, with how much was left out.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    for line in text.lines() {
+        if kept.len() + line.len() + 1 > most {
+            break;
+        }
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    let left = text.len() - kept.len();
+    kept + &format!("… {left} more bytes: compare_database_schema shows them\n")
+}
+
+/// Deletes a branch on which something was tried. Whether it is gone.
+pub(super) async fn discard(flow: &Flow<'_, '_>, project: &str, branch: &str) -> bool {
+    flow.tool("delete_branch", json!({"project_id": project, "branch_id": branch}))
+        .await
+        .is_ok()
+}
+
+/// Waits until the branch answers as the target's role.
+async fn answering(
+    flow: &Flow<'_, '_>,
+    project: &str,
+    branch: &str,
+    target: &Connection,
+) -> Result<Connection, Failure> {
+    let until = tokio::time::Instant::now() + ANSWERS;
+    loop {
+        let tried = async {
+            let connection = flow
+                .connection(project, branch, Some(&target.database), Some(&target.role))
+                .await?;
+            let reads = crate::neon::sql::Reads::own("SELECT 1 AS one", Vec::new());
+            flow.query(&connection, reads, ANSWERS).await?;
+            Ok::<_, Failure>(connection)
+        };
+        match tried.await {
+            Ok(connection) => return Ok(connection),
+            Err(failure) if tokio::time::Instant::now() >= until => return Err(failure),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `prepare_query_tuning` and `complete_query_tuning`.
+
+use serde_json::json;
+
+use super::{fenced, rows, shop, sql};
+
+#[tokio::test]
+async fn an_index_is_tried_measured_and_applied() {
+    let story = shop().await;
+    sql(
+        &story,
+        "main",
+        "CREATE TABLE orders (id int8 PRIMARY KEY, customer int8, total int8)",
+    )
+    .await;
+    sql(
+        &story,
+        "main",
+        "INSERT INTO orders SELECT i, i % 5000, i FROM generate_series(1, 60000) i",
+    )
+    .await;
+    sql(&story, "main", "ANALYZE orders").await;
+    let prepared = story
+        .done(
+            "prepare_query_tuning",
+            json!({
+                "project_id": "shop", "branch_id": "main", "sql": "SELECT sum(total) FROM orders WHERE customer = $1", "params": [42],
+                "changes": "CREATE INDEX CONCURRENTLY by_customer ON orders (customer)",
+            }),
+        )
+        .await;
+    let result = &prepared["result"];
+    assert!(
+        fenced(&result["before"]["plan"]).contains("Seq Scan on orders"),
+        "{result}"
+    );
+    assert!(fenced(&result["after"]["plan"]).contains("by_customer"), "{result}");
+    let cost = |of: &str| result[of]["cost"].as_f64().expect("a number");
+    assert!(cost("after") < cost("before") / 5.0, "{result}");
+    assert!(result["before"]["execution_ms"].as_f64().expect("a number") > 0.0);
+    assert!(
+        prepared["notes"].to_string().contains("The execution time falls to"),
+        "{}",
+        prepared["notes"]
+    );
+    let there = sql(&story, "main", "SELECT to_regclass('by_customer') IS NULL").await;
+    assert_eq!(rows(&there), [json!([true])], "the target is untouched");
+    let done = story
+        .shop(
+            "complete_query_tuning",
+            json!({"branch_id": "main", "tuning": result["tuning"]}),
+        )
+        .await;
+    assert_eq!(done["applied"], 1);
+    assert!(fenced(&done["now"]["plan"]).contains("by_customer"), "{done}");
+    assert_eq!(story.branches().await, ["main"]);
+}
+
+#[tokio::test]
+async fn a_query_that_writes_is_never_run_to_be_measured() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE t (x int)").await;
+    sql(&story, "main", "INSERT INTO t SELECT generate_series(1, 100)").await;
+    let prepared = story
+        .done(
+            "prepare_query_tuning",
+            json!({"project_id": "shop", "branch_id": "main", "sql": "DELETE FROM t WHERE x = 5", "changes": "CREATE INDEX by_x ON t (x)"}),
+        )
+        .await;
+    assert!(prepared["result"]["before"]["execution_ms"].is_null());
+    let notes = prepared["notes"].to_string();
+    assert!(
+        notes.contains("wasn't run") && notes.contains("CREATE INDEX CONCURRENTLY"),
+        "{notes}"
+    );
+    let tried = prepared["result"]["tried_on"]["branch_id"].as_str().expect("a branch");
+    assert_eq!(
+        rows(&sql(&story, tried, "SELECT count(*) FROM t").await),
+        [json!(["100"])]
+    );
+    for (sql, changes, says) in [
+        ("SELECT 1; SELECT 2", "CREATE INDEX by_x ON t (x)", "one statement"),
+        ("VACUUM t", "CREATE INDEX by_x ON t (x)", "has no plan"),
+        ("SELECT 1", "COMMIT", "transaction control"),
+    ] {
+        let refused = story
+            .shop_fails(
+                "prepare_query_tuning",
+                json!({"branch_id": "main", "sql": sql, "changes": changes}),
+            )
+            .await;
+        assert!(refused.to_string().contains(says), "{sql}: {refused}");
+    }
+    let failed = story
+        .shop_fails(
+            "prepare_query_tuning",
+            json!({"branch_id": "main", "sql": "SELECT * FROM nowhere", "changes": "CREATE INDEX by_x ON t (x)"}),
+        )
+        .await;
+    assert_eq!(failed["kind"], "sql_failed", "{failed}");
+    assert_eq!(story.branches().await.len(), 2, "the branch of what failed is gone");
+}
