@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::facts::{self, text};
 use super::failure::Failure;
+use super::fence::Fence;
 use super::files::Files;
 use super::look::Look;
 use super::record::Record;
@@ -37,6 +38,8 @@ pub(crate) struct Ended {
     pub(crate) notes: Vec<String>,
     /// The way back, where something was changed.
     pub(crate) undo: Option<Value>,
+    /// Sentences of ours in the result: they stand outside the fence.
+    pub(crate) ours: Vec<String>,
     /// Something failed, which the result tells.
     pub(crate) failed: bool,
 }
@@ -96,6 +99,11 @@ impl<'c, 'a> Flow<'c, 'a> {
     /// An argument that is yes or no.
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.arguments.get(name) == Some(&Value::Bool(true))
+    }
+
+    /// What stands around texts of others in the result.
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.call.fence
     }
 
     /// How large a result may be, in bytes.

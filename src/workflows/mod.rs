@@ -12,7 +12,6 @@ mod throwaway;
 use crate::call::{Ended, Failure, Flow};
 use crate::catalog::Workflow;
 
-pub(crate) use rows::Fence;
 pub(crate) use sql::{assess, seen};
 
 /// Runs a workflow whose call was let through.

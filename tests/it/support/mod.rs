@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod arguments;
+pub mod fence;
 pub mod human;
 pub mod permit;
 pub mod postgres;
