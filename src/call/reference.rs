@@ -34,9 +34,11 @@ pub(super) fn check(tool: &Tool, arguments: &Map<String, Value>) -> Result<(), V
             let message = match tool.names(name) {
                 Some(argument) => problem(argument, value),
                 None => {
-                    let lines = tool
-                        .property(name)
-                        .is_some_and(|schema| schema.contains_key("contentMediaType"));
+                    let of_lines = "contentMediaType";
+                    let lines = tool.property(name).is_some_and(|schema| {
+                        let items = schema.get("items");
+                        schema.contains_key(of_lines) || items.is_some_and(|items| items.get(of_lines).is_some())
+                    });
                     control(value, lines)
                 }
             };
@@ -69,7 +71,8 @@ fn problem(argument: Argument, value: &Value) -> Option<String> {
 }
 
 /// What is wrong with the characters of a text that names nothing: control characters are refused, but
-/// for line breaks and tabs where the argument is a text of many lines (its schema has a `contentMediaType`).
+/// for line breaks and tabs where the argument is a text of many lines, or a list of such (its schema, or its items', has a
+/// `contentMediaType`).
 fn control(value: &Value, lines: bool) -> Option<String> {
     match value {
         Value::String(text) => text
