@@ -155,6 +155,11 @@ impl Story {
     /// Makes the project `shop`, with these settings: its id.
     pub async fn make_shop(&self, mut arguments: Value) -> String {
         arguments["name"] = "shop".into();
+        self.make_project(arguments).await
+    }
+
+    /// Makes a project with these settings: its id.
+    pub async fn make_project(&self, mut arguments: Value) -> String {
         arguments["org_id"] = self.org.as_str().into();
         text(&self.call("create_project", arguments).await["project"]["id"])
     }
@@ -187,6 +192,18 @@ impl Story {
     /// A second server, whose key is this one.
     pub async fn client_with(&self, key: &str) -> Server {
         server(&self.sandbox, key, &self.human).await
+    }
+
+    /// The sandbox behind it.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// A second server with these arguments, whose requests go to that API.
+    pub async fn server_at(&self, arguments: &[&str], api: &str) -> Server {
+        let mut command = program(arguments, api, self.sandbox.api_key());
+        command.env("NEON_MCP_LOG", "error");
+        Server::run(command, TestClient::with(self.human.clone()), Era::Legacy).await
     }
 
     /// How often the human was asked.

@@ -2,6 +2,8 @@
 
 mod injection;
 mod looking;
+mod read_only;
+mod requests_per_call;
 mod sql;
 mod throwaway;
 
