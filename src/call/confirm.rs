@@ -50,7 +50,7 @@ pub(super) async fn confirm(
     let confirmations = &call.guards.confirmations;
     if !plan.can_be_shown() {
         return Err(Failure::NeedsYes(Box::new(NeedsYes {
-            plan: plan.to_value(),
+            plan: told(call, &plan),
             code: None,
             page: None,
             nobody: Some(
@@ -214,12 +214,19 @@ async fn waiting(call: &mut Call<'_>, ask: &dyn Ask, question: &Question) -> Rep
     reply
 }
 
+/// The plan as the agent gets it.
+fn told(call: &Call<'_>, plan: &Plan) -> serde_json::Value {
+    let mut told = plan.told();
+    call.fence.enclose_plan(&mut told);
+    told
+}
+
 /// Asks outside the client, or takes what was said there.
 fn elsewhere(call: &Call<'_>, asking: Asking, plan: Plan, arguments: Map<String, Value>) -> Result<Step, Failure> {
     let confirmations = &call.guards.confirmations;
     let needs = |code: Option<String>, page: Option<String>, nobody: Option<String>, waits: u64| {
         Failure::NeedsYes(Box::new(NeedsYes {
-            plan: plan.to_value(),
+            plan: told(call, &plan),
             code,
             page,
             nobody,

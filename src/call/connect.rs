@@ -158,7 +158,7 @@ async fn choose(
         let shown: Vec<String> = names
             .iter()
             .take(20)
-            .map(|name| crate::neon::text::one_line(name, 80))
+            .map(|name| call.fence.quote(&crate::neon::text::one_line(name, 80)))
             .collect();
         return Err(Failure::Reference {
             argument: "database_name".to_owned(),

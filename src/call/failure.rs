@@ -3,12 +3,14 @@
 
 use serde_json::{Map, Value, json};
 
+use super::fence::Fence;
+use super::safety;
+
 use crate::guard::audit::Outcome as Recorded;
 use crate::guard::{Denied, No};
 use crate::neon::sql::SqlError;
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error, ErrorKind};
-use crate::workflows::Fence;
 
 /// The largest refusal with a plan, in bytes. Other errors are built from texts that are bounded to less than half of it.
 const MOST_PLAN_BYTES: usize = 3_800;
@@ -118,7 +120,7 @@ pub struct NeedsYes {
 
 /// What Postgres says of a failed statement, as fields of a result. Its own words may hold what somebody stored, so they stand
 /// inside a fence.
-pub(crate) fn postgres_says(failed: &SqlError) -> Map<String, Value> {
+pub(crate) fn postgres_says(failed: &SqlError, fence: &Fence) -> Map<String, Value> {
     let mut more = Map::new();
     more.extend(
         failed
@@ -139,16 +141,14 @@ pub(crate) fn postgres_says(failed: &SqlError) -> Map<String, Value> {
     .filter_map(|(what, text)| Some(format!("{what}{}", one_line(text?, 300))))
     .collect();
     if !said.is_empty() {
-        let fence = Fence::new();
         more.insert("postgres_says".to_owned(), fence.around(&said.join(" | ")).into());
-        more.insert("note".to_owned(), fence.note().into());
     }
     more
 }
 
 /// A failed statement.
-fn sql_failed(failed: &SqlError) -> Value {
-    let more = postgres_says(failed);
+fn sql_failed(failed: &SqlError, fence: &Fence) -> Value {
+    let more = postgres_says(failed, fence);
     let next = match failed.changed() {
         Changed::Unknown => "Look at the data before deciding to run it again.",
         _ if failed.refused_login() => {
@@ -157,6 +157,7 @@ fn sql_failed(failed: &SqlError) -> Value {
         _ => "Correct the statement; get_database_tables and describe_table_schema show what there is.",
     };
     error(
+        fence,
         "sql_failed",
         &failed.to_string(),
         failed.changed(),
@@ -325,9 +326,12 @@ impl Failure {
 
     /// The failure as the value of a result.
     #[must_use]
-    pub fn into_value(self) -> Value {
+    pub(crate) fn into_value(self, fence: &Fence) -> Value {
+        let error = |kind: &str, message: &str, changed: Changed, next: &str, more: Value| {
+            error(fence, kind, message, changed, next, more)
+        };
         match self {
-            Self::Arguments(problems) => arguments(&problems),
+            Self::Arguments(problems) => arguments(&problems, fence),
             Self::Reference {
                 argument,
                 message,
@@ -346,7 +350,7 @@ impl Failure {
                 &denied.next,
                 json!({"rule": denied.rule}),
             ),
-            Self::NeedsYes(needs) => needs_yes(*needs),
+            Self::NeedsYes(needs) => needs_yes(*needs, fence),
             Self::NotConfirmed(no) => error(
                 no.kind(),
                 &format!("{no} Nothing was sent to Neon."),
@@ -370,7 +374,11 @@ impl Failure {
                 &self.message(),
                 Changed::Yes,
                 "The copy is there. Call again to be asked about what is there now, if the user still wants it.",
-                json!({"safety_copy": copy}),
+                {
+                    let mut copy = copy.clone();
+                    safety::enclose(fence, &mut copy);
+                    json!({"safety_copy": copy})
+                },
             ),
             Self::NoCopy { .. } => error(
                 "no_safety_copy",
@@ -379,7 +387,7 @@ impl Failure {
                 "Tell the user. A copy that was begun may exist: list_snapshots and list_branches show it.",
                 Value::Null,
             ),
-            Self::Neon { error: cause, help } => neon(&cause, *help),
+            Self::Neon { error: cause, help } => neon(&cause, *help, fence),
             Self::Answer { message, changed } => error(
                 "malformed_answer",
                 &message,
@@ -387,12 +395,12 @@ impl Failure {
                 "Don't repeat a changing call before a reading tool has shown what Neon has now.",
                 Value::Null,
             ),
-            Self::Sql(failed) => sql_failed(&failed),
+            Self::Sql(failed) => sql_failed(&failed, fence),
             Self::Step { step, why, changed } => error(
                 "step_failed",
                 &format!(
                     "The step {step} didn't come about: {}.",
-                    one_line(why.trim_end_matches('.'), 500)
+                    fence.line(why.trim_end_matches('.'), 700)
                 ),
                 changed,
                 "What came before it stays: the list calls show what there is.",
@@ -411,7 +419,7 @@ impl Failure {
 }
 
 /// What an agent is told whose client can't ask: the plan, and how its user says yes.
-fn needs_yes(needs: NeedsYes) -> Value {
+fn needs_yes(needs: NeedsYes, fence: &Fence) -> Value {
     let mut ways = Vec::new();
     if let Some(code) = &needs.code {
         ways.push(format!("run `neon-mcp approve {code}` in a terminal"));
@@ -444,7 +452,14 @@ fn needs_yes(needs: NeedsYes) -> Value {
         more.insert("approval_page".into(), page.into());
     }
     more.insert("plan".into(), bounded(needs.plan));
-    error("needs_confirmation", &message, Changed::No, &next, Value::Object(more))
+    error(
+        fence,
+        "needs_confirmation",
+        &message,
+        Changed::No,
+        &next,
+        Value::Object(more),
+    )
 }
 
 /// A plan that fits into a result. What is about the target goes first: what would be sent and undone is what the agent has to
@@ -462,12 +477,12 @@ fn bounded(mut plan: Value) -> Value {
     plan
 }
 
-fn error(kind: &str, message: &str, changed: Changed, next: &str, more: Value) -> Value {
+fn error(fence: &Fence, kind: &str, message: &str, changed: Changed, next: &str, more: Value) -> Value {
     let mut object = Map::new();
     object.insert("kind".into(), kind.into());
-    object.insert("message".into(), one_line(message, 900).into());
+    object.insert("message".into(), fence.line(message, 900).into());
     object.insert("changed".into(), changed_name(changed).into());
-    object.insert("next".into(), one_line(next, 400).into());
+    object.insert("next".into(), fence.line(next, 400).into());
     if let Value::Object(more) = more {
         object.extend(more);
     }
@@ -482,11 +497,11 @@ fn changed_name(changed: Changed) -> &'static str {
     }
 }
 
-fn arguments(problems: &[ArgumentProblem]) -> Value {
+fn arguments(problems: &[ArgumentProblem], fence: &Fence) -> Value {
     let mut shown: Vec<Value> = Vec::new();
     let mut bytes = 0;
     for problem in problems {
-        let message = one_line(&problem.message, 300);
+        let message = fence.line(&problem.message, 300);
         bytes += message.len() + problem.argument.len() + 40;
         if bytes > 1_300 {
             shown.push(json!({"message": format!("and {} more", problems.len() - shown.len())}));
@@ -498,6 +513,7 @@ fn arguments(problems: &[ArgumentProblem]) -> Value {
         });
     }
     error(
+        fence,
         "invalid_arguments",
         "The arguments don't fit this tool. Nothing was sent to Neon.",
         Changed::No,
@@ -506,8 +522,18 @@ fn arguments(problems: &[ArgumentProblem]) -> Value {
     )
 }
 
-fn neon(cause: &Error, help: Help) -> Value {
-    let Help { check, copy, undo } = help;
+fn neon(cause: &Error, help: Help, fence: &Fence) -> Value {
+    let Help {
+        check,
+        mut copy,
+        mut undo,
+    } = help;
+    if let Some(copy) = &mut copy {
+        safety::enclose(fence, copy);
+    }
+    if let Some(undo) = &mut undo {
+        fence.enclose_undo(undo);
+    }
     let check = check.as_deref();
     let next = match (cause.changed(), check) {
         (Changed::No, _) | (_, None) => cause.hint().to_owned(),
@@ -518,20 +544,20 @@ fn neon(cause: &Error, help: Help) -> Value {
     };
     let mut message = cause.summary().to_owned();
     if let Some(said) = cause.message() {
-        message.push_str(&format!(" Neon says: “{said}”"));
+        message.push_str(&format!(" Neon says: “{}”", fence.quote(said)));
     }
     let mut more = Map::new();
     if let Some(status) = cause.status() {
         more.insert("status".into(), status.into());
     }
     if let Some(code) = cause.code().filter(|code| !code.is_empty()) {
-        more.insert("code".into(), one_line(code, 100).into());
+        more.insert("code".into(), fence.quote(&one_line(code, 100)).into());
     }
     if let Some(wait) = cause.retry_after() {
         more.insert("retry_after_seconds".into(), wait.as_secs_f64().ceil().into());
     }
     if let Some(id) = cause.request_id() {
-        more.insert("request_id".into(), one_line(id, 100).into());
+        more.insert("request_id".into(), fence.quote(&one_line(id, 100)).into());
     }
     more.insert("attempts".into(), cause.attempts().into());
     if let Some(copy) = copy {
@@ -541,6 +567,7 @@ fn neon(cause: &Error, help: Help) -> Value {
         more.insert("undo_if_it_happened".into(), undo);
     }
     error(
+        fence,
         kind_name(cause.kind()),
         &message,
         cause.changed(),

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::facts::{self, text};
 use super::failure::{Failure, Told};
+use super::fence::Fence;
 use super::files::Files;
 use super::look::Look;
 use super::record::Record;
@@ -38,6 +39,8 @@ pub(crate) struct Ended {
     pub(crate) notes: Vec<String>,
     /// The way back, where something was changed.
     pub(crate) undo: Option<Value>,
+    /// Sentences of ours in the result: they stand outside the fence.
+    pub(crate) ours: Vec<String>,
     /// Something failed, which the result tells.
     pub(crate) failed: bool,
 }
@@ -144,6 +147,11 @@ impl<'c, 'a> Flow<'c, 'a> {
     /// How long a throwaway branch may live, by the operator's policy.
     pub(crate) fn longest_throwaway(&self) -> Duration {
         self.call.guards.policy.throwaway_lifetime()
+    }
+
+    /// What stands around texts of others in the result.
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.call.fence
     }
 
     /// How large a result may be, in bytes.

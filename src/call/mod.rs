@@ -7,6 +7,7 @@ mod connect;
 mod content;
 mod facts;
 mod failure;
+mod fence;
 mod files;
 mod flow;
 mod list;
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use failure::postgres_says;
 pub use failure::{ArgumentProblem, Failure, Told};
+pub(crate) use fence::Fence;
 pub use files::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
 pub(crate) use flow::{Ended, Flow};
 use pace::Pace;
@@ -320,6 +322,7 @@ impl Engine {
                 lane: caller.lane.clone(),
             },
             progress: caller.progress.clone(),
+            fence: fence::Fence::new(&arguments),
             files: files::Files::default(),
         };
         let outcome = call.run(arguments).await;

@@ -117,7 +117,13 @@ async fn find(
             let list: Vec<String> = several
                 .iter()
                 .take(10)
-                .map(|found| format!("{} ({})", found.id, one_line(&found.name, 60)))
+                .map(|found| {
+                    format!(
+                        "{} ({})",
+                        call.fence.quote(&one_line(&found.id, 80)),
+                        call.fence.quote(&one_line(&found.name, 60))
+                    )
+                })
                 .collect();
             Err(Failure::Reference {
                 argument: argument.to_owned(),

@@ -6,7 +6,8 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use super::connect::Connections;
-use super::failure::Failure;
+use super::failure::{ArgumentProblem, Failure};
+use super::fence::{self, Fence};
 use super::files::Files;
 use super::look::Look;
 use super::pace::Pace;
@@ -44,6 +45,8 @@ pub(super) struct Call<'a> {
     pub(super) selected: &'a SelectedTool,
     pub(super) context: Context,
     pub(super) progress: Option<Arc<dyn Progress>>,
+    /// What stands around texts of others in the result.
+    pub(super) fence: Fence,
     /// The files that the arguments give, once they are read.
     pub(super) files: Files,
 }
@@ -75,12 +78,17 @@ impl<'a> Call<'a> {
             Ok(Outcome::Done(result)) => (Outcome::Done(result), None),
             Ok(outcome @ Outcome::Ask(_)) => (outcome, None),
             Err(failure) => {
-                let named = failure.recorded();
+                let mut named = failure.recorded();
+                named.reason = self.fence.bare(&named.reason);
                 let value = self.stamped(failure);
                 (Outcome::Done(CallResult { value, is_error: true }), Some(named))
             }
         };
         let unrecorded = record.close(&self, &outcome, failure);
+        let mut outcome = outcome;
+        if let Outcome::Done(result) = &mut outcome {
+            self.fence.explain(&mut result.value);
+        }
         match (outcome, unrecorded) {
             (Outcome::Done(mut result), Some(error)) => {
                 // It ran, and can't be unsent: whoever reads the result learns that the log lacks it.
@@ -98,6 +106,7 @@ impl<'a> Call<'a> {
         let policy = &self.guards.policy;
         policy.offers(tool)?;
         let mut arguments = arguments::check(self.selected, given).map_err(Failure::Arguments)?;
+        copied(&arguments).map_err(Failure::Arguments)?;
         reference::check(tool, &arguments).map_err(Failure::Arguments)?;
         record.given(tool, &arguments);
         self.files = Files::load(tool, &arguments, self.limits.files_dir.as_ref()).await?;
@@ -237,6 +246,7 @@ impl<'a> Call<'a> {
             tool,
             arguments: &arguments,
             most_bytes: self.limits.result_bytes,
+            fence: &self.fence,
         };
         if let Some(workflow) = tool.declaration.workflow {
             return self
@@ -443,14 +453,16 @@ impl<'a> Call<'a> {
             "notes": ["Nothing was sent: the operator's policy is a dry run."],
         });
         if let (Some(object), Some(plan)) = (value.as_object_mut(), plan) {
-            object.insert("plan".into(), plan.to_value());
+            let mut plan = plan.told();
+            self.fence.enclose_plan(&mut plan);
+            object.insert("plan".into(), plan);
         }
         Ok(Outcome::Done(CallResult { value, is_error: false }))
     }
 
     /// A failure as a result that says where it happened.
     fn stamped(&self, failure: Failure) -> Value {
-        let mut value = failure.into_value();
+        let mut value = failure.into_value(&self.fence);
         // Neon's own words may quote a secret.
         guard::mask(&mut value, &[], &[]);
         if let Some(object) = value.as_object_mut() {
@@ -459,6 +471,20 @@ impl<'a> Call<'a> {
         }
         value
     }
+}
+
+/// Refuses arguments that were copied from a result with the marks around them: what they would name or store is nobody's.
+fn copied(arguments: &Map<String, Value>) -> Result<(), Vec<ArgumentProblem>> {
+    let problems: Vec<ArgumentProblem> = arguments
+        .iter()
+        .filter_map(|(name, value)| {
+            Some(ArgumentProblem {
+                argument: name.clone(),
+                message: fence::problem(value)?,
+            })
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// Whether the way back needs what was there before.

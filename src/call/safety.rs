@@ -5,13 +5,14 @@ use serde_json::{Map, Value, json};
 
 use super::facts::{branch_of, items, text};
 use super::failure::Failure;
+use super::fence::Fence;
 use super::files::Files;
 use super::look::{Look, string};
 use super::record::Record;
 use super::run::Call;
 use super::{bind, wait};
 use crate::catalog::SafetyCopy;
-use crate::guard::{Effect, Judgement, Ruling, Verdict, quoted};
+use crate::guard::{Effect, Judgement, Ruling, Verdict, told};
 use crate::neon::Changed;
 use crate::neon::text::one_line;
 
@@ -55,7 +56,7 @@ pub(super) fn announced(call: &Call<'_>, verdict: &Verdict, arguments: &Map<Stri
     Some(match call.selected.tool.declaration.safety_copy {
         Some(SafetyCopy::Branch) => "a copy of the branch is made, and the call isn't sent if that fails".to_owned(),
         Some(SafetyCopy::Preserve) => match text(arguments, "preserve_under_name") {
-            Some(name) => format!("Neon keeps what is overwritten as branch {}", quoted(name)),
+            Some(name) => format!("Neon keeps what is overwritten as branch {}", told(name)),
             None => "no copy: the branch has no free name for it".to_owned(),
         },
         None => "no copy: Neon has none that would hold what this call destroys".to_owned(),
@@ -157,6 +158,15 @@ pub(super) async fn copy(
         json!({"branch_id": id, "branch_name": name, "note": "It is kept until someone deletes it."})
     };
     Ok(Copy { id, shown })
+}
+
+/// Fences the names in what is said of a copy. The note is ours.
+pub(super) fn enclose(fence: &Fence, copy: &mut Value) {
+    for field in ["name", "branch_name", "snapshot_id", "branch_id"] {
+        if let Some(value) = copy.get_mut(field) {
+            fence.enclose(value);
+        }
+    }
 }
 
 fn not_made(why: &str) -> Failure {

@@ -3,14 +3,16 @@
 use serde_json::{Map, Value, json};
 
 use super::Service;
+use super::fence::Fence;
 use super::flow::Ended;
 use super::list::List;
+use super::safety;
 use super::wait::Waited;
 use crate::catalog::{Keep, Tool};
 use crate::guard;
 
 /// Room for a note and a cursor that a cut adds to a result, in bytes.
-pub(super) const CUT_ROOM: usize = 600;
+pub(super) const CUT_ROOM: usize = 800;
 
 /// What a result is made of.
 pub(super) struct Shaping<'a> {
@@ -18,6 +20,8 @@ pub(super) struct Shaping<'a> {
     pub(super) tool: &'a Tool,
     pub(super) arguments: &'a Map<String, Value>,
     pub(super) most_bytes: usize,
+    /// What stands around texts of others.
+    pub(super) fence: &'a Fence,
 }
 
 /// What a result says beside Neon's answer.
@@ -51,6 +55,7 @@ impl Shaping<'_> {
                 forget_states(answer);
             }
             self.reduce(answer, true);
+            self.enclose(answer);
         }
         let done = self.tool.declaration.returns.done.as_ref();
         envelope.insert(
@@ -62,13 +67,17 @@ impl Shaping<'_> {
         );
         self.add_work(&mut envelope, &mut notes, waited);
         envelope.extend(extras.confirmed_by.map(|by| ("confirmed_by".to_owned(), by.into())));
-        envelope.extend(extras.safety_copy.map(|copy| ("safety_copy".to_owned(), copy)));
+        envelope.extend(extras.safety_copy.map(|mut copy| {
+            safety::enclose(self.fence, &mut copy);
+            ("safety_copy".to_owned(), copy)
+        }));
         envelope.extend(extras.undo.map(|mut undo| {
             guard::mask(&mut undo, &[], &[]);
+            self.fence.enclose_undo(&mut undo);
             ("undo".to_owned(), undo)
         }));
         let mut value = finish(envelope, notes, request_id);
-        let cuts = cut(&mut value, self.most_bytes);
+        let cuts = cut(&mut value, self.most_bytes, self.fence);
         if !cuts.is_empty()
             && let Some(object) = value.as_object_mut()
         {
@@ -96,11 +105,14 @@ impl Shaping<'_> {
             mut result,
             mut notes,
             undo,
+            ours,
             ..
         } = ended;
         let mut envelope = self.envelope(None);
         let returns = &self.tool.declaration.returns;
         guard::mask(&mut result, &returns.mask, &returns.reveal);
+        self.fence
+            .enclose_but(&mut result, &|text| ours.iter().any(|own| own == text));
         envelope.insert("result".into(), result);
         if self.tool.declaration.reveals {
             notes.push("This result holds a secret: don't repeat it where others can read it.".into());
@@ -109,13 +121,14 @@ impl Shaping<'_> {
         envelope.extend(safety_copy.map(|copy| ("safety_copy".to_owned(), copy)));
         envelope.extend(undo.map(|mut undo| {
             guard::mask(&mut undo, &[], &[]);
+            self.fence.enclose_undo(&mut undo);
             ("undo".to_owned(), undo)
         }));
         if !notes.is_empty() {
             envelope.insert("notes".into(), json!(notes));
         }
         let mut value = Value::Object(envelope);
-        let cuts = cut(&mut value, self.most_bytes);
+        let cuts = cut(&mut value, self.most_bytes, self.fence);
         if let (false, Some(object)) = (cuts.is_empty(), value.as_object_mut()) {
             object.insert("cut".into(), json!(cuts));
         }
@@ -145,6 +158,10 @@ impl Shaping<'_> {
             .map(|pages| pages.items.as_str())
             .unwrap_or_default();
         self.reduce(&mut answer, !lines);
+        // A text is fenced as one, not line by line.
+        if !lines {
+            self.enclose(&mut answer);
+        }
         let wrap = self.tool.declaration.returns.wrap.as_deref();
         let items = match answer.pointer_mut(pointer).map(Value::take) {
             Some(Value::Array(items)) => items,
@@ -169,14 +186,14 @@ impl Shaping<'_> {
         if size(&answer) > self.most_bytes / 2 {
             // The lists beside the items have no cursor of their own.
             notes.extend(
-                cut(&mut answer, self.most_bytes / 2)
+                cut(&mut answer, self.most_bytes / 2, self.fence)
                     .into_iter()
                     .map(|cut| format!("Cut: {cut}. A smaller limit shows them all.")),
             );
         }
         let room = self
             .most_bytes
-            .saturating_sub(size(&answer) + size(&Value::Object(envelope.clone())) + CUT_ROOM);
+            .saturating_sub(size(&answer) + size(&Value::Object(envelope.clone())) + CUT_ROOM + self.fence.bytes());
         let mut used = 0;
         let fits = items
             .iter()
@@ -199,7 +216,7 @@ impl Shaping<'_> {
             if fits == 0
                 && let Some(only) = kept.first_mut()
             {
-                notes.extend(cut(only, room));
+                notes.extend(cut(only, room, self.fence));
             }
         }
         let mut page = Map::new();
@@ -211,7 +228,8 @@ impl Shaping<'_> {
             page.insert("next_cursor".into(), next.encode().into());
         }
         let content = if lines {
-            Value::String(kept.iter().filter_map(Value::as_str).collect())
+            let text: String = kept.iter().filter_map(Value::as_str).collect();
+            Value::String(self.fence.quote(&text))
         } else {
             Value::Array(kept)
         };
@@ -231,8 +249,8 @@ impl Shaping<'_> {
         envelope.insert("service".into(), self.service.name().into());
         for (name, pointer) in [("project_id", "/project/id"), ("branch_id", "/branch/id")] {
             let given = self.arguments.get(name);
-            if let Some(id) = given.or_else(|| answer?.pointer(pointer)).filter(|id| id.is_string()) {
-                envelope.insert(name.into(), id.clone());
+            if let Some(id) = given.or_else(|| answer?.pointer(pointer)).and_then(Value::as_str) {
+                envelope.insert(name.into(), self.fence.quote(id).into());
             }
         }
         envelope
@@ -253,12 +271,18 @@ impl Shaping<'_> {
         }
     }
 
+    /// Fences what of an answer could say something.
+    fn enclose(&self, answer: &mut Value) {
+        self.fence.enclose_answer(answer, &self.tool.declaration.returns.fixed);
+    }
+
     fn add_work(&self, envelope: &mut Map<String, Value>, notes: &mut Vec<String>, waited: Option<Waited>) {
         if let Some(waited) = waited {
             // Neon's own words about a failure may quote a secret.
             notes.extend(waited.note.map(|note| guard::mask_text(&note)));
             let mut operations = Value::Array(waited.operations);
             guard::mask(&mut operations, &[], &[]);
+            self.fence.enclose(&mut operations);
             if operations.as_array().is_some_and(|operations| !operations.is_empty()) {
                 envelope.insert("operations".into(), operations);
             }
@@ -320,7 +344,7 @@ fn forget_states(value: &mut Value) {
 }
 
 /// Cuts the longest texts and lists until the value fits, and says what was cut.
-fn cut(value: &mut Value, most: usize) -> Vec<String> {
+fn cut(value: &mut Value, most: usize, fence: &Fence) -> Vec<String> {
     let mut cuts = Vec::new();
     let most = most.saturating_sub(CUT_ROOM);
     for _ in 0..8 {
@@ -338,12 +362,10 @@ fn cut(value: &mut Value, most: usize) -> Vec<String> {
         match place {
             Value::String(text) => {
                 // Escapes make the JSON longer than the text: keep in proportion.
-                let mut end = (text.len() as u128 * keep as u128 / weight.max(1) as u128) as usize;
-                while !text.is_char_boundary(end) {
-                    end -= 1;
-                }
-                cuts.push(format!("{pointer} after {end} of {} bytes", text.len()));
-                text.truncate(end);
+                let end = (text.len() as u128 * keep as u128 / weight.max(1) as u128) as usize;
+                let whole = text.len();
+                let end = fence.shorten(text, end);
+                cuts.push(format!("{pointer} after {end} of {whole} bytes"));
             }
             Value::Array(items) => {
                 let whole = items.len();
@@ -406,12 +428,12 @@ mod tests {
     #[test]
     fn a_value_that_is_too_large_is_cut_and_says_where() {
         let mut value = json!({"sql": "é".repeat(5_000), "id": "kept"});
-        let cuts = cut(&mut value, 2_000);
+        let cuts = cut(&mut value, 2_000, &Fence::default());
         assert!(serde_json::to_string(&value).unwrap().len() <= 2_000);
         assert_eq!(value["id"], "kept");
         assert_eq!(cuts.len(), 1, "{cuts:?}");
         let mut value = json!({"items": vec!["x".repeat(90); 100]});
-        cut(&mut value, 3_000);
+        cut(&mut value, 3_000, &Fence::default());
         assert!(serde_json::to_string(&value).unwrap().len() <= 3_000);
         assert!(value["items"].as_array().unwrap().len() > 20);
     }

@@ -9,7 +9,7 @@ use super::facts::{branch_of, items, text, unknown_loss};
 use super::failure::Failure;
 use super::look::{Look, flags, string};
 use crate::catalog::{Argument, PlanDeclaration, Resource, Tool};
-use crate::guard::{Cause, Effect, Line, Policy, Sight, TypedName, Verdict, quoted};
+use crate::guard::{Cause, Effect, Line, Policy, Sight, TypedName, Verdict, quoted, told, told_plain};
 use crate::neon::text::{is_hidden, one_line};
 
 /// Reads what the plan of a call shows.
@@ -217,9 +217,9 @@ async fn snapshots(look: &Look<'_, '_>, project: &str, label: &str, which: impl 
                 let field = |name: &str| snapshot.get(name).and_then(Value::as_str).unwrap_or_default();
                 format!(
                     "{} ({}, {})",
-                    quoted(field("name")),
-                    one_line(field("id"), 80),
-                    one_line(field("created_at"), 40)
+                    told(field("name")),
+                    told_plain(field("id"), 80),
+                    told_plain(field("created_at"), 40)
                 )
             })
             .collect(),
@@ -295,7 +295,7 @@ async fn see_branch(
         Line::fact("children", guarded_first(children).into_iter().map(branch_in_short)),
         Line::fact(
             "databases",
-            items(&databases).map(|database| quoted(database.get("name").and_then(Value::as_str).unwrap_or_default())),
+            items(&databases).map(|database| told(database.get("name").and_then(Value::as_str).unwrap_or_default())),
         ),
         Line::fact("computes", items(&computes).map(compute_in_short)),
         Line::circumstance(drops, running(&computes, compute)),
@@ -352,7 +352,7 @@ fn named<'a>(tool: &Tool, arguments: &'a Map<String, Value>, resource: Resource)
 
 /// A name and an id: `"dev" (br-…)`.
 fn called(name: &str, id: &str) -> String {
-    format!("{} ({})", quoted(name), one_line(id, 80))
+    format!("{} ({})", told(name), told_plain(id, 80))
 }
 
 fn yes(value: bool) -> String {
@@ -384,7 +384,7 @@ fn branch_in_short(branch: &Value) -> String {
 
 fn compute_in_short(compute: &Value) -> String {
     let field = |name: &str| compute.get(name).and_then(Value::as_str).unwrap_or_default();
-    format!("{} {}", one_line(field("id"), 80), one_line(field("type"), 20))
+    format!("{} {}", told_plain(field("id"), 80), told_plain(field("type"), 20))
 }
 
 /// The computes that run, or that one if it does.
@@ -402,8 +402,8 @@ fn running(computes: &Value, only: Option<&str>) -> Vec<String> {
                 let field = |name: &str| compute.get(name).and_then(Value::as_str).unwrap_or("unknown");
                 format!(
                     "those to {} ({})",
-                    one_line(field("id"), 80),
-                    one_line(field("current_state"), 20)
+                    told_plain(field("id"), 80),
+                    told_plain(field("current_state"), 20)
                 )
             })
             .collect(),
@@ -414,7 +414,7 @@ fn last_active(computes: &Value) -> Option<String> {
     items(computes)
         .filter_map(|compute| compute.get("last_active").and_then(Value::as_str))
         .max()
-        .map(|time| one_line(time, 40))
+        .map(|time| told_plain(time, 40))
 }
 
 /// Bytes for people, in powers of 1,024.
@@ -442,9 +442,9 @@ fn words(value: &Value) -> Vec<String> {
         Value::Null => Vec::new(),
         Value::Bool(value) => vec![yes(*value)],
         Value::String(text) if is_plain(text) => vec![text.clone()],
-        Value::String(text) => vec![quoted(text)],
+        Value::String(text) => vec![told(text)],
         Value::Array(values) => values.iter().flat_map(words).collect(),
-        other => vec![one_line(&other.to_string(), 300)],
+        other => vec![told_plain(&other.to_string(), 300)],
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) async fn wait(
         Ending::Done => (None, false),
         Ending::Failed => {
             let what = outcome.failed().map(|operation| match &operation.error {
-                Some(error) => format!("{} failed: {error}", operation.action),
+                Some(error) => format!("{} failed: {}", operation.action, call.fence.quote(error)),
                 None => format!("{} ended as {}", operation.action, operation.status),
             });
             let what = what.unwrap_or_else(|| "one failed".to_owned());

@@ -578,6 +578,10 @@ pub struct Returns {
     /// Secrets that the tool is there to hand over: JSON pointers, `*` for every item or value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reveal: Vec<String>,
+    /// Texts of Neon's own that always hold blanks and that no user can write: JSON pointers, `*` for every item or value. They
+    /// aren't fenced as what others wrote is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fixed: Vec<String>,
     /// The name for an answer that is a bare list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap: Option<String>,

@@ -561,6 +561,7 @@ impl Linter {
         let returns = &declaration.returns;
         self.pointers(&returns.mask, "/returns/mask");
         self.pointers(&returns.reveal, "/returns/reveal");
+        self.pointers(&returns.fixed, "/returns/fixed");
         if let Some(keep) = &returns.keep {
             self.keep(keep, "/returns/keep");
         }

@@ -11,6 +11,7 @@ mod clear;
 mod confirm;
 mod effect;
 mod files;
+pub(crate) mod foreign;
 mod judge;
 mod mask;
 mod permit;
@@ -35,6 +36,7 @@ pub use judge::{Assessed, BranchFacts, Facts, Judgement, Needs, Pending, Verdict
 pub use mask::{MASK, mask, mask_text};
 pub use permit::Permitted;
 pub use plan::{Line, Plan, Sight, digest, file_in_short, quoted, would_send};
+pub(crate) use plan::{told, told_plain};
 pub use policy::{
     Cause, Channel, ConfirmRules, Denied, Occasion, Policy, PolicyError, PolicyInWords, Rule, policy_reference,
     policy_schema,
@@ -42,4 +44,5 @@ pub use policy::{
 pub use prepared::NotPrepared;
 pub use seal::{SHORTEST_KEY, Sealer, ShortKey};
 pub use state_dir::state_dir;
+pub(crate) use undo::FROM_THE_ANSWER;
 pub use undo::Undoing;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::approvals::TypedName;
+use super::foreign::{bare, marked};
 use super::judge::Verdict;
 use super::mask::MASK;
 use super::undo::Undoing;
@@ -106,11 +107,23 @@ pub fn quoted(name: &str) -> String {
     Value::from(plain(name, QUOTE)).to_string()
 }
 
+/// A name from outside in quotes, marked for the fence that an agent gets it in.
+pub(crate) fn told(name: &str) -> String {
+    marked(name, &quoted(name))
+}
+
+/// A value from outside without quotes, marked for the fence that an agent gets it in.
+pub(crate) fn told_plain(value: &str, longest: usize) -> String {
+    marked(value, &plain(value, longest))
+}
+
 /// What a call would do. Values from outside are cleaned, quoted and bounded.
 #[derive(Debug, Clone)]
 pub struct Plan {
     tool: String,
     summary: String,
+    /// The same, with the names in it marked.
+    told_summary: String,
     verdict: Verdict,
     sight: Sight,
     /// What the call sends beside the ids of its target, a line each.
@@ -144,6 +157,8 @@ impl Plan {
             Some(declared) => fill(&declared.summary, tool, arguments, &sight.names),
             None => tool.declaration.title.clone(),
         };
+        let told_summary = summary;
+        let summary = bare(&told_summary);
         let would_send = would_send(tool, request);
         let sends = sends(tool, arguments, &sight);
         let cut = arguments.iter().any(|(name, value)| is_cut(tool, name, value));
@@ -170,6 +185,7 @@ impl Plan {
         Self {
             tool: tool.name().to_owned(),
             summary,
+            told_summary,
             verdict: verdict.clone(),
             undo: undoing.way().unwrap_or(Value::Null),
             sends,
@@ -250,15 +266,30 @@ impl Plan {
             room -= needs;
             target.push(line);
         }
-        [before, target, after].concat().join("\n")
+        bare(&[before, target, after].concat().join("\n"))
     }
 
-    /// The plan as data.
+    /// The plan as data, for people.
     #[must_use]
     pub fn to_value(&self) -> Value {
+        fn without_marks(value: &mut Value) {
+            match value {
+                Value::String(text) => *text = bare(text),
+                Value::Array(items) => items.iter_mut().for_each(without_marks),
+                Value::Object(object) => object.values_mut().for_each(without_marks),
+                _ => {}
+            }
+        }
+        let mut plan = self.told();
+        without_marks(&mut plan);
+        plan
+    }
+
+    /// The plan as data, for an agent: the names in its sentences are marked, and whoever hands it over fences them.
+    pub(crate) fn told(&self) -> Value {
         let mut plan = Map::new();
         plan.insert("tool".into(), self.tool.as_str().into());
-        plan.insert("summary".into(), self.summary.as_str().into());
+        plan.insert("summary".into(), self.told_summary.as_str().into());
         plan.insert("effect".into(), self.verdict.effect().name().into());
         if self.verdict.severe() {
             plan.insert("severe".into(), true.into());

@@ -10,6 +10,9 @@ use crate::neon::text::one_line as plain;
 /// The longest text that a way back repeats, in characters.
 const LONGEST: usize = 400;
 
+/// What stands in a way back for what only the answer will tell.
+pub(crate) const FROM_THE_ANSWER: &str = "(from the answer)";
+
 /// What a way back is computed from.
 #[derive(Debug, Clone, Copy)]
 pub struct Undoing<'a> {
@@ -176,7 +179,7 @@ impl Undoing<'_> {
                     .filter(|value| !value.is_null())
                     .map(clean)
                     .ok_or_else(|| format!("Neon's answer has no `{name}`")),
-                None => Ok("(from the answer)".into()),
+                None => Ok(FROM_THE_ANSWER.into()),
             };
         }
         match self.arguments.get(name) {

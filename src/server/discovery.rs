@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::tools::annotations;
-use crate::call::{ArgumentProblem, CallResult, Engine, Failure};
+use crate::call::{ArgumentProblem, CallResult, Engine, Failure, Fence};
 use crate::catalog::{SearchIndex, SelectedTool, Selection};
 use crate::guard::Effect;
 
@@ -296,7 +296,11 @@ fn invalid(engine: &Engine, name: &str, message: &str) -> CallResult {
         argument: String::new(),
         message: message.to_owned(),
     };
-    stamped(engine, name, Failure::Arguments(vec![problem]).into_value())
+    stamped(
+        engine,
+        name,
+        Failure::Arguments(vec![problem]).into_value(&Fence::new(&Map::new())),
+    )
 }
 
 fn wrong_caller(engine: &Engine, selected: &SelectedTool, caller: &str) -> CallResult {

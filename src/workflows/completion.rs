@@ -4,7 +4,6 @@
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-use super::rows::Fence;
 use super::script::{self, Stopped, statements_before};
 use super::trial::{self, Prepared};
 use super::{fingerprint, schema, sql};
@@ -12,6 +11,11 @@ use crate::call::{Ended, Failure, Flow, Told, postgres_says};
 use crate::neon::Changed;
 use crate::neon::sql::Connection;
 use crate::sql::Dump;
+
+/// What a result says of the schema afterwards.
+const AS_SHOWN: &str = "as it was shown when it was prepared";
+const NOT_AS_SHOWN: &str = "not what was shown when it was prepared";
+const NOT_SEEN: &str = "couldn't be looked at afterwards";
 
 /// How a completion ended.
 pub(super) struct Completed {
@@ -61,7 +65,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
         }
         Err(stopped) if as_shown && tells && script::changed(&stopped.failure) == Changed::Unknown => true,
         Err(stopped) => {
-            let failure = halted(&prepared, &stopped, state);
+            let failure = halted(flow, &prepared, &stopped, state);
             if failure.changed == Changed::No {
                 flow.give_back_prepared();
             }
@@ -80,14 +84,12 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
     }
     match (as_shown, state) {
         (true, _) => {
-            result.insert("schema".into(), "as it was shown when it was prepared".into());
+            result.insert("schema".into(), AS_SHOWN.into());
         }
         (false, Some(_)) => {
-            result.insert("schema".into(), "not what was shown when it was prepared".into());
-            let fence = Fence::new();
+            result.insert("schema".into(), NOT_AS_SHOWN.into());
             if let Ok(difference) = difference(flow, &prepared).await {
-                result.insert("differs".into(), schema::summary(&difference, &fence));
-                ended.notes.push(fence.note());
+                result.insert("differs".into(), schema::summary(&difference, flow.fence()));
             }
             ended.notes.push(
                 "The statements were applied, but the schema isn't what the throwaway branch has: something else changed it at the \
@@ -96,7 +98,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
             );
         }
         (false, None) => {
-            result.insert("schema".into(), "couldn't be looked at afterwards".into());
+            result.insert("schema".into(), NOT_SEEN.into());
         }
     }
     if as_shown {
@@ -110,6 +112,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
         }
     }
     ended.result = Value::Object(result);
+    ended.ours = [AS_SHOWN, NOT_AS_SHOWN, NOT_SEEN].map(str::to_owned).into();
     ended.undo = Some(way_back(&prepared, began));
     Ok(Completed {
         ended,
@@ -161,9 +164,8 @@ async fn difference(flow: &Flow<'_, '_>, prepared: &Prepared) -> Result<crate::s
 
 async fn moved(flow: &Flow<'_, '_>, prepared: &Prepared) -> Failure {
     let mut more = Map::new();
-    let fence = Fence::new();
     if let Ok(difference) = difference(flow, prepared).await {
-        let mut summary = schema::summary(&difference, &fence);
+        let mut summary = schema::summary(&difference, flow.fence());
         // Errors are short.
         if summary.to_string().len() > 900
             && let Some(object) = summary.as_object_mut()
@@ -171,7 +173,6 @@ async fn moved(flow: &Flow<'_, '_>, prepared: &Prepared) -> Failure {
             object.shift_remove("objects");
         }
         more.insert("from_what_was_tried_to_the_target_now".into(), summary);
-        more.insert("note".into(), fence.note().into());
     }
     Failure::Told(Box::new(Told {
         kind: "schema_moved",
@@ -183,10 +184,10 @@ async fn moved(flow: &Flow<'_, '_>, prepared: &Prepared) -> Failure {
 }
 
 /// What holds when an application ended before its end.
-fn halted(prepared: &Prepared, stopped: &Stopped, state: Option<&String>) -> Told {
+fn halted(flow: &Flow<'_, '_>, prepared: &Prepared, stopped: &Stopped, state: Option<&String>) -> Told {
     let changed = script::changed(&stopped.failure);
     let mut more = match &stopped.failure {
-        Failure::Sql(error) => postgres_says(error),
+        Failure::Sql(error) => postgres_says(error, flow.fence()),
         _ => Map::new(),
     };
     // After which part the schema is what it was on the throwaway branch: the last that fits.

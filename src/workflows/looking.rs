@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::rows::Fence;
 use super::sql::{connect, timeout};
 use crate::call::{ArgumentProblem, Ended, Failure, Flow};
 use crate::neon::sql::{Reads, ResultSet};
@@ -45,7 +44,7 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let mut found = objects(&results, 0);
     let more = found.len() as u64 > MOST_TABLES;
     found.truncate(MOST_TABLES as usize);
-    let fence = Fence::new();
+    let fence = flow.fence();
     let mut ended = Ended::with(json!({
         "database": connection.database,
         "returned": found.len(),
@@ -57,9 +56,7 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
             offset + MOST_TABLES
         ));
     }
-    Ok(ended
-        .note("estimated_rows is what ANALYZE last counted.")
-        .note(fence.note()))
+    Ok(ended.note("estimated_rows is what ANALYZE last counted."))
 }
 
 const FIND: &str = "\
@@ -150,13 +147,12 @@ pub(super) async fn table(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
             about.insert(part.to_owned(), items.into_iter().map(without_nulls).collect());
         }
     }
-    let fence = Fence::new();
+    let fence = flow.fence();
     let text = Value::Object(about).to_string();
     Ok(Ended::with(json!({
         "database": connection.database,
         "table": fence.around(&text),
-    }))
-    .note(fence.note()))
+    })))
 }
 
 /// A name as `to_regclass` takes it: each part quoted, unless it is quoted already.
@@ -207,13 +203,12 @@ pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         .flat_map(|result| &result.rows)
         .filter_map(|row| row.first().and_then(Value::as_str).map(str::to_owned))
         .collect();
-    let fence = Fence::new();
+    let fence = flow.fence();
     Ok(Ended::with(json!({
         "database": connection.database,
         "analyzed": analyze,
         "plan": fence.around(&format!("\n{}\n", lines.join("\n"))),
-    }))
-    .note(fence.note()))
+    })))
 }
 
 const EXTENSION: &str = "SELECT to_regclass('pg_stat_statements') IS NOT NULL AS there";
@@ -246,14 +241,13 @@ pub(super) async fn slow(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     ];
     let results = flow.query(&connection, Reads::own(SLOW, parameters), PATIENCE).await?;
     let found = objects(&results, 0);
-    let fence = Fence::new();
+    let fence = flow.fence();
     Ok(Ended::with(json!({
         "database": connection.database,
         "returned": found.len(),
         "queries": fence.around(&lines(&found)),
     }))
-    .note("Counted since the compute last started or the statistics were reset; ordered by total time.")
-    .note(fence.note()))
+    .note("Counted since the compute last started or the statistics were reset; ordered by total time."))
 }
 
 /// A check of `inspect_database`: its name, what its rows mean, and the question.
@@ -352,7 +346,7 @@ pub(super) async fn inspect(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let connection = connect(flow).await?;
     let questions = checks.iter().map(|(_, _, question)| (*question, Vec::new())).collect();
     let results = flow.query(&connection, Reads::own_batch(questions), PATIENCE).await?;
-    let fence = Fence::new();
+    let fence = flow.fence();
     let mut found = Map::new();
     let mut clear = Vec::new();
     for (index, (name, meaning, _)) in checks.iter().enumerate() {
@@ -371,8 +365,9 @@ pub(super) async fn inspect(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         "checks": found,
         "nothing_found_by": clear,
     }));
+    ended.ours = checks.iter().map(|(_, meaning, _)| (*meaning).to_owned()).collect();
     ended = ended.note("Statistics count from the compute's last start: right after one they say little.");
-    Ok(ended.note(fence.note()))
+    Ok(ended)
 }
 
 /// The rows of one of several results, as objects.

@@ -13,7 +13,7 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         .sealed(flow, &script, states, "complete_database_migration", None)
         .await;
     match sealed {
-        Ok((ended, fence)) => Ok(ended.note(fence.note()).note(
+        Ok(ended) => Ok(ended.note(
             "Nothing was changed on the target. Show the user what changes; run_sql on the branch where it was tried shows that it \
              works. complete_database_migration applies exactly these statements, if the target's schema hasn't changed by then.",
         )),

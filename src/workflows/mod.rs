@@ -21,7 +21,6 @@ use serde_json::Value;
 use crate::call::{Ended, Failure, Flow};
 use crate::catalog::{Addition, Workflow};
 
-pub(crate) use rows::Fence;
 pub(crate) use sql::{assess, seen};
 
 /// Runs a workflow whose call was let through.

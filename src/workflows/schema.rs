@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 use similar::TextDiff;
 
-use super::rows::Fence;
-use crate::call::{Failure, Flow};
+use crate::call::{Failure, Fence, Flow};
 use crate::sql::{Difference, Dump, without_noise};
 
 /// The most lines of a summary.
@@ -106,18 +105,16 @@ pub(super) fn summary(difference: &Difference, fence: &Fence) -> Value {
 
 /// Adds to a comparison of two branches which objects differ: from the base branch to the branch that was asked for.
 pub(super) async fn add_summary(flow: &Flow<'_, '_>, value: &mut Value) {
-    let fence = Fence::new();
+    let fence = flow.fence();
     let (shown, note) = match compared(flow).await {
         Ok(difference) => (
-            summary(&difference, &fence),
-            format!(
-                "The summary goes from the base branch to this one, and marks with ! what the base would lose; a rename shows as a \
-                 drop and an addition. {}",
-                fence.note()
-            ),
+            summary(&difference, fence),
+            "The summary goes from the base branch to this one, and marks with ! what the base would lose; a rename shows as a drop \
+             and an addition."
+                .to_owned(),
         ),
         Err(failure) => {
-            let message = failure.into_value();
+            let message = failure.into_value(fence);
             let message = message.pointer("/error/message").and_then(Value::as_str);
             (
                 Value::Null,

@@ -177,6 +177,14 @@ impl Script {
             .collect()
     }
 
+    /// The sentences of ours that show it. The names in them are the agent's own.
+    pub(super) fn ours(&self) -> Vec<String> {
+        let kinds = self.statements.iter().map(|statement| statement.kind.clone());
+        let reasons = self.statements.iter().flat_map(|statement| &statement.reasons);
+        let reasons = reasons.map(|reason| format!("it {reason}"));
+        kinds.chain(reasons).chain([in_words(&self.parts)]).collect()
+    }
+
     /// Applies the script where it is tried, part by part, and gives the schema's fingerprint after each. A part that uses an
     /// enum's value that it has just added is cut behind the addition, as Postgres wants it, and tried again.
     ///

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::rows::{self, Fence};
+use super::rows;
 use crate::call::{ArgumentProblem, Ended, Failure, Flow};
 use crate::catalog::Tool;
 use crate::guard::{Assessed, Effect, Line};
@@ -171,8 +171,8 @@ pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Vec<Line>, 
             Some(other) => other.to_string(),
         };
         let name = match text("schema") {
-            schema if schema.is_empty() => crate::guard::quoted(&text("name")),
-            schema => crate::guard::quoted(&format!("{schema}.{}", text("name"))),
+            schema if schema.is_empty() => crate::guard::told(&text("name")),
+            schema => crate::guard::told(&format!("{schema}.{}", text("name"))),
         };
         match text("rows") {
             rows if rows.is_empty() => format!("{name}: not there"),
@@ -271,15 +271,14 @@ fn parameters(given: Option<&Value>) -> Vec<Value> {
 }
 
 fn ended(flow: &Flow<'_, '_>, connection: &Connection, results: &[crate::neon::sql::ResultSet]) -> Ended {
-    let fence = Fence::new();
+    let fence = flow.fence();
     let mut ended = Ended::default();
     let shown = rows::shown(
         results,
-        &fence,
+        fence,
         flow.most_bytes().saturating_sub(2_000),
         &mut ended.notes,
     );
-    let has_rows = results.iter().any(|result| !result.columns.is_empty());
     let mut result = Map::new();
     result.insert("database".into(), connection.database.as_str().into());
     result.insert("role".into(), connection.role.as_str().into());
@@ -293,8 +292,5 @@ fn ended(flow: &Flow<'_, '_>, connection: &Connection, results: &[crate::neon::s
         }
     }
     ended.result = Value::Object(result);
-    if has_rows {
-        ended.notes.push(fence.note());
-    }
     ended
 }

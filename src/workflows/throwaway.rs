@@ -5,7 +5,6 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::rows::Fence;
 use crate::call::{ArgumentProblem, Ended, Failure, Flow};
 use crate::neon::Changed;
 use crate::neon::sql::Reads;
@@ -124,7 +123,7 @@ async fn answers(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<Opt
             Err(Failure::Reference { message, .. }) => return Err(message),
             Err(failure) if tokio::time::Instant::now() >= until => {
                 return Err(failure
-                    .into_value()
+                    .into_value(flow.fence())
                     .pointer("/error/message")
                     .and_then(Value::as_str)
                     .unwrap_or("the compute didn't answer in time")
@@ -167,15 +166,14 @@ pub(super) async fn list(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         })
         .collect();
     found.sort_by_key(|branch| branch.get("expires_at").and_then(Value::as_str).map(str::to_owned));
-    let fence = Fence::new();
+    let fence = flow.fence();
     let count = found.len();
     let lines: String = found.iter().map(|branch| format!("{branch}\n")).collect();
     Ok(Ended::with(json!({
         "returned": count,
         "other_branches": all.len() - count,
         "throwaway_branches": fence.around(&format!("\n{lines}")),
-    }))
-    .note(fence.note()))
+    })))
 }
 
 /// `delete_throwaway_branches`
@@ -229,6 +227,7 @@ pub(super) async fn delete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     chosen.dedup_by_key(|branch| text(branch, "id"));
     let mut deleted = Vec::new();
     let mut failed = Vec::new();
+    let mut ours = Vec::new();
     for branch in chosen {
         let (id, name) = (text(branch, "id"), text(branch, "name"));
         // Judged once more by what Neon says now: a branch that has become something else is not deleted.
@@ -238,13 +237,15 @@ pub(super) async fn delete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         {
             Ok(_) => deleted.push(json!({"id": id, "name": name})),
             Err(failure) => {
-                let why = failure.into_value();
+                let why = failure.into_value(flow.fence());
                 let message = why.pointer("/error/message").cloned().unwrap_or_default();
+                ours.extend(message.as_str().map(str::to_owned));
                 failed.push(json!({"id": id, "name": name, "why": message}));
             }
         }
     }
     let mut ended = Ended::with(json!({"deleted": deleted}));
+    ended.ours = ours;
     if !failed.is_empty() {
         ended.failed = true;
         if let Some(object) = ended.result.as_object_mut() {

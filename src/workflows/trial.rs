@@ -6,7 +6,6 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::rows::Fence;
 use super::script::{self, Part, Script, Stopped};
 use super::{fingerprint, schema, sql, throwaway};
 use crate::call::{Ended, Failure, Flow, Told, postgres_says};
@@ -142,7 +141,7 @@ impl Trial {
         let Failure::Sql(error) = stopped.failure else {
             return stopped.failure;
         };
-        let mut more = postgres_says(&error);
+        let mut more = postgres_says(&error, flow.fence());
         // Only what Postgres refuses can be found again; what took too long isn't run once more.
         let refused = error.code().is_some_and(|code| code != "57014");
         let alone = script
@@ -190,7 +189,7 @@ impl Trial {
         states: Vec<String>,
         completing: &str,
         query: Option<Value>,
-    ) -> Result<(Ended, Fence), Failure> {
+    ) -> Result<Ended, Failure> {
         let project = flow.required("project_id")?;
         let after = schema::dump(flow, project, &self.branch_id, &self.target.database, &[]).await?;
         let difference = Dump::read(&self.before).to(&Dump::read(&after));
@@ -209,7 +208,7 @@ impl Trial {
         };
         let content = serde_json::to_value(&prepared).map_err(|error| Failure::Internal(error.to_string()))?;
         let handle = flow.prepare(content, self.expires_at)?;
-        let fence = Fence::new();
+        let fence = flow.fence();
         let mut result = Map::new();
         let argument = if completing == "complete_query_tuning" {
             "tuning"
@@ -228,7 +227,7 @@ impl Trial {
         );
         result.insert("statements".into(), script.shown());
         result.insert("runs".into(), script::in_words(&script.parts).into());
-        result.insert("summary".into(), schema::summary(&difference, &fence));
+        result.insert("summary".into(), schema::summary(&difference, fence));
         let diff = schema::unified(&self.before, &after);
         if !diff.is_empty() {
             // The handle and what is lost are worth more than the end of a long diff.
@@ -236,6 +235,7 @@ impl Trial {
             result.insert("diff".into(), fence.around(&format!("\n{}", cut(&diff, room))).into());
         }
         let mut ended = Ended::with(Value::Object(result));
+        ended.ours = script.ours();
         ended.notes.extend(script.notes.iter().cloned());
         if difference.is_empty() {
             ended
@@ -247,7 +247,7 @@ impl Trial {
             "arguments": {"project_id": project, "branch_id": prepared.branch_id, "discard": true},
             "note": "With the handle: nothing is applied, and the branch where it was tried is deleted.",
         }));
-        Ok((ended, fence))
+        Ok(ended)
     }
 }
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::rows::Fence;
 use super::trial::Trial;
 use super::{completion, script, sql};
-use crate::call::{ArgumentProblem, Ended, Failure, Flow};
+use crate::call::{ArgumentProblem, Ended, Failure, Fence, Flow};
 use crate::neon::sql::{Connection, Reads};
 use crate::sql::Reading;
 
@@ -142,7 +141,7 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
             .await?;
         Ok::<_, Failure>((before, after, sealed))
     };
-    let (before, after, (mut ended, fence)) = match tried.await {
+    let (before, after, mut ended) = match tried.await {
         Ok(tried) => tried,
         // Where the changes failed, the branch is gone already.
         Err(failure @ Failure::Told(_)) => return Err(failure),
@@ -152,8 +151,8 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         }
     };
     if let Some(object) = ended.result.as_object_mut() {
-        object.insert("before".into(), before.shown(&fence));
-        object.insert("after".into(), after.shown(&fence));
+        object.insert("before".into(), before.shown(flow.fence()));
+        object.insert("after".into(), after.shown(flow.fence()));
     }
     ended.notes.extend(compared(&before, &after));
     if !subject.measured {
@@ -171,7 +170,7 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
                 .to_owned(),
         );
     }
-    Ok(ended.note(fence.note()).note(
+    Ok(ended.note(
         "Nothing was changed on the target. complete_query_tuning applies exactly these changes there, if its schema hasn't changed by then.",
     ))
 }
@@ -184,13 +183,11 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let text = query.and_then(|query| query.get("sql")).and_then(Value::as_str);
     if let (Some(target), Some(text)) = (&completed.target, text) {
         let subject = Subject::new(text, query.and_then(|query| query.get("params")))?;
-        let fence = Fence::new();
         match subject.explain(flow, target, sql::timeout(flow)).await {
             Ok(now) => {
                 if let Some(object) = ended.result.as_object_mut() {
-                    object.insert("now".into(), now.shown(&fence));
+                    object.insert("now".into(), now.shown(flow.fence()));
                 }
-                ended.notes.push(fence.note());
             }
             Err(_) => ended
                 .notes

@@ -19,6 +19,7 @@ use neon_mcp::catalog::Catalog;
 use neon_mcp::sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
+use crate::support::fence::{bare, bare_value};
 use crate::support::human::{Human, Manner};
 use crate::support::server::{Era, Server, TestClient, program};
 
@@ -137,13 +138,13 @@ impl Story {
     /// The call that an answer names as the way back.
     pub async fn undo(&self, done: &Value) -> Value {
         let undo = &done["undo"];
-        self.call(&text(&undo["tool"]), undo["arguments"].clone()).await
+        self.call(&text(&undo["tool"]), bare_value(&undo["arguments"])).await
     }
 
     /// The call that an answer names as the way back, with what it says must be added: nobody had read that before.
     pub async fn undo_with(&self, done: &Value, former: Value) -> Value {
         let undo = &done["undo"];
-        let mut arguments = undo["arguments"].clone();
+        let mut arguments = bare_value(&undo["arguments"]);
         for (name, value) in former.as_object().expect("an object") {
             assert!(text(&undo["note"]).contains(name), "the note names what to add: {undo}");
             arguments[name] = value.clone();
@@ -154,6 +155,11 @@ impl Story {
     /// Makes the project `shop`, with these settings: its id.
     pub async fn make_shop(&self, mut arguments: Value) -> String {
         arguments["name"] = "shop".into();
+        self.make_project(arguments).await
+    }
+
+    /// Makes a project with these settings: its id.
+    pub async fn make_project(&self, mut arguments: Value) -> String {
         arguments["org_id"] = self.org.as_str().into();
         text(&self.call("create_project", arguments).await["project"]["id"])
     }
@@ -186,6 +192,18 @@ impl Story {
     /// A second server, whose key is this one.
     pub async fn client_with(&self, key: &str) -> Server {
         server(&self.sandbox, key, &self.human).await
+    }
+
+    /// The sandbox behind it.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// A second server with these arguments, whose requests go to that API.
+    pub async fn server_at(&self, arguments: &[&str], api: &str) -> Server {
+        let mut command = program(arguments, api, self.sandbox.api_key());
+        command.env("NEON_MCP_LOG", "error");
+        Server::run(command, TestClient::with(self.human.clone()), Era::Legacy).await
     }
 
     /// How often the human was asked.
@@ -258,10 +276,10 @@ fn in_shop(mut arguments: Value) -> Value {
     arguments
 }
 
-/// A text in an answer.
+/// A text in an answer, as an agent uses it: without the marks around what others wrote.
 #[track_caller]
 pub fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+    bare(value.as_str().unwrap_or_else(|| panic!("no text: {value}")))
 }
 
 /// A field of every item of a list.
@@ -277,6 +295,6 @@ pub fn find<'a>(items: &'a Value, field: &str, value: impl Into<Value>) -> &'a V
     let value = value.into();
     let list = items.as_array().unwrap_or_else(|| panic!("no list: {items}"));
     list.iter()
-        .find(|item| item[field] == value)
+        .find(|item| bare_value(&item[field]) == value)
         .unwrap_or_else(|| panic!("no {field} {value} in {items}"))
 }

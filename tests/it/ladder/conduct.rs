@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{NOTHING, Started, catalog, error, start};
 use crate::support::arguments::{arguments, ready};
+use crate::support::fence::bare_value;
 use crate::support::human::{Human, Manner};
 use crate::support::server::{Era, KEY, Server, TestClient, program};
 use crate::support::world::{BRANCH, ENDPOINT, PROJECT, ROOT, World};
@@ -491,7 +492,7 @@ async fn a_demanded_copy_comes_first_and_the_result_names_it() {
         .call("restore_branch", with(on(BRANCH), "source_branch_id", ROOT))
         .await;
     assert!(
-        !is_error && value["safety_copy"]["branch_name"] == "dev before restore 1",
+        !is_error && bare_value(&value["safety_copy"]["branch_name"]) == "dev before restore 1",
         "{value}"
     );
     let restore = world

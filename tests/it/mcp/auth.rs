@@ -4,6 +4,7 @@ use neon_mcp::sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Map, Value, json};
 
 use super::error;
+use crate::support::fence::bare_value;
 use crate::support::human::{Human, Manner};
 use crate::support::server::{Era, Server, TestClient, program};
 
@@ -226,7 +227,7 @@ async fn settings_change_and_go_back() {
     );
     assert_eq!(linked["undo"]["tool"], "update_auth_magic_link_plugin", "{linked}");
     assert_eq!(
-        shop.does("get_neon_auth", json!({})).await["result"]["name"],
+        bare_value(&shop.does("get_neon_auth", json!({})).await["result"]["name"]),
         "The shop"
     );
     assert_eq!(

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::PROJECT;
+use crate::support::fence::bare;
 use crate::support::server::Server;
 use crate::support::upstream::{Recorded, Reply, Upstream};
 
@@ -103,7 +104,7 @@ async fn a_text_is_cut_at_a_line_and_goes_on_there() {
         }
         let (value, is_error) = server.call("get_database_schema", arguments).await;
         assert!(!is_error, "{value}");
-        got.push_str(value["result"]["sql"].as_str().expect("sql"));
+        got.push_str(&bare(value["result"]["sql"].as_str().expect("sql")));
         match value["page"]["next_cursor"].as_str() {
             Some(next) => cursor = Some(next.to_owned()),
             None => break,

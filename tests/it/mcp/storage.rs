@@ -4,6 +4,7 @@ use neon_mcp::sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::error;
+use crate::support::fence::bare;
 use crate::support::human::{Human, Manner};
 use crate::support::server::{Era, Server, TestClient, program};
 
@@ -158,7 +159,7 @@ async fn long_content_is_read_in_parts_and_too_long_by_a_link() {
             "{}",
             part.to_string().len()
         );
-        read.push_str(part["result"]["content"].as_str().expect("text"));
+        read.push_str(&bare(part["result"]["content"].as_str().expect("text")));
         match part["result"]["next_from_byte"].as_u64() {
             Some(next) => from = next,
             None => break,

@@ -1,11 +1,11 @@
 //! SQL is split and classified: tables reviewed by hand, ways out of read-only, ordinary queries, and a real PostgreSQL.
 
 mod bounds;
-mod escapes;
+pub mod escapes;
 mod leaving;
 mod postgres;
 mod properties;
-mod reads;
+pub mod reads;
 mod split;
 mod statements;
 

@@ -1,6 +1,8 @@
 //! What the tests share.
 
 pub mod arguments;
+pub mod counting;
+pub mod fence;
 pub mod human;
 pub mod permit;
 pub mod postgres;

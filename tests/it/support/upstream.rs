@@ -64,6 +64,15 @@ impl Reply {
         }
     }
 
+    /// The same answer with another body, where it has JSON.
+    pub fn with_json(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        if let Ok(mut body) = serde_json::from_slice(&self.body) {
+            change(&mut body);
+            self.body = body.to_string().into_bytes();
+        }
+        self
+    }
+
     /// An error of Neon's.
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         Self::json(status, json!({ "code": code, "message": message }))

@@ -1,7 +1,10 @@
 //! Tools that are more than one request, through a real client on a sandbox whose branches hold data.
 
+mod injection;
 mod looking;
 mod migration;
+mod read_only;
+mod requests_per_call;
 mod schema;
 mod sql;
 mod throwaway;

@@ -61,6 +61,26 @@ async fn statements_run_by_what_they_do() {
 }
 
 #[tokio::test]
+async fn sql_and_its_values_have_as_many_lines_as_they_like() {
+    let story = shop().await;
+    let read = story
+        .shop(
+            "run_sql",
+            json!({"branch_id": "main", "sql": "SELECT\n\t$1 AS text\r\n-- done", "params": ["a\n\tb"]}),
+        )
+        .await;
+    assert_eq!(rows(&read), [json!(["a\n\tb"])]);
+    let statements = json!({"branch_id": "main", "statements": ["CREATE TABLE t (\n\tx int\n)", "SELECT *\nFROM t"]});
+    story.shop("run_sql_transaction", statements).await;
+    let plan = json!({"branch_id": "main", "sql": "SELECT *\nFROM t"});
+    story.shop("explain_sql_statement", plan).await;
+    let refused = story
+        .shop_fails("run_sql", json!({"branch_id": "main", "sql": "SELECT '\u{8}'"}))
+        .await;
+    assert!(refused.to_string().contains("control character"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_read_cannot_write_by_any_of_its_functions() {
     let story = shop().await;
     sql(&story, "main", "CREATE TABLE t (x int)").await;

@@ -1,0 +1,156 @@
+//! How many requests a call of each workflow tool is: the first one of a server, and the next.
+
+use std::collections::BTreeSet;
+
+use neon_mcp::catalog::Catalog;
+use serde_json::{Value, json};
+
+use super::{rows, shop, sql};
+use crate::support::counting::Counting;
+use crate::support::human::Manner;
+
+/// A tool, what is special about the call, and its requests when the server knows nothing yet and when it does. Looks at
+/// operations under way are left out: how many there are is time's to say.
+const TABLE: &[(&str, &str, usize, usize)] = &[
+    ("run_sql", "a read", 3, 1),
+    ("run_sql", "a read of a given database and role", 2, 1),
+    ("run_sql", "a write", 3, 1),
+    ("run_sql", "a deletion on a throwaway branch", 5, 3),
+    ("run_sql_transaction", "reads", 3, 1),
+    ("run_sql_transaction", "writes", 3, 1),
+    ("get_database_tables", "", 3, 1),
+    ("describe_table_schema", "", 3, 1),
+    ("explain_sql_statement", "", 3, 1),
+    ("list_slow_queries", "", 3, 1),
+    ("inspect_database", "", 3, 1),
+    ("create_throwaway_branch", "", 4, 4),
+    ("list_throwaway_branches", "", 1, 1),
+    ("delete_throwaway_branches", "one branch", 4, 4),
+    ("reset_from_parent", "of a throwaway branch", 6, 6),
+];
+
+#[tokio::test]
+async fn each_workflow_sends_as_few_requests_as_the_table_says() {
+    let story = shop().await;
+    story.human().changes_to(Manner::Declines);
+    sql(&story, "main", "CREATE TABLE t (x int)").await;
+    let project = story.shop("describe_project", json!({})).await["project"]["id"].clone();
+    let main = story.branch_id("main").await;
+    // Two of each for what uses a branch up.
+    let mut throwaways = Vec::new();
+    for _ in 0..4 {
+        let made = story.shop("create_throwaway_branch", json!({})).await;
+        throwaways.push(made["branch_id"].clone());
+    }
+    let proxy = Counting::before(&story.sandbox().api_url()).await;
+    let mut found = Vec::new();
+    for (tool, what, ..) in TABLE {
+        let on = |branch: &Value, more: Value| {
+            let mut all = json!({"project_id": project, "branch_id": branch});
+            all.as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().cloned().unwrap_or_default());
+            all
+        };
+        let main = Value::from(main.as_str());
+        let calls = match (*tool, *what) {
+            (_, "a read") => vec![on(&main, json!({"sql": "SELECT * FROM t"})); 2],
+            (_, "a read of a given database and role") => {
+                let given = json!({"sql": "SELECT 1", "database_name": "neondb", "role_name": "neondb_owner"});
+                vec![on(&main, given); 2]
+            }
+            (_, "a write") => vec![on(&main, json!({"sql": "INSERT INTO t VALUES (1)"})); 2],
+            (_, "a deletion on a throwaway branch") => vec![on(&throwaways[0], json!({"sql": "DELETE FROM t"})); 2],
+            (_, "reads") => vec![on(&main, json!({"statements": ["SELECT 1", "SELECT 2"]})); 2],
+            (_, "writes") => vec![on(&main, json!({"statements": ["INSERT INTO t VALUES (1)", "SELECT 2"]})); 2],
+            ("describe_table_schema", _) => vec![on(&main, json!({"table": "t"})); 2],
+            ("explain_sql_statement", _) => vec![on(&main, json!({"sql": "SELECT * FROM t"})); 2],
+            ("create_throwaway_branch" | "list_throwaway_branches", _) => vec![json!({"project_id": project}); 2],
+            ("delete_throwaway_branches", _) => [&throwaways[2], &throwaways[3]]
+                .map(|branch| json!({"project_id": project, "branches": [branch]}))
+                .to_vec(),
+            ("reset_from_parent", _) => vec![on(&throwaways[1], json!({})); 2],
+            _ => vec![on(&main, json!({})); 2],
+        };
+        // A server of its own knows nothing yet.
+        let server = story.server_at(&["--toolsets", "all"], &proxy.url()).await;
+        let mut counts = Vec::new();
+        let mut seen = Vec::new();
+        for call in calls {
+            proxy.taken();
+            let (value, is_error) = server.call(tool, call).await;
+            assert!(!is_error, "{tool} {what}: {value}");
+            let mut sent = proxy.taken();
+            sent.retain(|request| !(request.starts_with("GET") && request.contains("/operations")));
+            counts.push(sent.len());
+            seen.push(sent);
+        }
+        found.push((*tool, *what, counts[0], counts[1], seen));
+    }
+    assert_eq!(
+        story.human().asked(),
+        [],
+        "nobody was asked, which would be more requests"
+    );
+    let wrong: Vec<_> = TABLE
+        .iter()
+        .zip(&found)
+        .filter(|((.., cold, warm), (_, _, found_cold, found_warm, _))| (cold, warm) != (found_cold, found_warm))
+        .map(|(_, found)| format!("{found:#?}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let listed: BTreeSet<&str> = TABLE.iter().map(|(tool, ..)| *tool).collect();
+    let catalog = Catalog::embedded().expect("the catalogue loads");
+    let workflows: BTreeSet<&str> = catalog
+        .tools()
+        .iter()
+        .filter(|tool| tool.declaration.workflow.is_some())
+        .map(|tool| tool.name())
+        .collect();
+    assert_eq!(listed, workflows, "the table has every workflow");
+}
+
+#[tokio::test]
+async fn a_project_without_stored_passwords_says_what_to_do() {
+    let story = shop().await;
+    story
+        .make_project(json!({"name": "sealed", "store_passwords": false}))
+        .await;
+    let given = json!({"project_id": "sealed", "branch_id": "main", "sql": "SELECT 1"});
+    let refused = story.fails("run_sql", given).await;
+    assert_eq!(refused["status"], 412, "{refused}");
+    assert_eq!(refused["changed"], "nothing", "{refused}");
+    let next = refused["next"].as_str().expect("what to do");
+    assert!(
+        next.contains("doesn't store passwords") && next.contains("your own client"),
+        "{next}"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_string_is_forgotten_when_its_login_is_refused() {
+    let story = shop().await;
+    let proxy = Counting::before(&story.sandbox().api_url()).await;
+    let server = story.server_at(&["--toolsets", "all"], &proxy.url()).await;
+    let project = story.shop("describe_project", json!({})).await["project"]["id"].clone();
+    let call = json!({"project_id": project, "branch_id": story.branch_id("main").await, "sql": "SELECT 1"});
+    for requests in [3, 1] {
+        proxy.taken();
+        let (value, is_error) = server.call("run_sql", call.clone()).await;
+        assert!(!is_error, "{value}");
+        assert_eq!(proxy.taken().len(), requests);
+    }
+    // Somebody else changes the password.
+    let role = json!({"branch_id": "main", "role_name": "neondb_owner"});
+    story.shop("reset_role_password", role).await;
+    proxy.taken();
+    let (refused, is_error) = server.call("run_sql", call.clone()).await;
+    assert!(is_error, "{refused}");
+    assert_eq!(refused["error"]["kind"], "sql_failed", "{refused}");
+    assert_eq!(refused["error"]["changed"], "nothing", "{refused}");
+    assert!(refused["error"]["next"].to_string().contains("try again"), "{refused}");
+    let (value, is_error) = server.call("run_sql", call).await;
+    assert!(!is_error, "{value}");
+    assert_eq!(rows(&value["result"]), [json!([1])]);
+    assert_eq!(proxy.taken().len(), 4, "one that was refused, then all three anew");
+}
