@@ -16,6 +16,7 @@ use crate::call::{CallLimits, FilesDir, Guards};
 use crate::catalog::{Catalog, SelectionOptions};
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{Approvals, Confirmations, Policy, Sealer, state_dir};
+use crate::neon::sql::SqlHosts;
 use crate::neon::{
     ApiBase, Credential, DEFAULT_BASE, InvalidBase, InvalidCredential, InvalidId, OrganizationId, ProjectId,
 };
@@ -127,6 +128,9 @@ pub enum SettingsError {
         /// What is wrong.
         source: InvalidId,
     },
+    /// A suffix that isn't one.
+    #[error("SQL host suffix: {0}")]
+    SqlHost(#[from] crate::neon::sql::InvalidSuffix),
     /// The policy can't be used.
     #[error(transparent)]
     Policy(#[from] crate::guard::PolicyError),
@@ -252,6 +256,11 @@ impl Settings {
                 deadline: seconds(layer.call_timeout_seconds, defaults.deadline),
                 wait: seconds(layer.wait_timeout_seconds, defaults.wait),
                 files_dir: layer.files_dir.map(open_files_dir).transpose()?,
+                sql_hosts: match layer.sql_host_suffix {
+                    // Where the computes of our own sandbox are is known, and isn't the operator's to name.
+                    Some(suffixes) if !suffixes.is_empty() && !sandbox => SqlHosts::under(&suffixes)?,
+                    _ => defaults.sql_hosts.clone(),
+                },
                 ..defaults
             },
             policy: layer.policy,

@@ -14,6 +14,7 @@ mod protocol;
 mod refusals;
 mod secrets;
 mod settings;
+mod sql_hosts;
 mod storage;
 
 use neon_mcp::catalog::Catalog;

@@ -41,6 +41,12 @@ async fn unknown_names_stop_the_start_and_the_nearest_is_told() {
         (vec![], vec![("NEON_API_HOST", "http://example.com/api/v2")], "https"),
         (vec![], vec![("NEON_API_KEY", "")], "--sandbox"),
         (vec!["--project-id", "../x"], vec![], "project id"),
+        (vec!["--sql-host-suffix", "com"], vec![], "db.example.com"),
+        (
+            vec![],
+            vec![("NEON_MCP_SQL_HOST_SUFFIX", "db.example.com,10.0.0.1")],
+            "10.0.0.1",
+        ),
         (vec!["--sandbox-dir", "kept"], vec![], "--sandbox-dir wants --sandbox"),
         (
             vec!["--sandbox"],
