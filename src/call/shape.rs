@@ -51,6 +51,7 @@ impl Shaping<'_> {
                 forget_states(answer);
             }
             self.reduce(answer, true);
+            notes.extend(super::env::rewrite(self.tool, self.arguments, answer));
         }
         let done = self.tool.declaration.returns.done.as_ref();
         envelope.insert(

@@ -552,6 +552,9 @@ pub struct Returns {
     /// Secrets that the tool is there to hand over: JSON pointers, `*` for every item or value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reveal: Vec<String>,
+    /// Where the connection string stands that an argument `format: env` turns into the lines of an `.env` file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
     /// The name for an answer that is a bare list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap: Option<String>,

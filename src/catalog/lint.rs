@@ -564,6 +564,15 @@ impl Linter {
         if let Some(keep) = &returns.keep {
             self.keep(keep, "/returns/keep");
         }
+        let takes_format = declaration.bind.get("format") == Some(&Place::Local);
+        self.require(
+            returns
+                .env
+                .as_ref()
+                .is_none_or(|pointer| takes_format && returns.reveal.contains(pointer)),
+            "/returns/env",
+            "is about a connection string that is revealed, and `format` is local",
+        );
         let Some(pages) = &declaration.pages else { return };
         let rooted = pages.items.is_empty() || pages.items.starts_with('/');
         self.require(rooted, "/pages/items", "is no JSON pointer");

@@ -3,6 +3,7 @@
 mod access;
 mod arguments;
 mod auth;
+mod connection_string;
 mod data;
 mod faults;
 mod files;
