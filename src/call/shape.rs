@@ -97,7 +97,12 @@ impl Shaping<'_> {
         let mut envelope = self.envelope(None);
         let returns = &self.tool.declaration.returns;
         guard::mask(&mut result, &returns.mask, &returns.reveal);
-        envelope.insert("result".into(), result);
+        match result {
+            Value::Object(fields) if returns.flat => envelope.extend(fields),
+            result => {
+                envelope.insert("result".into(), result);
+            }
+        }
         if self.tool.declaration.reveals {
             notes.push("This result holds a secret: don't repeat it where others can read it.".into());
         }

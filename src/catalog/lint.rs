@@ -573,6 +573,16 @@ impl Linter {
             "/returns/env",
             "is about a connection string that is revealed, and `format` is local",
         );
+        self.require(
+            !returns.flat || declaration.workflow.is_some(),
+            "/returns/flat",
+            "is about a workflow's result",
+        );
+        self.require(
+            !declaration.stays_in_project || declaration.workflow.is_some(),
+            "/stays_in_project",
+            "only a workflow can see to it",
+        );
         let Some(pages) = &declaration.pages else { return };
         let rooted = pages.items.is_empty() || pages.items.starts_with('/');
         self.require(rooted, "/pages/items", "is no JSON pointer");

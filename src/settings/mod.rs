@@ -14,6 +14,7 @@ pub use layer::Layer;
 
 use crate::call::{CallLimits, FilesDir, Guards};
 use crate::catalog::{Catalog, SelectionOptions};
+use crate::docs::DocsBase;
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{Approvals, Confirmations, Policy, Sealer, state_dir};
 use crate::neon::sql::SqlHosts;
@@ -131,6 +132,9 @@ pub enum SettingsError {
     /// A suffix that isn't one.
     #[error("SQL host suffix: {0}")]
     SqlHost(#[from] crate::neon::sql::InvalidSuffix),
+    /// The address of the documentation can't be used.
+    #[error("docs URL: {0}")]
+    Docs(#[from] crate::docs::InvalidDocsBase),
     /// The policy can't be used.
     #[error(transparent)]
     Policy(#[from] crate::guard::PolicyError),
@@ -228,6 +232,11 @@ impl Settings {
             Upstream::Api { base, credential }
         };
         let defaults = CallLimits::default();
+        let docs = match layer.docs_url.as_deref() {
+            Some(text) if text.trim().eq_ignore_ascii_case("off") => None,
+            Some(text) => Some(DocsBase::parse(text)?),
+            None => defaults.docs.clone(),
+        };
         let seconds = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_secs);
         Ok(Self {
             upstream,
@@ -237,6 +246,7 @@ impl Settings {
                 exclude: layer.exclude_tools.unwrap_or_default(),
                 read_only: layer.read_only.unwrap_or(false),
                 discovery: layer.discovery.unwrap_or(false),
+                without_docs: docs.is_none(),
                 project_id: layer
                     .project_id
                     .map(ProjectId::parse)
@@ -261,6 +271,7 @@ impl Settings {
                     Some(suffixes) if !suffixes.is_empty() && !sandbox => SqlHosts::under(&suffixes)?,
                     _ => defaults.sql_hosts.clone(),
                 },
+                docs,
                 ..defaults
             },
             policy: layer.policy,

@@ -2,10 +2,13 @@
 //!
 //! What they are called, what they take and what they do to the world is declared in `tools/*.json` as every tool's is; what
 //! is here is the way from arguments to a result, over [`crate::call`]'s flow: it reads, it calls declared tools, it runs SQL,
-//! and nothing else leads out.
+//! and reads
+//! the documentation, and nothing else leads out.
 
+mod docs;
 mod looking;
 mod rows;
+mod search;
 mod sql;
 mod throwaway;
 
@@ -29,5 +32,9 @@ pub(crate) async fn run(workflow: Workflow, flow: &Flow<'_, '_>) -> Result<Ended
         Workflow::ListThrowawayBranches => throwaway::list(flow).await,
         Workflow::DeleteThrowawayBranches => throwaway::delete(flow).await,
         Workflow::ResetFromParent => throwaway::reset(flow).await,
+        Workflow::Search => search::search(flow).await,
+        Workflow::Fetch => search::fetch(flow).await,
+        Workflow::ListDocsResources => docs::list(flow).await,
+        Workflow::GetDocResource => docs::get(flow).await,
     }
 }
