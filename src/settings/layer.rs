@@ -66,7 +66,7 @@ pub struct Layer {
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub sql_host_suffix: Option<Vec<String>>,
     /// Where the documentation is, with its llms.txt; https, but for loopback; `off` leaves the tools for it out
-    /// [default: https://neon.com/docs]
+    /// [default: Neon's own, neon.com/docs]
     #[arg(long, value_name = "URL")]
     pub docs_url: Option<String>,
     /// The operator's policy, a TOML file: what may run, what asks, what never runs (see `neon-mcp policy`)
