@@ -9,12 +9,15 @@
 //!  client ◄── server ◄── call (shape: mask, keep, cut) ◄────────┘
 //! ```
 //!
+//! Beside it, [`docs`] reads the documentation, from its own host and without a key.
+//!
 //! [`server`] knows MCP and nothing of Neon; [`neon`] knows HTTP and nothing of MCP; [`catalog`] is data; [`guard`]
 //! decides and never sends; only [`call`] joins them.
 
 pub mod call;
 pub mod catalog;
 pub mod cli;
+pub mod docs;
 pub mod guard;
 pub mod neon;
 pub mod sandbox;

@@ -94,7 +94,7 @@ fn as_text(bytes: &[u8]) -> Option<&str> {
 }
 
 /// The nearest place before `at` where a character begins.
-fn boundary(text: &str, at: usize) -> usize {
+pub(crate) fn boundary(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
         at -= 1;
@@ -103,7 +103,7 @@ fn boundary(text: &str, at: usize) -> usize {
 }
 
 /// As much of a text as fits into so many bytes of JSON.
-fn fitting(text: &str, room: usize) -> &str {
+pub(crate) fn fitting(text: &str, room: usize) -> &str {
     let mut used = 0;
     let end = text.char_indices().find(|(_, char)| {
         used += match char {

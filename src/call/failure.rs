@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::fence::Fence;
 use super::safety;
 
+use crate::docs::DocsError;
 use crate::guard::audit::Outcome as Recorded;
 use crate::guard::{Denied, No};
 use crate::neon::sql::SqlError;
@@ -73,6 +74,13 @@ pub enum Failure {
     },
     /// A workflow ended in a way that it tells itself.
     Told(Box<Told>),
+    /// The documentation can't be read. Neon has no part in it.
+    Docs {
+        /// Why.
+        error: DocsError,
+        /// The sandbox answers here, which carries no documentation.
+        sandbox: bool,
+    },
     /// A defect of this server.
     Internal(String),
 }
@@ -302,6 +310,7 @@ impl Failure {
             Self::Sql(error) => named(by_change(error.changed()), sql_summary(error)),
             Self::Step { step, why, changed } => named(by_change(*changed), format!("{step}: {}", one_line(why, 300))),
             Self::Told(told) => named(by_change(told.changed), one_line(&told.message, 300)),
+            Self::Docs { error, .. } => named(Recorded::Failed, error.to_string()),
             Self::Internal(message) => named(Recorded::Unknown, message.clone()),
         }
     }
@@ -407,6 +416,7 @@ impl Failure {
                 json!({ "step": step }),
             ),
             Self::Told(told) => error(told.kind, &told.message, told.changed, &told.next, told.more),
+            Self::Docs { error: cause, sandbox } => docs(fence, &cause, sandbox),
             Self::Internal(message) => error(
                 "internal",
                 &format!("neon-mcp failed: {message}"),
@@ -487,6 +497,29 @@ fn error(fence: &Fence, kind: &str, message: &str, changed: Changed, next: &str,
         object.extend(more);
     }
     json!({"error": object})
+}
+
+/// What is said where the documentation can't be read.
+fn docs(fence: &Fence, cause: &DocsError, sandbox: bool) -> Value {
+    let mut message = cause.to_string();
+    if let Some(first) = message.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    message.push_str(". All other tools work without it.");
+    if sandbox && !matches!(cause, DocsError::NoPage { .. }) {
+        message.push_str(" The sandbox carries no documentation of its own: it is read from that host here too.");
+    }
+    let next = match cause {
+        DocsError::NoPage { .. } => "Call list_docs_resources to see which pages there are.",
+        DocsError::Cancelled => "Call again.",
+        DocsError::Unreachable { .. } => {
+            "Go on without the documentation, or try again later; the operator names its host with --docs-url."
+        }
+        DocsError::Unusable { .. } => {
+            "Go on without it, and tell the user: the operator names the documentation's host with --docs-url."
+        }
+    };
+    error(fence, cause.kind(), &message, Changed::No, next, Value::Null)
 }
 
 fn changed_name(changed: Changed) -> &'static str {

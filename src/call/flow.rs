@@ -10,16 +10,17 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::facts::{self, text};
-use super::failure::{Failure, Told};
+use super::failure::{ArgumentProblem, Failure, Told};
 use super::fence::Fence;
 use super::files::Files;
 use super::look::Look;
 use super::record::Record;
 use super::run::Call;
-use super::{bind, wait};
-use crate::guard::{Cleared, Judgement, Ruling};
+use super::{Service, bind, wait};
+use crate::docs::{Docs, DocsError, Entry, Slug};
+use crate::guard::{self, Cleared, Judgement, Policy, Ruling};
 use crate::neon::sql::{Connection, Reads, ResultSet, SqlError, Statements};
-use crate::neon::{Changed, PathSegment, Read};
+use crate::neon::{Changed, OrganizationId, PathSegment, ProjectId, Read};
 
 /// A workflow's way to Neon.
 pub(crate) struct Flow<'c, 'a> {
@@ -43,6 +44,57 @@ pub(crate) struct Ended {
     pub(crate) ours: Vec<String>,
     /// Something failed, which the result tells.
     pub(crate) failed: bool,
+}
+
+/// What a workflow may look at, where it finds things by itself rather than by the call's arguments.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds<'f> {
+    policy: &'f Policy,
+    /// The one project.
+    pub(crate) project: Option<&'f str>,
+    /// The one organization.
+    pub(crate) organization: Option<&'f str>,
+}
+
+impl Bounds<'_> {
+    /// Whether a project may be seen, as far as its id tells.
+    pub(crate) fn admits_project(&self, id: &str) -> bool {
+        self.policy.admits_project(id) && self.project.is_none_or(|only| only == id)
+    }
+
+    /// Whether an organization and what belongs to it may be seen; `None` where Neon doesn't tell which one something is of.
+    pub(crate) fn admits_organization(&self, id: Option<&str>) -> bool {
+        self.policy.check_organization(id).is_ok() && self.organization.is_none_or(|only| id == Some(only))
+    }
+
+    /// Whether it matters whose a project is.
+    pub(crate) fn wants_organization(&self) -> bool {
+        self.policy.wants_organization() || self.organization.is_some()
+    }
+
+    /// Refuses what lies outside of the project that the operator fixed.
+    pub(crate) fn check_project(&self, argument: &str, project: Option<&str>) -> Result<(), Failure> {
+        match self.project {
+            Some(only) if project != Some(only) => Err(outside(argument, "project", only)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what belongs to another organization than the operator allows or fixed.
+    pub(crate) fn check_organization(&self, argument: &str, organization: Option<&str>) -> Result<(), Failure> {
+        self.policy.check_organization(organization)?;
+        match self.organization {
+            Some(only) if organization != Some(only) => Err(outside(argument, "organization", only)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn outside(argument: &str, what: &str, only: &str) -> Failure {
+    Failure::Arguments(vec![ArgumentProblem {
+        argument: argument.to_owned(),
+        message: format!("this server works on the {what} {only} alone, and that is another one"),
+    }])
 }
 
 impl Ended {
@@ -179,6 +231,51 @@ impl<'c, 'a> Flow<'c, 'a> {
         Ok(answer.body.unwrap_or_default())
     }
 
+    /// The documentation: the index, or the text of a page.
+    pub(crate) async fn docs_index(&self) -> Result<Vec<Entry>, Failure> {
+        let docs = self.docs()?;
+        docs.index(&self.call.context)
+            .await
+            .map_err(|error| self.undocumented(error))
+    }
+
+    /// The text of a page of the documentation.
+    pub(crate) async fn docs_page(&self, slug: &Slug) -> Result<String, Failure> {
+        let docs = self.docs()?;
+        docs.page(slug, &self.call.context)
+            .await
+            .map_err(|error| self.undocumented(error))
+    }
+
+    /// The documentation's host.
+    pub(crate) fn docs(&self) -> Result<&'c Docs, Failure> {
+        self.call
+            .docs
+            .ok_or_else(|| Failure::Internal("the documentation is switched off".to_owned()))
+    }
+
+    fn undocumented(&self, error: DocsError) -> Failure {
+        Failure::Docs {
+            error,
+            sandbox: self.call.service == Service::Sandbox,
+        }
+    }
+
+    /// What calls may look at, by the operator's policy and what the operator fixed.
+    pub(crate) fn bounds(&self) -> Bounds<'_> {
+        Bounds {
+            policy: &self.call.guards.policy,
+            project: self.call.selected.project.as_ref().map(ProjectId::as_str),
+            organization: self.call.selected.organization.as_ref().map(OrganizationId::as_str),
+        }
+    }
+
+    /// Where people look at something in Neon's console: beside the API. The sandbox has none.
+    pub(crate) fn console(&self, path: &str) -> Option<String> {
+        let base = &self.call.client.config().base;
+        (self.call.service == Service::Neon).then(|| format!("{}/app/{path}", base.origin().ascii_serialization()))
+    }
+
     /// All branches of a project.
     pub(crate) async fn branches(&self, project: &str) -> Result<Vec<Value>, Failure> {
         let look = Look::new(self.call);
@@ -261,6 +358,18 @@ impl<'c, 'a> Flow<'c, 'a> {
             }
         }
         Ok(body)
+    }
+
+    /// What a declared reading tool answers, with its secrets masked.
+    pub(crate) async fn masked(&self, name: &str, arguments: Value) -> Result<Value, Failure> {
+        let mut answer = self.tool(name, arguments).await?;
+        let masks = self
+            .call
+            .catalog
+            .tool(name)
+            .map(|tool| tool.declaration.returns.mask.as_slice());
+        guard::mask(&mut answer, masks.unwrap_or_default(), &[]);
+        Ok(answer)
     }
 
     fn sent(&self, request_id: &str) {

@@ -5,6 +5,7 @@ mod bind;
 mod confirm;
 mod connect;
 mod content;
+mod env;
 mod facts;
 mod failure;
 mod fence;
@@ -32,6 +33,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use content::{boundary, fitting};
 pub(crate) use failure::postgres_says;
 pub use failure::{ArgumentProblem, Failure, Told};
 pub(crate) use fence::Fence;
@@ -40,6 +42,7 @@ pub(crate) use flow::{Ended, Flow};
 use pace::Pace;
 
 use crate::catalog::{SelectedTool, Selection, Tool};
+use crate::docs::{Docs, DocsBase};
 use crate::guard::audit::AuditLog;
 use crate::guard::{Channel, Confirmations, Policy, Question, Reply};
 use crate::neon::{Client, Lane};
@@ -97,6 +100,8 @@ pub struct CallLimits {
     pub files_dir: Option<FilesDir>,
     /// Under which hosts SQL may be sent. Default Neon's own.
     pub sql_hosts: crate::neon::sql::SqlHosts,
+    /// Where the documentation is; nothing where the operator wants none read. Default Neon's own.
+    pub docs: Option<DocsBase>,
 }
 
 impl Default for CallLimits {
@@ -107,6 +112,7 @@ impl Default for CallLimits {
             result_bytes: 40_000,
             files_dir: None,
             sql_hosts: crate::neon::sql::SqlHosts::default(),
+            docs: DocsBase::neons(),
         }
     }
 }
@@ -130,6 +136,8 @@ struct Inner {
     pace: Option<Pace>,
     /// Where SQL goes, as far as that is known.
     connections: connect::Connections,
+    /// The documentation, where it is read.
+    docs: Option<Docs>,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
     /// Which account and which API, as a digest: an approval for one is none for another.
@@ -235,6 +243,7 @@ impl Engine {
             inner: Arc::new(Inner {
                 pace,
                 connections: connect::Connections::new(limits.sql_hosts.clone()),
+                docs: limits.docs.clone().map(Docs::new),
                 adding: tokio::sync::Mutex::default(),
                 account,
                 client,
@@ -304,6 +313,7 @@ impl Engine {
             pace: inner.pace.as_ref(),
             adding: &inner.adding,
             connections: &inner.connections,
+            docs: inner.docs.as_ref(),
             assessed: None,
             prepared: None,
             who: format!(

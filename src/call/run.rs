@@ -19,6 +19,7 @@ use super::{
     list, own_key, reference, resolve, safety, sight, wait,
 };
 use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, Workflow, templates_within};
+use crate::docs::Docs;
 use crate::guard::{self, Assessed, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
 use crate::neon::{Client, Context};
 use crate::workflows;
@@ -33,6 +34,7 @@ pub(super) struct Call<'a> {
     pub(super) pace: Option<&'a Pace>,
     pub(super) adding: &'a tokio::sync::Mutex<()>,
     pub(super) connections: &'a Connections,
+    pub(super) docs: Option<&'a Docs>,
     /// What the statements of the call do, where it has some.
     pub(super) assessed: Option<Assessed>,
     /// What the call completes, where it completes something.

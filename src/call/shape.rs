@@ -56,6 +56,7 @@ impl Shaping<'_> {
             }
             self.reduce(answer, true);
             self.enclose(answer);
+            notes.extend(super::env::rewrite(self.tool, self.arguments, answer));
         }
         let done = self.tool.declaration.returns.done.as_ref();
         envelope.insert(
@@ -113,7 +114,12 @@ impl Shaping<'_> {
         guard::mask(&mut result, &returns.mask, &returns.reveal);
         self.fence
             .enclose_but(&mut result, &|text| ours.iter().any(|own| own == text));
-        envelope.insert("result".into(), result);
+        match result {
+            Value::Object(fields) if returns.flat => envelope.extend(fields),
+            result => {
+                envelope.insert("result".into(), result);
+            }
+        }
         if self.tool.declaration.reveals {
             notes.push("This result holds a secret: don't repeat it where others can read it.".into());
         }

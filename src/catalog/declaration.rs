@@ -91,6 +91,10 @@ pub struct Declaration {
     /// id will do, for a name would find another one.
     #[serde(default, skip_serializing_if = "is_false")]
     pub target_is_deleted: bool,
+    /// Calls look at no other project than the one that the operator fixed, though they take none: such a tool is offered
+    /// there too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stays_in_project: bool,
     /// The argument that names an API key: the call is refused where that is the key that this server uses itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spares_own_key: Option<String>,
@@ -185,6 +189,22 @@ pub enum Workflow {
     PrepareQueryTuning,
     /// Their application.
     CompleteQueryTuning,
+    /// Organizations, projects and branches by words.
+    Search,
+    /// One of them, whole.
+    Fetch,
+    /// What the documentation has.
+    ListDocsResources,
+    /// A page of it.
+    GetDocResource,
+}
+
+impl Workflow {
+    /// Whether it reads the documentation rather than Neon.
+    #[must_use]
+    pub fn reads_docs(self) -> bool {
+        matches!(self, Self::ListDocsResources | Self::GetDocResource)
+    }
 }
 
 /// What is read after an answer and added to the result, beside it.
@@ -582,6 +602,12 @@ pub struct Returns {
     /// aren't fenced as what others wrote is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixed: Vec<String>,
+    /// Where the connection string stands that an argument `format: env` turns into the lines of an `.env` file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+    /// A workflow's result stands beside `service`, not in `result`: some clients look for its fields there.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub flat: bool,
     /// The name for an answer that is a bare list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap: Option<String>,

@@ -565,6 +565,25 @@ impl Linter {
         if let Some(keep) = &returns.keep {
             self.keep(keep, "/returns/keep");
         }
+        let takes_format = declaration.bind.get("format") == Some(&Place::Local);
+        self.require(
+            returns
+                .env
+                .as_ref()
+                .is_none_or(|pointer| takes_format && returns.reveal.contains(pointer)),
+            "/returns/env",
+            "is about a connection string that is revealed, and `format` is local",
+        );
+        self.require(
+            !returns.flat || declaration.workflow.is_some(),
+            "/returns/flat",
+            "is about a workflow's result",
+        );
+        self.require(
+            !declaration.stays_in_project || declaration.workflow.is_some(),
+            "/stays_in_project",
+            "only a workflow can see to it",
+        );
         let Some(pages) = &declaration.pages else { return };
         let rooted = pages.items.is_empty() || pages.items.starts_with('/');
         self.require(rooted, "/pages/items", "is no JSON pointer");

@@ -10,7 +10,7 @@ use super::tool::{Tool, placeholders};
 use crate::neon::Method;
 
 /// The files of `tools/`, as the binary carries them: the order is the order of the list.
-const FILES: [(&str, &str); 25] = [
+const FILES: [(&str, &str); 27] = [
     ("projects.json", include_str!("../../tools/projects.json")),
     ("branches.json", include_str!("../../tools/branches.json")),
     ("computes.json", include_str!("../../tools/computes.json")),
@@ -21,6 +21,8 @@ const FILES: [(&str, &str); 25] = [
     ("schemas.json", include_str!("../../tools/schemas.json")),
     ("sql.json", include_str!("../../tools/sql.json")),
     ("throwaway.json", include_str!("../../tools/throwaway.json")),
+    ("search.json", include_str!("../../tools/search.json")),
+    ("docs.json", include_str!("../../tools/docs.json")),
     ("organizations.json", include_str!("../../tools/organizations.json")),
     ("api_keys.json", include_str!("../../tools/api_keys.json")),
     ("buckets.json", include_str!("../../tools/buckets.json")),

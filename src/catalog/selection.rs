@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::declaration::Workflow;
 use super::load::Catalog;
 use super::nearest::nearest;
 use super::tool::Tool;
@@ -27,6 +28,8 @@ pub struct SelectionOptions {
     pub project_id: Option<ProjectId>,
     /// The one organization that the tools are about.
     pub organization_id: Option<OrganizationId>,
+    /// There is no documentation to read: the tools that do are left out.
+    pub without_docs: bool,
     /// List a search and a few callers in place of the tools. None named means all of them then.
     pub discovery: bool,
 }
@@ -82,6 +85,10 @@ pub struct SelectedTool {
     pub input: Arc<Map<String, Value>>,
     /// What the operator fixed: filled in at every call.
     pub fixed: Map<String, Value>,
+    /// The one project that calls are about, whether the tool takes it or not.
+    pub project: Option<ProjectId>,
+    /// The one organization.
+    pub organization: Option<OrganizationId>,
     /// Advanced arguments that aren't offered.
     pub left_out: Vec<String>,
     /// Calls that do more than read are refused.
@@ -183,6 +190,8 @@ impl Selection {
             } else if options.read_only && (tool.declaration.least_effect() != Effect::Read || tool.declaration.reveals)
             {
                 Some("this server is read-only")
+            } else if options.without_docs && tool.declaration.workflow.is_some_and(Workflow::reads_docs) {
+                Some("the operator switched the documentation off")
             } else if options.project_id.is_some() && !about_one_project(tool) {
                 Some("this server is for one project, and the tool reaches beyond it")
             } else if !policy.lists(tool) {
@@ -250,7 +259,8 @@ impl Selection {
 
 /// Whether every call of the tool stays inside one project.
 fn about_one_project(tool: &Tool) -> bool {
-    tool.placeholders.iter().any(|placeholder| placeholder == "project_id")
+    tool.declaration.stays_in_project
+        || tool.placeholders.iter().any(|placeholder| placeholder == "project_id")
         || tool.property("project_id").is_some() && is_required(tool, "project_id")
 }
 
@@ -294,6 +304,8 @@ fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool, read_only: 
         tool: tool.clone(),
         input,
         fixed,
+        project: options.project_id.clone(),
+        organization: options.organization_id.clone(),
         left_out,
         read_only: read_only || options.read_only,
         validator: OnceLock::new(),

@@ -62,6 +62,13 @@ pub struct Layer {
     /// Let tools send files from this folder, and from nowhere else [default: none]
     #[arg(long, value_name = "DIR")]
     pub files_dir: Option<PathBuf>,
+    /// Send SQL to hosts under these names alone, e.g. db.example.com [default: Neon's own]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub sql_host_suffix: Option<Vec<String>>,
+    /// Where the documentation is, with its llms.txt; https, but for loopback; `off` leaves the tools for it out
+    /// [default: Neon's own, neon.com/docs]
+    #[arg(long, value_name = "URL")]
+    pub docs_url: Option<String>,
     /// The operator's policy, a TOML file: what may run, what asks, what never runs (see `neon-mcp policy`)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
@@ -102,6 +109,8 @@ impl Layer {
             call_timeout_seconds: self.call_timeout_seconds.or(other.call_timeout_seconds),
             wait_timeout_seconds: self.wait_timeout_seconds.or(other.wait_timeout_seconds),
             files_dir: self.files_dir.or(other.files_dir),
+            sql_host_suffix: self.sql_host_suffix.or(other.sql_host_suffix),
+            docs_url: self.docs_url.or(other.docs_url),
             policy: self.policy.or(other.policy),
             audit_log: self.audit_log.or(other.audit_log),
             state_dir: self.state_dir.or(other.state_dir),
@@ -193,6 +202,8 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "state_dir" => layer.state_dir = Some(value.into()),
         "seal_key_file" => layer.seal_key_file = Some(value.into()),
         "api_host" => layer.api_host = text(),
+        "sql_host_suffix" => layer.sql_host_suffix = list(),
+        "docs_url" => layer.docs_url = text(),
         "sandbox" => layer.sandbox = truth()?,
         "sandbox_dir" => layer.sandbox_dir = Some(value.into()),
         "sandbox_postgres" => {

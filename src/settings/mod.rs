@@ -14,8 +14,10 @@ pub use layer::Layer;
 
 use crate::call::{CallLimits, FilesDir, Guards};
 use crate::catalog::{Catalog, SelectionOptions};
+use crate::docs::DocsBase;
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{Approvals, Confirmations, Policy, Sealer, state_dir};
+use crate::neon::sql::SqlHosts;
 use crate::neon::{
     ApiBase, Credential, DEFAULT_BASE, InvalidBase, InvalidCredential, InvalidId, OrganizationId, ProjectId,
 };
@@ -127,6 +129,12 @@ pub enum SettingsError {
         /// What is wrong.
         source: InvalidId,
     },
+    /// A suffix that isn't one.
+    #[error("SQL host suffix: {0}")]
+    SqlHost(#[from] crate::neon::sql::InvalidSuffix),
+    /// The address of the documentation can't be used.
+    #[error("docs URL: {0}")]
+    Docs(#[from] crate::docs::InvalidDocsBase),
     /// The policy can't be used.
     #[error(transparent)]
     Policy(#[from] crate::guard::PolicyError),
@@ -224,6 +232,11 @@ impl Settings {
             Upstream::Api { base, credential }
         };
         let defaults = CallLimits::default();
+        let docs = match layer.docs_url.as_deref() {
+            Some(text) if text.trim().eq_ignore_ascii_case("off") => None,
+            Some(text) => Some(DocsBase::parse(text)?),
+            None => defaults.docs.clone(),
+        };
         let seconds = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_secs);
         Ok(Self {
             upstream,
@@ -233,6 +246,7 @@ impl Settings {
                 exclude: layer.exclude_tools.unwrap_or_default(),
                 read_only: layer.read_only.unwrap_or(false),
                 discovery: layer.discovery.unwrap_or(false),
+                without_docs: docs.is_none(),
                 project_id: layer
                     .project_id
                     .map(ProjectId::parse)
@@ -252,6 +266,12 @@ impl Settings {
                 deadline: seconds(layer.call_timeout_seconds, defaults.deadline),
                 wait: seconds(layer.wait_timeout_seconds, defaults.wait),
                 files_dir: layer.files_dir.map(open_files_dir).transpose()?,
+                sql_hosts: match layer.sql_host_suffix {
+                    // Where the computes of our own sandbox are is known, and isn't the operator's to name.
+                    Some(suffixes) if !suffixes.is_empty() && !sandbox => SqlHosts::under(&suffixes)?,
+                    _ => defaults.sql_hosts.clone(),
+                },
+                docs,
                 ..defaults
             },
             policy: layer.policy,

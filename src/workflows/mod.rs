@@ -2,15 +2,17 @@
 //!
 //! What they are called, what they take and what they do to the world is declared in `tools/*.json` as every tool's is; what
 //! is here is the way from arguments to a result, over [`crate::call`]'s flow: it reads, it calls declared tools, it runs SQL,
-//! and nothing else leads out.
+//! it reads the documentation, and nothing else leads out.
 
 mod completion;
+mod docs;
 mod fingerprint;
 mod looking;
 mod migration;
 mod rows;
 mod schema;
 mod script;
+mod search;
 mod sql;
 mod throwaway;
 mod trial;
@@ -41,6 +43,10 @@ pub(crate) async fn run(workflow: Workflow, flow: &Flow<'_, '_>) -> Result<Ended
         Workflow::CompleteDatabaseMigration => completion::complete(flow).await.map(|completed| completed.ended),
         Workflow::PrepareQueryTuning => tuning::prepare(flow).await,
         Workflow::CompleteQueryTuning => tuning::complete(flow).await,
+        Workflow::Search => search::search(flow).await,
+        Workflow::Fetch => search::fetch(flow).await,
+        Workflow::ListDocsResources => docs::list(flow).await,
+        Workflow::GetDocResource => docs::get(flow).await,
     }
 }
 

@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
-pub use address::{InvalidConnection, SqlAddress, SqlHosts};
+pub use address::{InvalidConnection, InvalidSuffix, SqlAddress, SqlHosts};
 pub use answer::{Column, ResultSet, SqlError};
 
 use super::client::{Client, Context};

@@ -3,7 +3,9 @@
 mod access;
 mod arguments;
 mod auth;
+mod connection_string;
 mod data;
+mod docs;
 mod faults;
 mod files;
 mod hostile;
@@ -12,8 +14,10 @@ mod lists;
 mod names;
 mod protocol;
 mod refusals;
+mod search;
 mod secrets;
 mod settings;
+mod sql_hosts;
 mod storage;
 
 use neon_mcp::catalog::Catalog;

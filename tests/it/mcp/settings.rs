@@ -41,6 +41,14 @@ async fn unknown_names_stop_the_start_and_the_nearest_is_told() {
         (vec![], vec![("NEON_API_HOST", "http://example.com/api/v2")], "https"),
         (vec![], vec![("NEON_API_KEY", "")], "--sandbox"),
         (vec!["--project-id", "../x"], vec![], "project id"),
+        (vec!["--sql-host-suffix", "com"], vec![], "db.example.com"),
+        (
+            vec![],
+            vec![("NEON_MCP_SQL_HOST_SUFFIX", "db.example.com,10.0.0.1")],
+            "10.0.0.1",
+        ),
+        (vec!["--docs-url", "http://example.com/docs"], vec![], "https"),
+        (vec![], vec![("NEON_MCP_DOCS_URL", "docs")], "no URL"),
         (vec!["--sandbox-dir", "kept"], vec![], "--sandbox-dir wants --sandbox"),
         (
             vec!["--sandbox"],
@@ -124,7 +132,9 @@ fn exclusion_wins_and_fixed_arguments_vanish_everywhere() {
             "{}",
             selected.tool.name()
         );
-        assert_eq!(selected.fixed["project_id"], PROJECT);
+        // Those that take no project see to it themselves.
+        let sees_to_it = selected.tool.declaration.stays_in_project && selected.tool.property("project_id").is_none();
+        assert!(sees_to_it || selected.fixed["project_id"] == PROJECT);
     }
 }
 

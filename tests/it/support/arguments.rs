@@ -93,6 +93,7 @@ fn value(name: &str, schema: &Value) -> Value {
         "sql" => Some("DROP TABLE abc"),
         "region_id" => Some("aws-us-east-1"),
         "slug" | "function_slug" => Some("hello"),
+        "id" => Some("project:quiet-sun-12345678"),
         "domain" if schema.get("format").is_none() => Some("api.example.com"),
         "prefix" => Some("logs/"),
         "cron" => Some("0 3 * * *"),

@@ -112,6 +112,8 @@ pub fn program(arguments: &[&str], api: &str, key: &str) -> Command {
         .env("NEON_API_HOST", api)
         .env("NEON_API_KEY", key)
         .env("XDG_STATE_HOME", state_home())
+        // No test reads documentation over a network: where one wants a host, it names its own.
+        .env("NEON_MCP_DOCS_URL", "http://127.0.0.1:1/docs")
         // A sandbox starts sooner without data, and these tests need none.
         .env("NEON_MCP_SANDBOX_POSTGRES", "off")
         .stdin(Stdio::piped())

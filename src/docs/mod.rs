@@ -1,0 +1,17 @@
+//! The documentation: an index and pages of Markdown, read from the operator's docs host.
+//!
+//! It is another way out than the one to Neon, and shares nothing with it: no key is ever sent, nothing waits for it at the
+//! start, and when it fails, nothing else does.
+
+mod base;
+mod cache;
+mod error;
+mod index;
+mod read;
+mod slug;
+
+pub use base::{DocsBase, InvalidDocsBase};
+pub use error::DocsError;
+pub use index::Entry;
+pub use read::{Docs, DocsTimes};
+pub use slug::{InvalidSlug, Slug};

@@ -1,0 +1,140 @@
+//! `list_docs_resources` and `get_doc_resource`: Neon's documentation, as the operator's docs host has it.
+
+use serde_json::{Value, json};
+
+use crate::call::{ArgumentProblem, Ended, Failure, Flow, boundary, fitting};
+use crate::docs::{Entry, Slug};
+
+/// The most pages that are listed at once.
+const MOST_PAGES: usize = 100;
+
+/// Room for all that isn't text of the docs host, in bytes.
+const ROOM: usize = 2_000;
+
+/// The longest description that is listed, in characters.
+const LONGEST_ABOUT: usize = 200;
+
+/// `list_docs_resources`
+pub(super) async fn list(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let docs = flow.docs()?;
+    let entries = flow.docs_index().await?;
+    let words: Vec<String> = flow
+        .text("query")
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_lowercase)
+        .collect();
+    let whole = entries.len();
+    let (found, all) = matching(entries, &words);
+    let offset = flow
+        .number("offset")
+        .and_then(|offset| usize::try_from(offset).ok())
+        .unwrap_or(0);
+    let mut room = flow.most_bytes().saturating_sub(ROOM);
+    let lines: Vec<String> = found
+        .iter()
+        .skip(offset)
+        .take(MOST_PAGES)
+        .map(|entry| {
+            let about = crate::neon::text::one_line(&entry.about, LONGEST_ABOUT);
+            json!({"slug": entry.slug.as_str(), "title": entry.title, "about": about}).to_string()
+        })
+        .take_while(|line| {
+            // In the result's own JSON, quotes and backslashes take two bytes.
+            let bytes = line.len() + line.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count() + 2;
+            let fits = bytes <= room;
+            room = room.saturating_sub(bytes);
+            fits
+        })
+        .collect();
+    let fence = flow.fence();
+    let next = offset + lines.len();
+    let mut ended = Ended::with(json!({
+        "docs": docs.base().as_str(),
+        "returned": lines.len(),
+        "found": found.len(),
+        "pages": whole,
+        "resources": fence.around(&format!("\n{}\n", lines.join("\n"))),
+    }));
+    if !all {
+        ended = ended.note("No page has all of these words: these have some of them, most of them first.");
+    }
+    if next < found.len() {
+        ended = ended.note(format!(
+            "There are more: call again with offset {next}, or with other words in query."
+        ));
+    }
+    if whole == 0 {
+        ended = ended.note("The docs host's index names no page below its own address.");
+    } else if found.is_empty() {
+        ended = ended.note("No page has these words: try others, or none to see all.");
+    }
+    Ok(ended.note("get_doc_resource gives a page by its slug."))
+}
+
+/// The pages that have all of the words, or where none has, those that have some. What has them in its name comes first.
+fn matching(entries: Vec<Entry>, words: &[String]) -> (Vec<Entry>, bool) {
+    let scored: Vec<(usize, usize, Entry)> = entries
+        .into_iter()
+        .map(|entry| {
+            let name = format!("{} {}", entry.slug, entry.title).to_lowercase();
+            let about = entry.about.to_lowercase();
+            let in_name = words.iter().filter(|word| name.contains(word.as_str())).count();
+            let in_any = words
+                .iter()
+                .filter(|word| name.contains(word.as_str()) || about.contains(word.as_str()))
+                .count();
+            (in_any, in_name, entry)
+        })
+        .collect();
+    let all = scored.iter().any(|(in_any, ..)| *in_any == words.len());
+    let least = if all { words.len() } else { 1 };
+    let mut found: Vec<_> = scored.into_iter().filter(|(in_any, ..)| *in_any >= least).collect();
+    // The order of the index otherwise: the sort is stable.
+    found.sort_by_key(|(in_any, in_name, _)| std::cmp::Reverse((*in_any, *in_name)));
+    let none = found.is_empty();
+    (found.into_iter().map(|(.., entry)| entry).collect(), all || none)
+}
+
+/// `get_doc_resource`
+pub(super) async fn get(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let docs = flow.docs()?;
+    let slug = Slug::parse(flow.required("slug")?, docs.base()).map_err(|error| {
+        Failure::Arguments(vec![ArgumentProblem {
+            argument: "slug".to_owned(),
+            message: error.to_string(),
+        }])
+    })?;
+    let text = flow.docs_page(&slug).await?;
+    let asked = flow
+        .number("from_byte")
+        .and_then(|from| usize::try_from(from).ok())
+        .unwrap_or(0);
+    let from = boundary(&text, asked);
+    let part = fitting(
+        text.get(from..).unwrap_or_default(),
+        flow.most_bytes().saturating_sub(ROOM),
+    );
+    let until = from + part.len();
+    let fence = flow.fence();
+    let mut result = json!({
+        "slug": slug.as_str(),
+        "url": docs.address(&slug),
+        "bytes": text.len(),
+        "text": fence.around(&format!("\n{part}\n")),
+    });
+    let mut ended = Ended::default();
+    if until < text.len() {
+        if let Some(object) = result.as_object_mut() {
+            object.insert("next_from_byte".into(), Value::from(until));
+        }
+        ended = ended.note(format!(
+            "Cut at byte {until} of {}. Call again with from_byte {until} for the rest.",
+            text.len()
+        ));
+    } else if asked > text.len() {
+        ended = ended.note(format!("There are only {} bytes.", text.len()));
+    }
+    ended.result = result;
+    Ok(ended)
+}

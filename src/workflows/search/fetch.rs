@@ -1,0 +1,113 @@
+//! `fetch`: one organization, project or branch in full, by the id that `search` gave.
+//!
+//! All of it comes from Neon's API, by declared tools that only read: no compute is woken.
+
+use futures::future::{join, join3};
+use serde_json::{Value, json};
+
+use super::hit::{Id, field, title};
+use crate::call::{Ended, Failure, Flow};
+
+/// `fetch`
+pub(in crate::workflows) async fn fetch(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let id = Id::parse(flow.required("id")?)?;
+    let bounds = flow.bounds();
+    let mut notes = Vec::new();
+    let (about, more, metadata) = match &id {
+        Id::Organization(organization) => {
+            bounds.check_project("id", None)?;
+            bounds.check_organization("id", Some(organization))?;
+            let about = flow
+                .masked("describe_organization", json!({"org_id": organization}))
+                .await?;
+            (
+                about,
+                json!({}),
+                json!({"kind": id.kind(), "organization_id": organization}),
+            )
+        }
+        Id::Project(project) => {
+            bounds.check_project("id", Some(project))?;
+            let about = project_in_bounds(flow, project).await?;
+            let count = flow.masked("count_branches", json!({"project_id": project})).await;
+            let branches = count.map(|count| count.get("count").cloned().unwrap_or_default());
+            let branches = readable(flow, branches, "the number of branches", &mut notes);
+            let metadata = json!({
+                "kind": id.kind(), "project_id": project, "organization_id": about.get("org_id"), "branches": branches,
+            });
+            (about, json!({"branches": branches}), metadata)
+        }
+        Id::Branch { project, branch } => {
+            bounds.check_project("id", Some(project))?;
+            if bounds.wants_organization() {
+                project_in_bounds(flow, project).await?;
+            }
+            let at = || json!({"project_id": project, "branch_id": branch});
+            let about = flow.masked("describe_branch", at());
+            let parts = join3(
+                flow.masked("list_branch_computes", at()),
+                flow.masked("list_databases", at()),
+                flow.masked("list_roles", at()),
+            );
+            let (about, (computes, databases, roles)) = join(about, parts).await;
+            let about = about?.get("branch").cloned().unwrap_or_default();
+            let mut part = |read: Result<Value, Failure>, name: &str| {
+                let list = read.map(|answer| answer.get(name).cloned().unwrap_or_default());
+                readable(flow, list, name, &mut notes)
+            };
+            let more = json!({
+                "computes": part(computes, "endpoints"),
+                "databases": part(databases, "databases"),
+                "roles": part(roles, "roles"),
+            });
+            let metadata = json!({
+                "kind": id.kind(), "project_id": project, "branch_id": branch, "default": about.get("default"),
+                "protected": about.get("protected"), "expires_at": about.get("expires_at"),
+            });
+            (about, more, metadata)
+        }
+    };
+    let mut whole = json!({ id.kind(): about });
+    if let (Some(whole), Value::Object(more)) = (whole.as_object_mut(), more) {
+        whole.extend(more);
+    }
+    let mut result = json!({
+        "id": id.to_string(),
+        "title": title(&about),
+        "text": serde_json::to_string_pretty(&whole).unwrap_or_default(),
+    });
+    if let Some(object) = result.as_object_mut() {
+        object.extend(
+            flow.console(&id.console_path())
+                .map(|url| ("url".to_owned(), url.into())),
+        );
+        object.insert("metadata".into(), without_nulls(metadata));
+    }
+    let mut ended = Ended::with(result);
+    ended.notes = notes;
+    Ok(ended)
+}
+
+/// A project, if its organization is one that calls may see.
+async fn project_in_bounds(flow: &Flow<'_, '_>, project: &str) -> Result<Value, Failure> {
+    let answer = flow.masked("describe_project", json!({"project_id": project})).await?;
+    let about = answer.get("project").cloned().unwrap_or_default();
+    let organization = Some(field(&about, "org_id")).filter(|id| !id.is_empty());
+    flow.bounds().check_organization("id", organization)?;
+    Ok(about)
+}
+
+/// A part that may be missing: then the rest is shown all the same, and what is missing is said.
+fn readable(flow: &Flow<'_, '_>, part: Result<Value, Failure>, what: &str, notes: &mut Vec<String>) -> Value {
+    part.unwrap_or_else(|failure| {
+        notes.push(format!("Not readable ({what}): {}", super::message(flow, failure)));
+        Value::Null
+    })
+}
+
+fn without_nulls(mut value: Value) -> Value {
+    if let Some(object) = value.as_object_mut() {
+        object.retain(|_, value| !value.is_null());
+    }
+    value
+}

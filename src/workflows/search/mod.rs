@@ -1,0 +1,440 @@
+//! `search`: organizations, projects and branches by words, in few requests.
+
+mod fetch;
+mod hit;
+mod rank;
+
+use std::collections::HashSet;
+
+use futures::StreamExt as _;
+use futures::stream;
+use serde_json::{Value, json};
+
+use crate::call::{ArgumentProblem, Ended, Failure, Flow};
+use crate::neon::text::one_line;
+use hit::{Hit, Id, about_branch, about_organization, about_project, field, title};
+use rank::Wanted;
+
+pub(super) use fetch::fetch;
+
+/// The most requests of one search.
+const MOST_REQUESTS: usize = 12;
+
+/// How many of them run at a time.
+const AT_ONCE: usize = 4;
+
+/// In how many organizations projects are looked for.
+const MOST_ORGANIZATIONS: usize = 4;
+
+/// How many projects a request asks for.
+const PROJECTS: usize = 100;
+
+/// With so few projects, the branches of all are looked over; with more, of those whose name fits.
+const FEW_PROJECTS: usize = 10;
+
+/// How many branches of a project a request asks for.
+const BRANCHES: usize = 1_000;
+
+/// How many requests are kept back for branches.
+const FOR_BRANCHES: usize = 3;
+
+/// The most hits that are given.
+const MOST_HITS: usize = 50;
+
+/// `search`
+pub(super) async fn search(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let wanted = Wanted::parse(flow.required("query")?).ok_or_else(|| {
+        Failure::Arguments(vec![ArgumentProblem {
+            argument: "query".to_owned(),
+            message: "holds no word to search for".to_owned(),
+        }])
+    })?;
+    let mut search = Search {
+        flow,
+        wanted,
+        left: MOST_REQUESTS,
+        stopped: false,
+        hits: Vec::new(),
+        notes: Vec::new(),
+    };
+    match flow.text("project_id") {
+        Some(project) => search.one_project(project).await?,
+        None => search.everything(flow.text("org_id")).await?,
+    }
+    Ok(search.ended())
+}
+
+/// A search under way.
+struct Search<'f, 'c, 'a> {
+    flow: &'f Flow<'c, 'a>,
+    wanted: Wanted,
+    /// How many requests may still be made.
+    left: usize,
+    /// More requests would have been made.
+    stopped: bool,
+    hits: Vec<Hit>,
+    notes: Vec<String>,
+}
+
+/// Projects of an organization, or of the key.
+struct Projects {
+    organization: Option<String>,
+    found: Vec<Value>,
+    /// There are more than were asked for.
+    more: bool,
+}
+
+impl Search<'_, '_, '_> {
+    /// Takes so many requests, or as many as are left.
+    fn take(&mut self, wanted: usize, keep: usize) -> usize {
+        let taken = wanted.min(self.left.saturating_sub(keep));
+        self.left -= taken;
+        self.stopped |= taken < wanted;
+        taken
+    }
+
+    /// One project and its branches.
+    async fn one_project(&mut self, id: &str) -> Result<(), Failure> {
+        self.take(1, 0);
+        let answer = self
+            .flow
+            .get("/projects/{project_id}", &[("project_id", id)], &[])
+            .await?;
+        let project = answer.get("project").cloned().unwrap_or_default();
+        let organization = Some(field(&project, "org_id")).filter(|id| !id.is_empty());
+        self.flow.bounds().check_organization("project_id", organization)?;
+        self.hit_project(&project);
+        self.branches_of(&[project]).await;
+        Ok(())
+    }
+
+    /// All that the key, the policy and the operator let be seen.
+    async fn everything(&mut self, organization: Option<&str>) -> Result<(), Failure> {
+        // A personal key lists projects by organization, which it must name; a key of an organization or of a project lists
+        // what is its own, and may not be allowed to list organizations.
+        let organizations = match organization {
+            Some(one) => self.one_organization(one).await,
+            None => self.organizations().await?,
+        };
+        let Some(organizations) = organizations else {
+            return Ok(());
+        };
+        let mut lists = self.projects(organizations).await?;
+        self.search_larger(&mut lists).await;
+        let complete = lists.iter().all(|list| !list.more);
+        let bounds = self.flow.bounds();
+        let mut seen = HashSet::new();
+        let projects: Vec<Value> = lists
+            .into_iter()
+            .flat_map(|list| list.found)
+            .filter(|project| {
+                let organization = Some(field(project, "org_id")).filter(|id| !id.is_empty());
+                bounds.admits_project(field(project, "id")) && bounds.admits_organization(organization)
+            })
+            .filter(|project| seen.insert(field(project, "id").to_owned()))
+            .collect();
+        for project in &projects {
+            self.hit_project(project);
+        }
+        let few = complete && projects.len() <= FEW_PROJECTS;
+        let is_near = |project: &Value| few || self.wanted.touches(field(project, "name"), field(project, "id"));
+        let (mut near, far): (Vec<Value>, Vec<Value>) = projects.into_iter().partition(is_near);
+        near.sort_by_key(|project| {
+            self.wanted
+                .rank(field(project, "name"), field(project, "id"), "")
+                .is_none()
+        });
+        self.branches_of(&near).await;
+        if !far.is_empty() || !complete {
+            self.notes.push(
+                "There are many projects, so branches were looked over only in those whose name or id has a word of the query: \
+                 name the project too (shop main), or give project_id."
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// The organization that was given or fixed. Its projects are looked for even where it can't be read itself.
+    async fn one_organization(&mut self, id: &str) -> Option<Vec<Option<String>>> {
+        self.take(1, 0);
+        match self.flow.get("/organizations/{org_id}", &[("org_id", id)], &[]).await {
+            Ok(organization) => self.hit_organization(&organization),
+            Err(failure) => self.not_looked_over("The organization", failure),
+        }
+        Some(vec![Some(id.to_owned())])
+    }
+
+    /// The organizations that may be seen: in each, projects are looked for. Nothing where there are some, and none may be.
+    async fn organizations(&mut self) -> Result<Option<Vec<Option<String>>>, Failure> {
+        self.take(1, 0);
+        let listed = match self.flow.get("/users/me/organizations", &[], &[]).await {
+            Ok(answer) => answer
+                .get("organizations")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default(),
+            Err(failure) if is_final(&failure) => return Err(failure),
+            Err(failure) => {
+                self.not_looked_over("Organizations", failure);
+                return Ok(Some(vec![None]));
+            }
+        };
+        if listed.is_empty() {
+            return Ok(Some(vec![None]));
+        }
+        let bounds = self.flow.bounds();
+        let mut admitted = Vec::new();
+        for organization in &listed {
+            let id = field(organization, "id");
+            if !id.is_empty() && bounds.admits_organization(Some(id)) {
+                self.hit_organization(organization);
+                admitted.push(Some(id.to_owned()));
+            }
+        }
+        if admitted.len() > MOST_ORGANIZATIONS {
+            self.notes.push(format!(
+                "Projects were looked for in the first {MOST_ORGANIZATIONS} of {} organizations: give org_id for another one.",
+                admitted.len()
+            ));
+            admitted.truncate(MOST_ORGANIZATIONS);
+        }
+        Ok((!admitted.is_empty()).then_some(admitted))
+    }
+
+    /// The first projects of each organization.
+    ///
+    /// # Errors
+    /// When none of the lists can be read.
+    async fn projects(&mut self, organizations: Vec<Option<String>>) -> Result<Vec<Projects>, Failure> {
+        let count = self.take(organizations.len(), 0);
+        let read = stream::iter(organizations.into_iter().take(count))
+            .map(|organization| self.list(organization, None))
+            .buffered(AT_ONCE)
+            .collect::<Vec<_>>()
+            .await;
+        let mut lists = Vec::new();
+        let mut failed = Vec::new();
+        for list in read {
+            match list {
+                Ok(list) => lists.push(list),
+                Err(failure) => failed.push(failure),
+            }
+        }
+        for failure in failed {
+            if lists.is_empty() || is_final(&failure) {
+                return Err(failure);
+            }
+            self.not_looked_over("The projects of an organization", failure);
+        }
+        Ok(lists)
+    }
+
+    /// Where there are more projects than one request gives, Neon is asked for those that have the query or a word of it.
+    async fn search_larger(&mut self, lists: &mut [Projects]) {
+        let searches: Vec<String> = self.wanted.searches().into_iter().map(str::to_owned).collect();
+        for list in lists.iter_mut().filter(|list| list.more) {
+            let count = self.take(searches.len(), FOR_BRANCHES);
+            let organization = &list.organization;
+            let read = stream::iter(searches.clone().into_iter().take(count))
+                .map(|search| self.list(organization.clone(), Some(search)))
+                .buffered(AT_ONCE)
+                .collect::<Vec<_>>()
+                .await;
+            for found in read {
+                match found {
+                    Ok(found) => list.found.extend(found.found),
+                    Err(failure) => self.not_looked_over("Some projects", failure),
+                }
+            }
+        }
+    }
+
+    /// A page of projects.
+    async fn list(&self, organization: Option<String>, search: Option<String>) -> Result<Projects, Failure> {
+        let limit = PROJECTS.to_string();
+        let mut query = vec![("limit", limit.as_str())];
+        query.extend(organization.as_deref().map(|id| ("org_id", id)));
+        query.extend(search.as_deref().map(|search| ("search", search)));
+        let answer = self.flow.get("/projects", &[], &query).await?;
+        let found = answer
+            .get("projects")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let more = found.len() >= PROJECTS;
+        Ok(Projects {
+            organization,
+            found,
+            more,
+        })
+    }
+
+    /// The branches of projects that fit.
+    async fn branches_of(&mut self, projects: &[Value]) {
+        let count = self.take(projects.len(), 0);
+        let ids: Vec<String> = projects.iter().map(|project| field(project, "id").to_owned()).collect();
+        let read = stream::iter(ids.into_iter().take(count))
+            .map(|project| self.page_of_branches(project, None))
+            .buffered(AT_ONCE)
+            .collect::<Vec<_>>()
+            .await;
+        let mut larger = Vec::new();
+        for (project, branches) in projects.iter().zip(read) {
+            match branches {
+                Ok((branches, more)) => {
+                    self.hit_branches(project, &branches);
+                    larger.extend(more.then_some(project));
+                }
+                Err(failure) => self.not_looked_over(
+                    &format!("The branches of {}", self.flow.fence().quote(&title(project))),
+                    failure,
+                ),
+            }
+        }
+        // One with more branches than a request gives is searched by Neon, by the longest word.
+        let longest = self.wanted.searches().last().map(|word| (*word).to_owned());
+        for project in larger {
+            if self.take(1, 0) == 1
+                && let Ok((branches, _)) = self
+                    .page_of_branches(field(project, "id").to_owned(), longest.clone())
+                    .await
+            {
+                self.hit_branches(project, &branches);
+            }
+            self.notes.push(format!(
+                "{} has more than {BRANCHES} branches, of which not all were looked over: list_branches with search does.",
+                self.flow.fence().quote(&title(project))
+            ));
+        }
+    }
+
+    /// Branches of a project, and whether there are more.
+    async fn page_of_branches(&self, project: String, search: Option<String>) -> Result<(Vec<Value>, bool), Failure> {
+        let limit = BRANCHES.to_string();
+        let mut query = vec![("limit", limit.as_str())];
+        query.extend(search.as_deref().map(|search| ("search", search)));
+        let at = [("project_id", project.as_str())];
+        let answer = self.flow.get("/projects/{project_id}/branches", &at, &query).await?;
+        let branches = answer
+            .get("branches")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let more = branches.len() >= BRANCHES;
+        Ok((branches, more))
+    }
+
+    fn hit_organization(&mut self, organization: &Value) {
+        let id = field(organization, "id");
+        if let Some(rank) = self.wanted.rank(field(organization, "name"), id, "") {
+            self.hits.push(Hit {
+                rank,
+                id: Id::Organization(id.to_owned()),
+                title: title(organization),
+                within: None,
+                text: about_organization(organization),
+            });
+        }
+    }
+
+    fn hit_project(&mut self, project: &Value) {
+        let id = field(project, "id");
+        if let Some(rank) = self.wanted.rank(field(project, "name"), id, "") {
+            let organization = one_line(field(project, "org_id"), 80);
+            self.hits.push(Hit {
+                rank,
+                id: Id::Project(id.to_owned()),
+                title: title(project),
+                within: (!organization.is_empty()).then(|| format!("organization {organization}")),
+                text: about_project(project),
+            });
+        }
+    }
+
+    fn hit_branches(&mut self, project: &Value, branches: &[Value]) {
+        let around = format!("{} {}", field(project, "name"), field(project, "id"));
+        for branch in branches {
+            if let Some(rank) = self.wanted.rank(field(branch, "name"), field(branch, "id"), &around) {
+                self.hits.push(Hit {
+                    rank,
+                    id: Id::Branch {
+                        project: field(project, "id").to_owned(),
+                        branch: field(branch, "id").to_owned(),
+                    },
+                    title: title(branch),
+                    within: Some(format!(
+                        "project {} ({})",
+                        self.flow.fence().quote(&title(project)),
+                        one_line(field(project, "id"), 80)
+                    )),
+                    text: about_branch(branch),
+                });
+            }
+        }
+    }
+
+    fn not_looked_over(&mut self, what: &str, failure: Failure) {
+        self.notes.push(format!(
+            "{what} couldn't be looked over: {}",
+            message(self.flow, failure)
+        ));
+    }
+
+    /// The hits, the best first.
+    fn ended(mut self) -> Ended {
+        self.hits.sort_by(|one, other| one.order().cmp(&other.order()));
+        self.hits.dedup_by(|one, other| one.id == other.id);
+        let whole = self.hits.len();
+        self.hits.truncate(MOST_HITS);
+        if whole > self.hits.len() {
+            self.notes.push(format!(
+                "Shown are the best {MOST_HITS} of {whole}: add a word, or give project_id."
+            ));
+        }
+        if self.stopped {
+            self.notes.push(format!(
+                "A search makes {MOST_REQUESTS} requests at most, and there was more to look at: give project_id or org_id to narrow it."
+            ));
+        }
+        if self.hits.is_empty() {
+            self.notes.push(
+                "Nothing has these words in its name or id: list_projects and list_branches show what there is."
+                    .to_owned(),
+            );
+        } else {
+            self.notes
+                .push("fetch shows one of them in full, by its id.".to_owned());
+        }
+        let flow = self.flow;
+        let shown = self
+            .hits
+            .iter()
+            .map(|hit| hit.to_value(flow.console(&hit.id.console_path())));
+        let mut ended = Ended::with(json!({"results": shown.collect::<Vec<_>>()}));
+        let ours = self.hits.iter().map(|hit| hit.text.clone());
+        ended.ours = ours
+            .chain(self.hits.iter().filter_map(|hit| hit.within.clone()))
+            .collect();
+        ended.notes = self.notes;
+        ended
+    }
+}
+
+/// Whether nothing else would do better: the key is none, or the call is over.
+fn is_final(failure: &Failure) -> bool {
+    match failure {
+        Failure::Neon { error, .. } => !matches!(error.status(), Some(400 | 402..=428 | 500..=599)),
+        _ => true,
+    }
+}
+
+/// What a failure says.
+fn message(flow: &Flow<'_, '_>, failure: Failure) -> String {
+    let value = failure.into_value(flow.fence());
+    let text = value
+        .pointer("/error/message")
+        .and_then(Value::as_str)
+        .unwrap_or("it failed");
+    flow.fence().line(text, 200)
+}
