@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use super::facts::items;
 use super::failure::Failure;
 use super::look::Look;
 use super::run::Call;
-use crate::neon::sql::{Connection, Reads, ResultSet, SqlAddress, SqlHosts};
+use crate::neon::sql::{Connection, Reads, ResultSet, SqlAddress, SqlError, SqlHosts};
 use crate::neon::{Changed, PathSegment, Read};
 
 /// How long a connection string is used before Neon is asked again.
@@ -65,11 +65,16 @@ impl Connections {
         known.insert(key, (Instant::now(), connection));
     }
 
-    /// Forgets a connection that didn't work.
-    pub(super) fn forget(&self, connection: &Connection) {
-        use secrecy::ExposeSecret as _;
+    /// Forgets a connection that didn't work. Gives what it was asked for as.
+    fn forget(&self, connection: &Connection) -> Option<Key> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, (_, other)| other.string.expose_secret() != connection.string.expose_secret());
+        let same = |other: &Connection| other.string.expose_secret() == connection.string.expose_secret();
+        let key = known
+            .iter()
+            .find(|(_, (_, other))| same(other))
+            .map(|(key, _)| key.clone());
+        known.retain(|_, (_, other)| !same(other));
+        key
     }
 
     /// Forgets what is known of a project: something in it was changed.
@@ -182,20 +187,36 @@ async fn choose(
     Ok((chosen.clone(), role.to_owned()))
 }
 
-/// Runs statements that only read. A login that is refused is tried once more with what Neon says now: passwords change.
+/// How to connect after a login was refused, if Neon now says anything else than before: passwords change, and computes move.
+/// Nothing ran where the login was refused.
+pub(super) async fn anew(call: &Call<'_>, refused: &Connection) -> Option<Connection> {
+    let Key {
+        project,
+        branch,
+        database,
+        role,
+    } = call.connections.forget(refused)?;
+    let fresh = connection(call, &project, &branch, database.as_deref(), role.as_deref())
+        .await
+        .ok()?;
+    (fresh.string.expose_secret() != refused.string.expose_secret()).then_some(fresh)
+}
+
+/// Runs statements that only read. A login that is refused is tried once more with what Neon says now.
 pub(super) async fn query(
     call: &Call<'_>,
     connection: &Connection,
     reads: Reads,
     timeout: Duration,
 ) -> Result<Vec<ResultSet>, Failure> {
-    call.client
-        .query(connection, reads, timeout, &call.context)
-        .await
-        .map_err(|error| {
-            if error.refused_login() {
-                call.connections.forget(connection);
-            }
-            Failure::Sql(Box::new(error))
-        })
+    let mut answer = call
+        .client
+        .query(connection, reads.clone(), timeout, &call.context)
+        .await;
+    if answer.as_ref().is_err_and(SqlError::refused_login)
+        && let Some(fresh) = anew(call, connection).await
+    {
+        answer = call.client.query(&fresh, reads, timeout, &call.context).await;
+    }
+    answer.map_err(|error| Failure::Sql(Box::new(error)))
 }

@@ -407,22 +407,21 @@ impl<'c, 'a> Flow<'c, 'a> {
         statements: Statements,
         timeout: Duration,
     ) -> Result<Vec<ResultSet>, Failure> {
-        let permitted = self
-            .cleared
-            .ok_or_else(|| Failure::Internal("nothing is changed while a plan is made".to_owned()))?
-            .permit_statements(statements)
-            .map_err(|error| Failure::Internal(error.to_string()))?;
-        self.call
-            .client
-            .execute(connection, permitted, timeout, &self.call.context)
-            .await
-            .map_err(|error| self.failed(connection, error))
-    }
-
-    fn failed(&self, connection: &Connection, error: SqlError) -> Failure {
-        if error.refused_login() {
-            self.call.connections.forget(connection);
+        let permit = || {
+            self.cleared
+                .ok_or_else(|| Failure::Internal("nothing is changed while a plan is made".to_owned()))?
+                .permit_statements(statements.clone())
+                .map_err(|error| Failure::Internal(error.to_string()))
+        };
+        let client = self.call.client;
+        let context = &self.call.context;
+        let mut answer = client.execute(connection, permit()?, timeout, context).await;
+        if answer.as_ref().is_err_and(SqlError::refused_password)
+            && let Some(fresh) = super::connect::anew(self.call, connection).await
+        {
+            // Who wasn't let in has run nothing.
+            answer = client.execute(&fresh, permit()?, timeout, context).await;
         }
-        Failure::Sql(Box::new(error))
+        answer.map_err(|error| Failure::Sql(Box::new(error)))
     }
 }

@@ -173,6 +173,10 @@ impl Shaping<'_> {
             Some(Value::Array(items)) => items,
             _ => Vec::new(),
         };
+        if lines {
+            // What stands beside the text is somebody's, too.
+            self.enclose(&mut answer);
+        }
         // The cursor that Neon gave is part of ours.
         if let Some(object) = answer.as_object_mut() {
             object.shift_remove("pagination");

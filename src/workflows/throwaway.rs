@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::call::{ArgumentProblem, Ended, Failure, Flow};
 use crate::neon::Changed;
-use crate::neon::sql::Reads;
+use crate::neon::sql::{Connection, Reads};
 
 /// How long a throwaway branch lives when the caller doesn't say.
 const HOURS: u64 = 24;
@@ -65,9 +66,13 @@ pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         Ok(None)
     };
     let mut ended = match answers {
-        Ok(database) => {
-            if let (Some(database), Some(object)) = (database, result.as_object_mut()) {
-                object.insert("database".into(), database.into());
+        Ok(connection) => {
+            if let (Some(connection), Some(object)) = (connection, result.as_object_mut()) {
+                object.insert("database".into(), connection.database.as_str().into());
+                // A child has its parent's passwords, so this one may open the default branch, too: get_connection_string
+                // hands it over, by its own rules.
+                let string = crate::guard::mask_text(connection.string.expose_secret());
+                object.insert("connection".into(), string.into());
             }
             Ended::with(result)
         }
@@ -78,7 +83,7 @@ pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     }
     ended.undo = Some(delete);
     Ok(ended.note(
-        "run_sql works on it without a password; get_connection_string hands one over. \
+        "run_sql works on it without a password; connection has all but that, which get_connection_string hands over. \
          Neon deletes the branch when it expires; deleting, resetting and changing it asks nobody.",
     ))
 }
@@ -108,18 +113,18 @@ pub(super) async fn make(
     })
 }
 
-/// Waits until a branch answers a query. Gives its database.
-async fn answers(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<Option<String>, String> {
+/// Waits until a branch answers a query. Gives how it is reached.
+async fn answers(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<Option<Connection>, String> {
     let until = tokio::time::Instant::now() + ANSWERS;
     loop {
         let tried = async {
             let connection = flow.connection(project, branch, None, None).await?;
             let reads = Reads::own("SELECT 1 AS one", Vec::new());
             flow.query(&connection, reads, ANSWERS).await?;
-            Ok::<_, Failure>(connection.database)
+            Ok::<_, Failure>(connection)
         };
         match tried.await {
-            Ok(database) => return Ok(Some(database)),
+            Ok(connection) => return Ok(Some(connection)),
             Err(Failure::Reference { message, .. }) => return Err(message),
             Err(failure) if tokio::time::Instant::now() >= until => {
                 return Err(failure

@@ -166,6 +166,16 @@ impl SqlError {
     pub fn refused_login(&self) -> bool {
         self.refused_login
     }
+
+    /// Whether the role or its password was refused, so that no statement can have run.
+    #[must_use]
+    pub fn refused_password(&self) -> bool {
+        self.refused_login
+            && (matches!(self.code(), Some("28P01" | "28000"))
+                || self
+                    .said()
+                    .is_some_and(|said| said.contains("password authentication failed")))
+    }
 }
 
 /// What the proxy says when it refuses.

@@ -6,6 +6,7 @@ use neon_mcp::sandbox::SandboxOptions;
 use serde_json::{Value, json};
 
 use crate::examples::{Story, text};
+use crate::support::fence::bare;
 use crate::support::server::{Era, KEY, Server, TestClient, program};
 use crate::support::upstream::{Recorded, Reply, Upstream};
 
@@ -583,7 +584,7 @@ async fn on_the_sandbox_everything_is_found_and_no_compute_is_woken() {
     let whole = story
         .done("fetch", json!({"id": format!("branch:{project}/{branch}")}))
         .await;
-    let shown: Value = serde_json::from_str(whole["text"].as_str().expect("a text")).expect("JSON");
+    let shown: Value = serde_json::from_str(&bare(&text(&whole["text"]))).expect("JSON");
     assert_eq!(shown["branch"]["name"], "feature/login");
     assert_eq!(shown["databases"][0]["name"], "neondb");
     assert_eq!(shown["computes"][0]["current_state"], "idle");

@@ -25,6 +25,11 @@ async fn a_throwaway_branch_is_free_to_break_reset_and_delete() {
         !made.to_string().contains("npg_sandbox"),
         "no password is in it: {made}"
     );
+    let string = made["result"]["connection"].as_str().expect("a text");
+    assert!(
+        string.starts_with("postgresql://neondb_owner:") && string.contains("/neondb?"),
+        "{string}"
+    );
     sql(&story, "try", "DROP TABLE t").await;
     story.shop("reset_from_parent", json!({"branch_id": "try"})).await;
     assert_eq!(
