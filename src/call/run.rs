@@ -211,14 +211,15 @@ impl<'a> Call<'a> {
         arguments: &Map<String, Value>,
     ) -> Result<Plan, Failure> {
         let tool = &*self.selected.tool;
-        let request = bind::bind(tool, arguments, &self.files).map_err(Failure::Internal)?;
+        let shown = workflows::shown(tool, arguments);
+        let request = bind::bind(tool, &shown, &self.files).map_err(Failure::Internal)?;
         let mut sight = sight::read(look, &self.guards.policy, tool, arguments, verdict).await?;
         sight.lines.extend(self.files.lines.iter().cloned());
         sight
             .lines
             .extend(workflows::seen(&self.looking(arguments), tool).await?);
         sight.safety_copy = safety::announced(self, verdict, arguments);
-        Ok(Plan::new(tool, arguments, verdict, &request, sight, Utc::now()))
+        Ok(Plan::new(tool, &shown, verdict, &request, sight, Utc::now()))
     }
 
     /// Who asks for what.

@@ -1,5 +1,6 @@
 //! Running SQL: one statement, or several in one transaction.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -13,6 +14,9 @@ use crate::sql::{Reading, Script, StatementEffect, Transaction};
 
 /// How long a statement may run when the caller doesn't say.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the statements of a migration may be that a plan shows whole, in bytes.
+const SHOWN_WHOLE: usize = 1_500;
 
 /// The most tables of which a plan shows the size.
 const MOST_TABLES: usize = 20;
@@ -111,6 +115,34 @@ fn assessed(scripts: &[Script]) -> Assessed {
         leaves: scripts.iter().any(Script::leaves),
         reasons,
     }
+}
+
+/// The arguments as a plan shows them. Of a long migration the statements that nobody would have to be asked about stand there by
+/// their kind alone, so that those that destroy can be read; the yes is bound to all of them.
+pub(crate) fn shown<'a>(tool: &Tool, arguments: &'a Map<String, Value>) -> Cow<'a, Map<String, Value>> {
+    let statements = arguments
+        .get("statements")
+        .filter(|_| tool.declaration.completes.is_some());
+    let Some(statements) = statements.filter(|statements| statements.to_string().len() > SHOWN_WHOLE) else {
+        return Cow::Borrowed(arguments);
+    };
+    let short = |text: &Value| {
+        let text = text.as_str().unwrap_or_default();
+        let script = crate::sql::parse(text);
+        match script.only() {
+            Some(statement) if statement.effect != StatementEffect::Destructive => Value::from(format!(
+                "({}, {} characters, sha256 {})",
+                statement.kind,
+                text.chars().count(),
+                crate::guard::digest(&text.into()).get(..8).unwrap_or_default()
+            )),
+            _ => text.into(),
+        }
+    };
+    let shown = statements.as_array().into_iter().flatten().map(short).collect();
+    let mut arguments = arguments.clone();
+    arguments.insert("statements".to_owned(), shown);
+    Cow::Owned(arguments)
 }
 
 /// What a plan shows of the statements: what each is, and how many rows the tables that it changes have.

@@ -69,7 +69,8 @@ impl Trial {
         let longest = TimeDelta::from_std(flow.longest_throwaway()).unwrap_or(TimeDelta::MAX);
         let lifetime = TimeDelta::hours(HOURS.cast_signed()).min(longest);
         let expires_at = now + lifetime;
-        let name = format!("{purpose}-{}", now.format("%Y%m%d-%H%M%S-%3f"));
+        let own: u16 = rand::random();
+        let name = format!("{purpose}-{}-{own:04x}", now.format("%Y%m%d-%H%M%S"));
         let branch = throwaway::make(
             flow,
             "create_branch",

@@ -516,3 +516,19 @@ async fn on_a_throwaway_branch_there_is_nothing_to_prepare() {
         "{failed}"
     );
 }
+
+#[tokio::test]
+async fn of_a_long_migration_a_human_reads_what_destroys() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE old (x int)").await;
+    let body = "-- a long comment in a function\n".repeat(200);
+    let function = format!("CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n{body}RETURN 1;\nEND $$");
+    let prepared = prepare(&story, &format!("{function}; DROP TABLE old")).await;
+    let done = complete(&story, &prepared).await;
+    assert_eq!(done["applied"], 2);
+    let plan = story.question();
+    assert!(plan.contains("\"DROP TABLE old\""), "{plan}");
+    assert!(plan.contains("(CREATE FUNCTION, 6"), "{plan}");
+    let called = sql(&story, "main", "SELECT f(), to_regclass('old') IS NULL").await;
+    assert_eq!(rows(&called), [json!([1, true])]);
+}
