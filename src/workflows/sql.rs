@@ -15,7 +15,7 @@ use crate::sql::{Reading, Script, StatementEffect, Transaction};
 /// How long a statement may run when the caller doesn't say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long the statements of a migration may be that a plan shows whole, in bytes.
+/// How long a list of statements may be that a plan shows whole, in bytes.
 const SHOWN_WHOLE: usize = 1_500;
 
 /// The most tables of which a plan shows the size.
@@ -117,12 +117,12 @@ fn assessed(scripts: &[Script]) -> Assessed {
     }
 }
 
-/// The arguments as a plan shows them. Of a long migration the statements that nobody would have to be asked about stand there by
+/// The arguments as a plan shows them. Of a long list the statements that nobody would have to be asked about stand there by
 /// their kind alone, so that those that destroy can be read; the yes is bound to all of them.
 pub(crate) fn shown<'a>(tool: &Tool, arguments: &'a Map<String, Value>) -> Cow<'a, Map<String, Value>> {
-    let statements = arguments
-        .get("statements")
-        .filter(|_| tool.declaration.completes.is_some());
+    let takes_a_list =
+        tool.declaration.completes.is_some() || tool.declaration.statements.as_deref() == Some("statements");
+    let statements = arguments.get("statements").filter(|_| takes_a_list);
     let Some(statements) = statements.filter(|statements| statements.to_string().len() > SHOWN_WHOLE) else {
         return Cow::Borrowed(arguments);
     };
