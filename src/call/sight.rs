@@ -21,8 +21,10 @@ pub(super) async fn read(
     verdict: &Verdict,
 ) -> Result<Sight, Failure> {
     let mut sight = Sight::default();
+    // What statements lose, they lose without dropping connections.
+    let by_statements = tool.declaration.statements.is_some() || tool.declaration.completes.is_some();
     let drops = tool.declaration.interrupts
-        || tool.declaration.effect == Effect::Destructive
+        || (tool.declaration.effect == Effect::Destructive && !by_statements)
         || verdict.causes().contains(&Cause::Interrupts);
     let drops = if drops {
         "connections that drop"

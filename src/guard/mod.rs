@@ -36,7 +36,7 @@ pub use judge::{Assessed, BranchFacts, Facts, Judgement, Needs, Pending, Verdict
 pub use mask::{MASK, mask, mask_text};
 pub use permit::Permitted;
 pub use plan::{Line, Plan, Sight, digest, file_in_short, quoted, would_send};
-pub(crate) use plan::{told, told_plain};
+pub(crate) use plan::{can_be_shown, told, told_plain};
 pub use policy::{
     Cause, Channel, ConfirmRules, Denied, Occasion, Policy, PolicyError, PolicyInWords, Rule, policy_reference,
     policy_schema,

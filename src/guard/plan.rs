@@ -392,13 +392,19 @@ fn masked(map: &Map<String, Value>) -> Value {
         .into()
 }
 
+/// Whether a plan shows a value whole. A call that sends one that it doesn't isn't asked about.
+#[must_use]
+pub(crate) fn can_be_shown(value: &Value) -> bool {
+    value.to_string().chars().count() <= MOST_SENT
+}
+
 /// Whether a human would see a part only of something that can be read. Of a file, which
 /// nobody reads in base64, the plan has the size and the digest.
 fn is_cut(tool: &Tool, name: &str, value: &Value) -> bool {
     let encoded = tool
         .property(name)
         .is_some_and(|schema| schema.contains_key("contentEncoding"));
-    !encoded && !is_secret(tool, name) && value.to_string().chars().count() > MOST_SENT
+    !encoded && !is_secret(tool, name) && !can_be_shown(value)
 }
 
 /// Whether an argument is one that is only ever written.

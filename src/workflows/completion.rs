@@ -1,6 +1,8 @@
 //! Completing what was prepared: exactly the prepared statements on exactly the prepared target, as long as its schema is what it
 //! was; then a look whether the result is what was shown.
 
+use std::time::Duration;
+
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
@@ -9,13 +11,20 @@ use super::trial::{self, Prepared};
 use super::{fingerprint, schema, sql};
 use crate::call::{Ended, Failure, Flow, Told, postgres_says};
 use crate::neon::Changed;
-use crate::neon::sql::Connection;
+use crate::neon::sql::{Connection, Reads};
 use crate::sql::Dump;
 
 /// What a result says of the schema afterwards.
 const AS_SHOWN: &str = "as it was shown when it was prepared";
 const NOT_AS_SHOWN: &str = "not what was shown when it was prepared";
 const NOT_SEEN: &str = "couldn't be looked at afterwards";
+
+/// How long a look at the clock may take.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The way back on a branch that has a parent.
+const NO_WAY_BACK: &str = "none by one call: Neon restores root branches alone to their past, and this one has a parent. Other statements \
+                           undo it as far as no rows were lost; reset_from_parent makes the branch what its parent is now.";
 
 /// How a completion ended.
 pub(super) struct Completed {
@@ -46,7 +55,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
         )
         .await
         .inspect_err(|_| flow.give_back_prepared())?;
-    let began = Utc::now();
+    let moment = moment(flow, &target).await;
     let before = prepared.states.first().cloned().unwrap_or_default();
     let timeout = sql::timeout(flow);
     let applied = script::apply(flow, &target, &prepared.statements, &prepared.parts, &before, timeout).await;
@@ -113,7 +122,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
     }
     ended.result = Value::Object(result);
     ended.ours = [AS_SHOWN, NOT_AS_SHOWN, NOT_SEEN].map(str::to_owned).into();
-    ended.undo = Some(way_back(&prepared, began));
+    ended.undo = Some(way_back(flow, &prepared, &moment).await);
     Ok(Completed {
         ended,
         prepared,
@@ -121,20 +130,46 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
     })
 }
 
-/// Back to the moment before: on a root branch Neon restores to any time of its history.
-fn way_back(prepared: &Prepared, began: chrono::DateTime<Utc>) -> Value {
-    let moment = began - TimeDelta::seconds(1);
+/// Now, by the clock that Postgres stamps its commits with: what is committed by now is before it, and what comes is after it.
+async fn moment(flow: &Flow<'_, '_>, target: &Connection) -> String {
+    const NOW: &str = r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now"#;
+    let results = flow.query(target, Reads::own(NOW, Vec::new()), LOOK).await;
+    let now = results.ok().and_then(|results| {
+        let now = results.first()?.first("now")?.as_str()?;
+        Some(now.to_owned())
+    });
+    // Another clock may differ: better a little too early than too late.
+    now.unwrap_or_else(|| (Utc::now() - TimeDelta::seconds(1)).to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+/// Back to the moment before: a root branch Neon restores to any time of its history, and no other.
+async fn way_back(flow: &Flow<'_, '_>, prepared: &Prepared, moment: &str) -> Value {
+    let about = flow
+        .get(
+            "/projects/{project_id}/branches/{branch_id}",
+            &[
+                ("project_id", prepared.project_id.as_str()),
+                ("branch_id", prepared.branch_id.as_str()),
+            ],
+            &[],
+        )
+        .await;
+    let parent = about.is_ok_and(|about| about.pointer("/branch/parent_id").is_some_and(Value::is_string));
+    if parent {
+        return NO_WAY_BACK.into();
+    }
     json!({
         "tool": "restore_branch",
         "arguments": {
             "project_id": prepared.project_id,
             "branch_id": prepared.branch_id,
             "source_branch_id": prepared.branch_id,
-            "source_timestamp": moment.to_rfc3339_opts(SecondsFormat::Secs, true),
-            "preserve_under_name": format!("before undo {}", Utc::now().format("%Y-%m-%d %H:%M:%S")),
+            "source_timestamp": moment,
+            // Without blanks: what holds some comes back to an agent in a fence, and the call must be good as it stands.
+            "preserve_under_name": format!("before-undo-{}", Utc::now().format("%Y%m%d-%H%M%S")),
         },
         "note": "The branch becomes what it was before, rows and all; what it is now stays as the preserved branch. \
-                 Works on root branches, as long as the project's history reaches back; connections drop.",
+                 Works as long as the project's history reaches back; connections drop.",
     })
 }
 
@@ -195,15 +230,19 @@ fn halted(flow: &Flow<'_, '_>, prepared: &Prepared, stopped: &Stopped, state: Op
     let committed = stopped.part;
     let parts = prepared.parts.len();
     let done = statements_before(&prepared.parts, committed);
+    // A statement that leaves the schema as it is has the same state before and after it.
+    let untouched = state.is_some() && state == prepared.states.get(committed);
     let alone = prepared.parts.get(committed).is_some_and(|part| part.alone);
     let of = prepared.statements.len();
     more.insert("statements_that_hold".into(), done.into());
     more.insert("statements".into(), of.into());
     let held = if done == 0 {
-        "none of the statements took effect before".to_owned()
+        "no statement took effect".to_owned()
     } else {
         format!("the first {done} of {of} statements took effect and stay")
     };
+    // Where the part itself isn't known to have taken effect or not, only what came before it can be told.
+    let earlier = if done == 0 { String::new() } else { format!("; {held}") };
     let (message, overall) = match (changed, reached) {
         (Changed::Unknown, Some(reached))
             if reached == committed && prepared.states.get(committed) != prepared.states.get(committed + 1) =>
@@ -230,23 +269,26 @@ fn halted(flow: &Flow<'_, '_>, prepared: &Prepared, stopped: &Stopped, state: Op
         }
         (Changed::Unknown, _) => (
             format!(
-                "The answer was lost, and the schema doesn't tell whether part {} of {parts} took effect; {held}.",
+                "The answer was lost, and the schema doesn't tell whether part {} of {parts} took effect{earlier}.",
                 committed + 1
             ),
             Changed::Unknown,
         ),
-        (_, reached) if alone && reached != Some(committed) => (
+        _ if alone && !untouched => (
             format!(
-                "Statement {} failed outside of a transaction, and left something behind: {held}. An index that was being built is \
-                 there, and invalid.",
+                "Statement {} failed outside of a transaction and may have left something behind, such as an invalid index{earlier}.",
                 done + 1
             ),
             Changed::Yes,
         ),
         _ => (
             format!(
-                "Part {} of {parts} failed and left nothing behind; {held}.",
-                committed + 1
+                "{} failed and left nothing behind; {held}.",
+                if parts == 1 {
+                    "It".to_owned()
+                } else {
+                    format!("Part {} of {parts}", committed + 1)
+                }
             ),
             if done == 0 { Changed::No } else { Changed::Yes },
         ),

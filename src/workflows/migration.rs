@@ -15,7 +15,8 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     match sealed {
         Ok(ended) => Ok(ended.note(
             "Nothing was changed on the target. Show the user what changes; run_sql on the branch where it was tried shows that it \
-             works. complete_database_migration applies exactly these statements, if the target's schema hasn't changed by then.",
+             works. complete_database_migration applies exactly these statements, if the target's schema hasn't changed by then; \
+             it asks the user where they lose something.",
         )),
         Err(failure) => {
             trial.end(flow).await;

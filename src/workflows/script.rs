@@ -148,6 +148,12 @@ impl Script {
         self.statements.iter().map(|statement| statement.text.clone()).collect()
     }
 
+    /// Whether a statement of it loses something.
+    pub(super) fn loses(&self) -> bool {
+        let effects = self.statements.iter().map(|statement| statement.effect);
+        effects.max() == Some(StatementEffect::Destructive)
+    }
+
     /// What each statement is and does, for the agent.
     pub(super) fn shown(&self) -> Value {
         self.statements

@@ -123,9 +123,19 @@ pub(crate) fn shown<'a>(tool: &Tool, arguments: &'a Map<String, Value>) -> Cow<'
     let takes_a_list =
         tool.declaration.completes.is_some() || tool.declaration.statements.as_deref() == Some("statements");
     let statements = arguments.get("statements").filter(|_| takes_a_list);
-    let Some(statements) = statements.filter(|statements| statements.to_string().len() > SHOWN_WHOLE) else {
+    let Some(short) = statements.and_then(shortened) else {
         return Cow::Borrowed(arguments);
     };
+    let mut arguments = arguments.clone();
+    arguments.insert("statements".to_owned(), short);
+    Cow::Owned(arguments)
+}
+
+/// A list of statements as a plan shows it, where it is too long to be shown whole.
+pub(super) fn shortened(statements: &Value) -> Option<Value> {
+    if statements.to_string().len() <= SHOWN_WHOLE {
+        return None;
+    }
     let short = |text: &Value| {
         let text = text.as_str().unwrap_or_default();
         let script = crate::sql::parse(text);
@@ -139,10 +149,7 @@ pub(crate) fn shown<'a>(tool: &Tool, arguments: &'a Map<String, Value>) -> Cow<'
             _ => text.into(),
         }
     };
-    let shown = statements.as_array().into_iter().flatten().map(short).collect();
-    let mut arguments = arguments.clone();
-    arguments.insert("statements".to_owned(), shown);
-    Cow::Owned(arguments)
+    Some(statements.as_array().into_iter().flatten().map(short).collect())
 }
 
 /// What a plan shows of the statements: what each is, and how many rows the tables that it changes have.

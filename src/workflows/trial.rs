@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::script::{self, Part, Script, Stopped};
 use super::{fingerprint, schema, sql, throwaway};
 use crate::call::{Ended, Failure, Flow, Told, postgres_says};
+use crate::guard;
 use crate::neon::Changed;
 use crate::neon::sql::Connection;
 use crate::sql::Dump;
@@ -18,6 +19,10 @@ const HOURS: u64 = 24;
 
 /// How long a new branch may take until it answers a query.
 const ANSWERS: Duration = Duration::from_secs(30);
+
+/// Said where completing asks a human, who couldn't be shown all that would run.
+const TOO_LONG: &str = "Where completing this asks the user, it is refused: what they lose is more than one question can show (2,000 \
+                        characters). Prepare it again in smaller steps.";
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -216,7 +221,7 @@ impl Trial {
         } else {
             "migration"
         };
-        result.insert(argument.into(), handle.into());
+        result.insert(argument.into(), handle.as_str().into());
         result.insert(
             "good_until".into(),
             self.expires_at.to_rfc3339_opts(SecondsFormat::Secs, true).into(),
@@ -243,10 +248,15 @@ impl Trial {
                 .notes
                 .push("The schema stays as it is; rows aren't compared.".to_owned());
         }
+        let statements = json!(prepared.statements);
+        let too_long = !guard::can_be_shown(&sql::shortened(&statements).unwrap_or(statements));
+        if too_long && script.loses() {
+            ended.notes.push(TOO_LONG.to_owned());
+        }
         ended.undo = Some(json!({
             "tool": completing,
-            "arguments": {"project_id": project, "branch_id": prepared.branch_id, "discard": true},
-            "note": "With the handle: nothing is applied, and the branch where it was tried is deleted.",
+            "arguments": {"project_id": project, "branch_id": prepared.branch_id, argument: handle, "discard": true},
+            "note": "Nothing is applied, and the branch where it was tried is deleted.",
         }));
         Ok(ended)
     }

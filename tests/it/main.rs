@@ -9,6 +9,7 @@
 )]
 
 mod catalog;
+mod demo;
 mod discovery;
 mod drift;
 mod examples;

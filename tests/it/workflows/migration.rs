@@ -532,3 +532,160 @@ async fn of_a_long_migration_a_human_reads_what_destroys() {
     let called = sql(&story, "main", "SELECT f(), to_regclass('old') IS NULL").await;
     assert_eq!(rows(&called), [json!([1, true])]);
 }
+
+/// Makes the call that an answer names as the way back, exactly as it stands there.
+async fn take_back(story: &Story, answer: &Value) -> Value {
+    let tool = answer["undo"]["tool"].as_str().expect("a tool").to_owned();
+    story.call(&tool, answer["undo"]["arguments"].clone()).await
+}
+
+#[tokio::test]
+async fn the_way_back_is_exact_to_the_moment_and_good_as_it_stands() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE t (x int, y text)").await;
+    let prepared = prepare(&story, "ALTER TABLE t DROP COLUMN y").await;
+    // Another one's row, right before.
+    sql(&story, "main", "INSERT INTO t VALUES (1, 'kept')").await;
+    let done = story
+        .done(
+            "complete_database_migration",
+            json!({"project_id": "shop", "branch_id": "main", "migration": prepared["migration"]}),
+        )
+        .await;
+    assert_eq!(columns(&story, "main", "t").await, set(["x"]));
+    take_back(&story, &done).await;
+    assert_eq!(
+        rows(&sql(&story, "main", "SELECT * FROM t").await),
+        [json!([1, "kept"])]
+    );
+    let kept = done["undo"]["arguments"]["preserve_under_name"]
+        .as_str()
+        .expect("a name");
+    assert!(story.branches().await.contains(&kept.to_owned()));
+}
+
+#[tokio::test]
+async fn a_branch_with_a_parent_has_no_way_back_that_neon_would_refuse() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE t (x int, y text)").await;
+    story.make_branch(json!({"name": "dev"})).await;
+    let prepared = story
+        .shop(
+            "prepare_database_migration",
+            json!({"branch_id": "dev", "sql": "ALTER TABLE t ADD COLUMN z int"}),
+        )
+        .await;
+    let done = story
+        .done(
+            "complete_database_migration",
+            json!({"project_id": "shop", "branch_id": "dev", "migration": prepared["migration"]}),
+        )
+        .await;
+    let way = done["undo"].as_str().expect("a sentence");
+    assert!(
+        way.starts_with("none by one call") && way.contains("reset_from_parent"),
+        "{way}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_too_long_for_a_question_is_said_when_it_is_prepared_and_can_be_given_up() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE t (x int, y text)").await;
+    let comment = "long ".repeat(400);
+    let says = |prepared: &Value| {
+        prepared["notes"]
+            .to_string()
+            .contains("more than one question can show")
+    };
+    let arguments = |script: String| json!({"project_id": "shop", "branch_id": "main", "sql": script});
+    // What loses nothing asks nobody, however long it is.
+    let harmless = story
+        .done(
+            "prepare_database_migration",
+            arguments(format!("COMMENT ON TABLE t IS '{comment}'")),
+        )
+        .await;
+    assert!(!says(&harmless), "{harmless}");
+    take_back(&story, &harmless).await;
+    let prepared = story
+        .done(
+            "prepare_database_migration",
+            arguments(format!("ALTER TABLE t /* {comment} */ DROP COLUMN y")),
+        )
+        .await;
+    assert!(says(&prepared), "{prepared}");
+    let refused = story
+        .shop_fails("complete_database_migration", completing(&prepared["result"]))
+        .await;
+    assert!(
+        refused.to_string().contains("more than a human can be shown"),
+        "{refused}"
+    );
+    assert_eq!(
+        story.branches().await.len(),
+        2,
+        "the branch where it was tried is there"
+    );
+    let given_up = take_back(&story, &prepared).await;
+    assert_eq!(
+        (&given_up["applied"], &given_up["discarded"]),
+        (&json!(0), &json!(true))
+    );
+    assert_eq!(story.branches().await, ["main"]);
+    assert_eq!(columns(&story, "main", "t").await, set(["x", "y"]));
+}
+
+#[tokio::test]
+async fn sql_is_not_said_to_drop_connections() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE t (x int)").await;
+    story.human().changes_to(Manner::Declines);
+    story
+        .shop_fails("run_sql", json!({"branch_id": "main", "sql": "DROP TABLE t"}))
+        .await;
+    let question = story.question();
+    assert!(
+        question.contains("Running computes: ") && !question.contains("Connections that drop"),
+        "{question}"
+    );
+}
+
+#[tokio::test]
+async fn what_fails_outside_of_a_transaction_and_left_nothing_is_not_said_to_have_left_something() {
+    let story = shop().await;
+    for statement in [
+        "CREATE TABLE flags (fails bool)",
+        "INSERT INTO flags VALUES (false)",
+        "CREATE FUNCTION f(x int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS \
+         $$ BEGIN IF (SELECT fails FROM public.flags) THEN RAISE 'no'; END IF; RETURN x; END $$",
+        "CREATE TABLE t (x int)",
+        "INSERT INTO t VALUES (1)",
+        "CREATE INDEX by_f ON t (f(x))",
+    ] {
+        sql(&story, "main", statement).await;
+    }
+    let prepared = prepare(&story, "REINDEX SCHEMA public").await;
+    assert!(
+        prepared["runs"].as_str().expect("words").starts_with("alone"),
+        "{prepared}"
+    );
+    sql(&story, "main", "UPDATE flags SET fails = true WHERE NOT fails").await;
+    let failed = story
+        .shop_fails("complete_database_migration", completing(&prepared))
+        .await;
+    assert_eq!(
+        (&failed["kind"], &failed["changed"]),
+        (&json!("not_applied"), &json!("nothing")),
+        "{failed}"
+    );
+    assert!(
+        failed["message"]
+            .as_str()
+            .expect("words")
+            .contains("left nothing behind"),
+        "{failed}"
+    );
+    sql(&story, "main", "UPDATE flags SET fails = false WHERE fails").await;
+    assert_eq!(complete(&story, &prepared).await["applied"], 1);
+}

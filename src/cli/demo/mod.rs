@@ -1,0 +1,135 @@
+//! `neon-mcp demo`: a story on a sandbox, through a real MCP client that talks to this very program. Each thing that it says is
+//! looked up before it is said, and the first that isn't so ends it with an error.
+
+mod agent;
+mod data;
+mod human;
+mod layout;
+mod project;
+mod without_data;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use rmcp::transport::TokioChildProcess;
+use tokio::process::Command;
+
+use self::agent::Agent;
+use self::human::Human;
+use super::sandbox::DataArguments;
+use crate::sandbox::Sandbox;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Print whole questions and results instead of what matters in them
+    #[arg(long)]
+    full: bool,
+    /// A policy for the demo's server: for tests, which see the demo fail where nobody is asked
+    #[arg(long, hide = true, value_name = "FILE")]
+    server_policy: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArguments,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let sandbox = Sandbox::start(arguments.data.options())
+        .await
+        .context("the sandbox can't start")?;
+    layout::say(&format!(
+        "This is a sandbox: a Neon that neon-mcp carries, at {}. {}",
+        sandbox.api_url(),
+        match sandbox.postgres_version() {
+            Some(version) => format!("Its branches are real databases, on PostgreSQL {version}."),
+            None => "No PostgreSQL is used, so its branches hold no data.".to_owned(),
+        }
+    ));
+    let state = StateFolder::new();
+    let outcome = told(&arguments, &sandbox, &state.0).await;
+    let with_data = sandbox.postgres_version().is_some();
+    sandbox.shutdown().await;
+    drop(state);
+    let counted = outcome?;
+    layout::say("");
+    layout::say(&format!(
+        "Done: {} tool calls and {} checks in {:.1} s. The sandbox and everything in it is gone.",
+        counted.calls,
+        counted.checks,
+        started.elapsed().as_secs_f64()
+    ));
+    if !with_data {
+        layout::say(without_data::MISSING);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How much was done and checked.
+struct Counted {
+    calls: usize,
+    checks: usize,
+}
+
+/// Starts server and client, tells the story, and ends both, however the story ends.
+async fn told(arguments: &Arguments, sandbox: &Sandbox, state: &Path) -> anyhow::Result<Counted> {
+    let mut command = Command::new(std::env::current_exe().context("this program can't be found")?);
+    // The story is the same whatever this machine's settings are, and writes into nobody's audit log.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("NEON_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(["stdio", "--toolsets", "all"])
+        .env("NEON_API_HOST", sandbox.api_url())
+        .env("NEON_API_KEY", sandbox.api_key())
+        .env("NEON_MCP_STATE_DIR", state)
+        .env("NEON_MCP_LOG", "error");
+    if let Some(policy) = &arguments.server_policy {
+        command.env("NEON_MCP_POLICY", policy);
+    }
+    let mut agent = Agent::start(
+        TokioChildProcess::new(command)?,
+        Human::new(arguments.full),
+        arguments.full,
+    )
+    .await?;
+    let outcome = story(&mut agent, sandbox).await;
+    let counted = Counted {
+        calls: agent.calls(),
+        checks: agent.checks(),
+    };
+    agent.end().await?;
+    outcome.map(|()| counted)
+}
+
+async fn story(agent: &mut Agent, sandbox: &Sandbox) -> anyhow::Result<()> {
+    let project = project::begin(agent).await?;
+    if sandbox.postgres_version().is_some() {
+        data::story(agent).await?;
+    } else {
+        without_data::story(agent, sandbox, &project).await?;
+    }
+    project::end(agent).await?;
+    if sandbox.postgres_version().is_some() {
+        data::is_back(agent).await?;
+    }
+    Ok(())
+}
+
+/// Where the demo's server keeps its audit log: gone when the demo is.
+struct StateFolder(PathBuf);
+
+impl StateFolder {
+    fn new() -> Self {
+        let name = format!("neon-mcp-demo-{}", uuid::Uuid::new_v4().simple());
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for StateFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
