@@ -158,7 +158,7 @@ pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Vec<Line>, 
     let scripts = if tool.declaration.completes.is_some() {
         let changes = flow.prepared()?.get("changes").and_then(Value::as_array);
         let changes = changes.into_iter().flatten().filter_map(Value::as_str);
-        lines.push(Line::fact("schema changes", changes.map(crate::guard::quoted)));
+        lines.push(Line::fact("schema changes", changes.map(crate::guard::told)));
         prepared(flow.arguments())
     } else {
         match script(tool, flow.arguments()) {

@@ -347,3 +347,62 @@ async fn ordinary_results_have_no_marks() {
     };
     assert!(there.is_empty(), "{there:?}");
 }
+
+#[tokio::test]
+async fn what_is_prepared_completed_and_compared_speaks_to_nobody() {
+    let story = shop().await;
+    sql(
+        &story,
+        "main",
+        &format!("CREATE TABLE notes (id int, \"{SENTENCE}\" text)"),
+    )
+    .await;
+    sql(&story, "main", &format!("COMMENT ON TABLE notes IS '{SENTENCE}'")).await;
+    sql(&story, "main", "CREATE SCHEMA s").await;
+    sql(&story, "main", &format!("CREATE TABLE s.\"{SENTENCE}\" (id int)")).await;
+    // A client that can't ask its human gets the plan itself.
+    let sandbox = story.sandbox();
+    let mut command = program(&["--toolsets", "all"], &sandbox.api_url(), sandbox.api_key());
+    command.env("NEON_MCP_LOG", "error");
+    let server = Server::run(command, TestClient::alone(), Era::Legacy).await;
+    let on = |mut more: Value| {
+        more["project_id"] = "shop".into();
+        more["branch_id"] = "main".into();
+        more
+    };
+    let prepare = async |script: &str| {
+        let given = on(json!({"sql": script}));
+        let (prepared, is_error) = server.call("prepare_database_migration", given).await;
+        assert!(!is_error, "{prepared}");
+        assert!(told("what was prepared", &prepared), "{prepared}");
+        on(json!({"migration": prepared["result"]["migration"]}))
+    };
+    let dropping = prepare("DROP SCHEMA s CASCADE").await;
+    let (plan, _) = server.call("complete_database_migration", dropping).await;
+    assert_eq!(plan["error"]["kind"], "needs_confirmation", "{plan}");
+    assert!(told("the plan", &plan), "{plan}");
+    let adding = prepare(&format!("ALTER TABLE notes ADD COLUMN \"{SENTENCE} now\" int")).await;
+    sql(
+        &story,
+        "main",
+        &format!("ALTER TABLE notes ADD COLUMN \"{SENTENCE}!\" int"),
+    )
+    .await;
+    let (moved, _) = server.call("complete_database_migration", adding).await;
+    assert_eq!(moved["error"]["kind"], "schema_moved", "{moved}");
+    assert!(told("the schema that moved", &moved), "{moved}");
+    let given = on(json!({"sql": format!("ALTER TABLE notes ADD CHECK (\"{SENTENCE}?\" = 1)")}));
+    let (failed, _) = server.call("prepare_database_migration", given).await;
+    assert_eq!(failed["error"]["kind"], "trial_failed", "{failed}");
+    assert!(told("a trial that failed", &failed), "{failed}");
+    let given = on(json!({
+        "sql": format!("SELECT * FROM notes WHERE \"{SENTENCE}\" = 'x'"), "changes": "CREATE INDEX by_id ON notes (id)",
+    }));
+    let (tuned, is_error) = server.call("prepare_query_tuning", given).await;
+    assert!(!is_error, "{tuned}");
+    assert!(told("a query's plan", &tuned), "{tuned}");
+    let tuning = on(json!({"tuning": tuned["result"]["tuning"]}));
+    let (done, is_error) = server.call("complete_query_tuning", tuning).await;
+    assert!(!is_error, "{done}");
+    assert!(told("a query's plan afterwards", &done), "{done}");
+}
