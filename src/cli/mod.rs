@@ -48,7 +48,7 @@ enum Command {
     },
     /// Serve many clients over streamable HTTP, on loopback
     Http(http::Arguments),
-    /// Do the daily job on a sandbox, through a real MCP client, and print every step
+    /// Tell a story on a sandbox, through a real MCP client: a migration that is tried, refused, applied and undone
     Demo(demo::Arguments),
     /// Run the sandbox alone, for any client of Neon's API
     Sandbox(sandbox::Arguments),

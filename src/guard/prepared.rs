@@ -37,7 +37,7 @@ const PURPOSE: &str = "prepared";
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotPrepared {
     /// It isn't one that this server gave to this caller, or it was changed.
-    #[error("is none that this server gave to this client, or it was changed")]
+    #[error("is none that this server gave to this client, or it was changed, or the server was restarted since")]
     Unknown,
     /// It ran out.
     #[error("has run out")]

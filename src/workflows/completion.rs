@@ -168,8 +168,8 @@ async fn way_back(flow: &Flow<'_, '_>, prepared: &Prepared, moment: &str) -> Val
             // Without blanks: what holds some comes back to an agent in a fence, and the call must be good as it stands.
             "preserve_under_name": format!("before-undo-{}", Utc::now().format("%Y%m%d-%H%M%S")),
         },
-        "note": "The branch becomes what it was before, rows and all; what it is now stays as the preserved branch. \
-                 Works as long as the project's history reaches back; connections drop.",
+        "note": "The branch becomes what it was before: what was written since goes from it, too, and stays on the preserved branch. \
+                 Connections drop. Works as long as the project's history reaches back. Where statements can undo it, prepare those instead.",
     })
 }
 

@@ -16,7 +16,7 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         Ok(ended) => Ok(ended.note(
             "Nothing was changed on the target. Show the user what changes; run_sql on the branch where it was tried shows that it \
              works. complete_database_migration applies exactly these statements, if the target's schema hasn't changed by then; \
-             it asks the user where they lose something.",
+             it asks the user where they drop or delete something.",
         )),
         Err(failure) => {
             trial.end(flow).await;

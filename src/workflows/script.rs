@@ -154,6 +154,13 @@ impl Script {
         effects.max() == Some(StatementEffect::Destructive)
     }
 
+    /// Whether a statement of it gives something another name.
+    pub(super) fn renames(&self) -> bool {
+        self.statements
+            .iter()
+            .any(|statement| statement.kind.contains("RENAME"))
+    }
+
     /// What each statement is and does, for the agent.
     pub(super) fn shown(&self) -> Value {
         self.statements

@@ -24,6 +24,9 @@ const ANSWERS: Duration = Duration::from_secs(30);
 const TOO_LONG: &str = "Where completing this asks the user, it is refused: what they lose is more than one question can show (2,000 \
                         characters). Prepare it again in smaller steps.";
 
+/// Said where a summary shows losses that may be none.
+const RENAMED: &str = "A rename loses nothing, but the summary shows it as a drop and an addition, and so as a loss.";
+
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -247,6 +250,9 @@ impl Trial {
             ended
                 .notes
                 .push("The schema stays as it is; rows aren't compared.".to_owned());
+        }
+        if script.renames() && !difference.losses.is_empty() {
+            ended.notes.push(RENAMED.to_owned());
         }
         let statements = json!(prepared.statements);
         let too_long = !guard::can_be_shown(&sql::shortened(&statements).unwrap_or(statements));

@@ -172,7 +172,7 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     }
     Ok(ended.note(
         "Nothing was changed on the target. complete_query_tuning applies exactly these changes there, if its schema hasn't changed by \
-         then; it asks the user where they lose something.",
+         then; it asks the user where they drop or delete something.",
     ))
 }
 

@@ -689,3 +689,24 @@ async fn what_fails_outside_of_a_transaction_and_left_nothing_is_not_said_to_hav
     sql(&story, "main", "UPDATE flags SET fails = false WHERE fails").await;
     assert_eq!(complete(&story, &prepared).await["applied"], 1);
 }
+
+#[tokio::test]
+async fn a_rename_is_said_to_lose_nothing() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE t (x int, y text)").await;
+    for (script, renames) in [
+        ("ALTER TABLE t RENAME COLUMN y TO z", true),
+        ("ALTER TABLE t RENAME TO u", true),
+        ("ALTER TABLE t DROP COLUMN y", false),
+    ] {
+        let prepared = story
+            .done(
+                "prepare_database_migration",
+                json!({"project_id": "shop", "branch_id": "main", "sql": script}),
+            )
+            .await;
+        assert!(objects(&prepared["result"]).contains("! loses"), "{script}: {prepared}");
+        let said = prepared["notes"].to_string().contains("A rename loses nothing");
+        assert_eq!(said, renames, "{script}: {prepared}");
+    }
+}
