@@ -74,6 +74,13 @@ pub enum Failure {
     },
     /// A workflow ended in a way that it tells itself.
     Told(Box<Told>),
+    /// A workflow failed after the copy that the policy demands was made.
+    AfterCopy {
+        /// How it failed.
+        failure: Box<Failure>,
+        /// What was made.
+        copy: Value,
+    },
     /// The documentation can't be read. Neon has no part in it.
     Docs {
         /// Why.
@@ -162,6 +169,10 @@ fn sql_failed(failed: &SqlError, fence: &Fence) -> Value {
         _ if failed.refused_login() => {
             "Check branch, database_name and role_name; a password may have been changed: try again."
         }
+        _ if failed.code() == Some("57014") => {
+            "It took longer than timeout_seconds (30 where none is given, 120 at most) or was cancelled: give it more time or less to \
+             do. explain_sql_statement shows the plan, inspect_database who else holds it up."
+        }
         _ => "Correct the statement; get_database_tables and describe_table_schema show what there is.",
     };
     error(
@@ -244,6 +255,18 @@ impl Failure {
         }
     }
 
+    /// Adds the copy that was made before, if one was.
+    #[must_use]
+    pub(super) fn after_copy(self, copy: Option<&Value>) -> Self {
+        match copy {
+            Some(copy) => Self::AfterCopy {
+                failure: Box::new(self),
+                copy: copy.clone(),
+            },
+            None => self,
+        }
+    }
+
     /// The failure, as the audit log names it.
     pub(super) fn recorded(&self) -> Named {
         let named = |outcome: Recorded, reason: String| Named {
@@ -310,6 +333,7 @@ impl Failure {
             Self::Sql(error) => named(by_change(error.changed()), sql_summary(error)),
             Self::Step { step, why, changed } => named(by_change(*changed), format!("{step}: {}", one_line(why, 300))),
             Self::Told(told) => named(by_change(told.changed), one_line(&told.message, 300)),
+            Self::AfterCopy { failure, .. } => failure.recorded(),
             Self::Docs { error, .. } => named(Recorded::Failed, error.to_string()),
             Self::Internal(message) => named(Recorded::Unknown, message.clone()),
         }
@@ -416,6 +440,14 @@ impl Failure {
                 json!({ "step": step }),
             ),
             Self::Told(told) => error(told.kind, &told.message, told.changed, &told.next, told.more),
+            Self::AfterCopy { failure, mut copy } => {
+                let mut value = failure.into_value(fence);
+                safety::enclose(fence, &mut copy);
+                if let Some(error) = value.get_mut("error").and_then(Value::as_object_mut) {
+                    error.insert("safety_copy".into(), copy);
+                }
+                value
+            }
             Self::Docs { error: cause, sandbox } => docs(fence, &cause, sandbox),
             Self::Internal(message) => error(
                 "internal",

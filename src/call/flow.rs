@@ -3,7 +3,7 @@
 //! It can send nothing by another way. What a step changes is a declared tool's request, judged and ruled over by the policy
 //! like any other, or SQL under the permit of the workflow's own call.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -29,6 +29,8 @@ pub(crate) struct Flow<'c, 'a> {
     cleared: Option<&'c Cleared>,
     arguments: &'c Map<String, Value>,
     record: Option<Mutex<&'c mut Record>>,
+    /// What the call was judged by, where it is still that: nobody was asked in between.
+    look: Option<&'c Look<'c, 'a>>,
 }
 
 /// What a workflow ended with.
@@ -125,7 +127,19 @@ impl<'c, 'a> Flow<'c, 'a> {
             cleared,
             arguments,
             record: record.map(Mutex::new),
+            look: None,
         }
+    }
+
+    /// The same flow, which needn't read again what the call was judged by.
+    pub(super) fn having_seen(self, look: Option<&'c Look<'c, 'a>>) -> Self {
+        Self { look, ..self }
+    }
+
+    /// Whether the call was cancelled or is out of time: nothing more is sent.
+    pub(crate) fn is_over(&self) -> bool {
+        let context = &self.call.context;
+        context.cancel.is_cancelled() || context.left().is_zero()
     }
 
     /// The arguments, checked and with names replaced by ids.
@@ -276,6 +290,14 @@ impl<'c, 'a> Flow<'c, 'a> {
         (self.call.service == Service::Neon).then(|| format!("{}/app/{path}", base.origin().ascii_serialization()))
     }
 
+    /// A branch, as the call was judged by it.
+    pub(crate) async fn branch(&self, project: &str, branch: &str) -> Result<Arc<Value>, Failure> {
+        match self.look {
+            Some(look) => look.branch(project, branch).await,
+            None => Look::new(self.call).branch(project, branch).await,
+        }
+    }
+
     /// All branches of a project.
     pub(crate) async fn branches(&self, project: &str) -> Result<Vec<Value>, Failure> {
         let look = Look::new(self.call);
@@ -286,6 +308,18 @@ impl<'c, 'a> Flow<'c, 'a> {
     /// Calls a declared tool as any caller would, but for asking: a step that a human would have to be asked about is refused.
     /// Waits for the operations that it starts. The answer is Neon's own, and may hold secrets.
     pub(crate) async fn tool(&self, name: &str, arguments: Value) -> Result<Value, Failure> {
+        self.step(name, arguments, &Look::new(self.call)).await
+    }
+
+    /// The same for a call's only step, about the target that the call was judged by: what was read for that isn't read again.
+    pub(crate) async fn tool_at_once(&self, name: &str, arguments: Value) -> Result<Value, Failure> {
+        match self.look {
+            Some(look) => self.step(name, arguments, look).await,
+            None => self.tool(name, arguments).await,
+        }
+    }
+
+    async fn step(&self, name: &str, arguments: Value, look: &Look<'_, '_>) -> Result<Value, Failure> {
         let refused = |why: String| Failure::Step {
             step: name.to_owned(),
             why,
@@ -300,11 +334,10 @@ impl<'c, 'a> Flow<'c, 'a> {
             return Err(Failure::Internal("a step's arguments are no object".to_owned()));
         };
         let policy = &self.call.guards.policy;
-        let look = Look::new(self.call);
         let verdict = match Judgement::begin(tool, &arguments) {
             Judgement::Done(verdict) => verdict,
             Judgement::Looks(pending) => {
-                let facts = facts::read(&look, policy, tool, &arguments, pending.needs()).await?;
+                let facts = facts::read(look, policy, tool, &arguments, pending.needs()).await?;
                 pending.with(&facts)
             }
         };
@@ -314,11 +347,15 @@ impl<'c, 'a> Flow<'c, 'a> {
             )));
         }
         policy.admits(tool, &arguments, verdict.effect(), Utc::now())?;
-        if tool.declaration.adds_branch
-            && policy.branch_limit().is_some()
-            && let Some(project) = text(&arguments, "project_id")
-        {
-            policy.check_branches(look.branch_count(project).await?)?;
+        let counts =
+            text(&arguments, "project_id").filter(|_| tool.declaration.adds_branch && policy.branch_limit().is_some());
+        // Of several calls that would each add the last one, one does.
+        let _adding = match counts {
+            Some(_) => Some(self.call.adding.lock().await),
+            None => None,
+        };
+        if let Some(project) = counts {
+            policy.check_branches(Look::new(self.call).branch_count(project).await?)?;
         }
         let cleared = match verdict.under(policy) {
             Ruling::Run(cleared) => cleared,

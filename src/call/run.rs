@@ -133,12 +133,16 @@ impl<'a> Call<'a> {
             Ruling::Run(cleared) if policy.dry_run() && cleared.verdict().changes() => {
                 return self.dry_run(&arguments, cleared.verdict(), None, record);
             }
-            Ruling::Run(cleared) => Step::Run(Box::new(Ready {
-                cleared,
-                arguments,
-                before: None,
-                confirmed: None,
-            })),
+            Ruling::Run(cleared) => {
+                let ready = Ready {
+                    cleared,
+                    arguments,
+                    before: None,
+                    confirmed: None,
+                };
+                // No time passes: what was seen is what there is.
+                return self.execute(ready, Some(&look), record).await.map(Outcome::Done);
+            }
             Ruling::Ask(asking) => {
                 let plan = self.plan(&look, asking.verdict(), &arguments).await?;
                 record.planned(&plan);
@@ -156,7 +160,8 @@ impl<'a> Call<'a> {
         };
         match step {
             Step::Ask(question) => Ok(Outcome::Ask(question)),
-            Step::Run(ready) => self.execute(*ready, record).await.map(Outcome::Done),
+            // While a human read, what was seen may have changed.
+            Step::Run(ready) => self.execute(*ready, None, record).await.map(Outcome::Done),
         }
     }
 
@@ -233,7 +238,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    async fn execute(&self, ready: Ready, record: &mut Record) -> Result<CallResult, Failure> {
+    async fn execute(
+        &self,
+        ready: Ready,
+        seen: Option<&Look<'_, 'a>>,
+        record: &mut Record,
+    ) -> Result<CallResult, Failure> {
         let Ready {
             cleared,
             arguments,
@@ -253,7 +263,14 @@ impl<'a> Call<'a> {
         };
         if let Some(workflow) = tool.declaration.workflow {
             return self
-                .flow(workflow, &cleared, &arguments, confirmed.as_deref(), &shaping, record)
+                .flow(
+                    workflow,
+                    &cleared,
+                    &arguments,
+                    (confirmed.as_deref(), seen),
+                    &shaping,
+                    record,
+                )
                 .await;
         }
         if let Some(pages) = &tool.declaration.pages {
@@ -368,7 +385,7 @@ impl<'a> Call<'a> {
         workflow: Workflow,
         cleared: &Cleared,
         arguments: &Map<String, Value>,
-        confirmed: Option<&str>,
+        (confirmed, seen): (Option<&str>, Option<&Look<'_, 'a>>),
         shaping: &Shaping<'_>,
         record: &mut Record,
     ) -> Result<CallResult, Failure> {
@@ -381,8 +398,10 @@ impl<'a> Call<'a> {
         }
         let copy = self.kept_first(verdict, arguments, confirmed, record).await?;
         let ended = {
-            let flow = Flow::new(self, Some(cleared), arguments, Some(record));
-            workflows::run(workflow, &flow).await?
+            let flow = Flow::new(self, Some(cleared), arguments, Some(record)).having_seen(seen);
+            let ended = workflows::run(workflow, &flow).await;
+            // Whatever became of the call: a copy that was made is there, and somebody must know of it.
+            ended.map_err(|failure| failure.after_copy(copy.as_ref()))?
         };
         let said_yes = cleared.said_yes();
         let confirmed_by = said_yes.name().filter(|_| said_yes != SaidYes::Nobody);

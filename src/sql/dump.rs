@@ -9,8 +9,9 @@ use super::lex::{self, Kind, Token};
 use super::name;
 use super::split;
 
-/// Words that begin a part of a table's definition that is no column. As columns' names `pg_dump` puts them in quotes.
-const NO_COLUMN: [&str; 7] = ["constraint", "check", "foreign", "primary", "unique", "exclude", "like"];
+/// Words that begin a part of a table's definition that is no column. Postgres reserves them, so that as a column's name each
+/// stands in quotes. `exclude` isn't reserved: a column can be called so, and `pg_dump` writes such a constraint with its name.
+const NO_COLUMN: [&str; 6] = ["constraint", "check", "foreign", "primary", "unique", "like"];
 
 /// Words that end a column's type.
 const AFTER_TYPE: [&str; 6] = ["collate", "default", "not", "null", "generated", "constraint"];
@@ -27,10 +28,11 @@ pub struct Dump {
 /// One object of a schema.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Object {
-    /// What it is: `TABLE`, `INDEX`, `FUNCTION`.
-    kind: String,
     /// Its statements.
     text: String,
+    /// It is a table with rows of its own: a partitioned table's are in its partitions, a foreign table's on another server, and
+    /// a view has none.
+    holds_rows: bool,
     /// Of a table: each column and its definition.
     columns: Vec<(String, String)>,
 }
@@ -92,24 +94,21 @@ impl Dump {
         let text = &without_noise(text);
         let tokens = lex::lex(text);
         let mut objects: BTreeMap<String, Object> = BTreeMap::new();
-        let mut header: Option<(String, String)> = None;
-        let mut last = 0;
-        for piece in split::split(text, &tokens) {
-            let Some(first) = piece.tokens.first() else { continue };
-            let comments = text.get(last..first.start).unwrap_or_default();
-            header = comments.lines().rev().find_map(headed).or(header);
-            last = piece.end;
-            let own = text.get(first.start..piece.end).unwrap_or_default();
-            if is_setting(piece.tokens) {
-                continue;
-            }
-            let (key, kind) = header.clone().unwrap_or_else(|| unheaded(own, piece.tokens));
-            let object = objects.entry(key).or_default();
-            object.kind = kind;
-            object.text.push_str(own);
-            object.text.push_str(";\n");
-            if let Some(columns) = columns(text, piece.tokens) {
-                object.columns = columns;
+        for section in sections(text, &tokens) {
+            for piece in split::split(text, section.tokens) {
+                let Some(first) = piece.tokens.first() else { continue };
+                if is_setting(piece.tokens) {
+                    continue;
+                }
+                let own = text.get(first.start..piece.end).unwrap_or_default();
+                let key = section.name.clone().unwrap_or_else(|| unheaded(own));
+                let object = objects.entry(key).or_default();
+                object.text.push_str(own);
+                object.text.push_str(";\n");
+                if let Some(table) = Table::read(text, piece.tokens) {
+                    object.holds_rows = table.holds_rows;
+                    object.columns = table.columns;
+                }
             }
         }
         Self { objects }
@@ -122,7 +121,7 @@ impl Dump {
         for (name, object) in &self.objects {
             match other.objects.get(name) {
                 None => {
-                    if object.kind == "TABLE" {
+                    if object.holds_rows {
                         difference.losses.push(format!("{name}: all of its rows"));
                     }
                     difference.dropped.push(name.clone());
@@ -154,13 +153,15 @@ fn changed(name: &str, base: &Object, other: &Object, losses: &mut Vec<String>) 
     for (column, definition) in &base.columns {
         match find(&other.columns, column) {
             None => {
-                losses.push(format!("{name}: all values of column {column}"));
+                if base.holds_rows {
+                    losses.push(format!("{name}: all values of column {column}"));
+                }
                 change.dropped_columns.push(column.clone());
             }
             Some(same) if same == *definition => {}
             Some(new) => {
                 let (from, to) = (type_of(definition), type_of(&new));
-                if from != to {
+                if from != to && base.holds_rows {
                     losses.push(format!(
                         "{name}: values of column {column} are converted from {from} to {to}"
                     ));
@@ -177,27 +178,49 @@ fn changed(name: &str, base: &Object, other: &Object, losses: &mut Vec<String>) 
     change
 }
 
-/// What a comment before an object says: how it is called, and what it is.
-fn headed(line: &str) -> Option<(String, String)> {
+/// The statements behind one comment that names an object.
+struct Section<'a, 't> {
+    /// How the object is called; nothing where no comment came yet.
+    name: Option<String>,
+    tokens: &'t [Token<'a>],
+}
+
+/// Cuts a dump at its comments. What looks like one inside a string is part of a token, and cuts nothing. No statement goes on
+/// behind such a comment, whatever its own text makes of that.
+fn sections<'a, 't>(text: &'a str, tokens: &'t [Token<'a>]) -> Vec<Section<'a, 't>> {
+    let mut sections = Vec::new();
+    let mut name = None;
+    let (mut rest, mut length, mut last) = (tokens, 0, 0);
+    for token in tokens {
+        let between = text.get(last..token.start).unwrap_or_default();
+        if let Some(next) = between.lines().rev().find_map(headed) {
+            let (own, after) = rest.split_at(length);
+            sections.push(Section { name, tokens: own });
+            (name, rest, length) = (Some(next), after, 0);
+        }
+        length += 1;
+        last = token.end();
+    }
+    sections.push(Section { name, tokens: rest });
+    sections
+}
+
+/// What a comment before an object says: what it is, and how it is called.
+fn headed(line: &str) -> Option<String> {
     let rest = line.strip_prefix("-- Name: ")?;
     let (name, rest) = rest.rsplit_once("; Type: ")?;
     let (kind, rest) = rest.split_once("; Schema: ")?;
-    let schema = rest.split_once("; Owner: ").map_or(rest, |(schema, _)| schema);
-    let key = match schema {
+    let schema = rest.rsplit_once("; Owner: ").map_or(rest, |(schema, _)| schema);
+    Some(match schema {
         "-" | "" => format!("{kind} {name}"),
         schema => format!("{kind} {schema}.{name}"),
-    };
-    Some((key, kind.to_owned()))
+    })
 }
 
 /// An object without a comment: known by its first line.
-fn unheaded(text: &str, tokens: &[Token<'_>]) -> (String, String) {
+fn unheaded(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default().trim_end_matches(['(', ' ']);
-    let mut words = tokens.iter().filter(|token| token.kind == Kind::Word);
-    let is_table =
-        words.next().is_some_and(|word| word.is("create")) && words.next().is_some_and(|word| word.is("table"));
-    let kind = if is_table { "TABLE" } else { "" };
-    (line.chars().take(LONGEST_NAME).collect(), kind.to_owned())
+    line.chars().take(LONGEST_NAME).collect()
 }
 
 /// A statement of the dump's own: `SET …`, `SELECT pg_catalog.set_config(…)`.
@@ -209,18 +232,50 @@ fn is_setting(tokens: &[Token<'_>]) -> bool {
     }
 }
 
-/// The columns of a `CREATE TABLE`, each with its definition.
-fn columns(text: &str, tokens: &[Token<'_>]) -> Option<Vec<(String, String)>> {
-    let open = tokens.iter().position(|token| token.kind == Kind::Open)?;
-    let (before, inside) = tokens.split_at_checked(open)?;
-    let creates = before.first().is_some_and(|word| word.is("create")) && before.iter().any(|word| word.is("table"));
-    if !creates || before.iter().any(|word| word.is("partition")) {
-        return None;
+/// What a `CREATE TABLE` makes.
+struct Table {
+    holds_rows: bool,
+    /// Each column that it lists, and the definition. A partition and a table of a type may list none: theirs are declared
+    /// elsewhere.
+    columns: Vec<(String, String)>,
+}
+
+impl Table {
+    /// Reads a statement; nothing where it makes no table.
+    fn read(text: &str, tokens: &[Token<'_>]) -> Option<Self> {
+        let (first, rest) = tokens.split_first()?;
+        let at = rest.iter().take(3).position(|token| token.is("table"))?;
+        let (words, rest) = rest.split_at_checked(at)?;
+        let manners = ["unlogged", "foreign", "temporary", "temp", "global", "local"];
+        if !first.is("create") || !words.iter().all(|word| word.is_any(&manners)) {
+            return None;
+        }
+        let open = rest.iter().position(|token| token.kind == Kind::Open);
+        let (before, inside) = rest.split_at_checked(open.unwrap_or(rest.len()))?;
+        // `PARTITION OF` and `OF`: a table can be called either, but not have `of` behind its name.
+        let elsewhere =
+            before.iter().skip(2).any(|word| word.is("of")) && !before.last().is_some_and(|name| name.is("of"));
+        let (columns, after) = if elsewhere {
+            (Vec::new(), inside)
+        } else {
+            columns(text, inside)
+        };
+        let partitioned = after
+            .windows(2)
+            .any(|pair| matches!(pair, [one, two] if one.is("partition") && two.is("by")));
+        Some(Self {
+            holds_rows: !partitioned && !words.iter().any(|word| word.is("foreign")),
+            columns,
+        })
     }
+}
+
+/// The columns between the brackets that a table's definition begins with, and what comes behind those.
+fn columns<'a, 't>(text: &str, tokens: &'t [Token<'a>]) -> (Vec<(String, String)>, &'t [Token<'a>]) {
     let mut columns = Vec::new();
     let mut depth = 0usize;
     let mut part: Vec<&Token<'_>> = Vec::new();
-    for token in inside {
+    for (at, token) in tokens.iter().enumerate() {
         match token.kind {
             Kind::Open => depth += 1,
             Kind::Close => depth = depth.saturating_sub(1),
@@ -234,10 +289,10 @@ fn columns(text: &str, tokens: &[Token<'_>]) -> Option<Vec<(String, String)>> {
             part.push(token);
         }
         if depth == 0 {
-            break;
+            return (columns, tokens.get(at..).unwrap_or_default());
         }
     }
-    Some(columns)
+    (columns, &[])
 }
 
 fn column(text: &str, part: &[&Token<'_>]) -> Option<(String, String)> {
@@ -255,16 +310,19 @@ fn type_of(definition: &str) -> String {
     let tokens = lex::lex(definition);
     let mut depth = 0usize;
     let mut ends = None;
+    let mut qualified = false;
     for token in tokens.iter().skip(1) {
         match token.kind {
             Kind::Open => depth += 1,
             Kind::Close => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth == 0 && token.is_any(&AFTER_TYPE) {
+        // A type can be called `public.generated`.
+        if depth == 0 && !qualified && token.is_any(&AFTER_TYPE) {
             ends = Some(token.start);
             break;
         }
+        qualified = token.kind == Kind::Dot;
     }
     let begins = tokens.get(1).map_or(0, |token| token.start);
     definition
@@ -384,5 +442,57 @@ ALTER TABLE ONLY public.users
             1,
             "a table is one without its comment, too"
         );
+    }
+
+    #[test]
+    fn what_holds_no_rows_loses_none() {
+        let base = "CREATE FOREIGN TABLE public.far (\n a int,\n b int\n) SERVER s;\n\
+                    CREATE TABLE public.whole (\n a int,\n at date\n) PARTITION BY RANGE (at);\n\
+                    CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one WITH NO DATA;\n";
+        let less = Dump::read("CREATE TABLE public.whole (\n at date\n) PARTITION BY RANGE (at);\n");
+        let difference = Dump::read(base).to(&less);
+        assert_eq!(difference.losses, [""; 0]);
+        assert_eq!(difference.dropped.len(), 2);
+        assert_eq!(difference.changed[0].dropped_columns, ["a"]);
+    }
+
+    #[test]
+    fn words_that_are_names_are_read_as_names() {
+        let base = "CREATE TABLE public.partition (\n exclude int,\n generated public.generated DEFAULT 1,\n \"check\" int\n);\n\
+                    CREATE UNLOGGED TABLE public.of (\n a int\n);\n\
+                    CREATE FUNCTION public.\"table\"(a int) RETURNS TABLE(b int) LANGUAGE sql AS 'SELECT 1';\n";
+        let dump = Dump::read(base);
+        let columns = |name: &str| -> Vec<String> {
+            let object = &dump.objects[name];
+            object.columns.iter().map(|(name, _)| name.clone()).collect()
+        };
+        assert_eq!(
+            columns("CREATE TABLE public.partition"),
+            ["exclude", "generated", "check"]
+        );
+        assert_eq!(columns("CREATE UNLOGGED TABLE public.of"), ["a"]);
+        assert_eq!(type_of("generated public.generated DEFAULT 1"), "public.generated");
+        let other = Dump::read(
+            &base
+                .replace(" exclude int,\n", "")
+                .replace("public.generated D", "public.made D"),
+        );
+        assert_eq!(dump.to(&other).losses.len(), 2, "{:?}", dump.to(&other).losses);
+    }
+
+    #[test]
+    fn a_name_that_looks_like_the_end_of_a_comment_hides_no_table() {
+        let base = "--\n-- Name: t; Type: VIEW; Schema: public; Owner: x; Type: TABLE; Schema: s; Owner: y; Type: INDEX; Schema: z\n--\n\n\
+                    CREATE TABLE s.\"t; Type: VIEW; Schema: public; Owner: x\" (\n a int\n);\n";
+        assert_eq!(Dump::read(base).to(&Dump::default()).losses.len(), 1);
+    }
+
+    #[test]
+    fn a_routine_called_begin_swallows_nothing() {
+        let base = "--\n-- Name: begin(); Type: FUNCTION; Schema: public; Owner: o\n--\n\n\
+                    CREATE FUNCTION public.begin() RETURNS integer\n    LANGUAGE sql\n    AS 'SELECT 1';\n\n\
+                    --\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.t (\n a int\n);\n";
+        let names: Vec<String> = Dump::read(base).objects.into_keys().collect();
+        assert_eq!(names, ["FUNCTION public.begin()", "TABLE public.t"]);
     }
 }

@@ -25,6 +25,8 @@ const LOOK: Duration = Duration::from_secs(10);
 /// The way back on a branch that has a parent.
 const NO_WAY_BACK: &str = "none by one call: Neon restores root branches alone to their past, and this one has a parent. Other statements \
                            undo it as far as no rows were lost; reset_from_parent makes the branch what its parent is now.";
+/// SQLSTATE of a lock that wasn't had in time.
+const LOCK_NOT_HAD: &str = "55P03";
 
 /// How a completion ended.
 pub(super) struct Completed {
@@ -60,19 +62,33 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
     let timeout = sql::timeout(flow);
     let applied = script::apply(flow, &target, &prepared.statements, &prepared.parts, &before, timeout).await;
     // What the schema is now tells what holds, whatever became of the answer.
-    let now = fingerprint::of(flow, &target).await;
-    let state = now.as_ref().ok();
-    let expected = prepared.states.last();
-    let as_shown = state.is_some() && state == expected;
-    // Where no statement changes the schema, the same schema says nothing about a lost answer.
-    let tells = prepared.states.first() != expected;
+    let settled = match &applied {
+        Err(stopped) if script::changed(&stopped.failure) == Changed::Unknown => {
+            script::settled(flow, &target, &stopped.hold).await
+        }
+        _ => Ok(()),
+    };
+    let now = match settled {
+        Ok(()) => fingerprint::of(flow, &target).await.ok(),
+        // It may still take effect: the schema says nothing yet.
+        Err(_) => None,
+    };
+    let state = now.as_ref();
+    let as_shown = state.is_some() && state == prepared.states.last();
     let lost = match applied {
         Ok(()) => false,
         Err(stopped) if stopped.moved => {
             flow.give_back_prepared();
             return Err(moved(flow, &prepared).await);
         }
-        Err(stopped) if as_shown && tells && script::changed(&stopped.failure) == Changed::Unknown => true,
+        // It was the last part, and it took effect: all did.
+        Err(stopped)
+            if stopped.part + 1 == prepared.parts.len()
+                && script::changed(&stopped.failure) == Changed::Unknown
+                && shown(&prepared, stopped.part, state) == Shown::After =>
+        {
+            true
+        }
         Err(stopped) => {
             let failure = halted(flow, &prepared, &stopped, state);
             if failure.changed == Changed::No {
@@ -218,6 +234,31 @@ async fn moved(flow: &Flow<'_, '_>, prepared: &Prepared) -> Failure {
     }))
 }
 
+/// What the schema says of a part whose answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// It is what it was before that part.
+    Before,
+    /// It is what it was on the throwaway branch after that part.
+    After,
+    /// The part changes no schema, or something else changed it.
+    Neither,
+    /// It couldn't be looked at.
+    NotSeen,
+}
+
+/// Only the part that was under way counts: those after it were never sent, even where they leave the schema as it is.
+fn shown(prepared: &Prepared, part: usize, state: Option<&String>) -> Shown {
+    let (before, after) = (prepared.states.get(part), prepared.states.get(part + 1));
+    match state {
+        None => Shown::NotSeen,
+        Some(_) if before == after => Shown::Neither,
+        state if state == before => Shown::Before,
+        state if state == after => Shown::After,
+        Some(_) => Shown::Neither,
+    }
+}
+
 /// What holds when an application ended before its end.
 fn halted(flow: &Flow<'_, '_>, prepared: &Prepared, stopped: &Stopped, state: Option<&String>) -> Told {
     let changed = script::changed(&stopped.failure);
@@ -225,17 +266,17 @@ fn halted(flow: &Flow<'_, '_>, prepared: &Prepared, stopped: &Stopped, state: Op
         Failure::Sql(error) => postgres_says(error, flow.fence()),
         _ => Map::new(),
     };
-    // After which part the schema is what it was on the throwaway branch: the last that fits.
-    let reached = state.and_then(|state| prepared.states.iter().rposition(|known| known == state));
     let committed = stopped.part;
     let parts = prepared.parts.len();
-    let done = statements_before(&prepared.parts, committed);
-    // A statement that leaves the schema as it is has the same state before and after it.
-    let untouched = state.is_some() && state == prepared.states.get(committed);
     let alone = prepared.parts.get(committed).is_some_and(|part| part.alone);
     let of = prepared.statements.len();
+    let shown = shown(prepared, committed, state);
+    // What went through before counts, and the part whose answer was lost where the schema shows that it took effect.
+    let took = matches!((changed, shown), (Changed::Unknown, Shown::After));
+    let done = statements_before(&prepared.parts, committed + usize::from(took));
     more.insert("statements_that_hold".into(), done.into());
     more.insert("statements".into(), of.into());
+    let number = committed + 1;
     let held = if done == 0 {
         "no statement took effect".to_owned()
     } else {
@@ -243,38 +284,39 @@ fn halted(flow: &Flow<'_, '_>, prepared: &Prepared, stopped: &Stopped, state: Op
     };
     // Where the part itself isn't known to have taken effect or not, only what came before it can be told.
     let earlier = if done == 0 { String::new() } else { format!("; {held}") };
-    let (message, overall) = match (changed, reached) {
-        (Changed::Unknown, Some(reached))
-            if reached == committed && prepared.states.get(committed) != prepared.states.get(committed + 1) =>
-        {
-            (
-                format!(
-                    "The answer was lost. The schema shows that part {} of {parts} didn't take effect; {held}.",
-                    committed + 1
-                ),
-                if done == 0 { Changed::No } else { Changed::Yes },
-            )
-        }
-        (Changed::Unknown, Some(reached))
-            if reached > committed && prepared.states.get(committed) != prepared.states.get(committed + 1) =>
-        {
-            let done = statements_before(&prepared.parts, reached);
-            more.insert("statements_that_hold".into(), done.into());
-            (
-                format!(
-                    "The answer was lost. The schema shows that the first {done} of {of} statements took effect and stay."
-                ),
-                Changed::Yes,
-            )
-        }
-        (Changed::Unknown, _) => (
+    let so_far = if done == 0 { Changed::No } else { Changed::Yes };
+    // A statement in no transaction may fail half way: only a schema that is what it was says that it didn't.
+    let left = alone && state.is_none_or(|state| Some(state) != prepared.states.get(committed));
+    let (message, overall) = match (changed, shown) {
+        (Changed::Unknown, Shown::Before) if !alone => (
+            format!("The answer was lost. The schema shows that part {number} of {parts} didn't take effect; {held}."),
+            so_far,
+        ),
+        (Changed::Unknown, Shown::After) => (
+            format!("The answer was lost. The schema shows that {held}; nothing after them was sent."),
+            Changed::Yes,
+        ),
+        (Changed::Unknown, Shown::NotSeen) => (
             format!(
-                "The answer was lost, and the schema doesn't tell whether part {} of {parts} took effect{earlier}.",
-                committed + 1
+                "The answer was lost, and the schema couldn't be looked at: part {number} of {parts} may have taken effect{earlier}."
             ),
             Changed::Unknown,
         ),
-        _ if alone && !untouched => (
+        (Changed::Unknown, _) => (
+            format!(
+                "The answer was lost, and the schema doesn't tell whether part {number} of {parts} took effect{earlier}."
+            ),
+            Changed::Unknown,
+        ),
+        (_, Shown::NotSeen) if left && refused(stopped) => (
+            format!(
+                "Statement {} failed outside of a transaction, and the schema couldn't be looked at: it may have left something behind, \
+                 such as an invalid index{earlier}.",
+                done + 1
+            ),
+            Changed::Unknown,
+        ),
+        _ if left && refused(stopped) => (
             format!(
                 "Statement {} failed outside of a transaction and may have left something behind, such as an invalid index{earlier}.",
                 done + 1
@@ -287,13 +329,19 @@ fn halted(flow: &Flow<'_, '_>, prepared: &Prepared, stopped: &Stopped, state: Op
                 if parts == 1 {
                     "It".to_owned()
                 } else {
-                    format!("Part {} of {parts}", committed + 1)
+                    format!("Part {number} of {parts}")
                 }
             ),
-            if done == 0 { Changed::No } else { Changed::Yes },
+            so_far,
         ),
     };
+    let waited = matches!(&stopped.failure, Failure::Sql(error) if error.code() == Some(LOCK_NOT_HAD));
     let next = match overall {
+        Changed::No if waited => {
+            "Somebody else held a lock on it for over 10 s: inspect_database (blocked, long_running) shows who. The handle is still \
+             good: call again."
+                .to_owned()
+        }
         Changed::No => {
             "Correct what failed. The handle is still good: call again, or prepare something else.".to_owned()
         }
@@ -304,14 +352,19 @@ fn halted(flow: &Flow<'_, '_>, prepared: &Prepared, stopped: &Stopped, state: Op
         ),
     };
     Told {
-        kind: if overall == Changed::No {
-            "not_applied"
-        } else {
-            "applied_in_part"
+        kind: match overall {
+            Changed::No => "not_applied",
+            Changed::Yes => "applied_in_part",
+            Changed::Unknown => "outcome_unknown",
         },
         message,
         changed: overall,
         next,
         more: Value::Object(more),
     }
+}
+
+/// Whether Postgres itself refused the statement: then it had begun.
+fn refused(stopped: &Stopped) -> bool {
+    matches!(&stopped.failure, Failure::Sql(error) if error.code().is_some())
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::fingerprint;
 use crate::call::{ArgumentProblem, Failure, Flow};
 use crate::neon::Changed;
-use crate::neon::sql::{Connection, Isolation, Query, Statements};
+use crate::neon::sql::{Connection, Isolation, Query, Reads, Statements};
 use crate::sql::{Statement, StatementEffect, Transaction};
 
 /// The most statements of a script.
@@ -17,6 +17,9 @@ const MOST_STATEMENTS: usize = 200;
 
 /// How long a statement waits for a lock: those that wait for it would wait as long. In milliseconds.
 const LOCK_WAIT: &str = "10000";
+
+/// How long a transaction whose answer was lost may take to its end: Neon ends it when it finds the client gone.
+const SETTLES: Duration = Duration::from_secs(20);
 
 /// SQLSTATE of the use of an enum's value in the transaction that added it.
 const NEW_VALUE_USED: &str = "55P04";
@@ -48,6 +51,22 @@ pub(super) struct Stopped {
     pub(super) part: usize,
     /// The schema had moved, so that nothing was run.
     pub(super) moved: bool,
+    /// The part itself ran: what failed is the look at the schema after it.
+    pub(super) looking: bool,
+    /// What the part's transaction holds as long as it lasts: see [`settled`].
+    pub(super) hold: String,
+}
+
+impl Stopped {
+    fn at(part: usize, failure: Failure) -> Self {
+        Self {
+            failure,
+            part,
+            moved: false,
+            looking: false,
+            hold: String::new(),
+        }
+    }
 }
 
 /// Reads a script from an argument.
@@ -215,12 +234,11 @@ impl Script {
         while let Some(part) = self.parts.get(at).cloned() {
             let own = self.statements.get(first..first + part.count).unwrap_or_default();
             let texts: Vec<String> = own.iter().map(|statement| statement.text.clone()).collect();
-            match run(flow, connection, &texts, part.alone, None, timeout).await {
+            match run(flow, connection, &texts, part.alone, None, &mark(), timeout).await {
                 Ok(()) => {
                     let stopped = |failure| Stopped {
-                        failure,
-                        part: at,
-                        moved: false,
+                        looking: true,
+                        ..Stopped::at(at, failure)
                     };
                     states.push(fingerprint::of(flow, connection).await.map_err(stopped)?);
                     first += part.count;
@@ -236,11 +254,7 @@ impl Script {
                             self.parts.splice(at..=at, halves);
                         }
                         None => {
-                            return Err(Stopped {
-                                failure,
-                                part: at,
-                                moved: false,
-                            });
+                            return Err(Stopped::at(at, failure));
                         }
                     }
                 }
@@ -305,10 +319,10 @@ pub(super) async fn apply(
 ) -> Result<(), Stopped> {
     let mut rest = statements;
     for (index, part) in parts.iter().enumerate() {
+        let mark = mark();
         let stopped = |failure| Stopped {
-            failure,
-            part: index,
-            moved: false,
+            hold: mark.clone(),
+            ..Stopped::at(index, failure)
         };
         let Some((own, after)) = rest.split_at_checked(part.count) else {
             return Err(stopped(Failure::Internal(
@@ -316,17 +330,15 @@ pub(super) async fn apply(
             )));
         };
         rest = after;
-        let mark = mark();
         let moved = |failure| Stopped {
-            failure,
-            part: index,
             moved: true,
+            ..Stopped::at(index, failure)
         };
         if index == 0 && part.alone && fingerprint::of(flow, connection).await.map_err(stopped)? != unmoved {
             return Err(moved(Failure::Internal("the schema moved".to_owned())));
         }
         let check = (index == 0 && !part.alone).then(|| fingerprint::unmoved(unmoved, &mark));
-        match run(flow, connection, own, part.alone, check, timeout).await {
+        match run(flow, connection, own, part.alone, check, &mark, timeout).await {
             Ok(()) => {}
             Err(Failure::Sql(error)) if error.said().is_some_and(|said| said.contains(&mark)) => {
                 return Err(moved(Failure::Sql(error)));
@@ -343,6 +355,7 @@ async fn run(
     statements: &[String],
     alone: bool,
     check: Option<Query>,
+    hold: &str,
     timeout: Duration,
 ) -> Result<(), Failure> {
     let queries = statements.iter().cloned().map(Query::plain);
@@ -352,11 +365,28 @@ async fn run(
         };
         Statements::alone(query)
     } else {
-        let bound = Query::new("SELECT set_config('lock_timeout', $1, true)", vec![LOCK_WAIT.into()]);
+        // The lock is nobody else's, and ends with the transaction: it tells whether that is over.
+        let bound = Query::new(
+            "SELECT set_config('lock_timeout', $1, true), set_config('jit', 'off', true), pg_advisory_xact_lock(hashtextextended($2, 0))",
+            vec![LOCK_WAIT.into(), hold.into()],
+        );
         let all = std::iter::once(bound).chain(check).chain(queries).collect();
         Statements::together(all, Isolation::ReadCommitted)
     };
     flow.execute(connection, statements, timeout).await.map(|_| ())
+}
+
+/// Waits until the transaction that holds this is over. What looks at the schema before that may see nothing of what is still
+/// going to take effect.
+///
+/// # Errors
+/// When it isn't over in time, or nobody can say.
+pub(super) async fn settled(flow: &Flow<'_, '_>, connection: &Connection, hold: &str) -> Result<(), Failure> {
+    let reads = Reads::own(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+        vec![hold.into()],
+    );
+    flow.query(connection, reads, SETTLES).await.map(|_| ())
 }
 
 /// A word that nobody can know beforehand.

@@ -126,7 +126,7 @@ async fn answers(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<Opt
         match tried.await {
             Ok(connection) => return Ok(Some(connection)),
             Err(Failure::Reference { message, .. }) => return Err(message),
-            Err(failure) if tokio::time::Instant::now() >= until => {
+            Err(failure) if tokio::time::Instant::now() >= until || flow.is_over() => {
                 return Err(failure
                     .into_value(flow.fence())
                     .pointer("/error/message")
@@ -267,13 +267,7 @@ pub(super) async fn delete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
 pub(super) async fn reset(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let project = flow.required("project_id")?;
     let branch = flow.required("branch_id")?;
-    let about = flow
-        .get(
-            "/projects/{project_id}/branches/{branch_id}",
-            &[("project_id", project), ("branch_id", branch)],
-            &[],
-        )
-        .await?;
+    let about = flow.branch(project, branch).await?;
     let Some(parent) = about.pointer("/branch/parent_id").and_then(Value::as_str) else {
         return Err(Failure::Arguments(vec![ArgumentProblem {
             argument: "branch_id".to_owned(),
@@ -286,7 +280,8 @@ pub(super) async fn reset(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     if let (Some(name), Some(object)) = (kept, arguments.as_object_mut()) {
         object.insert("preserve_under_name".into(), name.into());
     }
-    let answer = flow.tool("restore_branch", arguments).await?;
+    // Judged by what the call itself was judged by a moment ago.
+    let answer = flow.tool_at_once("restore_branch", arguments).await?;
     let field = |pointer: &str| answer.pointer(pointer).cloned().unwrap_or_default();
     let mut ended = Ended::with(json!({
         "branch_id": field("/branch/id"),

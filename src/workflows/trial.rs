@@ -97,8 +97,7 @@ impl Trial {
         };
         let branch_id = branch.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         let made = async {
-            let connection = answering(flow, project, &branch_id, &target).await?;
-            let state = fingerprint::of(flow, &connection).await?;
+            let (connection, state) = answering(flow, project, &branch_id, &target).await?;
             let before = schema::dump(flow, project, &branch_id, &target.database, &[]).await?;
             Ok::<_, Failure>((connection, state, before))
         };
@@ -150,6 +149,17 @@ impl Trial {
         let Failure::Sql(error) = stopped.failure else {
             return stopped.failure;
         };
+        if stopped.looking {
+            return Failure::Told(Box::new(Told {
+                kind: "trial_failed",
+                message: "It was tried on a throwaway branch and ran there, but the schema couldn't be looked at afterwards. The target \
+                          was not touched, and nothing is prepared."
+                    .to_owned(),
+                changed: Changed::No,
+                next: "Prepare again.".to_owned(),
+                more: Value::Object(postgres_says(&error, flow.fence())),
+            }));
+        }
         let mut more = postgres_says(&error, flow.fence());
         // Only what Postgres refuses can be found again; what took too long isn't run once more.
         let refused = error.code().is_some_and(|code| code != "57014");
@@ -177,7 +187,11 @@ impl Trial {
                 "It was tried on a throwaway branch and failed there, at {which}. The target was not touched, and nothing is prepared."
             ),
             changed: Changed::No,
-            next: "Correct the statement and prepare again.".to_owned(),
+            next: if error.code() == Some("57014") {
+                "Prepare again with a longer timeout_seconds (at most 120), or with fewer statements.".to_owned()
+            } else {
+                "Correct the statement and prepare again.".to_owned()
+            },
             more: Value::Object(more),
         }))
     }
@@ -246,6 +260,16 @@ impl Trial {
         let mut ended = Ended::with(Value::Object(result));
         ended.ours = script.ours();
         ended.notes.extend(script.notes.iter().cloned());
+        if script
+            .statements
+            .iter()
+            .any(|statement| statement.kind.contains("RENAME"))
+        {
+            ended.notes.push(
+                "A rename shows as a drop and an addition, and as a loss: nothing of what is renamed is lost."
+                    .to_owned(),
+            );
+        }
         if difference.is_empty() {
             ended
                 .notes
@@ -322,26 +346,25 @@ pub(super) async fn discard(flow: &Flow<'_, '_>, project: &str, branch: &str) ->
         .is_ok()
 }
 
-/// Waits until the branch answers as the target's role.
+/// Waits until the branch answers as the target's role: how to connect to it, and what its schema is.
 async fn answering(
     flow: &Flow<'_, '_>,
     project: &str,
     branch: &str,
     target: &Connection,
-) -> Result<Connection, Failure> {
+) -> Result<(Connection, String), Failure> {
     let until = tokio::time::Instant::now() + ANSWERS;
     loop {
         let tried = async {
             let connection = flow
                 .connection(project, branch, Some(&target.database), Some(&target.role))
                 .await?;
-            let reads = crate::neon::sql::Reads::own("SELECT 1 AS one", Vec::new());
-            flow.query(&connection, reads, ANSWERS).await?;
-            Ok::<_, Failure>(connection)
+            let state = fingerprint::of(flow, &connection).await?;
+            Ok::<_, Failure>((connection, state))
         };
         match tried.await {
-            Ok(connection) => return Ok(connection),
-            Err(failure) if tokio::time::Instant::now() >= until => return Err(failure),
+            Ok(answered) => return Ok(answered),
+            Err(failure) if tokio::time::Instant::now() >= until || flow.is_over() => return Err(failure),
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }

@@ -2,24 +2,13 @@
 //! we do, too.
 
 use super::{reads, rows, statements};
-use crate::support::postgres::{PASSWORD, Postgres, ROLE};
+use crate::support::postgres::Postgres;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls};
 
 /// A database of its own, with the schema that the queries are about.
 async fn database(name: &str) -> Client {
-    let postgres = tokio::task::spawn_blocking(Postgres::shared).await.unwrap();
-    let connect = async |database: &str| {
-        let mut config = Config::new();
-        config.host_path(postgres.socket.parent().unwrap());
-        config.user(ROLE).password(PASSWORD).dbname(database);
-        let (client, connection) = config.connect(NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client
-    };
-    let admin = connect("postgres").await;
-    admin.batch_execute(&format!("create database {name}")).await.unwrap();
-    let client = connect(name).await;
+    let client = Postgres::database(name).await;
     client.batch_execute(reads::SCHEMA).await.unwrap();
     client.batch_execute("set statement_timeout = '30s'").await.unwrap();
     client

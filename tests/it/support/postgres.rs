@@ -33,6 +33,8 @@ rm -rf "$2"
 pub struct Postgres {
     /// Its socket.
     pub socket: PathBuf,
+    /// The directory of its programs.
+    pub programs: PathBuf,
     // Holds the standard input that keeps the server alive.
     _watched: Child,
 }
@@ -42,6 +44,53 @@ impl Postgres {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(Self::start)
+    }
+
+    /// Connects to a database as the superuser.
+    pub async fn connect(&self, database: &str) -> tokio_postgres::Client {
+        let mut config = tokio_postgres::Config::new();
+        config.host_path(self.socket.parent().unwrap());
+        config.user(ROLE).password(PASSWORD).dbname(database);
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// A new database, with a connection to it.
+    pub async fn database(name: &str) -> tokio_postgres::Client {
+        Self::copy(name, "template1").await
+    }
+
+    /// A new database that is a copy of another one, to which nobody is connected; with a connection to it.
+    pub async fn copy(name: &str, of: &str) -> tokio_postgres::Client {
+        let postgres = tokio::task::spawn_blocking(Self::shared).await.unwrap();
+        let admin = postgres.connect("postgres").await;
+        let statement = format!("create database {name} template {of}");
+        // Whoever was connected a moment ago may not be gone yet.
+        let mut tries = 0;
+        while let Err(error) = admin.batch_execute(&statement).await {
+            tries += 1;
+            assert!(tries < 100, "{error}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        postgres.connect(name).await
+    }
+
+    /// The schema of a database, as `pg_dump` writes it and Neon hands it out.
+    pub fn dump(&self, database: &str) -> String {
+        let output = Command::new(self.programs.join("pg_dump"))
+            .args(["--schema-only", "-U", ROLE, "-h"])
+            .arg(self.socket.parent().unwrap())
+            .arg(database)
+            .env("PGPASSWORD", PASSWORD)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "pg_dump: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn start() -> Self {
@@ -94,6 +143,7 @@ impl Postgres {
         }
         Self {
             socket: place.join(".s.PGSQL.5432"),
+            programs,
             _watched: watched,
         }
     }
