@@ -3,6 +3,7 @@
 mod fingerprint;
 mod injection;
 mod looking;
+mod lost_answers;
 mod migration;
 mod read_only;
 mod requests_per_call;
