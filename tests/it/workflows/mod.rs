@@ -5,6 +5,7 @@ mod injection;
 mod looking;
 mod lost_answers;
 mod migration;
+mod prepared_processes;
 mod read_only;
 mod requests_per_call;
 mod schema;
