@@ -1,5 +1,6 @@
 //! Tools that are more than one request, through a real client on a sandbox whose branches hold data.
 
+mod cancellation;
 mod fingerprint;
 mod injection;
 mod looking;
