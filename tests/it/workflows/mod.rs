@@ -6,6 +6,7 @@ mod injection;
 mod looking;
 mod lost_answers;
 mod migration;
+mod prepared_policy;
 mod prepared_processes;
 mod read_only;
 mod requests_per_call;
