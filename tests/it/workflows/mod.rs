@@ -1,9 +1,13 @@
 //! Tools that are more than one request, through a real client on a sandbox whose branches hold data.
 
+mod cancellation;
 mod fingerprint;
 mod injection;
 mod looking;
+mod lost_answers;
 mod migration;
+mod prepared_policy;
+mod prepared_processes;
 mod read_only;
 mod requests_per_call;
 mod schema;
