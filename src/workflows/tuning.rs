@@ -61,21 +61,17 @@ impl<'a> Subject<'a> {
         connection: &Connection,
         timeout: Duration,
     ) -> Result<Explained, Failure> {
-        let mut text = String::new();
-        for _ in 0..if self.measured { 2 } else { 1 } {
-            let reading = Reading::explaining(self.text, self.measured)
-                .ok_or_else(|| Failure::Internal("the query has no plan".to_owned()))?;
-            let results = flow
-                .query(connection, Reads::proven(reading, self.parameters.clone()), timeout)
-                .await?;
-            text = results
-                .first()
-                .map(|result| {
-                    let lines = result.rows.iter().filter_map(|row| row.first()?.as_str());
-                    lines.collect::<Vec<_>>().join("\n")
-                })
-                .unwrap_or_default();
-        }
+        let reading = Reading::explaining(self.text, self.measured)
+            .ok_or_else(|| Failure::Internal("the query has no plan".to_owned()))?;
+        let reads = Reads::proven(reading, self.parameters.clone()).repeated(if self.measured { 2 } else { 1 });
+        let results = flow.query(connection, reads, timeout).await?;
+        let text = results
+            .last()
+            .map(|result| {
+                let lines = result.rows.iter().filter_map(|row| row.first()?.as_str());
+                lines.collect::<Vec<_>>().join("\n")
+            })
+            .unwrap_or_default();
         Ok(Explained {
             cost: number_after(&text, ".."),
             milliseconds: number_after(&text, "Execution Time: "),

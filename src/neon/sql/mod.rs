@@ -98,6 +98,14 @@ impl Reads {
         }
     }
 
+    /// The same statements so many times, one after another.
+    #[must_use]
+    pub fn repeated(self, times: usize) -> Self {
+        Self {
+            queries: std::iter::repeat_n(self.queries, times).flatten().collect(),
+        }
+    }
+
     /// A statement that a parser has found to read.
     #[must_use]
     pub fn proven(statement: crate::sql::Reading, parameters: Vec<Value>) -> Self {

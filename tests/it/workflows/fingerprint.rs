@@ -603,9 +603,7 @@ async fn every_kind_of_change_makes_another_one_and_taking_it_back_the_old_one()
     for (what, change, back) in CHANGES {
         let run = async |sql: &str| {
             // Each by itself: some can't share a transaction.
-            let mut all = sql.split("; ");
-            loop {
-                let Some(one) = all.next() else { break };
+            for one in sql.split("; ") {
                 let done = client.batch_execute(one).await;
                 done.unwrap_or_else(|error| panic!("{what}: {one}: {:?}", error.as_db_error()));
             }

@@ -8,6 +8,7 @@ mod lost_answers;
 mod migration;
 mod prepared_policy;
 mod prepared_processes;
+mod prepared_yes;
 mod read_only;
 mod requests_per_call;
 mod schema;

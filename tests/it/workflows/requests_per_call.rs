@@ -6,8 +6,10 @@ use neon_mcp::catalog::Catalog;
 use serde_json::{Value, json};
 
 use super::{rows, shop, sql};
+use crate::examples::text;
 use crate::support::counting::Counting;
 use crate::support::human::Manner;
+use crate::support::upstream::{Reply, Upstream};
 
 /// A tool, what is special about the call, and its requests when the server knows nothing yet and when it does. Looks at
 /// operations under way are left out: how many there are is time's to say.
@@ -26,7 +28,21 @@ const TABLE: &[(&str, &str, usize, usize)] = &[
     ("create_throwaway_branch", "", 4, 4),
     ("list_throwaway_branches", "", 1, 1),
     ("delete_throwaway_branches", "one branch", 4, 4),
-    ("reset_from_parent", "of a throwaway branch", 6, 6),
+    ("reset_from_parent", "of a throwaway branch", 3, 3),
+    ("compare_database_schema", "no difference", 1, 1),
+    ("compare_database_schema", "a difference", 4, 4),
+    ("compare_database_schema", "a difference from a given branch", 3, 3),
+    ("prepare_database_migration", "one part", 9, 7),
+    ("prepare_query_tuning", "measured", 11, 9),
+    ("complete_database_migration", "", 6, 5),
+    ("complete_database_migration", "discarded", 3, 3),
+    ("complete_query_tuning", "", 7, 6),
+    ("search", "", 3, 3),
+    ("fetch", "an organization", 1, 1),
+    ("fetch", "a project", 2, 2),
+    ("fetch", "a branch", 4, 4),
+    ("list_docs_resources", "", 0, 0),
+    ("get_doc_resource", "", 0, 0),
 ];
 
 #[tokio::test]
@@ -38,10 +54,16 @@ async fn each_workflow_sends_as_few_requests_as_the_table_says() {
     let main = story.branch_id("main").await;
     // Two of each for what uses a branch up.
     let mut throwaways = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..6 {
         let made = story.shop("create_throwaway_branch", json!({})).await;
         throwaways.push(made["branch_id"].clone());
     }
+    let id_of = |of: usize| throwaways[of].as_str().expect("an id").to_owned();
+    sql(&story, &id_of(4), "CREATE TABLE other (x int)").await;
+    let documentation =
+        Upstream::always(Reply::raw(200, "- [A page](a-page.md)\n").header("content-type", "text/markdown")).await;
+    let docs = format!("{}/docs", documentation.origin());
+    let organization = story.shop("describe_project", json!({})).await["project"]["org_id"].clone();
     let proxy = Counting::before(&story.sandbox().api_url()).await;
     let mut found = Vec::new();
     for (tool, what, ..) in TABLE {
@@ -69,14 +91,55 @@ async fn each_workflow_sends_as_few_requests_as_the_table_says() {
             ("delete_throwaway_branches", _) => [&throwaways[2], &throwaways[3]]
                 .map(|branch| json!({"project_id": project, "branches": [branch]}))
                 .to_vec(),
+            ("complete_database_migration", what) => ["a", "b"]
+                .map(|column| {
+                    let script = format!("ALTER TABLE t ADD COLUMN {column}_{} int", what.len());
+                    match what {
+                        "discarded" => on(&main, json!({"sql": script, "discard": true})),
+                        _ => on(&main, json!({"sql": script})),
+                    }
+                })
+                .to_vec(),
+            ("complete_query_tuning" | "prepare_query_tuning", _) => ["x", "y"]
+                .map(|name| on(&main, json!({"sql": "SELECT * FROM t WHERE x = 1", "changes": format!("CREATE INDEX by_{name} ON t (x)")})))
+                .to_vec(),
+            ("prepare_database_migration", _) => vec![on(&main, json!({"sql": "ALTER TABLE t ADD COLUMN z int"})); 2],
+            ("search", _) => vec![json!({"query": "shop"}); 2],
+            ("fetch", "an organization") => vec![json!({"id": format!("org:{}", text(&organization))}); 2],
+            ("fetch", "a project") => vec![json!({"id": format!("project:{}", text(&project))}); 2],
+            ("fetch", _) => vec![json!({"id": format!("branch:{}/{}", text(&project), text(&main))}); 2],
+            ("list_docs_resources", _) => vec![json!({}); 2],
+            ("get_doc_resource", _) => vec![json!({"slug": "a-page"}); 2],
+            ("compare_database_schema", "no difference") => vec![on(&throwaways[5], json!({"db_name": "neondb"})); 2],
+            ("compare_database_schema", "a difference") => vec![on(&throwaways[4], json!({"db_name": "neondb"})); 2],
+            ("compare_database_schema", _) => {
+                vec![on(&throwaways[4], json!({"db_name": "neondb", "base_branch_id": throwaways[5]})); 2]
+            }
             ("reset_from_parent", _) => vec![on(&throwaways[1], json!({})); 2],
             _ => vec![on(&main, json!({})); 2],
         };
         // A server of its own knows nothing yet.
-        let server = story.server_at(&["--toolsets", "all"], &proxy.url()).await;
+        let server = story
+            .server_at(&["--toolsets", "all", "--docs-url", &docs], &proxy.url())
+            .await;
         let mut counts = Vec::new();
         let mut seen = Vec::new();
-        for call in calls {
+        for mut call in calls {
+            // What completes is prepared first, which doesn't count.
+            let preparing = match *tool {
+                "complete_database_migration" => Some(("prepare_database_migration", "migration")),
+                "complete_query_tuning" => Some(("prepare_query_tuning", "tuning")),
+                _ => None,
+            };
+            if let Some((prepare, handle)) = preparing {
+                let discards = call.as_object_mut().and_then(|call| call.remove("discard"));
+                let (value, is_error) = server.call(prepare, call).await;
+                assert!(!is_error, "{tool} {what}: {value}");
+                call = on(&main, json!({handle: value["result"][handle]}));
+                if let Some(discard) = discards {
+                    call["discard"] = discard;
+                }
+            }
             proxy.taken();
             let (value, is_error) = server.call(tool, call).await;
             assert!(!is_error, "{tool} {what}: {value}");
@@ -104,7 +167,7 @@ async fn each_workflow_sends_as_few_requests_as_the_table_says() {
     let workflows: BTreeSet<&str> = catalog
         .tools()
         .iter()
-        .filter(|tool| tool.declaration.workflow.is_some())
+        .filter(|tool| tool.declaration.workflow.is_some() || tool.declaration.adds.is_some())
         .map(|tool| tool.name())
         .collect();
     assert_eq!(listed, workflows, "the table has every workflow");
