@@ -164,7 +164,8 @@ impl Channel {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SafetyCopies {
     /// Before which calls a copy of the branch is made, where Neon has one: a call isn't sent when its copy fails. A copy is
-    /// a snapshot, or a branch that Neon deletes after seven days; the caps on branches and their lifetime don't count for it.
+    /// a snapshot, or for a branch with a parent a branch of its own, and stays until someone deletes it; the caps on branches and
+    /// their lifetime don't count for it.
     pub before: CopiedBefore,
 }
 
