@@ -77,6 +77,12 @@ impl Connections {
         key
     }
 
+    /// Forgets what is known of a branch: it was reset, restored or deleted.
+    pub(super) fn forget_branch(&self, project: &str, branch: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|key, _| key.project != project || key.branch != branch);
+    }
+
     /// Forgets what is known of a project: something in it was changed.
     pub(super) fn forget_project(&self, project: &str) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

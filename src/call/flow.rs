@@ -357,6 +357,7 @@ impl<'c, 'a> Flow<'c, 'a> {
         if let Some(project) = counts {
             policy.check_branches(Look::new(self.call).branch_count(project).await?)?;
         }
+        let changes = verdict.changes();
         let cleared = match verdict.under(policy) {
             Ruling::Run(cleared) => cleared,
             Ruling::Ask(asking) => {
@@ -381,6 +382,11 @@ impl<'c, 'a> Flow<'c, 'a> {
             .map_err(|error| Failure::Internal(error.to_string()))?;
         let answer = self.call.client.send(permitted, &self.call.context).await?;
         self.sent(&answer.request_id);
+        if let (Some(project), Some(branch)) = (text(&arguments, "project_id"), text(&arguments, "branch_id"))
+            && changes
+        {
+            self.call.connections.forget_branch(project, branch);
+        }
         let body = answer.body.unwrap_or_default();
         if tool.declaration.waits {
             let waited = wait::wait(self.call, &arguments, Some(&body), true).await;

@@ -160,16 +160,8 @@ async fn moment(flow: &Flow<'_, '_>, target: &Connection) -> String {
 
 /// Back to the moment before: a root branch Neon restores to any time of its history, and no other.
 async fn way_back(flow: &Flow<'_, '_>, prepared: &Prepared, moment: &str) -> Value {
-    let about = flow
-        .get(
-            "/projects/{project_id}/branches/{branch_id}",
-            &[
-                ("project_id", prepared.project_id.as_str()),
-                ("branch_id", prepared.branch_id.as_str()),
-            ],
-            &[],
-        )
-        .await;
+    // Where its branch came from doesn't change, so what the call was judged by will do.
+    let about = flow.branch(&prepared.project_id, &prepared.branch_id).await;
     let parent = about.is_ok_and(|about| about.pointer("/branch/parent_id").is_some_and(Value::is_string));
     if parent {
         return NO_WAY_BACK.into();

@@ -9,12 +9,16 @@ use serde_json::{Value, json};
 use crate::call::{ArgumentProblem, Ended, Failure, Flow};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Reads};
+use crate::neon::text::one_line;
 
 /// How long a throwaway branch lives when the caller doesn't say.
 const HOURS: u64 = 24;
 
 /// How long a new branch may take until it answers a query.
 const ANSWERS: Duration = Duration::from_secs(30);
+
+/// How long masking may take while a call waits for it.
+const MASKED: Duration = Duration::from_secs(90);
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -60,10 +64,14 @@ pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         "parent_id": text("parent_id"),
         "expires_at": echoed,
     });
-    let answers = if rules.is_none() {
-        answers(flow, project, &id).await
-    } else {
-        Ok(None)
+    let masked = match rules {
+        Some(_) => masked(flow, project, &id).await,
+        None => Ok(true),
+    };
+    // What isn't masked yet is nothing to work on.
+    let answers = match masked {
+        Ok(true) => answers(flow, project, &id).await,
+        _ => Ok(None),
     };
     let mut ended = match answers {
         Ok(connection) => {
@@ -78,14 +86,55 @@ pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         }
         Err(why) => Ended::with(result).note(format!("It was made, but doesn't answer queries yet: {why}")),
     };
-    if rules.is_some() {
-        ended = ended.note("Nothing is masked until get_anonymized_branch_status says anonymized.");
+    match (rules, masked) {
+        (None, _) => {}
+        (Some(_), Ok(masked)) => {
+            if let Some(object) = ended.result.as_object_mut() {
+                object.insert("masked".into(), masked.into());
+            }
+            if !masked {
+                ended =
+                    ended.note("Its data isn't masked yet: wait until get_anonymization_status says anonymized.");
+            }
+        }
+        (Some(_), Err(why)) => {
+            ended.failed = true;
+            ended = ended.note(format!(
+                "Its data couldn't be masked, so don't use the branch: {}",
+                flow.fence().quote(&why)
+            ));
+        }
     }
     ended.undo = Some(delete);
     Ok(ended.note(
         "run_sql works on it without a password; connection has all but that, which get_connection_string hands over. \
          Neon deletes the branch when it expires; deleting, resetting and changing it asks nobody.",
     ))
+}
+
+/// Waits until the data of an anonymized branch is masked. Whether it is by the end of the wait.
+///
+/// # Errors
+/// What Neon says where masking failed.
+async fn masked(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<bool, String> {
+    let until = tokio::time::Instant::now() + MASKED;
+    loop {
+        let status = flow
+            .get(
+                "/projects/{project_id}/branches/{branch_id}/anonymized_status",
+                &[("project_id", project), ("branch_id", branch)],
+                &[],
+            )
+            .await
+            .unwrap_or_default();
+        let text = |field: &str| status.get(field).and_then(Value::as_str).unwrap_or_default();
+        match text("state") {
+            "anonymized" => return Ok(true),
+            "error" | "initialization_error" => return Err(one_line(text("status_message"), 300)),
+            _ if tokio::time::Instant::now() >= until => return Ok(false),
+            _ => tokio::time::sleep(PAUSE).await,
+        }
+    }
 }
 
 /// Makes a branch that Neon deletes by itself, and makes sure that Neon took it so.

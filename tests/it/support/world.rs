@@ -189,7 +189,11 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
         return sql(request);
     }
     if path.ends_with("/logs/query") {
-        return Reply::json(200, json!({"logs": [], "is_truncated": false}));
+        let line = json!({
+            "time": "2026-01-01T00:00:00Z", "source": "function", "service_name": "hello", "severity_text": "INFO",
+            "body": "started", "message": "started",
+        });
+        return Reply::json(200, json!({"logs": [line], "is_truncated": false}));
     }
     if request.method != "GET" {
         let branch = parts.get(3).and_then(|id| find(&facts.branches, "id", id));

@@ -139,3 +139,43 @@ async fn what_leaves_the_branch_asks_on_a_throwaway_too() {
     let _ = story.answer("run_sql", extension).await;
     assert_eq!(story.human().asked().len(), asked);
 }
+
+#[tokio::test]
+async fn an_anonymized_one_is_ready_when_its_data_is_masked() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE users (id int PRIMARY KEY, email text)").await;
+    sql(
+        &story,
+        "main",
+        "INSERT INTO users SELECT i, 'ann' || i || '@real.example' FROM generate_series(1, 5) i",
+    )
+    .await;
+    let email = json!({
+        "database_name": "neondb", "schema_name": "public", "table_name": "users", "column_name": "email",
+        "masking_function": "anon.fake_email()",
+    });
+    let made = story
+        .shop(
+            "create_throwaway_branch",
+            json!({"name": "masked", "masking_rules": [email]}),
+        )
+        .await;
+    assert_eq!((&made["masked"], &made["database"]), (&json!(true), &json!("neondb")));
+    let real = "SELECT count(*), count(*) FILTER (WHERE email LIKE '%@real.example') FROM users";
+    assert_eq!(rows(&sql(&story, "masked", real).await), [json!(["5", "0"])]);
+    assert_eq!(rows(&sql(&story, "main", real).await), [json!(["5", "5"])]);
+    // A rule that can't be applied leaves nothing that could be taken for masked.
+    let nowhere = json!({
+        "database_name": "neondb", "schema_name": "public", "table_name": "nowhere", "column_name": "email",
+        "masking_function": "anon.fake_email()",
+    });
+    let (failed, is_error) = story
+        .answer(
+            "create_throwaway_branch",
+            json!({"project_id": "shop", "name": "unmasked", "masking_rules": [nowhere]}),
+        )
+        .await;
+    assert!(is_error, "{failed}");
+    assert_eq!(failed["error"]["step"], "create_anonymized_branch", "{failed}");
+    assert_eq!(failed["error"]["changed"], "yes", "{failed}");
+}
