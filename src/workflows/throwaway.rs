@@ -93,8 +93,7 @@ pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
                 object.insert("masked".into(), masked.into());
             }
             if !masked {
-                ended =
-                    ended.note("Its data isn't masked yet: wait until get_anonymization_status says anonymized.");
+                ended = ended.note("Its data isn't masked yet: wait until get_anonymization_status says anonymized.");
             }
         }
         (Some(_), Err(why)) => {
