@@ -357,6 +357,14 @@ impl Failure {
         }
     }
 
+    /// What the failure says, for a sentence of a result.
+    #[must_use]
+    pub(crate) fn into_message(self, fence: &Fence) -> String {
+        let value = self.into_value(fence);
+        let message = value.pointer("/error/message").and_then(Value::as_str);
+        message.unwrap_or_default().to_owned()
+    }
+
     /// The failure as the value of a result.
     #[must_use]
     pub(crate) fn into_value(self, fence: &Fence) -> Value {

@@ -93,18 +93,14 @@ impl Sealer {
 
     /// A keyed digest, in base64url: the same for the same parts, and of no use to anyone else.
     pub(super) fn digest(&self, purpose: &str, parts: &[&str]) -> String {
-        let mut text = purpose.to_owned();
-        for part in parts {
-            text.push_str(&format!("\0{}\0{part}", part.len()));
-        }
-        self.mac("digest", text.as_bytes())
+        self.over("digest", purpose, parts)
             .map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
             .unwrap_or_default()
     }
 
     /// A short tag on parts: 16 bytes of their HMAC, in base64url.
     pub(super) fn tag(&self, purpose: &str, parts: &[&str]) -> String {
-        self.over(purpose, parts)
+        self.over("tag", purpose, parts)
             .map(|mac| mac.finalize().into_bytes())
             .and_then(|bytes| bytes.get(..TAG).map(|tag| URL_SAFE_NO_PAD.encode(tag)))
             .unwrap_or_default()
@@ -112,18 +108,19 @@ impl Sealer {
 
     /// Whether it is the tag on these parts. It takes the same time whatever is wrong.
     pub(super) fn is_tag(&self, purpose: &str, parts: &[&str], tag: &str) -> bool {
-        let (Ok(tag), Some(mac)) = (URL_SAFE_NO_PAD.decode(tag), self.over(purpose, parts)) else {
+        let (Ok(tag), Some(mac)) = (URL_SAFE_NO_PAD.decode(tag), self.over("tag", purpose, parts)) else {
             return false;
         };
         tag.len() == TAG && mac.verify_truncated_left(&tag).is_ok()
     }
 
-    fn over(&self, purpose: &str, parts: &[&str]) -> Option<Hmac<Sha256>> {
+    /// An HMAC over parts, each with its length: it tells where one ends.
+    fn over(&self, kind: &str, purpose: &str, parts: &[&str]) -> Option<Hmac<Sha256>> {
         let mut text = purpose.to_owned();
         for part in parts {
             text.push_str(&format!("\0{}\0{part}", part.len()));
         }
-        self.mac("tag", text.as_bytes())
+        self.mac(kind, text.as_bytes())
     }
 
     pub(super) fn seal(&self, binding: &Binding) -> String {

@@ -113,17 +113,10 @@ pub(super) async fn add_summary(flow: &Flow<'_, '_>, value: &mut Value) {
              and an addition."
                 .to_owned(),
         ),
-        Err(failure) => {
-            let message = failure.into_value(fence);
-            let message = message.pointer("/error/message").and_then(Value::as_str);
-            (
-                Value::Null,
-                format!(
-                    "There is no summary: {}",
-                    message.unwrap_or("the schemas couldn't be read")
-                ),
-            )
-        }
+        Err(failure) => (
+            Value::Null,
+            format!("There is no summary: {}", failure.into_message(fence)),
+        ),
     };
     let Some(object) = value.as_object_mut() else { return };
     if !shown.is_null() {
@@ -140,13 +133,7 @@ async fn compared(flow: &Flow<'_, '_>) -> Result<Difference, Failure> {
     let base = match flow.text("base_branch_id") {
         Some(base) => base.to_owned(),
         None => {
-            let about = flow
-                .get(
-                    "/projects/{project_id}/branches/{branch_id}",
-                    &[("project_id", project), ("branch_id", branch)],
-                    &[],
-                )
-                .await?;
+            let about = flow.branch(project, branch).await?;
             let parent = about.pointer("/branch/parent_id").and_then(Value::as_str);
             parent.map(str::to_owned).ok_or_else(|| Failure::Answer {
                 message: "Neon doesn't say what the branch's parent is.".to_owned(),

@@ -272,7 +272,7 @@ impl Script {
         part: usize,
         timeout: Duration,
     ) -> usize {
-        let first: usize = self.parts.iter().take(part).map(|part| part.count).sum();
+        let first = statements_before(&self.parts, part);
         let count = self.parts.get(part).map_or(0, |part| part.count);
         let texts: Vec<String> = self
             .statements

@@ -21,26 +21,21 @@ const SHOWN_WHOLE: usize = 1_500;
 /// The most tables of which a plan shows the size.
 const MOST_TABLES: usize = 20;
 
-/// The script that an argument holds: a text, or a list of texts.
-fn script(tool: &Tool, arguments: &Map<String, Value>) -> Option<(String, Vec<Script>)> {
-    let argument = tool.declaration.statements.clone()?;
-    let scripts = match arguments.get(&argument)? {
+/// The argument with a call's statements: the prepared ones, where it completes something.
+fn argument(tool: &Tool) -> Option<&str> {
+    match tool.declaration.completes {
+        Some(_) => Some("statements"),
+        None => tool.declaration.statements.as_deref(),
+    }
+}
+
+/// The scripts of a call: those that a text holds, or each of a list.
+fn scripts(tool: &Tool, arguments: &Map<String, Value>) -> Option<Vec<Script>> {
+    Some(match arguments.get(argument(tool)?)? {
         Value::String(text) => vec![crate::sql::parse(text)],
         Value::Array(items) => items.iter().filter_map(Value::as_str).map(crate::sql::parse).collect(),
         _ => return None,
-    };
-    Some((argument, scripts))
-}
-
-/// The prepared statements that a call completes.
-fn prepared(arguments: &Map<String, Value>) -> Vec<Script> {
-    let texts = arguments.get("statements").and_then(Value::as_array);
-    texts
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(crate::sql::parse)
-        .collect()
+    })
 }
 
 /// What the statements of a call do; nothing where the tool takes none.
@@ -50,20 +45,20 @@ fn prepared(arguments: &Map<String, Value>) -> Vec<Script> {
 pub(crate) fn assess(tool: &Tool, arguments: &Map<String, Value>) -> Result<Option<Assessed>, Failure> {
     if tool.declaration.completes.is_some() {
         // They were checked when they were prepared. Completing changes something in any case: at least a branch goes.
-        let mut assessed = assessed(&prepared(arguments));
+        let mut assessed = assessed(&scripts(tool, arguments).unwrap_or_default());
         assessed.effect = assessed.effect.max(Effect::Write);
         return Ok(Some(assessed));
     }
-    let Some((argument, scripts)) = script(tool, arguments) else {
+    let (Some(argument), Some(scripts)) = (argument(tool), scripts(tool, arguments)) else {
         return Ok(None);
     };
     let problem = |message: String| {
         Failure::Arguments(vec![ArgumentProblem {
-            argument: argument.clone(),
+            argument: argument.to_owned(),
             message,
         }])
     };
-    let several = matches!(arguments.get(&argument), Some(Value::Array(_)));
+    let several = matches!(arguments.get(argument), Some(Value::Array(_)));
     for (index, script) in scripts.iter().enumerate() {
         let which = if several {
             format!("statement {}", index + 1)
@@ -120,9 +115,9 @@ fn assessed(scripts: &[Script]) -> Assessed {
 /// The arguments as a plan shows them. Of a long list the statements that nobody would have to be asked about stand there by
 /// their kind alone, so that those that destroy can be read; the yes is bound to all of them.
 pub(crate) fn shown<'a>(tool: &Tool, arguments: &'a Map<String, Value>) -> Cow<'a, Map<String, Value>> {
-    let takes_a_list =
-        tool.declaration.completes.is_some() || tool.declaration.statements.as_deref() == Some("statements");
-    let statements = arguments.get("statements").filter(|_| takes_a_list);
+    let statements = arguments
+        .get("statements")
+        .filter(|_| argument(tool) == Some("statements"));
     let Some(short) = statements.and_then(shortened) else {
         return Cow::Borrowed(arguments);
     };
@@ -155,16 +150,16 @@ pub(super) fn shortened(statements: &Value) -> Option<Value> {
 /// What a plan shows of the statements: what each is, and how many rows the tables that it changes have.
 pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Vec<Line>, Failure> {
     let mut lines = Vec::new();
-    let scripts = if tool.declaration.completes.is_some() {
+    if tool.declaration.completes.is_some() {
         let changes = flow.prepared()?.get("changes").and_then(Value::as_array);
         let changes = changes.into_iter().flatten().filter_map(Value::as_str);
         lines.push(Line::fact("schema changes", changes.map(crate::guard::told)));
-        prepared(flow.arguments())
-    } else {
-        match script(tool, flow.arguments()) {
-            Some((_, scripts)) => scripts,
-            None => return Ok(lines),
-        }
+    }
+    let scripts = match scripts(tool, flow.arguments()) {
+        Some(scripts) => scripts,
+        // Where what was prepared is given up, none of it runs.
+        None if tool.declaration.completes.is_some() => Vec::new(),
+        None => return Ok(lines),
     };
     let statements: Vec<_> = scripts.iter().flat_map(|script| &script.statements).collect();
     let kinds = statements.iter().map(|statement| statement.kind.clone());

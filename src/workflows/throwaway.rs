@@ -12,7 +12,7 @@ use crate::neon::sql::{Connection, Reads};
 use crate::neon::text::one_line;
 
 /// How long a throwaway branch lives when the caller doesn't say.
-const HOURS: u64 = 24;
+pub(super) const HOURS: u64 = 24;
 
 /// How long a new branch may take until it answers a query.
 const ANSWERS: Duration = Duration::from_secs(30);
@@ -163,25 +163,32 @@ pub(super) async fn make(
 
 /// Waits until a branch answers a query. Gives how it is reached.
 async fn answers(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<Option<Connection>, String> {
+    let answered = until_it_answers(flow, || async move {
+        let connection = flow.connection(project, branch, None, None).await?;
+        let reads = Reads::own("SELECT 1 AS one", Vec::new());
+        flow.query(&connection, reads, ANSWERS).await?;
+        Ok(connection)
+    });
+    match answered.await {
+        Ok(connection) => Ok(Some(connection)),
+        Err(failure) => Err(failure.into_message(flow.fence())),
+    }
+}
+
+/// Tries until a new branch answers.
+///
+/// # Errors
+/// The last failure, when it doesn't in time, or when more time would change nothing.
+pub(super) async fn until_it_answers<T, F: Future<Output = Result<T, Failure>>>(
+    flow: &Flow<'_, '_>,
+    attempt: impl Fn() -> F,
+) -> Result<T, Failure> {
     let until = tokio::time::Instant::now() + ANSWERS;
     loop {
-        let tried = async {
-            let connection = flow.connection(project, branch, None, None).await?;
-            let reads = Reads::own("SELECT 1 AS one", Vec::new());
-            flow.query(&connection, reads, ANSWERS).await?;
-            Ok::<_, Failure>(connection)
-        };
-        match tried.await {
-            Ok(connection) => return Ok(Some(connection)),
-            Err(Failure::Reference { message, .. }) => return Err(message),
-            Err(failure) if tokio::time::Instant::now() >= until || flow.is_over() => {
-                return Err(failure
-                    .into_value(flow.fence())
-                    .pointer("/error/message")
-                    .and_then(Value::as_str)
-                    .unwrap_or("the compute didn't answer in time")
-                    .to_owned());
-            }
+        match attempt().await {
+            Ok(answered) => return Ok(answered),
+            Err(failure @ Failure::Reference { .. }) => return Err(failure),
+            Err(failure) if tokio::time::Instant::now() >= until || flow.is_over() => return Err(failure),
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
@@ -290,10 +297,9 @@ pub(super) async fn delete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         {
             Ok(_) => deleted.push(json!({"id": id, "name": name})),
             Err(failure) => {
-                let why = failure.into_value(flow.fence());
-                let message = why.pointer("/error/message").cloned().unwrap_or_default();
-                ours.extend(message.as_str().map(str::to_owned));
+                let message = failure.into_message(flow.fence());
                 failed.push(json!({"id": id, "name": name, "why": message}));
+                ours.push(message);
             }
         }
     }

@@ -14,11 +14,8 @@ use crate::neon::Changed;
 use crate::neon::sql::Connection;
 use crate::sql::Dump;
 
-/// How long what was prepared waits for its completion, in hours, where the policy allows so long.
-const HOURS: u64 = 24;
-
-/// How long a new branch may take until it answers a query.
-const ANSWERS: Duration = Duration::from_secs(30);
+/// SQLSTATE of a statement that took too long.
+const TOOK_TOO_LONG: &str = "57014";
 
 /// Said where completing asks a human, who couldn't be shown all that would run.
 const TOO_LONG: &str = "Where completing this asks the user, it is refused: what they lose is more than one question can show (2,000 \
@@ -26,9 +23,6 @@ const TOO_LONG: &str = "Where completing this asks the user, it is refused: what
 
 /// Said where a summary shows losses that may be none.
 const RENAMED: &str = "A rename loses nothing, but the summary shows it as a drop and an addition, and so as a loss.";
-
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// What was prepared: what completing needs, and nothing that it could take from elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,7 +69,7 @@ impl Trial {
         let target = sql::connect(flow).await?;
         let now = Utc::now();
         let longest = TimeDelta::from_std(flow.longest_throwaway()).unwrap_or(TimeDelta::MAX);
-        let lifetime = TimeDelta::hours(HOURS.cast_signed()).min(longest);
+        let lifetime = TimeDelta::hours(throwaway::HOURS.cast_signed()).min(longest);
         let expires_at = now + lifetime;
         let own: u16 = rand::random();
         let name = format!("{purpose}-{}-{own:04x}", now.format("%Y%m%d-%H%M%S"));
@@ -97,7 +91,16 @@ impl Trial {
         };
         let branch_id = branch.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         let made = async {
-            let (connection, state) = answering(flow, project, &branch_id, &target).await?;
+            let (at, target) = (branch_id.as_str(), &target);
+            // As the target's role: how to connect, and what the schema is.
+            let (connection, state) = throwaway::until_it_answers(flow, || async move {
+                let connection = flow
+                    .connection(project, at, Some(&target.database), Some(&target.role))
+                    .await?;
+                let state = fingerprint::of(flow, &connection).await?;
+                Ok((connection, state))
+            })
+            .await?;
             let before = schema::dump(flow, project, &branch_id, &target.database, &[]).await?;
             Ok::<_, Failure>((connection, state, before))
         };
@@ -162,7 +165,7 @@ impl Trial {
         }
         let mut more = postgres_says(&error, flow.fence());
         // Only what Postgres refuses can be found again; what took too long isn't run once more.
-        let refused = error.code().is_some_and(|code| code != "57014");
+        let refused = error.code().is_some_and(|code| code != TOOK_TOO_LONG);
         let alone = script
             .parts
             .get(stopped.part)
@@ -187,7 +190,7 @@ impl Trial {
                 "It was tried on a throwaway branch and failed there, at {which}. The target was not touched, and nothing is prepared."
             ),
             changed: Changed::No,
-            next: if error.code() == Some("57014") {
+            next: if error.code() == Some(TOOK_TOO_LONG) {
                 "Prepare again with a longer timeout_seconds (at most 120), or with fewer statements.".to_owned()
             } else {
                 "Correct the statement and prepare again.".to_owned()
@@ -260,16 +263,6 @@ impl Trial {
         let mut ended = Ended::with(Value::Object(result));
         ended.ours = script.ours();
         ended.notes.extend(script.notes.iter().cloned());
-        if script
-            .statements
-            .iter()
-            .any(|statement| statement.kind.contains("RENAME"))
-        {
-            ended.notes.push(
-                "A rename shows as a drop and an addition, and as a loss: nothing of what is renamed is lost."
-                    .to_owned(),
-            );
-        }
         if difference.is_empty() {
             ended
                 .notes
@@ -300,13 +293,7 @@ async fn explained(flow: &Flow<'_, '_>, failure: Failure) -> Failure {
     let (Ok(project), Ok(branch)) = (flow.required("project_id"), flow.required("branch_id")) else {
         return failure;
     };
-    let about = flow
-        .get(
-            "/projects/{project_id}/branches/{branch_id}",
-            &[("project_id", project), ("branch_id", branch)],
-            &[],
-        )
-        .await;
+    let about = flow.branch(project, branch).await;
     let expires = about.is_ok_and(|about| about.pointer("/branch/expires_at").is_some_and(Value::is_string));
     if !expires {
         return failure;
@@ -344,28 +331,4 @@ pub(super) async fn discard(flow: &Flow<'_, '_>, project: &str, branch: &str) ->
     flow.tool("delete_branch", json!({"project_id": project, "branch_id": branch}))
         .await
         .is_ok()
-}
-
-/// Waits until the branch answers as the target's role: how to connect to it, and what its schema is.
-async fn answering(
-    flow: &Flow<'_, '_>,
-    project: &str,
-    branch: &str,
-    target: &Connection,
-) -> Result<(Connection, String), Failure> {
-    let until = tokio::time::Instant::now() + ANSWERS;
-    loop {
-        let tried = async {
-            let connection = flow
-                .connection(project, branch, Some(&target.database), Some(&target.role))
-                .await?;
-            let state = fingerprint::of(flow, &connection).await?;
-            Ok::<_, Failure>((connection, state))
-        };
-        match tried.await {
-            Ok(answered) => return Ok(answered),
-            Err(failure) if tokio::time::Instant::now() >= until || flow.is_over() => return Err(failure),
-            Err(_) => tokio::time::sleep(PAUSE).await,
-        }
-    }
 }

@@ -431,10 +431,6 @@ fn is_final(failure: &Failure) -> bool {
 
 /// What a failure says.
 fn message(flow: &Flow<'_, '_>, failure: Failure) -> String {
-    let value = failure.into_value(flow.fence());
-    let text = value
-        .pointer("/error/message")
-        .and_then(Value::as_str)
-        .unwrap_or("it failed");
-    flow.fence().line(text, 200)
+    let fence = flow.fence();
+    fence.line(&failure.into_message(fence), 200)
 }

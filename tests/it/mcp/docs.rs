@@ -6,6 +6,7 @@ use neon_mcp::docs::{Docs, DocsBase, DocsTimes, Slug};
 use neon_mcp::neon::Context;
 use serde_json::{Value, json};
 
+use crate::support::fence::fenced;
 use crate::support::server::{Era, KEY, Server, TestClient, program};
 use crate::support::upstream::{Recorded, Reply, Upstream};
 
@@ -65,19 +66,6 @@ async fn with_host() -> (Upstream, Server) {
 
 async fn page(server: &Server, slug: &str) -> (Value, bool) {
     server.call("get_doc_resource", json!({"slug": slug})).await
-}
-
-/// What stands inside the fence of a text.
-fn fenced(value: &Value) -> &str {
-    let text = value.as_str().unwrap_or_else(|| panic!("no text: {value}"));
-    let (mark, rest) = text
-        .strip_prefix('<')
-        .and_then(|rest| rest.split_once('>'))
-        .expect("a fence");
-    assert!(mark.starts_with("untrusted-data-"), "{text}");
-    rest.strip_suffix(&format!("</{mark}>"))
-        .expect("the fence's end")
-        .trim()
 }
 
 #[tokio::test]

@@ -45,3 +45,18 @@ pub fn outside(text: &str) -> String {
     assert!(ids.len() <= 1, "a fence for each result: {ids:?}");
     out + rest
 }
+
+/// What stands inside the fence of a text that is fenced whole.
+#[track_caller]
+pub fn fenced(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_else(|| panic!("no text: {value}"));
+    let (mark, rest) = text
+        .strip_prefix('<')
+        .and_then(|rest| rest.split_once('>'))
+        .expect("a fence");
+    assert!(mark.starts_with("untrusted-data-"), "{text}");
+    rest.strip_suffix(&format!("</{mark}>"))
+        .expect("the fence's end")
+        .trim()
+        .to_owned()
+}

@@ -20,6 +20,7 @@ use neon_mcp::sandbox::{Postgres, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::examples::Story;
+use crate::support::fence::fenced;
 
 /// A story on a sandbox with PostgreSQL, with the project `shop`.
 async fn shop() -> Story {
@@ -36,20 +37,6 @@ async fn shop() -> Story {
 /// Runs SQL on a branch: the result.
 async fn sql(story: &Story, branch: &str, sql: &str) -> Value {
     story.shop("run_sql", json!({"branch_id": branch, "sql": sql})).await
-}
-
-/// What stands inside the fence of a text.
-fn fenced(value: &Value) -> String {
-    let text = value.as_str().unwrap_or_else(|| panic!("no text: {value}"));
-    let (mark, rest) = text
-        .strip_prefix('<')
-        .and_then(|rest| rest.split_once('>'))
-        .expect("a fence");
-    assert!(mark.starts_with("untrusted-data-"), "{text}");
-    rest.strip_suffix(&format!("</{mark}>"))
-        .expect("the fence's end")
-        .trim()
-        .to_owned()
 }
 
 /// The rows of a result: without the line that names the columns.
