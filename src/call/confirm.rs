@@ -89,6 +89,7 @@ pub(super) async fn confirm(
                     cleared,
                     before: plan.before().cloned(),
                     confirmed: Some(plan.digest().to_owned()),
+                    measured: plan.measured().cloned(),
                     arguments,
                 }))),
                 Err(No::Changed) => {
@@ -158,6 +159,7 @@ async fn in_call(
                     cleared,
                     before: plan.before().cloned(),
                     confirmed: Some(plan.digest().to_owned()),
+                    measured: plan.measured().cloned(),
                     arguments,
                 })));
             }
@@ -238,6 +240,7 @@ fn elsewhere(call: &Call<'_>, asking: Asking, plan: Plan, arguments: Map<String,
             cleared: *cleared,
             before: plan.before().cloned(),
             confirmed: Some(plan.digest().to_owned()),
+            measured: plan.measured().cloned(),
             arguments,
         }))),
         Ok(Elsewhere::Waits(approval, _)) => {

@@ -13,7 +13,7 @@ use super::facts::items;
 use super::failure::Failure;
 use super::look::Look;
 use super::run::Call;
-use crate::neon::sql::{Connection, Reads, ResultSet, SqlAddress, SqlError, SqlHosts};
+use crate::neon::sql::{Connection, Identity, Reads, ResultSet, SqlAddress, SqlError, SqlHosts, Stop};
 use crate::neon::{Changed, PathSegment, Read};
 
 /// How long a connection string is used before Neon is asked again.
@@ -51,7 +51,10 @@ impl Connections {
         known
             .get(key)
             .filter(|(at, _)| at.elapsed() < KEPT)
-            .map(|(_, connection)| connection.clone())
+            .map(|(_, connection)| Connection {
+                fresh: false,
+                ..connection.clone()
+            })
     }
 
     fn keep(&self, key: Key, connection: Connection) {
@@ -140,9 +143,23 @@ pub(super) async fn connection(
         string: SecretString::from(uri.to_owned()),
         database,
         role,
+        identity: Identity {
+            project: project.to_owned(),
+            branch: branch.to_owned(),
+            endpoint: endpoint(uri),
+        },
+        fresh: true,
     };
     call.connections.keep(key, connection.clone());
     Ok(connection)
+}
+
+/// The compute that a connection string leads to, where its host names one: `ep-cool-sun-123456-pooler.us-east-2.aws.neon.tech`.
+fn endpoint(uri: &str) -> Option<String> {
+    let host = url::Url::parse(uri).ok()?.host_str()?.to_owned();
+    let label = host.split('.').next()?;
+    let label = label.strip_suffix("-pooler").unwrap_or(label);
+    label.starts_with("ep-").then(|| label.to_owned())
 }
 
 /// The database and the role: what is given, else the only database (or `neondb`), and its owner.
@@ -193,9 +210,10 @@ async fn choose(
     Ok((chosen.clone(), role.to_owned()))
 }
 
-/// How to connect after a login was refused, if Neon now says anything else than before: passwords change, and computes move.
-/// Nothing ran where the login was refused.
-pub(super) async fn anew(call: &Call<'_>, refused: &Connection) -> Option<Connection> {
+/// How to connect after an attempt of which nothing ran: passwords change, and computes move. `None` where Neon now says the same as
+/// before, and that was fresh already or wasn't the reason.
+pub(super) async fn anew(call: &Call<'_>, refused: &Connection, why: &SqlError) -> Option<Connection> {
+    let elsewhere = matches!(why.stop(), Some(Stop::Identity(_)));
     let Key {
         project,
         branch,
@@ -205,7 +223,13 @@ pub(super) async fn anew(call: &Call<'_>, refused: &Connection) -> Option<Connec
     let fresh = connection(call, &project, &branch, database.as_deref(), role.as_deref())
         .await
         .ok()?;
-    (fresh.string.expose_secret() != refused.string.expose_secret()).then_some(fresh)
+    let differs = fresh.string.expose_secret() != refused.string.expose_secret();
+    (differs || (elsewhere && !refused.fresh)).then_some(fresh)
+}
+
+/// Whether nothing ran because we weren't let in, or because it was another database that answered.
+fn was_elsewhere(error: &SqlError, login: impl Fn(&SqlError) -> bool) -> bool {
+    login(error) || matches!(error.stop(), Some(Stop::Identity(_)))
 }
 
 /// Runs statements that only read. A login that is refused is tried once more with what Neon says now.
@@ -219,10 +243,20 @@ pub(super) async fn query(
         .client
         .query(connection, reads.clone(), timeout, &call.context)
         .await;
-    if answer.as_ref().is_err_and(SqlError::refused_login)
-        && let Some(fresh) = anew(call, connection).await
+    if let Err(error) = &answer
+        && was_elsewhere(error, SqlError::refused_login)
+        && let Some(fresh) = anew(call, connection, error).await
     {
         answer = call.client.query(&fresh, reads, timeout, &call.context).await;
     }
-    answer.map_err(|error| Failure::Sql(Box::new(error)))
+    answer.map_err(Failure::of_sql)
+}
+
+/// How to try statements once more that may change something, after an attempt of which nothing ran.
+pub(super) async fn again(call: &Call<'_>, connection: &Connection, why: &SqlError) -> Option<Connection> {
+    if was_elsewhere(why, SqlError::refused_password) {
+        anew(call, connection, why).await
+    } else {
+        None
+    }
 }

@@ -8,8 +8,8 @@ use super::safety;
 
 use crate::docs::DocsError;
 use crate::guard::audit::Outcome as Recorded;
-use crate::guard::{Denied, No};
-use crate::neon::sql::SqlError;
+use crate::guard::{self, Denied, No};
+use crate::neon::sql::{Measured, SqlError, Stop};
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error, ErrorKind};
 
@@ -63,6 +63,8 @@ pub enum Failure {
     },
     /// Postgres, or the way there, said no to SQL.
     Sql(Box<SqlError>),
+    /// The guarded commit stopped statements that lose more than was judged or approved. They were rolled back.
+    Exceeded(Box<Measured>),
     /// A step of a workflow didn't come about.
     Step {
         /// The tool that it is.
@@ -194,6 +196,24 @@ fn by_change(changed: Changed) -> Recorded {
     }
 }
 
+/// Said where the guarded commit stopped statements.
+const EXCEEDED: &str =
+    "The statements lose more than was judged or approved, so they were rolled back. Nothing was changed.";
+
+/// What a database said of itself, by the settings' names.
+fn identity(found: &Value) -> String {
+    let said: Vec<String> = found
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| match value.as_str().unwrap_or_default() {
+            "" => format!("{} isn't told", one_line(name, 40)),
+            value => format!("{} is {}", one_line(name, 40), one_line(value, 80)),
+        })
+        .collect();
+    said.join(", ")
+}
+
 /// What the audit log says of a failed statement: Postgres' own words may quote rows.
 fn sql_summary(error: &SqlError) -> String {
     match error.code() {
@@ -238,6 +258,51 @@ impl From<Denied> for Failure {
 }
 
 impl Failure {
+    /// Why SQL gave no rows: Postgres said no, or a statement of our own stopped the others.
+    pub(super) fn of_sql(error: SqlError) -> Self {
+        let told = |kind: &'static str, message: String, next: &str| {
+            Self::Told(Box::new(Told {
+                kind,
+                message,
+                changed: Changed::No,
+                next: next.to_owned(),
+                more: Value::Null,
+            }))
+        };
+        match error.stop() {
+            None | Some(Stop::Measured(_)) => Self::Sql(Box::new(error)),
+            Some(Stop::Exceeded(measured)) => Self::Exceeded(measured.clone()),
+            Some(Stop::Identity(found)) => told(
+                "another_database",
+                format!(
+                    "The database that answered isn't the one that the call is about ({}). No statement was run.",
+                    identity(found)
+                ),
+                "Its compute may have moved to another branch just now: look with describe_branch and list_branch_computes, then try again.",
+            ),
+            Some(Stop::Lexical(setting)) => told(
+                "unsafe_setting",
+                format!(
+                    "The role or database sets {} so that a text means something else than it says. No statement was run.",
+                    one_line(setting, 60)
+                ),
+                "Run ALTER ROLE … RESET or ALTER DATABASE … RESET for that setting, or let another role run it.",
+            ),
+            Some(Stop::Tampered | Stop::Unsettled | Stop::Cursor | Stop::Catalogue) => told(
+                "not_verifiable",
+                format!(
+                    "What the statements lose can't be verified ({}), so they were rolled back.",
+                    match error.stop() {
+                        Some(Stop::Unsettled) => "deferred triggers go on making work for the commit",
+                        Some(Stop::Cursor) => "a cursor WITH HOLD would run its query at the commit",
+                        _ => "the baseline that the server keeps was changed",
+                    }
+                ),
+                "Leave that out, or run it on a throwaway branch (create_throwaway_branch).",
+            ),
+        }
+    }
+
     /// Adds what helps when it isn't known whether the call happened: the read that tells, the copy that was made before, and
     /// the way back.
     #[must_use]
@@ -331,6 +396,7 @@ impl Failure {
                 named(outcome, message.clone())
             }
             Self::Sql(error) => named(by_change(error.changed()), sql_summary(error)),
+            Self::Exceeded(_) => refusal(Recorded::Refused, EXCEEDED.to_owned()),
             Self::Step { step, why, changed } => named(by_change(*changed), format!("{step}: {}", one_line(why, 300))),
             Self::Told(told) => named(by_change(told.changed), one_line(&told.message, 300)),
             Self::AfterCopy { failure, .. } => failure.recorded(),
@@ -437,6 +503,22 @@ impl Failure {
                 Value::Null,
             ),
             Self::Sql(failed) => sql_failed(&failed, fence),
+            Self::Exceeded(measured) => {
+                let losses: Vec<String> = guard::impact_reasons(&measured, 0)
+                    .into_iter()
+                    .take(20)
+                    .map(|reason| format!("it {reason}"))
+                    .collect();
+                let mut more = json!({ "would_lose": losses });
+                fence.enclose_plan(&mut more);
+                error(
+                    "loses_more_than_approved",
+                    EXCEEDED,
+                    Changed::No,
+                    "Call again to be asked about what it loses now, if the user still wants it.",
+                    more,
+                )
+            }
             Self::Step { step, why, changed } => error(
                 "step_failed",
                 &format!(

@@ -17,9 +17,10 @@ use super::look::Look;
 use super::record::Record;
 use super::run::Call;
 use super::{Service, bind, wait};
+use crate::catalog::Tool;
 use crate::docs::{Docs, DocsError, Entry, Slug};
-use crate::guard::{self, Cleared, Judgement, Policy, Ruling};
-use crate::neon::sql::{Connection, Reads, ResultSet, SqlError, Statements};
+use crate::guard::{self, Cleared, Effect, Judgement, Policy, Ruling};
+use crate::neon::sql::{Allowance, Connection, Executed, Guard, Measured, Reads, ResultSet, Statements};
 use crate::neon::{Changed, OrganizationId, PathSegment, ProjectId, Read};
 
 /// A workflow's way to Neon.
@@ -31,6 +32,19 @@ pub(crate) struct Flow<'c, 'a> {
     record: Option<Mutex<&'c mut Record>>,
     /// What the call was judged by, where it is still that: nobody was asked in between.
     look: Option<&'c Look<'c, 'a>>,
+    /// What the statements would lose, as it was shown to the human who approved the call.
+    approved: Option<&'c Measured>,
+}
+
+/// What holds statements.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Held<'f> {
+    /// What the call was judged and approved for.
+    AsJudged,
+    /// Nothing: they are tried on a branch that this call made for it. What they lose is measured.
+    Trial,
+    /// What they lost when they were tried.
+    AsTried(&'f Allowance),
 }
 
 /// What a workflow ended with.
@@ -128,6 +142,7 @@ impl<'c, 'a> Flow<'c, 'a> {
             arguments,
             record: record.map(Mutex::new),
             look: None,
+            approved: None,
         }
     }
 
@@ -136,10 +151,20 @@ impl<'c, 'a> Flow<'c, 'a> {
         Self { look, ..self }
     }
 
+    /// The same flow, for a call that a human approved with these losses.
+    pub(super) fn approved_with(self, approved: Option<&'c Measured>) -> Self {
+        Self { approved, ..self }
+    }
+
     /// Whether the call was cancelled or is out of time: nothing more is sent.
     pub(crate) fn is_over(&self) -> bool {
         let context = &self.call.context;
         context.cancel.is_cancelled() || context.left().is_zero()
+    }
+
+    /// The tool that is called.
+    pub(crate) fn own_tool(&self) -> &'c Tool {
+        &self.call.selected.tool
     }
 
     /// The arguments, checked and with names replaced by ids.
@@ -443,28 +468,72 @@ impl<'c, 'a> Flow<'c, 'a> {
         super::connect::query(self.call, connection, reads, timeout).await
     }
 
-    /// Runs statements under the permit of the call.
+    /// Runs statements under the permit of the call, held by what it was judged and approved for.
+    ///
+    /// # Errors
+    /// [`Failure::Exceeded`] where they lose more than that: nothing was changed.
     pub(crate) async fn execute(
         &self,
         connection: &Connection,
         statements: Statements,
+        held: Held<'_>,
         timeout: Duration,
-    ) -> Result<Vec<ResultSet>, Failure> {
+    ) -> Result<Executed, Failure> {
+        let cleared = self
+            .cleared
+            .ok_or_else(|| Failure::Internal("nothing is changed while a plan is made".to_owned()))?;
+        let allowance = self.allowance(cleared);
+        let guard = match (held, &allowance) {
+            (Held::Trial, _) => Guard::Report,
+            (Held::AsTried(allowance), _) => Guard::Enforce(allowance),
+            (Held::AsJudged, Some(allowance)) => Guard::Enforce(allowance),
+            (Held::AsJudged, None) => Guard::Identity,
+        };
+        let (client, context) = (self.call.client, &self.call.context);
         let permit = || {
-            self.cleared
-                .ok_or_else(|| Failure::Internal("nothing is changed while a plan is made".to_owned()))?
+            cleared
                 .permit_statements(statements.clone())
                 .map_err(|error| Failure::Internal(error.to_string()))
         };
-        let client = self.call.client;
-        let context = &self.call.context;
-        let mut answer = client.execute(connection, permit()?, timeout, context).await;
-        if answer.as_ref().is_err_and(SqlError::refused_password)
-            && let Some(fresh) = super::connect::anew(self.call, connection).await
+        let mut ran = client.execute(connection, permit()?, guard, timeout, context).await;
+        if let Err(error) = &ran
+            && let Some(fresh) = super::connect::again(self.call, connection, error).await
         {
-            // Who wasn't let in has run nothing.
-            answer = client.execute(&fresh, permit()?, timeout, context).await;
+            ran = client.execute(&fresh, permit()?, guard, timeout, context).await;
         }
-        answer.map_err(|error| Failure::Sql(Box::new(error)))
+        ran.map_err(Failure::of_sql)
+    }
+
+    /// What the statements of the call may lose; nothing where they may lose anything: what destroys on a throwaway branch, or is
+    /// allowed by the operator's policy, or was approved by a human who was told that it can't be measured.
+    fn allowance(&self, cleared: &Cleared) -> Option<Allowance> {
+        let unasked = self.unasked_rows();
+        match (self.approved, cleared.verdict().effect()) {
+            (Some(approved), _) if cleared.said_yes().is_human() => Some(Allowance::approved(approved, unasked)),
+            (_, Effect::Read | Effect::Write) => Some(Allowance::unasked(unasked)),
+            (_, Effect::Access | Effect::Destructive) => None,
+        }
+    }
+
+    /// How many rows of a table SQL may lose unasked, by the operator's policy.
+    pub(crate) fn unasked_rows(&self) -> u64 {
+        self.call.guards.policy.unasked_rows()
+    }
+
+    /// Runs statements in a transaction that is never committed, to see what they would lose.
+    pub(crate) async fn measure(
+        &self,
+        connection: &Connection,
+        statements: &Statements,
+        timeout: Duration,
+    ) -> Result<Measured, Failure> {
+        let (client, context) = (self.call.client, &self.call.context);
+        let mut ran = client.measure(connection, statements, timeout, context).await;
+        if let Err(error) = &ran
+            && let Some(fresh) = super::connect::again(self.call, connection, error).await
+        {
+            ran = client.measure(&fresh, statements, timeout, context).await;
+        }
+        ran.map_err(Failure::of_sql)
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use failure::postgres_says;
 pub use failure::{ArgumentProblem, Failure, Told};
 pub(crate) use fence::Fence;
 pub use files::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
-pub(crate) use flow::{Ended, Flow};
+pub(crate) use flow::{Ended, Flow, Held};
 use pace::Pace;
 
 use crate::catalog::{SelectedTool, Selection, Tool};

@@ -97,6 +97,10 @@ impl Record {
 
     /// Notes the call before it is sent: one that leaves no trace isn't.
     pub(super) fn begin(&mut self, call: &Call<'_>) -> Result<(), Failure> {
+        if self.pending.is_some() {
+            // An attempt before this one was rolled back: it is the same call.
+            return Ok(());
+        }
         let log = call.guards.audit.as_ref();
         let log = log.ok_or_else(|| Failure::Unrecorded("there is no place for it".to_owned()))?;
         let pending = log

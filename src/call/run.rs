@@ -21,6 +21,7 @@ use super::{
 use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, Workflow, templates_within};
 use crate::docs::Docs;
 use crate::guard::{self, Assessed, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
+use crate::neon::sql::Measured;
 use crate::neon::{Client, Context};
 use crate::workflows;
 
@@ -69,7 +70,12 @@ pub(super) struct Ready {
     pub(super) before: Option<Value>,
     /// The digest of the plan that a human said yes to.
     pub(super) confirmed: Option<String>,
+    /// What the statements would lose, as the plan showed it.
+    pub(super) measured: Option<Measured>,
 }
+
+/// How often one call is judged anew because its statements lose more than was judged or approved.
+const MOST_ATTEMPTS: usize = 3;
 
 impl<'a> Call<'a> {
     /// Runs the call.
@@ -115,9 +121,33 @@ impl<'a> Call<'a> {
         resolve::resolve(self, tool, &mut arguments).await?;
         self.prepared = prepared::open(self, tool, &mut arguments)?;
         record.given(tool, &arguments);
-        self.assessed = workflows::assess(tool, &arguments)?;
+        let prepared = self.prepared.as_ref().map(|opened| &opened.content);
+        self.assessed = workflows::assess(tool, &arguments, prepared, policy.unasked_rows())?;
         confirm::look_over(self, &arguments, record)?;
 
+        for _ in 1..MOST_ATTEMPTS {
+            match self.attempt(arguments.clone(), record).await {
+                // Nothing was changed. What it loses is known now, and judged as that.
+                Err(Failure::Exceeded(measured)) if self.is_run_at_once() => {
+                    let unasked = self.guards.policy.unasked_rows();
+                    let assessed = self.assessed.take();
+                    self.assessed = assessed.map(|assessed| assessed.exceeding(&measured, unasked));
+                }
+                ended => return ended,
+            }
+        }
+        self.attempt(arguments, record).await
+    }
+
+    /// Whether the call's statements are its own, not what was prepared before.
+    fn is_run_at_once(&self) -> bool {
+        self.selected.tool.declaration.statements.is_some()
+    }
+
+    /// Judges the call, has it approved where it must be, and runs it.
+    async fn attempt(&mut self, mut arguments: Map<String, Value>, record: &mut Record) -> Result<Outcome, Failure> {
+        let tool = &self.selected.tool;
+        let policy = &self.guards.policy;
         let look = Look::new(self);
         let mut verdict = self.judge(&look, &arguments).await?;
         if let Some(name) = safety::preserved_name(self, &look, &verdict, &arguments).await? {
@@ -139,6 +169,7 @@ impl<'a> Call<'a> {
                     arguments,
                     before: None,
                     confirmed: None,
+                    measured: None,
                 };
                 // No time passes: what was seen is what there is.
                 return self.execute(ready, Some(&look), record).await.map(Outcome::Done);
@@ -220,9 +251,16 @@ impl<'a> Call<'a> {
         let request = bind::bind(tool, &shown, &self.files).map_err(Failure::Internal)?;
         let mut sight = sight::read(look, &self.guards.policy, tool, arguments, verdict).await?;
         sight.lines.extend(self.files.lines.iter().cloned());
-        sight
-            .lines
-            .extend(workflows::seen(&self.looking(arguments), tool).await?);
+        let measured = match &self.assessed {
+            // A dry run sends nothing, what would be rolled back neither.
+            Some(assessed) if assessed.measurable && !self.guards.policy.dry_run() => {
+                workflows::measure(&self.looking(arguments), tool).await?
+            }
+            _ => None,
+        };
+        let seen = workflows::seen(&self.looking(arguments), tool, measured.as_ref()).await?;
+        sight.lines.extend(seen);
+        sight.measured = measured;
         sight.safety_copy = safety::announced(self, verdict, arguments);
         Ok(Plan::new(tool, &shown, verdict, &request, sight, Utc::now()))
     }
@@ -249,6 +287,7 @@ impl<'a> Call<'a> {
             arguments,
             before,
             confirmed,
+            measured,
         } = ready;
         let tool = &*self.selected.tool;
         let policy = &self.guards.policy;
@@ -267,7 +306,7 @@ impl<'a> Call<'a> {
                     workflow,
                     &cleared,
                     &arguments,
-                    (confirmed.as_deref(), seen),
+                    (confirmed.as_deref(), measured.as_ref(), seen),
                     &shaping,
                     record,
                 )
@@ -385,7 +424,7 @@ impl<'a> Call<'a> {
         workflow: Workflow,
         cleared: &Cleared,
         arguments: &Map<String, Value>,
-        (confirmed, seen): (Option<&str>, Option<&Look<'_, 'a>>),
+        (confirmed, measured, seen): (Option<&str>, Option<&Measured>, Option<&Look<'_, 'a>>),
         shaping: &Shaping<'_>,
         record: &mut Record,
     ) -> Result<CallResult, Failure> {
@@ -398,7 +437,9 @@ impl<'a> Call<'a> {
         }
         let copy = self.kept_first(verdict, arguments, confirmed, record).await?;
         let ended = {
-            let flow = Flow::new(self, Some(cleared), arguments, Some(record)).having_seen(seen);
+            let flow = Flow::new(self, Some(cleared), arguments, Some(record))
+                .having_seen(seen)
+                .approved_with(measured);
             let ended = workflows::run(workflow, &flow).await;
             // Whatever became of the call: a copy that was made is there, and somebody must know of it.
             ended.map_err(|failure| failure.after_copy(copy.as_ref()))?

@@ -116,6 +116,14 @@ impl Asking {
     }
 }
 
+impl SaidYes {
+    /// Whether a human approved the call.
+    #[must_use]
+    pub fn is_human(self) -> bool {
+        matches!(self, Self::Client | Self::Terminal | Self::Page)
+    }
+}
+
 impl Cleared {
     /// What was judged.
     #[must_use]
@@ -168,12 +176,14 @@ impl Cleared {
     /// The permit for statements of a workflow that was judged to change something. A workflow may send several.
     ///
     /// # Errors
-    /// When the tool is no workflow, or the call was judged to change nothing.
+    /// When the tool is no workflow, the call was judged to change nothing, or a statement isn't, byte for byte, one that was judged.
     pub fn permit_statements(&self, statements: Statements) -> Result<Permitted<Statements>, NotJudged> {
-        if self.verdict.tool().declaration.workflow.is_none() || !self.verdict.changes() {
+        let texts = self.verdict.texts();
+        let judged = statements.texts().all(|text| texts.contains(text));
+        if self.verdict.tool().declaration.workflow.is_none() || !self.verdict.changes() || !judged {
             return Err(NotJudged);
         }
-        Ok(Permitted::issue(statements, self.verdict.effect()))
+        Ok(Permitted::issue_texts(statements, self.verdict.effect(), texts.clone()))
     }
 
     fn check(&self, request: &Request) -> Result<(), NotJudged> {

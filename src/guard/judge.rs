@@ -5,8 +5,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::effect::Effect;
+use super::impact;
+use super::permit::JudgedTexts;
 use super::policy::Cause;
 use crate::catalog::{Comparison, Condition, Escalation, Fact, Resource, Tool};
+use crate::neon::sql::Measured;
 
 /// What the guard wants to know before it can judge a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,6 +65,29 @@ pub struct Assessed {
     pub leaves: bool,
     /// Why: each ends a sentence that begins with "because it …".
     pub reasons: Vec<String>,
+    /// The statements, as they would be sent.
+    pub texts: JudgedTexts,
+    /// They can be tried in a transaction that is rolled back: none acts outside of it.
+    pub measurable: bool,
+}
+
+impl Assessed {
+    /// The same, once the guarded commit has stopped the statements because they lose more than runs unasked.
+    #[must_use]
+    pub fn exceeding(self, measured: &Measured, unasked_rows: u64) -> Self {
+        let mut reasons = impact::reasons(measured, unasked_rows);
+        reasons.extend(
+            self.reasons
+                .into_iter()
+                .filter(|reason| !reasons.contains(reason))
+                .collect::<Vec<_>>(),
+        );
+        Self {
+            effect: Effect::Destructive,
+            reasons,
+            ..self
+        }
+    }
 }
 
 /// A judgement under way.
@@ -92,6 +118,7 @@ pub struct Verdict {
     severe: bool,
     causes: Vec<Cause>,
     reasons: Vec<String>,
+    texts: JudgedTexts,
     tool: Arc<Tool>,
 }
 
@@ -222,6 +249,7 @@ struct Raised {
     stays: bool,
     /// It drops connections.
     interrupts: bool,
+    texts: JudgedTexts,
 }
 
 impl Raised {
@@ -234,6 +262,7 @@ impl Raised {
             severe: asks && declaration.plan.as_ref().is_some_and(|plan| plan.severe),
             reasons: assessed.map(|assessed| assessed.reasons.clone()).unwrap_or_default(),
             interrupts: declaration.interrupts,
+            texts: assessed.map(|assessed| assessed.texts.clone()).unwrap_or_default(),
             stays: asks
                 && (assessed.is_some_and(|assessed| assessed.leaves)
                     || !(effect == Effect::Destructive && declaration.free_on_throwaway)),
@@ -262,6 +291,7 @@ impl Raised {
                 Vec::new()
             },
             reasons: self.reasons,
+            texts: self.texts,
             tool: tool.clone(),
         };
         if tool.declaration.reveals && !tool.is_about_a_branch() {
@@ -316,6 +346,11 @@ impl Verdict {
     #[must_use]
     pub fn reasons(&self) -> &[String] {
         &self.reasons
+    }
+
+    /// The statements that were judged: no others may be sent.
+    pub(in crate::guard) fn texts(&self) -> &JudgedTexts {
+        &self.texts
     }
 
     /// Whether the call may change something at Neon.

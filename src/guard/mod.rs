@@ -12,6 +12,7 @@ mod confirm;
 mod effect;
 mod files;
 pub(crate) mod foreign;
+mod impact;
 mod judge;
 mod mask;
 mod permit;
@@ -32,9 +33,10 @@ pub use confirm::{
 };
 pub use effect::Effect;
 pub use files::FileError;
+pub(crate) use impact::{lines as impact_lines, reasons as impact_reasons};
 pub use judge::{Assessed, BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
 pub use mask::{MASK, mask, mask_text};
-pub use permit::Permitted;
+pub use permit::{JudgedTexts, Permitted};
 pub use plan::{Line, Plan, Sight, digest, file_in_short, quoted, would_send};
 pub(crate) use plan::{can_be_shown, told, told_plain};
 pub use policy::{

@@ -13,6 +13,7 @@ use super::mask::MASK;
 use super::undo::Undoing;
 use crate::catalog::{Tool, Undo};
 use crate::neon::Request;
+use crate::neon::sql::Measured;
 use crate::neon::text::one_line as plain;
 
 /// How much of a value from outside a plan quotes, in characters.
@@ -46,6 +47,8 @@ pub struct Sight {
     pub before: Option<Value>,
     /// The copy that is made first, as a sentence.
     pub safety_copy: Option<String>,
+    /// What statements would lose, where that was measured: an approval covers no more.
+    pub measured: Option<Measured>,
 }
 
 /// One thing that a plan says about the target.
@@ -224,6 +227,12 @@ impl Plan {
     #[must_use]
     pub fn before(&self) -> Option<&Value> {
         self.sight.before.as_ref()
+    }
+
+    /// What the call's statements would lose, as it is shown.
+    #[must_use]
+    pub fn measured(&self) -> Option<&Measured> {
+        self.sight.measured.as_ref()
     }
 
     /// Whether a human can be shown all that the call sends. What can't be shown can't be decided on.

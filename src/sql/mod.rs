@@ -79,6 +79,18 @@ pub struct Statement {
     pub explain_analyze_ok: bool,
 }
 
+impl Statement {
+    /// Whether it may change more than rows, as far as its own kind tells: what it calls may.
+    #[must_use]
+    pub fn defines(&self) -> bool {
+        const ROWS: [&str; 12] = [
+            "SELECT", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE", "CALL", "DO", "COPY", "EXPLAIN", "SET",
+        ];
+        let verb = self.kind.split(' ').next().unwrap_or_default();
+        !ROWS.contains(&verb) || self.kind.starts_with("SELECT INTO")
+    }
+}
+
 /// The statements of a text, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Script {

@@ -11,8 +11,8 @@ use super::trial::{self, Prepared};
 use super::{fingerprint, schema, sql};
 use crate::call::{Ended, Failure, Flow, Told, postgres_says};
 use crate::neon::Changed;
-use crate::neon::sql::{Connection, Reads};
-use crate::sql::Dump;
+use crate::neon::sql::{Allowance, Connection, Reads};
+use crate::sql::{Dump, Statement};
 
 /// What a result says of the schema afterwards.
 const AS_SHOWN: &str = "as it was shown when it was prepared";
@@ -60,7 +60,14 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
     let moment = moment(flow, &target).await;
     let before = prepared.states.first().cloned().unwrap_or_default();
     let timeout = sql::timeout(flow);
-    let applied = script::apply(flow, &target, &prepared.statements, &prepared.parts, &before, timeout).await;
+    let statements: Vec<Statement> = prepared
+        .statements
+        .iter()
+        .flat_map(|text| crate::sql::parse(text).statements)
+        .collect();
+    let allowance = Allowance::approved(&prepared.measured, flow.unasked_rows());
+    let whole = (statements.as_slice(), prepared.parts.as_slice());
+    let applied = script::apply(flow, &target, whole, &before, &allowance, timeout).await;
     // What the schema is now tells what holds, whatever became of the answer.
     let settled = match &applied {
         Err(stopped) if script::changed(&stopped.failure) == Changed::Unknown => {

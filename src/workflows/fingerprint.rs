@@ -7,16 +7,13 @@ use serde_json::Value;
 
 use crate::call::{Failure, Flow};
 use crate::neon::Changed;
-use crate::neon::sql::{Connection, Query, Reads};
+use crate::neon::sql::{Connection, Reads};
 
 /// How long it may take: it reads the catalogue whole.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A query of one row and one column, `fingerprint`.
 const FINGERPRINT: &str = include_str!("fingerprint.sql");
-
-/// Before it, in the same transaction: Postgres would take seconds to compile what then runs for some milliseconds.
-const NOT_COMPILED: &str = "SELECT set_config('jit', 'off', true)";
 
 /// A statement that fails with our own words where the schema isn't that of the first parameter any more; the second makes
 /// the words such that no other statement could say them.
@@ -28,7 +25,7 @@ const UNMOVED: &str = concat!(
 
 /// A schema's fingerprint now.
 pub(super) async fn of(flow: &Flow<'_, '_>, connection: &Connection) -> Result<String, Failure> {
-    let reads = Reads::own_batch(vec![(NOT_COMPILED, Vec::new()), (FINGERPRINT, Vec::new())]);
+    let reads = Reads::own(FINGERPRINT, Vec::new()).pinned();
     let results = flow.query(connection, reads, PATIENCE).await?;
     results
         .last()
@@ -42,7 +39,7 @@ pub(super) async fn of(flow: &Flow<'_, '_>, connection: &Connection) -> Result<S
 }
 
 /// The first statement of a transaction that must find the schema as it was. Where it doesn't, Postgres ends the transaction
-/// with an error that holds `mark`, and nothing after it runs. It wants `jit` off.
-pub(super) fn unmoved(fingerprint: &str, mark: &str) -> Query {
-    Query::new(UNMOVED, vec![fingerprint.into(), mark.into()])
+/// with an error that holds `mark`, and nothing after it runs. It runs where every name is Postgres' own.
+pub(super) fn unmoved(fingerprint: &str, mark: &str) -> (&'static str, Vec<Value>) {
+    (UNMOVED, vec![fingerprint.into(), mark.into()])
 }

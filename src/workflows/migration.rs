@@ -8,9 +8,9 @@ use crate::call::{Ended, Failure, Flow};
 pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let mut script = script::read("sql", flow.required("sql")?)?;
     let trial = Trial::begin(flow, "migration").await?;
-    let states = trial.run(flow, &mut script, sql::timeout(flow)).await?;
+    let tried = trial.run(flow, &mut script, sql::timeout(flow)).await?;
     let sealed = trial
-        .sealed(flow, &script, states, "complete_database_migration", None)
+        .sealed(flow, &script, tried, "complete_database_migration", None)
         .await;
     match sealed {
         Ok(ended) => Ok(ended.note(

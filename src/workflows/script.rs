@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fingerprint;
-use crate::call::{ArgumentProblem, Failure, Flow};
+use crate::call::{ArgumentProblem, Failure, Flow, Held};
 use crate::neon::Changed;
-use crate::neon::sql::{Connection, Isolation, Query, Reads, Statements};
+use crate::neon::sql::{Allowance, Connection, Isolation, Measured, Query, Reads, Statements};
 use crate::sql::{Statement, StatementEffect, Transaction};
 
 /// The most statements of a script.
 const MOST_STATEMENTS: usize = 200;
 
-/// How long a statement waits for a lock: those that wait for it would wait as long. In milliseconds.
-const LOCK_WAIT: &str = "10000";
+/// How long a statement waits for a lock: those that wait for it would wait as long.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// How long a transaction whose answer was lost may take to its end: Neon ends it when it finds the client gone.
 const SETTLES: Duration = Duration::from_secs(20);
@@ -41,6 +41,15 @@ pub(super) struct Script {
     pub(super) parts: Vec<Part>,
     /// What was left out of it, and why.
     pub(super) notes: Vec<String>,
+}
+
+/// What trying a script gave.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    /// The schema's fingerprint after each part.
+    pub(super) states: Vec<String>,
+    /// What all parts lost.
+    pub(super) measured: Measured,
 }
 
 /// How an application ended that didn't reach its end.
@@ -227,20 +236,24 @@ impl Script {
         flow: &Flow<'_, '_>,
         connection: &Connection,
         timeout: Duration,
-    ) -> Result<Vec<String>, Stopped> {
-        let mut states = Vec::new();
+    ) -> Result<Tried, Stopped> {
+        let mut tried = Tried::default();
         let mut at = 0;
         let mut first = 0;
         while let Some(part) = self.parts.get(at).cloned() {
             let own = self.statements.get(first..first + part.count).unwrap_or_default();
-            let texts: Vec<String> = own.iter().map(|statement| statement.text.clone()).collect();
-            match run(flow, connection, &texts, part.alone, None, &mark(), timeout).await {
-                Ok(()) => {
+            match run(flow, connection, own, part.alone, None, &mark(), Held::Trial, timeout).await {
+                Ok(measured) => {
+                    if let Some(measured) = measured {
+                        tried.measured.add(measured);
+                    }
                     let stopped = |failure| Stopped {
                         looking: true,
                         ..Stopped::at(at, failure)
                     };
-                    states.push(fingerprint::of(flow, connection).await.map_err(stopped)?);
+                    tried
+                        .states
+                        .push(fingerprint::of(flow, connection).await.map_err(stopped)?);
                     first += part.count;
                     at += 1;
                 }
@@ -260,7 +273,7 @@ impl Script {
                 }
             }
         }
-        Ok(states)
+        Ok(tried)
     }
 
     /// Which statement of a part in one transaction fails: found by running ever shorter beginnings of it, which are all rolled
@@ -274,30 +287,15 @@ impl Script {
     ) -> usize {
         let first = statements_before(&self.parts, part);
         let count = self.parts.get(part).map_or(0, |part| part.count);
-        let texts: Vec<String> = self
-            .statements
-            .iter()
-            .skip(first)
-            .take(count)
-            .map(|statement| statement.text.clone())
-            .collect();
+        let own = self.statements.get(first..first + count).unwrap_or_default();
         // All before `good` run; one of those before `bad` fails.
         let (mut good, mut bad) = (0, count);
         while bad - good > 1 {
             let middle = good + (bad - good) / 2;
-            let mark = mark();
-            let mut queries: Vec<Query> = texts.iter().take(middle).cloned().map(Query::plain).collect();
-            queries.push(Query::new("SELECT ('end ' || $1)::int4", vec![mark.as_str().into()]));
-            let ran = flow
-                .execute(
-                    connection,
-                    Statements::together(queries, Isolation::ReadCommitted),
-                    timeout,
-                )
-                .await;
-            match ran {
-                Err(Failure::Sql(error)) if error.said().is_some_and(|said| said.contains(&mark)) => good = middle,
-                _ => bad = middle,
+            let beginning = own.get(..middle).unwrap_or_default();
+            match flow.measure(connection, &together(beginning), timeout).await {
+                Ok(_) => good = middle,
+                Err(_) => bad = middle,
             }
         }
         first + good
@@ -312,9 +310,9 @@ impl Script {
 pub(super) async fn apply(
     flow: &Flow<'_, '_>,
     connection: &Connection,
-    statements: &[String],
-    parts: &[Part],
+    (statements, parts): (&[Statement], &[Part]),
     unmoved: &str,
+    allowance: &Allowance,
     timeout: Duration,
 ) -> Result<(), Stopped> {
     let mut rest = statements;
@@ -338,8 +336,9 @@ pub(super) async fn apply(
             return Err(moved(Failure::Internal("the schema moved".to_owned())));
         }
         let check = (index == 0 && !part.alone).then(|| fingerprint::unmoved(unmoved, &mark));
-        match run(flow, connection, own, part.alone, check, &mark, timeout).await {
-            Ok(()) => {}
+        let held = Held::AsTried(allowance);
+        match run(flow, connection, own, part.alone, check, &mark, held, timeout).await {
+            Ok(_) => {}
             Err(Failure::Sql(error)) if error.said().is_some_and(|said| said.contains(&mark)) => {
                 return Err(moved(Failure::Sql(error)));
             }
@@ -349,31 +348,38 @@ pub(super) async fn apply(
     Ok(())
 }
 
+/// Statements in one transaction.
+fn together(statements: &[Statement]) -> Statements {
+    let queries = statements.iter().map(|statement| Query::plain(statement.text.clone()));
+    let together = Statements::together(queries.collect(), Isolation::ReadCommitted);
+    super::sql::about(together, statements.iter())
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is another matter")]
 async fn run(
     flow: &Flow<'_, '_>,
     connection: &Connection,
-    statements: &[String],
+    own: &[Statement],
     alone: bool,
-    check: Option<Query>,
+    check: Option<(&'static str, Vec<Value>)>,
     hold: &str,
+    held: Held<'_>,
     timeout: Duration,
-) -> Result<(), Failure> {
-    let queries = statements.iter().cloned().map(Query::plain);
+) -> Result<Option<Measured>, Failure> {
     let statements = if alone {
-        let Some(query) = queries.into_iter().next() else {
-            return Ok(());
+        let Some(statement) = own.first() else {
+            return Ok(None);
         };
-        Statements::alone(query)
+        Statements::alone(Query::plain(statement.text.clone()))
     } else {
         // The lock is nobody else's, and ends with the transaction: it tells whether that is over.
-        let bound = Query::new(
-            "SELECT set_config('lock_timeout', $1, true), set_config('jit', 'off', true), pg_advisory_xact_lock(hashtextextended($2, 0))",
-            vec![LOCK_WAIT.into(), hold.into()],
-        );
-        let all = std::iter::once(bound).chain(check).chain(queries).collect();
-        Statements::together(all, Isolation::ReadCommitted)
+        const HOLD: &str = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))";
+        let first = std::iter::once((HOLD, vec![hold.into()])).chain(check).collect();
+        together(own).behind(first).waiting_for_locks(LOCK_WAIT)
     };
-    flow.execute(connection, statements, timeout).await.map(|_| ())
+    flow.execute(connection, statements, held, timeout)
+        .await
+        .map(|executed| executed.measured)
 }
 
 /// Waits until the transaction that holds this is over. What looks at the schema before that may see nothing of what is still

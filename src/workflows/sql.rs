@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::rows;
-use crate::call::{ArgumentProblem, Ended, Failure, Flow};
-use crate::catalog::Tool;
-use crate::guard::{Assessed, Effect, Line};
-use crate::neon::sql::{Connection, Isolation, Query, Reads, Statements};
-use crate::sql::{Reading, Script, StatementEffect, Transaction};
+use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held};
+use crate::catalog::{Tool, Workflow};
+use crate::guard::{Assessed, Effect, JudgedTexts, Line};
+use crate::neon::sql::{Connection, Isolation, Measured, Query, Reads, Statements};
+use crate::sql::{Reading, Script, Statement, StatementEffect, Transaction};
 
 /// How long a statement may run when the caller doesn't say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -20,6 +20,24 @@ const SHOWN_WHOLE: usize = 1_500;
 
 /// The most tables of which a plan shows the size.
 const MOST_TABLES: usize = 20;
+
+/// How long statements may run whose effect is only measured: they hold their locks for that long.
+const MEASURING: Duration = Duration::from_secs(15);
+
+/// How long they may wait for a lock.
+const MEASURING_LOCKS: Duration = Duration::from_secs(3);
+
+/// SQLSTATEs of what came in the way of measuring, and doesn't mean that the statements would fail.
+const IN_THE_WAY: [&str; 4] = ["57014", "55P03", "40P01", "40001"];
+
+/// The argument with the statements that a call tries on a branch of its own.
+fn tried_argument(tool: &Tool) -> Option<&'static str> {
+    match tool.declaration.workflow {
+        Some(Workflow::PrepareDatabaseMigration) => Some("sql"),
+        Some(Workflow::PrepareQueryTuning) => Some("changes"),
+        _ => None,
+    }
+}
 
 /// The argument with a call's statements: the prepared ones, where it completes something.
 fn argument(tool: &Tool) -> Option<&str> {
@@ -42,12 +60,35 @@ fn scripts(tool: &Tool, arguments: &Map<String, Value>) -> Option<Vec<Script>> {
 ///
 /// # Errors
 /// When they can't be sent as they are, whatever they do.
-pub(crate) fn assess(tool: &Tool, arguments: &Map<String, Value>) -> Result<Option<Assessed>, Failure> {
+pub(crate) fn assess(
+    tool: &Tool,
+    arguments: &Map<String, Value>,
+    prepared: Option<&Value>,
+    unasked_rows: u64,
+) -> Result<Option<Assessed>, Failure> {
     if tool.declaration.completes.is_some() {
         // They were checked when they were prepared. Completing changes something in any case: at least a branch goes.
         let mut assessed = assessed(&scripts(tool, arguments).unwrap_or_default());
         assessed.effect = assessed.effect.max(Effect::Write);
-        return Ok(Some(assessed));
+        let discards = arguments.get("discard") == Some(&Value::Bool(true));
+        return Ok(Some(match prepared.and_then(lost_when_tried) {
+            Some(measured) if measured.exceeds(unasked_rows) && !discards => {
+                assessed.exceeding(&measured, unasked_rows)
+            }
+            _ => assessed,
+        }));
+    }
+    if let Some(tried) = tried_argument(tool) {
+        // They run on a branch that the call makes for them, which is all that the call changes.
+        let text = arguments.get(tried).and_then(Value::as_str).unwrap_or_default();
+        let script = crate::sql::parse(text);
+        return Ok(Some(Assessed {
+            effect: tool.declaration.effect,
+            leaves: false,
+            reasons: Vec::new(),
+            texts: JudgedTexts::new(script.statements.iter().map(|statement| statement.text.as_str())),
+            measurable: false,
+        }));
     }
     let (Some(argument), Some(scripts)) = (argument(tool), scripts(tool, arguments)) else {
         return Ok(None);
@@ -91,6 +132,11 @@ pub(crate) fn assess(tool: &Tool, arguments: &Map<String, Value>) -> Result<Opti
     Ok(Some(assessed(&scripts)))
 }
 
+/// What prepared statements lost where they were tried.
+fn lost_when_tried(prepared: &Value) -> Option<Measured> {
+    serde_json::from_value(prepared.get("measured")?.clone()).ok()
+}
+
 /// What scripts do.
 fn assessed(scripts: &[Script]) -> Assessed {
     let statements = || scripts.iter().flat_map(|script| &script.statements);
@@ -109,6 +155,74 @@ fn assessed(scripts: &[Script]) -> Assessed {
         },
         leaves: scripts.iter().any(Script::leaves),
         reasons,
+        texts: JudgedTexts::new(statements().map(|statement| statement.text.as_str())),
+        measurable: statements().all(|statement| !statement.leaves && statement.transaction == Transaction::Inside)
+            && effect.is_some_and(|effect| effect > StatementEffect::Read),
+    }
+}
+
+/// The statements of a call that runs them at once: one, or several in one transaction.
+fn statements(tool: &Tool, arguments: &Map<String, Value>) -> Option<Statements> {
+    let scripts = scripts(tool, arguments)?;
+    let all: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
+    let query = |(index, statement): (usize, &&Statement)| {
+        // Parameters belong to a statement by itself.
+        let given = if index == 0 && all.len() == 1 {
+            arguments.get("params")
+        } else {
+            None
+        };
+        Query::new(statement.text.clone(), parameters(given))
+    };
+    let queries: Vec<Query> = all.iter().enumerate().map(query).collect();
+    let alone = matches!(all.as_slice(), [only] if only.transaction == Transaction::Outside);
+    let statements = match <[Query; 1]>::try_from(queries) {
+        Ok([only]) if alone => Statements::alone(only),
+        Ok(only) => Statements::together(only.into(), isolation(arguments)),
+        Err(several) => Statements::together(several, isolation(arguments)),
+    };
+    Some(about(statements, all.into_iter()))
+}
+
+/// Statements with what the guarded commit wants to know of them.
+pub(super) fn about<'s>(statements: Statements, all: impl Iterator<Item = &'s Statement>) -> Statements {
+    let (mut names, mut defines) = (Vec::new(), false);
+    for statement in all {
+        names.extend(statement.tables.iter().map(|table| table.name.clone()));
+        defines |= statement.defines();
+    }
+    statements.about(names, defines)
+}
+
+fn isolation(arguments: &Map<String, Value>) -> Isolation {
+    match arguments.get("isolation").and_then(Value::as_str) {
+        Some("repeatable_read") => Isolation::RepeatableRead,
+        Some("serializable") => Isolation::Serializable,
+        _ => Isolation::ReadCommitted,
+    }
+}
+
+/// What the statements of a call would lose: they are run in a transaction that is never committed. Nothing where they couldn't be
+/// measured in time.
+///
+/// # Errors
+/// When a statement fails: then the call would, too.
+pub(crate) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<Measured>, Failure> {
+    if tool.declaration.completes.is_some() {
+        return Ok(None);
+    }
+    let Some(statements) = statements(tool, flow.arguments()) else {
+        return Ok(None);
+    };
+    let connection = connect(flow).await?;
+    let statements = statements.waiting_for_locks(MEASURING_LOCKS);
+    match flow
+        .measure(&connection, &statements, timeout(flow).min(MEASURING))
+        .await
+    {
+        Ok(measured) => Ok(Some(measured)),
+        Err(Failure::Sql(error)) if error.code().is_none_or(|code| IN_THE_WAY.contains(&code)) => Ok(None),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -147,13 +261,17 @@ pub(super) fn shortened(statements: &Value) -> Option<Value> {
     Some(statements.as_array().into_iter().flatten().map(short).collect())
 }
 
-/// What a plan shows of the statements: what each is, and how many rows the tables that it changes have.
-pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Vec<Line>, Failure> {
+/// What a plan shows of the statements: what each is, what they would lose, and how many rows the tables that they change have.
+pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool, measured: Option<&Measured>) -> Result<Vec<Line>, Failure> {
     let mut lines = Vec::new();
     if tool.declaration.completes.is_some() {
         let changes = flow.prepared()?.get("changes").and_then(Value::as_array);
         let changes = changes.into_iter().flatten().filter_map(Value::as_str);
         lines.push(Line::fact("schema changes", changes.map(crate::guard::told)));
+        if !flow.flag("discard") {
+            let measured = lost_when_tried(flow.prepared()?).unwrap_or_default();
+            lines.extend(crate::guard::impact_lines(&measured));
+        }
     }
     let scripts = match scripts(tool, flow.arguments()) {
         Some(scripts) => scripts,
@@ -164,6 +282,14 @@ pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Vec<Line>, 
     let statements: Vec<_> = scripts.iter().flat_map(|script| &script.statements).collect();
     let kinds = statements.iter().map(|statement| statement.kind.clone());
     lines.push(Line::fact("statements", kinds));
+    match measured {
+        Some(measured) => lines.extend(crate::guard::impact_lines(measured)),
+        None if tool.declaration.completes.is_none() => lines.push(Line::fact(
+            "measured",
+            ["no: what they lose can't be tried beforehand, so nothing bounds it".to_owned()],
+        )),
+        None => {}
+    }
     let mut tables: Vec<(Option<String>, String)> = Vec::new();
     for table in statements.iter().flat_map(|statement| &statement.tables) {
         let table = (table.schema.clone(), table.name.clone());
@@ -236,65 +362,27 @@ pub(crate) fn timeout(flow: &Flow<'_, '_>) -> Duration {
     flow.number("timeout_seconds").map_or(TIMEOUT, Duration::from_secs)
 }
 
-/// `run_sql`
-pub(super) async fn run_one(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
-    let text = flow.required("sql")?;
-    let parameters = parameters(flow.arguments().get("params"));
-    let script = crate::sql::parse(text);
-    let Some(statement) = script.statements.first() else {
-        return Err(Failure::Internal("the statement is gone".to_owned()));
-    };
+/// `run_sql` and `run_sql_transaction`
+pub(super) async fn run(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Ended, Failure> {
+    let scripts = scripts(tool, flow.arguments()).unwrap_or_default();
+    let texts: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
     let connection = connect(flow).await?;
-    let results = match Reading::prove(&statement.text) {
-        Some(reading) => {
-            let reads = Reads::proven(reading, parameters);
+    let readings: Option<Vec<_>> = texts.iter().map(|statement| Reading::prove(&statement.text)).collect();
+    let results = match readings {
+        Some(readings) => {
+            let reads = match <[Reading; 1]>::try_from(readings) {
+                Ok([only]) => Reads::proven(only, parameters(flow.arguments().get("params"))),
+                Err(several) => Reads::proven_batch(several),
+            };
             flow.query(&connection, reads, timeout(flow)).await?
         }
         None => {
-            let query = Query::new(statement.text.clone(), parameters);
-            let statements = if statement.transaction == Transaction::Outside {
-                Statements::alone(query)
-            } else {
-                Statements::together(vec![query], Isolation::ReadCommitted)
-            };
-            flow.execute(&connection, statements, timeout(flow)).await?
-        }
-    };
-    Ok(ended(flow, &connection, &results))
-}
-
-/// `run_sql_transaction`
-pub(super) async fn run_many(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
-    let texts = flow.arguments().get("statements").and_then(Value::as_array);
-    let scripts: Vec<Script> = texts
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(crate::sql::parse)
-        .collect();
-    let statements: Vec<_> = scripts.iter().filter_map(|script| script.statements.first()).collect();
-    let connection = connect(flow).await?;
-    let readings: Option<Vec<_>> = statements
-        .iter()
-        .map(|statement| Reading::prove(&statement.text))
-        .collect();
-    let results = match readings {
-        Some(readings) => {
-            flow.query(&connection, Reads::proven_batch(readings), timeout(flow))
-                .await?
-        }
-        None => {
-            let queries = statements
-                .iter()
-                .map(|statement| Query::plain(statement.text.clone()))
-                .collect();
-            let isolation = match flow.text("isolation") {
-                Some("repeatable_read") => Isolation::RepeatableRead,
-                Some("serializable") => Isolation::Serializable,
-                _ => Isolation::ReadCommitted,
-            };
-            flow.execute(&connection, Statements::together(queries, isolation), timeout(flow))
-                .await?
+            let statements = statements(tool, flow.arguments())
+                .ok_or_else(|| Failure::Internal("the statements are gone".to_owned()))?;
+            let ran = flow
+                .execute(&connection, statements, Held::AsJudged, timeout(flow))
+                .await?;
+            ran.results
         }
     };
     Ok(ended(flow, &connection, &results))

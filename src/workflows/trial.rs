@@ -6,12 +6,12 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::script::{self, Part, Script, Stopped};
+use super::script::{self, Part, Script, Stopped, Tried};
 use super::{fingerprint, schema, sql, throwaway};
 use crate::call::{Ended, Failure, Flow, Told, postgres_says};
 use crate::guard;
 use crate::neon::Changed;
-use crate::neon::sql::Connection;
+use crate::neon::sql::{Connection, Measured};
 use crate::sql::Dump;
 
 /// SQLSTATE of a statement that took too long.
@@ -41,8 +41,10 @@ pub(super) struct Prepared {
     pub(super) parts: Vec<Part>,
     /// The schema's fingerprint before the first part, and after each.
     pub(super) states: Vec<String>,
-    /// What changes, a line for each object: for whoever must say yes.
+    /// What changes, a line for each object: for whoever must approve it.
     pub(super) changes: Vec<String>,
+    /// What the statements lost where they were tried: completing loses no more.
+    pub(super) measured: Measured,
     /// The query that it should make faster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) query: Option<Value>,
@@ -127,9 +129,12 @@ impl Trial {
         flow: &Flow<'_, '_>,
         script: &mut Script,
         timeout: Duration,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Tried, Failure> {
         let stopped = match script.try_on(flow, &self.connection, timeout).await {
-            Ok(after) => return Ok(std::iter::once(self.state.clone()).chain(after).collect()),
+            Ok(mut tried) => {
+                tried.states.insert(0, self.state.clone());
+                return Ok(tried);
+            }
             Err(stopped) => stopped,
         };
         let told = self.told(flow, script, stopped, timeout).await;
@@ -212,7 +217,7 @@ impl Trial {
         &self,
         flow: &Flow<'_, '_>,
         script: &Script,
-        states: Vec<String>,
+        tried: Tried,
         completing: &str,
         query: Option<Value>,
     ) -> Result<Ended, Failure> {
@@ -228,8 +233,9 @@ impl Trial {
             trial_branch_id: self.branch_id.clone(),
             statements: script.texts(),
             parts: script.parts.clone(),
-            states,
+            states: tried.states,
             changes: schema::lines(&difference),
+            measured: tried.measured,
             query,
         };
         let content = serde_json::to_value(&prepared).map_err(|error| Failure::Internal(error.to_string()))?;

@@ -126,18 +126,18 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let mut script = script::read("changes", flow.required("changes")?)?;
     let timeout = sql::timeout(flow);
     let trial = Trial::begin(flow, "tuning").await?;
-    let tried = async {
+    let outcome = async {
         let before = subject.explain(flow, &trial.connection, timeout).await?;
-        let states = trial.run(flow, &mut script, timeout).await?;
+        let tried = trial.run(flow, &mut script, timeout).await?;
         let after = subject.explain(flow, &trial.connection, timeout).await?;
         let query =
             json!({"sql": subject.text, "params": subject.parameters, "cost": before.cost, "ms": before.milliseconds});
         let sealed = trial
-            .sealed(flow, &script, states, "complete_query_tuning", Some(query))
+            .sealed(flow, &script, tried, "complete_query_tuning", Some(query))
             .await?;
         Ok::<_, Failure>((before, after, sealed))
     };
-    let (before, after, mut ended) = match tried.await {
+    let (before, after, mut ended) = match outcome.await {
         Ok(tried) => tried,
         // Where the changes failed, the branch is gone already.
         Err(failure @ Failure::Told(_)) => return Err(failure),

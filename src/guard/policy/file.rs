@@ -46,6 +46,8 @@ pub(super) struct PolicyFile {
     pub confirm: Confirm,
     /// Copies of what is about to be lost.
     pub safety_copy: SafetyCopies,
+    /// What SQL may do before a human is asked.
+    pub sql: SqlRules,
 }
 
 /// What happens with a call.
@@ -108,6 +110,16 @@ pub(super) struct Caps {
     /// The most changes in a minute, of all callers together.
     #[schemars(with = "u32", range(min = 1, max = 600))]
     pub changes_per_minute: Option<u32>,
+}
+
+/// Bounds on SQL that nobody is asked about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SqlRules {
+    /// How many rows of a table SQL may delete or change before a human is asked, on every branch that isn't a throwaway; and never
+    /// half of a table with more than ten rows. Default: 100.
+    #[schemars(with = "u64", range(min = 0, max = 1_000_000))]
+    pub unasked_rows: Option<u64>,
 }
 
 /// How a human is asked.

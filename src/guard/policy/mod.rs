@@ -30,6 +30,9 @@ pub use words::PolicyInWords;
 /// How long Neon lets a branch with an expiry live.
 const NEONS_LIFETIME_HOURS: u64 = 720;
 
+/// How many rows of a table SQL may delete or change unasked, where the policy doesn't say it.
+const UNASKED_ROWS: u64 = 100;
+
 /// How long a question and a yes wait, where the policy doesn't say it.
 const WAITS_SECONDS: u64 = 300;
 
@@ -303,6 +306,14 @@ impl Policy {
     #[must_use]
     pub fn frozen(&self) -> Option<&str> {
         self.layers().find_map(|layer| layer.freeze.as_deref())
+    }
+
+    /// How many rows of a table SQL may delete or change unasked: the base's number, and no more than what narrows it says.
+    #[must_use]
+    pub fn unasked_rows(&self) -> u64 {
+        let base = self.base.sql.unasked_rows.unwrap_or(UNASKED_ROWS);
+        let narrower = self.narrowing.iter().filter_map(|layer| layer.sql.unasked_rows).min();
+        narrower.map_or(base, |narrower| base.min(narrower))
     }
 
     /// Whether what a destructive call destroys is copied first.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::guard::{self, Stop};
 use crate::neon::Changed;
 use crate::neon::text::one_line;
 
@@ -55,7 +56,7 @@ impl ResultSet {
 
 /// Why statements gave no rows. `Display` is a sentence that stands alone and holds nothing of the database's; Postgres' own
 /// words, cleaned and bounded, are apart: they are untrusted text, for they may quote rows.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{summary}")]
 pub struct SqlError {
     summary: String,
@@ -63,11 +64,15 @@ pub struct SqlError {
     /// Neon's proxy didn't let us in.
     refused_login: bool,
     words: Box<Words>,
+    /// Why a statement of our own failed on purpose, where it is that.
+    stop: Option<Stop>,
 }
 
 /// What Postgres says of a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Words {
+    /// The whole message, where it may be one of our own statements'.
+    whole: Option<String>,
     /// The message.
     said: Option<String>,
     /// SQLSTATE.
@@ -85,7 +90,25 @@ impl SqlError {
             changed,
             refused_login: false,
             words: Box::default(),
+            stop: None,
         }
+    }
+
+    /// The same failure, once it is known whether a statement of our own failed on purpose. Then all was rolled back.
+    pub(super) fn stopped_by(self, read: impl FnOnce(&str) -> Option<Stop>) -> Self {
+        let Some(stop) = self.words.whole.as_deref().and_then(read) else {
+            return self;
+        };
+        Self {
+            stop: Some(stop),
+            ..Self::new("The statements were stopped, and nothing was changed.", Changed::No)
+        }
+    }
+
+    /// Why a statement of our own stopped the batch.
+    #[must_use]
+    pub fn stop(&self) -> Option<&Stop> {
+        self.stop.as_ref()
     }
 
     pub(super) fn not_sent(why: &str) -> Self {
@@ -223,6 +246,10 @@ fn refused(status: u16, refusal: Option<Refusal>) -> SqlError {
     let Some(refusal) = refusal else {
         return SqlError::new(format!("The SQL endpoint answered {status}."), changed);
     };
+    let whole = refusal
+        .message
+        .clone()
+        .filter(|message| message.len() <= guard::LONGEST && guard::is_ours(message));
     let message = clean(refusal.message).unwrap_or_else(|| format!("status {status}"));
     let code = clean(refusal.code);
     let login = matches!(code.as_deref(), Some("28P01" | "28000" | "3D000" | "08P01" | "XX000"))
@@ -234,6 +261,7 @@ fn refused(status: u16, refusal: Option<Refusal>) -> SqlError {
     SqlError {
         refused_login: login,
         words: Box::new(Words {
+            whole,
             said: Some(message),
             code,
             detail: clean(refusal.detail),

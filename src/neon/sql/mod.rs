@@ -5,6 +5,7 @@
 
 mod address;
 mod answer;
+mod guard;
 
 use std::fmt;
 use std::time::Duration;
@@ -16,9 +17,11 @@ use serde_json::{Map, Value, json};
 
 pub use address::{InvalidConnection, InvalidSuffix, SqlAddress, SqlHosts};
 pub use answer::{Column, ResultSet, SqlError};
+pub use guard::{Allowance, Guard, Loss, Measured, Stop, TableImpact};
 
 use super::client::{Client, Context};
 use crate::guard::Permitted;
+use guard::{Batch, Body, Reach};
 
 /// The largest answer that is read, in bytes. Neon's proxy itself refuses larger ones than 10 MiB.
 pub const MOST_ANSWER: usize = 11 * 1024 * 1024;
@@ -65,15 +68,15 @@ impl Query {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reads {
     queries: Vec<Query>,
+    /// They run where every name is Postgres' own.
+    pinned: bool,
 }
 
 impl Reads {
     /// A statement of this program's own, with parameters from wherever.
     #[must_use]
     pub fn own(sql: &'static str, parameters: Vec<Value>) -> Self {
-        Self {
-            queries: vec![Query::new(sql, parameters)],
-        }
+        Self::own_batch(vec![(sql, parameters)])
     }
 
     /// Several of them, in one transaction.
@@ -84,7 +87,14 @@ impl Reads {
                 .into_iter()
                 .map(|(sql, parameters)| Query::new(sql, parameters))
                 .collect(),
+            pinned: false,
         }
+    }
+
+    /// The same statements, run where every name is Postgres' own: for those that look at the catalogue alone.
+    #[must_use]
+    pub fn pinned(self) -> Self {
+        Self { pinned: true, ..self }
     }
 
     /// Statements that a parser has found to read, in one transaction.
@@ -95,6 +105,7 @@ impl Reads {
                 .into_iter()
                 .map(|statement| Query::plain(statement.into_text()))
                 .collect(),
+            pinned: false,
         }
     }
 
@@ -103,6 +114,7 @@ impl Reads {
     pub fn repeated(self, times: usize) -> Self {
         Self {
             queries: std::iter::repeat_n(self.queries, times).flatten().collect(),
+            ..self
         }
     }
 
@@ -111,6 +123,7 @@ impl Reads {
     pub fn proven(statement: crate::sql::Reading, parameters: Vec<Value>) -> Self {
         Self {
             queries: vec![Query::new(statement.into_text(), parameters)],
+            pinned: false,
         }
     }
 }
@@ -137,13 +150,20 @@ impl Isolation {
     }
 }
 
-/// Statements that may change something. They are sent only as a [`Permitted`].
+/// Statements that may change something. They are committed only as a [`Permitted`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statements {
+    /// Those of this program's own that run first: they look, and may fail.
+    first: Vec<Query>,
     queries: Vec<Query>,
     isolation: Isolation,
     /// One statement that can't run inside a transaction.
     alone: bool,
+    /// The names that stand in them.
+    names: Vec<String>,
+    /// They change more than rows, as far as their text tells.
+    defines: bool,
+    lock_timeout: Duration,
 }
 
 impl Statements {
@@ -151,9 +171,13 @@ impl Statements {
     #[must_use]
     pub fn together(queries: Vec<Query>, isolation: Isolation) -> Self {
         Self {
+            first: Vec::new(),
             queries,
             isolation,
             alone: false,
+            names: Vec::new(),
+            defines: true,
+            lock_timeout: Duration::ZERO,
         }
     }
 
@@ -161,11 +185,57 @@ impl Statements {
     #[must_use]
     pub fn alone(query: Query) -> Self {
         Self {
-            queries: vec![query],
-            isolation: Isolation::default(),
             alone: true,
+            ..Self::together(vec![query], Isolation::default())
         }
     }
+
+    /// The same, of which it is known which names stand in them, and whether they change more than rows.
+    #[must_use]
+    pub fn about(self, names: Vec<String>, defines: bool) -> Self {
+        Self { names, defines, ..self }
+    }
+
+    /// The same behind statements of this program's own, which see no names but Postgres' own.
+    #[must_use]
+    pub fn behind(self, first: Vec<(&'static str, Vec<Value>)>) -> Self {
+        let first = first.into_iter().map(|(sql, parameters)| Query::new(sql, parameters));
+        Self {
+            first: first.collect(),
+            ..self
+        }
+    }
+
+    /// The same, waiting for a lock no longer than that.
+    #[must_use]
+    pub fn waiting_for_locks(self, lock_timeout: Duration) -> Self {
+        Self { lock_timeout, ..self }
+    }
+
+    /// The texts of the caller's statements, as they are sent.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.queries.iter().map(|query| query.sql.as_str())
+    }
+}
+
+/// What statements gave that were committed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Executed {
+    /// The result of each.
+    pub results: Vec<ResultSet>,
+    /// What they lost; nothing where that wasn't measured.
+    pub measured: Option<Measured>,
+}
+
+/// The branch that statements are meant for: the database says whether it is that one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The project's id.
+    pub project: String,
+    /// The branch's id.
+    pub branch: String,
+    /// The compute's id, where the host names one.
+    pub endpoint: Option<String>,
 }
 
 /// Who connects to which database where. `Debug` shows no password.
@@ -179,6 +249,10 @@ pub struct Connection {
     pub database: String,
     /// The role.
     pub role: String,
+    /// The branch that is meant.
+    pub identity: Identity,
+    /// Neon said so just now: what was kept for a while may lead elsewhere meanwhile.
+    pub fresh: bool,
 }
 
 impl fmt::Debug for Connection {
@@ -188,6 +262,7 @@ impl fmt::Debug for Connection {
             .field("address", &self.address)
             .field("database", &self.database)
             .field("role", &self.role)
+            .field("identity", &self.identity)
             .finish_non_exhaustive()
     }
 }
@@ -204,71 +279,177 @@ impl Client {
         timeout: Duration,
         context: &Context,
     ) -> Result<Vec<ResultSet>, SqlError> {
-        let batch = Batch {
-            queries: &reads.queries,
-            isolation: Isolation::RepeatableRead,
-            read_only: true,
-            timeout,
+        let timeout_ms = milliseconds(timeout);
+        let (first, statements): (&[Query], &[Query]) = if reads.pinned {
+            (&reads.queries, &[])
+        } else {
+            (&[], &reads.queries)
         };
-        self.batch(connection, &batch, context)
-            .await
-            .map_err(SqlError::changed_nothing)
+        let body = Body {
+            first,
+            statements,
+            names: &[],
+            timeout_ms: &timeout_ms,
+            lock_ms: "0",
+        };
+        let mut batch = Batch::identified(connection, body);
+        if reads.pinned {
+            // Behind the pins.
+            batch.own = (1..=first.len()).collect();
+        }
+        let ran = self
+            .batch(connection, &batch, Isolation::RepeatableRead, true, context)
+            .await;
+        ran.map(|executed| executed.results).map_err(SqlError::changed_nothing)
     }
 
-    /// Runs statements that the guard has let through.
+    /// Runs statements that were permitted, held by a guard: they are committed only as far as it lets them.
     ///
     /// # Errors
-    /// [`SqlError`]; it says whether anything was changed.
+    /// [`SqlError`]; it says whether anything was changed, and why the guard stopped it, if it did.
     pub async fn execute(
         &self,
         connection: &Connection,
         statements: Permitted<Statements>,
+        guard: Guard<'_>,
         timeout: Duration,
         context: &Context,
-    ) -> Result<Vec<ResultSet>, SqlError> {
+    ) -> Result<Executed, SqlError> {
+        // What is sent is what was judged.
+        if !statements.covers(statements.get().texts()) {
+            return Err(SqlError::not_sent("a statement isn't one that was judged"));
+        }
         let statements = statements.into_inner();
         if statements.alone {
-            let Some(query) = statements.queries.first() else {
-                return Ok(Vec::new());
-            };
-            let body = body(query);
-            let answer = self.post(connection, &body, &[], context).await?;
-            return Ok(vec![answer::one(answer)?]);
+            return self.execute_alone(connection, &statements, timeout, context).await;
         }
-        let batch = Batch {
-            queries: &statements.queries,
-            isolation: statements.isolation,
-            read_only: false,
-            timeout,
+        self.held(connection, &statements, timeout, context, |body, reach| {
+            Batch::guarded(connection, body, reach, guard)
+        })
+        .await
+    }
+
+    /// Runs statements to see what they would lose. They are never committed: the last statement of the batch is one of our own
+    /// that fails, with what was measured.
+    ///
+    /// # Errors
+    /// [`SqlError`]: of a statement that fails anyway. Nothing was changed.
+    pub async fn measure(
+        &self,
+        connection: &Connection,
+        statements: &Statements,
+        timeout: Duration,
+        context: &Context,
+    ) -> Result<Measured, SqlError> {
+        if statements.alone {
+            return Err(SqlError::not_sent("what runs outside of a transaction can't be tried"));
+        }
+        let ran = self
+            .held(connection, statements, timeout, context, |body, reach| {
+                Batch::measuring(connection, body, reach)
+            })
+            .await;
+        match ran {
+            Ok(_) => Err(SqlError::malformed("statements that were only measured were committed")),
+            Err(error) => match error.stop() {
+                Some(Stop::Measured(measured)) => Ok((**measured).clone()),
+                _ => Err(error.changed_nothing()),
+            },
+        }
+    }
+
+    /// Runs statements with the baseline that their text calls for; where they touch the catalogue after all, once more with the
+    /// whole one. The first run was rolled back.
+    async fn held(
+        &self,
+        connection: &Connection,
+        statements: &Statements,
+        timeout: Duration,
+        context: &Context,
+        batch: impl Fn(Body<'_>, Reach) -> Batch,
+    ) -> Result<Executed, SqlError> {
+        let (timeout_ms, lock_ms) = (milliseconds(timeout), milliseconds_or_none(statements.lock_timeout));
+        let body = Body {
+            first: &statements.first,
+            statements: &statements.queries,
+            names: &statements.names,
+            timeout_ms: &timeout_ms,
+            lock_ms: &lock_ms,
         };
-        self.batch(connection, &batch, context).await
+        let reach = if statements.defines { Reach::All } else { Reach::Rows };
+        let run = async |reach| {
+            self.batch(connection, &batch(body, reach), statements.isolation, false, context)
+                .await
+        };
+        match run(reach).await {
+            Err(error) if reach == Reach::Rows && matches!(error.stop(), Some(Stop::Catalogue)) => {
+                run(Reach::All).await
+            }
+            ran => ran,
+        }
+    }
+
+    /// Runs one statement outside of any transaction. Whom we talk to, and how a text is read there, is checked right before.
+    async fn execute_alone(
+        &self,
+        connection: &Connection,
+        statements: &Statements,
+        timeout: Duration,
+        context: &Context,
+    ) -> Result<Executed, SqlError> {
+        let Some(query) = statements.queries.first() else {
+            return Ok(Executed::default());
+        };
+        let timeout_ms = milliseconds(timeout);
+        let body = Body {
+            first: &[],
+            statements: &[],
+            names: &[],
+            timeout_ms: &timeout_ms,
+            lock_ms: "0",
+        };
+        let check = guard::before_alone(connection, body);
+        self.batch(connection, &check, Isolation::ReadCommitted, true, context)
+            .await
+            .map_err(SqlError::changed_nothing)?;
+        let answer = self.post(connection, &query_body(query), &[], context).await?;
+        Ok(Executed {
+            results: vec![answer::one(answer)?],
+            measured: None,
+        })
     }
 
     async fn batch(
         &self,
         connection: &Connection,
-        batch: &Batch<'_>,
+        batch: &Batch,
+        isolation: Isolation,
+        read_only: bool,
         context: &Context,
-    ) -> Result<Vec<ResultSet>, SqlError> {
-        // The first statement bounds the time of those after it, as long as the transaction lasts.
-        let bound = Query::new(
-            "SELECT set_config('statement_timeout', $1, true)",
-            vec![batch.timeout.as_millis().max(1).to_string().into()],
-        );
-        let queries: Vec<Value> = std::iter::once(&bound).chain(batch.queries).map(body).collect();
-        let mut headers = vec![(ISOLATION, batch.isolation.name())];
-        if batch.read_only {
+    ) -> Result<Executed, SqlError> {
+        let queries: Vec<Value> = batch.queries.iter().map(query_body).collect();
+        let mut headers = vec![(ISOLATION, isolation.name())];
+        if read_only {
             headers.push((READ_ONLY, "true"));
         }
         let answer = self
             .post(connection, &json!({ "queries": queries }), &headers, context)
-            .await?;
-        let mut results = answer::many(answer)?;
-        if results.is_empty() {
-            return Err(SqlError::malformed("it has no result for any statement"));
+            .await
+            .map_err(|error| error.stopped_by(|message| batch.stop(message)))?;
+        let mut results: Vec<Option<ResultSet>> = answer::many(answer)?.into_iter().map(Some).collect();
+        if results.len() != batch.queries.len() {
+            return Err(SqlError::malformed("it hasn't a result for every statement"));
         }
-        results.remove(0);
-        Ok(results)
+        let measured = batch.measured.and_then(|place| results.get_mut(place)?.take());
+        let measured = measured.as_ref().and_then(|result| result.first("measured"));
+        Ok(Executed {
+            measured: measured.and_then(Measured::of),
+            results: batch
+                .own
+                .iter()
+                .filter_map(|place| results.get_mut(*place)?.take())
+                .collect(),
+        })
     }
 
     /// One request on the wire. It is never sent twice.
@@ -318,15 +499,17 @@ impl Client {
     }
 }
 
-/// Statements in one transaction.
-struct Batch<'a> {
-    queries: &'a [Query],
-    isolation: Isolation,
-    read_only: bool,
-    timeout: Duration,
+/// A time as Postgres' settings take it; at least a millisecond, since 0 means without end.
+fn milliseconds(time: Duration) -> String {
+    time.as_millis().max(1).to_string()
 }
 
-fn body(query: &Query) -> Value {
+/// A time that may be none: 0.
+fn milliseconds_or_none(time: Duration) -> String {
+    time.as_millis().to_string()
+}
+
+fn query_body(query: &Query) -> Value {
     let mut body = Map::new();
     body.insert("query".into(), query.sql.as_str().into());
     body.insert("params".into(), query.parameters.clone().into());

@@ -1,0 +1,79 @@
+-- Compares what is there now with the baseline, and says or refuses what was lost: one row, `measured`, or an error of ours.
+-- $1: the secret. $2: the mark that our errors carry. $3: `enforce`, `measure` (never commits) or `report`. $4: what may be lost:
+-- {"unasked_rows": n or null for any number, "rows": {oid of the table: n}, "lines": [...]}.
+WITH RECURSIVE kept AS MATERIALIZED (
+  SELECT pg_catalog.current_setting('neon_mcp.before', true) AS text, pg_catalog.current_setting('neon_mcp.seal', true) AS seal,
+    pg_catalog.current_setting('neon_mcp.settled', true) AS settled),
+verified AS MATERIALIZED (
+  SELECT k.text::pg_catalog.jsonb AS was, $4::pg_catalog.jsonb AS allowed FROM kept k WHERE k.seal = pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+    $1 || pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to($1 || k.text, 'UTF8')), 'hex'), 'UTF8')), 'hex')),
+settled AS MATERIALIZED (
+  SELECT k.settled = pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to($1 || (SELECT coalesce(pg_catalog.sum(
+    pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_xact_tuples_updated(c.oid)
+    + pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)), 0)::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.relkind = 'r'), 'UTF8')), 'hex') AS ok
+  FROM kept k),
+here AS MATERIALIZED (/*{counters}*/),
+-- Tables that were touched, with what they are parts of.
+touched AS MATERIALIZED (
+  SELECT t.key::pg_catalog.oid AS oid, (t.value ->> 0)::bigint - coalesce((v.was #>> ARRAY['tables', t.key, '0'])::bigint, 0) AS inserted,
+    (t.value ->> 1)::bigint - coalesce((v.was #>> ARRAY['tables', t.key, '1'])::bigint, 0) AS updated,
+    (t.value ->> 2)::bigint - coalesce((v.was #>> ARRAY['tables', t.key, '2'])::bigint, 0) AS deleted
+  FROM verified v, here h, pg_catalog.jsonb_each(h.counters -> 'tables') t
+  -- What this transaction made can lose nothing that was there.
+  WHERE v.was -> 'ledger' IS NULL OR (v.was -> 'ledger') ? ('relation ' || t.key)),
+up AS (
+  SELECT t.oid, t.oid AS top, 0 AS depth FROM touched t
+  UNION ALL SELECT u.oid, i.inhparent, u.depth + 1 FROM up u JOIN pg_catalog.pg_inherits i ON i.inhrelid = u.top WHERE u.depth < 64),
+roots AS MATERIALIZED (
+  SELECT r.top, pg_catalog.sum(t.inserted) AS inserted, pg_catalog.sum(t.updated) AS updated, pg_catalog.sum(t.deleted) AS deleted
+  FROM (SELECT DISTINCT ON (u.oid) u.oid, u.top FROM up u ORDER BY u.oid, u.depth DESC, u.top) r JOIN touched t ON t.oid = r.oid GROUP BY r.top),
+-- How many rows a table had: counted now, no further than it matters, and without what was added and taken meanwhile.
+counted AS MATERIALIZED (
+  SELECT r.*, n.name, l.most, CASE WHEN r.updated + r.deleted > 0 AND pg_catalog.has_table_privilege(r.top, 'SELECT')
+      AND NOT pg_catalog.row_security_active(r.top)
+    THEN pg_catalog.substring(pg_catalog.query_to_xml(pg_catalog.format('SELECT pg_catalog.count(*) AS n FROM (SELECT 1 FROM %s LIMIT %s) AS x',
+      r.top::pg_catalog.regclass, l.most), false, true, '')::pg_catalog.text, '<n>([0-9]+)</n>')::bigint END AS found
+  FROM roots r, LATERAL (SELECT s.nspname || '.' || c.relname AS name FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace WHERE c.oid = r.top) n,
+  LATERAL (SELECT r.inserted + LEAST(2 * (r.updated + r.deleted), 200000) + 12 AS most) l),
+-- `lost` is what of the former rows can be gone or changed; `held` is null where it isn't known how many there were.
+sized AS MATERIALIZED (
+  SELECT c.*, GREATEST(c.found - c.inserted + c.deleted, 0) AS held, c.found >= c.most AS more,
+    CASE WHEN c.found >= c.most OR c.found IS NULL THEN c.updated + c.deleted
+      ELSE LEAST(c.updated + c.deleted, GREATEST(c.found - c.inserted + c.deleted, 0)) END AS lost FROM counted c),
+tables AS MATERIALIZED (
+  SELECT s.*, CASE
+      WHEN s.lost = 0 OR v.allowed ->> 'unasked_rows' IS NULL THEN false
+      WHEN (v.allowed #>> ARRAY['rows', s.top::pg_catalog.text])::bigint >= s.lost THEN false
+      WHEN s.lost > (v.allowed ->> 'unasked_rows')::bigint THEN true
+      WHEN s.held IS NULL THEN true
+      ELSE NOT s.more AND s.held > 10 AND 2 * s.lost >= s.held END AS over
+  FROM sized s, verified v),
+/*{losses}*/superuser AS (
+  SELECT 'role' AS key, session_user::pg_catalog.text AS name, NULL::pg_catalog.text AS facet, NULL::pg_catalog.text AS label, 'superuser' AS what,
+    NULL::pg_catalog.text AS now, NULL::pg_catalog.text AS kind
+  WHERE EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolsuper AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER'))
+    OR pg_catalog.current_setting('track_counts') <> 'on'),
+named AS MATERIALIZED (
+  SELECT l.*, pg_catalog.jsonb_build_array(l.what, l.key, l.name, l.facet, l.now)::text AS line FROM (/*{lines}*/SELECT * FROM superuser) l),
+over AS MATERIALIZED (
+  SELECT n.* FROM named n, verified v WHERE v.allowed ->> 'unasked_rows' IS NOT NULL AND NOT coalesce(v.allowed -> 'lines' ? n.line, false)),
+report AS MATERIALIZED (
+  SELECT pg_catalog.jsonb_build_object(
+    'tables', coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('oid', t.top::bigint, 'name', t.name, 'inserted', t.inserted,
+      'updated', t.updated, 'deleted', t.deleted, 'lost', t.lost, 'held', t.held, 'more', t.more) ORDER BY t.lost DESC, t.name) FROM tables t
+      WHERE t.inserted + t.updated + t.deleted > 0), '[]'),
+    'lines', coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('line', n.line, 'key', n.key, 'name', n.name, 'facet', n.facet,
+      'label', n.label, 'what', n.what, 'now', n.now, 'kind', n.kind) ORDER BY n.facet IS NOT NULL, n.key, n.facet)
+      FROM (SELECT * FROM named ORDER BY facet IS NOT NULL, key, facet LIMIT 400) n), '[]'),
+    'count', (SELECT pg_catalog.count(*) FROM named)) AS measured)
+SELECT CASE
+  WHEN NOT EXISTS (SELECT FROM verified) THEN ('neon-mcp ' || $2 || ' tampered ' || (SELECT coalesce(pg_catalog.length(k.text), 0) FROM kept k))::int4::text
+  WHEN (SELECT s.ok FROM settled s) IS NOT TRUE THEN ('neon-mcp ' || $2 || ' unsettled ' || (SELECT coalesce(pg_catalog.length(k.settled), 0) FROM kept k))::int4::text
+  WHEN EXISTS (SELECT FROM pg_catalog.pg_cursors c WHERE c.is_holdable) THEN ('neon-mcp ' || $2 || ' cursor ' || (SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors))::int4::text
+  WHEN (SELECT v.was -> 'ledger' IS NULL AND (h.counters ->> 'catalogue')::numeric > (v.was ->> 'catalogue')::numeric FROM verified v, here h)
+    THEN ('neon-mcp ' || $2 || ' catalogue ' || (SELECT h.counters ->> 'catalogue' FROM here h))::int4::text
+  WHEN $3 = 'measure' THEN ('neon-mcp ' || $2 || ' measured ' || (SELECT r.measured::text FROM report r))::int4::text
+  WHEN $3 <> 'report' AND ((SELECT pg_catalog.bool_or(t.over) FROM tables t) OR EXISTS (SELECT FROM over))
+    THEN ('neon-mcp ' || $2 || ' stopped ' || (SELECT r.measured::text FROM report r))::int4::text
+  ELSE (SELECT r.measured::text FROM report r) END AS measured

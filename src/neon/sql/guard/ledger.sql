@@ -1,0 +1,132 @@
+-- Every object whose loss or weakening counts: a key that lives as long as the object, its name, and its facets. A facet is
+-- `name: [state, label]`: the state must be the same afterwards, the label is for people. What protects only while it is on has a
+-- facet only then, so that turning it on adds one and turning it off loses one. A facet whose name begins with `+` counts when it
+-- is added, too: it gives rights, or changes what other statements do; it is keyed by names, since an object id is another one
+-- in every attempt. Members of extensions stand for themselves as a number, with their extension.
+--
+-- Temporary relations, TOAST tables and what initdb made (object ids below 16384) are left out, but for schemas and roles.
+SELECT o.key, o.name, o.facets FROM (
+WITH member AS MATERIALIZED (
+  SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
+  WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'),
+space AS MATERIALIZED (
+  SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_(toast|temp_|toast_temp_)'),
+relation AS MATERIALIZED (
+  SELECT c.*, s.nspname FROM pg_catalog.pg_class c JOIN space s ON s.oid = c.relnamespace
+  WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind <> 't'),
+part AS (
+  SELECT a.attrelid AS of, 'column ' || a.attnum AS facet,
+    pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation), a.attname) AS state
+  FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND r.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+  UNION ALL SELECT a.attrelid, '+rights on column ' || a.attname, pg_catalog.jsonb_build_array(a.attacl::text, a.attname)
+  FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid WHERE a.attacl IS NOT NULL
+  UNION ALL SELECT k.conrelid, 'constraint ' || k.oid, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', k.contype, k.condeferrable,
+    k.condeferred, k.convalidated, pg_catalog.to_jsonb(k) ->> 'conenforced', k.conkey, k.confrelid, k.confkey, k.confupdtype, k.confdeltype,
+    k.confmatchtype, k.connoinherit, pg_catalog.md5(k.conbin::text), k.conexclop), k.conname)
+  FROM pg_catalog.pg_constraint k WHERE k.conrelid >= 16384 AND k.contype IN ('c', 'f', 'p', 'u', 'x')
+  UNION ALL SELECT t.tgrelid, 'trigger ' || t.oid, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', t.tgfoid, t.tgtype, t.tgdeferrable,
+    t.tginitdeferred, t.tgattr, pg_catalog.md5(t.tgqual::text), pg_catalog.md5(pg_catalog.encode(t.tgargs, 'hex'))),
+    CASE WHEN t.tgisinternal THEN 'of a constraint' ELSE t.tgname::text END)
+  FROM pg_catalog.pg_trigger t WHERE t.tgenabled IN ('O', 'A') AND t.tgrelid >= 16384
+  UNION ALL SELECT t.tgrelid, 'trigger that always fires ' || t.oid, pg_catalog.jsonb_build_array(true, t.tgname)
+  FROM pg_catalog.pg_trigger t WHERE t.tgenabled = 'A' AND t.tgrelid >= 16384
+  UNION ALL SELECT p.polrelid, CASE WHEN p.polpermissive THEN '+policy ' ELSE 'policy ' END || p.polname,
+    pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', p.polcmd, p.polpermissive, p.polroles, pg_catalog.md5(p.polqual::text),
+    pg_catalog.md5(p.polwithcheck::text)), p.polname) FROM pg_catalog.pg_policy p
+  UNION ALL SELECT w.ev_class, '+rule ' || w.rulename, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', w.ev_type, w.is_instead,
+    w.ev_enabled, pg_catalog.md5(w.ev_qual::text), pg_catalog.md5(w.ev_action::text)),
+    CASE w.rulename WHEN '_RETURN' THEN 'definition' ELSE w.rulename::text END)
+  FROM pg_catalog.pg_rewrite w WHERE w.ev_class >= 16384
+  UNION ALL SELECT i.inhrelid, 'place under ' || i.inhparent, pg_catalog.jsonb_build_array(true, p.relname)
+  FROM pg_catalog.pg_inherits i JOIN relation p ON p.oid = i.inhparent
+  UNION ALL SELECT x.indexrelid, 'uniqueness', pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', x.indkey, x.indimmediate,
+    pg_catalog.md5(x.indexprs::text), pg_catalog.md5(x.indpred::text)), 'uniqueness')
+  FROM pg_catalog.pg_index x WHERE x.indisunique AND x.indisvalid AND x.indexrelid >= 16384
+  UNION ALL SELECT r.oid, 'option ' || o, pg_catalog.jsonb_build_array(true, o)
+  FROM relation r, pg_catalog.unnest(r.reloptions) o WHERE o ~ '^security_'),
+parts AS MATERIALIZED (SELECT p.of, pg_catalog.jsonb_object_agg(p.facet, p.state) AS facets FROM part p GROUP BY p.of),
+whole AS (
+  SELECT pg_catalog.jsonb_object_agg(w.facet, w.state) AS facets FROM (
+  SELECT '+role ' || r.rolname AS facet, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', r.oid, r.rolsuper, r.rolinherit, r.rolcreaterole,
+    r.rolcreatedb, r.rolcanlogin, r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil), r.rolname) AS state FROM pg_catalog.pg_roles r
+  UNION ALL SELECT '+member ' || pg_catalog.pg_get_userbyid(m.member) || ' of ' || pg_catalog.pg_get_userbyid(m.roleid) || ' by '
+    || pg_catalog.pg_get_userbyid(m.grantor), pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', m.admin_option,
+    pg_catalog.to_jsonb(m) ->> 'inherit_option', pg_catalog.to_jsonb(m) ->> 'set_option'), pg_catalog.pg_get_userbyid(m.member))
+  FROM pg_catalog.pg_auth_members m
+  UNION ALL SELECT '+setting of ' || coalesce(d.datname, 'every database') || ' for '
+    || CASE s.setrole WHEN 0 THEN 'every role' ELSE pg_catalog.pg_get_userbyid(s.setrole) END || ': ' || pg_catalog.split_part(v, '=', 1),
+    pg_catalog.jsonb_build_array(v, pg_catalog.split_part(v, '=', 1))
+  FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, pg_catalog.unnest(s.setconfig) v
+  UNION ALL SELECT '+default rights ' || pg_catalog.concat_ws(' ', pg_catalog.pg_get_userbyid(a.defaclrole), n.nspname, a.defaclobjtype),
+    pg_catalog.jsonb_build_array(a.defaclacl::text, a.defaclobjtype)
+  FROM pg_catalog.pg_default_acl a LEFT JOIN pg_catalog.pg_namespace n ON n.oid = a.defaclnamespace
+  UNION ALL SELECT '+publication of everything: ' || p.pubname,
+    pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate), p.pubname)
+  FROM pg_catalog.pg_publication p WHERE p.puballtables
+    -- 6237 is pg_publication_namespace, which Postgres has since 15.
+    OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 6237
+      AND d.refclassid = 'pg_catalog.pg_publication'::pg_catalog.regclass AND d.refobjid = p.oid)
+  UNION ALL SELECT '+event trigger ' || e.evtname, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', e.evtevent, e.evtfoid, e.evtenabled, e.evttags), e.evtname)
+  FROM pg_catalog.pg_event_trigger e
+  UNION ALL SELECT '+security label ' || pg_catalog.concat_ws(' ', l.classoid, l.objoid, l.objsubid, l.provider), pg_catalog.jsonb_build_array(l.label, l.provider)
+  FROM pg_catalog.pg_seclabel l) w)
+SELECT 'roles and settings' AS key, 'the database' AS name, w.facets FROM whole w
+UNION ALL SELECT 'relation ' || r.oid, r.nspname || '.' || r.relname,
+  pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', pg_catalog.jsonb_build_array(r.relkind, r.relkind),
+    'owner', pg_catalog.jsonb_build_array(r.relowner, pg_catalog.pg_get_userbyid(r.relowner)),
+    'rights', CASE WHEN r.relkind NOT IN ('i', 'I') THEN pg_catalog.jsonb_build_array(coalesce(r.relacl::text, ''), coalesce(r.relacl::text, '')) END,
+    'logging', CASE WHEN r.relpersistence = 'p' AND r.relkind IN ('r', 'S') THEN '[true, "logging"]'::jsonb END,
+    'row level security', CASE WHEN r.relrowsecurity THEN '[true, "row level security"]'::jsonb END,
+    'forced row level security', CASE WHEN r.relforcerowsecurity THEN '[true, "forced row level security"]'::jsonb END))
+  || coalesce(p.facets, '{}') FROM relation r LEFT JOIN parts p ON p.of = r.oid
+UNION ALL SELECT 'function ' || f.oid, s.nspname || '.' || f.proname || '(' || pg_catalog.pg_get_function_identity_arguments(f.oid) || ')',
+  pg_catalog.jsonb_build_object('owner', pg_catalog.jsonb_build_array(f.proowner, pg_catalog.pg_get_userbyid(f.proowner)),
+    'rights', pg_catalog.jsonb_build_array(coalesce(f.proacl::text, ''), coalesce(f.proacl::text, '')),
+    'body', pg_catalog.jsonb_build_array(pg_catalog.md5(pg_catalog.concat_ws(' ', f.prolang, f.prokind, f.prosrc, f.probin,
+      pg_catalog.to_jsonb(f) ->> 'prosqlbody')), 'body'),
+    'security', pg_catalog.jsonb_build_array(f.prosecdef, 'security'), 'settings', pg_catalog.jsonb_build_array(f.proconfig::text, 'settings'),
+    'leakproof', pg_catalog.jsonb_build_array(f.proleakproof, 'leakproof'))
+  FROM pg_catalog.pg_proc f JOIN space s ON s.oid = f.pronamespace
+  WHERE f.oid >= 16384 AND NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND m.objid = f.oid)
+UNION ALL SELECT 'type ' || t.oid, s.nspname || '.' || t.typname,
+  pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('owner', pg_catalog.jsonb_build_array(t.typowner, pg_catalog.pg_get_userbyid(t.typowner)),
+    'rights', pg_catalog.jsonb_build_array(coalesce(t.typacl::text, ''), coalesce(t.typacl::text, '')),
+    'base', CASE WHEN t.typtype = 'd' THEN pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', t.typbasetype, t.typtypmod), 'base') END))
+  || coalesce((SELECT pg_catalog.jsonb_object_agg('label ' || e.oid, pg_catalog.jsonb_build_array(true, e.enumlabel))
+    FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid), '{}')
+  || coalesce((SELECT pg_catalog.jsonb_object_agg('constraint ' || k.oid, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', k.convalidated,
+    pg_catalog.md5(k.conbin::text)), k.conname)) FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'), '{}')
+  FROM pg_catalog.pg_type t JOIN space s ON s.oid = t.typnamespace
+  WHERE t.oid >= 16384 AND t.typrelid = 0 AND t.typcategory <> 'A'
+    AND NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND m.objid = t.oid)
+UNION ALL SELECT 'schema ' || n.oid, n.nspname::text, pg_catalog.jsonb_build_object('owner', pg_catalog.jsonb_build_array(n.nspowner, pg_catalog.pg_get_userbyid(n.nspowner)),
+    'rights', pg_catalog.jsonb_build_array(coalesce(n.nspacl::text, ''), coalesce(n.nspacl::text, '')))
+  FROM pg_catalog.pg_namespace n JOIN space s ON s.oid = n.oid
+UNION ALL SELECT 'database ' || d.oid, d.datname::text, pg_catalog.jsonb_build_object('owner', pg_catalog.jsonb_build_array(d.datdba, pg_catalog.pg_get_userbyid(d.datdba)),
+    'rights', pg_catalog.jsonb_build_array(coalesce(d.datacl::text, ''), coalesce(d.datacl::text, '')),
+    'connections', pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', d.datallowconn, d.datconnlimit), 'connections'))
+  FROM pg_catalog.pg_database d
+UNION ALL SELECT 'publication ' || p.oid, p.pubname::text, coalesce((SELECT pg_catalog.jsonb_object_agg('table ' || t.prrelid,
+    pg_catalog.jsonb_build_array(true, c.relname)) FROM pg_catalog.pg_publication_rel t JOIN pg_catalog.pg_class c ON c.oid = t.prrelid WHERE t.prpubid = p.oid), '{}')
+  || pg_catalog.jsonb_build_object('actions', pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate), 'actions'))
+  FROM pg_catalog.pg_publication p
+UNION ALL SELECT 'extension ' || e.oid, e.extname::text, pg_catalog.jsonb_build_object('members', pg_catalog.jsonb_build_array((SELECT pg_catalog.count(*)
+    FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid AND d.deptype = 'e'), 'members'))
+  FROM pg_catalog.pg_extension e
+UNION ALL SELECT x.kind || ' ' || x.oid, x.name::text, '{}' FROM (
+  SELECT 'operator' AS kind, o.oid, 'pg_catalog.pg_operator'::pg_catalog.regclass AS class, o.oprname AS name FROM pg_catalog.pg_operator o
+  UNION ALL SELECT 'operator class', o.oid, 'pg_catalog.pg_opclass'::pg_catalog.regclass, o.opcname FROM pg_catalog.pg_opclass o
+  UNION ALL SELECT 'operator family', o.oid, 'pg_catalog.pg_opfamily'::pg_catalog.regclass, o.opfname FROM pg_catalog.pg_opfamily o
+  UNION ALL SELECT 'cast', o.oid, 'pg_catalog.pg_cast'::pg_catalog.regclass, pg_catalog.concat_ws(' to ', o.castsource::pg_catalog.regtype, o.casttarget::pg_catalog.regtype)::pg_catalog.name FROM pg_catalog.pg_cast o
+  UNION ALL SELECT 'collation', o.oid, 'pg_catalog.pg_collation'::pg_catalog.regclass, o.collname FROM pg_catalog.pg_collation o
+  UNION ALL SELECT 'conversion', o.oid, 'pg_catalog.pg_conversion'::pg_catalog.regclass, o.conname FROM pg_catalog.pg_conversion o
+  UNION ALL SELECT 'language', o.oid, 'pg_catalog.pg_language'::pg_catalog.regclass, o.lanname FROM pg_catalog.pg_language o
+  UNION ALL SELECT 'text search configuration', o.oid, 'pg_catalog.pg_ts_config'::pg_catalog.regclass, o.cfgname FROM pg_catalog.pg_ts_config o
+  UNION ALL SELECT 'text search dictionary', o.oid, 'pg_catalog.pg_ts_dict'::pg_catalog.regclass, o.dictname FROM pg_catalog.pg_ts_dict o
+  UNION ALL SELECT 'statistics object', o.oid, 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, o.stxname FROM pg_catalog.pg_statistic_ext o
+  UNION ALL SELECT 'foreign-data wrapper', o.oid, 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass, o.fdwname FROM pg_catalog.pg_foreign_data_wrapper o
+  UNION ALL SELECT 'foreign server', o.oid, 'pg_catalog.pg_foreign_server'::pg_catalog.regclass, o.srvname FROM pg_catalog.pg_foreign_server o
+  UNION ALL SELECT 'subscription', o.oid, 'pg_catalog.pg_subscription'::pg_catalog.regclass, o.subname FROM pg_catalog.pg_subscription o) x
+  WHERE x.oid >= 16384 AND NOT EXISTS (SELECT FROM member m WHERE m.classid = x.class AND m.objid = x.oid)
+) o

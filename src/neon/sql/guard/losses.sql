@@ -1,0 +1,31 @@
+-- What is gone, changed, added or emptied, from the ledger of before to that of now.
+ledger AS MATERIALIZED (SELECT l.key, l.name, l.facets FROM verified v, LATERAL (/*{ledger}*/) l WHERE v.was -> 'ledger' IS NOT NULL),
+former AS MATERIALIZED (SELECT e.key, e.value ->> 0 AS name, e.value -> 1 AS facets FROM verified v, pg_catalog.jsonb_each(v.was -> 'ledger') e),
+rewritten AS MATERIALIZED (
+  SELECT c.oid, s.nspname || '.' || c.relname AS name, coalesce(t.inserted, 0) AS inserted
+  FROM verified v, pg_catalog.jsonb_each_text(v.was -> 'files') o JOIN pg_catalog.pg_class c ON c.oid = o.key::pg_catalog.oid
+    JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace LEFT JOIN touched t ON t.oid = c.oid
+  WHERE c.relfilenode <> o.value::pg_catalog.oid AND NOT (v.was -> 'empty') ? o.key),
+lines AS MATERIALIZED (
+  SELECT f.key, f.name, NULL AS facet, NULL AS label, 'gone' AS what, NULL AS now, f.facets #>> '{kind,0}' AS kind FROM former f LEFT JOIN ledger l ON l.key = f.key WHERE l.key IS NULL
+  UNION ALL SELECT f.key, f.name, o.key, o.value ->> 1, CASE WHEN n.value IS NULL THEN 'gone' ELSE 'changed' END, n.value ->> 0, f.facets #>> '{kind,0}'
+  FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(f.facets) o LEFT JOIN LATERAL (SELECT l.facets -> o.key AS value) n ON true
+  WHERE l.facets <> f.facets AND o.value -> 0 IS DISTINCT FROM n.value -> 0
+  UNION ALL SELECT f.key, f.name, n.key, n.value ->> 1, 'added', n.value ->> 0, f.facets #>> '{kind,0}'
+  FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(l.facets) n
+  WHERE l.facets <> f.facets AND pg_catalog.starts_with(n.key, '+') AND NOT f.facets ? n.key
+  -- Rights on what is new: only those that its owner's defaults give.
+  UNION ALL SELECT pg_catalog.split_part(l.key, ' ', 1), l.name, 'rights', 'rights', 'added', l.facets #>> '{rights,0}', l.facets #>> '{kind,0}'
+  FROM ledger l WHERE l.facets #>> '{rights,0}' <> '' AND NOT EXISTS (SELECT FROM former f WHERE f.key = l.key)
+    AND EXISTS (SELECT FROM pg_catalog.aclexplode((l.facets #>> '{rights,0}')::pg_catalog.aclitem[]) a
+      WHERE a.grantee <> (l.facets #>> '{owner,0}')::pg_catalog.oid
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_default_acl d, pg_catalog.aclexplode(d.defaclacl) g
+          WHERE d.defaclrole = (l.facets #>> '{owner,0}')::pg_catalog.oid AND g.grantee = a.grantee AND g.privilege_type = a.privilege_type)
+        AND NOT (a.grantee = 0 AND a.privilege_type IN ('EXECUTE', 'USAGE') AND pg_catalog.split_part(l.key, ' ', 1) IN ('function', 'type')))
+  -- Another file for a table, and no row in it that this transaction didn't insert.
+  UNION ALL SELECT 'relation ' || r.oid, r.name, 'rows', 'rows', 'emptied', NULL, 'r' FROM rewritten r WHERE CASE
+    WHEN NOT pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.row_security_active(r.oid) THEN true
+    ELSE pg_catalog.substring(pg_catalog.query_to_xml(pg_catalog.format('SELECT pg_catalog.count(*) AS n FROM (SELECT 1 FROM ONLY %s LIMIT %s) AS x',
+      r.oid::pg_catalog.regclass, r.inserted + 1), false, true, '')::pg_catalog.text, '<n>([0-9]+)</n>')::bigint <= r.inserted END
+  UNION ALL SELECT 'catalogue', u.key, NULL, NULL, 'changed', NULL, NULL FROM verified v, here h, pg_catalog.jsonb_each_text(h.counters -> 'unreadable') u
+  WHERE u.value::bigint > coalesce((v.was #>> ARRAY['unreadable', u.key])::bigint, 0)),

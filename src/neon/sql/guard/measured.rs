@@ -1,0 +1,227 @@
+//! What statements lose, as Postgres measured it; and how much of it may be lost.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What statements did to a table and what hangs below it (partitions, inheriting tables).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableImpact {
+    /// The table's object id.
+    pub oid: u32,
+    /// Its name, with its schema's.
+    pub name: String,
+    /// How many rows were inserted, by Postgres' count.
+    pub inserted: u64,
+    /// How many rows were updated.
+    pub updated: u64,
+    /// How many rows were deleted.
+    pub deleted: u64,
+    /// How many of the former rows are gone or changed, at most.
+    pub lost: u64,
+    /// How many rows it held before; nothing where the role can't count them.
+    pub held: Option<u64>,
+    /// It held more rows than were counted.
+    #[serde(default)]
+    pub more: Option<bool>,
+}
+
+/// Something that isn't there afterwards, or not as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// What tells it from every other: approvals are bound to it.
+    pub line: String,
+    /// What kind of object, and its id.
+    pub key: String,
+    /// The object's name, as it was before.
+    pub name: String,
+    /// What of the object; nothing where all of it is gone.
+    pub facet: Option<String>,
+    /// The facet's name.
+    pub label: Option<String>,
+    /// `gone`, `changed`, `added`, `emptied`, `superuser`.
+    pub what: String,
+    /// What the facet is now.
+    pub now: Option<String>,
+    /// The letter of the relation's kind, for relations.
+    pub kind: Option<String>,
+}
+
+/// What statements lose: measured in the transaction that ran them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The tables whose rows were touched, the worst first.
+    pub tables: Vec<TableImpact>,
+    /// What is gone or weaker, objects before parts of objects; at most 400.
+    pub lines: Vec<Loss>,
+    /// How many there are in all.
+    pub count: u64,
+}
+
+impl Measured {
+    pub(super) fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// Reads what the last statement of a batch gave.
+    pub(crate) fn of(value: &Value) -> Option<Self> {
+        Self::read(value.as_str()?)
+    }
+
+    /// Adds what a later transaction lost.
+    pub(crate) fn add(&mut self, later: Self) {
+        for table in later.tables {
+            match self.tables.iter_mut().find(|known| known.oid == table.oid) {
+                Some(known) => {
+                    known.inserted += table.inserted;
+                    known.updated += table.updated;
+                    known.deleted += table.deleted;
+                    known.lost += table.lost;
+                }
+                None => self.tables.push(table),
+            }
+        }
+        self.count += later.count;
+        for loss in later.lines {
+            if self.lines.contains(&loss) {
+                self.count -= 1;
+            } else {
+                self.lines.push(loss);
+            }
+        }
+    }
+
+    /// Whether all of it is told: of very much, a part only.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.count == self.lines.len() as u64
+    }
+
+    /// The tables of which more is lost than runs unasked.
+    pub fn over(&self, unasked_rows: u64) -> impl Iterator<Item = &TableImpact> {
+        self.tables.iter().filter(move |table| table.over(unasked_rows))
+    }
+
+    /// Whether more is lost than runs unasked.
+    #[must_use]
+    pub fn exceeds(&self, unasked_rows: u64) -> bool {
+        self.count > 0 || self.over(unasked_rows).next().is_some()
+    }
+}
+
+impl TableImpact {
+    /// Whether more than that number of rows is lost, or half or more of a table with more than ten; or nobody can say. The same
+    /// rule stands in `compare.sql`.
+    fn over(&self, unasked_rows: u64) -> bool {
+        self.lost > 0
+            && (self.lost > unasked_rows
+                || match self.held {
+                    None => true,
+                    Some(held) => self.more != Some(true) && held > 10 && self.lost.saturating_mul(2) >= held,
+                })
+    }
+
+    /// How many rows an approval of this covers: a little more than was measured, since others may add some meanwhile. Rounded up,
+    /// so that the same answer comes of nearly the same count: 3 → 10, 290 → 310, 12,000 → 13,000.
+    #[must_use]
+    pub fn ceiling(&self) -> u64 {
+        let with_margin = self.lost.saturating_add(self.lost / 50).saturating_add(1);
+        let mut step = 10;
+        while step < with_margin / 20 {
+            step *= 10;
+        }
+        with_margin.div_ceil(step).saturating_mul(step)
+    }
+}
+
+/// What may be lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowance {
+    /// How many rows of every table, as long as that is less than half of one with more than ten; nothing means any number, and
+    /// whatever else.
+    unasked_rows: Option<u64>,
+    /// How many rows of single tables, by object id.
+    rows: BTreeMap<u32, u64>,
+    /// What else.
+    lines: Vec<String>,
+}
+
+impl Allowance {
+    /// What runs unasked.
+    #[must_use]
+    pub fn unasked(unasked_rows: u64) -> Self {
+        Self {
+            unasked_rows: Some(unasked_rows),
+            ..Self::default()
+        }
+    }
+
+    /// What was measured and then approved, with its margin, beside what runs unasked.
+    #[must_use]
+    pub fn approved(measured: &Measured, unasked_rows: u64) -> Self {
+        Self {
+            unasked_rows: Some(unasked_rows),
+            rows: measured
+                .tables
+                .iter()
+                .map(|table| (table.oid, table.ceiling()))
+                .collect(),
+            lines: measured.lines.iter().map(|loss| loss.line.clone()).collect(),
+        }
+    }
+
+    pub(super) fn anything() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let rows: BTreeMap<String, u64> = self.rows.iter().map(|(oid, most)| (oid.to_string(), *most)).collect();
+        json!({"unasked_rows": self.unasked_rows, "rows": rows, "lines": self.lines})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(lost: u64, held: Option<u64>) -> TableImpact {
+        TableImpact {
+            oid: 1,
+            name: "public.t".to_owned(),
+            inserted: 0,
+            updated: 0,
+            deleted: lost,
+            lost,
+            held,
+            more: None,
+        }
+    }
+
+    #[test]
+    fn bound_is_a_number_of_rows_and_never_half_of_a_table() {
+        for (lost, held, over) in [
+            (0, Some(0), false),
+            (5, Some(5), false),
+            (10, Some(10), false),
+            (5, Some(11), false),
+            (6, Some(11), true),
+            (100, Some(1_000), false),
+            (101, Some(1_000_000), true),
+            (100, Some(200), true),
+            (1, None, true),
+        ] {
+            assert_eq!(table(lost, held).over(100), over, "{lost} of {held:?}");
+        }
+    }
+
+    #[test]
+    fn ceiling_is_above_the_count_and_the_same_for_nearly_the_same_count() {
+        for (lost, ceiling) in [(0, 10), (3, 10), (9, 10), (10, 20), (290, 310), (12_000, 13_000)] {
+            assert_eq!(table(lost, None).ceiling(), ceiling, "{lost}");
+        }
+        for lost in (0..5_000).chain([u64::MAX / 100]) {
+            assert!(table(lost, None).ceiling() > lost);
+        }
+    }
+}
