@@ -14,6 +14,7 @@ mod discovery;
 mod drift;
 mod examples;
 mod guard;
+mod guarded;
 mod ladder;
 mod lint_bytes;
 mod mcp;

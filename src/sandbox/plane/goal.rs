@@ -118,14 +118,26 @@ fn will_run(endpoint: &Endpoint) -> bool {
     last == EndpointState::Active
 }
 
-/// What a compute's server is set to: what the project wants of all, and what was asked for this one.
+/// What a compute's server is set to: what was asked for this one, what the project wants of all, and who it is.
+///
+/// Neon's computes are told the ids of their project, branch and endpoint when they start, in `neon.project_id`,
+/// `neon.branch_id` and `neon.endpoint_id`, so that a client can ask the server itself what it is connected to. A compute
+/// that moves to another branch gets other settings, and so is restarted.
+///
+/// <https://github.com/neondatabase/neon/blob/main/pgxn/neon/libpagestore.c>
 fn settings(project: &Project, endpoint: &Endpoint) -> Vec<(String, String)> {
     let logical = project.settings.has_logical_replication();
     let replication = logical.then(|| ("wal_level".to_owned(), "logical".to_owned()));
     let own = endpoint.settings.pg_settings.iter().flatten();
     let own = own.map(|(name, value)| (name.clone(), value.clone()));
-    // The last one counts.
-    own.chain(replication).collect()
+    let identity = [
+        ("neon.project_id", &project.id),
+        ("neon.branch_id", &endpoint.branch_id),
+        ("neon.endpoint_id", &endpoint.id),
+    ];
+    let identity = identity.map(|(name, id)| (name.to_owned(), id.clone()));
+    // The last one counts, so nothing that was asked for makes a compute say that it is another one.
+    own.chain(replication).chain(identity).collect()
 }
 
 fn origin(lineage: &Lineage, clock: &Clock) -> Origin {

@@ -62,6 +62,8 @@ pub(crate) struct Start {
     pub(crate) settings: Vec<(String, String)>,
     /// Whether it follows another server, and so takes connections while it recovers.
     pub(crate) standby: bool,
+    /// The port that it had before, where it is given that again if nobody else took it: standbys look for it there.
+    pub(crate) port: Option<u16>,
 }
 
 /// What all servers share.
@@ -91,10 +93,14 @@ impl Server {
     /// When it ends before that, with the last lines of its log, or takes too long.
     pub(crate) async fn start(common: &Common, start: Start) -> Result<Self, PlaneError> {
         let mut last = None;
+        let mut start = start;
         // Another process may take the port between our look and the start.
         for _ in 0..3 {
             match Self::try_start(common, &start).await {
-                Err(error) if error.to_string().contains("in use") => last = Some(error),
+                Err(error) if error.to_string().contains("in use") => {
+                    last = Some(error);
+                    start.port = None;
+                }
                 result => return result,
             }
         }
@@ -102,7 +108,10 @@ impl Server {
     }
 
     async fn try_start(common: &Common, start: &Start) -> Result<Self, PlaneError> {
-        let port = free_port()?;
+        let port = match start.port.filter(|port| is_free(*port)) {
+            Some(port) => port,
+            None => free_port()?,
+        };
         let log_path = start.data.with_extension("log");
         let log = fs::File::create(&log_path).map_err(|error| PlaneError::io("make", &log_path, &error))?;
         let errors = log
@@ -289,6 +298,11 @@ fn free_port() -> Result<u16, PlaneError> {
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
         .map_err(|error| PlaneError::new(format!("no port is free for PostgreSQL: {error}")))
+}
+
+/// Whether nobody listens on a port of 127.0.0.1 now.
+fn is_free(port: u16) -> bool {
+    std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 
 /// The end of a log, on one line.

@@ -138,6 +138,7 @@ fn local(folder: &Path) -> Start {
         archive: None,
         settings: vec![("listen_addresses".to_owned(), String::new())],
         standby: false,
+        port: None,
     }
 }
 

@@ -67,6 +67,7 @@ impl Folder {
             archive: Some(self.archive()),
             settings,
             standby: false,
+            port: None,
         }
     }
 

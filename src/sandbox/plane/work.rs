@@ -29,6 +29,8 @@ struct Timeline {
     server: Option<Server>,
     /// Settings that the server was started with.
     settings: Vec<(String, String)>,
+    /// The port of the server that ran last. The next one gets it again, so that standbys go on following.
+    port: Option<u16>,
     /// What was last made in it.
     applied: Option<Cluster>,
     /// The run of the masking that was last made in it.
@@ -200,6 +202,7 @@ impl Work {
                 },
                 server: None,
                 settings: Vec::new(),
+                port: None,
                 applied: None,
                 masked: None,
                 reached: None,
@@ -259,6 +262,7 @@ impl Work {
                     note,
                     server: None,
                     settings: Vec::new(),
+                    port: None,
                     applied: None,
                     masked: None,
                     reached: None,
@@ -361,8 +365,13 @@ impl Work {
         if let Some(dead) = timeline.server.take() {
             dead.abort().await;
         }
-        let start = timeline.folder.start(timeline.settings.clone());
-        timeline.server = Some(Server::start(&self.base.common, start).await?);
+        let start = Start {
+            port: timeline.port,
+            ..timeline.folder.start(timeline.settings.clone())
+        };
+        let server = Server::start(&self.base.common, start).await?;
+        timeline.port = Some(server.port);
+        timeline.server = Some(server);
         Ok(())
     }
 
@@ -520,6 +529,7 @@ impl Work {
                 archive: None,
                 settings,
                 standby: true,
+                port: None,
             },
         )
         .await

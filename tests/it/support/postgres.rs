@@ -46,6 +46,11 @@ impl Postgres {
         SHARED.get_or_init(Self::start)
     }
 
+    /// A server of one test's own, for what all databases of a server share: roles and their settings.
+    pub fn own() -> Self {
+        Self::start()
+    }
+
     /// Connects to a database as the superuser.
     pub async fn connect(&self, database: &str) -> tokio_postgres::Client {
         let mut config = tokio_postgres::Config::new();
