@@ -5,7 +5,7 @@ use super::grade::Grade;
 use super::lex::{self, Token};
 use super::split::Piece;
 use super::{Statement, TableName, Transaction};
-use super::{alter, functions, kind, name, relations, table, tokens, transaction, tree};
+use super::{alter, functions, kind, name, relations, split, table, tokens, transaction, tree};
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
@@ -45,9 +45,7 @@ impl Judgement {
 
 /// Judges one statement of a text.
 pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
-    let first = piece.tokens.first().map_or(piece.end, |token| token.start);
-    let own = text.get(first..piece.end).unwrap_or_default();
-    let start = hint(text, first).unwrap_or(first);
+    let own = text.get(piece.start..piece.end).unwrap_or_default();
     let judgement = match piece.meta {
         Some(command) => Judgement::unknown(
             format!("psql {}", name::excerpt(command)),
@@ -56,15 +54,14 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
                 name::excerpt(command)
             ),
         ),
-        None => tree::with_statement(own, piece.tokens, |node| judge(node, piece.tokens))
-            .unwrap_or_else(|reason| unparsed(piece.tokens, reason)),
+        None => alone(own),
     };
     let grade = judgement.grade();
     let mut reasons = judgement.reasons;
     reasons.sort_by_key(|(effect, _)| std::cmp::Reverse(*effect));
     Statement {
-        text: text.get(start..piece.end).unwrap_or_default().to_owned(),
-        start,
+        text: own.to_owned(),
+        start: piece.start,
         kind: judgement.kind,
         effect: grade.effect(),
         leaves: grade == Leaves,
@@ -75,16 +72,21 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
     }
 }
 
-/// Where a planner's hint begins that stands right before a statement.
-fn hint(text: &str, first: usize) -> Option<usize> {
-    let before = text.get(..first)?.trim_end();
-    let inner = before.strip_suffix("*/")?;
-    let open = inner.rfind("/*")?;
-    (inner.get(open..)?.starts_with("/*+")
-        && lex::lex(inner.get(open..)?.get(3..)?)
-            .iter()
-            .all(|t| t.kind != lex::Kind::Semicolon))
-    .then_some(open)
+/// Judges a statement by its own text alone, since that is what is sent: nothing that stood around it counts.
+fn alone(own: &str) -> Judgement {
+    let lexed = lex::lexed(own);
+    let tokens = lexed.tokens.as_slice();
+    let pieces = split::split(own, tokens, &lexed.comments);
+    match pieces.as_slice() {
+        [only] if only.start == 0 && only.end == own.len() && only.meta.is_none() => {
+            tree::with_statement(own, tokens, |node| judge(node, tokens))
+                .unwrap_or_else(|reason| unparsed(tokens, reason))
+        }
+        _ => unparsed(
+            tokens,
+            "isn't one statement by itself, so what it does isn't known".to_owned(),
+        ),
+    }
 }
 
 /// A statement that can't be parsed. Its first words still tell whether it would end a transaction.

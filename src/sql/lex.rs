@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Operator,
     /// `\`, which only psql knows.
     Backslash,
+    /// `/* a comment */`. It stands among the comments, never among the tokens.
+    Comment,
     /// A string, name or comment that never ends, or a character that SQL doesn't have.
     Broken,
 }
@@ -67,22 +69,40 @@ impl Token<'_> {
     }
 }
 
+/// What a text is made of.
+pub(super) struct Lexed<'a> {
+    /// Its tokens; white space and comments are left out.
+    pub tokens: Vec<Token<'a>>,
+    /// Its block comments of the outermost level, each with those inside it. None of them is a token, whatever it holds.
+    pub comments: Vec<Token<'a>>,
+}
+
 /// All tokens of a text; white space and comments are left out.
 pub(super) fn lex(text: &str) -> Vec<Token<'_>> {
+    lexed(text).tokens
+}
+
+/// All tokens and block comments of a text.
+pub(super) fn lexed(text: &str) -> Lexed<'_> {
     let mut lexer = Lexer {
         text,
         chars: text.char_indices().peekable(),
+        comments: Vec::new(),
     };
     let mut tokens = Vec::new();
     while lexer.blanks(&mut tokens) {
         lexer.token(&mut tokens);
     }
-    tokens
+    Lexed {
+        tokens,
+        comments: lexer.comments,
+    }
 }
 
 struct Lexer<'a> {
     text: &'a str,
     chars: Peekable<CharIndices<'a>>,
+    comments: Vec<Token<'a>>,
 }
 
 impl<'a> Lexer<'a> {
@@ -127,7 +147,14 @@ impl<'a> Lexer<'a> {
                 self.skip_while(|c| c != '\n' && c != '\r');
             } else if rest.starts_with("/*") {
                 let start = self.at();
-                if !self.block_comment() {
+                if self.block_comment() {
+                    let end = self.at();
+                    self.comments.push(Token {
+                        kind: Kind::Comment,
+                        start,
+                        text: self.text.get(start..end).unwrap_or_default(),
+                    });
+                } else {
                     self.push(tokens, Kind::Broken, start);
                 }
             } else {
@@ -299,7 +326,7 @@ impl<'a> Lexer<'a> {
 }
 
 /// What Postgres takes for white space: nothing beyond ASCII.
-fn is_space(c: char) -> bool {
+pub(super) fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
 }
 

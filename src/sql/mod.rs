@@ -57,8 +57,9 @@ pub enum Transaction {
 /// One statement and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
-    /// Its own text as it stands in the source, from its first word to its last, without the `;`. A hint in a comment
-    /// right before it (`/*+ … */`) belongs to it.
+    /// Its own text, byte for byte as it stands in the source from its first token to its last, without the `;`. It is
+    /// what was judged, and is to be sent as it is. A planner's hint belongs to it: a block comment that begins with
+    /// `/*+` and stands right before the first token.
     pub text: String,
     /// Where it begins in the source, in bytes.
     pub start: usize,
@@ -112,8 +113,8 @@ impl Script {
 
 /// Splits a text into statements and classifies each. Never fails: what can't be parsed is a statement that says so.
 pub fn parse(text: &str) -> Script {
-    let tokens = lex::lex(text);
-    let statements = split::split(text, &tokens)
+    let lexed = lex::lexed(text);
+    let statements = split::split(text, &lexed.tokens, &lexed.comments)
         .iter()
         .map(|piece| classify::statement(text, piece))
         .collect();

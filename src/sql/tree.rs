@@ -78,7 +78,6 @@ fn statement(text: &str, tokens: &[Token<'_>]) -> Result<SyntaxNode, String> {
 /// a string ends is how code hides in data.
 fn same_strings(root: &SyntaxNode, tokens: &[Token<'_>]) -> bool {
     let quoted = |text: &str| text.contains(['\'', '"']) || text.starts_with('$');
-    let offset = tokens.first().map_or(0, |token| token.start);
     let theirs = root
         .descendants_with_tokens()
         .filter_map(|element| element.into_token())
@@ -87,7 +86,7 @@ fn same_strings(root: &SyntaxNode, tokens: &[Token<'_>]) -> bool {
     let ours = tokens
         .iter()
         .filter(|token| quoted(token.text))
-        .map(|token| (token.start.saturating_sub(offset), token.text.len()));
+        .map(|token| (token.start, token.text.len()));
     theirs.eq(ours)
 }
 
