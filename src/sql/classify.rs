@@ -5,7 +5,7 @@ use super::grade::Grade;
 use super::lex::{self, Token};
 use super::split::Piece;
 use super::{Statement, TableName, Transaction};
-use super::{alter, functions, kind, name, relations, split, table, tokens, transaction, tree};
+use super::{alter, ambiguity, functions, kind, name, relations, settings, split, table, tokens, transaction, tree};
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
@@ -30,6 +30,19 @@ impl Judgement {
 
     fn grade(&self) -> Grade {
         self.reasons.iter().map(|(effect, _)| *effect).max().unwrap_or(Read)
+    }
+
+    /// Takes over what is worse in another judgement, and says under which circumstances it holds.
+    fn worsen(&mut self, other: Self, when: &str) {
+        let grade = self.grade();
+        for (effect, reason) in other.reasons {
+            if effect > grade {
+                self.add(effect, format!("{when} {reason}"));
+            }
+        }
+        if other.transaction != self.transaction {
+            self.add(Destructive, format!("{when} stands elsewhere to transactions"));
+        }
     }
 
     fn unknown(kind: String, reason: String) -> Self {
@@ -72,21 +85,50 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
     }
 }
 
-/// Judges a statement by its own text alone, since that is what is sent: nothing that stood around it counts.
+/// Judges a statement by its own text alone, since that is what is sent: nothing that stood around it counts. Where it
+/// could be read otherwise, the worse counts.
 fn alone(own: &str) -> Judgement {
     let lexed = lex::lexed(own);
     let tokens = lexed.tokens.as_slice();
     let pieces = split::split(own, tokens, &lexed.comments);
-    match pieces.as_slice() {
-        [only] if only.start == 0 && only.end == own.len() && only.meta.is_none() => {
-            tree::with_statement(own, tokens, |node| judge(node, tokens))
-                .unwrap_or_else(|reason| unparsed(tokens, reason))
-        }
+    let mut judgement = match pieces.as_slice() {
+        [only] if only.start == 0 && only.end == own.len() && only.meta.is_none() => as_read(own, tokens),
         _ => unparsed(
             tokens,
             "isn't one statement by itself, so what it does isn't known".to_owned(),
         ),
+    };
+    let mut others = ambiguity::readings(own);
+    if holds_code(tokens) {
+        // The string is a text itself, which its escapes change even where it ends at the same place.
+        others.extend(ambiguity::escaping(own));
     }
+    for other in others {
+        let lexed = lex::lexed(&other);
+        let pieces = split::split(&other, &lexed.tokens, &lexed.comments);
+        if pieces.len() != 1 {
+            judgement.add(Destructive, format!("{OTHERWISE} is several statements"));
+        }
+        for piece in &pieces {
+            let text = other.get(piece.start..piece.end).unwrap_or_default();
+            judgement.worsen(as_read(text, &lex::lex(text)), OTHERWISE);
+        }
+    }
+    judgement.explain_analyze_ok &= judgement.grade() == Read;
+    judgement
+}
+
+/// What begins the reason of a statement that is worse under other settings.
+const OTHERWISE: &str = "has a string that can end elsewhere, and then";
+
+/// Judges a text as Postgres reads it by its usual settings.
+fn as_read(text: &str, tokens: &[Token<'_>]) -> Judgement {
+    tree::with_statement(text, tokens, |node| judge(node, tokens)).unwrap_or_else(|reason| unparsed(tokens, reason))
+}
+
+/// Whether a statement holds code in a string.
+fn holds_code(tokens: &[Token<'_>]) -> bool {
+    tokens.first().is_some_and(|word| word.is_any(&["create", "do"]))
 }
 
 /// A statement that can't be parsed. Its first words still tell whether it would end a transaction.
@@ -151,6 +193,9 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
     let mut add =
         |judgement: &mut Judgement, effect, reason: String| judgement.add(effect, format!("{prefix}{reason}"));
     for node in root.descendants() {
+        if let Some(reason) = settings::named(&node) {
+            add(judgement, Destructive, reason);
+        }
         match node.kind() {
             K::LOCKING_CLAUSE => add(judgement, Write, "locks the rows it reads".to_owned()),
             K::INTO_CLAUSE => add(judgement, Write, "writes what it reads into a table".to_owned()),
@@ -242,10 +287,15 @@ fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
     }
     let reason = match body::of(node) {
         None => return,
-        Some(Body::Parsed(tree, text)) => {
-            inside(judgement, &tree, prefix);
-            for (effect, reason) in functions::called(&lex::lex(&text)) {
-                judgement.add(effect, format!("{prefix}{reason}"));
+        Some(Body::Parsed(tree, text, language)) => {
+            code(judgement, &tree, &text, prefix);
+            for other in ambiguity::readings(&text) {
+                let otherwise = format!("{prefix}{OTHERWISE} ");
+                let sound = tree::shallow(&lex::lex(&other)).is_ok();
+                match sound.then(|| body::parse(&other, language)) {
+                    Some(Body::Parsed(tree, text, _)) => code(judgement, &tree, &text, &otherwise),
+                    _ => judgement.add(Leaves, format!("{otherwise}can't be parsed")),
+                }
             }
             return;
         }
@@ -262,6 +312,14 @@ fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
         Some(Body::Broken) => "holds code that can't be parsed, so what it does isn't known".to_owned(),
     };
     judgement.add(Leaves, reason);
+}
+
+/// Adds what a body's code does.
+fn code(judgement: &mut Judgement, tree: &SyntaxNode, text: &str, prefix: &str) {
+    inside(judgement, tree, prefix);
+    for (effect, reason) in functions::called(&lex::lex(text)) {
+        judgement.add(effect, format!("{prefix}{reason}"));
+    }
 }
 
 /// Names what is explained. Without `ANALYZE` nothing of it runs.

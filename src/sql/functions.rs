@@ -6,7 +6,7 @@
 
 use super::grade::Grade;
 use super::lex::{Kind, Token};
-use super::name;
+use super::{name, settings};
 
 use Grade::{Destructive, Leaves, Read, Write};
 
@@ -142,6 +142,11 @@ pub(super) fn called(tokens: &[Token<'_>]) -> Vec<(Grade, String)> {
         }
         match name {
             Some(name) => {
+                if name == "set_config"
+                    && let Some(reason) = settings::configured(after.get(1..).unwrap_or_default())
+                {
+                    found.push((Destructive, reason));
+                }
                 if let Some((effect, reason)) = listed(&name) {
                     found.push((effect, format!("calls {}, which {reason}", name::quoted(&name))));
                 }

@@ -11,6 +11,7 @@
 //! naming them, and are trusted likewise. `pg_sleep` only waits: a statement timeout bounds it.
 
 mod alter;
+mod ambiguity;
 mod body;
 mod classify;
 mod condition;
@@ -22,6 +23,7 @@ mod lex;
 mod name;
 mod reading;
 mod relations;
+mod settings;
 mod split;
 mod table;
 mod tokens;

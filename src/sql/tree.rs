@@ -130,7 +130,8 @@ fn strings(tokens: &[Token<'_>]) -> Vec<String> {
     strings
 }
 
-fn shallow(tokens: &[Token<'_>]) -> Result<(), String> {
+/// Refuses tokens that nest or chain too deeply.
+pub(super) fn shallow(tokens: &[Token<'_>]) -> Result<(), String> {
     let (mut depth, mut openers) = (0usize, 0usize);
     let mut stretches = vec![0usize];
     let mut operator = false;
