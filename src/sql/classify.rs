@@ -237,6 +237,11 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
                     let known = &mut judgement.tables;
                     known.extend(relations::changed(&node));
                 }
+                if names_functions(&node) {
+                    for (effect, reason) in functions::named(&lex::lex(&node.text().to_string())) {
+                        add(judgement, effect, reason);
+                    }
+                }
                 if format!("{kind:?}").starts_with("ALTER_") {
                     actions(judgement, &node, root, &mut add);
                 }
@@ -250,6 +255,37 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
         seen.push(table.clone());
         new
     });
+}
+
+/// Whether a definition can name functions without a bracket, so that what it defines calls them.
+fn names_functions(node: &SyntaxNode) -> bool {
+    match node.kind() {
+        K::CREATE_OPERATOR
+        | K::CREATE_OPERATOR_CLASS
+        | K::CREATE_AGGREGATE
+        | K::CREATE_CAST
+        | K::CREATE_CONVERSION
+        | K::CREATE_LANGUAGE
+        | K::CREATE_FOREIGN_DATA_WRAPPER
+        | K::CREATE_ACCESS_METHOD
+        | K::CREATE_TRANSFORM
+        | K::CREATE_TEXT_SEARCH_PARSER
+        | K::CREATE_TEXT_SEARCH_TEMPLATE
+        | K::ALTER_FUNCTION
+        | K::ALTER_PROCEDURE
+        | K::ALTER_ROUTINE
+        | K::ALTER_AGGREGATE
+        | K::ALTER_OPERATOR
+        | K::ALTER_OPERATOR_FAMILY
+        | K::ALTER_FOREIGN_DATA_WRAPPER
+        | K::ALTER_EXTENSION => true,
+        // A composite type's columns are called what they like; a base or range type lists its functions.
+        K::CREATE_TYPE | K::ALTER_TYPE => node.descendants().any(|inner| inner.kind() == K::ATTRIBUTE_LIST),
+        K::CREATE_FUNCTION | K::CREATE_PROCEDURE => {
+            node.descendants().any(|inner| inner.kind() == K::SUPPORT_FUNC_OPTION)
+        }
+        _ => false,
+    }
 }
 
 /// Adds what an `ALTER`'s actions do; the worst of the statement's own gives its kind a name.
@@ -304,7 +340,10 @@ fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
             trusted: true,
         }) if node.kind() != K::DO => {
             let language = name::excerpt(&language);
-            return judgement.add(Write, format!("makes a routine in {language}, which isn't looked into"));
+            return judgement.add(
+                Destructive,
+                format!("makes a routine in {language}, which isn't looked into"),
+            );
         }
         Some(Body::Foreign { language, .. }) => {
             format!("holds code in {}, which isn't looked into", name::excerpt(&language))

@@ -20,6 +20,7 @@ mod functions;
 mod grade;
 mod kind;
 mod lex;
+mod mentions;
 mod name;
 mod reading;
 mod relations;
@@ -31,6 +32,8 @@ mod transaction;
 mod tree;
 
 pub use dump::{Change, Difference, Dump, without_noise};
+pub use functions::{ListedFunction, listed_functions};
+pub use mentions::Mentions;
 pub use name::TableName;
 pub use reading::Reading;
 
@@ -80,6 +83,14 @@ pub struct Statement {
     pub transaction: Transaction,
     /// Whether `EXPLAIN ANALYZE` takes it and changes nothing.
     pub explain_analyze_ok: bool,
+}
+
+impl Statement {
+    /// What stands in it by name, for a look in the database at what those names are there.
+    #[must_use]
+    pub fn mentions(&self) -> Mentions {
+        mentions::of(&self.text)
+    }
 }
 
 /// The statements of a text, in order.

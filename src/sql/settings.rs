@@ -31,6 +31,7 @@ const LISTED: &[(&str, &str)] = &[
     ("shared_preload_libraries", "loads code into the server"),
     ("dynamic_library_path", "changes which code is loaded"),
     ("jit_provider", "loads code into the server"),
+    ("postgis.*", "lets functions reach files and other servers"),
     ("pgaudit.*", "changes what is recorded"),
     ("anon.*", "changes what is masked"),
     ("neon.*", "changes how Neon keeps the branch"),

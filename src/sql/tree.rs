@@ -111,7 +111,7 @@ fn bounded(text: &str, tokens: &[Token<'_>]) -> Result<(), String> {
 }
 
 /// What the strings of a statement mean; neighbours are one string to Postgres.
-fn strings(tokens: &[Token<'_>]) -> Vec<String> {
+pub(super) fn strings(tokens: &[Token<'_>]) -> Vec<String> {
     let mut strings: Vec<String> = Vec::new();
     let mut continues = false;
     for (at, token) in tokens.iter().enumerate() {
