@@ -3,19 +3,27 @@
 use super::lex::{Kind, Token};
 use super::{lex, name};
 use squawk_syntax::ast::{self, AstNode};
-use squawk_syntax::body::{self, BodyLanguage};
+use squawk_syntax::body::BodyLanguage;
 use squawk_syntax::plpgsql::Plpgsql;
-use squawk_syntax::{SyntaxKind, SyntaxNode};
+use squawk_syntax::sql_body::SqlBody;
+use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode};
 
 use SyntaxKind as K;
 
 /// Languages whose functions can't leave the database.
 const TRUSTED: [&str; 6] = ["sql", "plpgsql", "plv8", "plcoffee", "plperl", "pltcl"];
 
+/// A language whose bodies are parsed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Language {
+    Sql,
+    Plpgsql,
+}
+
 /// A body that stands in a string.
 pub(super) enum Body {
     /// Its tree and its text.
-    Parsed(SyntaxNode, String),
+    Parsed(SyntaxNode, String, Language),
     /// In a language that isn't parsed here; whether it is one that can't leave the database.
     Foreign { language: String, trusted: bool },
     /// One that can't be parsed.
@@ -49,7 +57,7 @@ pub(super) fn of(node: &SyntaxNode) -> Option<Body> {
     };
     Some(match language.as_deref() {
         Some("plpgsql") => plpgsql(block),
-        Some("sql") => parsed(sql),
+        Some("sql") => sql_text(sql),
         Some(other) => foreign(other),
         None => Body::Broken,
     })
@@ -74,23 +82,35 @@ fn foreign(language: &str) -> Body {
 }
 
 /// A body of SQL.
-fn parsed<T: BodyLanguage>(body: Option<body::Body<T>>) -> Body {
+fn sql_text(body: Option<SqlBody>) -> Body {
     match body {
         Some(body) if body.errors().is_empty() && whole(&body.syntax()) => {
-            Body::Parsed(body.syntax(), body.text().to_owned())
+            Body::Parsed(body.syntax(), body.text().to_owned(), Language::Sql)
         }
         _ => Body::Broken,
     }
 }
 
-/// A body of PL/pgSQL. It is parsed without the variables that queries put their results into, since the parser doesn't
-/// know them.
+/// A body of PL/pgSQL.
 fn plpgsql(body: Option<Plpgsql>) -> Body {
-    let Some(body) = body else { return Body::Broken };
-    let (green, errors) = ast::Plpgsql::parse_text(&without_targets(body.text()));
-    let tree = SyntaxNode::new_root(green);
-    if errors.is_empty() && whole(&tree) {
-        Body::Parsed(tree, body.text().to_owned())
+    body.map_or(Body::Broken, |body| parse(body.text(), Language::Plpgsql))
+}
+
+/// The body that this text is.
+pub(super) fn parse(text: &str, language: Language) -> Body {
+    let (tree, sound) = match language {
+        Language::Sql => {
+            let parse = SourceFile::parse(text);
+            (parse.syntax_node(), parse.errors().is_empty())
+        }
+        Language::Plpgsql => {
+            // The parser doesn't know the variables that queries put their results into.
+            let (green, errors) = ast::Plpgsql::parse_text(&without_targets(text));
+            (SyntaxNode::new_root(green), errors.is_empty())
+        }
+    };
+    if sound && whole(&tree) {
+        Body::Parsed(tree, text.to_owned(), language)
     } else {
         Body::Broken
     }
@@ -104,18 +124,24 @@ fn whole(tree: &SyntaxNode) -> bool {
 /// nothing that does anything is.
 fn without_targets(text: &str) -> String {
     let tokens = lex::lex(text);
-    let mut blanked = text.to_owned();
-    for (at, token) in tokens.iter().enumerate().filter(|(_, token)| token.is("into")) {
-        let before = tokens.get(..at).unwrap_or_default();
-        let verb = before.iter().rev().find(|word| word.is_any(&VERBS));
-        if !verb.is_some_and(|verb| verb.is_any(&["select", "returning"])) {
+    let mut blanked = String::with_capacity(text.len());
+    let mut kept = 0;
+    let mut verb: Option<&Token<'_>> = None;
+    for (at, token) in tokens.iter().enumerate() {
+        if token.is_any(&VERBS) {
+            verb = Some(token);
+        }
+        if !token.is("into") || !verb.is_some_and(|verb| verb.is_any(&["select", "returning"])) {
             continue;
         }
         let end = targets(tokens.get(at + 1..).unwrap_or_default()).unwrap_or(token.end());
-        if let Some(clause) = text.get(token.start..end) {
-            blanked.replace_range(token.start..end, &" ".repeat(clause.len()));
+        if let Some(before) = text.get(kept..token.start) {
+            blanked.push_str(before);
+            blanked.push_str(&" ".repeat(end - token.start));
+            kept = end;
         }
     }
+    blanked.push_str(text.get(kept..).unwrap_or_default());
     blanked
 }
 

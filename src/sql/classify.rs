@@ -5,7 +5,7 @@ use super::grade::Grade;
 use super::lex::{self, Token};
 use super::split::Piece;
 use super::{Statement, TableName, Transaction};
-use super::{alter, functions, kind, name, relations, table, tokens, transaction, tree};
+use super::{alter, ambiguity, functions, kind, name, relations, settings, split, table, tokens, transaction, tree};
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
@@ -32,6 +32,19 @@ impl Judgement {
         self.reasons.iter().map(|(effect, _)| *effect).max().unwrap_or(Read)
     }
 
+    /// Takes over what is worse in another judgement, and says under which circumstances it holds.
+    fn worsen(&mut self, other: Self, when: &str) {
+        let grade = self.grade();
+        for (effect, reason) in other.reasons {
+            if effect > grade {
+                self.add(effect, format!("{when} {reason}"));
+            }
+        }
+        if other.transaction != self.transaction {
+            self.add(Destructive, format!("{when} stands elsewhere to transactions"));
+        }
+    }
+
     fn unknown(kind: String, reason: String) -> Self {
         Self {
             kind,
@@ -45,9 +58,7 @@ impl Judgement {
 
 /// Judges one statement of a text.
 pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
-    let first = piece.tokens.first().map_or(piece.end, |token| token.start);
-    let own = text.get(first..piece.end).unwrap_or_default();
-    let start = hint(text, first).unwrap_or(first);
+    let own = text.get(piece.start..piece.end).unwrap_or_default();
     let judgement = match piece.meta {
         Some(command) => Judgement::unknown(
             format!("psql {}", name::excerpt(command)),
@@ -56,15 +67,14 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
                 name::excerpt(command)
             ),
         ),
-        None => tree::with_statement(own, piece.tokens, |node| judge(node, piece.tokens))
-            .unwrap_or_else(|reason| unparsed(piece.tokens, reason)),
+        None => alone(own),
     };
     let grade = judgement.grade();
     let mut reasons = judgement.reasons;
     reasons.sort_by_key(|(effect, _)| std::cmp::Reverse(*effect));
     Statement {
-        text: text.get(start..piece.end).unwrap_or_default().to_owned(),
-        start,
+        text: own.to_owned(),
+        start: piece.start,
         kind: judgement.kind,
         effect: grade.effect(),
         leaves: grade == Leaves,
@@ -75,16 +85,50 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
     }
 }
 
-/// Where a planner's hint begins that stands right before a statement.
-fn hint(text: &str, first: usize) -> Option<usize> {
-    let before = text.get(..first)?.trim_end();
-    let inner = before.strip_suffix("*/")?;
-    let open = inner.rfind("/*")?;
-    (inner.get(open..)?.starts_with("/*+")
-        && lex::lex(inner.get(open..)?.get(3..)?)
-            .iter()
-            .all(|t| t.kind != lex::Kind::Semicolon))
-    .then_some(open)
+/// Judges a statement by its own text alone, since that is what is sent: nothing that stood around it counts. Where it
+/// could be read otherwise, the worse counts.
+fn alone(own: &str) -> Judgement {
+    let lexed = lex::lexed(own);
+    let tokens = lexed.tokens.as_slice();
+    let pieces = split::split(own, tokens, &lexed.comments);
+    let mut judgement = match pieces.as_slice() {
+        [only] if only.start == 0 && only.end == own.len() && only.meta.is_none() => as_read(own, tokens),
+        _ => unparsed(
+            tokens,
+            "isn't one statement by itself, so what it does isn't known".to_owned(),
+        ),
+    };
+    let mut others = ambiguity::readings(own);
+    if holds_code(tokens) {
+        // The string is a text itself, which its escapes change even where it ends at the same place.
+        others.extend(ambiguity::escaping(own));
+    }
+    for other in others {
+        let lexed = lex::lexed(&other);
+        let pieces = split::split(&other, &lexed.tokens, &lexed.comments);
+        if pieces.len() != 1 {
+            judgement.add(Destructive, format!("{OTHERWISE} is several statements"));
+        }
+        for piece in &pieces {
+            let text = other.get(piece.start..piece.end).unwrap_or_default();
+            judgement.worsen(as_read(text, &lex::lex(text)), OTHERWISE);
+        }
+    }
+    judgement.explain_analyze_ok &= judgement.grade() == Read;
+    judgement
+}
+
+/// What begins the reason of a statement that is worse under other settings.
+const OTHERWISE: &str = "has a string that can end elsewhere, and then";
+
+/// Judges a text as Postgres reads it by its usual settings.
+fn as_read(text: &str, tokens: &[Token<'_>]) -> Judgement {
+    tree::with_statement(text, tokens, |node| judge(node, tokens)).unwrap_or_else(|reason| unparsed(tokens, reason))
+}
+
+/// Whether a statement holds code in a string.
+fn holds_code(tokens: &[Token<'_>]) -> bool {
+    tokens.first().is_some_and(|word| word.is_any(&["create", "do"]))
 }
 
 /// A statement that can't be parsed. Its first words still tell whether it would end a transaction.
@@ -149,6 +193,9 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
     let mut add =
         |judgement: &mut Judgement, effect, reason: String| judgement.add(effect, format!("{prefix}{reason}"));
     for node in root.descendants() {
+        if let Some(reason) = settings::named(&node) {
+            add(judgement, Destructive, reason);
+        }
         match node.kind() {
             K::LOCKING_CLAUSE => add(judgement, Write, "locks the rows it reads".to_owned()),
             K::INTO_CLAUSE => add(judgement, Write, "writes what it reads into a table".to_owned()),
@@ -190,6 +237,11 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
                     let known = &mut judgement.tables;
                     known.extend(relations::changed(&node));
                 }
+                if names_functions(&node) {
+                    for (effect, reason) in functions::named(&lex::lex(&node.text().to_string())) {
+                        add(judgement, effect, reason);
+                    }
+                }
                 if format!("{kind:?}").starts_with("ALTER_") {
                     actions(judgement, &node, root, &mut add);
                 }
@@ -203,6 +255,37 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
         seen.push(table.clone());
         new
     });
+}
+
+/// Whether a definition can name functions without a bracket, so that what it defines calls them.
+fn names_functions(node: &SyntaxNode) -> bool {
+    match node.kind() {
+        K::CREATE_OPERATOR
+        | K::CREATE_OPERATOR_CLASS
+        | K::CREATE_AGGREGATE
+        | K::CREATE_CAST
+        | K::CREATE_CONVERSION
+        | K::CREATE_LANGUAGE
+        | K::CREATE_FOREIGN_DATA_WRAPPER
+        | K::CREATE_ACCESS_METHOD
+        | K::CREATE_TRANSFORM
+        | K::CREATE_TEXT_SEARCH_PARSER
+        | K::CREATE_TEXT_SEARCH_TEMPLATE
+        | K::ALTER_FUNCTION
+        | K::ALTER_PROCEDURE
+        | K::ALTER_ROUTINE
+        | K::ALTER_AGGREGATE
+        | K::ALTER_OPERATOR
+        | K::ALTER_OPERATOR_FAMILY
+        | K::ALTER_FOREIGN_DATA_WRAPPER
+        | K::ALTER_EXTENSION => true,
+        // A composite type's columns are called what they like; a base or range type lists its functions.
+        K::CREATE_TYPE | K::ALTER_TYPE => node.descendants().any(|inner| inner.kind() == K::ATTRIBUTE_LIST),
+        K::CREATE_FUNCTION | K::CREATE_PROCEDURE => {
+            node.descendants().any(|inner| inner.kind() == K::SUPPORT_FUNC_OPTION)
+        }
+        _ => false,
+    }
 }
 
 /// Adds what an `ALTER`'s actions do; the worst of the statement's own gives its kind a name.
@@ -240,10 +323,15 @@ fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
     }
     let reason = match body::of(node) {
         None => return,
-        Some(Body::Parsed(tree, text)) => {
-            inside(judgement, &tree, prefix);
-            for (effect, reason) in functions::called(&lex::lex(&text)) {
-                judgement.add(effect, format!("{prefix}{reason}"));
+        Some(Body::Parsed(tree, text, language)) => {
+            code(judgement, &tree, &text, prefix);
+            for other in ambiguity::readings(&text) {
+                let otherwise = format!("{prefix}{OTHERWISE} ");
+                let sound = tree::shallow(&lex::lex(&other)).is_ok();
+                match sound.then(|| body::parse(&other, language)) {
+                    Some(Body::Parsed(tree, text, _)) => code(judgement, &tree, &text, &otherwise),
+                    _ => judgement.add(Leaves, format!("{otherwise}can't be parsed")),
+                }
             }
             return;
         }
@@ -252,7 +340,10 @@ fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
             trusted: true,
         }) if node.kind() != K::DO => {
             let language = name::excerpt(&language);
-            return judgement.add(Write, format!("makes a routine in {language}, which isn't looked into"));
+            return judgement.add(
+                Destructive,
+                format!("makes a routine in {language}, which isn't looked into"),
+            );
         }
         Some(Body::Foreign { language, .. }) => {
             format!("holds code in {}, which isn't looked into", name::excerpt(&language))
@@ -260,6 +351,14 @@ fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
         Some(Body::Broken) => "holds code that can't be parsed, so what it does isn't known".to_owned(),
     };
     judgement.add(Leaves, reason);
+}
+
+/// Adds what a body's code does.
+fn code(judgement: &mut Judgement, tree: &SyntaxNode, text: &str, prefix: &str) {
+    inside(judgement, tree, prefix);
+    for (effect, reason) in functions::called(&lex::lex(text)) {
+        judgement.add(effect, format!("{prefix}{reason}"));
+    }
 }
 
 /// Names what is explained. Without `ANALYZE` nothing of it runs.

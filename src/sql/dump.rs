@@ -95,7 +95,7 @@ impl Dump {
         let tokens = lex::lex(text);
         let mut objects: BTreeMap<String, Object> = BTreeMap::new();
         for section in sections(text, &tokens) {
-            for piece in split::split(text, section.tokens) {
+            for piece in split::split(text, section.tokens, &[]) {
                 let Some(first) = piece.tokens.first() else { continue };
                 if is_setting(piece.tokens) {
                     continue;

@@ -2,7 +2,7 @@
 //!
 //! The parser has a lexer of its own. This one is a second opinion on it, finds where statements end before anything is
 //! parsed, and is what functions are looked for in. Strings are read with `standard_conforming_strings` on, as every
-//! Postgres since 9.1 has it.
+//! Postgres since 9.1 has it; what a text would be with it off is another reading of it (`ambiguity`).
 
 use std::iter::Peekable;
 use std::str::CharIndices;
@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Operator,
     /// `\`, which only psql knows.
     Backslash,
+    /// `/* a comment */`. It stands among the comments, never among the tokens.
+    Comment,
     /// A string, name or comment that never ends, or a character that SQL doesn't have.
     Broken,
 }
@@ -67,22 +69,52 @@ impl Token<'_> {
     }
 }
 
+/// What a text is made of.
+pub(super) struct Lexed<'a> {
+    /// Its tokens; white space and comments are left out.
+    pub tokens: Vec<Token<'a>>,
+    /// Its block comments of the outermost level, each with those inside it. None of them is a token, whatever it holds.
+    pub comments: Vec<Token<'a>>,
+}
+
 /// All tokens of a text; white space and comments are left out.
 pub(super) fn lex(text: &str) -> Vec<Token<'_>> {
+    lexed(text).tokens
+}
+
+/// All tokens of a text, read so that a backslash in a plain string escapes or doesn't.
+pub(super) fn lex_as(text: &str, escaping: bool) -> Vec<Token<'_>> {
+    run(text, escaping).tokens
+}
+
+/// All tokens and block comments of a text.
+pub(super) fn lexed(text: &str) -> Lexed<'_> {
+    run(text, false)
+}
+
+fn run(text: &str, escaping: bool) -> Lexed<'_> {
     let mut lexer = Lexer {
         text,
         chars: text.char_indices().peekable(),
+        comments: Vec::new(),
+        escaping,
     };
     let mut tokens = Vec::new();
     while lexer.blanks(&mut tokens) {
         lexer.token(&mut tokens);
     }
-    tokens
+    Lexed {
+        tokens,
+        comments: lexer.comments,
+    }
 }
 
 struct Lexer<'a> {
     text: &'a str,
     chars: Peekable<CharIndices<'a>>,
+    comments: Vec<Token<'a>>,
+    /// Whether a backslash in a plain string escapes: `standard_conforming_strings` is off.
+    escaping: bool,
 }
 
 impl<'a> Lexer<'a> {
@@ -127,7 +159,14 @@ impl<'a> Lexer<'a> {
                 self.skip_while(|c| c != '\n' && c != '\r');
             } else if rest.starts_with("/*") {
                 let start = self.at();
-                if !self.block_comment() {
+                if self.block_comment() {
+                    let end = self.at();
+                    self.comments.push(Token {
+                        kind: Kind::Comment,
+                        start,
+                        text: self.text.get(start..end).unwrap_or_default(),
+                    });
+                } else {
                     self.push(tokens, Kind::Broken, start);
                 }
             } else {
@@ -167,9 +206,10 @@ impl<'a> Lexer<'a> {
         let mut ahead = rest.chars().skip(1);
         let (second, third) = (ahead.next(), ahead.next());
         let kind = match (first, second, third) {
-            ('\'', ..) => return self.string(tokens, start, 1, false),
+            ('\'', ..) => return self.string(tokens, start, 1, self.escaping),
             ('e' | 'E', Some('\''), _) => return self.string(tokens, start, 2, true),
-            ('b' | 'B' | 'x' | 'X' | 'n' | 'N', Some('\''), _) => return self.string(tokens, start, 2, false),
+            ('n' | 'N', Some('\''), _) => return self.string(tokens, start, 2, self.escaping),
+            ('b' | 'B' | 'x' | 'X', Some('\''), _) => return self.string(tokens, start, 2, false),
             ('u' | 'U', Some('&'), Some('\'')) => return self.string(tokens, start, 3, false),
             ('u' | 'U', Some('&'), Some('"')) => self.quoted(3, Kind::Unicode),
             ('"', ..) => self.quoted(1, Kind::Quoted),
@@ -299,7 +339,7 @@ impl<'a> Lexer<'a> {
 }
 
 /// What Postgres takes for white space: nothing beyond ASCII.
-fn is_space(c: char) -> bool {
+pub(super) fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
 }
 

@@ -11,6 +11,7 @@
 //! naming them, and are trusted likewise. `pg_sleep` only waits: a statement timeout bounds it.
 
 mod alter;
+mod ambiguity;
 mod body;
 mod classify;
 mod condition;
@@ -19,9 +20,11 @@ mod functions;
 mod grade;
 mod kind;
 mod lex;
+mod mentions;
 mod name;
 mod reading;
 mod relations;
+mod settings;
 mod split;
 mod table;
 mod tokens;
@@ -29,6 +32,8 @@ mod transaction;
 mod tree;
 
 pub use dump::{Change, Difference, Dump, without_noise};
+pub use functions::{ListedFunction, listed_functions};
+pub use mentions::Mentions;
 pub use name::TableName;
 pub use reading::Reading;
 
@@ -57,8 +62,9 @@ pub enum Transaction {
 /// One statement and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
-    /// Its own text as it stands in the source, from its first word to its last, without the `;`. A hint in a comment
-    /// right before it (`/*+ … */`) belongs to it.
+    /// Its own text, byte for byte as it stands in the source from its first token to its last, without the `;`. It is
+    /// what was judged, and is to be sent as it is. A planner's hint belongs to it: a block comment that begins with
+    /// `/*+` and stands right before the first token.
     pub text: String,
     /// Where it begins in the source, in bytes.
     pub start: usize,
@@ -88,6 +94,12 @@ impl Statement {
         ];
         let verb = self.kind.split(' ').next().unwrap_or_default();
         !ROWS.contains(&verb) || self.kind.starts_with("SELECT INTO")
+    }
+
+    /// What stands in it by name, for a look in the database at what those names are there.
+    #[must_use]
+    pub fn mentions(&self) -> Mentions {
+        mentions::of(&self.text)
     }
 }
 
@@ -124,8 +136,8 @@ impl Script {
 
 /// Splits a text into statements and classifies each. Never fails: what can't be parsed is a statement that says so.
 pub fn parse(text: &str) -> Script {
-    let tokens = lex::lex(text);
-    let statements = split::split(text, &tokens)
+    let lexed = lex::lexed(text);
+    let statements = split::split(text, &lexed.tokens, &lexed.comments)
         .iter()
         .map(|piece| classify::statement(text, piece))
         .collect();

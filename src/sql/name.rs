@@ -104,6 +104,22 @@ pub(super) fn string(token: &Token<'_>, after: &[Token<'_>]) -> Option<String> {
     }
 }
 
+/// What a string's token can mean, since whether a backslash in a plain one escapes depends on a setting. Empty where it
+/// isn't a string or its escapes are wrong.
+pub(super) fn meanings(token: &Token<'_>, after: &[Token<'_>]) -> Vec<String> {
+    let mut found: Vec<String> = string(token, after).into_iter().collect();
+    let plain = token.kind == Kind::String && token.text.starts_with(['\'', 'n', 'N']);
+    if plain && token.text.contains('\\') {
+        let inner = token.text.trim_start_matches(['n', 'N']);
+        let escaped = inner
+            .get(1..)
+            .and_then(|inner| inner.strip_suffix('\''))
+            .and_then(escaped);
+        found.extend(escaped.filter(|meaning| !found.contains(meaning)));
+    }
+    found
+}
+
 fn unquoted(rest: &str, quote: char) -> Option<String> {
     let doubled = format!("{quote}{quote}");
     Some(rest.strip_suffix(quote)?.replace(&doubled, &quote.to_string()))

@@ -34,6 +34,15 @@ pub(super) fn changed(node: &SyntaxNode) -> Vec<TableName> {
     names
 }
 
+/// Whether a name is one of Postgres' own catalogs or views of them, in which a change of rows is a change of anything:
+/// `UPDATE pg_settings` changes a setting.
+pub(super) fn is_catalog(table: &TableName) -> bool {
+    match table.schema.as_deref() {
+        Some(schema) => matches!(schema, "pg_catalog" | "information_schema" | "pg_toast"),
+        None => table.name.starts_with("pg_"),
+    }
+}
+
 /// Whether a path isn't the qualifying part of a longer one.
 fn is_whole_path(node: &SyntaxNode) -> bool {
     node.kind() == SyntaxKind::PATH_REF && node.parent().is_none_or(|parent| parent.kind() != SyntaxKind::PATH_REF)

@@ -1,20 +1,25 @@
 //! Where one statement ends and the next begins, by the rules that psql splits by.
 
-use super::lex::{Kind, Token};
+use super::lex::{self, Kind, Token};
 
 /// One statement's tokens, without the `;` that ended it.
 pub(super) struct Piece<'a, 't> {
     pub tokens: &'t [Token<'a>],
+    /// Where it begins in the source: at its first token, or at the planner's hint right before it.
+    pub start: usize,
     /// Where it ends in the source.
     pub end: usize,
     /// The command of psql's that is in it: `\d`.
     pub meta: Option<&'a str>,
 }
 
-/// Splits a text that was lexed. Empty statements are left out.
-pub(super) fn split<'a, 't>(text: &'a str, tokens: &'t [Token<'a>]) -> Vec<Piece<'a, 't>> {
-    let mut pieces = Vec::new();
+/// Splits a text that was lexed into these tokens and block comments. Empty statements are left out.
+pub(super) fn split<'a, 't>(text: &'a str, tokens: &'t [Token<'a>], comments: &[Token<'a>]) -> Vec<Piece<'a, 't>> {
+    let mut pieces: Vec<Piece<'a, 't>> = Vec::new();
     let mut rest = tokens;
+    let mut comments = comments;
+    // The end of what the statements before took.
+    let mut taken = 0;
     while let Some(first) = rest.first() {
         let mut state = State::default();
         let stop = rest.iter().enumerate().position(|(at, token)| {
@@ -44,8 +49,14 @@ pub(super) fn split<'a, 't>(text: &'a str, tokens: &'t [Token<'a>]) -> Vec<Piece
             }
         }
         if !body.is_empty() {
+            let before = comments.partition_point(|comment| comment.start < first.start);
+            let hint = comments.get(..before).and_then(<[_]>::last);
+            let hint = hint.filter(|hint| hint.start >= taken && is_hint(text, hint, first));
+            comments = comments.get(before..).unwrap_or_default();
+            taken = end;
             pieces.push(Piece {
                 tokens: body,
+                start: hint.map_or(first.start, |hint| hint.start),
                 end,
                 meta,
             });
@@ -53,6 +64,15 @@ pub(super) fn split<'a, 't>(text: &'a str, tokens: &'t [Token<'a>]) -> Vec<Piece
         rest = after;
     }
     pieces
+}
+
+/// Whether a comment is a planner's hint that stands right before a statement's first token: nothing but white space
+/// lies between them.
+fn is_hint(text: &str, comment: &Token<'_>, first: &Token<'_>) -> bool {
+    comment.text.starts_with("/*+")
+        && text
+            .get(comment.end()..first.start)
+            .is_some_and(|between| between.chars().all(lex::is_space))
 }
 
 #[derive(Default)]

@@ -17,6 +17,12 @@ pub(super) fn own(node: &SyntaxNode) -> (Grade, String) {
             format!("{verb} {}", relations::listed(&names))
         }
     };
+    if matches!(node.kind(), K::INSERT | K::DELETE | K::UPDATE | K::MERGE | K::COPY)
+        && let Some(catalog) = relations::changed(node).iter().find(|name| relations::is_catalog(name))
+        && !node.children().any(|child| child.kind() == K::COPY_TO)
+    {
+        return (Destructive, format!("changes the system catalog {catalog}"));
+    }
     let (effect, reason) = match node.kind() {
         K::SELECT | K::COMPOUND_SELECT | K::PAREN_SELECT | K::VALUES | K::TABLE | K::SHOW | K::EMPTY_STMT => (Read, ""),
         K::EXPLAIN => (Read, ""),

@@ -71,5 +71,5 @@ fn sets_mode(node: &SyntaxNode) -> bool {
         .first()
         .and_then(|first| name::named(first, tokens.get(1..).unwrap_or_default()));
     // A name that can't be read may be any.
-    named.is_none_or(|name| MODES.contains(&name.as_str()))
+    named.is_none_or(|name| MODES.contains(&name.to_ascii_lowercase().as_str()))
 }

@@ -78,7 +78,6 @@ fn statement(text: &str, tokens: &[Token<'_>]) -> Result<SyntaxNode, String> {
 /// a string ends is how code hides in data.
 fn same_strings(root: &SyntaxNode, tokens: &[Token<'_>]) -> bool {
     let quoted = |text: &str| text.contains(['\'', '"']) || text.starts_with('$');
-    let offset = tokens.first().map_or(0, |token| token.start);
     let theirs = root
         .descendants_with_tokens()
         .filter_map(|element| element.into_token())
@@ -87,7 +86,7 @@ fn same_strings(root: &SyntaxNode, tokens: &[Token<'_>]) -> bool {
     let ours = tokens
         .iter()
         .filter(|token| quoted(token.text))
-        .map(|token| (token.start.saturating_sub(offset), token.text.len()));
+        .map(|token| (token.start, token.text.len()));
     theirs.eq(ours)
 }
 
@@ -112,7 +111,7 @@ fn bounded(text: &str, tokens: &[Token<'_>]) -> Result<(), String> {
 }
 
 /// What the strings of a statement mean; neighbours are one string to Postgres.
-fn strings(tokens: &[Token<'_>]) -> Vec<String> {
+pub(super) fn strings(tokens: &[Token<'_>]) -> Vec<String> {
     let mut strings: Vec<String> = Vec::new();
     let mut continues = false;
     for (at, token) in tokens.iter().enumerate() {
@@ -131,7 +130,8 @@ fn strings(tokens: &[Token<'_>]) -> Vec<String> {
     strings
 }
 
-fn shallow(tokens: &[Token<'_>]) -> Result<(), String> {
+/// Refuses tokens that nest or chain too deeply.
+pub(super) fn shallow(tokens: &[Token<'_>]) -> Result<(), String> {
     let (mut depth, mut openers) = (0usize, 0usize);
     let mut stretches = vec![0usize];
     let mut operator = false;

@@ -4,6 +4,8 @@ mod bounds;
 mod dump;
 pub mod escapes;
 mod leaving;
+mod mentions;
+mod one_text;
 mod postgres;
 mod properties;
 pub mod reads;
