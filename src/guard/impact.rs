@@ -143,6 +143,13 @@ fn sentence(loss: &Loss) -> String {
     let word = |words: &str| facet.starts_with(words);
     match loss.what.as_str() {
         "emptied" => format!("empties {object}"),
+        "replaced" if word("column") => {
+            format!(
+                "puts another column in the place of the column {} of {object}",
+                told(label)
+            )
+        }
+        "replaced" => format!("puts another object in the place of {object}"),
         "added" => match () {
             () if word("rights") => format!("gives rights on {object}: {}", told(now.unwrap_or_default())),
             () if loss.key == "roles and settings" => {
@@ -234,6 +241,10 @@ mod tests {
             (
                 loss("relation 1", "public.t", Some("rows"), "emptied", Some("r")),
                 "empties the table \"public.t\"",
+            ),
+            (
+                loss("relation 1", "public.t", Some("name"), "replaced", Some("r")),
+                "puts another object in the place of the table \"public.t\"",
             ),
             (
                 loss("relation 1", "public.t", Some("row level security"), "gone", Some("r")),

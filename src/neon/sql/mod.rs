@@ -17,11 +17,11 @@ use serde_json::{Map, Value, json};
 
 pub use address::{InvalidConnection, InvalidSuffix, SqlAddress, SqlHosts};
 pub use answer::{Column, ResultSet, SqlError};
-pub use guard::{Allowance, Guard, Loss, Measured, Stop, TableImpact};
+pub use guard::{Allowance, Batch, Guard, Loss, Measured, Reach, Stop, TableImpact};
 
 use super::client::{Client, Context};
 use crate::guard::Permitted;
-use guard::{Batch, Body, Reach};
+use guard::Body;
 
 /// The largest answer that is read, in bytes. Neon's proxy itself refuses larger ones than 10 MiB.
 pub const MOST_ANSWER: usize = 11 * 1024 * 1024;
@@ -212,6 +212,35 @@ impl Statements {
         Self { lock_timeout, ..self }
     }
 
+    /// The batch that these statements are sent as, held by a guard.
+    #[must_use]
+    pub fn batch(&self, connection: &Connection, guard: Guard<'_>, timeout: Duration) -> Batch {
+        self.batch_of(connection, self.reach(), guard, timeout)
+    }
+
+    /// The same with a baseline of that reach.
+    #[must_use]
+    pub fn batch_of(&self, connection: &Connection, reach: Reach, guard: Guard<'_>, timeout: Duration) -> Batch {
+        let (timeout_ms, lock_ms) = (milliseconds(timeout), milliseconds_or_none(self.lock_timeout));
+        Batch::guarded(connection, self.body(&timeout_ms, &lock_ms), reach, guard)
+    }
+
+    /// How far the baseline reaches that the texts call for.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        if self.defines { Reach::All } else { Reach::Rows }
+    }
+
+    fn body<'b>(&'b self, timeout_ms: &'b str, lock_ms: &'b str) -> Body<'b> {
+        Body {
+            first: &self.first,
+            statements: &self.queries,
+            names: &self.names,
+            timeout_ms,
+            lock_ms,
+        }
+    }
+
     /// The texts of the caller's statements, as they are sent.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.queries.iter().map(|query| query.sql.as_str())
@@ -323,8 +352,8 @@ impl Client {
         if statements.alone {
             return self.execute_alone(connection, &statements, timeout, context).await;
         }
-        self.held(connection, &statements, timeout, context, |body, reach| {
-            Batch::guarded(connection, body, reach, guard)
+        self.held(connection, &statements, context, |reach| {
+            statements.batch_of(connection, reach, guard, timeout)
         })
         .await
     }
@@ -344,8 +373,10 @@ impl Client {
         if statements.alone {
             return Err(SqlError::not_sent("what runs outside of a transaction can't be tried"));
         }
+        let (timeout_ms, lock_ms) = (milliseconds(timeout), milliseconds_or_none(statements.lock_timeout));
+        let body = statements.body(&timeout_ms, &lock_ms);
         let ran = self
-            .held(connection, statements, timeout, context, |body, reach| {
+            .held(connection, statements, context, |reach| {
                 Batch::measuring(connection, body, reach)
             })
             .await;
@@ -364,21 +395,12 @@ impl Client {
         &self,
         connection: &Connection,
         statements: &Statements,
-        timeout: Duration,
         context: &Context,
-        batch: impl Fn(Body<'_>, Reach) -> Batch,
+        batch: impl Fn(Reach) -> Batch,
     ) -> Result<Executed, SqlError> {
-        let (timeout_ms, lock_ms) = (milliseconds(timeout), milliseconds_or_none(statements.lock_timeout));
-        let body = Body {
-            first: &statements.first,
-            statements: &statements.queries,
-            names: &statements.names,
-            timeout_ms: &timeout_ms,
-            lock_ms: &lock_ms,
-        };
-        let reach = if statements.defines { Reach::All } else { Reach::Rows };
+        let reach = statements.reach();
         let run = async |reach| {
-            self.batch(connection, &batch(body, reach), statements.isolation, false, context)
+            self.batch(connection, &batch(reach), statements.isolation, false, context)
                 .await
         };
         match run(reach).await {

@@ -12,6 +12,7 @@
 
 mod bench;
 mod generator;
+mod held;
 mod oracle;
 mod runner;
 
@@ -21,6 +22,7 @@ use std::time::Instant;
 
 use bench::Bench;
 use generator::Script;
+use held::{Guarded, Judged};
 use oracle::Loss;
 use runner::{Outcome, Runner, TextAlone};
 
@@ -226,4 +228,30 @@ async fn judgement_of_the_text_alone_lets_losses_through() {
         }
     }
     assert!(tally.findings.len() * 20 > tally.runs, "{tally}");
+}
+
+fn assert_nothing_lost(tally: &Tally) {
+    if std::env::var_os("GUARDED_SHOW").is_some() {
+        for (error, count) in &tally.errors {
+            eprintln!("{count:6} {error}");
+        }
+    }
+    let findings: Vec<String> = tally.findings.iter().take(20).map(Finding::to_string).collect();
+    assert!(tally.findings.is_empty(), "{tally}\n{}", findings.join("\n"));
+    // A guard that stops everything loses nothing either.
+    assert!(tally.committed * 10 > tally.runs, "{tally}");
+}
+
+/// What nobody is asked about loses no more than the bound, and no object.
+#[tokio::test(flavor = "multi_thread")]
+async fn guarded_commit_loses_nothing_unasked() {
+    let tally = search_all(20_000, |bench: &Bench| Guarded::new(&bench.access, Judged::ByText)).await;
+    assert_nothing_lost(&tally);
+}
+
+/// The same where the text isn't judged at all: the guard doesn't need it.
+#[tokio::test(flavor = "multi_thread")]
+async fn guarded_commit_holds_without_the_judgement_of_the_text() {
+    let tally = search_all(4_000, |bench: &Bench| Guarded::new(&bench.access, Judged::NotAtAll)).await;
+    assert_nothing_lost(&tally);
 }

@@ -207,7 +207,12 @@ async fn a_demanded_copy_comes_before_the_statements_and_is_named() {
     );
     // A statement that fails after its copy: somebody must know of the copy.
     let (server, _) = under(&story, COPY, &story.sandbox().api_url()).await;
+    // What can be tried is known to fail before that, and nothing is copied for it.
     let fails = json!({"project_id": "shop", "branch_id": "main", "sql": "DROP TABLE nowhere"});
+    let (value, is_error) = server.call("run_sql", fails).await;
+    assert!(is_error && value["error"]["kind"] == "sql_failed", "{value}");
+    assert!(value["error"]["safety_copy"].is_null(), "{value}");
+    let fails = json!({"project_id": "shop", "branch_id": "main", "sql": "DROP INDEX CONCURRENTLY nowhere"});
     let (value, is_error) = server.call("run_sql", fails).await;
     assert!(is_error && value["error"]["kind"] == "sql_failed", "{value}");
     assert!(value["error"]["safety_copy"]["snapshot_id"].is_string(), "{value}");

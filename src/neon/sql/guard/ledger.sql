@@ -84,7 +84,7 @@ UNION ALL SELECT 'function ' || f.oid, s.nspname || '.' || f.proname || '(' || p
   pg_catalog.jsonb_build_object('owner', pg_catalog.jsonb_build_array(f.proowner, pg_catalog.pg_get_userbyid(f.proowner)),
     'rights', pg_catalog.jsonb_build_array(coalesce(f.proacl::text, ''), coalesce(f.proacl::text, '')),
     'body', pg_catalog.jsonb_build_array(pg_catalog.md5(pg_catalog.concat_ws(' ', f.prolang, f.prokind, f.prosrc, f.probin,
-      pg_catalog.to_jsonb(f) ->> 'prosqlbody')), 'body'),
+      pg_catalog.to_jsonb(f) ->> 'prosqlbody', (SELECT pg_catalog.to_jsonb(a) FROM pg_catalog.pg_aggregate a WHERE a.aggfnoid = f.oid))), 'body'),
     'security', pg_catalog.jsonb_build_array(f.prosecdef, 'security'), 'settings', pg_catalog.jsonb_build_array(f.proconfig::text, 'settings'),
     'leakproof', pg_catalog.jsonb_build_array(f.proleakproof, 'leakproof'))
   FROM pg_catalog.pg_proc f JOIN space s ON s.oid = f.pronamespace
@@ -93,7 +93,7 @@ UNION ALL SELECT 'type ' || t.oid, s.nspname || '.' || t.typname,
   pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('owner', pg_catalog.jsonb_build_array(t.typowner, pg_catalog.pg_get_userbyid(t.typowner)),
     'rights', pg_catalog.jsonb_build_array(coalesce(t.typacl::text, ''), coalesce(t.typacl::text, '')),
     'base', CASE WHEN t.typtype = 'd' THEN pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', t.typbasetype, t.typtypmod), 'base') END))
-  || coalesce((SELECT pg_catalog.jsonb_object_agg('label ' || e.oid, pg_catalog.jsonb_build_array(true, e.enumlabel))
+  || coalesce((SELECT pg_catalog.jsonb_object_agg('label ' || e.oid, pg_catalog.jsonb_build_array(e.enumlabel, e.enumlabel))
     FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid), '{}')
   || coalesce((SELECT pg_catalog.jsonb_object_agg('constraint ' || k.oid, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', k.convalidated,
     pg_catalog.md5(k.conbin::text)), k.conname)) FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'), '{}')

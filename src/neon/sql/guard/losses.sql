@@ -14,6 +14,14 @@ lines AS MATERIALIZED (
   UNION ALL SELECT f.key, f.name, n.key, n.value ->> 1, 'added', n.value ->> 0, f.facets #>> '{kind,0}'
   FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(l.facets) n
   WHERE l.facets <> f.facets AND pg_catalog.starts_with(n.key, '+') AND NOT f.facets ? n.key
+  -- Another object under the name of one that was renamed: whoever uses that name uses the new one.
+  UNION ALL SELECT f.key, f.name, 'name', 'name', 'replaced', l.name, f.facets #>> '{kind,0}' FROM former f JOIN ledger l ON l.key = f.key
+  WHERE l.name <> f.name AND EXISTS (SELECT FROM ledger n WHERE n.name = f.name AND n.key <> f.key
+    AND pg_catalog.split_part(n.key, ' ', 1) = pg_catalog.split_part(f.key, ' ', 1))
+  UNION ALL SELECT f.key, f.name, o.key, o.value ->> 1, 'replaced', n.value ->> 1, f.facets #>> '{kind,0}'
+  FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(f.facets) o JOIN LATERAL (SELECT l.facets -> o.key AS value) n ON true
+  WHERE l.facets <> f.facets AND pg_catalog.starts_with(o.key, 'column ') AND n.value ->> 1 <> o.value ->> 1
+    AND EXISTS (SELECT FROM pg_catalog.jsonb_each(l.facets) c WHERE pg_catalog.starts_with(c.key, 'column ') AND c.value ->> 1 = o.value ->> 1)
   -- Rights on what is new: only those that its owner's defaults give.
   UNION ALL SELECT pg_catalog.split_part(l.key, ' ', 1), l.name, 'rights', 'rights', 'added', l.facets #>> '{rights,0}', l.facets #>> '{kind,0}'
   FROM ledger l WHERE l.facets #>> '{rights,0}' <> '' AND NOT EXISTS (SELECT FROM former f WHERE f.key = l.key)

@@ -40,7 +40,7 @@ pub struct Loss {
     pub facet: Option<String>,
     /// The facet's name.
     pub label: Option<String>,
-    /// `gone`, `changed`, `added`, `emptied`, `superuser`.
+    /// `gone`, `changed`, `added`, `emptied`, `replaced`, `superuser`.
     pub what: String,
     /// What the facet is now.
     pub now: Option<String>,

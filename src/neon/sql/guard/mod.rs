@@ -85,7 +85,7 @@ pub enum Guard<'a> {
 
 /// How far a baseline reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub enum Reach {
     /// Rows; whatever changes the catalogue stops it.
     Rows,
     /// Rows and definitions.
@@ -131,8 +131,9 @@ pub enum Stop {
     Exceeded(Box<Measured>),
 }
 
-/// A batch as it is sent: our statements around the caller's.
-pub(super) struct Batch {
+/// A batch as it is sent: our statements around the caller's. By itself it sends nothing.
+#[derive(Debug)]
+pub struct Batch {
     pub(super) queries: Vec<Query>,
     /// Which results are the caller's, in order.
     pub(super) own: Vec<usize>,
@@ -231,8 +232,15 @@ impl Batch {
         batch
     }
 
+    /// The statements, in order.
+    #[must_use]
+    pub fn queries(&self) -> &[Query] {
+        &self.queries
+    }
+
     /// Why our own statements stopped the batch, if the error that Postgres gave is one of theirs.
-    pub(super) fn stop(&self, message: &str) -> Option<Stop> {
+    #[must_use]
+    pub fn stop(&self, message: &str) -> Option<Stop> {
         let (_, rest) = message.split_once(&format!("{OURS}{} ", self.mark))?;
         let (kind, rest) = rest.split_once(' ')?;
         // Postgres puts what it can't read in quotes.
