@@ -5,9 +5,12 @@ use super::grade::Grade;
 use super::lex::{self, Token};
 use super::split::Piece;
 use super::{Statement, TableName, Transaction};
-use super::{alter, ambiguity, functions, kind, name, relations, settings, split, table, tokens, transaction, tree};
+use super::{
+    alter, ambiguity, condition, functions, kind, name, relations, settings, split, table, tokens, transaction, tree,
+};
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
+use std::collections::BTreeSet;
 
 use Grade::{Destructive, Leaves, Read, Write};
 use SyntaxKind as K;
@@ -167,7 +170,7 @@ fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
         explain(&mut judgement, node, planned);
     }
     if !planned {
-        inside(&mut judgement, node, "");
+        inside(&mut judgement, node, "", &condition::variables(node));
         routine(&mut judgement, node);
     }
     if judgement.grade() == Read
@@ -189,7 +192,7 @@ fn selects(kind: SyntaxKind) -> bool {
 }
 
 /// Adds what every statement in a tree does, the tree's own among them.
-fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
+fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str, outside: &BTreeSet<String>) {
     let mut add =
         |judgement: &mut Judgement, effect, reason: String| judgement.add(effect, format!("{prefix}{reason}"));
     for node in root.descendants() {
@@ -230,7 +233,7 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
                 }
             }
             kind if ast::Stmt::can_cast(kind) => {
-                let (effect, reason) = table::own(&node);
+                let (effect, reason) = table::own(&node, outside);
                 add(judgement, effect, reason);
                 // `TABLE t` names what it reads.
                 if prefix.is_empty() && effect > Read {
@@ -324,12 +327,14 @@ fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
     let reason = match body::of(node) {
         None => return,
         Some(Body::Parsed(tree, text, language)) => {
-            code(judgement, &tree, &text, prefix);
+            let mut outside = condition::variables(node);
+            outside.extend(condition::variables(&tree));
+            code(judgement, &tree, &text, prefix, &outside);
             for other in ambiguity::readings(&text) {
                 let otherwise = format!("{prefix}{OTHERWISE} ");
                 let sound = tree::shallow(&lex::lex(&other)).is_ok();
                 match sound.then(|| body::parse(&other, language)) {
-                    Some(Body::Parsed(tree, text, _)) => code(judgement, &tree, &text, &otherwise),
+                    Some(Body::Parsed(tree, text, _)) => code(judgement, &tree, &text, &otherwise, &outside),
                     _ => judgement.add(Leaves, format!("{otherwise}can't be parsed")),
                 }
             }
@@ -354,8 +359,8 @@ fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
 }
 
 /// Adds what a body's code does.
-fn code(judgement: &mut Judgement, tree: &SyntaxNode, text: &str, prefix: &str) {
-    inside(judgement, tree, prefix);
+fn code(judgement: &mut Judgement, tree: &SyntaxNode, text: &str, prefix: &str, outside: &BTreeSet<String>) {
+    inside(judgement, tree, prefix, outside);
     for (effect, reason) in functions::called(&lex::lex(text)) {
         judgement.add(effect, format!("{prefix}{reason}"));
     }

@@ -3,12 +3,13 @@
 use super::grade::Grade;
 use super::{condition, kind, name, relations};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
+use std::collections::BTreeSet;
 
 use Grade::{Destructive, Leaves, Read, Write};
 use SyntaxKind as K;
 
-/// The effect of a statement's node and why; reads need no reason.
-pub(super) fn own(node: &SyntaxNode) -> (Grade, String) {
+/// The effect of a statement's node and why; reads need no reason. Names from outside of it are no columns.
+pub(super) fn own(node: &SyntaxNode, outside: &BTreeSet<String>) -> (Grade, String) {
     let on = |verb: &str| {
         let names = relations::changed(node);
         if names.is_empty() {
@@ -26,13 +27,17 @@ pub(super) fn own(node: &SyntaxNode) -> (Grade, String) {
     let (effect, reason) = match node.kind() {
         K::SELECT | K::COMPOUND_SELECT | K::PAREN_SELECT | K::VALUES | K::TABLE | K::SHOW | K::EMPTY_STMT => (Read, ""),
         K::EXPLAIN => (Read, ""),
+        K::INSERT if condition::upserts_all(node, outside) => return (Destructive, on("updates all rows of")),
         K::INSERT => return (Write, on("inserts rows into")),
-        K::DELETE if condition::takes_all(node) => return (Destructive, all(&on("deletes all rows of"))),
+        K::DELETE if condition::takes_all(node, outside) => return (Destructive, all(&on("deletes all rows of"))),
         K::DELETE => return (Write, on("deletes rows of")),
-        K::UPDATE if condition::takes_all(node) => return (Destructive, all(&on("updates all rows of"))),
+        K::UPDATE if condition::takes_all(node, outside) => return (Destructive, all(&on("updates all rows of"))),
         K::UPDATE => return (Write, on("updates rows of")),
         K::MERGE if node.descendants().any(|inner| inner.kind() == K::MERGE_DELETE) => {
             return (Destructive, on("merges into, and can delete rows of,"));
+        }
+        K::MERGE if condition::merges_all(node, outside) => {
+            return (Destructive, on("merges into, and can update all rows of,"));
         }
         K::MERGE => return (Write, on("merges rows into")),
         K::TRUNCATE => return (Destructive, on("empties")),
@@ -76,7 +81,7 @@ pub(super) fn own(node: &SyntaxNode) -> (Grade, String) {
 }
 
 fn all(reason: &str) -> String {
-    format!("{reason} (there is no WHERE, or one that is always true)")
+    format!("{reason} (there is no WHERE, or one that doesn't narrow)")
 }
 
 fn copy(node: &SyntaxNode) -> (Grade, String) {

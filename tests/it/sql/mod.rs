@@ -1,6 +1,7 @@
 //! SQL is split and classified: tables reviewed by hand, ways out of read-only, ordinary queries, and a real PostgreSQL.
 
 mod bounds;
+mod conditions;
 mod dump;
 pub mod escapes;
 mod leaving;
