@@ -171,7 +171,9 @@ fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
     }
     if !planned {
         inside(&mut judgement, node, "", &condition::variables(node));
-        routine(&mut judgement, node);
+        if matches!(node.kind(), K::DO | K::CREATE_FUNCTION | K::CREATE_PROCEDURE) {
+            routine(&mut judgement, node);
+        }
     }
     if judgement.grade() == Read
         && !planned
@@ -239,6 +241,13 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str, outside: &
                 if prefix.is_empty() && effect > Read {
                     let known = &mut judgement.tables;
                     known.extend(relations::changed(&node));
+                }
+                if matches!(kind, K::CREATE_FUNCTION | K::CREATE_PROCEDURE) && node != *root {
+                    add(
+                        judgement,
+                        Leaves,
+                        "makes a routine inside of another statement, which isn't looked into".to_owned(),
+                    );
                 }
                 if names_functions(&node) {
                     for (effect, reason) in functions::named(&lex::lex(&node.text().to_string())) {
@@ -313,16 +322,17 @@ fn actions(
 
 /// Adds what the code in a routine's body does: at once for `DO`, and for functions whenever they are called.
 fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
-    let prefix = match node.kind() {
-        K::DO => "",
-        K::CREATE_FUNCTION | K::CREATE_PROCEDURE => "makes a routine that ",
-        _ => return,
+    let prefix = if node.kind() == K::DO {
+        ""
+    } else {
+        "makes a routine that "
     };
-    if node
-        .descendants()
-        .any(|inner| inner.kind() == K::SECURITY_DEFINER_FUNC_OPTION)
-    {
-        judgement.add(Write, "makes a routine that runs with its owner's rights".to_owned());
+    for option in node.descendants() {
+        match option.kind() {
+            K::SECURITY_DEFINER_FUNC_OPTION => judgement.add(Destructive, alter::SECURITY_DEFINER.to_owned()),
+            K::LEAKPROOF_FUNC_OPTION => judgement.add(Destructive, alter::LEAKPROOF.to_owned()),
+            _ => {}
+        }
     }
     let reason = match body::of(node) {
         None => return,
