@@ -4,9 +4,10 @@ use super::body::{self, Body};
 use super::grade::Grade;
 use super::lex::{self, Token};
 use super::split::Piece;
-use super::{Statement, TableName, Transaction};
+use super::{Statement, TableName, Transaction, Unguarded};
 use super::{
     alter, ambiguity, condition, functions, kind, name, relations, settings, split, table, tokens, transaction, tree,
+    unguarded,
 };
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
@@ -21,6 +22,7 @@ struct Judgement {
     reasons: Vec<(Grade, String)>,
     tables: Vec<TableName>,
     transaction: Transaction,
+    unguarded: Unguarded,
     explain_analyze_ok: bool,
 }
 
@@ -54,6 +56,7 @@ impl Judgement {
             reasons: vec![(Leaves, reason)],
             tables: Vec::new(),
             transaction: Transaction::Inside,
+            unguarded: Unguarded::No,
             explain_analyze_ok: false,
         }
     }
@@ -84,6 +87,7 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
         reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),
         tables: judgement.tables,
         transaction: judgement.transaction,
+        unguarded: judgement.unguarded,
         explain_analyze_ok: judgement.explain_analyze_ok,
     }
 }
@@ -118,6 +122,9 @@ fn alone(own: &str) -> Judgement {
         }
     }
     judgement.explain_analyze_ok &= judgement.grade() == Read;
+    if judgement.unguarded != Unguarded::No && judgement.grade() >= Destructive {
+        judgement.unguarded = Unguarded::MayLose;
+    }
     judgement
 }
 
@@ -160,6 +167,7 @@ fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
         reasons: Vec::new(),
         tables: Vec::new(),
         transaction: transaction::of(node),
+        unguarded: Unguarded::No,
         explain_analyze_ok: false,
     };
     for (effect, reason) in functions::called(tokens) {
@@ -182,6 +190,8 @@ fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
         judgement.add(Write, objection.to_owned());
     }
     judgement.explain_analyze_ok = judgement.grade() == Read && selects(node.kind());
+    // A block that commits is outside only by what its body holds.
+    judgement.unguarded = unguarded::of(node, judgement.transaction);
     judgement
 }
 

@@ -12,6 +12,7 @@ mod properties;
 pub mod reads;
 mod split;
 mod statements;
+mod unguarded;
 
 use neon_mcp::sql::{Script, Statement, StatementEffect, parse};
 
