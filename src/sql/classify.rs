@@ -4,10 +4,14 @@ use super::body::{self, Body};
 use super::grade::Grade;
 use super::lex::{self, Token};
 use super::split::Piece;
-use super::{Statement, TableName, Transaction};
-use super::{alter, ambiguity, functions, kind, name, relations, settings, split, table, tokens, transaction, tree};
+use super::{Statement, TableName, Transaction, Unguarded};
+use super::{
+    alter, ambiguity, condition, functions, kind, name, relations, settings, split, table, tokens, transaction, tree,
+    unguarded,
+};
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
+use std::collections::BTreeSet;
 
 use Grade::{Destructive, Leaves, Read, Write};
 use SyntaxKind as K;
@@ -18,6 +22,7 @@ struct Judgement {
     reasons: Vec<(Grade, String)>,
     tables: Vec<TableName>,
     transaction: Transaction,
+    unguarded: Unguarded,
     explain_analyze_ok: bool,
 }
 
@@ -51,6 +56,7 @@ impl Judgement {
             reasons: vec![(Leaves, reason)],
             tables: Vec::new(),
             transaction: Transaction::Inside,
+            unguarded: Unguarded::No,
             explain_analyze_ok: false,
         }
     }
@@ -81,6 +87,7 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
         reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),
         tables: judgement.tables,
         transaction: judgement.transaction,
+        unguarded: judgement.unguarded,
         explain_analyze_ok: judgement.explain_analyze_ok,
     }
 }
@@ -115,6 +122,9 @@ fn alone(own: &str) -> Judgement {
         }
     }
     judgement.explain_analyze_ok &= judgement.grade() == Read;
+    if judgement.unguarded != Unguarded::No && judgement.grade() >= Destructive {
+        judgement.unguarded = Unguarded::MayLose;
+    }
     judgement
 }
 
@@ -157,6 +167,7 @@ fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
         reasons: Vec::new(),
         tables: Vec::new(),
         transaction: transaction::of(node),
+        unguarded: Unguarded::No,
         explain_analyze_ok: false,
     };
     for (effect, reason) in functions::called(tokens) {
@@ -167,8 +178,10 @@ fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
         explain(&mut judgement, node, planned);
     }
     if !planned {
-        inside(&mut judgement, node, "");
-        routine(&mut judgement, node);
+        inside(&mut judgement, node, "", &condition::variables(node));
+        if matches!(node.kind(), K::DO | K::CREATE_FUNCTION | K::CREATE_PROCEDURE) {
+            routine(&mut judgement, node);
+        }
     }
     if judgement.grade() == Read
         && !planned
@@ -177,6 +190,8 @@ fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
         judgement.add(Write, objection.to_owned());
     }
     judgement.explain_analyze_ok = judgement.grade() == Read && selects(node.kind());
+    // A block that commits is outside only by what its body holds.
+    judgement.unguarded = unguarded::of(node, judgement.transaction);
     judgement
 }
 
@@ -189,7 +204,7 @@ fn selects(kind: SyntaxKind) -> bool {
 }
 
 /// Adds what every statement in a tree does, the tree's own among them.
-fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
+fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str, outside: &BTreeSet<String>) {
     let mut add =
         |judgement: &mut Judgement, effect, reason: String| judgement.add(effect, format!("{prefix}{reason}"));
     for node in root.descendants() {
@@ -230,12 +245,19 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str) {
                 }
             }
             kind if ast::Stmt::can_cast(kind) => {
-                let (effect, reason) = table::own(&node);
+                let (effect, reason) = table::own(&node, outside);
                 add(judgement, effect, reason);
                 // `TABLE t` names what it reads.
                 if prefix.is_empty() && effect > Read {
                     let known = &mut judgement.tables;
                     known.extend(relations::changed(&node));
+                }
+                if matches!(kind, K::CREATE_FUNCTION | K::CREATE_PROCEDURE) && node != *root {
+                    add(
+                        judgement,
+                        Leaves,
+                        "makes a routine inside of another statement, which isn't looked into".to_owned(),
+                    );
                 }
                 if names_functions(&node) {
                     for (effect, reason) in functions::named(&lex::lex(&node.text().to_string())) {
@@ -310,26 +332,29 @@ fn actions(
 
 /// Adds what the code in a routine's body does: at once for `DO`, and for functions whenever they are called.
 fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
-    let prefix = match node.kind() {
-        K::DO => "",
-        K::CREATE_FUNCTION | K::CREATE_PROCEDURE => "makes a routine that ",
-        _ => return,
+    let prefix = if node.kind() == K::DO {
+        ""
+    } else {
+        "makes a routine that "
     };
-    if node
-        .descendants()
-        .any(|inner| inner.kind() == K::SECURITY_DEFINER_FUNC_OPTION)
-    {
-        judgement.add(Write, "makes a routine that runs with its owner's rights".to_owned());
+    for option in node.descendants() {
+        match option.kind() {
+            K::SECURITY_DEFINER_FUNC_OPTION => judgement.add(Destructive, alter::SECURITY_DEFINER.to_owned()),
+            K::LEAKPROOF_FUNC_OPTION => judgement.add(Destructive, alter::LEAKPROOF.to_owned()),
+            _ => {}
+        }
     }
     let reason = match body::of(node) {
         None => return,
         Some(Body::Parsed(tree, text, language)) => {
-            code(judgement, &tree, &text, prefix);
+            let mut outside = condition::variables(node);
+            outside.extend(condition::variables(&tree));
+            code(judgement, &tree, &text, prefix, &outside);
             for other in ambiguity::readings(&text) {
                 let otherwise = format!("{prefix}{OTHERWISE} ");
                 let sound = tree::shallow(&lex::lex(&other)).is_ok();
                 match sound.then(|| body::parse(&other, language)) {
-                    Some(Body::Parsed(tree, text, _)) => code(judgement, &tree, &text, &otherwise),
+                    Some(Body::Parsed(tree, text, _)) => code(judgement, &tree, &text, &otherwise, &outside),
                     _ => judgement.add(Leaves, format!("{otherwise}can't be parsed")),
                 }
             }
@@ -354,8 +379,8 @@ fn routine(judgement: &mut Judgement, node: &SyntaxNode) {
 }
 
 /// Adds what a body's code does.
-fn code(judgement: &mut Judgement, tree: &SyntaxNode, text: &str, prefix: &str) {
-    inside(judgement, tree, prefix);
+fn code(judgement: &mut Judgement, tree: &SyntaxNode, text: &str, prefix: &str, outside: &BTreeSet<String>) {
+    inside(judgement, tree, prefix, outside);
     for (effect, reason) in functions::called(&lex::lex(text)) {
         judgement.add(effect, format!("{prefix}{reason}"));
     }

@@ -49,18 +49,22 @@ pub(super) fn action(outer: Option<SyntaxKind>, kind: SyntaxKind) -> String {
         K::ALTER_EXTENSION_ADD => "ADD".to_owned(),
         K::ALTER_EXTENSION_DROP => "DROP".to_owned(),
         K::ALTER_EXTENSION_UPDATE => "UPDATE".to_owned(),
+        K::SET_FUNC_OPTION => "SET".to_owned(),
+        K::RESET_FUNC_OPTION => "RESET".to_owned(),
         kind => {
             let words = words(kind);
             // `TABLE_RENAME_TO`, `TYPE_RENAME_TO` and their like.
             if words.ends_with(" RENAME TO") {
                 "RENAME TO".to_owned()
+            } else if let Some(option) = words.strip_suffix(" FUNC OPTION") {
+                option.to_owned()
             } else {
                 words
             }
         }
     };
     match outer {
-        Some(K::ALTER_COLUMN) => format!("ALTER COLUMN {own}"),
+        Some(K::ALTER_COLUMN | K::ALTER_VIEW_COLUMN) => format!("ALTER COLUMN {own}"),
         _ => own,
     }
 }

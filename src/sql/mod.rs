@@ -30,12 +30,14 @@ mod table;
 mod tokens;
 mod transaction;
 mod tree;
+mod unguarded;
 
 pub use dump::{Change, Difference, Dump, without_noise};
 pub use functions::{ListedFunction, listed_functions};
 pub use mentions::Mentions;
 pub use name::TableName;
 pub use reading::Reading;
+pub use unguarded::Unguarded;
 
 /// What a statement does to the database. Later ones are worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +83,8 @@ pub struct Statement {
     pub tables: Vec<TableName>,
     /// Where it stands to transactions.
     pub transaction: Transaction,
+    /// What it risks where it can't run inside one.
+    pub unguarded: Unguarded,
     /// Whether `EXPLAIN ANALYZE` takes it and changes nothing.
     pub explain_analyze_ok: bool,
 }

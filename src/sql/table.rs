@@ -1,14 +1,15 @@
 //! What each kind of statement does by itself, apart from what stands inside it.
 
 use super::grade::Grade;
-use super::{condition, kind, name, relations};
+use super::{alter, condition, kind, name, relations};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
+use std::collections::BTreeSet;
 
 use Grade::{Destructive, Leaves, Read, Write};
 use SyntaxKind as K;
 
-/// The effect of a statement's node and why; reads need no reason.
-pub(super) fn own(node: &SyntaxNode) -> (Grade, String) {
+/// The effect of a statement's node and why; reads need no reason. Names from outside of it are no columns.
+pub(super) fn own(node: &SyntaxNode, outside: &BTreeSet<String>) -> (Grade, String) {
     let on = |verb: &str| {
         let names = relations::changed(node);
         if names.is_empty() {
@@ -26,19 +27,26 @@ pub(super) fn own(node: &SyntaxNode) -> (Grade, String) {
     let (effect, reason) = match node.kind() {
         K::SELECT | K::COMPOUND_SELECT | K::PAREN_SELECT | K::VALUES | K::TABLE | K::SHOW | K::EMPTY_STMT => (Read, ""),
         K::EXPLAIN => (Read, ""),
+        K::INSERT if condition::upserts_all(node, outside) => return (Destructive, on("updates all rows of")),
         K::INSERT => return (Write, on("inserts rows into")),
-        K::DELETE if condition::takes_all(node) => return (Destructive, all(&on("deletes all rows of"))),
+        K::DELETE if condition::takes_all(node, outside) => return (Destructive, all(&on("deletes all rows of"))),
         K::DELETE => return (Write, on("deletes rows of")),
-        K::UPDATE if condition::takes_all(node) => return (Destructive, all(&on("updates all rows of"))),
+        K::UPDATE if condition::takes_all(node, outside) => return (Destructive, all(&on("updates all rows of"))),
         K::UPDATE => return (Write, on("updates rows of")),
         K::MERGE if node.descendants().any(|inner| inner.kind() == K::MERGE_DELETE) => {
             return (Destructive, on("merges into, and can delete rows of,"));
+        }
+        K::MERGE if condition::merges_all(node, outside) => {
+            return (Destructive, on("merges into, and can update all rows of,"));
         }
         K::MERGE => return (Write, on("merges rows into")),
         K::TRUNCATE => return (Destructive, on("empties")),
         K::SELECT_INTO => (Write, "creates a table from what it reads"),
         K::COPY => return copy(node),
         K::LOCK => return (Write, on("locks")),
+        K::REFRESH if node.descendants().any(|inner| inner.kind() == K::WITH_NO_DATA) => {
+            return (Destructive, on("empties"));
+        }
         K::REFRESH => return (Write, on("replaces the content of")),
         K::VACUUM | K::ANALYZE | K::CLUSTER | K::REINDEX | K::REPACK => return (Write, on("reorganizes or measures")),
         K::CHECKPOINT => (Write, "writes a checkpoint"),
@@ -76,7 +84,7 @@ pub(super) fn own(node: &SyntaxNode) -> (Grade, String) {
 }
 
 fn all(reason: &str) -> String {
-    format!("{reason} (there is no WHERE, or one that is always true)")
+    format!("{reason} (there is no WHERE, or one that doesn't narrow)")
 }
 
 fn copy(node: &SyntaxNode) -> (Grade, String) {
@@ -154,6 +162,11 @@ fn definition(node: &SyntaxNode, kind: SyntaxKind) -> (Grade, String) {
         | K::ALTER_LARGE_OBJECT => {
             (Destructive, what("changes"))
         }
+        K::CREATE_PUBLICATION if alter::publishes_all(node) => (Leaves, alter::PUBLISHES_ALL.to_owned()),
+        K::CREATE_RULE if does_instead(node) => (
+            Destructive,
+            format!("{}, which does something else in place of what is asked for", what("creates")),
+        ),
         K::CREATE_TABLE_AS => (Write, "creates a table from what it reads".to_owned()),
         kind => {
             let name = format!("{kind:?}");
@@ -173,6 +186,16 @@ fn definition(node: &SyntaxNode, kind: SyntaxKind) -> (Grade, String) {
     }
 }
 
+/// Whether a rule replaces what changes rows, with something else or with nothing. One for `SELECT` makes a view.
+fn does_instead(node: &SyntaxNode) -> bool {
+    let holds = |outer, token| {
+        node.descendants()
+            .filter(|inner| inner.kind() == outer)
+            .any(|inner| inner.children_with_tokens().any(|element| element.kind() == token))
+    };
+    holds(K::RULE_DO, K::INSTEAD_KW) && !holds(K::RULE_EVENT, K::SELECT_KW)
+}
+
 /// What a definition is about, as it was written.
 fn subject(node: &SyntaxNode) -> Option<String> {
     let dropping = format!("{:?}", node.kind()).starts_with("DROP_");
@@ -183,11 +206,11 @@ fn subject(node: &SyntaxNode) -> Option<String> {
         )
     };
     let mut parts: Vec<String> = Vec::new();
+    let relations = relations::changed(node);
+    if !relations.is_empty() {
+        return Some(relations::listed(&relations));
+    }
     for child in node.children().filter(names) {
-        let relations = relations::changed(node);
-        if !relations.is_empty() {
-            return Some(relations::listed(&relations));
-        }
         parts.push(name::excerpt(&child.text().to_string()));
         if !dropping {
             break;

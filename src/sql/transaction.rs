@@ -49,7 +49,12 @@ pub(super) fn of(node: &SyntaxNode) -> Transaction {
         K::CLUSTER | K::REPACK => !holds(K::TABLE_NAME_REF) || says(K::CONCURRENTLY_KW),
         K::ALTER_TABLE => holds(K::DETACH_CONCURRENTLY),
         K::ALTER_DATABASE => holds(K::SET_TABLESPACE),
-        K::ALTER_SUBSCRIPTION => holds(K::REFRESH_PUBLICATION) || holds(K::SET_PUBLICATION),
+        K::ALTER_SUBSCRIPTION => {
+            holds(K::REFRESH_PUBLICATION)
+                || holds(K::SET_PUBLICATION)
+                || holds(K::ADD_PUBLICATION)
+                || holds(K::DROP_SUBSCRIPTION_PUBLICATION)
+        }
         K::DISCARD => says(K::DISCARD_ALL),
         _ => false,
     };

@@ -1,6 +1,7 @@
 //! SQL is split and classified: tables reviewed by hand, ways out of read-only, ordinary queries, and a real PostgreSQL.
 
 mod bounds;
+mod conditions;
 mod dump;
 pub mod escapes;
 mod leaving;
@@ -11,6 +12,7 @@ mod properties;
 pub mod reads;
 mod split;
 mod statements;
+mod unguarded;
 
 use neon_mcp::sql::{Script, Statement, StatementEffect, parse};
 

@@ -120,7 +120,7 @@ fn reasons_name_what_is_lost() {
         ("drop trigger g on t", "drops the trigger g on t"),
         (
             "delete from t",
-            "deletes all rows of t (there is no WHERE, or one that is always true)",
+            "deletes all rows of t (there is no WHERE, or one that doesn't narrow)",
         ),
         ("truncate t", "empties t"),
         (
