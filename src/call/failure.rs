@@ -9,7 +9,7 @@ use super::safety;
 use crate::docs::DocsError;
 use crate::guard::audit::Outcome as Recorded;
 use crate::guard::{self, Denied, No};
-use crate::neon::sql::{Measured, SqlError, Stop};
+use crate::neon::sql::{Measured, Reaching, SqlError, Stop};
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error, ErrorKind};
 
@@ -63,6 +63,8 @@ pub enum Failure {
     },
     /// Postgres, or the way there, said no to SQL.
     Sql(Box<SqlError>),
+    /// The statements mention something that reaches a listed function under another name. They were not run.
+    Reaches(Reaching),
     /// The guarded commit stopped statements that lose more than was judged or approved. They were rolled back.
     Exceeded(Box<Measured>),
     /// A step of a workflow didn't come about.
@@ -196,6 +198,9 @@ fn by_change(changed: Changed) -> Recorded {
     }
 }
 
+/// Said where a statement mentions something that reaches a listed function.
+const REACHES: &str = "The statement uses something of the database's own that does more than read, so it was not run.";
+
 /// Said where the guarded commit stopped statements.
 const EXCEEDED: &str =
     "The statements lose more than was judged or approved, so they were rolled back. Nothing was changed.";
@@ -270,7 +275,8 @@ impl Failure {
             }))
         };
         match error.stop() {
-            None | Some(Stop::Measured(_)) => Self::Sql(Box::new(error)),
+            None | Some(Stop::Measured(_) | Stop::Stale) => Self::Sql(Box::new(error)),
+            Some(Stop::Reaches(reaching)) => Self::Reaches(reaching.clone()),
             Some(Stop::Exceeded(measured)) => Self::Exceeded(measured.clone()),
             Some(Stop::Identity(found)) => told(
                 "another_database",
@@ -397,6 +403,7 @@ impl Failure {
             }
             Self::Sql(error) => named(by_change(error.changed()), sql_summary(error)),
             Self::Exceeded(_) => refusal(Recorded::Refused, EXCEEDED.to_owned()),
+            Self::Reaches(_) => refusal(Recorded::Refused, REACHES.to_owned()),
             Self::Step { step, why, changed } => named(by_change(*changed), format!("{step}: {}", one_line(why, 300))),
             Self::Told(told) => named(by_change(told.changed), one_line(&told.message, 300)),
             Self::AfterCopy { failure, .. } => failure.recorded(),
@@ -503,6 +510,17 @@ impl Failure {
                 Value::Null,
             ),
             Self::Sql(failed) => sql_failed(&failed, fence),
+            Self::Reaches(reaching) => {
+                let mut more = json!({ "because": format!("it {}", guard::reaching(&reaching)) });
+                fence.enclose_plan(&mut more);
+                error(
+                    "reaches_listed_function",
+                    REACHES,
+                    Changed::No,
+                    "Run it with run_sql, which asks the user where it must, or leave out what it names.",
+                    more,
+                )
+            }
             Self::Exceeded(measured) => {
                 let losses: Vec<String> = guard::impact_reasons(&measured, 0)
                     .into_iter()

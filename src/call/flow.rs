@@ -162,6 +162,11 @@ impl<'c, 'a> Flow<'c, 'a> {
         context.cancel.is_cancelled() || context.left().is_zero()
     }
 
+    /// Whether the call was judged to change something.
+    pub(crate) fn changes(&self) -> bool {
+        self.cleared.is_some_and(|cleared| cleared.verdict().changes())
+    }
+
     /// The tool that is called.
     pub(crate) fn own_tool(&self) -> &'c Tool {
         &self.call.selected.tool

@@ -75,7 +75,7 @@ pub(super) struct Ready {
 }
 
 /// How often one call is judged anew because its statements lose more than was judged or approved.
-const MOST_ATTEMPTS: usize = 3;
+const MOST_ATTEMPTS: usize = 4;
 
 impl<'a> Call<'a> {
     /// Runs the call.
@@ -124,6 +124,11 @@ impl<'a> Call<'a> {
         let prepared = self.prepared.as_ref().map(|opened| &opened.content);
         self.assessed = workflows::assess(tool, &arguments, prepared, policy.unasked_rows())?;
         confirm::look_over(self, &arguments, record)?;
+        if self.assessed.as_ref().is_some_and(|assessed| assessed.rebuilds_indexes)
+            && workflows::indexes_call_code(&self.looking(&arguments)).await?
+        {
+            self.assessed = self.assessed.take().map(Assessed::running_code);
+        }
 
         for _ in 1..MOST_ATTEMPTS {
             match self.attempt(arguments.clone(), record).await {
@@ -132,6 +137,10 @@ impl<'a> Call<'a> {
                     let unasked = self.guards.policy.unasked_rows();
                     let assessed = self.assessed.take();
                     self.assessed = assessed.map(|assessed| assessed.exceeding(&measured, unasked));
+                }
+                Err(Failure::Reaches(reaching)) if self.is_run_at_once() => {
+                    let assessed = self.assessed.take();
+                    self.assessed = assessed.map(|assessed| assessed.reaching(&reaching));
                 }
                 ended => return ended,
             }

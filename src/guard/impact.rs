@@ -2,7 +2,7 @@
 
 use super::foreign::{bare, marked};
 use super::plan::{Line, digest, told};
-use crate::neon::sql::{Loss, Measured, TableImpact};
+use crate::neon::sql::{Grade, Loss, Measured, Reaching, TableImpact};
 
 /// How many losses are told one by one; beyond that they are counted by kind, with a digest of all.
 const MOST_TOLD: usize = 40;
@@ -19,6 +19,22 @@ pub fn reasons(measured: &Measured, unasked_rows: u64) -> Vec<String> {
         format!("{verb} up to {} rows of {}", table.ceiling(), told(&table.name))
     });
     rows.chain(losses(measured)).collect()
+}
+
+/// Why a statement does more than its text says: the end of a sentence that begins with "because it …".
+#[must_use]
+pub fn reaching(reaching: &Reaching) -> String {
+    let names: Vec<String> = reaching.names.iter().take(MOST_NAMES).map(|name| told(name)).collect();
+    let more = match reaching.names.len().saturating_sub(MOST_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = match reaching.grade {
+        Grade::Changes => "changes something",
+        Grade::Destroys => "destroys something",
+        Grade::Leaves => "reaches beyond the branch, or can't be looked into",
+    };
+    format!("uses {}{more}, which calls a function that {what}", names.join(", "))
 }
 
 /// What a plan shows: what the approval is bound to, and the counts as they were measured.

@@ -9,7 +9,7 @@ use super::impact;
 use super::permit::JudgedTexts;
 use super::policy::Cause;
 use crate::catalog::{Comparison, Condition, Escalation, Fact, Resource, Tool};
-use crate::neon::sql::Measured;
+use crate::neon::sql::{Grade, Measured, Reaching};
 
 /// What the guard wants to know before it can judge a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,9 +69,41 @@ pub struct Assessed {
     pub texts: JudgedTexts,
     /// They can be tried in a transaction that is rolled back: none acts outside of it.
     pub measurable: bool,
+    /// One of them runs outside of a transaction and evaluates what indexes are made of: code of the database's own, if they call it.
+    pub rebuilds_indexes: bool,
 }
 
 impl Assessed {
+    /// The same, once it is known that the indexes that they build call code of the database's own, which nothing holds there.
+    #[must_use]
+    pub fn running_code(mut self) -> Self {
+        self.effect = Effect::Destructive;
+        self.reasons.insert(
+            0,
+            "builds indexes outside of a transaction, and some of the database's indexes call functions of its own, which nothing holds there"
+                .to_owned(),
+        );
+        self
+    }
+
+    /// The same, once it is known that the statements reach a listed function under another name.
+    #[must_use]
+    pub fn reaching(self, reaching: &Reaching) -> Self {
+        let destroys = reaching.grade >= Grade::Destroys;
+        let mut reasons = vec![impact::reaching(reaching)];
+        reasons.extend(self.reasons);
+        Self {
+            effect: self
+                .effect
+                .max(if destroys { Effect::Destructive } else { Effect::Write }),
+            leaves: self.leaves || reaching.grade == Grade::Leaves,
+            reasons,
+            // What isn't seen here may act outside of a transaction.
+            measurable: self.measurable && !destroys,
+            ..self
+        }
+    }
+
     /// The same, once the guarded commit has stopped the statements because they lose more than runs unasked.
     #[must_use]
     pub fn exceeding(self, measured: &Measured, unasked_rows: u64) -> Self {

@@ -24,6 +24,7 @@ use super::operations::PollPolicy;
 use super::report::{self, Stop};
 use super::request::{Read, Request};
 use super::retry::{Decision, RetryPolicy};
+use super::sql::Catalogues;
 use crate::guard::Permitted;
 
 /// What a client is made of. [`ClientConfig::new`] fills in the defaults.
@@ -152,9 +153,16 @@ struct Shared {
     config: ClientConfig,
     /// Built on first use: that takes some 20 ms, which a server that is asked nothing needn't spend.
     http: OnceCell<reqwest::Client>,
+    /// What the databases have of their own that reaches beyond reading.
+    catalogues: Catalogues,
 }
 
 impl Client {
+    /// What is known of the databases' own functions.
+    pub(super) fn catalogues(&self) -> &Catalogues {
+        &self.shared.catalogues
+    }
+
     /// A client that hasn't done anything yet: no connection, no TLS set-up.
     #[must_use]
     pub fn new(config: ClientConfig) -> Self {
@@ -162,6 +170,7 @@ impl Client {
             shared: Arc::new(Shared {
                 config,
                 http: OnceCell::new(),
+                catalogues: Catalogues::default(),
             }),
         }
     }

@@ -15,6 +15,18 @@ pub struct Mentions {
     pub operators: BTreeSet<String>,
 }
 
+impl Mentions {
+    /// What several statements mention together.
+    #[must_use]
+    pub fn all(several: impl Iterator<Item = Self>) -> Self {
+        several.fold(Self::default(), |mut all, one| {
+            all.identifiers.extend(one.identifiers);
+            all.operators.extend(one.operators);
+            all
+        })
+    }
+}
+
 /// What a statement's text mentions, however it is read.
 pub(super) fn of(text: &str) -> Mentions {
     let mut mentions = Mentions::default();

@@ -1,6 +1,6 @@
 //! The proof that a text is one statement that only reads.
 
-use super::{Script, StatementEffect, parse};
+use super::{Mentions, Script, StatementEffect, parse};
 
 /// One statement that a parse has found to read. There is no other way to one than through the parser.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,12 @@ impl Reading {
         let options = if analyze { "(ANALYZE, BUFFERS)" } else { "(COSTS)" };
         // What comes out is proven like anything else.
         Self::prove(&format!("EXPLAIN {options} {}", statement.text))
+    }
+
+    /// What it mentions.
+    #[must_use]
+    pub fn mentions(&self) -> Mentions {
+        super::mentions::of(&self.0)
     }
 
     /// The statement.

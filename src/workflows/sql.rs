@@ -10,7 +10,7 @@ use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held};
 use crate::catalog::{Tool, Workflow};
 use crate::guard::{Assessed, Effect, JudgedTexts, Line};
 use crate::neon::sql::{Connection, Isolation, Measured, Query, Reads, Statements};
-use crate::sql::{Reading, Script, Statement, StatementEffect, Transaction};
+use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, Transaction, Unguarded};
 
 /// How long a statement may run when the caller doesn't say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -88,6 +88,7 @@ pub(crate) fn assess(
             reasons: Vec::new(),
             texts: JudgedTexts::new(script.statements.iter().map(|statement| statement.text.as_str())),
             measurable: false,
+            rebuilds_indexes: false,
         }));
     }
     let (Some(argument), Some(scripts)) = (argument(tool), scripts(tool, arguments)) else {
@@ -143,11 +144,22 @@ fn assessed(scripts: &[Script]) -> Assessed {
     let effect = statements().map(|statement| statement.effect).max();
     let mut reasons: Vec<String> = Vec::new();
     for reason in statements().flat_map(|statement| &statement.reasons) {
-        if !reasons.contains(reason) && reasons.len() < 20 {
+        if !reasons.contains(reason) {
             reasons.push(reason.clone());
         }
     }
+    // What runs in no transaction can't be held by the guarded commit.
+    let unguarded = statements().any(|statement| statement.unguarded == Unguarded::MayLose);
+    let effect = if unguarded {
+        Some(StatementEffect::Destructive)
+    } else {
+        effect
+    };
+    if unguarded {
+        reasons.push("runs outside of a transaction, where nothing can stop what it loses".to_owned());
+    }
     Assessed {
+        rebuilds_indexes: statements().any(|statement| statement.unguarded == Unguarded::RebuildsIndexes),
         effect: match effect {
             Some(StatementEffect::Read) | None => Effect::Read,
             Some(StatementEffect::Write) => Effect::Write,
@@ -186,12 +198,13 @@ fn statements(tool: &Tool, arguments: &Map<String, Value>) -> Option<Statements>
 
 /// Statements with what the guarded commit wants to know of them.
 pub(super) fn about<'s>(statements: Statements, all: impl Iterator<Item = &'s Statement>) -> Statements {
-    let (mut names, mut defines) = (Vec::new(), false);
+    let (mut mentions, mut names, mut defines) = (Vec::new(), Vec::new(), false);
     for statement in all {
+        mentions.push(statement.mentions());
         names.extend(statement.tables.iter().map(|table| table.name.clone()));
         defines |= statement.defines();
     }
-    statements.about(names, defines)
+    statements.about(Mentions::all(mentions.into_iter()), names, defines)
 }
 
 fn isolation(arguments: &Map<String, Value>) -> Isolation {
@@ -200,6 +213,17 @@ fn isolation(arguments: &Map<String, Value>) -> Isolation {
         Some("serializable") => Isolation::Serializable,
         _ => Isolation::ReadCommitted,
     }
+}
+
+/// Whether an index of the database calls functions of its own.
+pub(crate) async fn indexes_call_code(flow: &Flow<'_, '_>) -> Result<bool, Failure> {
+    const CALLS: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = d.objid \
+        WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.relkind IN ('i', 'I') \
+        AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass)) AS calls";
+    let connection = connect(flow).await?;
+    let reads = Reads::own(CALLS, Vec::new()).pinned();
+    let results = flow.query(&connection, reads, MEASURING).await?;
+    Ok(results.first().and_then(|result| result.first("calls")) != Some(&Value::Bool(false)))
 }
 
 /// What the statements of a call would lose: they are run in a transaction that is never committed. Nothing where they couldn't be
@@ -368,7 +392,7 @@ pub(super) async fn run(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Ended, Failu
     let texts: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
     let connection = connect(flow).await?;
     let readings: Option<Vec<_>> = texts.iter().map(|statement| Reading::prove(&statement.text)).collect();
-    let results = match readings {
+    let results = match readings.filter(|_| !flow.changes()) {
         Some(readings) => {
             let reads = match <[Reading; 1]>::try_from(readings) {
                 Ok([only]) => Reads::proven(only, parameters(flow.arguments().get("params"))),

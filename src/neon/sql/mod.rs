@@ -17,11 +17,13 @@ use serde_json::{Map, Value, json};
 
 pub use address::{InvalidConnection, InvalidSuffix, SqlAddress, SqlHosts};
 pub use answer::{Column, ResultSet, SqlError};
-pub use guard::{Allowance, Batch, Guard, Loss, Measured, Reach, Stop, TableImpact};
+pub(super) use guard::Catalogues;
+pub use guard::{Allowance, Baseline, Batch, Grade, Guard, Loss, Measured, Reaching, Stop, TableImpact};
 
 use super::client::{Client, Context};
 use crate::guard::Permitted;
-use guard::Body;
+use crate::sql::Mentions;
+use guard::{Body, Look};
 
 /// The largest answer that is read, in bytes. Neon's proxy itself refuses larger ones than 10 MiB.
 pub const MOST_ANSWER: usize = 11 * 1024 * 1024;
@@ -70,6 +72,8 @@ pub struct Reads {
     queries: Vec<Query>,
     /// They run where every name is Postgres' own.
     pinned: bool,
+    /// What they mention; nothing for statements of this program's own.
+    mentions: Option<Mentions>,
 }
 
 impl Reads {
@@ -88,6 +92,7 @@ impl Reads {
                 .map(|(sql, parameters)| Query::new(sql, parameters))
                 .collect(),
             pinned: false,
+            mentions: None,
         }
     }
 
@@ -101,6 +106,7 @@ impl Reads {
     #[must_use]
     pub fn proven_batch(statements: Vec<crate::sql::Reading>) -> Self {
         Self {
+            mentions: Some(Mentions::all(statements.iter().map(crate::sql::Reading::mentions))),
             queries: statements
                 .into_iter()
                 .map(|statement| Query::plain(statement.into_text()))
@@ -122,6 +128,7 @@ impl Reads {
     #[must_use]
     pub fn proven(statement: crate::sql::Reading, parameters: Vec<Value>) -> Self {
         Self {
+            mentions: Some(statement.mentions()),
             queries: vec![Query::new(statement.into_text(), parameters)],
             pinned: false,
         }
@@ -159,8 +166,10 @@ pub struct Statements {
     isolation: Isolation,
     /// One statement that can't run inside a transaction.
     alone: bool,
-    /// The names that stand in them.
+    /// The tables that they name.
     names: Vec<String>,
+    /// What they mention.
+    mentions: Option<Mentions>,
     /// They change more than rows, as far as their text tells.
     defines: bool,
     lock_timeout: Duration,
@@ -176,6 +185,7 @@ impl Statements {
             isolation,
             alone: false,
             names: Vec::new(),
+            mentions: None,
             defines: true,
             lock_timeout: Duration::ZERO,
         }
@@ -190,10 +200,15 @@ impl Statements {
         }
     }
 
-    /// The same, of which it is known which names stand in them, and whether they change more than rows.
+    /// The same, of which it is known what they mention, which tables they name, and whether they change more than rows.
     #[must_use]
-    pub fn about(self, names: Vec<String>, defines: bool) -> Self {
-        Self { names, defines, ..self }
+    pub fn about(self, mentions: Mentions, names: Vec<String>, defines: bool) -> Self {
+        Self {
+            mentions: Some(mentions),
+            names,
+            defines,
+            ..self
+        }
     }
 
     /// The same behind statements of this program's own, which see no names but Postgres' own.
@@ -215,25 +230,43 @@ impl Statements {
     /// The batch that these statements are sent as, held by a guard.
     #[must_use]
     pub fn batch(&self, connection: &Connection, guard: Guard<'_>, timeout: Duration) -> Batch {
-        self.batch_of(connection, self.reach(), guard, timeout)
+        self.batch_of(connection, self.baseline(), None, guard, timeout)
     }
 
     /// The same with a baseline of that reach.
     #[must_use]
-    pub fn batch_of(&self, connection: &Connection, reach: Reach, guard: Guard<'_>, timeout: Duration) -> Batch {
+    pub fn batch_with(
+        &self,
+        connection: &Connection,
+        baseline: Baseline,
+        guard: Guard<'_>,
+        timeout: Duration,
+    ) -> Batch {
+        self.batch_of(connection, baseline, None, guard, timeout)
+    }
+
+    fn batch_of(
+        &self,
+        connection: &Connection,
+        baseline: Baseline,
+        look: Option<&Look>,
+        guard: Guard<'_>,
+        timeout: Duration,
+    ) -> Batch {
         let (timeout_ms, lock_ms) = (milliseconds(timeout), milliseconds_or_none(self.lock_timeout));
-        Batch::guarded(connection, self.body(&timeout_ms, &lock_ms), reach, guard)
+        Batch::guarded(connection, self.body(&timeout_ms, &lock_ms, look), baseline, guard)
     }
 
     /// How far the baseline reaches that the texts call for.
     #[must_use]
-    pub fn reach(&self) -> Reach {
-        if self.defines { Reach::All } else { Reach::Rows }
+    pub fn baseline(&self) -> Baseline {
+        if self.defines { Baseline::All } else { Baseline::Rows }
     }
 
-    fn body<'b>(&'b self, timeout_ms: &'b str, lock_ms: &'b str) -> Body<'b> {
+    fn body<'b>(&'b self, timeout_ms: &'b str, lock_ms: &'b str, look: Option<&'b Look>) -> Body<'b> {
         Body {
             first: &self.first,
+            look,
             statements: &self.queries,
             names: &self.names,
             timeout_ms,
@@ -314,22 +347,32 @@ impl Client {
         } else {
             (&[], &reads.queries)
         };
-        let body = Body {
-            first,
-            statements,
-            names: &[],
-            timeout_ms: &timeout_ms,
-            lock_ms: "0",
-        };
-        let mut batch = Batch::identified(connection, body);
-        if reads.pinned {
-            // Behind the pins.
-            batch.own = (1..=first.len()).collect();
+        let mentions = reads.mentions.as_ref();
+        let mut look = mentions.map(|mentions| self.catalogues().look(connection, mentions, Grade::Changes));
+        loop {
+            let body = Body {
+                first,
+                look: look.as_ref(),
+                statements,
+                names: &[],
+                timeout_ms: &timeout_ms,
+                lock_ms: "0",
+            };
+            let mut batch = Batch::identified(connection, body);
+            if reads.pinned {
+                // Behind the pins.
+                batch.own = (1..=first.len()).collect();
+            }
+            let ran = self
+                .batch(connection, &batch, Isolation::RepeatableRead, true, context)
+                .await;
+            match (ran, mentions) {
+                (Err(error), Some(mentions)) if matches!(error.stop(), Some(Stop::Stale)) => {
+                    look = Some(Look::search(mentions, Grade::Changes));
+                }
+                (ran, _) => return ran.map(|executed| executed.results).map_err(SqlError::changed_nothing),
+            }
         }
-        let ran = self
-            .batch(connection, &batch, Isolation::RepeatableRead, true, context)
-            .await;
-        ran.map(|executed| executed.results).map_err(SqlError::changed_nothing)
     }
 
     /// Runs statements that were permitted, held by a guard: they are committed only as far as it lets them.
@@ -352,8 +395,15 @@ impl Client {
         if statements.alone {
             return self.execute_alone(connection, &statements, timeout, context).await;
         }
-        self.held(connection, &statements, context, |reach| {
-            statements.batch_of(connection, reach, guard, timeout)
+        let least = match guard {
+            // What was approved as it is, or is allowed to do anything.
+            Guard::Identity => None,
+            // Where it is only tried, nothing may leave the branch.
+            Guard::Report => Some(Grade::Leaves),
+            Guard::Enforce(_) => Some(Grade::Destroys),
+        };
+        self.held(connection, &statements, least, context, |baseline, look| {
+            statements.batch_of(connection, baseline, look, guard, timeout)
         })
         .await
     }
@@ -374,11 +424,14 @@ impl Client {
             return Err(SqlError::not_sent("what runs outside of a transaction can't be tried"));
         }
         let (timeout_ms, lock_ms) = (milliseconds(timeout), milliseconds_or_none(statements.lock_timeout));
-        let body = statements.body(&timeout_ms, &lock_ms);
         let ran = self
-            .held(connection, statements, context, |reach| {
-                Batch::measuring(connection, body, reach)
-            })
+            .held(
+                connection,
+                statements,
+                Some(Grade::Destroys),
+                context,
+                |baseline, look| Batch::measuring(connection, statements.body(&timeout_ms, &lock_ms, look), baseline),
+            )
             .await;
         match ran {
             Ok(_) => Err(SqlError::malformed("statements that were only measured were committed")),
@@ -390,24 +443,29 @@ impl Client {
     }
 
     /// Runs statements with the baseline that their text calls for; where they touch the catalogue after all, once more with the
-    /// whole one. The first run was rolled back.
+    /// whole one. Before them, what they mention is looked up. An attempt that was stopped was rolled back.
     async fn held(
         &self,
         connection: &Connection,
         statements: &Statements,
+        least: Option<Grade>,
         context: &Context,
-        batch: impl Fn(Reach) -> Batch,
+        batch: impl Fn(Baseline, Option<&Look>) -> Batch,
     ) -> Result<Executed, SqlError> {
-        let reach = statements.reach();
-        let run = async |reach| {
-            self.batch(connection, &batch(reach), statements.isolation, false, context)
-                .await
-        };
-        match run(reach).await {
-            Err(error) if reach == Reach::Rows && matches!(error.stop(), Some(Stop::Catalogue)) => {
-                run(Reach::All).await
+        let mut baseline = statements.baseline();
+        let looked_up = statements.mentions.as_ref().zip(least);
+        let mut look = looked_up.map(|(mentions, least)| self.catalogues().look(connection, mentions, least));
+        loop {
+            let batch = batch(baseline, look.as_ref());
+            let ran = self
+                .batch(connection, &batch, statements.isolation, false, context)
+                .await;
+            let Err(error) = &ran else { return ran };
+            match (error.stop(), looked_up) {
+                (Some(Stop::Catalogue), _) if baseline == Baseline::Rows => baseline = Baseline::All,
+                (Some(Stop::Stale), Some((mentions, least))) => look = Some(Look::search(mentions, least)),
+                _ => return ran,
             }
-            ran => ran,
         }
     }
 
@@ -425,6 +483,7 @@ impl Client {
         let timeout_ms = milliseconds(timeout);
         let body = Body {
             first: &[],
+            look: None,
             statements: &[],
             names: &[],
             timeout_ms: &timeout_ms,
@@ -461,6 +520,9 @@ impl Client {
         let mut results: Vec<Option<ResultSet>> = answer::many(answer)?.into_iter().map(Some).collect();
         if results.len() != batch.queries.len() {
             return Err(SqlError::malformed("it hasn't a result for every statement"));
+        }
+        if let Some(found) = batch.catalogue.and_then(|place| results.get(place)?.as_ref()) {
+            self.catalogues().keep(connection, found);
         }
         let measured = batch.measured.and_then(|place| results.get_mut(place)?.take());
         let measured = measured.as_ref().and_then(|result| result.first("measured"));

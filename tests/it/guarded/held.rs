@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use neon_mcp::neon::ApiBase;
 use neon_mcp::neon::sql::{
-    Allowance, Batch, Connection, Guard, Identity, Isolation, Query, Reach, SqlAddress, SqlHosts, Statements, Stop,
+    Allowance, Baseline, Batch, Connection, Guard, Identity, Isolation, Query, SqlAddress, SqlHosts, Statements, Stop,
 };
-use neon_mcp::sql::{Script, Statement, StatementEffect, Transaction, parse};
+use neon_mcp::sql::{Mentions, Script, Statement, StatementEffect, Transaction, parse};
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
@@ -98,26 +98,29 @@ impl Runner for Guarded {
         let names = all.iter().flat_map(|statement| &statement.tables);
         let queries = all.iter().map(|statement| Query::plain(statement.text.clone()));
         let defines = all.iter().any(|statement| statement.defines());
-        let sent = Statements::together(queries.collect(), Isolation::ReadCommitted)
-            .about(names.map(|table| table.name.clone()).collect(), defines);
+        let sent = Statements::together(queries.collect(), Isolation::ReadCommitted).about(
+            Mentions::default(),
+            names.map(|table| table.name.clone()).collect(),
+            defines,
+        );
         let mut kept = self.client.lock().await;
         let client = match kept.take() {
             Some(client) if !client.is_closed() => client,
             _ => connect(&self.access.owner, DATABASE).await,
         };
         let (allowance, connection) = (Allowance::unasked(100), connection());
-        let mut reach = sent.reach();
+        let mut baseline = sent.baseline();
         let outcome = loop {
-            let batch = sent.batch_of(&connection, reach, Guard::Enforce(&allowance), TIMEOUT);
+            let batch = sent.batch_with(&connection, baseline, Guard::Enforce(&allowance), TIMEOUT);
             match tokio::time::timeout(TIMEOUT * 4, send(&client, &batch)).await {
                 Ok(Ok(())) => break Outcome::Committed,
                 Ok(Err(error)) => {
                     let message = error.as_db_error().map(|error| error.message().to_owned());
                     let message = message.unwrap_or_else(|| error.to_string());
                     match batch.stop(&message) {
-                        Some(Stop::Catalogue) if reach == Reach::Rows => {
+                        Some(Stop::Catalogue) if baseline == Baseline::Rows => {
                             client.batch_execute("ROLLBACK").await.unwrap();
-                            reach = Reach::All;
+                            baseline = Baseline::All;
                         }
                         Some(stop) => {
                             let name = format!("{stop:?}");

@@ -21,6 +21,7 @@
 //! catalogue was touched after all, they are rolled back and run once more with the whole one.
 
 mod measured;
+mod reach;
 
 use std::sync::LazyLock;
 
@@ -29,6 +30,9 @@ use serde_json::{Value, json};
 use super::{Connection, Query};
 
 pub use measured::{Allowance, Loss, Measured, TableImpact};
+pub(in crate::neon) use reach::Catalogues;
+pub(super) use reach::Look;
+pub use reach::{Grade, Reaching};
 
 /// The words that our errors begin with.
 const OURS: &str = "neon-mcp ";
@@ -85,7 +89,7 @@ pub enum Guard<'a> {
 
 /// How far a baseline reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum Baseline {
     /// Rows; whatever changes the catalogue stops it.
     Rows,
     /// Rows and definitions.
@@ -123,6 +127,10 @@ pub enum Stop {
     Cursor,
     /// The catalogue was changed by statements that were taken for changing rows alone.
     Catalogue,
+    /// The statements mention something that reaches a listed function under another name.
+    Reaches(Reaching),
+    /// The catalogue isn't the one in which nothing was found any more.
+    Stale,
     /// A setting that a text's meaning depends on is another one outside of transactions: its name.
     Lexical(String),
     /// What they would lose: they were only measured.
@@ -139,6 +147,8 @@ pub struct Batch {
     pub(super) own: Vec<usize>,
     /// Which result holds what was measured.
     pub(super) measured: Option<usize>,
+    /// Which result holds what was found in the catalogue.
+    pub(super) catalogue: Option<usize>,
     mark: String,
 }
 
@@ -152,6 +162,8 @@ fn secret() -> String {
 pub(super) struct Body<'a> {
     /// Statements of this program's own that run first, where every name is Postgres' own.
     pub(super) first: &'a [Query],
+    /// The look at what the statements mention, behind those.
+    pub(super) look: Option<&'a Look>,
     /// The caller's.
     pub(super) statements: &'a [Query],
     /// The names in them.
@@ -173,6 +185,11 @@ impl Batch {
     fn begin(body: Body<'_>, head: Query, mark: String) -> Self {
         let mut queries = vec![Query::new(PIN, body.times())];
         queries.extend_from_slice(body.first);
+        let mut catalogue = None;
+        if let Some(look) = body.look {
+            catalogue = matches!(look, Look::Search { .. }).then_some(queries.len());
+            queries.push(look.query(&mark));
+        }
         queries.push(head);
         let mut own = Vec::new();
         for (index, statement) in body.statements.iter().enumerate() {
@@ -186,6 +203,7 @@ impl Batch {
             queries,
             own,
             measured: None,
+            catalogue,
             mark,
         }
     }
@@ -198,7 +216,7 @@ impl Batch {
     }
 
     /// Statements that are measured, and committed as far as the guard lets them.
-    pub(super) fn guarded(connection: &Connection, body: Body<'_>, reach: Reach, guard: Guard<'_>) -> Self {
+    pub(super) fn guarded(connection: &Connection, body: Body<'_>, reach: Baseline, guard: Guard<'_>) -> Self {
         match guard {
             Guard::Identity => Self::identified(connection, body),
             Guard::Report => Self::compared(connection, body, reach, Mode::Report, &Allowance::anything()),
@@ -207,16 +225,16 @@ impl Batch {
     }
 
     /// Statements that are measured and never committed: the last of our own always fails.
-    pub(super) fn measuring(connection: &Connection, body: Body<'_>, reach: Reach) -> Self {
+    pub(super) fn measuring(connection: &Connection, body: Body<'_>, reach: Baseline) -> Self {
         Self::compared(connection, body, reach, Mode::Measure, &Allowance::anything())
     }
 
-    fn compared(connection: &Connection, body: Body<'_>, reach: Reach, mode: Mode, allowance: &Allowance) -> Self {
+    fn compared(connection: &Connection, body: Body<'_>, reach: Baseline, mode: Mode, allowance: &Allowance) -> Self {
         let (secret, mark) = (secret(), secret());
         let mut parameters = head(&secret, &mark, connection);
         let (before, compare) = match reach {
-            Reach::Rows => (BEFORE_ROWS.as_str(), COMPARE_ROWS.as_str()),
-            Reach::All => {
+            Baseline::Rows => (BEFORE_ROWS.as_str(), COMPARE_ROWS.as_str()),
+            Baseline::All => {
                 parameters.push(json!(body.names).to_string().into());
                 (BEFORE_ALL.as_str(), COMPARE_ALL.as_str())
             }
@@ -250,6 +268,8 @@ impl Batch {
             "identity" => Stop::Identity(serde_json::from_str(text).unwrap_or_default()),
             "unsettled" => Stop::Unsettled,
             "cursor" => Stop::Cursor,
+            "reaches" => Stop::Reaches(Reaching::read(text)),
+            "stale" => Stop::Stale,
             "catalogue" => Stop::Catalogue,
             "lexical" => Stop::Lexical(text.to_owned()),
             "measured" => Stop::Measured(measured()?),
