@@ -16,6 +16,19 @@ pub const OWNER: &str = "neondb_owner";
 /// What a cluster of the tests' own gives that role for a password.
 pub const OWNER_PASSWORD: &str = "quiet forest";
 
+/// What a cluster of the tests' own says it is, as a compute at Neon does, and what makes it quick.
+const SETTINGS: &[(&str, &str)] = &[
+    ("neon.project_id", "quiet-forest-12345678"),
+    ("neon.branch_id", "br-quiet-forest-a1b2c3d4"),
+    ("neon.endpoint_id", "ep-quiet-forest-a1b2c3d4"),
+    ("autovacuum", "off"),
+    ("full_page_writes", "off"),
+    ("wal_init_zero", "off"),
+    ("min_wal_size", "32MB"),
+    ("max_wal_size", "128MB"),
+    ("jit", "off"),
+];
+
 const TEMPLATE: &str = "neondb_seed";
 
 /// How to connect as the superuser, and as the role that runs scripts.
@@ -42,7 +55,7 @@ pub struct Bench {
 impl Bench {
     /// A bench in a cluster of its own.
     pub async fn start() -> Self {
-        let cluster = tokio::task::spawn_blocking(Postgres::own).await.unwrap();
+        let cluster = tokio::task::spawn_blocking(|| Postgres::own(SETTINGS)).await.unwrap();
         let config = |user: &str, password: &str| {
             let mut config = Config::new();
             config.host_path(cluster.socket.parent().unwrap());
@@ -55,13 +68,6 @@ impl Bench {
         };
         let admin = connect(&access.superuser, "postgres").await;
         admin.batch_execute(include_str!("roles.sql")).await.unwrap();
-        for statement in [
-            "ALTER SYSTEM SET autovacuum = off",
-            "ALTER SYSTEM SET full_page_writes = off",
-            "SELECT pg_reload_conf()",
-        ] {
-            admin.batch_execute(statement).await.unwrap();
-        }
         let make = format!("CREATE DATABASE {DATABASE} OWNER {OWNER}");
         admin.batch_execute(&make).await.unwrap();
         let share = format!("GRANT CREATE ON DATABASE {DATABASE} TO neon_superuser");
@@ -92,7 +98,7 @@ impl Bench {
         };
         bench.cut(DATABASE).await;
         bench.copy(TEMPLATE, DATABASE).await;
-        bench.restore().await;
+        bench.restore(true).await;
         bench
     }
 
@@ -116,9 +122,13 @@ impl Bench {
         self.admin.query(cut, &[&database]).await.unwrap();
     }
 
-    /// Makes the database what it was at the beginning.
-    pub async fn restore(&mut self) {
+    /// Makes the database what it was at the beginning, and what the roles may.
+    pub async fn renew(&mut self) {
         let with_roles = !self.state.has_roles_of(&self.seed);
+        self.restore(with_roles).await;
+    }
+
+    async fn restore(&mut self, with_roles: bool) {
         self.oracle = None;
         self.admin
             .batch_execute(&format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"))
@@ -138,9 +148,11 @@ impl Bench {
         );
         self.admin.batch_execute(&note).await.unwrap();
         let oracle = Oracle::new(connect(&self.access.superuser, DATABASE).await).await;
-        self.state = oracle.look().await;
-        // A copy has another oid, and a password that was set again another salt.
-        self.seed = self.state.clone();
+        // A copy has the same oids in it; but a password that was set again has another salt.
+        if with_roles {
+            self.seed = oracle.look().await;
+        }
+        self.state = self.seed.clone();
         self.oracle = Some(oracle);
     }
 

@@ -34,9 +34,9 @@ UNION ALL SELECT 'row security', 'relation ' || oid, '' FROM relations WHERE rel
 UNION ALL SELECT 'row security', 'relation ' || oid || ' forced', '' FROM relations WHERE relforcerowsecurity
 UNION ALL SELECT 'view options', 'relation ' || oid, o FROM relations, unnest(reloptions) o WHERE relkind = 'v'
 UNION ALL SELECT 'owner', thing, owner::text FROM owned
-UNION ALL SELECT 'column', 'relation ' || attrelid || '.' || attnum, format_type(atttypid, atttypmod)
+UNION ALL SELECT 'column', 'relation ' || attrelid || '.' || attnum, concat_ws(' ', atttypid, atttypmod)
     FROM pg_attribute a JOIN relations c ON c.oid = a.attrelid WHERE attnum > 0 AND NOT attisdropped AND relkind NOT IN ('i', 'I')
-UNION ALL SELECT 'constraint', 'constraint ' || c.oid, concat_ws(' ', contype, condeferrable, condeferred, conkey, confrelid, confkey,
+UNION ALL SELECT 'constraint', 'constraint ' || c.oid, concat_ws(' ', contype, conkey, confrelid, confkey,
     confdeltype, confupdtype, md5(conbin::text))
     FROM pg_constraint c JOIN spaces s ON s.oid = c.connamespace WHERE contype <> 'n'
 UNION ALL SELECT 'validated', 'constraint ' || c.oid, '' FROM pg_constraint c JOIN spaces s ON s.oid = c.connamespace
@@ -54,7 +54,7 @@ UNION ALL SELECT 'rule', 'rule ' || r.oid, concat_ws(' ', ev_class, ev_type, is_
     FROM pg_rewrite r JOIN relations c ON c.oid = r.ev_class
 UNION ALL SELECT 'rule on', 'rule ' || r.oid, ev_enabled::text FROM pg_rewrite r JOIN relations c ON c.oid = r.ev_class
 UNION ALL SELECT 'routine', 'routine ' || oid, concat_ws(' ', prokind, prolang, prosecdef, prorettype, proconfig, md5(prosrc), md5(prosqlbody::text),
-    (SELECT concat_ws(' ', aggtransfn, aggfinalfn, aggtranstype) FROM pg_aggregate WHERE aggfnoid = routines.oid)) FROM routines
+    (SELECT concat_ws(' ', aggtransfn::oid, aggfinalfn::oid, aggtranstype) FROM pg_aggregate WHERE aggfnoid = routines.oid)) FROM routines
 UNION ALL SELECT 'access', concat_ws(' to ', thing, grantee || ' ' || privilege_type || CASE WHEN is_grantable THEN ' with grant option' ELSE '' END), letter
     FROM owned, aclexplode(coalesce(acl, acldefault(letter::"char", owner))) GROUP BY thing, grantee, privilege_type, is_grantable, letter
 UNION ALL SELECT 'access', concat_ws(' to ', 'relation ' || attrelid || '.' || attnum, grantee || ' ' || privilege_type || is_grantable), 'c'
@@ -67,7 +67,7 @@ UNION ALL SELECT 'role may', 'role ' || oid || ' ' || a, '' FROM roles, LATERAL 
     ('make roles', rolcreaterole), ('make databases', rolcreatedb), ('replicate', rolreplication), ('pass row security', rolbypassrls)) v (a, may)
     WHERE may
 UNION ALL SELECT 'role has', 'role ' || oid, concat_ws(' ', rolconnlimit, rolvaliduntil, md5(rolpassword)) FROM roles
-UNION ALL SELECT 'member', concat_ws(' ', roleid::regrole, 'has', member::regrole), bool_or(admin_option)::text FROM pg_auth_members
+UNION ALL SELECT 'member', concat_ws(' has ', member, roleid), bool_or(admin_option)::text FROM pg_auth_members
     WHERE member >= 16384 GROUP BY roleid, member
 UNION ALL SELECT 'setting', concat_ws(' ', CASE WHEN setdatabase = 0 THEN 'all' ELSE 'this' END, setrole, split_part(s, '=', 1)), s
     FROM pg_db_role_setting, unnest(setconfig) s

@@ -46,6 +46,7 @@ pub struct Script {
 pub fn script(seed: u64, number: u64) -> Script {
     let mut generator = Generator {
         random: StdRng::seed_from_u64(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(number)),
+        chosen: HashMap::new(),
     };
     let units = match generator.below(10) {
         0..=4 => 1,
@@ -72,6 +73,8 @@ pub fn script(seed: u64, number: u64) -> Script {
 
 struct Generator {
     random: StdRng,
+    /// What was chosen once for the whole of a unit.
+    chosen: HashMap<&'static str, String>,
 }
 
 impl Generator {
@@ -96,6 +99,7 @@ impl Generator {
     }
 
     fn unit(&mut self) -> (&'static str, String) {
+        self.chosen.clear();
         let unit = self.choose("unit", 0);
         (unit.trim_matches(['{', '}']), self.expanded(unit, 1))
     }
@@ -112,12 +116,24 @@ impl Generator {
                 continue;
             }
             let (name, after) = after.split_once('}').unwrap_or_else(|| panic!("no end: {text}"));
-            let chosen = self.choose(name, depth);
-            let written = self.expanded(chosen, depth + 1);
-            out.push_str(&written);
+            out.push_str(&self.named(name, depth));
             rest = after;
         }
         out + rest
+    }
+
+    /// One of a production's alternatives, written out.
+    fn named(&mut self, name: &'static str, depth: u32) -> String {
+        let Some(production) = name.strip_prefix("the_") else {
+            let text = self.choose(name, depth);
+            return self.expanded(text, depth + 1);
+        };
+        if let Some(chosen) = self.chosen.get(production) {
+            return chosen.clone();
+        }
+        let written = self.named(production, depth);
+        self.chosen.insert(production, written.clone());
+        written
     }
 
     /// The same statement, sometimes with what only a lexer sees in it.
@@ -144,6 +160,7 @@ fn the_grammar_is_whole_and_every_production_is_reached() {
         for alternative in alternatives {
             for part in alternative.text.replace("{{}}", "").leak().split('{').skip(1) {
                 let name = part.split('}').next().unwrap();
+                let name = name.strip_prefix("the_").unwrap_or(name);
                 if !reached.contains(&name) {
                     reached.push(name);
                 }

@@ -3,7 +3,7 @@
 //! ```text
 //! generator  scripts by the thousand from a grammar that is bent on losing something, the same ones for the same seed
 //! bench      a database with something to lose, made anew whenever something was lost
-//! runner     who runs a script: the parser's judgement alone, the whole server, …
+//! runner     who runs a script: the parser's judgement alone, or the whole server
 //! oracle     a superuser beside, who counts what is gone, replaced or weaker, and who may do more than before
 //! ```
 //!
@@ -24,7 +24,7 @@ use bench::Bench;
 use generator::Script;
 use held::{Guarded, Judged};
 use oracle::Loss;
-use runner::{Outcome, Runner, TextAlone};
+use runner::{Outcome, Runner, TextAlone, ThroughServer};
 
 /// How many scripts may change a database before it is made anew.
 const MAX_CHANGES: usize = 40;
@@ -181,7 +181,7 @@ async fn search<R: Runner>(bench: &mut Bench, runner: &R, seed: u64, numbers: im
             before.push(number);
         }
         if lost || before.len() >= MAX_CHANGES || (changed && bench.is_worn()) {
-            bench.restore().await;
+            bench.renew().await;
             runner.restored().await;
             before.clear();
             tally.restored += 1;
@@ -211,14 +211,13 @@ where
     for search in searches {
         tally.add(search.await.unwrap());
     }
-    eprintln!("seed {seed}, {:?}: {tally}", began.elapsed());
+    tell(seed, began, &tally);
     tally
 }
 
-/// The generator finds what it is for: where only the text is judged, much gets lost.
-#[tokio::test(flavor = "multi_thread")]
-async fn judgement_of_the_text_alone_lets_losses_through() {
-    let tally = search_all(1_000, |bench: &Bench| TextAlone::new(&bench.access)).await;
+/// What became of the scripts; with `GUARDED_SHOW`, of each that lost something.
+fn tell(seed: u64, began: Instant, tally: &Tally) {
+    eprintln!("seed {seed}, {:?}: {tally}", began.elapsed());
     if std::env::var_os("GUARDED_SHOW").is_some() {
         for (error, count) in &tally.errors {
             eprintln!("{count:6} {error}");
@@ -227,7 +226,32 @@ async fn judgement_of_the_text_alone_lets_losses_through() {
             eprintln!("{finding}");
         }
     }
-    assert!(tally.findings.len() * 20 > tally.runs, "{tally}");
+}
+
+/// The generator finds what it is for: where only the text is judged, much gets lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn judgement_of_the_text_alone_lets_losses_through() {
+    let tally = search_all(1_000, |bench| TextAlone::new(&bench.access)).await;
+    assert!(tally.findings.len() * 10 > tally.runs, "{tally}");
+}
+
+/// What a client is told was not run, or was stopped, has changed nothing at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_that_the_server_does_not_commit_change_nothing() {
+    let seed = setting("GUARDED_SEED", 1);
+    let runs = setting("GUARDED_RUNS", 200).min(1_000);
+    let began = Instant::now();
+    let server = ThroughServer::start().await;
+    let mut bench = Bench::at(server.access().await, None).await;
+    let tally = search(&mut bench, &server, seed, 0..runs).await;
+    tell(seed, began, &tally);
+    assert!(tally.committed > 0 && tally.refused > 0 && tally.stopped > 0, "{tally}");
+    let broken = tally
+        .findings
+        .iter()
+        .filter(|finding| finding.outcome != Outcome::Committed);
+    let broken: Vec<String> = broken.map(ToString::to_string).collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
 fn assert_nothing_lost(tally: &Tally) {

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use neon_mcp::sandbox::{Postgres, SandboxOptions};
 use neon_mcp::sql::{Script, StatementEffect, Transaction, parse};
+use serde_json::json;
 use tokio::sync::Mutex;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Config};
 
 use super::bench::{Access, DATABASE, connect};
+use crate::examples::Story;
+use crate::support::human::Manner;
 
 /// What became of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,5 +126,65 @@ impl Runner for TextAlone {
 
     async fn restored(&self) {
         *self.client.lock().await = None;
+    }
+}
+
+/// A real client of the running program, on the default branch of a project in a sandbox. Its human declines whatever they are
+/// asked.
+pub struct ThroughServer {
+    story: Story,
+}
+
+impl ThroughServer {
+    pub async fn start() -> Self {
+        let story = Story::aside(SandboxOptions {
+            postgres: Postgres::Required,
+            rate_limits: false,
+            ..SandboxOptions::default()
+        })
+        .await;
+        story.make_shop(json!({})).await;
+        story.human().changes_to(Manner::Declines);
+        Self { story }
+    }
+
+    /// How to connect to the branch beside the server. Its superuser comes in through the socket, and only as the user that
+    /// started the sandbox.
+    pub async fn access(&self) -> Access {
+        let owner: Config = {
+            self.story.human().changes_to(Manner::Accepts);
+            let uri = self.story.uri("main").await;
+            self.story.human().changes_to(Manner::Declines);
+            uri.parse().unwrap()
+        };
+        let client = connect(&owner, DATABASE).await;
+        let place = "SELECT current_setting('unix_socket_directories'), current_setting('port')::int";
+        let place = client.query_one(place, &[]).await.unwrap();
+        let (folder, port): (String, i32) = (place.get(0), place.get(1));
+        let mut superuser = Config::new();
+        superuser.host_path(folder).port(port.try_into().unwrap());
+        superuser.user("cloud_admin");
+        Access { superuser, owner }
+    }
+}
+
+impl Runner for ThroughServer {
+    async fn run(&self, statements: &[String]) -> Outcome {
+        let (tool, arguments) = match statements {
+            [sql] => (
+                "run_sql",
+                json!({"project_id": "shop", "branch_id": "main", "sql": sql}),
+            ),
+            statements => (
+                "run_sql_transaction",
+                json!({"project_id": "shop", "branch_id": "main", "statements": statements}),
+            ),
+        };
+        let (answer, is_error) = self.story.answer(tool, arguments).await;
+        match answer["error"]["kind"].as_str() {
+            _ if !is_error => Outcome::Committed,
+            Some("sql_failed") => Outcome::Stopped(answer["error"].to_string()),
+            _ => Outcome::Refused(answer["error"].to_string()),
+        }
     }
 }

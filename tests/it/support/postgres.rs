@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -46,9 +47,11 @@ impl Postgres {
         SHARED.get_or_init(Self::start)
     }
 
-    /// A server of one test's own, for what all databases of a server share: roles and their settings.
-    pub fn own() -> Self {
-        Self::start()
+    /// A server of one test's own with these settings, for what all databases of a server share: roles, and who it says it
+    /// is. It is in memory where the system has a place there: that is where databases are made in no time.
+    pub fn own(settings: &[(&str, &str)]) -> Self {
+        let memory = Path::new("/dev/shm");
+        Self::start_in(memory.is_dir().then_some(memory), settings)
     }
 
     /// Connects to a database as the superuser.
@@ -99,8 +102,18 @@ impl Postgres {
     }
 
     fn start() -> Self {
+        Self::start_in(None, &[])
+    }
+
+    fn start_in(folder: Option<&Path>, settings: &[(&str, &str)]) -> Self {
         let programs = programs();
-        let place = tempfile::Builder::new().prefix("pg").tempdir().unwrap().keep();
+        let mut place = tempfile::Builder::new();
+        place.prefix("pg");
+        let place = match folder {
+            Some(folder) => place.tempdir_in(folder),
+            None => place.tempdir(),
+        };
+        let place = place.unwrap().keep();
         let user = user();
         if let Some((uid, gid)) = user {
             chown(&place, Some(uid), Some(gid)).unwrap();
@@ -129,6 +142,13 @@ impl Postgres {
             "initdb: {}",
             String::from_utf8_lossy(&made.stderr)
         );
+        let mut configuration = fs::OpenOptions::new()
+            .append(true)
+            .open(place.join("data/postgresql.conf"))
+            .unwrap();
+        for (name, value) in settings {
+            writeln!(configuration, "{name} = '{value}'").unwrap();
+        }
         let watched = command(Path::new("sh"))
             .args(["-c", WATCHED, "sh"])
             .arg(programs.join("postgres"))

@@ -2,6 +2,7 @@
 
 mod computes;
 mod history;
+mod identity;
 mod inside;
 
 use std::time::Duration;
