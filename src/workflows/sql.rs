@@ -9,6 +9,7 @@ use super::rows;
 use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held};
 use crate::catalog::{Tool, Workflow};
 use crate::guard::{Assessed, Effect, JudgedTexts, Line};
+use crate::neon::Changed;
 use crate::neon::sql::{Connection, Isolation, Measured, Query, Reads, Statements};
 use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, Transaction, Unguarded};
 
@@ -245,7 +246,11 @@ pub(crate) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<M
         .await
     {
         Ok(measured) => Ok(Some(measured)),
-        Err(Failure::Sql(error)) if error.code().is_none_or(|code| IN_THE_WAY.contains(&code)) => Ok(None),
+        Err(Failure::Sql(error))
+            if error.changed() == Changed::No && error.code().is_none_or(|code| IN_THE_WAY.contains(&code)) =>
+        {
+            Ok(None)
+        }
         Err(failure) => Err(failure),
     }
 }

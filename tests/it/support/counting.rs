@@ -58,7 +58,8 @@ impl Counting {
         self.url.clone()
     }
 
-    /// The requests since the last time: `METHOD /path`; SQL that may change something is `WRITE /sql`.
+    /// The requests since the last time: `METHOD /path`; SQL that may change something is `WRITE /sql`, and such that is
+    /// only measured `MEASURE /sql`.
     pub fn taken(&self) -> Vec<String> {
         std::mem::take(&mut *self.shared.seen.lock().expect("a lock"))
     }
@@ -93,9 +94,12 @@ fn broken() -> Response {
 
 async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.expect("a body");
+    let measures = serde_json::from_slice(&body).is_ok_and(|body| super::world::measuring(&body).is_some());
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let path = parts.uri.path().trim_start_matches("/api/v2");
     let line = match (path, parts.headers.contains_key("neon-batch-read-only")) {
+        ("/sql", false) if measures => "MEASURE /sql".to_owned(),
         ("/sql", false) => "WRITE /sql".to_owned(),
         _ => format!("{} {path}", parts.method),
     };
@@ -110,7 +114,6 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         }
         _ => {}
     }
-    let body = to_bytes(body, usize::MAX).await.expect("a body");
     let mut headers = parts.headers;
     headers.remove("host");
     let answer = shared
