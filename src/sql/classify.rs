@@ -1,17 +1,18 @@
 //! One statement's judgement, put together from its tree and its tokens.
 
 use super::body::{self, Body};
+use super::budget::{self, Budget};
 use super::grade::Grade;
 use super::lex::{self, Token};
 use super::split::Piece;
-use super::{Statement, TableName, Transaction, Unguarded};
+use super::{Script, Statement, TableName, Transaction, Unguarded};
 use super::{
     alter, ambiguity, condition, functions, kind, name, relations, settings, split, table, tokens, transaction, tree,
     unguarded,
 };
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use Grade::{Destructive, Leaves, Read, Write};
 use SyntaxKind as K;
@@ -20,6 +21,7 @@ use SyntaxKind as K;
 struct Judgement {
     kind: String,
     reasons: Vec<(Grade, String)>,
+    known: HashSet<String>,
     tables: Vec<TableName>,
     transaction: Transaction,
     unguarded: Unguarded,
@@ -28,7 +30,7 @@ struct Judgement {
 
 impl Judgement {
     fn add(&mut self, effect: Grade, reason: String) {
-        if effect > Read && !self.reasons.iter().any(|(_, known)| *known == reason) {
+        if effect > Read && self.known.insert(reason.clone()) {
             self.reasons.push((effect, reason));
         }
     }
@@ -50,9 +52,29 @@ impl Judgement {
         }
     }
 
+    /// What is told of the statement that this is the judgement of.
+    fn told(self, text: &str, start: usize) -> Statement {
+        let grade = self.grade();
+        let mut reasons = self.reasons;
+        reasons.sort_by_key(|(effect, _)| std::cmp::Reverse(*effect));
+        Statement {
+            text: text.to_owned(),
+            start,
+            kind: self.kind,
+            effect: grade.effect(),
+            leaves: grade == Leaves,
+            reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),
+            tables: self.tables,
+            transaction: self.transaction,
+            unguarded: self.unguarded,
+            explain_analyze_ok: self.explain_analyze_ok,
+        }
+    }
+
     fn unknown(kind: String, reason: String) -> Self {
         Self {
             kind,
+            known: HashSet::from([reason.clone()]),
             reasons: vec![(Leaves, reason)],
             tables: Vec::new(),
             transaction: Transaction::Inside,
@@ -63,7 +85,7 @@ impl Judgement {
 }
 
 /// Judges one statement of a text.
-pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
+pub(super) fn statement(text: &str, piece: &Piece<'_, '_>, budget: &mut Budget) -> Statement {
     let own = text.get(piece.start..piece.end).unwrap_or_default();
     let judgement = match piece.meta {
         Some(command) => Judgement::unknown(
@@ -73,33 +95,28 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>) -> Statement {
                 name::excerpt(command)
             ),
         ),
-        None => alone(own),
+        None if budget.is_spent() => unparsed(piece.tokens, budget::EXCEEDED.to_owned()),
+        None => alone(own, budget),
     };
-    let grade = judgement.grade();
-    let mut reasons = judgement.reasons;
-    reasons.sort_by_key(|(effect, _)| std::cmp::Reverse(*effect));
-    Statement {
-        text: own.to_owned(),
-        start: piece.start,
-        kind: judgement.kind,
-        effect: grade.effect(),
-        leaves: grade == Leaves,
-        reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),
-        tables: judgement.tables,
-        transaction: judgement.transaction,
-        unguarded: judgement.unguarded,
-        explain_analyze_ok: judgement.explain_analyze_ok,
+    judgement.told(own, piece.start)
+}
+
+/// A text that isn't even split, as one statement that says why.
+pub(super) fn unread(text: &str, reason: &str) -> Script {
+    let statement = Judgement::unknown("UNKNOWN".to_owned(), reason.to_owned()).told(text, 0);
+    Script {
+        statements: vec![statement],
     }
 }
 
 /// Judges a statement by its own text alone, since that is what is sent: nothing that stood around it counts. Where it
 /// could be read otherwise, the worse counts.
-fn alone(own: &str) -> Judgement {
+fn alone(own: &str, budget: &mut Budget) -> Judgement {
     let lexed = lex::lexed(own);
     let tokens = lexed.tokens.as_slice();
     let pieces = split::split(own, tokens, &lexed.comments);
     let mut judgement = match pieces.as_slice() {
-        [only] if only.start == 0 && only.end == own.len() && only.meta.is_none() => as_read(own, tokens),
+        [only] if only.start == 0 && only.end == own.len() && only.meta.is_none() => as_read(own, tokens, budget),
         _ => unparsed(
             tokens,
             "isn't one statement by itself, so what it does isn't known".to_owned(),
@@ -118,7 +135,7 @@ fn alone(own: &str) -> Judgement {
         }
         for piece in &pieces {
             let text = other.get(piece.start..piece.end).unwrap_or_default();
-            judgement.worsen(as_read(text, &lex::lex(text)), OTHERWISE);
+            judgement.worsen(as_read(text, &lex::lex(text), budget), OTHERWISE);
         }
     }
     judgement.explain_analyze_ok &= judgement.grade() == Read;
@@ -132,8 +149,9 @@ fn alone(own: &str) -> Judgement {
 const OTHERWISE: &str = "has a string that can end elsewhere, and then";
 
 /// Judges a text as Postgres reads it by its usual settings.
-fn as_read(text: &str, tokens: &[Token<'_>]) -> Judgement {
-    tree::with_statement(text, tokens, |node| judge(node, tokens)).unwrap_or_else(|reason| unparsed(tokens, reason))
+fn as_read(text: &str, tokens: &[Token<'_>], budget: &mut Budget) -> Judgement {
+    tree::with_statement(text, tokens, budget, |node| judge(node, tokens))
+        .unwrap_or_else(|reason| unparsed(tokens, reason))
 }
 
 /// Whether a statement holds code in a string.
@@ -165,6 +183,7 @@ fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
     let mut judgement = Judgement {
         kind: kind::of(node.kind()),
         reasons: Vec::new(),
+        known: HashSet::new(),
         tables: Vec::new(),
         transaction: transaction::of(node),
         unguarded: Unguarded::No,
@@ -271,12 +290,8 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str, outside: &
             _ => {}
         }
     }
-    let mut seen = Vec::new();
-    judgement.tables.retain(|table| {
-        let new = !seen.contains(table);
-        seen.push(table.clone());
-        new
-    });
+    let mut seen = HashSet::new();
+    judgement.tables.retain(|table| seen.insert(table.clone()));
 }
 
 /// Whether a definition can name functions without a bracket, so that what it defines calls them.

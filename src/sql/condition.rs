@@ -329,10 +329,9 @@ fn comparison(
     if itself && matches!(operator, "=" | ">=" | "<=") {
         return All;
     }
-    if query(right).is_some_and(|query| is_whole(query, scope, depth))
-        && !operator.starts_with("not")
-        && operator != "<>"
-    {
+    // `=` by itself takes one value; `IN` and `= ANY` take all that the query gives.
+    let any = operator == "in" || right.first().is_some_and(|word| word.is_any(&["any", "some"]));
+    if any && operator != "<>" && query(right).is_some_and(|query| is_whole(query, scope, depth)) {
         return All;
     }
     Part
@@ -555,6 +554,14 @@ fn is_whole(query: &[Token<'_>], scope: &Scope, depth: usize) -> bool {
     }
     let from = top(query, |token| token.is("from")).unwrap_or(query.len());
     let filter = top(query, |token| token.is("where"));
+    // An aggregate gives one value for all rows.
+    let calls = query.get(..from).unwrap_or_default().windows(2).any(|pair| match pair {
+        [function, open] => function.kind != Kind::Comma && !function.is("select") && open.text == "(",
+        _ => false,
+    });
+    if calls {
+        return false;
+    }
     let others = sources(query.get(from..filter.unwrap_or(query.len())).unwrap_or_default());
     if others.len() != 1 {
         return false;

@@ -7,6 +7,8 @@
 use super::grade::Grade;
 use super::lex::{Kind, Token};
 use super::{name, settings};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use Grade::{Destructive, Leaves, Write};
 
@@ -297,6 +299,21 @@ fn split(pattern: &'static str) -> (Option<&'static str>, &'static str) {
     }
 }
 
+/// The places on the list by how the names there begin, so that a name isn't compared with all of them. Those without a
+/// name, which mean every function of a schema, are under the empty beginning.
+static BY_BEGINNING: LazyLock<HashMap<&'static str, Vec<usize>>> = LazyLock::new(|| {
+    let mut places: HashMap<&'static str, Vec<usize>> = HashMap::new();
+    for (place, (pattern, ..)) in LISTED.iter().enumerate() {
+        let name = split(pattern).1.trim_end_matches('*');
+        let beginning = name.get(..BEGINNING).unwrap_or_default();
+        places.entry(beginning).or_default().push(place);
+    }
+    places
+});
+
+/// The bytes of a name's beginning. No listed name is shorter, but those that are none.
+const BEGINNING: usize = 3;
+
 /// What a function of this name does beyond reading. One that is listed without a schema counts in every schema, and one
 /// that is listed with one only where that is written.
 fn listed(schema: Option<&str>, name: &str) -> Option<(Grade, &'static str)> {
@@ -310,8 +327,15 @@ fn listed(schema: Option<&str>, name: &str) -> Option<(Grade, &'static str)> {
     if HARMLESS.contains(&name) {
         return None;
     }
-    let (_, effect, reason) = LISTED.iter().find(|(pattern, ..)| fits(pattern))?;
-    Some((*effect, *reason))
+    let places = |beginning: &str| BY_BEGINNING.get(beginning).map_or(&[] as &[usize], Vec::as_slice);
+    let own = name.get(..BEGINNING).map_or(&[] as &[usize], places);
+    // The first on the list counts, as if all of it had been looked through.
+    own.iter()
+        .chain(places(""))
+        .filter_map(|place| LISTED.get(*place).map(|entry| (place, entry)))
+        .filter(|(_, (pattern, ..))| fits(pattern))
+        .min_by_key(|(place, _)| **place)
+        .map(|(_, (_, effect, reason))| (*effect, *reason))
 }
 
 /// The schema that is written before the token at this place.

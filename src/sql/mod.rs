@@ -13,6 +13,7 @@
 mod alter;
 mod ambiguity;
 mod body;
+mod budget;
 mod classify;
 mod condition;
 mod dump;
@@ -138,12 +139,41 @@ impl Script {
     }
 }
 
-/// Splits a text into statements and classifies each. Never fails: what can't be parsed is a statement that says so.
+/// Splits a text into statements and classifies each. Never fails: what can't be parsed is a statement that says so. It
+/// is a call of its own to [`parse_all`].
 pub fn parse(text: &str) -> Script {
+    parse_all(&[text]).pop().unwrap_or_default()
+}
+
+/// Splits the texts of one call into statements and classifies each, a script for every text.
+///
+/// All of them share one budget of tokens, nesting and bytes, so that no call takes longer than a second; what is beyond
+/// it is one statement that isn't understood. `budget` says how much that is.
+pub fn parse_all(texts: &[&str]) -> Vec<Script> {
+    let run = || {
+        let mut budget = budget::Budget::new();
+        texts.iter().map(|text| script(text, &mut budget)).collect()
+    };
+    tree::with_stack(texts, run).unwrap_or_else(|| {
+        let unread =
+            |text: &&str| classify::unread(text, "can't be parsed for want of memory, so what it does isn't known");
+        texts.iter().map(unread).collect()
+    })
+}
+
+fn script(text: &str, budget: &mut budget::Budget) -> Script {
+    if !budget.lexes(text) {
+        let reason = if text.len() > tree::LONGEST {
+            tree::TOO_LONG
+        } else {
+            budget::EXCEEDED
+        };
+        return classify::unread(text, reason);
+    }
     let lexed = lex::lexed(text);
     let statements = split::split(text, &lexed.tokens, &lexed.comments)
         .iter()
-        .map(|piece| classify::statement(text, piece))
+        .map(|piece| classify::statement(text, piece, budget))
         .collect();
     Script { statements }
 }

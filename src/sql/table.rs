@@ -196,6 +196,9 @@ fn does_instead(node: &SyntaxNode) -> bool {
     holds(K::RULE_DO, K::INSTEAD_KW) && !holds(K::RULE_EVENT, K::SELECT_KW)
 }
 
+/// How many things that are dropped are told by name.
+const MOST_NAMED: usize = 1_000;
+
 /// What a definition is about, as it was written.
 fn subject(node: &SyntaxNode) -> Option<String> {
     let dropping = format!("{:?}", node.kind()).starts_with("DROP_");
@@ -210,7 +213,12 @@ fn subject(node: &SyntaxNode) -> Option<String> {
     if !relations.is_empty() {
         return Some(relations::listed(&relations));
     }
-    for child in node.children().filter(names) {
+    // One more than is told, so that it shows that there are more.
+    for child in node.children().filter(names).take(MOST_NAMED + 1) {
+        if parts.len() == MOST_NAMED {
+            parts.push("more".to_owned());
+            break;
+        }
         parts.push(name::excerpt(&child.text().to_string()));
         if !dropping {
             break;

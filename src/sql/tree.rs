@@ -1,13 +1,16 @@
 //! The parse itself, kept within bounds: text from a model mustn't be able to exhaust the stack, hang or bring down the
 //! server, and where the parser and our own lexer disagree nothing is believed.
 
+use super::budget::{self, Budget};
 use super::lex::{self, Kind, Token};
 use super::name;
 use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The longest statement that is parsed, in bytes.
-const LONGEST: usize = 1 << 20;
+pub(super) const LONGEST: usize = 1 << 20;
+/// Why a longer one isn't.
+pub(super) const TOO_LONG: &str = "is longer than 1 MiB, so it wasn't parsed and what it does isn't known";
 /// The deepest nesting of brackets.
 const DEEPEST: usize = 100;
 /// The longest stretch of tokens without a comma, semicolon or bracket around it: the parser takes time that grows with
@@ -15,43 +18,43 @@ const DEEPEST: usize = 100;
 const LONGEST_STRETCH: usize = 4_000;
 /// Tokens that can open a level of the tree without a bracket, over one statement.
 const MOST_OPENERS: usize = 8_000;
-/// Statements with fewer tokens are parsed where they are: they can't nest deeply enough to need a stack of their own.
-const SHORT: usize = 200;
+/// Texts of fewer bytes are parsed where they are: they can't nest deeply enough to need a stack of their own.
+const SHORT: usize = 400;
 /// The stack that longer ones get. It costs memory only as far as it is used.
 const STACK: usize = 256 << 20;
+
+/// How deep bodies may stand in bodies.
+const NESTED: usize = 8;
 
 /// Words that open a level of the tree by themselves.
 const OPENERS: [&str; 11] = [
     "not", "case", "join", "begin", "loop", "if", "declare", "explain", "select", "array", "prepare",
 ];
 
-/// Parses one statement and hands its node to `read`. What it says instead ends a sentence that begins "because it …".
-pub(super) fn with_statement<T: Send>(
-    text: &str,
-    tokens: &[Token<'_>],
-    read: impl FnOnce(&SyntaxNode) -> T + Send,
-) -> Result<T, String> {
-    bounded(text, tokens)?;
-    let run = || {
-        catch_unwind(AssertUnwindSafe(|| statement(text, tokens).map(|node| read(&node))))
-            .unwrap_or_else(|_| Err("can't be parsed, so what it does isn't known".to_owned()))
-    };
-    let strings: usize = tokens
-        .iter()
-        .filter(|token| matches!(token.kind, Kind::String | Kind::Dollar))
-        .map(|token| token.text.len())
-        .sum();
-    if tokens.len() <= SHORT && strings <= SHORT * 4 {
-        return run();
+/// Runs what parses these texts where there is stack enough for it; `None` where there is none to be had.
+pub(super) fn with_stack<T: Send>(texts: &[&str], run: impl FnOnce() -> T + Send) -> Option<T> {
+    if texts.iter().map(|text| text.len()).sum::<usize>() <= SHORT {
+        return Some(run());
     }
     std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .stack_size(STACK)
-            .spawn_scoped(scope, run)
-            .ok()
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_else(|| Err("can't be parsed for want of memory, so what it does isn't known".to_owned()))
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run);
+        thread.ok().and_then(|thread| thread.join().ok())
     })
+}
+
+/// Parses one statement and hands its node to `read`. What it says instead ends a sentence that begins "because it …".
+pub(super) fn with_statement<T>(
+    text: &str,
+    tokens: &[Token<'_>],
+    budget: &mut Budget,
+    read: impl FnOnce(&SyntaxNode) -> T,
+) -> Result<T, String> {
+    let cost = bounded(text, tokens)?;
+    if !budget.parses(cost) {
+        return Err(budget::EXCEEDED.to_owned());
+    }
+    catch_unwind(AssertUnwindSafe(|| statement(text, tokens).map(|node| read(&node))))
+        .unwrap_or_else(|_| Err("can't be parsed, so what it does isn't known".to_owned()))
 }
 
 /// The one statement of a text, if the parser took all of it for exactly one.
@@ -90,24 +93,43 @@ fn same_strings(root: &SyntaxNode, tokens: &[Token<'_>]) -> bool {
     theirs.eq(ours)
 }
 
-/// Refuses what could make the parser run out of stack or time, in the statement and in the bodies in its strings.
-fn bounded(text: &str, tokens: &[Token<'_>]) -> Result<(), String> {
+/// Refuses what could make the parser run out of stack, in the statement and in the bodies in its strings; what parsing
+/// them costs else.
+fn bounded(text: &str, tokens: &[Token<'_>]) -> Result<u64, String> {
     if text.len() > LONGEST {
-        return Err("is longer than 1 MiB, so it wasn't parsed and what it does isn't known".to_owned());
+        return Err(TOO_LONG.to_owned());
     }
     if let Some(token) = tokens.iter().find(|token| token.kind == Kind::Broken) {
         let shown = name::excerpt(&token.text.chars().take(20).collect::<String>());
         return Err(format!("can't be parsed (at {shown}), so what it does isn't known"));
     }
     shallow(tokens)?;
-    // The parser reads the bodies of routines, too.
-    let bodies = tokens.first().is_some_and(|word| word.is_any(&["create", "do"]));
-    if bodies {
+    let mut cost = budget::cost(tokens);
+    // The parser reads the bodies of routines, too, and those that stand in them.
+    if tokens.first().is_some_and(|word| word.is_any(&["create", "do"])) {
         for body in strings(tokens) {
-            shallow(&lex::lex(&body))?;
+            cost = cost.saturating_add(body_cost(&body, NESTED)?);
         }
     }
-    Ok(())
+    Ok(cost)
+}
+
+/// What parsing a body costs, and those that stand in it.
+fn body_cost(body: &str, depth: usize) -> Result<u64, String> {
+    let tokens = lex::lex(body);
+    shallow(&tokens)?;
+    // Once to see whether it is sound, and once to be judged.
+    let mut cost = budget::cost(&tokens).saturating_mul(2);
+    let holds_code = tokens.iter().any(|word| word.is_any(&["create", "do"]));
+    if holds_code {
+        let depth = depth
+            .checked_sub(1)
+            .ok_or("is nested or chained too deeply to be parsed, so what it does isn't known")?;
+        for inner in strings(&tokens) {
+            cost = cost.saturating_add(body_cost(&inner, depth)?);
+        }
+    }
+    Ok(cost)
 }
 
 /// What the strings of a statement mean; neighbours are one string to Postgres.
