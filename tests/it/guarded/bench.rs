@@ -1,10 +1,11 @@
 //! A database with something to lose, in a cluster of its own, that is as it was at the beginning whenever it is wanted so.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::oracle::{Oracle, State};
+use super::oracle::{Loss, Oracle, State};
 use crate::support::postgres::{PASSWORD, Postgres, ROLE};
 
 /// The database that scripts run in.
@@ -109,7 +110,7 @@ impl Bench {
             match self.admin.batch_execute(&make).await {
                 Ok(()) => return,
                 Err(error) if error.code().is_some_and(|code| code.code() == "55006") => {
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Err(error) => panic!("{error:?}"),
             }
@@ -117,9 +118,13 @@ impl Bench {
         panic!("{of} is in use");
     }
 
+    /// Ends all connections to a database, and waits until they have ended. PostgreSQL itself looks for that every 100 ms.
     async fn cut(&self, database: &str) {
-        let cut = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1";
-        self.admin.query(cut, &[&database]).await.unwrap();
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+        while !self.admin.query(cut, &[&database]).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
     /// Makes the database what it was at the beginning, and what the roles may.
@@ -130,6 +135,7 @@ impl Bench {
 
     async fn restore(&mut self, with_roles: bool) {
         self.oracle = None;
+        self.cut(DATABASE).await;
         self.admin
             .batch_execute(&format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"))
             .await
@@ -219,21 +225,13 @@ impl Bench {
             .unwrap_or_else(|error| panic!("{error:?}\n{script}"));
     }
 
-    fn oracle(&self) -> &Oracle {
-        self.oracle.as_ref().expect("the database is there")
-    }
-
-    /// Whether anything is another than it was last.
-    pub async fn changed(&mut self) -> bool {
+    /// What was lost since the last look, if anything is another than it was. What there is now counts from now on.
+    pub async fn losses(&mut self) -> Option<Vec<Loss>> {
         let oracle = self.oracle.as_ref().expect("the database is there");
-        oracle.changed(&mut self.state).await
-    }
-
-    /// What was lost since the last look. What is there now counts from now on.
-    pub async fn losses(&mut self) -> Vec<super::oracle::Loss> {
-        let (state, losses) = self.oracle().losses(&self.state).await;
+        let change = oracle.change(&mut self.state).await?;
+        let (state, losses) = oracle.losses(&self.state, change).await;
         self.state = state;
-        losses
+        Some(losses)
     }
 
     /// Whether so much is gone by and by that there is little left to lose.

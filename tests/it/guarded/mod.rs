@@ -147,17 +147,15 @@ async fn search<R: Runner>(bench: &mut Bench, runner: &R, seed: u64, numbers: im
             }
             Outcome::Committed => tally.committed += 1,
         }
-        let changed = bench.changed().await;
-        let mut losses = Vec::new();
-        if changed {
-            losses = bench.losses().await;
-            // What isn't run, or is stopped, changes nothing at all.
-            if outcome != Outcome::Committed {
-                losses.push(Loss {
-                    kind: "changed although it was not committed".to_owned(),
-                    what: format!("{outcome:?}"),
-                });
-            }
+        let found = bench.losses().await;
+        let changed = found.is_some();
+        let mut losses = found.unwrap_or_default();
+        // What isn't run, or is stopped, changes nothing at all.
+        if changed && outcome != Outcome::Committed {
+            losses.push(Loss {
+                kind: "changed although it was not committed".to_owned(),
+                what: format!("{outcome:?}"),
+            });
         }
         for kind in &script.kinds {
             let counts = tally.kinds.entry(kind).or_default();
