@@ -73,7 +73,7 @@ pub struct State {
     /// Of each table: the hash of each row.
     rows: HashMap<i64, Vec<i64>>,
     /// The next transaction's number.
-    next: String,
+    pub next: String,
 }
 
 impl State {
@@ -84,6 +84,23 @@ impl State {
             *counts.entry(self.name(self.tables[oid].root)).or_default() += rows.len();
         }
         counts
+    }
+
+    /// Whether everything but rows is as it was there.
+    pub fn is_shaped_as(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+
+    /// The names of the tables that have rows of their own.
+    pub fn tables(&self) -> Vec<String> {
+        self.tables.values().map(|table| table.name.clone()).collect()
+    }
+
+    /// Those of them with other rows than there.
+    pub fn other_tables(&self, other: &Self) -> Vec<String> {
+        let differs = |oid: &&i64| self.sums.get(oid) != other.sums.get(oid);
+        let tables = self.tables.keys().filter(differs);
+        tables.map(|oid| self.tables[oid].name.clone()).collect()
     }
 
     /// Whether what all databases share is as it was there.
@@ -110,8 +127,8 @@ impl State {
 
 /// The connection that looks.
 pub struct Oracle {
-    client: Client,
-    /// To plan a query takes as long as to run it.
+    pub client: Client,
+    /// Planning a query takes as long as running it.
     prepared: Mutex<HashMap<String, Statement>>,
 }
 
@@ -140,7 +157,7 @@ impl Oracle {
         self.client.query(&statement, &[]).await.unwrap()
     }
 
-    async fn next(&self) -> String {
+    pub async fn next(&self) -> String {
         self.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").await[0].get(0)
     }
 
