@@ -352,11 +352,11 @@ fn facet_losses(before: &Facets, after: &Facets) -> Vec<Loss> {
             None if kind == "name" => {}
             None => lose("gone", kind, key, format!(" ({value})")),
             Some(now) if now == value => {}
-            Some(now) if kind == "name" => lose("replaced", kind, key, format!(" ({value} was {now})")),
+            Some(now) if kind == "name" => lose("replaced", kind, key, format!(" (is {now}, was {value})")),
             // Rows and triggers of every session are more than those of some.
             Some(now) if matches!(kind.as_str(), "trigger on" | "rule on") && now == "A" => {}
             Some(now) if kind == "label" || kind == "setting" || !now.is_empty() || !value.is_empty() => {
-                lose("changed", kind, key, format!(" ({value} is {now})"));
+                lose("changed", kind, key, format!(" (is {now}, was {value})"));
             }
             Some(_) => {}
         }
