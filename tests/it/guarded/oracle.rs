@@ -2,8 +2,10 @@
 //! session, and nothing that the guard measures in there, has a part in it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use tokio_postgres::Client;
+use tokio::sync::Mutex;
+use tokio_postgres::{Client, Row, Statement};
 
 /// So many rows of a table may go or change unasked.
 pub const MAX_ROWS: usize = 100;
@@ -48,20 +50,30 @@ struct Table {
 
 type Facets = BTreeMap<(String, String), String>;
 
+type Tables = BTreeMap<i64, Table>;
+
+/// Of each table: how many rows, and the sum of their hashes.
+type Sums = HashMap<i64, (i64, String)>;
+
+/// That something is another than it was.
+pub struct Change {
+    digest: String,
+    /// Where the facets are the same.
+    sums: Option<Sums>,
+}
+
 /// What there was at one moment.
 #[derive(Debug, Clone)]
 pub struct State {
     /// A digest of the facets.
     digest: String,
-    /// Fetched when they are needed.
-    facets: Facets,
-    tables: BTreeMap<i64, Table>,
-    /// Of each table: how many rows, and the sum of their hashes.
-    sums: HashMap<i64, (i64, String)>,
+    facets: Arc<Facets>,
+    tables: Arc<Tables>,
+    sums: Sums,
     /// Of each table: the hash of each row.
     rows: HashMap<i64, Vec<i64>>,
     /// The next transaction's number.
-    next: String,
+    pub next: String,
 }
 
 impl State {
@@ -72,6 +84,23 @@ impl State {
             *counts.entry(self.name(self.tables[oid].root)).or_default() += rows.len();
         }
         counts
+    }
+
+    /// Whether everything but rows is as it was there.
+    pub fn is_shaped_as(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+
+    /// The names of the tables that have rows of their own.
+    pub fn tables(&self) -> Vec<String> {
+        self.tables.values().map(|table| table.name.clone()).collect()
+    }
+
+    /// Those of them with other rows than there.
+    pub fn other_tables(&self, other: &Self) -> Vec<String> {
+        let differs = |oid: &&i64| self.sums.get(oid) != other.sums.get(oid);
+        let tables = self.tables.keys().filter(differs);
+        tables.map(|oid| self.tables[oid].name.clone()).collect()
     }
 
     /// Whether what all databases share is as it was there.
@@ -98,7 +127,9 @@ impl State {
 
 /// The connection that looks.
 pub struct Oracle {
-    client: Client,
+    pub client: Client,
+    /// Planning a query takes as long as running it.
+    prepared: Mutex<HashMap<String, Statement>>,
 }
 
 impl Oracle {
@@ -107,12 +138,27 @@ impl Oracle {
         let settings = "SET search_path = pg_catalog; SET row_security = off; SET jit = off; \
                         SET max_parallel_workers_per_gather = 0; SET enable_nestloop = on; SET plan_cache_mode = force_generic_plan";
         client.batch_execute(settings).await.unwrap();
-        Self { client }
+        Self {
+            client,
+            prepared: Mutex::default(),
+        }
     }
 
-    async fn next(&self) -> String {
-        let query = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text";
-        self.client.query_one(query, &[]).await.unwrap().get(0)
+    async fn query(&self, query: &str) -> Vec<Row> {
+        let mut prepared = self.prepared.lock().await;
+        let statement = match prepared.get(query) {
+            Some(statement) => statement.clone(),
+            None => {
+                let statement = self.client.prepare(query).await.unwrap();
+                prepared.insert(query.to_owned(), statement.clone());
+                statement
+            }
+        };
+        self.client.query(&statement, &[]).await.unwrap()
+    }
+
+    pub async fn next(&self) -> String {
+        self.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").await[0].get(0)
     }
 
     async fn digest(&self) -> String {
@@ -120,7 +166,7 @@ impl Oracle {
             "SELECT md5(string_agg(md5(kind || '|' || key || '|' || coalesce(value, '')), '' \
              ORDER BY kind COLLATE \"C\", key COLLATE \"C\", value COLLATE \"C\")) FROM ({FACETS}) f"
         );
-        text(&self.client, &query).await
+        self.query(&query).await[0].get(0)
     }
 
     async fn facets(&self) -> Facets {
@@ -135,8 +181,8 @@ impl Oracle {
         facets
     }
 
-    async fn tables(&self) -> BTreeMap<i64, Table> {
-        let rows = self.client.query(TABLES, &[]).await.unwrap();
+    async fn tables(&self) -> Tables {
+        let rows = self.query(TABLES).await;
         rows.iter()
             .map(|row| {
                 let numbers: Vec<i64> = row.get(3);
@@ -152,7 +198,7 @@ impl Oracle {
     }
 
     /// For each table what `aggregate` makes of the hashes of its rows.
-    async fn per_table(&self, tables: &BTreeMap<i64, Table>, aggregate: &str) -> Vec<tokio_postgres::Row> {
+    async fn per_table(&self, tables: &Tables, aggregate: &str) -> Vec<Row> {
         let parts: Vec<String> = tables
             .iter()
             .map(|(oid, table)| {
@@ -165,15 +211,15 @@ impl Oracle {
         if parts.is_empty() {
             return Vec::new();
         }
-        self.client.query(&parts.join(" UNION ALL "), &[]).await.unwrap()
+        self.query(&parts.join(" UNION ALL ")).await
     }
 
-    async fn sums(&self, tables: &BTreeMap<i64, Table>) -> HashMap<i64, (i64, String)> {
+    async fn sums(&self, tables: &Tables) -> Sums {
         let rows = self.per_table(tables, "count(*), coalesce(sum(h), 0)::text").await;
         rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()
     }
 
-    async fn rows(&self, tables: &BTreeMap<i64, Table>) -> HashMap<i64, Vec<i64>> {
+    async fn rows(&self, tables: &Tables) -> HashMap<i64, Vec<i64>> {
         let rows = self.per_table(tables, "coalesce(array_agg(h), '{}')").await;
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
@@ -181,12 +227,10 @@ impl Oracle {
     /// All that there is now.
     pub async fn look(&self) -> State {
         let next = self.next().await;
-        let digest = self.digest().await;
-        let facets = self.facets().await;
-        let tables = self.tables().await;
+        let tables = Arc::new(self.tables().await);
         State {
-            digest,
-            facets,
+            digest: self.digest().await,
+            facets: Arc::new(self.facets().await),
             sums: self.sums(&tables).await,
             rows: self.rows(&tables).await,
             tables,
@@ -194,19 +238,40 @@ impl Oracle {
         }
     }
 
-    /// Whether anything at all is another than it was. Quick where no transaction wrote.
-    pub async fn changed(&self, before: &mut State) -> bool {
+    /// What tells that anything is another than it was. Quick where no transaction wrote.
+    pub async fn change(&self, before: &mut State) -> Option<Change> {
         let next = self.next().await;
         if next == before.next {
-            return false;
+            return None;
         }
         before.next = next;
-        self.digest().await != before.digest || self.sums(&before.tables).await != before.sums
+        let digest = self.digest().await;
+        if digest != before.digest {
+            return Some(Change { digest, sums: None });
+        }
+        let sums = self.sums(&before.tables).await;
+        (sums != before.sums).then_some(Change {
+            digest,
+            sums: Some(sums),
+        })
     }
 
     /// What there is now, and what was lost since.
-    pub async fn losses(&self, before: &State) -> (State, Vec<Loss>) {
-        let after = self.look().await;
+    pub async fn losses(&self, before: &State, change: Change) -> (State, Vec<Loss>) {
+        if let Some(sums) = change.sums {
+            let rows = self.rows(&before.tables).await;
+            let losses = row_losses(before, &rows, &HashSet::new());
+            return (
+                State {
+                    sums,
+                    rows,
+                    ..before.clone()
+                },
+                losses,
+            );
+        }
+        let mut after = self.look().await;
+        after.digest = change.digest;
         let mut losses = facet_losses(&before.facets, &after.facets);
         losses.extend(self.row_losses(before, &after).await);
         losses.sort();
@@ -218,7 +283,7 @@ impl Oracle {
         // The columns that there were, under the names that they have now.
         let mut tables = BTreeMap::new();
         let mut incomparable = HashSet::new();
-        for (oid, table) in &before.tables {
+        for (oid, table) in &*before.tables {
             let Some(now) = after.tables.get(oid) else { continue };
             let columns: Option<Vec<_>> = table
                 .columns
@@ -237,38 +302,39 @@ impl Oracle {
             }
         }
         let now = self.rows(&tables).await;
-        let mut roots: BTreeMap<i64, (usize, HashMap<i64, i64>)> = BTreeMap::new();
-        for (oid, table) in &before.tables {
-            if incomparable.contains(oid) {
-                continue;
-            }
-            let (count, left) = roots.entry(table.root).or_default();
-            let former = &before.rows[oid];
-            *count += former.len();
-            for hash in former {
-                *left.entry(*hash).or_default() += 1;
-            }
-            for hash in now.get(oid).into_iter().flatten() {
-                *left.entry(*hash).or_default() -= 1;
-            }
-        }
-        let mut losses = Vec::new();
-        for (root, (count, left)) in roots {
-            let lost: i64 = left.values().filter(|left| **left > 0).sum();
-            let lost = usize::try_from(lost).unwrap();
-            if lost > MAX_ROWS || (count > SMALL_TABLE && 2 * lost >= count) {
-                losses.push(Loss {
-                    kind: "rows".to_owned(),
-                    what: format!("{lost} of {count} rows of {}", before.name(root)),
-                });
-            }
-        }
-        losses
+        row_losses(before, &now, &incomparable)
     }
 }
 
-async fn text(client: &Client, query: &str) -> String {
-    client.query_one(query, &[]).await.unwrap().get(0)
+/// Which tables lost more rows than may go unasked, by the hashes of their former rows and of those now.
+fn row_losses(before: &State, now: &HashMap<i64, Vec<i64>>, incomparable: &HashSet<i64>) -> Vec<Loss> {
+    let mut roots: BTreeMap<i64, (usize, HashMap<i64, i64>)> = BTreeMap::new();
+    for (oid, table) in &*before.tables {
+        if incomparable.contains(oid) {
+            continue;
+        }
+        let (count, left) = roots.entry(table.root).or_default();
+        let former = &before.rows[oid];
+        *count += former.len();
+        for hash in former {
+            *left.entry(*hash).or_default() += 1;
+        }
+        for hash in now.get(oid).into_iter().flatten() {
+            *left.entry(*hash).or_default() -= 1;
+        }
+    }
+    let mut losses = Vec::new();
+    for (root, (count, left)) in roots {
+        let lost: i64 = left.values().filter(|left| **left > 0).sum();
+        let lost = usize::try_from(lost).unwrap();
+        if lost > MAX_ROWS || (count > SMALL_TABLE && 2 * lost >= count) {
+            losses.push(Loss {
+                kind: "rows".to_owned(),
+                what: format!("{lost} of {count} rows of {}", before.name(root)),
+            });
+        }
+    }
+    losses
 }
 
 /// What a fact's being gone, another or new means.
@@ -286,11 +352,11 @@ fn facet_losses(before: &Facets, after: &Facets) -> Vec<Loss> {
             None if kind == "name" => {}
             None => lose("gone", kind, key, format!(" ({value})")),
             Some(now) if now == value => {}
-            Some(now) if kind == "name" => lose("replaced", kind, key, format!(" ({value} was {now})")),
+            Some(now) if kind == "name" => lose("replaced", kind, key, format!(" (is {now}, was {value})")),
             // Rows and triggers of every session are more than those of some.
             Some(now) if matches!(kind.as_str(), "trigger on" | "rule on") && now == "A" => {}
             Some(now) if kind == "label" || kind == "setting" || !now.is_empty() || !value.is_empty() => {
-                lose("changed", kind, key, format!(" ({value} is {now})"));
+                lose("changed", kind, key, format!(" (is {now}, was {value})"));
             }
             Some(_) => {}
         }

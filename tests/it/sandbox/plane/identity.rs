@@ -135,7 +135,11 @@ async fn compute_that_a_finalized_restore_takes_over_says_the_new_branch() {
         .change(Method::POST, &format!("/snapshots/{snapshot}/restore"), body)
         .await;
     let restored = restored["branch"]["id"].as_str().unwrap().to_owned();
-    assert_eq!(plane.computes(&restored).await, [compute.clone()], "it moved");
+    assert_eq!(
+        plane.computes(&restored).await,
+        std::slice::from_ref(&compute),
+        "it moved"
+    );
     assert_eq!(plane.ids(&plane.uri).await, plane.named(&restored, &compute));
 }
 
