@@ -67,11 +67,11 @@ fn connection() -> Connection {
         database: DATABASE.to_owned(),
         role: OWNER.to_owned(),
         identity: Identity {
-            project: "quiet-sun-1".to_owned(),
-            branch: "br-quiet-sun-1".to_owned(),
-            endpoint: None,
+            project: "quiet-forest-12345678".to_owned(),
+            branch: "br-quiet-forest-a1b2c3d4".to_owned(),
+            endpoint: Some("ep-quiet-forest-a1b2c3d4".to_owned()),
         },
-        fresh: true,
+        fresh: false,
     }
 }
 
