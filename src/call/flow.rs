@@ -17,11 +17,11 @@ use super::look::Look;
 use super::record::Record;
 use super::run::Call;
 use super::{Service, bind, wait};
-use crate::catalog::Tool;
 use crate::docs::{Docs, DocsError, Entry, Slug};
 use crate::guard::{self, Cleared, Effect, Judgement, Policy, Ruling};
 use crate::neon::sql::{Allowance, Connection, Executed, Guard, Measured, Reads, ResultSet, Statements};
 use crate::neon::{Changed, OrganizationId, PathSegment, ProjectId, Read};
+use crate::sql::Script;
 
 /// A workflow's way to Neon.
 pub(crate) struct Flow<'c, 'a> {
@@ -167,9 +167,9 @@ impl<'c, 'a> Flow<'c, 'a> {
         self.cleared.is_some_and(|cleared| cleared.verdict().changes())
     }
 
-    /// The tool that is called.
-    pub(crate) fn own_tool(&self) -> &'c Tool {
-        &self.call.selected.tool
+    /// The statements of the call, parsed: a script for each text.
+    pub(crate) fn scripts(&self) -> &'c [Script] {
+        &self.call.scripts
     }
 
     /// The arguments, checked and with names replaced by ids.

@@ -315,6 +315,7 @@ impl Engine {
             connections: &inner.connections,
             docs: inner.docs.as_ref(),
             assessed: None,
+            scripts: Vec::new(),
             prepared: None,
             who: format!(
                 "{} {} {}",

@@ -23,6 +23,7 @@ use crate::docs::Docs;
 use crate::guard::{self, Assessed, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
 use crate::neon::sql::Measured;
 use crate::neon::{Client, Context};
+use crate::sql::Script;
 use crate::workflows;
 
 /// A call under way.
@@ -38,6 +39,8 @@ pub(super) struct Call<'a> {
     pub(super) docs: Option<&'a Docs>,
     /// What the statements of the call do, where it has some.
     pub(super) assessed: Option<Assessed>,
+    /// Those statements, parsed once: a script for each text.
+    pub(super) scripts: Vec<Script>,
     /// What the call completes, where it completes something.
     pub(super) prepared: Option<Opened>,
     /// Everything that tells callers apart: account, way, client.
@@ -121,8 +124,9 @@ impl<'a> Call<'a> {
         resolve::resolve(self, tool, &mut arguments).await?;
         self.prepared = prepared::open(self, tool, &mut arguments)?;
         record.given(tool, &arguments);
+        self.scripts = parsed(workflows::texts(tool, &arguments)).await?;
         let prepared = self.prepared.as_ref().map(|opened| &opened.content);
-        self.assessed = workflows::assess(tool, &arguments, prepared, policy.unasked_rows())?;
+        self.assessed = workflows::assess(tool, &arguments, &self.scripts, prepared, policy.unasked_rows())?;
         confirm::look_over(self, &arguments, record)?;
         if self.assessed.as_ref().is_some_and(|assessed| assessed.rebuilds_indexes)
             && workflows::indexes_call_code(&self.looking(&arguments)).await?
@@ -256,7 +260,7 @@ impl<'a> Call<'a> {
         arguments: &Map<String, Value>,
     ) -> Result<Plan, Failure> {
         let tool = &*self.selected.tool;
-        let shown = workflows::shown(tool, arguments);
+        let shown = workflows::shown(tool, arguments, &self.scripts);
         let request = bind::bind(tool, &shown, &self.files).map_err(Failure::Internal)?;
         let mut sight = sight::read(look, &self.guards.policy, tool, arguments, verdict).await?;
         sight.lines.extend(self.files.lines.iter().cloned());
@@ -543,6 +547,20 @@ impl<'a> Call<'a> {
         }
         value
     }
+}
+
+/// The statements of texts. Parsing takes a while for long ones, in which others must get on.
+async fn parsed(texts: Vec<String>) -> Result<Vec<Script>, Failure> {
+    if texts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parse = move || {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        crate::sql::parse_all(&texts)
+    };
+    tokio::task::spawn_blocking(parse)
+        .await
+        .map_err(|error| Failure::Internal(error.to_string()))
 }
 
 /// Refuses arguments that were copied from a result with the marks around them: what they would name or store is nobody's.

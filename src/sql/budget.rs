@@ -5,7 +5,7 @@
 //! its tree with all parts below it.
 //!
 //! Measured over sixty worst inputs of 760 kB and 1.5 MB on two shared cores, the slowest call takes 0.6 s in a release
-//! build, and ten times that in a debug build. `INSERT`s of 30,000 rows of 5 values fit the budget, as do lists of 400,000
+//! build; a debug build takes many times that. `INSERT`s of 30,000 rows of 5 values fit the budget, as do lists of 400,000
 //! numbers and eight chains of 900 comparisons (`a = 1 OR …`). `tests/it/sql/bounds.rs` holds both sides.
 
 use super::lex::{Kind, Token};

@@ -1,6 +1,6 @@
 //! The proof that a text is one statement that only reads.
 
-use super::{Mentions, Script, StatementEffect, parse};
+use super::{Mentions, Script, Statement, StatementEffect, parse};
 
 /// One statement that a parse has found to read. There is no other way to one than through the parser.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,12 @@ impl Reading {
             Some(statement) if statement.effect == StatementEffect::Read => Some(Self(statement.text.clone())),
             _ => None,
         }
+    }
+
+    /// Proves a statement that was parsed before.
+    #[must_use]
+    pub fn of(statement: &Statement) -> Option<Self> {
+        (statement.effect == StatementEffect::Read).then(|| Self(statement.text.clone()))
     }
 
     /// The statement that shows the plan of a text's only statement. With `analyze` the statement itself is run and measured:

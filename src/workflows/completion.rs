@@ -60,10 +60,10 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
     let moment = moment(flow, &target).await;
     let before = prepared.states.first().cloned().unwrap_or_default();
     let timeout = sql::timeout(flow);
-    let statements: Vec<Statement> = prepared
-        .statements
+    let statements: Vec<Statement> = flow
+        .scripts()
         .iter()
-        .flat_map(|text| crate::sql::parse(text).statements)
+        .flat_map(|script| script.statements.clone())
         .collect();
     let allowance = Allowance::approved(&prepared.measured, flow.unasked_rows());
     let whole = (statements.as_slice(), prepared.parts.as_slice());

@@ -167,20 +167,30 @@ fn regclass(given: &str) -> String {
         .join(".")
 }
 
+/// The statement that explains a text's only one: `None` where there is another number of them, and `None` inside where it has no
+/// plan, or may not be run. Parsing takes a while for long ones, in which others must get on.
+pub(super) async fn explaining(text: String, analyze: bool) -> Result<Option<Option<Reading>>, Failure> {
+    let explain = move || {
+        let script = crate::sql::parse(&text);
+        let statement = script.only()?;
+        Some(Reading::explaining(&statement.text, analyze))
+    };
+    tokio::task::spawn_blocking(explain)
+        .await
+        .map_err(|error| Failure::Internal(error.to_string()))
+}
+
 /// `explain_sql_statement`
 pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
-    let script = crate::sql::parse(flow.required("sql")?);
     let problem = |message: &str| {
         Failure::Arguments(vec![ArgumentProblem {
             argument: "sql".to_owned(),
             message: message.to_owned(),
         }])
     };
-    let Some(statement) = script.only() else {
-        return Err(problem("give one statement"));
-    };
     let analyze = flow.flag("analyze");
-    let Some(explained) = Reading::explaining(&statement.text, analyze) else {
+    let explanation = explaining(flow.required("sql")?.to_owned(), analyze).await?;
+    let Some(explained) = explanation.ok_or_else(|| problem("give one statement"))? else {
         return Err(problem(if analyze {
             "ANALYZE runs the statement, and this one isn't proven to read: leave analyze out, or try it on a throwaway branch with run_sql"
         } else {

@@ -23,12 +23,12 @@ use serde_json::Value;
 use crate::call::{Ended, Failure, Flow};
 use crate::catalog::{Addition, Workflow};
 
-pub(crate) use sql::{assess, indexes_call_code, measure, seen, shown};
+pub(crate) use sql::{assess, indexes_call_code, measure, seen, shown, texts};
 
 /// Runs a workflow whose call was let through.
 pub(crate) async fn run(workflow: Workflow, flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     match workflow {
-        Workflow::RunSql | Workflow::RunSqlTransaction => sql::run(flow, flow.own_tool()).await,
+        Workflow::RunSql | Workflow::RunSqlTransaction => sql::run(flow).await,
         Workflow::ExplainSqlStatement => looking::explain(flow).await,
         Workflow::GetDatabaseTables => looking::tables(flow).await,
         Workflow::DescribeTableSchema => looking::table(flow).await,

@@ -82,14 +82,14 @@ impl Stopped {
 ///
 /// # Errors
 /// When it can't be applied as it is.
-pub(super) fn read(argument: &str, text: &str) -> Result<Script, Failure> {
+pub(super) fn read(argument: &str, parsed: &[crate::sql::Script]) -> Result<Script, Failure> {
     let problem = |message: String| {
         Err(Failure::Arguments(vec![ArgumentProblem {
             argument: argument.to_owned(),
             message,
         }]))
     };
-    let mut statements = crate::sql::parse(text).statements;
+    let mut statements: Vec<Statement> = parsed.iter().flat_map(|script| script.statements.clone()).collect();
     let mut notes = Vec::new();
     let is = |statement: Option<&Statement>, kinds: &[&str]| {
         statement.is_some_and(|statement| kinds.contains(&statement.kind.as_str()))

@@ -48,13 +48,16 @@ fn argument(tool: &Tool) -> Option<&str> {
     }
 }
 
-/// The scripts of a call: those that a text holds, or each of a list.
-fn scripts(tool: &Tool, arguments: &Map<String, Value>) -> Option<Vec<Script>> {
-    Some(match arguments.get(argument(tool)?)? {
-        Value::String(text) => vec![crate::sql::parse(text)],
-        Value::Array(items) => items.iter().filter_map(Value::as_str).map(crate::sql::parse).collect(),
-        _ => return None,
-    })
+/// The texts of a call that hold statements.
+pub(crate) fn texts(tool: &Tool, arguments: &Map<String, Value>) -> Vec<String> {
+    let given = tried_argument(tool)
+        .or_else(|| argument(tool))
+        .and_then(|argument| arguments.get(argument));
+    match given {
+        Some(Value::String(text)) => vec![text.clone()],
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What the statements of a call do; nothing where the tool takes none.
@@ -64,12 +67,13 @@ fn scripts(tool: &Tool, arguments: &Map<String, Value>) -> Option<Vec<Script>> {
 pub(crate) fn assess(
     tool: &Tool,
     arguments: &Map<String, Value>,
+    scripts: &[Script],
     prepared: Option<&Value>,
     unasked_rows: u64,
 ) -> Result<Option<Assessed>, Failure> {
     if tool.declaration.completes.is_some() {
         // They were checked when they were prepared. Completing changes something in any case: at least a branch goes.
-        let mut assessed = assessed(&scripts(tool, arguments).unwrap_or_default());
+        let mut assessed = assessed(scripts);
         assessed.effect = assessed.effect.max(Effect::Write);
         let discards = arguments.get("discard") == Some(&Value::Bool(true));
         return Ok(Some(match prepared.and_then(lost_when_tried) {
@@ -79,20 +83,19 @@ pub(crate) fn assess(
             _ => assessed,
         }));
     }
-    if let Some(tried) = tried_argument(tool) {
+    if tried_argument(tool).is_some() {
         // They run on a branch that the call makes for them, which is all that the call changes.
-        let text = arguments.get(tried).and_then(Value::as_str).unwrap_or_default();
-        let script = crate::sql::parse(text);
+        let statements = scripts.iter().flat_map(|script| &script.statements);
         return Ok(Some(Assessed {
             effect: tool.declaration.effect,
             leaves: false,
             reasons: Vec::new(),
-            texts: JudgedTexts::new(script.statements.iter().map(|statement| statement.text.as_str())),
+            texts: JudgedTexts::new(statements.map(|statement| statement.text.as_str())),
             measurable: false,
             rebuilds_indexes: false,
         }));
     }
-    let (Some(argument), Some(scripts)) = (argument(tool), scripts(tool, arguments)) else {
+    let Some(argument) = argument(tool).filter(|argument| arguments.contains_key(*argument)) else {
         return Ok(None);
     };
     let problem = |message: String| {
@@ -131,7 +134,7 @@ pub(crate) fn assess(
             }
         }
     }
-    Ok(Some(assessed(&scripts)))
+    Ok(Some(assessed(scripts)))
 }
 
 /// What prepared statements lost where they were tried.
@@ -175,8 +178,7 @@ fn assessed(scripts: &[Script]) -> Assessed {
 }
 
 /// The statements of a call that runs them at once: one, or several in one transaction.
-fn statements(tool: &Tool, arguments: &Map<String, Value>) -> Option<Statements> {
-    let scripts = scripts(tool, arguments)?;
+fn statements(scripts: &[Script], arguments: &Map<String, Value>) -> Statements {
     let all: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
     let query = |(index, statement): (usize, &&Statement)| {
         // Parameters belong to a statement by itself.
@@ -194,7 +196,7 @@ fn statements(tool: &Tool, arguments: &Map<String, Value>) -> Option<Statements>
         Ok(only) => Statements::together(only.into(), isolation(arguments)),
         Err(several) => Statements::together(several, isolation(arguments)),
     };
-    Some(about(statements, all.into_iter()))
+    about(statements, all.into_iter())
 }
 
 /// Statements with what the guarded commit wants to know of them.
@@ -233,14 +235,11 @@ pub(crate) async fn indexes_call_code(flow: &Flow<'_, '_>) -> Result<bool, Failu
 /// # Errors
 /// When a statement fails: then the call would, too.
 pub(crate) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<Measured>, Failure> {
-    if tool.declaration.completes.is_some() {
+    if tool.declaration.completes.is_some() || flow.scripts().is_empty() {
         return Ok(None);
     }
-    let Some(statements) = statements(tool, flow.arguments()) else {
-        return Ok(None);
-    };
     let connection = connect(flow).await?;
-    let statements = statements.waiting_for_locks(MEASURING_LOCKS);
+    let statements = statements(flow.scripts(), flow.arguments()).waiting_for_locks(MEASURING_LOCKS);
     match flow
         .measure(&connection, &statements, timeout(flow).min(MEASURING))
         .await
@@ -257,11 +256,15 @@ pub(crate) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<M
 
 /// The arguments as a plan shows them. Of a long list the statements that nobody would have to be asked about stand there by
 /// their kind alone, so that those that destroy can be read; the yes is bound to all of them.
-pub(crate) fn shown<'a>(tool: &Tool, arguments: &'a Map<String, Value>) -> Cow<'a, Map<String, Value>> {
+pub(crate) fn shown<'a>(
+    tool: &Tool,
+    arguments: &'a Map<String, Value>,
+    scripts: &[Script],
+) -> Cow<'a, Map<String, Value>> {
     let statements = arguments
         .get("statements")
         .filter(|_| argument(tool) == Some("statements"));
-    let Some(short) = statements.and_then(shortened) else {
+    let Some(short) = statements.and_then(|statements| shortened(statements, scripts)) else {
         return Cow::Borrowed(arguments);
     };
     let mut arguments = arguments.clone();
@@ -270,14 +273,13 @@ pub(crate) fn shown<'a>(tool: &Tool, arguments: &'a Map<String, Value>) -> Cow<'
 }
 
 /// A list of statements as a plan shows it, where it is too long to be shown whole.
-pub(super) fn shortened(statements: &Value) -> Option<Value> {
+pub(super) fn shortened(statements: &Value, scripts: &[Script]) -> Option<Value> {
     if statements.to_string().len() <= SHOWN_WHOLE {
         return None;
     }
-    let short = |text: &Value| {
+    let short = |(index, text): (usize, &Value)| {
         let text = text.as_str().unwrap_or_default();
-        let script = crate::sql::parse(text);
-        match script.only() {
+        match scripts.get(index).and_then(Script::only) {
             Some(statement) if statement.effect != StatementEffect::Destructive => Value::from(format!(
                 "({}, {} characters, sha256 {})",
                 statement.kind,
@@ -287,7 +289,8 @@ pub(super) fn shortened(statements: &Value) -> Option<Value> {
             _ => text.into(),
         }
     };
-    Some(statements.as_array().into_iter().flatten().map(short).collect())
+    let all = statements.as_array().into_iter().flatten();
+    Some(all.enumerate().map(short).collect())
 }
 
 /// What a plan shows of the statements: what each is, what they would lose, and how many rows the tables that they change have.
@@ -302,12 +305,11 @@ pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool, measured: Option<&Mea
             lines.extend(crate::guard::impact_lines(&measured));
         }
     }
-    let scripts = match scripts(tool, flow.arguments()) {
-        Some(scripts) => scripts,
-        // Where what was prepared is given up, none of it runs.
-        None if tool.declaration.completes.is_some() => Vec::new(),
-        None => return Ok(lines),
-    };
+    let scripts = flow.scripts();
+    // Where what was prepared is given up, none of it runs.
+    if scripts.is_empty() && tool.declaration.completes.is_none() {
+        return Ok(lines);
+    }
     let statements: Vec<_> = scripts.iter().flat_map(|script| &script.statements).collect();
     let kinds = statements.iter().map(|statement| statement.kind.clone());
     lines.push(Line::fact("statements", kinds));
@@ -392,11 +394,11 @@ pub(crate) fn timeout(flow: &Flow<'_, '_>) -> Duration {
 }
 
 /// `run_sql` and `run_sql_transaction`
-pub(super) async fn run(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Ended, Failure> {
-    let scripts = scripts(tool, flow.arguments()).unwrap_or_default();
+pub(super) async fn run(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let scripts = flow.scripts();
     let texts: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
     let connection = connect(flow).await?;
-    let readings: Option<Vec<_>> = texts.iter().map(|statement| Reading::prove(&statement.text)).collect();
+    let readings: Option<Vec<_>> = texts.iter().map(|statement| Reading::of(statement)).collect();
     let results = match readings.filter(|_| !flow.changes()) {
         Some(readings) => {
             let reads = match <[Reading; 1]>::try_from(readings) {
@@ -406,8 +408,7 @@ pub(super) async fn run(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Ended, Failu
             flow.query(&connection, reads, timeout(flow)).await?
         }
         None => {
-            let statements = statements(tool, flow.arguments())
-                .ok_or_else(|| Failure::Internal("the statements are gone".to_owned()))?;
+            let statements = statements(scripts, flow.arguments());
             let ran = flow
                 .execute(&connection, statements, Held::AsJudged, timeout(flow))
                 .await?;

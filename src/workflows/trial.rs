@@ -278,7 +278,14 @@ impl Trial {
             ended.notes.push(RENAMED.to_owned());
         }
         let statements = json!(prepared.statements);
-        let too_long = !guard::can_be_shown(&sql::shortened(&statements).unwrap_or(statements));
+        let scripts: Vec<crate::sql::Script> = script
+            .statements
+            .iter()
+            .map(|statement| crate::sql::Script {
+                statements: vec![statement.clone()],
+            })
+            .collect();
+        let too_long = !guard::can_be_shown(&sql::shortened(&statements, &scripts).unwrap_or(statements));
         if too_long && script.loses() {
             ended.notes.push(TOO_LONG.to_owned());
         }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::looking::explaining;
 use super::trial::Trial;
 use super::{completion, script, sql};
 use crate::call::{ArgumentProblem, Ended, Failure, Fence, Flow};
 use crate::neon::sql::{Connection, Reads};
-use crate::sql::Reading;
 
 /// The most of a plan that is shown, in bytes.
 const MOST_PLAN: usize = 6_000;
@@ -31,18 +31,18 @@ struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    fn new(text: &'a str, parameters: Option<&Value>) -> Result<Self, Failure> {
+    async fn new(text: &'a str, parameters: Option<&Value>) -> Result<Self, Failure> {
         let problem = |message: &str| {
             Err(Failure::Arguments(vec![ArgumentProblem {
                 argument: "sql".to_owned(),
                 message: message.to_owned(),
             }]))
         };
-        if crate::sql::parse(text).only().is_none() {
+        let Some(measured) = explaining(text.to_owned(), true).await? else {
             return problem("give one statement");
-        }
-        let measured = Reading::explaining(text, true).is_some();
-        if !measured && Reading::explaining(text, false).is_none() {
+        };
+        let measured = measured.is_some();
+        if !measured && explaining(text.to_owned(), false).await?.flatten().is_none() {
             return problem(
                 "this statement has no plan: EXPLAIN takes SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES",
             );
@@ -61,7 +61,9 @@ impl<'a> Subject<'a> {
         connection: &Connection,
         timeout: Duration,
     ) -> Result<Explained, Failure> {
-        let reading = Reading::explaining(self.text, self.measured)
+        let reading = explaining(self.text.to_owned(), self.measured)
+            .await?
+            .flatten()
             .ok_or_else(|| Failure::Internal("the query has no plan".to_owned()))?;
         let reads = Reads::proven(reading, self.parameters.clone()).repeated(if self.measured { 2 } else { 1 });
         let results = flow.query(connection, reads, timeout).await?;
@@ -122,8 +124,8 @@ fn compared(before: &Explained, after: &Explained) -> Option<String> {
 
 /// `prepare_query_tuning`
 pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
-    let subject = Subject::new(flow.required("sql")?, flow.arguments().get("params"))?;
-    let mut script = script::read("changes", flow.required("changes")?)?;
+    let subject = Subject::new(flow.required("sql")?, flow.arguments().get("params")).await?;
+    let mut script = script::read("changes", flow.scripts())?;
     let timeout = sql::timeout(flow);
     let trial = Trial::begin(flow, "tuning").await?;
     let outcome = async {
@@ -179,7 +181,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let query = completed.prepared.query.as_ref();
     let text = query.and_then(|query| query.get("sql")).and_then(Value::as_str);
     if let (Some(target), Some(text)) = (&completed.target, text) {
-        let subject = Subject::new(text, query.and_then(|query| query.get("params")))?;
+        let subject = Subject::new(text, query.and_then(|query| query.get("params"))).await?;
         match subject.explain(flow, target, sql::timeout(flow)).await {
             Ok(now) => {
                 if let Some(object) = ended.result.as_object_mut() {
