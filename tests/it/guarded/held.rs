@@ -58,7 +58,7 @@ impl Guarded {
     }
 }
 
-fn connection() -> Connection {
+pub fn connection() -> Connection {
     let base = ApiBase::parse("http://127.0.0.1:9/api/v2").unwrap();
     let string = format!("postgresql://{OWNER}:x@127.0.0.1/{DATABASE}");
     Connection {
@@ -75,7 +75,7 @@ fn connection() -> Connection {
     }
 }
 
-async fn send(client: &Client, batch: &Batch) -> Result<(), tokio_postgres::Error> {
+pub async fn send(client: &Client, batch: &Batch) -> Result<(), tokio_postgres::Error> {
     client.batch_execute("BEGIN").await?;
     for query in batch.queries() {
         let texts: Vec<&str> = query.parameters.iter().filter_map(|value| value.as_str()).collect();

@@ -11,6 +11,7 @@
 //! script found there was left by those that are listed before it, and they are run again the same way.
 
 mod bench;
+mod cost;
 mod generator;
 mod held;
 mod oracle;

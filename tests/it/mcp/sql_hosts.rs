@@ -14,7 +14,8 @@ async fn upstream(host: &'static str) -> Upstream {
                 "fields": [{"name": "one", "dataTypeID": 23}], "rows": [[1]], "command": "SELECT", "rowCount": 1,
                 "rowAsArray": true,
             });
-            return Reply::json(200, json!({"results": [one]}));
+            let count = request.json()["queries"].as_array().map_or(1, Vec::len);
+            return Reply::json(200, json!({"results": vec![one; count]}));
         }
         if request.path().ends_with("/connection_uri") {
             return Reply::json(200, json!({"uri": format!("postgresql://r:canary-password@{host}/db")}));
