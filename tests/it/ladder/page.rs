@@ -23,6 +23,7 @@ struct Web {
     log: tokio::sync::mpsc::UnboundedReceiver<String>,
     http: reqwest::Client,
     state: PathBuf,
+    approvals: std::sync::Mutex<HashMap<String, String>>,
 }
 
 impl Web {
@@ -67,6 +68,7 @@ impl Web {
             log,
             http: reqwest::Client::builder().no_proxy().build().expect("a client"),
             state,
+            approvals: std::sync::Mutex::default(),
         }
     }
 
@@ -79,13 +81,18 @@ impl Web {
         page
     }
 
+    /// A request that stands alone: what was handed out with the code comes back with it, as an agent gives it back.
     async fn delete(&self, branch: &str) -> (Value, bool) {
-        call(
-            &self.client,
-            "delete_branch",
-            json!({"project_id": PROJECT, "branch_id": branch}),
-        )
-        .await
+        let mut arguments = json!({"project_id": PROJECT, "branch_id": branch});
+        if let Some(approval) = self.approvals.lock().expect("a lock").get(branch) {
+            arguments["approval"] = approval.clone().into();
+        }
+        let (value, is_error) = call(&self.client, "delete_branch", arguments).await;
+        if let Some(approval) = value["error"]["approval"].as_str() {
+            let mut approvals = self.approvals.lock().expect("a lock");
+            approvals.insert(branch.to_owned(), approval.to_owned());
+        }
+        (value, is_error)
     }
 
     /// The secret that the log tells for a page.
