@@ -33,6 +33,7 @@ pub use confirm::{
 };
 pub use effect::Effect;
 pub use files::FileError;
+pub(crate) use files::replace_private;
 pub use judge::{Assessed, BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
 pub use mask::{MASK, mask, mask_text};
 pub use permit::Permitted;

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use rmcp::RoleClient;
-use rmcp::service::{ClientServiceExt as _, RunningService};
-use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::service::RunningService;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::{NOTHING, error};
-use crate::support::server::{Era, KEY, TestClient, call, lifecycle, program, state_home};
+use crate::support::http::{connect, plain, token};
+use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, ROOT, World};
 
 /// A server over HTTP with a client that can't ask.
@@ -55,18 +55,13 @@ impl Web {
                 let _ = send.send(line);
             }
         });
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let transport = StreamableHttpClientTransport::from_uri(url.clone());
-        let client = TestClient::alone()
-            .serve_with_lifecycle(transport, lifecycle(Era::Modern))
-            .await
-            .expect("serves");
+        let client = connect(&url, token(&state, &url).as_deref(), TestClient::alone(), Era::Modern).await;
         Self {
             _child: child,
             origin: url.trim_end_matches("/mcp").to_owned(),
             client,
             log,
-            http: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            http: plain(),
             state,
             approvals: std::sync::Mutex::default(),
         }
