@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use content::{boundary, fitting};
+pub(crate) use facts::will_expire;
 pub(crate) use failure::postgres_says;
 pub use failure::{ArgumentProblem, Failure, Told};
 pub(crate) use fence::Fence;
