@@ -53,6 +53,7 @@ pub(super) async fn confirm(
             plan: told(call, &plan),
             code: None,
             page: None,
+            approval: None,
             nobody: Some(
                 "it sends more than a human can be shown in one question (make it in smaller steps)".to_owned(),
             ),
@@ -226,11 +227,12 @@ fn told(call: &Call<'_>, plan: &Plan) -> serde_json::Value {
 /// Asks outside the client, or takes what was said there.
 fn elsewhere(call: &Call<'_>, asking: Asking, plan: Plan, arguments: Map<String, Value>) -> Result<Step, Failure> {
     let confirmations = &call.guards.confirmations;
-    let needs = |code: Option<String>, page: Option<String>, nobody: Option<String>, waits: u64| {
+    let needs = |code: Option<String>, page: Option<String>, approval, nobody: Option<String>, waits: u64| {
         Failure::NeedsYes(Box::new(NeedsYes {
             plan: told(call, &plan),
             code,
             page,
+            approval,
             nobody,
             waits,
         }))
@@ -248,9 +250,10 @@ fn elsewhere(call: &Call<'_>, asking: Asking, plan: Plan, arguments: Map<String,
             let page = confirmations.page_for(&approval.code);
             let terminal = confirmations.takes(Channel::Terminal);
             let code = terminal.then(|| approval.code.clone());
-            Err(needs(code, page, None, left.unsigned_abs()))
+            let proof = confirmations.proof(&approval);
+            Err(needs(code, page, Some(proof), None, left.unsigned_abs()))
         }
         Ok(Elsewhere::No(no)) => Err(Failure::NotConfirmed(no)),
-        Err(nobody) => Err(needs(None, None, Some(nobody.to_string()), 0)),
+        Err(nobody) => Err(needs(None, None, None, Some(nobody.to_string()), 0)),
     }
 }

@@ -1,5 +1,6 @@
 //! What the guard wants to know about the target of a call before it judges.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use super::failure::{ArgumentProblem, Failure};
@@ -8,6 +9,10 @@ use crate::catalog::{Argument, Resource, Tool};
 use crate::guard::{BranchFacts, Effect, Facts, Needs, Policy};
 use crate::neon::Changed;
 use crate::neon::text::one_line;
+
+/// The longest that a branch with an expiry lives after its creation: Neon's limit of 30 days, and a day for clocks that differ.
+/// <https://neon.com/docs/guides/branch-expiration>
+const MAX_LIFETIME: TimeDelta = TimeDelta::days(31);
 
 /// How many generations of branches are looked at; beyond that the answer is "may be".
 const MOST_ANCESTORS: usize = 10;
@@ -41,7 +46,7 @@ pub(super) async fn read(
         let name = string(&answer, "/branch/name")?;
         let (default, protected) = flags(branch);
         let protected = protected || policy.protects(&name);
-        let expires = branch.get("expires_at").is_some_and(Value::is_string);
+        let expires = will_expire(branch);
         let mut about = BranchFacts {
             default,
             protected,
@@ -153,6 +158,20 @@ pub(super) fn unknown_loss(pointer: &str) -> Failure {
     }
 }
 
+/// Whether Neon deletes the branch by itself: its expiry is a time, and one that Neon gives. What can't be one isn't taken for it,
+/// whatever else it may mean. One that has passed is of a branch that is about to go.
+pub(crate) fn will_expire(branch: &Value) -> bool {
+    let time = |field: &str| -> Option<DateTime<Utc>> {
+        let text = branch.get(field)?.as_str()?;
+        DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
+    };
+    let (Some(created), Some(expires)) = (time("created_at"), time("expires_at")) else {
+        return false;
+    };
+    let lifetime = expires.signed_duration_since(created);
+    lifetime > TimeDelta::zero() && lifetime <= MAX_LIFETIME
+}
+
 async fn has_children(look: &Look<'_, '_>, project: &str, id: &str) -> Result<bool, Failure> {
     let branches = look.branches(project).await?;
     let parent = |branch: &Value| branch.get("parent_id").and_then(Value::as_str) == Some(id);
@@ -199,4 +218,63 @@ pub(super) fn text<'a>(arguments: &'a Map<String, Value>, name: &str) -> Option<
 /// The items of a list; none of what isn't one.
 pub(super) fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn expiry_counts_only_as_a_time_that_neon_gives() {
+        let branch = |created: Value, expires: Value| json!({"created_at": created, "expires_at": expires});
+        let created = "2026-03-01T12:00:00Z";
+        for expires in [
+            "2026-03-01T12:00:01Z",
+            "2026-03-31T12:00:00Z",
+            "2026-04-01T12:00:00Z",
+            "2026-03-01T10:30:00-02:00",
+            "2026-03-02t00:00:00.123456z",
+        ] {
+            assert!(will_expire(&branch(json!(created), json!(expires))), "{expires}");
+        }
+        for expires in [
+            json!("never"),
+            json!("9999-12-31T23:59:59Z"),
+            json!("2026-04-01T12:00:01Z"),
+            json!("2026-03-01T12:00:00Z"),
+            json!("2026-02-28T12:00:00Z"),
+            json!("2026-03-01T13:30:00+02:00"),
+            json!("0000-00-00T00:00:00Z"),
+            json!("-2026-03-02T00:00:00Z"),
+            json!("+262142-12-31T23:59:59Z"),
+            json!("2026-03-02"),
+            json!("2026-03-02T12:00:00"),
+            json!("2026-02-30T12:00:00Z"),
+            json!("2026-03-02T12:00:00Z trailing"),
+            json!(""),
+            json!(" "),
+            json!(null),
+            json!(true),
+            json!(1_772_452_800),
+            json!(["2026-03-02T12:00:00Z"]),
+            json!({"time": "2026-03-02T12:00:00Z"}),
+        ] {
+            assert!(!will_expire(&branch(json!(created), expires.clone())), "{expires}");
+        }
+        for created in [
+            json!(null),
+            json!(""),
+            json!(0),
+            json!("long ago"),
+            json!("2026-03-03T00:00:00Z"),
+        ] {
+            assert!(
+                !will_expire(&branch(created.clone(), json!("2026-03-02T12:00:00Z"))),
+                "{created}"
+            );
+        }
+        assert!(!will_expire(&json!({})) && !will_expire(&json!(null)));
+    }
 }

@@ -131,6 +131,8 @@ pub struct NeedsYes {
     pub code: Option<String>,
     /// The address of the approval page, where this server has one.
     pub page: Option<String>,
+    /// What proves with a later call that this one was told of the code.
+    pub approval: Option<String>,
     /// Why nobody can be asked, where that is so.
     pub nobody: Option<String>,
     /// How long the code waits, in seconds.
@@ -581,7 +583,7 @@ fn needs_yes(needs: NeedsYes, fence: &Fence) -> Value {
         (None, false) => (
             "This call needs a human's yes, and this client can't ask for one, so it was not sent. Nothing was changed at Neon.".to_owned(),
             format!(
-                "Show the user the plan and ask them to {}; it waits {} s. After their yes, make exactly the same call again. Don't approve it yourself, and don't try another way around.",
+                "Show the user the plan and ask them to {}; it waits {} s. After their yes, make exactly the same call again, with `approval` from here as one more argument. Don't approve it yourself, and don't try another way around.",
                 ways.join(", or to "),
                 needs.waits
             ),
@@ -600,6 +602,9 @@ fn needs_yes(needs: NeedsYes, fence: &Fence) -> Value {
     }
     if let Some(page) = needs.page {
         more.insert("approval_page".into(), page.into());
+    }
+    if let Some(approval) = needs.approval {
+        more.insert("approval".into(), approval.into());
     }
     more.insert("plan".into(), bounded(needs.plan));
     error(

@@ -210,7 +210,7 @@ impl<'c, 'a> Flow<'c, 'a> {
     pub(crate) fn prepare(&self, content: Value, until: DateTime<Utc>) -> Result<String, Failure> {
         let confirmations = &self.call.guards.confirmations;
         confirmations
-            .prepare(&self.call.who, content, until, Utc::now())
+            .prepare(&self.call.owner, content, until, Utc::now())
             .map_err(|error| Failure::Internal(format!("what was prepared {error}")))
     }
 
@@ -221,7 +221,7 @@ impl<'c, 'a> Flow<'c, 'a> {
         };
         let confirmations = &self.call.guards.confirmations;
         confirmations
-            .take_prepared(&self.call.who, &opened.handle, Utc::now())
+            .take_prepared(&self.call.owner, &opened.handle, Utc::now())
             .map_err(|error| {
                 Failure::Told(Box::new(Told {
                     kind: "already_completed",

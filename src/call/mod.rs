@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use content::{boundary, fitting};
+pub(crate) use facts::will_expire;
 pub(crate) use failure::postgres_says;
 pub use failure::{ArgumentProblem, Failure, Told};
 pub(crate) use fence::Fence;
@@ -44,7 +45,7 @@ use pace::Pace;
 use crate::catalog::{SelectedTool, Selection, Tool};
 use crate::docs::{Docs, DocsBase};
 use crate::guard::audit::AuditLog;
-use crate::guard::{Channel, Confirmations, Policy, Question, Reply};
+use crate::guard::{Channel, Confirmations, Policy, Question, Reply, Session};
 use crate::neon::{Client, Lane};
 
 /// What answers the requests: every result says it.
@@ -117,6 +118,9 @@ impl Default for CallLimits {
     }
 }
 
+/// The argument, beside those of any tool, with which an agent gives back what it was handed with a code.
+pub const APPROVAL: &str = "approval";
+
 /// How many items a list gives when the caller doesn't say.
 const LIST_LIMIT: usize = 50;
 
@@ -158,9 +162,16 @@ pub struct Guards {
 /// Who calls, and how to reach it while the call runs.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// By which way it comes and as whom, for what tells callers apart: `stdio`, `http`, `cli`.
+    /// By which way it comes: `stdio`, `http`, `cli`.
     pub principal: String,
-    /// What the client calls itself.
+    /// Which credential it came with, as a digest; nothing where the way asks for none.
+    pub credential: Option<String>,
+    /// The session that the call belongs to.
+    pub session: Session,
+    /// What was handed out with an earlier question outside the client, and came back with this call. It may also stand among
+    /// the arguments, under [`APPROVAL`].
+    pub approval: Option<String>,
+    /// What the client calls itself. It proves nothing.
     pub client: Option<String>,
     /// How its human can be asked.
     pub way: Way,
@@ -292,7 +303,7 @@ impl Engine {
     pub async fn call(
         &self,
         name: &str,
-        arguments: Map<String, Value>,
+        mut arguments: Map<String, Value>,
         caller: Caller,
     ) -> Result<Outcome, UnknownTool> {
         let Some(selected) = self.selection().tool(name) else {
@@ -304,6 +315,14 @@ impl Engine {
         };
         let started = Instant::now();
         let inner = &self.inner;
+        let mut approval = caller.approval.clone();
+        if selected.tool.property(APPROVAL).is_none() && arguments.get(APPROVAL).is_some_and(Value::is_string) {
+            let given = arguments.shift_remove(APPROVAL);
+            approval = given.as_ref().and_then(Value::as_str).map(str::to_owned).or(approval);
+        }
+        let credential = caller.credential.as_deref().unwrap_or("-");
+        let peer = format!("{} {} {credential}", inner.account, caller.principal);
+        let who = format!("{peer} {}", caller.client.as_deref().unwrap_or("-"));
         let call = run::Call {
             client: &inner.client,
             catalog: inner.selection.catalog(),
@@ -317,12 +336,11 @@ impl Engine {
             assessed: None,
             scripts: Vec::new(),
             prepared: None,
-            who: format!(
-                "{} {} {}",
-                inner.account,
-                caller.principal,
-                caller.client.as_deref().unwrap_or("-")
-            ),
+            owner: inner.guards.confirmations.owner_of(&who, &caller.session),
+            who,
+            peer,
+            session: &caller.session,
+            approval,
             principal: &caller.principal,
             client_name: caller.client.as_deref(),
             way: &caller.way,

@@ -38,7 +38,7 @@ pub(super) fn open(
         }]))
     };
     let handle = text(arguments, argument).unwrap_or_default().to_owned();
-    let content = match call.guards.confirmations.prepared(&call.who, &handle, Utc::now()) {
+    let content = match call.guards.confirmations.prepared(&call.owner, &handle, Utc::now()) {
         Ok(content) => content,
         Err(error) => return problem(argument, format!("the handle {error}. Prepare again.")),
     };

@@ -43,8 +43,15 @@ pub(super) struct Call<'a> {
     pub(super) scripts: Vec<Script>,
     /// What the call completes, where it completes something.
     pub(super) prepared: Option<Opened>,
-    /// Everything that tells callers apart: account, way, client.
+    /// Account, way and credential, and what the client calls itself.
     pub(super) who: String,
+    /// Account, way and credential alone.
+    pub(super) peer: String,
+    /// Whom prepared work belongs to.
+    pub(super) owner: String,
+    pub(super) session: &'a guard::Session,
+    /// What came back of an earlier question outside the client.
+    pub(super) approval: Option<String>,
     pub(super) principal: &'a str,
     pub(super) client_name: Option<&'a str>,
     pub(super) way: &'a Way,
@@ -284,6 +291,9 @@ impl<'a> Call<'a> {
             tool: self.selected.tool.name(),
             arguments,
             caller: &self.who,
+            peer: &self.peer,
+            session: self.session,
+            approval: self.approval.as_deref(),
             principal: self.principal,
             client: self.client_name,
         }

@@ -10,6 +10,7 @@ use super::serve::{start, stop_signal};
 use super::terminal::{self, AtTheTerminal};
 use super::{print, resolve};
 use crate::call::{Caller, Outcome, Way};
+use crate::guard::{Session, kept_session};
 use crate::neon::Lane;
 use crate::settings::Layer;
 
@@ -33,9 +34,21 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if settings.selection.toolsets.is_none() && settings.selection.tools.is_empty() {
         settings.selection.toolsets = Some(vec!["all".to_owned()]);
     }
+    // Kept in the state directory: whoever called by hand and was told a code comes back as another process.
+    let session = match settings.approvals().as_deref().map(kept_session) {
+        Some(Ok(session)) => session,
+        Some(Err(error)) => {
+            tracing::warn!("calls by hand have no session that lasts: {error}");
+            Session::of_process()
+        }
+        None => Session::of_process(),
+    };
     let started = start(settings).await?;
     let caller = Caller {
         principal: "cli".to_owned(),
+        credential: None,
+        session,
+        approval: None,
         client: None,
         // Who calls by hand is asked by hand.
         way: if terminal::is_there() {

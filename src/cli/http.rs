@@ -7,8 +7,9 @@ use super::serve::{name_the_key, start, stop_signal};
 use super::{print, resolve};
 use crate::guard::Page;
 use crate::server::NeonServer;
-use crate::server::http::HttpServer;
-use crate::settings::{Layer, read_page_secret};
+use crate::server::http::{BearerToken, HttpServer, TokenFile};
+use crate::settings::{HttpAuth, Layer, Settings, read_page_secret, read_token};
+use anyhow::Context as _;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -22,6 +23,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = resolve(arguments.settings)?;
     let http = HttpServer::bind(arguments.listen).await?;
+    let (http, _kept) = guarded(http, &settings)?;
     let started = start(settings).await?;
     name_the_key(&started.engine);
     let guards = started.engine.guards();
@@ -36,4 +38,35 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         sandbox.shutdown().await;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has the server ask for the token, and says on standard error how clients get in, whatever the log holds. The file with the
+/// token lasts as long as what is given back.
+fn guarded(http: HttpServer, settings: &Settings) -> anyhow::Result<(HttpServer, Option<TokenFile>)> {
+    let how = "clients send `Authorization: Bearer TOKEN`";
+    match settings.auth() {
+        HttpAuth::Made => {
+            let state = settings.state().context(
+                "there is no state directory to put the bearer token of clients into: set --state-dir or HOME, or give --auth-token-file FILE",
+            )?;
+            let token = BearerToken::random();
+            let kept = token.keep(state, http.address())?;
+            eprintln!(
+                "neon-mcp: {how}; the token of this run is in {}, which you alone can read",
+                kept.path().display()
+            );
+            Ok((http.with_token(token), Some(kept)))
+        }
+        HttpAuth::File(path) => {
+            let token = read_token(path)?;
+            eprintln!("neon-mcp: {how}; the token is that in {}", path.display());
+            Ok((http.with_token(token), None))
+        }
+        HttpAuth::Nobody => {
+            eprintln!(
+                "neon-mcp: --no-auth: every user and every program of this machine can call this server, and use the API key through it"
+            );
+            Ok((http, None))
+        }
+    }
 }

@@ -24,6 +24,7 @@ use super::plan::{Plan, digest};
 use super::policy::{Channel, ConfirmRules};
 use super::prepared::Preparations;
 use super::seal::{Binding, Sealer};
+use super::session::{Session, random_id};
 use crate::neon::text::one_line;
 
 /// The call that a question is about.
@@ -33,8 +34,14 @@ pub struct Subject<'a> {
     pub tool: &'a str,
     /// The complete arguments, with names resolved to ids.
     pub arguments: &'a Map<String, Value>,
-    /// Who calls: everything that tells callers apart, and no secret.
+    /// Who calls: account, way and credential, and what the client calls itself, which narrows and proves nothing. No secret.
     pub caller: &'a str,
+    /// The account, way and credential alone.
+    pub peer: &'a str,
+    /// The session that the call belongs to.
+    pub session: &'a Session,
+    /// What was handed out with a question ([`Confirmations::proof`]) and came back with this call.
+    pub approval: Option<&'a str>,
     /// By which way it came, for people.
     pub principal: &'a str,
     /// The client's name for itself, for people.
@@ -79,6 +86,9 @@ pub struct Answer<'a> {
     /// By which way it came.
     pub by: Channel,
 }
+
+/// What the tags are for that go with codes.
+const PROOF: &str = "approval";
 
 /// The field of the form that a severe plan asks for.
 pub const NAME_FIELD: &str = "name";
@@ -255,7 +265,7 @@ impl Confirmations {
     pub fn look_over(&self, subject: Subject<'_>, answer: Answer<'_>, now: DateTime<Utc>) -> Result<(), No> {
         self.check_channel(answer.by)?;
         // First whose question it is: another's answer says nothing about this call.
-        let binding = self.open(subject, answer.seal)?;
+        let binding = self.open(subject, &self.owner(subject), answer.seal)?;
         accepted(answer.reply)?;
         if binding.until < now.timestamp() {
             return Err(No::Expired);
@@ -288,7 +298,9 @@ impl Confirmations {
         Question {
             text: plan.text(),
             type_name: plan.type_name().cloned(),
-            seal: self.sealer.seal(&self.binding(plan, subject, now, waits)),
+            seal: self
+                .sealer
+                .seal(&self.binding(plan, subject, &self.owner(subject), now, waits)),
             waits: Duration::from_secs(waits),
         }
     }
@@ -308,7 +320,7 @@ impl Confirmations {
     ) -> Result<Cleared, No> {
         self.look_over(subject, answer, now)?;
         let Answer { seal, reply, by } = answer;
-        let binding = self.open(subject, seal)?;
+        let binding = self.open(subject, &self.owner(subject), seal)?;
         let form = accepted(reply)?;
         // A form is read against what was asked: about what is there now, the question is another.
         if binding.state != plan.digest() {
@@ -336,7 +348,8 @@ impl Confirmations {
         }
         let call = self.call(subject);
         let mut changed = false;
-        for known in approvals.find(&call, now)? {
+        let mut waits_already = None;
+        for known in self.known(approvals, subject, &call, now)? {
             match &known.state {
                 State::Refused { .. } => return Ok(Elsewhere::No(No::Declined)),
                 // Written by someone who isn't the page: no yes.
@@ -361,8 +374,12 @@ impl Confirmations {
                         Err(no) => return Ok(Elsewhere::No(no)),
                     }
                 }
+                State::Waiting if known.shows(plan.digest()) => waits_already = Some(known),
                 State::Waiting => {}
             }
+        }
+        if let Some(waiting) = waits_already {
+            return Ok(Elsewhere::Waits(Box::new(waiting), asking));
         }
         if changed {
             tracing::info!(tool = subject.tool, "an approval no longer counts: its target changed");
@@ -373,10 +390,13 @@ impl Confirmations {
         let page = page.filter(|_| self.takes(Channel::Page));
         let secret = page.as_ref().map(Page::secret_for_one);
         let waiting = approvals.add(NewApproval {
-            token: self.sealer.seal(&self.binding(plan, subject, now, waits + approval)),
+            token: self
+                .sealer
+                .seal(&self.binding(plan, subject, subject.caller, now, waits + approval)),
             call,
             plan_digest: plan.digest().to_owned(),
-            from: self.caller(subject),
+            from: self.session(subject),
+            group: self.group(subject),
             tool: subject.tool.to_owned(),
             effect: plan.verdict().effect().name().to_owned(),
             severe: plan.verdict().severe(),
@@ -418,7 +438,7 @@ impl Confirmations {
         now: DateTime<Utc>,
     ) -> Result<(), No> {
         self.check_channel(by)?;
-        let binding = self.open(subject, &approval.token)?;
+        let binding = self.open(subject, subject.caller, &approval.token)?;
         if binding.until < now.timestamp() {
             return Err(No::Expired);
         }
@@ -439,26 +459,25 @@ impl Confirmations {
         }))
     }
 
-    fn binding(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>, waits: u64) -> Binding {
-        let nonce: [u8; 16] = rand::random();
+    fn binding(&self, plan: &Plan, subject: Subject<'_>, caller: &str, now: DateTime<Utc>, waits: u64) -> Binding {
         Binding {
             v: 1,
             tool: subject.tool.to_owned(),
             arguments: arguments_digest(subject),
             state: plan.digest().to_owned(),
-            caller: self.caller(subject),
+            caller: self.caller(caller),
             until: (now + seconds(waits)).timestamp(),
-            nonce: nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
+            nonce: random_id(),
         }
     }
 
     /// What a seal is about, if it is about this call by this caller.
-    fn open(&self, subject: Subject<'_>, seal: &str) -> Result<Binding, No> {
+    fn open(&self, subject: Subject<'_>, caller: &str, seal: &str) -> Result<Binding, No> {
         let binding = self.sealer.open(seal).ok_or(No::Tampered)?;
         if binding.tool != subject.tool {
             return Err(No::Other("tool"));
         }
-        if binding.caller != self.caller(subject) {
+        if binding.caller != self.caller(caller) {
             return Err(No::Other("caller"));
         }
         if binding.arguments != arguments_digest(subject) {
@@ -467,14 +486,78 @@ impl Confirmations {
         Ok(binding)
     }
 
-    fn caller(&self, subject: Subject<'_>) -> String {
-        self.sealer.digest("caller", &[subject.caller])
+    fn caller(&self, caller: &str) -> String {
+        self.sealer.digest("caller", &[caller])
     }
 
-    /// Under what the same call by the same caller is found again.
+    fn owner(&self, subject: Subject<'_>) -> String {
+        self.owner_of(subject.caller, subject.session)
+    }
+
+    /// Whom a question or prepared work belongs to: the session. Where no session lasts, and between processes that share a key,
+    /// it is whoever has the seal or the handle, which nobody can guess.
+    #[must_use]
+    pub fn owner_of(&self, caller: &str, session: &Session) -> String {
+        match session {
+            Session::Mcp(id) => format!("{caller} session {id}"),
+            Session::Process(id) if !self.sealer.is_shared() => format!("{caller} process {id}"),
+            Session::Process(_) | Session::Stateless => caller.to_owned(),
+        }
+    }
+
+    /// Under what the same call by the same session is found again. A request that stands alone is found by nothing of its own.
     fn call(&self, subject: Subject<'_>) -> String {
-        let parts = [subject.tool, &arguments_digest(subject), subject.caller];
+        let alone = random_id();
+        let session = subject.session.id().unwrap_or(&alone);
+        let parts = [subject.tool, &arguments_digest(subject), subject.caller, session];
         self.sealer.digest("call", &parts)
+    }
+
+    /// Who has a share of the places for waiting calls: the session, or all that comes with a credential and without one.
+    fn session(&self, subject: Subject<'_>) -> String {
+        let session = subject.session.id().unwrap_or_default();
+        self.sealer.digest("session", &[subject.peer, session])
+    }
+
+    /// Which sessions have a share together: those with one credential. A process is one by itself.
+    fn group(&self, subject: Subject<'_>) -> String {
+        let process = match subject.session {
+            Session::Process(id) => id,
+            Session::Mcp(_) | Session::Stateless => "",
+        };
+        self.sealer.digest("group", &[subject.peer, process])
+    }
+
+    /// What is known of this call: what this session asked, and what the call proves that it was told of.
+    fn known(
+        &self,
+        approvals: &Approvals,
+        subject: Subject<'_>,
+        call: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Approval>, ApprovalsError> {
+        let mut known = approvals.find(call, now)?;
+        let Some((code, tag)) = subject.approval.and_then(|proof| proof.trim().split_once('.')) else {
+            return Ok(known);
+        };
+        if let Some(shown) = approvals.get(code, now)?
+            && self.sealer.is_tag(PROOF, &[&shown.code, &shown.token], tag)
+            // Of another call it says nothing here.
+            && self.open(subject, subject.caller, &shown.token).is_ok()
+            && known.iter().all(|one| one.code != shown.code)
+        {
+            known.push(shown);
+            known.sort_by_key(Approval::waits);
+        }
+        Ok(known)
+    }
+
+    /// What is handed out with the code, and proves with a later call that it comes from the one who asked: the code, and a tag
+    /// that nobody makes without the server's key. It is kept nowhere.
+    #[must_use]
+    pub fn proof(&self, approval: &Approval) -> String {
+        let tag = self.sealer.tag(PROOF, &[&approval.code, &approval.token]);
+        format!("{}.{tag}", approval.code)
     }
 
     /// Uses a confirmation up. Of many that come at once, one succeeds.

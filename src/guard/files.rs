@@ -173,6 +173,33 @@ pub(super) fn open_private(path: &Path) -> Result<File, FileError> {
     Ok(file)
 }
 
+/// Writes a file that only its owner can read, in the place of whatever stood there: whoever reads it sees the old one or the new
+/// one. The directory is made, for its owner alone, where there is none.
+///
+/// # Errors
+/// When it can't be written.
+pub(crate) fn replace_private(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<(), FileError> {
+    if let Some(directory) = path.parent() {
+        make_directory(directory)?;
+    }
+    let draft = path.with_extension(format!("{}.new", std::process::id()));
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(FileError::io("remove", draft)(error)),
+        _ => {}
+    }
+    let mut file = create_private(&draft)?;
+    let written = write(&mut file)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&draft, path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&draft);
+        FileError::io("write", path)(error)
+    })
+}
+
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).append(true);

@@ -20,12 +20,13 @@ mod plan;
 mod policy;
 mod prepared;
 mod seal;
+mod session;
 mod state_dir;
 mod undo;
 
 pub use approvals::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_OF_ONE, MOST_WAITING, NewApproval, State,
-    TypedName,
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_OF_GROUP, MOST_OF_ONE, MOST_WAITING,
+    NewApproval, State, TypedName,
 };
 pub use clear::{Asking, Cleared, NotJudged, Ruling, SaidYes};
 pub use confirm::{
@@ -34,6 +35,7 @@ pub use confirm::{
 pub use effect::Effect;
 pub use files::FileError;
 pub(crate) use impact::{lines as impact_lines, reaching, reasons as impact_reasons};
+pub(crate) use files::replace_private;
 pub use judge::{Assessed, BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
 pub use mask::{MASK, mask, mask_text};
 pub use permit::{JudgedTexts, Permitted};
@@ -45,6 +47,7 @@ pub use policy::{
 };
 pub use prepared::NotPrepared;
 pub use seal::{SHORTEST_KEY, Sealer, ShortKey};
-pub use state_dir::state_dir;
+pub use session::Session;
+pub use state_dir::{kept_session, state_dir};
 pub(crate) use undo::FROM_THE_ANSWER;
 pub use undo::Undoing;

@@ -19,10 +19,14 @@ use super::tools::published;
 use super::{ask, progress};
 use crate::call::{CallResult, Caller, Engine, Outcome};
 use crate::catalog::SearchIndex;
+use crate::guard::Session;
 use crate::neon::Lane;
 
 /// How long a client may keep the list of tools: it can't change while the server runs.
 const LIST_TTL_MILLISECONDS: u64 = 3_600_000;
+
+/// The key of `_meta` under which a client gives back what was handed out with a code.
+const APPROVAL_META: &str = "neon-mcp/approval";
 
 /// Where people read about the server.
 const WEBSITE: &str = "https://crates.io/crates/neon-mcp";
@@ -37,6 +41,10 @@ pub struct NeonServer {
     lane: Lane,
     /// By which transport the client comes.
     transport: &'static str,
+    /// Which credential every client of this server has, as a digest.
+    credential: Option<Arc<str>>,
+    /// The session of this client, if it is one.
+    session: Session,
 }
 
 #[derive(Debug)]
@@ -82,6 +90,8 @@ impl NeonServer {
             }),
             lane: Lane::new(),
             transport: "stdio",
+            credential: None,
+            session: Session::of_process(),
         }
     }
 
@@ -93,7 +103,16 @@ impl NeonServer {
             shared: self.shared.clone(),
             lane: Lane::new(),
             transport: "http",
+            credential: self.credential.clone(),
+            session: Session::of_mcp(),
         }
+    }
+
+    /// The same server, to clients that all had to show a credential, given here as a digest.
+    #[must_use]
+    pub fn behind(mut self, credential: &str) -> Self {
+        self.credential = Some(credential.into());
+        self
     }
 
     /// The engine.
@@ -134,6 +153,17 @@ impl NeonServer {
             .map(|info| format!("{} {}", info.name, info.version));
         let mut caller = Caller {
             principal: self.transport.to_owned(),
+            credential: self.credential.as_deref().map(str::to_owned),
+            session: match self.session {
+                // What negotiates nothing keeps nothing either: such a request is all that its handle on the server is for.
+                Session::Mcp(_) if is_modern(&context) => Session::Stateless,
+                ref session => session.clone(),
+            },
+            approval: context
+                .meta
+                .get(APPROVAL_META)
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             client,
             way: ask::way(&context, &request, is_modern(&context)),
             lane: self.lane.clone(),

@@ -82,6 +82,12 @@ pub struct Layer {
     /// --state-dir, the directory that they share
     #[arg(long, value_name = "FILE")]
     pub seal_key_file: Option<PathBuf>,
+    /// `neon-mcp http`: let in who shows the bearer token in this file (16 characters or more) [default: one is made at the start]
+    #[arg(long, value_name = "FILE")]
+    pub auth_token_file: Option<PathBuf>,
+    /// `neon-mcp http`: let in whoever reaches the port, which is every user and program of this machine
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub no_auth: Option<bool>,
     /// Read settings from this TOML file
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -115,6 +121,8 @@ impl Layer {
             audit_log: self.audit_log.or(other.audit_log),
             state_dir: self.state_dir.or(other.state_dir),
             seal_key_file: self.seal_key_file.or(other.seal_key_file),
+            auth_token_file: self.auth_token_file.or(other.auth_token_file),
+            no_auth: self.no_auth.or(other.no_auth),
             config: self.config.or(other.config),
         }
     }
@@ -201,6 +209,8 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "audit_log" => layer.audit_log = Some(value.into()),
         "state_dir" => layer.state_dir = Some(value.into()),
         "seal_key_file" => layer.seal_key_file = Some(value.into()),
+        "auth_token_file" => layer.auth_token_file = Some(value.into()),
+        "no_auth" => layer.no_auth = truth()?,
         "api_host" => layer.api_host = text(),
         "sql_host_suffix" => layer.sql_host_suffix = list(),
         "docs_url" => layer.docs_url = text(),

@@ -22,6 +22,7 @@ use crate::neon::{
     ApiBase, Credential, DEFAULT_BASE, InvalidBase, InvalidCredential, InvalidId, OrganizationId, ProjectId,
 };
 use crate::sandbox::Postgres;
+use crate::server::http::BearerToken;
 
 /// What every variable of ours begins with, but for `NEON_API_KEY` and `NEON_API_HOST`, which are the field's own.
 const PREFIX: &str = "NEON_MCP_";
@@ -46,6 +47,19 @@ pub struct Settings {
     seal_key: Option<PathBuf>,
     /// Where state is kept between runs: nothing when the environment names no place.
     state: Option<PathBuf>,
+    /// Who is let in over HTTP.
+    auth: HttpAuth,
+}
+
+/// Who is let in over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpAuth {
+    /// Who shows a token that is made at the start.
+    Made,
+    /// Who shows the token in this file.
+    File(PathBuf),
+    /// Whoever reaches the port.
+    Nobody,
 }
 
 /// Where requests go.
@@ -160,6 +174,14 @@ pub enum SettingsError {
         /// The file.
         path: PathBuf,
     },
+    /// The bearer token of clients over HTTP can't be used.
+    #[error("{path}: {source}", path = .path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: crate::server::http::InvalidToken,
+    },
     /// No key.
     #[error(
         "no API key: set NEON_API_KEY or give --api-key-file FILE (https://console.neon.tech/app/settings/api-keys makes one), or try everything without an account: --sandbox"
@@ -205,6 +227,16 @@ impl Settings {
                     .into(),
             ));
         }
+        let auth = match (layer.auth_token_file, layer.no_auth.unwrap_or(false)) {
+            (Some(_), true) => {
+                return Err(SettingsError::Conflict(
+                    "--auth-token-file and --no-auth exclude each other: keep one".into(),
+                ));
+            }
+            (Some(file), false) => HttpAuth::File(file),
+            (None, true) => HttpAuth::Nobody,
+            (None, false) => HttpAuth::Made,
+        };
         let sandbox = layer.sandbox.unwrap_or(false);
         if sandbox && layer.api_host.is_some() {
             return Err(SettingsError::Conflict(
@@ -278,6 +310,7 @@ impl Settings {
             audit_log: layer.audit_log,
             seal_key: layer.seal_key_file,
             state: layer.state_dir.or(state),
+            auth,
         })
     }
 
@@ -313,6 +346,18 @@ impl Settings {
             policy,
             audit: audit.map(|path| AuditLog::new(path, AuditLimits::default())),
         })
+    }
+
+    /// Who is let in over HTTP.
+    #[must_use]
+    pub fn auth(&self) -> &HttpAuth {
+        &self.auth
+    }
+
+    /// Where state is kept between runs.
+    #[must_use]
+    pub fn state(&self) -> Option<&Path> {
+        self.state.as_deref()
     }
 
     /// Where waiting approvals are kept.
@@ -352,6 +397,22 @@ pub fn read_page_secret(path: &Path) -> Result<Arc<SecretString>, SettingsError>
         return Err(SettingsError::PageSecret { path: path.to_owned() });
     }
     Ok(Arc::new(secret.into()))
+}
+
+/// Reads the bearer token of clients over HTTP.
+///
+/// # Errors
+/// When the file can't be read, or holds no token.
+pub fn read_token(path: &Path) -> Result<BearerToken, SettingsError> {
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    warn_if_readable_by_others(path);
+    BearerToken::parse(&text).map_err(|source| SettingsError::Token {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Reads a key from a file.

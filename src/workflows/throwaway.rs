@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::call::{ArgumentProblem, Ended, Failure, Flow};
+use crate::call::{ArgumentProblem, Ended, Failure, Flow, will_expire};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Reads};
 use crate::neon::text::one_line;
@@ -198,7 +198,7 @@ pub(super) async fn until_it_answers<T, F: Future<Output = Result<T, Failure>>>(
 fn is_throwaway(branch: &Value, all: &[Value]) -> bool {
     let flag = |name: &str| branch.get(name).and_then(Value::as_bool);
     let id = branch.get("id").and_then(Value::as_str);
-    branch.get("expires_at").is_some_and(Value::is_string)
+    will_expire(branch)
         && flag("default").or_else(|| flag("primary")) == Some(false)
         && flag("protected") == Some(false)
         && !all

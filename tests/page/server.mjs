@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,6 +15,7 @@ const ARGUMENTS = ['http', '--sandbox', '--sandbox-postgres', 'off', '--listen',
 export class Server {
   #child;
   #log = [];
+  #approvals = new Map();
 
   /** Starts one that ends with the test, with the client of an agent named `agent`. */
   static async start(t, agent = 'page-test') {
@@ -27,7 +28,9 @@ export class Server {
     const [url] = await once(createInterface({ input: server.#child.stdout }), 'line', { signal: AbortSignal.timeout(20_000) });
     server.origin = new URL(url).origin;
     server.client = new Client({ name: agent, version: '1' }, { capabilities: {}, versionNegotiation: { mode: 'auto' } });
-    await server.client.connect(new StreamableHTTPClientTransport(new URL(url)));
+    const file = join(home, 'neon-mcp', `http-127.0.0.1-${new URL(url).port}.token`);
+    const headers = { Authorization: `Bearer ${(await readFile(file, 'utf8')).trim()}` };
+    await server.client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
     const { organizations } = await server.done('list_organizations');
     server.organization = organizations[0].id;
     return server;
@@ -45,9 +48,13 @@ export class Server {
     await rm(home, { recursive: true, force: true });
   }
 
-  /** Calls a tool: its result, and whether it is an error. */
+  /** Calls a tool: its result, and whether it is an error. What an earlier refusal of the call handed out comes back with it. */
   async call(name, args = {}) {
-    const result = await this.client.callTool({ name, arguments: args });
+    const known = JSON.stringify([name, args]);
+    const approval = this.#approvals.get(known);
+    const result = await this.client.callTool({ name, arguments: { ...args, ...(approval && { approval }) } });
+    const handedOut = result.structuredContent?.error?.approval;
+    if (handedOut) this.#approvals.set(known, handedOut);
     return [result.structuredContent, result.isError ?? false];
   }
 

@@ -9,5 +9,6 @@ mod types;
 
 pub use store::Approvals;
 pub use types::{
-    Approval, ApprovalsError, DecideError, Decider, Decision, MOST_OF_ONE, MOST_WAITING, NewApproval, State, TypedName,
+    Approval, ApprovalsError, DecideError, Decider, Decision, MOST_OF_GROUP, MOST_OF_ONE, MOST_WAITING, NewApproval,
+    State, TypedName,
 };

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::types::{
-    Approval, ApprovalsError, DecideError, Decider, Decision, MOST_OF_ONE, MOST_WAITING, MOST_WRONG, NewApproval, State,
+    Approval, ApprovalsError, DecideError, Decider, Decision, MOST_OF_GROUP, MOST_OF_ONE, MOST_WAITING, MOST_WRONG,
+    NewApproval, State,
 };
 use crate::guard::files::{FileError, Held, close_directory, create_private, lock, make_directory};
 
@@ -44,11 +45,13 @@ impl Approvals {
         &self.directory
     }
 
-    /// Puts a call down. The same call with the same plan by the same caller that waits already keeps its code: what comes
+    /// Puts a call down. The same call with the same plan by the same session that waits already keeps its code: what comes
     /// back then is that one.
     ///
+    /// Where no place is left, the oldest that waits for the same session makes room, and never another's.
+    ///
     /// # Errors
-    /// When the directory can't be used, or [`MOST_WAITING`] calls wait.
+    /// When the directory can't be used, or there is no place left and none of the session's own to give up.
     pub fn add(&self, new: NewApproval) -> Result<Approval, ApprovalsError> {
         let held = self.hold()?;
         let known = self.sweep(&held, new.asked_at)?;
@@ -56,12 +59,21 @@ impl Approvals {
         if let Some(known) = known.iter().find(same) {
             return Ok(known.clone());
         }
-        if known.iter().filter(|known| known.waits()).count() >= MOST_WAITING {
-            return Err(ApprovalsError::Full);
-        }
-        let of_one = |known: &&Approval| known.waits() && known.from == new.from;
-        if known.iter().filter(of_one).count() >= MOST_OF_ONE {
-            return Err(ApprovalsError::FullOfOne);
+        let waiting = |of: &dyn Fn(&Approval) -> bool| known.iter().filter(|known| known.waits() && of(known)).count();
+        let full = if waiting(&|_| true) >= MOST_WAITING {
+            Some(ApprovalsError::Full)
+        } else if waiting(&|known| known.group == new.group) >= MOST_OF_GROUP {
+            Some(ApprovalsError::FullOfGroup)
+        } else {
+            None
+        };
+        if full.is_some() || waiting(&|known| known.from == new.from) >= MOST_OF_ONE {
+            let own = known.iter().filter(|known| known.waits() && known.from == new.from);
+            match (own.min_by_key(|known| known.asked_at), full) {
+                (Some(oldest), _) => self.remove(&held, oldest)?,
+                (None, Some(full)) => return Err(full),
+                (None, None) => {}
+            }
         }
         let approval = Approval {
             code: free_code(&known),
@@ -69,6 +81,7 @@ impl Approvals {
             call: new.call,
             plan_digest: new.plan_digest,
             from: new.from,
+            group: new.group,
             tool: new.tool,
             effect: new.effect,
             severe: new.severe,
@@ -110,7 +123,7 @@ impl Approvals {
         Ok(self.read(&code)?.filter(|approval| approval.ends_at() > now))
     }
 
-    /// What is known of this call by this caller, decided ones first.
+    /// What is known of this call by this session, decided ones first.
     ///
     /// # Errors
     /// When the directory can't be read.
@@ -273,6 +286,12 @@ impl Approvals {
         Ok(left)
     }
 
+    /// Removes a call that waits, so that nothing can be decided about it any more.
+    fn remove(&self, _held: &Held, approval: &Approval) -> Result<(), FileError> {
+        let path = self.path(&canonical(&approval.code).unwrap_or_default());
+        fs::remove_file(&path).map_err(FileError::io("remove", path))
+    }
+
     /// Writes a call: whoever reads it sees the old one or the new one.
     fn store(&self, _held: &Held, approval: &Approval) -> Result<(), FileError> {
         let path = self.path(&canonical(&approval.code).unwrap_or_default());
@@ -341,6 +360,13 @@ impl Approvals {
             let _ = fs::remove_file(self.path(&canonical(&approval.code).unwrap_or_default()));
         }
         Ok(rest)
+    }
+}
+
+impl Approval {
+    /// Whether it is this plan that was put down.
+    pub(in crate::guard) fn shows(&self, plan_digest: &str) -> bool {
+        self.plan_digest == plan_digest
     }
 }
 

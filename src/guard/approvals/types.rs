@@ -12,8 +12,11 @@ use crate::neon::text::one_line;
 /// How many calls may wait at once. More than a human can look at is an agent that went wrong.
 pub const MOST_WAITING: usize = 100;
 
-/// How many of them one caller may have waiting.
+/// How many of them one session may have waiting. One more takes the place of its oldest.
 pub const MOST_OF_ONE: usize = 20;
+
+/// How many of them all sessions with the same credential may have waiting, so that there is room for others.
+pub const MOST_OF_GROUP: usize = 60;
 
 /// How many wrong names, or wrong secrets of a page, make a no.
 pub(super) const MOST_WRONG: u32 = 5;
@@ -44,8 +47,10 @@ pub struct NewApproval {
     pub call: String,
     /// Digest of the plan: the same call with another plan is another question.
     pub plan_digest: String,
-    /// Who asks, as a keyed digest: each has a share of the places.
+    /// The session that asks, as a keyed digest: each has a share of the places.
     pub from: String,
+    /// The credential behind the session, as a keyed digest: all of its sessions have a share too.
+    pub group: String,
     /// The tool.
     pub tool: String,
     /// The name of its effect.
@@ -87,6 +92,8 @@ pub struct Approval {
     pub(super) call: String,
     pub(super) plan_digest: String,
     pub(super) from: String,
+    #[serde(default)]
+    pub(super) group: String,
     /// The tool.
     pub tool: String,
     /// The name of its effect.
@@ -206,11 +213,11 @@ pub enum ApprovalsError {
     /// Too many calls wait.
     #[error("{MOST_WAITING} calls wait for a yes already: decide some (neon-mcp approve), or wait until they run out")]
     Full,
-    /// Too many calls of this caller wait.
+    /// Too many calls of other sessions with the same credential wait.
     #[error(
-        "{MOST_OF_ONE} calls of this client wait for a yes already: decide some (neon-mcp approve), or wait until they run out"
+        "{MOST_OF_GROUP} calls of other sessions with the same credential wait for a yes already: decide some (neon-mcp approve), or wait until they run out"
     )]
-    FullOfOne,
+    FullOfGroup,
 }
 
 /// A decision that doesn't count.

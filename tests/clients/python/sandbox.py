@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 
 PROGRAM = os.environ["NEON_MCP_BIN"]
@@ -31,9 +32,12 @@ class Sandbox:
         places = {name: self.directory for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME")}
         return {"NEON_MCP_LOG": "warn", **places, **self.access}
 
-    def serve_http(self) -> str:
-        """Starts a server over HTTP in front of this sandbox; its URL."""
-        return self._start(["http", "--listen", "127.0.0.1:0"], self.environment(), 1)[0]
+    def serve_http(self) -> tuple[str, str]:
+        """Starts a server over HTTP in front of this sandbox; its URL, and the token that it asks for."""
+        url = self._start(["http", "--listen", "127.0.0.1:0"], self.environment(), 1)[0]
+        port = urllib.parse.urlsplit(url).port
+        with open(os.path.join(self.directory, "neon-mcp", f"http-127.0.0.1-{port}.token")) as file:
+            return url, file.read().strip()
 
     def _start(self, arguments: list[str], environment: dict[str, str], count: int) -> list[str]:
         environment = {"PATH": os.environ.get("PATH", ""), "HOME": self.directory, **environment}

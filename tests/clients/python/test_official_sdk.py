@@ -6,8 +6,10 @@ import json
 import logging
 import unittest
 
+import httpx2
 import jsonschema
 from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ElicitRequestFormParams, ElicitResult, Implementation
 
 from sandbox import PROGRAM, Sandbox
@@ -55,7 +57,7 @@ class Scenarios:
         cls.addClassCleanup(cls.sandbox.stop)
         cls.project = cls.sandbox.project("shop")
         if cls.transport == "http":
-            cls.server = cls.sandbox.serve_http()
+            cls.server, cls.token = cls.sandbox.serve_http()
         else:
             cls.server = StdioServerParameters(command=PROGRAM, args=["stdio"], env=cls.sandbox.environment())
 
@@ -70,8 +72,14 @@ class Scenarios:
     def client(self, human: Human | None) -> Client:
         """A client; it declares elicitation when there is a human behind it."""
         identity = Implementation(name="official-python-sdk", version="1")
+        server = self.server
+        if self.transport == "http":
+            headers = {"Authorization": f"Bearer {self.token}"}
+            # The SDK reads a stream for as long as the server has something to say.
+            http = httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30, read=300))
+            server = streamable_http_client(server, http_client=http)
         return Client(
-            self.server,
+            server,
             mode=self.mode,
             client_info=identity,
             elicitation_callback=human,
@@ -205,6 +213,18 @@ class StdioLegacy(Scenarios, unittest.IsolatedAsyncioTestCase):
 class StdioModern(Scenarios, unittest.IsolatedAsyncioTestCase):
     # What the SDK does by itself: it looks for 2026-07-28 first.
     transport, mode, version = "stdio", "auto", MODERN
+
+
+class HttpWithoutToken(unittest.IsolatedAsyncioTestCase):
+    async def test_nothing_is_served_without_the_token(self) -> None:
+        sandbox = Sandbox()
+        self.addCleanup(sandbox.stop)
+        url, token = sandbox.serve_http()
+        for shown in ({}, {"Authorization": f"Bearer {token[:-1]}"}, {"Authorization": token}):
+            with self.assertRaises(BaseException):
+                server = streamable_http_client(url, http_client=httpx2.AsyncClient(headers=shown))
+                async with Client(server, read_timeout_seconds=20) as client:
+                    await client.list_tools()
 
 
 class HttpLegacy(Scenarios, unittest.IsolatedAsyncioTestCase):

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -28,9 +28,11 @@ export class Sandbox {
     return { NEON_MCP_LOG: 'warn', ...places, ...this.access };
   }
 
-  /** Starts a server over HTTP in front of this sandbox; its URL. */
+  /** Starts a server over HTTP in front of this sandbox; its URL, and the token that it asks for. */
   async serveHttp() {
-    return (await this.#spawn(['http', '--listen', '127.0.0.1:0'], this.environment(), 1))[0];
+    const [url] = await this.#spawn(['http', '--listen', '127.0.0.1:0'], this.environment(), 1);
+    const file = join(this.directory, 'neon-mcp', `http-127.0.0.1-${new URL(url).port}.token`);
+    return { url, token: (await readFile(file, 'utf8')).trim() };
   }
 
   async #spawn(args, environment, count) {

@@ -11,13 +11,16 @@ import { AjvJsonSchemaValidator as LegacyValidator } from '@modelcontextprotocol
 
 const IDENTITY = { name: 'official-typescript-sdk', version: '1' };
 
+/** What every request shows: the token of a server over HTTP. */
+const shown = ({ token }) => ({ requestInit: { headers: { Authorization: `Bearer ${token}` } } });
+
 /** `@modelcontextprotocol/sdk`: one era. It declares elicitation in the older way, with no mode named. */
 export const sdk = {
   validator: () => new LegacyValidator(),
   async connect(server, human) {
     const client = new LegacyClient(IDENTITY, { capabilities: human ? { elicitation: {} } : {} });
     if (human) client.setRequestHandler(ElicitRequestSchema, ({ params }) => human(params));
-    const transport = typeof server === 'string' ? new LegacyHttp(new URL(server)) : new LegacyStdio(server);
+    const transport = server.url ? new LegacyHttp(new URL(server.url), shown(server)) : new LegacyStdio(server);
     // The client tells its transport what was negotiated, and nobody else.
     let version;
     const told = transport.setProtocolVersion?.bind(transport);
@@ -37,7 +40,7 @@ export const client = (mode) => ({
     const client = new modern.Client(IDENTITY, { capabilities, ...(mode && { versionNegotiation: { mode } }) });
     if (human) client.setRequestHandler('elicitation/create', ({ params }) => human(params));
     const transport =
-      typeof server === 'string' ? new modern.StreamableHTTPClientTransport(new URL(server)) : new ModernStdio(server);
+      server.url ? new modern.StreamableHTTPClientTransport(new URL(server.url), shown(server)) : new ModernStdio(server);
     const version = () => client.getNegotiatedProtocolVersion();
     return connected(client, transport, version, (params, options) => client.callTool(params, options));
   },

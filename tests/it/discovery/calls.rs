@@ -1,14 +1,13 @@
 //! Calls through a caller: the right one, the wrong one, and names that no tool has.
 
 use rmcp::model::CallToolRequestParams;
-use rmcp::service::ClientServiceExt as _;
-use rmcp::transport::StreamableHttpClientTransport;
+
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::{CALLERS, NOTHING, catalog, level, start};
 use crate::support::arguments::arguments;
-use crate::support::server::{Era, KEY, TestClient, call, lifecycle, program};
+use crate::support::http::OverHttp;
+use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, World};
 
 #[tokio::test]
@@ -188,17 +187,10 @@ async fn arguments_are_checked_as_those_of_the_tool() {
 #[tokio::test]
 async fn over_http_it_is_the_same() {
     let world = World::start().await;
-    let mut command = program(&["http", "--listen", "127.0.0.1:0", "--discovery"], &world.url(), KEY);
-    let mut child = command.spawn().expect("starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-    let url = lines.next_line().await.expect("a line").expect("a URL");
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let command = program(&["http", "--listen", "127.0.0.1:0", "--discovery"], &world.url(), KEY);
+    let server = OverHttp::start(command, &state_home()).await;
     for era in [Era::Legacy, Era::Modern] {
-        let transport = StreamableHttpClientTransport::from_uri(url.clone());
-        let client = TestClient::alone()
-            .serve_with_lifecycle(transport, lifecycle(era))
-            .await
-            .expect("serves");
+        let client = server.client(TestClient::alone(), era).await;
         assert_eq!(client.list_all_tools().await.expect("a list").len(), 5);
         let (value, _) = call(&client, "search_tools", json!({"query": "details of one project"})).await;
         assert_eq!(value["tools"][0]["name"], "describe_project", "{value}");

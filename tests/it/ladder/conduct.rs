@@ -313,7 +313,7 @@ async fn a_branch_that_the_policy_protects_is_protected() {
         "its name is asked for: {:?}",
         human.asked()
     );
-    let throwaway = "2036-01-01T00:00:00Z";
+    let throwaway = "2026-01-31T00:00:00Z";
     world.change(|facts| facts.branch()["expires_at"] = throwaway.into());
     assert!(!started.call("delete_branch", on(BRANCH)).await.1);
     assert_eq!(human.asked().len(), 2, "no throwaway either");
@@ -324,7 +324,7 @@ async fn a_branch_that_the_policy_protects_is_protected() {
 }
 
 fn throwaway() -> impl FnOnce(&mut crate::support::world::Facts) {
-    |facts| facts.branch()["expires_at"] = "2036-01-01T00:00:00Z".into()
+    |facts| facts.branch()["expires_at"] = "2026-01-31T00:00:00Z".into()
 }
 
 #[tokio::test]
@@ -369,8 +369,25 @@ async fn a_throwaway_branch_is_free_to_delete_and_to_reset() {
 #[tokio::test]
 async fn what_only_looks_like_a_throwaway_asks() {
     type Change = fn(&mut crate::support::world::Facts);
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 12] = [
         ("no expiry", |facts| facts.branch()["expires_at"] = Value::Null),
+        ("an expiry in words", |facts| {
+            facts.branch()["expires_at"] = "never".into()
+        }),
+        ("an empty expiry", |facts| facts.branch()["expires_at"] = "".into()),
+        ("an expiry that is a number", |facts| {
+            facts.branch()["expires_at"] = 1_769_817_600.into()
+        }),
+        ("an expiry that never comes", |facts| {
+            facts.branch()["expires_at"] = "9999-12-31T23:59:59Z".into()
+        }),
+        ("an expiry beyond what Neon gives", |facts| {
+            facts.branch()["expires_at"] = "2026-02-02T00:00:00Z".into()
+        }),
+        ("an expiry before its creation", |facts| {
+            facts.branch()["expires_at"] = "2025-12-31T00:00:00Z".into()
+        }),
+        ("no creation", |facts| facts.branch()["created_at"] = Value::Null),
         ("an expiry that is no text", |facts| {
             facts.branch()["expires_at"] = true.into()
         }),

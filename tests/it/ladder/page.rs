@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use rmcp::RoleClient;
-use rmcp::service::{ClientServiceExt as _, RunningService};
-use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::service::RunningService;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::{NOTHING, error};
-use crate::support::server::{Era, KEY, TestClient, call, lifecycle, program, state_home};
+use crate::support::http::{connect, plain, token};
+use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, ROOT, World};
 
 /// A server over HTTP with a client that can't ask.
@@ -23,6 +23,7 @@ struct Web {
     log: tokio::sync::mpsc::UnboundedReceiver<String>,
     http: reqwest::Client,
     state: PathBuf,
+    approvals: std::sync::Mutex<HashMap<String, String>>,
 }
 
 impl Web {
@@ -54,19 +55,15 @@ impl Web {
                 let _ = send.send(line);
             }
         });
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let transport = StreamableHttpClientTransport::from_uri(url.clone());
-        let client = TestClient::alone()
-            .serve_with_lifecycle(transport, lifecycle(Era::Modern))
-            .await
-            .expect("serves");
+        let client = connect(&url, token(&state, &url).as_deref(), TestClient::alone(), Era::Modern).await;
         Self {
             _child: child,
             origin: url.trim_end_matches("/mcp").to_owned(),
             client,
             log,
-            http: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            http: plain(),
             state,
+            approvals: std::sync::Mutex::default(),
         }
     }
 
@@ -79,13 +76,18 @@ impl Web {
         page
     }
 
+    /// A request that stands alone: what was handed out with the code comes back with it, as an agent gives it back.
     async fn delete(&self, branch: &str) -> (Value, bool) {
-        call(
-            &self.client,
-            "delete_branch",
-            json!({"project_id": PROJECT, "branch_id": branch}),
-        )
-        .await
+        let mut arguments = json!({"project_id": PROJECT, "branch_id": branch});
+        if let Some(approval) = self.approvals.lock().expect("a lock").get(branch) {
+            arguments["approval"] = approval.clone().into();
+        }
+        let (value, is_error) = call(&self.client, "delete_branch", arguments).await;
+        if let Some(approval) = value["error"]["approval"].as_str() {
+            let mut approvals = self.approvals.lock().expect("a lock");
+            approvals.insert(branch.to_owned(), approval.to_owned());
+        }
+        (value, is_error)
     }
 
     /// The secret that the log tells for a page.

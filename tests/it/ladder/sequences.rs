@@ -8,7 +8,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use neon_mcp::call::{Ask, CallLimits, Caller, Engine, Guards, Outcome, Returned, Service, Way};
 use neon_mcp::catalog::{Selection, SelectionOptions};
 use neon_mcp::guard::audit::{AuditLimits, AuditLog};
-use neon_mcp::guard::{Approvals, Confirmations, Decision, Policy, Question, Reply, Sealer};
+use neon_mcp::guard::{Approvals, Confirmations, Decision, Policy, Question, Reply, Sealer, Session};
 use neon_mcp::neon::{ApiBase, Client, ClientConfig, Credential, Lane, LimitSettings, Rate, RateLimits};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -282,7 +282,10 @@ impl Model {
         };
         let caller = Caller {
             principal: "stdio".to_owned(),
-            client: Some(format!("client {client}")),
+            credential: None,
+            session: Session::Process(client.to_string()),
+            approval: None,
+            client: Some("client".to_owned()),
             way,
             lane: Lane::new(),
             cancel: tokio_util::sync::CancellationToken::new(),
@@ -368,7 +371,10 @@ async fn the_same_model_with_an_acceptance_changes_something() {
         let (seal, ..) = model.seals.lock().expect("a lock").last().expect("a seal").clone();
         let caller = Caller {
             principal: "stdio".to_owned(),
-            client: Some("client 0".to_owned()),
+            credential: None,
+            session: Session::Process("0".to_owned()),
+            approval: None,
+            client: Some("client".to_owned()),
             way: Way::InReturn(Some(Returned {
                 seal,
                 reply: Some(Reply::Accepted(

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use neon_mcp::guard::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_OF_ONE, MOST_WAITING, NewApproval, State,
-    TypedName,
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_OF_GROUP, MOST_OF_ONE, MOST_WAITING,
+    NewApproval, State, TypedName,
 };
 use serde_json::json;
 
@@ -20,6 +20,7 @@ fn new(call: &str) -> NewApproval {
         call: call.to_owned(),
         plan_digest: "digest".to_owned(),
         from: call.to_owned(),
+        group: call.to_owned(),
         tool: "delete_branch".to_owned(),
         effect: "destructive".to_owned(),
         severe: false,
@@ -111,6 +112,16 @@ fn no_more_than_a_hundred_wait_and_what_runs_out_makes_room() {
     let full = approvals.add(new("one more"));
     assert!(matches!(full, Err(ApprovalsError::Full)), "{full:?}");
     assert!(approvals.add(new("0")).is_ok(), "what waits already does");
+    // Whoever has one there gives up that one, and nobody else's.
+    let own = NewApproval {
+        from: "1".to_owned(),
+        ..new("one more of 1")
+    };
+    let own = approvals.add(own).expect("put down");
+    let known = approvals.list(now()).expect("a list");
+    assert_eq!(known.len(), MOST_WAITING);
+    assert!(known.iter().any(|known| known.code == own.code));
+    assert!(known.iter().all(|known| known.token != "token of 1"));
     let later = NewApproval {
         asked_at: now() + TimeDelta::seconds(301),
         ..new("one more")
@@ -215,18 +226,53 @@ fn five_wrong_names_refuse() {
 }
 
 #[test]
-fn no_one_caller_takes_every_place() {
+fn one_session_takes_its_share_and_its_oldest_makes_room() {
     let (_home, approvals) = store();
-    let of = |call: usize, from: &str| NewApproval {
+    let of = |call: usize, from: &str, group: &str| NewApproval {
         from: from.to_owned(),
+        group: group.to_owned(),
+        asked_at: now() + TimeDelta::milliseconds(i64::try_from(call).expect("a small number")),
         ..new(&call.to_string())
     };
+    let others = approvals.add(of(10_000, "other", "them")).expect("put down");
+    let mut codes = Vec::new();
     for call in 0..MOST_OF_ONE {
-        approvals.add(of(call, "one")).expect("put down");
+        codes.push(approvals.add(of(call, "one", "them")).expect("put down").code);
     }
-    let full = approvals.add(of(1_000, "one"));
-    assert!(matches!(full, Err(ApprovalsError::FullOfOne)), "{full:?}");
-    assert!(approvals.add(of(1_000, "other")).is_ok());
+    let next = approvals.add(of(1_000, "one", "them")).expect("put down").code;
+    let known: Vec<String> = approvals
+        .list(now())
+        .expect("a list")
+        .into_iter()
+        .map(|known| known.code)
+        .collect();
+    assert_eq!(known.len(), MOST_OF_ONE + 1);
+    assert!(known.contains(&next) && known.contains(&others.code) && !known.contains(&codes[0]));
+    assert!(codes[1..].iter().all(|code| known.contains(code)));
+    // What was decided isn't given up.
+    approvals.decide(&codes[1], &yes(None), now()).expect("decided");
+    approvals.add(of(1_001, "one", "them")).expect("put down");
+    approvals.add(of(1_002, "one", "them")).expect("put down");
+    assert!(approvals.take(&codes[1], now()).expect("usable").is_some());
+}
+
+#[test]
+fn sessions_of_one_credential_leave_room_for_others() {
+    let (_home, approvals) = store();
+    let of = |session: usize, group: &str| NewApproval {
+        from: format!("{group} {session}"),
+        group: group.to_owned(),
+        ..new(&format!("{group} {session}"))
+    };
+    for session in 0..MOST_OF_GROUP {
+        approvals.add(of(session, "http")).expect("put down");
+    }
+    let full = approvals.add(of(1_000, "http"));
+    assert!(matches!(full, Err(ApprovalsError::FullOfGroup)), "{full:?}");
+    let said = full.expect_err("full").to_string();
+    assert!(said.contains("60 calls of other sessions"), "{said}");
+    assert_eq!(approvals.list(now()).expect("a list").len(), MOST_OF_GROUP);
+    assert!(approvals.add(of(0, "stdio")).is_ok());
 }
 
 #[test]

@@ -2,40 +2,32 @@
 
 use std::time::Duration;
 
-use rmcp::service::ClientServiceExt as _;
-use rmcp::transport::StreamableHttpClientTransport;
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::{PROJECT, neon};
-use crate::support::server::{Era, KEY, TestClient, call, lifecycle, program};
+use crate::support::http::{OverHttp, plain};
+use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
 use crate::support::upstream::{Recorded, Reply, Upstream};
 
-/// A server over HTTP, and its URL.
-async fn serve(upstream: &Upstream) -> (tokio::process::Child, String) {
-    let mut command = program(&["http", "--listen", "127.0.0.1:0"], &upstream.url(), KEY);
-    let mut child = command.spawn().expect("starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-    let url = lines.next_line().await.expect("a line").expect("a URL");
-    (child, url)
+async fn serve(upstream: &Upstream) -> OverHttp {
+    let command = program(&["http", "--listen", "127.0.0.1:0"], &upstream.url(), KEY);
+    OverHttp::start(command, &state_home()).await
 }
 
-fn http() -> reqwest::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().expect("a client")
+/// A request of a client that has the token.
+fn post(server: &OverHttp) -> reqwest::RequestBuilder {
+    plain()
+        .post(&server.url)
+        .bearer_auth(server.token.as_deref().expect("a token"))
+        .header("accept", "application/json, text/event-stream")
 }
 
 #[tokio::test]
 async fn both_eras_list_and_call() {
     let upstream = Upstream::route(neon).await;
-    let (_child, url) = serve(&upstream).await;
-    let _ = http();
+    let server = serve(&upstream).await;
     for era in [Era::Legacy, Era::Modern] {
-        let transport = StreamableHttpClientTransport::from_uri(url.clone());
-        let client = TestClient::alone()
-            .serve_with_lifecycle(transport, lifecycle(era))
-            .await
-            .expect("serves");
+        let client = server.client(TestClient::alone(), era).await;
         assert!(client.list_all_tools().await.expect("a list").len() > 20);
         let (value, is_error) = call(&client, "describe_project", json!({"project_id": PROJECT})).await;
         assert!(!is_error && value["service"] == "sandbox", "{era:?}: {value}");
@@ -46,14 +38,10 @@ async fn both_eras_list_and_call() {
 #[tokio::test]
 async fn a_foreign_host_or_origin_and_a_large_body_are_refused() {
     let upstream = Upstream::route(neon).await;
-    let (_child, url) = serve(&upstream).await;
+    let server = serve(&upstream).await;
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
-    let post = || {
-        http()
-            .post(&url)
-            .header("accept", "application/json, text/event-stream")
-    };
+    let post = || post(&server);
     assert!(
         post()
             .json(&body)
@@ -92,29 +80,22 @@ async fn a_foreign_host_or_origin_and_a_large_body_are_refused() {
 #[tokio::test]
 async fn a_session_that_is_ended_is_gone_when_that_is_answered() {
     let upstream = Upstream::route(neon).await;
-    let (_child, url) = serve(&upstream).await;
+    let server = serve(&upstream).await;
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
-    let begun = http()
-        .post(&url)
-        .header("accept", "application/json, text/event-stream")
-        .json(&body)
-        .send()
-        .await
-        .expect("an answer");
+    let begun = post(&server).json(&body).send().await.expect("an answer");
     let session = begun.headers().get("mcp-session-id").expect("a session").clone();
     let end = || {
-        http()
-            .delete(&url)
+        plain()
+            .delete(&server.url)
+            .bearer_auth(server.token.as_deref().expect("a token"))
             .header("mcp-session-id", &session)
             .header("mcp-protocol-version", "2025-11-25")
     };
     // The official Python SDK takes anything but 200 and 204 for a failure.
     assert_eq!(end().send().await.expect("an answer").status(), 204);
     let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"});
-    let gone = http()
-        .post(&url)
-        .header("accept", "application/json, text/event-stream")
+    let gone = post(&server)
         .header("mcp-session-id", &session)
         .header("mcp-protocol-version", "2025-11-25")
         .json(&list)
@@ -148,14 +129,9 @@ async fn a_stop_lets_a_running_call_end() {
         }
     })
     .await;
-    let (mut child, url) = serve(&upstream).await;
-    let _ = http();
-    let transport = StreamableHttpClientTransport::from_uri(url);
-    let client = TestClient::alone()
-        .serve_with_lifecycle(transport, lifecycle(Era::Modern))
-        .await
-        .expect("serves");
-    let id = child.id().expect("an id").to_string();
+    let mut server = serve(&upstream).await;
+    let client = server.client(TestClient::alone(), Era::Modern).await;
+    let id = server.child.id().expect("an id").to_string();
     let stop = async {
         tokio::time::sleep(Duration::from_millis(400)).await;
         let killed = tokio::process::Command::new("kill")
@@ -167,7 +143,7 @@ async fn a_stop_lets_a_running_call_end() {
     };
     let ((value, is_error), ()) = tokio::join!(call(&client, "describe_project", json!({"project_id": PROJECT})), stop);
     assert!(!is_error, "{value}");
-    let ended = tokio::time::timeout(Duration::from_secs(8), child.wait())
+    let ended = tokio::time::timeout(Duration::from_secs(8), server.child.wait())
         .await
         .expect("it ends")
         .expect("a status");

@@ -10,6 +10,8 @@ mod faults;
 mod files;
 mod hostile;
 mod http;
+mod http_auth;
+mod http_bounds;
 mod lists;
 mod names;
 mod protocol;

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod counting;
 pub mod fence;
+pub mod http;
 pub mod human;
 pub mod permit;
 pub mod postgres;

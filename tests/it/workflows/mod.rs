@@ -6,6 +6,7 @@ mod injection;
 mod looking;
 mod lost_answers;
 mod migration;
+mod prepared_owner;
 mod prepared_policy;
 mod prepared_processes;
 mod prepared_yes;
