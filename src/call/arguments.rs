@@ -7,6 +7,18 @@ use super::failure::ArgumentProblem;
 use crate::catalog::{SelectedTool, nearest};
 use crate::neon::text::one_line;
 
+/// The longest text in an argument, in bytes: 4 MiB. A schema may want less.
+const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;
+
+/// How deep an argument may be nested.
+const MAX_DEPTH: usize = 64;
+
+/// How many values an argument may hold in all.
+const MAX_VALUES: usize = 100_000;
+
+/// The largest whole number that every reader of JSON takes for what it is: 2^53 - 1 (RFC 8259, section 6).
+const MAX_NUMBER: u64 = 9_007_199_254_740_991;
+
 /// The arguments of a call, complete: checked against the published schema and the declaration's rules, with
 /// what the operator fixed filled in.
 ///
@@ -19,6 +31,18 @@ pub(super) fn check(
     mut given: Map<String, Value>,
 ) -> Result<Map<String, Value>, Vec<ArgumentProblem>> {
     given.retain(|name, value| !value.is_null() || takes_null(selected, name));
+    let beyond: Vec<ArgumentProblem> = given
+        .iter_mut()
+        .filter_map(|(name, value)| {
+            let message = beyond_bounds(value)?;
+            let argument = one_line(name, 100);
+            Some(ArgumentProblem { argument, message })
+        })
+        .collect();
+    // Before anything looks at what they are: a schema is no measure for what can be taken at all.
+    if !beyond.is_empty() {
+        return Err(beyond);
+    }
     let validator = selected.validator().map_err(|error| {
         vec![ArgumentProblem {
             argument: String::new(),
@@ -48,6 +72,80 @@ pub(super) fn check(
         Ok(complete)
     } else {
         Err(problems)
+    }
+}
+
+/// What is wrong with an argument whatever it is for: nobody could send it, show it or store it. A whole number that is written as
+/// another (`5.0`, `1e3`) becomes what it is, since JSON Schema takes it for one.
+fn beyond_bounds(argument: &mut Value) -> Option<String> {
+    let mut left = vec![(argument, 0)];
+    let mut values = 0;
+    while let Some((value, depth)) = left.pop() {
+        values += 1;
+        if values > MAX_VALUES {
+            return Some(format!("holds more than {MAX_VALUES} values"));
+        }
+        match value {
+            Value::Null | Value::Bool(_) => {}
+            Value::Number(number) => match whole(number) {
+                Ok(Some(is)) => *number = is.into(),
+                Ok(None) => {}
+                Err(()) => {
+                    return Some(format!(
+                        "holds a number beyond {MAX_NUMBER}, which can't be sent exactly"
+                    ));
+                }
+            },
+            Value::String(text) => {
+                if let Some(wrong) = wrong_text(text) {
+                    return Some(wrong);
+                }
+            }
+            Value::Array(_) | Value::Object(_) if depth >= MAX_DEPTH => {
+                return Some(format!("is nested deeper than {MAX_DEPTH} levels"));
+            }
+            Value::Array(items) => left.extend(items.iter_mut().map(|item| (item, depth + 1))),
+            Value::Object(fields) => {
+                if let Some(wrong) = fields.keys().find_map(|name| wrong_text(name)) {
+                    return Some(wrong);
+                }
+                left.extend(fields.iter_mut().map(|(_, field)| (field, depth + 1)));
+            }
+        }
+    }
+    None
+}
+
+fn wrong_text(text: &str) -> Option<String> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Some(format!(
+            "holds a text of {} bytes: {MAX_TEXT_BYTES} are taken",
+            text.len()
+        ));
+    }
+    // Postgres stores none, and nothing that is shown shows one.
+    text.contains('\0')
+        .then(|| "holds a NUL character (U+0000), which nothing here takes".to_owned())
+}
+
+/// The whole number that this one is, where it is written as another.
+fn whole(number: &serde_json::Number) -> Result<Option<i64>, ()> {
+    let magnitude = number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64());
+    if let Some(magnitude) = magnitude {
+        return if magnitude <= MAX_NUMBER { Ok(None) } else { Err(()) };
+    }
+    let Some(float) = number.as_f64().filter(|float| float.is_finite()) else {
+        return Err(());
+    };
+    if float.fract() != 0.0 {
+        return Ok(None);
+    }
+    // What a float shows of a whole number below 2^53 are its digits.
+    let is: i64 = format!("{float:.0}").parse().map_err(|_| ())?;
+    if is.unsigned_abs() <= MAX_NUMBER {
+        Ok(Some(is))
+    } else {
+        Err(())
     }
 }
 
@@ -119,5 +217,88 @@ fn names(selected: &SelectedTool) -> String {
         "none".to_owned()
     } else {
         names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn wrong(mut value: Value) -> String {
+        beyond_bounds(&mut value).expect("out of bounds")
+    }
+
+    fn nested(depth: usize) -> Value {
+        (0..depth).fold(json!(1), |inside, _| json!([inside]))
+    }
+
+    #[test]
+    fn what_can_be_taken_is_bounded() {
+        for number in [
+            json!(u64::MAX),
+            json!(i64::MIN),
+            json!(9_007_199_254_740_992_u64),
+            json!(-9_007_199_254_740_992_i64),
+            json!(1e18),
+            json!(1e308),
+            json!(-1e300),
+        ] {
+            assert!(wrong(number.clone()).contains("number"), "{number}");
+            assert!(wrong(json!({"a": [number]})).contains("number"));
+        }
+        for text in ["\0", "a\0b"] {
+            assert!(wrong(json!(text)).contains("NUL"));
+            assert!(wrong(json!({text: 1})).contains("NUL"));
+            assert!(wrong(json!([[text]])).contains("NUL"));
+        }
+        assert!(wrong(json!("x".repeat(MAX_TEXT_BYTES + 1))).contains("bytes"));
+        assert!(wrong(nested(MAX_DEPTH + 1)).contains("nested"));
+        assert!(wrong(json!(vec![0; MAX_VALUES])).contains("values"));
+        for mut right in [
+            nested(MAX_DEPTH),
+            json!("x".repeat(MAX_TEXT_BYTES)),
+            json!(MAX_NUMBER),
+            json!(-9_007_199_254_740_991_i64),
+            json!(0.25),
+            json!(1e-300),
+            json!("\u{1}\u{10ffff}\u{202e}"),
+        ] {
+            let before = right.clone();
+            assert_eq!(beyond_bounds(&mut right), None);
+            assert_eq!(right, before);
+        }
+    }
+
+    #[test]
+    fn whole_number_is_one_however_it_is_written() {
+        for (written, is) in [
+            ("5.0", "5"),
+            ("1e3", "1000"),
+            ("-0.0", "0"),
+            ("-2.50e1", "-25"),
+            ("9007199254740991.0", "9007199254740991"),
+        ] {
+            let mut value: Value = serde_json::from_str(written).unwrap();
+            assert_eq!(beyond_bounds(&mut value), None);
+            assert_eq!(value.to_string(), is);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_is_taken_exactly_or_refused(text in "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?") {
+            if let Ok(mut value) = serde_json::from_str::<Value>(&text) {
+                let before = value.as_f64().unwrap();
+                if beyond_bounds(&mut value).is_none() {
+                    prop_assert_eq!(value.as_f64().unwrap(), before);
+                    prop_assert!(before.fract() != 0.0 || value.is_i64() || value.is_u64());
+                } else {
+                    prop_assert!(before.abs() >= 9_007_199_254_740_991.0);
+                }
+            }
+        }
     }
 }

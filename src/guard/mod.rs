@@ -22,6 +22,7 @@ mod prepared;
 mod seal;
 mod session;
 mod state_dir;
+mod trusted;
 mod undo;
 
 pub use approvals::{
@@ -49,5 +50,6 @@ pub use prepared::NotPrepared;
 pub use seal::{SHORTEST_KEY, Sealer, ShortKey};
 pub use session::Session;
 pub use state_dir::{kept_session, state_dir};
+pub use trusted::{Untrusted, read_trusted, read_trusted_text};
 pub(crate) use undo::FROM_THE_ANSWER;
 pub use undo::Undoing;

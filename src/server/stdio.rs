@@ -1,8 +1,17 @@
 //! Serving one client over standard input and output.
 
-use rmcp::ServiceExt as _;
-use rmcp::transport::io::stdio_pipes;
+mod lines;
+
+use rmcp::model::JsonRpcMessage;
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::transport::io::{StdioReader, StdioWriter, stdio_pipes};
+use rmcp::{RoleServer, ServiceExt as _};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
+
+use self::lines::{LeftOut, Lines, MAX_LINE_BYTES};
 
 use super::handler::NeonServer;
 
@@ -22,7 +31,7 @@ pub enum StdioError {
 /// # Errors
 /// When the client's first message isn't MCP's. A client that leaves before it says anything is no error.
 pub async fn serve(server: NeonServer, stop: CancellationToken) -> Result<(), StdioError> {
-    let serving = server.serve_with_ct(stdio_pipes(), stop);
+    let serving = server.serve_with_ct(Answering::new(stdio_pipes()), stop);
     let running = match serving.await {
         Ok(running) => running,
         Err(
@@ -34,4 +43,50 @@ pub async fn serve(server: NeonServer, stop: CancellationToken) -> Result<(), St
     };
     running.waiting().await?;
     Ok(())
+}
+
+/// rmcp's transport over lines, which answers those that are left out.
+struct Answering {
+    lines: AsyncRwTransport<RoleServer, Lines<StdioReader>, StdioWriter>,
+    left_out: UnboundedReceiver<LeftOut>,
+}
+
+impl Answering {
+    fn new((reader, writer): (StdioReader, StdioWriter)) -> Self {
+        let (send, left_out) = unbounded_channel();
+        let lines = Lines::new(reader, MAX_LINE_BYTES, send);
+        Self {
+            // The lines are bounded already.
+            lines: AsyncRwTransport::new_server(lines, writer).with_max_line_length(usize::MAX),
+            left_out,
+        }
+    }
+}
+
+impl Transport<RoleServer> for Answering {
+    type Error = std::io::Error;
+
+    fn send(
+        &mut self,
+        item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        self.lines.send(item)
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            let left_out = tokio::select! {
+                biased;
+                Some(left_out) = self.left_out.recv() => left_out,
+                message = self.lines.receive() => return message,
+            };
+            let answer = JsonRpcMessage::error(left_out.error, left_out.id);
+            // By itself: whoever stops waiting for the next message must not cut an answer in two.
+            tokio::spawn(self.lines.send(answer));
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        self.lines.close().await
+    }
 }

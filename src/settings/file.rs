@@ -5,13 +5,11 @@ use std::path::Path;
 use super::SettingsError;
 use super::layer::{Layer, names};
 use crate::catalog::nearest;
+use crate::guard::read_trusted_text;
 
 /// Reads a settings file.
 pub(super) fn read(path: &Path) -> Result<Layer, SettingsError> {
-    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = read_trusted_text(path)?;
     parse(path, &text)
 }
 

@@ -16,7 +16,7 @@ use crate::call::{CallLimits, FilesDir, Guards};
 use crate::catalog::{Catalog, SelectionOptions};
 use crate::docs::DocsBase;
 use crate::guard::audit::{AuditLimits, AuditLog};
-use crate::guard::{Approvals, Confirmations, Policy, Sealer, state_dir};
+use crate::guard::{Approvals, Confirmations, Policy, Sealer, Untrusted, read_trusted, read_trusted_text, state_dir};
 use crate::neon::sql::SqlHosts;
 use crate::neon::{
     ApiBase, Credential, DEFAULT_BASE, InvalidBase, InvalidCredential, InvalidId, OrganizationId, ProjectId,
@@ -90,14 +90,9 @@ pub struct SandboxData {
 /// Settings that can't be used.
 #[derive(Debug, Error)]
 pub enum SettingsError {
-    /// The settings file can't be read.
-    #[error("can't read {path}: {source}", path = .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
+    /// A file can't be read, or somebody else could change it.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
     /// The settings file isn't TOML, or a value has the wrong type.
     #[error("{path}: {message}", path = .path.display())]
     File {
@@ -374,10 +369,7 @@ fn open_files_dir(path: PathBuf) -> Result<FilesDir, SettingsError> {
 
 /// Reads the key of the seals: the file's bytes, without blanks at their ends.
 fn read_seal_key(path: &Path) -> Result<Vec<u8>, SettingsError> {
-    let bytes = std::fs::read(path).map_err(|source| SettingsError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = read_trusted(path)?;
     warn_if_readable_by_others(path);
     Ok(bytes.trim_ascii().to_vec())
 }
@@ -387,10 +379,7 @@ fn read_seal_key(path: &Path) -> Result<Vec<u8>, SettingsError> {
 /// # Errors
 /// When the file can't be read, or holds fewer than 16 characters.
 pub fn read_page_secret(path: &Path) -> Result<Arc<SecretString>, SettingsError> {
-    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = read_trusted_text(path)?;
     warn_if_readable_by_others(path);
     let secret = text.trim();
     if secret.chars().count() < SHORTEST_SECRET {
@@ -404,10 +393,7 @@ pub fn read_page_secret(path: &Path) -> Result<Arc<SecretString>, SettingsError>
 /// # Errors
 /// When the file can't be read, or holds no token.
 pub fn read_token(path: &Path) -> Result<BearerToken, SettingsError> {
-    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = read_trusted_text(path)?;
     warn_if_readable_by_others(path);
     BearerToken::parse(&text).map_err(|source| SettingsError::Token {
         path: path.to_owned(),
@@ -417,10 +403,7 @@ pub fn read_token(path: &Path) -> Result<BearerToken, SettingsError> {
 
 /// Reads a key from a file.
 fn read_key(path: &Path) -> Result<Credential, SettingsError> {
-    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = read_trusted_text(path)?;
     warn_if_readable_by_others(path);
     Ok(Credential::new(text)?)
 }

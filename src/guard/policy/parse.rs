@@ -1,7 +1,5 @@
 //! Reading a policy file: everything that isn't understood is an error, and then nothing starts.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::file::PolicyFile;
 use super::reference::schema;
 use crate::catalog::nearest;
+use crate::guard::trusted::{Untrusted, read_trusted};
 use crate::neon::text::one_line;
 
 /// The longest part of an error that quotes the file, in characters.
@@ -33,12 +32,9 @@ pub enum PolicyError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// Others than its owner can change the file, and so what agents may do.
-    #[error("the policy {path} can be changed by others than its owner: run `chmod go-w {path}`", path = .path.display())]
-    Writable {
-        /// The file.
-        path: PathBuf,
-    },
+    /// Others can change the file, and so what agents may do.
+    #[error("the policy {0}")]
+    Untrusted(Untrusted),
     /// The file isn't a policy.
     #[error("the policy {place}, line {line}, column {column}: {message}")]
     Invalid {
@@ -59,16 +55,15 @@ struct Problem {
     message: String,
 }
 
-/// Reads a file, which only its owner may be able to change.
+/// Reads a file, which nobody but this user and root may be able to change.
 pub(super) fn read(path: &Path, tools: &[&str]) -> Result<PolicyFile, PolicyError> {
-    let unreadable = |source| PolicyError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = File::open(path).map_err(unreadable)?;
-    check_mode(path, &file).map_err(unreadable)??;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(unreadable)?;
+    let bytes = read_trusted(path).map_err(|error| match error {
+        Untrusted::Read { source, .. } => PolicyError::Read {
+            path: path.to_owned(),
+            source,
+        },
+        other => PolicyError::Untrusted(other),
+    })?;
     let place = path.display().to_string();
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
@@ -84,22 +79,6 @@ pub(super) fn read(path: &Path, tools: &[&str]) -> Result<PolicyFile, PolicyErro
         *secret = directory.join(&*secret);
     }
     Ok(policy)
-}
-
-#[cfg(unix)]
-fn check_mode(path: &Path, file: &File) -> std::io::Result<Result<(), PolicyError>> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let open = file.metadata()?.permissions().mode() & 0o022 != 0;
-    Ok(if open {
-        Err(PolicyError::Writable { path: path.to_owned() })
-    } else {
-        Ok(())
-    })
-}
-
-#[cfg(not(unix))]
-fn check_mode(_: &Path, _: &File) -> std::io::Result<Result<(), PolicyError>> {
-    Ok(Ok(()))
 }
 
 /// Parses a text. `place` is what errors call it.

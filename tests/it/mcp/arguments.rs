@@ -89,3 +89,136 @@ async fn every_tool_that_may_run_sends_what_its_declaration_says() {
     }
     assert!(sent >= 40, "{sent}");
 }
+
+/// What no argument of any tool may be.
+fn beyond() -> Vec<(&'static str, Value)> {
+    vec![
+        ("the largest number", json!(u64::MAX)),
+        (
+            "a number beyond all",
+            serde_json::from_str("18446744073709551616").expect("a number"),
+        ),
+        ("the smallest number", json!(i64::MIN)),
+        ("a large number", json!(1e18)),
+        ("a huge number", json!(1e308)),
+        ("a NUL", json!("a\0b")),
+        ("a NUL inside", json!({"a": ["\0"]})),
+        ("a long text", json!("x".repeat(5_000_000))),
+        ("deep nesting", (0..100).fold(json!(1), |inside, _| json!([inside]))),
+        (
+            "deep objects",
+            (0..100).fold(json!(1), |inside, _| json!({"a": inside})),
+        ),
+        ("many values", json!(vec![0; 100_001])),
+    ]
+}
+
+#[tokio::test]
+async fn argument_beyond_bounds_of_any_tool_is_invalid_and_named() {
+    let world = World::start().await;
+    let server = Server::start_with(
+        &["--toolsets", "all"],
+        &world.url(),
+        crate::support::server::KEY,
+        crate::support::server::Era::Modern,
+        "error",
+    )
+    .await;
+    let all = beyond();
+    let mut tried = 0;
+    for (number, tool) in catalog().tools().iter().enumerate() {
+        let usual = arguments(tool, true);
+        let names: Vec<String> = tool.input["properties"]
+            .as_object()
+            .expect("properties")
+            .keys()
+            .cloned()
+            .collect();
+        for (index, name) in names.iter().enumerate() {
+            // Each argument gets two of them, so that each of them meets many arguments. The large ones take their time.
+            for turn in 0..2 {
+                let (what, value) = &all[(number + index * 2 + turn) % all.len()];
+                if matches!(*what, "a long text" | "many values") && number % 8 != 0 {
+                    continue;
+                }
+                let mut given = usual.clone();
+                given.insert(name.clone(), value.clone());
+                let (value, is_error) = server.call(tool.name(), Value::Object(given)).await;
+                assert!(
+                    is_error && error(&value)["kind"] == "invalid_arguments",
+                    "{} {name} {what}: {value}",
+                    tool.name()
+                );
+                let problems = error(&value)["problems"].as_array().expect("problems");
+                assert!(
+                    problems.iter().any(|problem| problem["argument"] == name.as_str()),
+                    "{what}: {value}"
+                );
+                assert!(value.to_string().len() < 4_000, "{what}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 800, "{tried}");
+    assert_eq!(world.upstream.count(), 0);
+    assert!(!server.stop().await.contains("panicked"));
+}
+
+#[tokio::test]
+async fn message_that_cannot_be_read_is_answered_and_the_next_one_counts() {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    let world = World::start().await;
+    let mut child = crate::support::server::program(&[], &world.url(), crate::support::server::KEY)
+        .spawn()
+        .expect("starts");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+    let mut say = async |line: &str| {
+        stdin.write_all(format!("{line}\n").as_bytes()).await.expect("sent");
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(30), lines.next_line()).await;
+        let line = answer.expect("an answer in time").expect("a line").expect("no end");
+        serde_json::from_str::<Value>(&line).expect("JSON")
+    };
+    let begin = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    let long = format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{}"}}}}"#,
+        "x".repeat(17 * 1024 * 1024)
+    );
+    let call = |limit: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{{"name":"list_branches","arguments":{{"project_id":"{PROJECT}","limit":{limit}}}}}}}"#
+        )
+    };
+    // Before the session begins, too.
+    let answer = say(&long).await;
+    assert_eq!(
+        (&answer["id"], &answer["error"]["code"]),
+        (&json!(7), &json!(-32_600)),
+        "{answer}"
+    );
+    assert_eq!(say(&begin.to_string()).await["id"], 0);
+    for _ in 0..2 {
+        assert_eq!(say(&long).await["id"], 7);
+        for wrong in [
+            call("1e400"),
+            call("\"\\ud800\""),
+            call(&format!("{}1{}", "[".repeat(500), "]".repeat(500))),
+            call("1,"),
+        ] {
+            let answer = say(&wrong).await;
+            assert_eq!(
+                (&answer["id"], &answer["error"]["code"]),
+                (&json!(8), &json!(-32_700)),
+                "{answer}"
+            );
+        }
+        assert_eq!(say(r#"{"jsonrpc":"2.0","id":9,"method":"ping"}"#).await["id"], 9);
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id().expect("an id"))).unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak: u64 = peak
+        .and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or_default();
+    assert!(peak < 120_000, "{peak} kB for lines of 17 MiB");
+}

@@ -236,3 +236,54 @@ async fn a_sandbox_of_the_program_itself_is_kept_where_the_settings_say() {
     let others = run(&["list_projects", "--sandbox"]).await;
     assert!(!others.contains("outlives the process"), "{others}");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn file_of_the_operator_that_others_can_change_stops_the_start() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &std::path::Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("changed");
+    };
+    let home = tempfile::tempdir().expect("a directory");
+    let folder = home.path().join("folder");
+    std::fs::create_dir(&folder).expect("made");
+    let file = folder.join("file");
+    let path = file.to_str().expect("a path").to_owned();
+    let page = home.path().join("page.toml");
+    std::fs::write(&page, format!("[confirm]\npage_secret_file = {path:?}\n")).expect("written");
+    let page = page.to_str().expect("a path").to_owned();
+    let state = home.path().join("state").to_str().expect("a path").to_owned();
+    let secret = "sandbox_0123456789abcdef0123456789abcdef";
+    for (arguments, text) in [
+        (vec!["stdio", "--policy", &path], ""),
+        (vec!["stdio", "--config", &path], ""),
+        (vec!["stdio", "--api-key-file", &path], secret),
+        (vec!["stdio", "--seal-key-file", &path, "--state-dir", &state], secret),
+        (
+            vec!["http", "--listen", "127.0.0.1:0", "--auth-token-file", &path],
+            secret,
+        ),
+        (
+            vec!["http", "--listen", "127.0.0.1:0", "--no-auth", "--policy", &page],
+            secret,
+        ),
+    ] {
+        std::fs::write(&file, text).expect("written");
+        for (of_file, of_folder, mends) in [(0o666, 0o755, &file), (0o600, 0o777, &folder)] {
+            mode(&file, of_file);
+            mode(&folder, of_folder);
+            let (code, said) = start(&arguments, &[]).await;
+            assert_eq!(code, Some(1), "{arguments:?}: {said}");
+            assert!(
+                said.contains(&format!("chmod go-w {}`", mends.display())),
+                "{arguments:?}: {said}"
+            );
+        }
+        mode(&file, 0o600);
+        mode(&folder, 0o755);
+        if arguments[0] == "stdio" {
+            let (code, said) = start(&arguments, &[]).await;
+            assert_eq!(code, Some(0), "{arguments:?}: {said}");
+        }
+    }
+}
