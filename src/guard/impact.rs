@@ -21,6 +21,14 @@ pub fn reasons(measured: &Measured, unasked_rows: u64) -> Vec<String> {
     rows.chain(losses(measured)).collect()
 }
 
+/// What was lost, as it was measured, a sentence each.
+#[must_use]
+pub fn told_losses(measured: &Measured) -> Vec<String> {
+    let rows = measured.tables.iter().filter(|table| table.lost > 0).map(counted);
+    let rest = losses(measured).into_iter().map(|loss| format!("it {loss}"));
+    rows.chain(rest).collect()
+}
+
 /// Why a statement does more than its text says: the end of a sentence that begins with "because it …".
 #[must_use]
 pub fn reaching(reaching: &Reaching) -> String {

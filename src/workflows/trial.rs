@@ -259,6 +259,15 @@ impl Trial {
         );
         result.insert("statements".into(), script.shown());
         result.insert("runs".into(), script::in_words(&script.parts).into());
+        let mut losses = json!(guard::told_losses(&prepared.measured));
+        fence.enclose_plan(&mut losses);
+        let told: Vec<String> = losses
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|loss| loss.as_str().map(str::to_owned))
+            .collect();
+        result.insert("would_lose".into(), losses);
         result.insert("summary".into(), schema::summary(&difference, fence));
         let diff = schema::unified(&self.before, &after);
         if !diff.is_empty() {
@@ -268,6 +277,7 @@ impl Trial {
         }
         let mut ended = Ended::with(Value::Object(result));
         ended.ours = script.ours();
+        ended.ours.extend(told);
         ended.notes.extend(script.notes.iter().cloned());
         if difference.is_empty() {
             ended
