@@ -33,7 +33,7 @@ pub use confirm::{
 pub use effect::Effect;
 pub use files::FileError;
 pub use judge::{Assessed, BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
-pub use mask::{MASK, mask, mask_text};
+pub use mask::{MASK, OwnKey, mask, mask_text};
 pub use permit::Permitted;
 pub use plan::{Line, Plan, Sight, digest, file_in_short, quoted, would_send};
 pub(crate) use plan::{can_be_shown, told, told_plain};

@@ -21,7 +21,9 @@ mod kind;
 mod lex;
 mod name;
 mod reading;
+mod redact;
 mod relations;
+pub(crate) mod secret;
 mod split;
 mod table;
 mod tokens;
@@ -31,6 +33,7 @@ mod tree;
 pub use dump::{Change, Difference, Dump, without_noise};
 pub use name::TableName;
 pub use reading::Reading;
+pub use redact::{Redacted, Unshowable, redact};
 
 /// What a statement does to the database. Later ones are worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
