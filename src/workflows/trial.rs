@@ -262,6 +262,7 @@ impl Trial {
         }
         let mut ended = Ended::with(Value::Object(result));
         ended.ours = script.ours();
+        ended.ours.push(handle.clone());
         ended.notes.extend(script.notes.iter().cloned());
         if difference.is_empty() {
             ended
