@@ -48,18 +48,7 @@ pub(super) async fn confirm(
     record: &mut Record,
 ) -> Result<Step, Failure> {
     let confirmations = &call.guards.confirmations;
-    if !plan.can_be_shown() {
-        return Err(Failure::NeedsYes(Box::new(NeedsYes {
-            plan: told(call, &plan),
-            code: None,
-            page: None,
-            approval: None,
-            nobody: Some(
-                "it sends more than a human can be shown in one question (make it in smaller steps)".to_owned(),
-            ),
-            waits: 0,
-        })));
-    }
+    showable(call, &plan)?;
     let by_client = confirmations.takes(Channel::Client);
     match call.way {
         Way::InCall(ask) if confirmations.takes(ask.channel()) => record.asked_by(ask.channel().into()),
@@ -108,6 +97,28 @@ pub(super) async fn confirm(
     }
 }
 
+/// Refuses what no human can be shown whole.
+fn showable(call: &Call<'_>, plan: &Plan) -> Result<(), Failure> {
+    let whole = plan.can_be_shown().and_then(|()| {
+        let own = call.key.is_in(&plan.text()) || call.key.is_in(&plan.to_value().to_string());
+        if own {
+            Err("it holds this server's own API key".to_owned())
+        } else {
+            Ok(())
+        }
+    });
+    whole.map_err(|why| {
+        Failure::NeedsYes(Box::new(NeedsYes {
+            plan: told(call, plan),
+            code: None,
+            page: None,
+            approval: None,
+            nobody: Some(why),
+            waits: 0,
+        }))
+    })
+}
+
 /// Asks while the call runs. The time that the human takes isn't the call's.
 async fn in_call(
     call: &mut Call<'_>,
@@ -146,6 +157,7 @@ async fn in_call(
         plan = call.plan(&look, &verdict, &arguments).await?;
         drop(look);
         record.planned(&plan);
+        showable(call, &plan)?;
         let asking = asking_of(call, &plan)?;
         let confirmations = &call.guards.confirmations;
         match confirmations.answer(

@@ -146,12 +146,16 @@ pub(crate) fn postgres_says(failed: &SqlError, fence: &Fence) -> Map<String, Val
     more.extend(
         failed
             .code()
-            .map(|code| ("sqlstate".to_owned(), one_line(code, 20).into())),
+            .filter(|code| is_sqlstate(code))
+            .map(|code| ("sqlstate".to_owned(), code.into())),
     );
     more.extend(
         failed
             .position()
-            .map(|position| ("position".to_owned(), one_line(position, 20).into())),
+            .filter(|position| {
+                !position.is_empty() && position.len() < 12 && position.bytes().all(|byte| byte.is_ascii_digit())
+            })
+            .map(|position| ("position".to_owned(), position.into())),
     );
     let said: Vec<String> = [
         ("", failed.said()),
@@ -165,6 +169,14 @@ pub(crate) fn postgres_says(failed: &SqlError, fence: &Fence) -> Map<String, Val
         more.insert("postgres_says".to_owned(), fence.around(&said.join(" | ")).into());
     }
     more
+}
+
+/// Whether this is a code of Postgres': five upper case letters or digits (SQL standard, 24.1). Anything else is somebody's text.
+fn is_sqlstate(code: &str) -> bool {
+    code.len() == 5
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
 }
 
 /// A failed statement.
@@ -223,8 +235,8 @@ fn identity(found: &Value) -> String {
 
 /// What the audit log says of a failed statement: Postgres' own words may quote rows.
 fn sql_summary(error: &SqlError) -> String {
-    match error.code() {
-        Some(code) => format!("the SQL failed ({})", one_line(code, 20)),
+    match error.code().filter(|code| is_sqlstate(code)) {
+        Some(code) => format!("the SQL failed ({code})"),
         None => "the SQL failed".to_owned(),
     }
 }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::guard::FROM_THE_ANSWER;
-use crate::guard::foreign::{CLOSES, OPENS, can_speak};
+use crate::guard::foreign::{CLOSES, OPENS, can_speak, name_can_speak};
 use crate::neon::text::one_line;
 
 /// What the marks are called.
@@ -17,9 +17,6 @@ const CALLED: &str = "untrusted-data-";
 
 /// How many hexadecimal digits an id has.
 const DIGITS: usize = 12;
-
-/// How much of a text a plan repeats of what it would send, in characters.
-const QUOTE: usize = 120;
 
 /// The fence of one result.
 #[derive(Debug, Clone, Default)]
@@ -88,10 +85,10 @@ impl Fence {
             Value::String(text) if can_speak(text) && !ours(text) => *text = self.quote(text),
             Value::Array(items) => items.iter_mut().for_each(|item| self.enclose_but(item, ours)),
             Value::Object(object) => {
-                if object.keys().any(|name| can_speak(name)) {
+                if object.keys().any(|name| name_can_speak(name)) {
                     *object = std::mem::take(object)
                         .into_iter()
-                        .map(|(name, value)| (self.quote(&name), value))
+                        .map(|(name, value)| (if name_can_speak(&name) { self.quote(&name) } else { name }, value))
                         .collect();
                 }
                 object.values_mut().for_each(|value| self.enclose_but(value, ours));
@@ -122,8 +119,15 @@ impl Fence {
 
     /// Fences what of a way back isn't the caller's own: its tool, deadline and note are ours.
     pub(crate) fn enclose_undo(&self, undo: &mut Value) {
+        self.enclose_undo_but(undo, &|_| false);
+    }
+
+    /// The same, but for the texts that `ours` names.
+    pub(crate) fn enclose_undo_but(&self, undo: &mut Value, ours: &dyn Fn(&str) -> bool) {
         if let Some(arguments) = undo.get_mut("arguments") {
-            self.enclose_but(arguments, &|text| text == FROM_THE_ANSWER || self.was_sent(text));
+            self.enclose_but(arguments, &|text| {
+                text == FROM_THE_ANSWER || self.was_sent(text) || ours(text)
+            });
         }
     }
 
@@ -169,9 +173,9 @@ impl Fence {
         out
     }
 
-    /// Whether the caller sent this text, or one of which this is the beginning that a plan shows.
+    /// Whether the caller sent this text.
     fn was_sent(&self, text: &str) -> bool {
-        self.sent.contains(text) || self.sent.iter().any(|sent| one_line(sent, QUOTE) == text)
+        self.sent.contains(text)
     }
 
     /// A sentence on one line, cut where it is too long, with its fence closed all the same.

@@ -45,7 +45,7 @@ use pace::Pace;
 use crate::catalog::{SelectedTool, Selection, Tool};
 use crate::docs::{Docs, DocsBase};
 use crate::guard::audit::AuditLog;
-use crate::guard::{Channel, Confirmations, Policy, Question, Reply, Session};
+use crate::guard::{Channel, Confirmations, OwnKey, Policy, Question, Reply, Session};
 use crate::neon::{Client, Lane};
 
 /// What answers the requests: every result says it.
@@ -146,6 +146,8 @@ struct Inner {
     adding: tokio::sync::Mutex<()>,
     /// Which account and which API, as a digest: an approval for one is none for another.
     account: String,
+    /// The server's own key, which no answer holds.
+    key: OwnKey,
 }
 
 /// What stands between a call and Neon.
@@ -250,6 +252,7 @@ impl Engine {
         let config = client.config();
         let account = crate::guard::digest(&json!([config.base.as_str(), config.credential.expose()]));
         let pace = guards.policy.changes_per_minute().map(Pace::new);
+        let key = OwnKey::new(config.credential.expose());
         Self {
             inner: Arc::new(Inner {
                 pace,
@@ -257,6 +260,7 @@ impl Engine {
                 docs: limits.docs.clone().map(Docs::new),
                 adding: tokio::sync::Mutex::default(),
                 account,
+                key,
                 client,
                 selection,
                 service,
@@ -282,6 +286,11 @@ impl Engine {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.inner.client
+    }
+
+    /// The server's own key, as what is told and kept is looked through for it.
+    fn key(&self) -> &OwnKey {
+        &self.inner.key
     }
 
     /// What answers the requests.
@@ -353,8 +362,14 @@ impl Engine {
             progress: caller.progress.clone(),
             fence: fence::Fence::new(&arguments),
             files: files::Files::default(),
+            key: &inner.key,
         };
-        let outcome = call.run(arguments).await;
+        let mut outcome = call.run(arguments).await;
+        match &mut outcome {
+            Outcome::Done(result) => inner.key.redact(&mut result.value),
+            // The plan was looked through before: what holds the key isn't asked about.
+            Outcome::Ask(_) => {}
+        }
         tracing::info!(
             tool = name,
             outcome = match &outcome {

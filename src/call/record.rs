@@ -11,7 +11,7 @@ use super::run::Call;
 use super::{Caller, Engine, Outcome, Service};
 use crate::catalog::Tool;
 use crate::guard::audit::{Entry, Outcome as Recorded, Pending};
-use crate::guard::{Effect, FileError, Plan, SaidYes, Verdict};
+use crate::guard::{Effect, FileError, OwnKey, Plan, SaidYes, Verdict};
 
 /// A call's line under way.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Record {
     wanted: bool,
     pending: Option<Pending>,
     dry: bool,
+    /// The server's own key, which no line holds.
+    key: OwnKey,
 }
 
 impl Record {
@@ -40,14 +42,16 @@ impl Record {
             wanted: tool.declaration.effect != Effect::Read || tool.declaration.reveals,
             pending: None,
             dry: false,
+            key: call.key.clone(),
         }
     }
 
     /// The arguments, as far as they are known.
     pub(super) fn given(&mut self, tool: &Tool, arguments: &Map<String, Value>) {
         self.entry.arguments = Entry::arguments(tool, arguments);
-        self.entry.project_id = text(arguments, "project_id").map(str::to_owned);
-        self.entry.branch_id = text(arguments, "branch_id").map(str::to_owned);
+        self.key.redact(&mut self.entry.arguments);
+        let id = |name: &str| text(arguments, name).map(|id| self.key.redacted(id));
+        (self.entry.project_id, self.entry.branch_id) = (id("project_id"), id("branch_id"));
     }
 
     pub(super) fn judged(&mut self, verdict: &Verdict) {
@@ -120,7 +124,7 @@ impl Record {
         match (failure, outcome) {
             (Some(named), _) => {
                 self.entry.outcome = named.outcome;
-                self.entry.reason = Some(named.reason);
+                self.entry.reason = Some(self.key.redacted(&named.reason));
                 self.entry.rule = named.rule.or(self.entry.rule);
                 self.entry.request_ids.extend(named.request_id);
             }
@@ -156,6 +160,7 @@ pub(super) fn left_out(tool: &Tool, why: &str, arguments: &Map<String, Value>, c
     caller.principal.clone_into(&mut entry.caller);
     entry.client.clone_from(&caller.client);
     entry.arguments = Entry::arguments(tool, arguments);
+    engine.key().redact(&mut entry.arguments);
     entry.reason = Some(why.to_owned());
     entry.rule = engine.guards().policy.offers(tool).err().map(|denied| denied.rule);
     // Nothing was sent, so nothing is hidden: the log itself told of an error.

@@ -62,6 +62,8 @@ pub(super) struct Call<'a> {
     pub(super) fence: Fence,
     /// The files that the arguments give, once they are read.
     pub(super) files: Files,
+    /// The server's own key, which nothing that is told or kept holds.
+    pub(super) key: &'a guard::OwnKey,
 }
 
 /// Where a call stands when a human must be asked, or it may run.
@@ -535,7 +537,7 @@ impl<'a> Call<'a> {
             "tool": tool.name(),
             "effect": verdict.effect().name(),
             "would_ask": plan.is_some(),
-            "would_send": guard::would_send(tool, &request),
+            "would_send": guard::would_send(tool, arguments, &request),
             "notes": ["Nothing was sent: the operator's policy is a dry run."],
         });
         if let (Some(object), Some(plan)) = (value.as_object_mut(), plan) {

@@ -127,7 +127,8 @@ impl Shaping<'_> {
         envelope.extend(safety_copy.map(|copy| ("safety_copy".to_owned(), copy)));
         envelope.extend(undo.map(|mut undo| {
             guard::mask(&mut undo, &[], &[]);
-            self.fence.enclose_undo(&mut undo);
+            self.fence
+                .enclose_undo_but(&mut undo, &|text| ours.iter().any(|own| own == text));
             ("undo".to_owned(), undo)
         }));
         if !notes.is_empty() {

@@ -220,8 +220,8 @@ async fn snapshots(look: &Look<'_, '_>, project: &str, label: &str, which: impl 
                 format!(
                     "{} ({}, {})",
                     told(field("name")),
-                    told_plain(field("id"), 80),
-                    told_plain(field("created_at"), 40)
+                    told_plain(field("id")),
+                    told_plain(field("created_at"))
                 )
             })
             .collect(),
@@ -354,7 +354,7 @@ fn named<'a>(tool: &Tool, arguments: &'a Map<String, Value>, resource: Resource)
 
 /// A name and an id: `"dev" (br-…)`.
 fn called(name: &str, id: &str) -> String {
-    format!("{} ({})", told(name), told_plain(id, 80))
+    format!("{} ({})", told(name), told_plain(id))
 }
 
 fn yes(value: bool) -> String {
@@ -386,7 +386,7 @@ fn branch_in_short(branch: &Value) -> String {
 
 fn compute_in_short(compute: &Value) -> String {
     let field = |name: &str| compute.get(name).and_then(Value::as_str).unwrap_or_default();
-    format!("{} {}", told_plain(field("id"), 80), told_plain(field("type"), 20))
+    format!("{} {}", told_plain(field("id")), told_plain(field("type")))
 }
 
 /// The computes that run, or that one if it does.
@@ -404,8 +404,8 @@ fn running(computes: &Value, only: Option<&str>) -> Vec<String> {
                 let field = |name: &str| compute.get(name).and_then(Value::as_str).unwrap_or("unknown");
                 format!(
                     "those to {} ({})",
-                    told_plain(field("id"), 80),
-                    told_plain(field("current_state"), 20)
+                    told_plain(field("id")),
+                    told_plain(field("current_state"))
                 )
             })
             .collect(),
@@ -416,7 +416,7 @@ fn last_active(computes: &Value) -> Option<String> {
     items(computes)
         .filter_map(|compute| compute.get("last_active").and_then(Value::as_str))
         .max()
-        .map(|time| told_plain(time, 40))
+        .map(told_plain)
 }
 
 /// Bytes for people, in powers of 1,024.
@@ -446,7 +446,7 @@ fn words(value: &Value) -> Vec<String> {
         Value::String(text) if is_plain(text) => vec![text.clone()],
         Value::String(text) => vec![told(text)],
         Value::Array(values) => values.iter().flat_map(words).collect(),
-        other => vec![told_plain(&other.to_string(), 300)],
+        other => vec![told_plain(&other.to_string())],
     }
 }
 

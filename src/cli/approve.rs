@@ -9,7 +9,7 @@ use chrono::Utc;
 use super::print;
 use super::terminal::{self, Typed};
 use crate::guard::{Approval, Approvals, DecideError, Decision, State, state_dir};
-use crate::neon::text::one_line;
+use crate::neon::text::{escaped, one_line};
 
 /// The call was refused.
 const REFUSED: u8 = 1;
@@ -124,7 +124,7 @@ fn list(approvals: &Approvals) -> anyhow::Result<ExitCode> {
         ));
         print(&format!(
             "           {}",
-            one_line(approval.text.lines().next().unwrap_or_default(), 300)
+            escaped(approval.text.lines().next().unwrap_or_default())
         ));
     }
     if !waiting.is_empty() {

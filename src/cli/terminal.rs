@@ -10,13 +10,10 @@ use tokio::sync::oneshot;
 
 use crate::call::Ask;
 use crate::guard::{CONFIRM_FIELD, Channel, NAME_FIELD, Question, Reply, TypedName};
-use crate::neon::text::one_line;
+use crate::neon::text::{escaped, one_line};
 
 /// How often an answer that is neither yes nor no is asked for again.
 const MOST_TRIES: usize = 3;
-
-/// The longest line that is shown, in characters.
-const LONGEST_LINE: usize = 1_000;
 
 /// What a human typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +33,10 @@ pub(super) fn is_there() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Shows a plan. What steers a terminal is dropped once more: the text may have lain in a file.
+/// Shows a plan, whole. What steers a terminal is escaped once more: the text may have lain in a file.
 pub(super) fn show(text: &str) {
-    for line in text.lines() {
-        eprintln!("  {}", one_line(line, LONGEST_LINE));
+    for line in text.split('\n') {
+        eprintln!("  {}", escaped(line));
     }
 }
 

@@ -1,9 +1,12 @@
 //! Secrets are masked everywhere but in the tools that are there to hand one over.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 use serde_json::Value;
+
+use crate::sql::secret::{is_secret_name, query_secrets, uri_passwords};
 
 /// What stands where a secret was.
 pub const MASK: &str = "[masked]";
@@ -12,13 +15,96 @@ pub const MASK: &str = "[masked]";
 ///
 /// `masked` are the places that the declaration names, `revealed` those that the tool hands over on
 /// purpose; both are JSON pointers in which `*` stands for every item or value. Beside the named places,
-/// whatever looks like a secret is masked too, unless it stands at a revealed place: fields that are
-/// named like one, and the password in a Postgres connection string. An upstream that puts a secret
+/// whatever looks like a secret is masked too, unless it stands at a revealed place: all of a field that is
+/// named like one, but for booleans, and the password in a URI of any scheme. An upstream that puts a secret
 /// where the reference has none doesn't get it through.
 pub fn mask(value: &mut Value, masked: &[String], revealed: &[String]) {
     let masked: Vec<Vec<&str>> = masked.iter().map(|pointer| segments(pointer)).collect();
     let revealed: Vec<Vec<&str>> = revealed.iter().map(|pointer| segments(pointer)).collect();
     walk(value, &mut Vec::new(), &masked, &revealed);
+}
+
+/// The server's own API key, in the forms in which it could come back: as it is, percent-encoded, in base64.
+///
+/// Another place to which the key was sent by mistake, or an upstream that repeats it, doesn't get it through.
+#[derive(Clone)]
+pub struct OwnKey {
+    forms: std::sync::Arc<Vec<String>>,
+}
+
+impl std::fmt::Debug for OwnKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("[hidden]")
+    }
+}
+
+/// The shortest key that is looked for, in bytes: a shorter one is no key, and stands in many words.
+const SHORTEST_KEY: usize = 8;
+
+impl OwnKey {
+    /// The forms of a key.
+    #[must_use]
+    pub fn new(key: &str) -> Self {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+        let mut forms = Vec::new();
+        if key.len() >= SHORTEST_KEY {
+            forms.push(key.to_owned());
+            // RFC 3986, 2.3: what is unreserved needn't be encoded, and may be.
+            const RESERVED: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
+                .remove(b'-')
+                .remove(b'.')
+                .remove(b'_')
+                .remove(b'~');
+            for set in [&RESERVED, percent_encoding::NON_ALPHANUMERIC] {
+                forms.push(percent_encoding::utf8_percent_encode(key, set).to_string());
+            }
+            // Inside of a longer text in base64 it begins at any of three places; what its neighbours change is left out.
+            for offset in 0..3_usize {
+                let mut bytes = vec![0; offset];
+                bytes.extend_from_slice(key.as_bytes());
+                let (from, to) = ((offset * 8).div_ceil(6), bytes.len() * 8 / 6);
+                for text in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
+                    forms.extend(text.get(from..to).map(str::to_owned));
+                }
+            }
+            forms.sort_unstable();
+            forms.dedup();
+        }
+        Self { forms: forms.into() }
+    }
+
+    /// Whether a text holds it.
+    #[must_use]
+    pub fn is_in(&self, text: &str) -> bool {
+        self.forms.iter().any(|form| text.contains(form.as_str()))
+    }
+
+    /// A text without it.
+    #[must_use]
+    pub fn redacted(&self, text: &str) -> String {
+        let mut out = text.to_owned();
+        for form in self.forms.iter().filter(|form| text.contains(form.as_str())) {
+            out = out.replace(form.as_str(), MASK);
+        }
+        out
+    }
+
+    /// Takes it out of every text and name of a value.
+    pub fn redact(&self, value: &mut Value) {
+        match value {
+            Value::String(text) if self.is_in(text) => *text = self.redacted(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.redact(item)),
+            Value::Object(object) => {
+                if object.keys().any(|name| self.is_in(name)) {
+                    let own = std::mem::take(object).into_iter();
+                    *object = own.map(|(name, value)| (self.redacted(&name), value)).collect();
+                }
+                object.values_mut().for_each(|value| self.redact(value));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A text in which the passwords of connection strings and statements are masked.
@@ -41,17 +127,33 @@ fn stands_at(path: &[String], pointers: &[Vec<&str>]) -> bool {
     })
 }
 
+/// Whether a place lies above one of these.
+fn leads_to(path: &[String], pointers: &[Vec<&str>]) -> bool {
+    pointers.iter().any(|pointer| {
+        pointer.len() > path.len()
+            && path
+                .iter()
+                .zip(pointer)
+                .all(|(have, want)| *want == "*" || want == have)
+    })
+}
+
 fn walk(value: &mut Value, path: &mut Vec<String>, masked: &[Vec<&str>], revealed: &[Vec<&str>]) {
     if stands_at(path, revealed) {
         return;
     }
-    let named = path.last().is_some_and(|name| is_secret_name(name));
-    if !value.is_null() && !value.is_boolean() && (stands_at(path, masked) || (named && !value.is_object())) {
+    let named = path.last().is_some_and(|name| is_secret_name(name)) && !is_list_of_things(value);
+    let holds = named && !leads_to(path, revealed);
+    if !value.is_null() && !value.is_boolean() && (stands_at(path, masked) || holds) {
         *value = Value::from(MASK);
         return;
     }
     match value {
         Value::Object(object) => {
+            if object.keys().any(|name| without_password(name).is_some()) {
+                let own = std::mem::take(object).into_iter();
+                *object = own.map(|(name, value)| (mask_text(&name), value)).collect();
+            }
             for (name, value) in object {
                 path.push(name.clone());
                 walk(value, path, masked, revealed);
@@ -74,40 +176,22 @@ fn walk(value: &mut Value, path: &mut Vec<String>, masked: &[Vec<&str>], reveale
     }
 }
 
-/// Whether a field of that name holds a secret, wherever it stands and however it is spelt.
-fn is_secret_name(name: &str) -> bool {
-    let name: String = name
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect::<String>()
-        .to_ascii_lowercase();
-    const WHOLE: [&str; 7] = [
-        "pwd",
-        "token",
-        "jwt",
-        "dsn",
-        "connectionuri",
-        "connectionstring",
-        "privatekey",
-    ];
-    const ENDINGS: [&str; 10] = [
-        "password",
-        "passwd",
-        "apikey",
-        "apitoken",
-        "accesstoken",
-        "refreshtoken",
-        "secret",
-        "secretkey",
-        "secretaccesskey",
-        "serverkey",
-    ];
-    WHOLE.contains(&name.as_str()) || ENDINGS.iter().any(|ending| name.ends_with(ending))
+/// Whether a value lists things that have fields of their own, as a list of API keys does: those are looked at one by one.
+fn is_list_of_things(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| items.iter().all(Value::is_object))
 }
 
-/// `scheme://user:PASSWORD@`, up to the last `@` before a blank or a quote: a password may hold `@`, `/` and `?`.
-static USER_INFO: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?i)(postgres(?:ql)?://[^\s:/@"']*:)[^\s"']*@"#).ok());
+/// Whether masking a value would hide more than passwords: where one ends isn't certain.
+pub(super) fn hides_more_than_a_password(value: &Value) -> bool {
+    match value {
+        Value::String(text) => uri_passwords(text).iter().any(|found| found.uncertain),
+        Value::Array(items) => items.iter().any(hides_more_than_a_password),
+        Value::Object(object) => object
+            .iter()
+            .any(|(name, value)| !is_secret_name(name) && hides_more_than_a_password(value)),
+        _ => false,
+    }
+}
 
 /// `password=…`, `password '…'` and the like: in a URI's query, a `key=value` string, or a statement's options.
 static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -117,30 +201,55 @@ static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// The text with the passwords in connection strings and statements masked, or nothing when there is none.
 fn without_password(text: &str) -> Option<String> {
     // Most texts hold neither: no expression is compiled or run for them.
-    let lower = text.to_ascii_lowercase();
-    let (uri, assigned) = (lower.contains("postgres"), lower.contains("password"));
+    let encoded = text.contains("%3A%2F%2F") || text.contains("%3a%2f%2f");
+    let uri = encoded || text.contains("://");
+    let assigned = text.to_ascii_lowercase().contains("password");
     if !uri && !assigned {
         return None;
     }
-    let (Some(user_info), Some(assignment)) = (USER_INFO.as_ref(), ASSIGNED.as_ref()) else {
-        return Some(MASK.to_owned());
-    };
-    let clean = user_info.replace_all(text, format!("${{1}}{MASK}@"));
-    let clean = if assigned {
-        assignment.replace_all(&clean, |found: &Captures<'_>| {
+    let mut secrets: Vec<Range<usize>> = uri_passwords(text).into_iter().map(|found| found.at).collect();
+    for value in query_secrets(text) {
+        if !secrets
+            .iter()
+            .any(|other| other.start < value.end && value.start < other.end)
+        {
+            secrets.push(value);
+        }
+    }
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.start));
+    let mut clean = text.to_owned();
+    if encoded {
+        // In a path, a segment at a time.
+        for segment in text.split(['/', ' ', '?', '&']).filter(|segment| segment.contains('%')) {
+            let says = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();
+            if !says.contains("%3A%2F%2F")
+                && let Some(masked) = without_password(&says)
+            {
+                clean = clean.replace(segment, &masked);
+            }
+        }
+        return (clean != text).then_some(clean);
+    }
+    for secret in secrets {
+        clean.replace_range(secret, MASK);
+    }
+    if assigned {
+        let Some(assignment) = ASSIGNED.as_ref() else {
+            return Some(MASK.to_owned());
+        };
+        let replaced = assignment.replace_all(&clean, |found: &Captures<'_>| {
             let (before, value) = (&found[1], &found[2]);
             // "password authentication failed" is prose: only a quoted value follows a mere blank.
             let sign = before.contains(['=', ':']);
-            if sign || value.starts_with(['\'', '"']) {
+            if (sign || value.starts_with(['\'', '"'])) && !value.starts_with(MASK) {
                 format!("{before}{MASK}")
             } else {
                 found[0].to_owned()
             }
-        })
-    } else {
-        clean
-    };
-    (clean != text).then(|| clean.into_owned())
+        });
+        clean = replaced.into_owned();
+    }
+    (clean != text).then_some(clean)
 }
 
 #[cfg(test)]
@@ -199,6 +308,62 @@ mod tests {
         let expected = json!({"webhook_secret": "[masked]", "secret_access_key": "[masked]", "secret_key": "[masked]", "accessToken": "[masked]",
             "apiKey": "[masked]", "token_id": "shown"});
         assert_eq!(masked(names, &[], &[]), expected);
+    }
+
+    #[test]
+    fn everything_under_a_secret_name_is_masked_but_booleans() {
+        assert_eq!(
+            masked(
+                json!({"client_secret": {"value": "s", "n": [1]}, "pin_token": 1234, "store_passwords": true, "api_keys": [{"id": 1, "name": "a", "token": "s"}],
+                    "headers": {"Authorization": "Bearer s", "Set-Cookie": ["s"]}, "signing_key": "s", "key_name": "a", "key_id": 5, "public_key": "a",
+                    "object_key": "a"}),
+                &[],
+                &[]
+            ),
+            json!({"client_secret": "[masked]", "pin_token": "[masked]", "store_passwords": true, "api_keys": [{"id": 1, "name": "a", "token": "[masked]"}],
+                "headers": {"Authorization": "[masked]", "Set-Cookie": "[masked]"}, "signing_key": "[masked]", "key_name": "a", "key_id": 5, "public_key": "a",
+                "object_key": "a"})
+        );
+        let credentials = json!({"client_secret": {"value": "shown", "other": "a"}});
+        assert_eq!(masked(credentials.clone(), &[], &["/client_secret/value"]), credentials);
+    }
+
+    #[test]
+    fn own_key_is_redacted_in_every_form() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::STANDARD;
+        let key = "napi_s3cr3t+key/value";
+        let own = super::OwnKey::new(key);
+        let mut value = json!({"a": [format!("x{key}y")], "b": "napi_s3cr3t%2Bkey%2Fvalue", key: 1,
+            "c": [STANDARD.encode(key), STANDARD.encode(format!("u:{key}")), STANDARD.encode(format!("us:{key} and more"))], "d": "napi_other"});
+        own.redact(&mut value);
+        let text = value.to_string();
+        assert_eq!(text.matches("[masked]").count(), 6, "{text}");
+        assert!(!text.contains("s3cr3t") && text.contains("napi_other"), "{text}");
+        assert!(!super::OwnKey::new("x").is_in("xyz"), "a word is no key");
+    }
+
+    #[test]
+    fn password_in_a_uri_of_any_scheme_is_masked() {
+        let text = json!([
+            "redis://:s@h",
+            "https://u:s@h/p",
+            "amqps://u:s@h",
+            "mongodb+srv://u:s@h/?authSource=a",
+            "x://h?access_token=s&a=b",
+            "https://h:8080/p?mail=a@b"
+        ]);
+        assert_eq!(
+            masked(text, &[], &[]),
+            json!([
+                "redis://:[masked]@h",
+                "https://u:[masked]@h/p",
+                "amqps://u:[masked]@h",
+                "mongodb+srv://u:[masked]@h/?authSource=a",
+                "x://h?access_token=[masked]&a=b",
+                "https://h:8080/p?mail=a@b"
+            ])
+        );
     }
 
     #[test]

@@ -7,23 +7,24 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::approvals::TypedName;
-use super::foreign::{bare, marked};
+use super::foreign::{CLOSES, OPENS, bare, marked};
 use super::judge::Verdict;
-use super::mask::MASK;
+use super::mask::{self, MASK};
 use super::undo::Undoing;
 use crate::catalog::{Tool, Undo};
 use crate::neon::Request;
 use crate::neon::sql::Measured;
-use crate::neon::text::one_line as plain;
+use crate::neon::text::{escaped, one_line};
+use crate::sql::{Redacted, Unshowable, redact};
 
-/// How much of a value from outside a plan quotes, in characters.
-const QUOTE: usize = 120;
-
-/// How many values of one line are shown; the rest is counted. All of them count for the digest.
+/// How many values of a circumstance are shown; the rest is counted.
 const MOST_VALUES: usize = 8;
 
-/// How long the values of one line may be, in characters; those that don't fit are counted.
+/// How long the values of a circumstance may be, in characters; those that don't fit are counted.
 const MOST_LINE: usize = 300;
+
+/// How much of one value of a circumstance is shown, in characters.
+const MOST_VALUE: usize = 400;
 
 /// How much of a value that the call sends is shown, in characters.
 const MOST_SENT: usize = 2_000;
@@ -31,8 +32,9 @@ const MOST_SENT: usize = 2_000;
 /// How much a call may send so that a human can decide on it, in characters of all its values as they are shown.
 const MOST_SENDING: usize = 3_000;
 
-/// The longest text for people, in characters. What the call does always fits; lines about the target may not.
-const MOST_TEXT: usize = 8_000;
+/// The longest text for people, in characters. What the approval is about fits whole, or nobody is asked; of circumstances, the
+/// last may be left out.
+const MOST_TEXT: usize = 16_000;
 
 /// What was read from Neon about the target of a call: what the plan shows.
 #[derive(Debug, Clone, Default)]
@@ -74,16 +76,33 @@ impl Line {
 
     fn new(label: &str, values: impl IntoIterator<Item = String>, binds: bool) -> Self {
         Self {
-            label: plain(label, 60),
-            values: values.into_iter().map(|value| plain(&value, 400)).collect(),
+            label: one_line(label, 60),
+            values: values
+                .into_iter()
+                .map(|value| {
+                    if binds {
+                        escaped(&value)
+                    } else {
+                        one_line(&escaped(&value), MOST_VALUE)
+                    }
+                })
+                .collect(),
             binds,
         }
     }
 
-    /// What is shown of it.
+    /// The line for people.
+    fn sentence(&self) -> String {
+        format!("{}: {}", upper(&self.label), self.shown())
+    }
+
+    /// What is shown of it: of what the approval is about all, of a circumstance the first values and the count of the others.
     fn shown(&self) -> String {
         if self.values.is_empty() {
             return "none".to_owned();
+        }
+        if self.binds {
+            return self.values.join(", ");
         }
         let mut shown = String::new();
         let mut count = 0;
@@ -104,10 +123,35 @@ impl Line {
     }
 }
 
-/// A name from outside, in quotes: hidden characters dropped, quotes in it escaped, at most 120 characters.
+/// A text from outside, whole: what can't be seen, and the marks that are ours, are escaped.
+fn shown(text: &str) -> String {
+    let mut out = escaped(text);
+    for mark in [OPENS, CLOSES] {
+        if out.contains(mark) {
+            out = out.replace(mark, &mark.escape_unicode().to_string());
+        }
+    }
+    out
+}
+
+/// A name from outside, whole and in quotes: quotes in it, characters that can't be seen, and blanks that can't be counted are
+/// escaped.
 #[must_use]
 pub fn quoted(name: &str) -> String {
-    Value::from(plain(name, QUOTE)).to_string()
+    let json = shown(&Value::from(name).to_string());
+    let mut out = String::with_capacity(json.len());
+    let mut characters = json.chars().peekable();
+    let mut last = None;
+    while let Some(character) = characters.next() {
+        let at_an_end = out.len() == 1 || (characters.peek() == Some(&'"') && last != Some('\\'));
+        if character == ' ' && (at_an_end || last == Some(' ')) {
+            out.push_str("\\u{20}");
+        } else {
+            out.push(character);
+        }
+        last = Some(character);
+    }
+    out
 }
 
 /// A name from outside in quotes, marked for the fence that an agent gets it in.
@@ -116,8 +160,8 @@ pub(crate) fn told(name: &str) -> String {
 }
 
 /// A value from outside without quotes, marked for the fence that an agent gets it in.
-pub(crate) fn told_plain(value: &str, longest: usize) -> String {
-    marked(value, &plain(value, longest))
+pub(crate) fn told_plain(value: &str) -> String {
+    marked(value, &shown(value))
 }
 
 /// What a call would do. Values from outside are cleaned, quoted and bounded.
@@ -131,8 +175,8 @@ pub struct Plan {
     sight: Sight,
     /// What the call sends beside the ids of its target, a line each.
     sends: Vec<String>,
-    /// Something of it is shown in part only.
-    cut: bool,
+    /// Why it can't be shown, if so.
+    unshowable: Option<&'static str>,
     would_send: Value,
     undo: Value,
     digest: String,
@@ -162,9 +206,9 @@ impl Plan {
         };
         let told_summary = summary;
         let summary = bare(&told_summary);
-        let would_send = would_send(tool, request);
+        let would_send = would_send(tool, arguments, request);
         let sends = sends(tool, arguments, &sight);
-        let cut = arguments.iter().any(|(name, value)| is_cut(tool, name, value));
+        let unshowable = unshowable(tool, arguments);
         // In whatever order Neon lists them: a child that is used moves to the front, and is the same child.
         let bound: Vec<(&str, Vec<&String>)> = sight
             .lines
@@ -192,7 +236,7 @@ impl Plan {
             verdict: verdict.clone(),
             undo: undoing.way().unwrap_or(Value::Null),
             sends,
-            cut,
+            unshowable,
             would_send,
             digest: digest(&shown),
             sight,
@@ -235,16 +279,33 @@ impl Plan {
         self.sight.measured.as_ref()
     }
 
-    /// Whether a human can be shown all that the call sends. What can't be shown can't be decided on.
-    #[must_use]
-    pub fn can_be_shown(&self) -> bool {
-        !self.cut && self.sends.iter().map(|line| line.chars().count()).sum::<usize>() <= MOST_SENDING
+    /// Whether a human can be shown all that the approval is about: what can't be shown can't be decided on. Every channel
+    /// shows [`Self::text`].
+    ///
+    /// # Errors
+    /// Why not, as a sentence that begins with "it".
+    pub fn can_be_shown(&self) -> Result<(), String> {
+        if let Some(why) = self.unshowable {
+            return Err(format!("it {why}"));
+        }
+        let sending: usize = self.sends.iter().map(|line| line.chars().count()).sum();
+        let (before, about, after) = self.parts();
+        if sending > MOST_SENDING
+            || [&before, &about, &after]
+                .iter()
+                .map(|lines| length(lines))
+                .sum::<usize>()
+                > MOST_TEXT
+        {
+            return Err(
+                "it sends more than a human can be shown in one question (make it in smaller steps)".to_owned(),
+            );
+        }
+        Ok(())
     }
 
-    /// The plan for people: lines of plain text, at most 8,000 characters. What the call does, sends and leaves as a way back
-    /// is always in it; of what is said about the target the last lines may be left out, and then it says so.
-    #[must_use]
-    pub fn text(&self) -> String {
+    /// What the approval is about: what stands before the facts about the target, those, and what stands behind them.
+    fn parts(&self) -> (Vec<String>, Vec<String>, Vec<String>) {
         let mut before = vec![format!("{}.", self.summary.trim_end_matches('.')), String::new()];
         before.extend(self.verdict.reasons().iter().map(|reason| format!("It {reason}.")));
         before.push(format!(
@@ -253,29 +314,42 @@ impl Plan {
             if self.verdict.severe() { ", severe" } else { "" }
         ));
         before.extend(self.sends.iter().cloned());
+        let facts = self.sight.lines.iter().filter(|line| line.binds);
+        let about = facts.map(Line::sentence).collect();
         let mut after: Vec<String> = Vec::new();
         after.extend(self.sight.safety_copy.iter().map(|copy| format!("First: {copy}")));
         after.push(format!("Way back: {}", undo_text(&self.undo)));
         if let Some(request) = self.would_send.get("request").and_then(Value::as_str) {
             after.push(format!("Request: {request}"));
         }
-        let length = |lines: &[String]| lines.iter().map(|line| line.chars().count() + 1).sum::<usize>();
-        let mut room = MOST_TEXT.saturating_sub(length(&before) + length(&after) + 60);
+        (before, about, after)
+    }
+
+    /// The plan for people: lines of plain text. What the approval is about is whole; of the circumstances the last may be left
+    /// out, and then it says so.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let (before, about, after) = self.parts();
+        let mut room = MOST_TEXT.saturating_sub(length(&before) + length(&about) + length(&after) + 60);
         let mut target = Vec::new();
-        for (index, line) in self.sight.lines.iter().enumerate() {
-            let line = format!("{}: {}", upper(&line.label), line.shown());
-            let needs = line.chars().count() + 1;
-            if needs > room {
-                target.push(format!(
-                    "… and {} more lines about the target",
-                    self.sight.lines.len() - index
-                ));
-                break;
+        let mut missing = 0_usize;
+        for line in &self.sight.lines {
+            let is_fact = line.binds;
+            let line = line.sentence();
+            let needs = if is_fact { 0 } else { line.chars().count() + 1 };
+            if needs > room || (missing > 0 && !is_fact) {
+                missing += 1;
+                continue;
             }
             room -= needs;
             target.push(line);
         }
-        bare(&[before, target, after].concat().join("\n"))
+        if missing > 0 {
+            target.push(format!("… and {missing} more lines about the target"));
+        }
+        let lines = [before, target, after].concat();
+        let lines: Vec<String> = lines.iter().map(|line| escaped(&bare(line))).collect();
+        lines.join("\n")
     }
 
     /// The plan as data, for people.
@@ -325,6 +399,10 @@ impl Plan {
     }
 }
 
+fn length(lines: &[String]) -> usize {
+    lines.iter().map(|line| line.chars().count() + 1).sum()
+}
+
 /// What a call sends beside the ids of its target: each argument with its value, and the former one where the plan read it.
 fn sends(tool: &Tool, arguments: &Map<String, Value>, sight: &Sight) -> Vec<String> {
     let target = tool.target().map(|(argument, _)| argument);
@@ -343,41 +421,117 @@ fn sends(tool: &Tool, arguments: &Map<String, Value>, sight: &Sight) -> Vec<Stri
         .keys()
         .filter(own)
         .filter_map(|name| {
-            let value = sent(tool, name, arguments.get(name)?, sight);
+            let value = sent(tool, name, arguments.get(name)?, arguments, sight);
             let former = former(name)
-                .map(|former| format!(" (now {})", sent(tool, name, former, sight)))
+                .map(|former| format!(" (now {})", sent(tool, name, former, arguments, sight)))
                 .unwrap_or_default();
-            Some(format!("Sends {}: {value}{former}", plain(name, 60)))
+            Some(format!("Sends {}: {value}{former}", escaped(name)))
         })
         .collect()
 }
 
-/// A value that is sent, or was: masked, clean, and where it is cut, with how much there is of it.
-fn sent(tool: &Tool, name: &str, value: &Value, sight: &Sight) -> String {
-    if is_secret(tool, name) {
-        return MASK.to_owned();
-    }
+/// A value that is sent, or was: without its secrets, whole, and where it is too long, with how much there is of it.
+fn sent(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>, sight: &Sight) -> String {
     let named = value.as_str().and_then(|text| sight.names.get(text));
-    if let Some(named) = named {
+    if let Some(named) = named.filter(|_| !is_secret(tool, name)) {
         return named.clone();
+    }
+    let value = without_secrets(tool, name, value, arguments);
+    if value.is_null() {
+        return "nothing".to_owned();
+    }
+    let whole = shown(&value.to_string());
+    let count = whole.chars().count();
+    if count > MOST_SENT {
+        format!("{} ({count} characters in all)", one_line(&whole, MOST_SENT))
+    } else {
+        whole
+    }
+}
+
+/// The arguments of a call that hold SQL, whatever their tool.
+const SQL: [&str; 3] = ["sql", "statements", "changes"];
+
+/// Whether an argument holds SQL.
+pub(super) fn holds_sql(tool: Option<&Tool>, name: &str) -> bool {
+    SQL.contains(&name) || tool.is_some_and(|tool| tool.declaration.statements.as_deref() == Some(name))
+}
+
+/// The SQL in an argument, each statement without its secrets.
+fn redacted(value: &Value) -> Vec<Redacted> {
+    match value {
+        Value::String(text) => vec![redact(text)],
+        Value::Array(items) => items.iter().filter_map(Value::as_str).map(redact).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The value of an argument without its secrets.
+pub(super) fn without_secrets(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>) -> Value {
+    if is_secret(tool, name) && !value.is_null() {
+        return MASK.into();
+    }
+    if holds_sql(Some(tool), name) {
+        return match value {
+            Value::String(text) => redact(text).text().into(),
+            Value::Array(items) => items
+                .iter()
+                .map(|item| {
+                    item.as_str()
+                        .map_or_else(|| item.clone(), |text| redact(text).text().into())
+                })
+                .collect(),
+            other => other.clone(),
+        };
     }
     let mut field = match value {
         Value::Object(map) if holds_secrets(tool, name) => json!({ name: masked(map) }),
         value => json!({ name: value }),
     };
     super::mask(&mut field, &[], &[]);
-    let value = field.get(name).unwrap_or(&Value::Null);
-    if value.is_null() {
-        return "nothing".to_owned();
+    let mut value = field.get_mut(name).map(Value::take).unwrap_or_default();
+    if let (Some(values), "params") = (value.as_array_mut(), name) {
+        let secret = arguments.iter().filter(|(name, _)| holds_sql(Some(tool), name));
+        let secret: Vec<Redacted> = secret.flat_map(|(_, sql)| redacted(sql)).collect();
+        for (at, value) in values.iter_mut().enumerate() {
+            // What a statement that can't be read does with its parameters isn't known.
+            if secret
+                .iter()
+                .any(|sql| sql.parameters().contains(&(at + 1)) || sql.unshowable().is_some())
+            {
+                *value = MASK.into();
+            }
+        }
     }
-    let whole = value.to_string();
-    let shown = plain(&whole, MOST_SENT);
-    let count = whole.chars().count();
-    if count > MOST_SENT {
-        format!("{shown} ({count} characters in all)")
-    } else {
-        shown
+    value
+}
+
+/// Why a human can't be shown what a call sends, if so; the end of a sentence that begins "it".
+fn unshowable(tool: &Tool, arguments: &Map<String, Value>) -> Option<&'static str> {
+    let sql: Vec<Redacted> = arguments
+        .iter()
+        .filter(|(name, _)| holds_sql(Some(tool), name))
+        .flat_map(|(_, sql)| redacted(sql))
+        .collect();
+    if let Some(why) = sql.iter().find_map(Redacted::unshowable) {
+        return Some(why.reason());
     }
+    // What one statement stores another one may run.
+    if sql.iter().any(Redacted::hides) && sql.iter().any(Redacted::runs_text) {
+        return Some(Unshowable::Secret.reason());
+    }
+    let others = || {
+        arguments
+            .iter()
+            .filter(|(name, _)| !holds_sql(Some(tool), name) && !is_secret(tool, name) && !is_file(tool, name))
+    };
+    if others().any(|(_, value)| mask::hides_more_than_a_password(value)) {
+        return Some("holds a URI whose password can't be told from the rest of it, so it can't be masked");
+    }
+    let cut = arguments
+        .iter()
+        .any(|(name, value)| is_cut(tool, name, value, arguments));
+    cut.then_some("sends more than a human can be shown in one question (make it in smaller steps)")
 }
 
 /// Whether an argument is a file in base64.
@@ -396,7 +550,7 @@ fn holds_secrets(tool: &Tool, name: &str) -> bool {
 /// Of a map of secrets the names are shown.
 fn masked(map: &Map<String, Value>) -> Value {
     map.keys()
-        .map(|name| (plain(name, QUOTE), MASK.into()))
+        .map(|name| (name.clone(), MASK.into()))
         .collect::<Map<_, _>>()
         .into()
 }
@@ -404,16 +558,16 @@ fn masked(map: &Map<String, Value>) -> Value {
 /// Whether a plan shows a value whole. A call that sends one that it doesn't isn't asked about.
 #[must_use]
 pub(crate) fn can_be_shown(value: &Value) -> bool {
-    value.to_string().chars().count() <= MOST_SENT
+    escaped(&value.to_string()).chars().count() <= MOST_SENT
 }
 
 /// Whether a human would see a part only of something that can be read. Of a file, which
 /// nobody reads in base64, the plan has the size and the digest.
-fn is_cut(tool: &Tool, name: &str, value: &Value) -> bool {
+fn is_cut(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>) -> bool {
     let encoded = tool
         .property(name)
         .is_some_and(|schema| schema.contains_key("contentEncoding"));
-    !encoded && !is_secret(tool, name) && !can_be_shown(value)
+    !encoded && !is_secret(tool, name) && !can_be_shown(&without_secrets(tool, name, value, arguments))
 }
 
 /// Whether an argument is one that is only ever written.
@@ -483,7 +637,7 @@ fn undo_text(undo: &Value) -> String {
                 .map(|until| format!(", until {until}"))
                 .unwrap_or_default();
             let note = text("note").map(|note| format!(". {note}")).unwrap_or_default();
-            format!("{tool} {}{until}{note}", plain(&arguments, 600))
+            format!("{tool} {}{until}{note}", escaped(&arguments))
         }
         _ => "none".to_owned(),
     }
@@ -491,16 +645,18 @@ fn undo_text(undo: &Value) -> String {
 
 /// The request, in a line, and its body. This is what a dry run answers, too.
 #[must_use]
-pub fn would_send(tool: &Tool, request: &Request) -> Value {
-    let mut line = format!("{} {}", request.method(), plain(request.path(), 400));
+pub fn would_send(tool: &Tool, arguments: &Map<String, Value>, request: &Request) -> Value {
+    let mut line = format!("{} {}", request.method(), escaped(&mask::mask_text(request.path())));
     for (index, (name, value)) in request.query().iter().enumerate() {
         line.push_str(if index == 0 { "?" } else { "&" });
-        line.push_str(&format!("{name}={}", plain(value, QUOTE)));
+        line.push_str(&format!("{name}={}", escaped(&mask::mask_text(value))));
     }
     let mut sent = json!({"request": line});
     if let Some(body) = request.body() {
-        let mut body = bounded(body, tool);
-        super::mask(&mut body, &[], &[]);
+        let mut body = bounded(body, tool, arguments);
+        if !body.is_object() {
+            super::mask(&mut body, &[], &[]);
+        }
         if let Some(sent) = sent.as_object_mut() {
             sent.insert("body".into(), body);
         }
@@ -515,29 +671,42 @@ pub fn would_send(tool: &Tool, request: &Request) -> Value {
     sent
 }
 
-/// A copy in which every text is clean and short, and what is written only is masked.
-fn bounded(value: &Value, tool: &Tool) -> Value {
+/// A copy without secrets. What is longer than a human can be shown is cut: nobody is asked about that.
+fn bounded(value: &Value, tool: &Tool, arguments: &Map<String, Value>) -> Value {
+    let Value::Object(object) = value else {
+        return cut(value);
+    };
+    object
+        .iter()
+        .map(|(name, value)| {
+            // What stands deeper in the body has its argument's name there, too.
+            let shown = match value {
+                Value::Object(_) if tool.property(name).is_none() => bounded(value, tool, arguments),
+                value => without_secrets(tool, name, value, arguments),
+            };
+            (name.clone(), cut(&shown))
+        })
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn cut(value: &Value) -> Value {
+    if can_be_shown(value) {
+        return value.clone();
+    }
     match value {
-        Value::String(text) => plain(text, QUOTE).into(),
+        Value::String(text) => format!("{} ({} characters in all)", one_line(text, 120), text.chars().count()).into(),
         Value::Array(items) => {
             let more = items.len().saturating_sub(20);
-            let shown = items.iter().take(20).map(|item| bounded(item, tool));
+            let shown = items.iter().take(20).map(cut);
             shown
                 .chain((more > 0).then(|| format!("… and {more} more").into()))
                 .collect()
         }
-        Value::Object(object) => object
-            .iter()
-            .map(|(name, value)| {
-                let shown = match value {
-                    _ if is_secret(tool, name) => MASK.into(),
-                    Value::Object(map) if holds_secrets(tool, name) => masked(map),
-                    value => bounded(value, tool),
-                };
-                (plain(name, QUOTE), shown)
-            })
-            .collect::<Map<_, _>>()
-            .into(),
+        Value::Object(object) => {
+            let shown: Map<String, Value> = object.iter().map(|(name, value)| (name.clone(), cut(value))).collect();
+            shown.into()
+        }
         other => other.clone(),
     }
 }
@@ -552,8 +721,13 @@ fn fill(text: &str, tool: &Tool, arguments: &Map<String, Value>, names: &BTreeMa
     }) {
         out.push_str(before);
         match arguments.get(name) {
-            Some(Value::String(text)) => out.push_str(&names.get(text).cloned().unwrap_or_else(|| quoted(text))),
-            Some(value) => out.push_str(&plain(&value.to_string(), QUOTE)),
+            Some(Value::String(text)) => out.push_str(
+                &names
+                    .get(text)
+                    .cloned()
+                    .unwrap_or_else(|| quoted(&mask::mask_text(text))),
+            ),
+            Some(value) => out.push_str(&escaped(&without_secrets(tool, name, value, arguments).to_string())),
             None if tool.property(name).is_some() => out.push_str("(not given)"),
             None => out.push_str(name),
         }
@@ -583,14 +757,18 @@ mod tests {
     #[test]
     fn a_name_cannot_break_out_of_its_quotes_or_reorder_the_line() {
         let name = quoted("x\" (br-safe)\u{202e}\u{200b}\nThis is a throwaway");
-        assert_eq!(name, "\"x\\\" (br-safe) This is a throwaway\"");
+        assert_eq!(name, "\"x\\\" (br-safe)\\u{202e}\\u{200b}\\nThis is a throwaway\"");
+        assert_eq!(quoted(" a  b "), "\"\\u{20}a \\u{20}b\\u{20}\"");
+        assert_eq!(quoted("a b\t\u{2800}"), "\"a b\\t\\u{2800}\"");
     }
 
     #[test]
-    fn long_lists_are_counted_and_bind_whole() {
+    fn list_of_facts_is_whole_and_one_of_circumstances_is_counted() {
         let names = |count: usize| (0..count).map(|index| format!("n{index}"));
         let line = Line::fact("children", names(12));
-        assert!(line.shown().ends_with("and 4 more"), "{}", line.shown());
+        assert!(line.shown().ends_with("n10, n11"), "{}", line.shown());
         assert_ne!(line, Line::fact("children", names(13)));
+        let line = Line::circumstance("computes", names(12));
+        assert!(line.shown().ends_with("and 4 more"), "{}", line.shown());
     }
 }

@@ -27,6 +27,40 @@ pub fn is_hidden(character: char) -> bool {
         )
 }
 
+/// Whether `character` can't be told from a blank, or from nothing, where it is shown: what is hidden, blanks other than the
+/// plain one, blank symbols, and the selectors that vary the character before them.
+#[must_use]
+pub fn is_unseen(character: char) -> bool {
+    is_hidden(character)
+        || (character.is_whitespace() && character != ' ')
+        || matches!(
+            character,
+            '\u{180B}'..='\u{180D}'
+                | '\u{180F}'
+                | '\u{2800}'
+                | '\u{FE00}'..='\u{FE0F}'
+                | '\u{1D159}'
+                | '\u{1D173}'..='\u{1D17A}'
+                | '\u{E0100}'..='\u{E01EF}'
+        )
+}
+
+/// `text` on one line, whole: each character that can't be seen is written as `\u{202e}`, and nothing is left out.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            other if is_unseen(other) => line.extend(other.escape_unicode()),
+            other => line.push(other),
+        }
+    }
+    line
+}
+
 /// `text` on one line: hidden characters dropped (line breaks and tabs become a blank), blanks at both ends
 /// cut off, and no more than `longest` characters, an ellipsis included.
 #[must_use]

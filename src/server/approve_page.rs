@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::call::Engine;
 use crate::guard::{Approval, ApprovalsError, Confirmations, DecideError, Decision, State as Decided};
-use crate::neon::text::one_line;
+use crate::neon::text::escaped;
 
 /// The largest form that is read, in bytes.
 const MOST_FORM_BYTES: usize = 16 * 1024;
@@ -214,7 +214,7 @@ fn form(shared: &Shared, approval: &Approval, wrong: Option<&DecideError>) -> Ma
         @if let Some(wrong) = wrong { p.wrong role="alert" { "Not decided: " (wrong) "." } }
         p { "It is " (approval.asker()) " that wants to call " strong { (approval.tool) } "." }
         div.severe[approval.severe] {
-            pre { @for line in approval.text.lines() { (one_line(line, 1_000)) "\n" } }
+            pre { @for line in approval.text.split('\n') { (escaped(line)) "\n" } }
         }
         p {
             "It waits until " (approval.expires_at.format("%H:%M:%S UTC")) ", "
@@ -240,7 +240,7 @@ fn form(shared: &Shared, approval: &Approval, wrong: Option<&DecideError>) -> Ma
 }
 
 fn decided(status: StatusCode, approval: &Approval) -> Response {
-    let what = one_line(approval.text.lines().next().unwrap_or_default(), 400);
+    let what = escaped(approval.text.lines().next().unwrap_or_default());
     let (title, body) = match approval.state {
         Decided::Approved { until, .. } => (
             "Approved",

@@ -24,7 +24,9 @@ mod lex;
 mod mentions;
 mod name;
 mod reading;
+mod redact;
 mod relations;
+pub(crate) mod secret;
 mod settings;
 mod split;
 mod table;
@@ -38,6 +40,7 @@ pub use functions::{ListedFunction, listed_functions};
 pub use mentions::Mentions;
 pub use name::TableName;
 pub use reading::Reading;
+pub use redact::{Redacted, Unshowable, redact};
 pub use unguarded::Unguarded;
 
 /// What a statement does to the database. Later ones are worse.

@@ -100,8 +100,14 @@ fn bounded(text: &str, tokens: &[Token<'_>]) -> Result<u64, String> {
         return Err(TOO_LONG.to_owned());
     }
     if let Some(token) = tokens.iter().find(|token| token.kind == Kind::Broken) {
-        let shown = name::excerpt(&token.text.chars().take(20).collect::<String>());
-        return Err(format!("can't be parsed (at {shown}), so what it does isn't known"));
+        // Where, and not what: a string that never ends may hold a secret.
+        let before = token
+            .start
+            .saturating_sub(tokens.first().map_or(0, |first| first.start));
+        let at = text.get(..before).unwrap_or(text).chars().count() + 1;
+        return Err(format!(
+            "can't be parsed (at character {at}), so what it does isn't known"
+        ));
     }
     shallow(tokens)?;
     let mut cost = budget::cost(tokens);

@@ -278,6 +278,7 @@ impl Trial {
         let mut ended = Ended::with(Value::Object(result));
         ended.ours = script.ours();
         ended.ours.extend(told);
+        ended.ours.push(handle.clone());
         ended.notes.extend(script.notes.iter().cloned());
         if difference.is_empty() {
             ended

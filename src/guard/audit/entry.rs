@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::line::tidy;
 use crate::catalog::Tool;
+use crate::guard::plan::without_secrets;
 use crate::guard::{Effect, MASK};
 
 /// How a call ended.
@@ -158,10 +159,14 @@ impl Entry {
     }
 
     /// The arguments of a call as the log may hold them: what the tool's schema declares `writeOnly` and what
-    /// looks like a secret is masked, texts are cleaned and cut.
+    /// looks like a secret is masked, SQL is redacted by its tokens, texts are cleaned and cut.
     #[must_use]
     pub fn arguments(tool: &Tool, arguments: &Map<String, Value>) -> Value {
-        let mut value = Value::Object(arguments.clone());
+        let mut value: Value = arguments
+            .iter()
+            .map(|(name, value)| (name.clone(), without_secrets(tool, name, value, arguments)))
+            .collect::<Map<_, _>>()
+            .into();
         mask_write_only(&mut value, &tool.input);
         tidy(value)
     }

@@ -1,12 +1,14 @@
 //! An entry as a line: clean, masked, bounded, and always one line of JSON.
 
 use chrono::SubsecRound as _;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::entry::Entry;
+use crate::guard::plan::holds_sql;
 use crate::guard::{mask, mask_text};
-use crate::neon::text::one_line;
+use crate::neon::text::{escaped, one_line};
+use crate::sql::redact;
 
 /// The longest line in bytes, its end included.
 pub(super) const LONGEST: usize = 8 * 1024;
@@ -53,7 +55,9 @@ pub(super) fn line(entry: &Entry, id: Uuid) -> String {
         duration_ms: entry.duration_ms,
     };
     let room = LONGEST.saturating_sub(object(&bounded, id).len() + 1);
-    bounded.arguments = fit(tidy(entry.arguments.clone()), room);
+    let mut arguments = tidy(entry.arguments.clone());
+    shorten(&mut arguments);
+    bounded.arguments = fit(arguments, room);
     let mut line = object(&bounded, id);
     line.push('\n');
     line
@@ -75,12 +79,56 @@ fn clean(text: &str, longest: usize) -> String {
     one_line(&mask_text(&one_line(text, usize::MAX)), longest)
 }
 
-/// Arguments that can stand in the log, whatever they were.
-pub(super) fn tidy(mut arguments: Value) -> Value {
-    bound(&mut arguments, usize::MAX, usize::MAX);
-    mask(&mut arguments, &[], &[]);
-    bound(&mut arguments, NAME, TEXT);
-    arguments
+/// Arguments that can stand in the log, whatever they were. SQL is masked by its tokens, never by a pattern over its text.
+pub(super) fn tidy(arguments: Value) -> Value {
+    let Value::Object(object) = arguments else {
+        return tidied(arguments);
+    };
+    let mut tidy = Map::new();
+    for (name, value) in object {
+        if holds_sql(None, &name) {
+            tidy.insert(name, redacted(value));
+        } else if let Value::Object(field) = tidied(json!({ name: value })) {
+            tidy.extend(field);
+        }
+    }
+    tidy.into()
+}
+
+fn tidied(mut value: Value) -> Value {
+    bound(&mut value, usize::MAX, usize::MAX);
+    mask(&mut value, &[], &[]);
+    bound(&mut value, NAME, TEXT);
+    value
+}
+
+/// SQL as a line holds it: without its secrets, on one line, whole until the line is made.
+fn redacted(value: Value) -> Value {
+    match value {
+        Value::String(text) => redact(&text).text().into(),
+        Value::Array(items) => items.into_iter().map(redacted).collect(),
+        other => tidied(other),
+    }
+}
+
+/// Cuts the SQL that [`tidy`] left whole.
+fn shorten(arguments: &mut Value) {
+    for (_, value) in arguments
+        .as_object_mut()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| holds_sql(None, name))
+    {
+        shorten_texts(value);
+    }
+}
+
+fn shorten_texts(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = one_line(&escaped(text), TEXT),
+        Value::Array(items) => items.iter_mut().for_each(shorten_texts),
+        _ => {}
+    }
 }
 
 /// Puts every name and text on one line, cut to so many characters.

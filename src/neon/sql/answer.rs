@@ -251,7 +251,14 @@ fn refused(status: u16, refusal: Option<Refusal>) -> SqlError {
         .clone()
         .filter(|message| message.len() <= guard::LONGEST && guard::is_ours(message));
     let message = clean(refusal.message).unwrap_or_else(|| format!("status {status}"));
-    let code = clean(refusal.code);
+    // Five letters or digits, or it is somebody's text, and no code (SQL standard, 24.1).
+    let is_code = |code: &String| {
+        code.len() == 5
+            && code
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+    };
+    let code = clean(refusal.code).filter(is_code);
     let login = matches!(code.as_deref(), Some("28P01" | "28000" | "3D000" | "08P01" | "XX000"))
         || message.contains("password authentication failed")
         || message.contains("endpoint")

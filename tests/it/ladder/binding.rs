@@ -392,15 +392,15 @@ async fn the_plan_shows_what_the_call_sends_and_always_its_end() {
         .find(|line| line.starts_with("Children: "))
         .expect("a line");
     assert!(
-        children.contains("br-child-29) protected") && children.contains("more"),
+        (0..30).all(|number| children.contains(&format!("(br-child-{number})"))) && !children.contains(" more"),
         "{children}"
     );
-    assert!(deletion.chars().count() <= 8_000);
+    assert!(deletion.chars().count() <= 16_000);
     let update = &asked[1].0;
     for line in [
         "Sends allowed_ips: [\"0.0.0.0/0\"]",
         "Sends history_retention_seconds: 3600 (now 86400)",
-        "Sends name: \"evil name\" (now \"shop\")",
+        "Sends name: \"evil\\u{202e} name\" (now \"shop\")",
     ] {
         assert!(update.contains(line), "{line}: {update}");
     }
@@ -426,8 +426,9 @@ async fn every_argument_of_every_tool_that_asks_is_in_its_plan() {
                 started.call(name, given).await
             })
             .await;
-            started.call(tool.name(), Value::Object(arguments.clone())).await;
-            let (plan, _) = human.asked().pop().expect("a question");
+            let (value, _) = started.call(tool.name(), Value::Object(arguments.clone())).await;
+            let asked = human.asked().pop();
+            let (plan, _) = asked.unwrap_or_else(|| panic!("{} asks nothing: {value}", tool.name()));
             for (name, value) in &arguments {
                 if tool.injected.contains(&name.as_str()) {
                     continue;
@@ -450,6 +451,63 @@ async fn every_argument_of_every_tool_that_asks_is_in_its_plan() {
     }))
     .await;
     assert!(seen.iter().sum::<usize>() > 200, "{seen:?}");
+}
+
+/// Characters that hide, reorder, steer a terminal, or are lost where blanks are folded.
+const NASTY: &str = "a  b\u{202e}c\u{200b}\u{2800}\u{fe0f}\u{a0}<b>&amp;\\n\"d\"\u{fdd0}é 删 |";
+
+#[tokio::test]
+async fn every_character_of_every_argument_is_in_what_is_asked() {
+    let catalog = super::catalog();
+    let asking: Vec<_> = catalog
+        .tools()
+        .iter()
+        .filter(|tool| tool.declaration.effect.needs_consent())
+        .collect();
+    let escaped = neon_mcp::neon::text::escaped(&Value::from(NASTY).to_string()).replace('\u{fdd0}', "\\u{fdd0}");
+    let seen = futures::future::join_all(asking.chunks(10).map(async |tools| {
+        let world = World::start().await;
+        let human = Human::who(Manner::Declines);
+        let started = Started::asking(&world, &human, Era::Legacy).await;
+        let mut seen = 0;
+        for tool in tools {
+            let arguments = crate::support::arguments::arguments(tool, true);
+            let arguments = ready(&world, tool, arguments, async |name, given| {
+                started.call(name, given).await
+            })
+            .await;
+            let free = arguments.iter().filter(|(name, value)| {
+                let schema = &tool.input["properties"][name.as_str()];
+                let bound = ["enum", "pattern", "format", "writeOnly", "contentEncoding"];
+                value.is_string()
+                    && !tool.placeholders.contains(*name)
+                    && bound.iter().all(|word| schema.get(word).is_none())
+            });
+            for (name, _) in free {
+                let mut given = arguments.clone();
+                given.insert(name.clone(), NASTY.into());
+                let asked = human.asked().len();
+                started.call(tool.name(), Value::Object(given)).await;
+                // Some can't be given so: a name that isn't found, an address that isn't one.
+                let Some((plan, _)) = human.asked().get(asked).cloned() else {
+                    continue;
+                };
+                assert!(
+                    plan.contains(&format!("Sends {name}: {escaped}")),
+                    "{}: {name}: {plan}",
+                    tool.name()
+                );
+                assert!(
+                    !plan.chars().any(|c| c != '\n' && neon_mcp::neon::text::is_unseen(c)),
+                    "{plan:?}"
+                );
+                seen += 1;
+            }
+        }
+        seen
+    }))
+    .await;
+    assert!(seen.iter().sum::<usize>() > 10, "{seen:?}");
 }
 
 #[tokio::test]

@@ -332,3 +332,118 @@ async fn a_yes_to_a_file_is_none_to_what_stands_there_later() {
     assert!(!is_error && value["confirmed_by"] == "terminal", "{value}");
     assert_eq!(world.changes().len(), 1);
 }
+
+#[tokio::test]
+async fn terminal_refusal_and_file_show_every_character_that_is_sent() {
+    let world = World::start().await;
+    let started = alone(&world, "").await;
+    let name = "a  b\u{202e}c\u{200b}\u{2800}\u{a0}<b>\\n\"d\" [2J";
+    let mut addresses = vec!["203.0.113.77"; 90];
+    addresses.push("0.0.0.0/0");
+    let arguments = json!({"project_id": PROJECT, "name": name, "allowed_ips": addresses});
+    let code = code(&started, "update_project", arguments.clone()).await;
+    let escaped = neon_mcp::neon::text::escaped(&Value::from(name).to_string());
+    let (_, _, screen) = at_terminal(&started.state, &code, &["no"]).await;
+    let screen = screen.replace("\r\n", "\n");
+    assert!(screen.contains(&format!("Sends name: {escaped}")), "{screen}");
+    assert!(
+        screen.contains("0.0.0.0/0") && screen.matches("203.0.113.77").count() >= 90,
+        "nothing is cut: {screen}"
+    );
+    assert!(
+        !screen.chars().any(|c| c != '\n' && neon_mcp::neon::text::is_unseen(c)),
+        "nothing steers the terminal: {screen:?}"
+    );
+    // Refused, it says what would have been sent, whole.
+    let other = json!({"project_id": PROJECT, "name": format!("{name}2"), "allowed_ips": addresses});
+    let (value, _) = started.call("update_project", other).await;
+    let body = &error(&value)["plan"]["would_send"]["body"]["project"];
+    assert_eq!(body["name"], format!("{name}2"), "{value}");
+    assert_eq!(
+        body["settings"]["allowed_ips"]["ips"].as_array().map(Vec::len),
+        Some(91),
+        "{value}"
+    );
+}
+
+/// All files under a directory, with what they hold.
+fn files(directory: &Path) -> Vec<(std::path::PathBuf, String)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("read").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else {
+            all.push((
+                path.clone(),
+                String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned(),
+            ));
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn no_secret_in_an_argument_is_kept_logged_or_told() {
+    let catalog = super::catalog();
+    // Each server has Neon's rate limits for itself.
+    let planted = futures::future::join_all(catalog.tools().chunks(10).map(plant)).await;
+    assert!(planted.iter().sum::<usize>() > 200, "{planted:?}");
+}
+
+/// Calls each tool with a secret in each place that takes one. How often.
+async fn plant(tools: &[std::sync::Arc<neon_mcp::catalog::Tool>]) -> usize {
+    const CANARY: &str = "c4n4ry";
+    let world = World::start().await;
+    let started = alone(&world, "").await;
+    let statements = [
+        format!("ALTER ROLE r PASSWORD '{CANARY}'"),
+        format!("ALTER ROLE r PASSWORD '{CANARY}"),
+        format!("DROP TABLE t -- token: {CANARY}"),
+        format!("SELECT dblink_connect('host=h password={CANARY}')"),
+    ];
+    let mut planted = 0;
+    for tool in tools {
+        let given = crate::support::arguments::arguments(tool, true);
+        for (name, value) in &given {
+            let schema = &tool.input["properties"][name.as_str()];
+            let mut nasty: Vec<Value> = Vec::new();
+            if schema["writeOnly"] == true {
+                nasty.push(CANARY.into());
+            } else if schema["additionalProperties"]["writeOnly"] == true {
+                nasty.push(json!({"A": CANARY}));
+            } else if matches!(name.as_str(), "sql" | "statements" | "changes") {
+                for text in &statements {
+                    nasty.push(if value.is_array() {
+                        json!([text])
+                    } else {
+                        text.as_str().into()
+                    });
+                }
+            } else if value.is_string() && !name.ends_with("_id") {
+                nasty.push(format!("see x://u:{CANARY}@h/d https://h/?access_token={CANARY} {KEY}").into());
+            }
+            for value in nasty {
+                let mut given = given.clone();
+                given.insert(name.clone(), value);
+                let (value, _) = started.call(tool.name(), Value::Object(given)).await;
+                let text = value.to_string();
+                assert!(!text.contains(KEY), "{}: {name}: the key is told: {text}", tool.name());
+                if value["error"]["kind"] == "needs_confirmation" {
+                    assert!(!text.contains(CANARY), "{}: {name}: {text}", tool.name());
+                }
+                planted += 1;
+            }
+        }
+    }
+    for (path, text) in files(&started.state) {
+        assert!(
+            !text.contains(CANARY) && !text.contains(KEY),
+            "{}: {text}",
+            path.display()
+        );
+    }
+    let log = started.server.stop().await;
+    assert!(!log.contains(CANARY) && !log.contains(KEY), "{log}");
+    planted
+}

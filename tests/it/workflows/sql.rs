@@ -1,6 +1,6 @@
 //! `run_sql` and `run_sql_transaction`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{fenced, rows, shop, sql};
 use crate::support::human::Manner;
@@ -197,4 +197,47 @@ async fn statements_and_values_have_lines() {
         )
         .await;
     assert_eq!(name["kind"], "invalid_arguments", "a name has no lines");
+}
+
+#[tokio::test]
+async fn sql_in_a_question_is_what_runs_but_for_its_secrets() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE t (id int, password text)").await;
+    story.human().changes_to(Manner::Declines);
+    let asks = async |statement: &str| {
+        story
+            .shop_fails("run_sql", json!({"branch_id": "main", "sql": statement}))
+            .await;
+        story.question()
+    };
+    for statement in [
+        "DROP /*postgres://a:*/TABLE/**/t/*@*/",
+        "TRUNCATE t /* password */ -- = x\n, t",
+        "DELETE FROM t WHERE true /*postgres://a:*/OR/**/id>0/*@*/",
+    ] {
+        let shown = asks(statement).await;
+        let whole = format!("Sends sql: {}", Value::from(statement));
+        assert!(shown.contains(&whole), "{whole}: {shown}");
+    }
+    let shown = asks("ALTER ROLE neondb_owner PASSWORD /* a */ E'S3\\x41cret' VALID UNTIL 'infinity'").await;
+    assert!(
+        shown.contains("PASSWORD /* a */ E'[masked]' VALID UNTIL 'infinity'") && !shown.contains("S3"),
+        "{shown}"
+    );
+    let shown = asks("DELETE FROM t WHERE true OR password = '\u{202e}' OR true /* \u{200b} */").await;
+    assert!(shown.contains("'[masked]' OR true /* \\u{200b} */"), "{shown}");
+    let asked = story.asked();
+    for (statement, why) in [
+        ("ALTER ROLE neondb_owner PASSWORD S3cret", "outside a plain string"),
+        ("DROP TABLE t -- password: S3cret", "outside a plain string"),
+        ("DROP TABLE t\u{200b}", "can't be shown"),
+        ("DROP TABLE \"t\u{202e}\"", "can't be shown"),
+    ] {
+        let refused = story
+            .shop_fails("run_sql", json!({"branch_id": "main", "sql": statement}))
+            .await
+            .to_string();
+        assert!(refused.contains(why) && !refused.contains("S3cret"), "{refused}");
+    }
+    assert_eq!(story.asked(), asked, "what can't be shown isn't asked");
 }
