@@ -150,7 +150,7 @@ fn throwaway(facts: &mut Facts, request: &Recorded) -> Option<Reply> {
         .filter(|branch| branch.contains_key("expires_at"))?;
     let made = json!({
         "id": format!("br-made-{}", facts.branches.len()), "project_id": PROJECT, "name": branch.get("name"), "default": false,
-        "protected": false, "parent_id": branch.get("parent_id"), "created_at": "2026-01-01T00:00:00Z",
+        "protected": false, "parent_id": branch.get("parent_id"), "created_at": chrono::Utc::now().to_rfc3339(),
         "expires_at": branch["expires_at"],
     });
     facts.branches.push(made.clone());
