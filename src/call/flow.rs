@@ -363,6 +363,13 @@ impl<'c, 'a> Flow<'c, 'a> {
         let Value::Object(arguments) = arguments else {
             return Err(Failure::Internal("a step's arguments are no object".to_owned()));
         };
+        let selected = self.call.selected;
+        if !selected.tool.declaration.may_call(name) {
+            return Err(Failure::Internal(format!("the step `{name}` isn't declared")));
+        }
+        if selected.excluded_steps.iter().any(|step| step == name) {
+            return Err(refused("the operator excluded it".to_owned()));
+        }
         let policy = &self.call.guards.policy;
         let verdict = match Judgement::begin(tool, &arguments) {
             Judgement::Done(verdict) => verdict,

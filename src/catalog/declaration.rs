@@ -61,6 +61,12 @@ pub struct Declaration {
     /// The tools that a workflow calls as its steps and that a yes to the workflow's own call covers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<String>,
+    /// The tools without which a workflow does nothing: where the operator excludes one, the workflow isn't offered either.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required_steps: Vec<String>,
+    /// The tools that a workflow calls beside those, as far as the operator doesn't exclude them. It calls no others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub optional_steps: Vec<String>,
     /// What a call does, before any escalation.
     pub effect: Effect,
     /// Why the effect differs from what the method or the API reference suggests.
@@ -145,6 +151,13 @@ pub struct Declaration {
 }
 
 impl Declaration {
+    /// Whether the tool is a workflow that calls the other one as a step.
+    #[must_use]
+    pub fn may_call(&self, step: &str) -> bool {
+        let declared = self.required_steps.iter().chain(&self.optional_steps);
+        self.workflow.is_some() && declared.into_iter().any(|name| name == step)
+    }
+
     /// The least that a call can do: what statements do is theirs to say.
     #[must_use]
     pub fn least_effect(&self) -> Effect {

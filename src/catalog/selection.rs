@@ -1,5 +1,6 @@
 //! Which tools this server offers: toolsets, single tools, read-only, a fixed project or organization.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -70,7 +71,9 @@ pub struct Selection {
     tools: Vec<Arc<SelectedTool>>,
     index: HashMap<String, usize>,
     /// Tools that exist but aren't offered, with why not.
-    left_out: HashMap<String, &'static str>,
+    left_out: HashMap<String, Cow<'static, str>>,
+    /// Of those, the workflows that are left out since a step of theirs is.
+    without_step: Vec<String>,
     /// Everything that there is: plans look with reading tools that may not be offered.
     catalog: Arc<Catalog>,
     discovery: bool,
@@ -93,6 +96,8 @@ pub struct SelectedTool {
     pub left_out: Vec<String>,
     /// Calls that do more than read are refused.
     pub read_only: bool,
+    /// Steps of a workflow that the operator excluded: it goes without them.
+    pub excluded_steps: Vec<String>,
     validator: OnceLock<Result<jsonschema::Validator, String>>,
 }
 
@@ -177,27 +182,38 @@ impl Selection {
             tools: Vec::new(),
             index: HashMap::new(),
             left_out: HashMap::new(),
+            without_step: Vec::new(),
             catalog: catalog.clone(),
             discovery: options.discovery,
         };
+        // By name, that is: what an effect or a scope denies is for each step to find out.
+        let excluded = |name: &str| {
+            options.exclude.iter().any(|tool| tool == name)
+                || catalog.tool(name).is_some_and(|tool| policy.denies_by_name(tool))
+        };
         for tool in catalog.tools() {
             let name = tool.name();
+            let declaration = &tool.declaration;
+            let missing = declaration.required_steps.iter().find(|step| excluded(step));
             let whole = options.tools.iter().any(|tool| tool == name)
                 || chosen.iter().any(|set| everything(set) || *set == &*tool.toolset);
             let asked = whole || (tool.declaration.default && chosen.contains(&"default"));
             let reason = if options.exclude.iter().any(|tool| tool == name) {
-                Some("the operator excluded it")
+                Some(Cow::from("the operator excluded it"))
             } else if options.read_only && (tool.declaration.least_effect() != Effect::Read || tool.declaration.reveals)
             {
-                Some("this server is read-only")
+                Some("this server is read-only".into())
             } else if options.without_docs && tool.declaration.workflow.is_some_and(Workflow::reads_docs) {
-                Some("the operator switched the documentation off")
+                Some("the operator switched the documentation off".into())
             } else if options.project_id.is_some() && !about_one_project(tool) {
-                Some("this server is for one project, and the tool reaches beyond it")
+                Some("this server is for one project, and the tool reaches beyond it".into())
             } else if !policy.lists(tool) {
-                Some("the operator's policy doesn't allow it")
+                Some("the operator's policy doesn't allow it".into())
             } else if !asked {
-                Some("its toolset is not enabled")
+                Some("its toolset is not enabled".into())
+            } else if let Some(step) = missing {
+                selection.without_step.push(name.to_owned());
+                Some(format!("it does what `{step}` does, which the operator excluded").into())
             } else {
                 None
             };
@@ -207,9 +223,14 @@ impl Selection {
                 }
                 None => {
                     selection.index.insert(name.to_owned(), selection.tools.len());
-                    selection
-                        .tools
-                        .push(Arc::new(select(tool, options, whole, policy.is_read_only())));
+                    let mut selected = select(tool, options, whole, policy.is_read_only());
+                    let optional = declaration
+                        .optional_steps
+                        .iter()
+                        // What the policy denies is denied in its own words when it comes to it.
+                        .filter(|step| options.exclude.contains(step));
+                    selected.excluded_steps = optional.cloned().collect();
+                    selection.tools.push(Arc::new(selected));
                 }
             }
         }
@@ -235,6 +256,14 @@ impl Selection {
     #[must_use]
     pub fn tool(&self, name: &str) -> Option<&Arc<SelectedTool>> {
         self.index.get(name).and_then(|index| self.tools.get(*index))
+    }
+
+    /// The workflows that are left out since the operator excluded a step without which they do nothing, each with why.
+    pub fn without_step(&self) -> impl Iterator<Item = (&str, &str)> {
+        let reason = |name: &String| self.left_out.get(name).map(|reason| &**reason);
+        self.without_step
+            .iter()
+            .filter_map(move |name| Some((name.as_str(), reason(name)?)))
     }
 
     /// Whether the tools are found by a search rather than listed.
@@ -308,6 +337,7 @@ fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool, read_only: 
         organization: options.organization_id.clone(),
         left_out,
         read_only: read_only || options.read_only,
+        excluded_steps: Vec::new(),
         validator: OnceLock::new(),
     }
 }

@@ -58,6 +58,9 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
         service.name(),
         base.as_str()
     );
+    for (name, why) in selection.without_step() {
+        tracing::warn!("{name} is not offered: {why}");
+    }
     let client = Client::new(ClientConfig::new(base, credential));
     Ok(Started {
         engine: Engine::new(client, selection, service, settings.limits, guards),

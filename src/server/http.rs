@@ -40,7 +40,7 @@ const RETRY_SECONDS: &str = "10";
 /// Bounds on what clients may hold of the server, each of which costs it memory.
 #[derive(Debug, Clone)]
 pub struct HttpLimits {
-    /// Sessions in all. Default 1,000: some 60 MB.
+    /// Sessions in all. Default 1,000: some 90 MB.
     pub sessions: usize,
     /// Sessions that were opened from one address. Default 1,000: on loopback, all come from one as a rule.
     pub sessions_of_one: usize,

@@ -52,10 +52,15 @@ impl Written {
 }
 
 impl PolicyFile {
+    /// Whether the tool is named, and no call of it allowed.
+    pub fn denies_by_name(&self, tool: &Tool) -> bool {
+        self.tools.get(tool.name()) == Some(&Action::Deny)
+    }
+
     /// Whether calls of the tool can be let through at all.
     pub fn offers(&self, tool: &Tool) -> Result<(), Denied> {
         let declaration = &tool.declaration;
-        if self.tools.get(tool.name()) == Some(&Action::Deny) {
+        if self.denies_by_name(tool) {
             return Err(denied_tool(tool));
         }
         let effect = declaration.least_effect();

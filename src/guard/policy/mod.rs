@@ -200,6 +200,12 @@ impl Policy {
         self.offers(tool).is_ok()
     }
 
+    /// Whether the policy names the tool, and allows no call of it.
+    #[must_use]
+    pub fn denies_by_name(&self, tool: &Tool) -> bool {
+        self.layers().any(|layer| layer.denies_by_name(tool))
+    }
+
     /// Whether calls of the tool can run at all, which its declaration decides.
     ///
     /// # Errors

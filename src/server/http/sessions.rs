@@ -1,6 +1,6 @@
 //! Sessions within bounds: how many there are, in all and from one peer, and how long an unused one lasts.
 //!
-//! A session costs some 50 KB and more, and whoever reaches the port can open one with a single request.
+//! A session costs some 90 KB, and whoever reaches the port can open one with a single request.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

@@ -6,6 +6,7 @@ mod auth;
 mod connection_string;
 mod data;
 mod docs;
+mod excluded;
 mod faults;
 mod files;
 mod hostile;
