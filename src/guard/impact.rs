@@ -167,6 +167,17 @@ fn sentence(loss: &Loss) -> String {
     let word = |words: &str| facet.starts_with(words);
     match loss.what.as_str() {
         "emptied" => format!("empties {object}"),
+        "rewritten" => format!(
+            "writes the {} of {object} anew, and with other values if it likes",
+            named("column")
+        ),
+        "temporary" => format!(
+            "makes {} depend on something temporary, with which it goes",
+            told(&loss.name)
+        ),
+        "changed" if loss.kind.as_deref() == Some("f") && word("rows") => {
+            format!("changes rows of {object}, which are another server's and aren't measured")
+        }
         "replaced" if word("column") => {
             format!(
                 "puts another column in the place of the column {} of {object}",

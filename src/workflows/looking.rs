@@ -39,7 +39,7 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         offset.to_string().into(),
     ];
     let results = flow
-        .query(&connection, Reads::own(TABLES, parameters), PATIENCE)
+        .query(&connection, Reads::own(TABLES, parameters).pinned(), PATIENCE)
         .await?;
     let mut found = objects(&results, 0);
     let more = found.len() as u64 > MOST_TABLES;
@@ -355,7 +355,9 @@ pub(super) async fn inspect(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         .collect();
     let connection = connect(flow).await?;
     let questions = checks.iter().map(|(_, _, question)| (*question, Vec::new())).collect();
-    let results = flow.query(&connection, Reads::own_batch(questions), PATIENCE).await?;
+    let results = flow
+        .query(&connection, Reads::own_batch(questions).pinned(), PATIENCE)
+        .await?;
     let fence = flow.fence();
     let mut found = Map::new();
     let mut clear = Vec::new();

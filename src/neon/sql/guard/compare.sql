@@ -8,9 +8,10 @@ verified AS MATERIALIZED (
   SELECT k.text::pg_catalog.jsonb AS was, $4::pg_catalog.jsonb AS allowed FROM kept k WHERE k.seal = pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
     $1 || pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to($1 || k.text, 'UTF8')), 'hex'), 'UTF8')), 'hex')),
 settled AS MATERIALIZED (
-  SELECT k.settled = pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to($1 || (SELECT coalesce(pg_catalog.sum(
-    pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_xact_tuples_updated(c.oid)
-    + pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)), 0)::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.relkind = 'r'), 'UTF8')), 'hex') AS ok
+  SELECT k.settled = pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat($1, (SELECT pg_catalog.string_agg(
+    pg_catalog.concat(t.oid, ':', t.changes), ',' ORDER BY t.oid) FROM (SELECT c.oid, pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid)
+      + pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) + pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS changes
+      FROM pg_catalog.pg_class c WHERE c.relkind = 'r') t WHERE t.changes > 0)), 'UTF8')), 'hex') AS ok
   FROM kept k),
 here AS MATERIALIZED (/*{counters}*/),
 -- Tables that were touched, with what they are parts of.
@@ -21,18 +22,29 @@ touched AS MATERIALIZED (
   FROM verified v, here h, pg_catalog.jsonb_each(h.counters -> 'tables') t
   -- What this transaction made can lose nothing that was there.
   WHERE v.was -> 'ledger' IS NULL OR (v.was -> 'ledger') ? ('relation ' || t.key)),
+-- What was part of what before the statements: they may have changed it, but then a baseline of that was taken.
+hierarchy AS MATERIALIZED (
+  SELECT (p.value ->> 0)::pg_catalog.oid AS child, (p.value ->> 1)::pg_catalog.oid AS parent FROM verified v, pg_catalog.jsonb_array_elements(v.was -> 'parents') p
+  UNION ALL SELECT i.inhrelid, i.inhparent FROM verified v, pg_catalog.pg_inherits i WHERE v.was -> 'parents' IS NULL),
 up AS (
   SELECT t.oid, t.oid AS top, 0 AS depth FROM touched t
-  UNION ALL SELECT u.oid, i.inhparent, u.depth + 1 FROM up u JOIN pg_catalog.pg_inherits i ON i.inhrelid = u.top WHERE u.depth < 64),
+  UNION ALL SELECT u.oid, h.parent, u.depth + 1 FROM up u JOIN hierarchy h ON h.child = u.top WHERE u.depth < 64),
 roots AS MATERIALIZED (
   SELECT r.top, pg_catalog.sum(t.inserted) AS inserted, pg_catalog.sum(t.updated) AS updated, pg_catalog.sum(t.deleted) AS deleted
   FROM (SELECT DISTINCT ON (u.oid) u.oid, u.top FROM up u ORDER BY u.oid, u.depth DESC, u.top) r JOIN touched t ON t.oid = r.oid GROUP BY r.top),
+down AS (
+  SELECT r.top, r.top AS oid, 0 AS depth FROM roots r
+  UNION ALL SELECT d.top, h.child, d.depth + 1 FROM down d JOIN hierarchy h ON h.parent = d.oid WHERE d.depth < 64),
+members AS MATERIALIZED (
+  SELECT DISTINCT d.top, d.oid, c.relkind FROM down d JOIN pg_catalog.pg_class c ON c.oid = d.oid),
 -- How many rows a table had: counted now, no further than it matters, and without what was added and taken meanwhile.
 counted AS MATERIALIZED (
-  SELECT r.*, n.name, l.most, CASE WHEN r.updated + r.deleted > 0 AND pg_catalog.has_table_privilege(r.top, 'SELECT')
-      AND NOT pg_catalog.row_security_active(r.top)
-    THEN pg_catalog.substring(pg_catalog.query_to_xml(pg_catalog.format('SELECT pg_catalog.count(*) AS n FROM (SELECT 1 FROM %s LIMIT %s) AS x',
-      r.top::pg_catalog.regclass, l.most), false, true, '')::pg_catalog.text, '<n>([0-9]+)</n>')::bigint END AS found
+  SELECT r.*, n.name, l.most, CASE WHEN r.updated + r.deleted > 0 THEN (
+      SELECT CASE WHEN pg_catalog.bool_and(pg_catalog.has_table_privilege(m.oid, 'SELECT') AND NOT pg_catalog.row_security_active(m.oid)) THEN pg_catalog.sum(
+        CASE WHEN m.relkind = 'r' AND pg_catalog.has_table_privilege(m.oid, 'SELECT') AND NOT pg_catalog.row_security_active(m.oid)
+        THEN pg_catalog.substring(pg_catalog.query_to_xml(pg_catalog.format('SELECT pg_catalog.count(*) AS n FROM (SELECT 1 FROM ONLY %s LIMIT %s) AS x',
+          m.oid::pg_catalog.regclass, l.most), false, true, '')::pg_catalog.text, '<n>([0-9]+)</n>')::bigint ELSE 0 END) END
+      FROM members m WHERE m.top = r.top) END AS found
   FROM roots r, LATERAL (SELECT s.nspname || '.' || c.relname AS name FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace WHERE c.oid = r.top) n,
   LATERAL (SELECT r.inserted + LEAST(2 * (r.updated + r.deleted), 200000) + 12 AS most) l),
@@ -53,7 +65,14 @@ tables AS MATERIALIZED (
   SELECT 'role' AS key, session_user::pg_catalog.text AS name, NULL::pg_catalog.text AS facet, NULL::pg_catalog.text AS label, 'superuser' AS what,
     NULL::pg_catalog.text AS now, NULL::pg_catalog.text AS kind
   WHERE EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolsuper AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER'))
-    OR pg_catalog.current_setting('track_counts') <> 'on'),
+    OR pg_catalog.current_setting('track_counts') <> 'on'
+  -- Rows of another server's table: nobody counts them here, but to change them takes a lock.
+  UNION ALL SELECT 'foreign table ' || c.oid, s.nspname || '.' || c.relname, 'rows', 'rows', 'changed', NULL, 'f'
+  FROM pg_catalog.pg_locks k JOIN pg_catalog.pg_class c ON c.oid = k.relation JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
+  WHERE k.pid = pg_catalog.pg_backend_pid() AND c.relkind = 'f' AND k.locktype = 'relation' AND k.granted
+    AND k.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+    AND k.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+  GROUP BY c.oid, s.nspname, c.relname),
 named AS MATERIALIZED (
   SELECT l.*, pg_catalog.jsonb_build_array(l.what, l.key, l.name, l.facet, l.now)::text AS line FROM (/*{lines}*/SELECT * FROM superuser) l),
 over AS MATERIALIZED (

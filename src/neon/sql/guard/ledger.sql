@@ -1,5 +1,5 @@
 -- Every object whose loss or weakening counts: a key that lives as long as the object, its name, and its facets. A facet is
--- `name: [state, label]`: the state must be the same afterwards, the label is for people. What protects only while it is on has a
+-- `name: [state, label, …]`: the state must be the same afterwards, the label is for people. What protects only while it is on has a
 -- facet only then, so that turning it on adds one and turning it off loses one. A facet whose name begins with `+` counts when it
 -- is added, too: it gives rights, or changes what other statements do; it is keyed by names, since an object id is another one
 -- in every attempt. Members of extensions stand for themselves as a number, with their extension.
@@ -16,7 +16,7 @@ relation AS MATERIALIZED (
   WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind <> 't'),
 part AS (
   SELECT a.attrelid AS of, 'column ' || a.attnum AS facet,
-    pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation), a.attname) AS state
+    pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation), a.attname, a.xmin::pg_catalog.text) AS state
   FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid
   WHERE a.attnum > 0 AND NOT a.attisdropped AND r.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
   UNION ALL SELECT a.attrelid, '+rights on column ' || a.attname, pg_catalog.jsonb_build_array(a.attacl::text, a.attname)
@@ -44,7 +44,7 @@ part AS (
     pg_catalog.md5(x.indexprs::text), pg_catalog.md5(x.indpred::text)), 'uniqueness')
   FROM pg_catalog.pg_index x WHERE x.indisunique AND x.indisvalid AND x.indexrelid >= 16384
   UNION ALL SELECT r.oid, 'option ' || o, pg_catalog.jsonb_build_array(true, o)
-  FROM relation r, pg_catalog.unnest(r.reloptions) o WHERE o ~ '^security_'),
+  FROM relation r, pg_catalog.unnest(r.reloptions) o WHERE o ~ '^(security_|check_option)'),
 parts AS MATERIALIZED (SELECT p.of, pg_catalog.jsonb_object_agg(p.facet, p.state) AS facets FROM part p GROUP BY p.of),
 whole AS (
   SELECT pg_catalog.jsonb_object_agg(w.facet, w.state) AS facets FROM (
@@ -83,7 +83,7 @@ UNION ALL SELECT 'relation ' || r.oid, r.nspname || '.' || r.relname,
 UNION ALL SELECT 'function ' || f.oid, s.nspname || '.' || f.proname || '(' || pg_catalog.pg_get_function_identity_arguments(f.oid) || ')',
   pg_catalog.jsonb_build_object('owner', pg_catalog.jsonb_build_array(f.proowner, pg_catalog.pg_get_userbyid(f.proowner)),
     'rights', pg_catalog.jsonb_build_array(coalesce(f.proacl::text, ''), coalesce(f.proacl::text, '')),
-    'body', pg_catalog.jsonb_build_array(pg_catalog.md5(pg_catalog.concat_ws(' ', f.prolang, f.prokind, f.prosrc, f.probin,
+    'body', pg_catalog.jsonb_build_array(pg_catalog.md5(pg_catalog.concat_ws(' ', f.prolang, f.prokind, f.prosrc, f.probin, f.proargdefaults::pg_catalog.text, f.prorettype, f.proretset, f.proisstrict,
       pg_catalog.to_jsonb(f) ->> 'prosqlbody', (SELECT pg_catalog.to_jsonb(a) FROM pg_catalog.pg_aggregate a WHERE a.aggfnoid = f.oid))), 'body'),
     'security', pg_catalog.jsonb_build_array(f.prosecdef, 'security'), 'settings', pg_catalog.jsonb_build_array(f.proconfig::text, 'settings'),
     'leakproof', pg_catalog.jsonb_build_array(f.proleakproof, 'leakproof'))
@@ -107,8 +107,8 @@ UNION ALL SELECT 'database ' || d.oid, d.datname::text, pg_catalog.jsonb_build_o
     'rights', pg_catalog.jsonb_build_array(coalesce(d.datacl::text, ''), coalesce(d.datacl::text, '')),
     'connections', pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', d.datallowconn, d.datconnlimit), 'connections'))
   FROM pg_catalog.pg_database d
-UNION ALL SELECT 'publication ' || p.oid, p.pubname::text, coalesce((SELECT pg_catalog.jsonb_object_agg('table ' || t.prrelid,
-    pg_catalog.jsonb_build_array(true, c.relname)) FROM pg_catalog.pg_publication_rel t JOIN pg_catalog.pg_class c ON c.oid = t.prrelid WHERE t.prpubid = p.oid), '{}')
+UNION ALL SELECT 'publication ' || p.oid, p.pubname::text, coalesce((SELECT pg_catalog.jsonb_object_agg('+table ' || t.prrelid,
+    pg_catalog.jsonb_build_array(pg_catalog.md5((pg_catalog.to_jsonb(t) - 'oid')::pg_catalog.text), c.relname)) FROM pg_catalog.pg_publication_rel t JOIN pg_catalog.pg_class c ON c.oid = t.prrelid WHERE t.prpubid = p.oid), '{}')
   || pg_catalog.jsonb_build_object('actions', pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate), 'actions'))
   FROM pg_catalog.pg_publication p
 UNION ALL SELECT 'extension ' || e.oid, e.extname::text, pg_catalog.jsonb_build_object('members', pg_catalog.jsonb_build_array((SELECT pg_catalog.count(*)

@@ -35,5 +35,29 @@ lines AS MATERIALIZED (
     WHEN NOT pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.row_security_active(r.oid) THEN true
     ELSE pg_catalog.substring(pg_catalog.query_to_xml(pg_catalog.format('SELECT pg_catalog.count(*) AS n FROM (SELECT 1 FROM ONLY %s LIMIT %s) AS x',
       r.oid::pg_catalog.regclass, r.inserted + 1), false, true, '')::pg_catalog.text, '<n>([0-9]+)</n>')::bigint <= r.inserted END
+  -- A table that was written anew, and a column of it that was defined anew: what it holds may be something else now (ALTER … TYPE … USING).
+  UNION ALL SELECT f.key, f.name, o.key, o.value ->> 1, 'rewritten', NULL, f.facets #>> '{kind,0}'
+  FROM rewritten r JOIN former f ON f.key = 'relation ' || r.oid JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(f.facets) o
+  WHERE pg_catalog.starts_with(o.key, 'column ') AND o.value ->> 2 <> l.facets -> o.key ->> 2
+  -- What depends on something temporary goes with it, when the session ends or the transaction is committed.
+  UNION ALL SELECT 'temporary ' || d.classid, pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), 'place', 'place', 'temporary', NULL, NULL
+  FROM pg_catalog.pg_depend d WHERE pg_catalog.pg_my_temp_schema() <> 0 AND EXISTS (
+      SELECT FROM pg_catalog.pg_class c WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.refobjid AND c.relpersistence = 't'
+      UNION ALL SELECT FROM pg_catalog.pg_type t WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = d.refobjid AND t.typnamespace = pg_catalog.pg_my_temp_schema()
+      UNION ALL SELECT FROM pg_catalog.pg_proc p WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.refobjid AND p.pronamespace = pg_catalog.pg_my_temp_schema()
+      UNION ALL SELECT FROM pg_catalog.pg_operator p WHERE d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND p.oid = d.refobjid AND p.oprnamespace = pg_catalog.pg_my_temp_schema()
+      UNION ALL SELECT FROM pg_catalog.pg_collation p WHERE d.refclassid = 'pg_catalog.pg_collation'::pg_catalog.regclass AND p.oid = d.refobjid AND p.collnamespace = pg_catalog.pg_my_temp_schema())
+    AND CASE d.classid
+      WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = d.objid AND c.relpersistence <> 't')
+      WHEN 'pg_catalog.pg_type'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.oid = d.objid AND t.typnamespace <> pg_catalog.pg_my_temp_schema())
+      WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.oid = d.objid AND p.pronamespace <> pg_catalog.pg_my_temp_schema())
+      WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_attrdef a JOIN pg_catalog.pg_class c ON c.oid = a.adrelid WHERE a.oid = d.objid AND c.relpersistence <> 't')
+      WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_constraint k LEFT JOIN pg_catalog.pg_class c ON c.oid = k.conrelid LEFT JOIN pg_catalog.pg_type t ON t.oid = k.contypid
+        WHERE k.oid = d.objid AND (c.relpersistence <> 't' OR t.typnamespace <> pg_catalog.pg_my_temp_schema()))
+      WHEN 'pg_catalog.pg_trigger'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_trigger a JOIN pg_catalog.pg_class c ON c.oid = a.tgrelid WHERE a.oid = d.objid AND c.relpersistence <> 't')
+      WHEN 'pg_catalog.pg_rewrite'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_rewrite a JOIN pg_catalog.pg_class c ON c.oid = a.ev_class WHERE a.oid = d.objid AND c.relpersistence <> 't')
+      WHEN 'pg_catalog.pg_policy'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_policy a JOIN pg_catalog.pg_class c ON c.oid = a.polrelid WHERE a.oid = d.objid AND c.relpersistence <> 't')
+      WHEN 'pg_catalog.pg_opfamily'::pg_catalog.regclass THEN false
+      ELSE true END
   UNION ALL SELECT 'catalogue', u.key, NULL, NULL, 'changed', NULL, NULL FROM verified v, here h, pg_catalog.jsonb_each_text(h.counters -> 'unreadable') u
   WHERE u.value::bigint > coalesce((v.was #>> ARRAY['unreadable', u.key])::bigint, 0)),

@@ -62,6 +62,12 @@ found AS MATERIALIZED (
   UNION ALL SELECT 'any', 'an operator class', f.grade FROM pg_catalog.pg_amproc a JOIN functions f ON f.oid = a.amproc::pg_catalog.oid WHERE a.oid >= 16384
   UNION ALL SELECT 'any', c.conname::pg_catalog.text, f.grade FROM pg_catalog.pg_conversion c JOIN functions f ON f.oid = c.conproc::pg_catalog.oid WHERE c.oid >= 16384
   UNION ALL SELECT 'name', t.typname::pg_catalog.text, n.grade FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_type t ON t.oid = k.contypid JOIN nodes n ON k.conbin::pg_catalog.text ~ n.pattern
+  -- What holds a value of such a domain.
+  UNION ALL SELECT 'name', c.relname::pg_catalog.text, n.grade FROM pg_catalog.pg_constraint k JOIN nodes n ON k.contypid <> 0 AND k.conbin::pg_catalog.text ~ n.pattern
+    JOIN pg_catalog.pg_type t ON t.oid = k.contypid OR t.typelem = k.contypid OR t.typbasetype = k.contypid
+    JOIN pg_catalog.pg_attribute a ON a.atttypid = t.oid JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+  -- Default arguments.
+  UNION ALL SELECT 'name', p.proname::pg_catalog.text, n.grade FROM pg_catalog.pg_proc p JOIN nodes n ON p.proargdefaults::pg_catalog.text ~ n.pattern WHERE p.oid >= 16384
   UNION ALL SELECT 'name', r.name, r.grade FROM relations r),
 known AS MATERIALIZED (
   SELECT f.kind, f.name, pg_catalog.max(f.grade) AS grade FROM found f GROUP BY f.kind, f.name),
