@@ -344,6 +344,7 @@ impl Engine {
             docs: inner.docs.as_ref(),
             assessed: None,
             scripts: Vec::new(),
+            exceeded: None,
             prepared: None,
             owner: inner.guards.confirmations.owner_of(&who, &caller.session),
             who,

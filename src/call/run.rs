@@ -39,6 +39,8 @@ pub(super) struct Call<'a> {
     pub(super) docs: Option<&'a Docs>,
     /// What the statements of the call do, where it has some.
     pub(super) assessed: Option<Assessed>,
+    /// What the statements lost in an attempt that was stopped.
+    pub(super) exceeded: Option<Measured>,
     /// Those statements, parsed once: a script for each text.
     pub(super) scripts: Vec<Script>,
     /// What the call completes, where it completes something.
@@ -150,6 +152,7 @@ impl<'a> Call<'a> {
                     let unasked = self.guards.policy.unasked_rows();
                     let assessed = self.assessed.take();
                     self.assessed = assessed.map(|assessed| assessed.exceeding(&measured, unasked));
+                    self.exceeded = Some(*measured);
                 }
                 Err(Failure::Reaches(reaching)) if self.is_run_at_once() => {
                     let assessed = self.assessed.take();
@@ -276,7 +279,9 @@ impl<'a> Call<'a> {
         let measured = match &self.assessed {
             // A dry run sends nothing, what would be rolled back neither.
             Some(assessed) if assessed.measurable && !self.guards.policy.dry_run() => {
-                workflows::measure(&self.looking(arguments), tool).await?
+                let measured = workflows::measure(&self.looking(arguments), tool).await?;
+                // What was told as the reason is what an approval covers, also where it couldn't be measured once more.
+                measured.or_else(|| self.exceeded.clone())
             }
             _ => None,
         };

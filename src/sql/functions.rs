@@ -105,6 +105,9 @@ const LISTED: &[Entry] = &[
     ("heap_force_*", Destructive, "changes rows past every rule"),
     // SQL in a string, which isn't seen here, and ways out of the database.
     ("query_to_xml*", Leaves, "runs SQL from a string, which isn't seen here"),
+    ("table_to_xml*", Leaves, "reads whatever stands in a string, which isn't seen here"),
+    ("schema_to_xml*", Leaves, "reads whatever stands in a string, which isn't seen here"),
+    ("database_to_xml*", Leaves, "reads whatever stands in a database, which isn't seen here"),
     ("cursor_to_xml*", Write, "moves a cursor"),
     ("ts_stat", Leaves, "runs SQL from a string, which isn't seen here"),
     ("ts_rewrite", Leaves, "can run SQL from a string, which isn't seen here"),

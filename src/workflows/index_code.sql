@@ -13,4 +13,6 @@ SELECT EXISTS (SELECT FROM own o WHERE ($1::pg_catalog.jsonb -> 'identifiers') ?
   OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_amproc a ON a.amproc = o.oid)
   OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_amop a ON true JOIN pg_catalog.pg_operator p ON p.oid = a.amopopr AND p.oprcode = o.oid)
   OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_range r ON r.rngcanonical = o.oid OR r.rngsubdiff = o.oid)
+  OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid = o.oid
+    JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid WHERE k.contypid <> 0)
   OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_cast c ON c.castfunc = o.oid) AS calls

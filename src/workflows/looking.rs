@@ -62,43 +62,43 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
 const FIND: &str = "\
 SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, \
  CASE WHEN c.reltuples >= 0 THEN c.reltuples::int8 END AS estimated_rows, \
- pg_total_relation_size(c.oid) AS total_bytes, pg_relation_size(c.oid) AS table_bytes, pg_indexes_size(c.oid) AS index_bytes, \
- pg_get_userbyid(c.relowner) AS owner, c.relrowsecurity AS row_security, obj_description(c.oid, 'pg_class') AS comment, \
- CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS definition \
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-WHERE c.oid = to_regclass($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+ pg_catalog.pg_total_relation_size(c.oid) AS total_bytes, pg_catalog.pg_relation_size(c.oid) AS table_bytes, pg_catalog.pg_indexes_size(c.oid) AS index_bytes, \
+ pg_catalog.pg_get_userbyid(c.relowner) AS owner, c.relrowsecurity AS row_security, pg_catalog.obj_description(c.oid, 'pg_class') AS comment, \
+ CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END AS definition \
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+WHERE c.oid = pg_catalog.to_regclass($1)::pg_catalog.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
 
 const COLUMNS: &str = "\
-SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null, \
- pg_get_expr(d.adbin, d.adrelid) AS default, \
+SELECT a.attname AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null, \
+ pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS default, \
  CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity, \
- CASE a.attgenerated WHEN '' THEN NULL ELSE 'stored' END AS generated, col_description(a.attrelid, a.attnum) AS comment \
-FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
-WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+ CASE a.attgenerated WHEN '' THEN NULL ELSE 'stored' END AS generated, pg_catalog.col_description(a.attrelid, a.attnum) AS comment \
+FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+WHERE a.attrelid = pg_catalog.to_regclass($1)::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
 const CONSTRAINTS: &str = "\
 SELECT conname AS name, CASE contype WHEN 'p' THEN 'primary key' WHEN 'f' THEN 'foreign key' WHEN 'u' THEN 'unique' \
   WHEN 'c' THEN 'check' WHEN 'x' THEN 'exclusion' WHEN 'n' THEN 'not null' ELSE contype::text END AS type, \
- pg_get_constraintdef(oid) AS definition, convalidated AS validated \
-FROM pg_constraint WHERE conrelid = to_regclass($1) ORDER BY contype DESC, conname";
+ pg_catalog.pg_get_constraintdef(oid) AS definition, convalidated AS validated \
+FROM pg_catalog.pg_constraint WHERE conrelid = pg_catalog.to_regclass($1)::pg_catalog.oid ORDER BY contype DESC, conname";
 
 const INDEXES: &str = "\
-SELECT i.relname AS name, pg_get_indexdef(x.indexrelid) AS definition, x.indisvalid AS valid, \
- pg_relation_size(x.indexrelid) AS bytes, coalesce(s.idx_scan, 0) AS scans \
-FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid LEFT JOIN pg_stat_all_indexes s ON s.indexrelid = x.indexrelid \
-WHERE x.indrelid = to_regclass($1) ORDER BY i.relname";
+SELECT i.relname AS name, pg_catalog.pg_get_indexdef(x.indexrelid) AS definition, x.indisvalid AS valid, \
+ pg_catalog.pg_relation_size(x.indexrelid) AS bytes, coalesce(s.idx_scan, 0) AS scans \
+FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid LEFT JOIN pg_catalog.pg_stat_all_indexes s ON s.indexrelid = x.indexrelid \
+WHERE x.indrelid = pg_catalog.to_regclass($1)::pg_catalog.oid ORDER BY i.relname";
 
 const REFERENCED: &str = "\
-SELECT conrelid::regclass::text AS table, conname AS constraint, pg_get_constraintdef(oid) AS definition \
-FROM pg_constraint WHERE confrelid = to_regclass($1) AND contype = 'f' ORDER BY 1, 2";
+SELECT conrelid::regclass::text AS table, conname AS constraint, pg_catalog.pg_get_constraintdef(oid) AS definition \
+FROM pg_catalog.pg_constraint WHERE confrelid = pg_catalog.to_regclass($1)::pg_catalog.oid AND contype = 'f' ORDER BY 1, 2";
 
 const TRIGGERS: &str = "\
-SELECT tgname AS name, pg_get_triggerdef(oid) AS definition, tgenabled <> 'D' AS enabled \
-FROM pg_trigger WHERE tgrelid = to_regclass($1) AND NOT tgisinternal ORDER BY tgname";
+SELECT tgname AS name, pg_catalog.pg_get_triggerdef(oid) AS definition, tgenabled <> 'D' AS enabled \
+FROM pg_catalog.pg_trigger WHERE tgrelid = pg_catalog.to_regclass($1)::pg_catalog.oid AND NOT tgisinternal ORDER BY tgname";
 
 const POLICIES: &str = "\
-SELECT polname AS name, polcmd::text AS command, pg_get_expr(polqual, polrelid) AS using, \
- pg_get_expr(polwithcheck, polrelid) AS with_check FROM pg_policy WHERE polrelid = to_regclass($1) ORDER BY polname";
+SELECT polname AS name, polcmd::text AS command, pg_catalog.pg_get_expr(polqual, polrelid) AS using, \
+ pg_catalog.pg_get_expr(polwithcheck, polrelid) AS with_check FROM pg_catalog.pg_policy WHERE polrelid = pg_catalog.to_regclass($1)::pg_catalog.oid ORDER BY polname";
 
 /// `describe_table_schema`
 pub(super) async fn table(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {

@@ -316,6 +316,7 @@ pub(super) async fn apply(
     timeout: Duration,
 ) -> Result<(), Stopped> {
     let mut rest = statements;
+    let mut allowance = allowance.clone();
     for (index, part) in parts.iter().enumerate() {
         let mark = mark();
         let stopped = |failure| Stopped {
@@ -336,9 +337,13 @@ pub(super) async fn apply(
             return Err(moved(Failure::Internal("the schema moved".to_owned())));
         }
         let check = (index == 0 && !part.alone).then(|| fingerprint::unmoved(unmoved, &mark));
-        let held = Held::AsTried(allowance);
+        let held = Held::AsTried(&allowance);
         match run(flow, connection, own, part.alone, check, &mark, held, timeout).await {
-            Ok(_) => {}
+            Ok(lost) => {
+                if let Some(lost) = lost {
+                    allowance.spend(&lost);
+                }
+            }
             Err(Failure::Sql(error)) if error.said().is_some_and(|said| said.contains(&mark)) => {
                 return Err(moved(Failure::Sql(error)));
             }
@@ -370,7 +375,10 @@ async fn run(
         let Some(statement) = own.first() else {
             return Ok(None);
         };
-        Statements::alone(Query::plain(statement.text.clone()))
+        super::sql::about(
+            Statements::alone(Query::plain(statement.text.clone())),
+            std::iter::once(statement),
+        )
     } else {
         // The lock is nobody else's, and ends with the transaction: it tells whether that is over.
         const HOLD: &str = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))";

@@ -153,7 +153,11 @@ fn assessed(scripts: &[Script]) -> Assessed {
         }
     }
     // What runs in no transaction can't be held by the guarded commit.
-    let unguarded = statements().any(|statement| statement.unguarded == Unguarded::MayLose);
+    let unguarded = statements().any(|statement| {
+        statement.unguarded == Unguarded::MayLose
+            // A copy of a database has its rows, but not its rights.
+            || (statement.kind == "CREATE DATABASE" && statement.mentions().identifiers.contains("template"))
+    });
     let effect = if unguarded {
         Some(StatementEffect::Destructive)
     } else {
@@ -345,11 +349,11 @@ pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool, measured: Option<&Mea
         .collect();
     let reads = Reads::own(
         "SELECT coalesce(n.nspname, asked.schema, '') AS schema, asked.name, c.reltuples::int8 AS rows, \
-         pg_total_relation_size(c.oid) AS bytes \
-         FROM json_to_recordset($1::json) AS asked(schema text, name text) \
-         LEFT JOIN pg_class c ON c.oid = to_regclass(CASE WHEN asked.schema IS NULL THEN quote_ident(asked.name) \
-         ELSE quote_ident(asked.schema) || '.' || quote_ident(asked.name) END) \
-         LEFT JOIN pg_namespace n ON n.oid = c.relnamespace",
+         pg_catalog.pg_total_relation_size(c.oid::pg_catalog.regclass) AS bytes \
+         FROM pg_catalog.json_to_recordset($1::json) AS asked(schema text, name text) \
+         LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(CASE WHEN asked.schema IS NULL THEN pg_catalog.quote_ident(asked.name) \
+         ELSE pg_catalog.concat(pg_catalog.quote_ident(asked.schema), '.', pg_catalog.quote_ident(asked.name)) END)::pg_catalog.oid \
+         LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace",
         vec![Value::Array(names).to_string().into()],
     );
     let shown: Vec<String> = match flow.query(&connection, reads, Duration::from_secs(10)).await {

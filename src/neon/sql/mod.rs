@@ -392,9 +392,6 @@ impl Client {
             return Err(SqlError::not_sent("a statement isn't one that was judged"));
         }
         let statements = statements.into_inner();
-        if statements.alone {
-            return self.execute_alone(connection, &statements, timeout, context).await;
-        }
         let least = match guard {
             // What was approved as it is, or is allowed to do anything.
             Guard::Identity => None,
@@ -402,6 +399,11 @@ impl Client {
             Guard::Report => Some(Grade::Leaves),
             Guard::Enforce(_) => Some(Grade::Destroys),
         };
+        if statements.alone {
+            return self
+                .execute_alone(connection, &statements, least, timeout, context)
+                .await;
+        }
         self.held(connection, &statements, least, context, |baseline, look| {
             statements.batch_of(connection, baseline, look, guard, timeout)
         })
@@ -474,6 +476,7 @@ impl Client {
         &self,
         connection: &Connection,
         statements: &Statements,
+        least: Option<Grade>,
         timeout: Duration,
         context: &Context,
     ) -> Result<Executed, SqlError> {
@@ -481,9 +484,11 @@ impl Client {
             return Ok(Executed::default());
         };
         let timeout_ms = milliseconds(timeout);
+        let look = statements.mentions.as_ref().zip(least);
+        let look = look.map(|(mentions, least)| Look::search(mentions, least));
         let body = Body {
             first: &[],
-            look: None,
+            look: look.as_ref(),
             statements: &[],
             names: &[],
             timeout_ms: &timeout_ms,

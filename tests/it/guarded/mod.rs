@@ -10,6 +10,7 @@
 //! `GUARDED_RUNS` says how many scripts each test runs, and `GUARDED_SEED` which ones. A finding names its number; what the
 //! script found there was left by those that are listed before it, and they are run again the same way.
 
+mod attacks;
 mod bench;
 mod cost;
 mod generator;

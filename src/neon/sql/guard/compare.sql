@@ -37,26 +37,25 @@ down AS (
   UNION ALL SELECT d.top, h.child, d.depth + 1 FROM down d JOIN hierarchy h ON h.parent = d.oid WHERE d.depth < 64),
 members AS MATERIALIZED (
   SELECT DISTINCT d.top, d.oid, c.relkind FROM down d JOIN pg_catalog.pg_class c ON c.oid = d.oid),
--- How many rows a table had: counted now, no further than it matters, and without what was added and taken meanwhile.
+-- How many of the former rows are left as they were: those that no transaction since this one's beginning wrote, counted no further than it
+-- matters. Counters of insertions don't tell: Postgres counts what a subtransaction rolled back, too.
 counted AS MATERIALIZED (
   SELECT r.*, n.name, l.most, CASE WHEN r.updated + r.deleted > 0 THEN (
       SELECT CASE WHEN pg_catalog.bool_and(pg_catalog.has_table_privilege(m.oid, 'SELECT') AND NOT pg_catalog.row_security_active(m.oid)) THEN pg_catalog.sum(
         CASE WHEN m.relkind = 'r' AND pg_catalog.has_table_privilege(m.oid, 'SELECT') AND NOT pg_catalog.row_security_active(m.oid)
-        THEN pg_catalog.substring(pg_catalog.query_to_xml(pg_catalog.format('SELECT pg_catalog.count(*) AS n FROM (SELECT 1 FROM ONLY %s LIMIT %s) AS x',
-          m.oid::pg_catalog.regclass, l.most), false, true, '')::pg_catalog.text, '<n>([0-9]+)</n>')::bigint ELSE 0 END) END
-      FROM members m WHERE m.top = r.top) END AS found
+        THEN pg_catalog.substring(pg_catalog.query_to_xml(pg_catalog.format('SELECT pg_catalog.count(*) AS n FROM (SELECT 1 FROM ONLY %s AS t WHERE pg_catalog.age(t.xmin) > pg_catalog.age(%L::pg_catalog.xid) LIMIT %s) AS x',
+          m.oid::pg_catalog.regclass, pg_catalog.pg_current_xact_id()::pg_catalog.xid, l.most), false, true, '')::pg_catalog.text, '<n>([0-9]+)</n>')::bigint ELSE 0 END) END
+      FROM members m WHERE m.top = r.top) END AS kept
   FROM roots r, LATERAL (SELECT s.nspname || '.' || c.relname AS name FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace WHERE c.oid = r.top) n,
-  LATERAL (SELECT r.inserted + LEAST(2 * (r.updated + r.deleted), 200000) + 12 AS most) l),
--- `lost` is what of the former rows can be gone or changed; `held` is null where it isn't known how many there were.
+  LATERAL (SELECT LEAST(2 * (r.updated + r.deleted), 200000) + 12 AS most) l),
+-- `lost` is what of the former rows can be gone or changed, at most; `held` is null where it isn't known how many there were.
 sized AS MATERIALIZED (
-  SELECT c.*, GREATEST(c.found - c.inserted + c.deleted, 0) AS held, c.found >= c.most AS more,
-    CASE WHEN c.found >= c.most OR c.found IS NULL THEN c.updated + c.deleted
-      ELSE LEAST(c.updated + c.deleted, GREATEST(c.found - c.inserted + c.deleted, 0)) END AS lost FROM counted c),
+  SELECT c.*, c.kept + c.updated + c.deleted AS held, c.kept >= c.most AS more, c.updated + c.deleted AS lost FROM counted c),
 tables AS MATERIALIZED (
   SELECT s.*, CASE
       WHEN s.lost = 0 OR v.allowed ->> 'unasked_rows' IS NULL THEN false
-      WHEN (v.allowed #>> ARRAY['rows', s.top::pg_catalog.text])::bigint >= s.lost THEN false
+      WHEN (v.allowed #>> ARRAY['rows', s.top::pg_catalog.text]) IS NOT NULL THEN s.lost > (v.allowed #>> ARRAY['rows', s.top::pg_catalog.text])::bigint
       WHEN s.lost > (v.allowed ->> 'unasked_rows')::bigint THEN true
       WHEN s.held IS NULL THEN true
       ELSE NOT s.more AND s.held > 10 AND 2 * s.lost >= s.held END AS over

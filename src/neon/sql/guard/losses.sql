@@ -2,7 +2,7 @@
 ledger AS MATERIALIZED (SELECT l.key, l.name, l.facets FROM verified v, LATERAL (/*{ledger}*/) l WHERE v.was -> 'ledger' IS NOT NULL),
 former AS MATERIALIZED (SELECT e.key, e.value ->> 0 AS name, e.value -> 1 AS facets FROM verified v, pg_catalog.jsonb_each(v.was -> 'ledger') e),
 rewritten AS MATERIALIZED (
-  SELECT c.oid, s.nspname || '.' || c.relname AS name, coalesce(t.inserted, 0) AS inserted
+  SELECT c.oid, s.nspname || '.' || c.relname AS name, coalesce(t.inserted, 0) AS inserted, c.relispopulated AS populated
   FROM verified v, pg_catalog.jsonb_each_text(v.was -> 'files') o JOIN pg_catalog.pg_class c ON c.oid = o.key::pg_catalog.oid
     JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace LEFT JOIN touched t ON t.oid = c.oid
   WHERE c.relfilenode <> o.value::pg_catalog.oid AND NOT (v.was -> 'empty') ? o.key),
@@ -28,10 +28,14 @@ lines AS MATERIALIZED (
     AND EXISTS (SELECT FROM pg_catalog.aclexplode((l.facets #>> '{rights,0}')::pg_catalog.aclitem[]) a
       WHERE a.grantee <> (l.facets #>> '{owner,0}')::pg_catalog.oid
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_default_acl d, pg_catalog.aclexplode(d.defaclacl) g
-          WHERE d.defaclrole = (l.facets #>> '{owner,0}')::pg_catalog.oid AND g.grantee = a.grantee AND g.privilege_type = a.privilege_type)
+          WHERE d.defaclrole = (l.facets #>> '{owner,0}')::pg_catalog.oid
+            AND (d.defaclnamespace = 0 OR pg_catalog.starts_with(l.name, (SELECT n.nspname || '.' FROM pg_catalog.pg_namespace n WHERE n.oid = d.defaclnamespace)))
+            AND d.defaclobjtype = CASE pg_catalog.split_part(l.key, ' ', 1) WHEN 'function' THEN 'f' WHEN 'type' THEN 'T' WHEN 'schema' THEN 'n'
+              ELSE CASE l.facets #>> '{kind,0}' WHEN 'S' THEN 'S' ELSE 'r' END END::"char"
+            AND g.grantee = a.grantee AND g.privilege_type = a.privilege_type)
         AND NOT (a.grantee = 0 AND a.privilege_type IN ('EXECUTE', 'USAGE') AND pg_catalog.split_part(l.key, ' ', 1) IN ('function', 'type')))
   -- Another file for a table, and no row in it that this transaction didn't insert.
-  UNION ALL SELECT 'relation ' || r.oid, r.name, 'rows', 'rows', 'emptied', NULL, 'r' FROM rewritten r WHERE CASE
+  UNION ALL SELECT 'relation ' || r.oid, r.name, 'rows', 'rows', 'emptied', NULL, 'r' FROM rewritten r WHERE CASE WHEN NOT r.populated THEN true
     WHEN NOT pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.row_security_active(r.oid) THEN true
     ELSE pg_catalog.substring(pg_catalog.query_to_xml(pg_catalog.format('SELECT pg_catalog.count(*) AS n FROM (SELECT 1 FROM ONLY %s LIMIT %s) AS x',
       r.oid::pg_catalog.regclass, r.inserted + 1), false, true, '')::pg_catalog.text, '<n>([0-9]+)</n>')::bigint <= r.inserted END
@@ -39,25 +43,5 @@ lines AS MATERIALIZED (
   UNION ALL SELECT f.key, f.name, o.key, o.value ->> 1, 'rewritten', NULL, f.facets #>> '{kind,0}'
   FROM rewritten r JOIN former f ON f.key = 'relation ' || r.oid JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(f.facets) o
   WHERE pg_catalog.starts_with(o.key, 'column ') AND o.value ->> 2 <> l.facets -> o.key ->> 2
-  -- What depends on something temporary goes with it, when the session ends or the transaction is committed.
-  UNION ALL SELECT 'temporary ' || d.classid, pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), 'place', 'place', 'temporary', NULL, NULL
-  FROM pg_catalog.pg_depend d WHERE pg_catalog.pg_my_temp_schema() <> 0 AND EXISTS (
-      SELECT FROM pg_catalog.pg_class c WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.refobjid AND c.relpersistence = 't'
-      UNION ALL SELECT FROM pg_catalog.pg_type t WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = d.refobjid AND t.typnamespace = pg_catalog.pg_my_temp_schema()
-      UNION ALL SELECT FROM pg_catalog.pg_proc p WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.refobjid AND p.pronamespace = pg_catalog.pg_my_temp_schema()
-      UNION ALL SELECT FROM pg_catalog.pg_operator p WHERE d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND p.oid = d.refobjid AND p.oprnamespace = pg_catalog.pg_my_temp_schema()
-      UNION ALL SELECT FROM pg_catalog.pg_collation p WHERE d.refclassid = 'pg_catalog.pg_collation'::pg_catalog.regclass AND p.oid = d.refobjid AND p.collnamespace = pg_catalog.pg_my_temp_schema())
-    AND CASE d.classid
-      WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = d.objid AND c.relpersistence <> 't')
-      WHEN 'pg_catalog.pg_type'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.oid = d.objid AND t.typnamespace <> pg_catalog.pg_my_temp_schema())
-      WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.oid = d.objid AND p.pronamespace <> pg_catalog.pg_my_temp_schema())
-      WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_attrdef a JOIN pg_catalog.pg_class c ON c.oid = a.adrelid WHERE a.oid = d.objid AND c.relpersistence <> 't')
-      WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_constraint k LEFT JOIN pg_catalog.pg_class c ON c.oid = k.conrelid LEFT JOIN pg_catalog.pg_type t ON t.oid = k.contypid
-        WHERE k.oid = d.objid AND (c.relpersistence <> 't' OR t.typnamespace <> pg_catalog.pg_my_temp_schema()))
-      WHEN 'pg_catalog.pg_trigger'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_trigger a JOIN pg_catalog.pg_class c ON c.oid = a.tgrelid WHERE a.oid = d.objid AND c.relpersistence <> 't')
-      WHEN 'pg_catalog.pg_rewrite'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_rewrite a JOIN pg_catalog.pg_class c ON c.oid = a.ev_class WHERE a.oid = d.objid AND c.relpersistence <> 't')
-      WHEN 'pg_catalog.pg_policy'::pg_catalog.regclass THEN EXISTS (SELECT FROM pg_catalog.pg_policy a JOIN pg_catalog.pg_class c ON c.oid = a.polrelid WHERE a.oid = d.objid AND c.relpersistence <> 't')
-      WHEN 'pg_catalog.pg_opfamily'::pg_catalog.regclass THEN false
-      ELSE true END
   UNION ALL SELECT 'catalogue', u.key, NULL, NULL, 'changed', NULL, NULL FROM verified v, here h, pg_catalog.jsonb_each_text(h.counters -> 'unreadable') u
   WHERE u.value::bigint > coalesce((v.was #>> ARRAY['unreadable', u.key])::bigint, 0)),

@@ -40,7 +40,7 @@ pub struct Loss {
     pub facet: Option<String>,
     /// The facet's name.
     pub label: Option<String>,
-    /// `gone`, `changed`, `added`, `emptied`, `replaced`, `rewritten`, `temporary`, `superuser`.
+    /// `gone`, `changed`, `added`, `emptied`, `replaced`, `rewritten`, `superuser`.
     pub what: String,
     /// What the facet is now.
     pub now: Option<String>,
@@ -168,6 +168,15 @@ impl Allowance {
                 .map(|table| (table.oid, table.ceiling()))
                 .collect(),
             lines: measured.lines.iter().map(|loss| loss.line.clone()).collect(),
+        }
+    }
+
+    /// What is left of it once that was lost: the parts of a migration share it.
+    pub(crate) fn spend(&mut self, lost: &Measured) {
+        let unasked = self.unasked_rows.unwrap_or(u64::MAX);
+        for table in lost.tables.iter().filter(|table| table.lost > 0) {
+            let left = self.rows.entry(table.oid).or_insert(unasked);
+            *left = left.saturating_sub(table.lost);
         }
     }
 

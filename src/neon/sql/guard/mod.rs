@@ -6,8 +6,10 @@
 //!  before.sql    whom we talk to (identity.sql); the baseline (counters.sql, and ledger.sql where definitions may change)
 //!  … the caller's statements, with again.sql between them …
 //!  SET CONSTRAINTS ALL IMMEDIATE      deferred triggers run now
+//!  DISCARD TEMP  what is temporary goes now, with all that depends on it, and not at the commit
 //!  settle.sql    role and search path set back; how much was changed so far
 //!  SET CONSTRAINTS ALL IMMEDIATE      a second time: nothing may be left to run
+//!  again_pinned.sql   role and search path once more, for what ran just now
 //!  compare.sql   what was lost (losses.sql); an error of ours, which rolls all of it back, where that is too much
 //! ```
 //!
@@ -43,7 +45,9 @@ pub(super) const LONGEST: usize = 4 * 1024 * 1024;
 const PIN: &str = include_str!("pin.sql");
 const AGAIN: &str = include_str!("again.sql");
 const SETTLE: &str = include_str!("settle.sql");
+const PINNED_AGAIN: &str = include_str!("again_pinned.sql");
 const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+const TEMPORARY: &str = "DISCARD TEMP";
 
 static IDENTIFY: LazyLock<String> =
     LazyLock::new(|| include_str!("identify.sql").replace("/*{identity}*/", include_str!("identity.sql")));
@@ -241,8 +245,10 @@ impl Batch {
         };
         let mut batch = Self::begin(body, Query::new(before, parameters), mark.clone());
         batch.queries.push(Query::plain(DEFERRED));
+        batch.queries.push(Query::plain(TEMPORARY));
         batch.queries.push(Query::new(SETTLE, vec![secret.as_str().into()]));
         batch.queries.push(Query::plain(DEFERRED));
+        batch.queries.push(Query::plain(PINNED_AGAIN));
         batch.measured = Some(batch.queries.len());
         let allowed = allowance.to_json().to_string();
         let parameters = vec![secret.into(), mark.into(), mode.name().into(), allowed.into()];

@@ -31,7 +31,9 @@ body AS MATERIALIZED (
     AND p.prorettype NOT IN (2279, 3838)),
 seed AS MATERIALIZED (
   SELECT b.oid, b.name, b.text, CASE WHEN b.lanname NOT IN ('sql', 'plpgsql') OR b.text ~ 'u&"' OR (b.lanname = 'plpgsql' AND b.text ~ '\mexecute\M') THEN 3
-    ELSE (SELECT pg_catalog.max(w.grade) FROM words w WHERE b.text ~ w.pattern) END AS grade FROM body b),
+    -- A read-only transaction lets these pass.
+    ELSE GREATEST((SELECT pg_catalog.max(w.grade) FROM words w WHERE b.text ~ w.pattern),
+      CASE WHEN b.text ~ '\m(notify|reindex|cluster|vacuum|analyze|discard|lock|load|listen|unlisten|checkpoint)\M' THEN 1 END) END AS grade FROM body b),
 reached(oid, name, grade) AS (
   SELECT s.oid, s.name, s.grade FROM seed s WHERE s.grade IS NOT NULL
   UNION SELECT b.oid, b.name, r.grade FROM reached r JOIN body b ON pg_catalog.strpos(b.text, pg_catalog.lower(r.name)) > 0),
@@ -70,7 +72,10 @@ found AS MATERIALIZED (
   UNION ALL SELECT 'name', p.proname::pg_catalog.text, n.grade FROM pg_catalog.pg_proc p JOIN nodes n ON p.proargdefaults::pg_catalog.text ~ n.pattern WHERE p.oid >= 16384
   UNION ALL SELECT 'name', r.name, r.grade FROM relations r),
 known AS MATERIALIZED (
-  SELECT f.kind, f.name, pg_catalog.max(f.grade) AS grade FROM found f GROUP BY f.kind, f.name),
+  SELECT f.kind, f.name, pg_catalog.max(f.grade) AS grade FROM (SELECT * FROM found
+    -- A body that uses one of those without calling a function by its name.
+    UNION ALL SELECT 'name', b.name, n.grade FROM found n JOIN body b ON n.kind <> 'any' AND pg_catalog.strpos(b.text, pg_catalog.lower(n.name)) > 0) f
+  GROUP BY f.kind, f.name),
 reaching AS MATERIALIZED (
   SELECT k.name, k.grade FROM known k WHERE k.grade >= $4::int4 AND CASE k.kind WHEN 'any' THEN true WHEN 'operator'
     THEN ($3::pg_catalog.jsonb -> 'operators') ? k.name ELSE ($3::pg_catalog.jsonb -> 'identifiers') ? k.name END)
