@@ -8,8 +8,8 @@
 //! approved   what approvals, the policy and trials let through
 //! ```
 //!
-//! Every case is tried on the default and on a throwaway branch, and by turns on a protected or a plain one; with `SAMPLES_ALL` on
-//! all of them and in every way. `SAMPLES` chooses those whose kind and name hold a text.
+//! Every case is tried on the default branch, read-only too, and on a throwaway one, and by turns on a protected or a plain one;
+//! with `SAMPLES_ALL` on all of them and in every way. `SAMPLES` chooses those whose kind and name hold a text.
 
 mod approved;
 mod branch;
@@ -62,8 +62,8 @@ async fn run(story: &Story, branch: &mut Branch, cases: &[Case], discovery: &Ser
     let all = std::env::var_os("SAMPLES_ALL").is_some();
     for (number, case) in cases.iter().enumerate() {
         let turn = match branch.kind {
-            Kind::Protected => number % 2 == 0,
-            Kind::Plain => number % 2 == 1,
+            Kind::Protected => number % 4 == 0,
+            Kind::Plain => number % 4 == 2,
             Kind::Default | Kind::Throwaway => true,
         };
         if !turn && !all {
@@ -71,15 +71,15 @@ async fn run(story: &Story, branch: &mut Branch, cases: &[Case], discovery: &Ser
         }
         branch.arrange(case).await;
         match branch.kind {
-            Kind::Plain => branch.check_unchanged(story, case, None, "explain analyze").await,
-            Kind::Protected => branch.check_unchanged(story, case, Some(read_only), "read only").await,
+            Kind::Default => branch.check_unchanged(story, case, Some(read_only), "read only").await,
+            Kind::Plain | Kind::Protected => branch.check_unchanged(story, case, None, "explain analyze").await,
             _ => {}
         }
         let inside =
             case.statements.len() == 1 && case.kind != "outside" && !matches!(case.expected, Expected::Fails { .. });
         let mut modes = vec![(Mode::Plain, None)];
         match branch.kind {
-            _ if number % SOME > 1 && !all => {}
+            _ if !number.is_multiple_of(SOME) && branch.kind == Kind::Default && !all => {}
             Kind::Plain => modes.push((Mode::Discovery, Some(discovery))),
             Kind::Default if inside => modes.push((Mode::Together, None)),
             _ => {}
