@@ -17,6 +17,7 @@ mod generator;
 mod held;
 mod oracle;
 mod runner;
+mod samples;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -64,6 +64,16 @@ impl Human {
         self.asked.lock().expect("a lock").clone()
     }
 
+    /// What was asked after the first so many questions.
+    pub fn asked_since(&self, count: usize) -> Vec<(String, Value)> {
+        self.asked.lock().expect("a lock")[count..].to_vec()
+    }
+
+    /// How many questions there were so far.
+    pub fn count(&self) -> usize {
+        self.asked.lock().expect("a lock").len()
+    }
+
     pub async fn answer(&self, request: ElicitRequestParams) -> Result<ElicitResult, ErrorData> {
         let ElicitRequestParams::FormElicitationParams {
             message,
