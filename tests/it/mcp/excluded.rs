@@ -133,7 +133,7 @@ async fn start_and_refusal_say_which_step_is_missing() {
         error.contains("not offered") && error.contains("`create_branch`"),
         "{error}"
     );
-    assert_eq!(world.changes(), [String::new(); 0]);
+    assert!(world.changes().is_empty(), "{:?}", world.changes());
     let said = server.stop().await;
     for workflow in [
         "create_throwaway_branch",
@@ -161,5 +161,5 @@ async fn excluded_step_is_not_taken_by_a_workflow_that_goes_without_it() {
     let (value, is_error) = server.call(tool.name(), Value::Object(given)).await;
     assert!(!is_error && value["result"]["discarded"] == true, "{value}");
     assert_eq!(value["result"]["cleaned_up"], false, "{value}");
-    assert_eq!(world.changes(), [String::new(); 0]);
+    assert!(world.changes().is_empty(), "{:?}", world.changes());
 }
