@@ -26,7 +26,7 @@ const MOST_LETTERS: usize = 24;
 
 /// What is longer, or has more words, and still says nothing: UUIDs, times, Neon's own hosts, with a port or as a URL.
 static KNOWN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    const HOST: &str = r"[a-z]{2,8}(?:-[a-z]{2,12}){1,2}-[a-z0-9]{4,12}(?:-pooler)?(?:\.[a-z0-9-]{1,24}){0,5}\.(?:neon\.(?:tech|build|com)|aws\.neon\.tech)";
+    const HOST: &str = r"[a-z]{2,8}(?:-[a-z]{2,12}){1,2}-[a-z0-9]{4,12}(?:-pooler)?(?:\.[a-z0-9-]{1,24}){0,5}\.(?:neon\.(?:tech|build|com)|aws\.neon\.tech|sandbox\.localhost)";
     Regex::new(&format!(
         r"(?x)^(?:
             [0-9a-fA-F]{{8}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{12}}

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Story, text};
+use crate::support::fence::bare_value;
 
 const BEFORE: &str = "CREATE TABLE users (\n    id bigint\n);\n";
 const AFTER: &str = "CREATE TABLE users (\n    id bigint,\n    email text\n);\n";
@@ -44,7 +45,8 @@ async fn row_25_data_anonymization_api() {
 
     let rules = || async {
         let branch = json!({"branch_id": "masked"});
-        story.shop("list_masking_rules", branch).await["masking_rules"].take()
+        // An expression with quotes in it is delimited.
+        bare_value(&story.shop("list_masking_rules", branch).await["masking_rules"])
     };
     assert_eq!(rules().await, json!([email]));
     let change = |rules: Value| json!({"branch_id": "masked", "masking_rules": rules});
@@ -100,7 +102,7 @@ async fn row_26_data_anonymization_workflow() {
     let more = json!({"branch_id": "masked", "masking_rules": [email, name]});
     story.shop("update_masking_rules", more).await;
     let rules = story.shop("list_masking_rules", branch.clone()).await;
-    assert_eq!(rules["masking_rules"], json!([email, name]));
+    assert_eq!(bare_value(&rules["masking_rules"]), json!([email, name]));
     story.shop("start_anonymization", branch.clone()).await;
     let second = state(&story).await;
     assert_eq!(second["state"], "anonymized");
