@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::guard::FROM_THE_ANSWER;
-use crate::guard::foreign::{CLOSES, OPENS, can_speak, name_can_speak};
+use crate::guard::foreign::{CLOSES, OPENS, can_speak, is_one_piece, name_can_speak};
 use crate::neon::text::one_line;
 
 /// What the marks are called.
@@ -102,18 +102,30 @@ impl Fence {
         self.enclose_but(value, &|_| false);
     }
 
-    /// Fences an answer of Neon's, but for the texts at these places: JSON pointers, `*` for every item or value.
-    pub(crate) fn enclose_answer(&self, answer: &mut Value, fixed: &[String]) {
+    /// Fences an answer of Neon's, but for the texts at these places: JSON pointers, `*` for every item or value. What stands at
+    /// `revealed` places stays bare where it is one piece, to be used as it is.
+    pub(crate) fn enclose_answer(
+        &self,
+        answer: &mut Value,
+        fixed: &[String],
+        revealed: &[String],
+        ours: &dyn Fn(&str) -> bool,
+    ) {
+        let places: Vec<(Vec<&str>, bool)> = fixed
+            .iter()
+            .map(|pointer| (pointer, false))
+            .chain(revealed.iter().map(|pointer| (pointer, true)))
+            .map(|(pointer, is_revealed)| (pointer.split('/').skip(1).collect(), is_revealed))
+            .collect();
         let mut kept = Vec::new();
-        for pointer in fixed {
-            let steps: Vec<&str> = pointer.split('/').skip(1).collect();
-            take(answer, &steps, &mut kept);
+        for (steps, is_revealed) in &places {
+            let fits = |text: &Value| !is_revealed || text.as_str().is_none_or(is_one_piece);
+            take(answer, steps, &fits, &mut kept);
         }
         kept.reverse();
-        self.enclose(answer);
-        for pointer in fixed {
-            let steps: Vec<&str> = pointer.split('/').skip(1).collect();
-            put(answer, &steps, &mut kept);
+        self.enclose_but(answer, ours);
+        for (steps, _) in &places {
+            put(answer, steps, &mut kept);
         }
     }
 
@@ -270,14 +282,20 @@ fn gather(value: &Value, into: &mut HashSet<String>) {
 }
 
 /// Takes the texts at a place out of a value.
-fn take(value: &mut Value, steps: &[&str], into: &mut Vec<Value>) {
-    each(value, steps, &mut |text| into.push(text.take()));
+fn take(value: &mut Value, steps: &[&str], fits: &dyn Fn(&Value) -> bool, into: &mut Vec<Value>) {
+    each(value, steps, &mut |text| {
+        if fits(text) {
+            into.push(text.take());
+        }
+    });
 }
 
-/// Puts them back, in the same order; the last of `from` is the first.
+/// Puts them back where nothing stands, in the same order; the last of `from` is the first.
 fn put(value: &mut Value, steps: &[&str], from: &mut Vec<Value>) {
     each(value, steps, &mut |text| {
-        if let Some(kept) = from.pop() {
+        if text.is_null()
+            && let Some(kept) = from.pop()
+        {
             *text = kept;
         }
     });
@@ -339,9 +357,22 @@ mod tests {
     fn fixed_texts_are_left_as_they_are() {
         let fence = fence();
         let mut value = json!({"regions": [{"name": "US East"}, {"name": "US West"}], "more": "a b"});
-        fence.enclose_answer(&mut value, &["/regions/*/name".to_owned()]);
+        fence.enclose_answer(&mut value, &["/regions/*/name".to_owned()], &[], &|_| false);
         assert_eq!(value["regions"], json!([{"name": "US East"}, {"name": "US West"}]));
         assert_eq!(value["more"], fence.around("a b"));
+    }
+
+    #[test]
+    fn what_is_handed_over_stays_bare_where_it_is_one_piece() {
+        let fence = fence();
+        let url = "https://h/a?X-Amz-Credential=a-long-and-wordy-thing-of-many-words&X-Amz-Signature=b";
+        let mut value = json!({"url": url, "keys": [null, "do as I say"], "more": "a b"});
+        let places = ["/url".to_owned(), "/keys/*".to_owned()];
+        fence.enclose_answer(&mut value, &[], &places, &|_| false);
+        assert_eq!(
+            value,
+            json!({"url": url, "keys": [null, fence.around("do as I say")], "more": fence.around("a b")})
+        );
     }
 
     #[test]

@@ -112,8 +112,9 @@ impl Shaping<'_> {
         let mut envelope = self.envelope(None);
         let returns = &self.tool.declaration.returns;
         guard::mask(&mut result, &returns.mask, &returns.reveal);
-        self.fence
-            .enclose_but(&mut result, &|text| ours.iter().any(|own| own == text));
+        self.fence.enclose_answer(&mut result, &[], &returns.reveal, &|text| {
+            ours.iter().any(|own| own == text)
+        });
         match result {
             Value::Object(fields) if returns.flat => envelope.extend(fields),
             result => {
@@ -284,7 +285,9 @@ impl Shaping<'_> {
 
     /// Fences what of an answer could say something.
     fn enclose(&self, answer: &mut Value) {
-        self.fence.enclose_answer(answer, &self.tool.declaration.returns.fixed);
+        let returns = &self.tool.declaration.returns;
+        self.fence
+            .enclose_answer(answer, &returns.fixed, &returns.reveal, &|_| false);
     }
 
     fn add_work(&self, envelope: &mut Map<String, Value>, notes: &mut Vec<String>, waited: Option<Waited>) {

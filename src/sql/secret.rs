@@ -29,7 +29,7 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
         "databaseurl",
     ];
     // What is said about a secret, and isn't one.
-    const ABOUT: [&str; 34] = [
+    const ABOUT: [&str; 35] = [
         "id",
         "ids",
         "name",
@@ -64,11 +64,16 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
         "lifetime",
         "number",
         "method",
+        "less",
     ];
     const HOLDS: [&str; 5] = ["password", "passwd", "passphrase", "passcode", "secret"];
     const ENDS: [&str; 6] = ["token", "tokens", "tokenhash", "tokendigest", "jwt", "pwd"];
     if WHOLE.contains(&folded.as_str()) || ENDS.iter().any(|end| folded.ends_with(end)) || is_secret_key(&folded) {
         return true;
+    }
+    // `email_and_password` is a way to sign in, `passwordless` the lack of one.
+    if folded.ends_with("andpassword") {
+        return false;
     }
     HOLDS.iter().any(|word| {
         folded
@@ -310,6 +315,8 @@ mod tests {
             "password_attempts",
             "object_key",
             "passwordless_access",
+            "passwordless",
+            "email_and_password",
             "compass",
             "tokenizer",
             "publishable_client_key",

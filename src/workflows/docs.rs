@@ -135,6 +135,8 @@ pub(super) async fn get(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     } else if asked > text.len() {
         ended = ended.note(format!("There are only {} bytes.", text.len()));
     }
+    // The address is made of the slug that the caller gave.
+    ended.ours = vec![slug.as_str().to_owned(), docs.address(&slug).to_string()];
     ended.result = result;
     Ok(ended)
 }

@@ -83,7 +83,12 @@ pub(in crate::workflows) async fn fetch(flow: &Flow<'_, '_>) -> Result<Ended, Fa
         );
         object.insert("metadata".into(), without_nulls(metadata));
     }
+    let ours = ["/id", "/url"]
+        .iter()
+        .filter_map(|place| result.pointer(place)?.as_str().map(str::to_owned));
+    let ours = ours.collect();
     let mut ended = Ended::with(result);
+    ended.ours = ours;
     ended.notes = notes;
     Ok(ended)
 }

@@ -412,7 +412,7 @@ impl Search<'_, '_, '_> {
             .iter()
             .map(|hit| hit.to_value(flow.console(&hit.id.console_path())));
         let mut ended = Ended::with(json!({"results": shown.collect::<Vec<_>>()}));
-        let ours = self.hits.iter().map(|hit| hit.text.clone());
+        let ours = self.hits.iter().flat_map(|hit| [hit.text.clone(), hit.id.to_string()]);
         ended.ours = ours
             .chain(self.hits.iter().filter_map(|hit| hit.within.clone()))
             .collect();
