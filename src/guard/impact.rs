@@ -171,10 +171,6 @@ fn sentence(loss: &Loss) -> String {
             "writes the {} of {object} anew, and with other values if it likes",
             named("column")
         ),
-        "temporary" => format!(
-            "makes {} depend on something temporary, with which it goes",
-            told(&loss.name)
-        ),
         "changed" if loss.kind.as_deref() == Some("f") && word("rows") => {
             format!("changes rows of {object}, which are another server's and aren't measured")
         }
