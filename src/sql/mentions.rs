@@ -1,5 +1,6 @@
 //! The names and operators that stand in a statement, so that the database can be asked what they are there.
 
+use super::functions::READS_NAMED;
 use super::lex::{self, Kind, Token};
 use super::{ambiguity, name, tree};
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ use std::collections::BTreeSet;
 pub struct Mentions {
     /// Every part of every name, folded to lower case unless it was quoted, quotes and escapes undone, cut at 63 bytes.
     /// Of a statement that makes something, what its strings hold counts, too: functions can be named there, and the
-    /// bodies of routines are strings.
+    /// bodies of routines are strings. So it does beside a function that reads the table that a string names.
     pub identifiers: BTreeSet<String>,
     /// Every operator as Postgres' scanner cuts them, `!=` as `<>`, and those that keywords stand for: `LIKE` is `~~`.
     pub operators: BTreeSet<String>,
@@ -46,8 +47,10 @@ fn add(mentions: &mut Mentions, text: &str, depth: usize) {
     let defines = tokens
         .first()
         .is_some_and(|word| word.is_any(&["create", "alter", "do"]));
+    // A table's name in a string is what `table_to_xml` reads.
+    let reads_named = READS_NAMED.iter().any(|name| mentions.identifiers.contains(*name));
     let Some(depth) = depth.checked_sub(1) else { return };
-    if defines || depth + 1 < DEEPEST {
+    if defines || reads_named || depth + 1 < DEEPEST {
         let other = ambiguity::escaping(text);
         let other = other.as_deref().map(lex::lex).unwrap_or_default();
         for inner in tree::strings(&tokens).iter().chain(&tree::strings(&other)) {

@@ -1,5 +1,6 @@
 -- Whether building an index would run code of the database's own: functions in another language than C or Postgres' own (12 and 13).
--- $1: what the statement mentions.
+-- $1: what the statement mentions. $2: whether it brings an expression or a predicate, in which a cast can stand unnamed (that of
+-- an index that is there depends on its cast's function).
 WITH own AS MATERIALIZED (SELECT p.oid, p.proname FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 AND p.prolang NOT IN (12, 13))
 SELECT EXISTS (SELECT FROM own o WHERE ($1::pg_catalog.jsonb -> 'identifiers') ? o.proname::pg_catalog.text)
   OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_operator p ON p.oprcode = o.oid WHERE ($1::pg_catalog.jsonb -> 'operators') ? p.oprname::pg_catalog.text)
@@ -15,4 +16,4 @@ SELECT EXISTS (SELECT FROM own o WHERE ($1::pg_catalog.jsonb -> 'identifiers') ?
   OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_range r ON r.rngcanonical = o.oid OR r.rngsubdiff = o.oid)
   OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid = o.oid
     JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid WHERE k.contypid <> 0)
-  OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_cast c ON c.castfunc = o.oid) AS calls
+  OR $2::pg_catalog.bool AND EXISTS (SELECT FROM own o JOIN pg_catalog.pg_cast c ON c.castfunc = o.oid) AS calls

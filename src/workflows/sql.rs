@@ -230,11 +230,14 @@ fn isolation(arguments: &Map<String, Value>) -> Isolation {
 /// range types, casts and statistics are made of. Code in C or of Postgres itself isn't meant.
 pub(crate) async fn indexes_call_code(flow: &Flow<'_, '_>) -> Result<bool, Failure> {
     const CALLS: &str = include_str!("index_code.sql");
-    let statements = flow.scripts().iter().flat_map(|script| &script.statements);
-    let mentions = Mentions::all(statements.map(Statement::mentions));
+    let statements = || flow.scripts().iter().flat_map(|script| &script.statements);
+    let mentions = Mentions::all(statements().map(Statement::mentions));
+    let brings = statements().any(|statement| {
+        statement.unguarded == Unguarded::RebuildsIndexes && statement.kind.starts_with("CREATE INDEX")
+    });
     let mentioned = json!({"identifiers": mentions.identifiers, "operators": mentions.operators});
     let connection = connect(flow).await?;
-    let reads = Reads::own(CALLS, vec![mentioned.to_string().into()]).pinned();
+    let reads = Reads::own(CALLS, vec![mentioned.to_string().into(), brings.to_string().into()]).pinned();
     let results = flow.query(&connection, reads, MEASURING).await?;
     Ok(results.first().and_then(|result| result.first("calls")) != Some(&Value::Bool(false)))
 }
