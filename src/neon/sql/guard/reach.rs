@@ -1,7 +1,7 @@
 //! What reaches a listed function under another name: looked up in the database before a statement is run that mentions it.
 //!
 //! An operator, an aggregate, a cast, a view, a policy or a function of the database's own can call a function that a read-only
-//! transaction doesn't stop, without the statement naming it. What does so is found in the catalogue, and remembered with the
+//! transaction doesn't stop, without the statement naming it; so can a default, a check, a trigger or a rule when something is written. What does so is found in the catalogue, and remembered with the
 //! catalogue's version.
 
 use std::collections::HashMap;
@@ -52,7 +52,7 @@ const MAX_KEPT: usize = 1_000;
 /// How bad it is to reach a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grade {
-    /// It changes something.
+    /// It changes something. As the least that counts it is for reads, which run nothing that only a write runs.
     Changes = 1,
     /// It destroys something.
     Destroys = 2,
@@ -96,9 +96,16 @@ struct Known {
     kind: String,
     name: String,
     grade: i32,
+    /// Only a write runs it: a default, a check, a trigger, a rule.
+    writes: bool,
 }
 
 impl Known {
+    /// Whether it counts for statements of which functions of this grade and worse do.
+    fn counts(&self, least: Grade) -> bool {
+        self.grade >= least as i32 && (least > Grade::Changes || !self.writes)
+    }
+
     fn is_mentioned(&self, mentions: &Mentions) -> bool {
         match self.kind.as_str() {
             "operator" => mentions.operators.contains(&self.name),
@@ -173,7 +180,7 @@ impl Catalogues {
                 if !catalogue
                     .known
                     .iter()
-                    .any(|known| known.grade >= least as i32 && known.is_mentioned(mentions)) =>
+                    .any(|known| known.counts(least) && known.is_mentioned(mentions)) =>
             {
                 Look::Same {
                     version: catalogue.version.clone(),

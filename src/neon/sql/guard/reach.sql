@@ -1,16 +1,14 @@
--- What reaches a listed function under another name, and is mentioned by the statement: functions (by their bodies' text), operators,
--- aggregates, casts, views, policies, domains. Fails with those that are mentioned; else gives the catalogue's version and all of them,
--- so that the same catalogue isn't searched again. Runs behind the pins. $1: the mark. $2: the listed functions, [{schema, name, prefix,
--- grade}]. $3: the mentioned names and operators. $4: the least grade that counts (1 changes something, 2 destroys, 3 leaves the branch).
+-- What reaches a listed function under another name, and is mentioned by the statement. One closure over what the catalogue says depends
+-- on what (pg_depend doesn't note built-in functions, so expressions are searched for those), and over the names in bodies of functions:
+-- functions, operators, aggregates, casts, operator classes, types and domains, views, policies, and, for what writes, defaults, checks,
+-- generated columns, triggers, rules, indexes, foreign keys' actions and event triggers. Fails with those that are mentioned; else gives
+-- the catalogue's version and all of them, so that the same catalogue isn't searched again. Runs behind the pins. $1: the mark. $2: the
+-- listed functions, [{schema, name, prefix, grade}]. $3: the mentioned names and operators. $4: the least grade that counts (1 changes
+-- something, 2 destroys, 3 leaves the branch); 1 is for reads, which run none of what only a write runs.
 WITH RECURSIVE version AS MATERIALIZED (/*{version}*/),
 listed AS MATERIALIZED (
   SELECT l.schema, l.name, l.prefix, l.grade FROM pg_catalog.jsonb_to_recordset($2::pg_catalog.jsonb)
     AS l(schema pg_catalog.text, name pg_catalog.text, prefix bool, grade int4)),
-words AS MATERIALIZED (
-  SELECT l.grade, '\m(' || pg_catalog.string_agg(pg_catalog.regexp_replace(l.name, '([^a-z0-9_])', '\\\1', 'g') || CASE WHEN l.prefix THEN '\w*' ELSE '' END, '|') || ')\M' AS pattern
-  FROM listed l WHERE l.name <> '' AND l.schema IS NULL GROUP BY l.grade
-  UNION ALL SELECT l.grade, '\m' || l.schema || '"?\s*\.\s*"?' || CASE WHEN l.name = '' THEN '' ELSE pg_catalog.regexp_replace(l.name, '([^a-z0-9_])', '\\\1', 'g') || CASE WHEN l.prefix THEN '' ELSE '\M' END END
-  FROM listed l WHERE l.schema IS NOT NULL),
 -- Every function that is one of the listed by its name, or by the name of the code behind it.
 direct AS MATERIALIZED (
   SELECT p.oid, pg_catalog.max(p.grade) AS grade FROM (
@@ -23,64 +21,125 @@ direct AS MATERIALIZED (
     UNION ALL SELECT p.oid, l.grade FROM listed l JOIN pg_catalog.pg_proc p ON p.oid >= 16384 AND p.prolang IN (12, 13)
       AND CASE WHEN l.prefix THEN pg_catalog.starts_with(p.prosrc, l.name) ELSE p.prosrc = l.name END WHERE l.schema IS NULL) p
   GROUP BY p.oid),
+leaving AS MATERIALIZED (SELECT EXISTS (SELECT FROM direct d WHERE d.grade >= 3 AND d.oid >= 16384) AS any),
 body AS MATERIALIZED (
-  SELECT p.oid, p.proname::pg_catalog.text AS name, g.lanname, pg_catalog.lower(CASE WHEN pg_catalog.to_jsonb(p) ->> 'prosqlbody' IS NOT NULL
+  SELECT p.oid, p.prorettype IN (2279, 3838) AS fires, g.lanname, g.lanpltrusted, pg_catalog.lower(CASE WHEN pg_catalog.to_jsonb(p) ->> 'prosqlbody' IS NOT NULL
     THEN pg_catalog.pg_get_functiondef(p.oid) ELSE p.prosrc END) AS text
   FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language g ON g.oid = p.prolang
-  WHERE p.oid >= 16384 AND p.prokind IN ('f', 'p', 'w') AND g.lanname NOT IN ('c', 'internal')
-    AND p.prorettype NOT IN (2279, 3838)),
-seed AS MATERIALIZED (
-  SELECT b.oid, b.name, b.text, CASE WHEN b.lanname NOT IN ('sql', 'plpgsql') OR b.text ~ 'u&"' OR (b.lanname = 'plpgsql' AND b.text ~ '\mexecute\M') THEN 3
+  WHERE p.oid >= 16384 AND p.prokind IN ('f', 'p', 'w') AND g.lanname NOT IN ('c', 'internal')),
+words AS MATERIALIZED (
+  SELECT DISTINCT b.oid, w.word FROM body b CROSS JOIN LATERAL pg_catalog.regexp_split_to_table(b.text, '[^a-z0-9_]+') w(word)),
+mentioned AS MATERIALIZED (
+  SELECT m.oid, pg_catalog.max(m.grade) AS grade FROM (
+    SELECT w.oid, l.grade, l.schema FROM words w JOIN listed l ON l.name = w.word WHERE NOT l.prefix
+    UNION ALL SELECT w.oid, l.grade, l.schema FROM words w JOIN listed l ON l.prefix AND l.name <> '' AND pg_catalog.starts_with(w.word, l.name)
+    UNION ALL SELECT w.oid, l.grade, NULL FROM words w JOIN listed l ON l.name = '' AND l.schema = w.word) m
+  WHERE m.schema IS NULL OR EXISTS (SELECT FROM words w WHERE w.oid = m.oid AND w.word = m.schema) GROUP BY m.oid),
+bodies AS MATERIALIZED (
+  SELECT b.oid, b.fires, GREATEST((SELECT m.grade FROM mentioned m WHERE m.oid = b.oid),
     -- A read-only transaction lets these pass.
-    ELSE GREATEST((SELECT pg_catalog.max(w.grade) FROM words w WHERE b.text ~ w.pattern),
-      CASE WHEN b.text ~ '\m(notify|reindex|cluster|vacuum|analyze|discard|lock|load|listen|unlisten|checkpoint)\M' THEN 1 END) END AS grade FROM body b),
-reached(oid, name, grade) AS (
-  SELECT s.oid, s.name, s.grade FROM seed s WHERE s.grade IS NOT NULL
-  UNION SELECT b.oid, b.name, r.grade FROM reached r JOIN body b ON pg_catalog.strpos(b.text, pg_catalog.lower(r.name)) > 0),
-functions AS MATERIALIZED (
-  SELECT a.oid, pg_catalog.max(a.grade) AS grade FROM (SELECT r.oid, r.grade FROM reached r UNION ALL SELECT d.oid, d.grade FROM direct d) a GROUP BY a.oid),
-nodes AS MATERIALIZED (
-  SELECT f.grade, ':(funcid|opfuncid|aggfnoid|winfnoid|negfuncid|hashfuncid|inputcollid) (' || pg_catalog.string_agg(f.oid::pg_catalog.text, '|') || ')\M' AS pattern
-  FROM functions f GROUP BY f.grade),
-code AS MATERIALIZED (
-  SELECT c.relname::pg_catalog.text AS name, w.ev_class AS class, w.ev_action::pg_catalog.text AS text FROM pg_catalog.pg_rewrite w
-    JOIN pg_catalog.pg_class c ON c.oid = w.ev_class WHERE w.oid >= 16384 AND w.rulename = '_RETURN'
-  UNION ALL SELECT c.relname::pg_catalog.text, p.polrelid, pg_catalog.concat(p.polqual::pg_catalog.text, p.polwithcheck::pg_catalog.text) FROM pg_catalog.pg_policy p
-    JOIN pg_catalog.pg_class c ON c.oid = p.polrelid),
-relations(class, name, grade) AS (
-  SELECT c.class, c.name, n.grade FROM code c JOIN nodes n ON c.text ~ n.pattern
-  UNION SELECT c.class, c.name, r.grade FROM relations r JOIN code c ON c.text ~ (':relid ' || r.class::pg_catalog.text || '\M')),
-found AS MATERIALIZED (
-  SELECT 'name' AS kind, b.name, f.grade FROM functions f JOIN body b ON b.oid = f.oid
-  UNION ALL SELECT 'name', p.proname::pg_catalog.text, f.grade FROM functions f JOIN pg_catalog.pg_proc p ON p.oid = f.oid WHERE p.oid >= 16384 AND p.prolang IN (12, 13)
-    AND NOT EXISTS (SELECT FROM listed l WHERE l.name = p.proname OR (l.prefix AND pg_catalog.starts_with(p.proname::pg_catalog.text, l.name)))
-  UNION ALL SELECT 'name', p.proname::pg_catalog.text, f.grade FROM pg_catalog.pg_aggregate a JOIN pg_catalog.pg_proc p ON p.oid = a.aggfnoid AND p.oid >= 16384
-    JOIN functions f ON f.oid = ANY (ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::pg_catalog.oid[])
-  UNION ALL SELECT 'operator', o.oprname::pg_catalog.text, f.grade FROM pg_catalog.pg_operator o JOIN functions f ON f.oid = ANY (ARRAY[o.oprcode, o.oprrest, o.oprjoin]::pg_catalog.oid[]) WHERE o.oid >= 16384
-  UNION ALL SELECT 'any', 'a cast', f.grade FROM pg_catalog.pg_cast c JOIN functions f ON f.oid = c.castfunc WHERE c.oid >= 16384
-  UNION ALL SELECT 'any', t.typname::pg_catalog.text, f.grade FROM pg_catalog.pg_type t JOIN functions f
-    ON f.oid = ANY (ARRAY[t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout]::pg_catalog.oid[]) WHERE t.oid >= 16384 AND t.typtype = 'b'
-  UNION ALL SELECT 'any', 'a range type', f.grade FROM pg_catalog.pg_range g JOIN functions f ON f.oid = ANY (ARRAY[g.rngcanonical, g.rngsubdiff]::pg_catalog.oid[]) WHERE g.rngtypid >= 16384
-  UNION ALL SELECT 'any', 'an operator class', f.grade FROM pg_catalog.pg_amproc a JOIN functions f ON f.oid = a.amproc::pg_catalog.oid WHERE a.oid >= 16384
-  UNION ALL SELECT 'any', c.conname::pg_catalog.text, f.grade FROM pg_catalog.pg_conversion c JOIN functions f ON f.oid = c.conproc::pg_catalog.oid WHERE c.oid >= 16384
-  UNION ALL SELECT 'name', t.typname::pg_catalog.text, n.grade FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_type t ON t.oid = k.contypid JOIN nodes n ON k.conbin::pg_catalog.text ~ n.pattern
-  -- What holds a value of such a domain.
-  UNION ALL SELECT 'name', c.relname::pg_catalog.text, n.grade FROM pg_catalog.pg_constraint k JOIN nodes n ON k.contypid <> 0 AND k.conbin::pg_catalog.text ~ n.pattern
-    JOIN pg_catalog.pg_type t ON t.oid = k.contypid OR t.typelem = k.contypid OR t.typbasetype = k.contypid
-    JOIN pg_catalog.pg_attribute a ON a.atttypid = t.oid JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-  -- Default arguments.
-  UNION ALL SELECT 'name', p.proname::pg_catalog.text, n.grade FROM pg_catalog.pg_proc p JOIN nodes n ON p.proargdefaults::pg_catalog.text ~ n.pattern WHERE p.oid >= 16384
-  UNION ALL SELECT 'name', r.name, r.grade FROM relations r),
+    CASE WHEN b.text ~ '\m(notify|reindex|cluster|vacuum|analyze|discard|lock|load|listen|unlisten|checkpoint)\M' THEN 1 END,
+    -- What isn't seen. What a trigger runs so can leave the branch only where there is something to leave by.
+    CASE WHEN NOT (b.lanname NOT IN ('sql', 'plpgsql') OR b.text ~ 'u&"' OR (b.lanname = 'plpgsql' AND b.text ~ '\mexecute\M')) THEN NULL
+      WHEN b.fires AND b.lanpltrusted AND NOT l.any THEN 1 ELSE 3 END) AS grade
+  FROM body b, leaving l),
+-- Expressions, and whether only a write evaluates them.
+code(class, id, writes, text) AS MATERIALIZED (
+  SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass::pg_catalog.oid, w.oid, w.rulename <> '_RETURN', pg_catalog.concat(w.ev_qual::pg_catalog.text, w.ev_action::pg_catalog.text)
+    FROM pg_catalog.pg_rewrite w WHERE w.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass::pg_catalog.oid, p.oid, false, pg_catalog.concat(p.polqual::pg_catalog.text, p.polwithcheck::pg_catalog.text)
+    FROM pg_catalog.pg_policy p
+  -- Generated columns that aren't stored are evaluated by reads.
+  UNION ALL SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass::pg_catalog.oid, d.oid, a.attgenerated <> 'v', d.adbin::pg_catalog.text
+    FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE d.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass::pg_catalog.oid, k.oid, k.contypid = 0, k.conbin::pg_catalog.text
+    FROM pg_catalog.pg_constraint k WHERE k.oid >= 16384 AND k.conbin IS NOT NULL
+  UNION ALL SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass::pg_catalog.oid, t.oid, true, t.tgqual::pg_catalog.text
+    FROM pg_catalog.pg_trigger t WHERE t.tgqual IS NOT NULL
+  UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, i.indexrelid, true, pg_catalog.concat(i.indexprs::pg_catalog.text, i.indpred::pg_catalog.text)
+    FROM pg_catalog.pg_index i WHERE i.indexrelid >= 16384 AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
+  UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, p.oid, false, p.proargdefaults::pg_catalog.text
+    FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 AND p.proargdefaults IS NOT NULL),
+seed(class, id, grade, writes) AS MATERIALIZED (
+  SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, b.oid, b.grade, b.fires FROM bodies b WHERE b.grade IS NOT NULL
+  UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, d.oid, d.grade, false FROM direct d WHERE d.oid >= 16384
+  UNION ALL SELECT DISTINCT c.class, c.id, d.grade, c.writes FROM code c CROSS JOIN LATERAL pg_catalog.regexp_matches(c.text,
+      ':(?:funcid|opfuncid|aggfnoid|winfnoid|negfuncid|hashfuncid) (\d+)', 'g') m(called) JOIN direct d ON d.oid = m.called[1]::pg_catalog.oid
+  UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, a.aggfnoid::pg_catalog.oid, d.grade, false FROM pg_catalog.pg_aggregate a
+    JOIN direct d ON d.oid = ANY (ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::pg_catalog.oid[])
+    WHERE a.aggfnoid::pg_catalog.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, o.oid, d.grade, false FROM pg_catalog.pg_operator o
+    JOIN direct d ON d.oid = ANY (ARRAY[o.oprcode, o.oprrest, o.oprjoin]::pg_catalog.oid[]) WHERE o.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_cast'::pg_catalog.regclass::pg_catalog.oid, c.oid, d.grade, false FROM pg_catalog.pg_cast c JOIN direct d ON d.oid = c.castfunc WHERE c.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid, t.oid, d.grade, false FROM pg_catalog.pg_type t
+    JOIN direct d ON d.oid = ANY (ARRAY[t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout]::pg_catalog.oid[]) WHERE t.oid >= 16384 AND t.typtype = 'b'
+  UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid, g.rngtypid, d.grade, false FROM pg_catalog.pg_range g
+    JOIN direct d ON d.oid = ANY (ARRAY[g.rngcanonical, g.rngsubdiff]::pg_catalog.oid[]) WHERE g.rngtypid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_amproc'::pg_catalog.regclass::pg_catalog.oid, a.oid, d.grade, false FROM pg_catalog.pg_amproc a JOIN direct d ON d.oid = a.amproc::pg_catalog.oid WHERE a.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_conversion'::pg_catalog.regclass::pg_catalog.oid, c.oid, d.grade, false FROM pg_catalog.pg_conversion c JOIN direct d ON d.oid = c.conproc::pg_catalog.oid WHERE c.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass::pg_catalog.oid, t.oid, d.grade, true FROM pg_catalog.pg_trigger t JOIN direct d ON d.oid = t.tgfoid),
+-- What a statement can name, or uses without a name.
+names(class, id, kind, name) AS MATERIALIZED (
+  SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, p.oid, 'name', p.proname::pg_catalog.text FROM pg_catalog.pg_proc p WHERE p.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, o.oid, 'operator', o.oprname::pg_catalog.text FROM pg_catalog.pg_operator o WHERE o.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, c.oid, 'name', c.relname::pg_catalog.text FROM pg_catalog.pg_class c
+    WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+  UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid, t.oid, CASE WHEN t.typtype IN ('b', 'r', 'm') AND t.typcategory <> 'A' THEN 'any' ELSE 'name' END,
+    t.typname::pg_catalog.text FROM pg_catalog.pg_type t WHERE t.oid >= 16384 AND t.typtype <> 'c'
+  UNION ALL SELECT 'pg_catalog.pg_cast'::pg_catalog.regclass::pg_catalog.oid, c.oid, 'any', 'a cast' FROM pg_catalog.pg_cast c WHERE c.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_amproc'::pg_catalog.regclass::pg_catalog.oid, a.oid, 'any', 'an operator class' FROM pg_catalog.pg_amproc a WHERE a.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_amop'::pg_catalog.regclass::pg_catalog.oid, a.oid, 'any', 'an operator class' FROM pg_catalog.pg_amop a WHERE a.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_conversion'::pg_catalog.regclass::pg_catalog.oid, c.oid, 'any', c.conname::pg_catalog.text FROM pg_catalog.pg_conversion c WHERE c.oid >= 16384
+  UNION ALL SELECT 'pg_catalog.pg_event_trigger'::pg_catalog.regclass::pg_catalog.oid, e.oid, 'any', e.evtname::pg_catalog.text FROM pg_catalog.pg_event_trigger e WHERE e.evtenabled <> 'D'),
+reached(class, id, grade, writes) AS (
+  SELECT s.class, s.id, s.grade, s.writes FROM seed s
+  UNION SELECT e.class, e.id, r.grade, r.writes OR e.writes FROM reached r CROSS JOIN LATERAL (
+    -- What is made of it. A table isn't made of what its key refers to, nor is a row's type of its table's triggers.
+    SELECT d.classid, d.objid, d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass FROM pg_catalog.pg_depend d
+      WHERE d.refclassid = r.class AND d.refobjid = r.id AND d.deptype IN ('n', 'a', 'i') AND d.objid >= 16384
+        AND NOT (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid AND k.contype = 'f')
+    -- What it is a part of.
+    UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, w.ev_class, w.rulename <> '_RETURN' FROM pg_catalog.pg_rewrite w
+      WHERE r.class = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND w.oid = r.id
+    UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, p.polrelid, false FROM pg_catalog.pg_policy p
+      WHERE r.class = 'pg_catalog.pg_policy'::pg_catalog.regclass AND p.oid = r.id
+    UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, d.adrelid, a.attgenerated <> 'v' FROM pg_catalog.pg_attrdef d
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+      WHERE r.class = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.oid = r.id
+    UNION ALL SELECT CASE WHEN k.contypid <> 0 THEN 'pg_catalog.pg_type' ELSE 'pg_catalog.pg_class' END::pg_catalog.regclass::pg_catalog.oid,
+      CASE WHEN k.contypid <> 0 THEN k.contypid ELSE k.conrelid END, k.contypid = 0 FROM pg_catalog.pg_constraint k
+      WHERE r.class = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = r.id
+    UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, t.tgrelid, true FROM pg_catalog.pg_trigger t
+      WHERE r.class = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = r.id AND t.tgenabled <> 'D'
+    UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, i.indrelid, true FROM pg_catalog.pg_index i
+      WHERE r.class = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.indexrelid = r.id
+    UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, s.stxrelid, true FROM pg_catalog.pg_statistic_ext s
+      WHERE r.class = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass AND s.oid = r.id
+    -- What passes a write on to it: the table that its partitions or its key belong to.
+    UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, h.inhparent, true FROM pg_catalog.pg_inherits h
+      WHERE r.class = 'pg_catalog.pg_class'::pg_catalog.regclass AND h.inhrelid = r.id
+    UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, k.confrelid, true FROM pg_catalog.pg_constraint k
+      WHERE r.class = 'pg_catalog.pg_class'::pg_catalog.regclass AND k.conrelid = r.id AND k.contype = 'f'
+        AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))
+    -- A body that names it.
+    UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, b.oid, false FROM (SELECT pg_catalog.lower(CASE r.class
+        WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN (SELECT p.proname::pg_catalog.text FROM pg_catalog.pg_proc p WHERE p.oid = r.id)
+        WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN (SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.oid = r.id)
+        WHEN 'pg_catalog.pg_type'::pg_catalog.regclass THEN (SELECT t.typname::pg_catalog.text FROM pg_catalog.pg_type t WHERE t.oid = r.id)
+        WHEN 'pg_catalog.pg_operator'::pg_catalog.regclass THEN (SELECT o.oprname::pg_catalog.text FROM pg_catalog.pg_operator o WHERE o.oid = r.id) END) AS name) n
+      JOIN body b ON pg_catalog.strpos(b.text, n.name) > 0 AND (n.name !~ '^[a-z0-9_]+$' OR b.text ~ ('\m' || n.name || '\M'))) e(class, id, writes)),
 known AS MATERIALIZED (
-  SELECT f.kind, f.name, pg_catalog.max(f.grade) AS grade FROM (SELECT * FROM found
-    -- A body that uses one of those without calling a function by its name.
-    UNION ALL SELECT 'name', b.name, n.grade FROM found n JOIN body b ON n.kind <> 'any' AND pg_catalog.strpos(b.text, pg_catalog.lower(n.name)) > 0) f
-  GROUP BY f.kind, f.name),
+  SELECT n.kind, n.name, r.writes, pg_catalog.max(r.grade) AS grade FROM reached r JOIN names n ON n.class = r.class AND n.id = r.id
+  -- Those that are listed by their names are known by them.
+  WHERE n.class <> 'pg_catalog.pg_proc'::pg_catalog.regclass OR NOT EXISTS (SELECT FROM direct d JOIN pg_catalog.pg_proc p ON p.oid = d.oid JOIN listed l
+    ON l.name = p.proname OR (l.prefix AND l.name <> '' AND pg_catalog.starts_with(p.proname::pg_catalog.text, l.name)) WHERE d.oid = n.id)
+  GROUP BY n.kind, n.name, r.writes),
 reaching AS MATERIALIZED (
-  SELECT k.name, k.grade FROM known k WHERE k.grade >= $4::int4 AND CASE k.kind WHEN 'any' THEN true WHEN 'operator'
+  SELECT k.name, k.grade FROM known k WHERE k.grade >= $4::int4 AND ($4::int4 > 1 OR NOT k.writes) AND CASE k.kind WHEN 'any' THEN true WHEN 'operator'
     THEN ($3::pg_catalog.jsonb -> 'operators') ? k.name ELSE ($3::pg_catalog.jsonb -> 'identifiers') ? k.name END)
 SELECT CASE WHEN EXISTS (SELECT FROM reaching) THEN ('neon-mcp ' || $1 || ' reaches ' || (SELECT pg_catalog.jsonb_build_object(
     'names', pg_catalog.jsonb_agg(DISTINCT r.name), 'grade', pg_catalog.max(r.grade)) FROM reaching r)::pg_catalog.text)::int4::pg_catalog.text
   ELSE v.now END AS version,
-  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('kind', k.kind, 'name', k.name, 'grade', k.grade)), '[]') FROM known k)::pg_catalog.text AS known
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('kind', k.kind, 'name', k.name, 'grade', k.grade, 'writes', k.writes)), '[]') FROM known k)::pg_catalog.text AS known
 FROM version v

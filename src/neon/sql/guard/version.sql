@@ -1,8 +1,17 @@
--- What changes with the functions, operators, casts, views, policies and types that a database has of its own.
+-- What changes with the functions, operators, casts, types, views, policies, defaults, constraints, triggers, indexes and partitions that
+-- a database has of its own.
 SELECT pg_catalog.concat_ws('.',
     (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_proc p WHERE p.oid >= 16384),
-    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(o.oid::bigint, o.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_operator o WHERE o.oid >= 16384),
-    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(c.oid::bigint, c.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_cast c WHERE c.oid >= 16384),
-    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(w.oid::bigint, w.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_rewrite w WHERE w.oid >= 16384),
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_operator p WHERE p.oid >= 16384),
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_cast p WHERE p.oid >= 16384),
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_amop p WHERE p.oid >= 16384),
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_amproc p WHERE p.oid >= 16384),
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_rewrite p WHERE p.oid >= 16384),
     (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_policy p),
-    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(t.oid::bigint, t.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_type t WHERE t.oid >= 16384 AND t.typtype IN ('d', 'b', 'r') AND t.typcategory <> 'A')) AS now
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_type p WHERE p.oid >= 16384 AND p.typtype <> 'c' AND p.typcategory <> 'A'),
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_attrdef p WHERE p.oid >= 16384),
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_constraint p WHERE p.oid >= 16384),
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_trigger p WHERE NOT p.tgisinternal),
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.oid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_event_trigger p),
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.indexrelid::bigint, p.xmin::pg_catalog.text::bigint))) FROM pg_catalog.pg_index p WHERE p.indexrelid >= 16384 AND (p.indexprs IS NOT NULL OR p.indpred IS NOT NULL)),
+    (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(p.inhrelid::bigint, p.inhparent::bigint))) FROM pg_catalog.pg_inherits p)) AS now
