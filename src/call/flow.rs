@@ -18,7 +18,7 @@ use super::record::Record;
 use super::run::Call;
 use super::{Service, bind, wait};
 use crate::docs::{Docs, DocsError, Entry, Slug};
-use crate::guard::{self, Cleared, Effect, Judgement, Policy, Ruling};
+use crate::guard::{self, Cleared, Effect, Judgement, NotPrepared, Policy, Ruling};
 use crate::neon::sql::{Allowance, Connection, Executed, Guard, Measured, Reads, ResultSet, Statements};
 use crate::neon::{Changed, OrganizationId, PathSegment, ProjectId, Read};
 use crate::sql::Script;
@@ -211,7 +211,15 @@ impl<'c, 'a> Flow<'c, 'a> {
         let confirmations = &self.call.guards.confirmations;
         confirmations
             .prepare(&self.call.owner, content, until, Utc::now())
-            .map_err(|error| Failure::Internal(format!("what was prepared {error}")))
+            .map_err(not_kept)
+    }
+
+    /// Refuses what would be prepared in vain, before any work: too much waits already.
+    pub(crate) fn room_to_prepare(&self) -> Result<(), Failure> {
+        let confirmations = &self.call.guards.confirmations;
+        confirmations
+            .room_to_prepare(&self.call.owner, Utc::now())
+            .map_err(not_kept)
     }
 
     /// Takes what the call completes: of several calls at the same time, one does.
@@ -547,5 +555,21 @@ impl<'c, 'a> Flow<'c, 'a> {
             ran = client.measure(&fresh, statements, timeout, context).await;
         }
         ran.map_err(Failure::of_sql)
+    }
+}
+
+/// Why nothing is prepared.
+fn not_kept(error: NotPrepared) -> Failure {
+    match error {
+        NotPrepared::Full(why) => Failure::Told(Box::new(Told {
+            kind: "too_many_prepared",
+            message: format!("Nothing more can be prepared: {why}."),
+            changed: Changed::No,
+            next: "Complete one that waits, or give it up: the tool that completes it takes discard: true. Each ends by itself \
+                   when its branch does."
+                .to_owned(),
+            more: Value::Null,
+        })),
+        error => Failure::Internal(format!("what was prepared {error}")),
     }
 }

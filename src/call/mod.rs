@@ -253,6 +253,7 @@ impl Engine {
         let account = crate::guard::digest(&json!([config.base.as_str(), config.credential.expose()]));
         let pace = guards.policy.changes_per_minute().map(Pace::new);
         let key = OwnKey::new(config.credential.expose());
+        key.keep_out_of_logs();
         Self {
             inner: Arc::new(Inner {
                 pace,

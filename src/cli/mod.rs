@@ -6,6 +6,7 @@ mod demo;
 mod first_project;
 mod http;
 mod log;
+mod log_lines;
 mod policy;
 mod sandbox;
 mod serve;
@@ -75,7 +76,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let no_messages = filter_fn(|event| !(event.target().starts_with("rmcp") && *event.level() > Level::INFO));
     // Standard output belongs to the protocol.
     let lines = fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(log_lines::Redacted::to_stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     tracing_subscriber::registry()

@@ -149,6 +149,19 @@ pub(super) fn open_private(path: &Path) -> Result<File, FileError> {
         Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {}
         other => return other,
     }
+    open_there(path)
+}
+
+/// Opens a file that is there, for reading and appending; nothing where there is none. Only its owner may read it, and that must
+/// be us.
+pub(super) fn open_existing(path: &Path) -> Result<Option<File>, FileError> {
+    match open_there(path) {
+        Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+fn open_there(path: &Path) -> Result<File, FileError> {
     // What isn't a file isn't even opened: opening a pipe waits for its other end.
     let there = fs::symlink_metadata(path).map_err(FileError::io("look at", path))?;
     regular(path, &there)?;

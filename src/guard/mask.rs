@@ -1,7 +1,8 @@
 //! Secrets are masked everywhere but in the tools that are there to hand one over.
 
+use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, PoisonError, RwLock};
 
 use regex::{Captures, Regex};
 use serde_json::Value;
@@ -38,6 +39,20 @@ impl std::fmt::Debug for OwnKey {
     }
 }
 
+/// The keys of this process, which no line of its log holds.
+static OWN_KEYS: RwLock<Vec<OwnKey>> = RwLock::new(Vec::new());
+
+/// A line of a log without the keys that this process uses.
+#[must_use]
+pub fn without_own_keys(line: &str) -> Cow<'_, str> {
+    let keys = OWN_KEYS.read().unwrap_or_else(PoisonError::into_inner);
+    let mut line = Cow::Borrowed(line);
+    for key in keys.iter().filter(|key| key.is_in(&line)).collect::<Vec<_>>() {
+        line = Cow::Owned(key.redacted(&line));
+    }
+    line
+}
+
 /// The shortest key that is looked for, in bytes: a shorter one is no key, and stands in many words.
 const SHORTEST_KEY: usize = 8;
 
@@ -72,6 +87,14 @@ impl OwnKey {
             forms.dedup();
         }
         Self { forms: forms.into() }
+    }
+
+    /// Keeps it out of the log of this process from now on.
+    pub fn keep_out_of_logs(&self) {
+        let mut keys = OWN_KEYS.write().unwrap_or_else(PoisonError::into_inner);
+        if !self.forms.is_empty() && !keys.iter().any(|key| key.forms == self.forms) {
+            keys.push(self.clone());
+        }
     }
 
     /// Whether a text holds it.

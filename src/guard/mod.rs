@@ -38,7 +38,7 @@ pub use files::FileError;
 pub(crate) use files::replace_private;
 pub(crate) use impact::{lines as impact_lines, reaching, reasons as impact_reasons, told_losses};
 pub use judge::{Assessed, BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
-pub use mask::{MASK, OwnKey, mask, mask_text};
+pub use mask::{MASK, OwnKey, mask, mask_text, without_own_keys};
 pub use permit::{JudgedTexts, Permitted};
 pub use plan::{Line, Plan, Sight, digest, file_in_short, quoted, would_send};
 pub(crate) use plan::{can_be_shown, told, told_plain};

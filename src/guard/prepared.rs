@@ -4,14 +4,17 @@
 //! caller, or something else in place of what was prepared opens nothing. Each is completed once, by one of those who try at
 //! the same time.
 //!
-//! Where the seal key outlives the process and there is a state directory, what is prepared lies in it, and any process with
-//! that key completes it; otherwise it ends with the process.
+//! Where the seal key outlives the process and there is a state directory, what is prepared lies in it, encrypted under that key
+//! (statements can hold passwords), and any process with the key completes it; otherwise it ends with the process.
+//!
+//! What was completed or ran out makes room. A client that has prepared too much is told so before any work.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -22,11 +25,14 @@ use super::confirm::Confirmations;
 use super::files::{self, FileError};
 use super::seal::Sealer;
 
-/// The most that one process keeps.
-const MOST: usize = 200;
+/// The most that wait at the same time in one process, or in one state directory.
+const MAX_WAITING: usize = 200;
+
+/// The most of those that are one client's.
+const MAX_OF_ONE: usize = 50;
 
 /// The largest that is kept, in bytes.
-const MOST_BYTES: usize = 2 * 1024 * 1024;
+const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// How many characters an id has.
 const ID: usize = 16;
@@ -45,6 +51,9 @@ pub enum NotPrepared {
     /// It was completed, or is being completed.
     #[error("was used already: each is good for one completion")]
     Used,
+    /// Too much waits already.
+    #[error("isn't kept: {0}")]
+    Full(String),
     /// What was prepared can't be kept or read.
     #[error("can't be read or kept: {0}")]
     Store(String),
@@ -57,8 +66,7 @@ impl From<FileError> for NotPrepared {
 }
 
 /// What is kept of one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 struct Kept {
     /// Who prepared it, as a keyed digest.
     caller: String,
@@ -66,6 +74,16 @@ struct Kept {
     until: i64,
     /// What was prepared.
     content: Value,
+}
+
+/// What lies in the state directory of one.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    caller: String,
+    until: i64,
+    /// The content, encrypted for its id.
+    encrypted: String,
 }
 
 /// What was prepared and isn't over.
@@ -111,17 +129,24 @@ impl Confirmations {
             until: until.timestamp(),
             content,
         };
-        let text = serde_json::to_string(&kept).map_err(|error| NotPrepared::Store(error.to_string()))?;
-        if text.len() > MOST_BYTES {
+        let content = kept.content.to_string();
+        if content.len() > MAX_BYTES {
             return Err(NotPrepared::Store("it is larger than 2 MiB".to_owned()));
         }
+        self.room_to_prepare(caller, now)?;
         let id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(ID).collect();
         let handle = format!("{id}.{}", kept.tag(&self.sealer, &id));
         match self.prepared_folder() {
             Some(folder) => {
                 files::make_directory(&folder)?;
                 files::close_directory(&folder)?;
-                sweep(&folder, now);
+                let encrypted = self.sealer.encrypt(PURPOSE, &id, content.as_bytes());
+                let stored = Stored {
+                    caller: kept.caller.clone(),
+                    until: kept.until,
+                    encrypted: encrypted.ok_or_else(|| NotPrepared::Store("it can't be encrypted".to_owned()))?,
+                };
+                let text = serde_json::to_string(&stored).map_err(|error| NotPrepared::Store(error.to_string()))?;
                 let path = folder.join(format!("{id}.json"));
                 let mut file = files::create_private(&path)?;
                 file.write_all(text.as_bytes())
@@ -130,14 +155,40 @@ impl Confirmations {
             }
             None => {
                 let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                all.retain(|_, (kept, _)| kept.until >= now.timestamp());
-                if all.len() >= MOST {
-                    return Err(NotPrepared::Store(format!("{MOST} wait already")));
-                }
                 all.insert(id, (kept, false));
             }
         }
         Ok(handle)
+    }
+
+    /// Whether this caller can prepare one more: to be asked before the work. What is over is removed.
+    ///
+    /// # Errors
+    /// [`NotPrepared::Full`] when 200 wait, or 50 of this caller's.
+    pub fn room_to_prepare(&self, caller: &str, now: DateTime<Utc>) -> Result<(), NotPrepared> {
+        let waiting: Vec<String> = match self.prepared_folder() {
+            Some(folder) => sweep(&folder, now),
+            None => {
+                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                all.retain(|_, (kept, _)| kept.until >= now.timestamp());
+                // What was completed is remembered as used, as long as that is as little as what may wait.
+                while all.values().filter(|(_, taken)| *taken).count() > MAX_WAITING {
+                    let taken = all.iter().filter(|(_, (_, taken))| *taken);
+                    let first = taken.min_by_key(|(_, (kept, _))| kept.until).map(|(id, _)| id.clone());
+                    first.and_then(|id| all.remove(&id));
+                }
+                let waiting = all.values().filter(|(_, taken)| !taken);
+                waiting.map(|(kept, _)| kept.caller.clone()).collect()
+            }
+        };
+        let own = self.preparer(caller);
+        if waiting.iter().filter(|caller| **caller == own).count() >= MAX_OF_ONE {
+            return Err(NotPrepared::Full(format!("{MAX_OF_ONE} of this client wait already")));
+        }
+        if waiting.len() >= MAX_WAITING {
+            return Err(NotPrepared::Full(format!("{MAX_WAITING} of all clients wait already")));
+        }
+        Ok(())
     }
 
     /// What was prepared under a handle, by this caller.
@@ -147,7 +198,7 @@ impl Confirmations {
     pub fn prepared(&self, caller: &str, handle: &str, now: DateTime<Utc>) -> Result<Value, NotPrepared> {
         let (id, tag) = parts(handle)?;
         let (kept, taken) = match self.prepared_folder() {
-            Some(folder) => read(&folder, id)?,
+            Some(folder) => self.read(&folder, id)?,
             None => {
                 let all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
                 all.get(id).cloned().ok_or(NotPrepared::Unknown)?
@@ -215,6 +266,22 @@ impl Confirmations {
         }
     }
 
+    fn read(&self, folder: &Path, id: &str) -> Result<(Kept, bool), NotPrepared> {
+        let (open, taken) = places(folder, id);
+        for (path, taken) in [(open, false), (taken, true)] {
+            let Some(stored) = stored(&path)? else { continue };
+            let content = self.sealer.decrypt(PURPOSE, id, &stored.encrypted);
+            let content = content.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            let kept = Kept {
+                caller: stored.caller,
+                until: stored.until,
+                content: content.ok_or(NotPrepared::Unknown)?,
+            };
+            return Ok((kept, taken));
+        }
+        Err(NotPrepared::Unknown)
+    }
+
     fn preparer(&self, caller: &str) -> String {
         self.sealer.digest("preparer", &[caller])
     }
@@ -245,39 +312,46 @@ fn places(folder: &Path, id: &str) -> (PathBuf, PathBuf) {
     (folder.join(format!("{id}.json")), folder.join(format!("{id}.taken")))
 }
 
-fn read(folder: &Path, id: &str) -> Result<(Kept, bool), NotPrepared> {
-    let (open, taken) = places(folder, id);
-    for (path, taken) in [(open, false), (taken, true)] {
-        if !path.is_file() {
-            continue;
-        }
-        let file = match files::open_private(&path) {
-            // Taken at this moment.
-            Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => continue,
-            other => other?,
-        };
-        let mut text = String::new();
-        file.take(MOST_BYTES as u64 + 1)
-            .read_to_string(&mut text)
-            .map_err(FileError::io("read", &path))?;
-        let kept = serde_json::from_str(&text).map_err(|_| NotPrepared::Unknown)?;
-        return Ok((kept, taken));
-    }
-    Err(NotPrepared::Unknown)
+/// What a file holds; nothing where that is larger than what is written, or nothing of ours.
+fn stored(path: &Path) -> Result<Option<Stored>, FileError> {
+    // Another may take it at this moment.
+    let Some(file) = files::open_existing(path)? else {
+        return Ok(None);
+    };
+    let mut text = String::new();
+    // Encrypted it is larger by a third.
+    file.take(MAX_BYTES as u64 * 2)
+        .read_to_string(&mut text)
+        .map_err(FileError::io("read", path))?;
+    Ok(serde_json::from_str(&text).ok())
 }
 
-/// Removes what is over. What can't be read is left: it opens nothing.
-fn sweep(folder: &Path, now: DateTime<Utc>) {
+/// How long a file is left that can't be read.
+const UNREADABLE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes what is over, and gives the callers of what waits.
+fn sweep(folder: &Path, now: DateTime<Utc>) -> Vec<String> {
+    let mut waiting = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        let until = fs::read_to_string(&path)
-            .ok()
-            .and_then(|text| serde_json::from_str::<Kept>(&text).ok())
-            .map(|kept| kept.until);
-        if until.is_some_and(|until| until < now.timestamp()) {
+        let over = match stored(&path) {
+            Ok(Some(stored)) if stored.until >= now.timestamp() => {
+                if path.extension().is_some_and(|extension| extension == "json") {
+                    waiting.push(stored.caller);
+                }
+                false
+            }
+            Ok(Some(_)) => true,
+            Ok(None) | Err(_) => {
+                let changed = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
+                changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > UNREADABLE))
+            }
+        };
+        if over {
             let _ = fs::remove_file(path);
         }
     }
+    waiting
 }
 
 #[cfg(test)]
@@ -399,11 +473,22 @@ mod tests {
             .join("prepared")
             .join(format!("{}.json", handle.split_once('.').unwrap().0));
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("br-a", "br-b")).unwrap();
-        assert_eq!(
-            shared(folder.path(), 7).prepared("me", &handle, now),
-            Err(NotPrepared::Unknown)
-        );
+        assert!(!text.contains("br-a") && !text.contains("branch_id"), "{text}");
+        let sealed: Stored = serde_json::from_str(&text).unwrap();
+        let other = shared(folder.path(), 7)
+            .prepare("me", json!({"branch_id": "br-b"}), until, now)
+            .unwrap();
+        let of_other = path.with_file_name(format!("{}.json", other.split_once('.').unwrap().0));
+        let of_other: Stored = serde_json::from_str(&fs::read_to_string(of_other).unwrap()).unwrap();
+        let mut changed = sealed.encrypted.clone().into_bytes();
+        changed[20] = if changed[20] == b'A' { b'B' } else { b'A' };
+        for encrypted in [of_other.encrypted, String::from_utf8(changed).unwrap(), String::new()] {
+            fs::write(&path, text.replace(&sealed.encrypted, &encrypted)).unwrap();
+            assert_eq!(
+                shared(folder.path(), 7).prepared("me", &handle, now),
+                Err(NotPrepared::Unknown)
+            );
+        }
         fs::write(&path, text).unwrap();
         // What is over is swept away by the next.
         let later = until + TimeDelta::seconds(2);
@@ -411,5 +496,34 @@ mod tests {
             .prepare("me", json!({}), later + TimeDelta::hours(1), later)
             .unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn completed_work_makes_room_and_waiting_work_is_bounded_for_each_client() {
+        let folder = tempfile::tempdir().unwrap();
+        for keeper in [alone(), shared(folder.path(), 7)] {
+            let now = Utc::now();
+            let until = now + TimeDelta::hours(1);
+            for _ in 0..MAX_WAITING + 20 {
+                let handle = keeper.prepare("busy", json!({}), until, now).unwrap();
+                keeper.take_prepared("busy", &handle, now).unwrap();
+            }
+            for client in 0..4 {
+                for _ in 0..MAX_OF_ONE {
+                    keeper.prepare(&client.to_string(), json!({}), until, now).unwrap();
+                }
+                let full = keeper.room_to_prepare(&client.to_string(), now).unwrap_err();
+                assert!(
+                    matches!(&full, NotPrepared::Full(why) if why.contains("50 of this client")),
+                    "{full}"
+                );
+            }
+            let full = keeper.prepare("another", json!({}), until, now).unwrap_err();
+            assert!(
+                matches!(&full, NotPrepared::Full(why) if why.contains("200 of all")),
+                "{full}"
+            );
+            assert_eq!(keeper.room_to_prepare("another", until + TimeDelta::seconds(1)), Ok(()));
+        }
     }
 }

@@ -6,6 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use secrecy::{ExposeSecret as _, SecretBox};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -123,6 +124,32 @@ impl Sealer {
         self.mac(kind, text.as_bytes())
     }
 
+    /// Encrypts a text under a key of its purpose and id (ChaCha20-Poly1305, RFC 8439), in base64url: it opens for no other id.
+    pub(super) fn encrypt(&self, purpose: &str, id: &str, plain: &[u8]) -> Option<String> {
+        let nonce: [u8; NONCE_LEN] = rand::random();
+        let mut text = plain.to_vec();
+        self.cipher(purpose, id)?
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut text)
+            .ok()?;
+        Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &text].concat()))
+    }
+
+    /// What was encrypted; nothing when a byte of it was changed, or for another purpose, id or key.
+    pub(super) fn decrypt(&self, purpose: &str, id: &str, encrypted: &str) -> Option<Vec<u8>> {
+        let bytes = URL_SAFE_NO_PAD.decode(encrypted).ok()?;
+        let (nonce, text) = bytes.split_first_chunk::<NONCE_LEN>()?;
+        let mut text = text.to_vec();
+        let key = self.cipher(purpose, id)?;
+        let plain = key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut text);
+        Some(plain.ok()?.to_vec())
+    }
+
+    /// Each id has a key of its own, so a nonce drawn by chance meets no other.
+    fn cipher(&self, purpose: &str, id: &str) -> Option<LessSafeKey> {
+        let key = self.over("encryption", purpose, &[id])?.finalize().into_bytes();
+        UnboundKey::new(&CHACHA20_POLY1305, &key).ok().map(LessSafeKey::new)
+    }
+
     pub(super) fn seal(&self, binding: &Binding) -> String {
         let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(binding).unwrap_or_default());
         let mac = self
@@ -189,6 +216,18 @@ mod tests {
         assert_eq!(sealer.open(seal.split_once('.').unwrap().0), None);
         assert_eq!(sealer.open(""), None);
         assert_eq!(sealer.open("."), None);
+    }
+
+    #[test]
+    fn encrypted_text_opens_for_its_purpose_id_and_key_alone() {
+        let sealer = Sealer::shared(&[7; 32]).unwrap();
+        let text = sealer.encrypt("p", "one", b"PASSWORD 'x'").unwrap();
+        assert_eq!(sealer.decrypt("p", "one", &text).unwrap(), b"PASSWORD 'x'");
+        assert_ne!(sealer.encrypt("p", "one", b"PASSWORD 'x'").unwrap(), text);
+        assert_eq!(sealer.decrypt("p", "two", &text), None);
+        assert_eq!(sealer.decrypt("q", "one", &text), None);
+        assert_eq!(Sealer::shared(&[8; 32]).unwrap().decrypt("p", "one", &text), None);
+        assert_eq!(sealer.decrypt("p", "one", "AAAA"), None);
     }
 
     #[test]

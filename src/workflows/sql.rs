@@ -180,8 +180,12 @@ fn assessed(scripts: &[Script]) -> Assessed {
         leaves: scripts.iter().any(Script::leaves),
         reasons,
         texts: JudgedTexts::new(statements().map(|statement| statement.text.as_str())),
-        measurable: statements().all(|statement| !statement.leaves && statement.transaction == Transaction::Inside)
-            && effect.is_some_and(|effect| effect > StatementEffect::Read),
+        // Measuring takes everything back but where a sequence stands.
+        measurable: statements().all(|statement| {
+            !statement.leaves
+                && statement.transaction == Transaction::Inside
+                && !statement.mentions().identifiers.contains("setval")
+        }) && effect.is_some_and(|effect| effect > StatementEffect::Read),
     }
 }
 

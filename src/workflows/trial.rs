@@ -67,6 +67,7 @@ impl Trial {
     /// Makes the branch and waits until it answers.
     pub(super) async fn begin(flow: &Flow<'_, '_>, purpose: &str) -> Result<Self, Failure> {
         let project = flow.required("project_id")?;
+        flow.room_to_prepare()?;
         // First who connects to what: if nobody can, no branch is made.
         let target = sql::connect(flow).await?;
         let now = Utc::now();

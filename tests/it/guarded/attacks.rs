@@ -112,6 +112,40 @@ const ATTACKS: &[(&str, &[Step])] = &[
             "DELETE FROM forty WHERE id <= 25",
         ]],
     ),
+    (
+        "a trigger that puts its statement together deletes no large object",
+        &[
+            &["CREATE TABLE trapped (n int)"],
+            &["CREATE FUNCTION step() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    EXECUTE format('SELECT lo_%s(4711)', 'unlink'); RETURN NULL; END $$"],
+            &["CREATE TRIGGER step AFTER INSERT ON trapped FOR EACH ROW EXECUTE FUNCTION step()"],
+            &["INSERT INTO trapped VALUES (1)"],
+        ],
+    ),
+    (
+        "a view keeps its check option",
+        &[&["CREATE OR REPLACE VIEW safe_documents WITH (security_barrier) AS SELECT id, body FROM documents WHERE id < 100"]],
+    ),
+    (
+        "a materialized view keeps its rows",
+        &[&["REFRESH MATERIALIZED VIEW order_totals WITH NO DATA"]],
+    ),
+    (
+        "rights on what will be made in a schema are rights",
+        &[&["ALTER DEFAULT PRIVILEGES IN SCHEMA attic GRANT SELECT ON TABLES TO reader"]],
+    ),
+    (
+        "rights on what will be made are rights, whatever puts the statement together",
+        &[&["DO $$ BEGIN EXECUTE 'ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO reader'; END $$"]],
+    ),
+    (
+        "what is published goes on being published",
+        &[&["DO $$ BEGIN EXECUTE (SELECT 'DROP PUBLICATION ' || quote_ident(pubname) FROM pg_publication LIMIT 1); END $$"]],
+    ),
+    (
+        "an owner stays the owner",
+        &[&["ALTER FUNCTION trim_orders(int) OWNER TO vault_owner"]],
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

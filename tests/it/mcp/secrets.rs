@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{BRANCH, PROJECT, catalog};
 use crate::support::arguments::arguments;
-use crate::support::server::{KEY, Server};
+use crate::support::server::{KEY, Server, program};
 use crate::support::upstream::{Recorded, Reply, Upstream};
 
 const CANARY: &str = "canary-secret-5f1d";
@@ -153,4 +153,28 @@ async fn a_failed_operation_that_quotes_a_secret_does_not_pass_it_on() {
     let (value, is_error) = server.call("create_branch", json!({"project_id": PROJECT})).await;
     assert!(is_error && value.to_string().contains("can't reach"), "{value}");
     assert!(!value.to_string().contains(CANARY), "{value}");
+}
+
+/// An upstream that repeats the key where the log tells what it said.
+#[tokio::test]
+async fn key_of_the_server_is_in_no_line_of_its_log_at_any_level() {
+    // Like an id, so that it is told as one.
+    const KEY: &str = "canary-key-0123456789abcdef";
+    let upstream = Upstream::route(|_: &Recorded| {
+        Reply::error(404, "not_found", KEY)
+            .header("x-neon-ret-request-id", KEY)
+            .header("x-request-id", KEY)
+    })
+    .await;
+    let arguments = json!({ "project_id": "quiet-sun-12345678" }).to_string();
+    let mut command = program(&["call", "describe_project", &arguments], &upstream.url(), KEY);
+    command.env("NEON_MCP_LOG", "trace");
+    let output = command.output().await.expect("it runs");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        log.contains("request_id"),
+        "the log tells what the upstream said: {log}"
+    );
+    assert!(!log.contains(KEY), "{log}");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains(KEY));
 }
