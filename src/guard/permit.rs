@@ -92,3 +92,60 @@ impl<T> Permitted<T> {
         self.inner
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::neon::sql::{Connection, Guard, Identity, Isolation, Query, SqlAddress, SqlHosts, Statements};
+    use crate::neon::{ApiBase, Client, ClientConfig, Context, Credential};
+
+    const JUDGED: &str = "DELETE FROM t WHERE id = 1";
+
+    #[test]
+    fn permit_covers_the_judged_texts_byte_for_byte() {
+        let permit = Permitted::issue_texts((), Effect::Write, JudgedTexts::new([JUDGED].into_iter()));
+        assert!(permit.covers([JUDGED, JUDGED].into_iter()));
+        for other in [
+            "DELETE FROM t WHERE id = 1 ",
+            "delete from t where id = 1",
+            "",
+            "DELETE FROM t",
+        ] {
+            assert!(!permit.covers([JUDGED, other].into_iter()), "{other}");
+        }
+        assert!(!Permitted::issue((), Effect::Destructive).covers([JUDGED].into_iter()));
+    }
+
+    #[tokio::test]
+    async fn statement_that_was_not_judged_is_not_sent() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let base = ApiBase::parse("http://127.0.0.1:9/api/v2").unwrap();
+        let string = "postgresql://me:x@127.0.0.1/db";
+        let connection = Connection {
+            address: SqlAddress::of(string, &base, &SqlHosts::default()).unwrap(),
+            string: string.to_owned().into(),
+            database: "db".to_owned(),
+            role: "me".to_owned(),
+            identity: Identity {
+                project: "quiet-forest-12345678".to_owned(),
+                branch: "br-quiet-forest-a1b2c3d4".to_owned(),
+                endpoint: None,
+            },
+            fresh: false,
+        };
+        let client = Client::new(ClientConfig::new(
+            base,
+            Credential::new("sandbox_x".to_owned()).unwrap(),
+        ));
+        let statements = Statements::together(vec![Query::plain("DELETE FROM t".to_owned())], Isolation::ReadCommitted);
+        let permit = Permitted::issue_texts(statements, Effect::Write, JudgedTexts::new([JUDGED].into_iter()));
+        let context = Context::within(Duration::from_secs(1));
+        let ran = client
+            .execute(&connection, permit, Guard::Identity, Duration::from_secs(1), &context)
+            .await;
+        let refused = ran.unwrap_err().to_string();
+        assert!(refused.contains("isn't one that was judged"), "{refused}");
+    }
+}
