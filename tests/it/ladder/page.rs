@@ -361,6 +361,34 @@ async fn what_the_page_shows_is_text() {
 }
 
 #[tokio::test]
+async fn page_shows_every_character_that_is_sent() {
+    let world = World::start().await;
+    let web = Web::start(&world, "", &[]).await;
+    let name = "a  b\u{202e}c\u{200b}\u{2800}\u{a0}<b>\\n\"d\" [2J";
+    let mut addresses = vec!["203.0.113.77"; 90];
+    addresses.push("0.0.0.0/0");
+    let arguments = json!({"project_id": PROJECT, "name": name, "allowed_ips": addresses});
+    let (value, _) = call(&web.client, "update_project", arguments).await;
+    let page = error(&value)["approval_page"].as_str().unwrap_or_else(|| panic!("{value}")).to_owned();
+    let (_, _, html) = web.get(&page).await;
+    let escaped = neon_mcp::neon::text::escaped(&Value::from(name).to_string());
+    let in_html = escaped
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;");
+    assert!(html.contains(&in_html), "{in_html}: {html}");
+    assert!(
+        html.contains("0.0.0.0/0") && html.matches("203.0.113.77").count() >= 90,
+        "nothing is cut: {html}"
+    );
+    assert!(
+        !html.chars().any(|c| c != '\n' && neon_mcp::neon::text::is_unseen(c)),
+        "nothing is invisible: {html:?}"
+    );
+}
+
+#[tokio::test]
 async fn the_operators_own_secret_stays_out_of_the_log() {
     let world = World::start().await;
     let secret = "an operators own secret";

@@ -55,6 +55,7 @@ pub async fn connect(
     client: TestClient,
     era: Era,
 ) -> RunningService<RoleClient, TestClient> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut config = StreamableHttpClientTransportConfig::with_uri(url.to_owned());
     if let Some(token) = token {
         config = config.auth_header(token);
