@@ -187,11 +187,7 @@ fn sql_failed(failed: &SqlError, fence: &Fence) -> Value {
         _ if failed.refused_login() => {
             "Check branch, database_name and role_name; a password may have been changed: try again."
         }
-        _ if failed.code() == Some("57014") => {
-            "It took longer than timeout_seconds (30 where none is given, 120 at most) or was cancelled: give it more time or less to \
-             do. explain_sql_statement shows the plan, inspect_database who else holds it up."
-        }
-        _ => "Correct the statement; get_database_tables and describe_table_schema show what there is.",
+        _ => advice(failed.code().unwrap_or_default()),
     };
     error(
         fence,
@@ -201,6 +197,55 @@ fn sql_failed(failed: &SqlError, fence: &Fence) -> Value {
         next,
         Value::Object(more),
     )
+}
+
+/// What to do about a failure, by Postgres' code (PostgreSQL documentation, appendix A) and never by its words, which may quote
+/// anything.
+fn advice(code: &str) -> &'static str {
+    match code {
+        "57014" => {
+            "It took longer than timeout_seconds (30 where none is given, 120 at most) or was cancelled: give it more time or less to \
+             do. explain_sql_statement shows the plan, inspect_database who else holds it up."
+        }
+        "40001" | "40P01" => "It met another transaction, and was rolled back: run it again.",
+        "55P03" => {
+            "Somebody else holds a lock on it: inspect_database (blocked, long_running) shows who. Run it again later."
+        }
+        "57P01" | "57P02" | "57P03" | "08003" | "08006" => {
+            "The compute was restarted or is starting, and the statement was rolled back: run it again."
+        }
+        "53300" => "Too many connections are open: run it again in a moment; inspect_database shows who is connected.",
+        "53100" | "53200" | "53400" | "54000" => {
+            "The compute's memory, disk or a limit was not enough: do less at once, or use a larger compute."
+        }
+        "08P01" => "The number of params isn't that of $1, $2, … in the statement: give one for each.",
+        "42P18" | "42804" | "22P02" | "22007" | "22008" | "22003" => {
+            "A value doesn't fit its type: cast the parameter ($1::date, $1::jsonb) or correct the value."
+        }
+        "42P01" | "3F000" => {
+            "There is no such table or schema: get_database_tables shows what there is, with its schema."
+        }
+        "42703" => {
+            "There is no such column: describe_table_schema shows the columns; a name with capitals stands in double quotes."
+        }
+        "42883" => {
+            "There is no such function or operator for these types: cast the arguments, or look for its name and schema."
+        }
+        "42601" => "Correct the syntax at the position that Postgres tells.",
+        "42501" => "The role may not do this: use another role_name, or have the owner GRANT it.",
+        "23505" => "A row with that key is there already: choose another key, or use ON CONFLICT.",
+        "23503" => "A row that it refers to is missing, or another one refers to it: change them in the right order.",
+        "23502" | "23514" | "23P01" => {
+            "A constraint of the table refuses the row: describe_table_schema shows the constraints."
+        }
+        "25006" => "It would change something, and this call only reads: run it with run_sql.",
+        "2BP01" => "Something depends on it: the detail names it. CASCADE would drop that, too.",
+        "42P07" | "42710" | "42723" | "42701" | "42P06" | "42P04" => {
+            "It is there already: use IF NOT EXISTS, or another name."
+        }
+        "2D000" | "25001" => "It can't run inside of a transaction: run it by itself with run_sql.",
+        _ => "Correct the statement; get_database_tables and describe_table_schema show what there is.",
+    }
 }
 
 /// How the audit log calls an end after which that much was changed.

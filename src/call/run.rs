@@ -1,5 +1,6 @@
 //! The way of one call: each step ends it or hands on to the next.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -272,8 +273,6 @@ impl<'a> Call<'a> {
         arguments: &Map<String, Value>,
     ) -> Result<Plan, Failure> {
         let tool = &*self.selected.tool;
-        let shown = workflows::shown(tool, arguments, &self.scripts);
-        let request = bind::bind(tool, &shown, &self.files).map_err(Failure::Internal)?;
         let mut sight = sight::read(look, &self.guards.policy, tool, arguments, verdict).await?;
         sight.lines.extend(self.files.lines.iter().cloned());
         let measured = match &self.assessed {
@@ -285,6 +284,12 @@ impl<'a> Call<'a> {
             }
             _ => None,
         };
+        // What nothing bounds is shown whole.
+        let shown = match measured {
+            Some(_) => workflows::shown(tool, arguments, &self.scripts),
+            None => Cow::Borrowed(arguments),
+        };
+        let request = bind::bind(tool, &shown, &self.files).map_err(Failure::Internal)?;
         let seen = workflows::seen(&self.looking(arguments), tool, measured.as_ref()).await?;
         sight.lines.extend(seen);
         sight.measured = measured;

@@ -259,6 +259,74 @@ const LISTED: &[Entry] = &[
     ("query_export_to_s3", Leaves, "writes to another server"),
 ];
 
+/// Those of the list whose work a rollback takes back; that of the others is taken to outlive it.
+const ROLLED_BACK: [&str; 45] = [
+    "set_config",
+    "nextval",
+    "pg_notify",
+    "lo_unlink",
+    "lo_truncate*",
+    "lo_manage",
+    "lo_put",
+    "lowrite",
+    "lo_creat*",
+    "lo_from_bytea",
+    "lo_open",
+    "lo_close",
+    "lo_lseek*",
+    "lo_tell*",
+    "loread",
+    "pg_import_system_collations",
+    "cursor_to_xml*",
+    "dropgeometrytable",
+    "dropgeometrycolumn",
+    "droptopology",
+    "droptopogeometrycolumn",
+    "droprasterconstraints",
+    "dropoverviewconstraints",
+    "cleartopogeom",
+    "updategeometrysrid",
+    "populate_geometry_columns",
+    "addgeometrycolumn",
+    "anon.anonymize_*",
+    "anonymize_database",
+    "anonymize_table",
+    "anonymize_column",
+    "anon.static_*",
+    "anon.shuffle_column",
+    "anon.add_noise_*",
+    "anon.apply_*",
+    "drop_chunk*",
+    "delete_data*",
+    "unschedule",
+    "purge_queue",
+    "pgmq.delete*",
+    "pgmq.pop*",
+    "pgmq.detach_archive",
+    "pgmq.*",
+    "drop_graph",
+    "drop_label",
+];
+
+/// Whether one of these names may be a listed function whose work outlives a rollback. A schema counts as written where it is
+/// among the names.
+pub(super) fn outlives_rollback<'n>(names: impl Iterator<Item = &'n str> + Clone) -> bool {
+    listed_functions().filter(|function| function.outlives).any(|function| {
+        let in_schema = function
+            .schema
+            .is_none_or(|schema| names.clone().any(|name| name == schema));
+        in_schema
+            // Locks of a transaction end with it.
+            && names.clone().filter(|name| !name.contains("_xact_")).any(|name| {
+                if function.prefix {
+                    name.starts_with(function.pattern) && !HARMLESS.contains(&name)
+                } else {
+                    name == function.pattern
+                }
+            })
+    })
+}
+
 /// Functions that the list's patterns mean, though they only read.
 const HARMLESS: [&str; 2] = ["pgr_version", "pgr_full_version"];
 
@@ -275,6 +343,8 @@ pub struct ListedFunction {
     pub leaves: bool,
     /// Whether calling it is destructive; else it is a write.
     pub destructive: bool,
+    /// Whether what it does outlives a rollback: a backend that was ended, a replication slot that was dropped.
+    pub outlives: bool,
     /// What it does: the end of "because it …".
     pub reason: &'static str,
 }
@@ -290,6 +360,7 @@ pub fn listed_functions() -> impl Iterator<Item = ListedFunction> {
             prefix: name.ends_with('*'),
             leaves: *grade == Leaves,
             destructive: *grade >= Destructive,
+            outlives: !ROLLED_BACK.contains(pattern),
             reason,
         }
     })

@@ -10,11 +10,11 @@ use SyntaxKind as K;
 pub enum Unguarded {
     /// It runs inside one, or ends one.
     No,
-    /// It can lose nothing, and runs no code of the database's own: `CREATE INDEX CONCURRENTLY` over plain columns, a
-    /// plain `VACUUM`, `CREATE DATABASE`.
+    /// It can lose nothing, and runs no code of the database's own: `CREATE INDEX CONCURRENTLY` over plain columns,
+    /// `CREATE DATABASE`.
     Harmless,
-    /// It evaluates expressions of indexes, which can call functions of the database's own: `REINDEX`, `VACUUM FULL`,
-    /// `VACUUM (ANALYZE)`, `CLUSTER` of everything, `CREATE INDEX CONCURRENTLY` with an expression or a predicate.
+    /// It evaluates expressions of indexes, which can call functions of the database's own: `REINDEX`, `VACUUM`,
+    /// `CLUSTER` of everything, `CREATE INDEX CONCURRENTLY` with an expression or a predicate.
     RebuildsIndexes,
     /// It may lose something: whatever isn't known to be one of the others.
     MayLose,
@@ -89,7 +89,8 @@ fn vacuum(node: &SyntaxNode) -> Unguarded {
         "buffer_usage_limit",
     ];
     let says = |kind| node.children_with_tokens().any(|element| element.kind() == kind);
-    let mut worst = Unguarded::Harmless;
+    // Cleaning a BRIN index summarizes it, which evaluates its expressions.
+    let mut worst = Unguarded::RebuildsIndexes;
     if says(K::FULL_KW) || says(K::ANALYZE_KW) || says(K::ANALYSE_KW) {
         worst = Unguarded::RebuildsIndexes;
     }

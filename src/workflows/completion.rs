@@ -156,7 +156,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
 /// Now, by the clock that Postgres stamps its commits with: what is committed by now is before it, and what comes is after it.
 async fn moment(flow: &Flow<'_, '_>, target: &Connection) -> String {
     const NOW: &str = r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now"#;
-    let results = flow.query(target, Reads::own(NOW, Vec::new()), LOOK).await;
+    let results = flow.query(target, Reads::own(NOW, Vec::new()).pinned(), LOOK).await;
     let now = results.ok().and_then(|results| {
         let now = results.first()?.first("now")?.as_str()?;
         Some(now.to_owned())

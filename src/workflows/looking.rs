@@ -221,35 +221,41 @@ pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     })))
 }
 
-const EXTENSION: &str = "SELECT to_regclass('pg_stat_statements') IS NOT NULL AS there";
+/// The extension's own view, with its schema: a view of that name elsewhere is somebody's.
+const EXTENSION: &str = "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS view \
+ FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid \
+  AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e' JOIN pg_catalog.pg_class c ON c.oid = d.objid \
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE e.extname = 'pg_stat_statements' AND c.relname = 'pg_stat_statements' AND c.relkind = 'v'";
 
+/// `VIEW` stands for the view.
 const SLOW: &str = "\
 SELECT queryid::text AS id, calls, round(total_exec_time::numeric, 1) AS total_ms, round(mean_exec_time::numeric, 2) AS mean_ms, \
  rows, CASE WHEN shared_blks_hit + shared_blks_read > 0 \
   THEN round(100.0 * shared_blks_hit / (shared_blks_hit + shared_blks_read), 1) END AS cache_hit_percent, \
  left(query, 2000) AS query \
-FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+FROM VIEW WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
  AND mean_exec_time >= $1::float8 ORDER BY total_exec_time DESC LIMIT $2::int8";
 
 /// `list_slow_queries`
 pub(super) async fn slow(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let connection = connect(flow).await?;
     let there = flow
-        .query(&connection, Reads::own(EXTENSION, Vec::new()), PATIENCE)
+        .query(&connection, Reads::own(EXTENSION, Vec::new()).pinned(), PATIENCE)
         .await?;
-    let there = there.first().and_then(|result| result.first("there")) == Some(&Value::Bool(true));
-    if !there {
+    let view = there.first().and_then(|result| result.first("view")?.as_str());
+    let Some(view) = view else {
         return Ok(Ended::with(json!({
             "database": connection.database,
             "queries": Value::Null,
         }))
         .note("The extension pg_stat_statements isn't there: run_sql with CREATE EXTENSION pg_stat_statements adds it, and it counts from then on (and since the compute's last start)."));
-    }
+    };
     let parameters = vec![
         flow.number("min_mean_ms").unwrap_or(0).to_string().into(),
         flow.number("count").unwrap_or(10).to_string().into(),
     ];
-    let results = flow.query(&connection, Reads::own(SLOW, parameters), PATIENCE).await?;
+    let slow = Reads::own_of(SLOW, "VIEW", view, parameters).pinned();
+    let results = flow.query(&connection, slow, PATIENCE).await?;
     let found = objects(&results, 0);
     let fence = flow.fence();
     Ok(Ended::with(json!({

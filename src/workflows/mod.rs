@@ -9,6 +9,7 @@ mod docs;
 mod fingerprint;
 mod looking;
 mod migration;
+mod outside;
 mod rows;
 mod schema;
 mod script;

@@ -399,7 +399,8 @@ pub(super) async fn settled(flow: &Flow<'_, '_>, connection: &Connection, hold: 
     let reads = Reads::own(
         "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
         vec![hold.into()],
-    );
+    )
+    .pinned();
     flow.query(connection, reads, SETTLES).await.map(|_| ())
 }
 

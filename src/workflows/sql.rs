@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::rows;
+use super::{outside, rows};
 use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held};
 use crate::catalog::{Tool, Workflow};
 use crate::guard::{Assessed, Effect, JudgedTexts, Line};
@@ -180,11 +180,11 @@ fn assessed(scripts: &[Script]) -> Assessed {
         leaves: scripts.iter().any(Script::leaves),
         reasons,
         texts: JudgedTexts::new(statements().map(|statement| statement.text.as_str())),
-        // Measuring takes everything back but where a sequence stands.
+        // Measuring must take everything back.
         measurable: statements().all(|statement| {
             !statement.leaves
                 && statement.transaction == Transaction::Inside
-                && !statement.mentions().identifiers.contains("setval")
+                && !statement.mentions().outlive_rollback()
         }) && effect.is_some_and(|effect| effect > StatementEffect::Read),
     }
 }
@@ -426,10 +426,23 @@ pub(super) async fn run(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         }
         None => {
             let statements = statements(scripts, flow.arguments());
+            let alone = match texts.as_slice() {
+                [only] if only.transaction == Transaction::Outside => Some(*only),
+                _ => None,
+            };
+            let before = match alone {
+                Some(_) => outside::before(flow, &connection).await,
+                None => None,
+            };
             let ran = flow
                 .execute(&connection, statements, Held::AsJudged, timeout(flow))
-                .await?;
-            ran.results
+                .await;
+            match (ran, alone) {
+                (Err(Failure::Sql(error)), Some(alone)) => {
+                    return Err(outside::failed(flow, &connection, alone, before, error).await);
+                }
+                (ran, _) => ran?.results,
+            }
         }
     };
     Ok(ended(flow, &connection, &results))

@@ -165,7 +165,7 @@ pub(super) async fn make(
 async fn answers(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<Option<Connection>, String> {
     let answered = until_it_answers(flow, || async move {
         let connection = flow.connection(project, branch, None, None).await?;
-        let reads = Reads::own("SELECT 1 AS one", Vec::new());
+        let reads = Reads::own("SELECT 1 AS one", Vec::new()).pinned();
         flow.query(&connection, reads, ANSWERS).await?;
         Ok(connection)
     });

@@ -214,6 +214,8 @@ struct Refusal {
     hint: Option<String>,
     #[serde(default)]
     position: Option<String>,
+    #[serde(default)]
+    severity: Option<String>,
 }
 
 /// Reads an answer, up to a size.
@@ -259,11 +261,14 @@ fn refused(status: u16, refusal: Option<Refusal>) -> SqlError {
                 .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
     };
     let code = clean(refusal.code).filter(is_code);
-    let login = matches!(code.as_deref(), Some("28P01" | "28000" | "3D000" | "08P01" | "XX000"))
-        || message.contains("password authentication failed")
-        || message.contains("endpoint")
-        || status == 401
-        || status == 404;
+    // A statement's own error is of severity ERROR, and its message may hold any word: there the code alone tells. What ends the
+    // session is FATAL, and where there is no code, Neon's proxy speaks.
+    let of_statement = code.is_some() && refusal.severity.as_deref() == Some("ERROR");
+    let login = !of_statement
+        && (matches!(code.as_deref(), Some("28P01" | "28000" | "3D000" | "08P01" | "XX000"))
+            || code.is_none() && (message.contains("password authentication failed") || message.contains("endpoint"))
+            || status == 401
+            || status == 404);
     let sqlstate = code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
     SqlError {
         refused_login: login,

@@ -83,6 +83,17 @@ impl Reads {
         Self::own_batch(vec![(sql, parameters)])
     }
 
+    /// One that reads a table or view whose place isn't known beforehand: `place` in the text stands for its name, with its
+    /// schema's, as Postgres' own `quote_ident` wrote them.
+    #[must_use]
+    pub fn own_of(sql: &'static str, place: &'static str, quoted: &str, parameters: Vec<Value>) -> Self {
+        let query = Query::new(sql.replace(place, quoted), parameters);
+        Self {
+            queries: vec![query],
+            ..Self::own_batch(Vec::new())
+        }
+    }
+
     /// Several of them, in one transaction.
     #[must_use]
     pub fn own_batch(queries: Vec<(&'static str, Vec<Value>)>) -> Self {
@@ -424,6 +435,9 @@ impl Client {
     ) -> Result<Measured, SqlError> {
         if statements.alone {
             return Err(SqlError::not_sent("what runs outside of a transaction can't be tried"));
+        }
+        if statements.mentions.as_ref().is_some_and(Mentions::outlive_rollback) {
+            return Err(SqlError::not_sent("what outlives a rollback can't be tried"));
         }
         let (timeout_ms, lock_ms) = (milliseconds(timeout), milliseconds_or_none(statements.lock_timeout));
         let ran = self

@@ -146,6 +146,42 @@ const ATTACKS: &[(&str, &[Step])] = &[
         "an owner stays the owner",
         &[&["ALTER FUNCTION trim_orders(int) OWNER TO vault_owner"]],
     ),
+    (
+        "a table that was truncated meanwhile doesn't hide what is left for the commit",
+        &[
+            &["CREATE TABLE kick (n int)"],
+            &["CREATE TABLE kick2 (n int)"],
+            &["CREATE FUNCTION step() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF TG_TABLE_NAME = 'kick' THEN SET CONSTRAINTS ALL DEFERRED; INSERT INTO public.kick2 VALUES (1);
+    ELSIF TG_TABLE_NAME = 'kick2' THEN SET CONSTRAINTS ALL DEFERRED; TRUNCATE public.kick3; INSERT INTO public.kick3 VALUES (3);
+    ELSE DELETE FROM public.orders WHERE id > 0; DELETE FROM public.events WHERE id > 0; END IF; RETURN NULL; END $$"],
+            &[STEP],
+            &["CREATE CONSTRAINT TRIGGER kicked AFTER INSERT ON kick2 DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION step()"],
+            &[
+                "CREATE TABLE kick3 (n int)",
+                "INSERT INTO kick3 VALUES (0)",
+                "CREATE CONSTRAINT TRIGGER kicked AFTER INSERT ON kick3 DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.n = 3) EXECUTE FUNCTION step()",
+                "INSERT INTO kick VALUES (1)",
+            ],
+        ],
+    ),
+    (
+        "a table doesn't get readers by its place under another",
+        &[
+            &["CREATE TABLE read_by_all (id int, owner_name text, body text)"],
+            &["ALTER TABLE documents INHERIT read_by_all"],
+        ],
+    ),
+    (
+        "a large table above doesn't make half of a small one less, by two calls",
+        &[
+            &["CREATE TABLE big (id int NOT NULL, word text)"],
+            &["INSERT INTO big SELECT i, 'x' FROM generate_series(1, 3000) i"],
+            &["ALTER TABLE eleven INHERIT big"],
+        ],
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

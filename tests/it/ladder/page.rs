@@ -369,7 +369,10 @@ async fn page_shows_every_character_that_is_sent() {
     addresses.push("0.0.0.0/0");
     let arguments = json!({"project_id": PROJECT, "name": name, "allowed_ips": addresses});
     let (value, _) = call(&web.client, "update_project", arguments).await;
-    let page = error(&value)["approval_page"].as_str().unwrap_or_else(|| panic!("{value}")).to_owned();
+    let page = error(&value)["approval_page"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{value}"))
+        .to_owned();
     let (_, _, html) = web.get(&page).await;
     let escaped = neon_mcp::neon::text::escaped(&Value::from(name).to_string());
     let in_html = escaped

@@ -1,6 +1,6 @@
 -- Compares what is there now with the baseline, and says or refuses what was lost: one row, `measured`, or an error of ours.
 -- $1: the secret. $2: the mark that our errors carry. $3: `enforce`, `measure` (never commits) or `report`. $4: what may be lost:
--- {"unasked_rows": n or null for any number, "rows": {oid of the table: n}, "lines": [...]}.
+-- {"unasked_rows": n or null for any number, "rows": {oid of the table: n, approved}, "left": {oid: what is left of unasked_rows}, "lines": [...]}.
 WITH RECURSIVE kept AS MATERIALIZED (
   SELECT pg_catalog.current_setting('neon_mcp.before', true) AS text, pg_catalog.current_setting('neon_mcp.seal', true) AS seal,
     pg_catalog.current_setting('neon_mcp.settled', true) AS settled),
@@ -9,9 +9,10 @@ verified AS MATERIALIZED (
     $1 || pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to($1 || k.text, 'UTF8')), 'hex'), 'UTF8')), 'hex')),
 settled AS MATERIALIZED (
   SELECT k.settled = pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat($1, (SELECT pg_catalog.string_agg(
-    pg_catalog.concat(t.oid, ':', t.changes), ',' ORDER BY t.oid) FROM (SELECT c.oid, pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid)
-      + pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) + pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS changes
-      FROM pg_catalog.pg_class c WHERE c.relkind = 'r') t WHERE t.changes > 0)), 'UTF8')), 'hex') AS ok
+    pg_catalog.concat(t.oid, ':', t.changes, ':', t.reads), ',' ORDER BY t.oid) FROM (SELECT c.oid, pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid)
+      + pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) + pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS changes,
+      CASE WHEN c.oid >= 16384 THEN pg_catalog.pg_stat_get_xact_blocks_fetched(c.oid) ELSE 0 END AS reads
+      FROM pg_catalog.pg_class c WHERE c.relkind = 'r') t WHERE t.changes + t.reads > 0)), 'UTF8')), 'hex') AS ok
   FROM kept k),
 here AS MATERIALIZED (/*{counters}*/),
 -- Tables that were touched, with what they are parts of.
@@ -56,7 +57,7 @@ tables AS MATERIALIZED (
   SELECT s.*, CASE
       WHEN s.lost = 0 OR v.allowed ->> 'unasked_rows' IS NULL THEN false
       WHEN (v.allowed #>> ARRAY['rows', s.top::pg_catalog.text]) IS NOT NULL THEN s.lost > (v.allowed #>> ARRAY['rows', s.top::pg_catalog.text])::bigint
-      WHEN s.lost > (v.allowed ->> 'unasked_rows')::bigint THEN true
+      WHEN s.lost > coalesce((v.allowed #>> ARRAY['left', s.top::pg_catalog.text])::bigint, (v.allowed ->> 'unasked_rows')::bigint) THEN true
       WHEN s.held IS NULL THEN true
       ELSE NOT s.more AND s.held > 10 AND 2 * s.lost >= s.held END AS over
   FROM sized s, verified v),

@@ -38,7 +38,7 @@ part AS (
     w.ev_enabled, pg_catalog.md5(w.ev_qual::text), pg_catalog.md5(w.ev_action::text)),
     CASE w.rulename WHEN '_RETURN' THEN 'definition' ELSE w.rulename::text END)
   FROM pg_catalog.pg_rewrite w WHERE w.ev_class >= 16384
-  UNION ALL SELECT i.inhrelid, 'place under ' || i.inhparent, pg_catalog.jsonb_build_array(true, p.relname)
+  UNION ALL SELECT i.inhrelid, '+place under ' || i.inhparent, pg_catalog.jsonb_build_array(true, p.relname)
   FROM pg_catalog.pg_inherits i JOIN relation p ON p.oid = i.inhparent
   UNION ALL SELECT x.indexrelid, 'uniqueness', pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', x.indkey, x.indimmediate,
     pg_catalog.md5(x.indexprs::text), pg_catalog.md5(x.indpred::text)), 'uniqueness')

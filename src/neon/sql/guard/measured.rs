@@ -141,8 +141,10 @@ pub struct Allowance {
     /// How many rows of every table, as long as that is less than half of one with more than ten; nothing means any number, and
     /// whatever else.
     unasked_rows: Option<u64>,
-    /// How many rows of single tables, by object id.
+    /// How many rows of single tables, by object id: those that were shown and approved, half of a table or not.
     rows: BTreeMap<u32, u64>,
+    /// How many rows are left of what runs unasked, of tables of which earlier parts of a migration lost some.
+    left: BTreeMap<u32, u64>,
     /// What else.
     lines: Vec<String>,
 }
@@ -157,15 +159,21 @@ impl Allowance {
         }
     }
 
-    /// What was measured and then approved, with its margin, beside what runs unasked.
+    /// What was measured and then approved, with its margin, beside what runs unasked. A table of which no more was lost than
+    /// runs unasked stays held to half of it, too: nobody was told of more.
     #[must_use]
     pub fn approved(measured: &Measured, unasked_rows: u64) -> Self {
         Self {
             unasked_rows: Some(unasked_rows),
             rows: measured
+                .over(unasked_rows)
+                .map(|table| (table.oid, table.ceiling()))
+                .collect(),
+            left: measured
                 .tables
                 .iter()
-                .map(|table| (table.oid, table.ceiling()))
+                .filter(|table| table.lost > 0 && !table.over(unasked_rows))
+                .map(|table| (table.oid, table.ceiling().min(unasked_rows)))
                 .collect(),
             lines: measured.lines.iter().map(|loss| loss.line.clone()).collect(),
         }
@@ -175,7 +183,10 @@ impl Allowance {
     pub(crate) fn spend(&mut self, lost: &Measured) {
         let unasked = self.unasked_rows.unwrap_or(u64::MAX);
         for table in lost.tables.iter().filter(|table| table.lost > 0) {
-            let left = self.rows.entry(table.oid).or_insert(unasked);
+            let left = match self.rows.get_mut(&table.oid) {
+                Some(approved) => approved,
+                None => self.left.entry(table.oid).or_insert(unasked),
+            };
             *left = left.saturating_sub(table.lost);
         }
     }
@@ -185,8 +196,15 @@ impl Allowance {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let rows: BTreeMap<String, u64> = self.rows.iter().map(|(oid, most)| (oid.to_string(), *most)).collect();
-        json!({"unasked_rows": self.unasked_rows, "rows": rows, "lines": self.lines})
+        let by_name = |rows: &BTreeMap<u32, u64>| -> BTreeMap<String, u64> {
+            rows.iter().map(|(oid, most)| (oid.to_string(), *most)).collect()
+        };
+        json!({
+            "unasked_rows": self.unasked_rows,
+            "rows": by_name(&self.rows),
+            "left": by_name(&self.left),
+            "lines": self.lines,
+        })
     }
 }
 
@@ -232,5 +250,27 @@ mod tests {
         for lost in (0..5_000).chain([u64::MAX / 100]) {
             assert!(table(lost, None).ceiling() > lost);
         }
+    }
+
+    #[test]
+    fn approval_lifts_the_bounds_of_what_was_shown_alone() {
+        let mut few = table(3, Some(100));
+        few.oid = 2;
+        let mut none = table(0, Some(11));
+        none.oid = 3;
+        let measured = Measured {
+            tables: vec![table(290, Some(400)), few, none],
+            ..Measured::default()
+        };
+        let mut allowance = Allowance::approved(&measured, 100);
+        assert_eq!(allowance.to_json()["rows"], json!({"1": 300}));
+        assert_eq!(allowance.to_json()["left"], json!({"2": 10}));
+        allowance.spend(&measured);
+        assert_eq!(allowance.to_json()["rows"], json!({"1": 10}));
+        assert_eq!(allowance.to_json()["left"], json!({"2": 7}));
+        let mut unasked = Allowance::unasked(100);
+        unasked.spend(&measured);
+        assert_eq!(unasked.to_json()["rows"], json!({}));
+        assert_eq!(unasked.to_json()["left"], json!({"1": 0, "2": 97}));
     }
 }

@@ -40,7 +40,9 @@ bodies AS MATERIALIZED (
     -- A read-only transaction lets these pass.
     CASE WHEN b.text ~ '\m(notify|reindex|cluster|vacuum|analyze|discard|lock|load|listen|unlisten|checkpoint)\M' THEN 1 END,
     -- What isn't seen. What a trigger runs so can leave the branch only where there is something to leave by.
-    CASE WHEN NOT (b.lanname NOT IN ('sql', 'plpgsql') OR b.text ~ 'u&"' OR (b.lanname = 'plpgsql' AND b.text ~ '\mexecute\M')) THEN NULL
+    CASE WHEN NOT (b.lanname NOT IN ('sql', 'plpgsql') OR b.text ~ 'u&"' OR (b.lanname = 'plpgsql' AND b.text ~ '\mexecute\M')
+        -- A block in a string; ON CONFLICT DO and rules aren't one.
+        OR b.text ~ '\mdo\M(?!\s+(nothing|update|select|also|instead|insert|delete|notify)\M)') THEN NULL
       WHEN b.fires AND b.lanpltrusted AND NOT l.any THEN 1 ELSE 3 END) AS grade
   FROM body b, leaving l),
 -- Expressions, and whether only a write evaluates them.
@@ -116,6 +118,15 @@ reached(class, id, grade, writes) AS (
       WHERE r.class = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.indexrelid = r.id
     UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, s.stxrelid, true FROM pg_catalog.pg_statistic_ext s
       WHERE r.class = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass AND s.oid = r.id
+    -- The planner puts an operator's negator or commutator in its place.
+    UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, o.oid, false FROM pg_catalog.pg_operator o
+      WHERE r.class = 'pg_catalog.pg_operator'::pg_catalog.regclass AND o.oid >= 16384 AND r.id IN (o.oprnegate, o.oprcom)
+    UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, o.other, false FROM (SELECT pg_catalog.unnest(ARRAY[n.oprnegate, n.oprcom])
+      AS other FROM pg_catalog.pg_operator n WHERE r.class = 'pg_catalog.pg_operator'::pg_catalog.regclass AND n.oid = r.id) o WHERE o.other >= 16384
+    -- Ranges over it.
+    UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid, x.id, false FROM (SELECT pg_catalog.unnest(ARRAY[g.rngtypid, (pg_catalog.to_jsonb(g)
+        ->> 'rngmultitypid')::pg_catalog.oid]) AS id FROM pg_catalog.pg_range g WHERE r.class = 'pg_catalog.pg_type'::pg_catalog.regclass
+        AND (g.rngsubtype = r.id OR g.rngtypid = r.id)) x WHERE x.id IS NOT NULL
     -- What passes a write on to it: the table that its partitions or its key belong to.
     UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, h.inhparent, true FROM pg_catalog.pg_inherits h
       WHERE r.class = 'pg_catalog.pg_class'::pg_catalog.regclass AND h.inhrelid = r.id

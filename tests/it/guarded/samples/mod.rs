@@ -5,6 +5,7 @@
 //! cases.txt  the samples, and what must become of each
 //! table      how they are written
 //! branch     a branch, a call on it, and what it did there
+//! found      what an attack with the source found, where it takes more than a statement
 //! approved   what approvals, the policy and trials let through
 //! ```
 //!
@@ -13,6 +14,7 @@
 
 mod approved;
 mod branch;
+mod found;
 mod table;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,134 @@
+//! A statement that failed outside of a transaction: what it may have left, and how to see and remove that.
+//!
+//! Nothing rolls such a statement back. A `CREATE INDEX CONCURRENTLY` that fails leaves an index that is invalid, a block that
+//! commits keeps what it committed.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::call::{Failure, Flow, Told, postgres_says};
+use crate::neon::Changed;
+use crate::neon::sql::{Connection, Reads, ResultSet, SqlError};
+use crate::sql::Statement;
+
+/// Indexes that Postgres doesn't use: their ids and names, as SQL writes them.
+const INVALID: &str = "SELECT i.indexrelid::pg_catalog.text AS id, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS name \
+    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relkind = 'i' AND NOT (i.indisvalid AND i.indisready) ORDER BY 1 LIMIT 1000";
+
+/// The invalid indexes before a statement.
+pub(super) struct Before(BTreeSet<String>);
+
+/// Looks which indexes are invalid already. Nothing where that can't be seen: the statement itself will say why.
+pub(super) async fn before(flow: &Flow<'_, '_>, connection: &Connection) -> Option<Before> {
+    let found = invalid(flow, connection).await.ok()?;
+    Some(Before(found.into_iter().map(|(id, _)| id).collect()))
+}
+
+async fn invalid(flow: &Flow<'_, '_>, connection: &Connection) -> Result<Vec<(String, String)>, Failure> {
+    let reads = Reads::own(INVALID, Vec::new()).pinned();
+    let results = flow.query(connection, reads, super::sql::timeout(flow)).await?;
+    let text = |row: &Value, field: &str| {
+        let value = row.get(field).and_then(Value::as_str);
+        value.unwrap_or_default().to_owned()
+    };
+    let rows = results.first().map(ResultSet::objects).unwrap_or_default();
+    Ok(rows.iter().map(|row| (text(row, "id"), text(row, "name"))).collect())
+}
+
+/// What the statement may have left, by its kind: what, how to see it, and how to remove it.
+fn traces(kind: &str) -> (&'static str, &'static str) {
+    let first = kind.split(' ').next().unwrap_or_default();
+    match first {
+        "DO" | "CALL" => (
+            "what it committed before it failed holds",
+            "Look at the tables that it writes to before running it again: what it committed is done, the rest is not.",
+        ),
+        "VACUUM" | "ANALYZE" | "CLUSTER" => (
+            "the tables that it was done with stay so; no row is lost",
+            "Run it again for the tables that are left; inspect_database (table_stats) shows when each was vacuumed.",
+        ),
+        "REINDEX" | "CREATE" | "DROP" | "ALTER" | "REFRESH" if kind.contains("DATABASE") => (
+            "a database may be there in part",
+            "list_branch_databases shows what there is; delete_branch_database removes one.",
+        ),
+        "REINDEX" | "CREATE" | "DROP" | "REFRESH" => (
+            "an index that is invalid, which takes room and slows writes",
+            "inspect_database (invalid_indexes) shows what is invalid; remove each with DROP INDEX CONCURRENTLY, mend the cause, then \
+             run it again.",
+        ),
+        "ALTER" => (
+            "a part of what it does may hold, such as a partition that is being detached",
+            "describe_table_schema shows what there is; ALTER TABLE … DETACH PARTITION … FINALIZE ends a detaching.",
+        ),
+        _ => (
+            "a part of what it does may hold",
+            "Look at the data and the schema before running it again.",
+        ),
+    }
+}
+
+/// Whether a failed statement can only have left an invalid index.
+fn leaves_indexes_alone(kind: &str) -> bool {
+    kind.starts_with("CREATE INDEX") || kind.starts_with("REINDEX")
+}
+
+/// The failure, with what the statement left.
+pub(super) async fn failed(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    statement: &Statement,
+    before: Option<Before>,
+    error: Box<SqlError>,
+) -> Failure {
+    // With a position Postgres didn't understand the text, so it wasn't begun.
+    if error.changed() != Changed::No || error.code().is_none() || error.position().is_some() {
+        return Failure::Sql(error);
+    }
+    let fence = flow.fence();
+    let mut more = postgres_says(&error, fence);
+    let (may_be_left, next) = traces(&statement.kind);
+    let new = match before {
+        Some(Before(known)) => invalid(flow, connection).await.ok().map(|found| {
+            found
+                .into_iter()
+                .filter(|(id, _)| !known.contains(id))
+                .collect::<Vec<_>>()
+        }),
+        None => None,
+    };
+    let changed = match &new {
+        Some(new) if new.is_empty() && leaves_indexes_alone(&statement.kind) => return Failure::Sql(error),
+        Some(new) if !new.is_empty() => Changed::Yes,
+        _ => Changed::Unknown,
+    };
+    let message = format!(
+        "Postgres refused the SQL ({}). It ran outside of a transaction, so nothing rolled it back: {}.",
+        error.code().unwrap_or_default(),
+        match &new {
+            Some(new) if !new.is_empty() => format!("it left {} that Postgres doesn't use", indexes(new.len())),
+            _ => may_be_left.to_owned(),
+        }
+    );
+    if let Some(new) = new.filter(|new| !new.is_empty()) {
+        let left = new.iter().map(|(_, name)| {
+            json!({"index": fence.around(name), "remove": fence.around(&format!("DROP INDEX CONCURRENTLY {name}"))})
+        });
+        more.insert("left_behind".to_owned(), left.collect());
+    }
+    Failure::Told(Box::new(Told {
+        kind: "sql_failed",
+        message,
+        changed,
+        next: next.to_owned(),
+        more: Value::Object(more),
+    }))
+}
+
+fn indexes(count: usize) -> String {
+    match count {
+        1 => "an index".to_owned(),
+        count => format!("{count} indexes"),
+    }
+}
