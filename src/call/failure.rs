@@ -238,7 +238,10 @@ fn advice(code: &str) -> &'static str {
         "23502" | "23514" | "23P01" => {
             "A constraint of the table refuses the row: describe_table_schema shows the constraints."
         }
-        "25006" => "It would change something, and this call only reads: run it with run_sql.",
+        "25006" => {
+            "What reads by its text runs in a read-only transaction, and a function in it would change something: say so in the text, \
+             as in DO $$ BEGIN PERFORM f(); END $$ or INSERT … SELECT f()."
+        }
         "2BP01" => "Something depends on it: the detail names it. CASCADE would drop that, too.",
         "42P07" | "42710" | "42723" | "42701" | "42P06" | "42P04" => {
             "It is there already: use IF NOT EXISTS, or another name."

@@ -284,10 +284,11 @@ impl<'a> Call<'a> {
             }
             _ => None,
         };
-        // What nothing bounds is shown whole.
-        let shown = match measured {
-            Some(_) => workflows::shown(tool, arguments, &self.scripts),
-            None => Cow::Borrowed(arguments),
+        // What nothing bounds is shown whole. A completion is held to what was lost where it was tried.
+        let shown = if measured.is_some() || tool.declaration.completes.is_some() {
+            workflows::shown(tool, arguments, &self.scripts)
+        } else {
+            Cow::Borrowed(arguments)
         };
         let request = bind::bind(tool, &shown, &self.files).map_err(Failure::Internal)?;
         let seen = workflows::seen(&self.looking(arguments), tool, measured.as_ref()).await?;

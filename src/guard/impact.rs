@@ -183,6 +183,10 @@ fn sentence(loss: &Loss) -> String {
         "replaced" => format!("puts another object in the place of {object}"),
         "added" => match () {
             () if word("rights") => format!("gives rights on {object}: {}", told(now.unwrap_or_default())),
+            () if word("place under") => format!(
+                "puts {object} under {}, whose readers read it through that",
+                told(label)
+            ),
             () if loss.key == "roles and settings" => {
                 format!("adds {}", marked(facet, &super::plan::quoted(facet)))
             }
@@ -193,6 +197,7 @@ fn sentence(loss: &Loss) -> String {
             now.map_or_else(|| "those of its owner alone".to_owned(), told)
         ),
         _ if word("owner") => format!("changes the owner of {object}"),
+        _ if word("schema") => format!("moves {object} to another schema, with whose rights it is reached"),
         _ if word("body") => format!("replaces the body of {object}"),
         _ if word("security") || word("settings") || word("leakproof") => {
             format!("changes the {facet} of {object}, with which it runs")
@@ -256,6 +261,14 @@ mod tests {
             (
                 loss("function 1", "public.f()", None, "gone", None),
                 "drops the function \"public.f()\"",
+            ),
+            (
+                loss("relation 1", "public.t", Some("+place under 2"), "added", Some("r")),
+                "puts the table \"public.t\" under \"x\", whose readers read it through that",
+            ),
+            (
+                loss("relation 1", "public.t", Some("schema"), "changed", Some("r")),
+                "moves the table \"public.t\" to another schema, with whose rights it is reached",
             ),
             (
                 loss("relation 1", "public.t", Some("column 2"), "gone", Some("r")),

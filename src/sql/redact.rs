@@ -892,8 +892,21 @@ impl<'a> Marks<'a> {
         let Some(first) = self.item(from) else { return };
         let depth = first.inside;
         let mut at = from;
+        // Of each CASE around: whether a value of it stands here, or a condition, which is what is done.
+        let mut cases: Vec<bool> = Vec::new();
         while let Some(item) = self.item(at) {
-            if item.inside == depth {
+            match cases.last_mut() {
+                _ if item.is("case") => cases.push(false),
+                Some(value) if item.is_any(&["then", "else"]) => *value = true,
+                Some(value) if item.is("when") => *value = false,
+                Some(_) if item.is("end") => {
+                    cases.pop();
+                    at += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            if item.inside == depth && cases.is_empty() {
                 let ends = matches!(item.kind(), Kind::Comma | Kind::Semicolon) || (at > from && item.is_any(&ENDS));
                 if ends {
                     return;
@@ -906,7 +919,7 @@ impl<'a> Marks<'a> {
             if item.token.text == "(" && self.item(at + 1).is_some_and(|next| next.is_any(&["select", "with"])) {
                 // Another query's conditions are what is done, not the secret.
                 at = self.close(at).unwrap_or(self.items.len());
-            } else {
+            } else if cases.iter().all(|value| *value) {
                 self.secret(at, false);
             }
             at += 1;
@@ -1032,11 +1045,16 @@ impl<'a> Marks<'a> {
     /// What stands behind an operator that compares with or assigns to what stands before it.
     fn past_operator(&self, from: usize) -> Option<usize> {
         let mut at = from;
-        // `lower(password) = …`, `password::text = …`
+        // `lower(password) = …`, `password::text = …`, `password || '' = …`
         loop {
             let item = self.item(at)?;
             if item.kind() == Kind::Close {
                 at += 1;
+            } else if item.is_operator("|")
+                && self.item(at + 1).is_some_and(|next| next.is_operator("|"))
+                && self.item(at + 2).is_some_and(|next| next.string.is_some())
+            {
+                at += 3;
             } else if item.is_operator(":") && self.item(at + 1).is_some_and(|next| next.is_operator(":")) {
                 at += 3;
                 if self.item(at).is_some_and(|item| item.token.text == "(") {
@@ -1390,6 +1408,10 @@ mod tests {
             "SELECT 'S3' || 'cret'::text AS \"password\"",
             "UPDATE t SET password = 'S3cret', name = 'a' WHERE id = 1",
             "UPDATE t SET password = ('S3' || 'cret')",
+            "UPDATE t SET password = CASE WHEN true THEN 'S3cret' END, name = 'a'",
+            "UPDATE t SET password = CASE email WHEN 'a' THEN 'S3cret' WHEN 'b' THEN upper('S3cret') ELSE 'S3cret' END WHERE name = 'a'",
+            "UPDATE t SET password = (CASE WHEN a THEN CASE b WHEN 'c' THEN 'S3cret' END ELSE 'S3' || 'cret' END)",
+            "DELETE FROM t WHERE password || '' = 'S3cret'",
             "DELETE FROM t WHERE t.password = crypt('S3cret', t.password) AND id = 5",
             "DELETE FROM t WHERE 'S3cret' = password",
             "DELETE FROM t WHERE lower(password::text) IN ('S3cret', 'S3cret')",

@@ -175,6 +175,13 @@ const ATTACKS: &[(&str, &[Step])] = &[
         ],
     ),
     (
+        "a table isn't moved to a schema that more can reach",
+        &[
+            &["CREATE TABLE attic.salaries (id int)"],
+            &["ALTER TABLE attic.salaries SET SCHEMA public"],
+        ],
+    ),
+    (
         "a large table above doesn't make half of a small one less, by two calls",
         &[
             &["CREATE TABLE big (id int NOT NULL, word text)"],

@@ -38,8 +38,13 @@ part AS (
     w.ev_enabled, pg_catalog.md5(w.ev_qual::text), pg_catalog.md5(w.ev_action::text)),
     CASE w.rulename WHEN '_RETURN' THEN 'definition' ELSE w.rulename::text END)
   FROM pg_catalog.pg_rewrite w WHERE w.ev_class >= 16384
-  UNION ALL SELECT i.inhrelid, '+place under ' || i.inhparent, pg_catalog.jsonb_build_array(true, p.relname)
-  FROM pg_catalog.pg_inherits i JOIN relation p ON p.oid = i.inhparent
+  -- Who may read the table above reads it through that, whatever protects it; and what is half of it is less of both. A partition counts
+  -- with its table, so there it is the readers alone that matter.
+  UNION ALL SELECT i.inhrelid, CASE WHEN c.relkind IN ('r', 'f', 'p') AND (p.relkind <> 'p' OR c.relrowsecurity OR EXISTS (
+      SELECT FROM pg_catalog.aclexplode(p.relacl) a WHERE a.grantee <> c.relowner AND NOT EXISTS (
+        SELECT FROM pg_catalog.aclexplode(c.relacl) o WHERE o.grantee = a.grantee AND o.privilege_type = a.privilege_type)))
+    THEN '+' ELSE '' END || 'place under ' || i.inhparent, pg_catalog.jsonb_build_array(true, p.relname)
+  FROM pg_catalog.pg_inherits i JOIN relation p ON p.oid = i.inhparent JOIN relation c ON c.oid = i.inhrelid
   UNION ALL SELECT x.indexrelid, 'uniqueness', pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', x.indkey, x.indimmediate,
     pg_catalog.md5(x.indexprs::text), pg_catalog.md5(x.indpred::text)), 'uniqueness')
   FROM pg_catalog.pg_index x WHERE x.indisunique AND x.indisvalid AND x.indexrelid >= 16384
@@ -76,6 +81,7 @@ UNION ALL SELECT 'relation ' || r.oid, r.nspname || '.' || r.relname,
   pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', pg_catalog.jsonb_build_array(r.relkind, r.relkind),
     'owner', pg_catalog.jsonb_build_array(r.relowner, pg_catalog.pg_get_userbyid(r.relowner)),
     'rights', CASE WHEN r.relkind NOT IN ('i', 'I') THEN pg_catalog.jsonb_build_array(coalesce(r.relacl::text, ''), coalesce(r.relacl::text, '')) END,
+    'schema', CASE WHEN r.relkind NOT IN ('i', 'I') THEN pg_catalog.jsonb_build_array(r.relnamespace, r.nspname) END,
     'logging', CASE WHEN r.relpersistence = 'p' AND r.relkind IN ('r', 'S') THEN '[true, "logging"]'::jsonb END,
     'row level security', CASE WHEN r.relrowsecurity THEN '[true, "row level security"]'::jsonb END,
     'forced row level security', CASE WHEN r.relforcerowsecurity THEN '[true, "forced row level security"]'::jsonb END))
