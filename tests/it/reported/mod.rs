@@ -1,0 +1,5 @@
+//! One small case for each fault that somebody met, named by what they did.
+
+mod ends;
+mod environment;
+mod leftovers;
