@@ -2,4 +2,6 @@
 
 mod ends;
 mod environment;
+mod http;
 mod leftovers;
+mod wire;
