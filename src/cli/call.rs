@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
-use super::serve::{start, stop_signal};
+use super::serve::{Hangup, start, stop_signal};
 use super::terminal::{self, AtTheTerminal};
 use super::{print, resolve};
 use crate::call::{Caller, Outcome, Way};
@@ -43,7 +43,11 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         None => Session::of_process(),
     };
-    let started = start(settings).await?;
+    let cancel = stop_signal(Hangup::Ends);
+    let started = tokio::select! {
+        started = start(settings) => started?,
+        () = cancel.cancelled() => bail!("stopped before the call was made"),
+    };
     let caller = Caller {
         principal: "cli".to_owned(),
         credential: None,
@@ -57,7 +61,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Way::Elsewhere
         },
         lane: Lane::new(),
-        cancel: stop_signal(),
+        cancel,
         progress: None,
     };
     let outcome = started.engine.call(&arguments.tool, given, caller).await?;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use super::serve::{name_the_key, start, stop_signal};
+use super::serve::{Hangup, name_the_key, start, stop_signal};
 use super::{print, resolve};
 use crate::guard::Page;
 use crate::server::NeonServer;
@@ -22,9 +22,14 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = resolve(arguments.settings)?;
+    // Whoever was told the address may send signals.
+    let stop = stop_signal(Hangup::IsNoted);
     let http = HttpServer::bind(arguments.listen).await?;
     let (http, _kept) = guarded(http, &settings)?;
-    let started = start(settings).await?;
+    let started = tokio::select! {
+        started = start(settings) => started?,
+        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
     name_the_key(&started.engine);
     let guards = started.engine.guards();
     let secret = guards.policy.confirm().page_secret_file.as_deref();
@@ -33,7 +38,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         secret: secret.map(read_page_secret).transpose()?,
     });
     print(&http.url());
-    http.serve(NeonServer::new(started.engine), stop_signal()).await?;
+    http.serve(NeonServer::new(started.engine), stop).await?;
     if let Some(sandbox) = started.sandbox {
         sandbox.shutdown().await;
     }

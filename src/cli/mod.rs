@@ -14,10 +14,12 @@ mod stdio;
 mod terminal;
 mod tools;
 
+use std::env::VarError;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
 use tracing::Level;
@@ -39,6 +41,9 @@ pub struct Cli {
     #[command(flatten)]
     settings: Layer,
 }
+
+/// How long what can't be called off, such as a read of a file, may go on when all else is done.
+const LAST_WORK: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -70,7 +75,11 @@ enum Command {
 /// # Errors
 /// When it can't do what it was asked to; the message is for people.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let filter = std::env::var("NEON_MCP_LOG").unwrap_or_else(|_| "warn,neon_mcp=info".to_owned());
+    let filter = match std::env::var("NEON_MCP_LOG") {
+        Ok(filter) => filter,
+        Err(VarError::NotPresent) => "warn,neon_mcp=info".to_owned(),
+        Err(VarError::NotUnicode(_)) => bail!("NEON_MCP_LOG isn't UTF-8: write it anew"),
+    };
     let filter: Targets = filter.parse().with_context(|| format!("NEON_MCP_LOG is `{filter}`"))?;
     // rmcp logs whole messages below `info`, and a result may hand over a secret: those never reach a log, whatever was asked for.
     let no_messages = filter_fn(|event| !(event.target().starts_with("rmcp") && *event.level() > Level::INFO));
@@ -99,8 +108,23 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// An error for people: with what it came of, and that once, though errors often tell their cause themselves.
+#[must_use]
+pub fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
 fn resolve(flags: Layer) -> anyhow::Result<Settings> {
-    Ok(Settings::resolve(flags, std::env::vars())?)
+    Ok(Settings::resolve(flags, std::env::vars_os())?)
 }
 
 fn runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
@@ -108,11 +132,11 @@ fn runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Resu
 }
 
 fn block_on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    runtime
-        .enable_all()
-        .build()
-        .context("the runtime can't start")?
-        .block_on(work)
+    let runtime = runtime.enable_all().build().context("the runtime can't start")?;
+    let result = runtime.block_on(work);
+    // A read of standard input that waits can't be called off, unless that is a pipe: nothing waits for it.
+    runtime.shutdown_timeout(LAST_WORK);
+    result
 }
 
 /// Prints to standard output. A reader that has gone away (`| head`) is no reason to complain.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 
 use super::first_project::{self, check_seed};
 use super::print;
-use super::serve::stop_signal;
+use super::serve::{Hangup, stop_signal};
 use crate::sandbox::{Fault, Postgres, Sandbox, SandboxOptions};
 
 #[derive(Debug, clap::Args)]
@@ -84,7 +84,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         ..arguments.data.options()
     };
     // Whoever stops us meanwhile stops us in order.
-    let stop = stop_signal();
+    let stop = stop_signal(Hangup::Ends);
     let sandbox = Sandbox::start(options).await.context("the sandbox can't start")?;
     print(&format!("NEON_API_HOST={}", sandbox.api_url()));
     print(&format!("NEON_API_KEY={}", sandbox.api_key()));

@@ -1,15 +1,29 @@
 //! `neon-mcp stdio`: one client over standard input and output.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use super::serve::{name_the_key, start, stop_signal};
+use super::serve::{Hangup, name_the_key, start, stop_signal};
 use crate::server::{NeonServer, stdio};
 use crate::settings::Settings;
 
+/// How long running calls have to end after a stop: a client that starts a server waits for its end no longer than a moment.
+const DRAIN: Duration = Duration::from_millis(200);
+
 pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let started = start(settings).await?;
+    let stop = stop_signal(Hangup::Ends);
+    let started = tokio::select! {
+        started = start(settings) => started?,
+        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
     name_the_key(&started.engine);
-    stdio::serve(NeonServer::new(started.engine), stop_signal()).await?;
+    tokio::select! {
+        served = stdio::serve(NeonServer::new(started.engine), stop.clone()) => served?,
+        () = async {
+            stop.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        } => tracing::debug!("calls that were still running were dropped"),
+    }
     if let Some(sandbox) = started.sandbox {
         sandbox.shutdown().await;
     }

@@ -2,16 +2,21 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
+
+use super::leftover;
 
 /// Held while a sandbox uses the folder.
 const LOCK: &str = "lock";
 
 /// What the control plane knows. It holds keys and passwords.
 const STATE: &str = "state.json";
+
+/// The largest state that is read, in bytes: 64 MiB. That of a thousand branches takes one.
+const MOST_STATE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A folder that is ours.
 #[derive(Debug)]
@@ -36,12 +41,7 @@ impl Folder {
         };
         fs::create_dir_all(path).map_err(|error| told("make", error))?;
         let path = path.canonicalize().map_err(|error| told("find", error))?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(LOCK))
-            .map_err(|error| told("open", error))?;
+        let lock = leftover::open_lock(&path.join(LOCK)).map_err(|error| told("lock", error))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path,
@@ -65,7 +65,7 @@ impl Folder {
 
     /// The state that was written last; nothing in a new folder.
     pub(crate) fn read(&self) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.state()) {
+        match leftover::read(&self.state(), MOST_STATE_BYTES) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io::Error::new(
@@ -82,26 +82,7 @@ impl Folder {
             // Another sandbox may write there by now.
             return Ok(());
         }
-        let unfinished = self.path.join("state.json.unfinished");
-        let mut options = File::options();
-        options.create(true).truncate(true).write(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
-        }
-        let mut file = options.open(&unfinished)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            // One that was there before keeps its mode.
-            file.set_permissions(fs::Permissions::from_mode(0o600))?;
-        }
-        file.write_all(bytes)?;
-        // Without this, a crash of the machine may leave a name with nothing behind it. Whether the old name or the new one
-        // survives such a crash is as good as open: PostgreSQL's own files aren't forced to the disk either.
-        file.sync_data()?;
-        fs::rename(&unfinished, self.state())
+        leftover::replace(&self.state(), bytes)
     }
 
     /// Leaves the folder to the next sandbox: from now on, nothing is written.

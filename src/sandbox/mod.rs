@@ -26,6 +26,7 @@ mod form;
 mod hosts;
 mod ids;
 mod keys;
+mod leftover;
 mod limits;
 mod listener;
 mod log;
@@ -69,7 +70,7 @@ pub fn sql_router_for(socket: std::path::PathBuf) -> axum::Router {
 pub const KEY_PREFIX: &str = "sandbox_";
 
 /// How long a shutdown waits for requests in flight.
-const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
+const SHUTDOWN_PATIENCE: Duration = Duration::from_millis(200);
 
 /// A running sandbox. Dropping it stops the server.
 pub struct Sandbox {

@@ -12,6 +12,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::discovery::{self, Asked};
@@ -55,6 +56,8 @@ struct Shared {
     stamp: MetaObject,
     instructions: String,
     running: TaskTracker,
+    /// Cancelled when calls that still run must end.
+    cut: CancellationToken,
     /// In discovery mode: made when first searched.
     index: OnceLock<Result<SearchIndex, String>>,
 }
@@ -86,6 +89,7 @@ impl NeonServer {
                 stamp,
                 instructions,
                 running,
+                cut: CancellationToken::new(),
                 index: OnceLock::new(),
             }),
             lane: Lane::new(),
@@ -124,6 +128,11 @@ impl NeonServer {
     /// The calls that run, to wait for when the server stops.
     pub(super) fn running(&self) -> &TaskTracker {
         &self.shared.running
+    }
+
+    /// Cancelled to have the calls that run end at once, with what they know.
+    pub(super) fn cut(&self) -> &CancellationToken {
+        &self.shared.cut
     }
 
     /// The index of the tools.
@@ -167,9 +176,16 @@ impl NeonServer {
             client,
             way: ask::way(&context, &request, is_modern(&context)),
             lane: self.lane.clone(),
-            cancel: context.ct.clone(),
+            cancel: context.ct.child_token(),
             progress: None,
         };
+        // When the server stops for good, the call says what it knows: it isn't simply cut.
+        let cut = self.shared.cut.clone();
+        let cancel = caller.cancel.clone();
+        let _watch = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
+            cut.cancelled().await;
+            cancel.cancel();
+        }));
         let arguments = request.arguments.unwrap_or_default();
         let engine = &self.shared.engine;
         let (name, arguments) = if engine.selection().discovery() {
@@ -231,9 +247,16 @@ impl ServerHandler for NeonServer {
 
     async fn list_tools(
         &self,
-        _: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        // The list has one page, so nobody was ever given a cursor. Some clients send an empty one for the first page.
+        if page
+            .and_then(|page| page.cursor)
+            .is_some_and(|cursor| !cursor.is_empty())
+        {
+            return Err(ErrorData::invalid_params("unknown cursor: leave it out", None));
+        }
         let mut list = ListToolsResult::with_all_items(self.shared.tools.clone());
         if is_modern(&context) {
             list.ttl_ms = Some(LIST_TTL_MILLISECONDS);

@@ -7,21 +7,25 @@ mod sessions;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
-use http::header::RETRY_AFTER;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
+use rmcp::ErrorData;
+use rmcp::model::{ErrorCode, RequestId, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::connections::Peer;
-use self::sessions::BoundedSessions;
+use self::sessions::{BoundedSessions, Lack};
 use super::approve_page;
 use super::handler::NeonServer;
+use super::messages::{self, Checked, Refused};
+use crate::neon::text::one_line;
 
 pub use auth::{BearerToken, InvalidToken, MIN_TOKEN_CHARS, TokenFile};
 
@@ -30,6 +34,9 @@ pub const MOST_BODY_BYTES: usize = 1024 * 1024;
 
 /// How long running calls have to end after a stop.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a call that is cut has to say what it knows.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long an answer that is ready has to be written.
 const FLUSH: Duration = Duration::from_millis(250);
@@ -44,7 +51,8 @@ pub struct HttpLimits {
     pub sessions: usize,
     /// Sessions that were opened from one address. Default 1,000: on loopback, all come from one as a rule.
     pub sessions_of_one: usize,
-    /// How long a session lasts that has no open stream and gets no request. Default 15 minutes.
+    /// How long a session lasts that has no open stream and gets no request. Default 12 hours: a client may be left alone over a
+    /// long lunch, and how many there may be is bounded by itself.
     pub session_idle: Duration,
     /// Connections in all. Default 1,500.
     pub connections: usize,
@@ -61,7 +69,7 @@ impl Default for HttpLimits {
         Self {
             sessions: 1_000,
             sessions_of_one: 1_000,
-            session_idle: Duration::from_secs(15 * 60),
+            session_idle: Duration::from_secs(12 * 3_600),
             connections: 1_500,
             connections_of_one: 1_200,
             head: Duration::from_secs(30),
@@ -178,6 +186,7 @@ impl HttpServer {
         // rmcp's own token ends sessions at once: it comes after the drain.
         let end = CancellationToken::new();
         let running = server.running().clone();
+        let server_cut = server.cut().clone();
         let port = address.port();
         let origins = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}"));
         let config = StreamableHttpServerConfig::default()
@@ -196,9 +205,9 @@ impl HttpServer {
             config,
         );
         let mut router = Router::new()
-            .nest_service("/mcp", service)
+            .route_service("/mcp", service.clone())
+            .route_service("/mcp/", service)
             .fallback(async || StatusCode::NOT_FOUND)
-            .layer(from_fn(ended))
             .layer(from_fn_with_state(limits.body, whole));
         // The outermost: who shows no token gets nothing else done.
         if let Some(token) = &token {
@@ -209,12 +218,16 @@ impl HttpServer {
         }
         let draining = {
             let (stop, end, running) = (stop.clone(), end.clone(), running.clone());
+            let cut = server_cut;
             async move {
                 stop.cancelled().await;
                 tracing::info!("stopping: no new connections, running calls have {} s", DRAIN.as_secs());
                 // Streams that only listen never end by themselves: they end when no call runs any more.
                 running.close();
-                let _ = tokio::time::timeout(DRAIN, running.wait()).await;
+                if tokio::time::timeout(DRAIN, running.wait()).await.is_err() {
+                    cut.cancel();
+                    let _ = tokio::time::timeout(LAST_WORDS, running.wait()).await;
+                }
                 tokio::time::sleep(FLUSH).await;
                 end.cancel();
             }
@@ -234,16 +247,9 @@ impl HttpServer {
     }
 }
 
-/// Answers the end of a session with 204. rmcp answers 202, but the session is gone by then, and the official Python SDK
-/// warns its user about every session whose end isn't answered with 200 or 204.
-async fn ended(request: Request, next: Next) -> Response {
-    let is_end = request.method() == Method::DELETE;
-    let response = next.run(request).await;
-    if is_end && response.status() == StatusCode::ACCEPTED {
-        return StatusCode::NO_CONTENT.into_response();
-    }
-    response
-}
+/// What a request of ours may not have beside its body: other servers take settings there, this one from its operator alone.
+const SETTINGS_ARE_THE_OPERATORS: &str = "this server takes no settings from requests: whoever starts it gives them \
+    (--read-only, --toolsets, --project-id, ...)";
 
 /// Reads the whole request before it is answered, within bounds of size and time, and answers it as one of its peer's.
 async fn whole(
@@ -252,18 +258,106 @@ async fn whole(
     request: Request,
     next: Next,
 ) -> Response {
+    if let Some(setting) = setting(&request) {
+        let text = format!("{setting} isn't understood: {SETTINGS_ARE_THE_OPERATORS}");
+        return refused(StatusCode::BAD_REQUEST, None, ErrorData::invalid_request(text, None));
+    }
     let (head, body) = request.into_parts();
     let body = match tokio::time::timeout(patience, to_bytes(body, MOST_BODY_BYTES)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Ok(Err(error)) if is_too_large(&error) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        // The client broke off, or its framing is broken.
+        Ok(Err(_)) => return StatusCode::BAD_REQUEST.into_response(),
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
+    let is_json = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_json = is_json.is_some_and(|kind| {
+        let essence = kind.split_once(';').map_or(kind, |(essence, _)| essence);
+        essence.trim().eq_ignore_ascii_case("application/json")
+    });
+    let body = if head.method == Method::POST && is_json && head.uri.path().starts_with("/mcp") {
+        match message(&body) {
+            Ok(changed) => changed.unwrap_or(body),
+            Err(response) => return *response,
+        }
+    } else {
+        body
+    };
+    let is_end = head.method == Method::DELETE;
+    let mut head = head;
+    // What is sent on may have another length.
+    head.headers.remove(CONTENT_LENGTH);
     let request = Request::from_parts(head, Body::from(body));
-    let (response, full) = sessions::counted(peer, next.run(request)).await;
-    if !full {
-        return response;
+    let (response, lack) = sessions::counted(peer, next.run(request)).await;
+    match lack {
+        Some(Lack::Full) => {
+            let later = [(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))];
+            let text = "Every session that this server may have is in use.\n";
+            (StatusCode::SERVICE_UNAVAILABLE, later, text).into_response()
+        }
+        Some(Lack::Unknown) if is_end => StatusCode::NOT_FOUND.into_response(),
+        // rmcp answers the end of a session with 202, but it is gone by then, and the official Python SDK warns its user about
+        // every session whose end isn't answered with 200 or 204.
+        _ if is_end && response.status() == StatusCode::ACCEPTED => StatusCode::NO_CONTENT.into_response(),
+        _ => response,
     }
-    let later = [(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))];
-    let text = "Every session that this server may have is in use.\n";
-    (StatusCode::SERVICE_UNAVAILABLE, later, text).into_response()
+}
+
+/// A setting that a request tries to make, as people copy it from the addresses of other servers.
+fn setting(request: &Request) -> Option<String> {
+    if !request.uri().path().starts_with("/mcp") {
+        return None;
+    }
+    if let Some(query) = request.uri().query().filter(|query| !query.is_empty()) {
+        let name = query.split(['&', '=']).next().unwrap_or_default();
+        return Some(format!("the query parameter `{}`", one_line(name, 60)));
+    }
+    let is_setting = |name: &&http::HeaderName| name.as_str().starts_with("x-neon-") || name.as_str() == "x-read-only";
+    let name = request.headers().keys().find(is_setting)?;
+    Some(format!("the header `{}`", one_line(name.as_str(), 60)))
+}
+
+/// What is to be sent on in the place of a body, if anything is, or the answer to one that isn't a message.
+fn message(body: &[u8]) -> Result<Option<Bytes>, Box<Response>> {
+    let no = |status, id, error| Err(Box::new(refused(status, id, error)));
+    let message = match serde_json::from_slice(body) {
+        Ok(message) => message,
+        Err(error) => {
+            let text = format!("the message is no JSON that can be read: {error}");
+            return no(StatusCode::BAD_REQUEST, None, ErrorData::parse_error(text, None));
+        }
+    };
+    match messages::check(&message) {
+        Checked::Fine => Ok(None),
+        Checked::Changed(message) => Ok(Some(message.to_string().into())),
+        Checked::Refused(Refused { id, error }) => {
+            // Parameters that don't fit are answered as what is found out later is.
+            let status = if error.code == ErrorCode::INVALID_PARAMS {
+                StatusCode::OK
+            } else {
+                StatusCode::BAD_REQUEST
+            };
+            no(status, id, error)
+        }
+        Checked::Dropped => {
+            let error = ErrorData::invalid_request("a notification or an answer that can't be understood", None);
+            no(StatusCode::BAD_REQUEST, None, error)
+        }
+    }
+}
+
+fn refused(status: StatusCode, id: Option<RequestId>, error: ErrorData) -> Response {
+    (status, axum::Json(ServerJsonRpcMessage::error(error, id))).into_response()
+}
+
+/// Whether a body was larger than is read.
+fn is_too_large(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

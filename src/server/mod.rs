@@ -5,6 +5,7 @@ mod ask;
 mod discovery;
 mod handler;
 pub mod http;
+mod messages;
 mod progress;
 mod reference;
 pub mod stdio;

@@ -2,7 +2,7 @@
 
 mod lines;
 
-use rmcp::model::JsonRpcMessage;
+use rmcp::model::{ClientRequest, GetMeta as _, JsonRpcMessage};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
@@ -11,9 +11,10 @@ use rmcp::{RoleServer, ServiceExt as _};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
-use self::lines::{LeftOut, Lines, MAX_LINE_BYTES};
+use self::lines::{Lines, MAX_LINE_BYTES};
 
 use super::handler::NeonServer;
+use super::messages::Refused;
 
 /// Why serving ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +49,9 @@ pub async fn serve(server: NeonServer, stop: CancellationToken) -> Result<(), St
 /// rmcp's transport over lines, which answers those that are left out.
 struct Answering {
     lines: AsyncRwTransport<RoleServer, Lines<StdioReader>, StdioWriter>,
-    left_out: UnboundedReceiver<LeftOut>,
+    left_out: UnboundedReceiver<Refused>,
+    /// Whether the client has asked for anything that opens a session.
+    begun: bool,
 }
 
 impl Answering {
@@ -59,6 +62,7 @@ impl Answering {
             // The lines are bounded already.
             lines: AsyncRwTransport::new_server(lines, writer).with_max_line_length(usize::MAX),
             left_out,
+            begun: false,
         }
     }
 }
@@ -78,7 +82,18 @@ impl Transport<RoleServer> for Answering {
             let left_out = tokio::select! {
                 biased;
                 Some(left_out) = self.left_out.recv() => left_out,
-                message = self.lines.receive() => return message,
+                message = self.lines.receive() => match message {
+                    // rmcp ends where anything else than a request comes first. It is nobody's: nothing was asked for yet.
+                    Some(message) if !self.begun && !matches!(message, JsonRpcMessage::Request(_)) => {
+                        tracing::debug!("a notification or an answer before the first request is left out");
+                        continue;
+                    }
+                    Some(JsonRpcMessage::Request(request)) => {
+                        self.begun |= opens(&request.request);
+                        return Some(JsonRpcMessage::Request(request));
+                    }
+                    message => return message,
+                },
             };
             let answer = JsonRpcMessage::error(left_out.error, left_out.id);
             // By itself: whoever stops waiting for the next message must not cut an answer in two.
@@ -89,4 +104,10 @@ impl Transport<RoleServer> for Answering {
     async fn close(&mut self) -> Result<(), Self::Error> {
         self.lines.close().await
     }
+}
+
+/// Whether a request opens a session: the handshake, or one that says by itself which protocol it speaks.
+fn opens(request: &ClientRequest) -> bool {
+    const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+    matches!(request, ClientRequest::InitializeRequest(_)) || request.get_meta().contains_key(VERSION)
 }

@@ -1,5 +1,6 @@
 //! One source of settings: the flags, the environment or the file, each of which may leave anything out.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -139,16 +140,23 @@ pub(super) fn names() -> Vec<String> {
 
 /// What the environment says, and the key that it holds.
 pub(super) fn from_environment(
-    variables: impl IntoIterator<Item = (String, String)>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Layer, Option<String>), SettingsError> {
     let mut layer = Layer::default();
     let mut key = None;
     for (variable, value) in variables {
-        match variable.as_str() {
+        // A name that isn't UTF-8 is none of ours, or one that there isn't.
+        let variable = variable.to_string_lossy();
+        let text = || {
+            value.to_str().ok_or_else(|| SettingsError::NotText {
+                variable: variable.clone().into_owned(),
+            })
+        };
+        match &*variable {
             // An empty variable counts as none: that is how many launchers leave one out.
             _ if value.is_empty() => {}
-            "NEON_API_KEY" => key = Some(value),
-            "NEON_API_HOST" => layer.api_host = Some(value),
+            "NEON_API_KEY" => key = Some(text()?.to_owned()),
+            "NEON_API_HOST" => layer.api_host = Some(text()?.to_owned()),
             // The log filter is read before there are settings.
             "NEON_MCP_LOG" => {}
             "NEON_MCP_CONFIG" => layer.config = Some(value.into()),
@@ -156,7 +164,11 @@ pub(super) fn from_environment(
                 let Some(name) = variable.strip_prefix(PREFIX).map(str::to_lowercase) else {
                     continue;
                 };
-                set(&mut layer, &name, &value, &variable)?;
+                // A path may be any bytes.
+                match path(&mut layer, &name) {
+                    Some(path) => *path = Some(value.into()),
+                    None => set(&mut layer, &name, text()?, &variable)?,
+                }
             }
         }
     }
@@ -166,6 +178,22 @@ pub(super) fn from_environment(
         ));
     }
     Ok((layer, key))
+}
+
+/// The setting of that name, where it is a path.
+fn path<'a>(layer: &'a mut Layer, name: &str) -> Option<&'a mut Option<PathBuf>> {
+    Some(match name {
+        "api_key_file" => &mut layer.api_key_file,
+        "files_dir" => &mut layer.files_dir,
+        "policy" => &mut layer.policy,
+        "audit_log" => &mut layer.audit_log,
+        "state_dir" => &mut layer.state_dir,
+        "seal_key_file" => &mut layer.seal_key_file,
+        "auth_token_file" => &mut layer.auth_token_file,
+        "sandbox_dir" => &mut layer.sandbox_dir,
+        "postgres_bin" => &mut layer.postgres_bin,
+        _ => return None,
+    })
 }
 
 fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(), SettingsError> {
@@ -203,24 +231,15 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "discovery" => layer.discovery = truth()?,
         "project_id" => layer.project_id = text(),
         "org_id" => layer.org_id = text(),
-        "api_key_file" => layer.api_key_file = Some(value.into()),
-        "files_dir" => layer.files_dir = Some(value.into()),
-        "policy" => layer.policy = Some(value.into()),
-        "audit_log" => layer.audit_log = Some(value.into()),
-        "state_dir" => layer.state_dir = Some(value.into()),
-        "seal_key_file" => layer.seal_key_file = Some(value.into()),
-        "auth_token_file" => layer.auth_token_file = Some(value.into()),
         "no_auth" => layer.no_auth = truth()?,
         "api_host" => layer.api_host = text(),
         "sql_host_suffix" => layer.sql_host_suffix = list(),
         "docs_url" => layer.docs_url = text(),
         "sandbox" => layer.sandbox = truth()?,
-        "sandbox_dir" => layer.sandbox_dir = Some(value.into()),
         "sandbox_postgres" => {
             let when = clap::ValueEnum::from_str(value, true).map_err(|_| wrong("write auto, off or required"))?;
             layer.sandbox_postgres = Some(when);
         }
-        "postgres_bin" => layer.postgres_bin = Some(value.into()),
         "call_timeout_seconds" => layer.call_timeout_seconds = number()?,
         "wait_timeout_seconds" => layer.wait_timeout_seconds = number()?,
         _ => {
@@ -249,7 +268,9 @@ mod tests {
                 name if name.ends_with("seconds") => "5",
                 _ => "true",
             };
-            set(&mut layer, &name, value, "VARIABLE").unwrap();
+            if path(&mut layer, &name).is_none() {
+                set(&mut layer, &name, value, "VARIABLE").unwrap();
+            }
         }
     }
 }

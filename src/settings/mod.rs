@@ -3,6 +3,7 @@
 mod file;
 mod layer;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,9 @@ const PREFIX: &str = "NEON_MCP_";
 
 /// The shortest secret of approval pages, in characters.
 const SHORTEST_SECRET: usize = 16;
+
+/// The longest time that can be set, in seconds: a day.
+const MOST_SECONDS: u64 = 86_400;
 
 /// Settings, resolved.
 #[derive(Debug)]
@@ -121,6 +125,22 @@ pub enum SettingsError {
         /// What it should be.
         message: String,
     },
+    /// A variable whose value is no text. It isn't told: it may be a secret.
+    #[error("{variable} isn't UTF-8: write it anew")]
+    NotText {
+        /// The variable.
+        variable: String,
+    },
+    /// A time that is none.
+    #[error("{setting} is {seconds}: write {least} to {MOST_SECONDS} seconds")]
+    Seconds {
+        /// The setting.
+        setting: &'static str,
+        /// What was given.
+        seconds: u64,
+        /// The shortest that is taken.
+        least: u64,
+    },
     /// Two settings that exclude each other.
     #[error("{0}")]
     Conflict(String),
@@ -187,20 +207,23 @@ pub enum SettingsError {
 impl Settings {
     /// Resolves flags, the environment and the settings file, in this order of precedence.
     ///
-    /// `environment` yields the variables of the process; those that aren't ours are passed over.
+    /// `environment` yields the variables of the process; those that aren't ours are passed over, whatever they hold.
     ///
     /// # Errors
     /// Whatever can't be used, first come first told.
     pub fn resolve(
         flags: Layer,
-        environment: impl IntoIterator<Item = (String, String)>,
+        environment: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
     ) -> Result<Self, SettingsError> {
-        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        let environment: Vec<(OsString, OsString)> = environment
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
         let variable = |name: &str| {
             environment
                 .iter()
                 .find(|(known, _)| known == name)
-                .map(|(_, value)| value.into())
+                .map(|(_, value)| value.clone())
         };
         let state = state_dir(variable);
         let (variables, mut key) = layer::from_environment(environment)?;
@@ -264,7 +287,15 @@ impl Settings {
             Some(text) => Some(DocsBase::parse(text)?),
             None => defaults.docs.clone(),
         };
-        let seconds = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_secs);
+        let seconds = |setting, value: Option<u64>, least: u64, default: Duration| match value {
+            None => Ok(default),
+            Some(value) if (least..=MOST_SECONDS).contains(&value) => Ok(Duration::from_secs(value)),
+            Some(seconds) => Err(SettingsError::Seconds {
+                setting,
+                seconds,
+                least,
+            }),
+        };
         Ok(Self {
             upstream,
             selection: SelectionOptions {
@@ -290,8 +321,10 @@ impl Settings {
                 })?,
             },
             limits: CallLimits {
-                deadline: seconds(layer.call_timeout_seconds, defaults.deadline),
-                wait: seconds(layer.wait_timeout_seconds, defaults.wait),
+                // No call can be made in no time.
+                deadline: seconds("call timeout", layer.call_timeout_seconds, 1, defaults.deadline)?,
+                // Not to wait at all is something else.
+                wait: seconds("wait timeout", layer.wait_timeout_seconds, 0, defaults.wait)?,
                 files_dir: layer.files_dir.map(open_files_dir).transpose()?,
                 sql_hosts: match layer.sql_host_suffix {
                     // Where the computes of our own sandbox are is known, and isn't the operator's to name.

@@ -19,6 +19,7 @@ mod ladder;
 mod lint_bytes;
 mod mcp;
 mod neon;
+mod reported;
 mod requests;
 mod retrieval;
 mod sandbox;

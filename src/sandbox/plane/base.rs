@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fs,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -14,10 +13,11 @@ use super::{
     PlaneError, Target, copy,
     install::Install,
     place::{Leftovers, Place},
-    server::Common,
+    server::{Common, Dying},
     template,
     timeline::Folder,
 };
+use crate::sandbox::leftover;
 
 /// What all work shares.
 pub(crate) struct Base {
@@ -43,6 +43,7 @@ impl Base {
                 sockets: place.sockets(),
                 certificate,
                 key,
+                dying: Dying::default(),
             },
             place,
             template: OnceCell::new(),
@@ -58,7 +59,7 @@ impl Base {
         let mut removed = 0;
         for id in self.place.timelines() {
             let folder = Folder(self.place.timeline(&id));
-            if folder.note().is_none() && fs::remove_dir_all(&folder.0).is_ok() {
+            if folder.note().is_none() && leftover::remove(&folder.0).is_ok() {
                 removed += 1;
             }
         }
@@ -77,7 +78,7 @@ impl Base {
         }
         for id in self.place.timelines() {
             if !needed.contains(&id) {
-                let _ = fs::remove_dir_all(self.place.timeline(&id));
+                let _ = leftover::remove(&self.place.timeline(&id));
             }
         }
     }
@@ -135,7 +136,7 @@ fn certificate(place: &Place, install: &Install) -> Result<(PathBuf, PathBuf), P
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names)
         .map_err(|error| PlaneError::new(format!("no certificate could be made: {error}")))?;
     let (certificate, key) = (place.sockets().join("server.crt"), place.sockets().join("server.key"));
-    copy::write(&certificate, &cert.pem(), install.owner)?;
-    copy::write(&key, &signing_key.serialize_pem(), install.owner)?;
+    copy::write(&certificate, cert.pem(), install.owner)?;
+    copy::write(&key, signing_key.serialize_pem(), install.owner)?;
     Ok((certificate, key))
 }

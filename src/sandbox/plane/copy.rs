@@ -1,11 +1,13 @@
 //! Copies of data directories: as clones where the file system can, owned by the user that runs PostgreSQL.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use super::{PlaneError, install::Owner};
+use crate::sandbox::leftover;
 
 /// Files that belong to the process that runs on a directory, not to its data.
 const NOT_COPIED: [&str; 8] = [
@@ -105,7 +107,8 @@ fn copy_file(from: &Path, to: &Path, owner: Option<Owner>, clones: &mut bool) ->
 pub(crate) fn folder(path: &Path, owner: Option<Owner>) -> Result<(), PlaneError> {
     match fs::create_dir(path) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        // What isn't a folder itself, such as a link to one, is given to nobody.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && leftover::is_folder(path) => {}
         Err(error) => return Err(PlaneError::io("make", path, &error)),
     }
     #[cfg(unix)]
@@ -117,15 +120,11 @@ pub(crate) fn folder(path: &Path, owner: Option<Owner>) -> Result<(), PlaneError
     own(path, owner)
 }
 
-/// Writes a file for the user who runs PostgreSQL.
-pub(crate) fn write(path: &Path, text: &str, owner: Option<Owner>) -> Result<(), PlaneError> {
-    fs::write(path, text).map_err(|error| PlaneError::io("write", path, &error))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))
-            .map_err(|error| PlaneError::io("protect", path, &error))?;
-    }
+/// Writes a file for the user who runs PostgreSQL, in the place of whatever stood there.
+pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>, owner: Option<Owner>) -> Result<(), PlaneError> {
+    leftover::create(path)
+        .and_then(|mut file| file.write_all(text.as_ref()))
+        .map_err(|error| PlaneError::io("write", path, &error))?;
     own(path, owner)
 }
 

@@ -302,6 +302,7 @@ impl Plane {
         for task in self.let_go() {
             let _ = task.await;
         }
+        self.base.common.dying.wait().await;
         self.base.place.close();
     }
 

@@ -8,13 +8,16 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use uuid::Uuid;
 
+use crate::sandbox::leftover;
+
 use super::{
     PlaneError, copy,
-    install::Install,
+    install::{Install, Owner},
     keeper::{Keeper, stop_below},
 };
 
@@ -24,6 +27,12 @@ const LOCK: &str = "lock";
 /// Names the folder with the data, when that lies elsewhere.
 const DATA_ELSEWHERE: &str = "data-at";
 
+/// How long a folder without a lock may be one that is just being made.
+const LOCK_PATIENCE: Duration = Duration::from_secs(600);
+
+/// The longest path that is read, in bytes: the kernel's longest (`PATH_MAX` on Linux).
+const MOST_PATH_BYTES: u64 = 4_096;
+
 /// The folders of one sandbox.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -32,6 +41,8 @@ pub(crate) struct Place {
     /// What is kept over a restart, where that is asked for.
     data: PathBuf,
     kept: bool,
+    /// Whom the servers run as; `None` is ourselves.
+    owner: Option<Owner>,
     /// Held while we live.
     locks: Mutex<Vec<File>>,
     keeper: Mutex<Option<Keeper>>,
@@ -60,7 +71,16 @@ impl Place {
         fs::create_dir_all(&all).map_err(|error| PlaneError::io("make", &all, &error))?;
         check_ours(&all)?;
         passable(&all)?;
-        let mut left = clean(&all);
+        let mut left = clean(&all, install);
+        for path in [Some(all.as_path()), kept].into_iter().flatten() {
+            // PostgreSQL's settings and commands, which name them, are texts.
+            if path.to_str().is_none() {
+                return Err(PlaneError::new(format!(
+                    "the path {} isn't UTF-8, which PostgreSQL's settings want: name another folder (the temporary one is TMPDIR)",
+                    path.display()
+                )));
+            }
+        }
         let run = all.join(Uuid::new_v4().simple().to_string().get(..12).unwrap_or("sandbox"));
         fs::create_dir(&run).map_err(|error| PlaneError::io("make", &run, &error))?;
         passable(&run)?;
@@ -70,6 +90,12 @@ impl Place {
             Some(folder) => folder.join("postgres"),
         };
         fs::create_dir_all(&data).map_err(|error| PlaneError::io("make", &data, &error))?;
+        if !leftover::is_folder(&data) {
+            return Err(PlaneError::new(format!(
+                "{} is no folder itself: what is kept isn't followed through a link",
+                data.display()
+            )));
+        }
         passable(&data)?;
         if kept.is_some() {
             check_passage(&data, install)?;
@@ -80,8 +106,8 @@ impl Place {
                     data.display()
                 ))
             })?);
-            left.processes += stop_below(&data);
-            copy::write(&run.join(DATA_ELSEWHERE), &data.to_string_lossy(), None)?;
+            left.processes += stop_below(&data, install.owner, None);
+            copy::write(&run.join(DATA_ELSEWHERE), data.as_os_str().as_encoded_bytes(), None)?;
         }
         for folder in [run.join("sockets"), run.join("computes"), run.join("work")] {
             copy::folder(&folder, install.owner)?;
@@ -92,6 +118,7 @@ impl Place {
             run,
             data,
             kept: kept.is_some(),
+            owner: install.owner,
             locks: Mutex::new(locks),
             keeper: Mutex::default(),
         };
@@ -130,7 +157,7 @@ impl Place {
             .into_iter()
             .flatten()
             .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter_map(|entry| entry.file_name().into_string().ok())
             .collect()
     }
 }
@@ -142,8 +169,8 @@ impl Place {
         if locks.is_empty() {
             return;
         }
-        stop_below(&self.data);
-        stop_below(&self.run);
+        stop_below(&self.data, self.owner, None);
+        stop_below(&self.run, self.owner, None);
         if let Some(keeper) = held(&self.keeper).take() {
             keeper.dismiss();
         }
@@ -215,6 +242,9 @@ fn check_passage(folder: &Path, install: &Install) -> Result<(), PlaneError> {
 
 /// Lets other users, such as the one that runs PostgreSQL, pass through a folder, but not list it.
 fn passable(folder: &Path) -> Result<(), PlaneError> {
+    if !leftover::is_folder(folder) {
+        return Err(PlaneError::new(format!("{} is no folder itself", folder.display())));
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -227,12 +257,7 @@ fn passable(folder: &Path) -> Result<(), PlaneError> {
 /// Takes the lock of a folder; `None` when another process holds it.
 fn lock(folder: &Path) -> Result<Option<File>, PlaneError> {
     let path = folder.join(LOCK);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| PlaneError::io("open", &path, &error))?;
+    let file = leftover::open_lock(&path).map_err(|error| PlaneError::io("open", &path, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
@@ -240,26 +265,24 @@ fn lock(folder: &Path) -> Result<Option<File>, PlaneError> {
     }
 }
 
-/// Stops and removes what dead sandboxes left.
-fn clean(all: &Path) -> Leftovers {
+/// Stops and removes what dead sandboxes left. Nothing of it stops a start: what can't be understood is passed over.
+fn clean(all: &Path, install: &Install) -> Leftovers {
     let mut left = Leftovers::default();
     for entry in fs::read_dir(all).into_iter().flatten().flatten() {
         let folder = entry.path();
+        if !leftover::is_own_folder(&folder) {
+            // No sandbox made this.
+            continue;
+        }
         if folder.extension().is_some_and(|extension| extension == GONE) {
             // Somebody was stopped while removing it. It was counted, or nothing was left to count.
+            stop_below(&folder, install.owner, None);
             let _ = fs::remove_dir_all(&folder);
             continue;
         }
-        // Whoever is just being made has no lock file yet.
-        if !folder.join(LOCK).exists() || !matches!(lock(&folder), Ok(Some(_))) {
-            continue;
-        }
-        left.processes += stop_below(&folder);
-        if let Ok(data) = fs::read_to_string(folder.join(DATA_ELSEWHERE))
-            && matches!(lock(Path::new(&data)), Ok(Some(_)))
-        {
-            left.processes += stop_below(Path::new(&data));
-        }
+        let Some(_lock) = abandoned(&folder) else { continue };
+        left.processes += stop_below(&folder, install.owner, None);
+        left.processes += stop_elsewhere(&folder, install);
         if remove(&folder).is_ok() {
             left.folders += 1;
         }
@@ -267,9 +290,55 @@ fn clean(all: &Path) -> Leftovers {
     left
 }
 
+/// The lock of a folder whose sandbox is over; `None` where one may still use it.
+fn abandoned(folder: &Path) -> Option<File> {
+    let path = folder.join(LOCK);
+    if fs::symlink_metadata(&path).is_err() {
+        // Whoever is just being made has no lock file yet, but soon will.
+        let made = fs::symlink_metadata(folder)
+            .and_then(|metadata| metadata.modified())
+            .ok()?;
+        made.elapsed().ok().filter(|age| *age >= LOCK_PATIENCE)?;
+    }
+    lock(folder).ok().flatten()
+}
+
+/// Stops the servers of a dead sandbox whose data lies elsewhere. Where that is, a file says, which may say anything: what is
+/// stopped there is what has its sockets with that sandbox, and nobody else may use the folder.
+fn stop_elsewhere(folder: &Path, install: &Install) -> usize {
+    let Ok(bytes) = leftover::read(&folder.join(DATA_ELSEWHERE), MOST_PATH_BYTES) else {
+        return 0;
+    };
+    let Some(data) = path_of(bytes).filter(|data| data.is_absolute()) else {
+        return 0;
+    };
+    // Nothing is made there.
+    if !leftover::is_own_folder(&data) || !leftover::is_file(&data.join(LOCK)) {
+        return 0;
+    }
+    match lock(&data) {
+        Ok(Some(_lock)) => stop_below(&data, install.owner, Some(&folder.join("sockets"))),
+        _ => 0,
+    }
+}
+
+#[cfg(unix)]
+fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt as _;
+    Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+    String::from_utf8(bytes).ok().map(PathBuf::from)
+}
+
 /// Removes a folder of a sandbox that is over.
 fn remove(folder: &Path) -> std::io::Result<()> {
     let gone = folder.with_extension(GONE);
-    fs::rename(folder, &gone)?;
-    fs::remove_dir_all(gone)
+    match fs::rename(folder, &gone) {
+        Ok(()) => fs::remove_dir_all(gone),
+        // Something is called so already.
+        Err(_) => fs::remove_dir_all(folder),
+    }
 }

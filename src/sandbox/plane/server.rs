@@ -1,16 +1,21 @@
 //! One `postgres` process on one data directory.
 
 use std::{
-    fs,
+    io::{Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{process::Child, time::Instant};
 use tokio_postgres::{Client, NoTls};
 
-use super::{PlaneError, install::Install};
+use super::{PlaneError, install::Install, keeper::MOST_PID_FILE_BYTES};
+use crate::sandbox::leftover;
+
+/// How much of a log is read, from its end, in bytes.
+const MOST_LOG_BYTES: u64 = 64 * 1024;
 
 /// How long a start may take, recovery included.
 const START_PATIENCE: Duration = Duration::from_secs(120);
@@ -73,12 +78,43 @@ pub(crate) struct Common {
     pub(crate) sockets: PathBuf,
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
+    pub(crate) dying: Dying,
+}
+
+/// Servers that were told to stop and that nobody waited for. They are asked about at the end: one that has ended and that
+/// nobody asks about stays in the system's table of processes, and its file says that it runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dying(Arc<Mutex<Vec<Child>>>);
+
+impl Dying {
+    fn all(&self) -> MutexGuard<'_, Vec<Child>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, child: Child) {
+        let mut all = self.all();
+        all.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        all.push(child);
+    }
+
+    /// Waits until all have ended, ten seconds at most.
+    pub(crate) async fn wait(&self) {
+        let mut children = std::mem::take(&mut *self.all());
+        let ended = async {
+            for child in &mut children {
+                let _ = child.wait().await;
+            }
+        };
+        let _ = tokio::time::timeout(STOP_PATIENCE, ended).await;
+    }
 }
 
 /// A server that runs.
 #[derive(Debug)]
 pub(crate) struct Server {
-    child: Child,
+    /// `None` when it is over.
+    child: Option<Child>,
+    dying: Dying,
     pub(crate) data: PathBuf,
     /// On 127.0.0.1, and the number of its socket.
     pub(crate) port: u16,
@@ -113,11 +149,12 @@ impl Server {
             None => free_port()?,
         };
         let log_path = start.data.with_extension("log");
-        let log = fs::File::create(&log_path).map_err(|error| PlaneError::io("make", &log_path, &error))?;
+        let log = leftover::create(&log_path).map_err(|error| PlaneError::io("make", &log_path, &error))?;
         let errors = log
             .try_clone()
             .map_err(|error| PlaneError::io("open", &log_path, &error))?;
-        let _ = fs::remove_file(start.data.join("postmaster.pid"));
+        let pid_file = start.data.join("postmaster.pid");
+        leftover::remove(&pid_file).map_err(|error| PlaneError::io("remove", &pid_file, &error))?;
         let mut command = common.install.command("postgres");
         command.arg("-D").arg(&start.data);
         let mut set = |name: &str, value: &str| {
@@ -155,7 +192,8 @@ impl Server {
             .spawn()
             .map_err(|error| PlaneError::io("run", Path::new("postgres"), &error))?;
         let mut server = Self {
-            child,
+            child: Some(child),
+            dying: common.dying.clone(),
             data: start.data.clone(),
             port,
             socket_folder: common.sockets.clone(),
@@ -170,13 +208,14 @@ impl Server {
         let began = Instant::now();
         let file = self.data.join("postmaster.pid");
         loop {
-            if let Ok(text) = fs::read_to_string(&file)
+            if let Ok(bytes) = leftover::read(&file, MOST_PID_FILE_BYTES)
+                && let Ok(text) = String::from_utf8(bytes)
                 && let Some(state) = text.lines().nth(7)
                 && (state.trim() == "ready" || (standby && self.takes_connections(state.trim()).await))
             {
                 return Ok(());
             }
-            if let Ok(Some(status)) = self.child.try_wait() {
+            if let Some(Ok(Some(status))) = self.child.as_mut().map(Child::try_wait) {
                 return Err(PlaneError::new(format!(
                     "PostgreSQL ended at its start ({status}): {}",
                     last_lines(log)
@@ -200,7 +239,7 @@ impl Server {
 
     /// Whether it still runs.
     pub(crate) fn runs(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        matches!(self.child.as_mut().map(Child::try_wait), Some(Ok(None)))
     }
 
     /// The file of its socket.
@@ -233,9 +272,9 @@ impl Server {
             return;
         }
         self.signal(Signal::Fast);
-        if tokio::time::timeout(STOP_PATIENCE, self.child.wait()).await.is_err() {
+        if !self.ended().await {
             self.signal(Signal::Immediate);
-            let _ = tokio::time::timeout(STOP_PATIENCE, self.child.wait()).await;
+            self.ended().await;
         }
     }
 
@@ -245,14 +284,23 @@ impl Server {
             return;
         }
         self.signal(Signal::Immediate);
-        let _ = tokio::time::timeout(STOP_PATIENCE, self.child.wait()).await;
+        self.ended().await;
+    }
+
+    /// Waits until it has ended, for a while; whether it has.
+    async fn ended(&mut self) -> bool {
+        match &mut self.child {
+            Some(child) => tokio::time::timeout(STOP_PATIENCE, child.wait()).await.is_ok(),
+            None => true,
+        }
     }
 
     fn signal(&self, signal: Signal) {
         #[cfg(unix)]
         if let Some(pid) = self
             .child
-            .id()
+            .as_ref()
+            .and_then(Child::id)
             .and_then(|id| i32::try_from(id).ok())
             .and_then(rustix::process::Pid::from_raw)
         {
@@ -270,6 +318,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         if self.runs() {
             self.signal(Signal::Immediate);
+            if let Some(child) = self.child.take() {
+                self.dying.add(child);
+            }
         }
     }
 }
@@ -307,7 +358,15 @@ fn is_free(port: u16) -> bool {
 
 /// The end of a log, on one line.
 fn last_lines(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
+    let text = leftover::open(log).and_then(|mut file| {
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(MOST_LOG_BYTES)))?;
+        let mut end = Vec::new();
+        file.take(MOST_LOG_BYTES).read_to_end(&mut end)?;
+        Ok(end)
+    });
+    let text = text.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().rev().take(6).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
 }

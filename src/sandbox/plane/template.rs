@@ -4,7 +4,10 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
+
+use uuid::Uuid;
 
 use super::{
     PlaneError, copy,
@@ -13,9 +16,16 @@ use super::{
     server::{Common, SUPERUSER, Server, Start},
     wal::SEGMENT_BYTES,
 };
+use crate::sandbox::leftover;
 
 /// Raised when what is in a template changes, so that older ones are not used.
 const FORM: u32 = 1;
+
+/// What a template in the cache is called while it is made, before something that nobody else has.
+const UNFINISHED: &str = "unfinished-";
+
+/// How long somebody may take to make one.
+const UNFINISHED_PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// Who may connect how: passwords for everybody, and for the superuser the socket alone, where the system says who it is.
 const CONNECTIONS: &str = "\
@@ -40,24 +50,25 @@ CREATE TABLE control_plane.roles (oid oid PRIMARY KEY);
 /// Makes the template at its place: from the user's cache, else anew, which takes about a second.
 pub(crate) async fn prepare(place: &Place, common: &Common) -> Result<(), PlaneError> {
     let template = place.template();
-    if template.join("PG_VERSION").is_file() {
+    if is_whole(&template, &common.install) {
         return Ok(());
     }
+    leftover::remove(&template).map_err(|error| PlaneError::io("remove", &template, &error))?;
     let unfinished = place.work();
     let owner = common.install.owner;
     let cached = cache(&common.install);
-    if let Some(cached) = cached.as_ref().filter(|cached| cached.join("PG_VERSION").is_file()) {
+    if let Some(cached) = cached.as_ref().filter(|cached| is_whole(cached, &common.install)) {
         copy::data(cached, &unfinished, owner, copy::Log::Whole)?;
     } else {
         make(&unfinished, common).await?;
         if let Some(cached) = cached
-            && let Err(error) = keep(&unfinished, &cached)
+            && let Err(error) = keep(&unfinished, &cached, &common.install)
         {
             tracing::debug!(%error, "the template isn't kept for the next sandbox");
         }
     }
     copy::write(&unfinished.join("pg_hba.conf"), CONNECTIONS, owner)?;
-    copy::write(&unfinished.join("pg_ident.conf"), &who_we_are(&common.install), owner)?;
+    copy::write(&unfinished.join("pg_ident.conf"), who_we_are(&common.install), owner)?;
     move_folder(&unfinished, &template)
 }
 
@@ -154,12 +165,53 @@ fn cache(install: &Install) -> Option<PathBuf> {
     )
 }
 
-fn keep(folder: &Path, cached: &Path) -> Result<(), PlaneError> {
+fn keep(folder: &Path, cached: &Path, install: &Install) -> Result<(), PlaneError> {
     let parent = cached.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).map_err(|error| PlaneError::io("make", parent, &error))?;
-    let unfinished = cached.with_extension(format!("unfinished-{}", std::process::id()));
+    remove_unfinished(parent);
+    let unfinished = parent.join(format!("{UNFINISHED}{}", Uuid::new_v4().simple()));
     copy::data(folder, &unfinished, None, copy::Log::Whole)?;
+    // Something else may stand in its place, or what is left of one.
+    if !is_whole(cached, install) {
+        leftover::remove(cached).map_err(|error| PlaneError::io("remove", cached, &error))?;
+    }
     move_folder(&unfinished, cached)
+}
+
+/// Removes what others before us began to keep and were stopped at.
+fn remove_unfinished(cache: &Path) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let begun = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(UNFINISHED));
+        let age = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = age
+            .ok()
+            .and_then(|modified| modified.elapsed().ok())
+            .unwrap_or_default();
+        if begun && age > UNFINISHED_PATIENCE {
+            let _ = leftover::remove(&entry.path());
+        }
+    }
+}
+
+/// Whether a folder is an empty cluster of this PostgreSQL with all that a start needs: another process may have been stopped
+/// in the middle of it, and whoever clears caches by age leaves what is young.
+fn is_whole(folder: &Path, install: &Install) -> bool {
+    let size = |path: &str| fs::symlink_metadata(folder.join(path)).map(|metadata| metadata.len());
+    let version = leftover::read(&folder.join("PG_VERSION"), 16).unwrap_or_default();
+    let log = fs::read_dir(folder.join("pg_wal")).into_iter().flatten().flatten();
+    let mut segments = log.filter(|entry| entry.metadata().is_ok_and(|segment| segment.len() == SEGMENT_BYTES));
+    leftover::is_folder(folder)
+        && version.trim_ascii() == install.major.to_string().as_bytes()
+        && leftover::is_file(&folder.join("global/pg_control"))
+        // `PG_CONTROL_FILE_SIZE`, whatever is in it.
+        && size("global/pg_control").is_ok_and(|size| size == 8_192)
+        && leftover::is_file(&folder.join("global/pg_filenode.map"))
+        && leftover::is_folder(&folder.join("base/1"))
+        && leftover::is_file(&folder.join("postgresql.conf"))
+        && segments.next().is_some()
 }
 
 /// Moves a folder to where it belongs, in one step. Where another one came first, that one stays.

@@ -18,10 +18,13 @@ use super::{
     template::{run, succeed},
     wal::{self, Segment, Source},
 };
-use crate::sandbox::state::data::Lsn;
+use crate::sandbox::{leftover, state::data::Lsn};
 
 /// What a timeline is told of itself by its file.
 const NOTE: &str = "timeline.json";
+
+/// The largest note that is read, in bytes: they have some hundred.
+const MOST_NOTE_BYTES: u64 = 64 * 1024;
 
 /// Where a timeline came off another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +60,12 @@ impl Folder {
     }
 
     pub(crate) fn note(&self) -> Option<Note> {
-        serde_json::from_str(&fs::read_to_string(self.0.join(NOTE)).ok()?).ok()
+        // A folder that is elsewhere, by a link, isn't one that was made here.
+        let elsewhere = fs::symlink_metadata(self.data()).is_ok_and(|metadata| !metadata.is_dir());
+        if elsewhere || !leftover::is_folder(&self.0) {
+            return None;
+        }
+        serde_json::from_slice(&leftover::read(&self.0.join(NOTE), MOST_NOTE_BYTES).ok()?).ok()
     }
 
     /// How it is started.
@@ -73,9 +81,7 @@ impl Folder {
 
     /// Makes the folder with its archive. The note comes last: without one, the folder is unfinished.
     fn make(&self, common: &Common) -> Result<(), PlaneError> {
-        if self.0.exists() {
-            fs::remove_dir_all(&self.0).map_err(|error| PlaneError::io("remove", &self.0, &error))?;
-        }
+        leftover::remove(&self.0).map_err(|error| PlaneError::io("remove", &self.0, &error))?;
         copy::folder(&self.0, common.install.owner)?;
         copy::folder(&self.archive(), common.install.owner)
     }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{PlaneError, copy, install::Owner};
-use crate::sandbox::state::data::Lsn;
+use crate::sandbox::{leftover, state::data::Lsn};
+
+/// The largest history of PostgreSQL's timelines that is read, in bytes: each one of them adds a line.
+const MOST_HISTORY_BYTES: u64 = 1024 * 1024;
 
 /// The size of a segment in bytes: PostgreSQL's smallest, so that an empty branch is small.
 pub(crate) const SEGMENT_BYTES: u64 = 1024 * 1024;
@@ -115,7 +118,8 @@ pub(crate) fn switch_point(folders: &[PathBuf], timeline: u32) -> Option<Lsn> {
     let name = format!("{timeline:08X}.history");
     let text = folders
         .iter()
-        .find_map(|folder| fs::read_to_string(folder.join(&name)).ok())?;
+        .find_map(|folder| leftover::read(&folder.join(&name), MOST_HISTORY_BYTES).ok())?;
+    let text = String::from_utf8(text).ok()?;
     let last = text.lines().rfind(|line| !line.trim().is_empty())?;
     last.split_whitespace().nth(1)?.parse().ok()
 }

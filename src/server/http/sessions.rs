@@ -7,8 +7,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,15 +18,29 @@ use rmcp::transport::streamable_http_server::session::{ServerSseMessage, Session
 use tokio::time::Instant;
 
 tokio::task_local! {
-    /// From where the request comes that is being answered, and whether no session was left for it.
-    static ASKED: (IpAddr, Arc<AtomicBool>);
+    /// From where the request comes that is being answered, and which session it lacked.
+    static ASKED: (IpAddr, Arc<OnceLock<Lack>>);
 }
 
-/// Answers a request from that peer, and says whether it wanted a session and there was none left.
-pub(super) async fn counted<T>(peer: IpAddr, answering: impl Future<Output = T>) -> (T, bool) {
-    let full = Arc::new(AtomicBool::new(false));
-    let answer = ASKED.scope((peer, full.clone()), answering).await;
-    (answer, full.load(Ordering::Relaxed))
+/// Why a request has no session that wanted one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// None was left.
+    Full,
+    /// The one that it named isn't there.
+    Unknown,
+}
+
+/// Answers a request from that peer, and says which session it lacked, if any.
+pub(super) async fn counted<T>(peer: IpAddr, answering: impl Future<Output = T>) -> (T, Option<Lack>) {
+    let lack = Arc::new(OnceLock::new());
+    let answer = ASKED.scope((peer, lack.clone()), answering).await;
+    (answer, lack.get().copied())
+}
+
+/// Notes which session the request lacks that is being answered.
+fn lacking(lack: Lack) {
+    let _ = ASKED.try_with(|(_, noted)| noted.set(lack));
 }
 
 /// Why there is no session.
@@ -197,8 +210,7 @@ impl SessionManager for BoundedSessions {
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
-        let asked = ASKED.try_with(Clone::clone).ok();
-        let peer = asked.as_ref().map_or(IpAddr::from([0, 0, 0, 0]), |(peer, _)| *peer);
+        let peer = ASKED.try_with(|(peer, _)| *peer).unwrap_or(IpAddr::from([0, 0, 0, 0]));
         let (id, transport) = self.local.create_session().await?;
         match self.place(&id, peer) {
             Ok(goes) => {
@@ -211,9 +223,7 @@ impl SessionManager for BoundedSessions {
             Err(full) => {
                 drop(transport);
                 let _ = self.local.close_session(&id).await;
-                if let Some((_, flag)) = asked {
-                    flag.store(true, Ordering::Relaxed);
-                }
+                lacking(Lack::Full);
                 Err(full)
             }
         }
@@ -234,7 +244,9 @@ impl SessionManager for BoundedSessions {
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
-        self.table().remove(id);
+        if self.table().remove(id).is_none() {
+            lacking(Lack::Unknown);
+        }
         Ok(self.local.close_session(id).await?)
     }
 

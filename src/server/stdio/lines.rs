@@ -1,4 +1,4 @@
-//! The lines of standard input: one that is too long, or that is no JSON, is answered and left out, and the next one counts.
+//! The lines of standard input: one that is too long, or that is no message, is answered and left out, and the next one counts.
 //!
 //! rmcp drops such a line without a word, so that the client waits for its answer for ever.
 
@@ -10,6 +10,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufRead as _, AsyncRead, BufReader, ReadBuf};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::server::messages::{self, Checked, Refused};
+
 /// The longest line that is taken, in bytes, its end included: 16 MiB.
 pub(super) const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -18,13 +20,6 @@ const KEPT: usize = 1_024;
 
 /// How much room for a line is kept for the next one, in bytes.
 const ROOM: usize = 64 * 1024;
-
-/// A line that was left out: whose it was, as far as that can be told, and why.
-#[derive(Debug)]
-pub(super) struct LeftOut {
-    pub(super) id: Option<RequestId>,
-    pub(super) error: ErrorData,
-}
 
 /// A reader that gives whole lines of JSON alone.
 pub(super) struct Lines<R> {
@@ -37,11 +32,11 @@ pub(super) struct Lines<R> {
     out: Vec<u8>,
     gone: usize,
     max: usize,
-    left_out: UnboundedSender<LeftOut>,
+    left_out: UnboundedSender<Refused>,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    pub(super) fn new(input: R, max: usize, left_out: UnboundedSender<LeftOut>) -> Self {
+    pub(super) fn new(input: R, max: usize, left_out: UnboundedSender<Refused>) -> Self {
         Self {
             input: BufReader::new(input),
             line: Vec::new(),
@@ -86,10 +81,19 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             return;
         }
         match serde_json::from_slice::<Value>(text) {
-            Ok(_) => {
-                self.out = line;
-                self.gone = 0;
-            }
+            Ok(message) => match messages::check(&message) {
+                Checked::Fine => {
+                    self.out = line;
+                    self.gone = 0;
+                }
+                Checked::Changed(message) => {
+                    self.out = message.to_string().into_bytes();
+                    self.out.push(b'\n');
+                    self.gone = 0;
+                }
+                Checked::Refused(refused) => self.answer(refused),
+                Checked::Dropped => tracing::warn!("a notification or an answer that can't be understood is left out"),
+            },
             Err(error) => {
                 let text = format!("the message is no JSON that can be read: {error}");
                 self.leave_out(ErrorData::parse_error(text, None), text_start(&line), &line);
@@ -98,10 +102,14 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     fn leave_out(&self, error: ErrorData, start: &[u8], end: &[u8]) {
-        tracing::warn!("a line of standard input is left out: {}", error.message);
         let id = id_of(start, end);
+        self.answer(Refused { id, error });
+    }
+
+    fn answer(&self, refused: Refused) {
+        tracing::warn!("a line of standard input is left out: {}", refused.error.message);
         // Nobody listens any more where the server has ended.
-        let _ = self.left_out.send(LeftOut { id, error });
+        let _ = self.left_out.send(refused);
     }
 }
 
@@ -219,7 +227,7 @@ mod tests {
 
     #[tokio::test]
     async fn line_that_is_too_long_is_answered_and_the_next_one_counts() {
-        let next = "{\"next\":1}\n";
+        let next = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n";
         for (line, id) in [
             (
                 format!(
@@ -263,7 +271,8 @@ mod tests {
 
     #[tokio::test]
     async fn bound_is_of_the_line_with_its_end() {
-        let line = format!("\"{}\"\n", "x".repeat(97));
+        let start = r#"{"jsonrpc":"2.0","method":""#;
+        let line = format!("{start}{}\"}}\n", "x".repeat(97 - start.len()));
         assert_eq!(line.len(), 100);
         assert_eq!(through(&line, 100).await, (line.clone(), vec![]));
         assert_eq!(through(&line, 99).await.1.len(), 1);
@@ -273,6 +282,7 @@ mod tests {
 
     #[tokio::test]
     async fn line_that_is_no_json_is_answered() {
+        let next = r#"{"jsonrpc":"2.0","method":"next"}"#;
         let deep = format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{}1{}}}"#,
             "[".repeat(200),
@@ -285,8 +295,8 @@ mod tests {
             r#"{"method":"x","params":-1e999,"jsonrpc":"2.0","id":1}"#,
             "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":\"\u{1}\"}",
         ] {
-            let (passed, answers) = through(&format!("{line}\n\n\r\n{{}}\n"), 10_000).await;
-            assert_eq!(passed, "{}\n", "{line}");
+            let (passed, answers) = through(&format!("{line}\n\n\r\n{next}\n"), 10_000).await;
+            assert_eq!(passed, format!("{next}\n"), "{line}");
             assert_eq!(
                 (&answers[0]["id"], &answers[0]["error"]["code"]),
                 (&json!(1), &json!(-32_700)),

@@ -1,0 +1,143 @@
+//! What a message must be before anything is done with it: one of JSON-RPC 2.0, with parameters that its method takes.
+//!
+//! rmcp reads a message as the first of many forms that fits. A call whose parameters fit none of them is "method not found"
+//! then, or a message that has no id, and who sent it can't tell what was wrong.
+
+use rmcp::model::{CallToolRequestParams, ErrorData, InitializeRequestParams, RequestId};
+use serde_json::{Map, Value};
+
+/// A message that is refused: whose it was, as far as that can be told, and why.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) id: Option<RequestId>,
+    pub(super) error: ErrorData,
+}
+
+/// What becomes of a message.
+#[derive(Debug)]
+pub(super) enum Checked {
+    /// It can be looked at as it is.
+    Fine,
+    /// It is looked at in this form.
+    Changed(Value),
+    /// It is answered with an error.
+    Refused(Refused),
+    /// It wants no answer, and can't be understood.
+    Dropped,
+}
+
+/// Looks at a message.
+pub(super) fn check(message: &Value) -> Checked {
+    let Some(object) = message.as_object() else {
+        let text = match message {
+            Value::Array(_) => "several messages at once are not taken: send one at a time",
+            _ => "a message is a JSON object",
+        };
+        return invalid(None, text);
+    };
+    let id = object.get("id");
+    let known = id.and_then(request_id);
+    if object.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+        return invalid(known, "`jsonrpc` must be \"2.0\"");
+    }
+    let Some(method) = object.get("method") else {
+        // An answer to nobody's question is nobody's.
+        return match (object.contains_key("result") || object.contains_key("error"), known) {
+            (true, Some(_)) => Checked::Fine,
+            (true, None) => Checked::Dropped,
+            (false, known) => invalid(
+                known,
+                "a message has a `method`, or is an answer with `result` or `error`",
+            ),
+        };
+    };
+    let Some(method) = method.as_str() else {
+        return invalid(known, "`method` must be a string");
+    };
+    let params = object.get("params").unwrap_or(&Value::Null);
+    let Some(_) = id else {
+        // JSON-RPC 2.0, section 4.1: a notification is never answered.
+        return match params {
+            Value::Null | Value::Object(_) => Checked::Fine,
+            _ => Checked::Dropped,
+        };
+    };
+    let Some(id) = known else {
+        return invalid(None, "`id` must be a string or a whole number");
+    };
+    match problem(method, params) {
+        Some(text) => Checked::Refused(Refused {
+            id: Some(id),
+            error: ErrorData::invalid_params(format!("{method}: {text}"), None),
+        }),
+        None => arguments_read(object).map_or(Checked::Fine, Checked::Changed),
+    }
+}
+
+fn request_id(id: &Value) -> Option<RequestId> {
+    (id.is_string() || id.is_i64()).then(|| serde_json::from_value(id.clone()).ok())?
+}
+
+fn invalid(id: Option<RequestId>, text: &'static str) -> Checked {
+    Checked::Refused(Refused {
+        id,
+        error: ErrorData::invalid_request(text, None),
+    })
+}
+
+/// What is wrong with the parameters of a method, if anything is.
+fn problem(method: &str, params: &Value) -> Option<String> {
+    let none = Map::new();
+    let params = match params {
+        Value::Object(params) => params,
+        Value::Null => &none,
+        _ => return Some("`params` must be an object".to_owned()),
+    };
+    if params.get("_meta").is_some_and(|meta| !meta.is_object()) {
+        return Some("`_meta` must be an object".to_owned());
+    }
+    let read = |error: serde_json::Error| format!("the parameters can't be read: {error}");
+    match method {
+        "initialize" => serde_json::from_value::<InitializeRequestParams>(Value::Object(params.clone()))
+            .err()
+            .map(read),
+        "tools/call" => {
+            if !params.get("name").is_some_and(Value::is_string) {
+                return Some("`name` must be the name of a tool".to_owned());
+            }
+            match params.get("arguments") {
+                None | Some(Value::Null | Value::Object(_)) => {}
+                Some(Value::String(text)) if is_object(text) => {}
+                Some(_) => return Some("`arguments` must be an object".to_owned()),
+            }
+            // The arguments, which may be large, are looked at when the tool is known.
+            let others = params.iter().filter(|(name, _)| *name != "arguments");
+            let others = others.map(|(name, value)| (name.clone(), value.clone())).collect();
+            serde_json::from_value::<CallToolRequestParams>(Value::Object(others))
+                .err()
+                .map(read)
+        }
+        _ if method.ends_with("/list") => match params.get("cursor") {
+            None | Some(Value::Null | Value::String(_)) => None,
+            Some(_) => Some("`cursor` must be a string".to_owned()),
+        },
+        _ => None,
+    }
+}
+
+fn is_object(text: &str) -> bool {
+    serde_json::from_str::<Map<String, Value>>(text).is_ok()
+}
+
+/// The message with its arguments as an object, where a client sent them as the text of one.
+fn arguments_read(message: &Map<String, Value>) -> Option<Value> {
+    if message.get("method").and_then(Value::as_str) != Some("tools/call") {
+        return None;
+    }
+    let text = message.get("params")?.get("arguments")?.as_str()?;
+    let arguments: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let mut message = message.clone();
+    let params = message.get_mut("params")?.as_object_mut()?;
+    params.insert("arguments".to_owned(), Value::Object(arguments));
+    Some(Value::Object(message))
+}

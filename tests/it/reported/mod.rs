@@ -1,0 +1,7 @@
+//! One small case for each fault that somebody met, named by what they did.
+
+mod ends;
+mod environment;
+mod http;
+mod leftovers;
+mod wire;
