@@ -233,10 +233,13 @@ fn advice(code: &str) -> &'static str {
         }
         "42601" => "Correct the syntax at the position that Postgres tells.",
         "42501" => "The role may not do this: use another role_name, or have the owner GRANT it.",
-        "23505" => "A row with that key is there already: choose another key, or use ON CONFLICT.",
+        "23505" => {
+            "Two rows would have the same key: choose another key or use ON CONFLICT; where the rows are there already, find them with \
+             GROUP BY … HAVING count(*) > 1."
+        }
         "23503" => "A row that it refers to is missing, or another one refers to it: change them in the right order.",
         "23502" | "23514" | "23P01" => {
-            "A constraint of the table refuses the row: describe_table_schema shows the constraints."
+            "A constraint refuses a row: describe_table_schema shows the constraints. One that is being added is refused by rows that are there: correct those first."
         }
         "25006" => {
             "What reads by its text runs in a read-only transaction, and a function in it would change something: say so in the text, \
