@@ -258,6 +258,7 @@ fn advice(code: &str) -> &'static str {
 fn by_change(changed: Changed) -> Recorded {
     match changed {
         Changed::Unknown => Recorded::Unknown,
+        // It was done, though its answer may not be readable.
         Changed::Yes => Recorded::Done,
         Changed::No => Recorded::Failed,
     }
@@ -446,26 +447,11 @@ impl Failure {
             Self::NoCopy { begun: true, .. } => named(Recorded::Failed, self.message()),
             Self::NoCopy { begun: false, .. } => refusal(Recorded::Refused, self.message()),
             Self::ChangedMeanwhile(_) => named(Recorded::Changed, self.message()),
-            Self::Neon { error, .. } => {
-                let outcome = match error.changed() {
-                    Changed::Unknown => Recorded::Unknown,
-                    // Neon did it: only its answer can't be read.
-                    Changed::Yes => Recorded::Done,
-                    Changed::No => Recorded::Failed,
-                };
-                Named {
-                    request_id: error.request_id().map(str::to_owned),
-                    ..named(outcome, error.summary().to_owned())
-                }
-            }
-            Self::Answer { message, changed } => {
-                let outcome = match changed {
-                    Changed::Unknown => Recorded::Unknown,
-                    Changed::Yes => Recorded::Done,
-                    Changed::No => Recorded::Failed,
-                };
-                named(outcome, message.clone())
-            }
+            Self::Neon { error, .. } => Named {
+                request_id: error.request_id().map(str::to_owned),
+                ..named(by_change(error.changed()), error.summary().to_owned())
+            },
+            Self::Answer { message, changed } => named(by_change(*changed), message.clone()),
             Self::Sql(error) => named(by_change(error.changed()), sql_summary(error)),
             Self::Exceeded(_) => refusal(Recorded::Refused, EXCEEDED.to_owned()),
             Self::Reaches(_) => refusal(Recorded::Refused, REACHES.to_owned()),

@@ -189,6 +189,14 @@ fn assessed(scripts: &[Script]) -> Assessed {
     }
 }
 
+/// The only statement of a call, where it runs in no transaction.
+fn outside_of_transactions<'s>(all: &[&'s Statement]) -> Option<&'s Statement> {
+    match all {
+        [only] if only.transaction == Transaction::Outside => Some(only),
+        _ => None,
+    }
+}
+
 /// The statements of a call that runs them at once: one, or several in one transaction.
 fn statements(scripts: &[Script], arguments: &Map<String, Value>) -> Statements {
     let all: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
@@ -202,9 +210,8 @@ fn statements(scripts: &[Script], arguments: &Map<String, Value>) -> Statements 
         Query::new(statement.text.clone(), parameters(given))
     };
     let queries: Vec<Query> = all.iter().enumerate().map(query).collect();
-    let alone = matches!(all.as_slice(), [only] if only.transaction == Transaction::Outside);
     let statements = match <[Query; 1]>::try_from(queries) {
-        Ok([only]) if alone => Statements::alone(only),
+        Ok([only]) if outside_of_transactions(&all).is_some() => Statements::alone(only),
         Ok(only) => Statements::together(only.into(), isolation(arguments)),
         Err(several) => Statements::together(several, isolation(arguments)),
     };
@@ -426,10 +433,7 @@ pub(super) async fn run(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         }
         None => {
             let statements = statements(scripts, flow.arguments());
-            let alone = match texts.as_slice() {
-                [only] if only.transaction == Transaction::Outside => Some(*only),
-                _ => None,
-            };
+            let alone = outside_of_transactions(&texts);
             let before = match alone {
                 Some(_) => outside::before(flow, &connection).await,
                 None => None,

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use neon_mcp::catalog::Catalog;
-use neon_mcp::sandbox::{Sandbox, SandboxOptions};
+use neon_mcp::sandbox::{Postgres, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::support::fence::{bare, bare_value};
@@ -71,6 +71,18 @@ impl Story {
     /// A story beside the rows.
     pub async fn aside(options: SandboxOptions) -> Self {
         Self::told(None, options).await
+    }
+
+    /// A story on branches that hold data, without Neon's rate limits: it has the project `shop`.
+    pub async fn with_data() -> Self {
+        let story = Self::aside(SandboxOptions {
+            postgres: Postgres::Required,
+            rate_limits: false,
+            ..SandboxOptions::default()
+        })
+        .await;
+        story.make_shop(json!({})).await;
+        story
     }
 
     async fn told(row: Option<u8>, options: SandboxOptions) -> Self {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use neon_mcp::sandbox::{Postgres, SandboxOptions};
 use neon_mcp::sql::{Script, StatementEffect, Transaction, parse};
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -137,13 +136,7 @@ pub struct ThroughServer {
 
 impl ThroughServer {
     pub async fn start() -> Self {
-        let story = Story::aside(SandboxOptions {
-            postgres: Postgres::Required,
-            rate_limits: false,
-            ..SandboxOptions::default()
-        })
-        .await;
-        story.make_shop(json!({})).await;
+        let story = Story::with_data().await;
         story.human().changes_to(Manner::Declines);
         Self { story }
     }

@@ -18,7 +18,6 @@ mod sql;
 mod throwaway;
 mod tuning;
 
-use neon_mcp::sandbox::{Postgres, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::examples::Story;
@@ -26,14 +25,7 @@ use crate::support::fence::fenced;
 
 /// A story on a sandbox with PostgreSQL, with the project `shop`.
 async fn shop() -> Story {
-    let story = Story::aside(SandboxOptions {
-        postgres: Postgres::Required,
-        rate_limits: false,
-        ..SandboxOptions::default()
-    })
-    .await;
-    story.make_shop(json!({})).await;
-    story
+    Story::with_data().await
 }
 
 /// Runs SQL on a branch: the result.

@@ -20,7 +20,6 @@ mod table;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use neon_mcp::sandbox::{Postgres, SandboxOptions};
 use serde_json::json;
 
 use branch::{Branch, Kind, Mode};
@@ -32,14 +31,7 @@ use crate::support::server::{Era, Server, TestClient, program};
 
 /// A sandbox with the project `shop`.
 async fn shop() -> Story {
-    let story = Story::aside(SandboxOptions {
-        postgres: Postgres::Required,
-        rate_limits: false,
-        ..SandboxOptions::default()
-    })
-    .await;
-    story.make_shop(json!({})).await;
-    story
+    Story::with_data().await
 }
 
 /// Another server on the sandbox, with the same human.
