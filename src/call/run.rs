@@ -137,9 +137,14 @@ impl<'a> Call<'a> {
         self.prepared = prepared::open(self, tool, &mut arguments)?;
         record.given(tool, &arguments);
         self.scripts = parsed(workflows::texts(tool, &arguments)).await?;
-        let prepared = self.prepared.as_ref().map(|opened| &opened.content);
-        self.assessed = workflows::assess(tool, &arguments, &self.scripts, prepared, policy.unasked_rows())?;
+        self.assessed = self.assess(&arguments)?;
         confirm::look_over(self, &arguments, record)?;
+        let mut scripts = std::mem::take(&mut self.scripts);
+        let placed = workflows::place(&self.looking(&arguments), &mut scripts).await;
+        self.scripts = scripts;
+        if placed? {
+            self.assessed = self.assess(&arguments)?;
+        }
         if self.assessed.as_ref().is_some_and(|assessed| assessed.rebuilds_indexes)
             && workflows::indexes_call_code(&self.looking(&arguments)).await?
         {
@@ -163,6 +168,13 @@ impl<'a> Call<'a> {
             }
         }
         self.attempt(arguments, record).await
+    }
+
+    /// What the statements of the call do.
+    fn assess(&self, arguments: &Map<String, Value>) -> Result<Option<Assessed>, Failure> {
+        let prepared = self.prepared.as_ref().map(|opened| &opened.content);
+        let unasked = self.guards.policy.unasked_rows();
+        workflows::assess(&self.selected.tool, arguments, &self.scripts, prepared, unasked)
     }
 
     /// Whether the call's statements are its own, not what was prepared before.

@@ -62,6 +62,30 @@ fn visible(text: &str) -> String {
         .collect()
 }
 
+/// The relation that tokens begin with: `name`, `schema.name` or `database.schema.name`.
+pub(super) fn path(tokens: &[Token<'_>]) -> Option<TableName> {
+    let mut parts = Vec::new();
+    let mut rest = tokens;
+    loop {
+        let (first, after) = rest.split_first()?;
+        parts.push(named(first, after)?);
+        // `UESCAPE 'x'` belongs to the name before it.
+        let after = match after {
+            [word, _, after @ ..] if word.is("uescape") => after,
+            _ => after,
+        };
+        match after.split_first() {
+            Some((dot, after)) if dot.kind == Kind::Dot => rest = after,
+            _ => break,
+        }
+    }
+    let name = parts.pop()?;
+    Some(TableName {
+        schema: parts.pop(),
+        name,
+    })
+}
+
 /// What a name's token means, with the tokens after it, since `UESCAPE` follows the name it belongs to. None where it
 /// isn't a name or its escapes are wrong.
 pub(super) fn named(token: &Token<'_>, after: &[Token<'_>]) -> Option<String> {

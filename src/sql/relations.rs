@@ -51,22 +51,7 @@ fn is_whole_path(node: &SyntaxNode) -> bool {
 /// The name that a path spells.
 fn table(path: &SyntaxNode) -> Option<TableName> {
     let text = path.text().to_string();
-    let tokens = lex::lex(&text);
-    let mut parts = Vec::new();
-    let mut rest = tokens.as_slice();
-    loop {
-        let (first, after) = rest.split_first()?;
-        parts.push(name::named(first, after)?);
-        match after.iter().position(|token| token.kind == lex::Kind::Dot) {
-            Some(dot) => rest = after.get(dot + 1..)?,
-            None => break,
-        }
-    }
-    let name = parts.pop()?;
-    Some(TableName {
-        schema: parts.pop(),
-        name,
-    })
+    name::path(&lex::lex(&text))
 }
 
 /// The names in a list, for a sentence.

@@ -10,6 +10,7 @@ mod fingerprint;
 mod looking;
 mod migration;
 mod outside;
+mod placing;
 mod rows;
 mod schema;
 mod script;
@@ -24,6 +25,7 @@ use serde_json::Value;
 use crate::call::{Ended, Failure, Flow};
 use crate::catalog::{Addition, Workflow};
 
+pub(crate) use placing::place;
 pub(crate) use sql::{assess, indexes_call_code, measure, seen, shown, texts};
 
 /// Runs a workflow whose call was let through.

@@ -140,6 +140,19 @@ impl SqlError {
         )
     }
 
+    /// The same failure of a text that was sent behind so many characters of ours.
+    pub(super) fn behind(mut self, ours: usize) -> Self {
+        let position = self
+            .words
+            .position
+            .as_deref()
+            .and_then(|told| told.parse::<usize>().ok());
+        if let Some(position) = position {
+            self.words.position = Some(position.saturating_sub(ours).to_string());
+        }
+        self
+    }
+
     /// The same failure of statements that Postgres kept from changing anything.
     pub(super) fn changed_nothing(self) -> Self {
         Self {

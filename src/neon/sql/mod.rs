@@ -31,6 +31,9 @@ pub const MOST_ANSWER: usize = 11 * 1024 * 1024;
 /// The largest request that is sent, in bytes: Neon's proxy refuses larger ones.
 pub const MOST_REQUEST: usize = 10 * 1024 * 1024;
 
+/// How long a statement that was cancelled may take to end.
+const CANCELLING: Duration = Duration::from_secs(5);
+
 const CONNECTION: HeaderName = HeaderName::from_static("neon-connection-string");
 const ARRAY_MODE: HeaderName = HeaderName::from_static("neon-array-mode");
 const READ_ONLY: HeaderName = HeaderName::from_static("neon-batch-read-only");
@@ -486,6 +489,7 @@ impl Client {
     }
 
     /// Runs one statement outside of any transaction. Whom we talk to, and how a text is read there, is checked right before.
+    /// It is sent behind a comment of ours, by which it is found and cancelled when `timeout` is over.
     async fn execute_alone(
         &self,
         connection: &Connection,
@@ -512,11 +516,39 @@ impl Client {
         self.batch(connection, &check, Isolation::ReadCommitted, true, context)
             .await
             .map_err(SqlError::changed_nothing)?;
-        let answer = self.post(connection, &query_body(query), &[], context).await?;
+        let mark = format!("/* neon-mcp {} */ ", uuid::Uuid::new_v4().simple());
+        let marked = Query::new(format!("{mark}{}", query.sql), query.parameters.clone());
+        let body = query_body(&marked);
+        let running = self.post(connection, &body, &[], context);
+        let mut running = std::pin::pin!(running);
+        let answer = tokio::select! {
+            biased;
+            answered = &mut running => answered,
+            // No setting can bound it, since nothing runs before it in its session.
+            () = tokio::time::sleep(timeout) => {
+                let cancelling = self.cancel(connection, &mark, context);
+                let ended = async { tokio::join!(cancelling, &mut running).1 };
+                match tokio::time::timeout(CANCELLING, ended).await {
+                    Ok(answered) => answered,
+                    // Neon's proxy cancels it, too, when nobody waits for the answer any more.
+                    Err(_) => Err(SqlError::lost("it didn't end in time, nor when it was cancelled")),
+                }
+            }
+        };
+        let answer = answer.map_err(|error| error.behind(mark.chars().count()))?;
         Ok(Executed {
             results: vec![answer::one(answer)?],
             measured: None,
         })
+    }
+
+    /// Cancels the statement that begins with this mark, from another session of the same role.
+    async fn cancel(&self, connection: &Connection, mark: &str, context: &Context) {
+        const CANCEL: &str = "SELECT pg_catalog.count(pg_catalog.pg_cancel_backend(a.pid)) FROM pg_catalog.pg_stat_activity a \
+            WHERE a.state = 'active' AND pg_catalog.starts_with(a.query, $1)";
+        let reads = Reads::own(CANCEL, vec![mark.into()]).pinned();
+        // Whether it was there to be cancelled, its own answer tells.
+        drop(self.query(connection, reads, CANCELLING, context).await);
     }
 
     async fn batch(

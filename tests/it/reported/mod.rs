@@ -4,4 +4,5 @@ mod ends;
 mod environment;
 mod http;
 mod leftovers;
+mod outside;
 mod wire;

@@ -24,17 +24,17 @@ use crate::examples::Story;
 use crate::support::fence::fenced;
 
 /// A story on a sandbox with PostgreSQL, with the project `shop`.
-async fn shop() -> Story {
+pub async fn shop() -> Story {
     Story::with_data().await
 }
 
 /// Runs SQL on a branch: the result.
-async fn sql(story: &Story, branch: &str, sql: &str) -> Value {
+pub async fn sql(story: &Story, branch: &str, sql: &str) -> Value {
     story.shop("run_sql", json!({"branch_id": branch, "sql": sql})).await
 }
 
 /// The rows of a result: without the line that names the columns.
-fn rows(result: &Value) -> Vec<Value> {
+pub fn rows(result: &Value) -> Vec<Value> {
     fenced(&result["rows"])
         .lines()
         .skip(1)
