@@ -308,23 +308,26 @@ const ROLLED_BACK: [&str; 45] = [
     "drop_label",
 ];
 
-/// Whether one of these names may be a listed function whose work outlives a rollback. A schema counts as written where it is
-/// among the names.
-pub(super) fn outlives_rollback<'n>(names: impl Iterator<Item = &'n str> + Clone) -> bool {
-    listed_functions().filter(|function| function.outlives).any(|function| {
-        let in_schema = function
-            .schema
-            .is_none_or(|schema| names.clone().any(|name| name == schema));
-        in_schema
-            // Locks of a transaction end with it.
-            && names.clone().filter(|name| !name.contains("_xact_")).any(|name| {
-                if function.prefix {
-                    name.starts_with(function.pattern) && !HARMLESS.contains(&name)
-                } else {
-                    name == function.pattern
-                }
-            })
-    })
+/// The listed functions that these names may be and whose work outlives a rollback. A schema counts as written where it is among
+/// the names.
+pub(super) fn outliving<'n>(names: impl Iterator<Item = &'n str> + Clone) -> impl Iterator<Item = &'static str> {
+    listed_functions()
+        .filter(|function| function.outlives)
+        .filter(move |function| {
+            let in_schema = function
+                .schema
+                .is_none_or(|schema| names.clone().any(|name| name == schema));
+            in_schema
+                // Locks of a transaction end with it.
+                && names.clone().filter(|name| !name.contains("_xact_")).any(|name| {
+                    if function.prefix {
+                        name.starts_with(function.pattern) && !HARMLESS.contains(&name)
+                    } else {
+                        name == function.pattern
+                    }
+                })
+        })
+        .map(|function| function.pattern)
 }
 
 /// Functions that the list's patterns mean, though they only read.

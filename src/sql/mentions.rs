@@ -1,6 +1,6 @@
 //! The names and operators that stand in a statement, so that the database can be asked what they are there.
 
-use super::functions::{READS_NAMED, outlives_rollback};
+use super::functions::{READS_NAMED, outliving};
 use super::lex::{self, Kind, Token};
 use super::{ambiguity, name, tree};
 use std::collections::BTreeSet;
@@ -20,7 +20,12 @@ impl Mentions {
     /// Whether a function is named whose work outlives a rollback: it ends a backend, drops a replication slot, sets a sequence.
     #[must_use]
     pub fn outlive_rollback(&self) -> bool {
-        outlives_rollback(self.identifiers.iter().map(String::as_str))
+        self.outliving().next().is_some()
+    }
+
+    /// Those functions, as the list names them.
+    pub fn outliving(&self) -> impl Iterator<Item = &'static str> {
+        outliving(self.identifiers.iter().map(String::as_str))
     }
 
     /// What several statements mention together.

@@ -1,6 +1,6 @@
-//! A statement that failed outside of a transaction: what it may have left, and how to see and remove that.
+//! Statements that failed: what they may have left, and how to see and remove that.
 //!
-//! Nothing rolls such a statement back. A `CREATE INDEX CONCURRENTLY` that fails leaves an index that is invalid, a block that
+//! Nothing rolls a statement back that runs outside of a transaction. A `CREATE INDEX CONCURRENTLY` that fails leaves an index that is invalid, a block that
 //! commits keeps what it committed.
 
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::call::{Failure, Flow, Told, postgres_says};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Reads, ResultSet, SqlError};
-use crate::sql::Statement;
+use crate::sql::{Mentions, Statement};
 
 /// Indexes that Postgres doesn't use: their ids and names, as SQL writes them.
 const INVALID: &str = "SELECT i.indexrelid::pg_catalog.text AS id, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS name \
@@ -124,6 +124,18 @@ pub(super) async fn failed(
         next: next.to_owned(),
         more: Value::Object(more),
     }))
+}
+
+/// The failure of statements that were rolled back, with what isn't: sequences stay advanced, ended backends ended.
+pub(super) fn rolled_back(statements: &[&Statement], error: Box<SqlError>) -> Failure {
+    // A single statement that Postgres didn't understand wasn't begun.
+    let begun = error.code().is_some() && !(statements.len() == 1 && error.position().is_some());
+    let mentions = Mentions::all(statements.iter().map(|statement| statement.mentions()));
+    let outliving: Vec<&'static str> = mentions.outliving().collect();
+    if error.changed() != Changed::No || !begun || outliving.is_empty() {
+        return Failure::Sql(error);
+    }
+    Failure::Sql(Box::new(error.outlived_by(&outliving)))
 }
 
 fn indexes(count: usize) -> String {

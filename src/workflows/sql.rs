@@ -445,6 +445,7 @@ pub(super) async fn run(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
                 (Err(Failure::Sql(error)), Some(alone)) => {
                     return Err(outside::failed(flow, &connection, alone, before, error).await);
                 }
+                (Err(Failure::Sql(error)), None) => return Err(outside::rolled_back(&texts, error)),
                 (ran, _) => ran?.results,
             }
         }

@@ -153,6 +153,21 @@ impl SqlError {
         self
     }
 
+    /// The same failure of statements that were rolled back, but for what these functions did.
+    #[must_use]
+    pub fn outlived_by(self, functions: &[&'static str]) -> Self {
+        let summary = format!(
+            "{} The statements were rolled back, but no rollback takes back what {} did, if it ran by then.",
+            self.summary,
+            functions.join(", ")
+        );
+        Self {
+            summary,
+            changed: Changed::Unknown,
+            ..self
+        }
+    }
+
     /// The same failure of statements that Postgres kept from changing anything.
     pub(super) fn changed_nothing(self) -> Self {
         Self {

@@ -66,6 +66,25 @@ async fn block_that_commits_before_it_fails_may_have_changed_something() {
 }
 
 #[tokio::test]
+async fn failed_list_tells_what_no_rollback_takes_back() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE SEQUENCE counter").await;
+    let list = |first: &str| json!({"branch_id": "main", "statements": [first, "SELECT 1 / 0"]});
+    let said = story
+        .shop_fails("run_sql_transaction", list("SELECT setval('counter', 41)"))
+        .await;
+    assert_eq!(said["changed"], "unknown", "{said}");
+    assert!(said["message"].to_string().contains("setval"), "{said}");
+    let said = story
+        .shop_fails("run_sql_transaction", list("CREATE TABLE t (x int)"))
+        .await;
+    assert_eq!(said["changed"], "nothing", "{said}");
+    // It wasn't begun.
+    let said = fails(&story, "main", "SELECT setval('counter', 42) FROM nowhere").await;
+    assert_eq!(said["changed"], "nothing", "{said}");
+}
+
+#[tokio::test]
 async fn advice_goes_by_the_code_and_not_by_words_in_the_message() {
     let story = shop().await;
     sql(&story, "main", "CREATE TABLE t (x int PRIMARY KEY)").await;
