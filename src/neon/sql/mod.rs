@@ -6,6 +6,8 @@
 mod address;
 mod answer;
 mod guard;
+mod parameters;
+mod value;
 
 use std::fmt;
 use std::time::Duration;
@@ -20,6 +22,8 @@ pub use answer::{Column, ResultSet, SqlError};
 pub(super) use guard::Catalogues;
 pub use guard::{Allowance, Baseline, Batch, Grade, Guard, Loss, Measured, Reaching, Stop, TableImpact};
 
+pub use parameters::{Expected, depend_on_types, is_array_literal, texts};
+
 use super::client::{Client, Context};
 use crate::guard::Permitted;
 use crate::sql::Mentions;
@@ -33,6 +37,7 @@ pub const MOST_REQUEST: usize = 10 * 1024 * 1024;
 
 const CONNECTION: HeaderName = HeaderName::from_static("neon-connection-string");
 const ARRAY_MODE: HeaderName = HeaderName::from_static("neon-array-mode");
+const RAW_TEXT: HeaderName = HeaderName::from_static("neon-raw-text-output");
 const READ_ONLY: HeaderName = HeaderName::from_static("neon-batch-read-only");
 const ISOLATION: HeaderName = HeaderName::from_static("neon-batch-isolation-level");
 
@@ -135,6 +140,22 @@ impl Reads {
         }
     }
 
+    /// What tells which types a statement expects in the place of its parameters. Postgres parses the statement and doesn't run
+    /// it. `None` for a kind of statement that it prepares by this way not.
+    #[must_use]
+    pub fn expecting(statement: &crate::sql::Statement) -> Option<Self> {
+        let text = statement.preparable()?;
+        let name = format!("neon_mcp_{}", uuid::Uuid::new_v4().simple());
+        Some(Self {
+            queries: vec![
+                Query::plain(format!("{}{text}", preparing(&name))),
+                Query::new(parameters::TYPES, vec![name.as_str().into()]),
+                Query::plain(format!("DEALLOCATE {name}")),
+            ],
+            ..Self::own_batch(Vec::new())
+        })
+    }
+
     /// A statement that a parser has found to read.
     #[must_use]
     pub fn proven(statement: crate::sql::Reading, parameters: Vec<Value>) -> Self {
@@ -144,6 +165,11 @@ impl Reads {
             pinned: false,
         }
     }
+}
+
+/// What stands in front of a statement to prepare it under a name.
+fn preparing(name: &str) -> String {
+    format!("PREPARE {name} AS ")
 }
 
 /// How the statements of a batch see others' changes.
@@ -386,6 +412,35 @@ impl Client {
         }
     }
 
+    /// Which types a statement expects in the place of its parameters, in their order; `None` where Postgres can't be asked.
+    ///
+    /// # Errors
+    /// [`SqlError`], of a statement that wouldn't run either, with the position in its own text; nothing was changed.
+    pub async fn expected(
+        &self,
+        connection: &Connection,
+        statement: &crate::sql::Statement,
+        timeout: Duration,
+        context: &Context,
+    ) -> Result<Option<Vec<Expected>>, SqlError> {
+        let Some(reads) = Reads::expecting(statement) else {
+            return Ok(None);
+        };
+        // A name is as long as any other.
+        let before = preparing(&format!("neon_mcp_{}", uuid::Uuid::nil().simple()))
+            .chars()
+            .count();
+        let skipped = statement
+            .preparable()
+            .map_or(0, |text| statement.text.len() - text.len());
+        let skipped = statement.text.get(..skipped).unwrap_or_default().chars().count();
+        let results = self
+            .query(connection, reads, timeout, context)
+            .await
+            .map_err(|error| error.behind(before.saturating_sub(skipped)))?;
+        Ok(results.get(1).map(Expected::all))
+    }
+
     /// Runs statements that were permitted, held by a guard: they are committed only as far as it lets them.
     ///
     /// # Errors
@@ -546,7 +601,7 @@ impl Client {
         let measured = batch.measured.and_then(|place| results.get_mut(place)?.take());
         let measured = measured.as_ref().and_then(|result| result.first("measured"));
         Ok(Executed {
-            measured: measured.and_then(Measured::of),
+            measured: measured.as_ref().and_then(Measured::of),
             results: batch
                 .own
                 .iter()
@@ -579,6 +634,7 @@ impl Client {
             .header(CONTENT_TYPE, "application/json")
             .header(CONNECTION, secret)
             .header(ARRAY_MODE, "true")
+            .header(RAW_TEXT, "true")
             .body(text);
         for (name, value) in headers {
             request = request.header(name, *value);
