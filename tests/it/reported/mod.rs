@@ -1,7 +1,9 @@
 //! One small case for each fault that somebody met, named by what they did.
 
+mod arguments;
 mod ends;
 mod environment;
 mod http;
 mod leftovers;
+mod values;
 mod wire;
