@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod cli;
 pub mod docs;
 pub mod guard;
+mod json;
 pub mod neon;
 pub mod sandbox;
 pub mod server;

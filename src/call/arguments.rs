@@ -1,10 +1,13 @@
 //! Checking arguments: everything that is wrong, at once, before any request.
 
+use std::collections::HashSet;
+
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
 use super::failure::ArgumentProblem;
 use crate::catalog::{SelectedTool, nearest};
+use crate::json::{self, MAX_NUMBER};
 use crate::neon::text::one_line;
 
 /// The longest text in an argument, in bytes: 4 MiB. A schema may want less.
@@ -16,13 +19,21 @@ const MAX_DEPTH: usize = 64;
 /// How many values an argument may hold in all.
 const MAX_VALUES: usize = 100_000;
 
-/// The largest whole number that every reader of JSON takes for what it is: 2^53 - 1 (RFC 8259, section 6).
-const MAX_NUMBER: u64 = 9_007_199_254_740_991;
+/// The most texts of a call that are taken for what they hold.
+const MAX_MEANT: usize = 1_000;
+
+/// How much of a value is shown that doesn't fit, in characters.
+const SHOWN_VALUE: usize = 60;
+
+/// How many of the forms that a value may have are told of.
+const SHOWN_FORMS: usize = 4;
 
 /// The arguments of a call, complete: checked against the published schema and the declaration's rules, with
 /// what the operator fixed filled in.
 ///
-/// A `null` counts as "not given" unless the schema knows null: many clients send null for what they leave out.
+/// A `null` counts as "not given" unless the schema knows null: many clients send null for what they leave out. Where a text doesn't
+/// fit and can mean only one thing, it is taken for that: several clients send lists, numbers and booleans as their text, and an
+/// empty text for what they leave out.
 ///
 /// # Errors
 /// Everything that is wrong.
@@ -31,6 +42,9 @@ pub(super) fn check(
     mut given: Map<String, Value>,
 ) -> Result<Map<String, Value>, Vec<ArgumentProblem>> {
     given.retain(|name, value| !value.is_null() || takes_null(selected, name));
+    // No name and no place in a list is empty.
+    let named = |name: &str| name == "cursor" || selected.tool.names(name).is_some();
+    given.retain(|name, value| value.as_str() != Some("") || !named(name) || is_required(selected, name));
     let beyond: Vec<ArgumentProblem> = given
         .iter_mut()
         .filter_map(|(name, value)| {
@@ -49,7 +63,8 @@ pub(super) fn check(
             message: format!("the tool's own schema is broken: {error}"),
         }]
     })?;
-    let value = Value::Object(given);
+    let mut value = Value::Object(given);
+    take_as_meant(validator, &mut value);
     let mut problems: Vec<ArgumentProblem> = validator
         .iter_errors(&value)
         .flat_map(|error| describe(selected, &error))
@@ -73,6 +88,112 @@ pub(super) fn check(
     } else {
         Err(problems)
     }
+}
+
+/// Puts what a text holds in the place of each text that doesn't fit, where that fits. A text that fits is what it is.
+fn take_as_meant(validator: &jsonschema::Validator, value: &mut Value) {
+    // What is inside of a list that came as a text is seen once that is a list.
+    for _ in 0..3 {
+        let mut tried: Vec<(String, Value)> = Vec::new();
+        for place in wrong_texts(validator, value).into_iter().take(MAX_MEANT) {
+            let Some(Value::String(text)) = value.pointer(&place) else {
+                continue;
+            };
+            let before = Value::from(text.as_str());
+            let done = match held(&place, text) {
+                Some(held) => value.pointer_mut(&place).map(|there| *there = held).is_some(),
+                None if text.is_empty() || text == "null" => left_out(value, &place).is_some(),
+                None => false,
+            };
+            if done {
+                tried.push((place, before));
+            }
+        }
+        if tried.is_empty() {
+            return;
+        }
+        let still: HashSet<String> = validator.iter_errors(value).flat_map(|error| places(&error)).collect();
+        let before = tried.len();
+        // The last first: what was taken out of an object goes back as it came.
+        let wrong: Vec<(String, Value)> = tried.into_iter().filter(|(place, _)| still.contains(place)).collect();
+        let none_fits = wrong.len() == before;
+        for (place, text) in wrong {
+            put(value, &place, text);
+        }
+        if none_fits {
+            return;
+        }
+    }
+}
+
+/// The texts that don't fit, by their place.
+fn wrong_texts(validator: &jsonschema::Validator, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for error in validator.iter_errors(value) {
+        for place in places(&error) {
+            if value.pointer(&place).is_some_and(Value::is_string) && !found.contains(&place) {
+                found.push(place);
+            }
+            if found.len() >= MAX_MEANT {
+                return found;
+            }
+        }
+    }
+    found
+}
+
+/// The places that an error is about: also those of the forms that a value might have had, and of what is missing.
+fn places(error: &jsonschema::ValidationError<'_>) -> Vec<String> {
+    let at = error.instance_path().to_string();
+    match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            vec![format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))]
+        }
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            let inside = context.iter().flatten().flat_map(places);
+            std::iter::once(at).chain(inside).collect()
+        }
+        _ => vec![at],
+    }
+}
+
+/// The list, object, number or boolean that a text holds.
+fn held(place: &str, text: &str) -> Option<Value> {
+    let text = text.trim();
+    let mut value = match text.as_bytes().first()? {
+        b'[' if place == "/params" => json::read_parameters(text)?,
+        b'[' | b'{' | b'-' | b'0'..=b'9' => json::read(text).ok()?.value,
+        _ if text.eq_ignore_ascii_case("true") => true.into(),
+        _ if text.eq_ignore_ascii_case("false") => false.into(),
+        _ => return None,
+    };
+    if value.is_number() && !json::is_exact_number(text) {
+        return None;
+    }
+    beyond_bounds(&mut value).is_none().then_some(value)
+}
+
+/// Takes a field out of its object, as if it hadn't been given.
+fn left_out(value: &mut Value, place: &str) -> Option<Value> {
+    let (object, name) = parent(value, place)?;
+    object.shift_remove(&name)
+}
+
+/// Puts a text back.
+fn put(value: &mut Value, place: &str, text: Value) {
+    if let Some(there) = value.pointer_mut(place) {
+        *there = text;
+    } else if let Some((object, name)) = parent(value, place) {
+        object.insert(name, text);
+    }
+}
+
+/// The object that a field is in, and its name.
+fn parent<'v>(value: &'v mut Value, place: &str) -> Option<(&'v mut Map<String, Value>, String)> {
+    let (object, name) = place.rsplit_once('/')?;
+    let name = name.replace("~1", "/").replace("~0", "~");
+    Some((value.pointer_mut(object)?.as_object_mut()?, name))
 }
 
 /// What is wrong with an argument whatever it is for: nobody could send it, show it or store it. A whole number that is written as
@@ -149,6 +270,11 @@ fn whole(number: &serde_json::Number) -> Result<Option<i64>, ()> {
     }
 }
 
+fn is_required(selected: &SelectedTool, name: &str) -> bool {
+    let required = selected.input.get("required").and_then(Value::as_array);
+    required.is_some_and(|required| required.iter().any(|required| required == name))
+}
+
 fn takes_null(selected: &SelectedTool, name: &str) -> bool {
     let Some(schema) = selected
         .input
@@ -205,10 +331,56 @@ fn describe(selected: &SelectedTool, error: &jsonschema::ValidationError<'_>) ->
                     schema.get("writeOnly").or_else(of_map)
                 })
                 == Some(&Value::Bool(true));
-            let message = if secret { error.masked().to_string() } else { error.to_string() };
-            vec![ArgumentProblem { argument: at, message: one_line(&message, 300) }]
+            vec![ArgumentProblem { argument: at, message: message(error, secret) }]
         }
     }
+}
+
+/// What is wrong with a value: first why, then what was given, and of that no more than its beginning.
+fn message(error: &jsonschema::ValidationError<'_>, secret: bool) -> String {
+    let reason = one_line(&reason(error), 220);
+    if secret {
+        return reason;
+    }
+    // Only its beginning is written.
+    let mut start = match error.instance().as_ref() {
+        Value::String(text) => text.chars().take(SHOWN_VALUE + 1).collect::<String>().into(),
+        Value::Array(items) => Value::from(items.get(..SHOWN_VALUE).unwrap_or(items)),
+        other => other.clone(),
+    };
+    crate::guard::mask(&mut start, &[], &[]);
+    format!("{reason}; given: {}", one_line(&start.to_string(), SHOWN_VALUE))
+}
+
+fn reason(error: &jsonschema::ValidationError<'_>) -> String {
+    let forms = match error.kind() {
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => context,
+        ValidationErrorKind::OneOfMultipleValid { .. } => {
+            return "fits several forms, and only one can be meant".to_owned();
+        }
+        ValidationErrorKind::Pattern { pattern } => return format!("doesn't match the pattern {pattern}"),
+        _ => {
+            let text = error.masked_with("it").to_string();
+            return text.strip_prefix("it ").map_or(text.clone(), str::to_owned);
+        }
+    };
+    let at = error.instance_path().to_string();
+    let mut told: Vec<String> = Vec::new();
+    for form in forms.iter().filter_map(|form| form.first()) {
+        let place = form.instance_path().to_string();
+        let inside = place.strip_prefix(&at).unwrap_or_default().trim_start_matches('/');
+        let why = reason(form);
+        let why = if inside.is_empty() {
+            why
+        } else {
+            format!("`{inside}` {why}")
+        };
+        if !told.contains(&why) {
+            told.push(why);
+        }
+    }
+    told.truncate(SHOWN_FORMS);
+    format!("fits none of the forms that it may have: {}", told.join(", or "))
 }
 
 fn names(selected: &SelectedTool) -> String {

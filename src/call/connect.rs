@@ -13,8 +13,9 @@ use super::facts::items;
 use super::failure::Failure;
 use super::look::Look;
 use super::run::Call;
-use crate::neon::sql::{Connection, Identity, Reads, ResultSet, SqlAddress, SqlError, SqlHosts, Stop};
+use crate::neon::sql::{Connection, Expected, Identity, Reads, ResultSet, SqlAddress, SqlError, SqlHosts, Stop};
 use crate::neon::{Changed, PathSegment, Read};
+use crate::sql::Statement;
 
 /// How long a connection string is used before Neon is asked again.
 const KEPT: Duration = Duration::from_secs(600);
@@ -248,6 +249,29 @@ pub(super) async fn query(
         && let Some(fresh) = anew(call, connection, error).await
     {
         answer = call.client.query(&fresh, reads, timeout, &call.context).await;
+    }
+    answer.map_err(Failure::of_sql)
+}
+
+/// Which types a statement expects in the place of its parameters. A login that is refused is tried once more with what Neon says
+/// now.
+pub(super) async fn expected(
+    call: &Call<'_>,
+    connection: &Connection,
+    statement: &Statement,
+    timeout: Duration,
+) -> Result<Option<Vec<Expected>>, Failure> {
+    let ask = async |connection: &Connection| {
+        call.client
+            .expected(connection, statement, timeout, &call.context)
+            .await
+    };
+    let mut answer = ask(connection).await;
+    if let Err(error) = &answer
+        && was_elsewhere(error, SqlError::refused_login)
+        && let Some(fresh) = anew(call, connection, error).await
+    {
+        answer = ask(&fresh).await;
     }
     answer.map_err(Failure::of_sql)
 }

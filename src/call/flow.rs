@@ -19,7 +19,7 @@ use super::run::Call;
 use super::{Service, bind, wait};
 use crate::docs::{Docs, DocsError, Entry, Slug};
 use crate::guard::{self, Cleared, Effect, Judgement, NotPrepared, Policy, Ruling};
-use crate::neon::sql::{Allowance, Connection, Executed, Guard, Measured, Reads, ResultSet, Statements};
+use crate::neon::sql::{Allowance, Connection, Executed, Expected, Guard, Measured, Reads, ResultSet, Statements};
 use crate::neon::{Changed, OrganizationId, PathSegment, ProjectId, Read};
 use crate::sql::Script;
 
@@ -486,6 +486,16 @@ impl<'c, 'a> Flow<'c, 'a> {
         timeout: Duration,
     ) -> Result<Vec<ResultSet>, Failure> {
         super::connect::query(self.call, connection, reads, timeout).await
+    }
+
+    /// Which types a statement expects in the place of its parameters; `None` where Postgres can't be asked.
+    pub(crate) async fn expected(
+        &self,
+        connection: &Connection,
+        statement: &crate::sql::Statement,
+        timeout: Duration,
+    ) -> Result<Option<Vec<Expected>>, Failure> {
+        super::connect::expected(self.call, connection, statement, timeout).await
     }
 
     /// Runs statements under the permit of the call, held by what it was judged and approved for.

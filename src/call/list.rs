@@ -84,6 +84,8 @@ pub(super) struct List {
     pub(super) lines: bool,
     /// There was neither list nor text: the answer is of another kind, whole.
     pub(super) absent: bool,
+    /// JSON pointer to the items in the answer.
+    pub(super) pointer: String,
 }
 
 /// Reads a list.
@@ -133,6 +135,8 @@ pub(super) async fn read(
         let answer = call.client.send(permitted, &call.context).await?;
         let request_id = answer.request_id;
         let mut body = answer.body.unwrap_or_default();
+        let other = other_items(pages, &body);
+        let pages = other.as_ref().unwrap_or(pages);
         let has_items = body.pointer(&pages.items).is_some_and(Value::is_array);
         let next_page = match &mut walk {
             Some(walk) if has_items => walk.after(&body, size).map_err(|error| Failure::Answer {
@@ -157,6 +161,7 @@ pub(super) async fn read(
                 request_id,
                 lines: false,
                 absent: true,
+                pointer: pages.items.clone(),
             });
         }
         // A page that was cut gave its neighbours before.
@@ -276,7 +281,18 @@ fn finish(
         request_id,
         lines,
         absent: false,
+        pointer: pages.items.clone(),
     }
+}
+
+/// Where the items are in an answer of the other format.
+fn other_items(pages: &Pages, body: &Value) -> Option<Pages> {
+    let other = pages.other_items.as_ref()?;
+    let is_other = body.pointer(&pages.items).is_none() && body.pointer(other).is_some_and(Value::is_array);
+    is_other.then(|| Pages {
+        items: other.clone(),
+        ..pages.clone()
+    })
 }
 
 /// Whether the policy lets calls see the item: of lists of projects, those that it admits.

@@ -153,25 +153,19 @@ impl Shaping<'_> {
             request_id,
             lines,
             absent,
+            pointer,
         } = list;
         if absent {
             return self.single(Some(answer), request_id, None, Extras::default());
         }
         let mut envelope = self.envelope(Some(&answer));
-        let pointer = self
-            .tool
-            .declaration
-            .pages
-            .as_ref()
-            .map(|pages| pages.items.as_str())
-            .unwrap_or_default();
         self.reduce(&mut answer, !lines);
         // A text is fenced as one, not line by line.
         if !lines {
             self.enclose(&mut answer);
         }
         let wrap = self.tool.declaration.returns.wrap.as_deref();
-        let items = match answer.pointer_mut(pointer).map(Value::take) {
+        let items = match answer.pointer_mut(&pointer).map(Value::take) {
             Some(Value::Array(items)) => items,
             _ => Vec::new(),
         };
@@ -245,7 +239,7 @@ impl Shaping<'_> {
         } else {
             Value::Array(kept)
         };
-        match (wrap, answer.pointer_mut(pointer)) {
+        match (wrap, answer.pointer_mut(&pointer)) {
             (Some(name), _) => answer = json!({name: content}),
             (None, Some(place)) => *place = content,
             (None, None) => {}

@@ -577,6 +577,9 @@ pub struct UndoNever {
 pub struct Pages {
     /// JSON pointer to the list in the answer; empty when the answer is the list.
     pub items: String,
+    /// JSON pointer to the list in an answer of the other format, which has nothing at `items`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_items: Option<String>,
     /// Fields of the answer with lists beside it, which each page has in part: they are put together, and a page that
     /// has only those isn't the last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
-use serde_json::{Map, Value};
+use anyhow::bail;
+use serde_json::Value;
 
 use super::serve::{Hangup, start, stop_signal};
 use super::terminal::{self, AtTheTerminal};
@@ -27,8 +27,11 @@ pub(super) struct Arguments {
 
 /// Exits with 1 when the call failed or was refused; its result says why.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let given: Map<String, Value> =
-        serde_json::from_str(&arguments.arguments).context("the arguments are no JSON object")?;
+    let given = match crate::json::read(&arguments.arguments).map(|read| read.value) {
+        Ok(Value::Object(given)) => given,
+        Ok(_) => bail!("the arguments are no JSON object"),
+        Err(error) => bail!("the arguments are no JSON object that can be taken: {error}"),
+    };
     let mut settings = resolve(arguments.settings)?;
     // Whoever names a tool wants that one, whatever is listed by default.
     if settings.selection.toolsets.is_none() && settings.selection.tools.is_empty() {

@@ -190,7 +190,20 @@ struct SearchArguments {
 #[serde(deny_unknown_fields)]
 struct CallArguments {
     name: String,
+    #[serde(default, deserialize_with = "object_or_text")]
     arguments: Option<Map<String, Value>>,
+}
+
+/// Reads arguments, which some clients send as the text of an object, or as an empty one for none.
+fn object_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Map<String, Value>>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Object(arguments) => Ok(Some(arguments)),
+        Value::String(text) => super::messages::object_of(&text)
+            .map(Some)
+            .map_err(serde::de::Error::custom),
+        _ => Err(serde::de::Error::custom("`arguments` must be an object")),
+    }
 }
 
 /// Reads a call of one of the listed tools.
@@ -210,7 +223,7 @@ pub(super) fn read(engine: &Engine, name: &str, given: Map<String, Value>) -> As
     };
     let inner: CallArguments = match serde_json::from_value(Value::Object(given)) {
         Ok(inner) => inner,
-        Err(wrong) => return Asked::Answered(invalid(engine, caller, &wrong.to_string())),
+        Err(wrong) => return Asked::Answered(invalid(engine, caller, &reason_first(&wrong))),
     };
     let arguments = inner.arguments.unwrap_or_default();
     match selection.tool(&inner.name) {
@@ -222,12 +235,26 @@ pub(super) fn read(engine: &Engine, name: &str, given: Map<String, Value>) -> As
     }
 }
 
+/// A search as it is meant where a client sends a number as its text, or nothing as an empty text.
+fn as_meant(mut given: Map<String, Value>) -> Map<String, Value> {
+    given.retain(|name, value| name == "query" || value.as_str() != Some(""));
+    if let Some(limit) = given.get_mut("limit")
+        && let Some(number) = limit
+            .as_str()
+            .and_then(crate::json::whole)
+            .or_else(|| crate::json::whole(&limit.to_string()))
+    {
+        *limit = number.into();
+    }
+    given
+}
+
 /// Finds tools.
 pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Value>) -> CallResult {
     let selection = engine.selection();
-    let asked: SearchArguments = match serde_json::from_value(Value::Object(given)) {
+    let asked: SearchArguments = match serde_json::from_value(Value::Object(as_meant(given))) {
         Ok(asked) => asked,
-        Err(wrong) => return invalid(engine, SEARCH, &wrong.to_string()),
+        Err(wrong) => return invalid(engine, SEARCH, &reason_first(&wrong)),
     };
     let names = || toolsets(selection).collect::<Vec<_>>().join(", ");
     if let Some(toolset) = &asked.toolset
@@ -289,6 +316,18 @@ fn hit(selected: &SelectedTool) -> Value {
         "caller": caller_of(needs(selected)),
         "input_schema": &*selected.input,
     })
+}
+
+/// Why arguments can't be read: first what is expected, then the beginning of what was given.
+fn reason_first(wrong: &serde_json::Error) -> String {
+    let text = wrong.to_string();
+    match text.rsplit_once(", expected ") {
+        Some((given, expected)) => format!(
+            "expected {expected}; given: {}",
+            crate::neon::text::one_line(given, 100)
+        ),
+        None => text,
+    }
 }
 
 fn invalid(engine: &Engine, name: &str, message: &str) -> CallResult {

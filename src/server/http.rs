@@ -320,14 +320,14 @@ fn setting(request: &Request) -> Option<String> {
 /// What is to be sent on in the place of a body, if anything is, or the answer to one that isn't a message.
 fn message(body: &[u8]) -> Result<Option<Bytes>, Box<Response>> {
     let no = |status, id, error| Err(Box::new(refused(status, id, error)));
-    let message = match serde_json::from_slice(body) {
-        Ok(message) => message,
+    let checked = match messages::read(body) {
+        Ok(checked) => checked,
         Err(error) => {
             let text = format!("the message is no JSON that can be read: {error}");
             return no(StatusCode::BAD_REQUEST, None, ErrorData::parse_error(text, None));
         }
     };
-    match messages::check(&message) {
+    match checked {
         Checked::Fine => Ok(None),
         Checked::Changed(message) => Ok(Some(message.to_string().into())),
         Checked::Refused(Refused { id, error }) => {

@@ -6,6 +6,8 @@
 use rmcp::model::{CallToolRequestParams, ErrorData, InitializeRequestParams, RequestId};
 use serde_json::{Map, Value};
 
+use crate::json::{self, Flaw, Unread};
+
 /// A message that is refused: whose it was, as far as that can be told, and why.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -26,8 +28,35 @@ pub(super) enum Checked {
     Dropped,
 }
 
+/// Reads a message and looks at it.
+///
+/// # Errors
+/// When it is no JSON.
+pub(super) fn read(text: &[u8]) -> Result<Checked, serde_json::Error> {
+    let Ok(text) = std::str::from_utf8(text) else {
+        // It says where.
+        return serde_json::from_slice::<Value>(text).map(|message| check(&message));
+    };
+    match json::read_message(text) {
+        Ok(read) => Ok(match check(&read.value) {
+            Checked::Fine if read.rewritten => Checked::Changed(read.value),
+            checked => checked,
+        }),
+        Err(Unread::Syntax(error)) => Err(error),
+        Err(Unread::Flaw(flaw)) => Ok(Checked::Refused(flawed(&flaw))),
+    }
+}
+
+/// What isn't a message because of something in it that can't be taken for what it is.
+fn flawed(flaw: &Flaw) -> Refused {
+    Refused {
+        id: flaw.id.as_ref().and_then(request_id),
+        error: ErrorData::parse_error(format!("the message can't be taken: {flaw}"), None),
+    }
+}
+
 /// Looks at a message.
-pub(super) fn check(message: &Value) -> Checked {
+fn check(message: &Value) -> Checked {
     let Some(object) = message.as_object() else {
         let text = match message {
             Value::Array(_) => "several messages at once are not taken: send one at a time",
@@ -107,7 +136,10 @@ fn problem(method: &str, params: &Value) -> Option<String> {
             }
             match params.get("arguments") {
                 None | Some(Value::Null | Value::Object(_)) => {}
-                Some(Value::String(text)) if is_object(text) => {}
+                Some(Value::String(text)) => match object_of(text) {
+                    Ok(_) => {}
+                    Err(text) => return Some(text),
+                },
                 Some(_) => return Some("`arguments` must be an object".to_owned()),
             }
             // The arguments, which may be large, are looked at when the tool is known.
@@ -125,8 +157,20 @@ fn problem(method: &str, params: &Value) -> Option<String> {
     }
 }
 
-fn is_object(text: &str) -> bool {
-    serde_json::from_str::<Map<String, Value>>(text).is_ok()
+/// The arguments that a client sent as the text of an object.
+///
+/// # Errors
+/// When they aren't that, or hold what can't be taken; the text says what and where.
+pub(super) fn object_of(text: &str) -> Result<Map<String, Value>, String> {
+    const NO_OBJECT: &str = "`arguments` must be an object";
+    if text.trim().is_empty() {
+        return Ok(Map::new());
+    }
+    match json::read(text).map(|read| read.value) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(_) | Err(Unread::Syntax(_)) => Err(NO_OBJECT.to_owned()),
+        Err(Unread::Flaw(flaw)) => Err(format!("`arguments`: {flaw}")),
+    }
 }
 
 /// The message with its arguments as an object, where a client sent them as the text of one.
@@ -134,8 +178,7 @@ fn arguments_read(message: &Map<String, Value>) -> Option<Value> {
     if message.get("method").and_then(Value::as_str) != Some("tools/call") {
         return None;
     }
-    let text = message.get("params")?.get("arguments")?.as_str()?;
-    let arguments: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let arguments = object_of(message.get("params")?.get("arguments")?.as_str()?).ok()?;
     let mut message = message.clone();
     let params = message.get_mut("params")?.as_object_mut()?;
     params.insert("arguments".to_owned(), Value::Object(arguments));

@@ -106,6 +106,39 @@ impl Statement {
         !ROWS.contains(&verb) || self.kind.starts_with("SELECT INTO")
     }
 
+    /// The statement that Postgres would prepare to say which types the parameters have: its own text, or, where it is explained,
+    /// the text of what is. `None` where `PREPARE` doesn't take that kind.
+    #[must_use]
+    pub fn preparable(&self) -> Option<&str> {
+        const KINDS: [&str; 8] = [
+            "select", "values", "table", "insert", "update", "delete", "merge", "with",
+        ];
+        let lexed = lex::lexed(&self.text);
+        let mut tokens = lexed.tokens.iter().peekable();
+        if tokens.next_if(|token| token.is("explain")).is_some() {
+            if tokens.peek().is_some_and(|token| token.kind == lex::Kind::Open)
+                && !tokens
+                    .clone()
+                    .skip_while(|token| token.kind == lex::Kind::Open)
+                    .next()?
+                    .is_any(&KINDS)
+            {
+                // Its options, in which no brackets stand.
+                tokens.find(|token| token.kind == lex::Kind::Close)?;
+            }
+            while tokens
+                .next_if(|token| token.is_any(&["analyze", "analyse", "verbose"]))
+                .is_some()
+            {}
+        }
+        let start = tokens.peek()?.start;
+        let verb = tokens.find(|token| token.kind != lex::Kind::Open)?;
+        if !verb.is_any(&KINDS) || self.kind.starts_with("SELECT INTO") {
+            return None;
+        }
+        self.text.get(start..)
+    }
+
     /// What stands in it by name, for a look in the database at what those names are there.
     #[must_use]
     pub fn mentions(&self) -> Mentions {

@@ -158,8 +158,8 @@ async fn moment(flow: &Flow<'_, '_>, target: &Connection) -> String {
     const NOW: &str = r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now"#;
     let results = flow.query(target, Reads::own(NOW, Vec::new()).pinned(), LOOK).await;
     let now = results.ok().and_then(|results| {
-        let now = results.first()?.first("now")?.as_str()?;
-        Some(now.to_owned())
+        let now = results.first()?.first("now")?;
+        now.as_str().map(str::to_owned)
     });
     // Another clock may differ: better a little too early than too late.
     now.unwrap_or_else(|| (Utc::now() - TimeDelta::seconds(1)).to_rfc3339_opts(SecondsFormat::Millis, true))

@@ -30,8 +30,7 @@ pub(super) async fn of(flow: &Flow<'_, '_>, connection: &Connection) -> Result<S
     results
         .last()
         .and_then(|result| result.first("fingerprint"))
-        .and_then(Value::as_str)
-        .map(str::to_owned)
+        .and_then(|fingerprint| fingerprint.as_str().map(str::to_owned))
         .ok_or_else(|| Failure::Answer {
             message: "Postgres' answer has no fingerprint of the schema.".to_owned(),
             changed: Changed::No,

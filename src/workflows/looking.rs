@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::parameters;
 use super::sql::{connect, timeout};
 use crate::call::{ArgumentProblem, Ended, Failure, Flow};
 use crate::neon::sql::{Reads, ResultSet};
@@ -147,12 +148,68 @@ pub(super) async fn table(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
             about.insert(part.to_owned(), items.into_iter().map(without_nulls).collect());
         }
     }
+    let offset = flow.number("offset").unwrap_or(0);
+    let room = flow.most_bytes().saturating_sub(ROOM_BESIDE);
+    let next = page(&mut about, usize::try_from(offset).unwrap_or(usize::MAX), room);
     let fence = flow.fence();
     let text = Value::Object(about).to_string();
-    Ok(Ended::with(json!({
+    let ended = Ended::with(json!({
         "database": connection.database,
         "table": fence.around(&text),
-    })))
+    }));
+    Ok(match next {
+        Some(next) => ended.note(format!(
+            "There is more (columns, constraints, indexes and so on, in this order): call again with offset {next}."
+        )),
+        None => ended,
+    })
+}
+
+/// Room in a result beside the description of a table, in bytes.
+const ROOM_BESIDE: usize = 2_000;
+
+/// The most of a view's definition that is shown, in characters.
+const MOST_DEFINITION: usize = 8_000;
+
+/// Leaves of a description's lists what fits into so many bytes of the result, from an item on, counted over all of them; at least
+/// one item. Where there are more, the item that comes next.
+fn page(about: &mut Map<String, Value>, offset: usize, room: usize) -> Option<usize> {
+    let escaped = |value: &Value| {
+        let text = value.to_string();
+        text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count() + 1
+    };
+    if let Some(Value::String(definition)) = about.get_mut("definition")
+        && definition.chars().count() > MOST_DEFINITION
+    {
+        *definition = definition.chars().take(MOST_DEFINITION).collect();
+        definition.push_str("… (the rest: SELECT substr(pg_get_viewdef('…'::regclass), 8001))");
+    }
+    let facts = about.iter_mut().filter(|(name, _)| *name != "definition");
+    facts.for_each(|(_, value)| shorten(value));
+    let facts: usize = about.values().filter(|value| !value.is_array()).map(escaped).sum();
+    let mut left = room.saturating_sub(facts + about.len() * 32);
+    let (mut at, mut kept, mut next) = (0, 0, None);
+    for list in about.values_mut().filter_map(Value::as_array_mut) {
+        list.retain(|item| {
+            let place = at;
+            at += 1;
+            if place < offset || next.is_some() {
+                return false;
+            }
+            let bytes = escaped(item);
+            if bytes > left && kept > 0 {
+                next = Some(place);
+                return false;
+            }
+            left = left.saturating_sub(bytes);
+            kept += 1;
+            true
+        });
+    }
+    if offset > 0 || next.is_some() {
+        about.retain(|_, value| value.as_array().is_none_or(|list| !list.is_empty()));
+    }
+    next
 }
 
 /// A name as `to_regclass` takes it: each part quoted, unless it is quoted already.
@@ -165,6 +222,13 @@ fn regclass(given: &str) -> String {
         .map(|part| format!("\"{}\"", part.trim()))
         .collect::<Vec<_>>()
         .join(".")
+}
+
+/// The statements of a text. Parsing takes a while for long ones, in which others must get on.
+pub(super) async fn parsed(text: String) -> Result<crate::sql::Script, Failure> {
+    tokio::task::spawn_blocking(move || crate::sql::parse(&text))
+        .await
+        .map_err(|error| Failure::Internal(error.to_string()))
 }
 
 /// The statement that explains a text's only one: `None` where there is another number of them, and `None` inside where it has no
@@ -198,15 +262,17 @@ pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         }));
     };
     let connection = connect(flow).await?;
-    let parameters = flow
-        .arguments()
-        .get("params")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let results = flow
+    let given = flow.arguments().get("params");
+    let statement = parsed(flow.required("sql")?.to_owned()).await?;
+    let statement = statement.only().ok_or_else(|| problem("give one statement"))?;
+    let parameters = parameters::encoded(flow, &connection, statement, given).await?;
+    let results = match flow
         .query(&connection, Reads::proven(explained, parameters), timeout(flow))
-        .await?;
+        .await
+    {
+        Ok(results) => results,
+        Err(failure) => return Err(parameters::explained(flow, &connection, statement, given, failure).await),
+    };
     let lines: Vec<String> = results
         .first()
         .into_iter()
@@ -242,8 +308,8 @@ pub(super) async fn slow(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let there = flow
         .query(&connection, Reads::own(EXTENSION, Vec::new()).pinned(), PATIENCE)
         .await?;
-    let view = there.first().and_then(|result| result.first("view")?.as_str());
-    let Some(view) = view else {
+    let view = there.first().and_then(|result| result.first("view"));
+    let Some(view) = view.as_ref().and_then(Value::as_str) else {
         return Ok(Ended::with(json!({
             "database": connection.database,
             "queries": Value::Null,
@@ -397,9 +463,22 @@ fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(mut object) => {
             object.retain(|_, value| !value.is_null());
+            object.values_mut().for_each(shorten);
             Value::Object(object)
         }
         other => other,
+    }
+}
+
+/// The longest text of an item that is shown whole, in characters: one long comment must not hide the other items.
+const MOST_TEXT: usize = 2_000;
+
+fn shorten(value: &mut Value) {
+    let Value::String(text) = value else { return };
+    let characters = text.chars().count();
+    if characters > MOST_TEXT {
+        *text = text.chars().take(MOST_TEXT / 2).collect();
+        text.push_str(&format!("… ({characters} characters)"));
     }
 }
 

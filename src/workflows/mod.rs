@@ -10,6 +10,7 @@ mod fingerprint;
 mod looking;
 mod migration;
 mod outside;
+mod parameters;
 mod placing;
 mod rows;
 mod schema;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{outside, rows};
+use super::{outside, parameters, rows};
 use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held};
 use crate::catalog::{Tool, Workflow};
 use crate::guard::{Assessed, Effect, JudgedTexts, Line};
@@ -197,19 +197,38 @@ fn outside_of_transactions<'s>(all: &[&'s Statement]) -> Option<&'s Statement> {
     }
 }
 
-/// The statements of a call that runs them at once: one, or several in one transaction.
-fn statements(scripts: &[Script], arguments: &Map<String, Value>) -> Statements {
+/// The only statement of a call: parameters belong to a statement by itself.
+fn only(scripts: &[Script]) -> Option<&Statement> {
+    let mut all = scripts.iter().flat_map(|script| &script.statements);
+    all.next().filter(|_| all.next().is_none())
+}
+
+/// The parameters of a call, as its statement takes them.
+async fn encoded(flow: &Flow<'_, '_>, connection: &Connection) -> Result<Vec<Value>, Failure> {
+    match only(flow.scripts()) {
+        Some(only) => parameters::encoded(flow, connection, only, flow.arguments().get("params")).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// A failure of a call's statements, in the words of its parameters where those are to blame.
+async fn explained(flow: &Flow<'_, '_>, connection: &Connection, failure: Failure) -> Failure {
+    match only(flow.scripts()) {
+        Some(only) => parameters::explained(flow, connection, only, flow.arguments().get("params"), failure).await,
+        None => failure,
+    }
+}
+
+/// The statements of a call that runs them at once: one with its parameters, or several in one transaction.
+fn statements(scripts: &[Script], arguments: &Map<String, Value>, parameters: Vec<Value>) -> Statements {
     let all: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
-    let query = |(index, statement): (usize, &&Statement)| {
-        // Parameters belong to a statement by itself.
-        let given = if index == 0 && all.len() == 1 {
-            arguments.get("params")
-        } else {
-            None
-        };
-        Query::new(statement.text.clone(), parameters(given))
-    };
-    let queries: Vec<Query> = all.iter().enumerate().map(query).collect();
+    let mut queries: Vec<Query> = all
+        .iter()
+        .map(|statement| Query::plain(statement.text.clone()))
+        .collect();
+    if let [only] = queries.as_mut_slice() {
+        only.parameters = parameters;
+    }
     let statements = match <[Query; 1]>::try_from(queries) {
         Ok([only]) if outside_of_transactions(&all).is_some() => Statements::alone(only),
         Ok(only) => Statements::together(only.into(), isolation(arguments)),
@@ -250,7 +269,7 @@ pub(crate) async fn indexes_call_code(flow: &Flow<'_, '_>) -> Result<bool, Failu
     let connection = connect(flow).await?;
     let reads = Reads::own(CALLS, vec![mentioned.to_string().into(), brings.to_string().into()]).pinned();
     let results = flow.query(&connection, reads, MEASURING).await?;
-    Ok(results.first().and_then(|result| result.first("calls")) != Some(&Value::Bool(false)))
+    Ok(results.first().and_then(|result| result.first("calls")) != Some(Value::Bool(false)))
 }
 
 /// What the statements of a call would lose: they are run in a transaction that is never committed. Nothing where they couldn't be
@@ -263,7 +282,8 @@ pub(crate) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<M
         return Ok(None);
     }
     let connection = connect(flow).await?;
-    let statements = statements(flow.scripts(), flow.arguments()).waiting_for_locks(MEASURING_LOCKS);
+    let parameters = encoded(flow, &connection).await?;
+    let statements = statements(flow.scripts(), flow.arguments(), parameters).waiting_for_locks(MEASURING_LOCKS);
     match flow
         .measure(&connection, &statements, timeout(flow).min(MEASURING))
         .await
@@ -274,7 +294,7 @@ pub(crate) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<M
         {
             Ok(None)
         }
-        Err(failure) => Err(failure),
+        Err(failure) => Err(explained(flow, &connection, failure).await),
     }
 }
 
@@ -422,17 +442,21 @@ pub(super) async fn run(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let scripts = flow.scripts();
     let texts: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
     let connection = connect(flow).await?;
+    let parameters = encoded(flow, &connection).await?;
     let readings: Option<Vec<_>> = texts.iter().map(|statement| Reading::of(statement)).collect();
     let results = match readings.filter(|_| !flow.changes()) {
         Some(readings) => {
             let reads = match <[Reading; 1]>::try_from(readings) {
-                Ok([only]) => Reads::proven(only, parameters(flow.arguments().get("params"))),
+                Ok([only]) => Reads::proven(only, parameters),
                 Err(several) => Reads::proven_batch(several),
             };
-            flow.query(&connection, reads, timeout(flow)).await?
+            match flow.query(&connection, reads, timeout(flow)).await {
+                Ok(results) => results,
+                Err(failure) => return Err(explained(flow, &connection, failure).await),
+            }
         }
         None => {
-            let statements = statements(scripts, flow.arguments());
+            let statements = statements(scripts, flow.arguments(), parameters);
             let alone = outside_of_transactions(&texts);
             let before = match alone {
                 Some(_) => outside::before(flow, &connection).await,
@@ -445,16 +469,16 @@ pub(super) async fn run(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
                 (Err(Failure::Sql(error)), Some(alone)) => {
                     return Err(outside::failed(flow, &connection, alone, before, error).await);
                 }
-                (Err(Failure::Sql(error)), None) => return Err(outside::rolled_back(&texts, error)),
-                (ran, _) => ran?.results,
+                (Ok(executed), _) => executed.results,
+                (Err(Failure::Sql(error)), None) => {
+                    let failure = outside::rolled_back(&texts, error);
+                    return Err(explained(flow, &connection, failure).await);
+                }
+                (Err(failure), _) => return Err(failure),
             }
         }
     };
     Ok(ended(flow, &connection, &results))
-}
-
-fn parameters(given: Option<&Value>) -> Vec<Value> {
-    given.and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
 fn ended(flow: &Flow<'_, '_>, connection: &Connection, results: &[crate::neon::sql::ResultSet]) -> Ended {

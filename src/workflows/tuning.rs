@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::looking::explaining;
+use super::looking::{explaining, parsed};
 use super::trial::Trial;
-use super::{completion, script, sql};
+use super::{completion, parameters, script, sql};
 use crate::call::{ArgumentProblem, Ended, Failure, Fence, Flow};
 use crate::neon::sql::{Connection, Reads};
 
@@ -25,13 +25,14 @@ struct Explained {
 /// The query, and how its plan is read.
 struct Subject<'a> {
     text: &'a str,
-    parameters: Vec<Value>,
+    script: crate::sql::Script,
+    parameters: Option<&'a Value>,
     /// It is proven to read, so it may be run and measured.
     measured: bool,
 }
 
 impl<'a> Subject<'a> {
-    async fn new(text: &'a str, parameters: Option<&Value>) -> Result<Self, Failure> {
+    async fn new(text: &'a str, parameters: Option<&'a Value>) -> Result<Self, Failure> {
         let problem = |message: &str| {
             Err(Failure::Arguments(vec![ArgumentProblem {
                 argument: "sql".to_owned(),
@@ -49,7 +50,8 @@ impl<'a> Subject<'a> {
         }
         Ok(Self {
             text,
-            parameters: parameters.and_then(Value::as_array).cloned().unwrap_or_default(),
+            script: parsed(text.to_owned()).await?,
+            parameters,
             measured,
         })
     }
@@ -65,8 +67,19 @@ impl<'a> Subject<'a> {
             .await?
             .flatten()
             .ok_or_else(|| Failure::Internal("the query has no plan".to_owned()))?;
-        let reads = Reads::proven(reading, self.parameters.clone()).repeated(if self.measured { 2 } else { 1 });
-        let results = flow.query(connection, reads, timeout).await?;
+        let statement = self
+            .script
+            .only()
+            .ok_or_else(|| Failure::Internal("the query is none".to_owned()))?;
+        // Each time anew: what is tried may change which types are expected.
+        let parameters = parameters::encoded(flow, connection, statement, self.parameters).await?;
+        let reads = Reads::proven(reading, parameters).repeated(if self.measured { 2 } else { 1 });
+        let results = match flow.query(connection, reads, timeout).await {
+            Ok(results) => results,
+            Err(failure) => {
+                return Err(parameters::explained(flow, connection, statement, self.parameters, failure).await);
+            }
+        };
         let text = results
             .last()
             .map(|result| {
@@ -132,8 +145,7 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         let before = subject.explain(flow, &trial.connection, timeout).await?;
         let tried = trial.run(flow, &mut script, timeout).await?;
         let after = subject.explain(flow, &trial.connection, timeout).await?;
-        let query =
-            json!({"sql": subject.text, "params": subject.parameters, "cost": before.cost, "ms": before.milliseconds});
+        let query = json!({"sql": subject.text, "params": subject.parameters.unwrap_or(&json!([])), "cost": before.cost, "ms": before.milliseconds});
         let sealed = trial
             .sealed(flow, &script, tried, "complete_query_tuning", Some(query))
             .await?;

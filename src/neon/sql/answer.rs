@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::guard::{self, Stop};
+use super::value;
 use crate::neon::Changed;
 use crate::neon::text::one_line;
 
@@ -21,7 +22,7 @@ pub struct Column {
 pub struct ResultSet {
     /// The columns, in order; names may come more than once.
     pub columns: Vec<Column>,
-    /// The rows: a value for each column.
+    /// The rows: for each column what Postgres printed, a string or null.
     pub rows: Vec<Vec<Value>>,
     /// What was done, such as `SELECT` or `INSERT`.
     pub command: String,
@@ -32,12 +33,21 @@ pub struct ResultSet {
 impl ResultSet {
     /// The value of the first row in the column of that name.
     #[must_use]
-    pub fn first(&self, column: &str) -> Option<&Value> {
+    pub fn first(&self, column: &str) -> Option<Value> {
         let place = self.columns.iter().position(|known| known.name == column)?;
-        self.rows.first()?.get(place)
+        let type_oid = self.columns.get(place)?.type_oid;
+        Some(value::plain(type_oid, self.rows.first()?.get(place)?))
     }
 
-    /// Each row as an object. Where a name comes more than once, the last value stays.
+    /// A value as it is handed on, of which nothing is lost: what JSON has no value for stays the text that Postgres printed. The
+    /// second of the pair says whether that is a document whose numbers or names a reader of JSON would lose.
+    #[must_use]
+    pub fn exact(&self, row: usize, column: usize) -> Option<(Value, bool)> {
+        let given = self.rows.get(row)?.get(column)?;
+        Some(value::exact(self.columns.get(column)?.type_oid, given))
+    }
+
+    /// Each row as an object, for statements of this program's own. Where a name comes more than once, the last value stays.
     #[must_use]
     pub fn objects(&self) -> Vec<Value> {
         self.rows
@@ -46,7 +56,7 @@ impl ResultSet {
                 self.columns
                     .iter()
                     .zip(row)
-                    .map(|(column, value)| (column.name.clone(), value.clone()))
+                    .map(|(column, given)| (column.name.clone(), value::plain(column.type_oid, given)))
                     .collect::<serde_json::Map<_, _>>()
                     .into()
             })
@@ -174,6 +184,16 @@ impl SqlError {
             changed: Changed::No,
             ..self
         }
+    }
+
+    /// The same failure of a statement in front of which so many characters of our own stood.
+    pub(super) fn behind(mut self, characters: usize) -> Self {
+        let shift = |position: String| {
+            let given = position.parse::<usize>().ok()?;
+            Some(given.checked_sub(characters).filter(|at| *at > 0)?.to_string())
+        };
+        self.words.position = self.words.position.take().and_then(shift);
+        self
     }
 
     /// Whether anything was changed.

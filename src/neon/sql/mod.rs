@@ -6,6 +6,8 @@
 mod address;
 mod answer;
 mod guard;
+mod parameters;
+mod value;
 
 use std::fmt;
 use std::time::Duration;
@@ -19,6 +21,8 @@ pub use address::{InvalidConnection, InvalidSuffix, SqlAddress, SqlHosts};
 pub use answer::{Column, ResultSet, SqlError};
 pub(super) use guard::Catalogues;
 pub use guard::{Allowance, Baseline, Batch, Grade, Guard, Loss, Measured, Reaching, Stop, TableImpact};
+
+pub use parameters::{Expected, depend_on_types, is_array_literal, texts};
 
 use super::client::{Client, Context};
 use crate::guard::Permitted;
@@ -36,6 +40,7 @@ const CANCELLING: Duration = Duration::from_secs(5);
 
 const CONNECTION: HeaderName = HeaderName::from_static("neon-connection-string");
 const ARRAY_MODE: HeaderName = HeaderName::from_static("neon-array-mode");
+const RAW_TEXT: HeaderName = HeaderName::from_static("neon-raw-text-output");
 const READ_ONLY: HeaderName = HeaderName::from_static("neon-batch-read-only");
 const ISOLATION: HeaderName = HeaderName::from_static("neon-batch-isolation-level");
 
@@ -138,6 +143,22 @@ impl Reads {
         }
     }
 
+    /// What tells which types a statement expects in the place of its parameters. Postgres parses the statement and doesn't run
+    /// it. `None` for a kind of statement that it prepares by this way not.
+    #[must_use]
+    pub fn expecting(statement: &crate::sql::Statement) -> Option<Self> {
+        let text = statement.preparable()?;
+        let name = format!("neon_mcp_{}", uuid::Uuid::new_v4().simple());
+        Some(Self {
+            queries: vec![
+                Query::plain(format!("{}{text}", preparing(&name))),
+                Query::new(parameters::TYPES, vec![name.as_str().into()]),
+                Query::plain(format!("DEALLOCATE {name}")),
+            ],
+            ..Self::own_batch(Vec::new())
+        })
+    }
+
     /// A statement that a parser has found to read.
     #[must_use]
     pub fn proven(statement: crate::sql::Reading, parameters: Vec<Value>) -> Self {
@@ -147,6 +168,11 @@ impl Reads {
             pinned: false,
         }
     }
+}
+
+/// What stands in front of a statement to prepare it under a name.
+fn preparing(name: &str) -> String {
+    format!("PREPARE {name} AS ")
 }
 
 /// How the statements of a batch see others' changes.
@@ -389,6 +415,35 @@ impl Client {
         }
     }
 
+    /// Which types a statement expects in the place of its parameters, in their order; `None` where Postgres can't be asked.
+    ///
+    /// # Errors
+    /// [`SqlError`], of a statement that wouldn't run either, with the position in its own text; nothing was changed.
+    pub async fn expected(
+        &self,
+        connection: &Connection,
+        statement: &crate::sql::Statement,
+        timeout: Duration,
+        context: &Context,
+    ) -> Result<Option<Vec<Expected>>, SqlError> {
+        let Some(reads) = Reads::expecting(statement) else {
+            return Ok(None);
+        };
+        // A name is as long as any other.
+        let before = preparing(&format!("neon_mcp_{}", uuid::Uuid::nil().simple()))
+            .chars()
+            .count();
+        let skipped = statement
+            .preparable()
+            .map_or(0, |text| statement.text.len() - text.len());
+        let skipped = statement.text.get(..skipped).unwrap_or_default().chars().count();
+        let results = self
+            .query(connection, reads, timeout, context)
+            .await
+            .map_err(|error| error.behind(before.saturating_sub(skipped)))?;
+        Ok(results.get(1).map(Expected::all))
+    }
+
     /// Runs statements that were permitted, held by a guard: they are committed only as far as it lets them.
     ///
     /// # Errors
@@ -578,7 +633,7 @@ impl Client {
         let measured = batch.measured.and_then(|place| results.get_mut(place)?.take());
         let measured = measured.as_ref().and_then(|result| result.first("measured"));
         Ok(Executed {
-            measured: measured.and_then(Measured::of),
+            measured: measured.as_ref().and_then(Measured::of),
             results: batch
                 .own
                 .iter()
@@ -611,6 +666,7 @@ impl Client {
             .header(CONTENT_TYPE, "application/json")
             .header(CONNECTION, secret)
             .header(ARRAY_MODE, "true")
+            .header(RAW_TEXT, "true")
             .body(text);
         for (name, value) in headers {
             request = request.header(name, *value);

@@ -80,8 +80,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         if text.is_empty() {
             return;
         }
-        match serde_json::from_slice::<Value>(text) {
-            Ok(message) => match messages::check(&message) {
+        match messages::read(text) {
+            Ok(checked) => match checked {
                 Checked::Fine => {
                     self.out = line;
                     self.gone = 0;

@@ -141,6 +141,10 @@ async fn argument_beyond_bounds_of_any_tool_is_invalid_and_named() {
                 if matches!(*what, "a long text" | "many values") && number % 8 != 0 {
                     continue;
                 }
+                // A SQL parameter may be a document of any depth: it goes on as its text.
+                if name == "params" && *what == "deep nesting" {
+                    continue;
+                }
                 let mut given = usual.clone();
                 given.insert(name.clone(), value.clone());
                 let (value, is_error) = server.call(tool.name(), Value::Object(given)).await;

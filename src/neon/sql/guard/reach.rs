@@ -192,18 +192,20 @@ impl Catalogues {
 
     /// Keeps what a search found.
     pub(in crate::neon::sql) fn keep(&self, connection: &Connection, found: &ResultSet) {
-        let text = |column: &str| found.first(column).and_then(Value::as_str);
+        let text = |column: &str| match found.first(column) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
         let (Some(version), Some(known)) = (text("version"), text("known")) else {
             return;
         };
-        let Ok(known) = serde_json::from_str(known) else {
+        let Ok(known) = serde_json::from_str(&known) else {
             return;
         };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MAX_KEPT {
             kept.clear();
         }
-        let version = version.to_owned();
         kept.insert(Self::key(connection), Catalogue { version, known });
     }
 }

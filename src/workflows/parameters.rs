@@ -1,0 +1,116 @@
+//! The parameters of a statement: as texts that mean in Postgres what the JSON of the call means, or refused with what to write.
+
+use serde_json::Value;
+
+use super::sql::timeout;
+use crate::call::{ArgumentProblem, Failure, Flow};
+use crate::neon::sql::{Connection, Expected, SqlError, depend_on_types, is_array_literal, texts};
+use crate::neon::text::one_line;
+use crate::sql::Statement;
+
+/// The argument that holds them.
+const ARGUMENT: &str = "params";
+
+/// SQLSTATE of a text that its type can't be read from (`invalid_text_representation`).
+const UNREADABLE: &str = "22P02";
+
+/// The most parameters that are told of.
+const MOST_TOLD: usize = 10;
+
+/// The parameters of a call as a statement takes them. Where what one means depends on the type that is expected, Postgres is asked.
+///
+/// # Errors
+/// Where one can't be said exactly, and where the statement itself can't be understood.
+pub(super) async fn encoded(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    statement: &Statement,
+    given: Option<&Value>,
+) -> Result<Vec<Value>, Failure> {
+    let given = given.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let expected = if depend_on_types(given) {
+        match flow.expected(connection, statement, timeout(flow)).await? {
+            Some(expected) => expected,
+            None => return Err(not_told(statement, given)),
+        }
+    } else {
+        Vec::new()
+    };
+    texts(given, &expected).map_err(|wrong| problems(wrong.into_iter()))
+}
+
+/// A failure of a statement with these parameters, in the words of its arguments where one of them is a text for which an array is
+/// expected. It is asked for after the failure alone: a text that Postgres reads is what it reads.
+pub(super) async fn explained(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    statement: &Statement,
+    given: Option<&Value>,
+    failure: Failure,
+) -> Failure {
+    let code = match &failure {
+        Failure::Sql(error) => SqlError::code(error),
+        _ => None,
+    };
+    let Some(given) = given.and_then(Value::as_array).filter(|_| code == Some(UNREADABLE)) else {
+        return failure;
+    };
+    let Ok(Some(expected)) = flow.expected(connection, statement, timeout(flow)).await else {
+        return failure;
+    };
+    let wrong: Vec<(usize, String)> = given
+        .iter()
+        .zip(&expected)
+        .enumerate()
+        .filter_map(|(index, (value, expected))| Some((index, mistaken(index, value, expected)?)))
+        .collect();
+    if wrong.is_empty() {
+        failure
+    } else {
+        problems(wrong.into_iter())
+    }
+}
+
+/// Why a value isn't an array where one is expected.
+fn mistaken(index: usize, value: &Value, expected: &Expected) -> Option<String> {
+    let is_one = match value {
+        Value::Null | Value::Array(_) => true,
+        Value::String(text) => is_array_literal(text) || text.trim_start().starts_with('['),
+        _ => false,
+    };
+    (expected.is_array() && !is_one).then(|| {
+        format!(
+            "Postgres expects {} for ${}: give a list, such as [1, 2], or the text of an array, such as \"{{1,2}}\"",
+            one_line(&expected.type_name, 100),
+            index + 1
+        )
+    })
+}
+
+fn not_told(statement: &Statement, given: &[Value]) -> Failure {
+    let lists = given
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| depend_on_types(std::slice::from_ref(value)));
+    problems(lists.map(|(index, _)| {
+        let why = format!(
+            "what a list means depends on the type, which Postgres can't be asked for in {}: give the text for ${}, \"{{1,2}}\" for an \
+             array; or for a document give an object that holds the list",
+            one_line(&statement.kind, 60),
+            index + 1
+        );
+        (index, why)
+    }))
+}
+
+fn problems(wrong: impl Iterator<Item = (usize, String)>) -> Failure {
+    Failure::Arguments(
+        wrong
+            .take(MOST_TOLD)
+            .map(|(index, message)| ArgumentProblem {
+                argument: format!("{ARGUMENT}/{index}"),
+                message,
+            })
+            .collect(),
+    )
+}
