@@ -11,6 +11,8 @@ use super::types::{
     NewApproval, State,
 };
 use crate::guard::files::{FileError, Held, close_directory, create_private, lock, make_directory};
+use crate::guard::state_dir::state_dir;
+use crate::neon::text::is_hidden;
 
 /// The letters of codes: no vowels, so that no code is a word, and none that is taken for another.
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
@@ -23,6 +25,29 @@ const MOST_BYTES: u64 = 256 * 1024;
 
 /// What comes with a decision from the page: the secret's digest, and what seals a yes.
 type FromPage<'a> = (&'a str, &'a dyn Fn(&Approval) -> String);
+
+/// A path as one word of a shell: as it is where nothing in it is special, else in single quotes, and in the form `$'…'` where it
+/// holds what can't be seen.
+fn in_a_shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |char: char| char.is_alphanumeric() || "/._-+,:@%".contains(char);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    if !text.chars().any(|char| char.is_control() || is_hidden(char)) {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    let mut quoted = String::from("$'");
+    for char in text.chars() {
+        match char {
+            '\'' | '\\' => quoted.extend(['\\', char]),
+            char if char.is_control() || is_hidden(char) => quoted.push_str(&format!("\\U{:08x}", u32::from(char))),
+            char => quoted.push(char),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
 
 /// Where the calls are kept that wait for a human's yes.
 #[derive(Debug, Clone)]
@@ -43,6 +68,25 @@ impl Approvals {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The command that decides about a code, for a terminal of whoever runs the server. It names the state directory where that
+    /// isn't the one that the command finds by itself.
+    #[must_use]
+    pub fn command(&self, code: &str) -> String {
+        // A variable that this process was given needn't be set in that terminal.
+        let found = state_dir(|name| std::env::var_os(name).filter(|_| name != "NEON_MCP_STATE_DIR"));
+        let state = match self.directory.file_name() {
+            Some(name) if name == "approvals" => self.directory.parent(),
+            _ => None,
+        };
+        match state {
+            _ if found.is_some_and(|found| found.join("approvals") == self.directory) => {
+                format!("neon-mcp approve {code}")
+            }
+            Some(state) => format!("neon-mcp approve {code} --state-dir {}", in_a_shell(state)),
+            None => format!("neon-mcp approve {code} --dir {}", in_a_shell(&self.directory)),
+        }
     }
 
     /// Puts a call down. The same call with the same plan by the same session that waits already keeps its code: what comes
