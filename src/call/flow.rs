@@ -215,11 +215,13 @@ impl<'c, 'a> Flow<'c, 'a> {
             .map_err(not_kept)
     }
 
-    /// Refuses what would be prepared in vain, before any work: too much waits already.
+    /// Refuses what would be prepared in vain, before any work: too much waits already, or the statements are too long to be kept.
     pub(crate) fn room_to_prepare(&self) -> Result<(), Failure> {
         let confirmations = &self.call.guards.confirmations;
+        let statements = self.call.scripts.iter().flat_map(|script| &script.statements);
+        let bytes = statements.map(|statement| statement.text.len()).sum();
         confirmations
-            .room_to_prepare(&self.call.owner, Utc::now())
+            .room_to_prepare(&self.call.owner, bytes, Utc::now())
             .map_err(not_kept)
     }
 
@@ -642,6 +644,19 @@ fn not_kept(error: NotPrepared) -> Failure {
                 .to_owned(),
             more: Value::Null,
         })),
-        error => Failure::Internal(format!("what was prepared {error}")),
+        NotPrepared::TooLarge(_) => Failure::Told(Box::new(Told {
+            kind: "too_large_to_prepare",
+            message: format!("What would be prepared {error}."),
+            changed: Changed::No,
+            next: "Prepare it in several smaller steps.".to_owned(),
+            more: Value::Null,
+        })),
+        error => Failure::Told(Box::new(Told {
+            kind: "not_kept",
+            message: format!("What was prepared {error}. Nothing was applied."),
+            changed: Changed::No,
+            next: "Tell the user: the operator must make the state directory writable, or name another with --state-dir.".to_owned(),
+            more: Value::Null,
+        })),
     }
 }

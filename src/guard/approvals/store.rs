@@ -29,20 +29,32 @@ type FromPage<'a> = (&'a str, &'a dyn Fn(&Approval) -> String);
 /// A path as one word of a shell: as it is where nothing in it is special, else in single quotes, and in the form `$'…'` where it
 /// holds what can't be seen.
 fn in_a_shell(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |char: char| char.is_alphanumeric() || "/._-+,:@%".contains(char);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text;
+    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-+,:@%".contains(char);
+    let seen = |char: char| !char.is_control() && !is_hidden(char);
+    if let Some(text) = path.to_str().filter(|text| !text.is_empty()) {
+        if text.chars().all(plain) {
+            return text.to_owned();
+        }
+        // Several blanks in a row, or at an end, don't come through every way that a text is shown.
+        if text.chars().all(seen) && !text.contains("  ") && text.trim() == text {
+            return format!("'{}'", text.replace('\'', r"'\''"));
+        }
     }
-    if !text.chars().any(|char| char.is_control() || is_hidden(char)) {
-        return format!("'{}'", text.replace('\'', r"'\''"));
-    }
+    // Byte by byte, so that the shell's locale doesn't matter.
     let mut quoted = String::from("$'");
-    for char in text.chars() {
-        match char {
-            '\'' | '\\' => quoted.extend(['\\', char]),
-            char if char.is_control() || is_hidden(char) => quoted.push_str(&format!("\\U{:08x}", u32::from(char))),
-            char => quoted.push(char),
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        for char in chunk.valid().chars() {
+            if seen(char) && !char.is_whitespace() && !matches!(char, '\'' | '\\') {
+                quoted.push(char);
+            } else {
+                let mut bytes = [0; 4];
+                for byte in char.encode_utf8(&mut bytes).bytes() {
+                    quoted.push_str(&format!("\\x{byte:02x}"));
+                }
+            }
+        }
+        for byte in chunk.invalid() {
+            quoted.push_str(&format!("\\x{byte:02x}"));
         }
     }
     quoted.push('\'');
@@ -344,10 +356,18 @@ impl Approvals {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(FileError::io("remove", draft)(error)),
             _ => {}
         }
-        let mut file = create_private(&draft)?;
         let bytes = serde_json::to_vec_pretty(approval).map_err(std::io::Error::other);
-        bytes
-            .and_then(|bytes| file.write_all(&bytes))
+        // What couldn't be read whole again would wait for ever.
+        let bytes = bytes.and_then(|bytes| match bytes.len() as u64 {
+            size if size >= MOST_BYTES => Err(std::io::Error::new(
+                ErrorKind::FileTooLarge,
+                format!("it has {size} bytes, and fewer than {MOST_BYTES} are read"),
+            )),
+            _ => Ok(bytes),
+        });
+        let bytes = bytes.map_err(FileError::io("write", &path))?;
+        let mut file = create_private(&draft)?;
+        file.write_all(&bytes)
             .and_then(|()| fs::rename(&draft, &path))
             .map_err(FileError::io("write", path))
     }
@@ -402,6 +422,15 @@ impl Approvals {
         let (rest, over): (Vec<_>, Vec<_>) = self.read_all()?.into_iter().partition(|known| known.ends_at() > now);
         for approval in over {
             let _ = fs::remove_file(self.path(&canonical(&approval.code).unwrap_or_default()));
+        }
+        // Under the lock nobody else writes: what a process that was killed had begun is nobody's.
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let draft = path.extension().is_some_and(|ends| ends == "new");
+            let code = path.file_stem().and_then(|name| name.to_str()).and_then(canonical);
+            if draft && code.is_some() {
+                let _ = fs::remove_file(path);
+            }
         }
         Ok(rest)
     }

@@ -1,7 +1,10 @@
 //! One small case for each fault that somebody met, named by what they did.
 
+mod call_by_hand;
 mod ends;
 mod environment;
 mod http;
+mod left_behind;
 mod leftovers;
+mod personal_keys;
 mod wire;
