@@ -14,10 +14,10 @@ use crate::support::fence::bare_value;
 use crate::support::server::Server;
 
 /// How many runs there are at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// How long a call may take, in seconds: what is never answered ends then.
-const SECONDS: &str = "8";
+const SECONDS: &str = "6";
 
 /// A call: the tool, and what is special about it.
 #[derive(Debug, Clone, Copy)]
@@ -100,8 +100,7 @@ async fn arguments(lane: &Lane<'_>, server: &Server, proxy: &Counting, row: Row,
         ("prepare_query_tuning", _) => on_main(json!({"sql": "SELECT * FROM t WHERE x = 1", "changes": changes})),
         ("complete_database_migration", _) => {
             let prepared = on_main(json!({"sql": format!("ALTER TABLE t ADD COLUMN z{number} int")}));
-            let (value, is_error) = server.call("prepare_database_migration", prepared).await;
-            assert!(!is_error, "{value}");
+            let value = prepared_by(server, "prepare_database_migration", prepared).await;
             proxy.made();
             let mut all = on_main(json!({"migration": value["result"]["migration"]}));
             if row.what == "discarded" {
@@ -111,8 +110,7 @@ async fn arguments(lane: &Lane<'_>, server: &Server, proxy: &Counting, row: Row,
         }
         ("complete_query_tuning", _) => {
             let prepared = on_main(json!({"sql": "SELECT * FROM t WHERE x = 1", "changes": changes}));
-            let (value, is_error) = server.call("prepare_query_tuning", prepared).await;
-            assert!(!is_error, "{value}");
+            let value = prepared_by(server, "prepare_query_tuning", prepared).await;
             proxy.made();
             on_main(json!({"tuning": value["result"]["tuning"]}))
         }
@@ -122,6 +120,17 @@ async fn arguments(lane: &Lane<'_>, server: &Server, proxy: &Counting, row: Row,
         ("get_doc_resource", _) => json!({"slug": "a-page"}),
         _ => on_main(json!({})),
     }
+}
+
+/// What a tool prepares. On a machine that has much to do, a call may run out of its time.
+async fn prepared_by(server: &Server, tool: &str, arguments: Value) -> Value {
+    for _ in 0..20 {
+        let (value, is_error) = server.call(tool, arguments.clone()).await;
+        if !is_error {
+            return value;
+        }
+    }
+    panic!("{tool} never succeeds");
 }
 
 /// Runs a call with the request after `after` others in trouble, and every deletion failing. What is wrong with what was told,
@@ -292,6 +301,6 @@ async fn somebody_loses_neon_in_the_middle_of_any_workflow() {
         .await;
     let tried: usize = found.iter().map(|(_, requests)| requests).sum();
     let wrong: String = found.into_iter().map(|(wrong, _)| wrong).collect();
-    assert!(tried > 100, "{tried} requests were tried");
+    assert!(tried > 60, "{tried} requests were tried");
     assert!(wrong.is_empty(), "{wrong}");
 }

@@ -148,13 +148,13 @@ async fn somebody_in_several_organizations_lists_and_names_projects_of_all() {
     let (value, is_error) = server.call("describe_project", json!({"project_id": "twice"})).await;
     assert!(is_error && value["error"]["kind"] == "unresolved", "{value}");
     // What is made is made in one that is named: the answer says which there are.
-    let (value, is_error) = server.call("create_project", json!({"name": "d"})).await;
+    let (value, is_error) = server.call("create_project", json!({"name": "unmade"})).await;
     assert!(is_error, "{value}");
     assert_eq!(value["error"]["argument"], "org_id", "{value}");
     for id in &ids {
         assert!(value["error"]["message"].to_string().contains(id), "{value}");
     }
-    let listed = done(&server, "list_projects", json!({"search": "d"})).await;
+    let listed = done(&server, "list_projects", json!({"search": "unmade"})).await;
     assert_eq!(listed["projects"], json!([]), "nothing was made");
     // With --org-id, look-ups are about that one alone.
     let fixed = self::server(&sandbox, sandbox.api_key(), &["--org-id", &ids[2]]).await;
