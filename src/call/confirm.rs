@@ -111,6 +111,7 @@ fn showable(call: &Call<'_>, plan: &Plan) -> Result<(), Failure> {
         Failure::NeedsYes(Box::new(NeedsYes {
             plan: told(call, plan),
             code: None,
+            command: None,
             page: None,
             approval: None,
             nobody: Some(why),
@@ -242,6 +243,9 @@ fn elsewhere(call: &Call<'_>, asking: Asking, plan: Plan, arguments: Map<String,
     let needs = |code: Option<String>, page: Option<String>, approval, nobody: Option<String>, waits: u64| {
         Failure::NeedsYes(Box::new(NeedsYes {
             plan: told(call, &plan),
+            command: code
+                .as_ref()
+                .and_then(|code| Some(confirmations.approvals()?.command(code))),
             code,
             page,
             approval,

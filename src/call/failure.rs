@@ -129,6 +129,8 @@ pub struct NeedsYes {
     pub plan: Value,
     /// The code for `neon-mcp approve`, where the policy takes a yes from a terminal.
     pub code: Option<String>,
+    /// That command, with the state directory where it must be named.
+    pub command: Option<String>,
     /// The address of the approval page, where this server has one.
     pub page: Option<String>,
     /// What proves with a later call that this one was told of the code.
@@ -622,8 +624,8 @@ impl Failure {
 /// What an agent is told whose client can't ask: the plan, and how its user says yes.
 fn needs_yes(needs: NeedsYes, fence: &Fence) -> Value {
     let mut ways = Vec::new();
-    if let Some(code) = &needs.code {
-        ways.push(format!("run `neon-mcp approve {code}` in a terminal"));
+    if let Some(command) = &needs.command {
+        ways.push(format!("run `{command}` in a terminal"));
     }
     if let Some(page) = &needs.page {
         ways.push(format!("open {page}"));
@@ -655,6 +657,13 @@ fn needs_yes(needs: NeedsYes, fence: &Fence) -> Value {
     if let Some(approval) = needs.approval {
         more.insert("approval".into(), approval.into());
     }
+    // A path may be long, and the command is good only whole.
+    more.insert(
+        "next".into(),
+        fence
+            .line(&next, 400 + needs.command.as_ref().map_or(0, String::len))
+            .into(),
+    );
     more.insert("plan".into(), bounded(needs.plan));
     error(
         fence,
@@ -716,7 +725,7 @@ fn docs(fence: &Fence, cause: &DocsError, sandbox: bool) -> Value {
     error(fence, cause.kind(), &message, Changed::No, next, Value::Null)
 }
 
-fn changed_name(changed: Changed) -> &'static str {
+pub(super) fn changed_name(changed: Changed) -> &'static str {
     match changed {
         Changed::No => "nothing",
         Changed::Yes => "yes",

@@ -13,6 +13,7 @@ use super::facts::{self, text};
 use super::failure::{ArgumentProblem, Failure, Told};
 use super::fence::Fence;
 use super::files::Files;
+use super::left_behind::Left;
 use super::look::Look;
 use super::record::Record;
 use super::run::Call;
@@ -20,7 +21,7 @@ use super::{Service, bind, wait};
 use crate::docs::{Docs, DocsError, Entry, Slug};
 use crate::guard::{self, Cleared, Effect, Judgement, NotPrepared, Policy, Ruling};
 use crate::neon::sql::{Allowance, Connection, Executed, Expected, Guard, Measured, Reads, ResultSet, Statements};
-use crate::neon::{Changed, OrganizationId, PathSegment, ProjectId, Read};
+use crate::neon::{Changed, ErrorKind, OrganizationId, PathSegment, ProjectId, Read};
 use crate::sql::Script;
 
 /// A workflow's way to Neon.
@@ -214,11 +215,13 @@ impl<'c, 'a> Flow<'c, 'a> {
             .map_err(not_kept)
     }
 
-    /// Refuses what would be prepared in vain, before any work: too much waits already.
+    /// Refuses what would be prepared in vain, before any work: too much waits already, or the statements are too long to be kept.
     pub(crate) fn room_to_prepare(&self) -> Result<(), Failure> {
         let confirmations = &self.call.guards.confirmations;
+        let statements = self.call.scripts.iter().flat_map(|script| &script.statements);
+        let bytes = statements.map(|statement| statement.text.len()).sum();
         confirmations
-            .room_to_prepare(&self.call.owner, Utc::now())
+            .room_to_prepare(&self.call.owner, bytes, Utc::now())
             .map_err(not_kept)
     }
 
@@ -425,8 +428,22 @@ impl<'c, 'a> Flow<'c, 'a> {
         let permitted = cleared
             .permit(request)
             .map_err(|error| Failure::Internal(error.to_string()))?;
-        let answer = self.call.client.send(permitted, &self.call.context).await?;
+        let left = &self.call.left_behind;
+        let answer = self
+            .call
+            .client
+            .send(permitted, &self.call.context)
+            .await
+            .inspect_err(|error| {
+                if changes && error.changed() != Changed::No {
+                    left.perhaps_made(tool, &arguments);
+                }
+            })?;
         self.sent(&answer.request_id);
+        if changes {
+            left.made(tool, &arguments, answer.body.as_ref().unwrap_or(&Value::Null));
+            left.removed(name, &arguments);
+        }
         if let (Some(project), Some(branch)) = (text(&arguments, "project_id"), text(&arguments, "branch_id"))
             && changes
         {
@@ -446,6 +463,63 @@ impl<'c, 'a> Flow<'c, 'a> {
             }
         }
         Ok(body)
+    }
+
+    /// Deletes the branches that this call made and doesn't hand over. What can't be deleted is named by the call's failure.
+    pub(crate) async fn clean_up(&self) {
+        for left in self.call.left_behind.list() {
+            if left.what != "branch" {
+                continue;
+            }
+            let left = match &left.id {
+                Some(_) => left,
+                // The answer was lost: its name says which one it is.
+                None => match self.found(&left).await {
+                    Some(found) => found,
+                    None => continue,
+                },
+            };
+            let Some(id) = left.id.as_deref() else { continue };
+            let branch = serde_json::json!({"project_id": left.project, "branch_id": id});
+            if self.tool("delete_branch", branch).await.is_err() && self.is_gone(&left.project, id).await {
+                self.call.left_behind.is_gone(&left);
+            }
+        }
+    }
+
+    /// Whether nothing is there that this call made.
+    pub(crate) fn left_nothing(&self) -> bool {
+        self.call.left_behind.list().is_empty()
+    }
+
+    /// The branch that has the name which this call gave one, where Neon has exactly one.
+    async fn found(&self, left: &Left) -> Option<Left> {
+        let name = left.name.as_deref()?;
+        let segments = [("project_id", left.project.as_str())];
+        let answer = self
+            .get("/projects/{project_id}/branches", &segments, &[("search", name)])
+            .await
+            .ok()?;
+        let branches = answer.get("branches")?.as_array()?;
+        let mut same = branches
+            .iter()
+            .filter(|branch| branch.get("name").and_then(Value::as_str) == Some(name));
+        let (Some(one), None) = (same.next(), same.next()) else {
+            return None;
+        };
+        let id = one.get("id")?.as_str()?;
+        self.call.left_behind.is_found(left, id);
+        let all = self.call.left_behind.list();
+        all.into_iter().find(|left| left.id.as_deref() == Some(id))
+    }
+
+    /// Whether Neon says that there is no such branch.
+    pub(crate) async fn is_gone(&self, project: &str, branch: &str) -> bool {
+        let segments = [("project_id", project), ("branch_id", branch)];
+        let answer = self
+            .get("/projects/{project_id}/branches/{branch_id}", &segments, &[])
+            .await;
+        matches!(answer, Err(Failure::Neon { error, .. }) if error.kind() == ErrorKind::NotFound)
     }
 
     /// What a declared reading tool answers, with its secrets masked.
@@ -580,6 +654,19 @@ fn not_kept(error: NotPrepared) -> Failure {
                 .to_owned(),
             more: Value::Null,
         })),
-        error => Failure::Internal(format!("what was prepared {error}")),
+        NotPrepared::TooLarge(_) => Failure::Told(Box::new(Told {
+            kind: "too_large_to_prepare",
+            message: format!("What would be prepared {error}."),
+            changed: Changed::No,
+            next: "Prepare it in several smaller steps.".to_owned(),
+            more: Value::Null,
+        })),
+        error => Failure::Told(Box::new(Told {
+            kind: "not_kept",
+            message: format!("What was prepared {error}. Nothing was applied."),
+            changed: Changed::No,
+            next: "Tell the user: the operator must make the state directory writable, or name another with --state-dir.".to_owned(),
+            more: Value::Null,
+        })),
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::LIST_LIMIT;
 use super::bind::put;
 use super::failure::{ArgumentProblem, Failure};
+use super::organizations;
 use super::run::Call;
 use crate::catalog::{Pages, Place, SelectedTool};
 use crate::guard::Cleared;
@@ -32,6 +33,9 @@ pub(super) struct Position {
     /// Of which list: a digest of the other arguments, so that a cursor isn't taken to another project or search.
     #[serde(rename = "a", default)]
     of: String,
+    /// The organization whose items they are, in a list that goes over several.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    organization: Option<String>,
     /// Neon's cursor of the page; nothing for the first.
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     page: Option<String>,
@@ -45,6 +49,7 @@ impl Position {
         Self {
             tool: tool.to_owned(),
             of: of.to_owned(),
+            organization: None,
             page: None,
             skip: 0,
         }
@@ -103,9 +108,22 @@ pub(super) async fn read(
         .get("limit")
         .and_then(Value::as_u64)
         .and_then(|limit| usize::try_from(limit).ok());
+    // Neon lists the projects of one organization at a time to a personal key.
+    let over = if organizations::are_wanted(&selected.tool, arguments) {
+        organizations::to_look_in(call).await?
+    } else {
+        vec![None]
+    };
+    if over.is_empty() {
+        call.guards.policy.check_organization(None)?;
+    }
+    let is_known = |at: &Position| over.is_empty() || over.contains(&at.organization);
     let mut at = match arguments.get("cursor").and_then(Value::as_str) {
-        None => Position::start(tool, &of),
-        Some(text) => Position::decode(tool, &of, text).ok_or_else(|| {
+        None => Position {
+            organization: over.first().cloned().flatten(),
+            ..Position::start(tool, &of)
+        },
+        Some(text) => Position::decode(tool, &of, text).filter(is_known).ok_or_else(|| {
             Failure::Arguments(vec![ArgumentProblem {
                 argument: "cursor".into(),
                 message: format!(
@@ -114,13 +132,14 @@ pub(super) async fn read(
             }])
         })?,
     };
-    let mut walk = paging(pages).map(|paging| Walk::new(paging, at.page.as_deref()).with_beside(&pages.beside));
-    let from_start = at.page.is_none() && at.skip == 0;
+    let walking = |page: Option<&str>| paging(pages).map(|paging| Walk::new(paging, page).with_beside(&pages.beside));
+    let mut walk = walking(at.page.as_deref());
+    let from_start = at.page.is_none() && at.skip == 0 && over.first().is_none_or(|first| *first == at.organization);
     let mut items: Vec<Value> = Vec::new();
     let mut positions = Vec::new();
     let mut last = None;
     let mut beside = Beside::new(pages);
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MOST_PAGES.saturating_add(over.len()) {
         let limit = wanted.unwrap_or(LIST_LIMIT);
         let size = pages.max.map(|max| {
             limit
@@ -128,7 +147,10 @@ pub(super) async fn read(
                 .saturating_add(at.skip)
                 .clamp(1, max as usize)
         });
-        let page = page(&request, pages, &at, size)?;
+        let mut page = page(&request, pages, &at, size)?;
+        if let Some(organization) = &at.organization {
+            page = page.with_query_replaced("org_id", organization.as_str());
+        }
         let permitted = cleared
             .permit_page(page)
             .map_err(|error| Failure::Internal(error.to_string()))?;
@@ -206,6 +228,18 @@ pub(super) async fn read(
                 }
                 last = Some((body, request_id));
             }
+            _ if following(&over, &at.organization).is_some() => {
+                at = Position {
+                    organization: following(&over, &at.organization),
+                    ..Position::start(tool, &of)
+                };
+                walk = walking(None);
+                if items.len() + beside.count() >= limit {
+                    let body = beside.put(body);
+                    return Ok(finish(body, pages, items, positions, Some(at), None, request_id, lines));
+                }
+                last = Some((body, request_id));
+            }
             _ => {
                 let total = from_start.then_some(items.len());
                 let body = beside.put(body);
@@ -222,6 +256,13 @@ pub(super) async fn read(
         message: format!("Neon gave {MOST_PAGES} pages without an item or an end to this list."),
         changed: Changed::No,
     })
+}
+
+/// The organization after this one, in a list that goes over several.
+fn following(over: &[Option<String>], organization: &Option<String>) -> Option<String> {
+    let mut rest = over.iter().skip_while(|one| *one != organization);
+    rest.next();
+    rest.next().cloned().flatten()
 }
 
 /// The lists beside the items, put together over the pages.

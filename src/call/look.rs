@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 
 use super::failure::Failure;
 use super::files::Files;
+use super::organizations;
 use super::run::Call;
-use crate::catalog::{Pages, Place};
+use crate::catalog::{Pages, Place, Tool};
 use crate::guard::mask;
-use crate::neon::{Changed, PageLimit, Paging, PathSegment, Read, pages};
+use crate::neon::{Changed, Method, PageLimit, Paging, PathSegment, Read, Request, pages};
 
 /// The most items of a list that are read; Neon's plans allow fewer branches.
 const MOST_ITEMS: usize = 10_000;
@@ -165,11 +166,39 @@ impl<'c, 'a> Look<'c, 'a> {
         {
             request = request.with_query(name, max.to_string());
         }
-        let read = Read::try_from(request).map_err(internal)?;
-        let answer = self.call.client.read(read, &self.call.context).await?;
-        let mut body = answer.body.unwrap_or_default();
+        let mut body = Value::Null;
+        for request in self.over_organizations(tool, arguments, request).await? {
+            let read = Read::try_from(request).map_err(internal)?;
+            let answer = self.call.client.read(read, &self.call.context).await?;
+            let page = answer.body.unwrap_or_default();
+            match (body.pointer_mut("/projects"), page.get("projects")) {
+                (Some(Value::Array(all)), Some(Value::Array(more))) => all.extend(more.iter().cloned()),
+                _ => body = page,
+            }
+        }
         mask(&mut body, &tool.declaration.returns.mask, &[]);
         Ok(self.remember(key, body))
+    }
+
+    /// The request, or one for each organization where it lists projects: a personal key has to name one.
+    async fn over_organizations(
+        &self,
+        tool: &Tool,
+        arguments: &Map<String, Value>,
+        request: Request,
+    ) -> Result<Vec<Request>, Failure> {
+        if !organizations::are_wanted(tool, &Map::new()) || request.method() != Method::Get {
+            return Ok(vec![request]);
+        }
+        let over = match arguments.get("org_id").and_then(Value::as_str) {
+            Some(given) => vec![Some(given.to_owned())],
+            None => organizations::to_look_in(self.call).await?,
+        };
+        let requests = over.into_iter().map(|organization| match organization {
+            Some(id) => request.clone().with_query_replaced("org_id", id),
+            None => request.clone(),
+        });
+        Ok(requests.collect())
     }
 
     async fn whole_list(

@@ -11,8 +11,10 @@ mod failure;
 mod fence;
 mod files;
 mod flow;
+mod left_behind;
 mod list;
 mod look;
+mod organizations;
 mod own_key;
 mod pace;
 mod prepared;
@@ -40,6 +42,7 @@ pub use failure::{ArgumentProblem, Failure, Told};
 pub(crate) use fence::Fence;
 pub use files::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
 pub(crate) use flow::{Ended, Flow, Held};
+pub(crate) use left_behind::Left;
 use pace::Pace;
 
 use crate::catalog::{SelectedTool, Selection, Tool};
@@ -142,6 +145,8 @@ struct Inner {
     connections: connect::Connections,
     /// The documentation, where it is read.
     docs: Option<Docs>,
+    /// The organizations of the key, once they were read.
+    organizations: organizations::Organizations,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
     /// Which account and which API, as a digest: an approval for one is none for another.
@@ -259,6 +264,7 @@ impl Engine {
                 pace,
                 connections: connect::Connections::new(limits.sql_hosts.clone()),
                 docs: limits.docs.clone().map(Docs::new),
+                organizations: organizations::Organizations::default(),
                 adding: tokio::sync::Mutex::default(),
                 account,
                 key,
@@ -343,6 +349,8 @@ impl Engine {
             adding: &inner.adding,
             connections: &inner.connections,
             docs: inner.docs.as_ref(),
+            organizations: &inner.organizations,
+            left_behind: left_behind::LeftBehind::default(),
             assessed: None,
             scripts: Vec::new(),
             exceeded: None,

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+use super::organizations;
 use super::reference::{self, Reference};
 use super::run::Call;
 use crate::catalog::{Argument, Resource, Tool};
@@ -76,9 +77,14 @@ async fn find(
     may_be_id: bool,
 ) -> Result<String, Failure> {
     let Listing { read, paging, tool } = listing(resource, arguments, text).map_err(Failure::Internal)?;
-    let found = pages::collect(call.client, read, &paging, None, MOST_ITEMS, &call.context).await?;
+    let (mut items, mut more) = (Vec::new(), false);
+    for read in over_organizations(call, resource, arguments, read).await? {
+        let found = pages::collect(call.client, read, &paging, None, MOST_ITEMS, &call.context).await?;
+        more |= found.next.is_some();
+        items.extend(found.items);
+    }
     let mut matches: Vec<Found> = Vec::new();
-    for item in &found.items {
+    for item in &items {
         let field = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let found = Found {
             id: field("id"),
@@ -91,7 +97,7 @@ async fn find(
             matches.push(found);
         }
     }
-    if found.next.is_some() {
+    if more {
         return Err(Failure::Reference {
             argument: argument.to_owned(),
             message: format!(
@@ -137,6 +143,24 @@ async fn find(
             })
         }
     }
+}
+
+/// A read for each organization that a project may be in, where a personal key has to name one.
+async fn over_organizations(
+    call: &Call<'_>,
+    resource: Resource,
+    arguments: &Map<String, Value>,
+    read: Read,
+) -> Result<Vec<Read>, Failure> {
+    if resource != Resource::Project || arguments.get("org_id").is_some_and(Value::is_string) {
+        return Ok(vec![read]);
+    }
+    let organizations = organizations::to_look_in(call).await?;
+    let reads = organizations.into_iter().map(|organization| match organization {
+        Some(id) => read.clone().with_query_replaced("org_id", id),
+        None => read.clone(),
+    });
+    Ok(reads.collect())
 }
 
 /// A list to look into.

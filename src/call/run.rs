@@ -10,7 +10,9 @@ use super::connect::Connections;
 use super::failure::{ArgumentProblem, Failure};
 use super::fence::{self, Fence};
 use super::files::Files;
+use super::left_behind::LeftBehind;
 use super::look::Look;
+use super::organizations::{self, Organizations};
 use super::pace::Pace;
 use super::prepared::{self, Opened};
 use super::record::Record;
@@ -38,6 +40,10 @@ pub(super) struct Call<'a> {
     pub(super) adding: &'a tokio::sync::Mutex<()>,
     pub(super) connections: &'a Connections,
     pub(super) docs: Option<&'a Docs>,
+    /// The organizations of the key, once they were read.
+    pub(super) organizations: &'a Organizations,
+    /// What the call made on its way and didn't remove.
+    pub(super) left_behind: LeftBehind,
     /// What the statements of the call do, where it has some.
     pub(super) assessed: Option<Assessed>,
     /// What the statements lost in an attempt that was stopped.
@@ -103,6 +109,9 @@ impl<'a> Call<'a> {
             Err(failure) => {
                 let mut named = failure.recorded();
                 named.reason = self.fence.bare(&named.reason);
+                if let Some(left) = self.left_behind.in_words() {
+                    named.reason = format!("{}; {left}", named.reason.trim_end_matches('.'));
+                }
                 let value = self.stamped(failure);
                 (Outcome::Done(CallResult { value, is_error: true }), Some(named))
             }
@@ -134,6 +143,7 @@ impl<'a> Call<'a> {
         record.given(tool, &arguments);
         self.files = Files::load(tool, &arguments, self.limits.files_dir.as_ref()).await?;
         resolve::resolve(self, tool, &mut arguments).await?;
+        organizations::fill(self, tool, &mut arguments).await?;
         self.prepared = prepared::open(self, tool, &mut arguments)?;
         record.given(tool, &arguments);
         self.scripts = parsed(workflows::texts(tool, &arguments)).await?;
@@ -574,6 +584,7 @@ impl<'a> Call<'a> {
     /// A failure as a result that says where it happened.
     fn stamped(&self, failure: Failure) -> Value {
         let mut value = failure.into_value(&self.fence);
+        self.left_behind.told(&mut value, &self.fence);
         // Neon's own words may quote a secret.
         guard::mask(&mut value, &[], &[]);
         if let Some(object) = value.as_object_mut() {

@@ -131,6 +131,9 @@ pub(super) async fn copy(
     let made = call.client.send(permitted, &call.context).await.map_err(|error| {
         let begun = error.changed() != Changed::No;
         record.copied(error.request_id().unwrap_or_default());
+        if begun {
+            call.left_behind.perhaps_made(tool, &copy);
+        }
         Failure::NoCopy {
             why: one_line(error.summary(), 300),
             begun,
@@ -138,6 +141,7 @@ pub(super) async fn copy(
     })?;
     record.copied(&made.request_id);
     let body = made.body.unwrap_or_default();
+    call.left_behind.made(tool, &copy, &body);
     let kind = if is_root { "snapshot" } else { "branch" };
     let id = body.get(kind).and_then(|made| made.get("id")).and_then(Value::as_str);
     let begun = |why: &str| Failure::NoCopy {

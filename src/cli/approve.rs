@@ -33,16 +33,22 @@ pub(super) struct Arguments {
     /// The name of what is lost, where one must be typed; with --yes
     #[arg(long, requires = "yes")]
     name: Option<String>,
+    /// The server's state directory; also NEON_MCP_STATE_DIR
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
     /// Where the server keeps what waits [default: approvals in the state directory]
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "state_dir")]
     dir: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let directory = arguments
         .dir
-        .or_else(|| Some(state_dir(|name| std::env::var_os(name))?.join("approvals")))
-        .context("there is no state directory, because HOME isn't set: name the server's with --dir")?;
+        .or_else(|| {
+            let own = arguments.state_dir.or_else(|| state_dir(|name| std::env::var_os(name)));
+            Some(own?.join("approvals"))
+        })
+        .context("there is no state directory, because HOME isn't set: name the server's with --state-dir")?;
     let approvals = Approvals::new(directory);
     let Some(code) = &arguments.code else {
         return list(&approvals);
@@ -128,7 +134,8 @@ fn list(approvals: &Approvals) -> anyhow::Result<ExitCode> {
         ));
     }
     if !waiting.is_empty() {
-        print("\nneon-mcp approve CODE shows the whole plan, and asks.");
+        let command = approvals.command("CODE");
+        print(&format!("\n{command} shows the whole plan, and asks."));
     }
     Ok(ExitCode::SUCCESS)
 }

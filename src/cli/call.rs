@@ -32,7 +32,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Ok(_) => bail!("the arguments are no JSON object"),
         Err(error) => bail!("the arguments are no JSON object that can be taken: {error}"),
     };
-    let mut settings = resolve(arguments.settings)?;
+    // Whoever was told a code comes back as another process, which takes the approval of this one.
+    let mut settings = resolve(arguments.settings)?.with_kept_seal_key();
     // Whoever names a tool wants that one, whatever is listed by default.
     if settings.selection.toolsets.is_none() && settings.selection.tools.is_empty() {
         settings.selection.toolsets = Some(vec!["all".to_owned()]);

@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     /// The log; also NEON_MCP_AUDIT_LOG [default: audit.jsonl in the state directory]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// The server's state directory, whose audit.jsonl is shown; also NEON_MCP_STATE_DIR
+    #[arg(long, value_name = "DIR", conflicts_with = "file")]
+    state_dir: Option<PathBuf>,
     /// Only calls of these tools
     #[arg(long = "tool", value_name = "NAME", value_delimiter = ',')]
     tools: Vec<String>,
@@ -94,13 +97,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let path = arguments
         .file
         .clone()
+        .or_else(|| Some(arguments.state_dir.as_ref()?.join("audit.jsonl")))
         .or_else(|| {
             std::env::var_os("NEON_MCP_AUDIT_LOG")
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from)
         })
         .or_else(|| Some(state_dir(|name| std::env::var_os(name))?.join("audit.jsonl")))
-        .context("there is no state directory, because HOME isn't set: name the log with --file")?;
+        .context("there is no state directory, because HOME isn't set: name the log with --file, or the directory with --state-dir")?;
     let style = Style {
         json: arguments.json,
         colours: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),

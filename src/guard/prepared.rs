@@ -54,6 +54,9 @@ pub enum NotPrepared {
     /// Too much waits already.
     #[error("isn't kept: {0}")]
     Full(String),
+    /// It is larger than what is kept.
+    #[error("isn't kept: it has {0} bytes, and at most {MAX_BYTES} are kept of one")]
+    TooLarge(usize),
     /// What was prepared can't be kept or read.
     #[error("can't be read or kept: {0}")]
     Store(String),
@@ -131,9 +134,9 @@ impl Confirmations {
         };
         let content = kept.content.to_string();
         if content.len() > MAX_BYTES {
-            return Err(NotPrepared::Store("it is larger than 2 MiB".to_owned()));
+            return Err(NotPrepared::TooLarge(content.len()));
         }
-        self.room_to_prepare(caller, now)?;
+        self.room_to_prepare(caller, content.len(), now)?;
         let id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(ID).collect();
         let handle = format!("{id}.{}", kept.tag(&self.sealer, &id));
         match self.prepared_folder() {
@@ -161,11 +164,14 @@ impl Confirmations {
         Ok(handle)
     }
 
-    /// Whether this caller can prepare one more: to be asked before the work. What is over is removed.
+    /// Whether this caller can prepare one more, of at least so many bytes: to be asked before the work. What is over is removed.
     ///
     /// # Errors
-    /// [`NotPrepared::Full`] when 200 wait, or 50 of this caller's.
-    pub fn room_to_prepare(&self, caller: &str, now: DateTime<Utc>) -> Result<(), NotPrepared> {
+    /// [`NotPrepared::Full`] when 200 wait, or 50 of this caller's, and [`NotPrepared::TooLarge`] over 2 MiB.
+    pub fn room_to_prepare(&self, caller: &str, bytes: usize, now: DateTime<Utc>) -> Result<(), NotPrepared> {
+        if bytes > MAX_BYTES {
+            return Err(NotPrepared::TooLarge(bytes));
+        }
         let waiting: Vec<String> = match self.prepared_folder() {
             Some(folder) => sweep(&folder, now),
             None => {
@@ -512,7 +518,7 @@ mod tests {
                 for _ in 0..MAX_OF_ONE {
                     keeper.prepare(&client.to_string(), json!({}), until, now).unwrap();
                 }
-                let full = keeper.room_to_prepare(&client.to_string(), now).unwrap_err();
+                let full = keeper.room_to_prepare(&client.to_string(), 0, now).unwrap_err();
                 assert!(
                     matches!(&full, NotPrepared::Full(why) if why.contains("50 of this client")),
                     "{full}"
@@ -523,7 +529,10 @@ mod tests {
                 matches!(&full, NotPrepared::Full(why) if why.contains("200 of all")),
                 "{full}"
             );
-            assert_eq!(keeper.room_to_prepare("another", until + TimeDelta::seconds(1)), Ok(()));
+            assert_eq!(
+                keeper.room_to_prepare("another", 0, until + TimeDelta::seconds(1)),
+                Ok(())
+            );
         }
     }
 }

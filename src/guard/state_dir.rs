@@ -33,25 +33,41 @@ pub fn state_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf>
 /// # Errors
 /// When the file can't be used.
 pub fn kept_session(directory: &Path) -> Result<Session, FileError> {
+    kept_random(directory, "cli-session", 1).map(Session::Process)
+}
+
+/// The key that seals the approvals of calls that a user makes by hand: 256 random bits in the directory of the approvals, which
+/// only its owner can read. Made when first asked for. With it, the process that repeats a call takes the approval that another
+/// one asked for.
+///
+/// # Errors
+/// When the file can't be used: it is somebody else's, or no regular file.
+pub fn kept_seal_key(directory: &Path) -> Result<Vec<u8>, FileError> {
+    kept_random(directory, "cli-seal-key", 2).map(String::into_bytes)
+}
+
+/// Randoms in hexadecimal digits, 128 bits each, kept in a file of the directory. What else stands in the file is replaced.
+fn kept_random(directory: &Path, name: &str, randoms: usize) -> Result<String, FileError> {
     make_directory(directory)?;
     close_directory(directory)?;
     let _held = lock(&directory.join("lock"))?;
-    let path = directory.join("cli-session");
+    let path = directory.join(name);
     let mut file = open_private(&path)?;
-    let mut kept = String::new();
+    let mut kept = Vec::new();
     (&mut file)
-        .take(64)
-        .read_to_string(&mut kept)
+        .take(128)
+        .read_to_end(&mut kept)
         .map_err(FileError::io("read", &path))?;
-    let kept = kept.trim();
-    if kept.len() == 32 && kept.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(Session::Process(kept.to_owned()));
+    let kept = kept.trim_ascii();
+    if kept.len() == 32 * randoms && kept.iter().all(u8::is_ascii_hexdigit) {
+        return Ok(String::from_utf8_lossy(kept).into_owned());
     }
-    let id = random_id();
+    let made: String = (0..randoms).map(|_| random_id()).collect();
     file.set_len(0)
-        .and_then(|()| file.write_all(id.as_bytes()))
+        .and_then(|()| file.write_all(made.as_bytes()))
+        .and_then(|()| file.sync_all())
         .map_err(FileError::io("write", &path))?;
-    Ok(Session::Process(id))
+    Ok(made)
 }
 
 #[cfg(all(test, unix))]
@@ -74,6 +90,36 @@ mod tests {
             assert!(anew != first && anew.id().unwrap().len() == 32, "{left}");
             assert_eq!(kept_session(&state).unwrap(), anew);
         }
+    }
+
+    #[test]
+    fn seal_key_of_calls_by_hand_is_kept_for_its_owner_and_followed_through_no_link() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path().join("state");
+        let first = kept_seal_key(&state).unwrap();
+        assert_eq!(first.len(), 64);
+        assert_eq!(kept_seal_key(&state).unwrap(), first);
+        let file = state.join("cli-seal-key");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        // What others could read for a while is closed, and what is no key is replaced.
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(kept_seal_key(&state).unwrap(), first);
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        for left in [&b""[..], b"x", &[0xff; 64], &[b'a'; 65]] {
+            std::fs::write(&file, left).unwrap();
+            let anew = kept_seal_key(&state).unwrap();
+            assert!(anew != first && anew.len() == 64, "{left:?}");
+        }
+        // Somebody's file elsewhere is neither read nor written.
+        let elsewhere = home.path().join("elsewhere");
+        std::fs::write(&elsewhere, [b'a'; 64]).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+        assert!(matches!(kept_seal_key(&state), Err(FileError::NotAFile { .. })));
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        assert!(matches!(kept_seal_key(&state), Err(FileError::NotAFile { .. })));
     }
 
     fn with(variables: &[(&str, &str)]) -> Option<PathBuf> {

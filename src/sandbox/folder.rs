@@ -76,7 +76,20 @@ impl Folder {
     }
 
     /// Writes the state in one step: whoever is killed meanwhile leaves the old one.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written, or is larger than what the next start reads: then the old one stays.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let size = bytes.len() as u64;
+        if size > MOST_STATE_BYTES {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!(
+                    "the state has {size} bytes, and at most {MOST_STATE_BYTES} are read again: what was written before stays"
+                ),
+            ));
+        }
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if lock.is_none() {
             // Another sandbox may write there by now.

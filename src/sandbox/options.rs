@@ -30,7 +30,7 @@ pub struct SandboxOptions {
     pub extra_members: Vec<ExtraMember>,
     /// Names of the user's organizations beside the first one: projects can be moved there.
     pub extra_organizations: Vec<String>,
-    /// Whether a personal key must name the organization when it creates a project, as at Neon.
+    /// Whether a personal key must name the organization when it lists or creates projects, as at Neon.
     pub require_org_id: bool,
     /// Whether branches hold data, on a PostgreSQL of this machine.
     pub postgres: Postgres,

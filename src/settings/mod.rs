@@ -17,7 +17,9 @@ use crate::call::{CallLimits, FilesDir, Guards};
 use crate::catalog::{Catalog, SelectionOptions};
 use crate::docs::DocsBase;
 use crate::guard::audit::{AuditLimits, AuditLog};
-use crate::guard::{Approvals, Confirmations, Policy, Sealer, Untrusted, read_trusted, read_trusted_text, state_dir};
+use crate::guard::{
+    Approvals, Confirmations, Policy, Sealer, Untrusted, kept_seal_key, read_trusted, read_trusted_text, state_dir,
+};
 use crate::neon::sql::SqlHosts;
 use crate::neon::{
     ApiBase, Credential, DEFAULT_BASE, InvalidBase, InvalidCredential, InvalidId, OrganizationId, ProjectId,
@@ -49,6 +51,8 @@ pub struct Settings {
     audit_log: Option<PathBuf>,
     /// The key of the seals, a file.
     seal_key: Option<PathBuf>,
+    /// Without such a file, the key is one that is kept in the state directory.
+    keeps_seal_key: bool,
     /// Where state is kept between runs: nothing when the environment names no place.
     state: Option<PathBuf>,
     /// Who is let in over HTTP.
@@ -337,6 +341,7 @@ impl Settings {
             policy: layer.policy,
             audit_log: layer.audit_log,
             seal_key: layer.seal_key_file,
+            keeps_seal_key: false,
             state: layer.state_dir.or(state),
             auth,
         })
@@ -365,7 +370,7 @@ impl Settings {
                 path: path.clone(),
                 source,
             })?,
-            None => Sealer::random(),
+            None => self.own_sealer(),
         };
         let audit = self.audit_log.clone();
         let audit = audit.or_else(|| self.state.as_ref().map(|state| state.join("audit.jsonl")));
@@ -374,6 +379,28 @@ impl Settings {
             policy,
             audit: audit.map(|path| AuditLog::new(path, AuditLimits::default())),
         })
+    }
+
+    /// The same settings, for a process that ends with its call: where no file with a key is named, approvals are sealed with one
+    /// that is kept in the state directory, so that the process which repeats the call can take them.
+    #[must_use]
+    pub fn with_kept_seal_key(self) -> Self {
+        Self {
+            keeps_seal_key: true,
+            ..self
+        }
+    }
+
+    fn own_sealer(&self) -> Sealer {
+        let directory = self.approvals().filter(|_| self.keeps_seal_key);
+        match directory.as_deref().map(kept_seal_key) {
+            Some(Ok(key)) => Sealer::shared(&key).unwrap_or_else(|_| Sealer::random()),
+            Some(Err(error)) => {
+                tracing::warn!("an approval of this call counts for this process alone: {error}");
+                Sealer::random()
+            }
+            None => Sealer::random(),
+        }
     }
 
     /// Who is let in over HTTP.

@@ -137,6 +137,8 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
         let deleted = trial::discard(flow, &prepared.project_id, &prepared.trial_branch_id).await;
         result.insert("cleaned_up".into(), deleted.into());
         if !deleted {
+            let left = trial::left_behind(flow, &prepared.project_id, &prepared.trial_branch_id);
+            result.insert("left_behind".into(), left);
             ended.notes.push(format!(
                 "The branch {} where it was tried couldn't be deleted: Neon deletes it when it expires.",
                 prepared.trial_branch_id
@@ -193,6 +195,10 @@ async fn discarded(flow: &Flow<'_, '_>, prepared: Prepared) -> Completed {
     let mut ended = Ended::with(json!({"applied": 0, "discarded": true, "cleaned_up": deleted}));
     ended.undo = Some(json!("Nothing was applied; prepare again."));
     if !deleted {
+        if let Some(object) = ended.result.as_object_mut() {
+            let left = trial::left_behind(flow, &prepared.project_id, &prepared.trial_branch_id);
+            object.insert("left_behind".into(), left);
+        }
         ended.notes.push(format!(
             "The branch {} where it was tried couldn't be deleted: Neon deletes it when it expires.",
             prepared.trial_branch_id

@@ -112,8 +112,18 @@ pub(super) async fn failed(
         }
     );
     if let Some(new) = new.filter(|new| !new.is_empty()) {
+        // The same shape as all that a call leaves behind: what, which one, and the call that removes it.
         let left = new.iter().map(|(_, name)| {
-            json!({"index": fence.around(name), "remove": fence.around(&format!("DROP INDEX CONCURRENTLY {name}"))})
+            let mut arguments = flow.arguments().clone();
+            arguments.retain(|name, _| {
+                matches!(
+                    name.as_str(),
+                    "project_id" | "branch_id" | "database_name" | "role_name"
+                )
+            });
+            let drop = fence.around(&format!("DROP INDEX CONCURRENTLY {name}"));
+            arguments.insert("sql".to_owned(), drop.into());
+            json!({"what": "index", "id": fence.around(name), "remove": {"tool": "run_sql", "arguments": arguments}})
         });
         more.insert("left_behind".to_owned(), left.collect());
     }

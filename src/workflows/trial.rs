@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::script::{self, Part, Script, Stopped, Tried};
 use super::{fingerprint, schema, sql, throwaway};
-use crate::call::{Ended, Failure, Flow, Told, postgres_says};
+use crate::call::{Ended, Failure, Flow, Left, Told, postgres_says};
 use crate::guard;
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Measured};
@@ -90,7 +90,10 @@ impl Trial {
         .await;
         let branch = match branch {
             Ok(branch) => branch,
-            Err(failure) => return Err(explained(flow, failure).await),
+            Err(failure) => {
+                flow.clean_up().await;
+                return Err(explained(flow, failure).await);
+            }
         };
         let branch_id = branch.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         let made = async {
@@ -118,7 +121,7 @@ impl Trial {
                 state,
             }),
             Err(failure) => {
-                discard(flow, project, &branch_id).await;
+                flow.clean_up().await;
                 Err(failure)
             }
         }
@@ -207,10 +210,8 @@ impl Trial {
 
     /// Deletes the branch. Whether it is gone.
     pub(super) async fn end(&self, flow: &Flow<'_, '_>) -> bool {
-        match flow.required("project_id") {
-            Ok(project) => discard(flow, project, &self.branch_id).await,
-            Err(_) => false,
-        }
+        flow.clean_up().await;
+        flow.left_nothing()
     }
 
     /// Seals what was tried, and shows it.
@@ -353,7 +354,15 @@ fn cut(text: &str, most: usize) -> String {
 
 /// Deletes a branch on which something was tried. Whether it is gone.
 pub(super) async fn discard(flow: &Flow<'_, '_>, project: &str, branch: &str) -> bool {
-    flow.tool("delete_branch", json!({"project_id": project, "branch_id": branch}))
+    let deleted = flow
+        .tool("delete_branch", json!({"project_id": project, "branch_id": branch}))
         .await
-        .is_ok()
+        .is_ok();
+    // An answer may be lost of a deletion that came about.
+    deleted || flow.is_gone(project, branch).await
+}
+
+/// The item of `left_behind` for a branch on which something was tried, and which couldn't be deleted.
+pub(super) fn left_behind(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Value {
+    json!([Left::branch(project, branch).shown(flow.fence())])
 }

@@ -11,6 +11,8 @@ use super::types::{
     NewApproval, State,
 };
 use crate::guard::files::{FileError, Held, close_directory, create_private, lock, make_directory};
+use crate::guard::state_dir::state_dir;
+use crate::neon::text::is_hidden;
 
 /// The letters of codes: no vowels, so that no code is a word, and none that is taken for another.
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
@@ -23,6 +25,41 @@ const MOST_BYTES: u64 = 256 * 1024;
 
 /// What comes with a decision from the page: the secret's digest, and what seals a yes.
 type FromPage<'a> = (&'a str, &'a dyn Fn(&Approval) -> String);
+
+/// A path as one word of a shell: as it is where nothing in it is special, else in single quotes, and in the form `$'…'` where it
+/// holds what can't be seen.
+fn in_a_shell(path: &Path) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-+,:@%".contains(char);
+    let seen = |char: char| !char.is_control() && !is_hidden(char);
+    if let Some(text) = path.to_str().filter(|text| !text.is_empty()) {
+        if text.chars().all(plain) {
+            return text.to_owned();
+        }
+        // Several blanks in a row, or at an end, don't come through every way that a text is shown.
+        if text.chars().all(seen) && !text.contains("  ") && text.trim() == text {
+            return format!("'{}'", text.replace('\'', r"'\''"));
+        }
+    }
+    // Byte by byte, so that the shell's locale doesn't matter.
+    let mut quoted = String::from("$'");
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        for char in chunk.valid().chars() {
+            if seen(char) && !char.is_whitespace() && !matches!(char, '\'' | '\\') {
+                quoted.push(char);
+            } else {
+                let mut bytes = [0; 4];
+                for byte in char.encode_utf8(&mut bytes).bytes() {
+                    quoted.push_str(&format!("\\x{byte:02x}"));
+                }
+            }
+        }
+        for byte in chunk.invalid() {
+            quoted.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
 
 /// Where the calls are kept that wait for a human's yes.
 #[derive(Debug, Clone)]
@@ -43,6 +80,25 @@ impl Approvals {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The command that decides about a code, for a terminal of whoever runs the server. It names the state directory where that
+    /// isn't the one that the command finds by itself.
+    #[must_use]
+    pub fn command(&self, code: &str) -> String {
+        // A variable that this process was given needn't be set in that terminal.
+        let found = state_dir(|name| std::env::var_os(name).filter(|_| name != "NEON_MCP_STATE_DIR"));
+        let state = match self.directory.file_name() {
+            Some(name) if name == "approvals" => self.directory.parent(),
+            _ => None,
+        };
+        match state {
+            _ if found.is_some_and(|found| found.join("approvals") == self.directory) => {
+                format!("neon-mcp approve {code}")
+            }
+            Some(state) => format!("neon-mcp approve {code} --state-dir {}", in_a_shell(state)),
+            None => format!("neon-mcp approve {code} --dir {}", in_a_shell(&self.directory)),
+        }
     }
 
     /// Puts a call down. The same call with the same plan by the same session that waits already keeps its code: what comes
@@ -300,10 +356,18 @@ impl Approvals {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(FileError::io("remove", draft)(error)),
             _ => {}
         }
-        let mut file = create_private(&draft)?;
         let bytes = serde_json::to_vec_pretty(approval).map_err(std::io::Error::other);
-        bytes
-            .and_then(|bytes| file.write_all(&bytes))
+        // What couldn't be read whole again would wait for ever.
+        let bytes = bytes.and_then(|bytes| match bytes.len() as u64 {
+            size if size >= MOST_BYTES => Err(std::io::Error::new(
+                ErrorKind::FileTooLarge,
+                format!("it has {size} bytes, and fewer than {MOST_BYTES} are read"),
+            )),
+            _ => Ok(bytes),
+        });
+        let bytes = bytes.map_err(FileError::io("write", &path))?;
+        let mut file = create_private(&draft)?;
+        file.write_all(&bytes)
             .and_then(|()| fs::rename(&draft, &path))
             .map_err(FileError::io("write", path))
     }
@@ -358,6 +422,15 @@ impl Approvals {
         let (rest, over): (Vec<_>, Vec<_>) = self.read_all()?.into_iter().partition(|known| known.ends_at() > now);
         for approval in over {
             let _ = fs::remove_file(self.path(&canonical(&approval.code).unwrap_or_default()));
+        }
+        // Under the lock nobody else writes: what a process that was killed had begun is nobody's.
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let draft = path.extension().is_some_and(|ends| ends == "new");
+            let code = path.file_stem().and_then(|name| name.to_str()).and_then(canonical);
+            if draft && code.is_some() {
+                let _ = fs::remove_file(path);
+            }
         }
         Ok(rest)
     }

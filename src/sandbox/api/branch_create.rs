@@ -87,6 +87,14 @@ pub(crate) fn make<'a>(call: &'a Call, state: &'a mut State, body: Body) -> Resu
         check_id("parent_id", parent_id)?;
     }
 
+    // What a child copies is kept once more.
+    let copied = match input.init_source {
+        InitSource::ParentData => state.objects_on(call.project_id()?, input.parent_id.as_deref()),
+        _ => 0,
+    };
+    if copied > 0 {
+        state.room_for_objects(copied)?;
+    }
     let mut change = state.change(call)?;
     let parent = match &input.parent_id {
         Some(id) => change.project.branch(id)?,

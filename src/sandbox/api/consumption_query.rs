@@ -55,6 +55,9 @@ impl Asked {
                 "from lies before {reach}, which is as far back as this granularity reaches"
             )));
         }
+        if !matches!(query.optional("include_v1_metrics"), None | Some("true" | "false")) {
+            return Err(ApiError::bad_request("include_v1_metrics is true or false"));
+        }
         let asked = Self {
             span,
             granularity,

@@ -216,6 +216,7 @@ pub(crate) fn find<'a>(state: &'a State, link: &Link) -> Result<&'a Object, ApiE
 /// Puts an object where a link leads, or 404.
 pub(crate) fn store(state: &mut State, link: &Link, content: Bytes, content_type: String) -> Result<(), ApiError> {
     let now = state.clock.now();
+    state.room_for_objects(content.len())?;
     let gone = || ApiError::not_found(format!("bucket {} not found", link.bucket_name));
     let project = state
         .projects

@@ -10,7 +10,7 @@ use super::{
     compute_size::AskedSize,
     endpoints::{NewEndpoint, add_endpoint},
     names, project_view,
-    projects::check_retention,
+    projects::{ORG_ID_REQUIRED, check_retention},
     regions, views,
 };
 use crate::sandbox::{
@@ -266,9 +266,7 @@ fn owner(call: &Call, state: &State, org_id: Option<&str>) -> Result<String, Api
                 Err(ApiError::not_found(format!("organization {org_id} not found")))
             }
         }
-        None if call.caller.is_personal() && state.require_org_id => Err(ApiError::bad_request(
-            "org_id is required with a personal API key; GET /users/me/organizations lists yours",
-        )),
+        None if call.caller.is_personal() && state.require_org_id => Err(ApiError::bad_request(ORG_ID_REQUIRED)),
         None => Ok(call.caller.org_id.clone()),
     }
 }

@@ -19,6 +19,10 @@ use crate::sandbox::{
     },
 };
 
+/// What Neon says to a personal key that lists or makes projects without saying whose: such a key reaches several organizations.
+pub(crate) const ORG_ID_REQUIRED: &str =
+    "org_id is required with a personal API key; GET /users/me/organizations lists yours";
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("listProjects", "/projects", list),
@@ -67,6 +71,9 @@ impl ListQuery {
 
 fn list(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let query: ListQuery = call.query()?;
+    if query.org_id.is_none() && call.caller.is_personal() && state.require_org_id {
+        return Err(ApiError::bad_request(ORG_ID_REQUIRED));
+    }
     if let Some(org_id) = &query.org_id {
         check_id("org_id", org_id)?;
         if state.account.organization(org_id).is_none() || !call.caller.can_see_organization(org_id) {

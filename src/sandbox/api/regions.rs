@@ -1,11 +1,11 @@
 //! The regions that projects can be made in.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Route;
 use crate::sandbox::{
-    call::{Call, Reply},
+    call::{Call, Reply, check_id},
     error::ApiError,
     state::State,
 };
@@ -64,6 +64,18 @@ pub(crate) fn exists(region_id: &str) -> bool {
     REGIONS.iter().any(|region| region.region_id == region_id)
 }
 
-fn list(_: &Call, _: &mut State) -> Result<Reply, ApiError> {
+#[derive(Deserialize)]
+struct ListQuery {
+    org_id: Option<String>,
+}
+
+fn list(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
+    let query: ListQuery = call.query()?;
+    if let Some(org_id) = &query.org_id {
+        check_id("org_id", org_id)?;
+        if state.account.organization(org_id).is_none() || !call.caller.can_see_organization(org_id) {
+            return Err(ApiError::not_found(format!("organization {org_id} not found")));
+        }
+    }
     Reply::ok(json!({ "regions": REGIONS }))
 }

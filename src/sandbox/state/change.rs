@@ -142,7 +142,7 @@ impl<'a> Change<'a> {
             ends_at,
             failure,
         };
-        self.project.operations.push(operation.clone());
+        self.project.record(operation.clone());
         self.operations.push(operation);
         ending
     }

@@ -31,6 +31,7 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{
     clock::{Clock, Moment},
+    error::ApiError,
     ids::Ids,
     keys::Keys,
     options::{Limits, SandboxOptions},
@@ -38,7 +39,7 @@ use super::{
 };
 use account::Account;
 use project::Project;
-use services::Link;
+use services::{Link, MOST_OBJECT_BYTES};
 
 /// How long a deleted project or branch can be recovered.
 pub(crate) const RECOVERY_DAYS: i64 = 7;
@@ -61,6 +62,32 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// How many bytes the objects have that a new branch off this one starts with; off the default branch where none is named.
+    pub(crate) fn objects_on(&self, project: &str, branch: Option<&str>) -> usize {
+        let project = self.projects.iter().find(|known| known.id == project);
+        let branch = project.and_then(|project| match branch {
+            Some(id) => project.branch(id).ok(),
+            None => project.default_branch().ok(),
+        });
+        branch.map_or(0, |branch| branch.services.object_bytes())
+    }
+
+    /// Refuses more bytes of objects than there is room for, before they are taken in.
+    pub(crate) fn room_for_objects(&self, more: usize) -> Result<(), ApiError> {
+        let branches = self.projects.iter().flat_map(|project| &project.branches);
+        let kept: usize = branches.map(|branch| branch.services.object_bytes()).sum();
+        if kept.saturating_add(more) <= MOST_OBJECT_BYTES {
+            return Ok(());
+        }
+        Err(ApiError::limit(
+            "SANDBOX_STORAGE_FULL",
+            format!(
+                "the sandbox's object storage is full: its branches hold {kept} bytes, {more} more were to be kept, and it takes \
+                 {MOST_OBJECT_BYTES}; delete objects"
+            ),
+        ))
+    }
+
     pub(crate) fn new(options: &SandboxOptions, api_key: &str) -> Self {
         let clock = Clock::default();
         let mut ids = Ids::new(options.seed);

@@ -62,6 +62,9 @@ pub(crate) struct Project {
     pub(crate) made: BTreeSet<String>,
 }
 
+/// How many operations of a project are kept.
+const MOST_OPERATIONS: usize = 5_000;
+
 impl Project {
     /// Until when a deleted project can be recovered.
     pub(crate) fn recoverable_until(&self) -> Option<Moment> {
@@ -288,6 +291,21 @@ impl Project {
         }
     }
 
+    /// Records an operation. Those that ended longest ago make room, as Neon prunes old ones.
+    pub(super) fn record(&mut self, operation: Operation) {
+        let now = operation.created_at;
+        let over = (self.operations.len() + 1).saturating_sub(MOST_OPERATIONS);
+        if over > 0 {
+            let mut left = over;
+            self.operations.retain(|known| {
+                let goes = left > 0 && !known.is_open(now);
+                left -= usize::from(goes);
+                !goes
+            });
+        }
+        self.operations.push(operation);
+    }
+
     /// Records an operation that nobody asked for and that is over.
     pub(super) fn record_past(
         &mut self,
@@ -297,7 +315,7 @@ impl Project {
         branch_id: String,
         endpoint_id: Option<String>,
     ) {
-        self.operations.push(Operation {
+        self.record(Operation {
             id: ids.uuid(),
             branch_id: Some(branch_id),
             endpoint_id,

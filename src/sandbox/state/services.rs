@@ -170,7 +170,17 @@ pub(crate) enum Severity {
     Fatal,
 }
 
+/// How many bytes the objects of all branches may have, in all: 32 MiB. They are kept in the sandbox's state, written in base64, and
+/// that may have 64 MiB. A copy on a child branch counts again.
+pub(crate) const MOST_OBJECT_BYTES: usize = 32 * 1024 * 1024;
+
 impl Services {
+    /// How many bytes the objects have.
+    pub(crate) fn object_bytes(&self) -> usize {
+        let objects = self.buckets.values().flat_map(|bucket| bucket.objects.values());
+        objects.map(|object| object.content.0.len()).sum()
+    }
+
     /// What a child branch starts with: copies, triggers off, and none of the logs or domains.
     pub(crate) fn inherited(&self) -> Self {
         let mut child = self.clone();

@@ -119,12 +119,15 @@ async fn a_project_by_name_costs_one_look_up_though_its_last_page_has_a_cursor()
     })
     .await;
     let server = Server::start(&[], &upstream.url()).await;
-    let (value, is_error) = server.call("describe_project", json!({"project_id": "My Shop"})).await;
-    assert!(!is_error, "{value}");
-    assert_eq!(
-        upstream.count(),
-        2,
-        "one look-up and the call: {:?}",
-        upstream.requests()
-    );
+    // Once, the server asks which organizations the key reaches.
+    for count in [3, 5] {
+        let (value, is_error) = server.call("describe_project", json!({"project_id": "My Shop"})).await;
+        assert!(!is_error, "{value}");
+        assert_eq!(
+            upstream.count(),
+            count,
+            "one look-up and the call: {:?}",
+            upstream.requests()
+        );
+    }
 }

@@ -1,10 +1,13 @@
 //! One small case for each fault that somebody met, named by what they did.
 
 mod arguments;
+mod call_by_hand;
 mod ends;
 mod environment;
 mod http;
+mod left_behind;
 mod leftovers;
 mod outside;
+mod personal_keys;
 mod values;
 mod wire;

@@ -28,6 +28,8 @@ pub enum Trouble {
     Slow(u64),
     /// Its answer doesn't say when a branch expires.
     WithoutExpiry,
+    /// It goes through, and its answer never comes.
+    Unanswered,
 }
 
 #[derive(Default)]
@@ -37,6 +39,10 @@ struct Shared {
     seen: Mutex<Vec<String>>,
     /// What comes: the start of `METHOD /path`, how many of those that fit pass before, and what then happens once.
     troubles: Mutex<Vec<(&'static str, usize, Trouble)>>,
+    /// What happens from now on to all that begin so, and counts for no other trouble.
+    always: Mutex<Vec<(&'static str, Trouble)>>,
+    /// What was made behind it, told or not: `branch`, `snapshot` or `compute`, and the id.
+    made: Mutex<Vec<(String, String)>>,
 }
 
 impl Counting {
@@ -64,6 +70,22 @@ impl Counting {
         std::mem::take(&mut *self.shared.seen.lock().expect("a lock"))
     }
 
+    /// From now on, each request whose `METHOD /path` begins so comes into trouble.
+    pub fn always(&self, begins: &'static str, trouble: Trouble) {
+        self.shared.always.lock().expect("a lock").push((begins, trouble));
+    }
+
+    /// From now on nothing comes into trouble.
+    pub fn at_ease(&self) {
+        self.shared.always.lock().expect("a lock").clear();
+        self.shared.troubles.lock().expect("a lock").clear();
+    }
+
+    /// What was made since the last time, whether the client learned of it or not.
+    pub fn made(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut *self.shared.made.lock().expect("a lock"))
+    }
+
     /// Once, after so many that fit, a request whose `METHOD /path` begins so comes into trouble.
     pub fn trouble(&self, begins: &'static str, after: usize, trouble: Trouble) {
         self.shared
@@ -75,7 +97,26 @@ impl Counting {
 }
 
 impl Shared {
+    /// Notes what an answer says was made.
+    fn note(&self, line: &str, answer: &[u8]) {
+        let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let id = |of: &Value| of["id"].as_str().map(str::to_owned);
+        let mut made = self.made.lock().expect("a lock");
+        if line.starts_with("POST ") && (line.ends_with("/branches") || line.ends_with("/branch_anonymized")) {
+            made.extend(id(&answer["branch"]).map(|id| ("branch".to_owned(), id)));
+            let computes = answer["endpoints"].as_array().into_iter().flatten();
+            made.extend(computes.filter_map(id).map(|id| ("compute".to_owned(), id)));
+        }
+        if line.starts_with("POST ") && line.ends_with("/snapshot") {
+            made.extend(id(&answer["snapshot"]).map(|id| ("snapshot".to_owned(), id)));
+        }
+    }
+
     fn trouble_of(&self, line: &str) -> Option<Trouble> {
+        let always = self.always.lock().expect("a lock");
+        if let Some((_, trouble)) = always.iter().find(|(begins, _)| line.starts_with(begins)) {
+            return Some(*trouble);
+        }
         let mut troubles = self.troubles.lock().expect("a lock");
         let at = troubles.iter().position(|(begins, ..)| line.starts_with(begins))?;
         if troubles[at].1 > 0 {
@@ -104,7 +145,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         _ => format!("{} {path}", parts.method),
     };
     let trouble = shared.trouble_of(&line);
-    shared.seen.lock().expect("a lock").push(line);
+    shared.seen.lock().expect("a lock").push(line.clone());
     match trouble {
         Some(Trouble::Lost) => return broken(),
         Some(Trouble::Status(status)) => {
@@ -129,8 +170,10 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         headers.remove(hop);
     }
     let mut bytes = answer.bytes().await.expect("a body");
+    shared.note(&line, &bytes);
     match trouble {
         Some(Trouble::AnswerLost) => return broken(),
+        Some(Trouble::Unanswered) => std::future::pending().await,
         Some(Trouble::Slow(millis)) => tokio::time::sleep(Duration::from_millis(millis)).await,
         Some(Trouble::WithoutExpiry) => {
             let mut value: Value = serde_json::from_slice(&bytes).expect("JSON");

@@ -26,14 +26,14 @@ async fn failed_statement_outside_of_a_transaction_tells_what_it_left() {
     assert_eq!(said["changed"], "yes", "{said}");
     assert_eq!(said["sqlstate"], "23505", "{said}");
     assert_eq!(said["left_behind"].as_array().map(Vec::len), Some(1), "{said}");
-    let remove = fenced(&said["left_behind"][0]["remove"]);
+    let remove = fenced(&said["left_behind"][0]["remove"]["arguments"]["sql"]);
     assert_eq!(remove, "DROP INDEX CONCURRENTLY public.once", "{said}");
     assert!(said["next"].to_string().contains("invalid_indexes"), "{said}");
 
     // What a repetition of REINDEX leaves beside it, too.
     let said = fails(&story, "main", "REINDEX INDEX CONCURRENTLY once").await;
     assert_eq!(said["changed"], "yes", "{said}");
-    assert!(fenced(&said["left_behind"][0]["index"]).contains("_ccnew"), "{said}");
+    assert!(fenced(&said["left_behind"][0]["id"]).contains("_ccnew"), "{said}");
 
     // It is the new ones alone that are told, and nothing where nothing was left.
     for (statement, code) in [
