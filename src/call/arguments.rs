@@ -4,7 +4,7 @@ use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
 use super::failure::ArgumentProblem;
-use crate::catalog::{SelectedTool, nearest};
+use crate::catalog::{SelectedTool, is_map, nearest};
 use crate::neon::text::one_line;
 
 /// The longest text in an argument, in bytes: 4 MiB. A schema may want less.
@@ -205,7 +205,14 @@ fn describe(selected: &SelectedTool, error: &jsonschema::ValidationError<'_>) ->
                     schema.get("writeOnly").or_else(of_map)
                 })
                 == Some(&Value::Bool(true));
-            let message = if secret { error.masked().to_string() } else { error.to_string() };
+            let is_map = error.instance().is_array() && selected.tool.property(&at).is_some_and(is_map);
+            let message = if is_map {
+                "is a list of {\"name\": …, \"value\": …}, each name once, or an object".to_owned()
+            } else if secret {
+                error.masked().to_string()
+            } else {
+                error.to_string()
+            };
             vec![ArgumentProblem { argument: at, message: one_line(&message, 300) }]
         }
     }

@@ -99,8 +99,8 @@ fn search_tool(selection: &Selection) -> McpTool {
                 "maximum": MOST_HITS,
                 "description": "How many tools to give (5)"
             },
-            "effect": {"enum": ["read", "write", "access", "destructive"], "description": "Only tools of this effect"},
-            "toolset": {"enum": toolsets, "description": "Only tools of this toolset; what doesn't fit the query comes last"}
+            "effect": {"type": "string", "enum": ["read", "write", "access", "destructive"], "description": "Only tools of this effect"},
+            "toolset": {"type": "string", "enum": toolsets, "description": "Only tools of this toolset; what doesn't fit the query comes last"}
         }
     });
     let description = format!(
@@ -135,7 +135,10 @@ fn caller_input() -> Arc<Map<String, Value>> {
             "required": ["name"],
             "properties": {
                 "name": {"type": "string", "description": "The tool, e.g. list_projects"},
-                "arguments": {"type": "object", "description": "Its arguments, as its input_schema has them"}
+                "arguments": {
+                    "type": "string",
+                    "description": "Its arguments, as its input_schema has them: a JSON object, e.g. {\"project_id\": \"…\"}"
+                }
             }
         }))
     });
@@ -190,7 +193,7 @@ struct SearchArguments {
 #[serde(deny_unknown_fields)]
 struct CallArguments {
     name: String,
-    arguments: Option<Map<String, Value>>,
+    arguments: Option<Value>,
 }
 
 /// Reads a call of one of the listed tools.
@@ -212,13 +215,32 @@ pub(super) fn read(engine: &Engine, name: &str, given: Map<String, Value>) -> As
         Ok(inner) => inner,
         Err(wrong) => return Asked::Answered(invalid(engine, caller, &wrong.to_string())),
     };
-    let arguments = inner.arguments.unwrap_or_default();
+    let arguments = match object_of(inner.arguments) {
+        Ok(arguments) => arguments,
+        Err(wrong) => return Asked::Answered(invalid(engine, caller, &wrong)),
+    };
     match selection.tool(&inner.name) {
         Some(selected) if needs(selected) > *allowed => {
             let result = wrong_caller(engine, selected, caller);
             Asked::Refused(selected.clone(), arguments, result)
         }
         _ => Asked::Call(inner.name, arguments),
+    }
+}
+
+/// The arguments for the tool: the text of an object, since no model API takes an object of any form, or the object itself.
+fn object_of(arguments: Option<Value>) -> Result<Map<String, Value>, String> {
+    let form = "arguments is the JSON text of an object, e.g. {\"project_id\": \"…\"}, or the object";
+    match arguments {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(arguments)) => Ok(arguments),
+        Some(Value::String(text)) if text.trim().is_empty() => Ok(Map::new()),
+        Some(Value::String(text)) => match serde_json::from_str(&text) {
+            Ok(Value::Object(arguments)) => Ok(arguments),
+            Ok(_) => Err(form.to_owned()),
+            Err(wrong) => Err(format!("{form}: {wrong}")),
+        },
+        Some(_) => Err(form.to_owned()),
     }
 }
 
@@ -287,7 +309,7 @@ fn hit(selected: &SelectedTool) -> Value {
         "description": declaration.description,
         "effect": selected.effect().name(),
         "caller": caller_of(needs(selected)),
-        "input_schema": &*selected.input,
+        "input_schema": selected.published(),
     })
 }
 
