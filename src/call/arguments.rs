@@ -6,7 +6,7 @@ use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
 use super::failure::ArgumentProblem;
-use crate::catalog::{SelectedTool, nearest};
+use crate::catalog::{SelectedTool, is_map, nearest};
 use crate::json::{self, MAX_NUMBER};
 use crate::neon::text::one_line;
 
@@ -331,7 +331,13 @@ fn describe(selected: &SelectedTool, error: &jsonschema::ValidationError<'_>) ->
                     schema.get("writeOnly").or_else(of_map)
                 })
                 == Some(&Value::Bool(true));
-            vec![ArgumentProblem { argument: at, message: message(error, secret) }]
+            let is_map = error.instance().is_array() && selected.tool.property(&at).is_some_and(is_map);
+            let message = if is_map {
+                "is a list of {\"name\": …, \"value\": …}, each name once, or an object".to_owned()
+            } else {
+                message(error, secret)
+            };
+            vec![ArgumentProblem { argument: at, message }]
         }
     }
 }

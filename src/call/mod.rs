@@ -45,7 +45,7 @@ pub(crate) use flow::{Ended, Flow, Held};
 pub(crate) use left_behind::Left;
 use pace::Pace;
 
-use crate::catalog::{SelectedTool, Selection, Tool};
+use crate::catalog::{SelectedTool, Selection, Tool, declared};
 use crate::docs::{Docs, DocsBase};
 use crate::guard::audit::AuditLog;
 use crate::guard::{Channel, Confirmations, OwnKey, Policy, Question, Reply, Session};
@@ -77,8 +77,9 @@ impl Service {
 /// Everything that is wrong, each as a sentence.
 pub fn complete_arguments(
     selected: &SelectedTool,
-    given: Map<String, Value>,
+    mut given: Map<String, Value>,
 ) -> Result<Map<String, Value>, Vec<String>> {
+    declared(&selected.tool.input, &mut given);
     let said = |problems: Vec<failure::ArgumentProblem>| {
         let say = |problem: failure::ArgumentProblem| match problem.argument.as_str() {
             "" => problem.message,
@@ -330,6 +331,8 @@ impl Engine {
             return Err(UnknownTool(missing));
         };
         let started = Instant::now();
+        // Before anything looks at them or records them.
+        declared(&selected.tool.input, &mut arguments);
         let inner = &self.inner;
         let mut approval = caller.approval.clone();
         if selected.tool.property(APPROVAL).is_none() && arguments.get(APPROVAL).is_some_and(Value::is_string) {

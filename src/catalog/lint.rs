@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::declaration::{Declaration, Keep, Place, PlanDeclaration, Resource, SafetyCopy, Undo, UndoWay};
 use super::load::{Catalog, LoadError};
+use super::publish::{published_problems, published_schema};
 use super::tool::{Argument, INJECTED, Tool, property, templates, templates_within};
 use crate::guard::Effect;
 use crate::neon::Method;
@@ -138,6 +139,9 @@ impl Linter {
             "no operation is claimed",
         );
         self.input(tool);
+        for (pointer, message) in published_problems(&published_schema(&tool.input)) {
+            self.require(false, &format!("/input{pointer}"), message);
+        }
         self.places(tool);
         self.effect(tool);
         self.references(tool, catalog);

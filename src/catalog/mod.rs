@@ -7,6 +7,7 @@ mod lint;
 mod lint_bytes;
 mod load;
 mod nearest;
+mod publish;
 mod search;
 mod selection;
 mod tool;
@@ -20,6 +21,7 @@ pub use declaration::{
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};
 pub use nearest::nearest;
+pub use publish::{declared, is_map, published_problems, published_schema, word_for_null};
 pub use search::{SearchIndex, SynonymProblem, synonym_problems};
 pub use selection::{SelectedTool, Selection, SelectionError, SelectionOptions};
 pub use tool::{Argument, Tool, templates, templates_within};

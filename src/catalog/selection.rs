@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::declaration::Workflow;
 use super::load::Catalog;
 use super::nearest::nearest;
+use super::publish::published_schema;
 use super::tool::Tool;
 use crate::guard::{Effect, Policy};
 use crate::neon::{OrganizationId, ProjectId};
@@ -84,7 +85,7 @@ pub struct Selection {
 pub struct SelectedTool {
     /// The tool.
     pub tool: Arc<Tool>,
-    /// The published schema of the arguments.
+    /// The schema of the arguments that calls are checked against; [`Self::published`] is what is told.
     pub input: Arc<Map<String, Value>>,
     /// What the operator fixed: filled in at every call.
     pub fixed: Map<String, Value>,
@@ -102,6 +103,12 @@ pub struct SelectedTool {
 }
 
 impl SelectedTool {
+    /// The schema of the arguments as it is published.
+    #[must_use]
+    pub fn published(&self) -> Map<String, Value> {
+        published_schema(&self.input)
+    }
+
     /// The compiled schema of the arguments: compiled at the first call.
     ///
     /// # Errors

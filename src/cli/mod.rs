@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::runtime::Builder;
 use tracing::Level;
 use tracing_subscriber::filter::{Targets, filter_fn};
@@ -68,6 +68,12 @@ enum Command {
     Log(log::Arguments),
     /// Check a policy file, and say what it does
     Policy(policy::Arguments),
+    /// Print what makes a shell complete commands and options, e.g. `neon-mcp completions bash > /etc/bash_completion.d/neon-mcp`
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Runs a command.
@@ -105,6 +111,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Approve(arguments) => approve::run(arguments),
         Command::Log(arguments) => log::run(arguments),
         Command::Policy(arguments) => policy::run(&arguments),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "neon-mcp", &mut script);
+            print(String::from_utf8(script)?.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

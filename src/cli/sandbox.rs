@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// How long an operation spends in each of its states
-    #[arg(long, default_value_t = 80, value_name = "MILLISECONDS")]
+    #[arg(long, default_value_t = 80, value_name = "MILLISECONDS", value_parser = milliseconds)]
     operation_time: u64,
     /// Decides ids, and which calls a fault with a probability hits
     #[arg(long, default_value_t = 0)]
@@ -33,6 +33,14 @@ pub(super) struct Arguments {
     no_project: bool,
     #[command(flatten)]
     data: DataArguments,
+}
+
+/// The longest that an operation spends in one state, in milliseconds: an hour. Times are added to the clock, which has an end.
+const LONGEST_STATE: u64 = 3_600_000;
+
+fn milliseconds(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| *number <= LONGEST_STATE);
+    number.ok_or_else(|| format!("write milliseconds, 0 to {LONGEST_STATE}, e.g. 80"))
 }
 
 /// What the branches of a sandbox are made of, and where it is kept.

@@ -4,25 +4,42 @@ use std::process::ExitCode;
 
 use super::{print, resolve};
 use crate::catalog::{Catalog, Selection, format_schema, lint, sources, synonym_problems};
-use crate::server::{offered, published, published_bytes, tokens, tools_reference, toolset_sizes};
+use crate::server::{
+    offered, overview, overview_table, published, published_bytes, published_list_problems, tokens, tools_reference,
+    toolset_sizes,
+};
 use crate::settings::Layer;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
+    /// How the tools are shown: as a table with their sizes, or each with its operation, effect, toolset, hints and what asks
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
     /// Print the tools as tools/list gives them
-    #[arg(long, conflicts_with_all = ["format_schema", "check"])]
+    #[arg(long, conflicts_with_all = ["format_schema", "check", "format"])]
     json: bool,
     /// Print the reference of the selected tools, which docs/tools.md holds for all of them
-    #[arg(long, conflicts_with_all = ["json", "format_schema", "check"])]
+    #[arg(long, conflicts_with_all = ["json", "format_schema", "check", "format"])]
     reference: bool,
     /// Print the schema of the files in tools/, which tools/schema.json holds
-    #[arg(long, conflicts_with = "check")]
+    #[arg(long, conflicts_with_all = ["check", "format"])]
     format_schema: bool,
     /// Check the declarations
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     check: bool,
     #[command(flatten)]
     settings: Layer,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Columns for people, with sizes
+    #[default]
+    Table,
+    /// A list for programs
+    Json,
+    /// A table for documents
+    Markdown,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -33,9 +50,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.check {
         let problems = lint(&sources());
         problems.iter().for_each(|problem| print(&problem.to_string()));
+        let listed = published_list_problems()?;
+        listed.iter().for_each(|problem| print(problem));
         let words = synonym_problems(&Catalog::embedded()?);
         words.iter().for_each(|problem| print(&problem.to_string()));
-        return Ok(if problems.is_empty() && words.is_empty() {
+        return Ok(if problems.is_empty() && listed.is_empty() && words.is_empty() {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
@@ -54,6 +73,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.reference {
         print(tools_reference(&selection).trim_end());
         return Ok(ExitCode::SUCCESS);
+    }
+    match arguments.format {
+        Format::Table => {}
+        Format::Json => {
+            print(&serde_json::to_string_pretty(&overview(&selection))?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Format::Markdown => {
+            print(&overview_table(&selection));
+            return Ok(ExitCode::SUCCESS);
+        }
     }
     for (selected, tool) in selection.tools().iter().zip(&tools) {
         let declaration = &selected.tool.declaration;

@@ -198,12 +198,7 @@ pub(crate) fn replace_private(
     if let Some(directory) = path.parent() {
         make_directory(directory)?;
     }
-    let draft = path.with_extension(format!("{}.new", std::process::id()));
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(FileError::io("remove", draft)(error)),
-        _ => {}
-    }
-    let mut file = create_private(&draft)?;
+    let (draft, mut file) = draft_beside(path)?;
     let written = write(&mut file)
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&draft, path));
@@ -211,6 +206,32 @@ pub(crate) fn replace_private(
         let _ = fs::remove_file(&draft);
         FileError::io("write", path)(error)
     })
+}
+
+/// How many names are tried for a draft.
+const DRAFTS: u32 = 100;
+
+/// A new file beside another one, under a name that nothing else holds. What an earlier process of that number left is replaced
+/// where it is a file or a link; whatever else stands there, such as a directory, is left alone.
+fn draft_beside(path: &Path) -> Result<(PathBuf, File), FileError> {
+    let process = std::process::id();
+    let mut number = 0;
+    loop {
+        let extension = if number == 0 {
+            format!("{process}.new")
+        } else {
+            format!("{process}.{number}.new")
+        };
+        let draft = path.with_extension(extension);
+        // Of a link this removes the link. What can't be removed is in the way of what comes next, which says so.
+        let _ = fs::remove_file(&draft);
+        match create_private(&draft) {
+            Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists && number < DRAFTS => {
+                number += 1
+            }
+            created => return created.map(|file| (draft, file)),
+        }
+    }
 }
 
 fn options() -> OpenOptions {
@@ -252,4 +273,58 @@ fn ours(path: &Path, metadata: &Metadata) -> Result<(), FileError> {
 #[cfg(not(unix))]
 fn ours(_path: &Path, _metadata: &Metadata) -> Result<(), FileError> {
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn draft_takes_no_notice_of_what_stands_in_its_way() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("kept.json");
+        let others = place.path().join("others.txt");
+        fs::write(&others, "theirs").unwrap();
+        let draft = path.with_extension(format!("{}.new", std::process::id()));
+        let plant: [(&str, &dyn Fn()); 6] = [
+            ("nothing", &|| {}),
+            ("a file", &|| {
+                fs::write(&draft, "left over, and longer than what is written").unwrap()
+            }),
+            ("an empty directory", &|| fs::create_dir(&draft).unwrap()),
+            ("a directory with something in it", &|| {
+                fs::create_dir_all(draft.join("in/it")).unwrap()
+            }),
+            ("a link to another file", &|| symlink(&others, &draft).unwrap()),
+            ("a pipe", &|| {
+                assert!(
+                    std::process::Command::new("mkfifo")
+                        .arg(&draft)
+                        .status()
+                        .unwrap()
+                        .success()
+                );
+            }),
+        ];
+        for (what, plant) in plant {
+            let _ = fs::remove_file(&draft);
+            let _ = fs::remove_dir_all(&draft);
+            plant();
+            replace_private(&path, |file| file.write_all(what.as_bytes())).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), what);
+            assert_eq!(fs::read_to_string(&others).unwrap(), "theirs", "{what}");
+        }
+    }
+
+    #[test]
+    fn file_is_not_replaced_where_a_directory_stands() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("kept.json");
+        fs::create_dir(&path).unwrap();
+        replace_private(&path, |file| file.write_all(b"x")).unwrap_err();
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "a draft was left");
+    }
 }

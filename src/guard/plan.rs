@@ -486,6 +486,8 @@ pub(super) fn without_secrets(tool: &Tool, name: &str, value: &Value, arguments:
     }
     let mut field = match value {
         Value::Object(map) if holds_secrets(tool, name) => json!({ name: masked(map) }),
+        // In another form than a map's, nothing tells the names from the values.
+        value if holds_secrets(tool, name) && !value.is_null() => return MASK.into(),
         value => json!({ name: value }),
     };
     super::mask(&mut field, &[], &[]);

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use super::judge::fits;
-use crate::catalog::{Tool, Undo, UndoWay, templates};
+use crate::catalog::{Tool, Undo, UndoWay, templates, word_for_null};
 use crate::neon::text::one_line as plain;
 
 /// The longest text that a way back repeats, in characters.
@@ -74,7 +74,12 @@ impl Undoing<'_> {
                 Some(former) if former.is_null() && !takes_null(self.tool, name) => unset.push(name),
                 Some(former) => {
                     formers += 1;
-                    arguments.insert(name.clone(), former);
+                    let word = self
+                        .tool
+                        .property(name)
+                        .and_then(word_for_null)
+                        .filter(|_| former.is_null());
+                    arguments.insert(name.clone(), word.map_or(former, Value::from));
                 }
                 None => unknown.push(name),
             }

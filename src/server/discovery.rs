@@ -99,8 +99,8 @@ fn search_tool(selection: &Selection) -> McpTool {
                 "maximum": MOST_HITS,
                 "description": "How many tools to give (5)"
             },
-            "effect": {"enum": ["read", "write", "access", "destructive"], "description": "Only tools of this effect"},
-            "toolset": {"enum": toolsets, "description": "Only tools of this toolset; what doesn't fit the query comes last"}
+            "effect": {"type": "string", "enum": ["read", "write", "access", "destructive"], "description": "Only tools of this effect"},
+            "toolset": {"type": "string", "enum": toolsets, "description": "Only tools of this toolset; what doesn't fit the query comes last"}
         }
     });
     let description = format!(
@@ -135,7 +135,10 @@ fn caller_input() -> Arc<Map<String, Value>> {
             "required": ["name"],
             "properties": {
                 "name": {"type": "string", "description": "The tool, e.g. list_projects"},
-                "arguments": {"type": "object", "description": "Its arguments, as its input_schema has them"}
+                "arguments": {
+                    "type": "string",
+                    "description": "Its arguments, as its input_schema has them: a JSON object, e.g. {\"project_id\": \"…\"}"
+                }
             }
         }))
     });
@@ -190,20 +193,7 @@ struct SearchArguments {
 #[serde(deny_unknown_fields)]
 struct CallArguments {
     name: String,
-    #[serde(default, deserialize_with = "object_or_text")]
-    arguments: Option<Map<String, Value>>,
-}
-
-/// Reads arguments, which some clients send as the text of an object, or as an empty one for none.
-fn object_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Map<String, Value>>, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::Null => Ok(None),
-        Value::Object(arguments) => Ok(Some(arguments)),
-        Value::String(text) => super::messages::object_of(&text)
-            .map(Some)
-            .map_err(serde::de::Error::custom),
-        _ => Err(serde::de::Error::custom("`arguments` must be an object")),
-    }
+    arguments: Option<Value>,
 }
 
 /// Reads a call of one of the listed tools.
@@ -225,7 +215,10 @@ pub(super) fn read(engine: &Engine, name: &str, given: Map<String, Value>) -> As
         Ok(inner) => inner,
         Err(wrong) => return Asked::Answered(invalid(engine, caller, &reason_first(&wrong))),
     };
-    let arguments = inner.arguments.unwrap_or_default();
+    let arguments = match object_of(inner.arguments) {
+        Ok(arguments) => arguments,
+        Err(wrong) => return Asked::Answered(invalid(engine, caller, &wrong)),
+    };
     match selection.tool(&inner.name) {
         Some(selected) if needs(selected) > *allowed => {
             let result = wrong_caller(engine, selected, caller);
@@ -247,6 +240,16 @@ fn as_meant(mut given: Map<String, Value>) -> Map<String, Value> {
         *limit = number.into();
     }
     given
+}
+
+/// The arguments for the tool: the text of an object, since no model API takes an object of any form, or the object itself.
+fn object_of(arguments: Option<Value>) -> Result<Map<String, Value>, String> {
+    match arguments {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(arguments)) => Ok(arguments),
+        Some(Value::String(text)) => super::messages::object_of(&text),
+        Some(_) => Err("`arguments` must be an object, or the JSON text of one".to_owned()),
+    }
 }
 
 /// Finds tools.
@@ -314,7 +317,7 @@ fn hit(selected: &SelectedTool) -> Value {
         "description": declaration.description,
         "effect": selected.effect().name(),
         "caller": caller_of(needs(selected)),
-        "input_schema": &*selected.input,
+        "input_schema": selected.published(),
     })
 }
 

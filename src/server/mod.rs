@@ -6,11 +6,13 @@ mod discovery;
 mod handler;
 pub mod http;
 mod messages;
+mod overview;
 mod progress;
 mod reference;
 pub mod stdio;
 mod tools;
 
 pub use handler::NeonServer;
+pub use overview::{overview, overview_table, published_list_problems};
 pub use reference::{ToolsetSize, tokens, tools_reference, toolset_sizes, toolset_table};
 pub use tools::{offered, published, published_bytes};

@@ -2,6 +2,8 @@
 
 mod lines;
 
+use std::time::Duration;
+
 use rmcp::model::{ClientRequest, GetMeta as _, JsonRpcMessage};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -27,12 +29,17 @@ pub enum StdioError {
     Ended(#[from] tokio::task::JoinError),
 }
 
+/// How long running calls have to end after the client closed its end: those of a client that has sent all that it wants to know,
+/// and only reads on, but no longer than a client waits for the end of a server that it has done with.
+const LAST_ANSWERS: Duration = Duration::from_millis(600);
+
 /// Serves until the client closes its end, or `stop` is cancelled.
 ///
 /// # Errors
 /// When the client's first message isn't MCP's. A client that leaves before it says anything is no error.
 pub async fn serve(server: NeonServer, stop: CancellationToken) -> Result<(), StdioError> {
-    let serving = server.serve_with_ct(Answering::new(stdio_pipes()), stop);
+    let left = CancellationToken::new();
+    let serving = server.serve_with_ct(Answering::new(stdio_pipes(), left.clone()), stop.clone());
     let running = match serving.await {
         Ok(running) => running,
         Err(
@@ -42,7 +49,15 @@ pub async fn serve(server: NeonServer, stop: CancellationToken) -> Result<(), St
         }
         Err(error) => return Err(StdioError::Handshake(error.to_string())),
     };
-    running.waiting().await?;
+    // rmcp waits for running calls for five seconds: too long for whoever waits for our end.
+    let late = tokio::spawn(async move {
+        left.cancelled().await;
+        tokio::time::sleep(LAST_ANSWERS).await;
+        stop.cancel();
+    });
+    let ended = running.waiting().await;
+    late.abort();
+    ended?;
     Ok(())
 }
 
@@ -52,10 +67,12 @@ struct Answering {
     left_out: UnboundedReceiver<Refused>,
     /// Whether the client has asked for anything that opens a session.
     begun: bool,
+    /// Cancelled when the client has closed its end.
+    left: CancellationToken,
 }
 
 impl Answering {
-    fn new((reader, writer): (StdioReader, StdioWriter)) -> Self {
+    fn new((reader, writer): (StdioReader, StdioWriter), left: CancellationToken) -> Self {
         let (send, left_out) = unbounded_channel();
         let lines = Lines::new(reader, MAX_LINE_BYTES, send);
         Self {
@@ -63,6 +80,7 @@ impl Answering {
             lines: AsyncRwTransport::new_server(lines, writer).with_max_line_length(usize::MAX),
             left_out,
             begun: false,
+            left,
         }
     }
 }
@@ -92,7 +110,12 @@ impl Transport<RoleServer> for Answering {
                         self.begun |= opens(&request.request);
                         return Some(JsonRpcMessage::Request(request));
                     }
-                    message => return message,
+                    message => {
+                        if message.is_none() {
+                            self.left.cancel();
+                        }
+                        return message;
+                    }
                 },
             };
             let answer = JsonRpcMessage::error(left_out.error, left_out.id);

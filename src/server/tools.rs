@@ -33,7 +33,7 @@ pub(super) fn publish(selected: &SelectedTool) -> McpTool {
     McpTool::new(
         declaration.name.clone(),
         declaration.description.clone(),
-        selected.input.clone(),
+        selected.published(),
     )
     .with_title(declaration.title.clone())
     .with_annotations(annotations(&selected.tool, selected.read_only))

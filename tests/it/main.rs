@@ -11,6 +11,7 @@
 mod catalog;
 mod demo;
 mod discovery;
+mod distribution;
 mod drift;
 mod examples;
 mod guard;

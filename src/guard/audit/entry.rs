@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::line::tidy;
-use crate::catalog::Tool;
+use crate::catalog::{Tool, declared};
 use crate::guard::plan::without_secrets;
 use crate::guard::{Effect, MASK};
 
@@ -162,9 +162,12 @@ impl Entry {
     /// looks like a secret is masked, SQL is redacted by its tokens, texts are cleaned and cut.
     #[must_use]
     pub fn arguments(tool: &Tool, arguments: &Map<String, Value>) -> Value {
+        let mut arguments = arguments.clone();
+        // A refusal comes before anybody has taken them back to what the schema says.
+        declared(&tool.input, &mut arguments);
         let mut value: Value = arguments
             .iter()
-            .map(|(name, value)| (name.clone(), without_secrets(tool, name, value, arguments)))
+            .map(|(name, value)| (name.clone(), without_secrets(tool, name, value, &arguments)))
             .collect::<Map<_, _>>()
             .into();
         mask_write_only(&mut value, &tool.input);

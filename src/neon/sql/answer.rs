@@ -150,19 +150,6 @@ impl SqlError {
         )
     }
 
-    /// The same failure of a text that was sent behind so many characters of ours.
-    pub(super) fn behind(mut self, ours: usize) -> Self {
-        let position = self
-            .words
-            .position
-            .as_deref()
-            .and_then(|told| told.parse::<usize>().ok());
-        if let Some(position) = position {
-            self.words.position = Some(position.saturating_sub(ours).to_string());
-        }
-        self
-    }
-
     /// The same failure of statements that were rolled back, but for what these functions did.
     #[must_use]
     pub fn outlived_by(self, functions: &[&'static str]) -> Self {

@@ -95,7 +95,7 @@ async fn row_17_branch_expiration() {
     assert_eq!(expiry("late").await, None);
 
     story
-        .shop("update_branch", json!({"branch_id": "kept", "expires_at": null}))
+        .shop("update_branch", json!({"branch_id": "kept", "expires_at": "never"}))
         .await;
     assert_eq!(expiry("kept").await, None);
     let later = story.time(7200).await;

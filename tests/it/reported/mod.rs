@@ -2,6 +2,7 @@
 
 mod arguments;
 mod call_by_hand;
+mod closing;
 mod ends;
 mod environment;
 mod http;
@@ -9,5 +10,8 @@ mod left_behind;
 mod leftovers;
 mod outside;
 mod personal_keys;
+mod promised;
+mod schemas;
+mod sizes;
 mod values;
 mod wire;
