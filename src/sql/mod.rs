@@ -119,8 +119,7 @@ impl Statement {
             if tokens.peek().is_some_and(|token| token.kind == lex::Kind::Open)
                 && !tokens
                     .clone()
-                    .skip_while(|token| token.kind == lex::Kind::Open)
-                    .next()?
+                    .find(|token| token.kind != lex::Kind::Open)?
                     .is_any(&KINDS)
             {
                 // Its options, in which no brackets stand.

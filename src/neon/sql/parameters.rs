@@ -268,7 +268,7 @@ mod tests {
             json!("[0:1]={1}"),
             json!("[x"),
         ] {
-            assert!(!depend_on_types(&[value.clone()]), "{value}");
+            assert!(!depend_on_types(std::slice::from_ref(&value)), "{value}");
         }
         for value in [json!([]), json!("[1]"), json!(" [[]]")] {
             assert!(depend_on_types(&[json!(1), value.clone()]), "{value}");
