@@ -136,7 +136,7 @@ class Converters(unittest.IsolatedAsyncioTestCase):
                     nulls = {argument: None for argument in schema["properties"] if argument not in given}
                     result = await session.call_tool(tool, {**nulls, **given})
                     self.assertFalse(result.isError, f"{tool}: {result.content}")
-                    return json.loads(result.content[0].text)
+                    return json.loads(result.content[0].text)["result"]
 
                 organization = (await call("list_organizations"))["organizations"][0]["id"]
                 project = (await call("create_project", name="nulls", org_id=organization))["project"]["id"]

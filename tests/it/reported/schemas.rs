@@ -36,7 +36,7 @@ async fn call(server: &Server, tool: &str, arguments: Value) -> Value {
 /// A new project, in the first organization: personal keys name one.
 async fn project(server: &Server) -> String {
     let all = call(server, "list_organizations", json!({})).await;
-    let organization = all["organizations"][0]["id"]
+    let organization = all["result"]["organizations"][0]["id"]
         .as_str()
         .unwrap_or_else(|| panic!("{all}"));
     let made = call(
@@ -49,7 +49,7 @@ async fn project(server: &Server) -> String {
 }
 
 fn id(value: &Value, what: &str) -> String {
-    value[what]["id"]
+    value["result"][what]["id"]
         .as_str()
         .unwrap_or_else(|| panic!("{value}"))
         .to_owned()
@@ -63,7 +63,7 @@ async fn somebody_renamed_a_branch_with_a_client_that_sends_null_for_the_rest() 
     let made =
         json!({"project_id": project, "name": "short", "expires_at": soon, "pg_settings": null, "parent_id": null});
     let branch = id(&call(&server, "create_branch", made).await, "branch");
-    let shown = |value: Value| value["branch"]["expires_at"].clone();
+    let shown = |value: Value| value["result"]["branch"]["expires_at"].clone();
     let rename =
         json!({"project_id": project, "branch_id": branch, "name": "renamed", "expires_at": null, "protected": null});
     call(&server, "update_branch", rename).await;
