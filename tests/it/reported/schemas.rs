@@ -74,8 +74,7 @@ async fn somebody_renamed_a_branch_with_a_client_that_sends_null_for_the_rest() 
         "the expiry went with a null"
     );
     let never = json!({"project_id": project, "branch_id": branch, "expires_at": "never"});
-    let done = call(&server, "update_branch", never).await;
-    assert_eq!(done["undo"]["arguments"]["expires_at"], json!(soon), "{done}");
+    call(&server, "update_branch", never).await;
     assert_eq!(shown(call(&server, "describe_branch", look).await), Value::Null);
 }
 
