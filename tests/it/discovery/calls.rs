@@ -167,7 +167,10 @@ async fn arguments_are_checked_as_those_of_the_tool() {
             json!({"name": "list_branches", "arguments": {"project_id": PROJECT}}),
             "project_id",
         ),
-        (json!({"name": "describe_branch", "arguments": "branch_id"}), "map"),
+        (
+            json!({"name": "describe_branch", "arguments": "branch_id"}),
+            "JSON text of an object",
+        ),
         (json!({"name": "describe_branch", "branch_id": BRANCH}), "branch_id"),
         (json!({"arguments": {}}), "name"),
     ] {
