@@ -236,14 +236,18 @@ impl Left {
 
 /// The call that removes what a tool makes; nothing for a tool that makes nothing.
 fn removal(tool: &Tool, arguments: &Map<String, Value>, answer: &Value) -> Option<Value> {
-    let undoing = Undoing {
-        tool,
-        arguments,
-        before: None,
-        answer: Some(answer),
-        now: Utc::now(),
+    let way = |answer| {
+        let undoing = Undoing {
+            tool,
+            arguments,
+            before: None,
+            answer,
+            now: Utc::now(),
+        };
+        undoing.way().filter(Value::is_object)
     };
-    let mut way = undoing.way().filter(Value::is_object)?;
+    // Where the answer doesn't tell which one it is, or was lost, it is still told what it is.
+    let mut way = way(Some(answer)).or_else(|| way(None))?;
     let name = way.get("tool").and_then(Value::as_str)?;
     if !REMOVES.iter().any(|begins| name.starts_with(begins)) {
         return None;

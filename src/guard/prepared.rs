@@ -514,6 +514,12 @@ mod tests {
                 let handle = keeper.prepare("busy", json!({}), until, now).unwrap();
                 keeper.take_prepared("busy", &handle, now).unwrap();
             }
+            // What is too large is told before the work, as what it is.
+            assert_eq!(keeper.room_to_prepare("busy", MAX_BYTES, now), Ok(()));
+            assert_eq!(
+                keeper.room_to_prepare("busy", MAX_BYTES + 1, now),
+                Err(NotPrepared::TooLarge(MAX_BYTES + 1))
+            );
             for client in 0..4 {
                 for _ in 0..MAX_OF_ONE {
                     keeper.prepare(&client.to_string(), json!({}), until, now).unwrap();

@@ -108,3 +108,21 @@ impl Folder {
         self.path.join(STATE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_that_could_not_be_read_again_is_not_written() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(&place.path().join("kept")).unwrap();
+        folder.write(b"first").unwrap();
+        let most = usize::try_from(MOST_STATE_BYTES).unwrap();
+        let error = folder.write(&vec![b' '; most + 1]).unwrap_err();
+        assert!(error.to_string().contains("what was written before stays"), "{error}");
+        assert_eq!(folder.read().unwrap().unwrap(), b"first");
+        folder.write(&vec![b' '; most]).unwrap();
+        assert_eq!(folder.read().unwrap().unwrap().len(), most);
+    }
+}
