@@ -17,6 +17,9 @@ use std::collections::{BTreeSet, HashSet};
 use Grade::{Destructive, Leaves, Read, Write};
 use SyntaxKind as K;
 
+/// The kind of what couldn't be read.
+pub(super) const UNREAD: &str = "UNKNOWN";
+
 /// What is known of a statement so far.
 struct Judgement {
     kind: String,
@@ -109,7 +112,7 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>, budget: &mut Budget) 
 
 /// A text that isn't even split, as one statement that says why.
 pub(super) fn unread(text: &str, reason: &str) -> Script {
-    let statement = Judgement::unknown("UNKNOWN".to_owned(), reason.to_owned()).told(text, 0);
+    let statement = Judgement::unknown(UNREAD.to_owned(), reason.to_owned()).told(text, 0);
     Script {
         statements: vec![statement],
     }
@@ -180,7 +183,7 @@ fn unparsed(tokens: &[Token<'_>], reason: String) -> Judgement {
     ];
     let mut judgement = Judgement {
         refusal: tools::of_placeholders(tokens),
-        ..Judgement::unknown("UNKNOWN".to_owned(), reason)
+        ..Judgement::unknown(UNREAD.to_owned(), reason)
     };
     if tokens.first().is_some_and(|word| word.is_any(&CONTROL)) {
         judgement.transaction = Transaction::Control;

@@ -111,6 +111,12 @@ impl Statement {
         !ROWS.contains(&verb) || self.kind.starts_with("SELECT INTO")
     }
 
+    /// Whether it could be read here. What couldn't may be no SQL at all.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.kind != classify::UNREAD
+    }
+
     /// What stands in it by name, for a look in the database at what those names are there.
     #[must_use]
     pub fn mentions(&self) -> Mentions {

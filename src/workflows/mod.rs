@@ -24,7 +24,7 @@ use serde_json::Value;
 use crate::call::{Ended, Failure, Flow};
 use crate::catalog::{Addition, Workflow};
 
-pub(crate) use sql::{assess, indexes_call_code, measure, seen, shown, texts};
+pub(crate) use sql::{assess, indexes_call_code, measure, readable, seen, shown, texts};
 
 /// Runs a workflow whose call was let through.
 pub(crate) async fn run(workflow: Workflow, flow: &Flow<'_, '_>) -> Result<Ended, Failure> {

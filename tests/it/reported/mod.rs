@@ -4,4 +4,6 @@ mod ends;
 mod environment;
 mod http;
 mod leftovers;
+mod scripts;
+mod session;
 mod wire;
