@@ -19,6 +19,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a list of statements may be that a plan shows whole, in bytes.
 const SHOWN_WHOLE: usize = 1_500;
 
+/// The most kinds of statements that stand for those that a plan doesn't show whole.
+const MOST_KINDS: usize = 6;
+
 /// The most tables of which a plan shows the size.
 const MOST_TABLES: usize = 20;
 
@@ -358,20 +361,66 @@ pub(super) fn shortened(statements: &Value, scripts: &[Script]) -> Option<Value>
     if statements.to_string().len() <= SHOWN_WHOLE {
         return None;
     }
-    let short = |(index, text): (usize, &Value)| {
-        let text = text.as_str().unwrap_or_default();
-        match scripts.get(index).and_then(Script::only) {
-            Some(statement) if statement.effect != StatementEffect::Destructive => Value::from(format!(
-                "({}, {} characters, sha256 {})",
-                statement.kind,
-                text.chars().count(),
-                crate::guard::digest(&text.into()).get(..8).unwrap_or_default()
-            )),
-            _ => text.into(),
-        }
+    let destroys = |index: usize| {
+        let statement = scripts.get(index).and_then(Script::only);
+        statement.is_none_or(|statement| statement.effect == StatementEffect::Destructive)
     };
-    let all = statements.as_array().into_iter().flatten();
-    Some(all.enumerate().map(short).collect())
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let all: Vec<&Value> = statements.as_array().into_iter().flatten().collect();
+    let short = |(index, value): (usize, &&Value)| match scripts.get(index).and_then(Script::only) {
+        Some(statement) if !destroys(index) => Value::from(format!(
+            "({}, {} characters, sha256 {})",
+            statement.kind,
+            text(value).chars().count(),
+            crate::guard::digest(value).get(..8).unwrap_or_default()
+        )),
+        _ => (*value).clone(),
+    };
+    let each: Value = all.iter().enumerate().map(short).collect();
+    if crate::guard::can_be_shown(&each) {
+        return Some(each);
+    }
+    // Neighbours that nobody would be asked about stand together, by their kinds and one digest.
+    let mut shown: Vec<Value> = Vec::new();
+    let mut at = 0;
+    while let Some(value) = all.get(at) {
+        let together = (at..all.len()).take_while(|index| !destroys(*index)).count();
+        if together < 2 {
+            shown.extend(each.get(at).cloned().or_else(|| Some((*value).clone())));
+            at += 1;
+            continue;
+        }
+        let run: Vec<Value> = all
+            .iter()
+            .skip(at)
+            .take(together)
+            .map(|value| (*value).clone())
+            .collect();
+        let mut kinds: Vec<&str> = Vec::new();
+        for statement in scripts.iter().skip(at).take(together).filter_map(Script::only) {
+            if !kinds.contains(&statement.kind.as_str()) {
+                kinds.push(&statement.kind);
+            }
+        }
+        let more = kinds.len().saturating_sub(MOST_KINDS);
+        kinds.truncate(MOST_KINDS);
+        shown.push(
+            format!(
+                "({together} statements, {}{}, {} characters, sha256 {})",
+                kinds.join(", "),
+                if more > 0 {
+                    format!(" and {more} more kinds")
+                } else {
+                    String::new()
+                },
+                run.iter().map(|value| text(value).chars().count()).sum::<usize>(),
+                crate::guard::digest(&Value::Array(run)).get(..16).unwrap_or_default()
+            )
+            .into(),
+        );
+        at += together;
+    }
+    Some(shown.into())
 }
 
 /// What a plan shows of the statements: what each is, what they would lose, and how many rows the tables that they change have.

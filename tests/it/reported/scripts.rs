@@ -145,3 +145,24 @@ async fn somebody_copied_into_a_file_of_the_server() {
         assert!(question.contains(says), "{text}: {question}");
     }
 }
+
+#[tokio::test]
+async fn somebody_sent_a_long_list_with_one_drop() {
+    let story = Story::with_data().await;
+    story.human().changes_to(Manner::Accepts);
+    for table in ["t", "old"] {
+        let sql = format!("CREATE TABLE {table} (x int)");
+        story.shop("run_sql", json!({"branch_id": "main", "sql": sql})).await;
+    }
+    let mut statements: Vec<String> = (0..150).map(|x| format!("INSERT INTO t VALUES ({x})")).collect();
+    statements.insert(75, "DROP TABLE old".to_owned());
+    let arguments = json!({"branch_id": "main", "statements": statements});
+    story.shop("run_sql_transaction", arguments).await;
+    let asked = story.human().asked();
+    let (question, _) = asked.last().expect("a question");
+    assert!(question.contains("DROP TABLE old"), "{question}");
+    assert!(question.contains("(75 statements, INSERT, "), "{question}");
+    let count = json!({"branch_id": "main", "sql": "SELECT count(*) AS count FROM t"});
+    let rows = story.shop("run_sql", count).await["rows"].to_string();
+    assert!(rows.contains("150"), "{rows}");
+}
