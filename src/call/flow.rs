@@ -20,7 +20,9 @@ use super::run::Call;
 use super::{Service, bind, wait};
 use crate::docs::{Docs, DocsError, Entry, Slug};
 use crate::guard::{self, Cleared, Effect, Judgement, NotPrepared, Policy, Ruling};
-use crate::neon::sql::{Allowance, Connection, Executed, Expected, Guard, Measured, Reads, ResultSet, Statements};
+use crate::neon::sql::{
+    Allowance, Connection, Executed, Expected, Guard, Measured, Reads, ResultSet, SqlError, Statements,
+};
 use crate::neon::{Changed, ErrorKind, OrganizationId, PathSegment, ProjectId, Read};
 use crate::sql::Script;
 
@@ -617,6 +619,12 @@ impl<'c, 'a> Flow<'c, 'a> {
             (_, Effect::Read | Effect::Write) => Some(Allowance::unasked(unasked)),
             (_, Effect::Access | Effect::Destructive) => None,
         }
+    }
+
+    /// What Postgres objects to in a text's syntax; the text is never run.
+    pub(crate) async fn objection(&self, connection: &Connection, text: &str) -> Result<Option<SqlError>, Failure> {
+        let objection = self.call.client.objection(connection, text, &self.call.context).await;
+        objection.map_err(Failure::of_sql)
     }
 
     /// How many rows of a table SQL may lose unasked, by the operator's policy.

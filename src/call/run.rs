@@ -206,6 +206,9 @@ impl<'a> Call<'a> {
         record.judged(&verdict);
         self.bounds(&look, &verdict, &arguments).await?;
         own_key::check(&look, tool, &arguments).await?;
+        if self.is_run_at_once() && !policy.dry_run() {
+            workflows::readable(&self.looking(&arguments)).await?;
+        }
         let step = match verdict.under(policy) {
             Ruling::Deny(denied) => return Err(denied.into()),
             Ruling::Run(cleared) if policy.dry_run() && cleared.verdict().changes() => {

@@ -5,10 +5,10 @@ use super::budget::{self, Budget};
 use super::grade::Grade;
 use super::lex::{self, Token};
 use super::split::Piece;
-use super::{Script, Statement, TableName, Transaction, Unguarded};
+use super::{Script, SessionAct, Statement, TableName, Transaction, Unguarded};
 use super::{
-    alter, ambiguity, condition, functions, kind, name, relations, settings, split, table, tokens, transaction, tree,
-    unguarded,
+    alter, ambiguity, condition, functions, kind, name, relations, session, settings, split, table, tokens, tools,
+    transaction, tree, unguarded,
 };
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
@@ -16,6 +16,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use Grade::{Destructive, Leaves, Read, Write};
 use SyntaxKind as K;
+
+/// The kind of what couldn't be read.
+pub(super) const UNREAD: &str = "UNKNOWN";
 
 /// What is known of a statement so far.
 struct Judgement {
@@ -26,6 +29,8 @@ struct Judgement {
     transaction: Transaction,
     unguarded: Unguarded,
     explain_analyze_ok: bool,
+    session: Vec<SessionAct>,
+    refusal: Option<String>,
 }
 
 impl Judgement {
@@ -68,6 +73,8 @@ impl Judgement {
             transaction: self.transaction,
             unguarded: self.unguarded,
             explain_analyze_ok: self.explain_analyze_ok,
+            session: self.session,
+            refusal: self.refusal,
         }
     }
 
@@ -80,6 +87,8 @@ impl Judgement {
             transaction: Transaction::Inside,
             unguarded: Unguarded::No,
             explain_analyze_ok: false,
+            session: Vec::new(),
+            refusal: None,
         }
     }
 }
@@ -88,13 +97,13 @@ impl Judgement {
 pub(super) fn statement(text: &str, piece: &Piece<'_, '_>, budget: &mut Budget) -> Statement {
     let own = text.get(piece.start..piece.end).unwrap_or_default();
     let judgement = match piece.meta {
-        Some(command) => Judgement::unknown(
-            format!("psql {}", name::excerpt(command)),
-            format!(
-                "holds {}, a command of psql's own that no server runs",
-                name::excerpt(command)
-            ),
-        ),
+        Some(command) => {
+            let reason = tools::of_psql(command);
+            Judgement {
+                refusal: Some(reason.clone()),
+                ..Judgement::unknown(format!("psql {}", name::excerpt(command)), reason)
+            }
+        }
         None if budget.is_spent() => unparsed(piece.tokens, budget::EXCEEDED.to_owned()),
         None => alone(own, budget),
     };
@@ -103,7 +112,7 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>, budget: &mut Budget) 
 
 /// A text that isn't even split, as one statement that says why.
 pub(super) fn unread(text: &str, reason: &str) -> Script {
-    let statement = Judgement::unknown("UNKNOWN".to_owned(), reason.to_owned()).told(text, 0);
+    let statement = Judgement::unknown(UNREAD.to_owned(), reason.to_owned()).told(text, 0);
     Script {
         statements: vec![statement],
     }
@@ -172,7 +181,10 @@ fn unparsed(tokens: &[Token<'_>], reason: String) -> Judgement {
         "release",
         "prepare",
     ];
-    let mut judgement = Judgement::unknown("UNKNOWN".to_owned(), reason);
+    let mut judgement = Judgement {
+        refusal: tools::of_placeholders(tokens),
+        ..Judgement::unknown(UNREAD.to_owned(), reason)
+    };
     if tokens.first().is_some_and(|word| word.is_any(&CONTROL)) {
         judgement.transaction = Transaction::Control;
     }
@@ -188,6 +200,8 @@ fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
         transaction: transaction::of(node),
         unguarded: Unguarded::No,
         explain_analyze_ok: false,
+        session: session::of(node, tokens),
+        refusal: tools::unrunnable(node),
     };
     for (effect, reason) in functions::called(tokens) {
         judgement.add(effect, reason);

@@ -75,6 +75,8 @@ pub(super) struct Lexed<'a> {
     pub tokens: Vec<Token<'a>>,
     /// Its block comments of the outermost level, each with those inside it. None of them is a token, whatever it holds.
     pub comments: Vec<Token<'a>>,
+    /// Its comments of one line, in order.
+    pub lines: Vec<Token<'a>>,
 }
 
 /// All tokens of a text; white space and comments are left out.
@@ -97,6 +99,7 @@ fn run(text: &str, escaping: bool) -> Lexed<'_> {
         text,
         chars: text.char_indices().peekable(),
         comments: Vec::new(),
+        lines: Vec::new(),
         escaping,
     };
     let mut tokens = Vec::new();
@@ -106,13 +109,18 @@ fn run(text: &str, escaping: bool) -> Lexed<'_> {
     Lexed {
         tokens,
         comments: lexer.comments,
+        lines: lexer.lines,
     }
 }
+
+/// The comment by which Drizzle cuts its files into statements, with a `;` before it or without one.
+const BREAKPOINT: &str = "--> statement-breakpoint";
 
 struct Lexer<'a> {
     text: &'a str,
     chars: Peekable<CharIndices<'a>>,
     comments: Vec<Token<'a>>,
+    lines: Vec<Token<'a>>,
     /// Whether a backslash in a plain string escapes: `standard_conforming_strings` is off.
     escaping: bool,
 }
@@ -156,7 +164,17 @@ impl<'a> Lexer<'a> {
         loop {
             let rest = self.rest();
             if rest.starts_with("--") {
+                let start = self.at();
                 self.skip_while(|c| c != '\n' && c != '\r');
+                let comment = Token {
+                    kind: Kind::Comment,
+                    start,
+                    text: self.text.get(start..self.at()).unwrap_or_default(),
+                };
+                if comment.text.starts_with(BREAKPOINT) {
+                    self.push(tokens, Kind::Semicolon, start);
+                }
+                self.lines.push(comment);
             } else if rest.starts_with("/*") {
                 let start = self.at();
                 if self.block_comment() {

@@ -28,10 +28,12 @@ mod reading;
 mod redact;
 mod relations;
 pub(crate) mod secret;
+mod session;
 mod settings;
 mod split;
 mod table;
 mod tokens;
+mod tools;
 mod transaction;
 mod tree;
 mod unguarded;
@@ -43,6 +45,7 @@ pub use name::TableName;
 pub use placement::{Placement, Routine};
 pub use reading::Reading;
 pub use redact::{Redacted, Unshowable, redact};
+pub use session::{Kept, KeptKind, SessionAct, kept};
 pub use unguarded::Unguarded;
 
 /// What a statement does to the database. Later ones are worse.
@@ -93,6 +96,10 @@ pub struct Statement {
     pub unguarded: Unguarded,
     /// Whether `EXPLAIN ANALYZE` takes it and changes nothing.
     pub explain_analyze_ok: bool,
+    /// What it does to its session.
+    pub session: Vec<SessionAct>,
+    /// Why it is sent to no server, whatever it does, and what to write instead: a sentence's end after "because it …".
+    pub refusal: Option<String>,
 }
 
 impl Statement {
@@ -136,6 +143,12 @@ impl Statement {
             return None;
         }
         self.text.get(start..)
+    }
+
+    /// Whether it could be read here. What couldn't may be no SQL at all.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.kind != classify::UNREAD
     }
 
     /// What stands in it by name, for a look in the database at what those names are there.
@@ -189,7 +202,8 @@ pub fn parse(text: &str) -> Script {
 pub fn parse_all(texts: &[&str]) -> Vec<Script> {
     let run = || {
         let mut budget = budget::Budget::new();
-        texts.iter().map(|text| script(text, &mut budget)).collect()
+        let mut ways = tools::Ways::default();
+        texts.iter().map(|text| script(text, &mut budget, &mut ways)).collect()
     };
     tree::with_stack(texts, run).unwrap_or_else(|| {
         let unread =
@@ -198,19 +212,44 @@ pub fn parse_all(texts: &[&str]) -> Vec<Script> {
     })
 }
 
-fn script(text: &str, budget: &mut budget::Budget) -> Script {
-    if !budget.lexes(text) {
-        let reason = if text.len() > tree::LONGEST {
-            tree::TOO_LONG
-        } else {
-            budget::EXCEEDED
-        };
-        return classify::unread(text, reason);
+fn script(text: &str, budget: &mut budget::Budget, ways: &mut tools::Ways) -> Script {
+    let mut statements: Vec<Statement> = Vec::new();
+    // Where what is still to be read begins.
+    let mut from = 0;
+    while let Some(rest) = text.get(from..).filter(|rest| from == 0 || !rest.is_empty()) {
+        if !budget.lexes(rest) {
+            let reason = if rest.len() > tree::LONGEST {
+                tree::TOO_LONG
+            } else {
+                budget::EXCEEDED
+            };
+            statements.extend(
+                classify::unread(rest, reason)
+                    .statements
+                    .into_iter()
+                    .map(|unread| Statement { start: from, ..unread }),
+            );
+            break;
+        }
+        let lexed = lex::lexed(rest);
+        let mut rows = None;
+        for piece in &split::split(rest, &lexed.tokens, &lexed.comments) {
+            let mut statement = classify::statement(rest, piece, budget);
+            // One that no server runs says so first.
+            let refused = ways.refuse(rest, &lexed.lines, piece.start);
+            statement.refusal = statement.refusal.or(refused);
+            let takes_rows = statement.kind == "COPY" && statement.refusal.is_some();
+            statement.start += from;
+            statements.push(statement);
+            if takes_rows && let Some(end) = rest.get(piece.end..).and_then(tools::end_of_rows) {
+                rows = Some(from + piece.end + end);
+                break;
+            }
+        }
+        match rows {
+            Some(end) => from = end,
+            None => break,
+        }
     }
-    let lexed = lex::lexed(text);
-    let statements = split::split(text, &lexed.tokens, &lexed.comments)
-        .iter()
-        .map(|piece| classify::statement(text, piece, budget))
-        .collect();
     Script { statements }
 }

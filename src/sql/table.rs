@@ -92,11 +92,16 @@ fn copy(node: &SyntaxNode) -> (Grade, String) {
     let direction = node
         .children()
         .find(|child| matches!(child.kind(), K::COPY_FROM | K::COPY_TO));
-    let file = direction.is_some_and(|direction| direction.children().any(|child| child.kind() == K::LITERAL));
-    let (effect, reason) = if has(K::COPY_PROGRAM) {
+    // The parser calls files programs, too: only the word tells.
+    let says = |kind| node.descendants_with_tokens().any(|element| element.kind() == kind);
+    let client = has(K::COPY_STDIN) || has(K::COPY_STDOUT);
+    let (effect, reason) = if has(K::COPY_PROGRAM) && says(K::PROGRAM_KW) {
         (Leaves, "runs a program on the server")
-    } else if file {
-        (Leaves, "reads or writes a file on the server")
+    } else if has(K::COPY_PROGRAM) || !client {
+        match direction {
+            Some(direction) if direction.kind() == K::COPY_FROM => (Leaves, "reads a file on the server"),
+            _ => (Leaves, "writes a file on the server"),
+        }
     } else if has(K::COPY_FROM) {
         (Write, "copies rows into a table")
     } else {

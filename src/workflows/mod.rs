@@ -27,7 +27,7 @@ use crate::call::{Ended, Failure, Flow};
 use crate::catalog::{Addition, Workflow};
 
 pub(crate) use placing::place;
-pub(crate) use sql::{assess, indexes_call_code, measure, seen, shown, texts};
+pub(crate) use sql::{assess, indexes_call_code, measure, readable, seen, shown, texts};
 
 /// Runs a workflow whose call was let through.
 pub(crate) async fn run(workflow: Workflow, flow: &Flow<'_, '_>) -> Result<Ended, Failure> {

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fingerprint;
-use crate::call::{ArgumentProblem, Failure, Flow, Held};
+use crate::call::{ArgumentProblem, Failure, Flow, Held, Told};
 use crate::neon::Changed;
 use crate::neon::sql::{Allowance, Connection, Isolation, Measured, Query, Reads, Statements};
-use crate::sql::{Statement, StatementEffect, Transaction};
+use crate::sql::{SessionAct, Statement, StatementEffect, Transaction, kept};
 
 /// The most statements of a script.
 const MOST_STATEMENTS: usize = 200;
@@ -41,6 +41,8 @@ pub(super) struct Script {
     pub(super) parts: Vec<Part>,
     /// What was left out of it, and why.
     pub(super) notes: Vec<String>,
+    /// It has a transaction of its own around it, so that it is never cut.
+    whole: bool,
 }
 
 /// What trying a script gave.
@@ -94,8 +96,24 @@ pub(super) fn read(argument: &str, parsed: &[crate::sql::Script]) -> Result<Scri
     let is = |statement: Option<&Statement>, kinds: &[&str]| {
         statement.is_some_and(|statement| kinds.contains(&statement.kind.as_str()))
     };
+    // Of a file of a tool what is told first is what can't be sent.
+    if let Some((index, statement, refusal)) = refused(&statements) {
+        return problem(format!("statement {} ({}) {refusal}.", index + 1, statement.kind));
+    }
     // A script of its own transaction is one transaction here, too.
-    if is(statements.first(), &["BEGIN"]) && is(statements.last(), &["COMMIT"]) && statements.len() > 1 {
+    let whole = is(statements.first(), &["BEGIN"]) && is(statements.last(), &["COMMIT"]) && statements.len() > 1;
+    if whole {
+        if let Some(index) = statements
+            .iter()
+            .position(|statement| statement.transaction == Transaction::Outside)
+        {
+            return problem(format!(
+                "statement {} ({}) can't run inside a transaction, and the script puts BEGIN and COMMIT around it: leave those out, \
+                 and it runs in parts.",
+                index + 1,
+                statements.get(index).map_or("", |statement| statement.kind.as_str())
+            ));
+        }
         statements.pop();
         statements.remove(0);
         notes.push("BEGIN and COMMIT around the script were left out: it runs in a transaction anyway.".to_owned());
@@ -111,6 +129,18 @@ pub(super) fn read(argument: &str, parsed: &[crate::sql::Script]) -> Result<Scri
     }
     for (index, statement) in statements.iter().enumerate() {
         let number = index + 1;
+        if statement.session.contains(&SessionAct::ResetsAll) {
+            return problem(format!(
+                "statement {number} takes every setting back, those among them that keep the transaction within its bounds: RESET each \
+                 by its name."
+            ));
+        }
+        if statement.session.contains(&SessionAct::DiscardsAll) {
+            return problem(format!(
+                "statement {number} (DISCARD ALL) discards what a session holds, which is nothing where it runs: outside of transactions, in \
+                 a session of its own. Leave it out, and take settings back with RESET."
+            ));
+        }
         if statement.transaction == Transaction::Control {
             return problem(format!(
                 "statement {number} is transaction control ({}): leave it out, this server does the transactions.",
@@ -119,7 +149,8 @@ pub(super) fn read(argument: &str, parsed: &[crate::sql::Script]) -> Result<Scri
         }
         if statement.leaves {
             return problem(format!(
-                "statement {number} ({}) can't be part of it, because it {}: run it with run_sql, which asks the user.",
+                "statement {number} ({}) can't be part of it, because it {}, and what is tried first must be bounded by its branch: leave \
+                 it out or write it otherwise. Nothing was made.",
                 statement.kind,
                 statement
                     .reasons
@@ -129,11 +160,130 @@ pub(super) fn read(argument: &str, parsed: &[crate::sql::Script]) -> Result<Scri
         }
     }
     let parts = parts(&statements);
+    if let Some(why) = torn(&statements, &parts) {
+        return problem(why);
+    }
+    notes.extend(about_sessions(&statements, &parts));
     Ok(Script {
         statements,
         parts,
         notes,
+        whole,
     })
+}
+
+/// The first statement that is sent to no server, and why.
+fn refused(statements: &[Statement]) -> Option<(usize, &Statement, &str)> {
+    let mut all = statements.iter().enumerate();
+    all.find_map(|(index, statement)| Some((index, statement, statement.refusal.as_deref()?)))
+}
+
+/// What of the session's state the parts of a script need from earlier ones and can't be given: each part runs in a session of
+/// its own, where settings, role and user are set again, and nothing else.
+fn torn(statements: &[Statement], parts: &[Part]) -> Option<String> {
+    let mut first = 0;
+    for part in parts {
+        let earlier = statements.get(..first).unwrap_or_default();
+        let own = statements.get(first..first + part.count).unwrap_or_default();
+        first += part.count;
+        let number = first - part.count + 1;
+        let kind = own.first().map_or("", |statement| statement.kind.as_str());
+        for kept in kept(earlier) {
+            let (by, what) = (kept.by + 1, kept.in_words());
+            let Some(at) = own.iter().position(|statement| kept.is_used_by(statement)) else {
+                continue;
+            };
+            if kept.is_around() && part.alone && !kept.is_dispensable() {
+                return Some(format!(
+                    "statement {number} ({kind}) runs outside of transactions, in a session of its own, where {what} of statement {by} doesn't \
+                     hold and can't be set: place statement {by} behind it, take it back with RESET before it, or write names with their \
+                     schema."
+                ));
+            }
+            if kept.is_around() && !part.alone && !kept.is_repeatable() {
+                return Some(format!(
+                    "statement {by} sets {what} in a way that can't be done again, and from statement {number} on the script runs in another \
+                     session: write it as a SET with a plain value."
+                ));
+            }
+            if !kept.is_around() {
+                return Some(format!(
+                    "statement {by} makes {what}, which ends with its session, and statement {} runs in another one, since the script is cut \
+                     where a statement runs outside of transactions: put what needs it before that statement, or into another migration.",
+                    number + at
+                ));
+            }
+        }
+        // What holds for its transaction alone would be missed by whoever took the script for one.
+        let local = |statement: &Statement| {
+            statement.session.iter().any(|act| match act {
+                SessionAct::SetsLocally(setting) => {
+                    matches!(setting.as_str(), "search_path" | "role" | "session_authorization" | "")
+                }
+                _ => false,
+            })
+        };
+        if let Some(by) = earlier.iter().position(local) {
+            return Some(format!(
+                "statement {} holds for its transaction alone, and statement {number} runs in another one: write SET without LOCAL, which is \
+                 set again for each part.",
+                by + 1
+            ));
+        }
+    }
+    None
+}
+
+/// What is said of settings and the like, for what is cut and for what does nothing else.
+fn about_sessions(statements: &[Statement], parts: &[Part]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let (mut repeated, mut missing) = (Vec::new(), Vec::new());
+    let mut first = 0;
+    for part in parts {
+        for kept in kept(statements.get(..first).unwrap_or_default()) {
+            let list = if part.alone { &mut missing } else { &mut repeated };
+            let words = kept.in_words();
+            if kept.is_around() && !list.contains(&words) {
+                list.push(words);
+            }
+        }
+        first += part.count;
+    }
+    if !repeated.is_empty() {
+        notes.push(format!(
+            "Each part runs in a session of its own; set again at the start of later parts: {}.",
+            repeated.join(", ")
+        ));
+    }
+    if !missing.is_empty() {
+        notes.push(format!(
+            "Statements outside of transactions run without {}.",
+            missing.join(", ")
+        ));
+    }
+    let local = |statement: &Statement| {
+        let mut acts = statement.session.iter();
+        acts.any(|act| matches!(act, SessionAct::SetsLocally(_)))
+    };
+    if parts.len() > 1 && statements.iter().any(local) {
+        notes.push("What is set with LOCAL holds until the end of its part, and not for later ones.".to_owned());
+    }
+    if statements.iter().all(|statement| !statement.session.is_empty()) {
+        notes.push("What these statements do ends with their session: nothing of it stays on the branch.".to_owned());
+    }
+    notes
+}
+
+/// The statements that are run again at the start of what stands behind these: they set what those left around it.
+fn again(earlier: &[Statement]) -> Vec<&Statement> {
+    let mut places: Vec<usize> = kept(earlier)
+        .iter()
+        .filter(|kept| kept.is_around() && kept.is_repeatable())
+        .map(|kept| kept.by)
+        .collect();
+    places.sort_unstable();
+    places.dedup();
+    places.into_iter().filter_map(|place| earlier.get(place)).collect()
 }
 
 /// Neighbours that can share a transaction do.
@@ -242,7 +392,9 @@ impl Script {
         let mut first = 0;
         while let Some(part) = self.parts.get(at).cloned() {
             let own = self.statements.get(first..first + part.count).unwrap_or_default();
-            match run(flow, connection, own, part.alone, None, &mark(), Held::Trial, timeout).await {
+            let earlier = self.statements.get(..first).unwrap_or_default();
+            let ran = (earlier, own, part.alone);
+            match run(flow, connection, ran, None, &mark(), Held::Trial, timeout).await {
                 Ok(measured) => {
                     if let Some(measured) = measured {
                         tried.measured.add(measured);
@@ -261,10 +413,23 @@ impl Script {
                     let uses_new_value =
                         matches!(&failure, Failure::Sql(error) if error.code() == Some(NEW_VALUE_USED));
                     let cut = own.iter().position(|statement| statement.kind.contains("ADD VALUE"));
-                    match cut.map(|cut| cut + 1).filter(|cut| uses_new_value && *cut < part.count) {
+                    match cut
+                        .map(|cut| cut + 1)
+                        .filter(|cut| uses_new_value && !self.whole && *cut < part.count)
+                    {
                         Some(cut) => {
                             let halves = [cut, part.count - cut].map(|count| Part { count, alone: false });
-                            self.parts.splice(at..=at, halves);
+                            let mut parts = self.parts.clone();
+                            parts.splice(at..=at, halves);
+                            if let Some(why) = torn(&self.statements, &parts) {
+                                return Err(Stopped::at(at, cut_by_enum(&why)));
+                            }
+                            self.parts = parts;
+                            for note in about_sessions(&self.statements, &self.parts) {
+                                if !self.notes.contains(&note) {
+                                    self.notes.push(note);
+                                }
+                            }
                         }
                         None => {
                             return Err(Stopped::at(at, failure));
@@ -293,7 +458,8 @@ impl Script {
         while bad - good > 1 {
             let middle = good + (bad - good) / 2;
             let beginning = own.get(..middle).unwrap_or_default();
-            match flow.measure(connection, &together(beginning), timeout).await {
+            let earlier = self.statements.get(..first).unwrap_or_default();
+            match flow.measure(connection, &together(earlier, beginning), timeout).await {
                 Ok(_) => good = middle,
                 Err(_) => bad = middle,
             }
@@ -315,7 +481,7 @@ pub(super) async fn apply(
     allowance: &Allowance,
     timeout: Duration,
 ) -> Result<(), Stopped> {
-    let mut rest = statements;
+    let mut first = 0;
     let mut allowance = allowance.clone();
     for (index, part) in parts.iter().enumerate() {
         let mark = mark();
@@ -323,12 +489,12 @@ pub(super) async fn apply(
             hold: mark.clone(),
             ..Stopped::at(index, failure)
         };
-        let Some((own, after)) = rest.split_at_checked(part.count) else {
+        let (Some(earlier), Some(own)) = (statements.get(..first), statements.get(first..first + part.count)) else {
             return Err(stopped(Failure::Internal(
                 "a part has more statements than there are".to_owned(),
             )));
         };
-        rest = after;
+        first += part.count;
         let moved = |failure| Stopped {
             moved: true,
             ..Stopped::at(index, failure)
@@ -338,7 +504,17 @@ pub(super) async fn apply(
         }
         let check = (index == 0 && !part.alone).then(|| fingerprint::unmoved(unmoved, &mark));
         let held = Held::AsTried(&allowance);
-        match run(flow, connection, own, part.alone, check, &mark, held, timeout).await {
+        match run(
+            flow,
+            connection,
+            (earlier, own, part.alone),
+            check,
+            &mark,
+            held,
+            timeout,
+        )
+        .await
+        {
             Ok(lost) => {
                 if let Some(lost) = lost {
                     allowance.spend(&lost);
@@ -353,19 +529,32 @@ pub(super) async fn apply(
     Ok(())
 }
 
-/// Statements in one transaction.
-fn together(statements: &[Statement]) -> Statements {
-    let queries = statements.iter().map(|statement| Query::plain(statement.text.clone()));
+/// Statements in one transaction, behind what earlier ones left around them.
+fn together(earlier: &[Statement], statements: &[Statement]) -> Statements {
+    let all = || again(earlier).into_iter().chain(statements);
+    let queries = all().map(|statement| Query::plain(statement.text.clone()));
     let together = Statements::together(queries.collect(), Isolation::ReadCommitted);
-    super::sql::about(together, statements.iter())
+    super::sql::about(together, all())
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is another matter")]
+/// What comes of a cut that an enum's new value demands and the session's state forbids.
+fn cut_by_enum(why: &str) -> Failure {
+    Failure::Told(Box::new(Told {
+        kind: "trial_failed",
+        message: format!(
+            "It was tried on a throwaway branch. An enum's new value is used, which Postgres allows only after the addition took effect, so \
+             the script would be cut there; but {why} The target was not touched, and nothing is prepared."
+        ),
+        changed: Changed::No,
+        next: "Make two migrations of it: the new value first.".to_owned(),
+        more: Value::Null,
+    }))
+}
+
 async fn run(
     flow: &Flow<'_, '_>,
     connection: &Connection,
-    own: &[Statement],
-    alone: bool,
+    (earlier, own, alone): (&[Statement], &[Statement], bool),
     check: Option<(&'static str, Vec<Value>)>,
     hold: &str,
     held: Held<'_>,
@@ -383,7 +572,7 @@ async fn run(
         // The lock is nobody else's, and ends with the transaction: it tells whether that is over.
         const HOLD: &str = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))";
         let first = std::iter::once((HOLD, vec![hold.into()])).chain(check).collect();
-        together(own).behind(first).waiting_for_locks(LOCK_WAIT)
+        together(earlier, own).behind(first).waiting_for_locks(LOCK_WAIT)
     };
     flow.execute(connection, statements, held, timeout)
         .await

@@ -6,18 +6,21 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{outside, parameters, rows};
-use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held};
+use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held, Told, postgres_says};
 use crate::catalog::{Tool, Workflow};
 use crate::guard::{Assessed, Effect, JudgedTexts, Line};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Isolation, Measured, Query, Reads, Statements};
-use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, Transaction, Unguarded};
+use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, Transaction, Unguarded, kept};
 
 /// How long a statement may run when the caller doesn't say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a list of statements may be that a plan shows whole, in bytes.
 const SHOWN_WHOLE: usize = 1_500;
+
+/// The most kinds of statements that stand for those that a plan doesn't show whole.
+const MOST_KINDS: usize = 6;
 
 /// The most tables of which a plan shows the size.
 const MOST_TABLES: usize = 20;
@@ -111,7 +114,25 @@ pub(crate) fn assess(
         } else {
             "it".to_owned()
         };
+        if let Some((at, refusal)) = script
+            .statements
+            .iter()
+            .enumerate()
+            .find_map(|(at, statement)| Some((at, statement.refusal.as_deref()?)))
+        {
+            let place = match script.statements.as_slice() {
+                [_] => String::new(),
+                _ => format!(", in its statement {},", at + 1),
+            };
+            return Err(problem(format!("{which}{place} {refusal}.")));
+        }
         match script.statements.as_slice() {
+            [one] if one.session.contains(&crate::sql::SessionAct::ResetsAll) => {
+                return Err(problem(format!(
+                    "{which} takes every setting back, those of transactions among them: RESET each by its name. Every call begins with \
+                     all of them as the role and the database have them."
+                )));
+            }
             [] => return Err(problem(format!("{which} holds no statement."))),
             [one] if one.transaction == Transaction::Control => {
                 return Err(problem(format!(
@@ -272,6 +293,45 @@ pub(crate) async fn indexes_call_code(flow: &Flow<'_, '_>) -> Result<bool, Failu
     Ok(results.first().and_then(|result| result.first("calls")) != Some(Value::Bool(false)))
 }
 
+/// Refuses statements that Postgres can't read either, so that nobody is asked about them. They are not run.
+///
+/// # Errors
+/// With the place that Postgres names. What can't be found out is no error: then a human decides.
+pub(crate) async fn readable(flow: &Flow<'_, '_>) -> Result<(), Failure> {
+    let statements = || flow.scripts().iter().flat_map(|script| &script.statements);
+    if statements().all(Statement::is_read) {
+        return Ok(());
+    }
+    let Ok(connection) = connect(flow).await else {
+        return Ok(());
+    };
+    let several = statements().count() > 1;
+    for (index, statement) in statements().enumerate().filter(|(_, statement)| !statement.is_read()) {
+        let Ok(Some(error)) = flow.objection(&connection, &statement.text).await else {
+            continue;
+        };
+        let mut more = postgres_says(&error, flow.fence());
+        let mut which = "It".to_owned();
+        if several {
+            which = format!("Statement {}", index + 1);
+            more.insert("statement".into(), (index + 1).into());
+        }
+        return Err(Failure::Told(Box::new(Told {
+            kind: "sql_failed",
+            message: format!(
+                "{which} isn't SQL that Postgres can read ({}), so it wasn't run, and nobody was asked.",
+                error.code().unwrap_or_default()
+            ),
+            changed: Changed::No,
+            next:
+                "Correct the syntax at that position, which is counted in characters of the statement, and call again."
+                    .to_owned(),
+            more: Value::Object(more),
+        })));
+    }
+    Ok(())
+}
+
 /// What the statements of a call would lose: they are run in a transaction that is never committed. Nothing where they couldn't be
 /// measured in time.
 ///
@@ -321,20 +381,66 @@ pub(super) fn shortened(statements: &Value, scripts: &[Script]) -> Option<Value>
     if statements.to_string().len() <= SHOWN_WHOLE {
         return None;
     }
-    let short = |(index, text): (usize, &Value)| {
-        let text = text.as_str().unwrap_or_default();
-        match scripts.get(index).and_then(Script::only) {
-            Some(statement) if statement.effect != StatementEffect::Destructive => Value::from(format!(
-                "({}, {} characters, sha256 {})",
-                statement.kind,
-                text.chars().count(),
-                crate::guard::digest(&text.into()).get(..8).unwrap_or_default()
-            )),
-            _ => text.into(),
-        }
+    let destroys = |index: usize| {
+        let statement = scripts.get(index).and_then(Script::only);
+        statement.is_none_or(|statement| statement.effect == StatementEffect::Destructive)
     };
-    let all = statements.as_array().into_iter().flatten();
-    Some(all.enumerate().map(short).collect())
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let all: Vec<&Value> = statements.as_array().into_iter().flatten().collect();
+    let short = |(index, value): (usize, &&Value)| match scripts.get(index).and_then(Script::only) {
+        Some(statement) if !destroys(index) => Value::from(format!(
+            "({}, {} characters, sha256 {})",
+            statement.kind,
+            text(value).chars().count(),
+            crate::guard::digest(value).get(..8).unwrap_or_default()
+        )),
+        _ => (*value).clone(),
+    };
+    let each: Value = all.iter().enumerate().map(short).collect();
+    if crate::guard::can_be_shown(&each) {
+        return Some(each);
+    }
+    // Neighbours that nobody would be asked about stand together, by their kinds and one digest.
+    let mut shown: Vec<Value> = Vec::new();
+    let mut at = 0;
+    while let Some(value) = all.get(at) {
+        let together = (at..all.len()).take_while(|index| !destroys(*index)).count();
+        if together < 2 {
+            shown.extend(each.get(at).cloned().or_else(|| Some((*value).clone())));
+            at += 1;
+            continue;
+        }
+        let run: Vec<Value> = all
+            .iter()
+            .skip(at)
+            .take(together)
+            .map(|value| (*value).clone())
+            .collect();
+        let mut kinds: Vec<&str> = Vec::new();
+        for statement in scripts.iter().skip(at).take(together).filter_map(Script::only) {
+            if !kinds.contains(&statement.kind.as_str()) {
+                kinds.push(&statement.kind);
+            }
+        }
+        let more = kinds.len().saturating_sub(MOST_KINDS);
+        kinds.truncate(MOST_KINDS);
+        shown.push(
+            format!(
+                "({together} statements, {}{}, {} characters, sha256 {})",
+                kinds.join(", "),
+                if more > 0 {
+                    format!(" and {more} more kinds")
+                } else {
+                    String::new()
+                },
+                run.iter().map(|value| text(value).chars().count()).sum::<usize>(),
+                crate::guard::digest(&Value::Array(run)).get(..16).unwrap_or_default()
+            )
+            .into(),
+        );
+        at += together;
+    }
+    Some(shown.into())
 }
 
 /// What a plan shows of the statements: what each is, what they would lose, and how many rows the tables that they change have.
@@ -478,7 +584,51 @@ pub(super) async fn run(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
             }
         }
     };
-    Ok(ended(flow, &connection, &results))
+    let mut ended = ended(flow, &connection, &results);
+    ended.notes.extend(ends_with_the_call(&texts));
+    Ok(ended)
+}
+
+/// What is said of what the statements left in a session that is over: nothing of what the same call used.
+fn ends_with_the_call(all: &[&Statement]) -> Option<String> {
+    let gone: Vec<String> = kept(all.iter().copied())
+        .into_iter()
+        .filter(|kept| {
+            let later = all.get(kept.by + 1..).unwrap_or_default();
+            kept.is_around() || !later.iter().any(|statement| kept.is_used_by(statement))
+        })
+        .map(|kept| kept.in_words())
+        .collect();
+    if !gone.is_empty() {
+        return Some(format!(
+            "Gone with this call, since each call is a session of its own: {}. Send statements that need one another as one list in one \
+             call.",
+            gone.join(", ")
+        ));
+    }
+    let takes_back = |statement: &&Statement| {
+        use crate::sql::SessionAct as Does;
+        let only_ends = |act: &Does| {
+            matches!(
+                act,
+                Does::Resets(_)
+                    | Does::LeavesRole
+                    | Does::LeavesUser
+                    | Does::Forgets(_)
+                    | Does::Closes(_)
+                    | Does::Unlistens
+                    | Does::Unlocks
+                    | Does::UnlocksAll
+                    | Does::DiscardsTemporary
+                    | Does::DiscardsAll
+            )
+        };
+        !statement.session.is_empty() && statement.session.iter().all(only_ends)
+    };
+    // There was nothing that it could have taken back.
+    matches!(all, [only] if takes_back(only)).then(|| {
+        "It took nothing back: each call is a session of its own, and begins with nothing of an earlier one.".to_owned()
+    })
 }
 
 fn ended(flow: &Flow<'_, '_>, connection: &Connection, results: &[crate::neon::sql::ResultSet]) -> Ended {

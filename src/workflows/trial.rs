@@ -326,10 +326,10 @@ async fn explained(flow: &Flow<'_, '_>, failure: Failure) -> Failure {
     }
     Failure::Told(Box::new(Told {
         kind: "target_expires",
-        message: "The branch expires, and Neon lets no branch come off one that does, so nothing could be tried.".to_owned(),
+        message: "The branch expires, and Neon lets no branch come off one that does, so nothing could be tried."
+            .to_owned(),
         changed: Changed::No,
-        next: "It is a throwaway branch already: run the statements on it with run_sql_transaction, and see what changed with \
-               compare_database_schema."
+        next: "Prepare it on the branch that this one came off: it is tried on a throwaway branch of its own there."
             .to_owned(),
         more: Value::Null,
     }))

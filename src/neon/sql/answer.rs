@@ -125,6 +125,19 @@ impl SqlError {
         Self::new(format!("The SQL was not sent: {why}."), Changed::No)
     }
 
+    /// The same about a text that was sent with something of ours behind it: nothing of that is told.
+    pub(super) fn within(mut self, text: &str, behind: &str) -> Self {
+        let end = text.chars().count() + 1;
+        let position = self.words.position.as_deref().and_then(|at| at.parse::<usize>().ok());
+        if position.is_some_and(|at| at > end) {
+            self.words.position = Some(end.to_string());
+            self.words.said = Some("syntax error at end of input".to_owned());
+        } else if let Some(said) = &mut self.words.said {
+            *said = said.replace(behind, "");
+        }
+        self
+    }
+
     pub(super) fn too_large_request(bytes: usize) -> Self {
         Self::new(
             format!("The SQL is too large to be sent: {bytes} bytes, and 10 MiB is the most."),

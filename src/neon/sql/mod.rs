@@ -38,6 +38,15 @@ pub const MOST_REQUEST: usize = 10 * 1024 * 1024;
 /// How long a statement that was cancelled may take to end.
 const CANCELLING: Duration = Duration::from_secs(5);
 
+/// What is put behind a text that is only to be read. It holds nothing that could end a string, a comment or a bracket.
+const BEHIND: &str = ";SELECT 1;SELECT 1";
+
+/// Two statements of our own, which a query mustn't hold.
+const OWN_TWO: &str = "SELECT 1;SELECT 1";
+
+/// SQLSTATE of what the grammar refuses, and of several statements in one query.
+const SYNTAX_ERROR: &str = "42601";
+
 const CONNECTION: HeaderName = HeaderName::from_static("neon-connection-string");
 const ARRAY_MODE: HeaderName = HeaderName::from_static("neon-array-mode");
 const RAW_TEXT: HeaderName = HeaderName::from_static("neon-raw-text-output");
@@ -513,6 +522,60 @@ impl Client {
                 Some(Stop::Measured(measured)) => Ok((**measured).clone()),
                 _ => Err(error.changed_nothing()),
             },
+        }
+    }
+
+    /// What Postgres objects to in the syntax of a text, which is never run: nothing where it can be read.
+    ///
+    /// It is sent with two statements behind it. Where a query comes by the extended protocol, as SQL over HTTP has it, Postgres
+    /// first reads all of it by its grammar, and then refuses what holds more than one statement, before it looks at any of them
+    /// (`exec_parse_message`). What stands behind the text can be swallowed by nothing: an open string, comment or bracket stays
+    /// open to the end, which the grammar refuses. That the endpoint keeps to it is tried first, with statements of our own, and
+    /// all of it goes in a batch that is READ ONLY.
+    ///
+    /// # Errors
+    /// [`SqlError`] where that can't be found out; nothing was changed.
+    pub async fn objection(
+        &self,
+        connection: &Connection,
+        text: &str,
+        context: &Context,
+    ) -> Result<Option<SqlError>, SqlError> {
+        if !matches!(self.read_only_grammar(connection, OWN_TWO, context).await, Ok(None)) {
+            return Err(SqlError::not_sent("the endpoint may run what was only to be read"));
+        }
+        let sent = format!("{text}\n{BEHIND}");
+        let objection = self.read_only_grammar(connection, &sent, context).await?;
+        Ok(objection.map(|error| error.within(text, BEHIND)))
+    }
+
+    /// What the grammar objects to in a text that holds two statements at least.
+    async fn read_only_grammar(
+        &self,
+        connection: &Connection,
+        text: &str,
+        context: &Context,
+    ) -> Result<Option<SqlError>, SqlError> {
+        let body = Body {
+            first: &[],
+            look: None,
+            statements: &[],
+            names: &[],
+            timeout_ms: "5000",
+            lock_ms: "0",
+        };
+        let mut batch = Batch::identified(connection, body);
+        batch.queries.push(Query::plain(text));
+        let ran = self
+            .batch(connection, &batch, Isolation::ReadCommitted, true, context)
+            .await;
+        match ran {
+            Err(error) if error.code() == Some(SYNTAX_ERROR) => {
+                // That there are several statements has no place in the text; what can't be read has.
+                Ok(error.position().is_some().then(|| error.changed_nothing()))
+            }
+            Err(error) => Err(error.changed_nothing()),
+            Ok(_) => Err(SqlError::malformed("it ran several statements as one")),
         }
     }
 

@@ -12,6 +12,8 @@ mod outside;
 mod personal_keys;
 mod promised;
 mod schemas;
+mod scripts;
+mod session;
 mod sizes;
 mod values;
 mod wire;

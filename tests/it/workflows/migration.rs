@@ -251,7 +251,10 @@ async fn a_script_that_could_never_be_applied_is_refused_before_a_branch_is_made
             "transaction control (COMMIT)",
         ),
         ("CREATE TABLE a (x int); SAVEPOINT s", "transaction control"),
-        ("COPY (SELECT 1) TO PROGRAM 'curl example.com'", "run it with run_sql"),
+        (
+            "COPY (SELECT 1) TO PROGRAM 'curl example.com'",
+            "runs a program on the server",
+        ),
         ("CREATE TABLE a (x int); this is no SQL", "statement 2"),
         ("\\d t", "statement 1"),
     ] {
