@@ -2,6 +2,8 @@
 
 mod ends;
 mod environment;
+mod errors;
 mod http;
 mod leftovers;
+mod sizes;
 mod wire;
