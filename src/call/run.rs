@@ -485,6 +485,9 @@ impl<'a> Call<'a> {
         let said_yes = cleared.said_yes();
         let confirmed_by = said_yes.name().filter(|_| said_yes != SaidYes::Nobody);
         let mut ended = ended;
+        for note in &mut ended.notes {
+            self.add_what_is_not_offered(note);
+        }
         if ended.undo.is_none() && verdict.changes() {
             ended.undo = Undoing {
                 tool: verdict.tool(),

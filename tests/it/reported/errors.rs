@@ -218,7 +218,10 @@ async fn somebody_gives_too_few_params() {
 async fn somebody_is_told_of_a_tool_that_is_not_offered() {
     let story = story().await;
     let server = story
-        .server_at(&["stdio", "--toolsets", "all", "--exclude-tools", "get_database_tables"], &story.sandbox().api_url())
+        .server_at(
+            &["stdio", "--toolsets", "all", "--exclude-tools", "get_database_tables"],
+            &story.sandbox().api_url(),
+        )
         .await;
     let (failed, is_error) = server
         .call(
