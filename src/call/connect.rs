@@ -118,11 +118,14 @@ pub(super) async fn connection(
         .with_query("branch_id", branch)
         .with_query("database_name", database.as_str())
         .with_query("role_name", role.as_str());
-    let answer = call
-        .client
-        .read(read, &call.context)
-        .await
-        .map_err(|error| match error.status() {
+    let answer = call.client.read(read, &call.context).await;
+    if let Err(error) = &answer
+        && error.status() == Some(404)
+        && let Some(unknown) = unknown_name(call, project, branch, &database, &role).await
+    {
+        return Err(unknown);
+    }
+    let answer = answer.map_err(|error| match error.status() {
             Some(412) => error.with_hint(
                 "The project doesn't store passwords, so no SQL can be run through this server: run it with your own client, \
                  or let an administrator turn password storage on.",
@@ -155,6 +158,39 @@ pub(super) async fn connection(
     Ok(connection)
 }
 
+/// Which of the names isn't one of the branch's, with those that are; nothing where both are, or nobody says.
+async fn unknown_name(call: &Call<'_>, project: &str, branch: &str, database: &str, role: &str) -> Option<Failure> {
+    let look = Look::new(call);
+    let names = |list: &Value| -> Vec<String> {
+        let name = |one: &Value| one.get("name").and_then(Value::as_str).map(str::to_owned);
+        items(list).filter_map(name).collect()
+    };
+    let databases = names(&*look.databases(project, branch).await.ok()?);
+    if !databases.iter().any(|known| known == database) {
+        return Some(unknown(call, "database_name", "database", database, &databases));
+    }
+    let roles = names(&*look.roles(project, branch).await.ok()?);
+    let known = roles.iter().any(|known| known == role);
+    (!known).then(|| unknown(call, "role_name", "role", role, &roles))
+}
+
+/// There is no such name among these: the nearest come first.
+fn unknown(call: &Call<'_>, argument: &str, what: &str, given: &str, names: &[String]) -> Failure {
+    let like = |name: &str| strsim::jaro_winkler(&name.to_lowercase(), &given.to_lowercase());
+    let mut names: Vec<&String> = names.iter().collect();
+    names.sort_by(|one, other| like(other).total_cmp(&like(one)));
+    let shown: Vec<String> = names
+        .iter()
+        .take(20)
+        .map(|name| call.fence.quote(&crate::neon::text::one_line(name, 80)))
+        .collect();
+    Failure::Reference {
+        argument: argument.to_owned(),
+        message: format!("The branch has no such {what}; it has: {}.", shown.join(", ")),
+        next: format!("Give {argument} as it is there."),
+    }
+}
+
 /// The compute that a connection string leads to, where its host names one: `ep-cool-sun-123456-pooler.us-east-2.aws.neon.tech`.
 fn endpoint(uri: &str) -> Option<String> {
     let host = url::Url::parse(uri).ok()?.host_str()?.to_owned();
@@ -183,6 +219,9 @@ async fn choose(
         (None, [only]) => Some(only),
         (None, _) => names.iter().find(|name| *name == "neondb"),
     };
+    if let (Some(given), None) = (database, chosen) {
+        return Err(unknown(call, "database_name", "database", given, &names));
+    }
     let Some(chosen) = chosen else {
         let shown: Vec<String> = names
             .iter()
@@ -191,10 +230,10 @@ async fn choose(
             .collect();
         return Err(Failure::Reference {
             argument: "database_name".to_owned(),
-            message: match database {
-                Some(_) => format!("The branch has no such database; it has: {}.", shown.join(", ")),
-                None if names.is_empty() => "The branch has no database.".to_owned(),
-                None => format!("The branch has several databases: {}.", shown.join(", ")),
+            message: if names.is_empty() {
+                "The branch has no database.".to_owned()
+            } else {
+                format!("The branch has several databases: {}.", shown.join(", "))
             },
             next: "Give database_name.".to_owned(),
         });

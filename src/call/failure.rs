@@ -154,11 +154,11 @@ pub(crate) fn postgres_says(failed: &SqlError, fence: &Fence) -> Map<String, Val
     more.extend(
         failed
             .position()
-            .filter(|position| {
-                !position.is_empty() && position.len() < 12 && position.bytes().all(|byte| byte.is_ascii_digit())
-            })
+            .filter(|_| failed.found().place.is_none())
+            .and_then(|position| position.parse::<u32>().ok())
             .map(|position| ("position".to_owned(), position.into())),
     );
+    more.extend(found(failed, fence));
     let said: Vec<String> = [
         ("", failed.said()),
         ("detail: ", failed.detail()),
@@ -169,6 +169,32 @@ pub(crate) fn postgres_says(failed: &SqlError, fence: &Fence) -> Map<String, Val
     .collect();
     if !said.is_empty() {
         more.insert("postgres_says".to_owned(), fence.around(&said.join(" | ")).into());
+    }
+    more
+}
+
+/// What was found out about a failed statement, as fields of a result.
+fn found(failed: &SqlError, fence: &Fence) -> Map<String, Value> {
+    let found = failed.found();
+    let mut more = Map::new();
+    if let Some((number, kind)) = &found.statement {
+        more.insert("statement".into(), (*number).into());
+        more.insert("kind_of_statement".into(), kind.as_str().into());
+    }
+    if let Some(place) = found.place {
+        more.insert("position".into(), place.position.into());
+        more.insert("line".into(), place.line.into());
+        more.insert("column".into(), place.column.into());
+    }
+    if let Some(position) = found.in_statement {
+        more.insert("position_in_statement".into(), position.into());
+    }
+    if !found.nearest.is_empty() {
+        let names = found
+            .nearest
+            .iter()
+            .map(|name| Value::from(fence.quote(&one_line(name, 200))));
+        more.insert("nearest".into(), names.collect());
     }
     more
 }
@@ -184,22 +210,45 @@ fn is_sqlstate(code: &str) -> bool {
 /// A failed statement.
 fn sql_failed(failed: &SqlError, fence: &Fence) -> Value {
     let more = postgres_says(failed, fence);
+    let found = failed.found();
     let next = match failed.changed() {
+        _ if failed.is_too_large() => match failed.changed() {
+            Changed::No => TOO_LARGE,
+            _ => TOO_LARGE_CHANGE,
+        },
         Changed::Unknown => "Look at the data before deciding to run it again.",
         _ if failed.refused_login() => {
             "Check branch, database_name and role_name; a password may have been changed: try again."
         }
         _ => advice(failed.code().unwrap_or_default()),
     };
-    error(
-        fence,
-        "sql_failed",
-        &failed.to_string(),
-        failed.changed(),
-        next,
-        Value::Object(more),
-    )
+    let mut next = next.to_owned();
+    if !found.nearest.is_empty() {
+        next.push_str(" Names like it are in `nearest`.");
+    }
+    let mut message = failed.to_string();
+    match &found.statement {
+        Some((number, kind)) => message.push_str(&format!(" It was statement {number} ({kind}).")),
+        None if found.at_end => {
+            message.push_str(" It was none of the statements by itself, but what was put off until their end: deferred constraints and triggers.");
+        }
+        None => {}
+    }
+    let kind = if failed.is_too_large() {
+        "result_too_large"
+    } else {
+        "sql_failed"
+    };
+    error(fence, kind, &message, failed.changed(), &next, Value::Object(more))
 }
+
+/// What to do where a result is over a limit.
+const TOO_LARGE: &str = "Ask for less: fewer rows (LIMIT, and from there on by WHERE key > the last one), fewer columns, or a part of large \
+                         values (left(text, 1000), length(text), data -> 'key', substring(bytes FROM 1 FOR 1000)).";
+
+/// The same where it isn't known whether the statement was committed.
+const TOO_LARGE_CHANGE: &str = "Look whether it took effect before running it again; then leave out RETURNING, or return fewer columns and rows, or a \
+                                part of large values (left(text, 1000)).";
 
 /// What to do about a failure, by Postgres' code (PostgreSQL documentation, appendix A) and never by its words, which may quote
 /// anything.
@@ -213,26 +262,42 @@ fn advice(code: &str) -> &'static str {
         "55P03" => {
             "Somebody else holds a lock on it: inspect_database (blocked, long_running) shows who. Run it again later."
         }
-        "57P01" | "57P02" | "57P03" | "08003" | "08006" => {
+        "57P01" | "57P02" | "57P03" | "57P05" | "08000" | "08001" | "08003" | "08006" => {
             "The compute was restarted or is starting, and the statement was rolled back: run it again."
         }
         "53300" => "Too many connections are open: run it again in a moment; inspect_database shows who is connected.",
         "53100" | "53200" | "53400" | "54000" => {
             "The compute's memory, disk or a limit was not enough: do less at once, or use a larger compute."
         }
-        "08P01" => "The number of params isn't that of $1, $2, … in the statement: give one for each.",
-        "42P18" | "42804" | "22P02" | "22007" | "22008" | "22003" => {
+        "08P01" => {
+            "The number of params isn't that of $1, $2, … in the statement: give one for each, in their order. Statements of a list take \
+             none: write the values into them, or run such a statement by itself with run_sql."
+        }
+        "42P02" => "The statement has a $1, $2, … that no param is given for: give one for each, with run_sql.",
+        "42P18" => "The type of a parameter can't be told: cast it where it stands, as in $1::text or $1::int[].",
+        "42804" | "22P02" | "22007" | "22008" | "22003" | "22023" | "22P03" | "42846" => {
             "A value doesn't fit its type: cast the parameter ($1::date, $1::jsonb) or correct the value."
         }
-        "42P01" | "3F000" => {
-            "There is no such table or schema: get_database_tables shows what there is, with its schema."
+        "22001" => "A text is longer than its column takes: shorten it, or change the column's type.",
+        "22012" => "Something is divided by zero: use nullif(divisor, 0).",
+        "22004" | "22002" => "A value is null where none may be.",
+        "42P01" => {
+            "There is no such table, view or alias: get_database_tables shows what there is, with its schema; a name with capitals stands in \
+             double quotes."
         }
+        "3F000" => "There is no such schema: get_database_tables shows what there is, with its schema.",
         "42703" => {
             "There is no such column: describe_table_schema shows the columns; a name with capitals stands in double quotes."
         }
         "42883" => {
             "There is no such function or operator for these types: cast the arguments, or look for its name and schema."
         }
+        "42704" => "There is no such type, role, index, constraint or other object: look for its name and schema.",
+        "42702" => "The column is in more than one table: write the table's name or alias before it.",
+        "42725" => "Several functions or operators fit: cast the arguments.",
+        "42803" => "A column is neither in GROUP BY nor inside an aggregate: add it there, or aggregate it.",
+        "3D000" => "There is no such database: list_branch_databases shows those of the branch; give database_name.",
+        "28000" | "28P01" => "The role can't log in: list_branch_roles shows those of the branch; give role_name.",
         "42601" => "Correct the syntax at the position that Postgres tells.",
         "42501" => "The role may not do this: use another role_name, or have the owner GRANT it.",
         "23505" => {
@@ -240,18 +305,47 @@ fn advice(code: &str) -> &'static str {
              GROUP BY … HAVING count(*) > 1."
         }
         "23503" => "A row that it refers to is missing, or another one refers to it: change them in the right order.",
-        "23502" | "23514" | "23P01" => {
+        "23001" => "Another row refers to it, and the key restricts that: change or delete that one first.",
+        "23502" => {
+            "A column that must have a value would be null: give one, or a default; of rows that are there, fill it first."
+        }
+        "23000" | "23514" | "23P01" => {
             "A constraint refuses a row: describe_table_schema shows the constraints. One that is being added is refused by rows that are there: correct those first."
         }
         "25006" => {
-            "What reads by its text runs in a read-only transaction, and a function in it would change something: say so in the text, \
-             as in DO $$ BEGIN PERFORM f(); END $$ or INSERT … SELECT f()."
+            "What reads by its text runs in a read-only transaction, and a function in it would change something: say so in the text. For \
+             its result: run_sql_transaction with [\"SET LOCAL lock_timeout = '10s'\", \"SELECT f()\"]; to keep it: INSERT … SELECT f(); \
+             without: DO $$ BEGIN PERFORM f(); END $$. A read replica takes no change at all."
+        }
+        "25P02" => {
+            "A statement before it failed, so that the transaction takes no other: correct the first that failed, and run all again."
         }
         "2BP01" => "Something depends on it: the detail names it. CASCADE would drop that, too.",
+        "55006" => "Somebody uses it: end their work, or try again later; inspect_database (long_running) shows who.",
+        "55000" => "It isn't in a state for this: the message says what is missing.",
         "42P07" | "42710" | "42723" | "42701" | "42P06" | "42P04" => {
             "It is there already: use IF NOT EXISTS, or another name."
         }
-        "2D000" | "25001" => "It can't run inside of a transaction: run it by itself with run_sql.",
+        "2D000" => {
+            "It would end the transaction that it runs in: a procedure or block that commits runs by itself with run_sql, where what it \
+             does can be told; else take COMMIT and ROLLBACK out of it."
+        }
+        "25001" => "It can't run inside of a transaction: run it by itself with run_sql.",
+        "0A000" => "Postgres doesn't do this here: the message says what it doesn't.",
+        code if code.starts_with("22") => {
+            "A value can't be used there: correct it, or cast it to the type that is wanted."
+        }
+        code if code.starts_with("23") => "A constraint refuses a row: describe_table_schema shows the constraints.",
+        code if code.starts_with("40") => "The transaction was rolled back: run it again.",
+        code if code.starts_with("53") => {
+            "The compute has too little of something: do less at once, or run it again later."
+        }
+        code if code.starts_with("P0") => {
+            "A function or block raised this error itself: the message is its own. Correct what it objects to."
+        }
+        code if code.starts_with("XX") => {
+            "Postgres met an error of its own: run it again; if it comes back, write it otherwise."
+        }
         _ => "Correct the statement; get_database_tables and describe_table_schema show what there is.",
     }
 }

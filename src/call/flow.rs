@@ -175,6 +175,11 @@ impl<'c, 'a> Flow<'c, 'a> {
         &self.call.scripts
     }
 
+    /// The texts that those statements stand in, as the caller sent them.
+    pub(crate) fn statement_sources(&self) -> Vec<String> {
+        crate::workflows::texts(&self.call.selected.tool, self.arguments)
+    }
+
     /// The arguments, checked and with names replaced by ids.
     pub(crate) fn arguments(&self) -> &Map<String, Value> {
         self.arguments

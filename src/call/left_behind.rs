@@ -274,7 +274,7 @@ fn id_in(remove: &Value, what: &str) -> Option<String> {
     let own = ["_id", "_name"]
         .iter()
         .find_map(|ends| arguments.get(&format!("{what}{ends}")));
-    let id = own.or_else(|| arguments.values().last())?;
+    let id = own.or_else(|| arguments.values().next_back())?;
     match id {
         Value::String(id) if !id.is_empty() && !id.starts_with('(') => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),

@@ -367,6 +367,7 @@ impl Engine {
             client_name: caller.client.as_deref(),
             way: &caller.way,
             selected,
+            selection: &inner.selection,
             context: crate::neon::Context {
                 deadline: started + inner.limits.deadline,
                 cancel: caller.cancel.clone(),

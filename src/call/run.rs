@@ -21,7 +21,7 @@ use super::{
     CallLimits, CallResult, Flow, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, content, facts,
     list, own_key, reference, resolve, safety, sight, wait,
 };
-use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Tool, Undo, Workflow, templates_within};
+use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Selection, Tool, Undo, Workflow, templates_within};
 use crate::docs::Docs;
 use crate::guard::{self, Assessed, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
 use crate::neon::sql::Measured;
@@ -65,6 +65,8 @@ pub(super) struct Call<'a> {
     pub(super) client_name: Option<&'a str>,
     pub(super) way: &'a Way,
     pub(super) selected: &'a SelectedTool,
+    /// What is offered here.
+    pub(super) selection: &'a Selection,
     pub(super) context: Context,
     pub(super) progress: Option<Arc<dyn Progress>>,
     /// What stands around texts of others in the result.
@@ -508,6 +510,9 @@ impl<'a> Call<'a> {
         let said_yes = cleared.said_yes();
         let confirmed_by = said_yes.name().filter(|_| said_yes != SaidYes::Nobody);
         let mut ended = ended;
+        for note in &mut ended.notes {
+            self.add_what_is_not_offered(note);
+        }
         if ended.undo.is_none() && verdict.changes() {
             ended.undo = Undoing {
                 tool: verdict.tool(),
@@ -584,18 +589,67 @@ impl<'a> Call<'a> {
         Ok(Outcome::Done(CallResult { value, is_error: false }))
     }
 
+    /// Says of each tool that an advice names and that isn't offered here why not, and what to run in its place.
+    pub(super) fn add_what_is_not_offered(&self, advice: &mut String) {
+        let words = advice.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let mut told: Vec<&str> = Vec::new();
+        for word in words.filter(|word| word.contains('_')) {
+            let known = self.catalog.tool(word).is_some();
+            if known && self.selection.tool(word).is_none() && !told.contains(&word) {
+                told.push(word);
+            }
+        }
+        let more: Vec<String> = told
+            .into_iter()
+            .map(|name| {
+                let mut sentence = self.selection.missing(name);
+                if let Some(sql) = instead(name).filter(|_| self.selection.tool("run_sql").is_some()) {
+                    sentence.push_str(&format!(" With run_sql: {sql}."));
+                }
+                sentence
+            })
+            .collect();
+        for sentence in more {
+            advice.push(' ');
+            advice.push_str(&sentence);
+        }
+    }
+
     /// A failure as a result that says where it happened.
     fn stamped(&self, failure: Failure) -> Value {
         let mut value = failure.into_value(&self.fence);
         self.left_behind.told(&mut value, &self.fence);
         // Neon's own words may quote a secret.
         guard::mask(&mut value, &[], &[]);
+        if let Some(Value::String(next)) = value.pointer_mut("/error/next") {
+            self.add_what_is_not_offered(next);
+        }
         if let Some(object) = value.as_object_mut() {
             object.insert("tool".into(), self.selected.tool.name().into());
             object.insert("service".into(), self.service.name().into());
         }
         value
     }
+}
+
+/// The SQL that tells what a tool would.
+fn instead(tool: &str) -> Option<&'static str> {
+    Some(match tool {
+        "inspect_database" => {
+            "SELECT pid, state, wait_event_type, pg_blocking_pids(pid), left(query, 200) FROM pg_stat_activity WHERE datname = \
+             current_database()"
+        }
+        "get_database_tables" => {
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        }
+        "describe_table_schema" => {
+            "SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns WHERE table_name = 'the table'"
+        }
+        "explain_sql_statement" => "EXPLAIN and the statement",
+        "list_branch_databases" => "SELECT datname FROM pg_database",
+        "list_branch_roles" => "SELECT rolname FROM pg_roles",
+        _ => return None,
+    })
 }
 
 /// The statements of texts. Parsing takes a while for long ones, in which others must get on.

@@ -156,11 +156,7 @@ pub fn declared(schema: &Map<String, Value>, arguments: &mut Map<String, Value>)
 
 fn declared_value(schema: &Map<String, Value>, value: &mut Value) {
     match value {
-        Value::String(text) => {
-            if schema.get(UNSET).and_then(Value::as_str) == Some(text) {
-                *value = Value::Null;
-            }
-        }
+        Value::String(text) if schema.get(UNSET).and_then(Value::as_str) == Some(text) => *value = Value::Null,
         Value::Object(fields) => declared(schema, fields),
         Value::Array(items) => {
             if values_of_map(schema).is_some() {

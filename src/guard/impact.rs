@@ -29,6 +29,28 @@ pub fn told_losses(measured: &Measured) -> Vec<String> {
     rows.chain(rest).collect()
 }
 
+/// What was lost by statements that were committed, a sentence each: the rows of those tables alone that `tells` lets through, and
+/// everything else.
+#[must_use]
+pub fn done_losses(measured: &Measured, tells: impl Fn(&TableImpact) -> bool) -> Vec<String> {
+    let rows = measured.tables.iter().filter(|table| table.lost > 0 && tells(table));
+    let rows = rows.map(|table| {
+        let what = match (table.deleted, table.updated) {
+            (_, 0) => "deleted",
+            (0, _) => "changed",
+            _ => "deleted or changed",
+        };
+        format!(
+            "it {what} {} {}rows of {}",
+            table.lost,
+            of_how_many(table),
+            told(&table.name)
+        )
+    });
+    rows.chain(losses(measured).into_iter().map(|loss| format!("it {loss}")))
+        .collect()
+}
+
 /// Why a statement does more than its text says: the end of a sentence that begins with "because it …".
 #[must_use]
 pub fn reaching(reaching: &Reaching) -> String {
@@ -90,12 +112,20 @@ fn counted(table: &TableImpact) -> String {
         (0, _) => "would change",
         _ => "would delete or change",
     };
-    let of = match (table.held, table.more) {
+    format!(
+        "{what} {} {}rows of {}",
+        table.lost,
+        of_how_many(table),
+        told(&table.name)
+    )
+}
+
+fn of_how_many(table: &TableImpact) -> String {
+    match (table.held, table.more) {
         (Some(held), Some(true)) => format!("of more than {held} "),
         (Some(held), _) => format!("of {held} "),
         (None, _) => String::new(),
-    };
-    format!("{what} {} {of}rows of {}", table.lost, told(&table.name))
+    }
 }
 
 fn losses(measured: &Measured) -> Vec<String> {
@@ -129,7 +159,8 @@ fn losses(measured: &Measured) -> Vec<String> {
 /// What kind of object it is.
 fn kind(loss: &Loss) -> &str {
     match loss.kind.as_deref() {
-        Some("r" | "p") => "table",
+        Some("r") => "table",
+        Some("p") => "partitioned table",
         Some("v") => "view",
         Some("m") => "materialized view",
         Some("i" | "I") => "index",

@@ -64,6 +64,24 @@ pub struct Change {
 }
 
 impl Difference {
+    /// Leaves out the losses of tables and columns that aren't lost, for someone who knows: a dump can't tell a rename from a drop and
+    /// an addition. Asked with the table's name, and the column's where it is about one.
+    pub fn keep_losses(&mut self, is_lost: impl Fn(&str, Option<&str>) -> bool) {
+        self.losses.retain(|loss| {
+            let Some((object, what)) = loss.split_once(": all ") else {
+                return true;
+            };
+            let name = object
+                .strip_prefix("TABLE ")
+                .or_else(|| object.strip_prefix("MATERIALIZED VIEW "))
+                .unwrap_or(object);
+            match what.strip_prefix("values of column ") {
+                Some(column) => is_lost(name, Some(column)),
+                None => is_lost(name, None),
+            }
+        });
+    }
+
     /// Whether nothing differs.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -31,9 +31,18 @@ impl Reading {
         if analyze && !statement.explain_analyze_ok {
             return None;
         }
-        let options = if analyze { "(ANALYZE, BUFFERS)" } else { "(COSTS)" };
         // What comes out is proven like anything else.
-        Self::prove(&format!("EXPLAIN {options} {}", statement.text))
+        Self::prove(&format!("{}{}", Self::explaining_words(analyze), statement.text))
+    }
+
+    /// What stands before a statement that is explained.
+    #[must_use]
+    pub fn explaining_words(analyze: bool) -> &'static str {
+        if analyze {
+            "EXPLAIN (ANALYZE, BUFFERS) "
+        } else {
+            "EXPLAIN (COSTS) "
+        }
     }
 
     /// What it mentions.

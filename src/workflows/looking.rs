@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::failing::{self, Sent};
 use super::parameters;
 use super::sql::{connect, timeout};
 use crate::call::{ArgumentProblem, Ended, Failure, Flow};
-use crate::neon::sql::{Reads, ResultSet};
+use crate::neon::sql::{Connection, Reads, ResultSet};
+use crate::neon::text::one_line;
 use crate::sql::Reading;
 
 /// How long our own questions may take.
@@ -16,35 +18,40 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The most tables that are listed at once.
 const MOST_TABLES: u64 = 200;
 
-/// Schemas that are Postgres' own.
-const TABLES: &str = "\
-SELECT n.nspname AS schema, c.relname AS name, \
- CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' \
-  WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' END AS kind, \
- CASE WHEN c.reltuples >= 0 THEN c.reltuples::int8 END AS estimated_rows, \
- CASE WHEN c.relkind IN ('r', 'm', 'p') THEN pg_total_relation_size(c.oid) END AS bytes, \
- obj_description(c.oid, 'pg_class') AS comment \
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
- AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
- AND ($1::text IS NULL OR n.nspname = $1) \
-ORDER BY n.nspname, c.relname LIMIT $2::int8 OFFSET $3::int8";
+/// The relations, a JSON object each.
+const TABLES: &str = include_str!("looking/tables.sql");
+
+/// One relation whole, as a JSON object.
+const TABLE: &str = include_str!("looking/table.sql");
+
+/// Said beside sizes.
+const COUNTED: &str = "Rows are what ANALYZE last counted; bytes hold indexes and TOAST. Both hold all partitions and inheriting tables; own_… \
+                       are of the table alone.";
 
 /// `get_database_tables`
 pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let connection = connect(flow).await?;
     let offset = flow.number("offset").unwrap_or(0);
+    let parent = match flow.text("partitions_of") {
+        Some(given) => Some(parent(given)?),
+        None => None,
+    };
+    let text = |text: Option<String>| text.map_or(Value::Null, Value::from);
+    let (schema, name) = parent.map_or((None, None), |(schema, name)| (schema, Some(name)));
     let parameters = vec![
         flow.text("schema").map_or(Value::Null, Value::from),
         (MOST_TABLES + 1).to_string().into(),
         offset.to_string().into(),
+        text(schema),
+        text(name),
     ];
     let results = flow
         .query(&connection, Reads::own(TABLES, parameters).pinned(), PATIENCE)
         .await?;
-    let mut found = objects(&results, 0);
+    let mut found = abouts(&results);
     let more = found.len() as u64 > MOST_TABLES;
     found.truncate(MOST_TABLES as usize);
+    let has_partitions = found.iter().any(|table| table.get("partitions").is_some());
     let fence = flow.fence();
     let mut ended = Ended::with(json!({
         "database": connection.database,
@@ -57,106 +64,51 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
             offset + MOST_TABLES
         ));
     }
-    Ok(ended.note("estimated_rows is what ANALYZE last counted."))
+    if has_partitions {
+        ended = ended.note("Partitions count with their table; partitions_of lists them.");
+    }
+    Ok(ended.note(COUNTED))
 }
 
-const FIND: &str = "\
-SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, \
- CASE WHEN c.reltuples >= 0 THEN c.reltuples::int8 END AS estimated_rows, \
- pg_catalog.pg_total_relation_size(c.oid) AS total_bytes, pg_catalog.pg_relation_size(c.oid) AS table_bytes, pg_catalog.pg_indexes_size(c.oid) AS index_bytes, \
- pg_catalog.pg_get_userbyid(c.relowner) AS owner, c.relrowsecurity AS row_security, pg_catalog.obj_description(c.oid, 'pg_class') AS comment, \
- CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END AS definition \
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-WHERE c.oid = pg_catalog.to_regclass($1)::pg_catalog.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
-
-const COLUMNS: &str = "\
-SELECT a.attname AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null, \
- pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS default, \
- CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity, \
- CASE a.attgenerated WHEN '' THEN NULL ELSE 'stored' END AS generated, pg_catalog.col_description(a.attrelid, a.attnum) AS comment \
-FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
-WHERE a.attrelid = pg_catalog.to_regclass($1)::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
-
-const CONSTRAINTS: &str = "\
-SELECT conname AS name, CASE contype WHEN 'p' THEN 'primary key' WHEN 'f' THEN 'foreign key' WHEN 'u' THEN 'unique' \
-  WHEN 'c' THEN 'check' WHEN 'x' THEN 'exclusion' WHEN 'n' THEN 'not null' ELSE contype::text END AS type, \
- pg_catalog.pg_get_constraintdef(oid) AS definition, convalidated AS validated \
-FROM pg_catalog.pg_constraint WHERE conrelid = pg_catalog.to_regclass($1)::pg_catalog.oid ORDER BY contype DESC, conname";
-
-const INDEXES: &str = "\
-SELECT i.relname AS name, pg_catalog.pg_get_indexdef(x.indexrelid) AS definition, x.indisvalid AS valid, \
- pg_catalog.pg_relation_size(x.indexrelid) AS bytes, coalesce(s.idx_scan, 0) AS scans \
-FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid LEFT JOIN pg_catalog.pg_stat_all_indexes s ON s.indexrelid = x.indexrelid \
-WHERE x.indrelid = pg_catalog.to_regclass($1)::pg_catalog.oid ORDER BY i.relname";
-
-const REFERENCED: &str = "\
-SELECT conrelid::regclass::text AS table, conname AS constraint, pg_catalog.pg_get_constraintdef(oid) AS definition \
-FROM pg_catalog.pg_constraint WHERE confrelid = pg_catalog.to_regclass($1)::pg_catalog.oid AND contype = 'f' ORDER BY 1, 2";
-
-const TRIGGERS: &str = "\
-SELECT tgname AS name, pg_catalog.pg_get_triggerdef(oid) AS definition, tgenabled <> 'D' AS enabled \
-FROM pg_catalog.pg_trigger WHERE tgrelid = pg_catalog.to_regclass($1)::pg_catalog.oid AND NOT tgisinternal ORDER BY tgname";
-
-const POLICIES: &str = "\
-SELECT polname AS name, polcmd::text AS command, pg_catalog.pg_get_expr(polqual, polrelid) AS using, \
- pg_catalog.pg_get_expr(polwithcheck, polrelid) AS with_check FROM pg_catalog.pg_policy WHERE polrelid = pg_catalog.to_regclass($1)::pg_catalog.oid ORDER BY polname";
+/// The schema, where one is given, and the name of a table whose children are listed.
+fn parent(given: &str) -> Result<(Option<String>, String), Failure> {
+    let mut parts = crate::sql::dotted(given).unwrap_or_else(|| vec![given.to_owned()]);
+    let name = parts.pop().unwrap_or_default();
+    match parts.as_slice() {
+        [] => Ok((None, name)),
+        [.., schema] => Ok((Some(schema.clone()), name)),
+    }
+}
 
 /// `describe_table_schema`
 pub(super) async fn table(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let connection = connect(flow).await?;
-    let given = flow.required("table")?;
-    let mut name = regclass(given);
-    let ask = |name: &str| {
-        let named = || vec![Value::from(name)];
-        Reads::own_batch(vec![
-            (FIND, named()),
-            (COLUMNS, named()),
-            (CONSTRAINTS, named()),
-            (INDEXES, named()),
-            (REFERENCED, named()),
-            (TRIGGERS, named()),
-            (POLICIES, named()),
-        ])
-    };
-    let mut results = flow.query(&connection, ask(&name), PATIENCE).await?;
-    if objects(&results, 0).is_empty() && name != given {
-        // A name as Postgres writes it itself, quotes and all.
-        given.clone_into(&mut name);
-        results = flow.query(&connection, ask(&name), PATIENCE).await?;
-    }
-    let Some(Value::Object(mut about)) = objects(&results, 0).into_iter().next() else {
+    let names = readings_of(flow.required("table")?, &connection.database);
+    let reads = Reads::own(TABLE, vec![json!(names).to_string().into()]);
+    let results = flow.query(&connection, reads, PATIENCE).await?;
+    let Some(mut about) = abouts(&results).into_iter().next() else {
         return Err(Failure::Arguments(vec![ArgumentProblem {
             argument: "table".to_owned(),
-            message: "there is no such table or view: get_database_tables lists them; write schema.table, or the table alone where it is on the search path".to_owned(),
+            message: format!(
+                "there is no such table or view: get_database_tables lists them; write schema.table, or the table alone where it is on the search path{}",
+                like(flow, &connection).await
+            ),
         }]));
     };
-    about.shift_remove("oid");
-    about.retain(|_, value| !value.is_null());
-    for (index, part) in [
-        "columns",
-        "constraints",
-        "indexes",
-        "referenced_by",
-        "triggers",
-        "row_security_policies",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let items = objects(&results, index + 1);
-        if !items.is_empty() {
-            about.insert(part.to_owned(), items.into_iter().map(without_nulls).collect());
-        }
-    }
+    let sized = about.get("total_bytes").is_some();
     let offset = flow.number("offset").unwrap_or(0);
     let room = flow.most_bytes().saturating_sub(ROOM_BESIDE);
-    let next = page(&mut about, usize::try_from(offset).unwrap_or(usize::MAX), room);
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+    let next = about.as_object_mut().and_then(|about| page(about, offset, room));
     let fence = flow.fence();
-    let text = Value::Object(about).to_string();
-    let ended = Ended::with(json!({
+    let text = about.to_string();
+    let mut ended = Ended::with(json!({
         "database": connection.database,
         "table": fence.around(&text),
     }));
+    if sized {
+        ended = ended.note(COUNTED);
+    }
     Ok(match next {
         Some(next) => ended.note(format!(
             "There is more (columns, constraints, indexes and so on, in this order): call again with offset {next}."
@@ -184,8 +136,6 @@ fn page(about: &mut Map<String, Value>, offset: usize, room: usize) -> Option<us
         *definition = definition.chars().take(MOST_DEFINITION).collect();
         definition.push_str("… (the rest: SELECT substr(pg_get_viewdef('…'::regclass), 8001))");
     }
-    let facts = about.iter_mut().filter(|(name, _)| *name != "definition");
-    facts.for_each(|(_, value)| shorten(value));
     let facts: usize = about.values().filter(|value| !value.is_array()).map(escaped).sum();
     let mut left = room.saturating_sub(facts + about.len() * 32);
     let (mut at, mut kept, mut next) = (0, 0, None);
@@ -212,16 +162,53 @@ fn page(about: &mut Map<String, Value>, offset: usize, room: usize) -> Option<us
     next
 }
 
-/// A name as `to_regclass` takes it: each part quoted, unless it is quoted already.
-fn regclass(given: &str) -> String {
-    if given.contains('"') {
-        return given.to_owned();
+/// Tables that are called nearly so, as the end of a sentence.
+async fn like(flow: &Flow<'_, '_>, connection: &Connection) -> String {
+    let Ok(given) = flow.required("table") else {
+        return String::new();
+    };
+    let name = crate::sql::dotted(given).and_then(|mut parts| parts.pop());
+    let near = super::failing::nearest_relations(flow, connection, name.as_deref().unwrap_or(given)).await;
+    if near.is_empty() {
+        return String::new();
     }
-    given
-        .split('.')
-        .map(|part| format!("\"{}\"", part.trim()))
-        .collect::<Vec<_>>()
-        .join(".")
+    let near: Vec<String> = near
+        .iter()
+        .map(|name| flow.fence().quote(&one_line(name, 100)))
+        .collect();
+    format!("; names like it: {}", near.join(", "))
+}
+
+/// The ways to read a relation's name, as `to_regclass` takes them: as SQL reads it, else with its capitals, else as one name with
+/// dots in it.
+fn readings_of(given: &str, database: &str) -> Vec<String> {
+    let quoted = |parts: &[String]| {
+        let parts: Vec<String> = parts
+            .iter()
+            .map(|part| format!("\"{}\"", part.replace('"', "\"\"")))
+            .collect();
+        parts.join(".")
+    };
+    let mut readings: Vec<Vec<String>> = Vec::new();
+    readings.extend(crate::sql::dotted(given));
+    if !given.contains('"') {
+        readings.push(given.split('.').map(|part| part.trim().to_owned()).collect());
+        readings.push(vec![given.trim().to_owned()]);
+    }
+    let mut names: Vec<String> = Vec::new();
+    for mut parts in readings {
+        if parts.len() == 3 && parts.first().is_some_and(|first| first == database) {
+            parts.remove(0);
+        }
+        // Others are another database's, or none.
+        if parts.len() <= 2 && parts.iter().all(|part| !part.is_empty()) {
+            let name = quoted(&parts);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
 }
 
 /// The statements of a text. Parsing takes a while for long ones, in which others must get on.
@@ -261,17 +248,26 @@ pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
             "this statement has no plan: EXPLAIN takes SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES"
         }));
     };
+    // What stands before the statement is ours.
+    let ours = Reading::explaining_words(analyze).chars().count();
     let connection = connect(flow).await?;
     let given = flow.arguments().get("params");
-    let statement = parsed(flow.required("sql")?.to_owned()).await?;
-    let statement = statement.only().ok_or_else(|| problem("give one statement"))?;
+    let script = parsed(flow.required("sql")?.to_owned()).await?;
+    let statement = script.only().ok_or_else(|| problem("give one statement"))?;
     let parameters = parameters::encoded(flow, &connection, statement, given).await?;
     let results = match flow
         .query(&connection, Reads::proven(explained, parameters), timeout(flow))
         .await
     {
         Ok(results) => results,
-        Err(failure) => return Err(parameters::explained(flow, &connection, statement, given, failure).await),
+        Err(failure) => {
+            let failure = parameters::explained(flow, &connection, statement, given, failure).await;
+            let sources = [flow.required("sql")?.to_owned()];
+            let scripts = [script];
+            let sent = Sent::all(&scripts, &sources).into_iter().map(|one| one.behind(ours));
+            let sent: Vec<Sent<'_>> = sent.collect();
+            return Err(failing::explained(flow, &connection, failure, &sent).await);
+        }
     };
     let lines: Vec<String> = results
         .first()
@@ -367,9 +363,9 @@ const CHECKS: &[(&str, &str, &str)] = &[
     ),
     (
         "missing_indexes",
-        "larger tables that are mostly read from end to end: an index on what their queries filter by may be missing",
+        "larger tables, each partition by itself, that are mostly read from end to end: an index on what their queries filter by may be missing; bytes hold indexes and TOAST",
         "SELECT schemaname AS schema, relname AS table, seq_scan AS sequential_scans, coalesce(idx_scan, 0) AS index_scans, \
-          n_live_tup AS rows, pg_relation_size(relid) AS bytes FROM pg_stat_user_tables \
+          n_live_tup AS rows, pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables \
          WHERE n_live_tup > 10000 AND seq_scan > 10 AND seq_scan > coalesce(idx_scan, 0) \
          ORDER BY seq_tup_read DESC LIMIT 20",
     ),
@@ -377,7 +373,7 @@ const CHECKS: &[(&str, &str, &str)] = &[
         "unindexed_foreign_keys",
         "foreign keys without an index on their columns: deletes and joins on the other side are slow",
         "SELECT c.conrelid::regclass::text AS table, c.conname AS constraint, pg_get_constraintdef(c.oid) AS definition \
-         FROM pg_constraint c WHERE c.contype = 'f' AND NOT EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.conrelid \
+         FROM pg_constraint c WHERE c.contype = 'f' AND c.conparentid = 0 AND NOT EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.conrelid \
           AND (string_to_array(i.indkey::text, ' ')::int2[])[1:cardinality(c.conkey)] @> c.conkey) LIMIT 20",
     ),
     (
@@ -408,9 +404,17 @@ const CHECKS: &[(&str, &str, &str)] = &[
     ),
     (
         "largest",
-        "the largest tables",
-        "SELECT schemaname AS schema, relname AS table, pg_total_relation_size(relid) AS bytes, n_live_tup AS rows \
-         FROM pg_stat_user_tables ORDER BY 3 DESC LIMIT 10",
+        "the largest tables, with their partitions and inheriting tables, indexes and TOAST",
+        "WITH RECURSIVE tree(root, oid) AS (SELECT c.oid, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+           WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+            AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) \
+          UNION SELECT t.root, i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid) \
+         SELECT n.nspname AS schema, r.relname AS table, \
+          CASE r.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' ELSE 'materialized view' END AS kind, \
+          sum(pg_total_relation_size(t.oid))::int8 AS bytes, coalesce(sum(pg_stat_get_live_tuples(t.oid)), 0)::int8 AS rows, \
+          nullif(count(*) - 1, 0) AS partitions_and_inheriting_tables \
+         FROM tree t JOIN pg_class r ON r.oid = t.root JOIN pg_namespace n ON n.oid = r.relnamespace \
+         GROUP BY n.nspname, r.relname, r.relkind ORDER BY 4 DESC LIMIT 10",
     ),
 ];
 
@@ -454,9 +458,60 @@ pub(super) async fn inspect(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     Ok(ended)
 }
 
-/// The rows of one of several results, as objects.
+/// The rows of one of several results, as objects. Counts are numbers.
 fn objects(results: &[ResultSet], index: usize) -> Vec<Value> {
-    results.get(index).map(ResultSet::objects).unwrap_or_default()
+    results.get(index).map(counted).unwrap_or_default()
+}
+
+/// Rows as objects, with numbers as numbers: over HTTP, `int8` and `numeric` come as text.
+fn counted(result: &ResultSet) -> Vec<Value> {
+    /// `int8`, `numeric` (PostgreSQL, `pg_type.dat`).
+    const WIDE: [u32; 2] = [20, 1700];
+    let wide: Vec<&str> = result
+        .columns
+        .iter()
+        .filter(|column| WIDE.contains(&column.type_oid))
+        .map(|column| column.name.as_str())
+        .collect();
+    let mut rows = result.objects();
+    for row in rows.iter_mut().filter_map(Value::as_object_mut) {
+        for name in &wide {
+            if let Some(value) = row.get_mut(*name)
+                && let Some(number) = value.as_str().and_then(|text| text.parse::<serde_json::Number>().ok())
+            {
+                *value = Value::Number(number);
+            }
+        }
+    }
+    rows
+}
+
+/// The JSON objects of a result of a single column.
+fn abouts(results: &[ResultSet]) -> Vec<Value> {
+    let rows = results.first().into_iter().flat_map(|result| &result.rows);
+    rows.filter_map(|row| match row.first() {
+        Some(Value::String(text)) => serde_json::from_str(text).ok(),
+        other => other.cloned(),
+    })
+    .map(|mut about: Value| {
+        about.as_object_mut().into_iter().flatten().for_each(|(name, value)| {
+            // A view's own text is cut where the description is.
+            if name != "definition" {
+                shorten_all(value);
+            }
+        });
+        about
+    })
+    .collect()
+}
+
+/// Shortens every text in a value.
+fn shorten_all(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(shorten_all),
+        Value::Object(fields) => fields.values_mut().for_each(shorten_all),
+        other => shorten(other),
+    }
 }
 
 fn without_nulls(value: Value) -> Value {

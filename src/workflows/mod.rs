@@ -6,6 +6,7 @@
 
 mod completion;
 mod docs;
+mod failing;
 mod fingerprint;
 mod looking;
 mod migration;

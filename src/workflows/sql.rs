@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::failing::{self, Sent};
 use super::{outside, parameters, rows};
 use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held, Told, postgres_says};
 use crate::catalog::{Tool, Workflow};
 use crate::guard::{Assessed, Effect, JudgedTexts, Line};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Isolation, Measured, Query, Reads, Statements};
-use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, Transaction, Unguarded, kept};
+use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, TableName, Transaction, Unguarded, kept};
 
 /// How long a statement may run when the caller doesn't say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -269,7 +270,7 @@ pub(super) fn about<'s>(statements: Statements, all: impl Iterator<Item = &'s St
     statements.about(Mentions::all(mentions.into_iter()), names, defines)
 }
 
-fn isolation(arguments: &Map<String, Value>) -> Isolation {
+pub(super) fn isolation(arguments: &Map<String, Value>) -> Isolation {
     match arguments.get("isolation").and_then(Value::as_str) {
         Some("repeatable_read") => Isolation::RepeatableRead,
         Some("serializable") => Isolation::Serializable,
@@ -354,7 +355,12 @@ pub(crate) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<M
         {
             Ok(None)
         }
-        Err(failure) => Err(explained(flow, &connection, failure).await),
+        Err(failure) => {
+            let failure = explained(flow, &connection, failure).await;
+            let sources = texts(tool, flow.arguments());
+            let sent = Sent::all(flow.scripts(), &sources);
+            Err(failing::explained(flow, &connection, failure, &sent).await)
+        }
     }
 }
 
@@ -471,11 +477,16 @@ pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool, measured: Option<&Mea
         )),
         None => {}
     }
-    let mut tables: Vec<(Option<String>, String)> = Vec::new();
-    for table in statements.iter().flat_map(|statement| &statement.tables) {
-        let table = (table.schema.clone(), table.name.clone());
-        if !tables.contains(&table) {
-            tables.push(table);
+    let mut tables: Vec<(TableName, bool)> = Vec::new();
+    for statement in &statements {
+        for table in &statement.tables {
+            let times = statement.tables.iter().filter(|other| *other == table).count();
+            let only = crate::sql::is_only(&statement.text, table, times);
+            if !tables.iter().any(|(known, _)| known == table) {
+                tables.push((table.clone(), only));
+            } else if !only && let Some((_, known)) = tables.iter_mut().find(|(known, _)| known == table) {
+                *known = false;
+            }
         }
     }
     if tables.is_empty() {
@@ -485,18 +496,11 @@ pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool, measured: Option<&Mea
     let names: Vec<Value> = tables
         .iter()
         .take(MOST_TABLES)
-        .map(|(schema, name)| json!({"schema": schema, "name": name}))
+        .map(|(table, only)| json!({"schema": table.schema, "name": table.name, "only": only}))
         .collect();
-    let reads = Reads::own(
-        "SELECT coalesce(n.nspname, asked.schema, '') AS schema, asked.name, c.reltuples::int8 AS rows, \
-         pg_catalog.pg_total_relation_size(c.oid::pg_catalog.regclass) AS bytes \
-         FROM pg_catalog.json_to_recordset($1::json) AS asked(schema text, name text) \
-         LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(CASE WHEN asked.schema IS NULL THEN pg_catalog.quote_ident(asked.name) \
-         ELSE pg_catalog.concat(pg_catalog.quote_ident(asked.schema), '.', pg_catalog.quote_ident(asked.name)) END)::pg_catalog.oid \
-         LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace",
-        vec![Value::Array(names).to_string().into()],
-    );
-    let shown: Vec<String> = match flow.query(&connection, reads, Duration::from_secs(10)).await {
+    let left = tables.len().saturating_sub(MOST_TABLES);
+    let reads = Reads::own(include_str!("seen.sql"), vec![Value::Array(names).to_string().into()]);
+    let mut shown: Vec<String> = match flow.query(&connection, reads, Duration::from_secs(10)).await {
         Ok(results) => results.first().map(|result| result.objects()).unwrap_or_default(),
         // What can't be looked at is said, and doesn't keep a human from deciding.
         Err(_) => {
@@ -505,26 +509,50 @@ pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool, measured: Option<&Mea
         }
     }
     .iter()
-    .map(|row| {
-        let text = |field: &str| match row.get(field) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Null) | None => String::new(),
-            Some(other) => other.to_string(),
-        };
-        let name = match text("schema") {
-            schema if schema.is_empty() => crate::guard::told(&text("name")),
-            schema => crate::guard::told(&format!("{schema}.{}", text("name"))),
-        };
-        match text("rows") {
-            rows if rows.is_empty() => format!("{name}: not there"),
-            // Postgres has counted none yet.
-            rows if rows.starts_with('-') => format!("{name}: {} bytes, rows not counted yet", text("bytes")),
-            rows => format!("{name}: about {rows} rows, {} bytes", text("bytes")),
-        }
-    })
+    .map(size)
     .collect();
+    if left > 0 {
+        shown.push(format!("and {left} more, which aren't shown"));
+    }
     lines.push(Line::circumstance("tables", shown));
     Ok(lines)
+}
+
+/// What a table holds, in words: with all that is below it, where that counts.
+fn size(row: &Value) -> String {
+    let text = |field: &str| match row.get(field) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let name = match text("schema") {
+        schema if schema.is_empty() => crate::guard::told(&text("name")),
+        schema => crate::guard::told(&format!("{schema}.{}", text("name"))),
+    };
+    let kind = text("kind");
+    if kind.is_empty() {
+        return format!("{name}: not there");
+    }
+    let below = match (text("partitions").as_str(), text("inheriting").as_str()) {
+        ("" | "0", "" | "0") => String::new(),
+        ("" | "0", inheriting) => format!(" with {inheriting} inheriting tables"),
+        (partitions, _) => format!(" with {partitions} partitions"),
+    };
+    let rows = match (text("rows").as_str(), text("uncounted").as_str()) {
+        // Postgres has counted none yet.
+        ("", _) => "rows not counted yet".to_owned(),
+        (rows, "" | "0") => format!("about {rows} rows"),
+        (rows, uncounted) => format!("about {rows} rows, and those of {uncounted} tables that aren't counted yet"),
+    };
+    match kind.as_str() {
+        "table" | "partitioned table" | "materialized view" | "foreign table" => {
+            format!(
+                "{name} ({kind}{below}): {rows}, {} bytes with indexes and TOAST",
+                text("bytes")
+            )
+        }
+        kind => format!("{name} ({kind})"),
+    }
 }
 
 /// How to connect to the branch that a call is about.
@@ -545,46 +573,61 @@ pub(crate) fn timeout(flow: &Flow<'_, '_>) -> Duration {
 
 /// `run_sql` and `run_sql_transaction`
 pub(super) async fn run(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+    let connection = connect(flow).await?;
+    match ran(flow, &connection).await {
+        Err(failure) => {
+            let sources = flow.statement_sources();
+            let sent = Sent::all(flow.scripts(), &sources);
+            Err(failing::explained(flow, &connection, failure, &sent).await)
+        }
+        ended => ended,
+    }
+}
+
+async fn ran(flow: &Flow<'_, '_>, connection: &Connection) -> Result<Ended, Failure> {
     let scripts = flow.scripts();
     let texts: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
-    let connection = connect(flow).await?;
-    let parameters = encoded(flow, &connection).await?;
+    let parameters = encoded(flow, connection).await?;
     let readings: Option<Vec<_>> = texts.iter().map(|statement| Reading::of(statement)).collect();
+    let mut taken = Vec::new();
     let results = match readings.filter(|_| !flow.changes()) {
         Some(readings) => {
             let reads = match <[Reading; 1]>::try_from(readings) {
                 Ok([only]) => Reads::proven(only, parameters),
                 Err(several) => Reads::proven_batch(several),
             };
-            match flow.query(&connection, reads, timeout(flow)).await {
+            match flow.query(connection, reads, timeout(flow)).await {
                 Ok(results) => results,
-                Err(failure) => return Err(explained(flow, &connection, failure).await),
+                Err(failure) => return Err(explained(flow, connection, failure).await),
             }
         }
         None => {
             let statements = statements(scripts, flow.arguments(), parameters);
             let alone = outside_of_transactions(&texts);
             let before = match alone {
-                Some(_) => outside::before(flow, &connection).await,
+                Some(_) => outside::before(flow, connection).await,
                 None => None,
             };
             let ran = flow
-                .execute(&connection, statements, Held::AsJudged, timeout(flow))
+                .execute(connection, statements, Held::AsJudged, timeout(flow))
                 .await;
             match (ran, alone) {
                 (Err(Failure::Sql(error)), Some(alone)) => {
-                    return Err(outside::failed(flow, &connection, alone, before, error).await);
+                    return Err(outside::failed(flow, connection, alone, before, error).await);
                 }
-                (Ok(executed), _) => executed.results,
+                (Ok(executed), _) => {
+                    taken = taken_along(executed.measured.as_ref(), &texts);
+                    executed.results
+                }
                 (Err(Failure::Sql(error)), None) => {
                     let failure = outside::rolled_back(&texts, error);
-                    return Err(explained(flow, &connection, failure).await);
+                    return Err(explained(flow, connection, failure).await);
                 }
                 (Err(failure), _) => return Err(failure),
             }
         }
     };
-    let mut ended = ended(flow, &connection, &results);
+    let mut ended = ended(flow, connection, &results, &taken);
     ended.notes.extend(ends_with_the_call(&texts));
     Ok(ended)
 }
@@ -631,7 +674,25 @@ fn ends_with_the_call(all: &[&Statement]) -> Option<String> {
     })
 }
 
-fn ended(flow: &Flow<'_, '_>, connection: &Connection, results: &[crate::neon::sql::ResultSet]) -> Ended {
+/// What statements lost beside the rows of the tables that they name: what a cascade, a trigger or a rule took with it.
+fn taken_along(measured: Option<&Measured>, statements: &[&Statement]) -> Vec<String> {
+    let Some(measured) = measured else { return Vec::new() };
+    let named = |table: &str| {
+        let mut names = statements.iter().flat_map(|statement| &statement.tables);
+        names.any(|name| match &name.schema {
+            Some(schema) => table == format!("{schema}.{}", name.name),
+            None => table.split_once('.').is_some_and(|(_, own)| own == name.name),
+        })
+    };
+    crate::guard::done_losses(measured, |table| !named(&table.name))
+}
+
+fn ended(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    results: &[crate::neon::sql::ResultSet],
+    taken: &[String],
+) -> Ended {
     let fence = flow.fence();
     let mut ended = Ended::default();
     let shown = rows::shown(
@@ -651,6 +712,15 @@ fn ended(flow: &Flow<'_, '_>, connection: &Connection, results: &[crate::neon::s
         Err(several) => {
             result.insert("results".into(), several.into());
         }
+    }
+    if !taken.is_empty() {
+        let mut lost = json!(taken);
+        fence.enclose_plan(&mut lost);
+        let told = lost.as_array().into_iter().flatten();
+        ended
+            .ours
+            .extend(told.filter_map(|loss| loss.as_str().map(str::to_owned)));
+        result.insert("lost".into(), lost);
     }
     ended.result = Value::Object(result);
     ended

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::script::{self, Part, Script, Stopped, Tried};
-use super::{fingerprint, schema, sql, throwaway};
+use super::{failing, fingerprint, schema, sql, throwaway};
 use crate::call::{Ended, Failure, Flow, Left, Told, postgres_says};
 use crate::guard;
 use crate::neon::Changed;
@@ -21,8 +21,11 @@ const TOOK_TOO_LONG: &str = "57014";
 const TOO_LONG: &str = "Where completing this asks the user, it is refused: what they lose is more than one question can show (2,000 \
                         characters). Prepare it again in smaller steps.";
 
-/// Said where a summary shows losses that may be none.
-const RENAMED: &str = "A rename loses nothing, but the summary shows it as a drop and an addition, and so as a loss.";
+/// Said where a summary shows what was renamed.
+const RENAMED: &str = "A rename loses nothing; the summary shows it as a drop and an addition.";
+
+/// Said where a summary shows losses that may be none, since a script of several parts renames.
+const MAY_BE_RENAMED: &str = "A rename loses nothing, but the summary shows it as a drop and an addition, and so as a loss: would_lose tells what is lost.";
 
 /// What was prepared: what completing needs, and nothing that it could take from elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,7 +175,6 @@ impl Trial {
                 more: Value::Object(postgres_says(&error, flow.fence())),
             }));
         }
-        let mut more = postgres_says(&error, flow.fence());
         // Only what Postgres refuses can be found again; what took too long isn't run once more.
         let refused = error.code().is_some_and(|code| code != TOOK_TOO_LONG);
         let alone = script
@@ -185,6 +187,11 @@ impl Trial {
             (false, false) => None,
         };
         let statement = number.and_then(|number| script.statements.get(number - 1));
+        let error = match statement {
+            Some(statement) => failing::explained_one(flow, &self.connection, *error, statement).await,
+            None => *error,
+        };
+        let mut more = postgres_says(&error, flow.fence());
         if let (Some(number), Some(statement)) = (number, statement) {
             more.insert("statement".into(), number.into());
             more.insert("kind_of_statement".into(), statement.kind.as_str().into());
@@ -225,7 +232,12 @@ impl Trial {
     ) -> Result<Ended, Failure> {
         let project = flow.required("project_id")?;
         let after = schema::dump(flow, project, &self.branch_id, &self.target.database, &[]).await?;
-        let difference = Dump::read(&self.before).to(&Dump::read(&after));
+        let mut difference = Dump::read(&self.before).to(&Dump::read(&after));
+        // Dumps know objects by their names; what was measured knows them by their ids. Names are those of before its part.
+        let follows = script.parts.len() == 1 && tried.measured.is_whole();
+        if script.renames() && follows {
+            difference.keep_losses(|table, column| lost(&tried.measured, table, column));
+        }
         let prepared = Prepared {
             tool: completing.to_owned(),
             project_id: project.to_owned(),
@@ -287,8 +299,13 @@ impl Trial {
                 .notes
                 .push("The schema stays as it is; rows aren't compared.".to_owned());
         }
-        if script.renames() && !difference.losses.is_empty() {
-            ended.notes.push(RENAMED.to_owned());
+        if script.renames() && !difference.is_empty() {
+            let note = if follows || difference.losses.is_empty() {
+                RENAMED
+            } else {
+                MAY_BE_RENAMED
+            };
+            ended.notes.push(note.to_owned());
         }
         let statements = json!(prepared.statements);
         let scripts: Vec<crate::sql::Script> = script
@@ -309,6 +326,20 @@ impl Trial {
         }));
         Ok(ended)
     }
+}
+
+/// Whether a table, or a column of it, is among what was lost. Names are as a dump writes them.
+fn lost(measured: &Measured, table: &str, column: Option<&str>) -> bool {
+    let bare = |name: &str| name.replace('"', "");
+    measured.lines.iter().any(|loss| {
+        let whole = loss.what == "gone" && loss.facet.is_none();
+        let own = loss.facet.as_deref().is_some_and(|facet| facet.starts_with("column "));
+        bare(&loss.name) == bare(table)
+            && match column {
+                None => whole,
+                Some(column) => whole || own && loss.label.as_deref().is_some_and(|label| bare(label) == bare(column)),
+            }
+    })
 }
 
 /// Why no branch could come off the target: off one that expires Neon lets none.

@@ -7,6 +7,7 @@ use super::guard::{self, Stop};
 use super::value;
 use crate::neon::Changed;
 use crate::neon::text::one_line;
+use crate::sql::Place;
 
 /// A column of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +77,25 @@ pub struct SqlError {
     words: Box<Words>,
     /// Why a statement of our own failed on purpose, where it is that.
     stop: Option<Stop>,
+    /// The result is over a limit.
+    too_large: bool,
+    /// What was found out afterwards.
+    found: Box<Found>,
+}
+
+/// What was found out about a failure once it was there: by looking at the texts and into the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Which of the caller's statements failed, from 1, and its kind; nothing where there is but one.
+    pub statement: Option<(usize, String)>,
+    /// Nothing of the caller's own failed, but what was put off until the end of the transaction.
+    pub at_end: bool,
+    /// Where, in the text as the caller sent it.
+    pub place: Option<Place>,
+    /// Where in the statement, counted in characters from 1, where its text holds others, too.
+    pub in_statement: Option<usize>,
+    /// What is there under nearly the name that isn't.
+    pub nearest: Vec<String>,
 }
 
 /// What Postgres says of a failure.
@@ -101,6 +121,8 @@ impl SqlError {
             refused_login: false,
             words: Box::default(),
             stop: None,
+            too_large: false,
+            found: Box::default(),
         }
     }
 
@@ -157,10 +179,22 @@ impl SqlError {
     }
 
     fn too_large() -> Self {
-        Self::new(
-            "The result is larger than 10 MiB: ask for fewer rows or columns.",
-            Changed::Unknown,
-        )
+        Self {
+            too_large: true,
+            ..Self::new(
+                format!(
+                    "The result is larger than this server reads ({} MiB).",
+                    super::MOST_ANSWER / (1024 * 1024)
+                ),
+                Changed::Unknown,
+            )
+        }
+    }
+
+    /// Whether there is a result, and it is larger than Neon sends or this server reads.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.too_large
     }
 
     /// The same failure of statements that were rolled back, but for what these functions did.
@@ -194,6 +228,21 @@ impl SqlError {
         };
         self.words.position = self.words.position.take().and_then(shift);
         self
+    }
+
+    /// The same failure, with what was found out about it.
+    #[must_use]
+    pub fn with(self, found: Found) -> Self {
+        Self {
+            found: Box::new(found),
+            ..self
+        }
+    }
+
+    /// What was found out about it.
+    #[must_use]
+    pub fn found(&self) -> &Found {
+        &self.found
     }
 
     /// Whether anything was changed.
@@ -292,6 +341,13 @@ fn refused(status: u16, refusal: Option<Refusal>) -> SqlError {
     } else {
         Changed::Unknown
     };
+    // Neon's proxy refuses a result over its limit with 507 (10 MiB, later 64 MiB).
+    if status == 507 {
+        return SqlError {
+            too_large: true,
+            ..SqlError::new("The result is larger than Neon sends over HTTP.", changed)
+        };
+    }
     let clean = |text: Option<String>| text.map(|text| one_line(&text, 500)).filter(|text| !text.is_empty());
     let Some(refusal) = refusal else {
         return SqlError::new(format!("The SQL endpoint answered {status}."), changed);

@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
 pub use address::{InvalidConnection, InvalidSuffix, SqlAddress, SqlHosts};
-pub use answer::{Column, ResultSet, SqlError};
+pub use answer::{Column, Found, ResultSet, SqlError};
 pub(super) use guard::Catalogues;
 pub use guard::{Allowance, Baseline, Batch, Grade, Guard, Loss, Measured, Reaching, Stop, TableImpact};
 
@@ -168,6 +168,14 @@ impl Reads {
         })
     }
 
+    /// The same statements, each of which says its number where it fails: for a second run that shows which one did.
+    #[must_use]
+    pub fn numbered(self) -> (Self, Numbers) {
+        let numbers = Numbers::new();
+        let queries = numbers.all(&self.queries);
+        (Self { queries, ..self }, numbers)
+    }
+
     /// A statement that a parser has found to read.
     #[must_use]
     pub fn proven(statement: crate::sql::Reading, parameters: Vec<Value>) -> Self {
@@ -182,6 +190,42 @@ impl Reads {
 /// What stands in front of a statement to prepare it under a name.
 fn preparing(name: &str) -> String {
     format!("PREPARE {name} AS ")
+}
+
+/// The numbers of statements, as an error of theirs tells them. Neon's proxy doesn't say which statement of a batch failed, so they
+/// are run once more, each inside of a block that adds its number to its error: in a transaction that is never committed, or that
+/// is READ ONLY.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    mark: String,
+}
+
+impl Numbers {
+    fn new() -> Self {
+        Self {
+            mark: format!("nr{}", uuid::Uuid::new_v4().simple()),
+        }
+    }
+
+    fn all(&self, queries: &[Query]) -> Vec<Query> {
+        let mark = &self.mark;
+        let block = |(index, query): (usize, &Query)| {
+            Query::plain(format!(
+                "DO ${mark}$ BEGIN EXECUTE ${mark}_$\n{}\n${mark}_$; EXCEPTION WHEN OTHERS THEN \
+                 RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = '{mark} {} '; END ${mark}$",
+                query.sql,
+                index + 1
+            ))
+        };
+        queries.iter().enumerate().map(block).collect()
+    }
+
+    /// The number of the statement that gave this error, from 1.
+    #[must_use]
+    pub fn of(&self, error: &SqlError) -> Option<usize> {
+        let rest = error.said()?.strip_prefix(&self.mark)?;
+        rest.trim().parse().ok()
+    }
 }
 
 /// How the statements of a batch see others' changes.
@@ -274,6 +318,15 @@ impl Statements {
     #[must_use]
     pub fn waiting_for_locks(self, lock_timeout: Duration) -> Self {
         Self { lock_timeout, ..self }
+    }
+
+    /// The same statements, each of which says its number where it fails. They can be measured, never committed: they aren't those
+    /// that were judged.
+    #[must_use]
+    pub fn numbered(self) -> (Self, Numbers) {
+        let numbers = Numbers::new();
+        let queries = numbers.all(&self.queries);
+        (Self { queries, ..self }, numbers)
     }
 
     /// The batch that these statements are sent as, held by a guard.

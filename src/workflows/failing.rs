@@ -1,0 +1,401 @@
+//! What can be found out about SQL that failed: which statement of several it was, where in the text as it was sent, and what is
+//! there under nearly the name that isn't.
+//!
+//! What to look for is told by Postgres' code alone. The name that is missing is read from the text at the place that Postgres
+//! tells, else from its message: there it is only something to look for.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::call::{Failure, Flow};
+use crate::neon::sql::{Connection, Found, Query, Reads, ResultSet, SqlError, Statements};
+use crate::sql::{Place, Reading, Statement, name_at, takes_parameters};
+
+/// How long a second run may take that only shows which statement fails.
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// How long such a run waits for a lock.
+const LOCKS: Duration = Duration::from_secs(3);
+
+/// How long looking for names may take.
+const LOOKING: Duration = Duration::from_secs(5);
+
+/// The most names that are told.
+const MOST_NAMES: usize = 5;
+
+/// How like a name another one must be, by Jaro and Winkler (1 is the same).
+const LIKE_ENOUGH: f64 = 0.8;
+
+/// SQLSTATEs of what a second run would show otherwise, or wait for once more: time-outs, locks, conflicts, ends.
+fn passes(code: &str) -> bool {
+    matches!(code, "57014" | "55P03" | "40001" | "40P01")
+        || code.starts_with("57P")
+        || code.starts_with("08") && code != "08P01"
+}
+
+/// A statement as the caller sent it.
+pub(super) struct Sent<'s> {
+    statement: &'s Statement,
+    /// The text that it stands in.
+    source: &'s str,
+    /// That text holds other statements, too.
+    shares: bool,
+    /// How many characters of our own stand before the statement where it runs.
+    ours: usize,
+}
+
+impl<'s> Sent<'s> {
+    /// The statements of texts, a script for each.
+    pub(super) fn all(scripts: &'s [crate::sql::Script], sources: &'s [String]) -> Vec<Self> {
+        let of = |(index, script): (usize, &'s crate::sql::Script)| {
+            let shares = script.statements.len() > 1;
+            script.statements.iter().map(move |statement| Self {
+                statement,
+                source: sources.get(index).map_or(statement.text.as_str(), String::as_str),
+                shares,
+                ours: 0,
+            })
+        };
+        scripts.iter().enumerate().flat_map(of).collect()
+    }
+
+    /// The same, behind a beginning of our own.
+    pub(super) fn behind(self, ours: usize) -> Self {
+        Self { ours, ..self }
+    }
+
+    /// The place in the caller's text, and in the statement alone.
+    fn place(&self, position: usize) -> Option<(Place, usize)> {
+        let own = position.checked_sub(self.ours).filter(|own| *own > 0)?;
+        Place::of(&self.statement.text, own)?;
+        let before = match self.source.get(self.statement.start..) {
+            Some(rest) if rest.starts_with(self.statement.text.as_str()) => {
+                self.source.get(..self.statement.start).unwrap_or_default()
+            }
+            _ => return Place::of(&self.statement.text, own).map(|place| (place, own)),
+        };
+        Some((Place::of(self.source, before.chars().count() + own)?, own))
+    }
+}
+
+/// The failure with what can be found out about it. Nothing is changed for that: what is run once more is rolled back, or reads.
+pub(super) async fn explained(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    failure: Failure,
+    sent: &[Sent<'_>],
+) -> Failure {
+    match failure {
+        Failure::Sql(error) => Failure::Sql(Box::new(explained_error(flow, connection, *error, sent).await)),
+        other => other,
+    }
+}
+
+/// A failure of one statement of those that the call's texts hold, with what can be found out about it.
+pub(super) async fn explained_one(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    error: SqlError,
+    statement: &Statement,
+) -> SqlError {
+    let sources = flow.statement_sources();
+    let mut all = Sent::all(flow.scripts(), &sources);
+    match all.iter().position(|one| one.statement == statement) {
+        Some(index) => explained_error(flow, connection, error, &[all.swap_remove(index)]).await,
+        None => error,
+    }
+}
+
+async fn explained_error(flow: &Flow<'_, '_>, connection: &Connection, error: SqlError, sent: &[Sent<'_>]) -> SqlError {
+    let Some(code) = error.code().map(str::to_owned) else {
+        return error;
+    };
+    if error.refused_login() || flow.is_over() {
+        return error;
+    }
+    let mut found = Found::default();
+    let failed = match sent {
+        [only] => Some(only),
+        several => match which(flow, connection, &error, &code, several).await {
+            Which::Number(number) => several.get(number - 1).inspect(|one| {
+                found.statement = Some((number, one.statement.kind.clone()));
+            }),
+            Which::End => {
+                found.at_end = true;
+                None
+            }
+            Which::Unknown => None,
+        },
+    };
+    let position = error.position().and_then(|position| position.parse::<usize>().ok());
+    if let (Some(failed), Some(position)) = (failed, position)
+        && let Some((place, own)) = failed.place(position)
+    {
+        found.place = Some(place);
+        found.in_statement = failed.shares.then_some(own);
+    }
+    let texts: Vec<&str> = match failed {
+        Some(failed) => vec![failed.statement.text.as_str()],
+        None => sent.iter().map(|one| one.statement.text.as_str()).collect(),
+    };
+    let at = failed
+        .zip(position)
+        .and_then(|(failed, position)| position.checked_sub(failed.ours));
+    found.nearest = nearest(flow, connection, &error, &code, &texts, at).await;
+    error.with(found)
+}
+
+/// Which statement failed.
+enum Which {
+    Number(usize),
+    /// What was put off until the end of the transaction.
+    End,
+    Unknown,
+}
+
+/// Finds out which of several statements failed. Neon's proxy doesn't say, so they run once more with their numbers, in a
+/// transaction that reads only or is rolled back; not what outlives a rollback, and not what waited.
+async fn which(flow: &Flow<'_, '_>, connection: &Connection, error: &SqlError, code: &str, sent: &[Sent<'_>]) -> Which {
+    if passes(code) {
+        return Which::Unknown;
+    }
+    if code == "08P01" {
+        let first = sent.iter().position(|one| takes_parameters(&one.statement.text));
+        return first.map_or(Which::Unknown, |index| Which::Number(index + 1));
+    }
+    let readings: Option<Vec<Reading>> = sent.iter().map(|one| Reading::of(one.statement)).collect();
+    let (again, numbers) = match readings.filter(|_| !flow.changes()) {
+        Some(readings) => {
+            let (reads, numbers) = Reads::proven_batch(readings).numbered();
+            (flow.query(connection, reads, AGAIN).await.map(|_| ()), numbers)
+        }
+        None => {
+            let statements = || sent.iter().map(|one| one.statement);
+            if statements().any(|one| one.leaves || one.mentions().outlive_rollback()) {
+                return Which::Unknown;
+            }
+            let queries = statements().map(|one| Query::plain(one.text.clone())).collect();
+            let together = Statements::together(queries, super::sql::isolation(flow.arguments()));
+            let (numbered, numbers) = super::sql::about(together, statements())
+                .waiting_for_locks(LOCKS)
+                .numbered();
+            (flow.measure(connection, &numbered, AGAIN).await.map(|_| ()), numbers)
+        }
+    };
+    match again {
+        Err(Failure::Sql(second)) if second.code() == Some(code) => match numbers.of(&second) {
+            Some(number) => Which::Number(number),
+            None if second.said() == error.said() => Which::End,
+            None => Which::Unknown,
+        },
+        _ => Which::Unknown,
+    }
+}
+
+/// What could be meant, by the code.
+const RELATIONS: &str = "SELECT n.nspname AS place, c.relname AS name, NULL AS more FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_(toast|temp)' AND ($1::text IS NOT NULL OR true) LIMIT 5000";
+const COLUMNS: &str = "SELECT c.relname AS place, a.attname AS name, NULL AS more FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped \
+ AND c.relname IN (SELECT json_array_elements_text($1::json)) LIMIT 5000";
+const FUNCTIONS: &str = "SELECT n.nspname AS place, p.proname AS name, pg_get_function_identity_arguments(p.oid) AS more \
+ FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+ WHERE p.prorettype <> 'internal'::regtype AND ($1::text IS NOT NULL OR true) ORDER BY n.nspname = 'pg_catalog' LIMIT 8000";
+const SCHEMAS: &str = "SELECT NULL AS place, nspname AS name, NULL AS more FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp)' AND ($1::text IS NOT NULL OR true) LIMIT 2000";
+const OBJECTS: &str = "SELECT n.nspname AS place, t.typname AS name, 'type' AS more FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace \
+  WHERE t.typname !~ '^_' AND t.typtype <> 'c' AND n.nspname !~ '^pg_(toast|temp)' AND ($1::text IS NOT NULL OR true) \
+ UNION ALL SELECT NULL, rolname, 'role' FROM pg_roles \
+ UNION ALL (SELECT n.nspname, c.relname, 'index' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+  WHERE c.relkind IN ('i', 'I') AND n.nspname !~ '^pg_' LIMIT 3000) \
+ UNION ALL (SELECT conrelid::regclass::text, conname, 'constraint' FROM pg_constraint WHERE conrelid <> 0 AND connamespace <> 'pg_catalog'::regnamespace LIMIT 3000) \
+ UNION ALL (SELECT tgrelid::regclass::text, tgname, 'trigger' FROM pg_trigger WHERE NOT tgisinternal LIMIT 1000) \
+ UNION ALL SELECT NULL, extname, 'extension' FROM pg_extension";
+
+/// Names that are there and nearly are the one that isn't, the nearest first.
+async fn nearest(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    error: &SqlError,
+    code: &str,
+    texts: &[&str],
+    position: Option<usize>,
+) -> Vec<String> {
+    let question = match code {
+        "42P01" => RELATIONS,
+        "42703" => COLUMNS,
+        "42883" => FUNCTIONS,
+        "3F000" => SCHEMAS,
+        "42704" => OBJECTS,
+        _ => return Vec::new(),
+    };
+    let said = error.said().unwrap_or_default();
+    let written = match (texts, position) {
+        ([text], Some(position)) => name_at(text, position),
+        _ => Vec::new(),
+    };
+    let Some(missing) = missing(code, &written, said) else {
+        return Vec::new();
+    };
+    let identifiers: Vec<String> = texts
+        .iter()
+        .filter_map(|text| crate::sql::parse(text).only().map(Statement::mentions))
+        .flat_map(|mentions| mentions.identifiers)
+        .take(1_000)
+        .collect();
+    let reads = Reads::own(question, vec![json!(identifiers).to_string().into()]).pinned();
+    let Ok(results) = flow.query(connection, reads, LOOKING).await else {
+        return Vec::new();
+    };
+    ranked(&missing, &results.first().map(ResultSet::objects).unwrap_or_default())
+}
+
+/// The relations whose name is like that one, the nearest first.
+pub(super) async fn nearest_relations(flow: &Flow<'_, '_>, connection: &Connection, name: &str) -> Vec<String> {
+    let reads = Reads::own(RELATIONS, vec!["[]".into()]).pinned();
+    match flow.query(connection, reads, LOOKING).await {
+        Ok(results) => ranked(name, &results.first().map(ResultSet::objects).unwrap_or_default()),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The name that is missing: where it stands in the text, else as the message quotes it.
+fn missing(code: &str, written: &[String], said: &str) -> Option<String> {
+    match written {
+        [] => {}
+        // An alias that nothing has.
+        [first, _, ..] if code == "42P01" && said.contains(&format!("\"{first}\"")) => return Some(first.clone()),
+        [first, _, ..] if code == "3F000" => return Some(first.clone()),
+        [.., last] => return Some(last.clone()),
+    }
+    let quoted = [("\"", "\""), ("«", "»"), ("„", "“"), ("“", "”")]
+        .iter()
+        .find_map(|(opens, closes)| {
+            let (_, rest) = said.split_once(opens)?;
+            let (name, _) = rest.split_once(closes)?;
+            Some(name.rsplit('.').next().unwrap_or(name).to_owned())
+        });
+    let called = || {
+        let (before, _) = said.split_once('(')?;
+        let name = before.split_whitespace().next_back()?;
+        Some(name.rsplit('.').next().unwrap_or(name).to_owned())
+    };
+    quoted
+        .or_else(called)
+        .filter(|name| !name.is_empty() && name.len() <= 63)
+}
+
+/// The names that are like the missing one, the most like first.
+fn ranked(missing: &str, rows: &[Value]) -> Vec<String> {
+    let text = |row: &Value, field: &str| row.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let plain = |name: &str| {
+        name.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect::<String>()
+            .to_ascii_lowercase()
+    };
+    let wanted = plain(missing);
+    let mut near: Vec<(f64, String)> = rows
+        .iter()
+        .filter_map(|row| {
+            let name = text(row, "name");
+            let like = match (name == missing, plain(&name) == wanted && !wanted.is_empty()) {
+                (true, _) => 2.0,
+                (_, true) => 1.5,
+                _ => strsim::jaro_winkler(&plain(&name), &wanted),
+            };
+            if like < LIKE_ENOUGH {
+                return None;
+            }
+            let place = match text(row, "place") {
+                place if place.is_empty() => String::new(),
+                place => format!("{}.", written(&place)),
+            };
+            let more = match row.get("more").and_then(Value::as_str) {
+                Some(kind @ ("type" | "role" | "index" | "constraint" | "trigger" | "extension")) => {
+                    format!(" ({kind})")
+                }
+                Some(arguments) => format!("({arguments})"),
+                None => String::new(),
+            };
+            Some((like, format!("{place}{}{more}", written(&name))))
+        })
+        .collect();
+    near.sort_by(|(one, first), (other, second)| other.total_cmp(one).then_with(|| first.cmp(second)));
+    near.dedup();
+    near.into_iter().take(MOST_NAMES).map(|(_, name)| name).collect()
+}
+
+/// A name as SQL writes it.
+fn written(name: &str) -> String {
+    crate::sql::TableName {
+        schema: None,
+        name: name.to_owned(),
+    }
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn place_counts_in_the_text_as_it_was_sent() {
+        let source = "-- größe\n/* ä */ SELECT 1;\n SELECT ü FROM t".to_owned();
+        let scripts = [crate::sql::parse(&source)];
+        let sources = [source];
+        let mut sent = Sent::all(&scripts, &sources);
+        let second = sent.pop().expect("two");
+        let (place, own) = second.place(8).expect("a place");
+        assert_eq!((place.line, place.column, own), (3, 9, 8));
+        assert_eq!(sources[0].chars().nth(place.position - 1), Some('ü'));
+        let explained = second.behind("EXPLAIN (COSTS) ".len());
+        let (place, own) = explained.place(8 + "EXPLAIN (COSTS) ".len()).expect("a place");
+        assert_eq!((place.line, place.column, own), (3, 9, 8));
+        assert!(explained.place(3).is_none(), "in our own text");
+    }
+
+    #[test]
+    fn missing_name_is_read_from_the_text_before_the_message() {
+        let parts = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
+        for (code, written, said, name) in [
+            (
+                "42P01",
+                parts(&["crm", "deals"]),
+                "relation \"crm.deals\" does not exist",
+                "deals",
+            ),
+            (
+                "42P01",
+                parts(&["x", "id"]),
+                "missing FROM-clause entry for table \"x\"",
+                "x",
+            ),
+            ("42703", parts(&["t", "nmae"]), "column t.nmae does not exist", "nmae"),
+            (
+                "42703",
+                Vec::new(),
+                "column \"endpoint\" of relation \"t\" does not exist",
+                "endpoint",
+            ),
+            ("42883", Vec::new(), "function s.foo(integer) does not exist", "foo"),
+            ("3F000", parts(&["smth", "t"]), "schema \"smth\" does not exist", "smth"),
+        ] {
+            assert_eq!(missing(code, &written, said).as_deref(), Some(name), "{said}");
+        }
+    }
+
+    #[test]
+    fn nearest_names_come_first() {
+        let row = |place: &str, name: &str| json!({"place": place, "name": name, "more": null});
+        let rows = [
+            row("public", "orders"),
+            row("crm", "order"),
+            row("public", "customers"),
+            row("x", "Ordrs"),
+        ];
+        assert_eq!(ranked("ordrs", &rows)[0], "x.\"Ordrs\"");
+        assert!(ranked("ordrs", &rows).contains(&"public.orders".to_owned()));
+        assert!(!ranked("ordrs", &rows).contains(&"public.customers".to_owned()));
+    }
+}

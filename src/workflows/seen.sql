@@ -1,0 +1,25 @@
+-- What tables hold that statements name: with all that is below them, except where only the table itself is meant.
+WITH RECURSIVE asked AS MATERIALIZED (
+  SELECT a.place, a.schema, a.name, a.only, c.oid FROM (
+    SELECT place, item ->> 'schema' AS schema, item ->> 'name' AS name, (item ->> 'only')::pg_catalog.bool AS only
+    FROM pg_catalog.json_array_elements($1::pg_catalog.json) WITH ORDINALITY AS x(item, place)) a
+  LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(CASE WHEN a.schema IS NULL THEN pg_catalog.quote_ident(a.name)
+    ELSE pg_catalog.concat(pg_catalog.quote_ident(a.schema), '.', pg_catalog.quote_ident(a.name)) END)::pg_catalog.oid),
+tree(place, oid) AS (
+  SELECT place, oid FROM asked WHERE oid IS NOT NULL
+  UNION SELECT t.place, i.inhrelid FROM tree t JOIN asked a ON a.place = t.place JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
+  WHERE NOT a.only),
+whole AS (
+  SELECT t.place, pg_catalog.count(*) - 1 AS below, pg_catalog.sum(pg_catalog.pg_total_relation_size(c.oid))::pg_catalog.int8 AS bytes,
+    pg_catalog.sum(c.reltuples) FILTER (WHERE c.relkind <> 'p' AND c.reltuples >= 0)::pg_catalog.int8 AS rows,
+    pg_catalog.count(*) FILTER (WHERE c.relkind <> 'p' AND c.reltuples < 0) AS uncounted
+  FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.oid GROUP BY t.place)
+SELECT coalesce(n.nspname, a.schema, '') AS schema, a.name,
+  CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
+    WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index' WHEN 'I' THEN 'partitioned index'
+    WHEN 'c' THEN 'composite type' WHEN 't' THEN 'TOAST table' END AS kind,
+  w.rows, w.bytes, w.uncounted,
+  CASE WHEN c.relkind = 'p' THEN w.below END AS partitions, CASE WHEN c.relkind <> 'p' THEN w.below END AS inheriting
+FROM asked a LEFT JOIN pg_catalog.pg_class c ON c.oid = a.oid LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN whole w ON w.place = a.place
+ORDER BY a.place
