@@ -98,9 +98,9 @@ pub(super) fn statement(text: &str, piece: &Piece<'_, '_>, budget: &mut Budget) 
     let own = text.get(piece.start..piece.end).unwrap_or_default();
     let judgement = match piece.meta {
         Some(command) => {
-            let reason = tools::of_psql(command);
+            let (reason, instead) = tools::of_psql(command);
             Judgement {
-                refusal: Some(reason.clone()),
+                refusal: Some(format!("{reason}: {instead}")),
                 ..Judgement::unknown(format!("psql {}", name::excerpt(command)), reason)
             }
         }

@@ -29,7 +29,7 @@ pub(super) fn unrunnable(node: &SyntaxNode) -> Option<String> {
 }
 
 /// Why a command of psql's is sent to no server, and what to do instead.
-pub(super) fn of_psql(command: &str) -> String {
+pub(super) fn of_psql(command: &str) -> (String, &'static str) {
     let name = command.trim_start_matches('\\').trim_end_matches('+');
     let instead = match name {
         "restrict" | "unrestrict" => "leave the lines \\restrict and \\unrestrict out, they only guard psql",
@@ -55,10 +55,11 @@ pub(super) fn of_psql(command: &str) -> String {
         }
         _ => "leave it out",
     };
-    format!(
-        "holds {}, a command of psql's own that no server runs: {instead}",
+    let why = format!(
+        "holds {}, a command of psql's own that no server runs",
         name::excerpt(command)
-    )
+    );
+    (why, instead)
 }
 
 /// Why a text that can't be parsed is sent to no server, where that shows: it holds something that a tool puts values in for.

@@ -311,7 +311,16 @@ pub(crate) async fn readable(flow: &Flow<'_, '_>) -> Result<(), Failure> {
         let Ok(Some(error)) = flow.objection(&connection, &statement.text).await else {
             continue;
         };
+        let shown = crate::sql::redact(&statement.text);
+        // What can't be shown is refused as that.
+        if shown.unshowable().is_some() {
+            continue;
+        }
         let mut more = postgres_says(&error, flow.fence());
+        if shown.text() != statement.text {
+            // Postgres names the word at that place, which may be the secret.
+            more.remove("postgres_says");
+        }
         let mut which = "It".to_owned();
         if several {
             which = format!("Statement {}", index + 1);

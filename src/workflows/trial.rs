@@ -360,7 +360,8 @@ async fn explained(flow: &Flow<'_, '_>, failure: Failure) -> Failure {
         message: "The branch expires, and Neon lets no branch come off one that does, so nothing could be tried."
             .to_owned(),
         changed: Changed::No,
-        next: "Prepare it on the branch that this one came off: it is tried on a throwaway branch of its own there."
+        next: "It is a throwaway branch already: run the statements on it with run_sql_transaction, and see what changed with \
+               compare_database_schema."
             .to_owned(),
         more: Value::Null,
     }))
