@@ -137,7 +137,7 @@ async fn a_search_gives_all_that_a_call_needs() {
         assert_eq!(hit["effect"], selected.tool.declaration.effect.name());
         assert_eq!(hit["title"], selected.tool.declaration.title);
         assert_eq!(hit["description"], selected.tool.declaration.description);
-        assert_eq!(hit["input_schema"], Value::Object((*selected.input).clone()));
+        assert_eq!(hit["input_schema"], Value::Object(selected.published()));
     }
     let one = started
         .search(json!({"query": "branches", "limit": 1, "effect": "destructive"}))

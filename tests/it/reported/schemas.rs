@@ -125,7 +125,7 @@ async fn somebody_called_through_discovery_with_arguments_as_text() {
             .call("call_read_tool", json!({"name": "list_projects", "arguments": wrong}))
             .await;
         assert!(
-            is_error && value.to_string().contains("JSON text of an object"),
+            is_error && value.to_string().contains("must be an object"),
             "{wrong}: {value}"
         );
     }

@@ -210,7 +210,7 @@ async fn somebody_gave_what_is_no_array() {
     let error = refused(&story, "SELECT nope FROM v WHERE i = $1", json!([[1]])).await;
     assert_eq!(
         (&error["sqlstate"], &error["position"]),
-        (&json!("42703"), &json!("8")),
+        (&json!("42703"), &json!(8)),
         "{error}"
     );
     assert_eq!(
