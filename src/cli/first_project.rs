@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use url::Url;
 
+use crate::guard::open_given;
 use crate::sandbox::Sandbox;
 
 /// How long the project may take: the first one of a machine waits for `initdb`.
@@ -210,7 +211,7 @@ fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
 /// What `--seed-sql` names, to be there before anything starts.
 pub(super) fn check_seed(file: Option<&PathBuf>) -> anyhow::Result<()> {
     if let Some(file) = file {
-        std::fs::File::open(file).with_context(|| format!("can't read {}", file.display()))?;
+        open_given(file).with_context(|| format!("can't read {}", file.display()))?;
     }
     Ok(())
 }

@@ -14,10 +14,15 @@ use anyhow::Context as _;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Where to listen: a loopback address and a port (0 takes a free one)
-    #[arg(long, default_value = "127.0.0.1:7373")]
+    #[arg(long, default_value = "127.0.0.1:7373", value_parser = address)]
     listen: SocketAddr,
     #[command(flatten)]
     settings: Layer,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let right = "write a loopback address and a port, e.g. 127.0.0.1:7373 or [::1]:7373 (port 0 takes a free one)";
+    text.parse().map_err(|_| right.to_owned())
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {

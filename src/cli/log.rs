@@ -49,7 +49,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<DateTime<Utc>>,
     /// Only the last of them
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     last: Option<usize>,
     /// Print the lines as they stand in the log
     #[arg(long)]
@@ -57,6 +57,11 @@ pub(super) struct Arguments {
     /// Go on with new lines as they come, until interrupted
     #[arg(long)]
     follow: bool,
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|_| "write how many, a whole number, e.g. 20".to_owned())
 }
 
 fn effects() -> impl TypedValueParser<Value = Effect> {

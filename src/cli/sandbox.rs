@@ -9,18 +9,19 @@ use anyhow::{Context as _, ensure};
 use super::first_project::{self, check_seed};
 use super::print;
 use super::serve::{Hangup, stop_signal};
+use crate::guard::read_given;
 use crate::sandbox::{Fault, Postgres, Sandbox, SandboxOptions};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The port on 127.0.0.1; 0 takes a free one
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = port)]
     port: u16,
     /// How long an operation spends in each of its states
     #[arg(long, default_value_t = 80, value_name = "MILLISECONDS", value_parser = milliseconds)]
     operation_time: u64,
     /// Decides ids, and which calls a fault with a probability hits
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = seed)]
     seed: u64,
     /// Faults to arm: a JSON file with a list, as POST /sandbox/faults takes them
     #[arg(long, value_name = "FILE")]
@@ -41,6 +42,16 @@ const LONGEST_STATE: u64 = 3_600_000;
 fn milliseconds(text: &str) -> Result<u64, String> {
     let number = text.parse().ok().filter(|number| *number <= LONGEST_STATE);
     number.ok_or_else(|| format!("write milliseconds, 0 to {LONGEST_STATE}, e.g. 80"))
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse()
+        .map_err(|_| "write a port, 0 to 65535, e.g. 7374".to_owned())
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("write a whole number, 0 to {}, e.g. 7", u64::MAX))
 }
 
 /// What the branches of a sandbox are made of, and where it is kept.
@@ -79,8 +90,16 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let faults: Vec<Fault> = match &arguments.faults {
         None => Vec::new(),
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
-            serde_json::from_str(&text).with_context(|| format!("{} is no list of faults", path.display()))?
+            let text = read_given(path).with_context(|| format!("can't read {}", path.display()))?;
+            let list: Vec<serde_json::Value> = serde_json::from_slice(&text).with_context(|| {
+                format!(
+                    "{} is no list of faults, which is written e.g. [{}]",
+                    path.display(),
+                    Fault::EXAMPLE
+                )
+            })?;
+            let faults = list.into_iter().map(Fault::read).collect::<Result<_, _>>();
+            faults.map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?
         }
     };
     check_seed(arguments.seed_sql.as_ref())?;

@@ -1,7 +1,7 @@
 //! Files that this program keeps between runs: for its user alone, and shared with its other processes by locks.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -161,6 +161,26 @@ pub(super) fn open_existing(path: &Path) -> Result<Option<File>, FileError> {
     }
 }
 
+/// Reads a file of ours that is no larger than `most` bytes; nothing where there is none.
+///
+/// # Errors
+/// When something else than a file stands there, such as a link or a pipe; when it is another user's, larger, or can't be read.
+pub(crate) fn read_private(path: &Path, most: u64) -> Result<Option<Vec<u8>>, FileError> {
+    let Some(file) = open_existing(path)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    let read = file.take(most.saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(FileError::io("read", path))?;
+    if bytes.len() as u64 > most {
+        return Err(FileError::NotAFile {
+            path: path.to_owned(),
+            what: "larger than any such file is",
+        });
+    }
+    Ok(Some(bytes))
+}
+
 fn open_there(path: &Path) -> Result<File, FileError> {
     // What isn't a file isn't even opened: opening a pipe waits for its other end.
     let there = fs::symlink_metadata(path).map_err(FileError::io("look at", path))?;
@@ -238,7 +258,13 @@ fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).append(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+        // What was a file when it was looked at is one now, or isn't opened, and a pipe isn't waited for.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
+    }
     options
 }
 

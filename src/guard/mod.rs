@@ -35,7 +35,7 @@ pub use confirm::{
 };
 pub use effect::Effect;
 pub use files::FileError;
-pub(crate) use files::replace_private;
+pub(crate) use files::{read_private, replace_private};
 pub(crate) use impact::{done_losses, lines as impact_lines, reaching, reasons as impact_reasons, told_losses};
 pub use judge::{Assessed, BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
 pub use mask::{MASK, OwnKey, mask, mask_text, without_own_keys};
@@ -51,5 +51,6 @@ pub use seal::{SHORTEST_KEY, Sealer, ShortKey};
 pub use session::Session;
 pub use state_dir::{kept_seal_key, kept_session, state_dir};
 pub use trusted::{Untrusted, read_trusted, read_trusted_text};
+pub(crate) use trusted::{open_given, read_given};
 pub(crate) use undo::FROM_THE_ANSWER;
 pub use undo::Undoing;

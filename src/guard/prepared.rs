@@ -302,20 +302,27 @@ impl Confirmations {
 /// Id and tag of a handle. Nothing else gets into the name of a file.
 fn parts(handle: &str) -> Result<(&str, &str), NotPrepared> {
     let (id, tag) = handle.trim().split_once('.').ok_or(NotPrepared::Unknown)?;
-    let is_id = id.len() == ID
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    if is_id {
+    if is_id(id) {
         Ok((id, tag))
     } else {
         Err(NotPrepared::Unknown)
     }
 }
 
+fn is_id(id: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    id.len() == ID && id.bytes().all(is_digit)
+}
+
 /// Where one lies before and after it is taken.
 fn places(folder: &Path, id: &str) -> (PathBuf, PathBuf) {
     (folder.join(format!("{id}.json")), folder.join(format!("{id}.taken")))
+}
+
+/// Whether a path is called as one of [`places`] is.
+fn is_ours_by_name(path: &Path) -> bool {
+    let ends = path.extension().is_some_and(|ends| ends == "json" || ends == "taken");
+    ends && path.file_stem().and_then(|id| id.to_str()).is_some_and(is_id)
 }
 
 /// What a file holds; nothing where that is larger than what is written, or nothing of ours.
@@ -338,8 +345,15 @@ const UNREADABLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Removes what is over, and gives the callers of what waits.
 fn sweep(folder: &Path, now: DateTime<Utc>) -> Vec<String> {
     let mut waiting = Vec::new();
+    // Behind a link, or in a folder that is no longer ours alone, nothing is ours to remove. The write that follows says why.
+    if files::close_directory(folder).is_err() {
+        return waiting;
+    }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
+        if !is_ours_by_name(&path) {
+            continue;
+        }
         let over = match stored(&path) {
             Ok(Some(stored)) if stored.until >= now.timestamp() => {
                 if path.extension().is_some_and(|extension| extension == "json") {
@@ -379,6 +393,33 @@ mod tests {
 
     fn alone() -> Confirmations {
         Confirmations::new(Sealer::random(), ConfirmRules::default(), None)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_removed_behind_a_link_nor_what_is_called_otherwise() {
+        let place = tempfile::tempdir().unwrap();
+        let old = std::time::SystemTime::now() - UNREADABLE * 2;
+        let put = |path: PathBuf| fs::File::create(path).unwrap().set_modified(old).unwrap();
+        let outside = place.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        // Called as ours are, and otherwise.
+        let names = ["0123456789abcdef.json", "thesis.json", "photo.jpg"];
+        names.iter().for_each(|name| put(outside.join(name)));
+        std::os::unix::fs::symlink(&outside, place.path().join("prepared")).unwrap();
+        let keeper = shared(place.path(), 7);
+        let now = Utc::now();
+        let refused = keeper
+            .prepare("me", json!({}), now + TimeDelta::hours(1), now)
+            .unwrap_err();
+        assert!(refused.to_string().contains("prepared"), "{refused}");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 3);
+
+        fs::remove_file(place.path().join("prepared")).unwrap();
+        fs::rename(&outside, place.path().join("prepared")).unwrap();
+        keeper.prepare("me", json!({}), now + TimeDelta::hours(1), now).unwrap();
+        let left = |name: &str| place.path().join("prepared").join(name).exists();
+        assert!(!left(names[0]) && left(names[1]) && left(names[2]));
     }
 
     #[test]

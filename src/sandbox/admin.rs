@@ -9,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
-use chrono::TimeDelta;
 use http::{StatusCode, request::Parts};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -18,6 +17,7 @@ use super::{
     answer,
     api::transfers,
     call::Call,
+    clock,
     error::ApiError,
     faults::Fault,
     keys::Caller,
@@ -146,12 +146,7 @@ async fn arm_faults(Shares(shared): Shares<Arc<Shared>>, _: Admin, body: Bytes) 
     };
     let mut new = Vec::new();
     for value in values {
-        let fault: Fault =
-            serde_json::from_value(value).map_err(|error| ApiError::bad_request(format!("not a fault: {error}")))?;
-        if let Some(problem) = fault.problem() {
-            return Err(ApiError::bad_request(problem).into());
-        }
-        new.push(fault);
+        new.push(Fault::read(value).map_err(ApiError::bad_request)?);
     }
     let mut faults = shared.faults();
     for fault in new {
@@ -187,16 +182,23 @@ async fn read_clock(Shares(shared): Shares<Arc<Shared>>, _: Admin) -> Answer {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Advance {
-    advance_seconds: u32,
+    advance_seconds: u64,
 }
 
 /// Moves the sandbox's time ahead; what falls due happens.
 async fn advance_clock(Shares(shared): Shares<Arc<Shared>>, _: Admin, body: Bytes) -> Answer {
-    let input: Advance = read(&body)?;
+    let told = |why: &dyn std::fmt::Display| {
+        ApiError::bad_request(format!(
+            "the clock isn't moved: {why}; write whole seconds, 0 to {}, e.g. {{\"advance_seconds\": 3600}}",
+            clock::FURTHEST.num_seconds()
+        ))
+    };
+    let input: Advance = serde_json::from_slice(&body).map_err(|error| told(&error))?;
+    let ahead = i64::try_from(input.advance_seconds).ok().map(clock::seconds);
+    let ahead = ahead.filter(|ahead| *ahead <= clock::FURTHEST);
+    let ahead = ahead.ok_or_else(|| told(&"it goes at most 100 years ahead"))?;
     let mut state = shared.state();
-    state
-        .clock
-        .advance(TimeDelta::seconds(i64::from(input.advance_seconds)));
+    state.clock.advance(ahead);
     let now = state.settle();
     shared.bring_about(&mut state, now);
     Ok(Json(json!({ "now": now })))

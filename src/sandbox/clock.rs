@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) type Moment = DateTime<Utc>;
 
 /// How far ahead the clock can be moved.
-const FURTHEST: TimeDelta = TimeDelta::days(100 * 365);
+pub(crate) const FURTHEST: TimeDelta = TimeDelta::days(100 * 365);
 
 /// The machine's clock and how far it was moved ahead.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -4,6 +4,9 @@ use http::Method;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
+/// The longest delay, in milliseconds: an hour. No client waits longer, and times are added to a clock that has an end.
+const LONGEST_MILLIS: u64 = 3_600_000;
+
 /// Something that goes wrong for the calls that match. The first armed fault that matches a call applies, alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,12 +130,34 @@ impl Faults {
 }
 
 impl Fault {
+    /// One that can be armed, to show how they are written.
+    pub(crate) const EXAMPLE: &str =
+        r#"{"path": "/projects/*", "times": 2, "kind": {"type": "status", "status": 503}}"#;
+
+    /// Reads a fault, and sees whether it can be armed.
+    ///
+    /// # Errors
+    /// When it can't; the text says why, and gives one that can.
+    pub(crate) fn read(value: serde_json::Value) -> Result<Self, String> {
+        let told = |why: &dyn std::fmt::Display| format!("not a fault: {why}; one is written e.g. {}", Self::EXAMPLE);
+        let fault: Self = serde_json::from_value(value).map_err(|error| told(&error))?;
+        match fault.problem() {
+            Some(problem) => Err(told(&problem)),
+            None => Ok(fault),
+        }
+    }
+
     /// Why the fault cannot be armed, if it can't.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         if let FaultKind::Status { status, .. } = self.kind
             && !(400..=599).contains(&status)
         {
             return Some("a status fault takes a status from 400 to 599");
+        }
+        if let FaultKind::SlowBody { millis } | FaultKind::Delay { millis } = self.kind
+            && millis > LONGEST_MILLIS
+        {
+            return Some("a delay takes at most 3600000 milliseconds, an hour");
         }
         if self
             .probability

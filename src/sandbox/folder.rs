@@ -65,6 +65,14 @@ impl Folder {
 
     /// The state that was written last; nothing in a new folder.
     pub(crate) fn read(&self) -> io::Result<Option<Vec<u8>>> {
+        // Whoever else could write it could say which data is served, and with which passwords.
+        let is_anothers = fs::symlink_metadata(self.state()).is_ok_and(|metadata| !leftover::is_ours(&metadata));
+        if is_anothers {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("can't read {}: it belongs to another user", self.state().display()),
+            ));
+        }
         match leftover::read(&self.state(), MOST_STATE_BYTES) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

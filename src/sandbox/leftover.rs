@@ -22,14 +22,16 @@ pub(crate) fn is_own_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir() && is_ours(&metadata))
 }
 
+/// Whether it is this user's.
 #[cfg(unix)]
-fn is_ours(metadata: &Metadata) -> bool {
+pub(crate) fn is_ours(metadata: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     metadata.uid() == rustix::process::geteuid().as_raw()
 }
 
+/// Whether it is this user's: not known here.
 #[cfg(not(unix))]
-fn is_ours(_: &Metadata) -> bool {
+pub(crate) fn is_ours(_: &Metadata) -> bool {
     true
 }
 

@@ -10,10 +10,10 @@ use axum::Router;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderValue, ORIGIN, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::get;
@@ -24,6 +24,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use super::http::from_here::{is_own_host, is_own_origin};
 use crate::call::Engine;
 use crate::guard::{Approval, ApprovalsError, Confirmations, DecideError, Decision, State as Decided};
 use crate::neon::text::escaped;
@@ -126,19 +127,10 @@ async fn guarded(State(shared): State<Arc<Shared>>, request: Request, next: Next
     response
 }
 
-/// Another name for this machine is how a page elsewhere would reach it (DNS rebinding).
-fn is_own_host(headers: &HeaderMap, uri: &Uri) -> bool {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
-    let name = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
-    name.is_some_and(|name| matches!(name.host(), "localhost" | "127.0.0.1" | "::1" | "[::1]"))
-}
-
 fn is_own_page(shared: &Shared, headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let origin = text(ORIGIN.as_str()).is_none_or(|origin| shared.origins.iter().any(|own| own == origin));
-    let site = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
-    origin && site
+    let site = headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or("?"));
+    let site = site.is_none_or(|site| matches!(site, "same-origin" | "none"));
+    site && is_own_origin(headers, &shared.origins)
 }
 
 async fn show(State(shared): State<Arc<Shared>>, Path(code): Path<String>) -> Response {

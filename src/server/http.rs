@@ -2,9 +2,11 @@
 
 mod auth;
 mod connections;
+pub(super) mod from_here;
 mod sessions;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
@@ -187,8 +189,7 @@ impl HttpServer {
         let end = CancellationToken::new();
         let running = server.running().clone();
         let server_cut = server.cut().clone();
-        let port = address.port();
-        let origins = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}"));
+        let origins = from_here::origins(address.port());
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(true)
             .with_json_response(true)
@@ -209,12 +210,14 @@ impl HttpServer {
             .route_service("/mcp/", service)
             .fallback(async || StatusCode::NOT_FOUND)
             .layer(from_fn_with_state(limits.body, whole));
-        // The outermost: who shows no token gets nothing else done.
+        // Who shows no token gets nothing else done.
         if let Some(token) = &token {
             router = router.layer(from_fn_with_state(auth::Gate::new(token), auth::checked));
         }
+        // The outermost: a page from elsewhere learns nothing at all, not even whether a token is wanted.
+        router = router.layer(from_fn_with_state(Arc::from(origins.clone()), from_here::checked));
         if let Some(engine) = page {
-            router = router.merge(approve_page::router(engine, origins.into()));
+            router = router.merge(approve_page::router(engine, origins));
         }
         let draining = {
             let (stop, end, running) = (stop.clone(), end.clone(), running.clone());
@@ -299,8 +302,24 @@ async fn whole(
         // rmcp answers the end of a session with 202, but it is gone by then, and the official Python SDK warns its user about
         // every session whose end isn't answered with 200 or 204.
         _ if is_end && response.status() == StatusCode::ACCEPTED => StatusCode::NO_CONTENT.into_response(),
+        _ if response.status().is_client_error() => with_id(response).await,
         _ => response,
     }
+}
+
+/// The same answer, with the id `null` where it is a JSON-RPC error without one (as [`messages::written`]).
+async fn with_id(response: Response) -> Response {
+    let kind = response.headers().get(CONTENT_TYPE);
+    if kind.is_none_or(|kind| kind != "application/json") {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let Ok(bytes) = to_bytes(body, MOST_BODY_BYTES).await else {
+        return head.status.into_response();
+    };
+    let written = serde_json::from_slice(&bytes).and_then(|message| messages::written(&message));
+    head.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(head, Body::from(written.map_or(bytes, Bytes::from)))
 }
 
 /// A setting that a request tries to make, as people copy it from the addresses of other servers.
@@ -347,7 +366,11 @@ fn message(body: &[u8]) -> Result<Option<Bytes>, Box<Response>> {
 }
 
 fn refused(status: StatusCode, id: Option<RequestId>, error: ErrorData) -> Response {
-    (status, axum::Json(ServerJsonRpcMessage::error(error, id))).into_response()
+    let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    match messages::written(&ServerJsonRpcMessage::error(error, id)) {
+        Ok(body) => (status, json, body).into_response(),
+        Err(_) => status.into_response(),
+    }
 }
 
 /// Whether a body was larger than is read.

@@ -3,8 +3,10 @@
 //! rmcp reads a message as the first of many forms that fits. A call whose parameters fit none of them is "method not found"
 //! then, or a message that has no id, and who sent it can't tell what was wrong.
 
-use rmcp::model::{CallToolRequestParams, ErrorData, InitializeRequestParams, RequestId};
-use serde_json::{Map, Value};
+use rmcp::model::{
+    CallToolRequestParams, ErrorData, InitializeRequestParams, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
+};
+use serde_json::{Map, Value, json};
 
 use crate::json::{self, Flaw, Unread};
 
@@ -44,6 +46,20 @@ pub(super) fn read(text: &[u8]) -> Result<Checked, serde_json::Error> {
         }),
         Err(Unread::Syntax(error)) => Err(error),
         Err(Unread::Flaw(flaw)) => Ok(Checked::Refused(flawed(&flaw))),
+    }
+}
+
+/// A message as it goes out. An error that answers what has no id, or none that can be read, has the id `null` (JSON-RPC 2.0,
+/// section 5); rmcp leaves it out, and clients then take the answer for none.
+///
+/// # Errors
+/// When it can't be written as JSON.
+pub(super) fn written(message: &ServerJsonRpcMessage) -> Result<Vec<u8>, serde_json::Error> {
+    match message {
+        JsonRpcMessage::Error(error) if error.id.is_none() => {
+            serde_json::to_vec(&json!({"jsonrpc": "2.0", "id": null, "error": error.error}))
+        }
+        message => serde_json::to_vec(message),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod lines;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::model::{ClientRequest, GetMeta as _, JsonRpcMessage};
@@ -10,13 +11,15 @@ use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::{StdioReader, StdioWriter, stdio_pipes};
 use rmcp::{RoleServer, ServiceExt as _};
+use tokio::io::{AsyncWriteExt as _, Sink, sink};
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use self::lines::{Lines, MAX_LINE_BYTES};
 
 use super::handler::NeonServer;
-use super::messages::Refused;
+use super::messages::{self, Refused};
 
 /// Why serving ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +66,11 @@ pub async fn serve(server: NeonServer, stop: CancellationToken) -> Result<(), St
 
 /// rmcp's transport over lines, which answers those that are left out.
 struct Answering {
-    lines: AsyncRwTransport<RoleServer, Lines<StdioReader>, StdioWriter>,
+    /// Only read from: what rmcp would write by itself is a complaint about an answer or a notification, neither of which is ever
+    /// answered (JSON-RPC 2.0, section 4.1).
+    lines: AsyncRwTransport<RoleServer, Lines<StdioReader>, Sink>,
+    /// Nothing once it is closed.
+    output: Arc<Mutex<Option<StdioWriter>>>,
     left_out: UnboundedReceiver<Refused>,
     /// Whether the client has asked for anything that opens a session.
     begun: bool,
@@ -77,7 +84,8 @@ impl Answering {
         let lines = Lines::new(reader, MAX_LINE_BYTES, send);
         Self {
             // The lines are bounded already.
-            lines: AsyncRwTransport::new_server(lines, writer).with_max_line_length(usize::MAX),
+            lines: AsyncRwTransport::new_server(lines, sink()).with_max_line_length(usize::MAX),
+            output: Arc::new(Mutex::new(Some(writer))),
             left_out,
             begun: false,
             left,
@@ -92,7 +100,15 @@ impl Transport<RoleServer> for Answering {
         &mut self,
         item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        self.lines.send(item)
+        let output = self.output.clone();
+        async move {
+            let mut line = messages::written(&item)?;
+            line.push(b'\n');
+            let mut output = output.lock().await;
+            let output = output.as_mut().ok_or(std::io::ErrorKind::NotConnected)?;
+            output.write_all(&line).await?;
+            output.flush().await
+        }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
@@ -120,12 +136,13 @@ impl Transport<RoleServer> for Answering {
             };
             let answer = JsonRpcMessage::error(left_out.error, left_out.id);
             // By itself: whoever stops waiting for the next message must not cut an answer in two.
-            tokio::spawn(self.lines.send(answer));
+            tokio::spawn(self.send(answer));
         }
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
-        self.lines.close().await
+        self.output.lock().await.take();
+        Ok(())
     }
 }
 

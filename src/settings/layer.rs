@@ -55,10 +55,10 @@ pub struct Layer {
     #[arg(long, value_name = "FOLDER")]
     pub postgres_bin: Option<PathBuf>,
     /// How long a tool call may take in all [default: 180]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub call_timeout_seconds: Option<u64>,
     /// How long a tool call waits for Neon's operations [default: 120]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub wait_timeout_seconds: Option<u64>,
     /// Let tools send files from this folder, and from nowhere else [default: none]
     #[arg(long, value_name = "DIR")]
@@ -127,6 +127,13 @@ impl Layer {
             config: self.config.or(other.config),
         }
     }
+}
+
+/// What a time is.
+const SECONDS: &str = "write a whole number of seconds, e.g. 120";
+
+fn seconds(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| SECONDS.to_owned())
 }
 
 /// The names of the settings, as the file spells them.
@@ -216,12 +223,7 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "false" | "0" | "no" | "off" => Ok(Some(false)),
         _ => Err(wrong("write true or false")),
     };
-    let number = || {
-        value
-            .parse()
-            .map(Some)
-            .map_err(|_| wrong("write a whole number of seconds"))
-    };
+    let number = || value.parse().map(Some).map_err(|_| wrong(SECONDS));
     let text = || Some(value.to_owned());
     match name {
         "toolsets" => layer.toolsets = list(),

@@ -136,7 +136,7 @@ pub enum SettingsError {
         variable: String,
     },
     /// A time that is none.
-    #[error("{setting} is {seconds}: write {least} to {MOST_SECONDS} seconds")]
+    #[error("{setting} is {seconds}: write {least} to {MOST_SECONDS} seconds, e.g. 120")]
     Seconds {
         /// The setting.
         setting: &'static str,

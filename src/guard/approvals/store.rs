@@ -1,7 +1,7 @@
 //! The directory: one file for each call that waits, changed only under a lock, and one for each confirmation that was used.
 
 use std::fs;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +10,7 @@ use super::types::{
     Approval, ApprovalsError, DecideError, Decider, Decision, MOST_OF_GROUP, MOST_OF_ONE, MOST_WAITING, MOST_WRONG,
     NewApproval, State,
 };
-use crate::guard::files::{FileError, Held, close_directory, create_private, lock, make_directory};
+use crate::guard::files::{FileError, Held, close_directory, create_private, lock, make_directory, read_private};
 use crate::guard::state_dir::state_dir;
 use crate::neon::text::is_hidden;
 
@@ -374,22 +374,18 @@ impl Approvals {
 
     fn read(&self, code: &str) -> Result<Option<Approval>, FileError> {
         let path = self.path(code);
-        let there = match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            there => there.map_err(FileError::io("look at", &path))?,
-        };
-        if !there.is_file() {
-            tracing::warn!("{} is no file, and left alone", path.display());
-            return Ok(None);
-        }
-        let mut text = String::new();
-        let read = fs::File::open(&path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text));
-        match read {
+        let bytes = match read_private(&path, MOST_BYTES) {
+            Ok(Some(bytes)) => bytes,
             // It was taken at this moment.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(FileError::io("read", &path))?,
+            Ok(None) => return Ok(None),
+            // Nobody who may put an approval here leaves anything else.
+            Err(error @ (FileError::NotAFile { .. } | FileError::NotOurs { .. })) => {
+                tracing::warn!("{error}: it is left alone");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         };
-        match serde_json::from_str::<Approval>(&text) {
+        match serde_json::from_slice::<Approval>(&bytes) {
             Ok(approval) if canonical(&approval.code).as_deref() == Some(code) => Ok(Some(approval)),
             _ => {
                 tracing::warn!("{} holds no call that waits, and is left alone", path.display());

@@ -11,10 +11,15 @@ use super::disk::{Disk, generation};
 use super::entry::{Entry, Outcome};
 use super::line::line;
 use crate::guard::Effect;
-use crate::guard::files::{FileError, Held, close_directory, create_private, make_directory, open_private};
+use crate::guard::files::{
+    FileError, Held, close_directory, create_private, make_directory, open_existing, open_private,
+};
 
 /// How a note's name ends.
 const ENDING: &str = "json";
+
+/// The largest note that is read, in bytes: 1 MiB. A line has a small part of that.
+const MOST_BYTES: u64 = 1024 * 1024;
 
 /// The note of a call under way: a file that holds the line as it must be should this process end now.
 #[derive(Debug)]
@@ -54,11 +59,12 @@ impl Note {
 /// Brings the calls that ended with their process into the log.
 pub(super) fn adopt(disk: &Disk, held: &Held) -> Result<(), FileError> {
     let directory = disk.pending();
-    let entries = match fs::read_dir(&directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(FileError::io("read", &directory))?,
-    };
-    close_directory(&directory)?;
+    // A link that leads nowhere is no folder that isn't there: the next note couldn't be written.
+    match close_directory(&directory) {
+        Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(()),
+        closed => closed?,
+    }
+    let entries = fs::read_dir(&directory).map_err(FileError::io("read", &directory))?;
     for entry in entries {
         let path = entry.map_err(FileError::io("read", &directory))?.path();
         if path.extension().is_none_or(|ending| ending != ENDING) {
@@ -78,7 +84,7 @@ pub(super) fn adopt(disk: &Disk, held: &Held) -> Result<(), FileError> {
             Err(TryLockError::Error(source)) => return Err(FileError::io("lock", path)(source)),
         }
         let mut text = String::new();
-        let (line, id) = match file.read_to_string(&mut text) {
+        let (line, id) = match (&mut file).take(MOST_BYTES).read_to_string(&mut text) {
             Err(error) if error.kind() != ErrorKind::InvalidData => return Err(FileError::io("read", path)(error)),
             _ => whole(&text).unwrap_or_else(|| illegible(&file)),
         };
@@ -112,9 +118,9 @@ fn illegible(file: &File) -> (String, String) {
 
 /// Whether the file has a line about the call.
 fn in_file(path: &Path, id: &str) -> Result<bool, FileError> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        file => file.map_err(FileError::io("open", path))?,
+    // A pipe in the place of a full file would be waited for.
+    let Some(file) = open_existing(path)? else {
+        return Ok(false);
     };
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();

@@ -101,7 +101,8 @@ fn files(path: &Path) -> Result<Vec<Place>> {
         };
         // Opening a pipe would wait for its other end.
         if !metadata.is_file() {
-            return Err(Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+            let what = format!("{} is no regular file", path.display());
+            return Err(Error::new(ErrorKind::InvalidInput, what));
         }
         let file = match File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),

@@ -173,7 +173,15 @@ fn describe(error: &jsonschema::ValidationError<'_>, table: &Spanned<DeTable<'_>
     }
     let key = path.iter().fold(String::new(), |key, step| dotted(&[&key], step));
     let choices = super::reference::choices_at(schema, &path);
-    let what = if choices.is_empty() {
+    let numbers = super::reference::numbers_at(schema, &path);
+    let what = if let Some((range, right)) = numbers {
+        let wrong = match error.instance().as_ref() {
+            // What no number of JSON holds: `nan`, `inf`, and whole numbers beyond 64 bits.
+            Value::Null => "the value can't be taken".to_owned(),
+            _ => error.to_string(),
+        };
+        format!("{wrong}: write {range}, e.g. {right}")
+    } else if choices.is_empty() {
         error.to_string()
     } else {
         format!("{} is none of {}", error.instance(), choices.join(", "))

@@ -135,14 +135,26 @@ fn kind(whole: &Value, property: &Value) -> String {
 
 /// The values that may stand at a path, where those are an enumeration.
 pub(super) fn choices_at(schema: &Value, path: &[&str]) -> Vec<String> {
+    choices(resolved(schema, &place_at(schema, path)))
+}
+
+/// What the number at a path may be, where one stands there, and one that is right.
+pub(super) fn numbers_at(schema: &Value, path: &[&str]) -> Option<(String, String)> {
+    let place = place_at(schema, path);
+    let place = resolved(schema, &place);
+    let least = place.get("minimum")?;
+    Some((range(place)?, place.get("maximum").unwrap_or(least).to_string()))
+}
+
+/// The schema of what stands at a path.
+fn place_at(schema: &Value, path: &[&str]) -> Value {
     let step = |place: &Value, step: &&str| {
         let place = resolved(schema, place).clone();
         let property = place.get("properties").and_then(|properties| properties.get(*step));
         let others = || place.get("additionalProperties").or_else(|| place.get("items"));
         property.or_else(others).cloned().unwrap_or_default()
     };
-    let place = path.iter().fold(schema.clone(), |place, name| step(&place, name));
-    choices(resolved(schema, &place))
+    path.iter().fold(schema.clone(), |place, name| step(&place, name))
 }
 
 /// The values of an enumeration.

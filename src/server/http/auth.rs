@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use crate::guard::{FileError, replace_private};
+use crate::guard::{FileError, read_private, replace_private};
 
 /// The shortest token that an operator may give, in characters.
 pub const MIN_TOKEN_CHARS: usize = 16;
@@ -104,7 +104,8 @@ impl TokenFile {
 impl Drop for TokenFile {
     fn drop(&mut self) {
         // Another process that listens there by now has put its own in the place.
-        if std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.text.expose_secret()) {
+        let there = read_private(&self.path, self.text.expose_secret().len() as u64);
+        if there.is_ok_and(|there| there.is_some_and(|text| text == self.text.expose_secret().as_bytes())) {
             let _ = std::fs::remove_file(&self.path);
         }
     }

@@ -140,6 +140,8 @@ async fn idle_session_makes_room_and_one_with_a_stream_never_does() {
             .parse()
             .expect("seconds");
         assert!((1..=60).contains(&seconds));
+        let text = refused.text().await.expect("text");
+        assert!(text.contains("session") && text.contains("in use"), "{text}");
     }
     for session in [&open[0], &open[1], &open[2], &fifth] {
         assert!(server.lives(session).await);
@@ -200,7 +202,9 @@ async fn unused_session_ends_by_itself_and_one_that_listens_does_not() {
         tokio::time::sleep(Duration::from_millis(150)).await;
         assert!(server.lives(&used).await);
     }
-    assert!(!server.lives(&idle).await);
+    // MCP's word for a session that is over, at which a client opens another.
+    let ping = json!({"jsonrpc": "2.0", "id": 2, "method": "ping"});
+    assert_eq!(server.post(Some(&idle), &ping).await.status(), StatusCode::NOT_FOUND);
     assert!(server.lives(&listening).await);
     drop(stream);
     tokio::time::sleep(Duration::from_millis(1_500)).await;

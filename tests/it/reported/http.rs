@@ -51,13 +51,109 @@ async fn somebody_posted_what_is_no_message() {
         assert_eq!(answer.status(), status, "{body}");
         let answer: Value = answer.json().await.unwrap();
         assert_eq!(answer["error"]["code"], code, "{body}");
+        // JSON-RPC 2.0, section 5: the id is there, and null, where none could be read.
+        let id = if code == -32_602 { json!(7) } else { Value::Null };
+        assert_eq!(answer.get("id"), Some(&id), "{body}");
     }
+    // What no session asked for.
+    let nobodys = post(&server.url).header("mcp-protocol-version", "2026-07-28");
+    let answer = nobodys
+        .body(r#"{"jsonrpc":"2.0","id":9,"result":{}}"#)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 400);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer.get("id"), Some(&Value::Null), "{answer}");
+    assert_eq!(answer["error"]["code"], -32_600, "{answer}");
     let answer = plain()
         .post(&server.url)
         .header("content-type", "text/plain")
         .body("{")
         .send();
     assert_eq!(answer.await.unwrap().status(), 406);
+}
+
+#[tokio::test]
+async fn somebody_posted_a_name_twice() {
+    let server = nowhere().await;
+    for (body, place) in super::wire::TWICE {
+        let answer = post(&server.url).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{body}");
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(answer["error"]["code"], -32_700, "{body}: {answer}");
+        let text = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(text.contains(&format!("{place} ")), "{body}: {answer}");
+    }
+}
+
+/// Requests that would be answered in many ways, were they from here.
+fn of_many_kinds(origin: &str) -> Vec<(&'static str, reqwest::RequestBuilder)> {
+    let mcp = format!("{origin}/mcp");
+    vec![
+        ("a message", post(&mcp).body(HELLO)),
+        ("no JSON", post(&mcp).body("{")),
+        ("nothing", post(&mcp)),
+        ("a name twice", post(&mcp).body(r#"{"jsonrpc":"2.0","id":1,"id":2}"#)),
+        (
+            "another type",
+            plain().post(&mcp).header("content-type", "text/plain").body("{"),
+        ),
+        ("too large", post(&mcp).body(vec![b' '; 2 * 1024 * 1024])),
+        ("a setting", post(&format!("{mcp}?readonly=true")).body(HELLO)),
+        ("a header", post(&mcp).header("x-neon-mcp-readonly", "true").body(HELLO)),
+        ("no session", post(&mcp).header("mcp-session-id", "x").body(HELLO)),
+        ("another path", post(&format!("{origin}/nothing")).body(HELLO)),
+        ("a path below", plain().get(format!("{mcp}/more"))),
+        ("the root", plain().get(format!("{origin}/"))),
+        ("another method", plain().put(&mcp)),
+        ("a stream", plain().get(&mcp)),
+        ("an end", plain().delete(&mcp).header("mcp-session-id", "x")),
+        ("a preflight", plain().request(reqwest::Method::OPTIONS, &mcp)),
+    ]
+}
+
+#[tokio::test]
+async fn somebody_elses_page_asked_and_learned_nothing() {
+    // With a token and without one.
+    for arguments in [
+        &["http", "--listen", "127.0.0.1:0"][..],
+        &["http", "--listen", "127.0.0.1:0", "--no-auth"],
+    ] {
+        let command = program(arguments, "http://127.0.0.1:1/api/v2", KEY);
+        let server = OverHttp::start(command, &state_home()).await;
+        let mut first = None;
+        for (name, value) in [
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("host", "evil.example"),
+        ] {
+            for (what, request) in of_many_kinds(server.origin()) {
+                let answer = match request.header(name, value).send().await {
+                    Ok(answer) => answer,
+                    // The connection may be closed before all of it is written.
+                    Err(error) if what == "too large" && error.is_request() => continue,
+                    Err(error) => panic!("{what} from {value}: {error}"),
+                };
+                let status = answer.status();
+                assert_eq!(status, StatusCode::FORBIDDEN, "{what} from {value}");
+                let mut names: Vec<String> = answer.headers().keys().map(ToString::to_string).collect();
+                names.sort();
+                // The same word for word, whatever was asked for.
+                let said = (names, answer.text().await.unwrap());
+                assert_eq!(first.get_or_insert_with(|| said.clone()), &said, "{what} from {value}");
+            }
+        }
+        // Of who comes from here without the token, all is refused alike, too.
+        if server.token.is_some() {
+            for (what, request) in of_many_kinds(server.origin()) {
+                match request.send().await {
+                    Ok(answer) => assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{what}"),
+                    Err(error) => assert!(what == "too large" && error.is_request(), "{what}: {error}"),
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]

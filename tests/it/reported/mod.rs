@@ -12,6 +12,7 @@ mod leftovers;
 mod options;
 mod outside;
 mod personal_keys;
+mod planted;
 mod promised;
 mod schemas;
 mod scripts;

@@ -99,6 +99,66 @@ fn somebody_sent_lines_that_are_no_messages() {
             (&id, &json!(code)),
             "{line}: {answer}"
         );
+        // JSON-RPC 2.0, section 5: the id is there, and null, where none could be read.
+        assert!(answer.as_object().unwrap().contains_key("id"), "{line}: {answer}");
+        client.goes_on(line);
+    }
+}
+
+/// Messages in which a name stands twice, and where.
+pub(super) const TWICE: [(&str, &str); 7] = [
+    (r#"{"jsonrpc":"2.0","id":7,"id":8,"method":"ping"}"#, "/id"),
+    (
+        r#"{"jsonrpc":"2.0","id":7,"method":"ping","method":"tools/list"}"#,
+        "/method",
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":{},"params":{}}"#,
+        "/params",
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"list_projects","name":"delete_project"}}"#,
+        "/params/name",
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"list_projects","arguments":{"limit":1,"limit":2}}}"#,
+        "/params/arguments/limit",
+    ),
+    // Two spellings of one name.
+    (
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"list_projects","arguments":{"limit":1,"\u006cimit":2}}}"#,
+        "/params/arguments/limit",
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"list_projects","_meta":{"a":[{"b":1,"b":2}]}}}"#,
+        "/params/_meta/a/0/b",
+    ),
+];
+
+#[test]
+fn somebody_wrote_a_name_twice() {
+    let mut client = Client::begun();
+    for (line, place) in TWICE {
+        client.say(line);
+        let answer = client.next();
+        let text = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(text.contains(&format!("{place} ")), "{line}: {answer}");
+        assert_eq!(answer["error"]["code"], -32_700, "{line}: {answer}");
+        client.goes_on(line);
+    }
+}
+
+#[test]
+fn somebody_sent_answers_to_nobody_that_are_none() {
+    // No answer is ever answered, as ill-formed as it may be: two programs would complain to each other for ever.
+    let mut client = Client::begun();
+    for line in [
+        r#"{"jsonrpc":"2.0","id":9,"error":5}"#,
+        r#"{"jsonrpc":"2.0","id":9,"error":{"code":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":9,"result":5}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":"x"}}"#,
+    ] {
+        client.say(line);
         client.goes_on(line);
     }
 }
