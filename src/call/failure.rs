@@ -691,7 +691,7 @@ impl Failure {
                     fence.line(why.trim_end_matches('.'), 700)
                 ),
                 changed,
-                "What came before it stays: the list calls show what there is.",
+                "The list calls show what there is.",
                 json!({ "step": step }),
             ),
             Self::Told(told) => error(told.kind, &told.message, told.changed, &told.next, told.more),

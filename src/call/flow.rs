@@ -26,6 +26,12 @@ use crate::neon::sql::{
 use crate::neon::{Changed, ErrorKind, OrganizationId, PathSegment, ProjectId, Read};
 use crate::sql::Script;
 
+/// How long a clean-up waits for what is under way in a project.
+const UNLOCKED: Duration = Duration::from_secs(20);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// A workflow's way to Neon.
 pub(crate) struct Flow<'c, 'a> {
     call: &'c Call<'a>,
@@ -449,7 +455,6 @@ impl<'c, 'a> Flow<'c, 'a> {
         self.sent(&answer.request_id);
         if changes {
             left.made(tool, &arguments, answer.body.as_ref().unwrap_or(&Value::Null));
-            left.removed(name, &arguments);
         }
         if let (Some(project), Some(branch)) = (text(&arguments, "project_id"), text(&arguments, "branch_id"))
             && changes
@@ -468,6 +473,10 @@ impl<'c, 'a> Flow<'c, 'a> {
                     changed: Changed::Yes,
                 });
             }
+        }
+        // Not before Neon's work is done: a deletion can be taken and then fail.
+        if changes {
+            left.removed(name, &arguments);
         }
         Ok(body)
     }
@@ -488,8 +497,23 @@ impl<'c, 'a> Flow<'c, 'a> {
             };
             let Some(id) = left.id.as_deref() else { continue };
             let branch = serde_json::json!({"project_id": left.project, "branch_id": id});
-            if self.tool("delete_branch", branch).await.is_err() && self.is_gone(&left.project, id).await {
+            if self.deleted_when_free(branch).await.is_err() && self.is_gone(&left.project, id).await {
                 self.call.left_behind.is_gone(&left);
+            }
+        }
+    }
+
+    /// Deletes a branch as soon as nothing else is under way in its project: what made it may still be.
+    async fn deleted_when_free(&self, branch: Value) -> Result<Value, Failure> {
+        let until = tokio::time::Instant::now() + UNLOCKED;
+        loop {
+            match self.tool("delete_branch", branch.clone()).await {
+                Err(Failure::Neon { error, .. })
+                    if error.kind() == ErrorKind::Locked && tokio::time::Instant::now() < until && !self.is_over() =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                ended => return ended,
             }
         }
     }
@@ -516,6 +540,17 @@ impl<'c, 'a> Flow<'c, 'a> {
         };
         let id = one.get("id")?.as_str()?;
         self.call.left_behind.is_found(left, id);
+        // The lost answer would have told them, too.
+        let segments = [("project_id", left.project.as_str()), ("branch_id", id)];
+        let listed = self
+            .get("/projects/{project_id}/branches/{branch_id}/endpoints", &segments, &[])
+            .await
+            .unwrap_or_default();
+        let computes = listed.get("endpoints").and_then(Value::as_array).into_iter().flatten();
+        let ids: Vec<String> = computes
+            .filter_map(|compute| compute.get("id").and_then(Value::as_str).map(str::to_owned))
+            .collect();
+        self.call.left_behind.has_computes(&left.project, id, &ids);
         let all = self.call.left_behind.list();
         all.into_iter().find(|left| left.id.as_deref() == Some(id))
     }

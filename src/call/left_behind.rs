@@ -1,5 +1,6 @@
 //! What a call made on its way and didn't remove: a call that fails names each, with the call that removes it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::Utc;
@@ -17,7 +18,11 @@ const REMOVES: [&str; 2] = ["delete_", "revoke_"];
 
 /// What a call has made so far and not removed.
 #[derive(Debug, Default)]
-pub(super) struct LeftBehind(Mutex<Vec<Left>>);
+pub(super) struct LeftBehind {
+    left: Mutex<Vec<Left>>,
+    /// Whether something was made and removed again.
+    cleaned: AtomicBool,
+}
 
 /// One thing that was made, or may have been.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +45,7 @@ pub(crate) struct Left {
 
 impl LeftBehind {
     fn all(&self) -> MutexGuard<'_, Vec<Left>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes what a step made, by its declared undo.
@@ -58,16 +63,7 @@ impl LeftBehind {
             let Some(compute) = compute.get("id").and_then(Value::as_str) else {
                 continue;
             };
-            let arguments = json!({"project_id": project, "endpoint_id": compute});
-            all.push(Left {
-                what: "compute".to_owned(),
-                id: Some(compute.to_owned()),
-                name: None,
-                project: project.clone(),
-                remove: Some(json!({"tool": "delete_compute", "arguments": arguments})),
-                find: None,
-                goes_with: id.clone(),
-            });
+            all.push(Left::compute(&project, compute, id.as_deref()));
         }
         let find = id.is_none().then(|| finding(tool, arguments)).flatten();
         let left = Left {
@@ -117,6 +113,7 @@ impl LeftBehind {
         let Some(at) = all.iter().position(is_it) else {
             return;
         };
+        self.cleaned.store(true, Ordering::Relaxed);
         let gone = all.remove(at).id;
         all.retain(|left| left.goes_with.is_none() || left.goes_with != gone);
     }
@@ -124,6 +121,7 @@ impl LeftBehind {
     /// Notes that something is not there, whatever became of the step that made it or removed it.
     pub(super) fn is_gone(&self, of: &Left) {
         let mut all = self.all();
+        self.cleaned.store(true, Ordering::Relaxed);
         all.retain(|left| left != of && (left.goes_with.is_none() || left.goes_with != of.id));
     }
 
@@ -135,6 +133,26 @@ impl LeftBehind {
             let arguments = json!({"project_id": left.project, "branch_id": id});
             left.remove = Some(json!({"tool": "delete_branch", "arguments": arguments}));
         }
+    }
+
+    /// Notes the computes of a branch that was found by its name: they stand after it, and go with it.
+    pub(super) fn has_computes(&self, project: &str, branch: &str, computes: &[String]) {
+        let mut all = self.all();
+        let is_it =
+            |left: &Left| left.what == "branch" && left.project == project && left.id.as_deref() == Some(branch);
+        let Some(at) = all.iter().position(is_it) else {
+            return;
+        };
+        let known = |id: &String| {
+            all.iter()
+                .any(|left| left.what == "compute" && left.id.as_ref() == Some(id))
+        };
+        let new: Vec<Left> = computes
+            .iter()
+            .filter(|id| !known(id))
+            .map(|id| Left::compute(project, id, Some(branch)))
+            .collect();
+        all.splice(at + 1..at + 1, new);
     }
 
     /// What there is.
@@ -149,6 +167,9 @@ impl LeftBehind {
             return;
         };
         if all.is_empty() {
+            if let Some(Value::String(next)) = error.get_mut("next").filter(|_| self.cleaned.load(Ordering::Relaxed)) {
+                next.push_str(" What this call had made was deleted again.");
+            }
             return;
         }
         let sure = all.iter().any(|left| left.id.is_some() || left.remove.is_some());
@@ -203,6 +224,20 @@ impl Left {
             remove: Some(json!({"tool": "delete_branch", "arguments": arguments})),
             find: None,
             goes_with: None,
+        }
+    }
+
+    /// A compute of a branch.
+    fn compute(project: &str, compute: &str, branch: Option<&str>) -> Self {
+        let arguments = json!({"project_id": project, "endpoint_id": compute});
+        Self {
+            what: "compute".to_owned(),
+            id: Some(compute.to_owned()),
+            name: None,
+            project: project.to_owned(),
+            remove: Some(json!({"tool": "delete_compute", "arguments": arguments})),
+            find: None,
+            goes_with: branch.map(str::to_owned),
         }
     }
 

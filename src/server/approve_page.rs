@@ -186,11 +186,19 @@ async fn decide(
                 _ => unknown(),
             }
         }
-        Ok(Err(DecideError::NotHere(_))) => page(
-            StatusCode::FORBIDDEN,
-            "Not here",
-            html! { p { "This call can't be decided on a page: use " code { "neon-mcp approve " (code) } " in a terminal." } },
-        ),
+        Ok(Err(DecideError::NotHere(_))) => match (shared.known(&code), shared.confirmations().approvals()) {
+            (Ok(Some(approval)), Some(approvals)) => page(
+                StatusCode::FORBIDDEN,
+                "Not here",
+                html! {
+                    p {
+                        "This call can't be decided on a page: use "
+                        code { (approvals.command(&approval.code)) } " in a terminal."
+                    }
+                },
+            ),
+            _ => unknown(),
+        },
         Ok(Err(DecideError::Approvals(error))) => broken(&error.to_string()),
         Err(error) => broken(&error.to_string()),
     }

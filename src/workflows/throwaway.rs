@@ -54,7 +54,13 @@ pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     } else {
         "create_branch"
     };
-    let branch = make(flow, step, arguments, expires).await?;
+    let branch = match make(flow, step, arguments, expires).await {
+        Ok(branch) => branch,
+        Err(failure) => {
+            flow.clean_up().await;
+            return Err(failure);
+        }
+    };
     let text = |field: &str| branch.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (id, echoed) = (text("id"), text("expires_at"));
     let delete = json!({"tool": "delete_throwaway_branches", "arguments": {"project_id": project, "branches": [id]}});

@@ -143,18 +143,21 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let trial = Trial::begin(flow, "tuning").await?;
     let outcome = async {
         let before = subject.explain(flow, &trial.connection, timeout).await?;
-        let tried = trial.run(flow, &mut script, timeout).await?;
+        let tried = match trial.run(flow, &mut script, timeout).await {
+            Ok(tried) => tried,
+            Err(failure) => return Ok(Err(failure)),
+        };
         let after = subject.explain(flow, &trial.connection, timeout).await?;
         let query = json!({"sql": subject.text, "params": subject.parameters.unwrap_or(&json!([])), "cost": before.cost, "ms": before.milliseconds});
         let sealed = trial
             .sealed(flow, &script, tried, "complete_query_tuning", Some(query))
             .await?;
-        Ok::<_, Failure>((before, after, sealed))
+        Ok::<_, Failure>(Ok((before, after, sealed)))
     };
     let (before, after, mut ended) = match outcome.await {
-        Ok(tried) => tried,
-        // Where the changes failed, the branch is gone already.
-        Err(failure @ Failure::Told(_)) => return Err(failure),
+        Ok(Ok(tried)) => tried,
+        // Where the changes failed, the branch is gone already, or the failure says that it isn't.
+        Ok(Err(failure)) => return Err(failure),
         Err(failure) => {
             trial.end(flow).await;
             return Err(failure);

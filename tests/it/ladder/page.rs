@@ -28,6 +28,11 @@ struct Web {
 
 impl Web {
     async fn start(world: &World, policy: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_in(world, policy, files, false).await
+    }
+
+    /// The same; `named` where the state directory isn't the one that the program finds by itself.
+    async fn start_in(world: &World, policy: &str, files: &[(&str, &str)], named: bool) -> Self {
         let state: PathBuf = state_home();
         for (name, text) in files.iter().chain(&[("policy.toml", policy)]) {
             std::fs::write(state.join(name), text).expect("written");
@@ -44,7 +49,12 @@ impl Web {
             policy,
         ];
         let mut command = program(&arguments, &world.url(), KEY);
-        command.env("XDG_STATE_HOME", &state).env("NEON_MCP_LOG", "warn");
+        if named {
+            command.arg("--state-dir").arg(state.join("neon-mcp"));
+        } else {
+            command.env("XDG_STATE_HOME", &state);
+        }
+        command.env("NEON_MCP_LOG", "warn");
         let mut child = command.spawn().expect("starts");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
         let url = lines.next_line().await.expect("a line").expect("a URL");
@@ -269,6 +279,32 @@ async fn a_file_is_no_yes_from_the_page() {
         std::fs::write(&file, known.to_string()).expect("written");
         let (value, is_error) = web.delete(BRANCH).await;
         assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
+    }
+    assert_eq!(world.changes(), NOTHING);
+}
+
+#[tokio::test]
+async fn a_page_that_can_not_decide_names_the_whole_command_that_can() {
+    let world = World::start().await;
+    for named in [false, true] {
+        let web = Web::start_in(&world, "", &[], named).await;
+        let page = web.wait_for_yes(BRANCH).await;
+        let code = page.rsplit('/').next().expect("a code");
+        // As a server puts a call down that has no page.
+        let directory = web.state.join("neon-mcp");
+        let file = directory.join(format!("approvals/{}.json", code.replace('-', "")));
+        let mut known: Value = serde_json::from_str(&std::fs::read_to_string(&file).expect("a file")).expect("JSON");
+        known["page_secret"] = Value::Null;
+        std::fs::write(&file, known.to_string()).expect("written");
+        let form = [("decision", "approve"), ("secret", "any")];
+        let (status, html) = web.post(&page, &form, &[]).await;
+        let place = if named {
+            format!(" --state-dir {}", directory.display())
+        } else {
+            String::new()
+        };
+        let command = format!("<code>neon-mcp approve {code}{place}</code>");
+        assert!(status == StatusCode::FORBIDDEN && html.contains(&command), "{html}");
     }
     assert_eq!(world.changes(), NOTHING);
 }

@@ -1,11 +1,12 @@
 //! Neon fails somebody in the middle of a tool's work, and the clean-up fails, too: what was made is named, with how to remove it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures::stream::{self, StreamExt as _};
 use neon_mcp::catalog::Catalog;
-use neon_mcp::sandbox::{Postgres, SandboxOptions};
+use neon_mcp::sandbox::{Limits, Postgres, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::examples::{Story, text};
@@ -26,6 +27,14 @@ struct Row {
     what: &'static str,
 }
 
+/// What happens to one request of a call: the one after so many whose `METHOD /path` begins so.
+#[derive(Debug, Clone, Copy)]
+struct Blow {
+    begins: &'static str,
+    after: usize,
+    trouble: Trouble,
+}
+
 /// Runs that come one after the other, in a project of their own: what is under way locks a project.
 struct Lane<'s> {
     story: &'s Story,
@@ -41,17 +50,43 @@ impl<'s> Lane<'s> {
         lane
     }
 
-    /// A call about the project that must succeed, as soon as nothing else is under way there.
+    /// A call about the project that must succeed.
     async fn call(&self, tool: &str, mut arguments: Value) -> Value {
         arguments["project_id"] = self.project.as_str().into();
+        let (mut value, is_error) = self.unlocked(tool, arguments).await;
+        assert!(!is_error, "{tool}: {value}");
+        value["result"].take()
+    }
+
+    /// A call that is made as soon as nothing else is under way in the project.
+    async fn unlocked(&self, tool: &str, arguments: Value) -> (Value, bool) {
         loop {
-            let (mut value, is_error) = self.story.answer(tool, arguments.clone()).await;
-            if !is_error {
-                return value["result"].take();
+            let (value, is_error) = self.story.answer(tool, arguments.clone()).await;
+            if !is_error || value["error"]["kind"] != "locked" {
+                return (value, is_error);
             }
-            assert_eq!(value["error"]["kind"], "locked", "{tool}: {value}");
         }
     }
+
+    /// A branch without a compute, to be used up: its id.
+    async fn branch(&self, number: usize, more: Value) -> Value {
+        let mut asked = json!({"name": format!("goes-{number}"), "compute": false});
+        let more = more.as_object().cloned().unwrap_or_default();
+        asked.as_object_mut().expect("an object").extend(more);
+        self.call("create_branch", asked).await["branch"]["id"].take()
+    }
+
+    /// The same for one that expires.
+    async fn throwaway(&self, number: usize) -> Value {
+        let tomorrow = chrono::Utc::now() + chrono::TimeDelta::days(1);
+        let expires = tomorrow.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        self.branch(number, json!({"expires_at": expires})).await
+    }
+}
+
+/// What a restore keeps is called so.
+fn kept_name(number: usize) -> String {
+    format!("kept-{number}")
 }
 
 /// What a run needs beside the proxy: a branch of its own to act on, where the tool uses one up.
@@ -65,8 +100,20 @@ async fn arguments(lane: &Lane<'_>, server: &Server, proxy: &Counting, row: Row,
         all
     };
     let changes = format!("CREATE INDEX by_{number} ON t (x)");
+    let (goes, drop) = (
+        format!("CREATE TABLE goes_{number} (x int)"),
+        format!("DROP TABLE goes_{number}"),
+    );
     match (row.tool, row.what) {
         ("run_sql", "outside of a transaction") => on_main(json!({"sql": "VACUUM t"})),
+        ("run_sql", "a loss on a root branch") => {
+            lane.call("run_sql", on_main(json!({"sql": goes}))).await;
+            on_main(json!({"sql": drop}))
+        }
+        ("run_sql", "a loss on a child") => {
+            let child = lane.branch(number, json!({"compute": true})).await;
+            json!({"project_id": project, "branch_id": child, "sql": "DROP TABLE t"})
+        }
         ("run_sql", _) => on_main(json!({"sql": "INSERT INTO t VALUES (1)"})),
         ("run_sql_transaction", _) => on_main(json!({"statements": ["INSERT INTO t VALUES (1)", "SELECT 1"]})),
         ("describe_table_schema", _) => on_main(json!({"table": "t"})),
@@ -76,30 +123,24 @@ async fn arguments(lane: &Lane<'_>, server: &Server, proxy: &Counting, row: Row,
         }]}),
         ("create_throwaway_branch" | "list_throwaway_branches", _) => json!({"project_id": project}),
         ("delete_throwaway_branches", _) => {
-            let made = lane.call("create_throwaway_branch", json!({})).await;
-            json!({"project_id": project, "branches": [made["branch_id"]]})
+            json!({"project_id": project, "branches": [lane.throwaway(number).await]})
         }
-        ("reset_from_parent", _) => {
-            let made = lane.call("create_throwaway_branch", json!({})).await;
-            json!({"project_id": project, "branch_id": made["branch_id"], "preserve_under_name": format!("kept-{number}")})
-        }
-        ("delete_branch", _) => {
-            let parent = if row.what == "a root branch" {
-                json!({"init_source": "schema-only"})
-            } else {
-                json!({})
-            };
-            let mut asked = parent;
-            asked["name"] = format!("goes-{number}").into();
-            let made = lane.call("create_branch", asked).await;
-            let id = text(&made["branch"]["id"]);
-            json!({"project_id": project, "branch_id": id})
-        }
+        ("reset_from_parent", _) => json!({
+            "project_id": project,
+            "branch_id": lane.throwaway(number).await,
+            "preserve_under_name": kept_name(number),
+        }),
         ("prepare_database_migration", "a failing script") => on_main(json!({"sql": "ALTER TABLE t ADD COLUMN x int"})),
         ("prepare_database_migration", _) => on_main(json!({"sql": format!("ALTER TABLE t ADD COLUMN y{number} int")})),
         ("prepare_query_tuning", _) => on_main(json!({"sql": "SELECT * FROM t WHERE x = 1", "changes": changes})),
         ("complete_database_migration", _) => {
-            let prepared = on_main(json!({"sql": format!("ALTER TABLE t ADD COLUMN z{number} int")}));
+            let script = if row.what == "a loss" {
+                lane.call("run_sql", on_main(json!({"sql": goes}))).await;
+                drop
+            } else {
+                format!("ALTER TABLE t ADD COLUMN z{number} int")
+            };
+            let prepared = on_main(json!({"sql": script}));
             let value = prepared_by(server, "prepare_database_migration", prepared).await;
             proxy.made();
             let mut all = on_main(json!({"migration": value["result"]["migration"]}));
@@ -133,12 +174,12 @@ async fn prepared_by(server: &Server, tool: &str, arguments: Value) -> Value {
     panic!("{tool} never succeeds");
 }
 
-/// Runs a call with the request after `after` others in trouble, and every deletion failing. What is wrong with what was told,
-/// and whether that request was sent at all.
-async fn run(lane: &Lane<'_>, policy: &str, row: Row, after: usize, trouble: Trouble, number: usize) -> (String, bool) {
+/// Runs a call with one request in trouble, and every deletion failing. What is wrong with what was told, and the requests.
+async fn run(lane: &Lane<'_>, policy: &str, row: Row, blow: Option<Blow>, number: usize) -> (String, Vec<String>) {
     let story = lane.story;
     let proxy = Counting::before(&story.sandbox().api_url()).await;
-    let seconds = if trouble == Trouble::Unanswered { SECONDS } else { "120" };
+    let hangs = blow.is_some_and(|blow| blow.trouble == Trouble::Unanswered);
+    let seconds = if hangs { SECONDS } else { "120" };
     let flags = [
         "--toolsets",
         "all",
@@ -151,13 +192,15 @@ async fn run(lane: &Lane<'_>, policy: &str, row: Row, after: usize, trouble: Tro
     let arguments = arguments(lane, &server, &proxy, row, number).await;
     proxy.taken();
     proxy.always("DELETE ", Trouble::Status(500));
-    proxy.trouble("", after, trouble);
+    if let Some(blow) = blow {
+        proxy.trouble(blow.begins, blow.after, blow.trouble);
+    }
     let (value, is_error) = server.call(row.tool, arguments).await;
-    let count = proxy.taken().iter().filter(|line| !line.starts_with("DELETE ")).count();
+    let taken = proxy.taken();
     let made: BTreeSet<(String, String)> = proxy.made().into_iter().collect();
     let mut wrong = String::new();
     let mut complain = |what: String| {
-        let _ = writeln!(wrong, "{row:?}, request {after}, {trouble:?}: {what}: {value}");
+        let _ = writeln!(wrong, "{row:?}, {blow:?}: {what}: {value}");
     };
     let error = &value["error"];
     let left: Vec<Value> = error["left_behind"]
@@ -166,7 +209,11 @@ async fn run(lane: &Lane<'_>, policy: &str, row: Row, after: usize, trouble: Tro
         .flatten()
         .map(bare_value)
         .collect();
-    let there = there(lane).await;
+    let there = if made.is_empty() && row.tool != "reset_from_parent" {
+        BTreeSet::new()
+    } else {
+        there(lane).await
+    };
     for (what, id) in &made {
         if !there.contains(id) {
             continue;
@@ -192,16 +239,20 @@ async fn run(lane: &Lane<'_>, policy: &str, row: Row, after: usize, trouble: Tro
             .iter()
             .any(|item| item["what"] == *what && item["id"] == id.as_str());
         // Where the answer that told the id was lost, it is its name that is told, and how to look for it.
+        let kind = if what == "compute" { "branch" } else { what.as_str() };
         let by_name = left.iter().any(|item| {
-            item["what"] == "branch"
-                && item["exists"] == "unknown"
-                && item["name"].is_string()
-                && item["find"].is_object()
-        }) || left
-            .iter()
-            .any(|item| item["what"] == "snapshot" && item["find"].is_object());
+            item["what"] == kind && item["exists"] == "unknown" && item["name"].is_string() && item["find"].is_object()
+        });
         if !known && !by_name {
             complain(format!("{what} {id} isn't named"));
+        }
+    }
+    // What a restore keeps has no id in an answer.
+    let kept = kept_name(number);
+    if is_error && there.contains(&kept) {
+        let named = left.iter().any(|item| item["name"] == kept.as_str());
+        if !named || error["changed"] == "nothing" {
+            complain(format!("the branch {kept} isn't named"));
         }
     }
     // The way to remove each is a call that works.
@@ -211,15 +262,59 @@ async fn run(lane: &Lane<'_>, policy: &str, row: Row, after: usize, trouble: Tro
             continue;
         }
         let remove = &item["remove"];
-        let (removed, is_error) = story.answer(&text(&remove["tool"]), remove["arguments"].clone()).await;
+        let (removed, is_error) = lane.unlocked(&text(&remove["tool"]), remove["arguments"].clone()).await;
         if is_error {
             complain(format!("{remove} doesn't work: {removed}"));
         }
     }
-    (wrong, after < count)
+    // What else is there would only make the machine slow: it may be gone already.
+    for (_, id) in made.iter().filter(|(what, _)| what == "branch") {
+        let arguments = json!({"project_id": lane.project, "branch_id": id});
+        lane.unlocked("delete_branch", arguments).await;
+    }
+    (wrong, taken)
 }
 
-/// The ids of all branches, computes and snapshots of the project.
+/// What comes into trouble, by what a call asks for where nothing does: each request since the first that makes something, but
+/// of those that ask for the same thing again one; before that there is nothing to be left. What only reads is asked again
+/// where its answer is lost, so that this makes a difference only for what changes.
+fn blows(row: Row, requests: &[String]) -> Vec<Blow> {
+    let requests: Vec<&str> = requests
+        .iter()
+        .map(String::as_str)
+        .filter(|line| !line.starts_with("DELETE "))
+        .collect();
+    let Some(first) = requests.iter().position(|line| line.starts_with("POST /projects")) else {
+        return Vec::new();
+    };
+    let mut blows: Vec<Blow> = (first..requests.len())
+        .filter(|&at| !requests[at].starts_with("GET ") || !requests[first..at].contains(&requests[at]))
+        .map(|after| Blow {
+            begins: "",
+            after,
+            trouble: Trouble::Status(500),
+        })
+        .collect();
+    for begins in ["POST /projects", "WRITE "] {
+        let count = requests.iter().filter(|line| line.starts_with(begins)).count();
+        blows.extend((0..count).map(|after| Blow {
+            begins,
+            after,
+            trouble: Trouble::AnswerLost,
+        }));
+        // What completes has to prepare first, for which that time may be too short; it makes nothing itself.
+        if begins == "POST /projects" && !row.tool.starts_with("complete_") {
+            blows.extend((0..count).map(|after| Blow {
+                begins,
+                after,
+                trouble: Trouble::Unanswered,
+            }));
+        }
+    }
+    blows
+}
+
+/// The ids of all branches, computes and snapshots of the project, and the names of those that have one.
 async fn there(lane: &Lane<'_>) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     for (tool, list) in [
@@ -232,16 +327,26 @@ async fn there(lane: &Lane<'_>) -> BTreeSet<String> {
             .as_array()
             .unwrap_or_else(|| panic!("{tool}: {listed}"))
             .iter();
-        ids.extend(items.map(|item| text(&item["id"])));
+        let known = items.flat_map(|item| [&item["id"], &item["name"]]);
+        ids.extend(known.filter_map(|known| known.as_str().map(str::to_owned)));
     }
     ids
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_loses_neon_in_the_middle_of_any_workflow() {
+    let many = 10_000;
     let story = Story::aside(SandboxOptions {
         postgres: Postgres::Required,
         rate_limits: false,
+        // What the runs leave stays, so that the plan must hold it all.
+        limits: Limits {
+            branches: many,
+            root_branches: many,
+            endpoints: many,
+            manual_snapshots: many,
+            ..Limits::launch()
+        },
         ..SandboxOptions::default()
     })
     .await;
@@ -254,56 +359,44 @@ async fn somebody_loses_neon_in_the_middle_of_any_workflow() {
         .tools()
         .iter()
         .filter(|tool| tool.declaration.workflow.is_some());
-    let mut rows: Vec<(Row, bool)> = workflows
-        .map(|tool| {
-            let name: &'static str = Box::leak(tool.name().to_owned().into_boxed_str());
-            let steps = !tool.declaration.required_steps.is_empty();
-            (Row { tool: name, what: "" }, steps)
+    let mut rows: VecDeque<Row> = workflows
+        .map(|tool| Row {
+            tool: Box::leak(tool.name().to_owned().into_boxed_str()),
+            what: "",
         })
         .collect();
     for (tool, what) in [
         ("create_throwaway_branch", "masked"),
         ("prepare_database_migration", "a failing script"),
         ("complete_database_migration", "discarded"),
-        ("delete_branch", "a child"),
-        ("delete_branch", "a root branch"),
+        ("complete_database_migration", "a loss"),
+        ("run_sql", "a loss on a root branch"),
+        ("run_sql", "a loss on a child"),
     ] {
-        rows.push((Row { tool, what }, true));
+        rows.push_back(Row { tool, what });
     }
-    let mut runs = Vec::new();
-    for (row, steps) in rows {
-        let troubles: &[Trouble] = match steps {
-            // What completes has to prepare first, for which that time may be too short; it makes nothing itself.
-            true if row.tool.starts_with("complete_") => &[Trouble::Status(500), Trouble::AnswerLost],
-            true => &[Trouble::Status(500), Trouble::AnswerLost, Trouble::Unanswered],
-            false => &[Trouble::Status(500)],
-        };
-        runs.extend(troubles.iter().map(|trouble| (row, *trouble)));
-    }
-    let number = std::sync::atomic::AtomicUsize::new(0);
-    let (story, number) = (&story, &number);
-    let found: Vec<(String, usize)> = stream::iter(runs)
-        .enumerate()
-        .map(|(lane, (row, trouble))| async move {
-            let lane = &Lane::new(story, lane).await;
-            let mut wrong = String::new();
-            let mut after = 0;
-            // One after the other, until the call is through before that request.
-            loop {
-                let own = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                let (complaints, was_sent) = run(lane, policy, row, after, trouble, own).await;
-                wrong.push_str(&complaints);
-                if !was_sent || after == 60 {
-                    break (wrong, after);
-                }
-                after += 1;
+    // First each call as it is, then with its requests in trouble.
+    let runs: VecDeque<(Row, Option<Blow>)> = rows.into_iter().map(|row| (row, None)).collect();
+    let (runs, number) = (&Mutex::new(runs), &AtomicUsize::new(0));
+    let (story, next) = (&story, || runs.lock().expect("a lock").pop_front());
+    let lanes = (0..AT_ONCE).map(|lane| async move {
+        let lane = &Lane::new(story, lane).await;
+        let (mut wrong, mut tried) = (String::new(), 0);
+        while let Some((row, blow)) = next() {
+            let own = number.fetch_add(1, Ordering::SeqCst);
+            let (complaints, requests) = run(lane, policy, row, blow, own).await;
+            wrong.push_str(&complaints);
+            tried += 1;
+            if blow.is_none() {
+                let new = blows(row, &requests).into_iter().map(|blow| (row, Some(blow)));
+                runs.lock().expect("a lock").extend(new);
             }
-        })
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
-    let tried: usize = found.iter().map(|(_, requests)| requests).sum();
+        }
+        (wrong, tried)
+    });
+    let found: Vec<(String, usize)> = futures::future::join_all(lanes).await;
+    let tried: usize = found.iter().map(|(_, runs)| runs).sum();
     let wrong: String = found.into_iter().map(|(wrong, _)| wrong).collect();
-    assert!(tried > 60, "{tried} requests were tried");
+    assert!(tried > 60, "{tried} runs");
     assert!(wrong.is_empty(), "{wrong}");
 }

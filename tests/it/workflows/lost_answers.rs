@@ -213,3 +213,18 @@ async fn a_call_that_runs_out_of_time_says_that_it_doesnt_know() {
     );
     assert_eq!(writes, 1);
 }
+
+#[tokio::test]
+async fn a_throwaway_branch_that_nobody_is_told_of_is_deleted_again() {
+    let behind = Behind::start(&[]).await;
+    behind.proxy.trouble("POST /projects/", 0, Trouble::AnswerLost);
+    let call = json!({"project_id": "shop"});
+    let (value, is_error) = behind.server.call("create_throwaway_branch", call).await;
+    let error = &value["error"];
+    assert!(is_error && error["left_behind"].is_null(), "{value}");
+    assert!(
+        error["next"].as_str().expect("words").contains("was deleted again"),
+        "{error}"
+    );
+    assert_eq!(behind.story.branches().await, ["main"]);
+}

@@ -7,6 +7,7 @@ mod injection;
 mod looking;
 mod lost_answers;
 mod migration;
+mod not_prepared;
 mod prepared_owner;
 mod prepared_policy;
 mod prepared_processes;
