@@ -554,11 +554,9 @@ fn size(row: &Value) -> String {
         (rows, uncounted) => format!("about {rows} rows, and those of {uncounted} tables that aren't counted yet"),
     };
     match kind.as_str() {
+        "table" if below.is_empty() => format!("{name}: {rows}, {} bytes", text("bytes")),
         "table" | "partitioned table" | "materialized view" | "foreign table" => {
-            format!(
-                "{name} ({kind}{below}): {rows}, {} bytes with indexes and TOAST",
-                text("bytes")
-            )
+            format!("{name} ({kind}{below}): {rows}, {} bytes", text("bytes"))
         }
         kind => format!("{name} ({kind})"),
     }
