@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -155,6 +156,8 @@ struct Shared {
     http: OnceCell<reqwest::Client>,
     /// What the databases have of their own that reaches beyond reading.
     catalogues: Catalogues,
+    /// How many requests have ended.
+    heard: AtomicU64,
 }
 
 impl Client {
@@ -171,8 +174,18 @@ impl Client {
                 config,
                 http: OnceCell::new(),
                 catalogues: Catalogues::default(),
+                heard: AtomicU64::new(0),
             }),
         }
+    }
+
+    /// How many requests have ended so far, those for SQL among them: who waits for calls sees by it whether they get on.
+    pub(crate) fn heard(&self) -> u64 {
+        self.shared.heard.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hear(&self) {
+        self.shared.heard.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What the client was made of.
@@ -241,6 +254,7 @@ impl Client {
                 .bounded(request, context, &mut progress)
                 .instrument(span.clone())
                 .await;
+            self.hear();
             record(&span, &progress, &ended);
             let failure = match ended {
                 Ended::Done(Ok(received)) => {

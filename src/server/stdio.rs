@@ -3,7 +3,7 @@
 mod lines;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rmcp::model::{ClientRequest, GetMeta as _, JsonRpcMessage};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -36,12 +36,20 @@ pub enum StdioError {
 /// and only reads on, but no longer than a client waits for the end of a server that it has done with.
 const LAST_ANSWERS: Duration = Duration::from_millis(600);
 
+/// How long they have where they get on: that time begins anew with each answer that they get. The official SDKs wait for two
+/// seconds for a server's end before they send a signal.
+const LONGEST_LAST_ANSWERS: Duration = Duration::from_millis(1_700);
+
+/// How often it is looked at whether they get on.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Serves until the client closes its end, or `stop` is cancelled.
 ///
 /// # Errors
 /// When the client's first message isn't MCP's. A client that leaves before it says anything is no error.
 pub async fn serve(server: NeonServer, stop: CancellationToken) -> Result<(), StdioError> {
     let left = CancellationToken::new();
+    let client = server.engine().client().clone();
     let serving = server.serve_with_ct(Answering::new(stdio_pipes(), left.clone()), stop.clone());
     let running = match serving.await {
         Ok(running) => running,
@@ -55,7 +63,14 @@ pub async fn serve(server: NeonServer, stop: CancellationToken) -> Result<(), St
     // rmcp waits for running calls for five seconds: too long for whoever waits for our end.
     let late = tokio::spawn(async move {
         left.cancelled().await;
-        tokio::time::sleep(LAST_ANSWERS).await;
+        let end = Instant::now() + LONGEST_LAST_ANSWERS;
+        let (mut heard, mut since) = (client.heard(), Instant::now());
+        while since.elapsed() < LAST_ANSWERS && Instant::now() < end {
+            tokio::time::sleep(LOOK).await;
+            if client.heard() != heard {
+                (heard, since) = (client.heard(), Instant::now());
+            }
+        }
         stop.cancel();
     });
     let ended = running.waiting().await;

@@ -795,7 +795,9 @@ impl Client {
                     SqlError::lost("the connection broke")
                 }
             })?;
-            answer::read(response, MOST_ANSWER).await
+            let read = answer::read(response, MOST_ANSWER).await;
+            self.hear();
+            read
         };
         tokio::select! {
             biased;

@@ -254,6 +254,7 @@ async fn somebody_planted_something_in_the_folder_of_a_sandbox() {
             } else {
                 assert!(!output.status.success(), "{about}: {said}");
                 assert!(said.contains(path.to_str().unwrap()), "{about}: {said}");
+                assert!(*kind != "another's" || said.contains("another user"), "{about}: {said}");
             }
             planted.untouched(&about);
         }
