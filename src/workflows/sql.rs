@@ -12,7 +12,9 @@ use crate::catalog::{Tool, Workflow};
 use crate::guard::{Assessed, Effect, JudgedTexts, Line};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Isolation, Measured, Query, Reads, Statements};
-use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, TableName, Transaction, Unguarded, kept};
+use crate::sql::{
+    Mentions, Reading, Script, Statement, StatementEffect, TableName, Transaction, Unguarded, Unshowable, kept,
+};
 
 /// How long a statement may run when the caller doesn't say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -312,8 +314,8 @@ pub(crate) async fn readable(flow: &Flow<'_, '_>) -> Result<(), Failure> {
             continue;
         };
         let shown = crate::sql::redact(&statement.text);
-        // What can't be shown is refused as that.
-        if shown.unshowable().is_some() {
+        // What can't be shown is refused as that, unless it is because it never ends.
+        if shown.unshowable().is_some_and(|why| why != Unshowable::NotRead) {
             continue;
         }
         let mut more = postgres_says(&error, flow.fence());

@@ -109,7 +109,8 @@ async fn what_leaves_the_branch_asks_on_a_throwaway_too() {
         "SELECT pg_read_file('/etc/passwd')",
         "CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw",
         "DO $$ BEGIN EXECUTE 'DROP TABLE t'; END $$",
-        "DORP TABLE t",
+        // Postgres reads it, and we don't.
+        "CREATE LOCAL TEMP VIEW v AS SELECT 1",
     ] {
         let before = story.human().asked().len();
         for (tool, arguments) in [
