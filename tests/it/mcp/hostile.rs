@@ -44,9 +44,8 @@ async fn no_hostile_id_of_any_tool_causes_a_request() {
             }
             arguments_seen += 1;
             let more: &[&str] = if is_id { &NEVER_AN_ID } else { &[] };
-            let required = tool.input["required"]
-                .as_array()
-                .is_some_and(|all| all.contains(&name.as_str().into()));
+            let required = tool.input.get("required").and_then(Value::as_array);
+            let required = required.is_some_and(|all| all.contains(&name.as_str().into()));
             for hostile in NEVER.iter().chain(more) {
                 // An empty text for what is optional means that it isn't given.
                 if hostile.is_empty() && !required {
