@@ -26,6 +26,7 @@ mod safety;
 mod shape;
 mod sight;
 mod wait;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,6 +148,7 @@ struct Inner {
     /// The documentation, where it is read.
     docs: Option<Docs>,
     /// The organizations of the key, once they were read.
+    wholes: whole::Wholes,
     organizations: organizations::Organizations,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
@@ -266,6 +268,7 @@ impl Engine {
                 connections: connect::Connections::new(limits.sql_hosts.clone()),
                 docs: limits.docs.clone().map(Docs::new),
                 organizations: organizations::Organizations::default(),
+                wholes: whole::Wholes::default(),
                 adding: tokio::sync::Mutex::default(),
                 account,
                 key,
@@ -282,6 +285,13 @@ impl Engine {
     #[must_use]
     pub fn guards(&self) -> &Guards {
         &self.inner.guards
+    }
+
+    /// All statements of a plan that shows some of them by their digest alone, without their secrets, under the address that
+    /// the plan names.
+    #[must_use]
+    pub fn statements(&self, uri: &str) -> Option<String> {
+        self.inner.wholes.get(uri)
     }
 
     /// The tools.
@@ -351,6 +361,7 @@ impl Engine {
             pace: inner.pace.as_ref(),
             adding: &inner.adding,
             connections: &inner.connections,
+            wholes: &inner.wholes,
             docs: inner.docs.as_ref(),
             organizations: &inner.organizations,
             left_behind: left_behind::LeftBehind::default(),

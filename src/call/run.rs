@@ -17,13 +17,16 @@ use super::pace::Pace;
 use super::prepared::{self, Opened};
 use super::record::Record;
 use super::shape::{Extras, Shaping};
+use super::whole::{Whole, Wholes};
 use super::{
     CallLimits, CallResult, Flow, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, content, facts,
     list, own_key, reference, resolve, safety, sight, wait,
 };
 use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Selection, Tool, Undo, Workflow, templates_within};
 use crate::docs::Docs;
-use crate::guard::{self, Assessed, Cleared, Denied, Judgement, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
+use crate::guard::{
+    self, Assessed, Cleared, Denied, Judgement, Line, Plan, Ruling, SaidYes, Subject, Undoing, Verdict,
+};
 use crate::neon::sql::Measured;
 use crate::neon::{Client, Context};
 use crate::sql::Script;
@@ -39,6 +42,8 @@ pub(super) struct Call<'a> {
     pub(super) pace: Option<&'a Pace>,
     pub(super) adding: &'a tokio::sync::Mutex<()>,
     pub(super) connections: &'a Connections,
+    /// The lists of statements that plans show in part.
+    pub(super) wholes: &'a Wholes,
     pub(super) docs: Option<&'a Docs>,
     /// The organizations of the key, once they were read.
     pub(super) organizations: &'a Organizations,
@@ -321,6 +326,15 @@ impl<'a> Call<'a> {
         let seen = workflows::seen(&self.looking(arguments), tool, measured.as_ref()).await?;
         sight.lines.extend(seen);
         sight.measured = measured;
+        if let (Cow::Owned(_), Some(statements)) = (&shown, arguments.get("statements")) {
+            let whole = Whole::of(statements);
+            sight.lines.push(Line::fact("all statements", [whole.uri.clone()]));
+            // This server's own key is shown to nobody.
+            if !self.key.is_in(&whole.text) {
+                sight.whole = Some(whole.text.clone());
+                self.wholes.keep(whole);
+            }
+        }
         sight.safety_copy = safety::announced(self, verdict, arguments);
         Ok(Plan::new(tool, &shown, verdict, &request, sight, Utc::now()))
     }

@@ -402,6 +402,7 @@ impl Confirmations {
             severe: plan.verdict().severe(),
             plan: plan.to_value(),
             text: plan.text(),
+            whole: plan.whole().map(bounded),
             type_name: plan.type_name().cloned(),
             caller: one_line(subject.principal, 60),
             client: subject.client.map(|client| one_line(client, 100)),
@@ -620,6 +621,19 @@ impl Page {
             tracing::warn!("{tool} waits for a human's yes: {origin}/approve/{code}, one-time secret {secret}");
         }
     }
+}
+
+/// The most of a list of statements that waits with a call, in bytes: the file of an approval has a bound.
+const MAX_WHOLE: usize = 64 * 1024;
+
+/// As much of a text as waits with a call.
+fn bounded(text: &str) -> String {
+    let end = text.floor_char_boundary(MAX_WHOLE);
+    let mut shown = text.get(..end).unwrap_or_default().to_owned();
+    if end < text.len() {
+        shown.push_str(&format!("\n-- … and {} more bytes", text.len() - end));
+    }
+    shown
 }
 
 /// The form, when a human accepted it.

@@ -51,6 +51,8 @@ pub struct Sight {
     pub safety_copy: Option<String>,
     /// What statements would lose, where that was measured: an approval covers no more.
     pub measured: Option<Measured>,
+    /// All statements, without their secrets, where the plan shows some of them by their digest alone.
+    pub whole: Option<String>,
 }
 
 /// One thing that a plan says about the target.
@@ -350,6 +352,12 @@ impl Plan {
         let lines = [before, target, after].concat();
         let lines: Vec<String> = lines.iter().map(|line| escaped(&bare(line))).collect();
         lines.join("\n")
+    }
+
+    /// All statements, without their secrets, where the plan shows some of them by their digest alone.
+    #[must_use]
+    pub fn whole(&self) -> Option<&str> {
+        self.sight.whole.as_deref()
     }
 
     /// The plan as data, for people.

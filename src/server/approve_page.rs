@@ -211,32 +211,38 @@ fn form(shared: &Shared, approval: &Approval, wrong: Option<&DecideError>) -> Ma
     let wrong_secret = matches!(wrong, Some(DecideError::WrongSecret { .. })).then_some("true");
     let minutes = (approval.expires_at - Utc::now()).num_minutes().max(0);
     html! {
-        @if let Some(wrong) = wrong { p.wrong role="alert" { "Not decided: " (wrong) "." } }
-        p { "It is " (approval.asker()) " that wants to call " strong { (approval.tool) } "." }
-        div.severe[approval.severe] {
-            pre { @for line in approval.text.split('\n') { (escaped(line)) "\n" } }
-        }
-        p {
-            "It waits until " (approval.expires_at.format("%H:%M:%S UTC")) ", "
-            @match minutes { 0 => "less than a minute", 1 => "one more minute", minutes => { (minutes) " more minutes" } } "."
-        }
-        form method="post" autocomplete="off" {
-            button type="submit" disabled hidden {}
-            @if let Some(name) = &approval.type_name {
-                label {
-                    "To approve, type the name of the " (name.what) " exactly as it is shown above, without the quotes"
-                    input type="text" name="name" autocomplete="off" spellcheck="false" aria-invalid=[wrong_name];
-                }
-            }
-            label {
-                @if shared.confirmations().page_has_own_secret() { "The operator's secret" }
-                @else { "The secret that the server's log shows for " (approval.code) }
-                input type="password" name="secret" required autocomplete="off" aria-invalid=[wrong_secret];
-            }
-            button type="submit" name="decision" value="refuse" { "Refuse" }
-            button.danger[approval.severe] type="submit" name="decision" value="approve" { "Approve" }
-        }
-    }
+           @if let Some(wrong) = wrong { p.wrong role="alert" { "Not decided: " (wrong) "." } }
+           p { "It is " (approval.asker()) " that wants to call " strong { (approval.tool) } "." }
+           div.severe[approval.severe] {
+               pre { @for line in approval.text.split('\n') { (escaped(line)) "\n" } }
+           }
+    @if let Some(whole) = &approval.whole {
+               details {
+                   summary { "All statements, as they run; secrets are masked" }
+                   pre { @for line in whole.split('\n') { (escaped(line)) "\n" } }
+               }
+           }
+           p {
+               "It waits until " (approval.expires_at.format("%H:%M:%S UTC")) ", "
+               @match minutes { 0 => "less than a minute", 1 => "one more minute", minutes => { (minutes) " more minutes" } } "."
+           }
+           form method="post" autocomplete="off" {
+               button type="submit" disabled hidden {}
+               @if let Some(name) = &approval.type_name {
+                   label {
+                       "To approve, type the name of the " (name.what) " exactly as it is shown above, without the quotes"
+                       input type="text" name="name" autocomplete="off" spellcheck="false" aria-invalid=[wrong_name];
+                   }
+               }
+               label {
+                   @if shared.confirmations().page_has_own_secret() { "The operator's secret" }
+                   @else { "The secret that the server's log shows for " (approval.code) }
+                   input type="password" name="secret" required autocomplete="off" aria-invalid=[wrong_secret];
+               }
+               button type="submit" name="decision" value="refuse" { "Refuse" }
+               button.danger[approval.severe] type="submit" name="decision" value="approve" { "Approve" }
+           }
+       }
 }
 
 fn decided(status: StatusCode, approval: &Approval) -> Response {

@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 use futures::FutureExt as _;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Icon, Implementation,
-    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ResourceContents,
+    ResourceTemplate, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -240,7 +242,7 @@ impl NeonServer {
 
 impl ServerHandler for NeonServer {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
             .with_server_info(self.shared.identity.clone())
             .with_instructions(self.shared.instructions.clone())
     }
@@ -265,6 +267,62 @@ impl ServerHandler for NeonServer {
             list.meta = self.stamp(&context);
         }
         Ok(list)
+    }
+
+    async fn list_resources(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        // What there is, only its own plan names.
+        let mut list = ListResourcesResult::with_all_items(Vec::new());
+        if is_modern(&context) {
+            list.ttl_ms = Some(LIST_TTL_MILLISECONDS);
+            list.cache_scope = Some(CacheScope::Private);
+            list.meta = self.stamp(&context);
+        }
+        Ok(list)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let statements = ResourceTemplate::new("neon-mcp://statements/{digest}", "statements")
+            .with_title("All statements of a call")
+            .with_description(
+                "The SQL of a call that waits for approval, whole, where its plan shows a part by its digest. The plan names the address.",
+            )
+            .with_mime_type("application/sql");
+        let mut list = ListResourceTemplatesResult::with_all_items(vec![statements]);
+        if is_modern(&context) {
+            list.ttl_ms = Some(LIST_TTL_MILLISECONDS);
+            list.cache_scope = Some(CacheScope::Private);
+            list.meta = self.stamp(&context);
+        }
+        Ok(list)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let Some(text) = self.shared.engine.statements(&request.uri) else {
+            return Err(ErrorData::resource_not_found(
+                "there is no such resource: a plan names the address of its statements, while this server keeps them",
+                None,
+            ));
+        };
+        let contents = ResourceContents::text(text, request.uri).with_mime_type("application/sql");
+        let mut read = ReadResourceResult::new(vec![contents]);
+        if is_modern(&context) {
+            read.ttl_ms = Some(LIST_TTL_MILLISECONDS);
+            read.cache_scope = Some(CacheScope::Private);
+            read.meta = self.stamp(&context);
+        }
+        Ok(read.into())
     }
 
     async fn call_tool(

@@ -143,6 +143,7 @@ impl Approvals {
             severe: new.severe,
             plan: new.plan,
             text: new.text,
+            whole: new.whole,
             type_name: new.type_name,
             caller: new.caller,
             client: new.client,

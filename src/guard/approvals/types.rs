@@ -61,6 +61,8 @@ pub struct NewApproval {
     pub plan: Value,
     /// The plan for people.
     pub text: String,
+    /// What the plan shows by its digest alone, whole.
+    pub whole: Option<String>,
     /// What must be typed, for a severe plan.
     pub type_name: Option<TypedName>,
     /// By which way the caller came.
@@ -104,6 +106,9 @@ pub struct Approval {
     pub plan: Value,
     /// The plan for people.
     pub text: String,
+    /// What the plan shows by its digest alone, whole.
+    #[serde(default)]
+    pub whole: Option<String>,
     /// What must be typed, for a severe plan.
     pub type_name: Option<TypedName>,
     /// By which way the caller came.

@@ -218,6 +218,16 @@ impl Story {
         Server::run(command, TestClient::with(self.human.clone()), Era::Legacy).await
     }
 
+    /// A resource's text, if there is one.
+    pub async fn resource(&self, uri: &str) -> Option<String> {
+        let request = rmcp::model::ReadResourceRequestParams::new(uri);
+        let read = self.server.client.read_resource(request).await.ok()?;
+        match read.contents.into_iter().next()? {
+            rmcp::model::ResourceContents::TextResourceContents { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
     /// How often the human was asked.
     pub fn asked(&self) -> usize {
         self.human.asked().len()

@@ -26,6 +26,7 @@ fn new(call: &str) -> NewApproval {
         severe: false,
         plan: json!({"summary": "Delete the branch"}),
         text: "Delete the branch.".to_owned(),
+        whole: None,
         type_name: None,
         caller: "stdio".to_owned(),
         client: Some("test".to_owned()),

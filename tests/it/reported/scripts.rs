@@ -1,9 +1,12 @@
 //! Scripts of tools, and texts that no server runs.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::examples::Story;
+use crate::support::http::{connect, plain, token};
 use crate::support::human::Manner;
+use crate::support::server::{Era, TestClient, call, program, state_home};
 
 async fn fails(story: &Story, tool: &str, sql: &str) -> Value {
     let arguments = match tool {
@@ -146,18 +149,87 @@ async fn somebody_copied_into_a_file_of_the_server() {
     }
 }
 
-#[tokio::test]
-async fn somebody_sent_a_long_list_with_one_drop() {
-    let story = Story::with_data().await;
-    story.human().changes_to(Manner::Accepts);
-    for table in ["t", "old"] {
-        let sql = format!("CREATE TABLE {table} (x int)");
-        story.shop("run_sql", json!({"branch_id": "main", "sql": sql})).await;
-    }
+/// A list of 151 statements, of which one drops a table.
+fn long_list() -> Value {
     let mut statements: Vec<String> = (0..150).map(|x| format!("INSERT INTO t VALUES ({x})")).collect();
     statements.insert(75, "DROP TABLE old".to_owned());
-    let arguments = json!({"branch_id": "main", "statements": statements});
-    story.shop("run_sql_transaction", arguments).await;
+    statements.push("ALTER ROLE somebody PASSWORD 'S3cret'".to_owned());
+    json!({"branch_id": "main", "statements": statements})
+}
+
+async fn with_tables() -> Story {
+    let story = Story::with_data().await;
+    story.human().changes_to(Manner::Accepts);
+    for made in ["TABLE t (x int)", "TABLE old (x int)", "ROLE somebody"] {
+        let sql = format!("CREATE {made}");
+        story.shop("run_sql", json!({"branch_id": "main", "sql": sql})).await;
+    }
+    story
+}
+
+#[tokio::test]
+async fn somebody_read_all_statements_of_a_long_list_before_the_yes() {
+    let story = with_tables().await;
+    story.human().changes_to(Manner::Declines);
+    story.shop_fails("run_sql_transaction", long_list()).await;
+    let question = story.question();
+    let uri = question.split("neon-mcp://").nth(1).expect("an address");
+    let uri: String = uri
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == '/')
+        .collect();
+    let all = story.resource(&format!("neon-mcp://{uri}")).await.expect("a resource");
+    for part in [
+        "INSERT INTO t VALUES (149)",
+        "-- 76 of 152\nDROP TABLE old;",
+        "PASSWORD '[masked]'",
+    ] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    assert!(!all.contains("S3cret"), "{all}");
+    assert_eq!(
+        story
+            .resource("neon-mcp://statements/0123456789abcdef0123456789abcdef")
+            .await,
+        None
+    );
+}
+
+#[tokio::test]
+async fn somebody_read_all_statements_of_a_long_list_on_the_page() {
+    let story = with_tables().await;
+    let state = state_home();
+    let sandbox = story.sandbox();
+    let arguments = ["http", "--listen", "127.0.0.1:0", "--toolsets", "all"];
+    let mut command = program(&arguments, &sandbox.api_url(), sandbox.api_key());
+    command.env("XDG_STATE_HOME", &state);
+    let mut child = command.spawn().expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+    let url = lines.next_line().await.expect("a line").expect("a URL");
+    let client = connect(&url, token(&state, &url).as_deref(), TestClient::alone(), Era::Modern).await;
+    let mut arguments = long_list();
+    arguments["project_id"] = "shop".into();
+    let (value, is_error) = call(&client, "run_sql_transaction", arguments).await;
+    assert!(is_error, "{value}");
+    let page = value["error"]["approval_page"].as_str().expect("a page");
+    let html = plain()
+        .get(page)
+        .send()
+        .await
+        .expect("an answer")
+        .text()
+        .await
+        .expect("text");
+    for part in ["<details>", "INSERT INTO t VALUES (149)", "DROP TABLE old", "[masked]"] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(!html.contains("S3cret"), "{html}");
+}
+
+#[tokio::test]
+async fn somebody_sent_a_long_list_with_one_drop() {
+    let story = with_tables().await;
+    story.shop("run_sql_transaction", long_list()).await;
     let asked = story.human().asked();
     let (question, _) = asked.last().expect("a question");
     assert!(question.contains("DROP TABLE old"), "{question}");
