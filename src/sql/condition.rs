@@ -944,7 +944,7 @@ fn path(tokens: &[Token<'_>], at: usize) -> (Option<Vec<String>>, usize) {
             || (token.is("double") && first.is("precision"))
             || (token.is_any(&["character", "char", "bit"]) && first.is("varying"))
     });
-    if first.kind == Kind::Word && first.is_any(&WORDS) {
+    if is_keyword(first, before(1), tokens.get(at + 1)) {
         return (None, at + 1);
     }
     let (path, next) = name_path(tokens, at);
@@ -955,6 +955,25 @@ fn path(tokens: &[Token<'_>], at: usize) -> (Option<Vec<String>>, usize) {
         return (None, next);
     }
     (path, next)
+}
+
+/// Whether a word is no column's name where it stands. Some words are one or the other, by what stands beside them.
+fn is_keyword(word: &Token<'_>, before: Option<&Token<'_>>, after: Option<&Token<'_>>) -> bool {
+    if word.kind != Kind::Word || !word.is_any(&WORDS) {
+        return false;
+    }
+    let after = |words: &[&str]| after.is_some_and(|token| token.is_any(words));
+    let before = |words: &[&str]| before.is_some_and(|token| token.is_any(words));
+    if word.is("at") {
+        after(&["time", "local"])
+    } else if word.is("by") {
+        before(&["group", "order", "partition"])
+    } else if word.is("unknown") {
+        before(&["is", "not"])
+    } else {
+        // `ROW` and `OPERATOR` stand before a bracket, as a function does.
+        !word.is_any(&["row", "operator"])
+    }
 }
 
 /// A name with its qualifiers, and where what follows it begins.

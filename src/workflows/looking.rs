@@ -32,10 +32,11 @@ const COUNTED: &str = "Rows are what ANALYZE last counted; bytes hold indexes an
 pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let connection = connect(flow).await?;
     let offset = flow.number("offset").unwrap_or(0);
-    let parent = match flow.text("partitions_of") {
+    let parent = match flow.text("partitions_of").filter(|given| !given.trim().is_empty()) {
         Some(given) => Some(parent(given)?),
         None => None,
     };
+    let narrowed = parent.is_some() || flow.text("schema").is_some() || offset > 0;
     let text = |text: Option<String>| text.map_or(Value::Null, Value::from);
     let (schema, name) = parent.map_or((None, None), |(schema, name)| (schema, Some(name)));
     let parameters = vec![
@@ -58,6 +59,9 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         "returned": found.len(),
         "tables": fence.around(&lines(&found)),
     }));
+    if found.is_empty() && narrowed {
+        ended = ended.note("There is none under that schema, table or offset: without them all tables are listed.");
+    }
     if more {
         ended = ended.note(format!(
             "There are more: call again with offset {}, or give schema.",

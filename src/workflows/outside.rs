@@ -37,6 +37,20 @@ async fn invalid(flow: &Flow<'_, '_>, connection: &Connection) -> Result<Vec<(St
     Ok(rows.iter().map(|row| (text(row, "id"), text(row, "name"))).collect())
 }
 
+/// What a failed building of indexes may leave, how to see it, and how to remove it.
+const INDEX: (&str, &str) = (
+    "an index that is invalid, which takes room and slows writes",
+    "inspect_database (invalid_indexes) shows what is invalid; remove each with DROP INDEX CONCURRENTLY, mend the cause, then run it \
+     again.",
+);
+
+/// Whether Postgres refused the statement before it began: a name that isn't there, a right that is missing (class 42). Code of the
+/// database's own may raise these, too.
+fn was_not_begun(kind: &str, code: &str) -> bool {
+    let own_code = ["DO", "CALL"].contains(&kind.split(' ').next().unwrap_or_default());
+    code.starts_with("42") && !own_code && !leaves_indexes_alone(kind)
+}
+
 /// What the statement may have left, by its kind: what, how to see it, and how to remove it.
 fn traces(kind: &str) -> (&'static str, &'static str) {
     let first = kind.split(' ').next().unwrap_or_default();
@@ -47,17 +61,14 @@ fn traces(kind: &str) -> (&'static str, &'static str) {
         ),
         "VACUUM" | "ANALYZE" | "CLUSTER" => (
             "the tables that it was done with stay so; no row is lost",
-            "Run it again for the tables that are left; inspect_database (table_stats) shows when each was vacuumed.",
+            "Run it again for the tables that are left; pg_stat_user_tables shows when each was last vacuumed and analyzed.",
         ),
         "REINDEX" | "CREATE" | "DROP" | "ALTER" | "REFRESH" if kind.contains("DATABASE") => (
             "a database may be there in part",
             "list_branch_databases shows what there is; delete_branch_database removes one.",
         ),
-        "REINDEX" | "CREATE" | "DROP" | "REFRESH" => (
-            "an index that is invalid, which takes room and slows writes",
-            "inspect_database (invalid_indexes) shows what is invalid; remove each with DROP INDEX CONCURRENTLY, mend the cause, then \
-             run it again.",
-        ),
+        "REINDEX" | "REFRESH" => INDEX,
+        "CREATE" | "DROP" if kind.contains("INDEX") => INDEX,
         "ALTER" => (
             "a part of what it does may hold, such as a partition that is being detached",
             "describe_table_schema shows what there is; ALTER TABLE … DETACH PARTITION … FINALIZE ends a detaching.",
@@ -83,9 +94,16 @@ pub(super) async fn failed(
     error: Box<SqlError>,
 ) -> Failure {
     // With a position Postgres didn't understand the text, so it wasn't begun.
-    if error.changed() != Changed::No || error.code().is_none() || error.position().is_some() {
+    let Some(code) = error
+        .code()
+        .filter(|_| error.changed() == Changed::No && error.position().is_none())
+    else {
+        return Failure::Sql(error);
+    };
+    if was_not_begun(&statement.kind, code) {
         return Failure::Sql(error);
     }
+    let cancelled = code == "57014";
     let fence = flow.fence();
     let mut more = postgres_says(&error, fence);
     let (may_be_left, next) = traces(&statement.kind);
@@ -131,7 +149,13 @@ pub(super) async fn failed(
         kind: "sql_failed",
         message,
         changed,
-        next: next.to_owned(),
+        next: if cancelled {
+            format!(
+                "It was cancelled when timeout_seconds was over, or by somebody: give it more time, or wait for who holds its locks. {next}"
+            )
+        } else {
+            next.to_owned()
+        },
         more: Value::Object(more),
     }))
 }

@@ -12,7 +12,13 @@ export async function projects(table) {
   await table.run('me', "the account's address", ({ json }) => assert.equal(json.email, 'owner@sandbox.example'));
   const orgs = await table.run('orgs list', 'one organization', ({ json }) => assert.match(json[0].id, /^org-/));
   const org = table.name(orgs[0].id, 'ORG');
-  await table.run('projects list', 'there is none', ({ json }) => assert.deepEqual(json.projects, []));
+  await table.run(
+    'projects list',
+    'refused: a personal key has to name the organization',
+    ({ err }) => assert.match(err, /org_id is required/),
+    { code: 1 },
+  );
+  await table.run(['projects', 'list', '--org-id', org], 'there is none', ({ json }) => assert.deepEqual(json.projects, []));
   await table.run(
     'projects create --name nobody',
     'refused: a personal key has to name the organization',

@@ -1,5 +1,6 @@
 //! One small case for each fault that somebody met, named by what they did.
 
+mod approvals;
 mod arguments;
 mod call_by_hand;
 mod closing;

@@ -162,6 +162,29 @@ async fn time_binds_what_runs_outside_of_a_transaction() {
 }
 
 #[tokio::test]
+async fn statement_that_was_not_begun_changed_nothing() {
+    let story = shop().await;
+    for statement in [
+        "VACUUM FULL nowhere",
+        "CLUSTER",
+        "CREATE SUBSCRIPTION s CONNECTION 'host=h' PUBLICATION p",
+    ] {
+        let (said, is_error) = story
+            .answer(
+                "run_sql",
+                json!({"project_id": "shop", "branch_id": "main", "sql": statement}),
+            )
+            .await;
+        let text = said.to_string();
+        assert!(
+            !is_error || said["error"]["changed"] == "nothing",
+            "{statement}: {text}"
+        );
+        assert!(!text.contains("an index that is invalid"), "{statement}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn position_is_one_in_the_text_as_it_was_sent() {
     let story = shop().await;
     let said = story

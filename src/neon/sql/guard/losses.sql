@@ -8,10 +8,12 @@ rewritten AS MATERIALIZED (
   WHERE c.relfilenode <> o.value::pg_catalog.oid AND NOT (v.was -> 'empty') ? o.key),
 lines AS MATERIALIZED (
   SELECT f.key, f.name, NULL AS facet, NULL AS label, 'gone' AS what, NULL AS now, f.facets #>> '{kind,0}' AS kind FROM former f LEFT JOIN ledger l ON l.key = f.key WHERE l.key IS NULL
-  UNION ALL SELECT f.key, f.name, o.key, o.value ->> 1, CASE WHEN n.value IS NULL THEN 'gone' ELSE 'changed' END, n.value ->> 0, f.facets #>> '{kind,0}'
+  UNION ALL SELECT f.key, f.name, o.key, o.value ->> 1, CASE WHEN n.value IS NULL THEN 'gone' ELSE 'changed' END, /*{now of o.key}*/, f.facets #>> '{kind,0}'
   FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(f.facets) o LEFT JOIN LATERAL (SELECT l.facets -> o.key AS value) n ON true
   WHERE l.facets <> f.facets AND o.value -> 0 IS DISTINCT FROM n.value -> 0
-  UNION ALL SELECT f.key, f.name, n.key, n.value ->> 1, 'added', n.value ->> 0, f.facets #>> '{kind,0}'
+  UNION ALL SELECT f.key, f.name, CASE
+      WHEN n.key ~ '^[+](place under|table) [0-9]+$' THEN pg_catalog.concat(pg_catalog.substring(n.key, '^(.*) [0-9]+$'), ' ', pg_catalog.substring(n.key, '[0-9]+$')::pg_catalog.oid::pg_catalog.regclass)
+      ELSE n.key END, n.value ->> 1, 'added', /*{now of n.key}*/, f.facets #>> '{kind,0}'
   FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(l.facets) n
   WHERE l.facets <> f.facets AND pg_catalog.starts_with(n.key, '+') AND NOT f.facets ? n.key
   -- Another object under the name of one that was renamed: whoever uses that name uses the new one.

@@ -62,7 +62,11 @@ static BEFORE_ALL: LazyLock<String> = LazyLock::new(|| {
 static COMPARE_ROWS: LazyLock<String> = LazyLock::new(|| compare("", ""));
 
 static COMPARE_ALL: LazyLock<String> = LazyLock::new(|| {
-    let losses = include_str!("losses.sql").replace("/*{ledger}*/", include_str!("ledger.sql"));
+    let now = |facet: &str| include_str!("now.sql").replace("/*{facet}*/", facet);
+    let losses = include_str!("losses.sql")
+        .replace("/*{ledger}*/", include_str!("ledger.sql"))
+        .replace("/*{now of o.key}*/", &now("o.key"))
+        .replace("/*{now of n.key}*/", &now("n.key"));
     compare(&losses, "SELECT * FROM lines UNION ALL ")
 });
 
