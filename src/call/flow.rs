@@ -176,6 +176,11 @@ impl<'c, 'a> Flow<'c, 'a> {
         self.cleared.is_some_and(|cleared| cleared.verdict().changes())
     }
 
+    /// Whether the call was judged as one that runs functions of the database's own, unheld, by building indexes.
+    pub(crate) fn runs_index_code(&self) -> bool {
+        self.cleared.is_some_and(|cleared| cleared.verdict().runs_index_code())
+    }
+
     /// The statements of the call, parsed: a script for each text.
     pub(crate) fn scripts(&self) -> &'c [Script] {
         &self.call.scripts
@@ -526,6 +531,10 @@ impl<'c, 'a> Flow<'c, 'a> {
     /// The branch that has the name which this call gave one, where Neon has exactly one.
     async fn found(&self, left: &Left) -> Option<Left> {
         let name = left.name.as_deref()?;
+        // A name that the caller chose may be that of a branch which somebody else made.
+        if self.arguments.values().any(|given| given.as_str() == Some(name)) {
+            return None;
+        }
         let segments = [("project_id", left.project.as_str())];
         let answer = self
             .get("/projects/{project_id}/branches", &segments, &[("search", name)])

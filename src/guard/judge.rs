@@ -11,6 +11,10 @@ use super::policy::Cause;
 use crate::catalog::{Comparison, Condition, Escalation, Fact, Resource, Tool};
 use crate::neon::sql::{Grade, Measured, Reaching};
 
+/// Why a statement outside of a transaction asks that evaluates what indexes hold.
+const INDEX_CODE: &str = "builds indexes outside of a transaction, and some of the database's indexes call functions of its own, which nothing holds \
+                          there";
+
 /// What the guard wants to know before it can judge a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Needs {
@@ -78,11 +82,7 @@ impl Assessed {
     #[must_use]
     pub fn running_code(mut self) -> Self {
         self.effect = Effect::Destructive;
-        self.reasons.insert(
-            0,
-            "builds indexes outside of a transaction, and some of the database's indexes call functions of its own, which nothing holds there"
-                .to_owned(),
-        );
+        self.reasons.insert(0, INDEX_CODE.to_owned());
         self
     }
 
@@ -374,6 +374,12 @@ impl Verdict {
     }
 
     /// Why the call does more than its declaration says by itself: each ends a sentence that begins
+    /// Whether it was judged as one that runs functions of the database's own, unheld, by building indexes.
+    #[must_use]
+    pub fn runs_index_code(&self) -> bool {
+        self.reasons().iter().any(|reason| reason == INDEX_CODE)
+    }
+
     /// with "because it …".
     #[must_use]
     pub fn reasons(&self) -> &[String] {

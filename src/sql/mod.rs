@@ -153,6 +153,13 @@ impl Statement {
         self.kind != classify::UNREAD
     }
 
+    /// Whether it builds indexes outside of a transaction, which can call what they are made of: a plain one its operator class.
+    #[must_use]
+    pub fn builds_indexes(&self) -> bool {
+        self.unguarded == Unguarded::RebuildsIndexes
+            || (self.unguarded == Unguarded::Harmless && self.kind.starts_with("CREATE INDEX"))
+    }
+
     /// What stands in it by name, for a look in the database at what those names are there.
     #[must_use]
     pub fn mentions(&self) -> Mentions {

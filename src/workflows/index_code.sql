@@ -16,4 +16,7 @@ SELECT EXISTS (SELECT FROM own o WHERE ($1::pg_catalog.jsonb -> 'identifiers') ?
   OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_range r ON r.rngcanonical = o.oid OR r.rngsubdiff = o.oid)
   OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid = o.oid
     JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid WHERE k.contypid <> 0)
+  OR EXISTS (SELECT FROM own o JOIN pg_catalog.pg_operator p ON p.oprcode = o.oid JOIN pg_catalog.pg_depend d
+      ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND d.refobjid = p.oid
+    JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid WHERE k.contypid <> 0)
   OR $2::pg_catalog.bool AND EXISTS (SELECT FROM own o JOIN pg_catalog.pg_cast c ON c.castfunc = o.oid) AS calls

@@ -60,7 +60,7 @@ fn traces(kind: &str) -> (&'static str, &'static str) {
             "Look at the tables that it writes to before running it again: what it committed is done, the rest is not.",
         ),
         "VACUUM" | "ANALYZE" | "CLUSTER" => (
-            "the tables that it was done with stay so; no row is lost",
+            "the tables that it was done with stay so",
             "Run it again for the tables that are left; pg_stat_user_tables shows when each was last vacuumed and analyzed.",
         ),
         "REINDEX" | "CREATE" | "DROP" | "ALTER" | "REFRESH" if kind.contains("DATABASE") => (

@@ -191,11 +191,7 @@ fn assessed(scripts: &[Script]) -> Assessed {
         reasons.push("runs outside of a transaction, where nothing can stop what it loses".to_owned());
     }
     Assessed {
-        rebuilds_indexes: statements().any(|statement| {
-            statement.unguarded == Unguarded::RebuildsIndexes
-                // Its operator class may call anything, though no expression stands in it.
-                || (statement.unguarded == Unguarded::Harmless && statement.kind.starts_with("CREATE INDEX"))
-        }),
+        rebuilds_indexes: statements().any(Statement::builds_indexes),
         effect: match effect {
             Some(StatementEffect::Read) | None => Effect::Read,
             Some(StatementEffect::Write) => Effect::Write,
@@ -281,18 +277,55 @@ pub(super) fn isolation(arguments: &Map<String, Value>) -> Isolation {
 }
 
 /// Whether building indexes would run code of the database's own: what the statements mention, or what indexes, operator classes,
-/// range types, casts and statistics are made of. Code in C or of Postgres itself isn't meant.
+/// range types, casts and statistics are made of, or what the statements make themselves. Code in C or of Postgres itself isn't
+/// meant.
 pub(crate) async fn indexes_call_code(flow: &Flow<'_, '_>) -> Result<bool, Failure> {
+    let statements: Vec<&Statement> = flow.scripts().iter().flat_map(|script| &script.statements).collect();
+    if statements.iter().any(|statement| makes_code(statement)) {
+        return Ok(true);
+    }
+    let connection = connect(flow).await?;
+    call_code(flow, &connection, &statements).await
+}
+
+/// Whether a statement may make what an index calls later.
+fn makes_code(statement: &Statement) -> bool {
+    const CODE: [&str; 11] = [
+        "FUNCTION",
+        "PROCEDURE",
+        "ROUTINE",
+        "AGGREGATE",
+        "OPERATOR",
+        "DOMAIN",
+        "TYPE",
+        "CAST",
+        "EXTENSION",
+        "LANGUAGE",
+        "STATISTICS",
+    ];
+    let runs_any = matches!(statement.kind.as_str(), "DO" | "CALL" | "EXECUTE");
+    let makes = statement.kind.starts_with("CREATE")
+        || statement.kind.starts_with("ALTER")
+        || statement.kind.starts_with("IMPORT");
+    // What a column's own type is changed to is no new type.
+    let object = statement.kind.split(" … ").next().unwrap_or_default();
+    runs_any || (makes && CODE.iter().any(|word| object.contains(word)))
+}
+
+/// Whether building indexes would run code of the database's own, as it is at this moment.
+pub(super) async fn call_code(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    statements: &[&Statement],
+) -> Result<bool, Failure> {
     const CALLS: &str = include_str!("index_code.sql");
-    let statements = || flow.scripts().iter().flat_map(|script| &script.statements);
-    let mentions = Mentions::all(statements().map(Statement::mentions));
-    let brings = statements().any(|statement| {
+    let mentions = Mentions::all(statements.iter().map(|statement| statement.mentions()));
+    let brings = statements.iter().any(|statement| {
         statement.unguarded == Unguarded::RebuildsIndexes && statement.kind.starts_with("CREATE INDEX")
     });
     let mentioned = json!({"identifiers": mentions.identifiers, "operators": mentions.operators});
-    let connection = connect(flow).await?;
     let reads = Reads::own(CALLS, vec![mentioned.to_string().into(), brings.to_string().into()]).pinned();
-    let results = flow.query(&connection, reads, MEASURING).await?;
+    let results = flow.query(connection, reads, MEASURING).await?;
     Ok(results.first().and_then(|result| result.first("calls")) != Some(Value::Bool(false)))
 }
 

@@ -35,6 +35,14 @@ pub const MOST_ANSWER: usize = 11 * 1024 * 1024;
 /// The largest request that is sent, in bytes: Neon's proxy refuses larger ones.
 pub const MOST_REQUEST: usize = 10 * 1024 * 1024;
 
+/// Cancels the statement that begins with a mark.
+const CANCEL: &str = "SELECT pg_catalog.count(pg_catalog.pg_cancel_backend(a.pid)) FROM pg_catalog.pg_stat_activity a \
+    WHERE a.state = 'active' AND pg_catalog.starts_with(a.query, $1)";
+
+/// Ends the session of the statement that begins with a mark.
+const TERMINATE: &str = "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid)) FROM pg_catalog.pg_stat_activity a \
+    WHERE a.state = 'active' AND pg_catalog.starts_with(a.query, $1)";
+
 /// How long a statement that was cancelled may take to end.
 const CANCELLING: Duration = Duration::from_secs(5);
 
@@ -697,12 +705,15 @@ impl Client {
             answered = &mut running => answered,
             // No setting can bound it, since nothing runs before it in its session.
             () = tokio::time::sleep(timeout) => {
-                let cancelling = self.cancel(connection, &mark, context);
+                let cancelling = self.end(CANCEL, connection, &mark, context);
                 let ended = async { tokio::join!(cancelling, &mut running).1 };
                 match tokio::time::timeout(CANCELLING, ended).await {
                     Ok(answered) => answered,
-                    // Neon's proxy cancels it, too, when nobody waits for the answer any more.
-                    Err(_) => Err(SqlError::lost("it didn't end in time, nor when it was cancelled")),
+                    // Code of the database's own may catch that.
+                    Err(_) => {
+                        self.end(TERMINATE, connection, &mark, context).await;
+                        Err(SqlError::lost("it didn't end in time, nor when it was cancelled, so its session was ended"))
+                    }
                 }
             }
         };
@@ -713,11 +724,9 @@ impl Client {
         })
     }
 
-    /// Cancels the statement that begins with this mark, from another session of the same role.
-    async fn cancel(&self, connection: &Connection, mark: &str, context: &Context) {
-        const CANCEL: &str = "SELECT pg_catalog.count(pg_catalog.pg_cancel_backend(a.pid)) FROM pg_catalog.pg_stat_activity a \
-            WHERE a.state = 'active' AND pg_catalog.starts_with(a.query, $1)";
-        let reads = Reads::own(CANCEL, vec![mark.into()]).pinned();
+    /// Cancels the statement that begins with this mark, or ends its session, from another session of the same role.
+    async fn end(&self, how: &'static str, connection: &Connection, mark: &str, context: &Context) {
+        let reads = Reads::own(how, vec![mark.into()]).pinned();
         // Whether it was there to be cancelled, its own answer tells.
         drop(self.query(connection, reads, CANCELLING, context).await);
     }

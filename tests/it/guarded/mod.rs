@@ -18,6 +18,7 @@ mod held;
 mod oracle;
 mod runner;
 mod samples;
+mod unheld;
 
 use std::collections::BTreeMap;
 use std::fmt;

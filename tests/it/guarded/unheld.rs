@@ -1,0 +1,103 @@
+//! Code that statements outside of a transaction would run, where no guard holds it.
+
+use serde_json::{Value, json};
+
+use crate::examples::Story;
+use crate::support::human::Manner;
+use crate::workflows::{rows, shop, sql};
+
+/// Functions that delete where they see that nothing holds them.
+const CODE: [&str; 3] = [
+    "CREATE FUNCTION vol(i int) RETURNS int LANGUAGE plpgsql VOLATILE AS $$ BEGIN \
+     IF current_query() ~* 'neon-mcp' THEN DELETE FROM public.victims WHERE id >= 1; END IF; RETURN i; END $$",
+    "CREATE FUNCTION imm(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN public.vol(i); END $$",
+    "CREATE FUNCTION opf(a int, b int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM public.imm(a); RETURN true; END $$",
+];
+
+async fn with_victims() -> Story {
+    let story = shop().await;
+    for statement in [
+        "CREATE TABLE victims AS SELECT id FROM generate_series(1, 1000) id",
+        "CREATE TABLE t AS SELECT i AS id, i AS v FROM generate_series(1, 10) i",
+        "CREATE TABLE pt (id int) PARTITION BY RANGE (id)",
+        "CREATE TABLE pt1 PARTITION OF pt FOR VALUES FROM (0) TO (100)",
+        "INSERT INTO pt SELECT i FROM generate_series(1, 10) i",
+    ] {
+        sql(&story, "main", statement).await;
+    }
+    story.human().changes_to(Manner::Declines);
+    story
+}
+
+async fn victims(story: &Story) -> Value {
+    rows(&sql(story, "main", "SELECT count(*)::int FROM victims").await)[0][0].clone()
+}
+
+#[tokio::test]
+async fn migration_that_makes_the_code_of_its_indexes_asks() {
+    let story = with_victims().await;
+    for rest in [
+        "CREATE INDEX CONCURRENTLY ix ON t (imm(id))",
+        "CREATE INDEX x1 ON t (imm(id)); REINDEX TABLE CONCURRENTLY t",
+        "CREATE INDEX x2 ON t (imm(id)); VACUUM FULL t",
+        "CREATE INDEX x3 ON pt (imm(id)); REINDEX TABLE pt",
+        "CREATE INDEX x4 ON pt (imm(id)); CLUSTER pt USING x4",
+        "CREATE STATISTICS st ON (imm(id)), v FROM t; VACUUM ANALYZE t",
+    ] {
+        let script = format!("{}; {}; {rest}", CODE[0], CODE[1]);
+        let arguments = json!({"project_id": "shop", "branch_id": "main", "sql": script});
+        let (prepared, is_error) = story.answer("prepare_database_migration", arguments).await;
+        if !is_error {
+            let asked = story.asked();
+            let completes = json!({"branch_id": "main", "migration": prepared["result"]["migration"]});
+            let said = story.shop_fails("complete_database_migration", completes).await;
+            assert_eq!(said["kind"], "declined", "{rest}: {said}");
+            assert_eq!(story.asked(), asked + 1, "{rest}");
+        }
+        assert_eq!(victims(&story).await, json!(1000), "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn operator_behind_a_domain_of_an_index_is_seen() {
+    let story = with_victims().await;
+    for statement in CODE.into_iter().chain([
+        "CREATE OPERATOR ### (LEFTARG = int, RIGHTARG = int, FUNCTION = opf)",
+        "CREATE DOMAIN dom AS int CHECK (VALUE ### 1)",
+        "CREATE INDEX ixd ON t ((id::dom))",
+    ]) {
+        sql(&story, "main", statement).await;
+    }
+    for statement in [
+        "REINDEX TABLE CONCURRENTLY t",
+        "VACUUM FULL t",
+        "CREATE INDEX CONCURRENTLY other ON t ((id::dom))",
+    ] {
+        let arguments = json!({"branch_id": "main", "sql": statement});
+        let said = story.shop_fails("run_sql", arguments).await;
+        assert_eq!(said["kind"], "declined", "{statement}: {said}");
+        assert_eq!(victims(&story).await, json!(1000), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn index_that_calls_code_by_now_stops_a_prepared_migration() {
+    let story = with_victims().await;
+    let prepared = story
+        .shop(
+            "prepare_database_migration",
+            json!({"branch_id": "main", "sql": "SELECT pg_sleep(4); REINDEX TABLE CONCURRENTLY t"}),
+        )
+        .await;
+    for statement in &CODE[..2] {
+        sql(&story, "main", statement).await;
+    }
+    // Behind the look before the call, and before the part.
+    let late = async {
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        sql(&story, "main", "CREATE INDEX evil ON t (imm(id))").await
+    };
+    let completes = json!({"project_id": "shop", "branch_id": "main", "migration": prepared["migration"]});
+    let (said, _) = tokio::join!(story.answer("complete_database_migration", completes), late);
+    assert_eq!(victims(&story).await, json!(1000), "{}", said.0);
+}
