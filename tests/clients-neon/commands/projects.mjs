@@ -18,7 +18,7 @@ export async function projects(table) {
     ({ err }) => assert.match(err, /org_id is required/),
     { code: 1 },
   );
-  await table.run(['projects', 'list', '--org-id', org], 'there is none', ({ json }) => assert.deepEqual(json.projects, []));
+  await table.run(['projects', 'list', '--org-id', org], 'there is none', ({ json }) => assert.deepEqual(json, []));
   await table.run(
     'projects create --name nobody',
     'refused: a personal key has to name the organization',

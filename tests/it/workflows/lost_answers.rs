@@ -228,3 +228,19 @@ async fn a_throwaway_branch_that_nobody_is_told_of_is_deleted_again() {
     );
     assert_eq!(behind.story.branches().await, ["main"]);
 }
+
+#[tokio::test]
+async fn branch_of_a_chosen_name_is_not_taken_for_the_one_whose_answer_was_lost() {
+    let behind = Behind::start(&[]).await;
+    behind
+        .story
+        .shop("create_throwaway_branch", json!({"name": "temp"}))
+        .await;
+    behind.proxy.trouble("POST /projects", 0, Trouble::Lost);
+    let call = json!({"project_id": "shop", "name": "temp"});
+    let (value, is_error) = behind.server.call("create_throwaway_branch", call).await;
+    assert!(is_error, "{value}");
+    assert!(behind.story.branches().await.contains(&"temp".to_owned()), "{value}");
+    let left = &value["error"]["left_behind"];
+    assert!(left[0].get("remove").is_none(), "nobody is told to remove it: {value}");
+}
