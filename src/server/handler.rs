@@ -127,6 +127,22 @@ impl NeonServer {
         &self.shared.engine
     }
 
+    /// Says in a list or a resource that its client may keep it, where the protocol has words for that.
+    fn may_be_kept(
+        &self,
+        context: &RequestContext<RoleServer>,
+        ttl_ms: &mut Option<u64>,
+        cache_scope: &mut Option<CacheScope>,
+        meta: &mut Option<MetaObject>,
+    ) {
+        if is_modern(context) {
+            *ttl_ms = Some(LIST_TTL_MILLISECONDS);
+            // What is listed depends on the operator's settings alone today, but another caller may get another list.
+            *cache_scope = Some(CacheScope::Private);
+            *meta = self.stamp(context);
+        }
+    }
+
     /// The calls that run, to wait for when the server stops.
     pub(super) fn running(&self) -> &TaskTracker {
         &self.shared.running
@@ -260,12 +276,7 @@ impl ServerHandler for NeonServer {
             return Err(ErrorData::invalid_params("unknown cursor: leave it out", None));
         }
         let mut list = ListToolsResult::with_all_items(self.shared.tools.clone());
-        if is_modern(&context) {
-            list.ttl_ms = Some(LIST_TTL_MILLISECONDS);
-            // What is listed depends on the operator's settings alone today, but another caller may get another list.
-            list.cache_scope = Some(CacheScope::Private);
-            list.meta = self.stamp(&context);
-        }
+        self.may_be_kept(&context, &mut list.ttl_ms, &mut list.cache_scope, &mut list.meta);
         Ok(list)
     }
 
@@ -276,11 +287,7 @@ impl ServerHandler for NeonServer {
     ) -> Result<ListResourcesResult, ErrorData> {
         // What there is, only its own plan names.
         let mut list = ListResourcesResult::with_all_items(Vec::new());
-        if is_modern(&context) {
-            list.ttl_ms = Some(LIST_TTL_MILLISECONDS);
-            list.cache_scope = Some(CacheScope::Private);
-            list.meta = self.stamp(&context);
-        }
+        self.may_be_kept(&context, &mut list.ttl_ms, &mut list.cache_scope, &mut list.meta);
         Ok(list)
     }
 
@@ -296,11 +303,7 @@ impl ServerHandler for NeonServer {
             )
             .with_mime_type("application/sql");
         let mut list = ListResourceTemplatesResult::with_all_items(vec![statements]);
-        if is_modern(&context) {
-            list.ttl_ms = Some(LIST_TTL_MILLISECONDS);
-            list.cache_scope = Some(CacheScope::Private);
-            list.meta = self.stamp(&context);
-        }
+        self.may_be_kept(&context, &mut list.ttl_ms, &mut list.cache_scope, &mut list.meta);
         Ok(list)
     }
 
@@ -317,11 +320,7 @@ impl ServerHandler for NeonServer {
         };
         let contents = ResourceContents::text(text, request.uri).with_mime_type("application/sql");
         let mut read = ReadResourceResult::new(vec![contents]);
-        if is_modern(&context) {
-            read.ttl_ms = Some(LIST_TTL_MILLISECONDS);
-            read.cache_scope = Some(CacheScope::Private);
-            read.meta = self.stamp(&context);
-        }
+        self.may_be_kept(&context, &mut read.ttl_ms, &mut read.cache_scope, &mut read.meta);
         Ok(read.into())
     }
 
