@@ -65,6 +65,8 @@ pub enum Failure {
     Sql(Box<SqlError>),
     /// The statements mention something that reaches a listed function under another name. They were not run.
     Reaches(Reaching),
+    /// Building indexes outside of a transaction would call code of the database's own by now. The statement was not run.
+    CallsCode,
     /// The guarded commit stopped statements that lose more than was judged or approved. They were rolled back.
     Exceeded(Box<Measured>),
     /// A step of a workflow didn't come about.
@@ -363,6 +365,10 @@ fn by_change(changed: Changed) -> Recorded {
 /// Said where a statement mentions something that reaches a listed function.
 const REACHES: &str = "The statement uses something of the database's own that does more than read, so it was not run.";
 
+/// Said where a statement outside of a transaction builds indexes that call code by now.
+const CALLS_CODE: &str = "Indexes of the database call functions of its own by now, which nothing holds outside of a transaction: the \
+                          statement wasn't run.";
+
 /// Said where the guarded commit stopped statements.
 const EXCEEDED: &str =
     "The statements lose more than was judged or approved, so they were rolled back. Nothing was changed.";
@@ -440,6 +446,7 @@ impl Failure {
             None | Some(Stop::Measured(_) | Stop::Stale) => Self::Sql(Box::new(error)),
             Some(Stop::Reaches(reaching)) => Self::Reaches(reaching.clone()),
             Some(Stop::Exceeded(measured)) => Self::Exceeded(measured.clone()),
+            Some(Stop::CallsCode) => Self::CallsCode,
             Some(Stop::Identity(found)) => told(
                 "another_database",
                 format!(
@@ -551,6 +558,7 @@ impl Failure {
             Self::Sql(error) => named(by_change(error.changed()), sql_summary(error)),
             Self::Exceeded(_) => refusal(Recorded::Refused, EXCEEDED.to_owned()),
             Self::Reaches(_) => refusal(Recorded::Refused, REACHES.to_owned()),
+            Self::CallsCode => refusal(Recorded::Refused, CALLS_CODE.to_owned()),
             Self::Step { step, why, changed } => named(by_change(*changed), format!("{step}: {}", one_line(why, 300))),
             Self::Told(told) => named(by_change(told.changed), one_line(&told.message, 300)),
             Self::AfterCopy { failure, .. } => failure.recorded(),
@@ -668,6 +676,13 @@ impl Failure {
                     more,
                 )
             }
+            Self::CallsCode => error(
+                "runs_unheld_code",
+                CALLS_CODE,
+                Changed::No,
+                "Call again, or prepare what is left once more: completing it asks the user.",
+                Value::Null,
+            ),
             Self::Exceeded(measured) => {
                 let losses: Vec<String> = guard::impact_reasons(&measured, 0)
                     .into_iter()

@@ -176,11 +176,6 @@ impl<'c, 'a> Flow<'c, 'a> {
         self.cleared.is_some_and(|cleared| cleared.verdict().changes())
     }
 
-    /// Whether the call was judged as one that runs functions of the database's own, unheld, by building indexes.
-    pub(crate) fn runs_index_code(&self) -> bool {
-        self.cleared.is_some_and(|cleared| cleared.verdict().runs_index_code())
-    }
-
     /// The statements of the call, parsed: a script for each text.
     pub(crate) fn scripts(&self) -> &'c [Script] {
         &self.call.scripts
@@ -643,6 +638,12 @@ impl<'c, 'a> Flow<'c, 'a> {
             (Held::AsTried(allowance), _) => Guard::Enforce(allowance),
             (Held::AsJudged, Some(allowance)) => Guard::Enforce(allowance),
             (Held::AsJudged, None) => Guard::Identity,
+        };
+        let statements = match held {
+            // On a branch that is there to try them, code of the database's own may run.
+            Held::Trial => statements,
+            _ if cleared.verdict().runs_index_code() => statements,
+            _ => statements.only_plain_indexes(),
         };
         let (client, context) = (self.call.client, &self.call.context);
         let permit = || {

@@ -181,6 +181,9 @@ impl<'a> Call<'a> {
                     let assessed = self.assessed.take();
                     self.assessed = assessed.map(|assessed| assessed.reaching(&reaching));
                 }
+                Err(Failure::CallsCode) if self.is_run_at_once() => {
+                    self.assessed = self.assessed.take().map(Assessed::running_code);
+                }
                 ended => return ended,
             }
         }

@@ -25,7 +25,7 @@ use super::operations::PollPolicy;
 use super::report::{self, Stop};
 use super::request::{Read, Request};
 use super::retry::{Decision, RetryPolicy};
-use super::sql::Catalogues;
+use super::sql::{Catalogues, Databases};
 use crate::guard::Permitted;
 
 /// What a client is made of. [`ClientConfig::new`] fills in the defaults.
@@ -156,11 +156,18 @@ struct Shared {
     http: OnceCell<reqwest::Client>,
     /// What the databases have of their own that reaches beyond reading.
     catalogues: Catalogues,
+    /// Whose turn it is to change the databases' definitions.
+    turns: Databases,
     /// How many requests have ended.
     heard: AtomicU64,
 }
 
 impl Client {
+    /// Whose turn it is to change the databases' definitions.
+    pub(super) fn turns(&self) -> &Databases {
+        &self.shared.turns
+    }
+
     /// What is known of the databases' own functions.
     pub(super) fn catalogues(&self) -> &Catalogues {
         &self.shared.catalogues
@@ -174,6 +181,7 @@ impl Client {
                 config,
                 http: OnceCell::new(),
                 catalogues: Catalogues::default(),
+                turns: Databases::default(),
                 heard: AtomicU64::new(0),
             }),
         }

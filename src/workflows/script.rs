@@ -509,17 +509,6 @@ pub(super) async fn apply(
         {
             return Err(moved(Failure::Internal("a statement runs in another place".to_owned())));
         }
-        if part.alone && !flow.runs_index_code() && runs_code_now(flow, connection, own).await.map_err(stopped)? {
-            return Err(stopped(Failure::Told(Box::new(Told {
-                kind: "runs_unheld_code",
-                message: "Indexes of the database call functions of its own by now, which nothing holds outside of a transaction: the \
-                          statement wasn't run."
-                    .to_owned(),
-                changed: Changed::No,
-                next: "Prepare what is left once more: completing it asks the user.".to_owned(),
-                more: Value::Null,
-            }))));
-        }
         let check = (index == 0 && !part.alone).then(|| fingerprint::unmoved(unmoved, &mark));
         let held = Held::AsTried(&allowance);
         match run(
@@ -545,13 +534,6 @@ pub(super) async fn apply(
         }
     }
     Ok(())
-}
-
-/// Whether a statement outside of transactions would run functions of the database's own by building indexes. It is looked at right
-/// before, since the parts before it may have changed that.
-async fn runs_code_now(flow: &Flow<'_, '_>, connection: &Connection, own: &[Statement]) -> Result<bool, Failure> {
-    let builds: Vec<&Statement> = own.iter().filter(|statement| statement.builds_indexes()).collect();
-    Ok(!builds.is_empty() && super::sql::call_code(flow, connection, &builds).await?)
 }
 
 /// Statements in one transaction, behind what earlier ones left around them.

@@ -11,7 +11,7 @@ use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held, Told, postgres_sa
 use crate::catalog::{Tool, Workflow};
 use crate::guard::{Assessed, Effect, JudgedTexts, Line};
 use crate::neon::Changed;
-use crate::neon::sql::{Connection, Isolation, Measured, Query, Reads, Statements};
+use crate::neon::sql::{Builds, Connection, INDEX_CODE, Isolation, Measured, Query, Reads, Statements};
 use crate::sql::{
     Mentions, Reading, Script, Statement, StatementEffect, TableName, Transaction, Unguarded, Unshowable, kept,
 };
@@ -259,13 +259,23 @@ fn statements(scripts: &[Script], arguments: &Map<String, Value>, parameters: Ve
 
 /// Statements with what the guarded commit wants to know of them.
 pub(super) fn about<'s>(statements: Statements, all: impl Iterator<Item = &'s Statement>) -> Statements {
-    let (mut mentions, mut names, mut defines) = (Vec::new(), Vec::new(), false);
+    let (mut mentions, mut names, mut defines, mut builds) = (Vec::new(), Vec::new(), false, None);
     for statement in all {
+        builds = builds.max(building(statement));
         mentions.push(statement.mentions());
         names.extend(statement.tables.iter().map(|table| table.name.clone()));
         defines |= statement.defines();
     }
-    statements.about(Mentions::all(mentions.into_iter()), names, defines)
+    statements
+        .about(Mentions::all(mentions.into_iter()), names, defines)
+        .building(builds)
+}
+
+/// What a statement evaluates that builds indexes outside of a transaction.
+fn building(statement: &Statement) -> Option<Builds> {
+    let brings = statement.unguarded == Unguarded::RebuildsIndexes && statement.kind.starts_with("CREATE INDEX");
+    let builds = if brings { Builds::Expressions } else { Builds::AsTheyAre };
+    statement.builds_indexes().then_some(builds)
 }
 
 pub(super) fn isolation(arguments: &Map<String, Value>) -> Isolation {
@@ -313,18 +323,14 @@ fn makes_code(statement: &Statement) -> bool {
 }
 
 /// Whether building indexes would run code of the database's own, as it is at this moment.
-pub(super) async fn call_code(
-    flow: &Flow<'_, '_>,
-    connection: &Connection,
-    statements: &[&Statement],
-) -> Result<bool, Failure> {
-    const CALLS: &str = include_str!("index_code.sql");
+async fn call_code(flow: &Flow<'_, '_>, connection: &Connection, statements: &[&Statement]) -> Result<bool, Failure> {
     let mentions = Mentions::all(statements.iter().map(|statement| statement.mentions()));
-    let brings = statements.iter().any(|statement| {
-        statement.unguarded == Unguarded::RebuildsIndexes && statement.kind.starts_with("CREATE INDEX")
-    });
+    let brings = statements
+        .iter()
+        .any(|statement| building(statement) == Some(Builds::Expressions));
     let mentioned = json!({"identifiers": mentions.identifiers, "operators": mentions.operators});
-    let reads = Reads::own(CALLS, vec![mentioned.to_string().into(), brings.to_string().into()]).pinned();
+    let parameters = vec![mentioned.to_string().into(), brings.to_string().into(), "".into()];
+    let reads = Reads::own(INDEX_CODE, parameters).pinned();
     let results = flow.query(connection, reads, MEASURING).await?;
     Ok(results.first().and_then(|result| result.first("calls")) != Some(Value::Bool(false)))
 }

@@ -4,9 +4,11 @@
 //! READ ONLY), and [`Statements`] that the guard has let through.
 
 mod address;
+mod alone;
 mod answer;
 mod guard;
 mod parameters;
+mod turns;
 mod value;
 
 use std::fmt;
@@ -20,31 +22,23 @@ use serde_json::{Map, Value, json};
 pub use address::{InvalidConnection, InvalidSuffix, SqlAddress, SqlHosts};
 pub use answer::{Column, Found, ResultSet, SqlError};
 pub(super) use guard::Catalogues;
-pub use guard::{Allowance, Baseline, Batch, Grade, Guard, Loss, Measured, Reaching, Stop, TableImpact};
+pub use guard::{Allowance, Baseline, Batch, Grade, Guard, INDEX_CODE, Loss, Measured, Reaching, Stop, TableImpact};
+pub(super) use turns::Databases;
 
 pub use parameters::{Expected, depend_on_types, is_array_literal, texts};
 
 use super::client::{Client, Context};
 use crate::guard::Permitted;
+use crate::neon::Changed;
 use crate::sql::Mentions;
 use guard::{Body, Look};
+use turns::Turns;
 
 /// The largest answer that is read, in bytes. Neon's proxy itself refuses larger ones than 10 MiB.
 pub const MOST_ANSWER: usize = 11 * 1024 * 1024;
 
 /// The largest request that is sent, in bytes: Neon's proxy refuses larger ones.
 pub const MOST_REQUEST: usize = 10 * 1024 * 1024;
-
-/// Cancels the statement that begins with a mark.
-const CANCEL: &str = "SELECT pg_catalog.count(pg_catalog.pg_cancel_backend(a.pid)) FROM pg_catalog.pg_stat_activity a \
-    WHERE a.state = 'active' AND pg_catalog.starts_with(a.query, $1)";
-
-/// Ends the session of the statement that begins with a mark.
-const TERMINATE: &str = "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid)) FROM pg_catalog.pg_stat_activity a \
-    WHERE a.state = 'active' AND pg_catalog.starts_with(a.query, $1)";
-
-/// How long a statement that was cancelled may take to end.
-const CANCELLING: Duration = Duration::from_secs(5);
 
 /// What is put behind a text that is only to be read. It holds nothing that could end a string, a comment or a bracket.
 const BEHIND: &str = ";SELECT 1;SELECT 1";
@@ -258,6 +252,15 @@ impl Isolation {
     }
 }
 
+/// What building indexes evaluates that a statement brings along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Builds {
+    /// Nothing: the indexes that are there, or one over columns.
+    AsTheyAre,
+    /// An expression or a predicate, in which a cast can stand unnamed.
+    Expressions,
+}
+
 /// Statements that may change something. They are committed only as a [`Permitted`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statements {
@@ -273,6 +276,10 @@ pub struct Statements {
     mentions: Option<Mentions>,
     /// They change more than rows, as far as their text tells.
     defines: bool,
+    /// They build indexes outside of a transaction.
+    builds: Option<Builds>,
+    /// They run only if no index calls code of the database's own.
+    only_plain_indexes: bool,
     lock_timeout: Duration,
 }
 
@@ -288,6 +295,8 @@ impl Statements {
             names: Vec::new(),
             mentions: None,
             defines: true,
+            builds: None,
+            only_plain_indexes: false,
             lock_timeout: Duration::ZERO,
         }
     }
@@ -308,6 +317,22 @@ impl Statements {
             mentions: Some(mentions),
             names,
             defines,
+            ..self
+        }
+    }
+
+    /// The same, which build indexes.
+    #[must_use]
+    pub fn building(self, builds: Option<Builds>) -> Self {
+        Self { builds, ..self }
+    }
+
+    /// The same, which are run only if no index of the database calls code of its own: nobody approved that. Statements in a
+    /// transaction are held anyway.
+    #[must_use]
+    pub fn only_plain_indexes(self) -> Self {
+        Self {
+            only_plain_indexes: self.alone && self.builds.is_some(),
             ..self
         }
     }
@@ -543,7 +568,12 @@ impl Client {
                 .execute_alone(connection, &statements, least, timeout, context)
                 .await;
         }
-        self.held(connection, &statements, least, context, |baseline, look| {
+        let turns = match guard {
+            // Nothing compares, so nothing tells whether it changes definitions.
+            Guard::Identity => Turns::Always(timeout),
+            Guard::Report | Guard::Enforce(_) => Turns::ToDefine(timeout),
+        };
+        self.held(connection, &statements, least, turns, context, |baseline, look| {
             statements.batch_of(connection, baseline, look, guard, timeout)
         })
         .await
@@ -573,6 +603,7 @@ impl Client {
                 connection,
                 statements,
                 Some(Grade::Destroys),
+                Turns::None,
                 context,
                 |baseline, look| Batch::measuring(connection, statements.body(&timeout_ms, &lock_ms, look), baseline),
             )
@@ -647,6 +678,7 @@ impl Client {
         connection: &Connection,
         statements: &Statements,
         least: Option<Grade>,
+        turns: Turns,
         context: &Context,
         batch: impl Fn(Baseline, Option<&Look>) -> Batch,
     ) -> Result<Executed, SqlError> {
@@ -655,9 +687,26 @@ impl Client {
         let mut look = looked_up.map(|(mentions, least)| self.catalogues().look(connection, mentions, least));
         loop {
             let batch = batch(baseline, look.as_ref());
+            let turn = match turns {
+                Turns::Always(time) => Some(time),
+                Turns::ToDefine(time) => (baseline == Baseline::All).then_some(time),
+                Turns::None => None,
+            };
+            let turn = match turn {
+                Some(time) => Some(self.turns().to_define(connection, time, context).await?),
+                None => None,
+            };
             let ran = self
                 .batch(connection, &batch, statements.isolation, false, context)
                 .await;
+            if let Some(turn) = turn
+                && ran
+                    .as_ref()
+                    .err()
+                    .is_none_or(|error| error.changed() != Changed::Unknown)
+            {
+                turn.ended();
+            }
             let Err(error) = &ran else { return ran };
             match (error.stop(), looked_up) {
                 (Some(Stop::Catalogue), _) if baseline == Baseline::Rows => baseline = Baseline::All,
@@ -665,70 +714,6 @@ impl Client {
                 _ => return ran,
             }
         }
-    }
-
-    /// Runs one statement outside of any transaction. Whom we talk to, and how a text is read there, is checked right before.
-    /// It is sent behind a comment of ours, by which it is found and cancelled when `timeout` is over.
-    async fn execute_alone(
-        &self,
-        connection: &Connection,
-        statements: &Statements,
-        least: Option<Grade>,
-        timeout: Duration,
-        context: &Context,
-    ) -> Result<Executed, SqlError> {
-        let Some(query) = statements.queries.first() else {
-            return Ok(Executed::default());
-        };
-        let timeout_ms = milliseconds(timeout);
-        let look = statements.mentions.as_ref().zip(least);
-        let look = look.map(|(mentions, least)| Look::search(mentions, least));
-        let body = Body {
-            first: &[],
-            look: look.as_ref(),
-            statements: &[],
-            names: &[],
-            timeout_ms: &timeout_ms,
-            lock_ms: "0",
-        };
-        let check = guard::before_alone(connection, body);
-        self.batch(connection, &check, Isolation::ReadCommitted, true, context)
-            .await
-            .map_err(SqlError::changed_nothing)?;
-        let mark = format!("/* neon-mcp {} */ ", uuid::Uuid::new_v4().simple());
-        let marked = Query::new(format!("{mark}{}", query.sql), query.parameters.clone());
-        let body = query_body(&marked);
-        let running = self.post(connection, &body, &[], context);
-        let mut running = std::pin::pin!(running);
-        let answer = tokio::select! {
-            biased;
-            answered = &mut running => answered,
-            // No setting can bound it, since nothing runs before it in its session.
-            () = tokio::time::sleep(timeout) => {
-                let cancelling = self.end(CANCEL, connection, &mark, context);
-                let ended = async { tokio::join!(cancelling, &mut running).1 };
-                match tokio::time::timeout(CANCELLING, ended).await {
-                    Ok(answered) => answered,
-                    // Code of the database's own may catch that.
-                    Err(_) => {
-                        self.end(TERMINATE, connection, &mark, context).await;
-                        Err(SqlError::lost("it didn't end in time, nor when it was cancelled, so its session was ended"))
-                    }
-                }
-            }
-        };
-        let answer = answer.map_err(|error| error.behind(mark.chars().count()))?;
-        Ok(Executed {
-            results: vec![answer::one(answer)?],
-            measured: None,
-        })
-    }
-
-    /// Cancels the statement that begins with this mark, or ends its session, from another session of the same role.
-    async fn end(&self, how: &'static str, connection: &Connection, mark: &str, context: &Context) {
-        let reads = Reads::own(how, vec![mark.into()]).pinned();
-        // Whether it was there to be cancelled, its own answer tells.
-        drop(self.query(connection, reads, CANCELLING, context).await);
     }
 
     async fn batch(

@@ -101,3 +101,62 @@ async fn index_that_calls_code_by_now_stops_a_prepared_migration() {
     let (said, _) = tokio::join!(story.answer("complete_database_migration", completes), late);
     assert_eq!(victims(&story).await, json!(1000), "{}", said.0);
 }
+
+/// A schema change that makes an index over own code, and then keeps its locks for a while.
+const KEPT: [&str; 3] = [
+    "CREATE INDEX evil ON t (imm(id))",
+    "CREATE INDEX evils ON pt (imm(id))",
+    "SELECT pg_sleep(3)",
+];
+
+#[tokio::test]
+async fn index_that_is_not_committed_yet_is_waited_for_before_the_look() {
+    for statement in ["VACUUM FULL t", "REINDEX TABLE CONCURRENTLY t", "REINDEX TABLE pt"] {
+        let story = with_victims().await;
+        for made in &CODE[..2] {
+            sql(&story, "main", made).await;
+        }
+        let making = story.answer(
+            "run_sql_transaction",
+            json!({"project_id": "shop", "branch_id": "main", "statements": KEPT}),
+        );
+        // The look before the call finds nothing: the index is nobody's to see yet.
+        let rebuilding = async {
+            tokio::time::sleep(std::time::Duration::from_millis(1_000)).await;
+            let arguments = json!({"branch_id": "main", "sql": statement});
+            story.shop_fails("run_sql", arguments).await
+        };
+        let ((made, is_error), said) = tokio::join!(making, rebuilding);
+        assert!(!is_error, "{made}");
+        assert_eq!(said["kind"], "declined", "{statement}: {said}");
+        assert_eq!(victims(&story).await, json!(1000), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn statement_that_builds_no_index_of_its_own_keeps_no_row_from_being_written() {
+    let story = with_victims().await;
+    let locked = story.answer(
+        "run_sql_transaction",
+        json!({"project_id": "shop", "branch_id": "main", "statements": ["INSERT INTO t VALUES (11, 11)", "SELECT pg_sleep(3)"]}),
+    );
+    let vacuum = async {
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+        story
+            .answer(
+                "run_sql",
+                json!({"project_id": "shop", "branch_id": "main", "sql": "VACUUM FULL t"}),
+            )
+            .await
+    };
+    // It waits for the lock of the first; rows of another table are written meanwhile, and its schema is changed behind it.
+    let beside = async {
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        let began = std::time::Instant::now();
+        sql(&story, "main", "INSERT INTO victims VALUES (2000)").await;
+        began.elapsed()
+    };
+    let ((first, failed), (second, failed_too), took) = tokio::join!(locked, vacuum, beside);
+    assert!(!failed && !failed_too, "{first} {second}");
+    assert!(took < std::time::Duration::from_millis(1_400), "{took:?}");
+}

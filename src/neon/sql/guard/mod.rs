@@ -141,6 +141,8 @@ pub enum Stop {
     Stale,
     /// A setting that a text's meaning depends on is another one outside of transactions: its name.
     Lexical(String),
+    /// Building indexes would call code of the database's own.
+    CallsCode,
     /// What they would lose: they were only measured.
     Measured(Box<Measured>),
     /// They lose more than is allowed: what they would lose.
@@ -282,6 +284,7 @@ impl Batch {
             "stale" => Stop::Stale,
             "catalogue" => Stop::Catalogue,
             "lexical" => Stop::Lexical(text.to_owned()),
+            "calls" => Stop::CallsCode,
             "measured" => Stop::Measured(measured()?),
             "stopped" => Stop::Exceeded(measured()?),
             // What isn't known is what was changed.
@@ -313,12 +316,20 @@ pub(super) fn is_ours(message: &str) -> bool {
     message.contains(OURS)
 }
 
+/// Whether building indexes would call code of the database's own. Its parameters: what the statements mention, as JSON; whether they
+/// bring expressions; a mark with which it fails where that is so, empty where it is only to be told.
+pub const INDEX_CODE: &str = include_str!("index_code.sql");
+
 /// Before a statement that runs in no transaction: checks whom we talk to, and that the session's own settings read a text as the
-/// parser does, since nothing can pin them there.
-pub(super) fn before_alone(connection: &Connection, body: Body<'_>) -> Batch {
+/// parser does, since nothing can pin them there; and that no index calls code of the database's own, where only such a one may run.
+pub(super) fn before_alone(connection: &Connection, body: Body<'_>, plain: Option<(String, bool)>) -> Batch {
     const LEXICAL: &str = include_str!("lexical.sql");
     let mut batch = Batch::identified(connection, body);
     let mark = batch.mark.clone();
-    batch.queries.push(Query::new(LEXICAL, vec![mark.into()]));
+    batch.queries.push(Query::new(LEXICAL, vec![mark.as_str().into()]));
+    if let Some((mentioned, brings)) = plain {
+        let parameters = vec![mentioned.into(), brings.to_string().into(), mark.into()];
+        batch.queries.push(Query::new(INDEX_CODE, parameters));
+    }
     batch
 }
