@@ -9,16 +9,23 @@ tree(place, oid) AS (
   SELECT place, oid FROM asked WHERE oid IS NOT NULL
   UNION SELECT t.place, i.inhrelid FROM tree t JOIN asked a ON a.place = t.place JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
   WHERE NOT a.only),
+-- What Postgres hasn't counted yet is counted, up to a bound for each of so many.
+uncounted AS MATERIALIZED (
+  SELECT c.oid, pg_catalog.substring(pg_catalog.query_to_xml(pg_catalog.format('SELECT pg_catalog.count(*) AS n FROM (SELECT 1 FROM ONLY %s LIMIT 10001) AS x',
+    c.oid::pg_catalog.regclass), false, true, '')::pg_catalog.text, '<n>([0-9]+)</n>')::pg_catalog.int8 AS rows
+  FROM (SELECT c.oid FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.oid WHERE c.relkind IN ('r', 'm') AND c.reltuples < 0 AND c.relispopulated
+      AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT pg_catalog.row_security_active(c.oid) GROUP BY c.oid LIMIT 64) c),
 whole AS (
   SELECT t.place, pg_catalog.count(*) - 1 AS below, pg_catalog.sum(pg_catalog.pg_total_relation_size(c.oid))::pg_catalog.int8 AS bytes,
-    pg_catalog.sum(c.reltuples) FILTER (WHERE c.relkind <> 'p' AND c.reltuples >= 0)::pg_catalog.int8 AS rows,
-    pg_catalog.count(*) FILTER (WHERE c.relkind <> 'p' AND c.reltuples < 0) AS uncounted
-  FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.oid GROUP BY t.place)
+    pg_catalog.sum(coalesce(u.rows, c.reltuples)) FILTER (WHERE c.relkind <> 'p' AND (u.rows IS NOT NULL OR c.reltuples >= 0))::pg_catalog.int8 AS rows,
+    pg_catalog.count(*) FILTER (WHERE c.relkind <> 'p' AND c.reltuples < 0 AND u.rows IS NULL) AS uncounted,
+    coalesce(pg_catalog.bool_and(u.rows IS NOT NULL) FILTER (WHERE c.relkind <> 'p'), false) AS exact, coalesce(pg_catalog.bool_or(u.rows > 10000), false) AS over
+  FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.oid LEFT JOIN uncounted u ON u.oid = t.oid GROUP BY t.place)
 SELECT coalesce(n.nspname, a.schema, '') AS schema, a.name,
   CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
     WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index' WHEN 'I' THEN 'partitioned index'
     WHEN 'c' THEN 'composite type' WHEN 't' THEN 'TOAST table' END AS kind,
-  w.rows, w.bytes, w.uncounted,
+  w.rows, w.bytes, w.uncounted, w.exact, w.over,
   CASE WHEN c.relkind = 'p' THEN w.below END AS partitions, CASE WHEN c.relkind <> 'p' THEN w.below END AS inheriting
 FROM asked a LEFT JOIN pg_catalog.pg_class c ON c.oid = a.oid LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN whole w ON w.place = a.place

@@ -588,11 +588,16 @@ fn size(row: &Value) -> String {
         ("" | "0", inheriting) => format!(" with {inheriting} inheriting tables"),
         (partitions, _) => format!(" with {partitions} partitions"),
     };
+    let about = match (text("over").as_str(), text("exact").as_str()) {
+        ("true", _) => "at least ",
+        (_, "true") => "",
+        _ => "about ",
+    };
     let rows = match (text("rows").as_str(), text("uncounted").as_str()) {
         // Postgres has counted none yet.
         ("", _) => "rows not counted yet".to_owned(),
-        (rows, "" | "0") => format!("about {rows} rows"),
-        (rows, uncounted) => format!("about {rows} rows, and those of {uncounted} tables that aren't counted yet"),
+        (rows, "" | "0") => format!("{about}{rows} rows"),
+        (rows, uncounted) => format!("{about}{rows} rows, and those of {uncounted} tables that aren't counted yet"),
     };
     match kind.as_str() {
         "table" if below.is_empty() => format!("{name}: {rows}, {} bytes", text("bytes")),

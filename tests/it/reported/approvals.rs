@@ -93,3 +93,56 @@ async fn somebody_has_columns_that_are_called_as_keywords() {
     }
     assert_eq!(story.asked(), asked, "{}", story.question());
 }
+
+#[tokio::test]
+async fn somebody_changes_a_type_and_is_told_what_that_loses_and_not_what_is_built_anew() {
+    let story = shop().await;
+    for statement in [
+        "CREATE TABLE customers (id int PRIMARY KEY, email text UNIQUE)",
+        "CREATE TABLE orders (id int PRIMARY KEY, customer int REFERENCES customers (id) ON DELETE CASCADE, total int CHECK (total > 0))",
+        "CREATE INDEX orders_by_customer ON orders (customer, total DESC) WHERE total > 5",
+        "INSERT INTO customers SELECT i, 'a' || i FROM generate_series(1, 20) i",
+        "INSERT INTO orders SELECT i, i, i FROM generate_series(1, 20) i",
+    ] {
+        sql(&story, "main", statement).await;
+    }
+    for (statement, told) in [
+        ("ALTER TABLE orders ALTER customer TYPE bigint", "orders"),
+        ("ALTER TABLE customers ALTER email TYPE varchar(50)", "customers"),
+    ] {
+        let asked = story.asked();
+        story
+            .shop("run_sql", json!({"branch_id": "main", "sql": statement}))
+            .await;
+        assert_eq!(story.asked(), asked + 1, "{statement}");
+        let question = story.question();
+        assert!(question.contains(told), "{question}");
+        for word in [
+            "orders_by_customer",
+            "orders_customer_fkey",
+            "customers_email_key",
+            "customers_pkey",
+        ] {
+            assert!(!question.contains(word), "{statement}: {question}");
+        }
+    }
+    // A constraint that doesn't come back, or comes back weaker, is told.
+    let list = json!([
+        "ALTER TABLE orders DROP CONSTRAINT orders_customer_fkey",
+        "ALTER TABLE orders ADD CONSTRAINT orders_customer_fkey FOREIGN KEY (customer) REFERENCES customers (id)"
+    ]);
+    story
+        .shop("run_sql_transaction", json!({"branch_id": "main", "statements": list}))
+        .await;
+    let question = story.question();
+    assert!(question.contains("orders_customer_fkey"), "{question}");
+    let list = json!([
+        "DROP INDEX orders_by_customer",
+        "CREATE INDEX orders_by_customer ON orders (customer)"
+    ]);
+    story
+        .shop("run_sql_transaction", json!({"branch_id": "main", "statements": list}))
+        .await;
+    let question = story.question();
+    assert!(question.contains("orders_by_customer"), "{question}");
+}

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::examples::Story;
 use crate::support::fence::fenced;
+use crate::workflows::{shop, sql};
 
 async fn story() -> Story {
     let story = Story::with_data().await;
@@ -209,4 +210,31 @@ async fn somebody_drops_with_cascade_and_is_told_what_went() {
     let dropped = run(&story, "DROP TABLE owners CASCADE").await;
     let lost = dropped["lost"].to_string();
     assert!(lost.contains("named") && lost.contains("pets"), "{dropped}");
+}
+
+#[tokio::test]
+async fn somebody_empties_a_table_that_postgres_has_not_counted_yet() {
+    let story = shop().await;
+    for statement in [
+        "CREATE TABLE few AS SELECT i FROM generate_series(1, 321) i",
+        "CREATE TABLE many AS SELECT i FROM generate_series(1, 20000) i",
+        "CREATE TABLE of_parts (i int) PARTITION BY RANGE (i)",
+        "CREATE TABLE part_1 PARTITION OF of_parts FOR VALUES FROM (0) TO (100)",
+        "CREATE TABLE part_2 PARTITION OF of_parts FOR VALUES FROM (100) TO (1000)",
+        "INSERT INTO of_parts SELECT i FROM generate_series(1, 500) i",
+    ] {
+        sql(&story, "main", statement).await;
+    }
+    for (table, rows) in [
+        ("few", "\": 321 rows, "),
+        ("many", "\": at least 10001 rows, "),
+        ("of_parts", " with 2 partitions): 500 rows, "),
+    ] {
+        let statement = format!("TRUNCATE {table}");
+        story
+            .shop("run_sql", json!({"branch_id": "main", "sql": statement}))
+            .await;
+        let question = story.question();
+        assert!(question.contains(rows), "{table}: {question}");
+    }
 }

@@ -48,6 +48,11 @@ part AS (
   UNION ALL SELECT x.indexrelid, 'uniqueness', pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', x.indkey, x.indimmediate,
     pg_catalog.md5(x.indexprs::text), pg_catalog.md5(x.indpred::text)), 'uniqueness')
   FROM pg_catalog.pg_index x WHERE x.indisunique AND x.indisvalid AND x.indexrelid >= 16384
+  -- What tells an index that was built anew from another one of its name.
+  UNION ALL SELECT x.indexrelid, 'definition', pg_catalog.jsonb_build_array(true, 'definition', pg_catalog.concat_ws(' ', x.indrelid, c.relam, x.indkey,
+    x.indnkeyatts, x.indoption, x.indisvalid, pg_catalog.md5(pg_catalog.pg_get_expr(x.indexprs, x.indrelid)),
+    pg_catalog.md5(pg_catalog.pg_get_expr(x.indpred, x.indrelid)), c.reloptions::text))
+  FROM pg_catalog.pg_index x JOIN relation c ON c.oid = x.indexrelid
   UNION ALL SELECT r.oid, 'option ' || o, pg_catalog.jsonb_build_array(true, o)
   FROM relation r, pg_catalog.unnest(r.reloptions) o WHERE o ~ '^(security_|check_option)'),
 parts AS MATERIALIZED (SELECT p.of, pg_catalog.jsonb_object_agg(p.facet, p.state) AS facets FROM part p GROUP BY p.of),

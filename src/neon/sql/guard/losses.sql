@@ -8,9 +8,16 @@ rewritten AS MATERIALIZED (
   WHERE c.relfilenode <> o.value::pg_catalog.oid AND NOT (v.was -> 'empty') ? o.key),
 lines AS MATERIALIZED (
   SELECT f.key, f.name, NULL AS facet, NULL AS label, 'gone' AS what, NULL AS now, f.facets #>> '{kind,0}' AS kind FROM former f LEFT JOIN ledger l ON l.key = f.key WHERE l.key IS NULL
+    -- An index that was built anew, as a column's change of type has it, is the same under another object id.
+    AND NOT (f.facets ? 'definition' AND EXISTS (SELECT FROM ledger n WHERE n.name = f.name AND n.facets -> 'kind' = f.facets -> 'kind' AND n.facets -> 'owner' = f.facets -> 'owner'
+      AND n.facets -> 'definition' = f.facets -> 'definition' AND n.facets -> 'uniqueness' IS NOT DISTINCT FROM f.facets -> 'uniqueness'
+      AND NOT EXISTS (SELECT FROM former o WHERE o.key = n.key)))
   UNION ALL SELECT f.key, f.name, o.key, o.value ->> 1, CASE WHEN n.value IS NULL THEN 'gone' ELSE 'changed' END, /*{now of o.key}*/, f.facets #>> '{kind,0}'
   FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(f.facets) o LEFT JOIN LATERAL (SELECT l.facets -> o.key AS value) n ON true
   WHERE l.facets <> f.facets AND o.value -> 0 IS DISTINCT FROM n.value -> 0
+    -- So is a constraint that stands there again, word for word, which was checked once more. A trigger may have been left out meanwhile.
+    AND NOT (n.value IS NULL AND (pg_catalog.starts_with(o.key, 'constraint ') OR pg_catalog.starts_with(o.key, 'trigger ') AND o.value ->> 1 = 'of a constraint') AND EXISTS (SELECT FROM pg_catalog.jsonb_each(l.facets) a
+      WHERE a.value = o.value AND NOT f.facets ? a.key AND pg_catalog.regexp_replace(a.key, '[0-9]+$', '') = pg_catalog.regexp_replace(o.key, '[0-9]+$', '')))
   UNION ALL SELECT f.key, f.name, CASE
       WHEN n.key ~ '^[+](place under|table) [0-9]+$' THEN pg_catalog.concat(pg_catalog.substring(n.key, '^(.*) [0-9]+$'), ' ', pg_catalog.substring(n.key, '[0-9]+$')::pg_catalog.oid::pg_catalog.regclass)
       ELSE n.key END, n.value ->> 1, 'added', /*{now of n.key}*/, f.facets #>> '{kind,0}'
