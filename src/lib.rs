@@ -21,8 +21,9 @@ pub mod docs;
 pub mod guard;
 mod json;
 pub mod neon;
-pub mod sandbox;
 pub mod server;
 pub mod settings;
-pub mod sql;
 mod workflows;
+
+pub use neon_sandbox as sandbox;
+pub use sql_effect as sql;

@@ -2,7 +2,6 @@
 
 mod condition;
 mod declaration;
-pub mod drift;
 mod lint;
 mod lint_bytes;
 mod load;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::bail;
 use serde_json::Value;
 
-use super::serve::{Hangup, start, stop_signal};
+use stop_signal::{Hangup, stop_signal};
+
+use super::serve::start;
 use super::terminal::{self, AtTheTerminal};
 use super::{print, resolve};
 use crate::call::{Caller, Outcome, Way};

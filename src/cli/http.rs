@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use super::serve::{Hangup, name_the_key, start, stop_signal};
+use stop_signal::{Hangup, stop_signal};
+
+use super::serve::{name_the_key, start};
 use super::{print, resolve};
 use crate::guard::Page;
 use crate::server::NeonServer;

@@ -3,12 +3,10 @@
 mod approve;
 mod call;
 mod demo;
-mod first_project;
 mod http;
 mod log;
 mod log_lines;
 mod policy;
-mod sandbox;
 mod serve;
 mod stdio;
 mod terminal;
@@ -57,7 +55,7 @@ enum Command {
     /// Tell a story on a sandbox, through a real MCP client: a migration that is tried, refused, applied and undone
     Demo(demo::Arguments),
     /// Run the sandbox alone, for any client of Neon's API
-    Sandbox(sandbox::Arguments),
+    Sandbox(crate::sandbox::command::Arguments),
     /// Show the tools: names, effects, sizes
     Tools(tools::Arguments),
     /// Call one tool and print its result
@@ -105,7 +103,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Stdio { settings } => block_on(&mut Builder::new_current_thread(), stdio::run(resolve(settings)?)),
         Command::Http(arguments) => runtime(http::run(arguments)),
         Command::Demo(arguments) => runtime(demo::run(arguments)),
-        Command::Sandbox(arguments) => runtime(sandbox::run(arguments)),
+        Command::Sandbox(arguments) => runtime(crate::sandbox::command::run(arguments, print)),
         Command::Tools(arguments) => tools::run(&arguments),
         Command::Call(arguments) => runtime(call::run(arguments)),
         Command::Approve(arguments) => approve::run(arguments),

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio_util::sync::CancellationToken;
 
 use crate::call::{Engine, Service};
 use crate::catalog::{Catalog, Selection};
@@ -91,67 +90,4 @@ pub(super) fn name_the_key(engine: &Engine) {
             Err(error) => tracing::warn!("Neon didn't say what kind of key this is: {error}"),
         }
     });
-}
-
-/// What a hangup (SIGHUP) means: that the terminal is gone, or, by a custom of servers, that settings are to be read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hangup {
-    /// It ends the process, as it does by default.
-    Ends,
-    /// It is noted, and nothing else: there are no settings that could change while a server runs.
-    IsNoted,
-}
-
-/// Cancelled when the process is asked to end: Ctrl-C, or SIGTERM. Who asks a second time is served at once: the process ends
-/// with the status that the signal would have given it.
-pub(super) fn stop_signal(hangup: Hangup) -> CancellationToken {
-    let stop = CancellationToken::new();
-    let stopped = stop.clone();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = || -> std::io::Result<_> {
-            let hangups = match hangup {
-                Hangup::Ends => None,
-                Hangup::IsNoted => Some(signal(SignalKind::hangup())?),
-            };
-            Ok((
-                signal(SignalKind::interrupt())?,
-                signal(SignalKind::terminate())?,
-                hangups,
-            ))
-        };
-        // At once, not when the task first runs: a signal in between would end the process by default.
-        match listen() {
-            Ok((mut interrupts, mut terminations, mut hangups)) => {
-                tokio::spawn(async move {
-                    loop {
-                        let status = tokio::select! {
-                            Some(()) = interrupts.recv() => 130,
-                            Some(()) = terminations.recv() => 143,
-                            Some(()) = async { hangups.as_mut()?.recv().await } => {
-                                tracing::info!("a hangup changes nothing: settings are read at the start");
-                                continue;
-                            }
-                            else => return,
-                        };
-                        if stopped.is_cancelled() {
-                            std::process::exit(status);
-                        }
-                        stopped.cancel();
-                    }
-                });
-            }
-            Err(error) => tracing::warn!("signals end this process without ceremony: {error}"),
-        }
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = hangup;
-        tokio::spawn(async move {
-            let _ = tokio::signal::ctrl_c().await;
-            stopped.cancel();
-        });
-    }
-    stop
 }

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::serve::{Hangup, name_the_key, start, stop_signal};
+use stop_signal::{Hangup, stop_signal};
+
+use super::serve::{name_the_key, start};
 use crate::server::{NeonServer, stdio};
 use crate::settings::Settings;
 

@@ -51,6 +51,5 @@ pub use seal::{SHORTEST_KEY, Sealer, ShortKey};
 pub use session::Session;
 pub use state_dir::{kept_seal_key, kept_session, state_dir};
 pub use trusted::{Untrusted, read_trusted, read_trusted_text};
-pub(crate) use trusted::{open_given, read_given};
 pub(crate) use undo::FROM_THE_ANSWER;
 pub use undo::Undoing;

@@ -4,7 +4,6 @@ use std::io::Write;
 
 use base64::Engine as _;
 use futures::future::join_all;
-use neon_mcp::catalog::drift::Intended;
 use neon_mcp::catalog::{Catalog, Tool};
 use serde_json::{Value, json};
 
@@ -83,7 +82,8 @@ async fn every_tool_sends_its_request_with_few_arguments_and_with_all() {
     let Some(path) = std::env::var_os("NEON_REQUESTS_FILE") else {
         return;
     };
-    let newer = Intended::embedded().expect("tools/drift.json").newer;
+    let drift: Value = serde_json::from_str(include_str!("../../tools/drift.json")).expect("tools/drift.json");
+    let newer = drift["newer"].as_array().expect("a list");
     let mut file = std::fs::File::create(path).expect("a file");
     for Sent {
         call,
@@ -92,7 +92,7 @@ async fn every_tool_sends_its_request_with_few_arguments_and_with_all() {
         request,
     } in sent
     {
-        let of_newer = newer.iter().any(|entry| entry.operation == operation);
+        let of_newer = newer.iter().any(|entry| entry["operation"] == *operation);
         let line = json!({
             "call": call,
             "tool": tool,

@@ -18,8 +18,8 @@ use tokio::process::Command;
 
 use self::agent::Agent;
 use self::human::Human;
-use super::sandbox::DataArguments;
 use crate::sandbox::Sandbox;
+use crate::sandbox::command::DataArguments;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {

@@ -9,7 +9,7 @@ use futures::{SinkExt as _, TryStreamExt as _};
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::oracle::{Loss, Oracle, State};
-use crate::support::postgres::{PASSWORD, Postgres, ROLE};
+use harness::postgres::{PASSWORD, Postgres, ROLE};
 
 /// The database that scripts run in.
 pub const DATABASE: &str = "neondb";

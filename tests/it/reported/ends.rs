@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
 
-use crate::support::sandbox_process::Places;
 use crate::support::server::{KEY, program};
+use harness::sandbox_process::Places;
 
 /// How long a server may take that was told to end by a signal.
 const HALF_A_SECOND: Duration = Duration::from_millis(500);
@@ -149,7 +149,7 @@ fn somebody_ended_a_server_with_a_signal_whatever_its_input_was() {
 fn somebody_closed_the_input_of_a_sandbox_with_data() {
     for kept in [false, true] {
         for told in [None, Some(Signal::TERM), Some(Signal::INT)] {
-            let places = Places::new();
+            let places = Places::new(crate::support::SANDBOX);
             let mut arguments = vec![
                 "stdio",
                 "--sandbox",

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::postgres::Postgres;
-use crate::support::sandbox_process::{Places, Running};
+use harness::postgres::Postgres;
+use harness::sandbox_process::{Places, Running};
 
 const REQUIRED: [&str; 2] = ["--sandbox-postgres", "required"];
 
@@ -93,7 +93,7 @@ async fn start_and_end(places: &Places) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_started_a_sandbox_after_one_that_left_broken_files() {
-    let places = Places::new();
+    let places = Places::new(crate::support::SANDBOX);
     let all = all(&places);
     let outside = all.parent().unwrap().join("outside");
     fs::create_dir(&outside).unwrap();
@@ -187,7 +187,7 @@ async fn somebody_started_a_sandbox_after_one_that_left_broken_files() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_had_processes_that_look_like_a_dead_sandboxs_servers() {
-    let places = Places::new();
+    let places = Places::new(crate::support::SANDBOX);
     let all = all(&places);
     // A program that is called as PostgreSQL's server is, and isn't.
     let alike = all.parent().unwrap().join("postgres");
@@ -241,7 +241,7 @@ async fn somebody_had_processes_that_look_like_a_dead_sandboxs_servers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_killed_a_sandbox_and_its_keeper_and_started_another() {
     for kept in [false, true] {
-        let places = Places::new();
+        let places = Places::new(crate::support::SANDBOX);
         let sandbox = match kept {
             true => places.start_kept(&REQUIRED).await,
             false => Running::of(places.command(&REQUIRED)).await,
@@ -263,7 +263,7 @@ async fn somebody_killed_a_sandbox_and_its_keeper_and_started_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_killed_a_sandbox_and_its_keeper_alone_stopped_its_servers() {
-    let places = Places::new();
+    let places = Places::new(crate::support::SANDBOX);
     let all = all(&places);
     let sandbox = Running::of(places.command(&REQUIRED)).await;
     // What else lies in its folders by now is nobody's server.
@@ -291,7 +291,7 @@ async fn somebody_killed_a_sandbox_and_its_keeper_alone_stopped_its_servers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_kept_a_sandbox_whose_files_are_something_else_now() {
-    let places = Places::new();
+    let places = Places::new(crate::support::SANDBOX);
     let sandbox = places.start_kept(&REQUIRED).await;
     let printed = sandbox.printed.clone();
     sandbox.interrupt().await;
@@ -319,7 +319,7 @@ async fn somebody_kept_a_sandbox_whose_files_are_something_else_now() {
             let started = tokio::time::timeout(PATIENCE, places.start_kept(&REQUIRED)).await;
             let sandbox = started.expect("a start that ends");
             assert_eq!(sandbox.printed, printed);
-            let one = crate::support::sandbox_process::number(sandbox.database_url(), "SELECT 1::int8").await;
+            let one = harness::sandbox_process::number(sandbox.database_url(), "SELECT 1::int8").await;
             assert_eq!(one, 1);
             sandbox.interrupt().await;
         }
@@ -355,7 +355,7 @@ fn clear(path: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_cleared_half_of_the_cache() {
-    let places = Places::new();
+    let places = Places::new(crate::support::SANDBOX);
     let cache = places.file("x", "").parent().unwrap().join("cache");
     let command = || {
         let mut command = places.command(&REQUIRED);

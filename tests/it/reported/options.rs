@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::sandbox_process::{Places, Running};
 use crate::support::server::{KEY, program};
+use harness::sandbox_process::{Places, Running};
 
 const CLOCK: &str = "/sandbox/clock";
 
@@ -179,7 +179,7 @@ async fn somebody_wrote_numbers_into_faults_that_are_none() {
 
 #[tokio::test]
 async fn somebody_moved_the_clock_beyond_its_end() {
-    let places = Places::new();
+    let places = Places::new(crate::support::SANDBOX);
     let sandbox = Running::of(places.command(&["--no-project", "--sandbox-postgres", "off"])).await;
     for number in NO_SUCH_NUMBER.iter().chain(&["3153600001", "1.5", "\"60\"", "null"]) {
         let body: Result<Value, _> = serde_json::from_str(&format!(r#"{{"advance_seconds":{number}}}"#));

@@ -135,7 +135,7 @@ async fn migration_with_a_procedure_that_commits_is_cut_around_it() {
 async fn time_binds_what_runs_outside_of_a_transaction() {
     let story = shop().await;
     sql(&story, "main", "CREATE TABLE busy (x int)").await;
-    let holder = crate::support::sandbox_process::connect(&story.uri("main").await)
+    let holder = harness::sandbox_process::connect(&story.uri("main").await)
         .await
         .unwrap();
     holder

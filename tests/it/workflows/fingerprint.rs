@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::support::postgres::Postgres;
+use harness::postgres::Postgres;
 
 /// The query, as it is sent.
 const QUERY: &str = include_str!("../../../src/workflows/fingerprint.sql");

@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::shop;
 use crate::examples::Story;
-use crate::sql::{escapes, reads};
 use crate::support::arguments::arguments;
-use crate::support::sandbox_process::{connect, execute};
 use crate::support::server::Server;
 use crate::support::world::World;
+use harness::sandbox_process::{connect, execute};
+use harness::sql;
 
 /// How many calls run at once.
 const AT_ONCE: usize = 16;
@@ -76,7 +76,7 @@ async fn no_way_out_changes_anything() {
         .get::<_, i32>(0);
     let asked = story.asked();
     let before = fingerprint(&uri).await;
-    let escapes = escapes::all();
+    let escapes = sql::escapes();
     assert!(escapes.len() >= 150, "{}", escapes.len());
     for escape in &escapes {
         let call = json!({"project_id": project, "branch_id": branch, "sql": escape});
@@ -111,7 +111,7 @@ async fn the_ways_out_would_bite_where_they_were_let_through() {
     let (mut bites, mut tried) = (Vec::new(), 0);
     execute(&uri, SCHEMA).await;
     let mut before = fingerprint(&uri).await;
-    for escape in escapes::all() {
+    for escape in sql::escapes() {
         if SPARED.iter().any(|spared| escape.contains(spared)) {
             continue;
         }
@@ -140,9 +140,9 @@ async fn the_ways_out_would_bite_where_they_were_let_through() {
 #[tokio::test]
 async fn ordinary_queries_are_not_refused() {
     let story = shop().await;
-    execute(&story.uri("main").await, reads::SCHEMA).await;
+    execute(&story.uri("main").await, sql::SCHEMA).await;
     let (server, project, branch) = read_only(&story).await;
-    let queries = [reads::written(), reads::made()].concat();
+    let queries = [sql::written(), sql::made()].concat();
     let began = Instant::now();
     let (server, project, branch) = (&server, &project, &branch);
     let answers: Vec<(String, Value, bool)> = stream::iter(queries)

@@ -10,8 +10,8 @@ use crate::examples::{Story, text};
 use crate::support::counting::Counting;
 use crate::support::fence::bare;
 use crate::support::human::Manner;
-use crate::support::sandbox_process::{execute, number};
 use crate::support::server::{Era, Server, TestClient, program, state_home};
+use harness::sandbox_process::{execute, number};
 
 const ITEMS: &str = "DROP TABLE IF EXISTS items, items_old; CREATE TABLE items (id int PRIMARY KEY, marked boolean NOT NULL); \
                      INSERT INTO items SELECT i, i <= 12 FROM generate_series(1, 5000) i";

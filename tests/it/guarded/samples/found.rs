@@ -7,7 +7,7 @@ use super::{server, shop};
 use crate::examples::Story;
 use crate::support::fence::bare;
 use crate::support::human::Manner;
-use crate::support::sandbox_process::{execute, number};
+use harness::sandbox_process::{execute, number};
 
 const ZAP: &str = "CREATE FUNCTION zap() RETURNS int LANGUAGE plpgsql AS $$ BEGIN \
                    PERFORM lo_unlink(oid) FROM pg_largeobject_metadata WHERE oid = 4711; RETURN 1; END $$";

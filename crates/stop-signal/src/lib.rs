@@ -1,0 +1,67 @@
+//! How a process is asked to end.
+
+use tokio_util::sync::CancellationToken;
+
+/// What a hangup (SIGHUP) means: that the terminal is gone, or, by a custom of servers, that settings are to be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hangup {
+    /// It ends the process, as it does by default.
+    Ends,
+    /// It is noted, and nothing else: there are no settings that could change while a server runs.
+    IsNoted,
+}
+
+/// A token that is cancelled when the process is asked to end: Ctrl-C, or SIGTERM. Who asks a second time is served at once: the process ends
+/// with the status that the signal would have given it.
+#[must_use]
+pub fn stop_signal(hangup: Hangup) -> CancellationToken {
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = || -> std::io::Result<_> {
+            let hangups = match hangup {
+                Hangup::Ends => None,
+                Hangup::IsNoted => Some(signal(SignalKind::hangup())?),
+            };
+            Ok((
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+                hangups,
+            ))
+        };
+        // At once, not when the task first runs: a signal in between would end the process by default.
+        match listen() {
+            Ok((mut interrupts, mut terminations, mut hangups)) => {
+                tokio::spawn(async move {
+                    loop {
+                        let status = tokio::select! {
+                            Some(()) = interrupts.recv() => 130,
+                            Some(()) = terminations.recv() => 143,
+                            Some(()) = async { hangups.as_mut()?.recv().await } => {
+                                tracing::info!("a hangup changes nothing: settings are read at the start");
+                                continue;
+                            }
+                            else => return,
+                        };
+                        if stopped.is_cancelled() {
+                            std::process::exit(status);
+                        }
+                        stopped.cancel();
+                    }
+                });
+            }
+            Err(error) => tracing::warn!("signals end this process without ceremony: {error}"),
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = hangup;
+        tokio::spawn(async move {
+            let _ = tokio::signal::ctrl_c().await;
+            stopped.cancel();
+        });
+    }
+    stop
+}
