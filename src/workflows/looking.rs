@@ -60,7 +60,15 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         "tables": fence.around(&lines(&found)),
     }));
     if found.is_empty() && narrowed {
-        ended = ended.note("There is none under that schema, table or offset: without them all tables are listed.");
+        let mut note =
+            "There is none under that schema, table or offset: without them all tables are listed.".to_owned();
+        if let Some(schema) = flow.text("schema") {
+            let near = failing::nearest_schemas(flow, &connection, schema).await;
+            if near.first().is_some_and(|near| near != schema) {
+                note.push_str(&format!(" Schemas named like it: {}.", quoted_list(flow, &near)));
+            }
+        }
+        ended = ended.note(note);
     }
     if more {
         ended = ended.note(format!(
@@ -176,11 +184,16 @@ async fn like(flow: &Flow<'_, '_>, connection: &Connection) -> String {
     if near.is_empty() {
         return String::new();
     }
-    let near: Vec<String> = near
+    format!("; names like it: {}", quoted_list(flow, &near))
+}
+
+/// Names of the database's for a sentence.
+fn quoted_list(flow: &Flow<'_, '_>, names: &[String]) -> String {
+    let names: Vec<String> = names
         .iter()
         .map(|name| flow.fence().quote(&one_line(name, 100)))
         .collect();
-    format!("; names like it: {}", near.join(", "))
+    names.join(", ")
 }
 
 /// The ways to read a relation's name, as `to_regclass` takes them: as SQL reads it, else with its capitals, else as one name with
@@ -235,6 +248,24 @@ pub(super) async fn explaining(text: String, analyze: bool) -> Result<Option<Opt
         .map_err(|error| Failure::Internal(error.to_string()))
 }
 
+/// Why a text that has no plan is refused: where it isn't SQL, that is told as Postgres tells it.
+pub(super) async fn without_plan(flow: &Flow<'_, '_>, text: &str, failure: Failure) -> Failure {
+    let Ok(script) = parsed(text.to_owned()).await else {
+        return failure;
+    };
+    let statements = &script.statements;
+    let refused = statements.iter().any(|statement| statement.refusal.is_some());
+    if refused || statements.iter().all(crate::sql::Statement::is_read) {
+        return failure;
+    }
+    let Ok(connection) = connect(flow).await else {
+        return failure;
+    };
+    let (scripts, sources) = ([script], [text.to_owned()]);
+    let readable = failing::readable(flow, &connection, &Sent::all(&scripts, &sources)).await;
+    readable.err().unwrap_or(failure)
+}
+
 /// `explain_sql_statement`
 pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let problem = |message: &str| {
@@ -244,13 +275,18 @@ pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         }])
     };
     let analyze = flow.flag("analyze");
-    let explanation = explaining(flow.required("sql")?.to_owned(), analyze).await?;
+    let text = flow.required("sql")?;
+    let explanation = explaining(text.to_owned(), analyze).await?;
     let Some(explained) = explanation.ok_or_else(|| problem("give one statement"))? else {
-        return Err(problem(if analyze {
+        let explains = crate::sql::name_at(text.trim_start(), 1) == ["explain"];
+        let refused = problem(if explains {
+            "give the statement without EXPLAIN, which this tool puts before it; analyze runs it"
+        } else if analyze {
             "ANALYZE runs the statement, and this one isn't proven to read: leave analyze out, or try it on a throwaway branch with run_sql"
         } else {
             "this statement has no plan: EXPLAIN takes SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES"
-        }));
+        });
+        return Err(without_plan(flow, text, refused).await);
     };
     // What stands before the statement is ours.
     let ours = Reading::explaining_words(analyze).chars().count();
