@@ -9,7 +9,7 @@ use super::parameters;
 use super::sql::{connect, timeout};
 use crate::call::{ArgumentProblem, Ended, Failure, Flow};
 use crate::neon::sql::{Connection, Reads, ResultSet};
-use crate::neon::text::one_line;
+use crate::neon::text::{one_line, trimmed};
 use crate::sql::Reading;
 
 /// How long our own questions may take.
@@ -32,7 +32,11 @@ const COUNTED: &str = "Rows are what ANALYZE last counted; bytes hold indexes an
 pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let connection = connect(flow).await?;
     let offset = flow.number("offset").unwrap_or(0);
-    let parent = match flow.text("partitions_of").filter(|given| !given.trim().is_empty()) {
+    let parent = match flow
+        .text("partitions_of")
+        .map(trimmed)
+        .filter(|given| !given.is_empty())
+    {
         Some(given) => Some(parent(given)?),
         None => None,
     };
@@ -95,7 +99,7 @@ fn parent(given: &str) -> Result<(Option<String>, String), Failure> {
 /// `describe_table_schema`
 pub(super) async fn table(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let connection = connect(flow).await?;
-    let names = readings_of(flow.required("table")?, &connection.database);
+    let names = readings_of(trimmed(flow.required("table")?), &connection.database);
     let reads = Reads::own(TABLE, vec![json!(names).to_string().into()]);
     let results = flow.query(&connection, reads, PATIENCE).await?;
     let Some(mut about) = abouts(&results).into_iter().next() else {
