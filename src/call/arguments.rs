@@ -204,11 +204,16 @@ fn list_of_one(place: &str, value: &Value, statements: Option<&str>) -> Option<V
     let one = match value {
         Value::String(text) if place.strip_prefix('/') == statements => !text.trim_start().starts_with(['[', '{']),
         Value::String(text) if text.contains(['[', '{', ',', ';', '|', '\n', '\t']) => false,
-        Value::String(text) => !text.is_empty() && (place == "/params" || !text.contains(char::is_whitespace)),
+        Value::String(text) if place == "/params" => !text.is_empty(),
+        Value::String(text) => !trimmed(text).is_empty() && !trimmed(text).contains(char::is_whitespace),
         Value::Number(_) | Value::Bool(_) => true,
         _ => false,
     };
-    one.then(|| Value::Array(vec![value.clone()]))
+    let item = match value {
+        Value::String(text) if place != "/params" => trimmed(text).into(),
+        other => other.clone(),
+    };
+    one.then(|| Value::Array(vec![item]))
 }
 
 /// The list, object, number or boolean that a text holds.
@@ -420,7 +425,13 @@ fn reason(error: &jsonschema::ValidationError<'_>) -> String {
         ValidationErrorKind::Pattern { pattern } => return format!("doesn't match the pattern {pattern}"),
         _ => {
             let text = error.masked_with("it").to_string();
-            return text.strip_prefix("it ").map_or(text.clone(), str::to_owned);
+            let text = text.strip_prefix("it ").map_or(text.clone(), str::to_owned);
+            let instead = match text.as_str() {
+                "is not of type \"boolean\"" => ": write true or false",
+                "is not of type \"array\"" => ": write a list, [\"…\", \"…\"]",
+                _ => "",
+            };
+            return text + instead;
         }
     };
     let at = error.instance_path().to_string();

@@ -218,7 +218,10 @@ async fn explained_error(flow: &Flow<'_, '_>, connection: &Connection, error: Sq
         found.labels = labels(flow, connection, &error).await;
     }
     let kind = failed.map(|failed| failed.statement.kind.as_str());
-    found.next = next(flow, &code, kind, &texts, at, &found);
+    found.next = match code.as_str() {
+        CANCELLED => Some(too_long(flow, sent)),
+        code => next(code, kind, &texts, at, &found),
+    };
     error.with(found)
 }
 
@@ -235,14 +238,7 @@ fn changing(error: &SqlError, sent: &[Sent<'_>]) -> Option<usize> {
 }
 
 /// What to do, where more is known than the code says.
-fn next(
-    flow: &Flow<'_, '_>,
-    code: &str,
-    kind: Option<&str>,
-    texts: &[&str],
-    position: Option<usize>,
-    found: &Found,
-) -> Option<String> {
+fn next(code: &str, kind: Option<&str>, texts: &[&str], position: Option<usize>, found: &Found) -> Option<String> {
     let only = match texts {
         [only] => Some(*only),
         _ => None,
@@ -276,18 +272,16 @@ fn next(
             "The setting doesn't take that value: sizes and times have units in their text ('64MB', '5s'); unit, min_val, max_val and \
              enumvals in pg_settings say what it takes."
         }
-        CANCELLED => return Some(too_long(flow, texts)),
         _ => return None,
     };
     Some(told.to_owned())
 }
 
 /// What is said where a statement took too long.
-fn too_long(flow: &Flow<'_, '_>, texts: &[&str]) -> String {
+fn too_long(flow: &Flow<'_, '_>, sent: &[Sent<'_>]) -> String {
     let seconds = timeout(flow).as_secs();
-    let own = texts
-        .iter()
-        .any(|text| text.to_ascii_lowercase().contains("statement_timeout"));
+    let mut texts = sent.iter().map(|one| &one.statement.text);
+    let own = texts.any(|text| text.to_ascii_lowercase().contains("statement_timeout"));
     let given = if flow.number("timeout_seconds").is_some() {
         "as given"
     } else {

@@ -42,6 +42,16 @@ pub fn is_array_literal(text: &str) -> bool {
 }
 
 impl Expected {
+    /// Whether a value of that type can be any text, so that the JSON text of a list is one.
+    #[must_use]
+    pub fn is_any_text(&self) -> bool {
+        let plain = self.type_name.split('(').next().unwrap_or_default();
+        matches!(
+            plain,
+            "text" | "character varying" | "character" | "name" | "bytea" | "\"char\""
+        )
+    }
+
     /// Whether a list can be a value of that type: an array, a document, or a type of an extension that reads `[1, 2]`.
     #[must_use]
     pub fn takes_lists(&self) -> bool {
