@@ -139,7 +139,7 @@ async fn find(
     let meant: &[&str] = if plain == text { &[text] } else { &[text, plain] };
     for text in meant.iter().copied() {
         for found in items.iter().map(Found::of) {
-            if (may_be_id || text == plain) && found.id == text {
+            if may_be_id && found.id == text {
                 return Ok(found.id);
             }
             if found.name == text && !found.id.is_empty() && !matches.iter().any(|other| other.id == found.id) {

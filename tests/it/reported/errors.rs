@@ -404,7 +404,7 @@ async fn somebody_is_told_what_helps_by_the_code() {
             "made again",
         ),
         ("CREATE TABLE nowhere.t (i int)", json!([]), "3F000", "no such schema"),
-        ("SELECT * FROM pg_authid", json!([]), "42501", "role_name"),
+        ("CREATE TABLE pg_catalog.t (i int)", json!([]), "42501", "role_name"),
     ] {
         let arguments = json!({"branch_id": "main", "sql": sql, "params": params});
         let failed = story.shop_fails("run_sql", arguments).await;
