@@ -6,9 +6,10 @@ use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
 use super::failure::ArgumentProblem;
+use super::reference;
 use crate::catalog::{SelectedTool, is_map, nearest};
 use crate::json::{self, MAX_NUMBER};
-use crate::neon::text::one_line;
+use crate::neon::text::{one_line, trimmed};
 
 /// The longest text in an argument, in bytes: 4 MiB. A schema may want less.
 const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;
@@ -32,8 +33,8 @@ const SHOWN_FORMS: usize = 4;
 /// what the operator fixed filled in.
 ///
 /// A `null` counts as "not given" unless the schema knows null: many clients send null for what they leave out. Where a text doesn't
-/// fit and can mean only one thing, it is taken for that: several clients send lists, numbers and booleans as their text, and an
-/// empty text for what they leave out.
+/// fit and can mean only one thing, it is taken for that: several clients send lists, numbers and booleans as their text, an empty
+/// text for what they leave out, `1`, `yes` or `on` for a boolean, one item for a list of it, and blanks around ids.
 ///
 /// # Errors
 /// Everything that is wrong.
@@ -63,8 +64,20 @@ pub(super) fn check(
             message: format!("the tool's own schema is broken: {error}"),
         }]
     })?;
+    reference::trim(&selected.tool, &mut given);
     let mut value = Value::Object(given);
-    take_as_meant(validator, &mut value);
+    let statements = selected.tool.declaration.statements.as_deref();
+    for reading in [
+        &held as &dyn Fn(&str, &Value) -> Option<Value>,
+        &|_, value| bare(value),
+        &|_, value| switch(value),
+        &|place, value| list_of_one(place, value, statements),
+    ] {
+        if validator.is_valid(&value) {
+            break;
+        }
+        take_as_meant(validator, &mut value, reading);
+    }
     let mut problems: Vec<ArgumentProblem> = validator
         .iter_errors(&value)
         .flat_map(|error| describe(selected, &error))
@@ -90,19 +103,24 @@ pub(super) fn check(
     }
 }
 
-/// Puts what a text holds in the place of each text that doesn't fit, where that fits. A text that fits is what it is.
-fn take_as_meant(validator: &jsonschema::Validator, value: &mut Value) {
+/// Puts another reading in the place of each value that doesn't fit, where that fits. A value that fits is what it is.
+fn take_as_meant(
+    validator: &jsonschema::Validator,
+    value: &mut Value,
+    reading: &dyn Fn(&str, &Value) -> Option<Value>,
+) {
     // What is inside of a list that came as a text is seen once that is a list.
     for _ in 0..3 {
         let mut tried: Vec<(String, Value)> = Vec::new();
-        for place in wrong_texts(validator, value).into_iter().take(MAX_MEANT) {
-            let Some(Value::String(text)) = value.pointer(&place) else {
+        for place in wrong_values(validator, value).into_iter().take(MAX_MEANT) {
+            let Some(given) = value.pointer(&place) else {
                 continue;
             };
-            let before = Value::from(text.as_str());
-            let done = match held(&place, text) {
-                Some(held) => value.pointer_mut(&place).map(|there| *there = held).is_some(),
-                None if text.is_empty() || text == "null" => left_out(value, &place).is_some(),
+            let before = given.clone();
+            let is_nothing = matches!(given.as_str(), Some("" | "null"));
+            let done = match reading(&place, given) {
+                Some(meant) => value.pointer_mut(&place).map(|there| *there = meant).is_some(),
+                None if is_nothing => left_out(value, &place).is_some(),
                 None => false,
             };
             if done {
@@ -117,8 +135,8 @@ fn take_as_meant(validator: &jsonschema::Validator, value: &mut Value) {
         // The last first: what was taken out of an object goes back as it came.
         let wrong: Vec<(String, Value)> = tried.into_iter().filter(|(place, _)| still.contains(place)).collect();
         let none_fits = wrong.len() == before;
-        for (place, text) in wrong {
-            put(value, &place, text);
+        for (place, given) in wrong {
+            put(value, &place, given);
         }
         if none_fits {
             return;
@@ -126,12 +144,13 @@ fn take_as_meant(validator: &jsonschema::Validator, value: &mut Value) {
     }
 }
 
-/// The texts that don't fit, by their place.
-fn wrong_texts(validator: &jsonschema::Validator, value: &Value) -> Vec<String> {
+/// The texts, numbers and booleans that don't fit, by their place.
+fn wrong_values(validator: &jsonschema::Validator, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for error in validator.iter_errors(value) {
         for place in places(&error) {
-            if value.pointer(&place).is_some_and(Value::is_string) && !found.contains(&place) {
+            let is_plain = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
+            if value.pointer(&place).is_some_and(is_plain) && !found.contains(&place) {
                 found.push(place);
             }
             if found.len() >= MAX_MEANT {
@@ -158,9 +177,48 @@ fn places(error: &jsonschema::ValidationError<'_>) -> Vec<String> {
     }
 }
 
+/// A text without the blanks around it.
+fn bare(value: &Value) -> Option<Value> {
+    let text = value.as_str()?;
+    let bare = trimmed(text);
+    (bare != text && !bare.is_empty()).then(|| bare.into())
+}
+
+/// What a word or number says where only a boolean fits.
+fn switch(value: &Value) -> Option<Value> {
+    let text = match value {
+        Value::String(text) => trimmed(text).to_ascii_lowercase(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    match text.as_str() {
+        "1" | "yes" | "on" => Some(true.into()),
+        "0" | "no" | "off" => Some(false.into()),
+        _ => None,
+    }
+}
+
+/// A list of the one value that is given in its place. A text that could be several items isn't one; statements are, for those that
+/// stand in one text are found and told.
+fn list_of_one(place: &str, value: &Value, statements: Option<&str>) -> Option<Value> {
+    let one = match value {
+        Value::String(text) if place.strip_prefix('/') == statements => !text.trim_start().starts_with(['[', '{']),
+        Value::String(text) if text.contains(['[', '{', ',', ';', '|', '\n', '\t']) => false,
+        Value::String(text) if place == "/params" => !text.is_empty(),
+        Value::String(text) => !trimmed(text).is_empty() && !trimmed(text).contains(char::is_whitespace),
+        Value::Number(_) | Value::Bool(_) => true,
+        _ => false,
+    };
+    let item = match value {
+        Value::String(text) if place != "/params" => trimmed(text).into(),
+        other => other.clone(),
+    };
+    one.then(|| Value::Array(vec![item]))
+}
+
 /// The list, object, number or boolean that a text holds.
-fn held(place: &str, text: &str) -> Option<Value> {
-    let text = text.trim();
+fn held(place: &str, value: &Value) -> Option<Value> {
+    let text = trimmed(value.as_str()?);
     let mut value = match text.as_bytes().first()? {
         b'[' if place == "/params" => json::read_parameters(text)?,
         b'[' | b'{' | b'-' | b'0'..=b'9' => json::read(text).ok()?.value,
@@ -367,7 +425,13 @@ fn reason(error: &jsonschema::ValidationError<'_>) -> String {
         ValidationErrorKind::Pattern { pattern } => return format!("doesn't match the pattern {pattern}"),
         _ => {
             let text = error.masked_with("it").to_string();
-            return text.strip_prefix("it ").map_or(text.clone(), str::to_owned);
+            let text = text.strip_prefix("it ").map_or(text.clone(), str::to_owned);
+            let instead = match text.as_str() {
+                "is not of type \"boolean\"" => ": write true or false",
+                "is not of type \"array\"" => ": write a list, [\"…\", \"…\"]",
+                _ => "",
+            };
+            return text + instead;
         }
     };
     let at = error.instance_path().to_string();

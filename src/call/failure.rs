@@ -181,7 +181,19 @@ fn found(failed: &SqlError, fence: &Fence) -> Map<String, Value> {
     let mut more = Map::new();
     if let Some((number, kind)) = &found.statement {
         more.insert("statement".into(), (*number).into());
-        more.insert("kind_of_statement".into(), kind.as_str().into());
+        if kind != crate::sql::UNREAD {
+            more.insert("kind_of_statement".into(), kind.as_str().into());
+        }
+    }
+    if let Some(beginning) = &found.beginning {
+        more.insert("statement_begins".into(), fence.quote(&one_line(beginning, 120)).into());
+    }
+    for (field, name) in [("constraint", failed.constraint()), ("column_name", failed.column())] {
+        more.extend(name.map(|name| (field.to_owned(), fence.quote(&one_line(name, 100)).into())));
+    }
+    if let Some((schema, table)) = failed.table() {
+        let table = schema.map_or_else(|| table.to_owned(), |schema| format!("{schema}.{table}"));
+        more.insert("table".into(), fence.quote(&one_line(&table, 160)).into());
     }
     if let Some(place) = found.place {
         more.insert("position".into(), place.position.into());
@@ -198,6 +210,13 @@ fn found(failed: &SqlError, fence: &Fence) -> Map<String, Value> {
             .map(|name| Value::from(fence.quote(&one_line(name, 200))));
         more.insert("nearest".into(), names.collect());
     }
+    if !found.labels.is_empty() {
+        let labels = found
+            .labels
+            .iter()
+            .map(|label| Value::from(fence.quote(&one_line(label, 100))));
+        more.insert("labels".into(), labels.collect());
+    }
     more
 }
 
@@ -213,6 +232,30 @@ fn is_sqlstate(code: &str) -> bool {
 fn sql_failed(failed: &SqlError, fence: &Fence) -> Value {
     let more = postgres_says(failed, fence);
     let found = failed.found();
+    let next = sql_next(failed);
+    let mut message = failed.to_string();
+    if found.at_end {
+        message.push_str(" It was none of the statements by itself, but what was put off until their end: deferred constraints and triggers.");
+    }
+    match &found.statement {
+        Some((number, _)) if found.at_end => {
+            message.push_str(&format!(" Statement {number} is the one that changes the table."));
+        }
+        Some((number, kind)) if kind == crate::sql::UNREAD => message.push_str(&format!(" It was statement {number}.")),
+        Some((number, kind)) => message.push_str(&format!(" It was statement {number} ({kind}).")),
+        None => {}
+    }
+    let kind = if failed.is_too_large() {
+        "result_too_large"
+    } else {
+        "sql_failed"
+    };
+    error(fence, kind, &message, failed.changed(), &next, Value::Object(more))
+}
+
+/// What to do about a failed statement.
+pub(crate) fn sql_next(failed: &SqlError) -> String {
+    let found = failed.found();
     let next = match failed.changed() {
         _ if failed.is_too_large() => match failed.changed() {
             Changed::No => TOO_LARGE,
@@ -222,26 +265,16 @@ fn sql_failed(failed: &SqlError, fence: &Fence) -> Value {
         _ if failed.refused_login() => {
             "Check branch, database_name and role_name; a password may have been changed: try again."
         }
-        _ => advice(failed.code().unwrap_or_default()),
+        _ => found
+            .next
+            .as_deref()
+            .unwrap_or_else(|| advice(failed.code().unwrap_or_default())),
     };
     let mut next = next.to_owned();
     if !found.nearest.is_empty() {
         next.push_str(" Names like it are in `nearest`.");
     }
-    let mut message = failed.to_string();
-    match &found.statement {
-        Some((number, kind)) => message.push_str(&format!(" It was statement {number} ({kind}).")),
-        None if found.at_end => {
-            message.push_str(" It was none of the statements by itself, but what was put off until their end: deferred constraints and triggers.");
-        }
-        None => {}
-    }
-    let kind = if failed.is_too_large() {
-        "result_too_large"
-    } else {
-        "sql_failed"
-    };
-    error(fence, kind, &message, failed.changed(), &next, Value::Object(more))
+    next
 }
 
 /// What to do where a result is over a limit.
@@ -257,12 +290,21 @@ const TOO_LARGE_CHANGE: &str = "Look whether it took effect before running it ag
 fn advice(code: &str) -> &'static str {
     match code {
         "57014" => {
-            "It took longer than timeout_seconds (30 where none is given, 120 at most) or was cancelled: give it more time or less to \
-             do. explain_sql_statement shows the plan, inspect_database who else holds it up."
+            "It took longer than timeout_seconds (30 where none is given, 120 at most; all statements of a call together) or than a \
+             statement_timeout of its own, or was cancelled: give it more time or less to do. explain_sql_statement shows the plan, \
+             inspect_database who else holds it up."
+        }
+        "25P03" => {
+            "The session waited in its transaction for longer than idle_in_transaction_session_timeout: run all of it again."
+        }
+        "25P04" => {
+            "The transaction took longer than transaction_timeout, which the role, the database or a SET gives it: do less at once, or \
+             set more."
         }
         "40001" | "40P01" => "It met another transaction, and was rolled back: run it again.",
         "55P03" => {
-            "Somebody else holds a lock on it: inspect_database (blocked, long_running) shows who. Run it again later."
+            "Somebody else holds a lock on it, for longer than lock_timeout or in the way of NOWAIT: inspect_database (blocked, long_running) shows \
+             who. Run it again later."
         }
         "57P01" | "57P02" | "57P03" | "57P05" | "08000" | "08001" | "08003" | "08006" => {
             "The compute was restarted or is starting, and the statement was rolled back: run it again."
@@ -277,8 +319,25 @@ fn advice(code: &str) -> &'static str {
         }
         "42P02" => "The statement has a $1, $2, … that no param is given for: give one for each, with run_sql.",
         "42P18" => "The type of a parameter can't be told: cast it where it stands, as in $1::text or $1::int[].",
-        "42804" | "22P02" | "22007" | "22008" | "22003" | "22023" | "22P03" | "42846" => {
-            "A value doesn't fit its type: cast the parameter ($1::date, $1::jsonb) or correct the value."
+        "42804" => {
+            "The types don't match: cast what has the wrong one (total::int, $1::date), or give another value. ALTER COLUMN … TYPE wants \
+             USING c::type where Postgres doesn't cast by itself."
+        }
+        "42846" => {
+            "Postgres casts neither directly into the other: go by text where that says the same (x::text::type), or make the value by a \
+             function."
+        }
+        "22P02" | "22P03" => {
+            "The value can't be read as the type that is expected there: correct it, or cast the parameter to what it is ($1::text). For a \
+             list of values: = ANY($1)."
+        }
+        "22007" | "22008" => {
+            "It isn't a date or time that Postgres reads, or none that there is: write 2026-01-31, or 2026-01-31T10:00:00Z."
+        }
+        "22003" => "The number is beyond what its type holds: use bigint or numeric, for the column or by a cast.",
+        "22023" => {
+            "The value isn't one that is taken there: the message names what it is for. Sizes and times of settings have units in their \
+             text ('64MB', '5s'); pg_settings shows the bounds."
         }
         "22001" => "A text is longer than its column takes: shorten it, or change the column's type.",
         "22012" => "Something is divided by zero: use nullif(divisor, 0).",
@@ -300,19 +359,27 @@ fn advice(code: &str) -> &'static str {
         "42803" => "A column is neither in GROUP BY nor inside an aggregate: add it there, or aggregate it.",
         "3D000" => "There is no such database: list_branch_databases shows those of the branch; give database_name.",
         "28000" | "28P01" => "The role can't log in: list_branch_roles shows those of the branch; give role_name.",
-        "42601" => "Correct the syntax at the position that Postgres tells.",
-        "42501" => "The role may not do this: use another role_name, or have the owner GRANT it.",
-        "23505" => {
-            "Two rows would have the same key: choose another key or use ON CONFLICT; where the rows are there already, find them with \
-             GROUP BY … HAVING count(*) > 1."
+        "42601" => {
+            "Correct the syntax at `line` and `column`, which count in the text as it was sent, and call again; what is wrong may stand \
+             right before it."
         }
-        "23503" => "A row that it refers to is missing, or another one refers to it: change them in the right order.",
+        "42501" => {
+            "The role may not do this: use another role_name, or have the owner GRANT it (describe_table_schema shows who owns a table)."
+        }
+        "23505" => {
+            "Two rows would have the same values in the key of `constraint`: choose others or use ON CONFLICT; where the rows are there already, find \
+             them with GROUP BY … HAVING count(*) > 1."
+        }
+        "23503" => {
+            "The foreign key `constraint` refuses it: insert the row that it refers to first, or delete those that refer to it first; the \
+             detail says which. One that is put off (DEFERRABLE) is checked at the end."
+        }
         "23001" => "Another row refers to it, and the key restricts that: change or delete that one first.",
         "23502" => {
-            "A column that must have a value would be null: give one, or a default; of rows that are there, fill it first."
+            "The column `column_name` must have a value and would be null: give one, or a default; of rows that are there, fill it first."
         }
         "23000" | "23514" | "23P01" => {
-            "A constraint refuses a row: describe_table_schema shows the constraints. One that is being added is refused by rows that are there: correct those first."
+            "`constraint` refuses a row: describe_table_schema shows what it wants. One that is being added is refused by rows that are there: correct those first, or add it NOT VALID."
         }
         "25006" => {
             "What reads by its text runs in a read-only transaction, and a function in it would change something: say so in the text. For \
@@ -325,15 +392,31 @@ fn advice(code: &str) -> &'static str {
         "2BP01" => "Something depends on it: the detail names it. CASCADE would drop that, too.",
         "55006" => "Somebody uses it: end their work, or try again later; inspect_database (long_running) shows who.",
         "55000" => "It isn't in a state for this: the message says what is missing.",
-        "42P07" | "42710" | "42723" | "42701" | "42P06" | "42P04" => {
-            "It is there already: use IF NOT EXISTS, or another name."
+        "42P07" | "42701" | "42P06" => {
+            "Something of that name is there already: use IF NOT EXISTS where it is what you want, or another name."
+        }
+        "42723" => {
+            "A function with these arguments is there already: CREATE OR REPLACE takes its place, or choose another name."
+        }
+        "42P04" => "There is a database of that name already: choose another; list_branch_databases shows them.",
+        "42710" => {
+            "Something of that name is there already (a type, role, constraint, trigger, policy, publication or extension, most of which have \
+             no IF NOT EXISTS): leave it out, DROP … IF EXISTS first, or choose another name."
         }
         "2D000" => {
             "It would end the transaction that it runs in: a procedure or block that commits runs by itself with run_sql, where what it \
              does can be told; else take COMMIT and ROLLBACK out of it."
         }
-        "25001" => "It can't run inside of a transaction: run it by itself with run_sql.",
-        "0A000" => "Postgres doesn't do this here: the message says what it doesn't.",
+        "25001" => {
+            "It can't run inside of a transaction, or not after its first statement: run it by itself with run_sql; for an isolation level \
+             give run_sql_transaction its isolation."
+        }
+        "25P01" => "It only has an effect inside of a transaction: give it to run_sql_transaction with what it is for.",
+        "3B001" => "There is no such savepoint: a DO block with BEGIN … EXCEPTION WHEN … END does the same.",
+        "0A000" => {
+            "Postgres doesn't do this, or not here: the message says what. An object in the way (a view on a column whose type changes) is \
+             dropped first and made again after it."
+        }
         code if code.starts_with("22") => {
             "A value can't be used there: correct it, or cast it to the type that is wanted."
         }

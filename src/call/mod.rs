@@ -38,8 +38,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use content::{boundary, fitting};
 pub(crate) use facts::will_expire;
-pub(crate) use failure::postgres_says;
 pub use failure::{ArgumentProblem, Failure, Told};
+pub(crate) use failure::{postgres_says, sql_next};
 pub(crate) use fence::Fence;
 pub use files::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
 pub(crate) use flow::{Ended, Flow, Held};

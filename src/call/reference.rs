@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::failure::ArgumentProblem;
 use crate::catalog::{Argument, Resource, Tool};
 use crate::neon::PathSegment;
+use crate::neon::text::{is_zero_width, trimmed};
 
 /// What marks an argument as a name, whatever it looks like.
 const NAME_PREFIX: &str = "name:";
@@ -54,6 +55,37 @@ pub(super) fn check(tool: &Tool, arguments: &Map<String, Value>) -> Result<(), V
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Takes what stands around ids off: blanks, and what shows nothing. No id has any. A name may have blanks, and keeps them.
+pub(super) fn trim(tool: &Tool, arguments: &mut Map<String, Value>) {
+    for (name, value) in arguments.iter_mut() {
+        if let Some(argument @ (Argument::Resource(_) | Argument::Uuid)) = tool.names(name) {
+            trim_value(argument, value);
+        }
+    }
+}
+
+fn trim_value(argument: Argument, value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let bare = trimmed(text);
+            let is_id = match argument {
+                Argument::Resource(resource) => has_form(resource, bare) && PathSegment::id(bare).is_ok(),
+                _ => true,
+            };
+            let kept = if is_id {
+                bare
+            } else {
+                text.trim_matches(|character| is_zero_width(character) || matches!(character, '\n' | '\r' | '\t'))
+            };
+            if kept != text {
+                *text = kept.to_owned();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| trim_value(argument, item)),
+        _ => {}
+    }
 }
 
 /// What is wrong with a value that names something.
@@ -185,6 +217,32 @@ mod tests {
             super::parse(Resource::Project, "shop"),
             Ok(Reference::Either("shop".into()))
         );
+    }
+
+    #[test]
+    fn what_stands_around_ids_is_taken_off() {
+        let taken = |argument, text: &str| {
+            let mut value = Value::from(text);
+            trim_value(argument, &mut value);
+            value.as_str().map(str::to_owned).unwrap_or_default()
+        };
+        let branch = Argument::Resource(Resource::Branch);
+        for around in [
+            "br-cool-sun-a1b2 ",
+            "\u{feff}br-cool-sun-a1b2",
+            "\u{a0}br-cool-sun-a1b2\u{200b}\n",
+        ] {
+            assert_eq!(taken(branch, around), "br-cool-sun-a1b2", "{around:?}");
+        }
+        assert_eq!(taken(branch, " main "), " main ", "a name may have blanks");
+        assert_eq!(taken(branch, "\u{200b}main\n"), "main");
+        assert_eq!(taken(branch, "br-a\u{200b}b"), "br-a\u{200b}b");
+        assert_eq!(
+            taken(branch, "\u{202e}br-ab"),
+            "\u{202e}br-ab",
+            "what reorders stays, and is refused"
+        );
+        assert_eq!(taken(Argument::Uuid, " 1b4e "), "1b4e");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::organizations;
 use super::reference::{self, Reference};
 use super::run::Call;
 use crate::catalog::{Argument, Resource, Tool};
-use crate::neon::text::one_line;
+use crate::neon::text::{one_line, trimmed};
 use crate::neon::{PageLimit, Paging, PathSegment, Read, pages};
 
 /// How many items of a list are read for a name. A search narrows the list first, so one page is the rule.
@@ -67,6 +67,55 @@ struct Found {
     name: String,
 }
 
+impl Found {
+    fn of(item: &Value) -> Self {
+        let field = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self {
+            id: field("id"),
+            name: field("name"),
+        }
+    }
+
+    /// Its id and name, for a sentence.
+    fn shown(&self, call: &Call<'_>) -> String {
+        format!(
+            "{} ({})",
+            call.fence.quote(&one_line(&self.id, 80)),
+            call.fence.quote(&one_line(&self.name, 60))
+        )
+    }
+}
+
+/// The most things that are told of whose name is like the one that isn't there.
+const MOST_NEAR: usize = 3;
+
+/// How many items are looked at for such names.
+const MOST_LOOKED_AT: usize = 400;
+
+/// How like a name another one must be, by Jaro and Winkler (1 is the same).
+const LIKE_ENOUGH: f64 = 0.8;
+
+/// What is there under nearly that name, the nearest first; nothing where that can't be looked up, or calls may not be about it.
+async fn nearest(call: &Call<'_>, resource: Resource, reads: Vec<Read>, paging: &Paging, text: &str) -> Vec<Found> {
+    let mut near: Vec<(f64, Found)> = Vec::new();
+    let wanted = text.to_lowercase();
+    for read in reads.into_iter().take(MOST_NEAR) {
+        let read = read.without_query("search");
+        let Ok(found) = pages::collect(call.client, read, paging, None, MOST_LOOKED_AT, &call.context).await else {
+            continue;
+        };
+        for found in found.items.iter().map(Found::of) {
+            let like = strsim::jaro_winkler(&found.name.to_lowercase(), &wanted);
+            let admitted = resource != Resource::Project || call.guards.policy.admits_project(&found.id);
+            if like >= LIKE_ENOUGH && admitted && !found.id.is_empty() {
+                near.push((like, found));
+            }
+        }
+    }
+    near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    near.into_iter().take(MOST_NEAR).map(|(_, found)| found).collect()
+}
+
 /// Looks one thing up, by id and by name. An id beats a name.
 async fn find(
     call: &Call<'_>,
@@ -76,25 +125,29 @@ async fn find(
     text: &str,
     may_be_id: bool,
 ) -> Result<String, Failure> {
-    let Listing { read, paging, tool } = listing(resource, arguments, text).map_err(Failure::Internal)?;
+    let plain = trimmed(text);
+    let Listing { read, paging, tool } = listing(resource, arguments, plain).map_err(Failure::Internal)?;
     let (mut items, mut more) = (Vec::new(), false);
-    for read in over_organizations(call, resource, arguments, read).await? {
+    let reads = over_organizations(call, resource, arguments, read).await?;
+    for read in reads.clone() {
         let found = pages::collect(call.client, read, &paging, None, MOST_ITEMS, &call.context).await?;
         more |= found.next.is_some();
         items.extend(found.items);
     }
     let mut matches: Vec<Found> = Vec::new();
-    for item in &items {
-        let field = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let found = Found {
-            id: field("id"),
-            name: field("name"),
-        };
-        if may_be_id && found.id == text {
-            return Ok(found.id);
+    // A name with blanks around it beats the same name without them.
+    let meant: &[&str] = if plain == text { &[text] } else { &[text, plain] };
+    for text in meant.iter().copied() {
+        for found in items.iter().map(Found::of) {
+            if may_be_id && found.id == text {
+                return Ok(found.id);
+            }
+            if found.name == text && !found.id.is_empty() && !matches.iter().any(|other| other.id == found.id) {
+                matches.push(found);
+            }
         }
-        if found.name == text && !found.id.is_empty() && !matches.iter().any(|other| other.id == found.id) {
-            matches.push(found);
+        if !matches.is_empty() {
+            break;
         }
     }
     if more {
@@ -117,20 +170,19 @@ async fn find(
                 kind(resource),
                 one_line(text, 100)
             ),
-            next: format!("Call {tool} to see what there is."),
+            next: match nearest(call, resource, reads, &paging, plain).await.as_slice() {
+                [] => format!("Call {tool} to see what there is."),
+                near => format!(
+                    "Call {tool} to see what there is; named like it: {}.",
+                    near.iter()
+                        .map(|found| found.shown(call))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+            },
         }),
         several => {
-            let list: Vec<String> = several
-                .iter()
-                .take(10)
-                .map(|found| {
-                    format!(
-                        "{} ({})",
-                        call.fence.quote(&one_line(&found.id, 80)),
-                        call.fence.quote(&one_line(&found.name, 60))
-                    )
-                })
-                .collect();
+            let list: Vec<String> = several.iter().take(10).map(|found| found.shown(call)).collect();
             Err(Failure::Reference {
                 argument: argument.to_owned(),
                 message: format!(

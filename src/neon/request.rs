@@ -261,6 +261,13 @@ impl Read {
         Self(self.0.with_query_replaced(name, value))
     }
 
+    /// Takes a query parameter out.
+    #[must_use]
+    pub fn without_query(mut self, name: &str) -> Self {
+        self.0.query.retain(|(present, _)| present != name);
+        self
+    }
+
     /// The request, to look at.
     #[must_use]
     pub fn request(&self) -> &Request {

@@ -2,6 +2,19 @@
 
 pub use sql_effect::is_hidden;
 
+/// A text without the blanks around it, those among them that show nothing: a zero-width space or joiner, a word joiner, a byte order
+/// mark. They come along where an id is copied. What reorders a text isn't taken off.
+#[must_use]
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches(|character: char| character.is_whitespace() || is_zero_width(character))
+}
+
+/// Whether `character` has no width and does nothing beside joining or parting words.
+#[must_use]
+pub fn is_zero_width(character: char) -> bool {
+    matches!(character, '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}')
+}
+
 /// Whether `character` can't be told from a blank, or from nothing, where it is shown: what is hidden, blanks other than the
 /// plain one, blank symbols, and the selectors that vary the character before them.
 #[must_use]

@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::sql::timeout;
 use crate::call::{Failure, Flow};
 use crate::neon::sql::{Connection, Found, Query, Reads, ResultSet, SqlError, Statements};
-use crate::sql::{Place, Reading, Statement, name_at, takes_parameters};
+use crate::neon::text::one_line;
+use crate::sql::{
+    Place, Reading, Statement, Unshowable, is_operator_at, is_quoted_at, name_at, redact, takes_parameters,
+};
 
 /// How long a second run may take that only shows which statement fails.
 const AGAIN: Duration = Duration::from_secs(15);
@@ -23,6 +27,15 @@ const LOOKING: Duration = Duration::from_secs(5);
 
 /// The most names that are told.
 const MOST_NAMES: usize = 5;
+
+/// How much of a statement is shown, in characters.
+const SHOWN: usize = 80;
+
+/// The most labels of an enum that are told.
+const MOST_LABELS: usize = 50;
+
+/// SQLSTATE of a statement that took too long or was cancelled.
+const CANCELLED: &str = "57014";
 
 /// How like a name another one must be, by Jaro and Winkler (1 is the same).
 const LIKE_ENOUGH: f64 = 0.8;
@@ -60,6 +73,11 @@ impl<'s> Sent<'s> {
         scripts.iter().enumerate().flat_map(of).collect()
     }
 
+    /// Whether it could be read here.
+    pub(super) fn is_read(&self) -> bool {
+        self.statement.is_read()
+    }
+
     /// The same, behind a beginning of our own.
     pub(super) fn behind(self, ours: usize) -> Self {
         Self { ours, ..self }
@@ -92,6 +110,52 @@ pub(super) async fn explained(
     }
 }
 
+/// Refuses what is no SQL: texts that weren't read here are read by Postgres' own grammar, in a way that runs nothing.
+///
+/// # Errors
+/// With the place that Postgres names. What can't be found out is no error: then what isn't understood is judged as that.
+pub(super) async fn readable(flow: &Flow<'_, '_>, connection: &Connection, sent: &[Sent<'_>]) -> Result<(), Failure> {
+    for (index, one) in sent.iter().enumerate().filter(|(_, one)| !one.statement.is_read()) {
+        let text = &one.statement.text;
+        let Ok(Some(error)) = flow.objection(connection, text).await else {
+            continue;
+        };
+        let shown = redact(text);
+        // What can't be shown is refused as that, unless it is because it never ends.
+        if shown.unshowable().is_some_and(|why| why != Unshowable::NotRead) {
+            continue;
+        }
+        let position = error.position().and_then(|position| position.parse().ok());
+        let (place, own) = position.and_then(|position| one.place(position)).unzip();
+        let several = sent.len() > 1;
+        let found = Found {
+            statement: several.then(|| (index + 1, one.statement.kind.clone())),
+            beginning: several.then(|| beginning(text)).flatten(),
+            place,
+            in_statement: own.filter(|_| one.shares),
+            ..Found::default()
+        };
+        // Postgres names the word at that place, which may be the secret.
+        let error = if shown.text() == text { error } else { error.unsaid() };
+        return Err(Failure::Sql(Box::new(error.with(found))));
+    }
+    Ok(())
+}
+
+/// How a statement begins, without its secrets; nothing where those can't be told apart.
+fn beginning(text: &str) -> Option<String> {
+    let shown = redact(text);
+    if shown.unshowable().is_some() {
+        return None;
+    }
+    let line = one_line(shown.text(), 2 * SHOWN);
+    let mut beginning: String = line.chars().take(SHOWN).collect();
+    if beginning.len() < line.len() {
+        beginning.push('…');
+    }
+    Some(beginning)
+}
+
 /// A failure of one statement of those that the call's texts hold, with what can be found out about it.
 pub(super) async fn explained_one(
     flow: &Flow<'_, '_>,
@@ -120,9 +184,16 @@ async fn explained_error(flow: &Flow<'_, '_>, connection: &Connection, error: Sq
         several => match which(flow, connection, &error, &code, several).await {
             Which::Number(number) => several.get(number - 1).inspect(|one| {
                 found.statement = Some((number, one.statement.kind.clone()));
+                found.beginning = beginning(&one.statement.text);
             }),
             Which::End => {
                 found.at_end = true;
+                if let Some(number) = changing(&error, several)
+                    && let Some(one) = several.get(number - 1)
+                {
+                    found.statement = Some((number, one.statement.kind.clone()));
+                    found.beginning = beginning(&one.statement.text);
+                }
                 None
             }
             Which::Unknown => None,
@@ -143,7 +214,116 @@ async fn explained_error(flow: &Flow<'_, '_>, connection: &Connection, error: Sq
         .zip(position)
         .and_then(|(failed, position)| position.checked_sub(failed.ours));
     found.nearest = nearest(flow, connection, &error, &code, &texts, at).await;
+    if code == "22P02" {
+        found.labels = labels(flow, connection, &error).await;
+    }
+    let kind = failed.map(|failed| failed.statement.kind.as_str());
+    found.next = match code.as_str() {
+        CANCELLED => Some(too_long(flow, sent)),
+        code => next(code, kind, &texts, at, &found),
+    };
     error.with(found)
+}
+
+/// The only statement that changes a table which the error names: what was put off is checked because of it.
+fn changing(error: &SqlError, sent: &[Sent<'_>]) -> Option<usize> {
+    let said = error.said()?;
+    let named = |one: &Sent<'_>| {
+        let mut tables = one.statement.tables.iter();
+        tables.any(|table| said.contains(&format!("\"{}\"", table.name)))
+    };
+    let mut changing = sent.iter().enumerate().filter(|(_, one)| named(one));
+    let (index, _) = changing.next()?;
+    changing.next().is_none().then_some(index + 1)
+}
+
+/// What to do, where more is known than the code says.
+fn next(code: &str, kind: Option<&str>, texts: &[&str], position: Option<usize>, found: &Found) -> Option<String> {
+    let only = match texts {
+        [only] => Some(*only),
+        _ => None,
+    };
+    let at = only.zip(position);
+    let told = match code {
+        "42804" if kind.is_some_and(|kind| kind.starts_with("ALTER TABLE")) => {
+            "Say how values get their new type: ALTER COLUMN c TYPE int USING c::int (or any expression). A default that doesn't fit goes \
+             before it (ALTER COLUMN c DROP DEFAULT) and is set again after it, in one ALTER TABLE or one list."
+        }
+        "22P02" if !found.labels.is_empty() => {
+            "The enum has no such label: `labels` are those that it has, and they are written exactly so. ALTER TYPE … ADD VALUE adds one."
+        }
+        "42703" if at.is_some_and(|(text, position)| is_quoted_at(text, position)) => {
+            "There is no such column: what stands in double quotes is a name. A text stands in single quotes ('Ann'), or is a parameter \
+             ($1). describe_table_schema shows the columns."
+        }
+        "42883" if at.is_some_and(|(text, position)| is_operator_at(text, position)) => {
+            "There is no such operator for these types: cast one side to the type of the other, as in name = 5::text or id = $1::int; \
+             for a list of values: = ANY($1)."
+        }
+        "42883" if !found.nearest.is_empty() => {
+            "There is no such function for these types: where `nearest` has its very name, cast the arguments to what is there, as in \
+             round(x::numeric, 1); else it is called otherwise, or in another schema."
+        }
+        "42704" if texts.iter().any(|text| is_about_setting(text)) => {
+            "There is no such setting: pg_settings lists those that there are. One of your own has a dot in its name (app.user_id), and \
+             before it is set only current_setting('app.user_id', true) reads it, as null."
+        }
+        "22023" if texts.iter().any(|text| is_about_setting(text)) => {
+            "The setting doesn't take that value: sizes and times have units in their text ('64MB', '5s'); unit, min_val, max_val and \
+             enumvals in pg_settings say what it takes."
+        }
+        _ => return None,
+    };
+    Some(told.to_owned())
+}
+
+/// What is said where a statement took too long.
+fn too_long(flow: &Flow<'_, '_>, sent: &[Sent<'_>]) -> String {
+    let seconds = timeout(flow).as_secs();
+    let mut texts = sent.iter().map(|one| &one.statement.text);
+    let own = texts.any(|text| text.to_ascii_lowercase().contains("statement_timeout"));
+    let given = if flow.number("timeout_seconds").is_some() {
+        "as given"
+    } else {
+        "where none is given"
+    };
+    let which = match own {
+        true => format!("the statement_timeout that is set here, or timeout_seconds ({seconds}, {given})"),
+        false => format!("timeout_seconds ({seconds}, {given}, for all statements of the call; 120 at most)"),
+    };
+    format!(
+        "It took longer than {which}, or somebody cancelled it: give it more time or less to do. explain_sql_statement shows the plan, \
+         inspect_database (blocked, long_running) who else holds it up."
+    )
+}
+
+/// Whether a statement is about a setting of Postgres'.
+fn is_about_setting(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let first = name_at(text, 1);
+    first
+        .first()
+        .is_some_and(|word| matches!(word.as_str(), "set" | "show" | "reset"))
+        || lower.contains("current_setting")
+        || lower.contains("set_config")
+}
+
+/// An enum that the message is about, with its labels: the name stands at the end of what is said before the value.
+const LABELS: &str = "WITH said AS (SELECT CASE WHEN strpos($1, ': ') > 0 THEN left($1, strpos($1, ': ') - 1) ELSE $1 END AS head), \
+ enums AS (SELECT DISTINCT ON (e.enumtypid) e.enumtypid AS oid, quote_ident(t.typname) AS name FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid), \
+ one AS (SELECT oid FROM enums, said WHERE right(head, length(name)) = name ORDER BY length(name) DESC, oid LIMIT 1) \
+ SELECT NULL AS place, e.enumlabel AS name, NULL AS more FROM pg_enum e WHERE e.enumtypid = (SELECT oid FROM one) ORDER BY e.enumsortorder LIMIT 50";
+
+/// The labels of the enum that an error is about.
+async fn labels(flow: &Flow<'_, '_>, connection: &Connection, error: &SqlError) -> Vec<String> {
+    let Some(said) = error.said() else { return Vec::new() };
+    let reads = Reads::own(LABELS, vec![said.into()]).pinned();
+    let Ok(results) = flow.query(connection, reads, LOOKING).await else {
+        return Vec::new();
+    };
+    let rows = results.first().map(ResultSet::objects).unwrap_or_default();
+    let labels = rows.iter().filter_map(|row| row.get("name").and_then(Value::as_str));
+    labels.take(MOST_LABELS).map(str::to_owned).collect()
 }
 
 /// Which statement failed.
@@ -157,18 +337,21 @@ enum Which {
 /// Finds out which of several statements failed. Neon's proxy doesn't say, so they run once more with their numbers, in a
 /// transaction that reads only or is rolled back; not what outlives a rollback, and not what waited.
 async fn which(flow: &Flow<'_, '_>, connection: &Connection, error: &SqlError, code: &str, sent: &[Sent<'_>]) -> Which {
-    if passes(code) {
-        return Which::Unknown;
-    }
+    // What took long would take as long once more, and with less time another statement might be the one.
+    let again = match code {
+        CANCELLED if timeout(flow) <= AGAIN => timeout(flow),
+        code if passes(code) => return Which::Unknown,
+        _ => AGAIN,
+    };
     if code == "08P01" {
         let first = sent.iter().position(|one| takes_parameters(&one.statement.text));
         return first.map_or(Which::Unknown, |index| Which::Number(index + 1));
     }
     let readings: Option<Vec<Reading>> = sent.iter().map(|one| Reading::of(one.statement)).collect();
-    let (again, numbers) = match readings.filter(|_| !flow.changes()) {
+    let (ran, numbers) = match readings.filter(|_| !flow.changes()) {
         Some(readings) => {
             let (reads, numbers) = Reads::proven_batch(readings).numbered();
-            (flow.query(connection, reads, AGAIN).await.map(|_| ()), numbers)
+            (flow.query(connection, reads, again).await.map(|_| ()), numbers)
         }
         None => {
             let statements = || sent.iter().map(|one| one.statement);
@@ -180,11 +363,13 @@ async fn which(flow: &Flow<'_, '_>, connection: &Connection, error: &SqlError, c
             let (numbered, numbers) = super::sql::about(together, statements())
                 .waiting_for_locks(LOCKS)
                 .numbered();
-            (flow.measure(connection, &numbered, AGAIN).await.map(|_| ()), numbers)
+            (flow.measure(connection, &numbered, again).await.map(|_| ()), numbers)
         }
     };
-    match again {
-        Err(Failure::Sql(second)) if second.code() == Some(code) => match numbers.of(&second) {
+    // What waits for somebody's lock waits less long there.
+    let same = |second: &SqlError| second.code() == Some(code) || code == CANCELLED && second.code() == Some("55P03");
+    match ran {
+        Err(Failure::Sql(second)) if same(&second) => match numbers.of(&second) {
             Some(number) => Which::Number(number),
             None if second.said() == error.said() => Which::End,
             None => Which::Unknown,
@@ -210,7 +395,8 @@ const OBJECTS: &str = "SELECT n.nspname AS place, t.typname AS name, 'type' AS m
   WHERE c.relkind IN ('i', 'I') AND n.nspname !~ '^pg_' LIMIT 3000) \
  UNION ALL (SELECT conrelid::regclass::text, conname, 'constraint' FROM pg_constraint WHERE conrelid <> 0 AND connamespace <> 'pg_catalog'::regnamespace LIMIT 3000) \
  UNION ALL (SELECT tgrelid::regclass::text, tgname, 'trigger' FROM pg_trigger WHERE NOT tgisinternal LIMIT 1000) \
- UNION ALL SELECT NULL, extname, 'extension' FROM pg_extension";
+ UNION ALL SELECT NULL, extname, 'extension' FROM pg_extension \
+ UNION ALL SELECT NULL, name, 'setting' FROM pg_settings";
 
 /// Names that are there and nearly are the one that isn't, the nearest first.
 async fn nearest(
@@ -247,7 +433,25 @@ async fn nearest(
     let Ok(results) = flow.query(connection, reads, LOOKING).await else {
         return Vec::new();
     };
-    ranked(&missing, &results.first().map(ResultSet::objects).unwrap_or_default())
+    let mut rows = results.first().map(ResultSet::objects).unwrap_or_default();
+    if code == "42704" {
+        let settings = texts.iter().any(|text| is_about_setting(text));
+        let sets = texts.iter().any(|text| text.to_ascii_lowercase().contains("set"));
+        rows.retain(|row| match row.get("more").and_then(Value::as_str) {
+            Some("setting") => sets || settings,
+            _ => !settings,
+        });
+    }
+    ranked(&missing, &rows)
+}
+
+/// The schemas whose name is like that one, the nearest first.
+pub(super) async fn nearest_schemas(flow: &Flow<'_, '_>, connection: &Connection, name: &str) -> Vec<String> {
+    let reads = Reads::own(SCHEMAS, vec!["[]".into()]).pinned();
+    match flow.query(connection, reads, LOOKING).await {
+        Ok(results) => ranked(name, &results.first().map(ResultSet::objects).unwrap_or_default()),
+        Err(_) => Vec::new(),
+    }
 }
 
 /// The relations whose name is like that one, the nearest first.
@@ -312,7 +516,7 @@ fn ranked(missing: &str, rows: &[Value]) -> Vec<String> {
                 place => format!("{}.", written(&place)),
             };
             let more = match row.get("more").and_then(Value::as_str) {
-                Some(kind @ ("type" | "role" | "index" | "constraint" | "trigger" | "extension")) => {
+                Some(kind @ ("type" | "role" | "index" | "constraint" | "trigger" | "extension" | "setting")) => {
                     format!(" ({kind})")
                 }
                 Some(arguments) => format!("({arguments})"),

@@ -9,7 +9,7 @@ use super::parameters;
 use super::sql::{connect, timeout};
 use crate::call::{ArgumentProblem, Ended, Failure, Flow};
 use crate::neon::sql::{Connection, Reads, ResultSet};
-use crate::neon::text::one_line;
+use crate::neon::text::{one_line, trimmed};
 use crate::sql::Reading;
 
 /// How long our own questions may take.
@@ -32,7 +32,11 @@ const COUNTED: &str = "Rows are what ANALYZE last counted; bytes hold indexes an
 pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let connection = connect(flow).await?;
     let offset = flow.number("offset").unwrap_or(0);
-    let parent = match flow.text("partitions_of").filter(|given| !given.trim().is_empty()) {
+    let parent = match flow
+        .text("partitions_of")
+        .map(trimmed)
+        .filter(|given| !given.is_empty())
+    {
         Some(given) => Some(parent(given)?),
         None => None,
     };
@@ -60,7 +64,15 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         "tables": fence.around(&lines(&found)),
     }));
     if found.is_empty() && narrowed {
-        ended = ended.note("There is none under that schema, table or offset: without them all tables are listed.");
+        let mut note =
+            "There is none under that schema, table or offset: without them all tables are listed.".to_owned();
+        if let Some(schema) = flow.text("schema") {
+            let near = failing::nearest_schemas(flow, &connection, schema).await;
+            if near.first().is_some_and(|near| near != schema) {
+                note.push_str(&format!(" Schemas named like it: {}.", quoted_list(flow, &near)));
+            }
+        }
+        ended = ended.note(note);
     }
     if more {
         ended = ended.note(format!(
@@ -87,7 +99,7 @@ fn parent(given: &str) -> Result<(Option<String>, String), Failure> {
 /// `describe_table_schema`
 pub(super) async fn table(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let connection = connect(flow).await?;
-    let names = readings_of(flow.required("table")?, &connection.database);
+    let names = readings_of(trimmed(flow.required("table")?), &connection.database);
     let reads = Reads::own(TABLE, vec![json!(names).to_string().into()]);
     let results = flow.query(&connection, reads, PATIENCE).await?;
     let Some(mut about) = abouts(&results).into_iter().next() else {
@@ -176,11 +188,16 @@ async fn like(flow: &Flow<'_, '_>, connection: &Connection) -> String {
     if near.is_empty() {
         return String::new();
     }
-    let near: Vec<String> = near
+    format!("; names like it: {}", quoted_list(flow, &near))
+}
+
+/// Names of the database's for a sentence.
+fn quoted_list(flow: &Flow<'_, '_>, names: &[String]) -> String {
+    let names: Vec<String> = names
         .iter()
         .map(|name| flow.fence().quote(&one_line(name, 100)))
         .collect();
-    format!("; names like it: {}", near.join(", "))
+    names.join(", ")
 }
 
 /// The ways to read a relation's name, as `to_regclass` takes them: as SQL reads it, else with its capitals, else as one name with
@@ -235,6 +252,24 @@ pub(super) async fn explaining(text: String, analyze: bool) -> Result<Option<Opt
         .map_err(|error| Failure::Internal(error.to_string()))
 }
 
+/// Why a text that has no plan is refused: where it isn't SQL, that is told as Postgres tells it.
+pub(super) async fn without_plan(flow: &Flow<'_, '_>, text: &str, failure: Failure) -> Failure {
+    let Ok(script) = parsed(text.to_owned()).await else {
+        return failure;
+    };
+    let statements = &script.statements;
+    let refused = statements.iter().any(|statement| statement.refusal.is_some());
+    if refused || statements.iter().all(crate::sql::Statement::is_read) {
+        return failure;
+    }
+    let Ok(connection) = connect(flow).await else {
+        return failure;
+    };
+    let (scripts, sources) = ([script], [text.to_owned()]);
+    let readable = failing::readable(flow, &connection, &Sent::all(&scripts, &sources)).await;
+    readable.err().unwrap_or(failure)
+}
+
 /// `explain_sql_statement`
 pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let problem = |message: &str| {
@@ -244,13 +279,18 @@ pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         }])
     };
     let analyze = flow.flag("analyze");
-    let explanation = explaining(flow.required("sql")?.to_owned(), analyze).await?;
+    let text = flow.required("sql")?;
+    let explanation = explaining(text.to_owned(), analyze).await?;
     let Some(explained) = explanation.ok_or_else(|| problem("give one statement"))? else {
-        return Err(problem(if analyze {
+        let explains = crate::sql::name_at(text.trim_start(), 1) == ["explain"];
+        let refused = problem(if explains {
+            "give the statement without EXPLAIN, which this tool puts before it; analyze runs it"
+        } else if analyze {
             "ANALYZE runs the statement, and this one isn't proven to read: leave analyze out, or try it on a throwaway branch with run_sql"
         } else {
             "this statement has no plan: EXPLAIN takes SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES"
-        }));
+        });
+        return Err(without_plan(flow, text, refused).await);
     };
     // What stands before the statement is ours.
     let ours = Reading::explaining_words(analyze).chars().count();

@@ -6,7 +6,10 @@ use crate::call::{Ended, Failure, Flow};
 
 /// `prepare_database_migration`
 pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
-    let mut script = script::read("sql", flow.scripts())?;
+    let mut script = match script::read("sql", flow.scripts()) {
+        Ok(script) => script,
+        Err(failure) => return Err(sql::refused(flow, failure).await),
+    };
     let trial = Trial::begin(flow, "migration").await?;
     let tried = trial.run(flow, &mut script, sql::timeout(flow)).await?;
     let sealed = trial

@@ -6,13 +6,16 @@ use super::sql::timeout;
 use crate::call::{ArgumentProblem, Failure, Flow};
 use crate::neon::sql::{Connection, Expected, SqlError, depend_on_types, is_array_literal, texts};
 use crate::neon::text::one_line;
-use crate::sql::Statement;
+use crate::sql::{Statement, is_in_list};
 
 /// The argument that holds them.
 const ARGUMENT: &str = "params";
 
 /// SQLSTATE of a text that its type can't be read from (`invalid_text_representation`).
 const UNREADABLE: &str = "22P02";
+
+/// SQLSTATE of a text that is no date (`invalid_datetime_format`).
+const NO_DATE: &str = "22007";
 
 /// The most parameters that are told of.
 const MOST_TOLD: usize = 10;
@@ -36,6 +39,19 @@ pub(super) async fn encoded(
     } else {
         Vec::new()
     };
+    // Several values that are to be compared with one by one aren't one value, whose text would compare with nothing.
+    let lists = given.iter().zip(&expected).enumerate();
+    let in_place_of_one: Vec<(usize, String)> = lists
+        .filter(|(index, (value, expected))| {
+            // Postgres reads a date out of `["2026-01-31"]`, too.
+            let is_one = !expected.is_any_text() || is_in_list(&statement.text, index + 1);
+            value.is_array() && !expected.takes_lists() && is_one
+        })
+        .map(|(index, (_, expected))| (index, one_value(index, expected)))
+        .collect();
+    if !in_place_of_one.is_empty() {
+        return Err(problems(in_place_of_one.into_iter()));
+    }
     texts(given, &expected).map_err(|wrong| problems(wrong.into_iter()))
 }
 
@@ -52,7 +68,10 @@ pub(super) async fn explained(
         Failure::Sql(error) => SqlError::code(error),
         _ => None,
     };
-    let Some(given) = given.and_then(Value::as_array).filter(|_| code == Some(UNREADABLE)) else {
+    let Some(given) = given
+        .and_then(Value::as_array)
+        .filter(|_| matches!(code, Some(UNREADABLE | NO_DATE)))
+    else {
         return failure;
     };
     let Ok(Some(expected)) = flow.expected(connection, statement, timeout(flow)).await else {
@@ -78,6 +97,9 @@ fn mistaken(index: usize, value: &Value, expected: &Expected) -> Option<String> 
         Value::String(text) => is_array_literal(text) || text.trim_start().starts_with('['),
         _ => false,
     };
+    if value.is_array() && !expected.takes_lists() {
+        return Some(one_value(index, expected));
+    }
     (expected.is_array() && !is_one).then(|| {
         format!(
             "Postgres expects {} for ${}: give a list, such as [1, 2], or the text of an array, such as \"{{1,2}}\"",
@@ -85,6 +107,16 @@ fn mistaken(index: usize, value: &Value, expected: &Expected) -> Option<String> 
             index + 1
         )
     })
+}
+
+/// Said where a list is given for what is one value.
+fn one_value(index: usize, expected: &Expected) -> String {
+    let number = index + 1;
+    format!(
+        "Postgres expects one {} for ${number}, and this is a list: write = ANY(${number}) in place of IN (${number}) or = ${number}, and \
+         <> ALL(${number}) in place of NOT IN (${number}), which take the list as it is",
+        one_line(&expected.type_name, 100)
+    )
 }
 
 fn not_told(statement: &Statement, given: &[Value]) -> Failure {

@@ -49,6 +49,8 @@ struct Cell {
     bytes: usize,
     /// A document that stands as text.
     as_text: bool,
+    /// The document `null`, which looks as NULL does.
+    json_null: bool,
 }
 
 /// Where a value was cut.
@@ -65,8 +67,10 @@ fn escaped_len(json: &str) -> usize {
 
 fn cell(result: &ResultSet, row: usize, column: usize) -> Cell {
     let (value, as_text) = result.exact(row, column).unwrap_or_default();
+    let given = result.rows.get(row).and_then(|row| row.get(column));
     Cell {
         bytes: escaped_len(&value.to_string()),
+        json_null: value.is_null() && given.is_some_and(|given| !given.is_null()),
         value,
         as_text,
     }
@@ -138,16 +142,21 @@ fn one(
     used += escaped_len(&lines) - lines.len();
     let mut cuts: Vec<Cut> = Vec::new();
     let mut documents = vec![false; width];
+    let mut nulls: Vec<(usize, usize)> = Vec::new();
     let mut count = 0;
     for (row, cells) in cells.into_iter().enumerate() {
         let mut cut = Vec::new();
         let mut as_text = Vec::new();
+        let mut null = Vec::new();
         let values: Vec<Value> = cells
             .into_iter()
             .enumerate()
             .map(|(column, cell)| {
                 if cell.as_text {
                     as_text.push(column);
+                }
+                if cell.json_null {
+                    null.push((row + 1, column + 1));
                 }
                 match most {
                     Some(most) if cell.bytes > most + 40 => {
@@ -173,6 +182,7 @@ fn one(
         lines.push('\n');
         lines.push_str(&line);
         cuts.extend(cut);
+        nulls.extend(null);
         for column in as_text {
             if let Some(document) = documents.get_mut(column) {
                 *document = true;
@@ -199,8 +209,23 @@ fn one(
             documents.join(", ")
         ));
     }
+    if !nulls.is_empty() {
+        let places: Vec<String> = nulls
+            .iter()
+            .take(MOST_TOLD)
+            .map(|(row, column)| format!("row {row} column {column}"))
+            .collect();
+        let more = match nulls.len().saturating_sub(MOST_TOLD) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        notes.push(format!(
+            "Here{which} null is the JSON document null, which IS NOT NULL: {}{more}. Every other null is NULL.",
+            places.join(", ")
+        ));
+    }
     if !cuts.is_empty() {
-        notes.push(rest(result, &cuts, &which));
+        notes.push(rest(result, &cuts, &which, room));
         let told = cuts.iter().take(MOST_TOLD).map(|cut| told(result, cut)).collect();
         shown.insert("cut_values".into(), told);
     }
@@ -246,28 +271,48 @@ fn told(result: &ResultSet, cut: &Cut) -> Value {
         "row": cut.row + 1,
         "column": cut.column + 1,
         "shown_characters": cut.shown,
+        "from_character": cut.shown + 1,
         "characters": text.chars().count(),
         "sha256": digest,
     })
 }
 
+/// The most characters of a value that are read on at once.
+const LONGEST_STEP: usize = 8_000;
+
+/// The fewest.
+const SHORTEST_STEP: usize = 50;
+
+/// How many characters of a text fit into a result that holds nothing else, whatever they are: a whole number of hundreds, where it is
+/// more than one.
+fn step(text: &str, room: usize) -> usize {
+    let characters = text.chars().count().max(1);
+    let widest = escaped_len(&Value::from(text).to_string()).div_ceil(characters).max(1);
+    let fitting = (room / 2 / widest).clamp(SHORTEST_STEP, LONGEST_STEP);
+    if fitting > 100 { fitting / 100 * 100 } else { fitting }
+}
+
 /// How to read what was cut.
-fn rest(result: &ResultSet, cuts: &[Cut], which: &str) -> String {
+fn rest(result: &ResultSet, cuts: &[Cut], which: &str, room: usize) -> String {
     const DOCUMENTS: [u32; 2] = [114, 3802];
     let number = match cuts {
-        [_] => "One value".to_owned(),
-        all => format!("{} values", all.len()),
+        [_] => "One value was".to_owned(),
+        all => format!("{} values were", all.len()),
     };
-    let shown = cuts.first().map_or(0, |cut| cut.shown);
+    let step = cuts
+        .iter()
+        .map(|cut| step(&text(result, cut.row, cut.column), room))
+        .min();
+    let step = step.unwrap_or(SHORTEST_STEP);
     let of_document = cuts
         .iter()
         .filter_map(|cut| result.columns.get(cut.column))
         .any(|column| DOCUMENTS.contains(&column.type_oid));
     format!(
-        "{number}{which} were cut to their first characters, so that the other values fit: cut_values says which, by row and column, with \
-         the length in characters and the SHA-256 of the whole text (in Postgres: sha256(convert_to(c::text, 'UTF8'))). For the rest, \
-         select that row alone with substr(c::text, {}, 8000), and so on{}.",
-        shown + 1,
+        "{number}{which} cut to the first characters, so that the other values fit: cut_values says which, by row and column, with \
+         the length in characters and the SHA-256 of the whole text (in Postgres: sha256(convert_to(c::text, 'UTF8'))). For the rest of \
+         each, select that column of that row alone, by its key: substr(c::text, from_character, {step}), with from_character as it says \
+         there, and {step} more for each next part{}.",
         if of_document {
             ", or a part of the document (c -> 'key', jsonb_object_keys(c))"
         } else {
@@ -323,6 +368,50 @@ mod tests {
         );
         assert!(part.len() > 500, "much of it is shown: {}", part.len());
         assert!(notes[0].contains("substr(c::text, "), "{notes:?}");
+    }
+
+    #[test]
+    fn document_null_is_told_from_null() {
+        let rows = [json!("null"), Value::Null, json!("\"null\""), json!("{}")];
+        let rows = rows.into_iter().map(|doc| vec!["1".into(), doc]).collect();
+        let mut notes = Vec::new();
+        let shown = shown(&[result(rows)], &Fence::default(), 8_000, &mut notes);
+        assert_eq!(lines(&shown[0])[1..3], [json!([1, null]), json!([1, null])]);
+        assert!(notes[0].contains(": row 1 column 2. Every other"), "{notes:?}");
+    }
+
+    #[test]
+    fn each_cut_value_says_where_it_goes_on_by_a_step_that_fits() {
+        for wide in ["x", "é", "\\", "\u{1}"] {
+            let texts = [wide.repeat(9_000), wide.repeat(5_000)];
+            let rows = texts
+                .iter()
+                .map(|text| vec!["1".into(), json!(text).to_string().into()])
+                .collect();
+            let mut notes = Vec::new();
+            let cut = shown(&[result(rows)], &Fence::default(), 3_000, &mut notes);
+            assert_eq!(cut[0]["cut_values"].as_array().unwrap().len(), 2);
+            let (_, step) = notes[0].split_once("from_character, ").unwrap();
+            let step: usize = step.split(')').next().unwrap().parse().unwrap();
+            for (value, text) in cut[0]["cut_values"].as_array().unwrap().iter().zip(&texts) {
+                let from = value["from_character"].as_u64().unwrap();
+                assert_eq!(from, value["shown_characters"].as_u64().unwrap() + 1);
+                // Where text was printed as a document, its text is what is cut.
+                let printed = json!(text).to_string();
+                let part: String = printed
+                    .chars()
+                    .skip(usize::try_from(from).unwrap() - 1)
+                    .take(step)
+                    .collect();
+                let mut alone = result(vec![vec![part.clone().into()]]);
+                alone.columns = vec![Column {
+                    name: "part".to_owned(),
+                    type_oid: 25,
+                }];
+                let whole = shown(&[alone], &Fence::default(), 3_000, &mut notes);
+                assert_eq!(lines(&whole[0])[1], json!([part]), "{wide:?}");
+            }
+        }
     }
 
     #[test]

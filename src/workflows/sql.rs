@@ -7,14 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::failing::{self, Sent};
 use super::{outside, parameters, rows};
-use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held, Told, postgres_says};
+use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held};
 use crate::catalog::{Tool, Workflow};
 use crate::guard::{Assessed, Effect, JudgedTexts, Line};
 use crate::neon::Changed;
 use crate::neon::sql::{Builds, Connection, INDEX_CODE, Isolation, Measured, Query, Reads, Statements};
-use crate::sql::{
-    Mentions, Reading, Script, Statement, StatementEffect, TableName, Transaction, Unguarded, Unshowable, kept,
-};
+use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, TableName, Transaction, Unguarded, kept};
 
 /// How long a statement may run when the caller doesn't say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -139,8 +137,8 @@ pub(crate) fn assess(
             [] => return Err(problem(format!("{which} holds no statement."))),
             [one] if one.transaction == Transaction::Control => {
                 return Err(problem(format!(
-                    "{which} is transaction control ({}), which this server does itself: run_sql_transaction runs several statements in one transaction.",
-                    one.kind
+                    "{which} is transaction control{}.",
+                    instead_of(one, several)
                 )));
             }
             [one] if several && one.transaction == Transaction::Outside => {
@@ -151,14 +149,48 @@ pub(crate) fn assess(
             }
             [_] => {}
             more => {
+                let controls = more.iter().any(|one| one.transaction == Transaction::Control);
                 return Err(problem(format!(
-                    "{which} holds {} statements, and one is sent at a time: give them as a list to run_sql_transaction.",
-                    more.len()
+                    "{which} holds {} statements, and one is sent at a time: give them {}to run_sql_transaction, each as an item of its list{}.",
+                    more.len(),
+                    if several { "" } else { "all " },
+                    if controls {
+                        ", without the transaction control (BEGIN, COMMIT, …): the list is one transaction"
+                    } else {
+                        ""
+                    }
                 )));
             }
         }
     }
     Ok(Some(assessed(scripts)))
+}
+
+/// What to do in place of transaction control: the end of a sentence.
+fn instead_of(statement: &Statement, several: bool) -> String {
+    let kind = match statement.is_read() {
+        true => format!(" ({})", statement.kind),
+        false => String::new(),
+    };
+    let instead = match statement.kind.as_str() {
+        kind if kind.contains("SAVEPOINT") => {
+            "to go on after an error, write DO $$ BEGIN …; EXCEPTION WHEN … THEN …; END $$, which is a savepoint"
+        }
+        "SET TRANSACTION" | "SET SESSION CHARACTERISTICS" => {
+            "run_sql_transaction takes the level as `isolation`, and what only reads runs READ ONLY anyway"
+        }
+        "ROLLBACK" => {
+            "to see what statements would do and keep nothing, run them on a throwaway branch (create_throwaway_branch)"
+        }
+        kind if kind.ends_with("PREPARED") || kind.starts_with("PREPARE") => {
+            "there are no prepared transactions here: give all of the statements to run_sql_transaction as one list"
+        }
+        _ if several => "the list is one transaction already, of which all takes effect or nothing",
+        _ => {
+            "run_sql is a transaction by itself, and run_sql_transaction takes several statements as one: all takes effect, or nothing"
+        }
+    };
+    format!("{kind}, which this server does itself: leave it out; {instead}")
 }
 
 /// What prepared statements lost where they were tried.
@@ -340,47 +372,25 @@ async fn call_code(flow: &Flow<'_, '_>, connection: &Connection, statements: &[&
 /// # Errors
 /// With the place that Postgres names. What can't be found out is no error: then a human decides.
 pub(crate) async fn readable(flow: &Flow<'_, '_>) -> Result<(), Failure> {
-    let statements = || flow.scripts().iter().flat_map(|script| &script.statements);
-    if statements().all(Statement::is_read) {
+    let sources = flow.statement_sources();
+    let sent = Sent::all(flow.scripts(), &sources);
+    if sent.iter().all(Sent::is_read) {
         return Ok(());
     }
     let Ok(connection) = connect(flow).await else {
         return Ok(());
     };
-    let several = statements().count() > 1;
-    for (index, statement) in statements().enumerate().filter(|(_, statement)| !statement.is_read()) {
-        let Ok(Some(error)) = flow.objection(&connection, &statement.text).await else {
-            continue;
-        };
-        let shown = crate::sql::redact(&statement.text);
-        // What can't be shown is refused as that, unless it is because it never ends.
-        if shown.unshowable().is_some_and(|why| why != Unshowable::NotRead) {
-            continue;
-        }
-        let mut more = postgres_says(&error, flow.fence());
-        if shown.text() != statement.text {
-            // Postgres names the word at that place, which may be the secret.
-            more.remove("postgres_says");
-        }
-        let mut which = "It".to_owned();
-        if several {
-            which = format!("Statement {}", index + 1);
-            more.insert("statement".into(), (index + 1).into());
-        }
-        return Err(Failure::Told(Box::new(Told {
-            kind: "sql_failed",
-            message: format!(
-                "{which} isn't SQL that Postgres can read ({}), so it wasn't run, and nobody was asked.",
-                error.code().unwrap_or_default()
-            ),
-            changed: Changed::No,
-            next:
-                "Correct the syntax at that position, which is counted in characters of the statement, and call again."
-                    .to_owned(),
-            more: Value::Object(more),
-        })));
+    failing::readable(flow, &connection, &sent).await
+}
+
+/// Why a script is refused: where it isn't SQL, that is told as Postgres tells it, before anything that follows from it.
+pub(super) async fn refused(flow: &Flow<'_, '_>, failure: Failure) -> Failure {
+    let mut statements = flow.scripts().iter().flat_map(|script| &script.statements);
+    // What no server runs is told as that.
+    if statements.any(|statement| statement.refusal.is_some()) {
+        return failure;
     }
-    Ok(())
+    readable(flow).await.err().unwrap_or(failure)
 }
 
 /// What the statements of a call would lose: they are run in a transaction that is never committed. Nothing where they couldn't be

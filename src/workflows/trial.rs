@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::script::{self, Part, Script, Stopped, Tried};
 use super::{failing, fingerprint, schema, sql, throwaway};
-use crate::call::{Ended, Failure, Flow, Left, Told, postgres_says};
+use crate::call::{Ended, Failure, Flow, Left, Told, postgres_says, sql_next};
 use crate::guard;
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Measured};
@@ -209,7 +209,7 @@ impl Trial {
             next: if error.code() == Some(TOOK_TOO_LONG) {
                 "Prepare again with a longer timeout_seconds (at most 120), or with fewer statements.".to_owned()
             } else {
-                "Correct the statement and prepare again.".to_owned()
+                format!("{} Then prepare again.", sql_next(&error))
             },
             more: Value::Object(more),
         }))

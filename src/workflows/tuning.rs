@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::looking::{explaining, parsed};
+use super::looking::{explaining, parsed, without_plan};
 use super::trial::Trial;
 use super::{completion, parameters, script, sql};
 use crate::call::{ArgumentProblem, Ended, Failure, Fence, Flow};
@@ -137,8 +137,15 @@ fn compared(before: &Explained, after: &Explained) -> Option<String> {
 
 /// `prepare_query_tuning`
 pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
-    let subject = Subject::new(flow.required("sql")?, flow.arguments().get("params")).await?;
-    let mut script = script::read("changes", flow.scripts())?;
+    let query = flow.required("sql")?;
+    let subject = match Subject::new(query, flow.arguments().get("params")).await {
+        Ok(subject) => subject,
+        Err(failure) => return Err(without_plan(flow, query, failure).await),
+    };
+    let mut script = match script::read("changes", flow.scripts()) {
+        Ok(script) => script,
+        Err(failure) => return Err(sql::refused(flow, failure).await),
+    };
     let timeout = sql::timeout(flow);
     let trial = Trial::begin(flow, "tuning").await?;
     let outcome = async {

@@ -40,12 +40,13 @@ mod transaction;
 mod tree;
 mod unguarded;
 
+pub use classify::UNREAD;
 pub use dump::{Change, Difference, Dump, without_noise};
 pub use functions::{ListedFunction, listed_functions};
 pub use hidden::is_hidden;
 pub use mentions::Mentions;
 pub use name::TableName;
-pub use place::{Place, dotted, is_only, name_at, takes_parameters};
+pub use place::{Place, dotted, is_in_list, is_only, is_operator_at, is_quoted_at, name_at, takes_parameters};
 pub use placement::{Placement, Routine};
 pub use reading::Reading;
 pub use redact::{Redacted, Unshowable, redact};

@@ -99,6 +99,54 @@ pub fn is_only(text: &str, table: &TableName, times: usize) -> bool {
     alone.count() >= times.max(1)
 }
 
+/// Whether what stands at a place of a statement is a name in double quotes.
+#[must_use]
+pub fn is_quoted_at(text: &str, position: usize) -> bool {
+    kind_at(text, position).is_some_and(|kind| matches!(kind, Kind::Quoted | Kind::Unicode))
+}
+
+/// Whether what stands at a place of a statement is an operator.
+#[must_use]
+pub fn is_operator_at(text: &str, position: usize) -> bool {
+    kind_at(text, position) == Some(Kind::Operator)
+}
+
+fn kind_at(text: &str, position: usize) -> Option<Kind> {
+    let (start, _) = text.char_indices().nth(position.checked_sub(1)?)?;
+    lex(text)
+        .iter()
+        .find(|token| token.start == start)
+        .map(|token| token.kind)
+}
+
+/// Whether a parameter stands in the brackets of an `IN` wherever it stands, as in `id IN ($1)` and `id IN (1, $1::int)`.
+#[must_use]
+pub fn is_in_list(text: &str, parameter: usize) -> bool {
+    let name = format!("${parameter}");
+    let tokens = lex(text);
+    let mut brackets: Vec<bool> = Vec::new();
+    let (mut found, mut all) = (false, true);
+    for (index, token) in tokens.iter().enumerate() {
+        match token.kind {
+            Kind::Open => {
+                let before = index.checked_sub(1).and_then(|before| tokens.get(before));
+                let first = tokens.get(index + 1);
+                let is_query = first.is_some_and(|first| first.is_any(&["select", "values", "with", "table"]));
+                brackets.push(before.is_some_and(|word| word.is("in")) && !is_query);
+            }
+            Kind::Close => {
+                brackets.pop();
+            }
+            Kind::Parameter if token.text == name => {
+                found = true;
+                all &= brackets.last() == Some(&true);
+            }
+            _ => {}
+        }
+    }
+    found && all
+}
+
 /// Whether a statement has a parameter in it: `$1`.
 #[must_use]
 pub fn takes_parameters(text: &str) -> bool {
@@ -127,6 +175,29 @@ mod tests {
         assert_eq!(name_at(text, 26), ["f"]);
         assert_eq!(name_at(text, 8), [""; 0], "a string");
         assert_eq!(name_at(text, 900), [""; 0]);
+    }
+
+    #[test]
+    fn what_stands_at_a_place_is_told() {
+        let text = "SELECT 'ä', \"Ann\" || n";
+        assert!(is_quoted_at(text, 13) && !is_quoted_at(text, 8) && !is_quoted_at(text, 22));
+        assert!(is_operator_at(text, 19) && !is_operator_at(text, 13) && !is_operator_at(text, 900));
+    }
+
+    #[test]
+    fn parameter_in_the_brackets_of_in_is_found() {
+        for (text, parameter, is) in [
+            ("SELECT 1 WHERE id IN ($1)", 1, true),
+            ("SELECT 1 WHERE id NOT IN (5, $2::int)", 2, true),
+            ("SELECT 1 WHERE id in ($1) AND n = $1", 1, false),
+            ("SELECT 1 WHERE id IN (f($1))", 1, false),
+            ("SELECT 1 WHERE id IN (SELECT $1)", 1, false),
+            ("SELECT 1 WHERE id = ANY ($1)", 1, false),
+            ("SELECT 'IN ($1)', ($1)", 1, false),
+            ("SELECT 1 WHERE id IN ($10)", 1, false),
+        ] {
+            assert_eq!(is_in_list(text, parameter), is, "{text}");
+        }
     }
 
     #[test]

@@ -96,6 +96,12 @@ pub struct Found {
     pub in_statement: Option<usize>,
     /// What is there under nearly the name that isn't.
     pub nearest: Vec<String>,
+    /// How that statement begins, without its secrets, where it is one of several.
+    pub beginning: Option<String>,
+    /// The labels of the enum that doesn't have the one that was given.
+    pub labels: Vec<String>,
+    /// What to do, where more is known than the code says: a sentence of ours.
+    pub next: Option<String>,
 }
 
 /// What Postgres says of a failure.
@@ -111,6 +117,11 @@ struct Words {
     hint: Option<String>,
     /// Where in the statement, counted in characters from 1.
     position: Option<String>,
+    /// The constraint, and what it is of, where Postgres names them apart from its message.
+    constraint: Option<String>,
+    schema: Option<String>,
+    table: Option<String>,
+    column: Option<String>,
 }
 
 impl SqlError {
@@ -275,6 +286,34 @@ impl SqlError {
         self.words.hint.as_deref()
     }
 
+    /// The same failure without what Postgres says of it, which may name a secret of the statement.
+    #[must_use]
+    pub fn unsaid(mut self) -> Self {
+        self.words.whole = None;
+        self.words.said = None;
+        self.words.detail = None;
+        self.words.hint = None;
+        self
+    }
+
+    /// The constraint that refused, by its name.
+    #[must_use]
+    pub fn constraint(&self) -> Option<&str> {
+        self.words.constraint.as_deref()
+    }
+
+    /// The schema and the name of the table that it is about.
+    #[must_use]
+    pub fn table(&self) -> Option<(Option<&str>, &str)> {
+        Some((self.words.schema.as_deref(), self.words.table.as_deref()?))
+    }
+
+    /// The column that it is about.
+    #[must_use]
+    pub fn column(&self) -> Option<&str> {
+        self.words.column.as_deref()
+    }
+
     /// Where in the statement, counted in characters from 1.
     #[must_use]
     pub fn position(&self) -> Option<&str> {
@@ -313,6 +352,14 @@ struct Refusal {
     position: Option<String>,
     #[serde(default)]
     severity: Option<String>,
+    #[serde(default)]
+    constraint: Option<String>,
+    #[serde(default)]
+    schema: Option<String>,
+    #[serde(default)]
+    table: Option<String>,
+    #[serde(default)]
+    column: Option<String>,
 }
 
 /// Reads an answer, up to a size.
@@ -383,6 +430,10 @@ fn refused(status: u16, refusal: Option<Refusal>) -> SqlError {
             detail: clean(refusal.detail),
             hint: clean(refusal.hint),
             position: clean(refusal.position),
+            constraint: clean(refusal.constraint),
+            schema: clean(refusal.schema),
+            table: clean(refusal.table),
+            column: clean(refusal.column),
         }),
         ..SqlError::new(format!("Postgres refused the SQL{sqlstate}."), changed)
     }

@@ -213,7 +213,7 @@ impl Numbers {
         let mark = &self.mark;
         let block = |(index, query): (usize, &Query)| {
             Query::plain(format!(
-                "DO ${mark}$ BEGIN EXECUTE ${mark}_$\n{}\n${mark}_$; EXCEPTION WHEN OTHERS THEN \
+                "DO ${mark}$ BEGIN EXECUTE ${mark}_$\n{}\n${mark}_$; EXCEPTION WHEN OTHERS OR query_canceled THEN \
                  RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = '{mark} {} '; END ${mark}$",
                 query.sql,
                 index + 1

@@ -42,6 +42,48 @@ pub fn is_array_literal(text: &str) -> bool {
 }
 
 impl Expected {
+    /// Whether a value of that type can be any text, so that the JSON text of a list is one.
+    #[must_use]
+    pub fn is_any_text(&self) -> bool {
+        let plain = self.type_name.split('(').next().unwrap_or_default();
+        matches!(
+            plain,
+            "text" | "character varying" | "character" | "name" | "bytea" | "\"char\""
+        )
+    }
+
+    /// Whether a list can be a value of that type: an array, a document, or a type of an extension that reads `[1, 2]`.
+    #[must_use]
+    pub fn takes_lists(&self) -> bool {
+        const ONE: [&str; 23] = [
+            "integer",
+            "bigint",
+            "smallint",
+            "oid",
+            "numeric",
+            "real",
+            "double precision",
+            "money",
+            "text",
+            "name",
+            "character",
+            "character varying",
+            "\"char\"",
+            "boolean",
+            "uuid",
+            "date",
+            "timestamp",
+            "timestamp with time zone",
+            "timestamp without time zone",
+            "time without time zone",
+            "time with time zone",
+            "interval",
+            "bytea",
+        ];
+        let plain = self.type_name.split('(').next().unwrap_or_default();
+        self.is_array() || !ONE.contains(&plain)
+    }
+
     /// What Postgres answered.
     #[must_use]
     pub fn all(answer: &ResultSet) -> Vec<Self> {

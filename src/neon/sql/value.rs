@@ -111,10 +111,12 @@ fn read(text: &str, kind: Kind, delimiter: Option<char>, document: &dyn Fn(&str)
     let Some(delimiter) = delimiter else {
         return scalar(text);
     };
+    // In a list the document `null` would be taken for NULL: the text says which it is.
+    let item = |text: &str| scalar(text).filter(|value| !value.is_null());
     let mut array = Array {
         rest: text,
         delimiter,
-        item: &scalar,
+        item: &item,
     };
     // Bounds other than from 1 stand in front (`[0:1]={1,2}`), and JSON has no place for them: the text says them.
     let value = array.read()?;

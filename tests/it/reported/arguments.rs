@@ -68,7 +68,9 @@ async fn somebody_sent_texts_that_mean_something_else() {
     let world = World::start().await;
     let server = with_every_tool(&world).await;
     for (tool, arguments, argument) in [
-        ("run_sql_transaction", json!({"statements": "SELECT 1"}), "statements"),
+        ("inspect_database", json!({"checks": "blocked, cache"}), "checks"),
+        ("inspect_database", json!({"checks": "blocked cache"}), "checks"),
+        ("inspect_database", json!({"checks": "everything"}), "checks"),
         ("run_sql_transaction", json!({"statements": "{\"a\": 1}"}), "statements"),
         ("run_sql_transaction", json!({"statements": "[1, 2]"}), "statements"),
         (
@@ -94,12 +96,17 @@ async fn somebody_sent_texts_that_mean_something_else() {
         ("run_sql", json!({"sql": ""}), "sql"),
         (
             "explain_sql_statement",
-            json!({"sql": "SELECT 1", "analyze": "yes"}),
+            json!({"sql": "SELECT 1", "analyze": "maybe"}),
             "analyze",
         ),
         (
             "explain_sql_statement",
-            json!({"sql": "SELECT 1", "analyze": "1"}),
+            json!({"sql": "SELECT 1", "analyze": 2}),
+            "analyze",
+        ),
+        (
+            "explain_sql_statement",
+            json!({"sql": "SELECT 1", "analyze": -1}),
             "analyze",
         ),
     ] {
@@ -271,4 +278,90 @@ async fn somebody_sent_numbers_beyond_a_double_over_http() {
             "{place}: {answer}"
         );
     }
+}
+
+#[tokio::test]
+async fn somebody_sent_one_item_for_a_list() {
+    let story = Story::with_data().await;
+    for (tool, arguments) in [
+        ("run_sql_transaction", json!({"statements": "SELECT 1, ';'"})),
+        ("inspect_database", json!({"checks": "blocked"})),
+        ("inspect_database", json!({"checks": " blocked\u{200b}"})),
+        ("run_sql", json!({"sql": "SELECT $1::int", "params": 5})),
+        ("run_sql", json!({"sql": "SELECT $1::int", "params": "5"})),
+        ("run_sql", json!({"sql": "SELECT $1::bool", "params": true})),
+        ("run_sql", json!({"sql": "SELECT $1 || ''", "params": " two words "})),
+    ] {
+        let mut given = arguments.clone();
+        given["branch_id"] = "main".into();
+        let done = story.shop(tool, given).await;
+        if arguments["params"] == json!(" two words ") {
+            assert!(fenced(&done["rows"]).ends_with("[\" two words \"]"), "{done}");
+        }
+    }
+    let several = json!({"branch_id": "main", "statements": "SELECT 1; SELECT 2"});
+    let refused = story.shop_fails("run_sql_transaction", several).await;
+    assert!(refused.to_string().contains("each as an item"), "{refused}");
+}
+
+#[tokio::test]
+async fn somebody_sent_words_and_numbers_for_a_boolean() {
+    let story = Story::with_data().await;
+    for (analyze, is) in [
+        (json!(1), true),
+        (json!(0), false),
+        (json!("1"), true),
+        (json!("yes"), true),
+        (json!("No"), false),
+        (json!("ON"), true),
+        (json!(" off "), false),
+        (json!(" true"), true),
+    ] {
+        let arguments = json!({"branch_id": "main", "sql": "SELECT 1", "analyze": analyze});
+        let done = story.shop("explain_sql_statement", arguments).await;
+        assert_eq!(done["analyzed"], is, "{analyze}: {done}");
+    }
+    let arguments = json!({"branch_id": "main", "sql": "SELECT 1", "analyze": "maybe"});
+    let refused = story.shop_fails("explain_sql_statement", arguments).await;
+    assert!(refused.to_string().contains("write true or false"), "{refused}");
+}
+
+#[tokio::test]
+async fn somebody_copied_ids_with_what_stood_around_them() {
+    let story = Story::with_data().await;
+    let branch = story.branch_id("main").await;
+    for given in [
+        format!(" {branch}"),
+        format!("{branch}\n"),
+        format!("\u{feff}{branch}\u{200b}"),
+        format!("\u{a0}{branch}\u{2060} "),
+        " main ".to_owned(),
+        "main\u{200b}".to_owned(),
+    ] {
+        let about = story.shop("describe_branch", json!({"branch_id": given})).await;
+        assert_eq!(about["branch"]["id"], branch.as_str(), "{given:?}: {about}");
+    }
+    for given in [format!("{branch}\u{202e}"), format!("{}\u{200b}x", branch)] {
+        let refused = story.shop_fails("describe_branch", json!({"branch_id": given})).await;
+        assert_eq!(refused["kind"], "invalid_arguments", "{given:?}: {refused}");
+    }
+    let done = story
+        .shop(
+            "describe_table_schema",
+            json!({"branch_id": "main", "table": "\u{feff} pg_catalog.pg_class\u{200b}"}),
+        )
+        .await;
+    assert!(done.to_string().contains("relname"), "{done}");
+}
+
+#[tokio::test]
+async fn somebody_misspelt_a_project_or_a_branch() {
+    let story = Story::with_data().await;
+    let branch = story.branch_id("main").await;
+    let refused = story.shop_fails("describe_branch", json!({"branch_id": "mian"})).await;
+    assert!(refused["next"].to_string().contains(&branch), "{refused}");
+    let refused = story.fails("describe_project", json!({"project_id": "shopp"})).await;
+    assert!(refused["next"].to_string().contains("(shop)"), "{refused}");
+    let refused = story.fails("describe_project", json!({"project_id": "zzzzzz"})).await;
+    assert!(!refused["next"].to_string().contains("named like it"), "{refused}");
 }

@@ -236,3 +236,317 @@ async fn somebody_is_told_of_a_tool_that_is_not_offered() {
         "{failed}"
     );
 }
+
+#[tokio::test]
+async fn somebody_slipped_in_a_syntax_and_is_told_the_same_by_every_tool() {
+    let story = story().await;
+    let before = story.branches().await.len();
+    for slip in [
+        "SELEC 1",
+        "SELECT * FORM customers",
+        "SELECT 1,\n  FROM customers",
+        "UPDATE customers SET id = ",
+    ] {
+        let alone = fails(&story, slip).await;
+        assert_eq!(alone["sqlstate"], "42601", "{slip}: {alone}");
+        for (tool, arguments, before, number) in [
+            ("explain_sql_statement", json!({"sql": slip}), "", None),
+            (
+                "run_sql_transaction",
+                json!({"statements": ["SELECT 1", slip]}),
+                "",
+                Some(2),
+            ),
+            (
+                "prepare_database_migration",
+                json!({"sql": format!("-- ä\nCREATE TABLE a (i int);\n {slip}")}),
+                "-- ä\nCREATE TABLE a (i int);\n ",
+                Some(2),
+            ),
+            (
+                "prepare_query_tuning",
+                json!({"sql": slip, "changes": "CREATE INDEX x ON customers (id)"}),
+                "",
+                None,
+            ),
+            (
+                "prepare_query_tuning",
+                json!({"sql": "SELECT 1", "changes": slip}),
+                "",
+                None,
+            ),
+        ] {
+            let mut arguments = arguments;
+            arguments["branch_id"] = "main".into();
+            let failed = story.shop_fails(tool, arguments).await;
+            assert_eq!(failed["kind"], "sql_failed", "{tool}: {failed}");
+            assert_eq!(failed["changed"], "nothing", "{tool}: {failed}");
+            assert_eq!(failed["next"], alone["next"], "{tool}: {failed}");
+            assert_eq!(failed["statement"], json!(number), "{tool}: {failed}");
+            let own = usize::try_from(alone["position"].as_u64().expect("a position")).expect("short") - 1;
+            let text: String = format!("{before}{slip}")
+                .chars()
+                .take(before.chars().count() + own)
+                .collect();
+            assert_eq!(failed["position"], text.chars().count() + 1, "{tool} {slip}: {failed}");
+            assert_eq!(
+                failed["line"],
+                text.matches('\n').count() + 1,
+                "{tool} {slip}: {failed}"
+            );
+            let line = text.rsplit('\n').next().expect("a line");
+            assert_eq!(failed["column"], line.chars().count() + 1, "{tool} {slip}: {failed}");
+        }
+    }
+    assert_eq!(story.branches().await.len(), before, "no branch was made");
+}
+
+#[tokio::test]
+async fn somebody_is_told_what_helps_by_the_code() {
+    let story = story().await;
+    for statement in [
+        "CREATE TYPE mood AS ENUM ('happy', 'sad')",
+        "CREATE TYPE crm.status AS ENUM ('open', 'won')",
+        "CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL, mood mood, status crm.status, boss int REFERENCES people)",
+        "INSERT INTO people VALUES (1, 'Ann', 'sad', 'won', NULL)",
+        "CREATE VIEW names AS SELECT name FROM people",
+    ] {
+        run(&story, statement).await;
+    }
+    for (sql, params, code, says) in [
+        (
+            "ALTER TABLE customers ALTER COLUMN full_name TYPE int",
+            json!([]),
+            "42804",
+            "USING c::int",
+        ),
+        (
+            "SELECT CASE WHEN true THEN 1 ELSE now() END",
+            json!([]),
+            "42804",
+            "cast",
+        ),
+        (
+            "UPDATE people SET mood = 'hapy' WHERE id = 1",
+            json!([]),
+            "22P02",
+            "labels",
+        ),
+        (
+            "SELECT * FROM people WHERE status = $1",
+            json!(["opn"]),
+            "22P02",
+            "labels",
+        ),
+        (
+            "SELECT * FROM people WHERE id = $1",
+            json!(["x"]),
+            "22P02",
+            "cast the parameter",
+        ),
+        ("SELECT '2026-02-31'::date", json!([]), "22008", "date"),
+        ("SELECT 'soon'::date", json!([]), "22007", "2026-01-31"),
+        ("SELECT 99999999999::int", json!([]), "22003", "bigint"),
+        (
+            "SELECT * FROM people WHERE name = \"Ann\"",
+            json!([]),
+            "42703",
+            "single quotes",
+        ),
+        ("SET statement_timout = '1s'", json!([]), "42704", "no such setting"),
+        ("SHOW work_memm", json!([]), "42704", "no such setting"),
+        (
+            "SELECT current_setting('app.nobody')",
+            json!([]),
+            "42704",
+            "current_setting('app.user_id', true)",
+        ),
+        ("SET work_mem = 'much'", json!([]), "22023", "min_val"),
+        (
+            "SELECT * FROM people WHERE name = 5",
+            json!([]),
+            "42883",
+            "cast one side",
+        ),
+        ("SELECT lenght(name) FROM people", json!([]), "42883", "very name"),
+        ("INSERT INTO people VALUES (1, 'x')", json!([]), "23505", "`constraint`"),
+        (
+            "INSERT INTO people (id) VALUES (2)",
+            json!([]),
+            "23502",
+            "`column_name`",
+        ),
+        (
+            "INSERT INTO people (id, name, boss) VALUES (2, 'x', 9)",
+            json!([]),
+            "23503",
+            "refers to first",
+        ),
+        (
+            "INSERT INTO crm.deals VALUES (1, -1)",
+            json!([]),
+            "23514",
+            "describe_table_schema",
+        ),
+        ("CREATE TABLE people (i int)", json!([]), "42P07", "IF NOT EXISTS"),
+        ("CREATE SCHEMA crm", json!([]), "42P06", "IF NOT EXISTS"),
+        ("CREATE TYPE mood AS ENUM ('x')", json!([]), "42710", "DROP … IF EXISTS"),
+        (
+            "CREATE FUNCTION add_customer(i int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            json!([]),
+            "42723",
+            "OR REPLACE",
+        ),
+        (
+            "ALTER TABLE people ALTER COLUMN name TYPE varchar(40)",
+            json!([]),
+            "0A000",
+            "made again",
+        ),
+        ("CREATE TABLE nowhere.t (i int)", json!([]), "3F000", "no such schema"),
+        ("CREATE TABLE pg_catalog.t (i int)", json!([]), "42501", "role_name"),
+    ] {
+        let arguments = json!({"branch_id": "main", "sql": sql, "params": params});
+        let failed = story.shop_fails("run_sql", arguments).await;
+        assert_eq!(failed["sqlstate"], code, "{sql}: {failed}");
+        assert!(failed["next"].to_string().contains(says), "{sql}: {failed}");
+        match code {
+            "22P02" if says == "labels" => {
+                let first = if sql.contains("mood") { "happy" } else { "open" };
+                assert_eq!(failed["labels"][0], first, "{sql}: {failed}");
+            }
+            "42704" if !sql.contains("app.") => {
+                let near = if sql.contains("work") {
+                    "work_mem"
+                } else {
+                    "statement_timeout"
+                };
+                assert!(failed["nearest"].to_string().contains(near), "{sql}: {failed}");
+            }
+            "23505" | "23503" | "23514" => assert!(failed["constraint"].is_string(), "{sql}: {failed}"),
+            "23502" => assert_eq!(failed["column_name"], "name", "{sql}: {failed}"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn somebody_gave_a_list_where_one_value_is_compared() {
+    let story = story().await;
+    run(&story, "INSERT INTO customers VALUES (1, 'Ann'), (2, 'Bob')").await;
+    for (sql, list) in [
+        ("SELECT * FROM customers WHERE id IN ($1)", json!([1, 2])),
+        ("SELECT * FROM customers WHERE id = $1", json!([1, 2])),
+        ("SELECT * FROM customers WHERE full_name IN ($1)", json!(["Ann", "Bob"])),
+        (
+            "SELECT * FROM customers WHERE full_name NOT IN ('x', $1)",
+            json!(["Ann"]),
+        ),
+        ("SELECT now() = $1", json!(["2026-01-01"])),
+    ] {
+        let arguments = json!({"branch_id": "main", "sql": sql, "params": [list]});
+        let failed = story.shop_fails("run_sql", arguments).await;
+        assert_eq!(failed["problems"][0]["argument"], "params/0", "{sql}: {failed}");
+        assert!(failed.to_string().contains("= ANY($1)"), "{sql}: {failed}");
+    }
+    let found = story
+        .shop(
+            "run_sql",
+            json!({"branch_id": "main", "sql": "SELECT id FROM customers WHERE full_name = ANY($1)", "params": [["Ann", "Bob"]]}),
+        )
+        .await;
+    assert_eq!(found["row_count"], 2, "{found}");
+    // A text may be that of a list, and a document one.
+    for sql in [
+        "SELECT $1::text",
+        "SELECT $1::jsonb",
+        "SELECT 1 WHERE '[1]'::jsonb IN ($1)",
+    ] {
+        story
+            .shop("run_sql", json!({"branch_id": "main", "sql": sql, "params": [[1]]}))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn somebody_wrote_transaction_control_into_statements() {
+    let story = story().await;
+    for (sql, says) in [
+        ("BEGIN", "run_sql_transaction"),
+        ("START TRANSACTION", "run_sql_transaction"),
+        ("COMMIT", "leave it out"),
+        ("ROLLBACK", "throwaway branch"),
+        ("SAVEPOINT a", "EXCEPTION WHEN"),
+        ("ROLLBACK TO a", "EXCEPTION WHEN"),
+        ("RELEASE a", "EXCEPTION WHEN"),
+        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "`isolation`"),
+        ("PREPARE TRANSACTION 'x'", "as one list"),
+        ("BEGIN; SELECT 1; COMMIT", "without the transaction control"),
+    ] {
+        let failed = fails(&story, sql).await;
+        assert!(failed["problems"].to_string().contains(says), "{sql}: {failed}");
+        let failed = list_fails(&story, json!(["SELECT 1", sql])).await;
+        let problems = failed["problems"].to_string();
+        assert!(problems.contains("statement 2"), "{sql}: {failed}");
+        assert!(
+            problems.contains(says) || problems.contains("one transaction already"),
+            "{sql}: {failed}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn somebody_wants_to_know_what_ran_out_of_time_or_failed_at_the_end() {
+    let story = story().await;
+    run(
+        &story,
+        "CREATE TABLE later (id int, of int REFERENCES crm.deals DEFERRABLE INITIALLY DEFERRED)",
+    )
+    .await;
+    for (statements, seconds, says) in [
+        (
+            json!(["SELECT 1", "SELECT pg_sleep(9)", "SELECT 3"]),
+            1,
+            "timeout_seconds (1, as given",
+        ),
+        (
+            json!(["INSERT INTO customers (id) VALUES (9)", "SELECT pg_sleep(9)"]),
+            1,
+            "timeout_seconds (1, as given",
+        ),
+        (
+            json!(["SET LOCAL statement_timeout = '300ms'", "SELECT pg_sleep(9)"]),
+            8,
+            "statement_timeout that is set here",
+        ),
+    ] {
+        let arguments = json!({"branch_id": "main", "statements": statements, "timeout_seconds": seconds});
+        let failed = story.shop_fails("run_sql_transaction", arguments).await;
+        assert_eq!(failed["sqlstate"], "57014", "{statements}: {failed}");
+        assert_eq!(failed["statement"], 2, "{statements}: {failed}");
+        assert!(
+            failed["statement_begins"].to_string().contains("SELECT pg_sleep(9)"),
+            "{failed}"
+        );
+        assert!(failed["next"].to_string().contains(says), "{statements}: {failed}");
+    }
+    let left = run(&story, "SELECT count(*) FROM customers").await;
+    assert!(left["rows"].to_string().contains('0'), "nothing stays: {left}");
+    for (statements, number) in [
+        (
+            json!(["SELECT 1", "INSERT INTO later VALUES (1, 77)", "SELECT 2"]),
+            json!(2),
+        ),
+        // Which of two it was isn't known.
+        (
+            json!(["INSERT INTO later VALUES (1, 77)", "INSERT INTO later VALUES (2, 78)"]),
+            Value::Null,
+        ),
+    ] {
+        let failed = list_fails(&story, statements.clone()).await;
+        assert_eq!(failed["sqlstate"], "23503", "{failed}");
+        assert_eq!(failed["statement"], number, "{statements}: {failed}");
+        assert!(failed["message"].to_string().contains("put off"), "{failed}");
+        assert_eq!(failed["constraint"], "later_of_fkey", "{failed}");
+    }
+}
