@@ -96,11 +96,13 @@ impl Shared {
     /// The data plane has looked how far logs have come.
     pub(crate) fn positions(&self, project_id: &str, reached: Vec<(String, Lsn)>) {
         let mut state = self.state();
+        let now = state.clock.now();
         if let Some(project) = state.projects.iter_mut().find(|project| project.id == project_id) {
-            project.note(&WorkResult {
+            let seen = WorkResult {
                 reached,
                 ..WorkResult::default()
-            });
+            };
+            project.note(&seen, now);
         }
     }
 

@@ -100,6 +100,17 @@ impl ApiError {
         }
     }
 
+    /// 400 with the broken rule as its code, and as the reason in a body of its own.
+    pub(crate) fn invalid_because(reason: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            body: Some(Box::new(
+                json!({ "code": reason, "message": message, "reason": reason }),
+            )),
+            ..Self::invalid(reason, message)
+        }
+    }
+
     /// 412: something that must be on is off.
     pub(crate) fn precondition(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, message)

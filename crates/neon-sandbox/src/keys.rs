@@ -75,6 +75,11 @@ impl Caller {
         self.kind == KeyKind::Personal
     }
 
+    /// Whom requests count for: all personal keys are the user's, all others their organization's.
+    pub(crate) fn account(&self) -> &str {
+        if self.is_personal() { "user" } else { &self.org_id }
+    }
+
     /// The one project that the key is bound to.
     pub(crate) fn only_project(&self) -> Option<&str> {
         match &self.kind {

@@ -20,7 +20,7 @@ pub struct SandboxOptions {
     pub seed: u64,
     /// Faults that are armed from the start.
     pub faults: Vec<Fault>,
-    /// Whether Neon's rate limits (700 a minute per key, 40 a second per route) answer 429.
+    /// Whether Neon's rate limits (700 a minute per account, 40 a second per route) answer 429.
     pub rate_limits: bool,
     /// What the account's plan allows.
     pub limits: Limits,

@@ -303,7 +303,7 @@ fn admit(shared: &Shared, route: Option<&Route>, received: &Received) -> Result<
     if let Some(rates) = &shared.rates {
         let route = route.map_or("", |route| route.operation);
         lock(rates)
-            .take(caller.key_id, route, Instant::now())
+            .take(caller.account(), route, Instant::now())
             .map_err(ApiError::rate_limited)?;
     }
     Ok(caller)

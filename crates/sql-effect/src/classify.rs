@@ -18,7 +18,7 @@ use Grade::{Destructive, Leaves, Read, Write};
 use SyntaxKind as K;
 
 /// The kind of what couldn't be read.
-pub(crate) const UNREAD: &str = "UNKNOWN";
+pub const UNREAD: &str = "UNKNOWN";
 
 /// What is known of a statement so far.
 struct Judgement {

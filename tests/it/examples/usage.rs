@@ -1,6 +1,7 @@
 //! Rows 11 to 14: what projects and branches use, and what they may use.
 
 use chrono::{DurationRound as _, TimeDelta};
+use neon_mcp::sandbox::{Limits, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::{Story, each, find, text};
@@ -100,9 +101,22 @@ async fn row_11_monitor_usage_metrics() {
     assert!(branch["written_data_bytes"].as_u64() > Some(0), "{full}");
 }
 
+/// The story of a row on the plan that has every version of the consumption history.
+async fn scale(row: u8) -> Story {
+    let limits = Limits::scale();
+    Story::with(
+        row,
+        SandboxOptions {
+            limits,
+            ..SandboxOptions::default()
+        },
+    )
+    .await
+}
+
 #[tokio::test]
 async fn row_12_query_consumption_metrics() {
-    let story = Story::of(12).await;
+    let story = scale(12).await;
     let shop = story.make_shop(json!({})).await;
     let blog = json!({"name": "blog", "org_id": story.org});
     let blog = text(&story.call("create_project", blog).await["project"]["id"]);
@@ -140,7 +154,7 @@ async fn row_12_query_consumption_metrics() {
 
 #[tokio::test]
 async fn row_13_organization_consumption() {
-    let story = Story::of(13).await;
+    let story = scale(13).await;
     let shop = story.make_shop(json!({})).await;
     story.advance(3600).await;
     let org = json!({"org_id": story.org});

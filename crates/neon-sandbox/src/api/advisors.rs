@@ -82,11 +82,22 @@ fn issues(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         None => project.default_branch()?,
     };
     let contents = branch.contents();
-    let database = match &query.database_name {
-        Some(name) => contents.database(name),
-        None => contents.databases.first(),
+    let database = match (&query.database_name, contents.databases.as_slice()) {
+        (Some(name), _) => contents.database(name),
+        (None, [_, _, ..]) => {
+            return Err(ApiError::bad_request(
+                "database_name is required: the branch has several databases",
+            ));
+        }
+        (None, few) => few.first(),
     }
     .ok_or_else(|| ApiError::not_found("database not found"))?;
+    if !branch.data_apis.iter().any(|api| api.database_id == database.id) {
+        return Err(ApiError::refused(format!(
+            "the advisor needs the Data API, which isn't enabled for database {}",
+            database.name
+        )));
+    }
     let wants = |category: Category, severity: Severity| {
         query.category.is_none_or(|wanted| wanted == category)
             && query.min_severity.is_none_or(|least| severity >= least)

@@ -179,7 +179,9 @@ fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let input: CreateBody = call.json()?;
     let branch_id = call.branch_id()?;
     let mut change = state.change(call)?;
-    let mut contents = change.project.branch(branch_id)?.contents().clone();
+    let branch = change.project.branch(branch_id)?;
+    branch.check_ready()?;
+    let mut contents = branch.contents().clone();
     match &contents.auth {
         None => {}
         Some(Auth {

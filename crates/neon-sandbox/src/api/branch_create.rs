@@ -121,6 +121,9 @@ pub(crate) fn make<'a>(call: &'a Call, state: &'a mut State, body: Body) -> Resu
     check_parent(&parent)?;
     check_room(&change, root)?;
     let new_endpoints = read_endpoints(&change, &endpoints)?;
+    if input.archived && input.protected {
+        return Err(ApiError::refused("a protected branch cannot be archived"));
+    }
     if input.archived && !new_endpoints.is_empty() {
         return Err(ApiError::refused("an archived branch cannot be made with endpoints"));
     }
@@ -186,9 +189,7 @@ pub(crate) fn child_history(parent: &Branch, mut version: Version, at: Point, ro
 
 /// Refuses parents that no branch can come off now.
 fn check_parent(parent: &Branch) -> Result<(), ApiError> {
-    if parent.state == BranchState::Init {
-        return Err(ApiError::refused("branch not ready yet"));
-    }
+    parent.check_ready()?;
     if parent.expiry.is_some() {
         return Err(ApiError::refused(format!(
             "branch {} expires, so no branch can come off it",

@@ -13,7 +13,7 @@ use crate::{
     error::ApiError,
     state::{
         State,
-        branch::{Branch, BranchState},
+        branch::Branch,
         change::Change,
         data::{Point, Version},
         endpoint::EndpointState,
@@ -40,7 +40,9 @@ struct Body {
 }
 
 fn restore(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
-    let input: Body = call.json()?;
+    let mut input: Body = call.json()?;
+    // An empty name stands for none, as at Neon.
+    input.preserve_under_name = input.preserve_under_name.filter(|name| !name.is_empty());
     check_id("source_branch_id", &input.source_branch_id)?;
     let point = read_point(
         ("source_lsn", input.source_lsn.as_deref()),
@@ -57,9 +59,8 @@ fn restore(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     } else {
         check_other_source(&change, &target, &source)?;
     }
-    if target.state == BranchState::Init || source.state == BranchState::Init {
-        return Err(ApiError::refused("branch not ready yet"));
-    }
+    target.check_ready()?;
+    source.check_ready()?;
     if change.project.has_children(id) && input.preserve_under_name.is_none() {
         return Err(ApiError::refused(format!(
             "branch {id} has children: preserve_under_name is required, and they move to that branch"

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::{Route, branch_create, views};
+use super::{Route, branch_create, endpoints, views};
 use crate::{
     call::{Call, Reply, nullable, parse_moment},
     clock::Moment,
@@ -16,7 +16,7 @@ use crate::{
         State,
         branch::{Branch, Deletion, DeletionMethod, Expiry},
         change::Change,
-        endpoint::EndpointState,
+        endpoint::{Endpoint, EndpointState, EndpointType},
         operation::Action,
     },
 };
@@ -382,6 +382,10 @@ fn recover(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         }
     }
     branch_create::check_room(&change, deleted.is_root())?;
+    let comes_back = |endpoint: &&Endpoint| endpoint.branch_id == id;
+    let read_only = |endpoint: &&Endpoint| endpoint.kind == EndpointType::ReadOnly;
+    let endpoints = || change.project.endpoints.iter().filter(comes_back);
+    endpoints::check_limits(&change, endpoints().filter(read_only).count(), endpoints().count())?;
 
     let now = change.now;
     for branch in &mut change.project.branches {

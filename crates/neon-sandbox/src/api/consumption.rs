@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Route,
     consumption_query::{Asked, Granularity},
+    organizations,
 };
 use crate::{
     call::{Call, Reply},
@@ -50,18 +51,26 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Refuses plans without a history, and organizations that are not the caller's.
-fn check_account(state: &State, asked: &Asked) -> Result<(), ApiError> {
-    if state.account.plan == "free" {
-        return Err(ApiError::forbidden("the consumption history needs a paid plan"));
+/// Refuses plans without this history, and organizations that are not the caller's.
+fn check_account(call: &Call, state: &State, asked: &Asked, plans: &[&str]) -> Result<(), ApiError> {
+    if !plans.contains(&state.account.plan) {
+        return Err(ApiError::forbidden(format!(
+            "this consumption history is not available on the plan {}; it is on {}",
+            state.account.plan,
+            plans.join(" and ")
+        )));
     }
     match &asked.org_id {
-        Some(id) if state.account.organization(id).is_none() => {
-            Err(ApiError::not_found(format!("organization {id} not found")))
-        }
-        _ => Ok(()),
+        Some(id) => organizations::seen(call, state, id).map(|_| ()),
+        None => Ok(()),
     }
 }
+
+/// The plans of the sandbox that have the first version of the history.
+const PLANS: [&str; 1] = ["scale"];
+
+/// Those that have the second one.
+const PLANS_V2: [&str; 2] = ["launch", "scale"];
 
 /// The projects that are asked about, of those that the caller can see.
 fn asked_projects<'a>(
@@ -89,7 +98,7 @@ fn legacy(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         "logical_size_bytes_hour",
     ];
     let asked = Asked::read(call, &METRICS, 10, 100)?;
-    check_account(state, &asked)?;
+    check_account(call, state, &asked, &PLANS)?;
     let plan = state.account.subscription();
     let items = asked_projects(call, state, &asked)
         .map(|(position, project)| {
@@ -151,7 +160,7 @@ fn projects(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let asked = Asked::read(call, &known, 10, 100)?;
     asked.require_org_id()?;
     asked.require_metrics()?;
-    check_account(state, &asked)?;
+    check_account(call, state, &asked, &PLANS_V2)?;
     let plan = state.account.subscription();
     let included = if state.account.plan == "scale" {
         INCLUDED_ON_SCALE
@@ -179,7 +188,7 @@ fn branches(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     if asked.project_ids.is_empty() {
         return Err(ApiError::bad_request("project_ids is required"));
     }
-    check_account(state, &asked)?;
+    check_account(call, state, &asked, &PLANS_V2)?;
     let plan = state.account.subscription();
     let mut items = Vec::new();
     for (position, project) in asked_projects(call, state, &asked) {

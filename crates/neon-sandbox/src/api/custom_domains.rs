@@ -98,7 +98,7 @@ struct RegisterBody {
 fn register(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let input: RegisterBody = call.json()?;
     if input.entity_type != "function" {
-        return Err(ApiError::bad_request("entity_type must be function"));
+        return Err(ApiError::invalid("invalid_entity_type", "entity_type must be function"));
     }
     let domain = normal(&input.domain)?;
     let slug = input.entity_id;

@@ -10,7 +10,7 @@ use crate::{
     hosts,
     state::{
         State,
-        branch::{Branch, BranchState},
+        branch::Branch,
         data::Database,
         data_api::{AuthProvider, DataApi, DataApiSettings},
         project::Project,
@@ -78,12 +78,10 @@ fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let change = state.change(call)?;
     let branch = change.project.branch(branch_id)?;
     let database_id = database(branch, name)?.id;
-    let ready = branch.state != BranchState::Init;
+    let ready = branch.check_ready();
     let taken = branch.data_apis.iter().any(|api| api.database_id == database_id);
     change.check_lock()?;
-    if !ready {
-        return Err(ApiError::refused("branch not ready yet"));
-    }
+    ready?;
     if taken {
         return Err(ApiError::conflict(format!("database {name} has a Data API already")));
     }

@@ -67,6 +67,7 @@ fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let mut change = state.change(call)?;
     let mut contents = change.project.branch(branch_id)?.contents().clone();
     change.check_lock()?;
+    change.check_configurable(branch_id)?;
     names::check_database(&input.name)?;
     check_free(&contents, &input.name)?;
     check_owner(&contents, &input.owner_name)?;
@@ -138,6 +139,7 @@ fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let mut contents = change.project.branch(branch_id)?.contents().clone();
     contents.database(name).ok_or_else(|| not_found(name))?;
     change.check_lock()?;
+    change.check_configurable(branch_id)?;
     if let Some(new) = input.name.as_ref().filter(|new| *new != name) {
         names::check_database(new)?;
         check_free(&contents, new)?;
@@ -176,6 +178,7 @@ fn delete(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         return Ok(Reply::gone());
     };
     change.check_lock()?;
+    change.check_configurable(branch_id)?;
     contents.databases.retain(|database| database.name != name);
     contents.auth = contents.auth.filter(|auth| auth.database != name);
     change.write(branch_id, contents)?;

@@ -145,6 +145,12 @@ pub(crate) fn check_room(
     if new > 0 {
         project.check_quota(change.now)?;
     }
+    check_limits(change, new_read_only, new)
+}
+
+/// Refuses more computes than the plan allows, whether they start or not.
+pub(crate) fn check_limits(change: &Change<'_>, new_read_only: usize, new: usize) -> Result<(), ApiError> {
+    let project = &*change.project;
     let replicas = project
         .live_endpoints()
         .filter(|endpoint| endpoint.kind == EndpointType::ReadOnly)
@@ -244,8 +250,9 @@ fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         check_length("endpoint name", name, 64)?;
     }
     let mut change = state.change(call)?;
-    change.project.branch(&input.branch_id)?;
+    let ready = change.project.branch(&input.branch_id)?.check_ready();
     change.check_lock()?;
+    ready?;
     if input
         .region_id
         .as_ref()
@@ -340,6 +347,11 @@ fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
             check_no_write_endpoint(change.project, &branch_id)?;
         }
     }
+    let disables = input.disabled.unwrap_or(before.disabled);
+    let configures = size != before.size || settings != before.settings || branch_id != before.branch_id;
+    if configures && !disables && before.state == EndpointState::Idle {
+        change.project.check_quota(change.now)?;
+    }
 
     let now = change.now;
     let endpoint = change.project.endpoint_mut(id)?;
@@ -348,19 +360,18 @@ fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     endpoint.branch_id.clone_from(&branch_id);
     endpoint.pooler_enabled = input.pooler_enabled.unwrap_or(before.pooler_enabled);
     endpoint.passwordless_access = input.passwordless_access.unwrap_or(before.passwordless_access);
-    endpoint.disabled = input.disabled.unwrap_or(before.disabled);
+    endpoint.disabled = disables;
     if let Some(provisioner) = input.provisioner {
         endpoint.provisioner = provisioner.name().to_owned();
     }
     endpoint.name = input.name.or(endpoint.name.take());
     endpoint.updated_at = now;
     endpoint.divide_session(now);
-    let disabled = endpoint.disabled;
-    if disabled && !before.disabled {
+    if disables && !before.disabled {
         if before.state == EndpointState::Active {
             change.suspend_endpoint(id)?;
         }
-    } else if !disabled && (size != before.size || settings != before.settings || branch_id != before.branch_id) {
+    } else if !disables && configures {
         change.configure_endpoint(id, true)?;
     }
     answer(&change, id)

@@ -141,11 +141,9 @@ struct UpdateBody {
 fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let input: UpdateBody = call.json()?;
     let name = input.name.ok_or_else(|| ApiError::bad_request("name is missing"))?;
+    let name = name.map(|name| name.trim().to_owned());
     if let Some(name) = &name {
         check_length("function name", name, 256)?;
-        if name.trim().is_empty() {
-            return Err(ApiError::bad_request("the function name must not be blank"));
-        }
     }
     let slug = slug(call)?;
     let function = services_mut(call, state)?

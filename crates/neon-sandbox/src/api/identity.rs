@@ -57,11 +57,12 @@ fn user(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     }))
 }
 
+/// The user's organizations; for a key that acts for an organization, that one.
 fn user_organizations(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
-    check_personal(call)?;
     let organizations: Vec<Value> = state
         .account
         .organizations()
+        .filter(|organization| call.caller.can_see_organization(&organization.id))
         .map(|organization| organizations::view(&state.account, organization))
         .collect();
     Reply::ok(json!({ "organizations": organizations }))

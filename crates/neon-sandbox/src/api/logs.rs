@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ use crate::{
     pages::{SortOrder, Sorted, limit, page},
     state::{
         State,
-        services::{Record, Severity, Source},
+        services::{Record, Services, Severity, Source},
     },
 };
 
@@ -42,8 +43,16 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
+/// What the branch in the path has beside Postgres. Where there is no such branch, Neon says so in a body of its own.
+fn branch_services<'a>(call: &Call, state: &'a State) -> Result<&'a Services, ApiError> {
+    services(call, state).map_err(|error| match error.status {
+        StatusCode::NOT_FOUND => ApiError::not_enabled("", "branch_not_found", error.message),
+        _ => error,
+    })
+}
+
 /// A span of time, as queries give it.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Window {
     since: Option<String>,
     start_time: Option<String>,
@@ -58,8 +67,8 @@ impl Window {
         let end = moment("end_time", &self.end_time)?.unwrap_or(now + TimeDelta::milliseconds(1));
         let start = match (&self.since, moment("start_time", &self.start_time)?) {
             (Some(_), Some(_)) => {
-                return Err(ApiError::invalid(
-                    "conflicting_window",
+                return Err(ApiError::invalid_because(
+                    "conflicting_time_range",
                     "since and start_time exclude each other",
                 ));
             }
@@ -67,10 +76,16 @@ impl Window {
             (None, Some(start)) => start,
             (None, None) => end - default,
         };
-        if start >= end || end - start > LONGEST {
-            return Err(ApiError::invalid(
-                "invalid_window",
-                "the window must end after it begins, and span 7 days at most",
+        if start >= end {
+            return Err(ApiError::invalid_because(
+                "invalid_time_range",
+                "end_time must lie after start_time",
+            ));
+        }
+        if end - start > LONGEST {
+            return Err(ApiError::invalid_because(
+                "time_range_too_large",
+                "the window must span 7 days at most",
             ));
         }
         Ok((start, end))
@@ -79,19 +94,23 @@ impl Window {
 
 /// `30m`, `2d`, `500ms` …
 fn span(text: &str) -> Result<TimeDelta, ApiError> {
-    let wrong = || ApiError::invalid("invalid_window", "since must be a number with ms, s, m, h or d");
+    let wrong = || ApiError::bad_request("since must be a number with ms, s, m, h or d");
+    let too_long = || ApiError::invalid_because("time_range_too_large", "the window must span 7 days at most");
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).ok_or_else(wrong)?;
-    let number: i64 = number.parse().map_err(|_| wrong())?;
+    if digits == 0 {
+        return Err(wrong());
+    }
+    let number: i64 = number.parse().map_err(|_| too_long())?;
     let span = match unit {
         "ms" => TimeDelta::try_milliseconds(number),
         "s" => TimeDelta::try_seconds(number),
         "m" => TimeDelta::try_minutes(number),
         "h" => TimeDelta::try_hours(number),
         "d" => TimeDelta::try_days(number),
-        _ => None,
+        _ => return Err(wrong()),
     };
-    span.filter(|span| *span <= LONGEST).ok_or_else(wrong)
+    span.filter(|span| *span <= LONGEST).ok_or_else(too_long)
 }
 
 #[derive(Default, Deserialize)]
@@ -115,6 +134,13 @@ struct QueryBody {
 impl QueryBody {
     /// What a record must fulfil.
     fn filters(&self) -> Result<Vec<Filter>, ApiError> {
+        let is_trace_id =
+            |id: &String| id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !self.trace_id.iter().all(is_trace_id) {
+            return Err(ApiError::bad_request(
+                "trace_id must have 32 lowercase hexadecimal digits",
+            ));
+        }
         let equal = |field: &str, value: &Option<String>| {
             value.as_ref().map(|value| Filter::Field {
                 name: field.to_owned(),
@@ -138,7 +164,7 @@ impl QueryBody {
         .flatten()
         .collect();
         match &self.logql {
-            Some(_) if !filters.is_empty() => Err(ApiError::invalid(
+            Some(_) if !filters.is_empty() => Err(ApiError::invalid_because(
                 "conflicting_filters",
                 "logql excludes the other filters",
             )),
@@ -179,7 +205,7 @@ fn query(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let input: QueryBody = call.optional_json()?;
     let (start, end) = input.window.read(call.now, TimeDelta::hours(1))?;
     let filters = input.filters()?;
-    let records = services(call, state)?
+    let records = branch_services(call, state)?
         .records
         .iter()
         .enumerate()
@@ -193,8 +219,11 @@ fn query(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         .collect();
     let order = input.sort_order.unwrap_or(SortOrder::Desc);
     let limit = limit(input.limit, 100, 1_000)?;
-    let list = format!("logs {}", call.branch_id()?);
-    let page = page(&list, records, order, input.cursor.as_deref(), limit)?;
+    // A cursor goes on with the query that it comes from, and with no other one.
+    let window = &input.window;
+    let list = format!("logs {} {window:?} {filters:?} {order:?}", call.branch_id()?);
+    let page = page(&list, records, order, input.cursor.as_deref(), limit)
+        .map_err(|error| ApiError::invalid_because("invalid_cursor", error.message))?;
     let mut answer = json!({ "logs": page.items, "is_truncated": page.next.is_some() });
     if let (Some(next), Some(answer)) = (page.next, answer.as_object_mut()) {
         answer.insert("next_cursor".into(), next.into());
@@ -203,7 +232,7 @@ fn query(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
 }
 
 fn fields(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
-    let records = &services(call, state)?.records;
+    let records = &branch_services(call, state)?.records;
     let mut fields: BTreeSet<&str> = FIELDS.into();
     fields.extend(
         records
@@ -232,10 +261,13 @@ fn values(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     };
     let (start, end) = window.read(call.now, TimeDelta::hours(6))?;
     let limit = limit(query.limit, MOST_VALUES, 1_000)?;
-    let records = &services(call, state)?.records;
+    let records = &branch_services(call, state)?.records;
     let known = FIELDS.contains(&name) || records.iter().any(|record| record.attributes.contains_key(name));
     if !known {
-        return Err(ApiError::invalid("unknown_field", format!("there is no field {name}")));
+        return Err(ApiError::invalid_because(
+            "unknown_field",
+            format!("there is no field {name}"),
+        ));
     }
     let values: BTreeMap<String, ()> = records
         .iter()

@@ -30,7 +30,7 @@ impl Filter {
 /// Reads `{name="value", other!="value"} |= "text" != "text"`.
 pub(crate) fn logql(text: &str) -> Result<Vec<Filter>, ApiError> {
     read(text).ok_or_else(|| {
-        ApiError::invalid(
+        ApiError::invalid_because(
             "invalid_logql",
             "the sandbox reads {field=\"value\"} or != in braces, then |= \"text\" or != \"text\"",
         )

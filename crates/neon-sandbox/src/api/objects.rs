@@ -130,12 +130,17 @@ struct PrefixQuery {
 
 fn delete_by_prefix(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let PrefixQuery { prefix } = call.query()?;
-    if prefix.is_empty() || prefix.len() > 1_024 || !prefix.ends_with('/') {
-        return Err(ApiError::bad_request("prefix must end with / and have 1 to 1024 bytes"));
+    if prefix.is_empty() || prefix.len() > 1_024 || !prefix.ends_with('/') || prefix.chars().any(char::is_control) {
+        return Err(ApiError::bad_request(
+            "prefix must end with /, have 1 to 1024 bytes, and no control characters",
+        ));
     }
     let bucket = bucket_mut(call, services_mut(call, state)?)?;
     let before = bucket.objects.len();
-    bucket.objects.retain(|key, _| !key.starts_with(&prefix));
+    // What a branch has from its parent is not on the branch itself.
+    bucket
+        .objects
+        .retain(|key, object| object.inherited || !key.starts_with(&prefix));
     Reply::ok(json!({ "deleted": before - bucket.objects.len() }))
 }
 
@@ -234,6 +239,7 @@ pub(crate) fn store(state: &mut State, link: &Link, content: Bytes, content_type
         content_type,
         etag: format!("\"{etag}\""),
         last_modified: now,
+        inherited: false,
     };
     services.upload(&link.bucket_name, &link.object_key, object);
     Ok(())

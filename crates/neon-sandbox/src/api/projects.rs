@@ -12,7 +12,7 @@ use crate::{
     state::{
         State,
         change::Change,
-        endpoint::ComputeSize,
+        endpoint::{ComputeSize, EndpointState},
         operation::Action,
         project::{Project, check_length},
         settings::{DefaultEndpointSettings, ProjectSettings},
@@ -180,7 +180,7 @@ fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     }
 
     let replicates = change.project.settings.has_logical_replication();
-    let restarts = settings.has_logical_replication() && !replicates;
+    let suspends = settings.has_logical_replication() && !replicates;
     let retention = input
         .history_retention_seconds
         .unwrap_or(change.project.history_retention_seconds);
@@ -198,15 +198,15 @@ fn update(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     if restores {
         change.run(Action::ApplyStorageConfig, None, None);
     }
-    if restarts {
+    if suspends {
         let active: Vec<String> = change
             .project
             .live_endpoints()
-            .filter(|endpoint| !endpoint.disabled)
+            .filter(|endpoint| endpoint.state == EndpointState::Active)
             .map(|endpoint| endpoint.id.clone())
             .collect();
         for endpoint_id in active {
-            change.configure_endpoint(&endpoint_id, true)?;
+            change.suspend_endpoint(&endpoint_id)?;
         }
     }
     let operations = views::started(change.project, &change.operations);

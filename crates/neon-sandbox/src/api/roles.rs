@@ -83,6 +83,7 @@ fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let mut change = state.change(call)?;
     let mut contents = change.project.branch(branch_id)?.contents().clone();
     change.check_lock()?;
+    change.check_configurable(branch_id)?;
     names::check_role(&input.name)?;
     if contents.role(&input.name).is_some() {
         return Err(ApiError::conflict(format!(
@@ -125,6 +126,7 @@ fn delete(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         return Ok(Reply::gone());
     };
     change.check_lock()?;
+    change.check_configurable(branch_id)?;
     if let Some(database) = contents.databases.iter().find(|database| database.owner_name == name) {
         return Err(ApiError::refused(format!(
             "role {name} cannot be deleted because it owns the database {}",
@@ -161,6 +163,7 @@ fn reset_password(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let mut contents = change.project.branch(branch_id)?.contents().clone();
     find(&contents, name)?;
     change.check_lock()?;
+    change.check_configurable(branch_id)?;
     let now = change.now;
     let role = contents
         .roles

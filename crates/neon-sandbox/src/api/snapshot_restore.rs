@@ -70,6 +70,9 @@ fn restore(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
             "the branch that the snapshot came from is gone; give target_branch_id",
         ));
     }
+    if let Some(target) = target_id.as_deref().filter(|_| input.finalize_restore) {
+        change.project.branch(target)?.check_ready()?;
+    }
     branch_create::check_room(&change, true)?;
     let name = match name {
         Some(name) => {
@@ -124,6 +127,7 @@ fn finalize(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let mut change = state.change(call)?;
     let branch = change.project.branch(id)?.clone();
     change.check_lock()?;
+    let ready = branch.check_ready();
     let waiting = branch
         .snapshot_restore
         .filter(|restore| restore.status == RestoreStatus::Restored)
@@ -132,9 +136,7 @@ fn finalize(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
                 "branch {id} doesn't come from a snapshot restore that waits to be finalized"
             ))
         })?;
-    if branch.state == BranchState::Init {
-        return Err(ApiError::refused("branch not ready yet"));
-    }
+    ready?;
     if let Some(name) = &input.name {
         check_length("branch name", name, 256)?;
         change.project.check_branch_name(name)?;
@@ -143,6 +145,7 @@ fn finalize(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         .target_branch_id
         .filter(|target| change.project.branch(target).is_ok())
         .ok_or_else(|| ApiError::refused("the branch whose place the restored branch was to take is gone"))?;
+    change.project.branch(&target_id)?.check_ready()?;
     take_place(&mut change, id, &target_id, input.name)?;
     Reply::ok(json!({
         "operations": views::started(change.project, &change.operations),

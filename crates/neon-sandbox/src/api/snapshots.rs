@@ -12,7 +12,7 @@ use crate::{
     error::ApiError,
     state::{
         State,
-        branch::{Branch, BranchState},
+        branch::Branch,
         data::Point,
         operation::Action,
         project::{Project, check_length},
@@ -94,9 +94,7 @@ fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let branch = change.project.branch(branch_id)?.clone();
     change.check_lock()?;
     check_root(&branch, "snapshots are made")?;
-    if branch.state == BranchState::Init {
-        return Err(ApiError::refused("branch not ready yet"));
-    }
+    branch.check_ready()?;
     let manual = change
         .project
         .snapshots

@@ -20,8 +20,17 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
+/// 403 on plans without a spending limit.
+fn check_plan(state: &State) -> Result<(), ApiError> {
+    match state.account.plan {
+        "free" => Err(ApiError::forbidden("a spending limit needs the plan launch or scale")),
+        _ => Ok(()),
+    }
+}
+
 fn get(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let organization = organizations::organization(call, state)?;
+    check_plan(state)?;
     Reply::ok(json!({ "spending_limit_cents": organization.spending_limit_cents }))
 }
 
@@ -35,12 +44,16 @@ fn set(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     if spending_limit_cents < 1 {
         return Err(ApiError::bad_request("spending_limit_cents must be at least 1"));
     }
+    organizations::administered(call, state)?;
+    check_plan(state)?;
     let organization = organizations::administered(call, state)?;
     organization.spending_limit_cents = Some(spending_limit_cents);
     Reply::ok(json!({ "spending_limit_cents": spending_limit_cents }))
 }
 
 fn delete(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
+    organizations::administered(call, state)?;
+    check_plan(state)?;
     organizations::administered(call, state)?.spending_limit_cents = None;
     Reply::ok(json!({}))
 }

@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::Client;
 
-use super::{PlaneError, server::Server};
+use super::{
+    PlaneError,
+    server::{SUPERUSER, Server},
+};
 use crate::state::data::{Cluster, Database, Role};
 
 /// A name as SQL takes it.
@@ -32,6 +35,19 @@ pub(crate) async fn apply(server: &Server, contents: &Cluster) -> Result<(), Pla
         run.database(database).await?;
     }
     run.drop_roles(contents).await
+}
+
+/// Cuts the connections of clients, as Neon does when a role is made or gets another password.
+pub(crate) async fn cut_connections(server: &Server) -> Result<(), PlaneError> {
+    let run = Run {
+        server,
+        client: server.connect("postgres").await?,
+    };
+    let cut = format!(
+        "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename <> {}",
+        literal(SUPERUSER)
+    );
+    run.execute(&cut, "cut the connections of clients").await
 }
 
 struct Run<'a> {

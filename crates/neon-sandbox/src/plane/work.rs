@@ -407,8 +407,11 @@ impl Work {
         let Some(server) = &timeline.server else { return Ok(()) };
         if let Some(contents) = contents {
             // Noted even where it fails: a statement that Postgres refuses is refused the next time too.
-            timeline.applied = Some(contents.clone());
+            let before = timeline.applied.replace(contents.clone());
             contents::apply(server, contents).await?;
+            if before.is_some_and(|before| contents.has_new_logins(&before)) {
+                contents::cut_connections(server).await?;
+            }
         }
         if let Some(MaskingGoal { run, rules }) = masking {
             timeline.masked = Some(*run);

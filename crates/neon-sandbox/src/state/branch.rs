@@ -13,7 +13,10 @@ use super::{
     schedule::Schedule,
     services::Services,
 };
-use crate::clock::{Moment, seconds};
+use crate::{
+    clock::{Moment, seconds},
+    error::ApiError,
+};
 
 /// How a new branch is filled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +37,10 @@ pub(crate) enum InitSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum BranchState {
+    /// Being made.
     Init,
+    /// Being given other contents.
+    Resetting,
     Ready,
     Archived,
 }
@@ -208,6 +214,14 @@ impl Branch {
     /// The parent's id.
     pub(crate) fn parent_id(&self) -> Option<&str> {
         self.parent.as_ref().map(|parent| parent.branch_id.as_str())
+    }
+
+    /// 422 while its data is not there: it is being made or reset, or that failed.
+    pub(crate) fn check_ready(&self) -> Result<(), ApiError> {
+        match self.state {
+            BranchState::Init | BranchState::Resetting => Err(ApiError::refused("branch not ready yet")),
+            BranchState::Ready | BranchState::Archived => Ok(()),
+        }
     }
 
     /// What it holds now.

@@ -6,7 +6,7 @@ use super::{
     State,
     branch::{BranchState, BranchTransition},
     data::{Contents, Lsn, Version},
-    endpoint::{EndpointState, EndpointTransition},
+    endpoint::{Endpoint, EndpointState, EndpointTransition},
     operation::{Action, Operation, Outcome, Timetable},
     project::Project,
 };
@@ -119,6 +119,17 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// 422 where roles or databases of a branch can't be changed: its data is not there yet, or its compute would have to
+    /// start, which the project's quota keeps it from.
+    pub(crate) fn check_configurable(&self, branch_id: &str) -> Result<(), ApiError> {
+        self.project.branch(branch_id)?.check_ready()?;
+        let sleeps = |endpoint: &&Endpoint| !endpoint.disabled && endpoint.state == EndpointState::Idle;
+        match self.project.write_endpoint(branch_id).filter(sleeps) {
+            Some(_) => self.project.check_quota(self.now),
+            None => Ok(()),
+        }
+    }
+
     /// Starts the next operation of the chain.
     pub(crate) fn run(&mut self, action: Action, branch_id: Option<&str>, endpoint_id: Option<&str>) -> Ending {
         let (runs_at, ends_at) = self.timetable.take();
@@ -166,7 +177,7 @@ impl<'a> Change<'a> {
         let ending = self.run(Action::CreateBranch, Some(branch_id), None);
         let now = self.now;
         let branch = self.project.branch_mut(branch_id)?;
-        branch.state = BranchState::Init;
+        branch.state = BranchState::Resetting;
         branch.state_changed_at = now;
         branch.transition = Some(BranchTransition {
             at: ending.at,

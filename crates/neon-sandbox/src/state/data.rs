@@ -1,6 +1,6 @@
 //! What a branch holds inside Postgres, and the history that it can be read and restored from.
 
-use std::{fmt, str::FromStr};
+use std::{collections::VecDeque, fmt, str::FromStr};
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,17 @@ pub(crate) struct Contents {
 pub(crate) struct Cluster {
     pub(crate) roles: Vec<Role>,
     pub(crate) databases: Vec<Database>,
+}
+
+impl Cluster {
+    /// Whether it has a role, or a role's password, that it hadn't before.
+    pub(crate) fn has_new_logins(&self, before: &Self) -> bool {
+        let is_known = |role: &Role| {
+            let mut known = before.roles.iter();
+            known.any(|known| known.name == role.name && known.password == role.password)
+        };
+        !self.roles.iter().all(is_known)
+    }
 }
 
 impl Contents {
@@ -217,6 +228,9 @@ pub(crate) struct History {
     former: Option<Lineage>,
     /// How far the log of its PostgreSQL had come when it was last looked at.
     reached: Option<Lsn>,
+    /// How far it had come when, oldest first.
+    #[serde(default)]
+    marks: VecDeque<(Moment, Lsn)>,
     past: Vec<Version>,
     head: Version,
 }
@@ -228,6 +242,7 @@ impl History {
             lineage,
             former: None,
             reached: None,
+            marks: VecDeque::new(),
             past: Vec::new(),
             head,
         }
@@ -242,6 +257,7 @@ impl History {
     pub(crate) fn rebase(&mut self, lineage: Lineage) {
         self.former = Some(std::mem::replace(&mut self.lineage, lineage));
         self.reached = None;
+        self.marks.clear();
     }
 
     /// Notes where the log of its PostgreSQL begins: what the branch holds now it holds from there on.
@@ -264,12 +280,24 @@ impl History {
         if let Some(former) = self.former.take() {
             self.lineage = former;
             self.reached = None;
+            self.marks.clear();
         }
     }
 
     /// Notes how far the log of its PostgreSQL has come.
-    pub(crate) fn reach(&mut self, lsn: Lsn) {
+    pub(crate) fn reach(&mut self, lsn: Lsn, now: Moment) {
         self.reached = self.reached.max(Some(lsn));
+        if self.marks.back().is_none_or(|(_, last)| *last < lsn) {
+            self.marks.push_back((now, lsn));
+        }
+        if self.marks.len() > HISTORY_CAP {
+            self.marks.pop_front();
+        }
+    }
+
+    /// Whether the log was past a position at a moment, as far as it was looked at.
+    fn was_past(&self, lsn: Lsn, at: Moment) -> bool {
+        self.marks.iter().any(|(seen, reached)| *seen <= at && *reached > lsn)
     }
 
     /// What the branch holds now.
@@ -298,6 +326,11 @@ impl History {
     /// When the place is in the future, before the first version, or outside the window.
     pub(crate) fn at(&self, point: Point, now: Moment, window: TimeDelta) -> Result<Version, ApiError> {
         let start = now - window;
+        if window.is_zero() && point != Point::Head {
+            return Err(ApiError::refused(
+                "the project keeps no history: its history_retention_seconds is 0",
+            ));
+        }
         match point {
             Point::Head => Ok(self.head.clone()),
             Point::Time(time) => {
@@ -323,6 +356,11 @@ impl History {
                         "the branch hasn't reached the position {lsn}"
                     )));
                 }
+                if self.was_past(lsn, start) {
+                    return Err(ApiError::refused(format!(
+                        "the position {lsn} lies before the project's history window"
+                    )));
+                }
                 let version = self
                     .newest_where(|version| version.lsn <= lsn)
                     .filter(|version| self.replaced_at(version).is_none_or(|at| at >= start))
@@ -344,6 +382,7 @@ impl History {
             lineage: self.lineage.copy(at),
             former: None,
             reached: None,
+            marks: VecDeque::new(),
             past,
             head: version,
         }

@@ -61,7 +61,7 @@ impl Project {
 
     /// Goes on from the moment when the goal is reached, or failed.
     pub(crate) fn release(&mut self, goal: u64, now: Moment, result: &WorkResult) {
-        self.note(result);
+        self.note(result, now);
         let Some(hold) = self.held.filter(|hold| hold.goal == goal) else {
             return;
         };
@@ -73,7 +73,7 @@ impl Project {
     }
 
     /// Notes which timelines there are, and how far logs have come.
-    pub(crate) fn note(&mut self, result: &WorkResult) {
+    pub(crate) fn note(&mut self, result: &WorkResult, now: Moment) {
         if let Some(there) = &result.there {
             self.made = there.iter().cloned().collect();
         }
@@ -81,7 +81,7 @@ impl Project {
             self.lsn = self.lsn.max(*lsn);
             for branch in &mut self.branches {
                 if branch.history.lineage().id == *timeline {
-                    branch.history.reach(*lsn);
+                    branch.history.reach(*lsn, now);
                 }
             }
         }
@@ -140,7 +140,8 @@ impl Project {
             .collect();
         for branch in &mut self.branches {
             let former = branch.history.former().map(|former| &former.id);
-            if !making.contains(&branch.id) || branch.state != BranchState::Init {
+            let is_made = matches!(branch.state, BranchState::Ready | BranchState::Archived);
+            if !making.contains(&branch.id) || is_made {
                 // Not what failed.
             } else if former.is_some_and(|former| !used.contains(former)) {
                 // A restore that didn't come about leaves the branch with the data that it had.

@@ -47,6 +47,9 @@ pub(crate) struct Object {
     pub(crate) content_type: String,
     pub(crate) etag: String,
     pub(crate) last_modified: Moment,
+    /// It came with the branch from its parent.
+    #[serde(default)]
+    pub(crate) inherited: bool,
 }
 
 /// Bytes that are cheap to copy.
@@ -186,6 +189,13 @@ impl Services {
         let mut child = self.clone();
         child.records.clear();
         child.domains.clear();
+        for object in child
+            .buckets
+            .values_mut()
+            .flat_map(|bucket| bucket.objects.values_mut())
+        {
+            object.inherited = true;
+        }
         for function in child.functions.values_mut() {
             function.inherited = true;
         }

@@ -112,7 +112,12 @@ async fn keys_reach_what_their_kind_reaches() {
     let auth = rig.get("/auth").await.expect(200);
     assert_eq!(auth["auth_method"], "api_key_org");
     assert!(auth["account_id"].as_str().unwrap().starts_with("org-sandbox-"));
-    for path in ["/users/me", "/users/me/organizations", "/api_keys"] {
+    let own = rig.get("/users/me/organizations").await.expect(200);
+    assert_eq!(
+        super::each(&own["organizations"], "id"),
+        [auth["account_id"].as_str().unwrap()]
+    );
+    for path in ["/users/me", "/api_keys"] {
         let message = rig.get(path).await.refused(404);
         assert!(message.contains("organization API keys"), "{message}");
     }

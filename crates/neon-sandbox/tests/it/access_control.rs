@@ -1,6 +1,6 @@
 //! Who may reach what: keys, members, invitations, sharing, spending limits.
 
-use neon_sandbox::{ExtraMember, SandboxOptions};
+use neon_sandbox::{ExtraMember, Limits, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::{Made, Rig, each, options};
@@ -81,6 +81,14 @@ pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 pub async fn every_operation(rig: &Rig, project: &Made) {
     let orgs = organizations(rig).await;
     let org = format!("/organizations/{}", orgs[0]);
+    let open = rig.get(&project.path("/branches")).await.expect(200);
+    let default = open["branches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|branch| branch["default"] == true);
+    let data_api = project.branch(text(default.unwrap(), "id"), "/data-api/neondb");
+    rig.post(&data_api, json!({})).await.expect(201);
     rig.get(&project.path("/advisors")).await.expect(200);
     rig.get(&project.path("/available_preload_libraries")).await.expect(200);
 
@@ -318,6 +326,22 @@ async fn the_spending_limit_is_kept_and_is_at_least_a_cent() {
     }
     rig.delete(&path).await.expect(200);
     assert_eq!(rig.get(&path).await.expect(200), none);
+}
+
+#[tokio::test]
+async fn the_free_plan_has_no_spending_limit() {
+    let rig = Rig::with(SandboxOptions {
+        limits: Limits::free(),
+        ..options()
+    })
+    .await;
+    let org = organizations(&rig).await.remove(0);
+    let path = format!("/organizations/{org}/billing/spending_limit");
+    rig.get(&path).await.refused(403);
+    rig.put(&path, json!({ "spending_limit_cents": 12_000 }))
+        .await
+        .refused(403);
+    rig.delete(&path).await.refused(403);
 }
 
 #[tokio::test]

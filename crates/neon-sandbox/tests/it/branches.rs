@@ -359,3 +359,48 @@ async fn a_branch_is_not_recovered_below_a_parent_that_expires() {
         .await
         .expect(200);
 }
+
+#[tokio::test]
+async fn a_protected_branch_is_not_made_in_the_archive() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let body = json!({ "branch": { "protected": true, "archived": true } });
+    let message = rig.post(&project.path("/branches"), body).await.refused(422);
+    assert!(message.contains("archived"), "{message}");
+    assert_eq!(rig.get(&project.path("/branches/count")).await.expect(200)["count"], 1);
+}
+
+#[tokio::test]
+async fn a_branch_that_was_never_ready_takes_nothing() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    rig.arm(json!({ "method": "POST", "path": "*/branches", "kind": { "type": "failed_operation" } }))
+        .await;
+    let body = json!({ "branch": { "name": "broken" } });
+    let broken = rig.branch_with(&project, body).await;
+    let read = rig.get(&project.branch(&broken, "")).await.expect(200);
+    assert_eq!(read["branch"]["current_state"], "init");
+    for (path, body) in [
+        (project.branch(&broken, "/roles"), json!({ "role": { "name": "app" } })),
+        (
+            project.branch(&broken, "/databases"),
+            json!({ "database": { "name": "app", "owner_name": "neondb_owner" } }),
+        ),
+        (project.branch(&broken, "/roles/neondb_owner/reset_password"), json!({})),
+        (
+            project.path("/endpoints"),
+            json!({ "endpoint": { "branch_id": broken, "type": "read_write" } }),
+        ),
+        (
+            project.branch(&broken, "/auth"),
+            json!({ "auth_provider": "better_auth" }),
+        ),
+        (project.path("/branches"), json!({ "branch": { "parent_id": broken } })),
+        (project.main("/restore"), json!({ "source_branch_id": broken })),
+        (project.branch(&broken, "/data-api/neondb"), json!({})),
+    ] {
+        let message = rig.post(&path, body).await.refused(422);
+        assert_eq!(message, "branch not ready yet", "{path}");
+    }
+    rig.delete(&project.branch(&broken, "")).await.expect(200);
+}

@@ -106,6 +106,7 @@ async fn objects_are_uploaded_listed_by_folder_downloaded_and_deleted() {
     let by_prefix = format!("{at}/objects-by-prefix?prefix=");
     rig.delete(&format!("{by_prefix}logs")).await.refused(400);
     rig.delete(&by_prefix).await.refused(400);
+    rig.delete(&format!("{by_prefix}logs%0A/")).await.refused(400);
     assert_eq!(rig.delete(&format!("{by_prefix}logs/")).await.expect(200)["deleted"], 2);
     assert_eq!(rig.delete(&format!("{by_prefix}logs/")).await.expect(200)["deleted"], 0);
     let left = rig.get(&format!("{at}/objects")).await.expect(200);
@@ -219,6 +220,27 @@ async fn a_child_has_copies_of_its_own_and_what_a_branch_had_goes_with_it() {
         .await;
     let none = rig.get(&project.branch(&empty, "/buckets")).await.expect(200);
     assert_eq!(none["buckets"], json!([]));
+}
+
+#[tokio::test]
+async fn objects_of_the_parent_outlive_a_deletion_by_prefix_on_the_child() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let at = bucket(&rig, &project, "files").await;
+    upload(&rig, &at, "logs/old", "parent").await;
+    upload(&rig, &at, "logs/both", "parent").await;
+    let child = rig.branch(&project, "child").await;
+    let there = project.branch(&child, "/buckets/files");
+    upload(&rig, &there, "logs/both", "child").await;
+    upload(&rig, &there, "logs/new", "child").await;
+    let gone = rig
+        .delete(&format!("{there}/objects-by-prefix?prefix=logs/"))
+        .await
+        .expect(200);
+    assert_eq!(gone["deleted"], 2, "what is on the child itself");
+    let left = rig.get(&format!("{there}/objects")).await.expect(200);
+    assert_eq!(each(&left["objects"], "key"), ["logs/old"]);
+    rig.delete(&format!("{there}/objects/logs%2Fold")).await.expect(204);
 }
 
 #[tokio::test]

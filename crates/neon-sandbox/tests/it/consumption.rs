@@ -11,6 +11,15 @@ const EMPTY: u64 = 30_842_880;
 pub(super) const ALL: &str = "compute_unit_seconds,root_branch_bytes_month,child_branch_bytes_month,instant_restore_bytes_month,\
                    public_network_transfer_bytes,private_network_transfer_bytes";
 
+/// A sandbox on the plan that has every version of the history.
+pub(super) async fn scale() -> Rig {
+    Rig::with(SandboxOptions {
+        limits: Limits::scale(),
+        ..options()
+    })
+    .await
+}
+
 pub(super) async fn org(rig: &Rig) -> String {
     let listed = rig.get("/users/me/organizations").await.expect(200);
     listed["organizations"][0]["id"].as_str().unwrap().to_owned()
@@ -102,7 +111,7 @@ async fn timeframes_lie_on_whole_hours_in_the_months_that_are_billed() {
 
 #[tokio::test]
 pub async fn storage_is_what_branches_and_snapshots_held() {
-    let rig = Rig::start().await;
+    let rig = scale().await;
     let project = rig.project().await;
     rig.advance(3600).await;
     let query = span(&rig, 24 * 3600, "hourly").await;
@@ -207,7 +216,7 @@ pub async fn branches_are_told_apart_and_remembered() {
 
 #[tokio::test]
 pub async fn what_is_asked_is_checked() {
-    let rig = Rig::start().await;
+    let rig = scale().await;
     let project = rig.project().await;
     let org = org(&rig).await;
     let day = span(&rig, 86_400, "hourly").await;
@@ -256,15 +265,23 @@ pub async fn what_is_asked_is_checked() {
     assert_eq!(frame["logical_size_bytes"], EMPTY);
     assert_eq!(frame["data_storage_bytes_hour"], Value::Null);
 
-    let free = Rig::with(SandboxOptions {
-        limits: Limits::free(),
-        ..options()
-    })
-    .await;
-    let day = span(&free, 86_400, "hourly").await;
-    free.get(&format!("/consumption_history/projects?{day}"))
-        .await
-        .refused(403);
+    let v1 = "/consumption_history/projects";
+    for (limits, statuses) in [(Limits::free(), [403, 403, 403]), (Limits::launch(), [403, 200, 200])] {
+        let plan = limits.plan;
+        let rig = Rig::with(SandboxOptions { limits, ..options() }).await;
+        let project = rig.project().await;
+        let v2_query = format!("{day}&org_id={}&metrics=compute_unit_seconds", self::org(&rig).await);
+        for (path, status) in [
+            format!("{v1}?{day}"),
+            format!("{v2}?{v2_query}"),
+            format!("{branches}?{v2_query}&project_ids={}", project.id),
+        ]
+        .iter()
+        .zip(statuses)
+        {
+            assert_eq!(rig.get(path).await.status, status, "{plan} {path}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -285,4 +302,25 @@ async fn branches_beyond_the_plan_count() {
         EMPTY,
         "one root, a whole month"
     );
+}
+
+#[tokio::test]
+async fn an_organization_key_asks_about_its_own_organization_only() {
+    let mut rig = Rig::with(SandboxOptions {
+        extra_organizations: vec!["Annex".into()],
+        ..options()
+    })
+    .await;
+    let day = span(&rig, 86_400, "hourly").await;
+    let listed = rig.get("/users/me/organizations").await.expect(200);
+    let ids: Vec<String> = each(&listed["organizations"], "id")
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let keys = format!("/organizations/{}/api_keys", ids[0]);
+    let made = rig.post(&keys, json!({ "key_name": "ci" })).await.expect(200);
+    rig.key = made["key"].as_str().unwrap().to_owned();
+    let path = |org: &str| format!("/consumption_history/v2/projects?{day}&org_id={org}&metrics=compute_unit_seconds");
+    rig.get(&path(&ids[0])).await.expect(200);
+    rig.get(&path(&ids[1])).await.refused(404);
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Rig,
-    consumption::{ALL, about, frames, of_project, org, span, total},
+    consumption::{ALL, about, frames, of_project, org, scale, span, total},
 };
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn compute_time_is_what_the_computes_really_worked() {
 
 #[tokio::test]
 async fn nothing_is_asked_of_a_compute() {
-    let rig = Rig::start().await;
+    let rig = scale().await;
     let project = rig.project().await;
     rig.advance(3600).await;
     let endpoint = project.path(&format!("/endpoints/{}", project.endpoint));

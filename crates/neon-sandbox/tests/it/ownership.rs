@@ -221,6 +221,9 @@ async fn the_advisor_finds_what_is_wrong_with_a_schema() {
     let rig = Rig::start().await;
     let project = rig.project().await;
     let path = project.path("/advisors");
+    let message = rig.get(&path).await.refused(422);
+    assert!(message.contains("Data API"), "{message}");
+    rig.post(&project.main("/data-api/neondb"), json!({})).await.expect(201);
     assert_eq!(rig.get(&path).await.expect(200), json!({ "issues": [] }));
     let sql = "CREATE TABLE notes (body text);\nCREATE TABLE users (id int PRIMARY KEY);\n\
                ALTER TABLE users ENABLE ROW LEVEL SECURITY;\n";
@@ -239,6 +242,13 @@ async fn the_advisor_finds_what_is_wrong_with_a_schema() {
         .await
         .refused(404);
     rig.get(&format!("{path}?database_name=none")).await.refused(404);
+    let second = json!({ "database": { "name": "second", "owner_name": "neondb_owner" } });
+    rig.post(&project.main("/databases"), second).await.expect(201);
+    rig.settle().await;
+    let message = rig.get(&path).await.refused(400);
+    assert!(message.contains("database_name"), "{message}");
+    rig.get(&format!("{path}?database_name=neondb")).await.expect(200);
+    rig.get(&format!("{path}?database_name=second")).await.refused(422);
     let libraries = rig.get(&project.path("/available_preload_libraries")).await.expect(200);
     assert!(each(&libraries["libraries"], "library_name").contains(&"pg_cron"));
 }

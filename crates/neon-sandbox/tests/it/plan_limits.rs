@@ -106,6 +106,33 @@ async fn the_free_plan_is_small() {
 }
 
 #[tokio::test]
+async fn computes_that_come_back_with_their_branch_count() {
+    let rig = rig(Limits {
+        read_replicas: 1,
+        ..Limits::launch()
+    })
+    .await;
+    let project = rig.project().await;
+    let replica = |branch: &str| json!({ "endpoint": { "branch_id": branch, "type": "read_only" } });
+    let dev = rig.branch(&project, "dev").await;
+    rig.post(&project.path("/endpoints"), replica(&dev)).await.expect(201);
+    rig.settle().await;
+    rig.delete(&project.branch(&dev, "")).await.expect(200);
+    rig.settle().await;
+    let made = rig
+        .post(&project.path("/endpoints"), replica(&project.branch))
+        .await
+        .expect(201);
+    rig.settle().await;
+    let recover = project.branch(&dev, "/recover");
+    limited(rig.post(&recover, json!({})).await, "ENDPOINTS_LIMIT_EXCEEDED");
+    let other = project.path(&format!("/endpoints/{}", made["endpoint"]["id"].as_str().unwrap()));
+    rig.delete(&other).await.expect(200);
+    rig.settle().await;
+    rig.post(&recover, json!({})).await.expect(200);
+}
+
+#[tokio::test]
 async fn the_scale_plan_is_large() {
     let rig = rig(Limits::scale()).await;
     let project = rig.project().await;

@@ -117,8 +117,13 @@ async fn an_update_changes_what_it_names() {
     assert_eq!(actions(&body), ["apply_storage_config"]);
     rig.settle().await;
     let on = json!({ "project": { "settings": { "enable_logical_replication": true } } });
-    assert_eq!(actions(&rig.patch(&path, on).await.expect(200)), ["apply_config"]);
+    assert_eq!(actions(&rig.patch(&path, on).await.expect(200)), ["suspend_compute"]);
     rig.settle().await;
+    let endpoint = project.path(&format!("/endpoints/{}", project.endpoint));
+    assert_eq!(
+        rig.get(&endpoint).await.expect(200)["endpoint"]["current_state"],
+        "idle"
+    );
     let off = json!({ "project": { "settings": { "enable_logical_replication": false } } });
     rig.patch(&path, off).await.refused(422);
     let window = |day: u8| json!({ "weekdays": [day], "start_time": "01:00", "end_time": "02:00" });

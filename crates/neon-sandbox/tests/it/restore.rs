@@ -132,6 +132,55 @@ async fn without_history_there_is_no_way_back() {
         "preserve_under_name": "x",
     });
     rig.post(&project.main("/restore"), body).await.refused(422);
+    let made = rig.post(&project.path("/branches"), json!({})).await.expect(201);
+    rig.settle().await;
+    // Not even to a position that the branch still holds.
+    let body = json!({
+        "source_branch_id": project.branch,
+        "source_lsn": made["branch"]["parent_lsn"],
+        "preserve_under_name": "x",
+    });
+    let message = rig.post(&project.main("/restore"), body).await.refused(422);
+    assert!(message.contains("history_retention_seconds is 0"), "{message}");
+    let past = json!({ "branch": { "parent_lsn": made["branch"]["parent_lsn"] } });
+    rig.post(&project.path("/branches"), past).await.refused(422);
+    let path = project.main(&format!(
+        "/snapshot?lsn={}",
+        made["branch"]["parent_lsn"].as_str().unwrap()
+    ));
+    rig.post(&path, json!({})).await.refused(422);
+}
+
+#[tokio::test]
+async fn an_empty_name_for_the_present_stands_for_none() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let dev = rig.branch(&project, "dev").await;
+    let body = json!({ "source_branch_id": project.branch, "preserve_under_name": "" });
+    rig.post(&project.branch(&dev, "/restore"), body).await.expect(200);
+    rig.settle().await;
+    assert_eq!(rig.get(&project.path("/branches/count")).await.expect(200)["count"], 2);
+    let own = json!({
+        "source_branch_id": project.branch,
+        "source_timestamp": rig.time(-1).await,
+        "preserve_under_name": "",
+    });
+    let message = rig.post(&project.main("/restore"), own).await.refused(400);
+    assert!(message.contains("needs preserve_under_name"), "{message}");
+}
+
+#[tokio::test]
+async fn a_branch_that_is_being_restored_says_so() {
+    let rig = Rig::start().await;
+    let project = rig.project().await;
+    let dev = rig.branch(&project, "dev").await;
+    let body = json!({ "source_branch_id": project.branch });
+    let answer = rig.post(&project.branch(&dev, "/restore"), body).await.expect(200);
+    assert_eq!(answer["branch"]["current_state"], "resetting");
+    assert_eq!(answer["branch"]["pending_state"], "ready");
+    rig.settle().await;
+    let read = rig.get(&project.branch(&dev, "")).await.expect(200);
+    assert_eq!(read["branch"]["current_state"], "ready");
 }
 
 #[tokio::test]

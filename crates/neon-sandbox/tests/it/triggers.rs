@@ -173,10 +173,23 @@ async fn logs_are_paged_filtered_and_bounded() {
     for (body, code) in [
         (
             json!({ "since": "1h", "start_time": "2030-01-01T00:00:00Z" }),
-            "conflicting_window",
+            "conflicting_time_range",
         ),
-        (json!({ "since": "8d" }), "invalid_window"),
-        (json!({ "since": "soon" }), "invalid_window"),
+        (json!({ "since": "8d" }), "time_range_too_large"),
+        (
+            json!({ "start_time": "2030-01-01T00:00:00Z", "end_time": "2030-02-01T00:00:00Z" }),
+            "time_range_too_large",
+        ),
+        (
+            json!({ "start_time": "2030-01-02T00:00:00Z", "end_time": "2030-01-01T00:00:00Z" }),
+            "invalid_time_range",
+        ),
+        (json!({ "cursor": "nonsense" }), "invalid_cursor"),
+        // Of the query above, which asks for storage alone.
+        (
+            json!({ "cursor": first["next_cursor"], "sort_order": "asc" }),
+            "invalid_cursor",
+        ),
         (
             json!({ "logql": "{source=\"storage\"}", "severity_text": "INFO" }),
             "conflicting_filters",
@@ -184,12 +197,22 @@ async fn logs_are_paged_filtered_and_bounded() {
         (json!({ "logql": "rate({x=\"y\"}[5m])" }), "invalid_logql"),
     ] {
         let refused = rig.post(&query, body).await.expect(400);
-        assert_eq!(refused["code"], code, "{refused}");
+        assert_eq!(refused["reason"], code, "{refused}");
     }
     rig.post(&query, json!({ "limit": 1_001 })).await.refused(400);
-    rig.post(&project.branch("br-none", "/logs/query"), json!({}))
+    rig.post(&query, json!({ "since": "soon" })).await.refused(400);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    rig.post(&query, json!({ "trace_id": trace })).await.expect(200);
+    for wrong in [trace.to_uppercase(), trace[1..].to_owned(), "x".repeat(32)] {
+        rig.post(&query, json!({ "trace_id": wrong })).await.refused(400);
+    }
+    let nowhere = rig
+        .post(&project.branch("br-none", "/logs/query"), json!({}))
         .await
-        .refused(404);
+        .expect(404);
+    assert_eq!(nowhere["reason"], "branch_not_found");
+    let nowhere = rig.get(&project.branch("br-none", "/logs/fields")).await.expect(404);
+    assert_eq!(nowhere["reason"], "branch_not_found");
     let grave = rig
         .post(&query, json!({ "minimum_severity": "warn" }))
         .await
@@ -216,6 +239,7 @@ async fn logs_are_paged_filtered_and_bounded() {
     let one = rig.get(&format!("{values}?source=storage&since=1h")).await.expect(200);
     assert_eq!(one["values"], json!(["storage"]));
     let unknown = rig.get(&project.main("/logs/fields/none/values")).await.expect(400);
-    assert_eq!(unknown["code"], "unknown_field");
-    rig.get(&format!("{values}?since=9d")).await.refused(400);
+    assert_eq!(unknown["reason"], "unknown_field");
+    let long = rig.get(&format!("{values}?since=9d")).await.expect(400);
+    assert_eq!(long["reason"], "time_range_too_large");
 }

@@ -44,7 +44,39 @@ async fn a_reached_quota_stops_every_compute_until_it_is_lifted_or_the_month_is_
     rig.post(&project.path("/endpoints"), replica).await.refused(422);
     let other = json!({ "branch": { "name": "other" }, "endpoints": [{ "type": "read_write" }] });
     rig.post(&project.path("/branches"), other).await.refused(422);
-    rig.branch(&project, "without a compute").await;
+    let bare = rig.branch(&project, "without a compute").await;
+    // Nor does a change that an idle compute would have to wake for.
+    let role = json!({ "role": { "name": "app" } });
+    for (path, body) in [
+        ("/roles", role.clone()),
+        ("/roles/neondb_owner/reset_password", json!({})),
+        (
+            "/databases",
+            json!({ "database": { "name": "app", "owner_name": "neondb_owner" } }),
+        ),
+    ] {
+        let message = rig.post(&project.main(path), body).await.refused(422);
+        assert!(message.contains("quota of compute_time_seconds"), "{message}");
+    }
+    rig.patch(
+        &compute(&project, ""),
+        json!({ "endpoint": { "autoscaling_limit_max_cu": 4 } }),
+    )
+    .await
+    .refused(422);
+    rig.patch(&compute(&project, ""), json!({ "endpoint": { "name": "main" } }))
+        .await
+        .expect(200);
+    assert_eq!(
+        rig.get(&project.main("/roles")).await.expect(200)["roles"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1,
+        "what is refused changes nothing"
+    );
+    rig.post(&project.branch(&bare, "/roles"), role).await.expect(201);
+    rig.settle().await;
 
     rig.patch(&project.path(""), json!({ "project": quota(0) }))
         .await

@@ -110,3 +110,26 @@ async fn settings_of_a_compute_reach_its_server() {
     plane.change(Method::PATCH, &format!("/endpoints/{id}"), settings).await;
     assert_eq!(value(&plane.uri, "SHOW work_mem").await, "7MB");
 }
+
+#[tokio::test]
+async fn a_new_role_and_a_new_password_cut_connections() {
+    let plane = Plane::start().await;
+    let roles = format!("/branches/{}/roles", plane.main);
+    let open = connect(&plane.uri).await;
+    let database = json!({"database": {"name": "second", "owner_name": "neondb_owner"}});
+    let databases = format!("/branches/{}/databases", plane.main);
+    plane.change(Method::POST, &databases, database).await;
+    open.simple_query("SELECT 1")
+        .await
+        .expect("a new database cuts nothing");
+    plane
+        .change(Method::POST, &roles, json!({"role": {"name": "app"}}))
+        .await;
+    assert!(open.simple_query("SELECT 1").await.is_err(), "cut by the role");
+    let open = connect(&plane.uri).await;
+    plane
+        .change(Method::POST, &format!("{roles}/app/reset_password"), json!({}))
+        .await;
+    assert!(open.simple_query("SELECT 1").await.is_err(), "cut by the password");
+    assert_eq!(value(&plane.uri, "SELECT 1").await, "1");
+}

@@ -230,3 +230,21 @@ async fn a_restore_that_cannot_be_leaves_the_branch_as_it_was() {
     plane.operations().await;
     assert_eq!(tables(&uri).await, "mine,t");
 }
+
+#[tokio::test]
+async fn a_position_before_the_history_window_is_refused() {
+    let plane = Plane::start().await;
+    run(&plane.uri, "CREATE TABLE first (x int)").await;
+    let position = value(&plane.uri, "SELECT pg_current_wal_insert_lsn()").await;
+    run(&plane.uri, "CREATE TABLE second (x int)").await;
+    let early = json!({"name": "early", "parent_lsn": position});
+    plane.branch(early).await;
+    // The project keeps a day.
+    plane.rig.advance(25 * 3600).await;
+    let path = plane.path("/branches");
+    let late = json!({"branch": {"name": "late", "parent_lsn": position}});
+    let message = plane.rig.call(Method::POST, &path, Some(late)).await.refused(422);
+    assert!(message.contains("before the project's history window"), "{message}");
+    let head = value(&plane.uri, "SELECT pg_current_wal_insert_lsn()").await;
+    plane.branch(json!({"name": "now", "parent_lsn": head})).await;
+}
