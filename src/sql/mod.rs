@@ -27,6 +27,7 @@ mod place;
 mod placement;
 mod reading;
 mod redact;
+mod related;
 mod relations;
 pub(crate) mod secret;
 mod session;
@@ -47,6 +48,7 @@ pub use place::{Place, dotted, is_only, name_at, takes_parameters};
 pub use placement::{Placement, Routine};
 pub use reading::Reading;
 pub use redact::{Redacted, Unshowable, redact};
+pub use related::relate;
 pub use session::{Kept, KeptKind, SessionAct, kept};
 pub use unguarded::Unguarded;
 

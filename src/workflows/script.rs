@@ -193,7 +193,7 @@ fn torn(statements: &[Statement], parts: &[Part]) -> Option<String> {
             let Some(at) = own.iter().position(|statement| kept.is_used_by(statement)) else {
                 continue;
             };
-            if kept.is_around() && part.alone && !kept.is_dispensable() {
+            if kept.is_around() && part.alone && !own.iter().all(|one| kept.is_dispensable_for(one)) {
                 return Some(format!(
                     "statement {number} ({kind}) runs outside of transactions, in a session of its own, where {what} of statement {by} doesn't \
                      hold and can't be set: place statement {by} behind it, take it back with RESET before it, or write names with their \
