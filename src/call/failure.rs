@@ -767,11 +767,7 @@ impl Failure {
                 Value::Null,
             ),
             Self::Exceeded(measured) => {
-                let losses: Vec<String> = guard::impact_reasons(&measured, 0)
-                    .into_iter()
-                    .take(20)
-                    .map(|reason| format!("it {reason}"))
-                    .collect();
+                let losses: Vec<String> = guard::told_losses(&measured).into_iter().take(20).collect();
                 let mut more = json!({ "would_lose": losses });
                 fence.enclose_plan(&mut more);
                 error(

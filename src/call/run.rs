@@ -676,7 +676,9 @@ async fn parsed(texts: Vec<String>) -> Result<Vec<Script>, Failure> {
     }
     let parse = move || {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        crate::sql::parse_all(&texts)
+        let mut scripts = crate::sql::parse_all(&texts);
+        crate::sql::relate(&mut scripts);
+        scripts
     };
     tokio::task::spawn_blocking(parse)
         .await

@@ -10,13 +10,17 @@ const MOST_TOLD: usize = 40;
 /// How many names of one kind are told beside its count.
 const MOST_NAMES: usize = 5;
 
-/// Why statements with these losses need an approval: each ends a sentence that begins with "because it …". Counts stand with
-/// their margin, so that the same reasons come of nearly the same measurement.
+/// Why statements with these losses need an approval: each ends a sentence that begins with "because it …". In place of the count,
+/// which is beside it, stands what an approval covers, so that the same reasons come of nearly the same measurement.
 #[must_use]
 pub fn reasons(measured: &Measured, unasked_rows: u64) -> Vec<String> {
     let rows = measured.over(unasked_rows).map(|table| {
         let verb = verb(table);
-        format!("{verb} up to {} rows of {}", table.ceiling(), told(&table.name))
+        format!(
+            "{verb} rows of {} (approval covers up to {})",
+            told(&table.name),
+            table.ceiling()
+        )
     });
     rows.chain(losses(measured)).collect()
 }
@@ -76,16 +80,28 @@ pub fn lines(measured: &Measured) -> Vec<Line> {
         lines.push(Line::fact("measured", ["nothing is lost".to_owned()]));
     }
     if !touched.is_empty() {
-        lines.push(Line::fact(
-            "rows that may be lost",
-            touched
-                .iter()
-                .map(|table| format!("{}: up to {} (table {})", told(&table.name), table.ceiling(), table.oid)),
-        ));
+        // What was measured is a circumstance, which an approval isn't bound to; what it covers is.
         lines.push(Line::circumstance(
             "measured",
             touched.iter().map(|table| counted(table)),
         ));
+        for (title, own) in [
+            ("rows that are deleted", "deletes"),
+            ("rows that are changed", "changes"),
+            ("rows that are deleted or changed", "deletes or changes"),
+        ] {
+            let of_this: Vec<String> = touched
+                .iter()
+                .filter(|table| verb(table) == own)
+                .map(|table| {
+                    let (name, ceiling) = (told(&table.name), table.ceiling());
+                    format!("{name}: approval covers up to {ceiling} (table {})", table.oid)
+                })
+                .collect();
+            if !of_this.is_empty() {
+                lines.push(Line::fact(title, of_this));
+            }
+        }
     }
     if measured.count > 0 {
         lines.push(Line::fact("what is lost or weakened", losses(measured)));

@@ -36,7 +36,7 @@ pub use confirm::{
 pub use effect::Effect;
 pub use files::FileError;
 pub(crate) use files::{read_private, replace_private};
-pub(crate) use impact::{done_losses, lines as impact_lines, reaching, reasons as impact_reasons, told_losses};
+pub(crate) use impact::{done_losses, lines as impact_lines, reaching, told_losses};
 pub use judge::{Assessed, BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
 pub use mask::{MASK, OwnKey, mask, mask_text, without_own_keys};
 pub use permit::{JudgedTexts, Permitted};

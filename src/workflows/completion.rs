@@ -97,7 +97,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
             true
         }
         Err(stopped) => {
-            let failure = halted(flow, &prepared, &stopped, state);
+            let failure = halted(flow, &prepared, (&target, &statements), stopped, state).await;
             if failure.changed == Changed::No {
                 flow.give_back_prepared();
             }
@@ -218,9 +218,23 @@ async fn difference(flow: &Flow<'_, '_>, prepared: &Prepared) -> Result<crate::s
     Ok(Dump::read(&shown).to(&Dump::read(&now)))
 }
 
+/// What changed on the target since this was prepared: the statements themselves were tried elsewhere, and aren't in it.
+async fn moves(flow: &Flow<'_, '_>, prepared: &Prepared) -> Option<crate::sql::Difference> {
+    let before = prepared.before.as_deref()?;
+    let now = schema::dump(
+        flow,
+        &prepared.project_id,
+        &prepared.branch_id,
+        &prepared.database_name,
+        &[],
+    )
+    .await;
+    Some(Dump::read(before).to(&Dump::read(&now.ok()?)))
+}
+
 async fn moved(flow: &Flow<'_, '_>, prepared: &Prepared) -> Failure {
     let mut more = Map::new();
-    if let Ok(difference) = difference(flow, prepared).await {
+    if let Some(difference) = moves(flow, prepared).await {
         let mut summary = schema::summary(&difference, flow.fence());
         // Errors are short.
         if summary.to_string().len() > 900
@@ -228,7 +242,7 @@ async fn moved(flow: &Flow<'_, '_>, prepared: &Prepared) -> Failure {
         {
             object.shift_remove("objects");
         }
-        more.insert("from_what_was_tried_to_the_target_now".into(), summary);
+        more.insert("changed_since_it_was_prepared".into(), summary);
     }
     Failure::Told(Box::new(Told {
         kind: "schema_moved",
@@ -264,21 +278,44 @@ fn shown(prepared: &Prepared, part: usize, state: Option<&String>) -> Shown {
     }
 }
 
-/// What holds when an application ended before its end.
-fn halted(flow: &Flow<'_, '_>, prepared: &Prepared, stopped: &Stopped, state: Option<&String>) -> Told {
+/// What holds when an application ended before its end, what doesn't, and why.
+async fn halted(
+    flow: &Flow<'_, '_>,
+    prepared: &Prepared,
+    (target, statements): (&Connection, &[Statement]),
+    stopped: Stopped,
+    state: Option<&String>,
+) -> Told {
+    let fence = flow.fence();
     let changed = script::changed(&stopped.failure);
-    let mut more = match &stopped.failure {
-        Failure::Sql(error) => postgres_says(error, flow.fence()),
-        _ => Map::new(),
-    };
     let committed = stopped.part;
     let parts = prepared.parts.len();
-    let alone = prepared.parts.get(committed).is_some_and(|part| part.alone);
+    let part = prepared.parts.get(committed);
+    let alone = part.is_some_and(|part| part.alone);
+    let in_part = part.map_or(0, |part| part.count);
     let of = prepared.statements.len();
     let shown = shown(prepared, committed, state);
     // What went through before counts, and the part whose answer was lost where the schema shows that it took effect.
     let took = matches!((changed, shown), (Changed::Unknown, Shown::After));
     let done = statements_before(&prepared.parts, committed + usize::from(took));
+    let before = statements_before(&prepared.parts, committed);
+    let whole = (statements, prepared.parts.as_slice());
+    let (failure, failed) = script::explained(flow, target, whole, committed, stopped.failure).await;
+    let mut more = match &failure {
+        Failure::Sql(error) => postgres_says(error, fence),
+        _ => Map::new(),
+    };
+    let failed = failed.filter(|_| changed != Changed::Unknown || alone);
+    // A number within the part means nothing to who sent all of them.
+    more.remove("statement");
+    more.remove("kind_of_statement");
+    let kind_of = |number: usize| statements.get(number.wrapping_sub(1)).map(|one| one.kind.as_str());
+    if let Some((number, kind)) = failed.and_then(|number| Some((number, kind_of(number)?))) {
+        more.insert("statement".into(), number.into());
+        more.insert("kind_of_statement".into(), kind.into());
+    }
+    more.insert("part".into(), (committed + 1).into());
+    more.insert("parts".into(), parts.into());
     more.insert("statements_that_hold".into(), done.into());
     more.insert("statements".into(), of.into());
     let number = committed + 1;
@@ -290,71 +327,85 @@ fn halted(flow: &Flow<'_, '_>, prepared: &Prepared, stopped: &Stopped, state: Op
     // Where the part itself isn't known to have taken effect or not, only what came before it can be told.
     let earlier = if done == 0 { String::new() } else { format!("; {held}") };
     let so_far = if done == 0 { Changed::No } else { Changed::Yes };
-    // A statement in no transaction may fail half way: only a schema that is what it was says that it didn't.
-    let left = alone && state.is_none_or(|state| Some(state) != prepared.states.get(committed));
-    let (message, overall) = match (changed, shown) {
-        (Changed::Unknown, Shown::Before) if !alone => (
+    let which = match (failed.and_then(kind_of), failed) {
+        (Some(kind), Some(number)) => format!("Statement {number} ({kind})"),
+        _ if parts == 1 => "It".to_owned(),
+        _ => format!("Part {number} of {parts}"),
+    };
+    // A schema that is what it was says that a statement left nothing of what a schema shows.
+    let as_before = state.is_some() && state == prepared.states.get(committed);
+    let left = stopped.left.filter(|left| left.beyond_schema || !as_before);
+    if let Some(left) = &left {
+        left.tell(&mut more);
+    }
+    let (message, overall) = match (changed, shown, &left) {
+        (Changed::Unknown, Shown::Before, _) if !alone => (
             format!("The answer was lost. The schema shows that part {number} of {parts} didn't take effect; {held}."),
             so_far,
         ),
-        (Changed::Unknown, Shown::After) => (
+        (Changed::Unknown, Shown::After, _) => (
             format!("The answer was lost. The schema shows that {held}; nothing after them was sent."),
             Changed::Yes,
         ),
-        (Changed::Unknown, Shown::NotSeen) => (
+        (Changed::Unknown, Shown::NotSeen, _) => (
             format!(
                 "The answer was lost, and the schema couldn't be looked at: part {number} of {parts} may have taken effect{earlier}."
             ),
             Changed::Unknown,
         ),
-        (Changed::Unknown, _) => (
+        (Changed::Unknown, ..) => (
             format!(
                 "The answer was lost, and the schema doesn't tell whether part {number} of {parts} took effect{earlier}."
             ),
             Changed::Unknown,
         ),
-        (_, Shown::NotSeen) if left && refused(stopped) => (
+        (_, _, Some(left)) => (
             format!(
-                "Statement {} failed outside of a transaction, and the schema couldn't be looked at: it may have left something behind, \
-                 such as an invalid index{earlier}.",
-                done + 1
+                "{which} failed outside of a transaction, so nothing rolled it back: {}{earlier}.",
+                left.what()
             ),
-            Changed::Unknown,
+            if done == 0 { left.changed } else { Changed::Yes },
         ),
-        _ if left && refused(stopped) => (
-            format!(
-                "Statement {} failed outside of a transaction and may have left something behind, such as an invalid index{earlier}.",
-                done + 1
-            ),
-            Changed::Yes,
-        ),
-        _ => (
-            format!(
-                "{} failed and left nothing behind; {held}.",
-                if parts == 1 {
-                    "It".to_owned()
-                } else {
-                    format!("Part {number} of {parts}")
-                }
-            ),
-            so_far,
-        ),
+        _ => (format!("{which} failed and left nothing behind; {held}."), so_far),
     };
-    let waited = matches!(&stopped.failure, Failure::Sql(error) if error.code() == Some(LOCK_NOT_HAD));
+    more.insert("not_applied".into(), not_applied((before, in_part, of), changed, took));
+    let waited = matches!(&failure, Failure::Sql(error) if error.code() == Some(LOCK_NOT_HAD));
+    let outgrown = matches!(&failure, Failure::Exceeded(_) | Failure::Reaches(_));
+    let lost = changed == Changed::Unknown;
+    let cause = cause(failure, flow);
+    let advice = cause.get("next").and_then(Value::as_str).unwrap_or_default().to_owned();
+    more.insert("cause".into(), cause);
+    let first_left = done + 1;
+    let rest = if first_left < of {
+        format!("statements {first_left} to {of}")
+    } else {
+        format!("statement {of}")
+    };
     let next = match overall {
         Changed::No if waited => {
             "Somebody else held a lock on it for over 10 s: inspect_database (blocked, long_running) shows who. The handle is still \
              good: call again."
                 .to_owned()
         }
-        Changed::No => {
-            "Correct what failed. The handle is still good: call again, or prepare something else.".to_owned()
+        Changed::No if outgrown => {
+            "It does more on the target than where it was tried, since rows or definitions are others by now. Prepare it again: completing \
+             that one asks the user."
+                .to_owned()
         }
-        _ => format!(
-            "Look with compare_database_schema (base branch {}) or inspect_database (invalid_indexes) what is there, then prepare the rest \
-             as a migration of its own.",
-            prepared.trial_branch_id
-        ),
+        Changed::No if lost => {
+            "The handle is still good: call again, or prepare something else.".to_owned()
+        }
+        Changed::No => {
+            format!("Correct what failed. The handle is still good: call again, or prepare something else. {advice}")
+        }
+        _ => match &left {
+            Some(left) => format!("{} Then prepare {rest} as a migration of its own.", left.next()),
+            None => format!(
+                "Look with compare_database_schema (base branch {}) or inspect_database (invalid_indexes) what is there, then prepare {rest} \
+                 as a migration of its own.",
+                prepared.trial_branch_id
+            ),
+        },
     };
     Told {
         kind: match overall {
@@ -369,7 +420,40 @@ fn halted(flow: &Flow<'_, '_>, prepared: &Prepared, stopped: &Stopped, state: Op
     }
 }
 
-/// Whether Postgres itself refused the statement: then it had begun.
-fn refused(stopped: &Stopped) -> bool {
-    matches!(&stopped.failure, Failure::Sql(error) if error.code().is_some())
+/// Which statements didn't take effect, or may not have, and why not: from the first number to the last.
+fn not_applied((before, in_part, of): (usize, usize, usize), changed: Changed, took: bool) -> Value {
+    let mut all = Vec::new();
+    if !took {
+        let because = match (changed, in_part) {
+            (Changed::Unknown, _) => "answer_lost",
+            (_, 1) => "failed",
+            _ => "rolled_back",
+        };
+        all.push(json!({"from": before + 1, "to": before + in_part, "because": because}));
+    }
+    if before + in_part < of {
+        all.push(json!({"from": before + in_part + 1, "to": of, "because": "not_sent"}));
+    }
+    all.into()
+}
+
+/// Why an application ended, as that failure would be told by itself: what it says of the whole is left out.
+fn cause(failure: Failure, flow: &Flow<'_, '_>) -> Value {
+    const TOLD_OF_ALL: [&str; 9] = [
+        "changed",
+        "sqlstate",
+        "postgres_says",
+        "statement",
+        "kind_of_statement",
+        "position",
+        "line",
+        "column",
+        "nearest",
+    ];
+    let mut value = failure.into_value(flow.fence());
+    let mut cause = value.get_mut("error").map(Value::take).unwrap_or_default();
+    if let Some(object) = cause.as_object_mut() {
+        object.retain(|name, _| !TOLD_OF_ALL.contains(&name.as_str()));
+    }
+    cause
 }

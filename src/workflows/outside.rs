@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::call::{Failure, Flow, Told, postgres_says};
 use crate::neon::Changed;
@@ -85,27 +85,57 @@ fn leaves_indexes_alone(kind: &str) -> bool {
     kind.starts_with("CREATE INDEX") || kind.starts_with("REINDEX")
 }
 
-/// The failure, with what the statement left.
-pub(super) async fn failed(
+/// What a statement outside of transactions left that failed.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// Whether it left anything.
+    pub(super) changed: Changed,
+    /// What it left, or may have left: the end of a sentence.
+    what: String,
+    /// How to see and remove it.
+    next: &'static str,
+    /// Each thing that is known, with the call that removes it: items of `left_behind`.
+    items: Vec<Value>,
+    /// It may have left what no look at the schema shows: rows, databases.
+    pub(super) beyond_schema: bool,
+}
+
+impl Left {
+    /// What it left, or may have left: the end of a sentence.
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// How to see and remove it.
+    pub(super) fn next(&self) -> &'static str {
+        self.next
+    }
+
+    /// Adds what is known of it to the details of an error, in the shape of all that a call leaves behind.
+    pub(super) fn tell(&self, more: &mut Map<String, Value>) {
+        if !self.items.is_empty() {
+            more.insert("left_behind".to_owned(), self.items.clone().into());
+        }
+    }
+}
+
+/// Looks what a failed statement left. Nothing where it left nothing.
+pub(super) async fn left(
     flow: &Flow<'_, '_>,
     connection: &Connection,
     statement: &Statement,
     before: Option<Before>,
-    error: Box<SqlError>,
-) -> Failure {
-    // With a position Postgres didn't understand the text, so it wasn't begun.
-    let Some(code) = error
-        .code()
-        .filter(|_| error.changed() == Changed::No && error.position().is_none())
-    else {
-        return Failure::Sql(error);
-    };
-    if was_not_begun(&statement.kind, code) {
-        return Failure::Sql(error);
+    error: &SqlError,
+) -> Option<Left> {
+    // A statement whose answer was lost may have been begun, and may even be under way; of what Postgres refused, it tells. With a
+    // position it didn't understand the text, so the statement wasn't begun.
+    let lost = error.changed() == Changed::Unknown;
+    let refused = error.changed() == Changed::No && error.position().is_none();
+    match error.code() {
+        Some(code) if refused && !was_not_begun(&statement.kind, code) => {}
+        _ if lost => {}
+        _ => return None,
     }
-    let cancelled = code == "57014";
-    let fence = flow.fence();
-    let mut more = postgres_says(&error, fence);
     let (may_be_left, next) = traces(&statement.kind);
     let new = match before {
         Some(Before(known)) => invalid(flow, connection).await.ok().map(|found| {
@@ -117,44 +147,77 @@ pub(super) async fn failed(
         None => None,
     };
     let changed = match &new {
-        Some(new) if new.is_empty() && leaves_indexes_alone(&statement.kind) => return Failure::Sql(error),
-        Some(new) if !new.is_empty() => Changed::Yes,
+        Some(new) if new.is_empty() && !lost && leaves_indexes_alone(&statement.kind) => return None,
+        Some(new) if !new.is_empty() && !lost => Changed::Yes,
         _ => Changed::Unknown,
     };
-    let message = format!(
-        "Postgres refused the SQL ({}). It ran outside of a transaction, so nothing rolled it back: {}.",
-        error.code().unwrap_or_default(),
-        match &new {
-            Some(new) if !new.is_empty() => format!("it left {} that Postgres doesn't use", indexes(new.len())),
-            _ => may_be_left.to_owned(),
-        }
-    );
-    if let Some(new) = new.filter(|new| !new.is_empty()) {
-        // The same shape as all that a call leaves behind: what, which one, and the call that removes it.
-        let left = new.iter().map(|(_, name)| {
-            let mut arguments = flow.arguments().clone();
-            arguments.retain(|name, _| {
-                matches!(
-                    name.as_str(),
-                    "project_id" | "branch_id" | "database_name" | "role_name"
-                )
-            });
-            let drop = fence.around(&format!("DROP INDEX CONCURRENTLY {name}"));
-            arguments.insert("sql".to_owned(), drop.into());
-            json!({"what": "index", "id": fence.around(name), "remove": {"tool": "run_sql", "arguments": arguments}})
+    let new = new.unwrap_or_default();
+    let what = match new.len() {
+        0 => may_be_left.to_owned(),
+        1 => "it left an index that Postgres doesn't use (it is invalid)".to_owned(),
+        count => format!("it left {count} indexes that Postgres doesn't use (they are invalid)"),
+    };
+    let fence = flow.fence();
+    let items = new.iter().map(|(_, name)| {
+        let mut arguments = flow.arguments().clone();
+        arguments.retain(|name, _| {
+            matches!(
+                name.as_str(),
+                "project_id" | "branch_id" | "database_name" | "role_name"
+            )
         });
-        more.insert("left_behind".to_owned(), left.collect());
-    }
+        let drop = fence.around(&format!("DROP INDEX CONCURRENTLY {name}"));
+        arguments.insert("sql".to_owned(), drop.into());
+        json!({"what": "index", "id": fence.around(name), "remove": {"tool": "run_sql", "arguments": arguments}})
+    });
+    let verb = statement.kind.split(' ').next().unwrap_or_default();
+    let seen_in_schema = matches!(
+        verb,
+        "CREATE" | "DROP" | "ALTER" | "REINDEX" | "REFRESH" | "VACUUM" | "ANALYZE" | "CLUSTER"
+    );
+    Some(Left {
+        changed,
+        what,
+        next,
+        items: items.collect(),
+        beyond_schema: !seen_in_schema
+            || ["DATABASE", "SUBSCRIPTION"]
+                .iter()
+                .any(|word| statement.kind.contains(word)),
+    })
+}
+
+/// The failure, with what the statement left.
+pub(super) async fn failed(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    statement: &Statement,
+    before: Option<Before>,
+    error: Box<SqlError>,
+) -> Failure {
+    // Where the answer was lost, that is what is told.
+    let Some(code) = error.code().filter(|_| error.changed() == Changed::No) else {
+        return Failure::Sql(error);
+    };
+    let cancelled = code == "57014";
+    let message =
+        format!("Postgres refused the SQL ({code}). It ran outside of a transaction, so nothing rolled it back: ");
+    let Some(left) = left(flow, connection, statement, before, &error).await else {
+        return Failure::Sql(error);
+    };
+    let mut more = postgres_says(&error, flow.fence());
+    left.tell(&mut more);
     Failure::Told(Box::new(Told {
         kind: "sql_failed",
-        message,
-        changed,
+        message: format!("{message}{}.", left.what),
+        changed: left.changed,
         next: if cancelled {
             format!(
-                "It was cancelled when timeout_seconds was over, or by somebody: give it more time, or wait for who holds its locks. {next}"
+                "It was cancelled when timeout_seconds was over, or by somebody: give it more time, or wait for who holds its locks. {}",
+                left.next
             )
         } else {
-            next.to_owned()
+            left.next.to_owned()
         },
         more: Value::Object(more),
     }))
@@ -170,11 +233,4 @@ pub(super) fn rolled_back(statements: &[&Statement], error: Box<SqlError>) -> Fa
         return Failure::Sql(error);
     }
     Failure::Sql(Box::new(error.outlived_by(&outliving)))
-}
-
-fn indexes(count: usize) -> String {
-    match count {
-        1 => "an index".to_owned(),
-        count => format!("{count} indexes"),
-    }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::fingerprint;
+use super::outside::{self, Left};
+use super::{failing, fingerprint};
 use crate::call::{ArgumentProblem, Failure, Flow, Held, Told};
 use crate::neon::Changed;
 use crate::neon::sql::{Allowance, Connection, Isolation, Measured, Query, Reads, Statements};
@@ -66,6 +67,8 @@ pub(super) struct Stopped {
     pub(super) looking: bool,
     /// What the part's transaction holds as long as it lasts: see [`settled`].
     pub(super) hold: String,
+    /// What its statement left that ran outside of transactions.
+    pub(super) left: Option<Left>,
 }
 
 impl Stopped {
@@ -76,6 +79,7 @@ impl Stopped {
             moved: false,
             looking: false,
             hold: String::new(),
+            left: None,
         }
     }
 }
@@ -193,7 +197,7 @@ fn torn(statements: &[Statement], parts: &[Part]) -> Option<String> {
             let Some(at) = own.iter().position(|statement| kept.is_used_by(statement)) else {
                 continue;
             };
-            if kept.is_around() && part.alone && !kept.is_dispensable() {
+            if kept.is_around() && part.alone && !own.iter().all(|statement| kept.is_dispensable_for(statement)) {
                 return Some(format!(
                     "statement {number} ({kind}) runs outside of transactions, in a session of its own, where {what} of statement {by} doesn't \
                      hold and can't be set: place statement {by} behind it, take it back with RESET before it, or write names with their \
@@ -339,39 +343,42 @@ impl Script {
             .any(|statement| statement.kind.contains("RENAME"))
     }
 
-    /// What each statement is and does, for the agent.
+    /// What each statement is and does, for the agent: as it is judged when it is applied.
     pub(super) fn shown(&self) -> Value {
         self.statements
             .iter()
             .map(|statement| {
+                let unheld = super::sql::is_unheld(statement);
                 let mut shown = json!({
                     "kind": statement.kind,
                     "effect": match statement.effect {
+                        StatementEffect::Destructive => "destructive",
+                        _ if unheld => "destructive",
                         StatementEffect::Read => "read",
                         StatementEffect::Write => "write",
-                        StatementEffect::Destructive => "destructive",
                     },
                 });
-                if let (StatementEffect::Destructive, Some(object)) = (statement.effect, shown.as_object_mut()) {
-                    object.insert(
-                        "because".into(),
-                        statement
-                            .reasons
-                            .iter()
-                            .take(5)
-                            .map(|reason| format!("it {reason}"))
-                            .collect(),
-                    );
+                if let Some(object) = shown.as_object_mut()
+                    && (unheld || statement.effect == StatementEffect::Destructive)
+                {
+                    let reasons = Self::reasons(statement).take(5);
+                    object.insert("because".into(), reasons.map(|reason| format!("it {reason}")).collect());
                 }
                 shown
             })
             .collect()
     }
 
+    /// Why a statement isn't a read, the worst first.
+    fn reasons(statement: &Statement) -> impl Iterator<Item = &str> {
+        let unheld = super::sql::is_unheld(statement).then_some(super::sql::UNHELD);
+        unheld.into_iter().chain(statement.reasons.iter().map(String::as_str))
+    }
+
     /// The sentences of ours that show it. The names in them are the agent's own.
     pub(super) fn ours(&self) -> Vec<String> {
         let kinds = self.statements.iter().map(|statement| statement.kind.clone());
-        let reasons = self.statements.iter().flat_map(|statement| &statement.reasons);
+        let reasons = self.statements.iter().flat_map(Self::reasons);
         let reasons = reasons.map(|reason| format!("it {reason}"));
         kinds.chain(reasons).chain([in_words(&self.parts)]).collect()
     }
@@ -481,6 +488,13 @@ pub(super) async fn apply(
     allowance: &Allowance,
     timeout: Duration,
 ) -> Result<(), Stopped> {
+    // What stands in the database tells where some statements run: it may be another thing by now. Then none of them runs.
+    if let Some(index) = misplaced(statements, parts) {
+        return Err(Stopped {
+            moved: true,
+            ..Stopped::at(index, Failure::Internal("a statement runs in another place".to_owned()))
+        });
+    }
     let mut first = 0;
     let mut allowance = allowance.clone();
     for (index, part) in parts.iter().enumerate() {
@@ -502,15 +516,13 @@ pub(super) async fn apply(
         if index == 0 && part.alone && fingerprint::of(flow, connection).await.map_err(stopped)? != unmoved {
             return Err(moved(Failure::Internal("the schema moved".to_owned())));
         }
-        // What stands in the database tells where some statements run: it may be another thing by now.
-        if own
-            .iter()
-            .any(|statement| (statement.transaction == Transaction::Outside) != part.alone)
-        {
-            return Err(moved(Failure::Internal("a statement runs in another place".to_owned())));
-        }
         let check = (index == 0 && !part.alone).then(|| fingerprint::unmoved(unmoved, &mark));
         let held = Held::AsTried(&allowance);
+        let before = if part.alone {
+            outside::before(flow, connection).await
+        } else {
+            None
+        };
         match run(
             flow,
             connection,
@@ -530,10 +542,32 @@ pub(super) async fn apply(
             Err(Failure::Sql(error)) if error.said().is_some_and(|said| said.contains(&mark)) => {
                 return Err(moved(Failure::Sql(error)));
             }
-            Err(failure) => return Err(stopped(failure)),
+            Err(failure) => {
+                let left = match (&failure, own) {
+                    (Failure::Sql(error), [statement]) if part.alone => {
+                        outside::left(flow, connection, statement, before, error).await
+                    }
+                    _ => None,
+                };
+                return Err(Stopped {
+                    left,
+                    ..stopped(failure)
+                });
+            }
         }
     }
     Ok(())
+}
+
+/// The first part of which a statement stands elsewhere to transactions than where it was tried.
+fn misplaced(statements: &[Statement], parts: &[Part]) -> Option<usize> {
+    let mut rest = statements;
+    parts.iter().position(|part| {
+        let (own, others) = rest.split_at(part.count.min(rest.len()));
+        rest = others;
+        own.iter()
+            .any(|statement| (statement.transaction == Transaction::Outside) != part.alone)
+    })
 }
 
 /// Statements in one transaction, behind what earlier ones left around them.
@@ -608,6 +642,53 @@ fn mark() -> String {
 /// How many statements hold when part number `part` is the first that doesn't.
 pub(super) fn statements_before(parts: &[Part], part: usize) -> usize {
     parts.iter().take(part).map(|part| part.count).sum()
+}
+
+/// The failure of a part in a transaction, with what can be found out about it; and the number of the statement that failed, among
+/// all, where that is known. Nothing is changed for that: where one must be found, they run once more and are rolled back.
+pub(super) async fn explained(
+    flow: &Flow<'_, '_>,
+    connection: &Connection,
+    (statements, parts): (&[Statement], &[Part]),
+    part: usize,
+    failure: Failure,
+) -> (Failure, Option<usize>) {
+    let first = statements_before(parts, part);
+    let count = parts.get(part).map_or(0, |part| part.count);
+    let alone = parts.get(part).is_some_and(|part| part.alone);
+    let own = statements.get(first..first + count).unwrap_or_default();
+    let around = match alone {
+        true => Vec::new(),
+        false => again(statements.get(..first).unwrap_or_default()),
+    };
+    let sent = around.len();
+    let single = |statement: &Statement| crate::sql::Script {
+        statements: vec![Statement {
+            start: 0,
+            ..statement.clone()
+        }],
+    };
+    // What stands around a single statement was run for earlier parts already: it isn't what fails.
+    let (skipped, scripts): (usize, Vec<crate::sql::Script>) = match own {
+        [only] => (0, vec![single(only)]),
+        _ => (sent, around.into_iter().chain(own).map(single).collect()),
+    };
+    let sources: Vec<String> = scripts
+        .iter()
+        .filter_map(|script| Some(script.only()?.text.clone()))
+        .collect();
+    let all = failing::Sent::all(&scripts, &sources);
+    let failure = failing::explained(flow, connection, failure, &all).await;
+    let Failure::Sql(error) = &failure else {
+        return (failure, None);
+    };
+    let number = match (&error.found().statement, own) {
+        (Some((number, _)), _) => number.checked_sub(skipped).filter(|number| *number > 0),
+        (None, [_]) => Some(1),
+        _ => None,
+    };
+    let number = number.map(|number| first + number);
+    (failure, number)
 }
 
 /// What a failure says of what was changed.

@@ -26,7 +26,13 @@ SELECT coalesce(n.nspname, a.schema, '') AS schema, a.name,
     WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index' WHEN 'I' THEN 'partitioned index'
     WHEN 'c' THEN 'composite type' WHEN 't' THEN 'TOAST table' END AS kind,
   w.rows, w.bytes, w.uncounted, w.exact, w.over,
-  CASE WHEN c.relkind = 'p' THEN w.below END AS partitions, CASE WHEN c.relkind <> 'p' THEN w.below END AS inheriting
+  CASE WHEN c.relkind = 'p' THEN w.below END AS partitions, CASE WHEN c.relkind <> 'p' THEN w.below END AS inheriting,
+  p.schema AS parent_schema, p.name AS parent, p.rows AS parent_rows
 FROM asked a LEFT JOIN pg_catalog.pg_class c ON c.oid = a.oid LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN whole w ON w.place = a.place
+  -- Of a partition: the table that it is one of, and how many rows all of that table's partitions have.
+  LEFT JOIN LATERAL (SELECT s.nspname AS schema, t.relname AS name, (SELECT pg_catalog.sum(l.reltuples) FILTER (WHERE l.reltuples >= 0)::pg_catalog.int8
+      FROM pg_catalog.pg_partition_tree(t.oid) x JOIN pg_catalog.pg_class l ON l.oid = x.relid WHERE x.isleaf) AS rows
+    FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class t ON t.oid = i.inhparent JOIN pg_catalog.pg_namespace s ON s.oid = t.relnamespace
+    WHERE i.inhrelid = a.oid AND c.relispartition) p ON true
 ORDER BY a.place

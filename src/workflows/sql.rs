@@ -193,6 +193,70 @@ fn instead_of(statement: &Statement, several: bool) -> String {
     format!("{kind}, which this server does itself: leave it out; {instead}")
 }
 
+/// Why a statement asks that nothing holds.
+pub(super) const UNHELD: &str = "runs outside of a transaction, where nothing can stop what it loses";
+
+/// Whether a statement can lose something where the guarded commit can't hold it: it runs in no transaction.
+pub(super) fn is_unheld(statement: &Statement) -> bool {
+    statement.unguarded == Unguarded::MayLose
+        // A copy of a database has its rows, but not its rights.
+        || (statement.kind == "CREATE DATABASE" && statement.mentions().identifiers.contains("template"))
+}
+
+/// What the statements of a script lose that run in no transaction, a sentence each.
+///
+/// It is the worst that they can do, and not what they did where they were tried. Postgres counts rows within a transaction alone; its
+/// counters beyond that are told late and by each session for itself, and a procedure may do something else on the target (other
+/// rows, another time, a counter of its own). A count that is too low would make the question milder than what happens.
+pub(super) fn unmeasured<'s>(statements: impl IntoIterator<Item = &'s Statement>) -> Vec<String> {
+    let all = statements.into_iter().enumerate();
+    let worst = |(index, statement): (usize, &Statement)| {
+        let tables: Vec<String> = statement
+            .tables
+            .iter()
+            .map(|table| crate::guard::told(&table.to_string()))
+            .collect();
+        let named = tables.join(", ");
+        let does = match statement.kind.split(' ').take(2).collect::<Vec<_>>().as_slice() {
+            ["DROP", "INDEX"] => "drops the index that it names, with the uniqueness that it keeps".to_owned(),
+            ["DROP", "DATABASE"] => "drops the database with all that it holds".to_owned(),
+            ["CREATE", "DATABASE"] => "copies a database with its rows, but not the rights on it".to_owned(),
+            ["ALTER", "TABLE"] => format!("takes a partition with all of its rows out of {named}"),
+            ["CALL" | "DO", ..] => {
+                "can change, delete or drop all that its role may, and commits it by itself".to_owned()
+            }
+            _ => "can lose all that its role may change".to_owned(),
+        };
+        format!(
+            "statement {} ({}) runs outside of a transaction, so what it loses isn't measured: it {does}",
+            index + 1,
+            statement.kind
+        )
+    };
+    all.filter(|(_, statement)| is_unheld(statement)).map(worst).collect()
+}
+
+/// What completing these statements will be judged as, once they were tried: its effect, and why it asks.
+pub(super) async fn completing(
+    flow: &Flow<'_, '_>,
+    statements: &[Statement],
+    measured: &Measured,
+) -> Result<(Effect, Vec<String>), Failure> {
+    let script = Script {
+        statements: statements.to_vec(),
+    };
+    let unasked = flow.unasked_rows();
+    let mut assessed = assessed(std::slice::from_ref(&script));
+    assessed.effect = assessed.effect.max(Effect::Write);
+    if measured.exceeds(unasked) {
+        assessed = assessed.exceeding(measured, unasked);
+    }
+    if assessed.rebuilds_indexes && indexes_call_code(flow).await? {
+        assessed = assessed.running_code();
+    }
+    Ok((assessed.effect, assessed.reasons))
+}
+
 /// What prepared statements lost where they were tried.
 fn lost_when_tried(prepared: &Value) -> Option<Measured> {
     serde_json::from_value(prepared.get("measured")?.clone()).ok()
@@ -208,19 +272,14 @@ fn assessed(scripts: &[Script]) -> Assessed {
             reasons.push(reason.clone());
         }
     }
-    // What runs in no transaction can't be held by the guarded commit.
-    let unguarded = statements().any(|statement| {
-        statement.unguarded == Unguarded::MayLose
-            // A copy of a database has its rows, but not its rights.
-            || (statement.kind == "CREATE DATABASE" && statement.mentions().identifiers.contains("template"))
-    });
+    let unguarded = statements().any(is_unheld);
     let effect = if unguarded {
         Some(StatementEffect::Destructive)
     } else {
         effect
     };
     if unguarded {
-        reasons.push("runs outside of a transaction, where nothing can stop what it loses".to_owned());
+        reasons.push(UNHELD.to_owned());
     }
     Assessed {
         rebuilds_indexes: statements().any(Statement::builds_indexes),
@@ -518,7 +577,14 @@ pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool, measured: Option<&Mea
         lines.push(Line::fact("schema changes", changes.map(crate::guard::told)));
         if !flow.flag("discard") {
             let measured = lost_when_tried(flow.prepared()?).unwrap_or_default();
-            lines.extend(crate::guard::impact_lines(&measured));
+            let unmeasured = unmeasured(flow.scripts().iter().flat_map(|script| &script.statements));
+            // Of what nobody could measure it isn't said that nothing is lost.
+            if unmeasured.is_empty() || measured.exceeds(0) {
+                lines.extend(crate::guard::impact_lines(&measured));
+            }
+            if !unmeasured.is_empty() {
+                lines.push(Line::fact("not measured", unmeasured));
+            }
         }
     }
     let scripts = flow.scripts();
@@ -608,6 +674,18 @@ fn size(row: &Value) -> String {
         ("", _) => "rows not counted yet".to_owned(),
         (rows, "" | "0") => format!("{about}{rows} rows"),
         (rows, uncounted) => format!("{about}{rows} rows, and those of {uncounted} tables that aren't counted yet"),
+    };
+    let rows = match (text("parent").as_str(), text("parent_rows").as_str()) {
+        ("", _) => rows,
+        (parent, all) => {
+            let parent = crate::guard::told(&format!("{}.{parent}", text("parent_schema")));
+            let all = if all.is_empty() {
+                String::new()
+            } else {
+                format!(", which has about {all} in all")
+            };
+            format!("{rows} (a partition of {parent}{all})")
+        }
     };
     match kind.as_str() {
         "table" if below.is_empty() => format!("{name}: {rows}, {} bytes", text("bytes")),

@@ -14,6 +14,9 @@ use crate::neon::Changed;
 use crate::neon::sql::{Connection, Measured};
 use crate::sql::Dump;
 
+/// The longest schema that is kept with what was prepared, in bytes: what is kept has 2 MiB in all.
+const MOST_KEPT: usize = 256 * 1024;
+
 /// SQLSTATE of a statement that took too long.
 const TOOK_TOO_LONG: &str = "57014";
 
@@ -48,6 +51,9 @@ pub(super) struct Prepared {
     pub(super) changes: Vec<String>,
     /// What the statements lost where they were tried: completing loses no more.
     pub(super) measured: Measured,
+    /// The target's schema when it was prepared, to show what moved since; nothing where it is too long to be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<String>,
     /// The query that it should make faster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) query: Option<Value>,
@@ -196,6 +202,10 @@ impl Trial {
             more.insert("statement".into(), number.into());
             more.insert("kind_of_statement".into(), statement.kind.as_str().into());
         }
+        if script.parts.len() > 1 {
+            more.insert("part".into(), (stopped.part + 1).into());
+            more.insert("parts".into(), script.parts.len().into());
+        }
         let which = match (number, statement) {
             (Some(number), Some(statement)) => format!("statement {number} ({})", statement.kind),
             _ => "a statement".to_owned(),
@@ -250,6 +260,7 @@ impl Trial {
             states: tried.states,
             changes: schema::lines(&difference),
             measured: tried.measured,
+            before: (self.before.len() <= MOST_KEPT).then(|| self.before.clone()),
             query,
         };
         let content = serde_json::to_value(&prepared).map_err(|error| Failure::Internal(error.to_string()))?;
@@ -273,7 +284,9 @@ impl Trial {
         );
         result.insert("statements".into(), script.shown());
         result.insert("runs".into(), script::in_words(&script.parts).into());
-        let mut losses = json!(guard::told_losses(&prepared.measured));
+        let mut losses = guard::told_losses(&prepared.measured);
+        losses.extend(sql::unmeasured(&script.statements));
+        let mut losses = json!(losses);
         fence.enclose_plan(&mut losses);
         let told: Vec<String> = losses
             .as_array()
@@ -282,6 +295,17 @@ impl Trial {
             .filter_map(|loss| loss.as_str().map(str::to_owned))
             .collect();
         result.insert("would_lose".into(), losses);
+        // As completing it will be judged: labels of single statements don't tell what they lost together.
+        let (effect, reasons) = sql::completing(flow, &script.statements, &prepared.measured).await?;
+        let asks = effect.needs_consent();
+        let mut completion = json!({"effect": effect.name(), "requires_approval": asks});
+        let mut because = json!([]);
+        if asks && let Some(object) = completion.as_object_mut() {
+            because = reasons.iter().take(5).map(|reason| format!("it {reason}")).collect();
+            fence.enclose_plan(&mut because);
+            object.insert("because".into(), because.clone());
+        }
+        result.insert("completion".into(), completion);
         result.insert("summary".into(), schema::summary(&difference, fence));
         let diff = schema::unified(&self.before, &after);
         if !diff.is_empty() {
@@ -292,6 +316,10 @@ impl Trial {
         let mut ended = Ended::with(Value::Object(result));
         ended.ours = script.ours();
         ended.ours.extend(told);
+        let because = because.as_array().into_iter().flatten();
+        ended
+            .ours
+            .extend(because.filter_map(|reason| reason.as_str().map(str::to_owned)));
         ended.ours.push(handle.clone());
         ended.notes.extend(script.notes.iter().cloned());
         if difference.is_empty() {

@@ -28,6 +28,7 @@ mod place;
 mod placement;
 mod reading;
 mod redact;
+mod related;
 mod relations;
 pub mod secret;
 mod session;
@@ -50,6 +51,7 @@ pub use place::{Place, dotted, is_in_list, is_only, is_operator_at, is_quoted_at
 pub use placement::{Placement, Routine};
 pub use reading::Reading;
 pub use redact::{Redacted, Unshowable, redact};
+pub use related::relate;
 pub use session::{Kept, KeptKind, SessionAct, kept};
 pub use unguarded::Unguarded;
 

@@ -4,7 +4,7 @@
 //! again there, or they do something else: a table lands in another schema, a lock is waited for without end.
 
 use super::lex::{self, Kind, Token};
-use super::{Statement, body, name};
+use super::{Statement, Unguarded, body, name, settings};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
 use SyntaxKind as K;
@@ -134,10 +134,11 @@ impl Kept {
         )
     }
 
-    /// Whether a statement that runs without it does the same, or fails aloud: it is a setting that decides over speed, over what is
-    /// logged, or one that takes a time limit away.
+    /// Whether this statement, run without it, does the same or fails aloud: it is a setting that decides over speed or over what is
+    /// logged, one that takes a time limit away, one that has the value that every statement here is read under, or one that nothing
+    /// in such a statement looks at.
     #[must_use]
-    pub fn is_dispensable(&self) -> bool {
+    pub fn is_dispensable_for(&self, statement: &Statement) -> bool {
         const DISPENSABLE: [&str; 16] = [
             "application_name",
             "check_function_bodies",
@@ -157,13 +158,25 @@ impl Kept {
             "work_mem",
         ];
         const LIMITS: [&str; 3] = ["lock_timeout", "statement_timeout", "transaction_timeout"];
-        match &self.what {
-            KeptKind::Setting(Some(setting), value, _) => {
-                DISPENSABLE.contains(&setting.as_str())
-                    || (LIMITS.contains(&setting.as_str()) && value.as_deref() == Some("0"))
-            }
-            _ => false,
-        }
+        // What decides over rows that are read, over XML and over where new tables lie: building and mending indexes does none of it.
+        // `default_tablespace` counts for indexes, too, and says with '' what holds anyway, if nothing else was set.
+        const NOT_OF_INDEXES: [&str; 3] = ["row_security", "xmloption", "default_table_access_method"];
+        let KeptKind::Setting(Some(setting), value, _) = &self.what else {
+            return false;
+        };
+        let (setting, value) = (setting.as_str(), value.as_deref());
+        let of_indexes = statement.kind.starts_with("DROP INDEX")
+            || matches!(statement.kind.as_str(), "VACUUM" | "REINDEX")
+            || statement.kind.starts_with("CREATE INDEX") && statement.unguarded == Unguarded::Harmless;
+        // A search path of nothing is that of dumps, which write every name with its schema.
+        let qualified = !statement.tables.is_empty() && statement.tables.iter().all(|table| table.schema.is_some());
+        DISPENSABLE.contains(&setting)
+            || (LIMITS.contains(&setting) && value == Some("0"))
+            || value.is_some_and(|value| settings::is_in_force(setting, value))
+            || (of_indexes
+                && (NOT_OF_INDEXES.contains(&setting)
+                    || (setting == "default_tablespace" && value == Some(""))
+                    || (setting == "search_path" && value == Some("") && qualified)))
     }
 
     /// Whether a statement uses it, as far as its text tells. What is around statements all of them use.

@@ -38,6 +38,52 @@ const LISTED: &[(&str, &str)] = &[
     ("neon_mcp.*", "changes what this server measures"),
 ];
 
+/// Settings under which every statement here is read, with the values that say so: [`pin.sql`](../neon/sql/guard/pin.sql) sets them
+/// before each statement in a transaction, and one outside of transactions isn't run where the session has others. To set one to
+/// that value changes nothing, and every dump begins with it.
+///
+/// What dumps set beside these is on no list: time limits (the guarded commit sets its own before each statement), what is logged
+/// (`client_min_messages`), whether bodies are checked when functions are made (`check_function_bodies`), where new tables lie
+/// (`default_tablespace`, `default_table_access_method`), how XML is read (`xmloption`). `row_security = off` shows no hidden row:
+/// where a policy would filter, the statement fails. A search path of nothing finds less than any other.
+const IN_FORCE: &[(&str, &[&str])] = &[
+    ("standard_conforming_strings", &["on", "true", "yes", "1"]),
+    ("backslash_quote", &["safe_encoding"]),
+    ("client_encoding", &["utf8", "utf-8", "unicode"]),
+    ("transform_null_equals", &["off", "false", "no", "0"]),
+    ("array_nulls", &["on", "true", "yes", "1"]),
+];
+
+/// Whether a setting has this value anyway, wherever statements are run here.
+pub(super) fn is_in_force(setting: &str, value: &str) -> bool {
+    let (setting, value) = (setting.to_ascii_lowercase(), value.to_ascii_lowercase());
+    IN_FORCE
+        .iter()
+        .any(|(known, values)| *known == setting && values.contains(&value.as_str()))
+}
+
+/// Whether a node is the name in a `SET` by itself that gives the setting the value which is in force anyway. A role's setting, a
+/// database's or a routine's lasts, and counts.
+fn sets_what_is_in_force(node: &SyntaxNode, setting: &str) -> bool {
+    let is_whole = |set: &SyntaxNode| set.parent().is_none_or(|above| above.kind() == SyntaxKind::SOURCE_FILE);
+    let set = node.ancestors().find(|above| above.kind() == SyntaxKind::SET);
+    let Some(set) = set.filter(is_whole) else {
+        return false;
+    };
+    let text = set.text().to_string();
+    let tokens = super::lex::lex(&text);
+    let [first, .., assigned, value] = tokens.as_slice() else {
+        return false;
+    };
+    let meaning = match value.kind {
+        Kind::String => name::string(value, &[]),
+        _ => Some(value.text.to_owned()),
+    };
+    first.is("set")
+        && (assigned.is("to") || assigned.text == "=")
+        && meaning.is_some_and(|meaning| is_in_force(setting, &meaning))
+}
+
 /// What changing a setting of this name does, if it is one that asks. Postgres compares them without regard to case,
 /// in quotes, too.
 fn listed(setting: &str) -> Option<&'static str> {
@@ -70,6 +116,7 @@ pub(super) fn named(node: &SyntaxNode) -> Option<String> {
         K::CONFIG_PARAMETER_REF if node.parent().is_none_or(|parent| parent.kind() != K::SHOW) => {
             let text = node.text().to_string();
             match path(&text) {
+                Some(setting) if sets_what_is_in_force(node, &setting) => None,
                 Some(setting) => reason(&setting),
                 None => Some("changes a setting whose name can't be read".to_owned()),
             }
@@ -130,4 +177,40 @@ pub(super) fn configured(arguments: &[Token<'_>]) -> Option<String> {
         return unknown();
     }
     meanings.iter().find_map(|setting| reason(setting))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{StatementEffect, parse};
+
+    #[test]
+    fn setting_what_is_in_force_anyway_is_no_loss() {
+        for text in [
+            "SET client_encoding = 'UTF8'",
+            "SET SESSION client_encoding TO 'utf-8'",
+            "SET LOCAL standard_conforming_strings = on",
+            "set STANDARD_CONFORMING_STRINGS to 'on'",
+            "SET backslash_quote = safe_encoding",
+            "SET array_nulls = on",
+            "SET statement_timeout = 0",
+            "SET row_security = off",
+            "SELECT pg_catalog.set_config('search_path', '', false)",
+        ] {
+            assert_eq!(parse(text).effect(), StatementEffect::Write, "{text}");
+        }
+        for text in [
+            "SET client_encoding = 'SJIS'",
+            "SET client_encoding = DEFAULT",
+            "SET client_encoding TO 'UTF8', 'SJIS'",
+            "SET standard_conforming_strings = off",
+            "RESET standard_conforming_strings",
+            "ALTER ROLE r SET client_encoding = 'UTF8'",
+            "ALTER DATABASE d SET standard_conforming_strings = on",
+            "DO $$ BEGIN SET standard_conforming_strings = off; END $$",
+            "SET session_replication_role = replica",
+            "SET neon_mcp.before = 'on'",
+        ] {
+            assert_eq!(parse(text).effect(), StatementEffect::Destructive, "{text}");
+        }
+    }
 }

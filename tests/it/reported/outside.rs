@@ -214,3 +214,74 @@ async fn time_binds_all_statements_of_a_list_together() {
     );
     assert_eq!(said["sqlstate"], "57014", "{said}");
 }
+
+#[tokio::test]
+async fn code_that_catches_its_cancelling_has_its_session_ended() {
+    let story = shop().await;
+    for statement in [
+        "CREATE TABLE log (x int)",
+        "CREATE PROCEDURE stubborn() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (1); COMMIT; \
+         LOOP BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$",
+    ] {
+        sql(&story, "main", statement).await;
+    }
+    let begun = Instant::now();
+    let said = story
+        .shop_fails(
+            "run_sql",
+            json!({"branch_id": "main", "sql": "CALL stubborn()", "timeout_seconds": 1}),
+        )
+        .await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}: {said}",
+        begun.elapsed()
+    );
+    // What it committed before is there, so nobody says that nothing was changed.
+    assert_eq!(said["changed"], "unknown", "{said}");
+    assert!(said["message"].to_string().contains("session was ended"), "{said}");
+    assert_eq!(count(&story, "main", "log").await, json!(1));
+    let runs =
+        "SELECT count(*)::int FROM pg_stat_activity WHERE query LIKE '%CALL stubborn%' AND pid <> pg_backend_pid()";
+    let until = Instant::now() + Duration::from_secs(10);
+    while rows(&sql(&story, "main", runs).await) != [json!([0])] {
+        assert!(Instant::now() < until, "it still runs");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn list_of_reads_that_fails_runs_a_second_time_within_the_time_of_the_call() {
+    let story = shop().await;
+    let list = |pause: &str| json!({"project_id": "shop", "branch_id": "main", "statements": [format!("SELECT pg_sleep({pause})"), "SELECT 1 / 0"]});
+    let (said, _) = story.answer("run_sql_transaction", list("0.2")).await;
+    assert_eq!(
+        (&said["error"]["sqlstate"], &said["error"]["statement"]),
+        (&json!("22012"), &json!(2)),
+        "{said}"
+    );
+    // There is no time left to find out which one it was: what is known is told, and nothing waits for more.
+    let api = story.sandbox().api_url();
+    let server = story.server_at(&["--call-timeout-seconds", "8"], &api).await;
+    let (warm, is_error) = server
+        .call(
+            "run_sql",
+            json!({"project_id": "shop", "branch_id": "main", "sql": "SELECT 1"}),
+        )
+        .await;
+    assert!(!is_error, "{warm}");
+    let begun = Instant::now();
+    let (said, _) = server.call("run_sql_transaction", list("5")).await;
+    assert!(
+        begun.elapsed() < Duration::from_millis(9_500),
+        "{:?}: {said}",
+        begun.elapsed()
+    );
+    let error = &said["error"];
+    assert_eq!(
+        (&error["sqlstate"], &error["changed"]),
+        (&json!("22012"), &json!("nothing")),
+        "{said}"
+    );
+    assert!(error.get("statement").is_none(), "{said}");
+}

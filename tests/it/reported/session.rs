@@ -171,3 +171,186 @@ async fn somebody_migrated_with_what_no_other_session_has() {
         complete(&story, &prepared).await;
     }
 }
+
+#[tokio::test]
+async fn somebody_executed_what_nothing_prepared() {
+    let story = Story::with_data().await;
+    story.human().changes_to(Manner::Declines);
+    for (tool, arguments) in [
+        ("run_sql", json!({"branch_id": "main", "sql": "EXECUTE p"})),
+        (
+            "run_sql",
+            json!({"branch_id": "main", "sql": "EXPLAIN ANALYZE EXECUTE p (1)"}),
+        ),
+        (
+            "run_sql_transaction",
+            json!({"branch_id": "main", "statements": ["PREPARE p AS SELECT 1", "EXECUTE q"]}),
+        ),
+        (
+            "prepare_database_migration",
+            json!({"branch_id": "main", "sql": "EXECUTE p"}),
+        ),
+    ] {
+        let error = story.shop_fails(tool, arguments).await;
+        assert_eq!(error["kind"], "invalid_arguments", "{error}");
+        assert!(error.to_string().contains("PREPARE and EXECUTE as one list"), "{error}");
+    }
+    assert_eq!(story.asked(), 0, "nobody is asked about it");
+}
+
+#[tokio::test]
+async fn somebody_executed_what_the_same_list_prepared() {
+    let story = Story::with_data().await;
+    run(&story, "CREATE TABLE t (x int)").await;
+    run(&story, "INSERT INTO t SELECT i FROM generate_series(1, 500) i").await;
+    story.human().changes_to(Manner::Declines);
+    let done = list(&story, &["PREPARE p (int) AS SELECT $1 + 1 AS y", "EXECUTE p (41)"]).await;
+    assert!(done.to_string().contains("42"), "{done}");
+    list(
+        &story,
+        &[
+            "PREPARE p (int) AS DELETE FROM t WHERE x = $1",
+            "EXECUTE p (1)",
+            "EXECUTE p (2)",
+        ],
+    )
+    .await;
+    assert_eq!(story.asked(), 0, "it is what was prepared that counts");
+    // What it loses is measured, whatever its text says.
+    let statements = ["PREPARE p (int) AS DELETE FROM t WHERE x > $1", "EXECUTE p (100)"];
+    story
+        .shop_fails(
+            "run_sql_transaction",
+            json!({"branch_id": "main", "statements": statements}),
+        )
+        .await;
+    assert_eq!(story.asked(), 1);
+    assert!(
+        story.question().contains("would delete 400 of 498 rows"),
+        "{}",
+        story.question()
+    );
+    let statements = [
+        "PREPARE p (text) AS SELECT pg_read_file($1)",
+        "EXECUTE p ('/etc/passwd')",
+    ];
+    story
+        .shop_fails(
+            "run_sql_transaction",
+            json!({"branch_id": "main", "statements": statements}),
+        )
+        .await;
+    assert_eq!(story.asked(), 2);
+}
+
+#[tokio::test]
+async fn somebody_dropped_what_the_same_list_made() {
+    let story = Story::with_data().await;
+    run(&story, "CREATE TABLE old (x int)").await;
+    run(&story, "CREATE SCHEMA app").await;
+    run(&story, "INSERT INTO old SELECT i FROM generate_series(1, 500) i").await;
+    story.human().changes_to(Manner::Declines);
+    for statements in [
+        &["CREATE TEMP TABLE s AS SELECT 1 AS x", "DROP TABLE s"][..],
+        &[
+            "CREATE TEMP TABLE old AS SELECT 1 AS x",
+            "TRUNCATE old",
+            "DROP TABLE old",
+        ],
+        &[
+            "CREATE TABLE n AS SELECT i AS x, i AS y FROM generate_series(1, 500) i",
+            "ALTER TABLE n DROP COLUMN y",
+            "DELETE FROM n",
+            "DROP TABLE n",
+        ],
+    ] {
+        list(&story, statements).await;
+    }
+    assert_eq!(story.asked(), 0, "nothing that existed is lost");
+    // Names that lead to what existed before: it is measured, and asked about.
+    for statements in [
+        &["CREATE TABLE IF NOT EXISTS old (x int)", "DROP TABLE old"][..],
+        &["CREATE TEMP TABLE old (x int)", "DROP TABLE old", "DROP TABLE old"],
+        &[
+            "SET search_path = app",
+            "CREATE TABLE old (x int)",
+            "SET search_path = public",
+            "DROP TABLE old",
+        ],
+        &[
+            "CREATE TEMP TABLE old (x int)",
+            "DO $$ BEGIN EXECUTE 'DROP TABLE pg_temp.old'; END $$",
+            "DROP TABLE old",
+        ],
+        &[
+            "CREATE TABLE app.old (x int)",
+            "SELECT set_config('search_path', 'public', true)",
+            "ALTER SCHEMA app RENAME TO gone",
+            "ALTER SCHEMA public RENAME TO app",
+            "DROP TABLE app.old",
+        ],
+    ] {
+        let before = story.asked();
+        story
+            .shop_fails(
+                "run_sql_transaction",
+                json!({"branch_id": "main", "statements": statements}),
+            )
+            .await;
+        assert_eq!(story.asked(), before + 1, "{statements:?}");
+    }
+    let left = run(&story, "SELECT count(*) AS rows FROM public.old").await;
+    assert!(left["result"]["rows"].to_string().contains("500"), "{left}");
+}
+
+/// What pg_dump writes before all else.
+const PREAMBLE: [&str; 13] = [
+    "SET statement_timeout = 0",
+    "SET lock_timeout = 0",
+    "SET idle_in_transaction_session_timeout = 0",
+    "SET client_encoding = 'UTF8'",
+    "SET standard_conforming_strings = on",
+    "SELECT pg_catalog.set_config('search_path', '', false)",
+    "SET check_function_bodies = false",
+    "SET xmloption = content",
+    "SET client_min_messages = warning",
+    "SET row_security = off",
+    "SET default_tablespace = ''",
+    "SET default_table_access_method = heap",
+    "SET backslash_quote = 'safe_encoding'",
+];
+
+#[tokio::test]
+async fn somebody_ran_what_pg_dump_writes() {
+    let story = Story::with_data().await;
+    run(&story, "CREATE TABLE public.old (x int)").await;
+    story.human().changes_to(Manner::Declines);
+    for setting in PREAMBLE {
+        run(&story, setting).await;
+    }
+    let made = "CREATE TABLE public.users (id integer NOT NULL)";
+    let all: Vec<&str> = PREAMBLE.into_iter().chain([made]).collect();
+    list(&story, &all).await;
+    let script = format!(
+        "{};\nCREATE TABLE public.orders (id integer NOT NULL);\nCREATE INDEX CONCURRENTLY by_x ON public.old (x);\n\
+         CREATE TABLE public.more (id integer NOT NULL);",
+        PREAMBLE.join(";\n")
+    );
+    let prepared = prepare(&story, &script).await;
+    let done = complete(&story, &prepared).await;
+    assert_eq!(done["schema"], "as it was shown when it was prepared", "{done}");
+    assert_eq!(story.asked(), 0, "none of it changes what a text means or what is held");
+    // Other values do.
+    for setting in [
+        "SET client_encoding = 'SJIS'",
+        "SET standard_conforming_strings = off",
+        "SET backslash_quote = on",
+        "SELECT set_config('standard_conforming_strings', 'off', false)",
+        "ALTER ROLE neondb_owner SET client_encoding = 'SJIS'",
+    ] {
+        let before = story.asked();
+        let arguments = json!({"branch_id": "main", "sql": setting});
+        story.shop_fails("run_sql", arguments).await;
+        assert_eq!(story.asked(), before + 1, "{setting}");
+    }
+}

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::examples::Story;
 use crate::support::fence::fenced;
+use crate::support::human::Manner;
 use crate::workflows::{shop, sql};
 
 async fn story() -> Story {
@@ -210,6 +211,69 @@ async fn somebody_drops_with_cascade_and_is_told_what_went() {
     let dropped = run(&story, "DROP TABLE owners CASCADE").await;
     let lost = dropped["lost"].to_string();
     assert!(lost.contains("named") && lost.contains("pets"), "{dropped}");
+}
+
+#[tokio::test]
+async fn somebody_drops_a_partition_and_reads_whose_it_is() {
+    let story = Story::with_data().await;
+    for statement in [
+        "CREATE TABLE orders (at int) PARTITION BY RANGE (at)",
+        "CREATE TABLE early PARTITION OF orders FOR VALUES FROM (0) TO (100)",
+        "CREATE TABLE late PARTITION OF orders FOR VALUES FROM (100) TO (1000)",
+        "INSERT INTO orders SELECT i FROM generate_series(0, 999) i",
+        "ANALYZE orders",
+    ] {
+        story
+            .shop("run_sql", json!({"branch_id": "main", "sql": statement}))
+            .await;
+    }
+    story.human().changes_to(Manner::Declines);
+    story
+        .shop_fails("run_sql", json!({"branch_id": "main", "sql": "DROP TABLE early"}))
+        .await;
+    let question = story.question();
+    assert!(
+        question.contains("about 100 rows (a partition of \"public.orders\", which has about 1000 in all)"),
+        "{question}"
+    );
+}
+
+#[tokio::test]
+async fn somebody_is_told_what_was_counted_and_what_an_approval_covers() {
+    let story = Story::with_data().await;
+    for statement in [
+        "CREATE TABLE t (x int)",
+        "INSERT INTO t SELECT i FROM generate_series(1, 900) i",
+    ] {
+        story
+            .shop("run_sql", json!({"branch_id": "main", "sql": statement}))
+            .await;
+    }
+    story.human().changes_to(Manner::Declines);
+    for (statement, counted, covers) in [
+        (
+            "DELETE FROM t WHERE x <= 580",
+            "would delete 580 of 900 rows",
+            "Rows that are deleted",
+        ),
+        (
+            "UPDATE t SET x = 0 WHERE x <= 580",
+            "would change 580 of 900 rows",
+            "Rows that are changed",
+        ),
+    ] {
+        story
+            .shop_fails("run_sql", json!({"branch_id": "main", "sql": statement}))
+            .await;
+        let question = story.question();
+        for part in [counted, covers, "approval covers up to 600"] {
+            assert!(question.contains(part), "{part}: {question}");
+        }
+        assert!(
+            !question.contains("lost") && !question.contains("up to 600 rows"),
+            "{question}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod cancellation;
 mod failures;
 mod fingerprint;
+mod halted;
 mod injection;
 mod looking;
 mod lost_answers;
