@@ -1,7 +1,7 @@
 //! The Data API, anonymized branches, branch credentials and consumption, through a real client on a sandbox.
 
 use chrono::{SecondsFormat, TimeDelta, Utc};
-use neon_mcp::sandbox::{Sandbox, SandboxOptions};
+use neon_mcp::sandbox::{Limits, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::error;
@@ -20,7 +20,12 @@ struct Story {
 impl Story {
     async fn begin() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let sandbox = Sandbox::start(SandboxOptions::default()).await.expect("a sandbox");
+        // The plan that has every version of the consumption history.
+        let options = SandboxOptions {
+            limits: Limits::scale(),
+            ..SandboxOptions::default()
+        };
+        let sandbox = Sandbox::start(options).await.expect("a sandbox");
         let mut command = program(&["--toolsets", "all"], &sandbox.api_url(), sandbox.api_key());
         command.env("NEON_MCP_LOG", "trace");
         let human = Human::who(Manner::Accepts);
