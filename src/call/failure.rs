@@ -668,6 +668,18 @@ impl Failure {
         }
     }
 
+    /// Whether anything was changed, as far as that is known.
+    #[must_use]
+    pub(crate) fn changed(&self) -> Changed {
+        match self {
+            Self::Sql(error) => error.changed(),
+            Self::Step { changed, .. } | Self::Answer { changed, .. } => *changed,
+            Self::Neon { error, .. } => error.changed(),
+            Self::Internal(_) => Changed::Unknown,
+            _ => Changed::No,
+        }
+    }
+
     /// What the failure says, for a sentence of a result.
     #[must_use]
     pub(crate) fn into_message(self, fence: &Fence) -> String {

@@ -9,17 +9,17 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::dispatch::{Origin, dispatch};
 use super::facts::{self, text};
 use super::failure::{ArgumentProblem, Failure, Told};
 use super::fence::Fence;
-use super::files::Files;
 use super::left_behind::Left;
 use super::look::Look;
 use super::record::Record;
 use super::run::Call;
-use super::{Service, bind, wait};
+use super::{Service, dispatch};
 use crate::docs::{Docs, DocsError, Entry, Slug};
-use crate::guard::{self, Cleared, Effect, Judgement, NotPrepared, Policy, Ruling};
+use crate::guard::{self, Cleared, Effect, NotPrepared, Policy};
 use crate::neon::sql::{
     Allowance, Connection, Executed, Expected, Guard, Measured, Reads, ResultSet, SqlError, Statements,
 };
@@ -394,90 +394,29 @@ impl<'c, 'a> Flow<'c, 'a> {
         if selected.excluded_steps.iter().any(|step| step == name) {
             return Err(refused("the operator excluded it".to_owned()));
         }
-        let policy = &self.call.guards.policy;
-        let verdict = match Judgement::begin(tool, &arguments) {
-            Judgement::Done(verdict) => verdict,
-            Judgement::Looks(pending) => {
-                let facts = facts::read(look, policy, tool, &arguments, pending.needs()).await?;
-                pending.with(&facts)
-            }
-        };
-        if verdict.changes() && self.cleared.is_none_or(|cleared| !cleared.verdict().changes()) {
-            return Err(Failure::Internal(format!(
-                "the step `{name}` changes something in a call that doesn't"
-            )));
-        }
-        policy.admits(tool, &arguments, verdict.effect(), Utc::now())?;
-        let counts =
-            text(&arguments, "project_id").filter(|_| tool.declaration.adds_branch && policy.branch_limit().is_some());
-        // Of several calls that would each add the last one, one does.
-        let _adding = match counts {
-            Some(_) => Some(self.call.adding.lock().await),
-            None => None,
-        };
-        if let Some(project) = counts {
-            policy.check_branches(Look::new(self.call).branch_count(project).await?)?;
-        }
-        let changes = verdict.changes();
-        let cleared = match verdict.under(policy) {
-            Ruling::Run(cleared) => cleared,
-            Ruling::Ask(asking) => {
-                let because = asking.verdict().reasons().join("; ");
-                let covered = self.cleared.and_then(|cleared| cleared.step(asking));
-                covered.ok_or_else(|| {
-                    refused(format!(
-                        "it would have to be confirmed by a human{}",
-                        if because.is_empty() {
-                            String::new()
-                        } else {
-                            format!(" because it {because}")
-                        }
-                    ))
-                })?
-            }
-            Ruling::Deny(denied) => return Err(denied.into()),
-        };
-        let request = bind::bind(tool, &arguments, &Files::default()).map_err(Failure::Internal)?;
-        let permitted = cleared
-            .permit(request)
-            .map_err(|error| Failure::Internal(error.to_string()))?;
-        let left = &self.call.left_behind;
-        let answer = self
-            .call
-            .client
-            .send(permitted, &self.call.context)
-            .await
-            .inspect_err(|error| {
-                if changes && error.changed() != Changed::No {
-                    left.perhaps_made(tool, &arguments);
-                }
-            })?;
-        self.sent(&answer.request_id);
-        if changes {
-            left.made(tool, &arguments, answer.body.as_ref().unwrap_or(&Value::Null));
-        }
-        if let (Some(project), Some(branch)) = (text(&arguments, "project_id"), text(&arguments, "branch_id"))
-            && changes
+        let sent = dispatch(
+            self.call,
+            Origin::Step(self.cleared),
+            tool,
+            &arguments,
+            look,
+            &mut |request_id| self.sent(request_id),
+        )
+        .await?;
+        let body = sent.answer.body.unwrap_or_default();
+        if let Some(waited) = sent.waited
+            && (waited.failed || (!waited.done && !waited.operations.is_empty()))
         {
-            self.call.connections.forget_branch(project, branch);
-        }
-        let body = answer.body.unwrap_or_default();
-        if tool.declaration.waits {
-            let waited = wait::wait(self.call, &arguments, Some(&body), true).await;
-            if waited.failed || (!waited.done && !waited.operations.is_empty()) {
-                return Err(Failure::Step {
-                    step: name.to_owned(),
-                    why: waited
-                        .note
-                        .unwrap_or_else(|| "Neon's work didn't end in time".to_owned()),
-                    changed: Changed::Yes,
-                });
-            }
+            return Err(Failure::Step {
+                step: name.to_owned(),
+                why: waited
+                    .note
+                    .unwrap_or_else(|| "Neon's work didn't end in time".to_owned()),
+                changed: Changed::Yes,
+            });
         }
         // Not before Neon's work is done: a deletion can be taken and then fail.
-        if changes {
-            left.removed(name, &arguments);
-        }
+        self.call.left_behind.removed(name, &arguments);
         Ok(body)
     }
 
@@ -581,6 +520,9 @@ impl<'c, 'a> Flow<'c, 'a> {
     }
 
     fn sent(&self, request_id: &str) {
+        if request_id.is_empty() {
+            return;
+        }
         if let Some(record) = &self.record {
             let mut record = record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             record.answered(request_id);
@@ -646,11 +588,7 @@ impl<'c, 'a> Flow<'c, 'a> {
             _ => statements.only_plain_indexes(),
         };
         let (client, context) = (self.call.client, &self.call.context);
-        let permit = || {
-            cleared
-                .permit_statements(statements.clone())
-                .map_err(|error| Failure::Internal(error.to_string()))
-        };
+        let permit = || dispatch::statements(cleared, statements.clone());
         let mut ran = client.execute(connection, permit()?, guard, timeout, context).await;
         if let Err(error) = &ran
             && let Some(fresh) = super::connect::again(self.call, connection, error).await

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::LIST_LIMIT;
 use super::bind::put;
+use super::dispatch;
 use super::failure::{ArgumentProblem, Failure};
 use super::organizations;
 use super::run::Call;
@@ -151,10 +152,7 @@ pub(super) async fn read(
         if let Some(organization) = &at.organization {
             page = page.with_query_replaced("org_id", organization.as_str());
         }
-        let permitted = cleared
-            .permit_page(page)
-            .map_err(|error| Failure::Internal(error.to_string()))?;
-        let answer = call.client.send(permitted, &call.context).await?;
+        let answer = call.client.send(dispatch::page(cleared, page)?, &call.context).await?;
         let request_id = answer.request_id;
         let mut body = answer.body.unwrap_or_default();
         let other = other_items(pages, &body);

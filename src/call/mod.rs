@@ -5,6 +5,7 @@ mod bind;
 mod confirm;
 mod connect;
 mod content;
+mod dispatch;
 mod env;
 mod facts;
 mod failure;

@@ -7,6 +7,7 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use super::connect::Connections;
+use super::dispatch::{self, Origin};
 use super::failure::{ArgumentProblem, Failure};
 use super::fence::{self, Fence};
 use super::files::Files;
@@ -19,14 +20,12 @@ use super::record::Record;
 use super::shape::{Extras, Shaping};
 use super::whole::{Whole, Wholes};
 use super::{
-    CallLimits, CallResult, Flow, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, content, facts,
-    list, own_key, reference, resolve, safety, sight, wait,
+    CallLimits, CallResult, Flow, Guards, Outcome, Progress, Service, Way, arguments, bind, confirm, facts, list,
+    own_key, reference, resolve, safety, sight,
 };
-use crate::catalog::{Catalog, Resource, SafetyCopy, SelectedTool, Selection, Tool, Undo, Workflow, templates_within};
+use crate::catalog::{Catalog, SelectedTool, Selection, Tool, Undo, Workflow, templates_within};
 use crate::docs::Docs;
-use crate::guard::{
-    self, Assessed, Cleared, Denied, Judgement, Line, Plan, Ruling, SaidYes, Subject, Undoing, Verdict,
-};
+use crate::guard::{self, Assessed, Cleared, Judgement, Line, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
 use crate::neon::sql::Measured;
 use crate::neon::{Client, Context};
 use crate::sql::Script;
@@ -244,7 +243,7 @@ impl<'a> Call<'a> {
                 drop(look);
                 // A yes would be used up for nothing where the call can't be made anyway.
                 if plan.verdict().changes() {
-                    self.paced(Pace::fits)?;
+                    dispatch::paced(self, Pace::fits)?;
                     record.can_begin(self)?;
                 }
                 confirm::confirm(self, asking, plan, arguments, record).await?
@@ -269,35 +268,14 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The policy's bounds on a call with these arguments, of that effect.
+    /// The policy's bounds on the call.
     pub(super) async fn bounds(
         &self,
         look: &Look<'_, '_>,
         verdict: &Verdict,
         arguments: &Map<String, Value>,
     ) -> Result<(), Failure> {
-        let tool = &self.selected.tool;
-        let policy = &self.guards.policy;
-        policy.admits(tool, arguments, verdict.effect(), Utc::now())?;
-        // Of a deleted project Neon tells nothing.
-        let gone = tool.declaration.target_is_deleted && matches!(tool.target(), Some((_, Resource::Project)));
-        let project = facts::text(arguments, "project_id").filter(|_| !gone);
-        if let Some(project) = project {
-            if policy.wants_organization() {
-                let answer = look.project(project).await?;
-                policy.check_organization(answer.pointer("/project/org_id").and_then(Value::as_str))?;
-            }
-            if self.adds_to_a_counted_project(arguments).is_some() {
-                policy.check_branches(look.branch_count(project).await?)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The project whose branches the policy counts, when the call adds one.
-    fn adds_to_a_counted_project<'s>(&self, arguments: &'s Map<String, Value>) -> Option<&'s str> {
-        let adds = self.selected.tool.declaration.adds_branch || arguments.contains_key("preserve_under_name");
-        facts::text(arguments, "project_id").filter(|_| adds && self.guards.policy.branch_limit().is_some())
+        dispatch::bounds(self, look, &self.selected.tool, verdict.effect(), arguments).await
     }
 
     /// The plan: what is shown to whoever must say yes.
@@ -370,7 +348,6 @@ impl<'a> Call<'a> {
             measured,
         } = ready;
         let tool = &*self.selected.tool;
-        let policy = &self.guards.policy;
         record.cleared(cleared.said_yes());
         let request = bind::bind(tool, &arguments, &self.files).map_err(Failure::Internal)?;
         let shaping = Shaping {
@@ -408,28 +385,8 @@ impl<'a> Call<'a> {
             None if verdict.effect().needs_consent() && wants_before(tool) => self.before(&arguments).await?,
             before => before,
         };
-        let counts = self.adds_to_a_counted_project(&arguments);
-        let _adding = match counts {
-            Some(_) => Some(self.adding.lock().await),
-            None => None,
-        };
-        if let Some(project) = counts {
-            // Others may have added one since this call was let in.
-            policy.check_branches(Look::new(self).branch_count(project).await?)?;
-        }
-        if verdict.changes() {
-            self.paced(Pace::take)?;
-        }
-        if verdict.is_recorded() {
-            // A call that leaves no trace doesn't run.
-            record.begin(self)?;
-        }
-        let copy = self
-            .kept_first(&verdict, &arguments, confirmed.as_deref(), record)
-            .await?;
-        let permitted = cleared
-            .permit(content::asked(tool, request))
-            .map_err(|error| Failure::Internal(error.to_string()))?;
+        let dispatch::Opened { copy } =
+            dispatch::open(self, &verdict, &arguments, confirmed.as_deref(), record).await?;
         let way_back = |answer: &Value| {
             let undoing = Undoing {
                 tool,
@@ -440,12 +397,23 @@ impl<'a> Call<'a> {
             };
             if verdict.changes() { undoing.way() } else { None }
         };
-        let answer = self.client.send(permitted, &self.context).await.map_err(|error| {
-            let check = tool.declaration.check.as_deref();
-            Failure::from(content::explained(tool, error)).with_help(check, copy.as_ref(), way_back(&Value::Null))
+        let look = Look::new(self);
+        let sent = dispatch::dispatch(
+            self,
+            Origin::Call(cleared),
+            &self.selected.tool,
+            &arguments,
+            &look,
+            &mut |request_id| record.answered(request_id),
+        )
+        .await;
+        let dispatch::Sent { answer, waited } = sent.map_err(|failure| match failure {
+            failure @ Failure::Neon { .. } => {
+                let check = tool.declaration.check.as_deref();
+                failure.with_help(check, copy.as_ref(), way_back(&Value::Null))
+            }
+            failure => failure.after_copy(copy.as_ref()),
         })?;
-        record.answered(&answer.request_id);
-        self.forget_connections(&arguments, &verdict);
         if let Some(content) = &answer.content {
             return Ok(CallResult {
                 value: shaping.content(content, answer.request_id),
@@ -453,12 +421,6 @@ impl<'a> Call<'a> {
             });
         }
         let undo = way_back(answer.body.as_ref().unwrap_or(&Value::Null));
-        let waited = if tool.declaration.waits {
-            let waits = arguments.get("wait") != Some(&Value::Bool(false));
-            Some(wait::wait(self, &arguments, answer.body.as_ref(), waits).await)
-        } else {
-            None
-        };
         let is_error = waited.as_ref().is_some_and(|waited| waited.failed);
         let extras = Extras {
             confirmed_by: said_yes.name().filter(|_| said_yes != SaidYes::Nobody),
@@ -469,33 +431,6 @@ impl<'a> Call<'a> {
             value: shaping.single(answer.body, answer.request_id, waited, extras),
             is_error,
         })
-    }
-
-    /// Keeps what the call destroys, where the operator demands it.
-    async fn kept_first(
-        &self,
-        verdict: &Verdict,
-        arguments: &Map<String, Value>,
-        confirmed: Option<&str>,
-        record: &mut Record,
-    ) -> Result<Option<Value>, Failure> {
-        match verdict.tool().declaration.safety_copy {
-            Some(SafetyCopy::Branch) if safety::wanted(self, verdict) => {
-                let copy = safety::copy(self, arguments, record).await?;
-                if let Some(digest) = confirmed {
-                    // A copy takes its time: what was said yes to must still be there.
-                    let look = Look::passing_over(self, copy.id);
-                    let verdict = self.judge(&look, arguments).await?;
-                    let plan = self.plan(&look, &verdict, arguments).await?;
-                    if plan.digest() != digest {
-                        return Err(Failure::ChangedMeanwhile(copy.shown));
-                    }
-                }
-                Ok(Some(copy.shown))
-            }
-            Some(SafetyCopy::Preserve) if safety::wanted(self, verdict) => Ok(safety::preserved(arguments)),
-            _ => Ok(None),
-        }
     }
 
     /// Runs a workflow whose call was let through.
@@ -509,13 +444,7 @@ impl<'a> Call<'a> {
         record: &mut Record,
     ) -> Result<CallResult, Failure> {
         let verdict = cleared.verdict();
-        if verdict.changes() {
-            self.paced(Pace::take)?;
-        }
-        if verdict.is_recorded() {
-            record.begin(self)?;
-        }
-        let copy = self.kept_first(verdict, arguments, confirmed, record).await?;
+        let dispatch::Opened { copy } = dispatch::open(self, verdict, arguments, confirmed, record).await?;
         let ended = {
             let flow = Flow::new(self, Some(cleared), arguments, Some(record))
                 .having_seen(seen)
@@ -551,31 +480,12 @@ impl<'a> Call<'a> {
         Flow::new(self, None, arguments, None)
     }
 
-    /// A change to a project may change its passwords, databases and computes.
-    fn forget_connections(&self, arguments: &Map<String, Value>, verdict: &Verdict) {
-        if let Some(project) = facts::text(arguments, "project_id").filter(|_| verdict.changes()) {
-            self.connections.forget_project(project);
-        }
-    }
-
     /// What the plan would have read, for the way back of a call that nobody was asked about.
     async fn before(&self, arguments: &Map<String, Value>) -> Result<Option<Value>, Failure> {
         match &self.selected.tool.declaration.plan {
             Some(plan) => sight::shown(&Look::new(self), plan, arguments).await.map(Some),
             None => Ok(None),
         }
-    }
-
-    /// Refuses a change that comes too fast.
-    fn paced(&self, fits: impl Fn(&Pace) -> bool) -> Result<(), Failure> {
-        if self.pace.is_none_or(fits) {
-            return Ok(());
-        }
-        Err(Failure::Denied(Denied {
-            rule: "caps.changes_per_minute".to_owned(),
-            message: "The operator's policy allows fewer changes in a minute. Nothing was sent.".to_owned(),
-            next: "Wait a minute, then call again.".to_owned(),
-        }))
     }
 
     /// What a call would send, where the operator wants no more than that.

@@ -3,16 +3,15 @@
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
+use super::dispatch::{Origin, dispatch};
 use super::facts::{branch_of, items, text};
 use super::failure::Failure;
 use super::fence::Fence;
-use super::files::Files;
 use super::look::{Look, string};
 use super::record::Record;
 use super::run::Call;
-use super::{bind, wait};
 use crate::catalog::SafetyCopy;
-use crate::guard::{Effect, Judgement, Ruling, Verdict, told};
+use crate::guard::{Effect, Verdict, told};
 use crate::neon::Changed;
 use crate::neon::text::one_line;
 
@@ -115,33 +114,20 @@ pub(super) async fn copy(
         .catalog
         .tool(tool)
         .ok_or_else(|| Failure::Internal(format!("there is no tool `{tool}`")))?;
-    // A copy is a call like any other: judged, ruled over by the policy, permitted.
-    let Judgement::Done(verdict) = Judgement::begin(tool, &copy) else {
-        return Err(not_made("it would have to be looked at first"));
-    };
-    let cleared = match verdict.under(&call.guards.policy) {
-        Ruling::Run(cleared) => cleared,
-        Ruling::Ask(_) => return Err(not_made("the operator's policy asks for it")),
-        Ruling::Deny(denied) => return Err(not_made(&denied.message)),
-    };
-    let request = bind::bind(tool, &copy, &Files::default()).map_err(Failure::Internal)?;
-    let permitted = cleared
-        .permit(request)
-        .map_err(|error| Failure::Internal(error.to_string()))?;
-    let made = call.client.send(permitted, &call.context).await.map_err(|error| {
-        let begun = error.changed() != Changed::No;
-        record.copied(error.request_id().unwrap_or_default());
-        if begun {
-            call.left_behind.perhaps_made(tool, &copy);
-        }
-        Failure::NoCopy {
-            why: one_line(error.summary(), 300),
-            begun,
-        }
+    let sent = dispatch(call, Origin::Copy, tool, &copy, &look, &mut |request_id| {
+        record.copied(request_id);
+    })
+    .await
+    .map_err(|failure| Failure::NoCopy {
+        begun: failure.changed() != Changed::No,
+        why: match failure {
+            Failure::Neon { error, .. } => one_line(error.summary(), 300),
+            Failure::Denied(denied) => one_line(&denied.message, 300),
+            Failure::Step { why, .. } => one_line(&why, 300),
+            other => one_line(&other.into_message(&call.fence), 300),
+        },
     })?;
-    record.copied(&made.request_id);
-    let body = made.body.unwrap_or_default();
-    call.left_behind.made(tool, &copy, &body);
+    let body = sent.answer.body.unwrap_or_default();
     let kind = if is_root { "snapshot" } else { "branch" };
     let id = body.get(kind).and_then(|made| made.get("id")).and_then(Value::as_str);
     let begun = |why: &str| Failure::NoCopy {
@@ -151,8 +137,9 @@ pub(super) async fn copy(
     let Some(id) = id.filter(|id| !id.is_empty()).map(str::to_owned) else {
         return Err(begun("Neon's answer names no copy"));
     };
-    let waited = wait::wait(call, &copy, Some(&body), true).await;
-    if waited.failed || (!waited.done && !waited.operations.is_empty()) {
+    if let Some(waited) = sent.waited
+        && (waited.failed || (!waited.done && !waited.operations.is_empty()))
+    {
         let why = waited.note.as_deref().unwrap_or("it wasn't ready in time");
         return Err(begun(&format!("{kind} {id}: {why}")));
     }

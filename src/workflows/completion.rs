@@ -70,7 +70,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
     let applied = script::apply(flow, &target, whole, &before, &allowance, timeout).await;
     // What the schema is now tells what holds, whatever became of the answer.
     let settled = match &applied {
-        Err(stopped) if script::changed(&stopped.failure) == Changed::Unknown => {
+        Err(stopped) if stopped.failure.changed() == Changed::Unknown => {
             script::settled(flow, &target, &stopped.hold).await
         }
         _ => Ok(()),
@@ -91,7 +91,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
         // It was the last part, and it took effect: all did.
         Err(stopped)
             if stopped.part + 1 == prepared.parts.len()
-                && script::changed(&stopped.failure) == Changed::Unknown
+                && stopped.failure.changed() == Changed::Unknown
                 && shown(&prepared, stopped.part, state) == Shown::After =>
         {
             true
@@ -287,7 +287,7 @@ async fn halted(
     state: Option<&String>,
 ) -> Told {
     let fence = flow.fence();
-    let changed = script::changed(&stopped.failure);
+    let changed = stopped.failure.changed();
     let committed = stopped.part;
     let parts = prepared.parts.len();
     let part = prepared.parts.get(committed);

@@ -690,14 +690,3 @@ pub(super) async fn explained(
     let number = number.map(|number| first + number);
     (failure, number)
 }
-
-/// What a failure says of what was changed.
-pub(super) fn changed(failure: &Failure) -> Changed {
-    match failure {
-        Failure::Sql(error) => error.changed(),
-        Failure::Step { changed, .. } | Failure::Answer { changed, .. } => *changed,
-        Failure::Neon { error, .. } => error.changed(),
-        Failure::Internal(_) => Changed::Unknown,
-        _ => Changed::No,
-    }
-}

@@ -19,6 +19,7 @@ mod ladder;
 mod lint_bytes;
 mod mcp;
 mod neon;
+mod one_gate;
 mod reported;
 mod requests;
 mod retrieval;

@@ -522,6 +522,40 @@ async fn a_demanded_copy_comes_first_and_the_result_names_it() {
 }
 
 #[tokio::test]
+async fn copy_that_is_a_branch_counts_against_the_cap_on_branches() {
+    let world = World::start().await;
+    world.change(|facts| facts.branches.truncate(2));
+    let (started, _) = accepting(&world, &format!("{COPY}[caps]\nbranches_per_project = 2\n")).await;
+    let (value, is_error) = started
+        .call("delete_database", with(on(BRANCH), "database_name", "abc"))
+        .await;
+    assert!(is_error && error(&value)["kind"] == "no_safety_copy", "{value}");
+    assert!(value.to_string().contains("at most 2 branches"), "{value}");
+    assert!(world.changes().is_empty(), "{:?}", world.changes());
+    let (started, _) = accepting(&world, &format!("{COPY}[caps]\nbranches_per_project = 3\n")).await;
+    let (value, is_error) = started
+        .call("delete_database", with(on(BRANCH), "database_name", "abc"))
+        .await;
+    assert!(!is_error, "{value}");
+}
+
+#[tokio::test]
+async fn copy_that_the_policy_denies_is_not_made_and_the_call_not_sent() {
+    let world = World::start().await;
+    for rule in [
+        "[tools]\ncreate_branch = \"deny\"\n",
+        "[tools]\ncreate_branch = \"confirm\"\n",
+    ] {
+        let (started, _) = accepting(&world, &format!("{COPY}{rule}")).await;
+        let (value, is_error) = started
+            .call("delete_database", with(on(BRANCH), "database_name", "abc"))
+            .await;
+        assert!(is_error && error(&value)["kind"] == "no_safety_copy", "{rule}: {value}");
+        assert!(world.changes().is_empty(), "{rule}: {:?}", world.changes());
+    }
+}
+
+#[tokio::test]
 async fn without_its_copy_a_call_is_not_sent() {
     let world = World::with(|facts| facts.broken = vec![("POST", "/branches"), ("POST", "/snapshot")]).await;
     let (started, _) = accepting(&world, COPY).await;
