@@ -13,8 +13,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use neon_mcp::call::{CallLimits, Engine, Guards, Service};
 use neon_mcp::catalog::{Catalog, Selection, SelectionOptions};
+use neon_mcp::engine::{CallLimits, Engine, Guards, Service};
 use neon_mcp::guard::{Confirmations, Policy, Sealer};
 use neon_mcp::neon::{ApiBase, Client, ClientConfig, Credential, LimitSettings, Rate, RateLimits};
 use neon_mcp::server::NeonServer;

@@ -12,12 +12,12 @@
 //! Beside it, [`docs`] reads the documentation, from its own host and without a key.
 //!
 //! [`server`] knows MCP and nothing of Neon; [`neon`] knows HTTP and nothing of MCP; [`catalog`] is data; [`guard`]
-//! decides and never sends; only [`call`] joins them.
+//! decides and never sends; only [`engine`] joins them.
 
-pub mod call;
 pub mod catalog;
 pub mod cli;
 pub mod docs;
+pub mod engine;
 pub mod guard;
 mod json;
 pub mod neon;

@@ -11,7 +11,7 @@ use stop_signal::{Hangup, stop_signal};
 use super::serve::start;
 use super::terminal::{self, AtTheTerminal};
 use super::{print, resolve};
-use crate::call::{Caller, Outcome, Way};
+use crate::engine::{Caller, Outcome, Way};
 use crate::guard::{Session, kept_session};
 use crate::neon::Lane;
 use crate::settings::Layer;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::call::{Engine, Service};
 use crate::catalog::{Catalog, Selection};
+use crate::engine::{Engine, Service};
 use crate::neon::{self, ApiBase, Client, ClientConfig, Credential, KeyKind};
 use crate::sandbox::{self, Sandbox, SandboxOptions};
 use crate::settings::{Settings, SettingsError, Upstream};

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::call::Ask;
+use crate::engine::Ask;
 use crate::guard::{CONFIRM_FIELD, Channel, NAME_FIELD, Question, Reply, TypedName};
 use crate::neon::text::{escaped, one_line};
 

@@ -25,7 +25,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::http::from_here::{is_own_host, is_own_origin};
-use crate::call::Engine;
+use crate::engine::Engine;
 use crate::guard::{Approval, ApprovalsError, Confirmations, DecideError, Decision, State as Decided};
 use crate::neon::text::escaped;
 

@@ -13,7 +13,7 @@ use rmcp::model::{
 use rmcp::service::{Peer, RequestContext, ServiceError};
 use serde_json::Value;
 
-use crate::call::{Ask, Returned, Way};
+use crate::engine::{Ask, Returned, Way};
 use crate::guard::{CONFIRM_FIELD, NAME_FIELD, Question, Reply};
 
 /// The key of our one question among the input requests of a result.

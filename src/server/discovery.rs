@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::tools::annotations;
-use crate::call::{ArgumentProblem, CallResult, Engine, Failure, Fence};
 use crate::catalog::{SearchIndex, SelectedTool, Selection};
+use crate::engine::{ArgumentProblem, CallResult, Engine, Failure, Fence};
 use crate::guard::Effect;
 
 /// The search.

@@ -20,8 +20,8 @@ use tokio_util::task::TaskTracker;
 use super::discovery::{self, Asked};
 use super::tools::published;
 use super::{ask, progress};
-use crate::call::{CallResult, Caller, Engine, Outcome};
 use crate::catalog::SearchIndex;
+use crate::engine::{CallResult, Caller, Engine, Outcome};
 use crate::guard::Session;
 use crate::neon::Lane;
 
@@ -409,7 +409,7 @@ fn instructions(engine: &Engine) -> String {
     if scoped {
         text.push_str("- This server works on one project: no tool takes a project_id.\n");
     }
-    if engine.service() == crate::call::Service::Sandbox {
+    if engine.service() == crate::engine::Service::Sandbox {
         text.push_str("- This is the sandbox that neon-mcp carries, not Neon: nothing here is real, and it is gone when it stops.\n");
     }
     text

@@ -5,7 +5,7 @@ use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::Peer;
 use tokio::sync::mpsc;
 
-use crate::call::Progress;
+use crate::engine::Progress;
 
 /// How much a notification without a finished operation counts: the specification wants each to be greater than the last.
 const STEP: f64 = 0.01;

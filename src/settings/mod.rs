@@ -13,9 +13,9 @@ use thiserror::Error;
 
 pub use layer::Layer;
 
-use crate::call::{CallLimits, FilesDir, Guards};
 use crate::catalog::{Catalog, SelectionOptions};
 use crate::docs::DocsBase;
+use crate::engine::{CallLimits, FilesDir, Guards};
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{
     Approvals, Confirmations, Policy, Sealer, Untrusted, kept_seal_key, read_trusted, read_trusted_text, state_dir,

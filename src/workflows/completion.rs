@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::script::{self, Stopped, statements_before};
 use super::trial::{self, Prepared};
 use super::{fingerprint, schema, sql};
-use crate::call::{Ended, Failure, Flow, Told, postgres_says};
+use crate::engine::{Ended, Failure, Flow, Told, postgres_says};
 use crate::neon::Changed;
 use crate::neon::sql::{Allowance, Connection, Reads};
 use crate::sql::{Dump, Statement};

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::call::{ArgumentProblem, Ended, Failure, Flow, boundary, fitting};
 use crate::docs::{Entry, Slug};
+use crate::engine::{ArgumentProblem, Ended, Failure, Flow, boundary, fitting};
 
 /// The most pages that are listed at once.
 const MOST_PAGES: usize = 100;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::sql::timeout;
-use crate::call::{Failure, Flow};
+use crate::engine::{Failure, Flow};
 use crate::neon::sql::{Connection, Found, Query, Reads, ResultSet, SqlError, Statements};
 use crate::neon::text::one_line;
 use crate::sql::{

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::call::{Failure, Flow};
+use crate::engine::{Failure, Flow};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Reads};
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::failing::{self, Sent};
 use super::parameters;
 use super::sql::{connect, timeout};
-use crate::call::{ArgumentProblem, Ended, Failure, Flow};
+use crate::engine::{ArgumentProblem, Ended, Failure, Flow};
 use crate::neon::sql::{Connection, Reads, ResultSet};
 use crate::neon::text::{one_line, trimmed};
 use crate::sql::Reading;

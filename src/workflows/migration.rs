@@ -2,7 +2,7 @@
 
 use super::trial::Trial;
 use super::{script, sql};
-use crate::call::{Ended, Failure, Flow};
+use crate::engine::{Ended, Failure, Flow};
 
 /// `prepare_database_migration`
 pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {

@@ -1,7 +1,7 @@
 //! The tools that are more than one request.
 //!
 //! What they are called, what they take and what they do to the world is declared in `tools/*.json` as every tool's is; what
-//! is here is the way from arguments to a result, over [`crate::call`]'s flow: it reads, it calls declared tools, it runs SQL,
+//! is here is the way from arguments to a result, over [`crate::engine`]'s flow: it reads, it calls declared tools, it runs SQL,
 //! it reads the documentation, and nothing else leads out.
 
 mod completion;
@@ -24,8 +24,8 @@ mod tuning;
 
 use serde_json::Value;
 
-use crate::call::{Ended, Failure, Flow};
 use crate::catalog::{Addition, Workflow};
+use crate::engine::{Ended, Failure, Flow};
 
 pub(crate) use placing::place;
 pub(crate) use sql::{assess, indexes_call_code, measure, readable, seen, shown, texts};

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::call::{Failure, Flow, Told, postgres_says};
+use crate::engine::{Failure, Flow, Told, postgres_says};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Reads, ResultSet, SqlError};
 use crate::sql::{Mentions, Statement};

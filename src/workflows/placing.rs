@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::sql;
-use crate::call::{Failure, Flow};
+use crate::engine::{Failure, Flow};
 use crate::neon::sql::{Reads, ResultSet};
 use crate::sql::{Placement, Routine, Script, Statement, TableName};
 

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::call::Fence;
+use crate::engine::Fence;
 use crate::neon::sql::ResultSet;
 use crate::neon::text::one_line;
 

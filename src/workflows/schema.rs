@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use similar::TextDiff;
 
-use crate::call::{Failure, Fence, Flow};
+use crate::engine::{Failure, Fence, Flow};
 use crate::sql::{Difference, Dump, without_noise};
 
 /// The most lines of a summary.

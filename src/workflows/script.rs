@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::outside::{self, Left};
 use super::{failing, fingerprint};
-use crate::call::{ArgumentProblem, Failure, Flow, Held, Told};
+use crate::engine::{ArgumentProblem, Failure, Flow, Held, Told};
 use crate::neon::Changed;
 use crate::neon::sql::{Allowance, Connection, Isolation, Measured, Query, Reads, Statements};
 use crate::sql::{SessionAct, Statement, StatementEffect, Transaction, kept};

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::failing::{self, Sent};
 use super::{outside, parameters, rows};
-use crate::call::{ArgumentProblem, Ended, Failure, Flow, Held};
 use crate::catalog::{Tool, Workflow};
+use crate::engine::{ArgumentProblem, Ended, Failure, Flow, Held};
 use crate::guard::{Assessed, Effect, JudgedTexts, Line};
 use crate::neon::Changed;
 use crate::neon::sql::{Builds, Connection, INDEX_CODE, Isolation, Measured, Query, Reads, Statements};

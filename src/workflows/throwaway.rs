@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::call::{ArgumentProblem, Ended, Failure, Flow, will_expire};
+use crate::engine::{ArgumentProblem, Ended, Failure, Flow, will_expire};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Reads};
 use crate::neon::text::one_line;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::script::{self, Part, Script, Stopped, Tried};
 use super::{failing, fingerprint, schema, sql, throwaway};
-use crate::call::{Ended, Failure, Flow, Left, Told, postgres_says, sql_next};
+use crate::engine::{Ended, Failure, Flow, Left, Told, postgres_says, sql_next};
 use crate::guard;
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Measured};

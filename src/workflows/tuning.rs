@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::looking::{explaining, parsed, without_plan};
 use super::trial::Trial;
 use super::{completion, parameters, script, sql};
-use crate::call::{ArgumentProblem, Ended, Failure, Fence, Flow};
+use crate::engine::{ArgumentProblem, Ended, Failure, Fence, Flow};
 use crate::neon::sql::{Connection, Reads};
 
 /// The most of a plan that is shown, in bytes.

@@ -8,9 +8,9 @@ use chrono::Utc;
 use serde_json::{Map, Value};
 
 use super::LONGEST;
-use crate::call::complete_arguments;
 use crate::catalog::{Catalog, Resource, Selection, SelectionOptions, Tool};
 use crate::cli::print;
+use crate::engine::complete_arguments;
 use crate::guard::{BranchFacts, Denied, Facts, Judgement, Needs, Policy, Ruling, Verdict};
 use crate::neon::text::one_line;
 

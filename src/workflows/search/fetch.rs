@@ -6,7 +6,7 @@ use futures::future::{join, join3};
 use serde_json::{Value, json};
 
 use super::hit::{Id, field, title};
-use crate::call::{Ended, Failure, Flow};
+use crate::engine::{Ended, Failure, Flow};
 
 /// `fetch`
 pub(in crate::workflows) async fn fetch(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {

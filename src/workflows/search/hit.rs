@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::rank::Rank;
-use crate::call::{ArgumentProblem, Failure};
+use crate::engine::{ArgumentProblem, Failure};
 use crate::neon::PathSegment;
 use crate::neon::text::one_line;
 

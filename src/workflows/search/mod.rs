@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use serde_json::{Value, json};
 
-use crate::call::{ArgumentProblem, Ended, Failure, Flow};
+use crate::engine::{ArgumentProblem, Ended, Failure, Flow};
 use crate::neon::text::one_line;
 use hit::{Hit, Id, about_branch, about_organization, about_project, field, title};
 use rank::Wanted;

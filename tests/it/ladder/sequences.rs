@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt as _, StreamExt as _};
-use neon_mcp::call::{Ask, CallLimits, Caller, Engine, Guards, Outcome, Returned, Service, Way};
 use neon_mcp::catalog::{Selection, SelectionOptions};
+use neon_mcp::engine::{Ask, CallLimits, Caller, Engine, Guards, Outcome, Returned, Service, Way};
 use neon_mcp::guard::audit::{AuditLimits, AuditLog};
 use neon_mcp::guard::{Approvals, Confirmations, Decision, Policy, Question, Reply, Sealer, Session};
 use neon_mcp::neon::{ApiBase, Client, ClientConfig, Credential, Lane, LimitSettings, Rate, RateLimits};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use neon_mcp::call::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
+use neon_mcp::engine::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
 use serde_json::{Value, json};
 
 use super::{BRANCH, PROJECT, error};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use neon_mcp::call::{CallLimits, Engine, Guards, Service};
 use neon_mcp::catalog::{Selection, SelectionOptions};
+use neon_mcp::engine::{CallLimits, Engine, Guards, Service};
 use neon_mcp::guard::{Confirmations, Policy, Sealer};
 use neon_mcp::neon::{ApiBase, Client, ClientConfig, Credential};
 use neon_mcp::server::NeonServer;

@@ -1,0 +1,9 @@
+//! From what a caller gives to what later steps take: arguments, references, files, what was prepared.
+
+pub(in crate::engine) mod arguments;
+pub(in crate::engine) mod bind;
+pub(in crate::engine) mod files;
+pub(in crate::engine) mod organizations;
+pub(in crate::engine) mod prepared;
+pub(in crate::engine) mod reference;
+pub(in crate::engine) mod resolve;

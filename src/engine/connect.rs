@@ -1,0 +1,325 @@
+//! Connections for SQL: what Neon says about a branch's databases and roles, kept for a while, so that a warm query is one
+//! request.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::engine::decide::facts::items;
+use crate::engine::error::Failure;
+use crate::engine::pipeline::Call;
+use crate::engine::snapshot::Look;
+use crate::neon::sql::{Connection, Expected, Identity, Reads, ResultSet, SqlAddress, SqlError, SqlHosts, Stop};
+use crate::neon::{Changed, PathSegment, Read};
+use crate::sql::Statement;
+
+/// How long a connection string is used before Neon is asked again.
+const KEPT: Duration = Duration::from_secs(600);
+
+/// How many are kept.
+const MOST: usize = 1_000;
+
+/// The role and database are told apart by what was asked for, not by what was found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    project: String,
+    branch: String,
+    database: Option<String>,
+    role: Option<String>,
+}
+
+/// Connection strings that are known. `Debug` shows none.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Connections {
+    known: Mutex<HashMap<Key, (Instant, Connection)>>,
+    hosts: SqlHosts,
+}
+
+impl Connections {
+    pub(in crate::engine) fn new(hosts: SqlHosts) -> Self {
+        Self {
+            known: Mutex::default(),
+            hosts,
+        }
+    }
+
+    fn get(&self, key: &Key) -> Option<Connection> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .get(key)
+            .filter(|(at, _)| at.elapsed() < KEPT)
+            .map(|(_, connection)| Connection {
+                fresh: false,
+                ..connection.clone()
+            })
+    }
+
+    fn keep(&self, key: Key, connection: Connection) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.retain(|_, (at, _)| at.elapsed() < KEPT);
+        }
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(key, (Instant::now(), connection));
+    }
+
+    /// Forgets a connection that didn't work. Gives what it was asked for as.
+    fn forget(&self, connection: &Connection) -> Option<Key> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |other: &Connection| other.string.expose_secret() == connection.string.expose_secret();
+        let key = known
+            .iter()
+            .find(|(_, (_, other))| same(other))
+            .map(|(key, _)| key.clone());
+        known.retain(|_, (_, other)| !same(other));
+        key
+    }
+
+    /// Forgets what is known of a branch: it was reset, restored or deleted.
+    pub(in crate::engine) fn forget_branch(&self, project: &str, branch: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|key, _| key.project != project || key.branch != branch);
+    }
+
+    /// Forgets what is known of a project: something in it was changed.
+    pub(in crate::engine) fn forget_project(&self, project: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|key, _| key.project != project);
+    }
+}
+
+/// How to connect to a branch: from what is known, else by two reads.
+pub(in crate::engine) async fn connection(
+    call: &Call<'_>,
+    project: &str,
+    branch: &str,
+    database: Option<&str>,
+    role: Option<&str>,
+) -> Result<Connection, Failure> {
+    let key = Key {
+        project: project.to_owned(),
+        branch: branch.to_owned(),
+        database: database.map(str::to_owned),
+        role: role.map(str::to_owned),
+    };
+    if let Some(known) = call.connections.get(&key) {
+        return Ok(known);
+    }
+    let (database, role) = choose(call, project, branch, database, role).await?;
+    let segment = PathSegment::id(project).map_err(|error| Failure::Internal(error.to_string()))?;
+    let read = Read::new("/projects/{project_id}/connection_uri", &[("project_id", segment)])
+        .map_err(|error| Failure::Internal(error.to_string()))?
+        .with_query("branch_id", branch)
+        .with_query("database_name", database.as_str())
+        .with_query("role_name", role.as_str());
+    let answer = call.client.read(read, &call.context).await;
+    if let Err(error) = &answer
+        && error.status() == Some(404)
+        && let Some(unknown) = unknown_name(call, project, branch, &database, &role).await
+    {
+        return Err(unknown);
+    }
+    let answer = answer.map_err(|error| match error.status() {
+            Some(412) => error.with_hint(
+                "The project doesn't store passwords, so no SQL can be run through this server: run it with your own client, \
+                 or let an administrator turn password storage on.",
+            ),
+            _ => error,
+        })?;
+    let body = answer.body.unwrap_or_default();
+    let uri = body.get("uri").and_then(Value::as_str).ok_or_else(|| Failure::Answer {
+        message: "Neon's answer has no connection string, so no SQL was sent.".to_owned(),
+        changed: Changed::No,
+    })?;
+    let address =
+        SqlAddress::of(uri, &call.client.config().base, &call.connections.hosts).map_err(|error| Failure::Answer {
+            message: format!("No SQL was sent: {error}."),
+            changed: Changed::No,
+        })?;
+    let connection = Connection {
+        address,
+        string: SecretString::from(uri.to_owned()),
+        database,
+        role,
+        identity: Identity {
+            project: project.to_owned(),
+            branch: branch.to_owned(),
+            endpoint: endpoint(uri),
+        },
+        fresh: true,
+    };
+    call.connections.keep(key, connection.clone());
+    Ok(connection)
+}
+
+/// Which of the names isn't one of the branch's, with those that are; nothing where both are, or nobody says.
+async fn unknown_name(call: &Call<'_>, project: &str, branch: &str, database: &str, role: &str) -> Option<Failure> {
+    let look = Look::new(call);
+    let names = |list: &Value| -> Vec<String> {
+        let name = |one: &Value| one.get("name").and_then(Value::as_str).map(str::to_owned);
+        items(list).filter_map(name).collect()
+    };
+    let databases = names(&*look.databases(project, branch).await.ok()?);
+    if !databases.iter().any(|known| known == database) {
+        return Some(unknown(call, "database_name", "database", database, &databases));
+    }
+    let roles = names(&*look.roles(project, branch).await.ok()?);
+    let known = roles.iter().any(|known| known == role);
+    (!known).then(|| unknown(call, "role_name", "role", role, &roles))
+}
+
+/// There is no such name among these: the nearest come first.
+fn unknown(call: &Call<'_>, argument: &str, what: &str, given: &str, names: &[String]) -> Failure {
+    let like = |name: &str| strsim::jaro_winkler(&name.to_lowercase(), &given.to_lowercase());
+    let mut names: Vec<&String> = names.iter().collect();
+    names.sort_by(|one, other| like(other).total_cmp(&like(one)));
+    let shown: Vec<String> = names
+        .iter()
+        .take(20)
+        .map(|name| call.fence.quote(&crate::neon::text::one_line(name, 80)))
+        .collect();
+    Failure::Reference {
+        argument: argument.to_owned(),
+        message: format!("The branch has no such {what}; it has: {}.", shown.join(", ")),
+        next: format!("Give {argument} as it is there."),
+    }
+}
+
+/// The compute that a connection string leads to, where its host names one: `ep-cool-sun-123456-pooler.us-east-2.aws.neon.tech`.
+fn endpoint(uri: &str) -> Option<String> {
+    let host = url::Url::parse(uri).ok()?.host_str()?.to_owned();
+    let label = host.split('.').next()?;
+    let label = label.strip_suffix("-pooler").unwrap_or(label);
+    label.starts_with("ep-").then(|| label.to_owned())
+}
+
+/// The database and the role: what is given, else the only database (or `neondb`), and its owner.
+async fn choose(
+    call: &Call<'_>,
+    project: &str,
+    branch: &str,
+    database: Option<&str>,
+    role: Option<&str>,
+) -> Result<(String, String), Failure> {
+    if let (Some(database), Some(role)) = (database, role) {
+        return Ok((database.to_owned(), role.to_owned()));
+    }
+    let look = Look::new(call);
+    let databases = look.databases(project, branch).await?;
+    let name = |database: &Value| database.get("name").and_then(Value::as_str).map(str::to_owned);
+    let names: Vec<String> = items(&databases).filter_map(name).collect();
+    let chosen = match (database, names.as_slice()) {
+        (Some(database), _) => names.iter().find(|name| *name == database),
+        (None, [only]) => Some(only),
+        (None, _) => names.iter().find(|name| *name == "neondb"),
+    };
+    if let (Some(given), None) = (database, chosen) {
+        return Err(unknown(call, "database_name", "database", given, &names));
+    }
+    let Some(chosen) = chosen else {
+        let shown: Vec<String> = names
+            .iter()
+            .take(20)
+            .map(|name| call.fence.quote(&crate::neon::text::one_line(name, 80)))
+            .collect();
+        return Err(Failure::Reference {
+            argument: "database_name".to_owned(),
+            message: if names.is_empty() {
+                "The branch has no database.".to_owned()
+            } else {
+                format!("The branch has several databases: {}.", shown.join(", "))
+            },
+            next: "Give database_name.".to_owned(),
+        });
+    };
+    let owner = items(&databases)
+        .find(|database| name(database).as_ref() == Some(chosen))
+        .and_then(|database| database.get("owner_name"))
+        .and_then(Value::as_str);
+    let role = role.or(owner).ok_or_else(|| Failure::Reference {
+        argument: "role_name".to_owned(),
+        message: "Neon doesn't say who owns the database.".to_owned(),
+        next: "Give role_name.".to_owned(),
+    })?;
+    Ok((chosen.clone(), role.to_owned()))
+}
+
+/// How to connect after an attempt of which nothing ran: passwords change, and computes move. `None` where Neon now says the same as
+/// before, and that was fresh already or wasn't the reason.
+pub(in crate::engine) async fn anew(call: &Call<'_>, refused: &Connection, why: &SqlError) -> Option<Connection> {
+    let elsewhere = matches!(why.stop(), Some(Stop::Identity(_)));
+    let Key {
+        project,
+        branch,
+        database,
+        role,
+    } = call.connections.forget(refused)?;
+    let fresh = connection(call, &project, &branch, database.as_deref(), role.as_deref())
+        .await
+        .ok()?;
+    let differs = fresh.string.expose_secret() != refused.string.expose_secret();
+    (differs || (elsewhere && !refused.fresh)).then_some(fresh)
+}
+
+/// Whether nothing ran because we weren't let in, or because it was another database that answered.
+fn was_elsewhere(error: &SqlError, login: impl Fn(&SqlError) -> bool) -> bool {
+    login(error) || matches!(error.stop(), Some(Stop::Identity(_)))
+}
+
+/// Runs statements that only read. A login that is refused is tried once more with what Neon says now.
+pub(in crate::engine) async fn query(
+    call: &Call<'_>,
+    connection: &Connection,
+    reads: Reads,
+    timeout: Duration,
+) -> Result<Vec<ResultSet>, Failure> {
+    let mut answer = call
+        .client
+        .query(connection, reads.clone(), timeout, &call.context)
+        .await;
+    if let Err(error) = &answer
+        && was_elsewhere(error, SqlError::refused_login)
+        && let Some(fresh) = anew(call, connection, error).await
+    {
+        answer = call.client.query(&fresh, reads, timeout, &call.context).await;
+    }
+    answer.map_err(Failure::of_sql)
+}
+
+/// Which types a statement expects in the place of its parameters. A login that is refused is tried once more with what Neon says
+/// now.
+pub(in crate::engine) async fn expected(
+    call: &Call<'_>,
+    connection: &Connection,
+    statement: &Statement,
+    timeout: Duration,
+) -> Result<Option<Vec<Expected>>, Failure> {
+    let ask = async |connection: &Connection| {
+        call.client
+            .expected(connection, statement, timeout, &call.context)
+            .await
+    };
+    let mut answer = ask(connection).await;
+    if let Err(error) = &answer
+        && was_elsewhere(error, SqlError::refused_login)
+        && let Some(fresh) = anew(call, connection, error).await
+    {
+        answer = ask(&fresh).await;
+    }
+    answer.map_err(Failure::of_sql)
+}
+
+/// How to try statements once more that may change something, after an attempt of which nothing ran.
+pub(in crate::engine) async fn again(call: &Call<'_>, connection: &Connection, why: &SqlError) -> Option<Connection> {
+    if was_elsewhere(why, SqlError::refused_password) {
+        anew(call, connection, why).await
+    } else {
+        None
+    }
+}

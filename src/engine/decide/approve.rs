@@ -1,0 +1,279 @@
+//! Getting a human's yes: ask by the way that the caller has, look again, and only then go on.
+
+use std::time::Instant;
+
+use chrono::Utc;
+use serde_json::{Map, Value};
+
+use crate::engine::error::{Failure, NeedsYes};
+use crate::engine::pipeline::{Call, Ready, Step};
+use crate::engine::record::Record;
+use crate::engine::snapshot::Look;
+use crate::engine::{Ask, Returned, Way};
+use crate::guard::{Answer, Asking, Channel, Elsewhere, No, Plan, Question, Reply, Ruling, SaidYes};
+
+/// How often one call asks anew because the target changed while the human read.
+const MOST_QUESTIONS: usize = 3;
+
+/// How often a client that waits hears that a human is being asked.
+const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Refuses what came back with a call and is no yes to it, whatever is there now: before anything is read for it.
+pub(in crate::engine) fn look_over(
+    call: &Call<'_>,
+    arguments: &Map<String, Value>,
+    record: &mut Record,
+) -> Result<(), Failure> {
+    let Way::InReturn(Some(Returned {
+        seal,
+        reply: Some(reply),
+    })) = call.way
+    else {
+        return Ok(());
+    };
+    let answer = Answer {
+        seal,
+        reply,
+        by: Channel::Client,
+    };
+    record.asked_by(SaidYes::Client);
+    let confirmations = &call.guards.confirmations;
+    confirmations
+        .look_over(call.subject(arguments), answer, Utc::now())
+        .map_err(Failure::NotConfirmed)
+}
+
+/// Asks. `asking` and `plan` are of a look just taken.
+pub(in crate::engine) async fn confirm(
+    call: &mut Call<'_>,
+    asking: Asking,
+    plan: Plan,
+    arguments: Map<String, Value>,
+    record: &mut Record,
+) -> Result<Step, Failure> {
+    let confirmations = &call.guards.confirmations;
+    showable(call, &plan)?;
+    let by_client = confirmations.takes(Channel::Client);
+    match call.way {
+        Way::InCall(ask) if confirmations.takes(ask.channel()) => record.asked_by(ask.channel().into()),
+        Way::InReturn(Some(Returned { reply: Some(_), .. })) if by_client => record.asked_by(SaidYes::Client),
+        _ => {}
+    }
+    match call.way {
+        Way::InCall(ask) if confirmations.takes(ask.channel()) => {
+            in_call(call, ask.as_ref(), plan, arguments, record).await
+        }
+        Way::InReturn(Some(Returned {
+            seal,
+            reply: Some(reply),
+        })) if by_client => {
+            // The look behind this plan is the second one: the first was before the question.
+            match confirmations.answer(
+                asking,
+                &plan,
+                call.subject(&arguments),
+                Answer {
+                    seal,
+                    reply,
+                    by: Channel::Client,
+                },
+                Utc::now(),
+            ) {
+                Ok(cleared) => Ok(Step::Run(Box::new(Ready {
+                    cleared,
+                    before: plan.before().cloned(),
+                    confirmed: Some(plan.digest().to_owned()),
+                    measured: plan.measured().cloned(),
+                    arguments,
+                }))),
+                Err(No::Changed) => {
+                    record.asked_again();
+                    Ok(Step::Ask(Box::new(anew(call, &plan, &arguments))))
+                }
+                Err(no) => Err(Failure::NotConfirmed(no)),
+            }
+        }
+        Way::InReturn(_) if by_client => {
+            let question = confirmations.question(&plan, call.subject(&arguments), Utc::now());
+            Ok(Step::Ask(Box::new(question)))
+        }
+        _ => elsewhere(call, asking, plan, arguments),
+    }
+}
+
+/// Refuses what no human can be shown whole.
+fn showable(call: &Call<'_>, plan: &Plan) -> Result<(), Failure> {
+    let whole = plan.can_be_shown().and_then(|()| {
+        let own = call.key.is_in(&plan.text()) || call.key.is_in(&plan.to_value().to_string());
+        if own {
+            Err("it holds this server's own API key".to_owned())
+        } else {
+            Ok(())
+        }
+    });
+    whole.map_err(|why| {
+        Failure::NeedsYes(Box::new(NeedsYes {
+            plan: told(call, plan),
+            code: None,
+            command: None,
+            page: None,
+            approval: None,
+            nobody: Some(why),
+            waits: 0,
+        }))
+    })
+}
+
+/// Asks while the call runs. The time that the human takes isn't the call's.
+async fn in_call(
+    call: &mut Call<'_>,
+    ask: &dyn Ask,
+    mut plan: Plan,
+    arguments: Map<String, Value>,
+    record: &mut Record,
+) -> Result<Step, Failure> {
+    fn answer<'q>(question: &'q Question, reply: &'q Reply, by: Channel) -> Answer<'q> {
+        let seal = &question.seal;
+        Answer { seal, reply, by }
+    }
+    let by = ask.channel();
+    let mut question = call
+        .guards
+        .confirmations
+        .question(&plan, call.subject(&arguments), Utc::now());
+    for _ in 0..MOST_QUESTIONS {
+        let reply = waiting(call, ask, &question).await;
+        // Who says no needs no second look.
+        if !matches!(reply, Reply::Accepted(_)) {
+            let asking = asking_of(call, &plan)?;
+            let confirmations = &call.guards.confirmations;
+            let no = confirmations.answer(
+                asking,
+                &plan,
+                call.subject(&arguments),
+                answer(&question, &reply, by),
+                Utc::now(),
+            );
+            return Err(no.map_or_else(Failure::NotConfirmed, |_| Failure::NotConfirmed(No::Changed)));
+        }
+        let look = Look::new(call);
+        let verdict = call.judge(&look, &arguments).await?;
+        call.bounds(&look, &verdict, &arguments).await?;
+        plan = call.plan(&look, &verdict, &arguments).await?;
+        drop(look);
+        record.planned(&plan);
+        showable(call, &plan)?;
+        let asking = asking_of(call, &plan)?;
+        let confirmations = &call.guards.confirmations;
+        match confirmations.answer(
+            asking,
+            &plan,
+            call.subject(&arguments),
+            answer(&question, &reply, by),
+            Utc::now(),
+        ) {
+            Ok(cleared) => {
+                return Ok(Step::Run(Box::new(Ready {
+                    cleared,
+                    before: plan.before().cloned(),
+                    confirmed: Some(plan.digest().to_owned()),
+                    measured: plan.measured().cloned(),
+                    arguments,
+                })));
+            }
+            Err(No::Changed) => question = anew(call, &plan, &arguments),
+            Err(no) => return Err(Failure::NotConfirmed(no)),
+        }
+    }
+    Err(Failure::NotConfirmed(No::Changed))
+}
+
+/// The judgement of a plan, as one that waits for a yes. One that needs none any more isn't what was asked about.
+fn asking_of(call: &Call<'_>, plan: &Plan) -> Result<Asking, Failure> {
+    match plan.verdict().clone().under(&call.guards.policy) {
+        Ruling::Ask(asking) => Ok(asking),
+        Ruling::Deny(denied) => Err(denied.into()),
+        Ruling::Run(_) => Err(Failure::NotConfirmed(No::Changed)),
+    }
+}
+
+/// The question about a plan that isn't the one that was answered.
+fn anew(call: &Call<'_>, plan: &Plan, arguments: &Map<String, Value>) -> Question {
+    let mut question = call
+        .guards
+        .confirmations
+        .question(plan, call.subject(arguments), Utc::now());
+    question.text = format!(
+        "The target changed while you were asked, so nothing was done. This is what it would be now:\n\n{}",
+        question.text
+    );
+    question
+}
+
+/// Waits for the human, telling the client that it does, and gives the call its time back.
+async fn waiting(call: &mut Call<'_>, ask: &dyn Ask, question: &Question) -> Reply {
+    let began = Instant::now();
+    let reply = {
+        let asked = ask.ask(question);
+        tokio::pin!(asked);
+        let mut beat = tokio::time::interval(HEARTBEAT);
+        loop {
+            tokio::select! {
+                biased;
+                () = call.context.cancel.cancelled() => break Reply::Cancelled,
+                reply = &mut asked => break reply,
+                _ = beat.tick() => {
+                    if let Some(progress) = &call.progress {
+                        progress.report(0, 1, "waiting for a human's answer".to_owned());
+                    }
+                }
+            }
+        }
+    };
+    call.context.deadline += began.elapsed();
+    reply
+}
+
+/// The plan as the agent gets it.
+fn told(call: &Call<'_>, plan: &Plan) -> serde_json::Value {
+    let mut told = plan.told();
+    call.fence.enclose_plan(&mut told);
+    told
+}
+
+/// Asks outside the client, or takes what was said there.
+fn elsewhere(call: &Call<'_>, asking: Asking, plan: Plan, arguments: Map<String, Value>) -> Result<Step, Failure> {
+    let confirmations = &call.guards.confirmations;
+    let needs = |code: Option<String>, page: Option<String>, approval, nobody: Option<String>, waits: u64| {
+        Failure::NeedsYes(Box::new(NeedsYes {
+            plan: told(call, &plan),
+            command: code
+                .as_ref()
+                .and_then(|code| Some(confirmations.approvals()?.command(code))),
+            code,
+            page,
+            approval,
+            nobody,
+            waits,
+        }))
+    };
+    match confirmations.elsewhere(asking, &plan, call.subject(&arguments), Utc::now()) {
+        Ok(Elsewhere::Cleared(cleared)) => Ok(Step::Run(Box::new(Ready {
+            cleared: *cleared,
+            before: plan.before().cloned(),
+            confirmed: Some(plan.digest().to_owned()),
+            measured: plan.measured().cloned(),
+            arguments,
+        }))),
+        Ok(Elsewhere::Waits(approval, _)) => {
+            let left = (approval.expires_at - Utc::now()).num_seconds().max(0);
+            let page = confirmations.page_for(&approval.code);
+            let terminal = confirmations.takes(Channel::Terminal);
+            let code = terminal.then(|| approval.code.clone());
+            let proof = confirmations.proof(&approval);
+            Err(needs(code, page, Some(proof), None, left.unsigned_abs()))
+        }
+        Ok(Elsewhere::No(no)) => Err(Failure::NotConfirmed(no)),
+        Err(nobody) => Err(needs(None, None, None, Some(nobody.to_string()), 0)),
+    }
+}

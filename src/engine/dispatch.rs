@@ -1,0 +1,343 @@
+//! The gate: whatever may change something at Neon leaves through here, and nowhere else is a permit obtained.
+//!
+//! A caller's call, a step of a workflow and a safety copy take the same way: fit the schema → judge → the operator's bounds → the
+//! operator's ruling → the cap on branches → permit → send → note what was made → wait. What differs between them is [`Origin`]; a call
+//! itself is also paced, recorded and copied first ([`open`]), once, whatever it sends.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use serde_json::{Map, Value};
+
+use crate::catalog::{Resource, SafetyCopy, Tool};
+use crate::engine::check::bind;
+use crate::engine::check::files::Files;
+use crate::engine::check::reference;
+use crate::engine::decide::facts;
+use crate::engine::decide::facts::text;
+use crate::engine::decide::safety;
+use crate::engine::error::Failure;
+use crate::engine::pace::Pace;
+use crate::engine::pipeline::Call;
+use crate::engine::present::content;
+use crate::engine::record::Record;
+use crate::engine::snapshot::Look;
+use crate::engine::wait;
+use crate::engine::wait::Waited;
+use crate::guard::{Cleared, Denied, Effect, Judgement, Permitted, Ruling, Verdict};
+use crate::neon::sql::Statements;
+use crate::neon::{Answer, Changed, Request};
+
+/// Why something is sent, and with it what was checked before and what is checked here.
+///
+/// | | a caller's call | a step | a copy |
+/// |---|---|---|---|
+/// | schema and references | before, with names resolved | here: its values come from the call's arguments | here |
+/// | judged | before, and shown to whoever approved it | here, by its own arguments | here |
+/// | bounds: scope, hours, effects, organization | before | here: a step may reach further than its call | here: a copy is no way around them |
+/// | what asks | was approved | runs under the call's approval, where the workflow declares the step and it does no more | isn't made: nobody is asked twice |
+/// | cap on branches | here, alone among calls | here | here: a copy is a branch like any other |
+/// | pace, audit, dry run | [`open`] | its call's | its call's |
+pub(in crate::engine) enum Origin<'o> {
+    /// A caller's own call, whose clearance this uses up.
+    Call(Cleared),
+    /// A step of a workflow: under the clearance of the workflow's call, where that has one.
+    Step(Option<&'o Cleared>),
+    /// The copy that the policy demands before what destroys.
+    Copy,
+}
+
+/// What was sent, and what came of it.
+pub(in crate::engine) struct Sent {
+    /// Neon's answer.
+    pub(in crate::engine) answer: Answer,
+    /// The operations that it started; nothing where the tool starts none.
+    pub(in crate::engine) waited: Option<Waited>,
+}
+
+/// A call that began: it is recorded, and what it destroys is kept.
+pub(in crate::engine) struct Opened {
+    /// The copy, as the result shows it.
+    pub(in crate::engine) copy: Option<Value>,
+}
+
+/// Begins what a call does: counts it, records it (a call that leaves no trace doesn't run), and keeps what it destroys. `confirmed` is the
+/// digest of the plan that was approved.
+///
+/// # Errors
+/// When it comes too fast, can't be recorded, or its copy can't be made: nothing was changed, but for what the error names.
+pub(in crate::engine) async fn open(
+    call: &Call<'_>,
+    verdict: &Verdict,
+    arguments: &Map<String, Value>,
+    confirmed: Option<&str>,
+    record: &mut Record,
+) -> Result<Opened, Failure> {
+    if verdict.changes() {
+        paced(call, Pace::take)?;
+    }
+    if verdict.is_recorded() {
+        record.begin(call)?;
+    }
+    let copy = match verdict.tool().declaration.safety_copy {
+        Some(SafetyCopy::Branch) if safety::wanted(call, verdict) => {
+            let copy = safety::copy(call, arguments, record).await?;
+            if let Some(digest) = confirmed {
+                // A copy takes its time: what was approved must still be there.
+                let look = Look::passing_over(call, copy.id);
+                let verdict = call.judge(&look, arguments).await?;
+                let plan = call.plan(&look, &verdict, arguments).await?;
+                if plan.digest() != digest {
+                    return Err(Failure::ChangedMeanwhile(copy.shown));
+                }
+            }
+            Some(copy.shown)
+        }
+        Some(SafetyCopy::Preserve) if safety::wanted(call, verdict) => safety::preserved(arguments),
+        _ => None,
+    };
+    Ok(Opened { copy })
+}
+
+/// Refuses a change that comes too fast.
+pub(in crate::engine) fn paced(call: &Call<'_>, fits: impl Fn(&Pace) -> bool) -> Result<(), Failure> {
+    if call.pace.is_none_or(fits) {
+        return Ok(());
+    }
+    Err(Failure::Denied(Denied {
+        rule: "caps.changes_per_minute".to_owned(),
+        message: "The operator's policy allows fewer changes in a minute. Nothing was sent.".to_owned(),
+        next: "Wait a minute, then call again.".to_owned(),
+    }))
+}
+
+/// The operator's bounds on a tool with these arguments, of that effect.
+pub(in crate::engine) async fn bounds(
+    call: &Call<'_>,
+    look: &Look<'_, '_>,
+    tool: &Tool,
+    effect: Effect,
+    arguments: &Map<String, Value>,
+) -> Result<(), Failure> {
+    let policy = &call.guards.policy;
+    policy.admits(tool, arguments, effect, Utc::now())?;
+    // Of a deleted project Neon tells nothing.
+    let gone = tool.declaration.target_is_deleted && matches!(tool.target(), Some((_, Resource::Project)));
+    let Some(project) = text(arguments, "project_id").filter(|_| !gone) else {
+        return Ok(());
+    };
+    if policy.wants_organization() {
+        let answer = look.project(project).await?;
+        policy.check_organization(answer.pointer("/project/org_id").and_then(Value::as_str))?;
+    }
+    if adds_to_a_counted_project(call, tool, arguments).is_some() {
+        policy.check_branches(look.branch_count(project).await?)?;
+    }
+    Ok(())
+}
+
+/// The project whose branches the policy counts, when the tool adds one.
+fn adds_to_a_counted_project<'s>(call: &Call<'_>, tool: &Tool, arguments: &'s Map<String, Value>) -> Option<&'s str> {
+    let adds = tool.declaration.adds_branch || arguments.contains_key("preserve_under_name");
+    text(arguments, "project_id").filter(|_| adds && call.guards.policy.branch_limit().is_some())
+}
+
+/// Sends what a tool's arguments say. `heard` is told the id of each request that Neon answered.
+///
+/// # Errors
+/// Whatever the gate or Neon refuses; the failure says whether anything was changed.
+pub(in crate::engine) async fn dispatch(
+    call: &Call<'_>,
+    origin: Origin<'_>,
+    tool: &Arc<Tool>,
+    arguments: &Map<String, Value>,
+    look: &Look<'_, '_>,
+    heard: &mut (dyn FnMut(&str) + Send),
+) -> Result<Sent, Failure> {
+    let name = tool.name();
+    let own = matches!(origin, Origin::Call(_));
+    let cleared = match origin {
+        Origin::Call(cleared) => cleared,
+        Origin::Step(of) => {
+            let verdict = checked(call, tool, arguments, look).await?;
+            if verdict.changes() && of.is_none_or(|cleared| !cleared.verdict().changes()) {
+                return Err(Failure::Internal(format!(
+                    "the step `{name}` changes something in a call that doesn't"
+                )));
+            }
+            match verdict.under(&call.guards.policy) {
+                Ruling::Run(cleared) => cleared,
+                Ruling::Deny(denied) => return Err(denied.into()),
+                Ruling::Ask(asking) => {
+                    let because = asking.verdict().reasons().join("; ");
+                    of.and_then(|cleared| cleared.step(asking))
+                        .ok_or_else(|| refused(name, &would_ask(&because)))?
+                }
+            }
+        }
+        Origin::Copy => {
+            let verdict = checked(call, tool, arguments, look).await?;
+            match verdict.under(&call.guards.policy) {
+                Ruling::Run(cleared) => cleared,
+                Ruling::Deny(denied) => return Err(denied.into()),
+                Ruling::Ask(asking) => return Err(refused(name, &would_ask(&asking.verdict().reasons().join("; ")))),
+            }
+        }
+    };
+    let files = if own { &call.files } else { &Files::default() };
+    let request = bind::bind(tool, arguments, files).map_err(Failure::Internal)?;
+    let changes = cleared.verdict().changes();
+    // Of several calls that would each add the last branch, one does.
+    let counts = adds_to_a_counted_project(call, tool, arguments);
+    let _adding = match counts {
+        Some(_) => Some(call.adding.lock().await),
+        None => None,
+    };
+    if let Some(project) = counts {
+        let now = Look::new(call).branch_count(project).await?;
+        call.guards.policy.check_branches(now)?;
+    }
+    let permitted = cleared
+        .permit(content::asked(tool, request))
+        .map_err(|error| Failure::Internal(error.to_string()))?;
+    let left = &call.left_behind;
+    let sent = call.client.send(permitted, &call.context).await;
+    let answer = sent.map_err(|error| {
+        // What the call itself asks for is told by its failure.
+        if changes && !own && error.changed() != Changed::No {
+            left.perhaps_made(tool, arguments);
+        }
+        heard(error.request_id().filter(|_| !own).unwrap_or_default());
+        Failure::from(content::explained(tool, error))
+    })?;
+    heard(&answer.request_id);
+    if changes {
+        if !own {
+            left.made(tool, arguments, answer.body.as_ref().unwrap_or(&Value::Null));
+        }
+        forget_connections(call, own, arguments);
+    }
+    if answer.content.is_some() || !tool.declaration.waits {
+        return Ok(Sent { answer, waited: None });
+    }
+    let waits = !own || arguments.get("wait") != Some(&Value::Bool(false));
+    let waited = wait::wait(call, arguments, answer.body.as_ref(), waits).await;
+    Ok(Sent {
+        answer,
+        waited: Some(waited),
+    })
+}
+
+/// What a step or a copy does, once it is known that its arguments fit and that the operator admits it.
+async fn checked(
+    call: &Call<'_>,
+    tool: &Arc<Tool>,
+    arguments: &Map<String, Value>,
+    look: &Look<'_, '_>,
+) -> Result<Verdict, Failure> {
+    fits(tool, arguments)?;
+    let verdict = match Judgement::begin(tool, arguments) {
+        Judgement::Done(verdict) => verdict,
+        Judgement::Looks(pending) => {
+            let facts = facts::read(look, &call.guards.policy, tool, arguments, pending.needs()).await?;
+            pending.with(&facts)
+        }
+    };
+    bounds(call, look, tool, verdict.effect(), arguments).await?;
+    Ok(verdict)
+}
+
+/// Refuses arguments that no caller could give.
+fn fits(tool: &Tool, arguments: &Map<String, Value>) -> Result<(), Failure> {
+    let validator = jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .build(&Value::Object((*tool.input).clone()))
+        .map_err(|error| Failure::Internal(format!("the schema of `{}` is broken: {error}", tool.name())))?;
+    let value = Value::Object(arguments.clone());
+    if let Some(error) = validator.iter_errors(&value).next() {
+        let place = error.instance_path().to_string();
+        return Err(refused(
+            tool.name(),
+            &format!("its argument {place} doesn't fit the tool's schema"),
+        ));
+    }
+    reference::check(tool, arguments).map_err(|problems| {
+        let first = problems.into_iter().next();
+        let told = first.map(|problem| format!("its argument {}: {}", problem.argument, problem.message));
+        refused(tool.name(), &told.unwrap_or_default())
+    })
+}
+
+fn refused(step: &str, why: &str) -> Failure {
+    Failure::Step {
+        step: step.to_owned(),
+        why: why.to_owned(),
+        changed: Changed::No,
+    }
+}
+
+fn would_ask(because: &str) -> String {
+    let because = match because {
+        "" => String::new(),
+        because => format!(" because it {because}"),
+    };
+    format!("it would have to be confirmed by a human{because}")
+}
+
+/// A change to a project may change its passwords, databases and computes; a step changes what it names.
+fn forget_connections(call: &Call<'_>, own: bool, arguments: &Map<String, Value>) {
+    let Some(project) = text(arguments, "project_id") else {
+        return;
+    };
+    match text(arguments, "branch_id") {
+        _ if own => call.connections.forget_project(project),
+        Some(branch) => call.connections.forget_branch(project, branch),
+        None => {}
+    }
+}
+
+/// The permit for a page of a list that a call reads.
+///
+/// # Errors
+/// When the call was judged to change something.
+pub(in crate::engine) fn page(cleared: &Cleared, page: Request) -> Result<Permitted<Request>, Failure> {
+    cleared
+        .permit_page(page)
+        .map_err(|error| Failure::Internal(error.to_string()))
+}
+
+/// The permit for statements of a workflow's call.
+///
+/// # Errors
+/// When they aren't, byte for byte, those that were judged.
+pub(in crate::engine) fn statements(
+    cleared: &Cleared,
+    statements: Statements,
+) -> Result<Permitted<Statements>, Failure> {
+    cleared
+        .permit_statements(statements)
+        .map_err(|error| Failure::Internal(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[test]
+    fn step_whose_arguments_no_caller_could_give_is_refused() {
+        let catalog = Catalog::embedded().expect("tools");
+        let tool = catalog.tool("create_branch").expect("a tool");
+        let fits = |arguments: Value| fits(tool, arguments.as_object().expect("an object")).is_ok();
+        assert!(fits(serde_json::json!({"project_id": "shop", "name": "next"})));
+        for wrong in [
+            serde_json::json!({"project_id": "shop", "name": 5}),
+            serde_json::json!({"project_id": "shop", "nme": "next"}),
+            serde_json::json!({"project_id": "shop", "name": "n\u{1b}[2J"}),
+            serde_json::json!({"project_id": "../other", "name": "next"}),
+            serde_json::json!({"name": "next"}),
+        ] {
+            assert!(!fits(wrong.clone()), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! From an answer to a result: cut, masked, and with the texts of others delimited.
+
+pub(in crate::engine) mod content;
+pub(in crate::engine) mod dotenv;
+pub(in crate::engine) mod list;
+pub(in crate::engine) mod shape;
+pub(in crate::engine) mod untrusted;

@@ -1,0 +1,452 @@
+//! From Neon's answer to what the agent gets: masked, reduced to what is used next, cut at an item's edge.
+
+use serde_json::{Map, Value, json};
+
+use crate::catalog::{Keep, Tool};
+use crate::engine::Service;
+use crate::engine::decide::safety;
+use crate::engine::flow::Ended;
+use crate::engine::present::list::List;
+use crate::engine::present::untrusted::Fence;
+use crate::engine::wait::Waited;
+use crate::guard;
+
+/// Room for a note and a cursor that a cut adds to a result, in bytes.
+pub(in crate::engine) const CUT_ROOM: usize = 800;
+
+/// What a result is made of.
+pub(in crate::engine) struct Shaping<'a> {
+    pub(in crate::engine) service: Service,
+    pub(in crate::engine) tool: &'a Tool,
+    pub(in crate::engine) arguments: &'a Map<String, Value>,
+    pub(in crate::engine) most_bytes: usize,
+    /// What stands around texts of others.
+    pub(in crate::engine) fence: &'a Fence,
+}
+
+/// What a result says beside Neon's answer.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Extras {
+    /// Who said yes, where somebody had to.
+    pub(in crate::engine) confirmed_by: Option<&'static str>,
+    /// The copy that was made first.
+    pub(in crate::engine) safety_copy: Option<Value>,
+    /// The way back.
+    pub(in crate::engine) undo: Option<Value>,
+}
+
+impl Shaping<'_> {
+    /// The result of a call whose answer is one thing.
+    pub(in crate::engine) fn single(
+        &self,
+        mut answer: Option<Value>,
+        request_id: String,
+        waited: Option<Waited>,
+        extras: Extras,
+    ) -> Value {
+        let mut notes = Vec::new();
+        let mut envelope = self.envelope(answer.as_ref());
+        // Only what Neon itself left empty is "done": an answer of which nothing is kept says that the call ran.
+        let empty = answer
+            .as_ref()
+            .is_none_or(|answer| answer.is_null() || answer.as_object().is_some_and(Map::is_empty));
+        if let Some(answer) = &mut answer {
+            if waited.as_ref().is_some_and(|waited| waited.done) {
+                forget_states(answer);
+            }
+            self.reduce(answer, true);
+            self.enclose(answer);
+            notes.extend(crate::engine::present::dotenv::rewrite(
+                self.tool,
+                self.arguments,
+                answer,
+            ));
+        }
+        let done = self.tool.declaration.returns.done.as_ref();
+        envelope.insert(
+            "result".into(),
+            match answer {
+                Some(answer) if !empty => answer,
+                _ => Value::from(done.map_or("Done.", String::as_str)),
+            },
+        );
+        self.add_work(&mut envelope, &mut notes, waited);
+        envelope.extend(extras.confirmed_by.map(|by| ("confirmed_by".to_owned(), by.into())));
+        envelope.extend(extras.safety_copy.map(|mut copy| {
+            safety::enclose(self.fence, &mut copy);
+            ("safety_copy".to_owned(), copy)
+        }));
+        envelope.extend(extras.undo.map(|mut undo| {
+            guard::mask(&mut undo, &[], &[]);
+            self.fence.enclose_undo(&mut undo);
+            ("undo".to_owned(), undo)
+        }));
+        let mut value = finish(envelope, notes, request_id);
+        let cuts = cut(&mut value, self.most_bytes, self.fence);
+        if !cuts.is_empty()
+            && let Some(object) = value.as_object_mut()
+        {
+            let note = format!(
+                "The result was larger than {} bytes and was cut: {}.",
+                self.most_bytes,
+                cuts.join("; ")
+            );
+            let notes = object.entry("notes").or_insert_with(|| json!([]));
+            if let Some(notes) = notes.as_array_mut() {
+                notes.push(note.into());
+            }
+        }
+        value
+    }
+
+    /// The result of a workflow.
+    pub(in crate::engine) fn workflow(
+        &self,
+        ended: Ended,
+        confirmed_by: Option<&'static str>,
+        safety_copy: Option<Value>,
+    ) -> Value {
+        let Ended {
+            mut result,
+            mut notes,
+            undo,
+            ours,
+            ..
+        } = ended;
+        let mut envelope = self.envelope(None);
+        let returns = &self.tool.declaration.returns;
+        guard::mask(&mut result, &returns.mask, &returns.reveal);
+        self.fence.enclose_answer(&mut result, &[], &returns.reveal, &|text| {
+            ours.iter().any(|own| own == text)
+        });
+        match result {
+            Value::Object(fields) if returns.flat => envelope.extend(fields),
+            result => {
+                envelope.insert("result".into(), result);
+            }
+        }
+        if self.tool.declaration.reveals {
+            notes.push("This result holds a secret: don't repeat it where others can read it.".into());
+        }
+        envelope.extend(confirmed_by.map(|by| ("confirmed_by".to_owned(), by.into())));
+        envelope.extend(safety_copy.map(|copy| ("safety_copy".to_owned(), copy)));
+        envelope.extend(undo.map(|mut undo| {
+            guard::mask(&mut undo, &[], &[]);
+            self.fence
+                .enclose_undo_but(&mut undo, &|text| ours.iter().any(|own| own == text));
+            ("undo".to_owned(), undo)
+        }));
+        if !notes.is_empty() {
+            envelope.insert("notes".into(), json!(notes));
+        }
+        let mut value = Value::Object(envelope);
+        let cuts = cut(&mut value, self.most_bytes, self.fence);
+        if let (false, Some(object)) = (cuts.is_empty(), value.as_object_mut()) {
+            object.insert("cut".into(), json!(cuts));
+        }
+        value
+    }
+
+    /// The result of a call whose answer is a list.
+    pub(in crate::engine) fn list(&self, list: List) -> Value {
+        let List {
+            mut answer,
+            positions,
+            next,
+            total,
+            request_id,
+            lines,
+            absent,
+            pointer,
+        } = list;
+        if absent {
+            return self.single(Some(answer), request_id, None, Extras::default());
+        }
+        let mut envelope = self.envelope(Some(&answer));
+        self.reduce(&mut answer, !lines);
+        // A text is fenced as one, not line by line.
+        if !lines {
+            self.enclose(&mut answer);
+        }
+        let wrap = self.tool.declaration.returns.wrap.as_deref();
+        let items = match answer.pointer_mut(&pointer).map(Value::take) {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        };
+        if lines {
+            // What stands beside the text is somebody's, too.
+            self.enclose(&mut answer);
+        }
+        // The cursor that Neon gave is part of ours.
+        if let Some(object) = answer.as_object_mut() {
+            object.shift_remove("pagination");
+            object.shift_remove("next_cursor");
+            if self
+                .tool
+                .declaration
+                .pages
+                .as_ref()
+                .is_some_and(|pages| pages.next.is_some())
+            {
+                object.shift_remove("is_truncated");
+            }
+        }
+        let size = |value: &Value| serde_json::to_string(value).map_or(0, |text| text.len());
+        let mut notes = Vec::new();
+        if size(&answer) > self.most_bytes / 2 {
+            // The lists beside the items have no cursor of their own.
+            notes.extend(
+                cut(&mut answer, self.most_bytes / 2, self.fence)
+                    .into_iter()
+                    .map(|cut| format!("Cut: {cut}. A smaller limit shows them all.")),
+            );
+        }
+        let room = self
+            .most_bytes
+            .saturating_sub(size(&answer) + size(&Value::Object(envelope.clone())) + CUT_ROOM + self.fence.bytes());
+        let mut used = 0;
+        let fits = items
+            .iter()
+            .take_while(|item| {
+                used += size(item) + 1;
+                used <= room
+            })
+            .count();
+        let mut kept: Vec<Value> = items;
+        let mut next = next;
+        if fits < kept.len() {
+            // One item that is too large by itself is cut inside, or the list could never go on.
+            let count = fits.max(1);
+            next = positions.get(count).cloned().or(next);
+            notes.push(format!(
+                "Cut after {count} of the items read: more than {} bytes. Call again with next_cursor for the rest.",
+                self.most_bytes
+            ));
+            kept.truncate(count);
+            if fits == 0
+                && let Some(only) = kept.first_mut()
+            {
+                notes.extend(cut(only, room, self.fence));
+            }
+        }
+        let mut page = Map::new();
+        page.insert("returned".into(), kept.len().into());
+        if let Some(total) = total {
+            page.insert("total".into(), total.into());
+        }
+        if let Some(next) = &next {
+            page.insert("next_cursor".into(), next.encode().into());
+        }
+        let content = if lines {
+            let text: String = kept.iter().filter_map(Value::as_str).collect();
+            Value::String(self.fence.quote(&text))
+        } else {
+            Value::Array(kept)
+        };
+        match (wrap, answer.pointer_mut(&pointer)) {
+            (Some(name), _) => answer = json!({name: content}),
+            (None, Some(place)) => *place = content,
+            (None, None) => {}
+        }
+        envelope.insert("result".into(), answer);
+        envelope.insert("page".into(), Value::Object(page));
+        finish(envelope, notes, request_id)
+    }
+
+    /// Where the call ran.
+    pub(in crate::engine) fn envelope(&self, answer: Option<&Value>) -> Map<String, Value> {
+        let mut envelope = Map::new();
+        envelope.insert("service".into(), self.service.name().into());
+        for (name, pointer) in [("project_id", "/project/id"), ("branch_id", "/branch/id")] {
+            let given = self.arguments.get(name);
+            if let Some(id) = given.or_else(|| answer?.pointer(pointer)).and_then(Value::as_str) {
+                envelope.insert(name.into(), self.fence.quote(id).into());
+            }
+        }
+        envelope
+    }
+
+    /// Masks, and keeps what is used next.
+    fn reduce(&self, answer: &mut Value, project: bool) {
+        let returns = &self.tool.declaration.returns;
+        guard::mask(answer, &returns.mask, &returns.reveal);
+        let full = self.arguments.get("detail").and_then(Value::as_str) == Some("full");
+        if let (Some(keep), false, true) = (&returns.keep, full, project) {
+            *answer = kept(answer, keep).unwrap_or_else(|| json!({}));
+        } else if let (Some(object), false) = (answer.as_object_mut(), full) {
+            // The operations are reported by themselves.
+            if self.tool.declaration.waits {
+                object.shift_remove("operations");
+            }
+        }
+    }
+
+    /// Fences what of an answer could say something.
+    fn enclose(&self, answer: &mut Value) {
+        let returns = &self.tool.declaration.returns;
+        self.fence
+            .enclose_answer(answer, &returns.fixed, &returns.reveal, &|_| false);
+    }
+
+    fn add_work(&self, envelope: &mut Map<String, Value>, notes: &mut Vec<String>, waited: Option<Waited>) {
+        if let Some(waited) = waited {
+            // Neon's own words about a failure may quote a secret.
+            notes.extend(waited.note.map(|note| guard::mask_text(&note)));
+            let mut operations = Value::Array(waited.operations);
+            guard::mask(&mut operations, &[], &[]);
+            self.fence.enclose(&mut operations);
+            if operations.as_array().is_some_and(|operations| !operations.is_empty()) {
+                envelope.insert("operations".into(), operations);
+            }
+        }
+        if self.tool.declaration.reveals {
+            notes.push("This result holds a secret: don't repeat it where others can read it.".into());
+        }
+    }
+}
+
+pub(in crate::engine) fn finish(mut envelope: Map<String, Value>, notes: Vec<String>, request_id: String) -> Value {
+    if !notes.is_empty() {
+        envelope.insert("notes".into(), json!(notes));
+    }
+    envelope.insert("request_id".into(), request_id.into());
+    Value::Object(envelope)
+}
+
+/// The part of a value that is kept. Lists are looked through.
+fn kept(value: &Value, keep: &Keep) -> Option<Value> {
+    if let Value::Array(items) = value {
+        return Some(
+            items
+                .iter()
+                .map(|item| kept(item, keep).unwrap_or(Value::Null))
+                .collect(),
+        );
+    }
+    match keep {
+        Keep::All(_) => Some(value.clone()),
+        Keep::Fields(fields) => {
+            let object = value.as_object()?;
+            let part = fields
+                .iter()
+                .filter_map(|field| Some((field.clone(), object.get(field)?.clone())));
+            Some(Value::Object(part.collect()))
+        }
+        Keep::Tree(tree) => {
+            let object = value.as_object()?;
+            let part = object
+                .iter()
+                .filter_map(|(field, value)| Some((field.clone(), kept(value, tree.get(field)?)?)));
+            Some(Value::Object(part.collect()))
+        }
+    }
+}
+
+/// Drops what an answer said about states before its operations ran: they have ended since.
+fn forget_states(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.shift_remove("current_state");
+            object.shift_remove("pending_state");
+            object.values_mut().for_each(forget_states);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_states),
+        _ => {}
+    }
+}
+
+/// Cuts the longest texts and lists until the value fits, and says what was cut.
+fn cut(value: &mut Value, most: usize, fence: &Fence) -> Vec<String> {
+    let mut cuts = Vec::new();
+    let most = most.saturating_sub(CUT_ROOM);
+    for _ in 0..8 {
+        let size = serde_json::to_string(value).map_or(0, |text| text.len());
+        if size <= most {
+            break;
+        }
+        let mut largest = (0, String::new());
+        find_largest(value, &mut String::new(), &mut largest);
+        let (weight, pointer) = largest;
+        let Some(place) = value.pointer_mut(&pointer) else {
+            break;
+        };
+        let keep = weight.saturating_sub(size - most);
+        match place {
+            Value::String(text) => {
+                // Escapes make the JSON longer than the text: keep in proportion.
+                let end = (text.len() as u128 * keep as u128 / weight.max(1) as u128) as usize;
+                let whole = text.len();
+                let end = fence.shorten(text, end);
+                cuts.push(format!("{pointer} after {end} of {whole} bytes"));
+            }
+            Value::Array(items) => {
+                let whole = items.len();
+                let mut used = 0;
+                let fits = items
+                    .iter()
+                    .take_while(|item| {
+                        used += serde_json::to_string(item).map_or(0, |text| text.len()) + 1;
+                        used < keep
+                    })
+                    .count();
+                cuts.push(format!("{pointer} after {fits} of {whole} items"));
+                items.truncate(fits);
+            }
+            _ => break,
+        }
+    }
+    cuts
+}
+
+/// The text or list with the longest JSON that holds no longer part of its own kind: what a cut takes from.
+fn find_largest(value: &Value, path: &mut String, largest: &mut (usize, String)) {
+    let size = || serde_json::to_string(value).map_or(0, |text| text.len());
+    match value {
+        Value::String(_) | Value::Array(_) => {
+            let size = size();
+            if size > largest.0 {
+                *largest = (size, path.clone());
+            }
+        }
+        Value::Object(object) => {
+            for (name, value) in object {
+                let length = path.len();
+                path.push('/');
+                path.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                find_largest(value, path, largest);
+                path.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_lists_and_objects() {
+        let value = json!({"branches": [{"id": 1, "x": 2}, {"id": 3}], "extra": {"a": {"b": 1, "c": 2}}, "gone": 1});
+        let keep: Keep = serde_json::from_value(json!({"branches": ["id"], "extra": {"a": ["c"]}})).unwrap();
+        assert_eq!(
+            kept(&value, &keep),
+            Some(json!({"branches": [{"id": 1}, {"id": 3}], "extra": {"a": {"c": 2}}}))
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_too_large_is_cut_and_says_where() {
+        let mut value = json!({"sql": "é".repeat(5_000), "id": "kept"});
+        let cuts = cut(&mut value, 2_000, &Fence::default());
+        assert!(serde_json::to_string(&value).unwrap().len() <= 2_000);
+        assert_eq!(value["id"], "kept");
+        assert_eq!(cuts.len(), 1, "{cuts:?}");
+        let mut value = json!({"items": vec!["x".repeat(90); 100]});
+        cut(&mut value, 3_000, &Fence::default());
+        assert!(serde_json::to_string(&value).unwrap().len() <= 3_000);
+        assert!(value["items"].as_array().unwrap().len() > 20);
+    }
+}
