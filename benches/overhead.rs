@@ -215,6 +215,7 @@ async fn added() -> bool {
         Service::Sandbox,
         CallLimits::default(),
         guards,
+        neon_mcp::workflows::all(),
     );
     let (near, far) = tokio::io::duplex(1 << 20);
     tokio::spawn(async move {

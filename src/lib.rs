@@ -23,7 +23,7 @@ mod json;
 pub mod neon;
 pub mod server;
 pub mod settings;
-mod workflows;
+pub mod workflows;
 
 pub use neon_sandbox as sandbox;
 pub use sql_effect as sql;

@@ -62,7 +62,14 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
     }
     let client = Client::new(ClientConfig::new(base, credential));
     Ok(Started {
-        engine: Engine::new(client, selection, service, settings.limits, guards),
+        engine: Engine::new(
+            client,
+            selection,
+            service,
+            settings.limits,
+            guards,
+            crate::workflows::all(),
+        ),
         sandbox,
     })
 }

@@ -9,9 +9,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::engine::context::Call;
 use crate::engine::decide::facts::items;
 use crate::engine::error::Failure;
-use crate::engine::pipeline::Call;
 use crate::engine::snapshot::Look;
 use crate::neon::sql::{Connection, Expected, Identity, Reads, ResultSet, SqlAddress, SqlError, SqlHosts, Stop};
 use crate::neon::{Changed, PathSegment, Read};

@@ -2,29 +2,26 @@
 //!
 //! A caller's call, a step of a workflow and a safety copy take the same way: fit the schema → judge → the operator's bounds → the
 //! operator's ruling → the cap on branches → permit → send → note what was made → wait. What differs between them is [`Origin`]; a call
-//! itself is also paced, recorded and copied first ([`open`]), once, whatever it sends.
+//! itself is also paced, recorded and copied first ([`crate::engine::open`]), once, whatever it sends.
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use serde_json::{Map, Value};
 
-use crate::catalog::{Resource, SafetyCopy, Tool};
+use crate::catalog::Tool;
 use crate::engine::check::bind;
 use crate::engine::check::files::Files;
 use crate::engine::check::reference;
+use crate::engine::context::Call;
+use crate::engine::decide::bounds;
 use crate::engine::decide::facts;
 use crate::engine::decide::facts::text;
-use crate::engine::decide::safety;
 use crate::engine::error::Failure;
-use crate::engine::pace::Pace;
-use crate::engine::pipeline::Call;
 use crate::engine::present::content;
-use crate::engine::record::Record;
 use crate::engine::snapshot::Look;
 use crate::engine::wait;
 use crate::engine::wait::Waited;
-use crate::guard::{Cleared, Denied, Effect, Judgement, Permitted, Ruling, Verdict};
+use crate::guard::{Cleared, Judgement, Permitted, Ruling, Verdict};
 use crate::neon::sql::Statements;
 use crate::neon::{Answer, Changed, Request};
 
@@ -37,7 +34,7 @@ use crate::neon::{Answer, Changed, Request};
 /// | bounds: scope, hours, effects, organization | before | here: a step may reach further than its call | here: a copy is no way around them |
 /// | what asks | was approved | runs under the call's approval, where the workflow declares the step and it does no more | isn't made: nobody is asked twice |
 /// | cap on branches | here, alone among calls | here | here: a copy is a branch like any other |
-/// | pace, audit, dry run | [`open`] | its call's | its call's |
+/// | pace, audit, dry run | [`crate::engine::open`] | its call's | its call's |
 pub(in crate::engine) enum Origin<'o> {
     /// A caller's own call, whose clearance this uses up.
     Call(Cleared),
@@ -53,93 +50,6 @@ pub(in crate::engine) struct Sent {
     pub(in crate::engine) answer: Answer,
     /// The operations that it started; nothing where the tool starts none.
     pub(in crate::engine) waited: Option<Waited>,
-}
-
-/// A call that began: it is recorded, and what it destroys is kept.
-pub(in crate::engine) struct Opened {
-    /// The copy, as the result shows it.
-    pub(in crate::engine) copy: Option<Value>,
-}
-
-/// Begins what a call does: counts it, records it (a call that leaves no trace doesn't run), and keeps what it destroys. `confirmed` is the
-/// digest of the plan that was approved.
-///
-/// # Errors
-/// When it comes too fast, can't be recorded, or its copy can't be made: nothing was changed, but for what the error names.
-pub(in crate::engine) async fn open(
-    call: &Call<'_>,
-    verdict: &Verdict,
-    arguments: &Map<String, Value>,
-    confirmed: Option<&str>,
-    record: &mut Record,
-) -> Result<Opened, Failure> {
-    if verdict.changes() {
-        paced(call, Pace::take)?;
-    }
-    if verdict.is_recorded() {
-        record.begin(call)?;
-    }
-    let copy = match verdict.tool().declaration.safety_copy {
-        Some(SafetyCopy::Branch) if safety::wanted(call, verdict) => {
-            let copy = safety::copy(call, arguments, record).await?;
-            if let Some(digest) = confirmed {
-                // A copy takes its time: what was approved must still be there.
-                let look = Look::passing_over(call, copy.id);
-                let verdict = call.judge(&look, arguments).await?;
-                let plan = call.plan(&look, &verdict, arguments).await?;
-                if plan.digest() != digest {
-                    return Err(Failure::ChangedMeanwhile(copy.shown));
-                }
-            }
-            Some(copy.shown)
-        }
-        Some(SafetyCopy::Preserve) if safety::wanted(call, verdict) => safety::preserved(arguments),
-        _ => None,
-    };
-    Ok(Opened { copy })
-}
-
-/// Refuses a change that comes too fast.
-pub(in crate::engine) fn paced(call: &Call<'_>, fits: impl Fn(&Pace) -> bool) -> Result<(), Failure> {
-    if call.pace.is_none_or(fits) {
-        return Ok(());
-    }
-    Err(Failure::Denied(Denied {
-        rule: "caps.changes_per_minute".to_owned(),
-        message: "The operator's policy allows fewer changes in a minute. Nothing was sent.".to_owned(),
-        next: "Wait a minute, then call again.".to_owned(),
-    }))
-}
-
-/// The operator's bounds on a tool with these arguments, of that effect.
-pub(in crate::engine) async fn bounds(
-    call: &Call<'_>,
-    look: &Look<'_, '_>,
-    tool: &Tool,
-    effect: Effect,
-    arguments: &Map<String, Value>,
-) -> Result<(), Failure> {
-    let policy = &call.guards.policy;
-    policy.admits(tool, arguments, effect, Utc::now())?;
-    // Of a deleted project Neon tells nothing.
-    let gone = tool.declaration.target_is_deleted && matches!(tool.target(), Some((_, Resource::Project)));
-    let Some(project) = text(arguments, "project_id").filter(|_| !gone) else {
-        return Ok(());
-    };
-    if policy.wants_organization() {
-        let answer = look.project(project).await?;
-        policy.check_organization(answer.pointer("/project/org_id").and_then(Value::as_str))?;
-    }
-    if adds_to_a_counted_project(call, tool, arguments).is_some() {
-        policy.check_branches(look.branch_count(project).await?)?;
-    }
-    Ok(())
-}
-
-/// The project whose branches the policy counts, when the tool adds one.
-fn adds_to_a_counted_project<'s>(call: &Call<'_>, tool: &Tool, arguments: &'s Map<String, Value>) -> Option<&'s str> {
-    let adds = tool.declaration.adds_branch || arguments.contains_key("preserve_under_name");
-    text(arguments, "project_id").filter(|_| adds && call.guards.policy.branch_limit().is_some())
 }
 
 /// Sends what a tool's arguments say. `heard` is told the id of each request that Neon answered.
@@ -188,7 +98,7 @@ pub(in crate::engine) async fn dispatch(
     let request = bind::bind(tool, arguments, files).map_err(Failure::Internal)?;
     let changes = cleared.verdict().changes();
     // Of several calls that would each add the last branch, one does.
-    let counts = adds_to_a_counted_project(call, tool, arguments);
+    let counts = bounds::adds_to_a_counted_project(call, tool, arguments);
     let _adding = match counts {
         Some(_) => Some(call.adding.lock().await),
         None => None,
@@ -243,7 +153,7 @@ async fn checked(
             pending.with(&facts)
         }
     };
-    bounds(call, look, tool, verdict.effect(), arguments).await?;
+    bounds::check(call, look, tool, verdict.effect(), arguments).await?;
     Ok(verdict)
 }
 

@@ -10,12 +10,12 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::docs::{Docs, DocsError, Entry, Slug};
+use crate::engine::context::Call;
 use crate::engine::decide::facts;
 use crate::engine::decide::facts::text;
 use crate::engine::dispatch::{Origin, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure, Told};
 use crate::engine::left_behind::Left;
-use crate::engine::pipeline::Call;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::record::Record;
 use crate::engine::snapshot::Look;
@@ -34,7 +34,7 @@ const UNLOCKED: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A workflow's way to Neon.
-pub(crate) struct Flow<'c, 'a> {
+pub struct Flow<'c, 'a> {
     call: &'c Call<'a>,
     /// Nothing while a plan is made: then nothing can be changed.
     cleared: Option<&'c Cleared>,
@@ -59,7 +59,7 @@ pub(crate) enum Held<'f> {
 
 /// What a workflow ended with.
 #[derive(Debug, Default)]
-pub(crate) struct Ended {
+pub struct Ended {
     /// What the agent gets.
     pub(crate) result: Value,
     /// What is said beside it.
@@ -156,6 +156,11 @@ impl<'c, 'a> Flow<'c, 'a> {
         }
     }
 
+    /// A flow that only looks: for a plan.
+    pub(in crate::engine) fn looking(call: &'c Call<'a>, arguments: &'c Map<String, Value>) -> Self {
+        Self::new(call, None, arguments, None)
+    }
+
     /// The same flow, which needn't read again what the call was judged by.
     pub(in crate::engine) fn having_seen(self, look: Option<&'c Look<'c, 'a>>) -> Self {
         Self { look, ..self }
@@ -184,7 +189,7 @@ impl<'c, 'a> Flow<'c, 'a> {
 
     /// The texts that those statements stand in, as the caller sent them.
     pub(crate) fn statement_sources(&self) -> Vec<String> {
-        crate::workflows::texts(&self.call.selected.tool, self.arguments)
+        self.call.sources.clone()
     }
 
     /// The arguments, checked and with names replaced by ids.

@@ -1,135 +1,66 @@
 //! The way of one call: each step ends it or hands on to the next.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Catalog, SelectedTool, Selection, Tool, Undo, Workflow, templates_within};
-use crate::docs::Docs;
+use crate::catalog::{Tool, Undo, Workflow, templates_within};
 use crate::engine::check::files::Files;
 use crate::engine::check::organizations;
-use crate::engine::check::organizations::Organizations;
 use crate::engine::check::prepared;
-use crate::engine::check::prepared::Opened;
 use crate::engine::check::{arguments, bind, reference, resolve};
-use crate::engine::connect::Connections;
-use crate::engine::decide::whole::{Whole, Wholes};
-use crate::engine::decide::{approve as confirm, facts, own_key, safety, sight};
-use crate::engine::dispatch;
-use crate::engine::dispatch::Origin;
+use crate::engine::context::Call;
+use crate::engine::decide::approve::{Ready, Step};
+use crate::engine::decide::{approve, assess, bounds, own_key, safety, sight};
+use crate::engine::dispatch::{Origin, Sent, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure};
-use crate::engine::left_behind::LeftBehind;
+use crate::engine::open::{self, Opened};
 use crate::engine::pace::Pace;
 use crate::engine::present::list;
 use crate::engine::present::shape::{Extras, Shaping};
 use crate::engine::present::untrusted as fence;
-use crate::engine::present::untrusted::Fence;
 use crate::engine::record::Record;
 use crate::engine::snapshot::Look;
-use crate::engine::{CallLimits, CallResult, Flow, Guards, Outcome, Progress, Service, Way};
-use crate::guard::{self, Assessed, Cleared, Judgement, Line, Plan, Ruling, SaidYes, Subject, Undoing, Verdict};
+use crate::engine::workflow::Workflows;
+use crate::engine::{CallResult, Flow, Outcome};
+use crate::guard::{self, Assessed, Cleared, Plan, Ruling, SaidYes, Undoing, Verdict};
 use crate::neon::sql::Measured;
-use crate::neon::{Client, Context};
 use crate::sql::Script;
-use crate::workflows;
-
-/// A call under way.
-pub(in crate::engine) struct Call<'a> {
-    pub(in crate::engine) client: &'a Client,
-    pub(in crate::engine) catalog: &'a Catalog,
-    pub(in crate::engine) service: Service,
-    pub(in crate::engine) limits: &'a CallLimits,
-    pub(in crate::engine) guards: &'a Guards,
-    pub(in crate::engine) pace: Option<&'a Pace>,
-    pub(in crate::engine) adding: &'a tokio::sync::Mutex<()>,
-    pub(in crate::engine) connections: &'a Connections,
-    /// The lists of statements that plans show in part.
-    pub(in crate::engine) wholes: &'a Wholes,
-    pub(in crate::engine) docs: Option<&'a Docs>,
-    /// The organizations of the key, once they were read.
-    pub(in crate::engine) organizations: &'a Organizations,
-    /// What the call made on its way and didn't remove.
-    pub(in crate::engine) left_behind: LeftBehind,
-    /// What the statements of the call do, where it has some.
-    pub(in crate::engine) assessed: Option<Assessed>,
-    /// What the statements lost in an attempt that was stopped.
-    pub(in crate::engine) exceeded: Option<Measured>,
-    /// Those statements, parsed once: a script for each text.
-    pub(in crate::engine) scripts: Vec<Script>,
-    /// What the call completes, where it completes something.
-    pub(in crate::engine) prepared: Option<Opened>,
-    /// Account, way and credential, and what the client calls itself.
-    pub(in crate::engine) who: String,
-    /// Account, way and credential alone.
-    pub(in crate::engine) peer: String,
-    /// Whom prepared work belongs to.
-    pub(in crate::engine) owner: String,
-    pub(in crate::engine) session: &'a guard::Session,
-    /// What came back of an earlier question outside the client.
-    pub(in crate::engine) approval: Option<String>,
-    pub(in crate::engine) principal: &'a str,
-    pub(in crate::engine) client_name: Option<&'a str>,
-    pub(in crate::engine) way: &'a Way,
-    pub(in crate::engine) selected: &'a SelectedTool,
-    /// What is offered here.
-    pub(in crate::engine) selection: &'a Selection,
-    pub(in crate::engine) context: Context,
-    pub(in crate::engine) progress: Option<Arc<dyn Progress>>,
-    /// What stands around texts of others in the result.
-    pub(in crate::engine) fence: Fence,
-    /// The files that the arguments give, once they are read.
-    pub(in crate::engine) files: Files,
-    /// The server's own key, which nothing that is told or kept holds.
-    pub(in crate::engine) key: &'a guard::OwnKey,
-}
-
-/// Where a call stands when a human must be asked, or it may run.
-pub(in crate::engine) enum Step {
-    /// It may run, with these arguments and what was read on the way.
-    Run(Box<Ready>),
-    /// The client asks, and repeats the call.
-    Ask(Box<guard::Question>),
-}
-
-/// A call that may run.
-pub(in crate::engine) struct Ready {
-    pub(in crate::engine) cleared: Cleared,
-    pub(in crate::engine) arguments: Map<String, Value>,
-    /// What the plan read, for the way back.
-    pub(in crate::engine) before: Option<Value>,
-    /// The digest of the plan that a human said yes to.
-    pub(in crate::engine) confirmed: Option<String>,
-    /// What the statements would lose, as the plan showed it.
-    pub(in crate::engine) measured: Option<Measured>,
-}
 
 /// How often one call is judged anew because its statements lose more than was judged or approved.
 const MOST_ATTEMPTS: usize = 4;
 
-impl<'a> Call<'a> {
+/// A call on its way.
+pub(in crate::engine) struct Pipeline<'a> {
+    call: Call<'a>,
+    workflows: &'a dyn Workflows,
+}
+
+impl<'a> Pipeline<'a> {
+    pub(in crate::engine) fn new(call: Call<'a>, workflows: &'a dyn Workflows) -> Self {
+        Self { call, workflows }
+    }
+
     /// Runs the call.
     pub(in crate::engine) async fn run(mut self, given: Map<String, Value>) -> Outcome {
-        let mut record = Record::new(&self);
+        let mut record = Record::new(&self.call);
         let ended = self.steps(given, &mut record).await;
         let (outcome, failure) = match ended {
             Ok(Outcome::Done(result)) => (Outcome::Done(result), None),
             Ok(outcome @ Outcome::Ask(_)) => (outcome, None),
             Err(failure) => {
                 let mut named = failure.recorded();
-                named.reason = self.fence.bare(&named.reason);
-                if let Some(left) = self.left_behind.in_words() {
+                named.reason = self.call.fence.bare(&named.reason);
+                if let Some(left) = self.call.left_behind.in_words() {
                     named.reason = format!("{}; {left}", named.reason.trim_end_matches('.'));
                 }
                 let value = self.stamped(failure);
                 (Outcome::Done(CallResult { value, is_error: true }), Some(named))
             }
         };
-        let unrecorded = record.close(&self, &outcome, failure);
+        let unrecorded = record.close(&self.call, &outcome, failure);
         let mut outcome = outcome;
         if let Outcome::Done(result) = &mut outcome {
-            self.fence.explain(&mut result.value);
+            self.call.fence.explain(&mut result.value);
         }
         match (outcome, unrecorded) {
             (Outcome::Done(mut result), Some(error)) => {
@@ -144,48 +75,59 @@ impl<'a> Call<'a> {
     }
 
     async fn steps(&mut self, given: Map<String, Value>, record: &mut Record) -> Result<Outcome, Failure> {
-        let tool = &self.selected.tool;
-        let policy = &self.guards.policy;
+        let tool = &self.call.selected.tool;
+        let policy = &self.call.guards.policy;
         policy.offers(tool)?;
-        let mut arguments = arguments::check(self.selected, given).map_err(Failure::Arguments)?;
+        let mut arguments = arguments::check(self.call.selected, given).map_err(Failure::Arguments)?;
         copied(&arguments).map_err(Failure::Arguments)?;
         reference::check(tool, &arguments).map_err(Failure::Arguments)?;
         record.given(tool, &arguments);
-        self.files = Files::load(tool, &arguments, self.limits.files_dir.as_ref()).await?;
-        resolve::resolve(self, tool, &mut arguments).await?;
-        organizations::fill(self, tool, &mut arguments).await?;
-        self.prepared = prepared::open(self, tool, &mut arguments)?;
+        self.call.files = Files::load(tool, &arguments, self.call.limits.files_dir.as_ref()).await?;
+        resolve::resolve(&self.call, tool, &mut arguments).await?;
+        organizations::fill(&self.call, tool, &mut arguments).await?;
+        self.call.prepared = prepared::open(&self.call, tool, &mut arguments)?;
         record.given(tool, &arguments);
-        self.scripts = parsed(workflows::texts(tool, &arguments)).await?;
-        self.assessed = self.assess(&arguments)?;
-        confirm::look_over(self, &arguments, record)?;
-        let mut scripts = std::mem::take(&mut self.scripts);
-        let placed = workflows::place(&self.looking(&arguments), &mut scripts).await;
-        self.scripts = scripts;
+        self.call.sources = self.workflows.texts(tool, &arguments);
+        self.call.scripts = parsed(self.call.sources.clone()).await?;
+        self.call.assessed = self.assess(&arguments)?;
+        approve::look_over(&self.call, &arguments, record)?;
+        let mut scripts = std::mem::take(&mut self.call.scripts);
+        let placed = self
+            .workflows
+            .place(&Flow::looking(&self.call, &arguments), &mut scripts)
+            .await;
+        self.call.scripts = scripts;
         if placed? {
-            self.assessed = self.assess(&arguments)?;
+            self.call.assessed = self.assess(&arguments)?;
         }
-        if self.assessed.as_ref().is_some_and(|assessed| assessed.rebuilds_indexes)
-            && workflows::indexes_call_code(&self.looking(&arguments)).await?
+        if self
+            .call
+            .assessed
+            .as_ref()
+            .is_some_and(|assessed| assessed.rebuilds_indexes)
+            && self
+                .workflows
+                .indexes_call_code(&Flow::looking(&self.call, &arguments))
+                .await?
         {
-            self.assessed = self.assessed.take().map(Assessed::running_code);
+            self.call.assessed = self.call.assessed.take().map(Assessed::running_code);
         }
 
         for _ in 1..MOST_ATTEMPTS {
             match self.attempt(arguments.clone(), record).await {
                 // Nothing was changed. What it loses is known now, and judged as that.
                 Err(Failure::Exceeded(measured)) if self.is_run_at_once() => {
-                    let unasked = self.guards.policy.unasked_rows();
-                    let assessed = self.assessed.take();
-                    self.assessed = assessed.map(|assessed| assessed.exceeding(&measured, unasked));
-                    self.exceeded = Some(*measured);
+                    let unasked = self.call.guards.policy.unasked_rows();
+                    let assessed = self.call.assessed.take();
+                    self.call.assessed = assessed.map(|assessed| assessed.exceeding(&measured, unasked));
+                    self.call.exceeded = Some(*measured);
                 }
                 Err(Failure::Reaches(reaching)) if self.is_run_at_once() => {
-                    let assessed = self.assessed.take();
-                    self.assessed = assessed.map(|assessed| assessed.reaching(&reaching));
+                    let assessed = self.call.assessed.take();
+                    self.call.assessed = assessed.map(|assessed| assessed.reaching(&reaching));
                 }
                 Err(Failure::CallsCode) if self.is_run_at_once() => {
-                    self.assessed = self.assessed.take().map(Assessed::running_code);
+                    self.call.assessed = self.call.assessed.take().map(Assessed::running_code);
                 }
                 ended => return ended,
             }
@@ -195,32 +137,38 @@ impl<'a> Call<'a> {
 
     /// What the statements of the call do.
     fn assess(&self, arguments: &Map<String, Value>) -> Result<Option<Assessed>, Failure> {
-        let prepared = self.prepared.as_ref().map(|opened| &opened.content);
-        let unasked = self.guards.policy.unasked_rows();
-        workflows::assess(&self.selected.tool, arguments, &self.scripts, prepared, unasked)
+        let prepared = self.call.prepared.as_ref().map(|opened| &opened.content);
+        let unasked = self.call.guards.policy.unasked_rows();
+        self.workflows.assess(
+            &self.call.selected.tool,
+            arguments,
+            &self.call.scripts,
+            prepared,
+            unasked,
+        )
     }
 
     /// Whether the call's statements are its own, not what was prepared before.
     fn is_run_at_once(&self) -> bool {
-        self.selected.tool.declaration.statements.is_some()
+        self.call.selected.tool.declaration.statements.is_some()
     }
 
     /// Judges the call, has it approved where it must be, and runs it.
     async fn attempt(&mut self, mut arguments: Map<String, Value>, record: &mut Record) -> Result<Outcome, Failure> {
-        let tool = &self.selected.tool;
-        let policy = &self.guards.policy;
-        let look = Look::new(self);
-        let mut verdict = self.judge(&look, &arguments).await?;
-        if let Some(name) = safety::preserved_name(self, &look, &verdict, &arguments).await? {
+        let tool = &self.call.selected.tool;
+        let policy = &self.call.guards.policy;
+        let look = Look::new(&self.call);
+        let mut verdict = assess::judge(&self.call, &look, &arguments).await?;
+        if let Some(name) = safety::preserved_name(&self.call, &look, &verdict, &arguments).await? {
             arguments.insert("preserve_under_name".to_owned(), name.into());
             record.given(tool, &arguments);
-            verdict = self.judge(&look, &arguments).await?;
+            verdict = assess::judge(&self.call, &look, &arguments).await?;
         }
         record.judged(&verdict);
-        self.bounds(&look, &verdict, &arguments).await?;
+        bounds::check(&self.call, &look, tool, verdict.effect(), &arguments).await?;
         own_key::check(&look, tool, &arguments).await?;
         if self.is_run_at_once() && !policy.dry_run() {
-            workflows::readable(&self.looking(&arguments)).await?;
+            self.workflows.readable(&Flow::looking(&self.call, &arguments)).await?;
         }
         let step = match verdict.under(policy) {
             Ruling::Deny(denied) => return Err(denied.into()),
@@ -239,7 +187,7 @@ impl<'a> Call<'a> {
                 return self.execute(ready, Some(&look), record).await.map(Outcome::Done);
             }
             Ruling::Ask(asking) => {
-                let plan = self.plan(&look, asking.verdict(), &arguments).await?;
+                let plan = assess::plan(&self.call, self.workflows, &look, asking.verdict(), &arguments).await?;
                 record.planned(&plan);
                 if policy.dry_run() && asking.verdict().changes() {
                     return self.dry_run(&arguments, asking.verdict(), Some(&plan), record);
@@ -247,98 +195,16 @@ impl<'a> Call<'a> {
                 drop(look);
                 // A yes would be used up for nothing where the call can't be made anyway.
                 if plan.verdict().changes() {
-                    dispatch::paced(self, Pace::fits)?;
-                    record.can_begin(self)?;
+                    open::paced(&self.call, Pace::fits)?;
+                    record.can_begin(&self.call)?;
                 }
-                confirm::confirm(self, asking, plan, arguments, record).await?
+                approve::confirm(&mut self.call, self.workflows, asking, plan, arguments, record).await?
             }
         };
         match step {
             Step::Ask(question) => Ok(Outcome::Ask(question)),
             // While a human read, what was seen may have changed.
             Step::Run(ready) => self.execute(*ready, None, record).await.map(Outcome::Done),
-        }
-    }
-
-    /// What the call does, from its declaration, its arguments and what is read where those don't decide.
-    pub(in crate::engine) async fn judge(
-        &self,
-        look: &Look<'_, '_>,
-        arguments: &Map<String, Value>,
-    ) -> Result<Verdict, Failure> {
-        let tool = &self.selected.tool;
-        match Judgement::begin_assessed(tool, arguments, self.assessed.clone()) {
-            Judgement::Done(verdict) => Ok(verdict),
-            Judgement::Looks(pending) => {
-                let facts = facts::read(look, &self.guards.policy, tool, arguments, pending.needs()).await?;
-                Ok(pending.with(&facts))
-            }
-        }
-    }
-
-    /// The policy's bounds on the call.
-    pub(in crate::engine) async fn bounds(
-        &self,
-        look: &Look<'_, '_>,
-        verdict: &Verdict,
-        arguments: &Map<String, Value>,
-    ) -> Result<(), Failure> {
-        dispatch::bounds(self, look, &self.selected.tool, verdict.effect(), arguments).await
-    }
-
-    /// The plan: what is shown to whoever must say yes.
-    pub(in crate::engine) async fn plan(
-        &self,
-        look: &Look<'_, '_>,
-        verdict: &Verdict,
-        arguments: &Map<String, Value>,
-    ) -> Result<Plan, Failure> {
-        let tool = &*self.selected.tool;
-        let mut sight = sight::read(look, &self.guards.policy, tool, arguments, verdict).await?;
-        sight.lines.extend(self.files.lines.iter().cloned());
-        let measured = match &self.assessed {
-            // A dry run sends nothing, what would be rolled back neither.
-            Some(assessed) if assessed.measurable && !self.guards.policy.dry_run() => {
-                let measured = workflows::measure(&self.looking(arguments), tool).await?;
-                // What was told as the reason is what an approval covers, also where it couldn't be measured once more.
-                measured.or_else(|| self.exceeded.clone())
-            }
-            _ => None,
-        };
-        // What nothing bounds is shown whole. A completion is held to what was lost where it was tried.
-        let shown = if measured.is_some() || tool.declaration.completes.is_some() {
-            workflows::shown(tool, arguments, &self.scripts)
-        } else {
-            Cow::Borrowed(arguments)
-        };
-        let request = bind::bind(tool, &shown, &self.files).map_err(Failure::Internal)?;
-        let seen = workflows::seen(&self.looking(arguments), tool, measured.as_ref()).await?;
-        sight.lines.extend(seen);
-        sight.measured = measured;
-        if let (Cow::Owned(_), Some(statements)) = (&shown, arguments.get("statements")) {
-            let whole = Whole::of(statements);
-            sight.lines.push(Line::fact("all statements", [whole.uri.clone()]));
-            // This server's own key is shown to nobody.
-            if !self.key.is_in(&whole.text) {
-                sight.whole = Some(whole.text.clone());
-                self.wholes.keep(whole);
-            }
-        }
-        sight.safety_copy = safety::announced(self, verdict, arguments);
-        Ok(Plan::new(tool, &shown, verdict, &request, sight, Utc::now()))
-    }
-
-    /// Who asks for what.
-    pub(in crate::engine) fn subject<'s>(&'s self, arguments: &'s Map<String, Value>) -> Subject<'s> {
-        Subject {
-            tool: self.selected.tool.name(),
-            arguments,
-            caller: &self.who,
-            peer: &self.peer,
-            session: self.session,
-            approval: self.approval.as_deref(),
-            principal: self.principal,
-            client: self.client_name,
         }
     }
 
@@ -355,15 +221,15 @@ impl<'a> Call<'a> {
             confirmed,
             measured,
         } = ready;
-        let tool = &*self.selected.tool;
+        let tool = &*self.call.selected.tool;
         record.cleared(cleared.said_yes());
-        let request = bind::bind(tool, &arguments, &self.files).map_err(Failure::Internal)?;
+        let request = bind::bind(tool, &arguments, &self.call.files).map_err(Failure::Internal)?;
         let shaping = Shaping {
-            service: self.service,
+            service: self.call.service,
             tool,
             arguments: &arguments,
-            most_bytes: self.limits.result_bytes,
-            fence: &self.fence,
+            most_bytes: self.call.limits.result_bytes,
+            fence: &self.call.fence,
         };
         if let Some(workflow) = tool.declaration.workflow {
             return self
@@ -378,12 +244,12 @@ impl<'a> Call<'a> {
                 .await;
         }
         if let Some(pages) = &tool.declaration.pages {
-            let list = list::read(self, self.selected, pages, &arguments, &cleared, request).await?;
+            let list = list::read(&self.call, self.call.selected, pages, &arguments, &cleared, request).await?;
             let whole = arguments.get("cursor").is_none() && !list.positions.is_empty();
             let mut value = shaping.list(list);
             if let Some(addition) = tool.declaration.adds.filter(|_| whole) {
-                let flow = self.looking(&arguments);
-                workflows::add(addition, &flow, &mut value).await;
+                let flow = Flow::looking(&self.call, &arguments);
+                self.workflows.add(addition, &flow, &mut value).await;
             }
             return Ok(CallResult { value, is_error: false });
         }
@@ -393,8 +259,15 @@ impl<'a> Call<'a> {
             None if verdict.effect().needs_consent() && wants_before(tool) => self.before(&arguments).await?,
             before => before,
         };
-        let dispatch::Opened { copy } =
-            dispatch::open(self, &verdict, &arguments, confirmed.as_deref(), record).await?;
+        let Opened { copy } = open::open(
+            &self.call,
+            self.workflows,
+            &verdict,
+            &arguments,
+            confirmed.as_deref(),
+            record,
+        )
+        .await?;
         let way_back = |answer: &Value| {
             let undoing = Undoing {
                 tool,
@@ -405,17 +278,17 @@ impl<'a> Call<'a> {
             };
             if verdict.changes() { undoing.way() } else { None }
         };
-        let look = Look::new(self);
-        let sent = dispatch::dispatch(
-            self,
+        let look = Look::new(&self.call);
+        let sent = dispatch(
+            &self.call,
             Origin::Call(cleared),
-            &self.selected.tool,
+            &self.call.selected.tool,
             &arguments,
             &look,
             &mut |request_id| record.answered(request_id),
         )
         .await;
-        let dispatch::Sent { answer, waited } = sent.map_err(|failure| match failure {
+        let Sent { answer, waited } = sent.map_err(|failure| match failure {
             failure @ Failure::Neon { .. } => {
                 let check = tool.declaration.check.as_deref();
                 failure.with_help(check, copy.as_ref(), way_back(&Value::Null))
@@ -452,12 +325,12 @@ impl<'a> Call<'a> {
         record: &mut Record,
     ) -> Result<CallResult, Failure> {
         let verdict = cleared.verdict();
-        let dispatch::Opened { copy } = dispatch::open(self, verdict, arguments, confirmed, record).await?;
+        let Opened { copy } = open::open(&self.call, self.workflows, verdict, arguments, confirmed, record).await?;
         let ended = {
-            let flow = Flow::new(self, Some(cleared), arguments, Some(record))
+            let flow = Flow::new(&self.call, Some(cleared), arguments, Some(record))
                 .having_seen(seen)
                 .approved_with(measured);
-            let ended = workflows::run(workflow, &flow).await;
+            let ended = self.workflows.run(workflow, &flow).await;
             // Whatever became of the call: a copy that was made is there, and somebody must know of it.
             ended.map_err(|failure| failure.after_copy(copy.as_ref()))?
         };
@@ -483,15 +356,10 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// A flow that only looks: for a plan.
-    fn looking<'c>(&'c self, arguments: &'c Map<String, Value>) -> Flow<'c, 'a> {
-        Flow::new(self, None, arguments, None)
-    }
-
     /// What the plan would have read, for the way back of a call that nobody was asked about.
     async fn before(&self, arguments: &Map<String, Value>) -> Result<Option<Value>, Failure> {
-        match &self.selected.tool.declaration.plan {
-            Some(plan) => sight::shown(&Look::new(self), plan, arguments).await.map(Some),
+        match &self.call.selected.tool.declaration.plan {
+            Some(plan) => sight::shown(&Look::new(&self.call), plan, arguments).await.map(Some),
             None => Ok(None),
         }
     }
@@ -504,11 +372,11 @@ impl<'a> Call<'a> {
         plan: Option<&Plan>,
         record: &mut Record,
     ) -> Result<Outcome, Failure> {
-        let tool = &*self.selected.tool;
-        let request = bind::bind(tool, arguments, &self.files).map_err(Failure::Internal)?;
+        let tool = &*self.call.selected.tool;
+        let request = bind::bind(tool, arguments, &self.call.files).map_err(Failure::Internal)?;
         record.dry();
         let mut value = json!({
-            "service": self.service.name(),
+            "service": self.call.service.name(),
             "dry_run": true,
             "tool": tool.name(),
             "effect": verdict.effect().name(),
@@ -518,7 +386,7 @@ impl<'a> Call<'a> {
         });
         if let (Some(object), Some(plan)) = (value.as_object_mut(), plan) {
             let mut plan = plan.told();
-            self.fence.enclose_plan(&mut plan);
+            self.call.fence.enclose_plan(&mut plan);
             object.insert("plan".into(), plan);
         }
         Ok(Outcome::Done(CallResult { value, is_error: false }))
@@ -529,16 +397,16 @@ impl<'a> Call<'a> {
         let words = advice.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         let mut told: Vec<&str> = Vec::new();
         for word in words.filter(|word| word.contains('_')) {
-            let known = self.catalog.tool(word).is_some();
-            if known && self.selection.tool(word).is_none() && !told.contains(&word) {
+            let known = self.call.catalog.tool(word).is_some();
+            if known && self.call.selection.tool(word).is_none() && !told.contains(&word) {
                 told.push(word);
             }
         }
         let more: Vec<String> = told
             .into_iter()
             .map(|name| {
-                let mut sentence = self.selection.missing(name);
-                if let Some(sql) = instead(name).filter(|_| self.selection.tool("run_sql").is_some()) {
+                let mut sentence = self.call.selection.missing(name);
+                if let Some(sql) = instead(name).filter(|_| self.call.selection.tool("run_sql").is_some()) {
                     sentence.push_str(&format!(" With run_sql: {sql}."));
                 }
                 sentence
@@ -552,16 +420,16 @@ impl<'a> Call<'a> {
 
     /// A failure as a result that says where it happened.
     fn stamped(&self, failure: Failure) -> Value {
-        let mut value = failure.into_value(&self.fence);
-        self.left_behind.told(&mut value, &self.fence);
+        let mut value = failure.into_value(&self.call.fence);
+        self.call.left_behind.told(&mut value, &self.call.fence);
         // Neon's own words may quote a secret.
         guard::mask(&mut value, &[], &[]);
         if let Some(Value::String(next)) = value.pointer_mut("/error/next") {
             self.add_what_is_not_offered(next);
         }
         if let Some(object) = value.as_object_mut() {
-            object.insert("tool".into(), self.selected.tool.name().into());
-            object.insert("service".into(), self.service.name().into());
+            object.insert("tool".into(), self.call.selected.tool.name().into());
+            object.insert("service".into(), self.call.service.name().into());
         }
         value
     }

@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::catalog::Tool;
+use crate::engine::context::Call;
 use crate::engine::decide::facts::text;
 use crate::engine::error::{Failure, Named};
-use crate::engine::pipeline::Call;
-use crate::engine::{Caller, Engine, Outcome, Service};
+use crate::engine::{Caller, Guards, Outcome, Service};
 use crate::guard::audit::{Entry, Outcome as Recorded, Pending};
 use crate::guard::{Effect, FileError, OwnKey, Plan, SaidYes, Verdict};
 
@@ -159,21 +159,21 @@ pub(in crate::engine) fn left_out(
     why: &str,
     arguments: &Map<String, Value>,
     caller: &Caller,
-    engine: &Engine,
+    (guards, service, key): (&Guards, Service, &OwnKey),
 ) {
     let declaration = &tool.declaration;
     if declaration.effect == Effect::Read && !declaration.reveals {
         return;
     }
-    let Some(log) = &engine.guards().audit else { return };
+    let Some(log) = &guards.audit else { return };
     let mut entry = Entry::new(tool.name(), declaration.effect, Recorded::Refused);
-    engine.service().name().clone_into(&mut entry.service);
+    service.name().clone_into(&mut entry.service);
     caller.principal.clone_into(&mut entry.caller);
     entry.client.clone_from(&caller.client);
     entry.arguments = Entry::arguments(tool, arguments);
-    engine.key().redact(&mut entry.arguments);
+    key.redact(&mut entry.arguments);
     entry.reason = Some(why.to_owned());
-    entry.rule = engine.guards().policy.offers(tool).err().map(|denied| denied.rule);
+    entry.rule = guards.policy.offers(tool).err().map(|denied| denied.rule);
     // Nothing was sent, so nothing is hidden: the log itself told of an error.
     let _ = log.write(&entry);
 }

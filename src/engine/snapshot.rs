@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use crate::catalog::{Pages, Place, Tool};
 use crate::engine::check::files::Files;
 use crate::engine::check::organizations;
+use crate::engine::context::Call;
 use crate::engine::error::Failure;
-use crate::engine::pipeline::Call;
 use crate::guard::mask;
 use crate::neon::{Changed, Method, PageLimit, Paging, PathSegment, Read, Request, pages};
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::pipeline::Call;
+use crate::engine::context::Call;
 use crate::neon::operations::{self, OperationState};
 use crate::neon::{Ending, ProjectId};
 

@@ -22,16 +22,93 @@ mod throwaway;
 mod trial;
 mod tuning;
 
-use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::Arc;
 
-use crate::catalog::{Addition, Workflow};
-use crate::engine::{Ended, Failure, Flow};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use serde_json::{Map, Value};
 
-pub(crate) use placing::place;
-pub(crate) use sql::{assess, indexes_call_code, measure, readable, seen, shown, texts};
+use crate::catalog::{Addition, Tool, Workflow};
+use crate::engine::{Ended, Failure, Flow, Workflows};
+use crate::guard::{Assessed, Line};
+use crate::neon::sql::Measured;
+use crate::sql::Script;
+
+/// All workflows, to be handed to an engine.
+#[must_use]
+pub fn all() -> Arc<dyn Workflows> {
+    Arc::new(All)
+}
+
+#[derive(Debug)]
+struct All;
+
+impl Workflows for All {
+    fn texts(&self, tool: &Tool, arguments: &Map<String, Value>) -> Vec<String> {
+        sql::texts(tool, arguments)
+    }
+
+    fn assess(
+        &self,
+        tool: &Tool,
+        arguments: &Map<String, Value>,
+        scripts: &[Script],
+        prepared: Option<&Value>,
+        unasked_rows: u64,
+    ) -> Result<Option<Assessed>, Failure> {
+        sql::assess(tool, arguments, scripts, prepared, unasked_rows)
+    }
+
+    fn place<'f>(&'f self, flow: &'f Flow<'_, '_>, scripts: &'f mut [Script]) -> BoxFuture<'f, Result<bool, Failure>> {
+        placing::place(flow, scripts).boxed()
+    }
+
+    fn indexes_call_code<'f>(&'f self, flow: &'f Flow<'_, '_>) -> BoxFuture<'f, Result<bool, Failure>> {
+        sql::indexes_call_code(flow).boxed()
+    }
+
+    fn readable<'f>(&'f self, flow: &'f Flow<'_, '_>) -> BoxFuture<'f, Result<(), Failure>> {
+        sql::readable(flow).boxed()
+    }
+
+    fn measure<'f>(
+        &'f self,
+        flow: &'f Flow<'_, '_>,
+        tool: &'f Tool,
+    ) -> BoxFuture<'f, Result<Option<Measured>, Failure>> {
+        sql::measure(flow, tool).boxed()
+    }
+
+    fn shown<'a>(
+        &self,
+        tool: &Tool,
+        arguments: &'a Map<String, Value>,
+        scripts: &[Script],
+    ) -> Cow<'a, Map<String, Value>> {
+        sql::shown(tool, arguments, scripts)
+    }
+
+    fn seen<'f>(
+        &'f self,
+        flow: &'f Flow<'_, '_>,
+        tool: &'f Tool,
+        measured: Option<&'f Measured>,
+    ) -> BoxFuture<'f, Result<Vec<Line>, Failure>> {
+        sql::seen(flow, tool, measured).boxed()
+    }
+
+    fn run<'f>(&'f self, workflow: Workflow, flow: &'f Flow<'_, '_>) -> BoxFuture<'f, Result<Ended, Failure>> {
+        run(workflow, flow).boxed()
+    }
+
+    fn add<'f>(&'f self, addition: Addition, flow: &'f Flow<'_, '_>, value: &'f mut Value) -> BoxFuture<'f, ()> {
+        add(addition, flow, value).boxed()
+    }
+}
 
 /// Runs a workflow whose call was let through.
-pub(crate) async fn run(workflow: Workflow, flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+async fn run(workflow: Workflow, flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     match workflow {
         Workflow::RunSql | Workflow::RunSqlTransaction => sql::run(flow).await,
         Workflow::ExplainSqlStatement => looking::explain(flow).await,
@@ -55,7 +132,7 @@ pub(crate) async fn run(workflow: Workflow, flow: &Flow<'_, '_>) -> Result<Ended
 }
 
 /// Adds to a result what its declaration wants beside the answer. What can't be read is said, and fails nothing.
-pub(crate) async fn add(addition: Addition, flow: &Flow<'_, '_>, value: &mut Value) {
+async fn add(addition: Addition, flow: &Flow<'_, '_>, value: &mut Value) {
     match addition {
         Addition::SchemaSummary => schema::add_summary(flow, value).await,
     }

@@ -32,7 +32,7 @@ const PARTITIONED: &str = "SELECT coalesce(c.relkind IN ('p', 'I'), false) AS pa
 ///
 /// # Errors
 /// When the database can't be asked. Nothing is asked where no statement depends on it.
-pub(crate) async fn place(flow: &Flow<'_, '_>, scripts: &mut [Script]) -> Result<bool, Failure> {
+pub(super) async fn place(flow: &Flow<'_, '_>, scripts: &mut [Script]) -> Result<bool, Failure> {
     let statements = || scripts.iter().flat_map(|script| &script.statements);
     let placements: Vec<Option<Placement>> = statements().map(Statement::placement).collect();
     if placements.iter().all(Option::is_none) {

@@ -53,7 +53,7 @@ fn argument(tool: &Tool) -> Option<&str> {
 }
 
 /// The texts of a call that hold statements.
-pub(crate) fn texts(tool: &Tool, arguments: &Map<String, Value>) -> Vec<String> {
+pub(super) fn texts(tool: &Tool, arguments: &Map<String, Value>) -> Vec<String> {
     let given = tried_argument(tool)
         .or_else(|| argument(tool))
         .and_then(|argument| arguments.get(argument));
@@ -68,7 +68,7 @@ pub(crate) fn texts(tool: &Tool, arguments: &Map<String, Value>) -> Vec<String> 
 ///
 /// # Errors
 /// When they can't be sent as they are, whatever they do.
-pub(crate) fn assess(
+pub(super) fn assess(
     tool: &Tool,
     arguments: &Map<String, Value>,
     scripts: &[Script],
@@ -380,7 +380,7 @@ pub(super) fn isolation(arguments: &Map<String, Value>) -> Isolation {
 /// Whether building indexes would run code of the database's own: what the statements mention, or what indexes, operator classes,
 /// range types, casts and statistics are made of, or what the statements make themselves. Code in C or of Postgres itself isn't
 /// meant.
-pub(crate) async fn indexes_call_code(flow: &Flow<'_, '_>) -> Result<bool, Failure> {
+pub(super) async fn indexes_call_code(flow: &Flow<'_, '_>) -> Result<bool, Failure> {
     let statements: Vec<&Statement> = flow.scripts().iter().flat_map(|script| &script.statements).collect();
     if statements.iter().any(|statement| makes_code(statement)) {
         return Ok(true);
@@ -430,7 +430,7 @@ async fn call_code(flow: &Flow<'_, '_>, connection: &Connection, statements: &[&
 ///
 /// # Errors
 /// With the place that Postgres names. What can't be found out is no error: then a human decides.
-pub(crate) async fn readable(flow: &Flow<'_, '_>) -> Result<(), Failure> {
+pub(super) async fn readable(flow: &Flow<'_, '_>) -> Result<(), Failure> {
     let sources = flow.statement_sources();
     let sent = Sent::all(flow.scripts(), &sources);
     if sent.iter().all(Sent::is_read) {
@@ -457,7 +457,7 @@ pub(super) async fn refused(flow: &Flow<'_, '_>, failure: Failure) -> Failure {
 ///
 /// # Errors
 /// When a statement fails: then the call would, too.
-pub(crate) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<Measured>, Failure> {
+pub(super) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<Measured>, Failure> {
     if tool.declaration.completes.is_some() || flow.scripts().is_empty() {
         return Ok(None);
     }
@@ -485,7 +485,7 @@ pub(crate) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<M
 
 /// The arguments as a plan shows them. Of a long list the statements that nobody would have to be asked about stand there by
 /// their kind alone, so that those that destroy can be read; the yes is bound to all of them.
-pub(crate) fn shown<'a>(
+pub(super) fn shown<'a>(
     tool: &Tool,
     arguments: &'a Map<String, Value>,
     scripts: &[Script],
@@ -569,7 +569,7 @@ pub(super) fn shortened(statements: &Value, scripts: &[Script]) -> Option<Value>
 }
 
 /// What a plan shows of the statements: what each is, what they would lose, and how many rows the tables that they change have.
-pub(crate) async fn seen(flow: &Flow<'_, '_>, tool: &Tool, measured: Option<&Measured>) -> Result<Vec<Line>, Failure> {
+pub(super) async fn seen(flow: &Flow<'_, '_>, tool: &Tool, measured: Option<&Measured>) -> Result<Vec<Line>, Failure> {
     let mut lines = Vec::new();
     if tool.declaration.completes.is_some() {
         let changes = flow.prepared()?.get("changes").and_then(Value::as_array);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use crate::catalog::Tool;
+use crate::engine::context::Call;
 use crate::engine::error::Failure;
-use crate::engine::pipeline::Call;
 use crate::neon::text::one_line;
 use crate::neon::{ErrorKind, Read};
 

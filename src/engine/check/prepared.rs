@@ -5,9 +5,9 @@ use chrono::Utc;
 use serde_json::{Map, Value};
 
 use crate::catalog::Tool;
+use crate::engine::context::Call;
 use crate::engine::decide::facts::text;
 use crate::engine::error::{ArgumentProblem, Failure};
-use crate::engine::pipeline::Call;
 
 /// What was prepared, and its handle.
 #[derive(Debug, Clone)]

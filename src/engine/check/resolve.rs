@@ -6,8 +6,8 @@ use crate::catalog::{Argument, Resource, Tool};
 use crate::engine::check::organizations;
 use crate::engine::check::reference;
 use crate::engine::check::reference::Reference;
+use crate::engine::context::Call;
 use crate::engine::error::Failure;
-use crate::engine::pipeline::Call;
 use crate::neon::text::{one_line, trimmed};
 use crate::neon::{PageLimit, Paging, PathSegment, Read, pages};
 

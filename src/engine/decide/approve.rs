@@ -5,12 +5,35 @@ use std::time::Instant;
 use chrono::Utc;
 use serde_json::{Map, Value};
 
+use crate::engine::context::Call;
+use crate::engine::decide::{assess, bounds};
 use crate::engine::error::{Failure, NeedsYes};
-use crate::engine::pipeline::{Call, Ready, Step};
 use crate::engine::record::Record;
 use crate::engine::snapshot::Look;
+use crate::engine::workflow::Workflows;
 use crate::engine::{Ask, Returned, Way};
-use crate::guard::{Answer, Asking, Channel, Elsewhere, No, Plan, Question, Reply, Ruling, SaidYes};
+use crate::guard::{Answer, Asking, Channel, Cleared, Elsewhere, No, Plan, Question, Reply, Ruling, SaidYes};
+use crate::neon::sql::Measured;
+
+/// Where a call stands when a human must be asked, or it may run.
+pub(in crate::engine) enum Step {
+    /// It may run, with these arguments and what was read on the way.
+    Run(Box<Ready>),
+    /// The client asks, and repeats the call.
+    Ask(Box<Question>),
+}
+
+/// A call that may run.
+pub(in crate::engine) struct Ready {
+    pub(in crate::engine) cleared: Cleared,
+    pub(in crate::engine) arguments: Map<String, Value>,
+    /// What the plan read, for the way back.
+    pub(in crate::engine) before: Option<Value>,
+    /// The digest of the plan that a human said yes to.
+    pub(in crate::engine) confirmed: Option<String>,
+    /// What the statements would lose, as the plan showed it.
+    pub(in crate::engine) measured: Option<Measured>,
+}
 
 /// How often one call asks anew because the target changed while the human read.
 const MOST_QUESTIONS: usize = 3;
@@ -46,6 +69,7 @@ pub(in crate::engine) fn look_over(
 /// Asks. `asking` and `plan` are of a look just taken.
 pub(in crate::engine) async fn confirm(
     call: &mut Call<'_>,
+    workflows: &dyn Workflows,
     asking: Asking,
     plan: Plan,
     arguments: Map<String, Value>,
@@ -61,7 +85,7 @@ pub(in crate::engine) async fn confirm(
     }
     match call.way {
         Way::InCall(ask) if confirmations.takes(ask.channel()) => {
-            in_call(call, ask.as_ref(), plan, arguments, record).await
+            in_call(call, workflows, ask.as_ref(), plan, arguments, record).await
         }
         Way::InReturn(Some(Returned {
             seal,
@@ -127,6 +151,7 @@ fn showable(call: &Call<'_>, plan: &Plan) -> Result<(), Failure> {
 /// Asks while the call runs. The time that the human takes isn't the call's.
 async fn in_call(
     call: &mut Call<'_>,
+    workflows: &dyn Workflows,
     ask: &dyn Ask,
     mut plan: Plan,
     arguments: Map<String, Value>,
@@ -157,9 +182,9 @@ async fn in_call(
             return Err(no.map_or_else(Failure::NotConfirmed, |_| Failure::NotConfirmed(No::Changed)));
         }
         let look = Look::new(call);
-        let verdict = call.judge(&look, &arguments).await?;
-        call.bounds(&look, &verdict, &arguments).await?;
-        plan = call.plan(&look, &verdict, &arguments).await?;
+        let verdict = assess::judge(call, &look, &arguments).await?;
+        bounds::check(call, &look, &call.selected.tool, verdict.effect(), &arguments).await?;
+        plan = assess::plan(call, workflows, &look, &verdict, &arguments).await?;
         drop(look);
         record.planned(&plan);
         showable(call, &plan)?;

@@ -1,6 +1,8 @@
 //! What a call does, what a human is shown of it, and whether it may run.
 
 pub(in crate::engine) mod approve;
+pub(in crate::engine) mod assess;
+pub(in crate::engine) mod bounds;
 pub(in crate::engine) mod facts;
 pub(in crate::engine) mod own_key;
 pub(in crate::engine) mod safety;

@@ -4,10 +4,10 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::SafetyCopy;
+use crate::engine::context::Call;
 use crate::engine::decide::facts::{branch_of, items, text};
 use crate::engine::dispatch::{Origin, dispatch};
 use crate::engine::error::Failure;
-use crate::engine::pipeline::Call;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::record::Record;
 use crate::engine::snapshot::{Look, string};

@@ -8,15 +8,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::catalog::{Pages, Place, SelectedTool};
-use crate::engine::LIST_LIMIT;
 use crate::engine::check::bind::put;
 use crate::engine::check::organizations;
+use crate::engine::context::Call;
 use crate::engine::dispatch;
 use crate::engine::error::{ArgumentProblem, Failure};
-use crate::engine::pipeline::Call;
 use crate::guard::Cleared;
 use crate::neon::pages::Walk;
 use crate::neon::{Changed, CursorPlace, PageLimit, Paging, Request};
+
+/// How many items a list gives when the caller doesn't say.
+const LIST_LIMIT: usize = 50;
 
 /// The most pages of one call: an upstream that gives endless short pages ends here.
 const MOST_PAGES: usize = 40;

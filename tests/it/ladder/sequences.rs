@@ -212,6 +212,7 @@ impl Model {
                 Service::Sandbox,
                 CallLimits::default(),
                 guards,
+                neon_mcp::workflows::all(),
             ),
             world,
             approvals,

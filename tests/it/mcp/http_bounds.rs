@@ -49,7 +49,14 @@ impl Small {
             audit: None,
         };
         let client = Client::new(ClientConfig::new(base, credential));
-        let engine = Engine::new(client, selection, Service::Sandbox, CallLimits::default(), guards);
+        let engine = Engine::new(
+            client,
+            selection,
+            Service::Sandbox,
+            CallLimits::default(),
+            guards,
+            neon_mcp::workflows::all(),
+        );
         let http = HttpServer::bind("127.0.0.1:0".parse().expect("an address"))
             .await
             .expect("listens");

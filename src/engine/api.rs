@@ -1,0 +1,162 @@
+//! What others see of the engine: who calls, within which limits, and what comes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::docs::DocsBase;
+use crate::engine::check::files::FilesDir;
+use crate::guard::audit::AuditLog;
+use crate::guard::{Channel, Confirmations, Policy, Question, Reply, Session};
+use crate::neon::Lane;
+
+/// What answers the requests: every result says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Neon itself (or whatever the operator put in its place).
+    Neon,
+    /// The sandbox that this program carries.
+    Sandbox,
+}
+
+impl Service {
+    /// The name in results.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Neon => "neon",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+/// Budgets of a call.
+#[derive(Debug, Clone)]
+pub struct CallLimits {
+    /// How long a call may take in all. Default 180 seconds.
+    pub deadline: Duration,
+    /// How long it waits for Neon's operations, within the deadline. Default 120 seconds.
+    pub wait: Duration,
+    /// How large a result may be, in bytes of minified JSON. Default 40,000: about 10,000 tokens.
+    pub result_bytes: usize,
+    /// The folder that files may come from. Default none.
+    pub files_dir: Option<FilesDir>,
+    /// Under which hosts SQL may be sent. Default Neon's own.
+    pub sql_hosts: crate::neon::sql::SqlHosts,
+    /// Where the documentation is; nothing where the operator wants none read. Default Neon's own.
+    pub docs: Option<DocsBase>,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(180),
+            wait: Duration::from_secs(120),
+            result_bytes: 40_000,
+            files_dir: None,
+            sql_hosts: crate::neon::sql::SqlHosts::default(),
+            docs: DocsBase::neons(),
+        }
+    }
+}
+
+/// The argument, beside those of any tool, with which an agent gives back what it was handed with a code.
+pub const APPROVAL: &str = "approval";
+
+/// What stands between a call and Neon.
+#[derive(Debug)]
+pub struct Guards {
+    /// What the operator allows.
+    pub policy: Policy,
+    /// How a human is asked.
+    pub confirmations: Confirmations,
+    /// Where calls are recorded. Without a place for it, nothing that changes something runs.
+    pub audit: Option<AuditLog>,
+}
+
+/// Who calls, and how to reach it while the call runs.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// By which way it comes: `stdio`, `http`, `cli`.
+    pub principal: String,
+    /// Which credential it came with, as a digest; nothing where the way asks for none.
+    pub credential: Option<String>,
+    /// The session that the call belongs to.
+    pub session: Session,
+    /// What was handed out with an earlier question outside the client, and came back with this call. It may also stand among
+    /// the arguments, under [`APPROVAL`].
+    pub approval: Option<String>,
+    /// What the client calls itself. It proves nothing.
+    pub client: Option<String>,
+    /// How its human can be asked.
+    pub way: Way,
+    /// The caller's place in the line for Neon's rate limits.
+    pub lane: Lane,
+    /// Ends the call's waits and requests.
+    pub cancel: CancellationToken,
+    /// Hears how long work goes on.
+    pub progress: Option<Arc<dyn Progress>>,
+}
+
+/// How a caller's human can be asked.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// While the call runs.
+    InCall(Arc<dyn Ask>),
+    /// By a question for an answer: the caller repeats the call with the reply.
+    InReturn(Option<Returned>),
+    /// Not through the client: in a terminal, or on the approval page.
+    Elsewhere,
+}
+
+/// What came back with a repeated call.
+#[derive(Debug, Clone)]
+pub struct Returned {
+    /// The question's seal.
+    pub seal: String,
+    /// The reply; nothing when the client sent none, which is a reason to ask again.
+    pub reply: Option<Reply>,
+}
+
+/// Puts a question to a human and waits for the reply.
+pub trait Ask: Send + Sync + std::fmt::Debug {
+    /// Where the human sits: the policy says from where a yes counts.
+    fn channel(&self) -> Channel {
+        Channel::Client
+    }
+
+    /// Ends with [`Reply::Silence`] when the question's time is over.
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply>;
+}
+
+/// How a call ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// With a result.
+    Done(CallResult),
+    /// With a question: the caller asks its human and repeats the call ([`Way::InReturn`]).
+    Ask(Box<Question>),
+}
+
+/// Hears about the progress of a call.
+pub trait Progress: Send + Sync + std::fmt::Debug {
+    /// `done` of `total` operations have ended; `message` says which runs.
+    fn report(&self, done: usize, total: usize, message: String);
+}
+
+/// The result of a tool call: a JSON object that stands alone.
+#[derive(Debug, Clone)]
+pub struct CallResult {
+    /// What the agent gets.
+    pub value: Value,
+    /// The call failed, or was refused.
+    pub is_error: bool,
+}
+
+/// There is no such tool here. The text says what was probably meant, or why it isn't offered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownTool(pub String);

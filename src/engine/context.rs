@@ -1,0 +1,89 @@
+//! What a call under way has at hand.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::catalog::{Catalog, SelectedTool, Selection};
+use crate::docs::Docs;
+use crate::engine::api::{CallLimits, Guards, Progress, Service, Way};
+use crate::engine::check::files::Files;
+use crate::engine::check::organizations::Organizations;
+use crate::engine::check::prepared::Opened;
+use crate::engine::connect::Connections;
+use crate::engine::decide::whole::Wholes;
+use crate::engine::left_behind::LeftBehind;
+use crate::engine::pace::Pace;
+use crate::engine::present::untrusted::Fence;
+use crate::guard::{self, Assessed, Subject};
+use crate::neon::sql::Measured;
+use crate::neon::{Client, Context};
+use crate::sql::Script;
+
+/// A call under way.
+pub(in crate::engine) struct Call<'a> {
+    pub(in crate::engine) client: &'a Client,
+    pub(in crate::engine) catalog: &'a Catalog,
+    pub(in crate::engine) service: Service,
+    pub(in crate::engine) limits: &'a CallLimits,
+    pub(in crate::engine) guards: &'a Guards,
+    pub(in crate::engine) pace: Option<&'a Pace>,
+    pub(in crate::engine) adding: &'a tokio::sync::Mutex<()>,
+    pub(in crate::engine) connections: &'a Connections,
+    /// The lists of statements that plans show in part.
+    pub(in crate::engine) wholes: &'a Wholes,
+    pub(in crate::engine) docs: Option<&'a Docs>,
+    /// The organizations of the key, once they were read.
+    pub(in crate::engine) organizations: &'a Organizations,
+    /// What the call made on its way and didn't remove.
+    pub(in crate::engine) left_behind: LeftBehind,
+    /// What the statements of the call do, where it has some.
+    pub(in crate::engine) assessed: Option<Assessed>,
+    /// What the statements lost in an attempt that was stopped.
+    pub(in crate::engine) exceeded: Option<Measured>,
+    /// Those statements, parsed once: a script for each text.
+    pub(in crate::engine) scripts: Vec<Script>,
+    /// The texts that they stand in.
+    pub(in crate::engine) sources: Vec<String>,
+    /// What the call completes, where it completes something.
+    pub(in crate::engine) prepared: Option<Opened>,
+    /// Account, way and credential, and what the client calls itself.
+    pub(in crate::engine) who: String,
+    /// Account, way and credential alone.
+    pub(in crate::engine) peer: String,
+    /// Whom prepared work belongs to.
+    pub(in crate::engine) owner: String,
+    pub(in crate::engine) session: &'a guard::Session,
+    /// What came back of an earlier question outside the client.
+    pub(in crate::engine) approval: Option<String>,
+    pub(in crate::engine) principal: &'a str,
+    pub(in crate::engine) client_name: Option<&'a str>,
+    pub(in crate::engine) way: &'a Way,
+    pub(in crate::engine) selected: &'a SelectedTool,
+    /// What is offered here.
+    pub(in crate::engine) selection: &'a Selection,
+    pub(in crate::engine) context: Context,
+    pub(in crate::engine) progress: Option<Arc<dyn Progress>>,
+    /// What stands around texts of others in the result.
+    pub(in crate::engine) fence: Fence,
+    /// The files that the arguments give, once they are read.
+    pub(in crate::engine) files: Files,
+    /// The server's own key, which nothing that is told or kept holds.
+    pub(in crate::engine) key: &'a guard::OwnKey,
+}
+
+impl Call<'_> {
+    /// Who asks for what.
+    pub(in crate::engine) fn subject<'s>(&'s self, arguments: &'s Map<String, Value>) -> Subject<'s> {
+        Subject {
+            tool: self.selected.tool.name(),
+            arguments,
+            caller: &self.who,
+            peer: &self.peer,
+            session: self.session,
+            approval: self.approval.as_deref(),
+            principal: self.principal,
+            client: self.client_name,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What a call does before it sends anything: it is counted, recorded, and what it destroys is kept.
+
+use serde_json::{Map, Value};
+
+use crate::catalog::SafetyCopy;
+use crate::engine::context::Call;
+use crate::engine::decide::{assess, safety};
+use crate::engine::error::Failure;
+use crate::engine::pace::Pace;
+use crate::engine::record::Record;
+use crate::engine::snapshot::Look;
+use crate::engine::workflow::Workflows;
+use crate::guard::{Denied, Verdict};
+
+/// A call that began: it is recorded, and what it destroys is kept.
+pub(in crate::engine) struct Opened {
+    /// The copy, as the result shows it.
+    pub(in crate::engine) copy: Option<Value>,
+}
+
+/// Begins what a call does: counts it, records it (a call that leaves no trace doesn't run), and keeps what it destroys. `confirmed` is the
+/// digest of the plan that was approved.
+///
+/// # Errors
+/// When it comes too fast, can't be recorded, or its copy can't be made: nothing was changed, but for what the error names.
+pub(in crate::engine) async fn open(
+    call: &Call<'_>,
+    workflows: &dyn Workflows,
+    verdict: &Verdict,
+    arguments: &Map<String, Value>,
+    confirmed: Option<&str>,
+    record: &mut Record,
+) -> Result<Opened, Failure> {
+    if verdict.changes() {
+        paced(call, Pace::take)?;
+    }
+    if verdict.is_recorded() {
+        record.begin(call)?;
+    }
+    let copy = match verdict.tool().declaration.safety_copy {
+        Some(SafetyCopy::Branch) if safety::wanted(call, verdict) => {
+            let copy = safety::copy(call, arguments, record).await?;
+            if let Some(digest) = confirmed {
+                // A copy takes its time: what was approved must still be there.
+                let look = Look::passing_over(call, copy.id);
+                let verdict = assess::judge(call, &look, arguments).await?;
+                let plan = assess::plan(call, workflows, &look, &verdict, arguments).await?;
+                if plan.digest() != digest {
+                    return Err(Failure::ChangedMeanwhile(copy.shown));
+                }
+            }
+            Some(copy.shown)
+        }
+        Some(SafetyCopy::Preserve) if safety::wanted(call, verdict) => safety::preserved(arguments),
+        _ => None,
+    };
+    Ok(Opened { copy })
+}
+
+/// Refuses a change that comes too fast.
+pub(in crate::engine) fn paced(call: &Call<'_>, fits: impl Fn(&Pace) -> bool) -> Result<(), Failure> {
+    if call.pace.is_none_or(fits) {
+        return Ok(());
+    }
+    Err(Failure::Denied(Denied {
+        rule: "caps.changes_per_minute".to_owned(),
+        message: "The operator's policy allows fewer changes in a minute. Nothing was sent.".to_owned(),
+        next: "Wait a minute, then call again.".to_owned(),
+    }))
+}
