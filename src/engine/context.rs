@@ -8,9 +8,8 @@ use crate::catalog::{Catalog, SelectedTool, Selection};
 use crate::docs::Docs;
 use crate::engine::api::{CallLimits, Guards, Progress, Service, Way};
 use crate::engine::check::files::Files;
-use crate::engine::check::organizations::Organizations;
-use crate::engine::check::prepared::Opened;
-use crate::engine::connect::Connections;
+use crate::engine::check::known::Organizations;
+use crate::engine::connections::Connections;
 use crate::engine::decide::whole::Wholes;
 use crate::engine::left_behind::LeftBehind;
 use crate::engine::pace::Pace;
@@ -19,6 +18,13 @@ use crate::guard::{self, Assessed, Subject};
 use crate::neon::sql::Measured;
 use crate::neon::{Client, Context};
 use crate::sql::Script;
+
+/// What was prepared, and its handle.
+#[derive(Debug, Clone)]
+pub(in crate::engine) struct Opened {
+    pub(in crate::engine) handle: String,
+    pub(in crate::engine) content: Value,
+}
 
 /// A call under way.
 pub(in crate::engine) struct Call<'a> {

@@ -2,28 +2,27 @@
 //!
 //! A caller's call, a step of a workflow and a safety copy take the same way: fit the schema → judge → the operator's bounds → the
 //! operator's ruling → the cap on branches → permit → send → note what was made → wait. What differs between them is [`Origin`]; a call
-//! itself is also paced, recorded and copied first ([`crate::engine::open`]), once, whatever it sends.
+//! itself is also paced, recorded and copied first (`open`), once, whatever it sends.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::catalog::Tool;
+use crate::catalog::{Content, Tool};
 use crate::engine::check::bind;
-use crate::engine::check::files::Files;
+use crate::engine::check::files::{Files, MOST_INLINE_BYTES};
 use crate::engine::check::reference;
 use crate::engine::context::Call;
 use crate::engine::decide::bounds;
 use crate::engine::decide::facts;
-use crate::engine::decide::facts::text;
 use crate::engine::error::Failure;
-use crate::engine::present::content;
 use crate::engine::snapshot::Look;
+use crate::engine::values::text;
 use crate::engine::wait;
 use crate::engine::wait::Waited;
 use crate::guard::{Cleared, Judgement, Permitted, Ruling, Verdict};
 use crate::neon::sql::Statements;
-use crate::neon::{Answer, Changed, Request};
+use crate::neon::{Answer, Changed, Error, ErrorKind, Request};
 
 /// Why something is sent, and with it what was checked before and what is checked here.
 ///
@@ -34,7 +33,7 @@ use crate::neon::{Answer, Changed, Request};
 /// | bounds: scope, hours, effects, organization | before | here: a step may reach further than its call | here: a copy is no way around them |
 /// | what asks | was approved | runs under the call's approval, where the workflow declares the step and it does no more | isn't made: nobody is asked twice |
 /// | cap on branches | here, alone among calls | here | here: a copy is a branch like any other |
-/// | pace, audit, dry run | [`crate::engine::open`] | its call's | its call's |
+/// | pace, audit, dry run | `open` | its call's | its call's |
 pub(in crate::engine) enum Origin<'o> {
     /// A caller's own call, whose clearance this uses up.
     Call(Cleared),
@@ -108,7 +107,7 @@ pub(in crate::engine) async fn dispatch(
         call.guards.policy.check_branches(now)?;
     }
     let permitted = cleared
-        .permit(content::asked(tool, request))
+        .permit(asked(tool, request))
         .map_err(|error| Failure::Internal(error.to_string()))?;
     let left = &call.left_behind;
     let sent = call.client.send(permitted, &call.context).await;
@@ -118,7 +117,7 @@ pub(in crate::engine) async fn dispatch(
             left.perhaps_made(tool, arguments);
         }
         heard(error.request_id().filter(|_| !own).unwrap_or_default());
-        Failure::from(content::explained(tool, error))
+        Failure::from(explained(tool, error))
     })?;
     heard(&answer.request_id);
     if changes {
@@ -203,6 +202,24 @@ fn forget_connections(call: &Call<'_>, own: bool, arguments: &Map<String, Value>
         _ if own => call.connections.forget_project(project),
         Some(branch) => call.connections.forget_branch(project, branch),
         None => {}
+    }
+}
+
+/// The request, taking bytes where its tool answers with them.
+fn asked(tool: &Tool, request: Request) -> Request {
+    match tool.declaration.returns.content {
+        Content::Json => request,
+        Content::Bytes => request.with_bytes_answer(MOST_INLINE_BYTES),
+    }
+}
+
+/// The error, saying how to get what is too large for a result.
+fn explained(tool: &Tool, error: Error) -> Error {
+    match (&tool.declaration.returns.link, error.kind()) {
+        (Some(link), ErrorKind::TooLarge) => {
+            error.with_hint(format!("It doesn't fit into a result: {link} gives a link to it."))
+        }
+        _ => error,
     }
 }
 

@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use crate::catalog::{SelectedTool, Selection, Tool, declared};
 use crate::docs::Docs;
 use crate::engine::api::{APPROVAL, CallLimits, Caller, Guards, Outcome, Service, UnknownTool};
-use crate::engine::check::{arguments, files, organizations, reference};
+use crate::engine::check::{arguments, files, known, reference};
 use crate::engine::decide::whole;
 use crate::engine::error::ArgumentProblem;
 use crate::engine::pace::Pace;
 use crate::engine::pipeline::Pipeline;
 use crate::engine::present::untrusted;
 use crate::engine::workflow::Workflows;
-use crate::engine::{connect, context, left_behind, record};
+use crate::engine::{connections, context, left_behind, record};
 use crate::guard::OwnKey;
 use crate::neon::Client;
 
@@ -56,12 +56,12 @@ struct Inner {
     workflows: Arc<dyn Workflows>,
     pace: Option<Pace>,
     /// Where SQL goes, as far as that is known.
-    connections: connect::Connections,
+    connections: connections::Connections,
     /// The documentation, where it is read.
     docs: Option<Docs>,
     /// The organizations of the key, once they were read.
     wholes: whole::Wholes,
-    organizations: organizations::Organizations,
+    organizations: known::Organizations,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
     /// Which account and which API, as a digest: an approval for one is none for another.
@@ -89,9 +89,9 @@ impl Engine {
         Self {
             inner: Arc::new(Inner {
                 pace,
-                connections: connect::Connections::new(limits.sql_hosts.clone()),
+                connections: connections::Connections::new(limits.sql_hosts.clone()),
                 docs: limits.docs.clone().map(Docs::new),
-                organizations: organizations::Organizations::default(),
+                organizations: known::Organizations::default(),
                 wholes: whole::Wholes::default(),
                 adding: tokio::sync::Mutex::default(),
                 account,

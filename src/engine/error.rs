@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::decide::safety;
 use crate::engine::present::untrusted::Fence;
 
 use crate::docs::DocsError;
@@ -740,7 +739,7 @@ impl Failure {
                 "The copy is there. Call again to be asked about what is there now, if the user still wants it.",
                 {
                     let mut copy = copy.clone();
-                    safety::enclose(fence, &mut copy);
+                    fence.enclose_copy(&mut copy);
                     json!({"safety_copy": copy})
                 },
             ),
@@ -803,7 +802,7 @@ impl Failure {
             Self::Told(told) => error(told.kind, &told.message, told.changed, &told.next, told.more),
             Self::AfterCopy { failure, mut copy } => {
                 let mut value = failure.into_value(fence);
-                safety::enclose(fence, &mut copy);
+                fence.enclose_copy(&mut copy);
                 if let Some(error) = value.get_mut("error").and_then(Value::as_object_mut) {
                     error.insert("safety_copy".into(), copy);
                 }
@@ -965,7 +964,7 @@ fn neon(cause: &Error, help: Help, fence: &Fence) -> Value {
         mut undo,
     } = help;
     if let Some(copy) = &mut copy {
-        safety::enclose(fence, copy);
+        fence.enclose_copy(copy);
     }
     if let Some(undo) = &mut undo {
         fence.enclose_undo(undo);

@@ -11,14 +11,13 @@ use serde_json::{Map, Value};
 
 use crate::docs::{Docs, DocsError, Entry, Slug};
 use crate::engine::context::Call;
-use crate::engine::decide::facts;
-use crate::engine::decide::facts::text;
 use crate::engine::dispatch::{Origin, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure, Told};
 use crate::engine::left_behind::Left;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::record::Record;
 use crate::engine::snapshot::Look;
+use crate::engine::values::{items, text};
 use crate::engine::{Service, dispatch};
 use crate::guard::{self, Cleared, Effect, NotPrepared, Policy};
 use crate::neon::sql::{
@@ -55,21 +54,6 @@ pub(crate) enum Held<'f> {
     Trial,
     /// What they lost when they were tried.
     AsTried(&'f Allowance),
-}
-
-/// What a workflow ended with.
-#[derive(Debug, Default)]
-pub struct Ended {
-    /// What the agent gets.
-    pub(crate) result: Value,
-    /// What is said beside it.
-    pub(crate) notes: Vec<String>,
-    /// The way back, where something was changed.
-    pub(crate) undo: Option<Value>,
-    /// Sentences of ours in the result: they stand outside the fence.
-    pub(crate) ours: Vec<String>,
-    /// Something failed, which the result tells.
-    pub(crate) failed: bool,
 }
 
 /// What a workflow may look at, where it finds things by itself rather than by the call's arguments.
@@ -121,22 +105,6 @@ fn outside(argument: &str, what: &str, only: &str) -> Failure {
         argument: argument.to_owned(),
         message: format!("this server works on the {what} {only} alone, and that is another one"),
     }])
-}
-
-impl Ended {
-    /// A result and nothing beside it.
-    pub(crate) fn with(result: Value) -> Self {
-        Self {
-            result,
-            ..Self::default()
-        }
-    }
-
-    /// Adds a note.
-    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(note.into());
-        self
-    }
 }
 
 impl<'c, 'a> Flow<'c, 'a> {
@@ -362,7 +330,7 @@ impl<'c, 'a> Flow<'c, 'a> {
     pub(crate) async fn branches(&self, project: &str) -> Result<Vec<Value>, Failure> {
         let look = Look::new(self.call);
         let branches = look.branches(project).await?;
-        Ok(facts::items(&branches).cloned().collect())
+        Ok(items(&branches).cloned().collect())
     }
 
     /// Calls a declared tool as any caller would, but for asking: a step that a human would have to be asked about is refused.

@@ -7,8 +7,8 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::Tool;
-use crate::engine::decide::facts::text;
 use crate::engine::present::untrusted::Fence;
+use crate::engine::values::text;
 use crate::guard::Undoing;
 use crate::neon::Changed;
 use crate::neon::text::one_line;

@@ -3,9 +3,11 @@
 mod api;
 mod check;
 mod connect;
+mod connections;
 mod context;
 mod decide;
 mod dispatch;
+mod ended;
 mod engine;
 mod error;
 mod flow;
@@ -16,6 +18,7 @@ mod pipeline;
 mod present;
 mod record;
 mod snapshot;
+mod values;
 mod wait;
 mod workflow;
 
@@ -24,11 +27,12 @@ pub use api::{
 };
 pub use check::files::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
 pub(crate) use decide::facts::will_expire;
+pub use ended::Ended;
 pub use engine::{Engine, complete_arguments};
 pub use error::{ArgumentProblem, Failure, Told};
 pub(crate) use error::{postgres_says, sql_next};
+pub use flow::Flow;
 pub(crate) use flow::Held;
-pub use flow::{Ended, Flow};
 pub(crate) use left_behind::Left;
 pub(crate) use present::content::{boundary, fitting};
 pub(crate) use present::untrusted::Fence;

@@ -10,7 +10,7 @@ use crate::engine::check::prepared;
 use crate::engine::check::{arguments, bind, reference, resolve};
 use crate::engine::context::Call;
 use crate::engine::decide::approve::{Ready, Step};
-use crate::engine::decide::{approve, assess, bounds, own_key, safety, sight};
+use crate::engine::decide::{approve, assess, bounds, own_key, safety, target};
 use crate::engine::dispatch::{Origin, Sent, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::open::{self, Opened};
@@ -359,7 +359,7 @@ impl<'a> Pipeline<'a> {
     /// What the plan would have read, for the way back of a call that nobody was asked about.
     async fn before(&self, arguments: &Map<String, Value>) -> Result<Option<Value>, Failure> {
         match &self.call.selected.tool.declaration.plan {
-            Some(plan) => sight::shown(&Look::new(&self.call), plan, arguments).await.map(Some),
+            Some(plan) => target::shown(&Look::new(&self.call), plan, arguments).await.map(Some),
             None => Ok(None),
         }
     }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::catalog::Tool;
 use crate::engine::context::Call;
-use crate::engine::decide::facts::text;
 use crate::engine::error::{Failure, Named};
+use crate::engine::values::text;
 use crate::engine::{Caller, Guards, Outcome, Service};
 use crate::guard::audit::{Entry, Outcome as Recorded, Pending};
 use crate::guard::{Effect, FileError, OwnKey, Plan, SaidYes, Verdict};

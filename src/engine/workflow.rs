@@ -6,8 +6,9 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use crate::catalog::{Addition, Tool, Workflow};
+use crate::engine::ended::Ended;
 use crate::engine::error::Failure;
-use crate::engine::flow::{Ended, Flow};
+use crate::engine::flow::Flow;
 use crate::guard::{Assessed, Line};
 use crate::neon::sql::Measured;
 use crate::sql::Script;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::script::{self, Stopped, statements_before};
 use super::trial::{self, Prepared};
-use super::{fingerprint, schema, sql};
+use super::{fingerprint, schema};
 use crate::engine::{Ended, Failure, Flow, Told, postgres_says};
 use crate::neon::Changed;
 use crate::neon::sql::{Allowance, Connection, Reads};
@@ -59,7 +59,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
         .inspect_err(|_| flow.give_back_prepared())?;
     let moment = moment(flow, &target).await;
     let before = prepared.states.first().cloned().unwrap_or_default();
-    let timeout = sql::timeout(flow);
+    let timeout = super::statements::timeout(flow);
     let statements: Vec<Statement> = flow
         .scripts()
         .iter()

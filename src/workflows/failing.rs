@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::sql::timeout;
+use super::statements::timeout;
 use crate::engine::{Failure, Flow};
 use crate::neon::sql::{Connection, Found, Query, Reads, ResultSet, SqlError, Statements};
 use crate::neon::text::one_line;
@@ -359,8 +359,8 @@ async fn which(flow: &Flow<'_, '_>, connection: &Connection, error: &SqlError, c
                 return Which::Unknown;
             }
             let queries = statements().map(|one| Query::plain(one.text.clone())).collect();
-            let together = Statements::together(queries, super::sql::isolation(flow.arguments()));
-            let (numbered, numbers) = super::sql::about(together, statements())
+            let together = Statements::together(queries, super::statements::isolation(flow.arguments()));
+            let (numbered, numbers) = super::statements::about(together, statements())
                 .waiting_for_locks(LOCKS)
                 .numbered();
             (flow.measure(connection, &numbered, again).await.map(|_| ()), numbers)

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::failing::{self, Sent};
 use super::parameters;
-use super::sql::{connect, timeout};
+use super::statements::{connect, timeout};
 use crate::engine::{ArgumentProblem, Ended, Failure, Flow};
 use crate::neon::sql::{Connection, Reads, ResultSet};
 use crate::neon::text::{one_line, trimmed};

@@ -11,7 +11,7 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         Err(failure) => return Err(sql::refused(flow, failure).await),
     };
     let trial = Trial::begin(flow, "migration").await?;
-    let tried = trial.run(flow, &mut script, sql::timeout(flow)).await?;
+    let tried = trial.run(flow, &mut script, super::statements::timeout(flow)).await?;
     let sealed = trial
         .sealed(flow, &script, tried, "complete_database_migration", None)
         .await;

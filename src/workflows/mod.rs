@@ -18,6 +18,7 @@ mod schema;
 mod script;
 mod search;
 mod sql;
+mod statements;
 mod throwaway;
 mod trial;
 mod tuning;

@@ -28,7 +28,7 @@ pub(super) async fn before(flow: &Flow<'_, '_>, connection: &Connection) -> Opti
 
 async fn invalid(flow: &Flow<'_, '_>, connection: &Connection) -> Result<Vec<(String, String)>, Failure> {
     let reads = Reads::own(INVALID, Vec::new()).pinned();
-    let results = flow.query(connection, reads, super::sql::timeout(flow)).await?;
+    let results = flow.query(connection, reads, super::statements::timeout(flow)).await?;
     let text = |row: &Value, field: &str| {
         let value = row.get(field).and_then(Value::as_str);
         value.unwrap_or_default().to_owned()

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::sql::timeout;
+use super::statements::timeout;
 use crate::engine::{ArgumentProblem, Failure, Flow};
 use crate::neon::sql::{Connection, Expected, SqlError, depend_on_types, is_array_literal, texts};
 use crate::neon::text::one_line;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::sql;
 use crate::engine::{Failure, Flow};
 use crate::neon::sql::{Reads, ResultSet};
 use crate::sql::{Placement, Routine, Script, Statement, TableName};
@@ -48,7 +47,7 @@ pub(super) async fn place(flow: &Flow<'_, '_>, scripts: &mut [Script]) -> Result
             Placement::Calls(_) => calls = true,
         }
     }
-    let connection = sql::connect(flow).await?;
+    let connection = super::statements::connect(flow).await?;
     if calls {
         let reads = Reads::own(PROCEDURES, Vec::new()).pinned();
         let results = flow.query(&connection, reads, LOOK).await?;

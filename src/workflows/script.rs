@@ -575,7 +575,7 @@ fn together(earlier: &[Statement], statements: &[Statement]) -> Statements {
     let all = || again(earlier).into_iter().chain(statements);
     let queries = all().map(|statement| Query::plain(statement.text.clone()));
     let together = Statements::together(queries.collect(), Isolation::ReadCommitted);
-    super::sql::about(together, all())
+    super::statements::about(together, all())
 }
 
 /// What comes of a cut that an enum's new value demands and the session's state forbids.
@@ -605,7 +605,7 @@ async fn run(
         let Some(statement) = own.first() else {
             return Ok(None);
         };
-        super::sql::about(
+        super::statements::about(
             Statements::alone(Query::plain(statement.text.clone())),
             std::iter::once(statement),
         )

@@ -6,16 +6,14 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::failing::{self, Sent};
+use super::statements::{about, building, connect, isolation, timeout};
 use super::{outside, parameters, rows};
 use crate::catalog::{Tool, Workflow};
 use crate::engine::{ArgumentProblem, Ended, Failure, Flow, Held};
 use crate::guard::{Assessed, Effect, JudgedTexts, Line};
 use crate::neon::Changed;
-use crate::neon::sql::{Builds, Connection, INDEX_CODE, Isolation, Measured, Query, Reads, Statements};
+use crate::neon::sql::{Builds, Connection, INDEX_CODE, Measured, Query, Reads, Statements};
 use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, TableName, Transaction, Unguarded, kept};
-
-/// How long a statement may run when the caller doesn't say.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a list of statements may be that a plan shows whole, in bytes.
 const SHOWN_WHOLE: usize = 1_500;
@@ -348,35 +346,6 @@ fn statements(scripts: &[Script], arguments: &Map<String, Value>, parameters: Ve
     about(statements, all.into_iter())
 }
 
-/// Statements with what the guarded commit wants to know of them.
-pub(super) fn about<'s>(statements: Statements, all: impl Iterator<Item = &'s Statement>) -> Statements {
-    let (mut mentions, mut names, mut defines, mut builds) = (Vec::new(), Vec::new(), false, None);
-    for statement in all {
-        builds = builds.max(building(statement));
-        mentions.push(statement.mentions());
-        names.extend(statement.tables.iter().map(|table| table.name.clone()));
-        defines |= statement.defines();
-    }
-    statements
-        .about(Mentions::all(mentions.into_iter()), names, defines)
-        .building(builds)
-}
-
-/// What a statement evaluates that builds indexes outside of a transaction.
-fn building(statement: &Statement) -> Option<Builds> {
-    let brings = statement.unguarded == Unguarded::RebuildsIndexes && statement.kind.starts_with("CREATE INDEX");
-    let builds = if brings { Builds::Expressions } else { Builds::AsTheyAre };
-    statement.builds_indexes().then_some(builds)
-}
-
-pub(super) fn isolation(arguments: &Map<String, Value>) -> Isolation {
-    match arguments.get("isolation").and_then(Value::as_str) {
-        Some("repeatable_read") => Isolation::RepeatableRead,
-        Some("serializable") => Isolation::Serializable,
-        _ => Isolation::ReadCommitted,
-    }
-}
-
 /// Whether building indexes would run code of the database's own: what the statements mention, or what indexes, operator classes,
 /// range types, casts and statistics are made of, or what the statements make themselves. Code in C or of Postgres itself isn't
 /// meant.
@@ -694,22 +663,6 @@ fn size(row: &Value) -> String {
         }
         kind => format!("{name} ({kind})"),
     }
-}
-
-/// How to connect to the branch that a call is about.
-pub(crate) async fn connect(flow: &Flow<'_, '_>) -> Result<Connection, Failure> {
-    flow.connection(
-        flow.required("project_id")?,
-        flow.required("branch_id")?,
-        flow.text("database_name"),
-        flow.text("role_name"),
-    )
-    .await
-}
-
-/// How long the statements of a call may run.
-pub(crate) fn timeout(flow: &Flow<'_, '_>) -> Duration {
-    flow.number("timeout_seconds").map_or(TIMEOUT, Duration::from_secs)
 }
 
 /// `run_sql` and `run_sql_transaction`

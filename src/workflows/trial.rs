@@ -78,7 +78,7 @@ impl Trial {
         let project = flow.required("project_id")?;
         flow.room_to_prepare()?;
         // First who connects to what: if nobody can, no branch is made.
-        let target = sql::connect(flow).await?;
+        let target = super::statements::connect(flow).await?;
         let now = Utc::now();
         let longest = TimeDelta::from_std(flow.longest_throwaway()).unwrap_or(TimeDelta::MAX);
         let lifetime = TimeDelta::hours(throwaway::HOURS.cast_signed()).min(longest);

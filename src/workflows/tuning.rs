@@ -146,7 +146,7 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         Ok(script) => script,
         Err(failure) => return Err(sql::refused(flow, failure).await),
     };
-    let timeout = sql::timeout(flow);
+    let timeout = super::statements::timeout(flow);
     let trial = Trial::begin(flow, "tuning").await?;
     let outcome = async {
         let before = subject.explain(flow, &trial.connection, timeout).await?;
@@ -204,7 +204,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let text = query.and_then(|query| query.get("sql")).and_then(Value::as_str);
     if let (Some(target), Some(text)) = (&completed.target, text) {
         let subject = Subject::new(text, query.and_then(|query| query.get("params"))).await?;
-        match subject.explain(flow, target, sql::timeout(flow)).await {
+        match subject.explain(flow, target, super::statements::timeout(flow)).await {
             Ok(now) => {
                 if let Some(object) = ended.result.as_object_mut() {
                     object.insert("now".into(), now.shown(flow.fence()));

@@ -2,18 +2,15 @@
 //! otherwise); a key of an organization or of a project can't list any, and names none.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
 use crate::catalog::Tool;
+use crate::engine::check::known::Organization;
 use crate::engine::context::Call;
 use crate::engine::error::Failure;
 use crate::neon::text::one_line;
 use crate::neon::{ErrorKind, Read};
-
-/// How long a list of organizations is good: a person may be added to one while a server runs.
-const GOOD: Duration = Duration::from_secs(600);
 
 /// How many organizations a message names.
 const NAMED: usize = 20;
@@ -21,51 +18,29 @@ const NAMED: usize = 20;
 /// The argument that names one.
 const ARGUMENT: &str = "org_id";
 
-/// The organizations of a server's key, read when they are first needed.
-#[derive(Debug, Default)]
-pub(in crate::engine) struct Organizations(tokio::sync::Mutex<Option<(Instant, Arc<[Organization]>)>>);
-
-/// An organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Organization {
-    id: String,
-    name: String,
+/// Those of a personal key; none for any other key.
+async fn of_key(call: &Call<'_>) -> Result<Arc<[Organization]>, Failure> {
+    call.organizations.known_or(read(call)).await
 }
 
-impl Organizations {
-    /// Those of a personal key; none for any other key.
-    async fn of_key(&self, call: &Call<'_>) -> Result<Arc<[Organization]>, Failure> {
-        let mut known = self.0.lock().await;
-        if let Some((at, list)) = &*known
-            && at.elapsed() < GOOD
-        {
-            return Ok(list.clone());
+async fn read(call: &Call<'_>) -> Result<Arc<[Organization]>, Failure> {
+    let read = Read::new("/users/me/organizations", &[]).map_err(|error| Failure::Internal(error.to_string()))?;
+    match call.client.read(read, &call.context).await {
+        Ok(answer) => {
+            let body = answer.body.unwrap_or_default();
+            let list = body.get("organizations").and_then(Value::as_array);
+            Ok(list.into_iter().flatten().filter_map(read_one).collect())
         }
-        let read = Read::new("/users/me/organizations", &[]).map_err(|error| Failure::Internal(error.to_string()))?;
-        let list: Arc<[Organization]> = match call.client.read(read, &call.context).await {
-            Ok(answer) => {
-                let body = answer.body.unwrap_or_default();
-                let list = body.get("organizations").and_then(Value::as_array);
-                list.into_iter().flatten().filter_map(read_one).collect()
-            }
-            // A route of users alone: the key is an organization's or a project's, and stands for its own.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Refused
-                ) =>
-            {
-                Arc::from([])
-            }
-            Err(error) => return Err(error.into()),
-        };
-        *known = Some((Instant::now(), list.clone()));
-        Ok(list)
-    }
-
-    /// Forgets what was read: the next call that needs it asks again.
-    async fn forget(&self) {
-        *self.0.lock().await = None;
+        // A route of users alone: the key is an organization's or a project's, and stands for its own.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Refused
+            ) =>
+        {
+            Ok(Arc::from([]))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -84,7 +59,7 @@ pub(in crate::engine) async fn to_look_in(call: &Call<'_>) -> Result<Vec<Option<
     if let Some(fixed) = &call.selected.organization {
         return Ok(vec![Some(fixed.to_string())]);
     }
-    let all = call.organizations.of_key(call).await?;
+    let all = of_key(call).await?;
     if all.is_empty() {
         return Ok(vec![None]);
     }
@@ -114,7 +89,7 @@ pub(in crate::engine) async fn fill(
     if !are_wanted(tool, arguments) {
         return Ok(());
     }
-    let all = call.organizations.of_key(call).await?;
+    let all = of_key(call).await?;
     let admitted: Vec<&Organization> = all.iter().filter(|one| is_admitted(call, one)).collect();
     match admitted.as_slice() {
         [] => Ok(()),

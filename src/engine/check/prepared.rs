@@ -5,16 +5,9 @@ use chrono::Utc;
 use serde_json::{Map, Value};
 
 use crate::catalog::Tool;
-use crate::engine::context::Call;
-use crate::engine::decide::facts::text;
+use crate::engine::context::{Call, Opened};
 use crate::engine::error::{ArgumentProblem, Failure};
-
-/// What was prepared, and its handle.
-#[derive(Debug, Clone)]
-pub(in crate::engine) struct Opened {
-    pub(in crate::engine) handle: String,
-    pub(in crate::engine) content: Value,
-}
+use crate::engine::values::text;
 
 /// What of the content becomes arguments, unless the agent wants it discarded.
 const TAKEN: [&str; 3] = ["statements", "database_name", "role_name"];

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Resource, Tool};
 use crate::engine::context::Call;
-use crate::engine::decide::facts::text;
 use crate::engine::error::Failure;
 use crate::engine::snapshot::Look;
+use crate::engine::values::text;
 use crate::guard::Effect;
 
 /// The operator's bounds on a tool with these arguments, of that effect.

@@ -7,4 +7,5 @@ pub(in crate::engine) mod facts;
 pub(in crate::engine) mod own_key;
 pub(in crate::engine) mod safety;
 pub(in crate::engine) mod sight;
+pub(in crate::engine) mod target;
 pub(in crate::engine) mod whole;

@@ -5,12 +5,12 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::SafetyCopy;
 use crate::engine::context::Call;
-use crate::engine::decide::facts::{branch_of, items, text};
+use crate::engine::decide::target::branch_of;
 use crate::engine::dispatch::{Origin, dispatch};
 use crate::engine::error::Failure;
-use crate::engine::present::untrusted::Fence;
 use crate::engine::record::Record;
 use crate::engine::snapshot::{Look, string};
+use crate::engine::values::{items, text};
 use crate::guard::{Effect, Verdict, told};
 use crate::neon::Changed;
 use crate::neon::text::one_line;
@@ -153,15 +153,6 @@ pub(in crate::engine) async fn copy(
         json!({"branch_id": id, "branch_name": name, "note": "It is kept until someone deletes it."})
     };
     Ok(Copy { id, shown })
-}
-
-/// Fences the names in what is said of a copy. The note is ours.
-pub(in crate::engine) fn enclose(fence: &Fence, copy: &mut Value) {
-    for field in ["name", "branch_name", "snapshot_id", "branch_id"] {
-        if let Some(value) = copy.get_mut(field) {
-            fence.enclose(value);
-        }
-    }
 }
 
 fn not_made(why: &str) -> Failure {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use futures::future::try_join;
 use serde_json::{Map, Value};
 
-use crate::catalog::{Argument, PlanDeclaration, Resource, Tool};
-use crate::engine::decide::facts::{branch_of, items, text, unknown_loss};
+use crate::catalog::{Argument, Resource, Tool};
+use crate::engine::decide::target::{branch_of, shown, unknown_loss};
 use crate::engine::error::Failure;
 use crate::engine::snapshot::{Look, flags, string};
+use crate::engine::values::{items, text};
 use crate::guard::{Cause, Effect, Line, Policy, Sight, TypedName, Verdict, quoted, told, told_plain};
 use crate::neon::text::{is_hidden, one_line};
 
@@ -84,29 +85,6 @@ pub(in crate::engine) async fn read(
     }
     sight.type_name = lost.type_name(tool, arguments);
     Ok(sight)
-}
-
-/// What the plan's own read shows: the answer, or the picked item of a list in it (null when there is none).
-pub(in crate::engine) async fn shown(
-    look: &Look<'_, '_>,
-    plan: &PlanDeclaration,
-    arguments: &Map<String, Value>,
-) -> Result<Value, Failure> {
-    let answer = look.tool(&plan.read, &plan.with, arguments).await?;
-    let Some(pick) = &plan.pick else {
-        return Ok((*answer).clone());
-    };
-    let wanted = match &pick.argument {
-        Some(argument) => arguments.get(argument),
-        None => pick.value.as_ref(),
-    };
-    let list = answer.pointer(&pick.list).unwrap_or(&Value::Null);
-    let field = |item: &Value| match pick.field.starts_with('/') {
-        true => item.pointer(&pick.field).cloned(),
-        false => item.get(&pick.field).cloned(),
-    };
-    let found = items(list).find(|item| wanted.is_some() && field(item).as_ref() == wanted);
-    Ok(found.cloned().unwrap_or_default())
 }
 
 /// The names of what may be lost, for what must be typed.

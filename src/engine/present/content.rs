@@ -4,29 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::catalog::{self, Tool};
-use crate::engine::check::files::MOST_INLINE_BYTES;
 use crate::engine::present::shape::{CUT_ROOM, Shaping, finish};
 use crate::guard;
-use crate::neon::{Content, Error, ErrorKind, Request};
-
-/// The request, taking bytes where its tool answers with them.
-pub(in crate::engine) fn asked(tool: &Tool, request: Request) -> Request {
-    match tool.declaration.returns.content {
-        catalog::Content::Json => request,
-        catalog::Content::Bytes => request.with_bytes_answer(MOST_INLINE_BYTES),
-    }
-}
-
-/// The error, saying how to get what is too large for a result.
-pub(in crate::engine) fn explained(tool: &Tool, error: Error) -> Error {
-    match (&tool.declaration.returns.link, error.kind()) {
-        (Some(link), ErrorKind::TooLarge) => {
-            error.with_hint(format!("It doesn't fit into a result: {link} gives a link to it."))
-        }
-        _ => error,
-    }
-}
+use crate::neon::Content;
 
 impl Shaping<'_> {
     /// The result of a call whose answer is bytes.

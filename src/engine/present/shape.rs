@@ -4,8 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{Keep, Tool};
 use crate::engine::Service;
-use crate::engine::decide::safety;
-use crate::engine::flow::Ended;
+use crate::engine::ended::Ended;
 use crate::engine::present::list::List;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::wait::Waited;
@@ -73,7 +72,7 @@ impl Shaping<'_> {
         self.add_work(&mut envelope, &mut notes, waited);
         envelope.extend(extras.confirmed_by.map(|by| ("confirmed_by".to_owned(), by.into())));
         envelope.extend(extras.safety_copy.map(|mut copy| {
-            safety::enclose(self.fence, &mut copy);
+            self.fence.enclose_copy(&mut copy);
             ("safety_copy".to_owned(), copy)
         }));
         envelope.extend(extras.undo.map(|mut undo| {

@@ -27,6 +27,15 @@ pub(crate) struct Fence {
 }
 
 impl Fence {
+    /// Encloses the names in what is said of a safety copy. The note is ours.
+    pub(in crate::engine) fn enclose_copy(&self, copy: &mut Value) {
+        for field in ["name", "branch_name", "snapshot_id", "branch_id"] {
+            if let Some(value) = copy.get_mut(field) {
+                self.enclose(value);
+            }
+        }
+    }
+
     /// A new one, for a call with these arguments.
     pub(crate) fn new(arguments: &Map<String, Value>) -> Self {
         let id = uuid::Uuid::new_v4().simple().to_string();

@@ -1,0 +1,87 @@
+//! Connections for SQL that are known: what Neon said, kept for a while.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
+
+use crate::neon::sql::{Connection, SqlHosts};
+
+/// How long a connection string is used before Neon is asked again.
+const KEPT: Duration = Duration::from_secs(600);
+
+/// How many are kept.
+const MOST: usize = 1_000;
+
+/// The role and database are told apart by what was asked for, not by what was found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::engine) struct Key {
+    pub(in crate::engine) project: String,
+    pub(in crate::engine) branch: String,
+    pub(in crate::engine) database: Option<String>,
+    pub(in crate::engine) role: Option<String>,
+}
+
+/// Connection strings that are known. `Debug` shows none.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Connections {
+    known: Mutex<HashMap<Key, (Instant, Connection)>>,
+    pub(in crate::engine) hosts: SqlHosts,
+}
+
+impl Connections {
+    pub(in crate::engine) fn new(hosts: SqlHosts) -> Self {
+        Self {
+            known: Mutex::default(),
+            hosts,
+        }
+    }
+
+    pub(in crate::engine) fn get(&self, key: &Key) -> Option<Connection> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .get(key)
+            .filter(|(at, _)| at.elapsed() < KEPT)
+            .map(|(_, connection)| Connection {
+                fresh: false,
+                ..connection.clone()
+            })
+    }
+
+    pub(in crate::engine) fn keep(&self, key: Key, connection: Connection) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.retain(|_, (at, _)| at.elapsed() < KEPT);
+        }
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(key, (Instant::now(), connection));
+    }
+
+    /// Forgets a connection that didn't work. Gives what it was asked for as.
+    pub(in crate::engine) fn forget(&self, connection: &Connection) -> Option<Key> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |other: &Connection| other.string.expose_secret() == connection.string.expose_secret();
+        let key = known
+            .iter()
+            .find(|(_, (_, other))| same(other))
+            .map(|(key, _)| key.clone());
+        known.retain(|_, (_, other)| !same(other));
+        key
+    }
+
+    /// Forgets what is known of a branch: it was reset, restored or deleted.
+    pub(in crate::engine) fn forget_branch(&self, project: &str, branch: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|key, _| key.project != project || key.branch != branch);
+    }
+
+    /// Forgets what is known of a project: something in it was changed.
+    pub(in crate::engine) fn forget_project(&self, project: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|key, _| key.project != project);
+    }
+}

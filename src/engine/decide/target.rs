@@ -1,0 +1,120 @@
+//! What a call acts on.
+
+use serde_json::{Map, Value};
+
+use crate::catalog::{Argument, PlanDeclaration, Resource, Tool};
+use crate::engine::error::{ArgumentProblem, Failure};
+use crate::engine::snapshot::{Look, string};
+use crate::engine::values::{items, text};
+use crate::guard::Effect;
+use crate::neon::Changed;
+use crate::neon::text::one_line;
+
+/// The id of the branch that a call is about: what it loses, where a plan says so, else what it acts on, or what the
+/// compute that it acts on belongs to. Nothing when the call leaves it to Neon.
+pub(in crate::engine) async fn branch_of(
+    look: &Look<'_, '_>,
+    tool: &Tool,
+    arguments: &Map<String, Value>,
+) -> Result<Option<String>, Failure> {
+    let Some(project) = text(arguments, "project_id") else {
+        return Ok(None);
+    };
+    if let Some(lost) = lost_branch(look, tool, arguments).await? {
+        return Ok(Some(lost));
+    }
+    let Some((argument, resource)) = tool.target() else {
+        return Ok(None);
+    };
+    let endpoint = match (resource, text(arguments, argument)) {
+        (Resource::Branch, Some(id)) => {
+            // Both named: the compute decides where the call goes, so they must agree.
+            if let (Some(endpoint), Some(Argument::Resource(Resource::Endpoint))) =
+                (text(arguments, "endpoint_id"), tool.names("endpoint_id"))
+            {
+                let answer = look.endpoint(project, endpoint).await?;
+                let of = string(&answer, "/endpoint/branch_id")?;
+                if of != id {
+                    return Err(Failure::Arguments(vec![ArgumentProblem {
+                        argument: "endpoint_id".to_owned(),
+                        message: format!("is a compute of branch {}, not of branch_id", one_line(&of, 80)),
+                    }]));
+                }
+            }
+            return Ok(Some(id.to_owned()));
+        }
+        (Resource::Endpoint, Some(id)) => Some(id),
+        // A compute can be named instead of the branch that it is on.
+        (Resource::Branch, None) => text(arguments, "endpoint_id"),
+        _ => None,
+    };
+    match endpoint {
+        Some(id) => {
+            let answer = look.endpoint(project, id).await?;
+            string(&answer, "/endpoint/branch_id").map(Some)
+        }
+        None => Ok(None),
+    }
+}
+
+/// The branch that is lost where that is another than the target: declared by the plan.
+async fn lost_branch(
+    look: &Look<'_, '_>,
+    tool: &Tool,
+    arguments: &Map<String, Value>,
+) -> Result<Option<String>, Failure> {
+    let Some(plan) = &tool.declaration.plan else {
+        return Ok(None);
+    };
+    let Some(pointer) = &plan.lost_branch else {
+        return Ok(None);
+    };
+    let given = tool
+        .declaration
+        .target
+        .as_deref()
+        .and_then(|target| text(arguments, target));
+    if given.is_some() {
+        return Ok(None);
+    }
+    let seen = shown(look, plan, arguments).await?;
+    match seen.pointer(pointer).and_then(Value::as_str) {
+        Some(id) => Ok(Some(id.to_owned())),
+        // Of what else is lost nobody could be asked.
+        None if tool.declaration.effect == Effect::Destructive => Err(unknown_loss(pointer)),
+        None => Ok(None),
+    }
+}
+
+/// Neon doesn't say which branch a call would replace.
+pub(in crate::engine) fn unknown_loss(pointer: &str) -> Failure {
+    Failure::Answer {
+        message: format!(
+            "Neon doesn't say which branch would be replaced ({pointer} is missing), so the call wasn't made."
+        ),
+        changed: Changed::No,
+    }
+}
+
+/// What the plan's own read shows: the answer, or the picked item of a list in it (null when there is none).
+pub(in crate::engine) async fn shown(
+    look: &Look<'_, '_>,
+    plan: &PlanDeclaration,
+    arguments: &Map<String, Value>,
+) -> Result<Value, Failure> {
+    let answer = look.tool(&plan.read, &plan.with, arguments).await?;
+    let Some(pick) = &plan.pick else {
+        return Ok((*answer).clone());
+    };
+    let wanted = match &pick.argument {
+        Some(argument) => arguments.get(argument),
+        None => pick.value.as_ref(),
+    };
+    let list = answer.pointer(&pick.list).unwrap_or(&Value::Null);
+    let field = |item: &Value| match pick.field.starts_with('/') {
+        true => item.pointer(&pick.field).cloned(),
+        false => item.get(&pick.field).cloned(),
+    };
+    let found = items(list).find(|item| wanted.is_some() && field(item).as_ref() == wanted);
+    Ok(found.cloned().unwrap_or_default())
+}
