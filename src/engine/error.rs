@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::engine::kind::Kind;
 use crate::engine::present::untrusted::Fence;
 
 use crate::docs::DocsError;
@@ -101,7 +102,7 @@ pub enum Failure {
 #[derive(Debug)]
 pub struct Told {
     /// The name in results and in the audit log.
-    pub kind: &'static str,
+    pub kind: Kind,
     /// What happened, as sentences of ours: nothing of the database's is in it.
     pub message: String,
     /// Whether anything was changed.
@@ -245,9 +246,9 @@ fn sql_failed(failed: &SqlError, fence: &Fence) -> Value {
         None => {}
     }
     let kind = if failed.is_too_large() {
-        "result_too_large"
+        Kind::ResultTooLarge
     } else {
-        "sql_failed"
+        Kind::SqlFailed
     };
     error(fence, kind, &message, failed.changed(), &next, Value::Object(more))
 }
@@ -515,7 +516,7 @@ impl From<Denied> for Failure {
 impl Failure {
     /// Why SQL gave no rows: Postgres said no, or a statement of our own stopped the others.
     pub(in crate::engine) fn of_sql(error: SqlError) -> Self {
-        let told = |kind: &'static str, message: String, next: &str| {
+        let told = |kind: Kind, message: String, next: &str| {
             Self::Told(Box::new(Told {
                 kind,
                 message,
@@ -530,7 +531,7 @@ impl Failure {
             Some(Stop::Exceeded(measured)) => Self::Exceeded(measured.clone()),
             Some(Stop::CallsCode) => Self::CallsCode,
             Some(Stop::Identity(found)) => told(
-                "another_database",
+                Kind::AnotherDatabase,
                 format!(
                     "The database that answered isn't the one that the call is about ({}). No statement was run.",
                     identity(found)
@@ -538,7 +539,7 @@ impl Failure {
                 "Its compute may have moved to another branch just now: look with describe_branch and list_branch_computes, then try again.",
             ),
             Some(Stop::Lexical(setting)) => told(
-                "unsafe_setting",
+                Kind::UnsafeSetting,
                 format!(
                     "The role or database sets {} so that a text means something else than it says. No statement was run.",
                     one_line(setting, 60)
@@ -546,7 +547,7 @@ impl Failure {
                 "Run ALTER ROLE … RESET or ALTER DATABASE … RESET for that setting, or let another role run it.",
             ),
             Some(Stop::Tampered | Stop::Unsettled | Stop::Cursor | Stop::Catalogue) => told(
-                "not_verifiable",
+                Kind::NotVerifiable,
                 format!(
                     "What the statements lose can't be verified ({}), so they were rolled back.",
                     match error.stop() {
@@ -690,7 +691,7 @@ impl Failure {
     /// The failure as the value of a result.
     #[must_use]
     pub(crate) fn into_value(self, fence: &Fence) -> Value {
-        let error = |kind: &str, message: &str, changed: Changed, next: &str, more: Value| {
+        let error = |kind: Kind, message: &str, changed: Changed, next: &str, more: Value| {
             error(fence, kind, message, changed, next, more)
         };
         match self {
@@ -700,14 +701,14 @@ impl Failure {
                 message,
                 next,
             } => error(
-                "unresolved",
+                Kind::Unresolved,
                 &message,
                 Changed::No,
                 &next,
                 json!({"argument": argument}),
             ),
             Self::Denied(denied) => error(
-                "denied_by_policy",
+                Kind::DeniedByPolicy,
                 &denied.message,
                 Changed::No,
                 &denied.next,
@@ -715,7 +716,7 @@ impl Failure {
             ),
             Self::NeedsYes(needs) => needs_yes(*needs, fence),
             Self::NotConfirmed(no) => error(
-                no.kind(),
+                Kind::named(no.kind()).unwrap_or(Kind::ConfirmationInvalid),
                 &format!("{no} Nothing was sent to Neon."),
                 Changed::No,
                 if no.is_a_decision() {
@@ -726,14 +727,14 @@ impl Failure {
                 Value::Null,
             ),
             Self::Unrecorded(_) => error(
-                "unrecorded",
+                Kind::Unrecorded,
                 &self.message(),
                 Changed::No,
                 "Tell the user: the operator must make the audit log writable, or name another with --audit-log.",
                 Value::Null,
             ),
             Self::ChangedMeanwhile(ref copy) => error(
-                "target_changed",
+                Kind::TargetChanged,
                 &self.message(),
                 Changed::Yes,
                 "The copy is there. Call again to be asked about what is there now, if the user still wants it.",
@@ -744,7 +745,7 @@ impl Failure {
                 },
             ),
             Self::NoCopy { .. } => error(
-                "no_safety_copy",
+                Kind::NoSafetyCopy,
                 &self.message(),
                 Changed::No,
                 "Tell the user. A copy that was begun may exist: list_snapshots and list_branches show it.",
@@ -752,7 +753,7 @@ impl Failure {
             ),
             Self::Neon { error: cause, help } => neon(&cause, *help, fence),
             Self::Answer { message, changed } => error(
-                "malformed_answer",
+                Kind::MalformedAnswer,
                 &message,
                 changed,
                 "Don't repeat a changing call before a reading tool has shown what Neon has now.",
@@ -763,7 +764,7 @@ impl Failure {
                 let mut more = json!({ "because": format!("it {}", guard::reaching(&reaching)) });
                 fence.enclose_plan(&mut more);
                 error(
-                    "reaches_listed_function",
+                    Kind::ReachesListedFunction,
                     REACHES,
                     Changed::No,
                     "Run it with run_sql, which asks the user where it must, or leave out what it names.",
@@ -771,7 +772,7 @@ impl Failure {
                 )
             }
             Self::CallsCode => error(
-                "runs_unheld_code",
+                Kind::RunsUnheldCode,
                 CALLS_CODE,
                 Changed::No,
                 "Call again, or prepare what is left once more: completing it asks the user.",
@@ -782,7 +783,7 @@ impl Failure {
                 let mut more = json!({ "would_lose": losses });
                 fence.enclose_plan(&mut more);
                 error(
-                    "loses_more_than_approved",
+                    Kind::LosesMoreThanApproved,
                     EXCEEDED,
                     Changed::No,
                     "Call again to be asked about what it loses now, if the user still wants it.",
@@ -790,7 +791,7 @@ impl Failure {
                 )
             }
             Self::Step { step, why, changed } => error(
-                "step_failed",
+                Kind::StepFailed,
                 &format!(
                     "The step {step} didn't come about: {}.",
                     fence.line(why.trim_end_matches('.'), 700)
@@ -810,7 +811,7 @@ impl Failure {
             }
             Self::Docs { error: cause, sandbox } => docs(fence, &cause, sandbox),
             Self::Internal(message) => error(
-                "internal",
+                Kind::Internal,
                 &format!("neon-mcp failed: {message}"),
                 Changed::Unknown,
                 "Look with a reading tool before repeating a changing call, and report this to the project.",
@@ -866,7 +867,7 @@ fn needs_yes(needs: NeedsYes, fence: &Fence) -> Value {
     more.insert("plan".into(), bounded(needs.plan));
     error(
         fence,
-        "needs_confirmation",
+        Kind::NeedsConfirmation,
         &message,
         Changed::No,
         &next,
@@ -889,9 +890,9 @@ fn bounded(mut plan: Value) -> Value {
     plan
 }
 
-fn error(fence: &Fence, kind: &str, message: &str, changed: Changed, next: &str, more: Value) -> Value {
+fn error(fence: &Fence, kind: Kind, message: &str, changed: Changed, next: &str, more: Value) -> Value {
     let mut object = Map::new();
-    object.insert("kind".into(), kind.into());
+    object.insert("kind".into(), kind.name().into());
     object.insert("message".into(), fence.line(message, 900).into());
     object.insert("changed".into(), changed_name(changed).into());
     object.insert("next".into(), fence.line(next, 400).into());
@@ -921,7 +922,14 @@ fn docs(fence: &Fence, cause: &DocsError, sandbox: bool) -> Value {
             "Go on without it, and tell the user: the operator names the documentation's host with --docs-url."
         }
     };
-    error(fence, cause.kind(), &message, Changed::No, next, Value::Null)
+    error(
+        fence,
+        Kind::named(cause.kind()).unwrap_or(Kind::DocsUnusable),
+        &message,
+        Changed::No,
+        next,
+        Value::Null,
+    )
 }
 
 pub(in crate::engine) fn changed_name(changed: Changed) -> &'static str {
@@ -949,7 +957,7 @@ fn arguments(problems: &[ArgumentProblem], fence: &Fence) -> Value {
     }
     error(
         fence,
-        "invalid_arguments",
+        Kind::InvalidArguments,
         "The arguments don't fit this tool. Nothing was sent to Neon.",
         Changed::No,
         "Correct the arguments and call again.",
@@ -1003,7 +1011,7 @@ fn neon(cause: &Error, help: Help, fence: &Fence) -> Value {
     }
     error(
         fence,
-        kind_name(cause.kind()),
+        kind_of(cause.kind()),
         &message,
         cause.changed(),
         &next,
@@ -1011,28 +1019,25 @@ fn neon(cause: &Error, help: Help, fence: &Fence) -> Value {
     )
 }
 
-fn kind_name(kind: ErrorKind) -> &'static str {
+fn kind_of(kind: ErrorKind) -> Kind {
     match kind {
-        ErrorKind::Unauthorized => "unauthorized",
-        ErrorKind::Forbidden => "forbidden",
-        ErrorKind::NotFound => "not_found",
-        ErrorKind::Conflict => "conflict",
-        ErrorKind::Refused => "refused_by_neon",
-        ErrorKind::Locked => "locked",
-        ErrorKind::RateLimited => "rate_limited",
-        ErrorKind::Unavailable => "unavailable",
-        ErrorKind::Upstream => "neon_error",
-        ErrorKind::Network => "network",
-        ErrorKind::TimedOut => "timed_out",
-        ErrorKind::Cancelled => "cancelled",
-        ErrorKind::OutcomeUnknown => "outcome_unknown",
-        ErrorKind::AnswerUnreadable => "answer_unreadable",
-        ErrorKind::Malformed => "malformed_answer",
-        ErrorKind::TooLarge => "too_large",
-        ErrorKind::RedirectRefused => "redirect_refused",
-        ErrorKind::Setup => "internal",
-        // The kinds are the client's own; a new one is named here when it is made.
-        #[allow(unreachable_patterns)]
-        _ => "other",
+        ErrorKind::Unauthorized => Kind::Unauthorized,
+        ErrorKind::Forbidden => Kind::Forbidden,
+        ErrorKind::NotFound => Kind::NotFound,
+        ErrorKind::Conflict => Kind::Conflict,
+        ErrorKind::Refused => Kind::RefusedByNeon,
+        ErrorKind::Locked => Kind::Locked,
+        ErrorKind::RateLimited => Kind::RateLimited,
+        ErrorKind::Unavailable => Kind::Unavailable,
+        ErrorKind::Upstream => Kind::NeonError,
+        ErrorKind::Network => Kind::Network,
+        ErrorKind::TimedOut => Kind::TimedOut,
+        ErrorKind::Cancelled => Kind::Cancelled,
+        ErrorKind::OutcomeUnknown => Kind::OutcomeUnknown,
+        ErrorKind::AnswerUnreadable => Kind::AnswerUnreadable,
+        ErrorKind::Malformed => Kind::MalformedAnswer,
+        ErrorKind::TooLarge => Kind::TooLarge,
+        ErrorKind::RedirectRefused => Kind::RedirectRefused,
+        ErrorKind::Setup => Kind::Internal,
     }
 }

@@ -13,6 +13,7 @@ use crate::docs::{Docs, DocsError, Entry, Slug};
 use crate::engine::context::Call;
 use crate::engine::dispatch::{Origin, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure, Told};
+use crate::engine::kind::Kind;
 use crate::engine::left_behind::Left;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::record::Record;
@@ -222,7 +223,7 @@ impl<'c, 'a> Flow<'c, 'a> {
             .take_prepared(&self.call.owner, &opened.handle, Utc::now())
             .map_err(|error| {
                 Failure::Told(Box::new(Told {
-                    kind: "already_completed",
+                    kind: Kind::AlreadyCompleted,
                     message: format!("The handle {error}. This call did nothing."),
                     changed: Changed::No,
                     next: "If another call completes it, wait for that one; otherwise prepare again.".to_owned(),
@@ -616,7 +617,7 @@ impl<'c, 'a> Flow<'c, 'a> {
 fn not_kept(error: NotPrepared) -> Failure {
     match error {
         NotPrepared::Full(why) => Failure::Told(Box::new(Told {
-            kind: "too_many_prepared",
+            kind: Kind::TooManyPrepared,
             message: format!("Nothing more can be prepared: {why}."),
             changed: Changed::No,
             next: "Complete one that waits, or give it up: the tool that completes it takes discard: true. Each ends by itself \
@@ -625,14 +626,14 @@ fn not_kept(error: NotPrepared) -> Failure {
             more: Value::Null,
         })),
         NotPrepared::TooLarge(_) => Failure::Told(Box::new(Told {
-            kind: "too_large_to_prepare",
+            kind: Kind::TooLargeToPrepare,
             message: format!("What would be prepared {error}."),
             changed: Changed::No,
             next: "Prepare it in several smaller steps.".to_owned(),
             more: Value::Null,
         })),
         error => Failure::Told(Box::new(Told {
-            kind: "not_kept",
+            kind: Kind::NotKept,
             message: format!("What was prepared {error}. Nothing was applied."),
             changed: Changed::No,
             next: "Tell the user: the operator must make the state directory writable, or name another with --state-dir.".to_owned(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::tools::annotations;
 use crate::catalog::{SearchIndex, SelectedTool, Selection};
-use crate::engine::{ArgumentProblem, CallResult, Engine, Failure, Fence};
+use crate::engine::{ArgumentProblem, CallResult, Engine, Failure, Fence, Kind};
 use crate::guard::Effect;
 
 /// The search.
@@ -354,7 +354,7 @@ fn wrong_caller(engine: &Engine, selected: &SelectedTool, caller: &str) -> CallR
         Effect::Destructive => "destroys something",
     };
     let error = json!({"error": {
-        "kind": "wrong_caller",
+        "kind": Kind::WrongCaller.name(),
         "message": format!("{name} {does}, which {caller} doesn't do. Nothing was sent to Neon."),
         "changed": "nothing",
         "next": format!("Call it through {right}, if that is what the user wants."),
@@ -373,7 +373,7 @@ pub(super) fn unknown(engine: &Engine, index: &SearchIndex, name: &str, missing:
         .map(|selected| json!({"name": selected.tool.name(), "caller": caller_of(needs(selected))}))
         .collect();
     let error = json!({"error": {
-        "kind": "unknown_tool",
+        "kind": Kind::UnknownTool.name(),
         "message": format!("{missing} Nothing was sent to Neon."),
         "changed": "nothing",
         "next": "Find the tool with search_tools.",

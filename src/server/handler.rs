@@ -21,7 +21,7 @@ use super::discovery::{self, Asked};
 use super::tools::published;
 use super::{ask, progress};
 use crate::catalog::SearchIndex;
-use crate::engine::{CallResult, Caller, Engine, Outcome};
+use crate::engine::{CallResult, Caller, Engine, Kind, Outcome};
 use crate::guard::Session;
 use crate::neon::Lane;
 
@@ -338,7 +338,7 @@ impl ServerHandler for NeonServer {
             Err(_) => {
                 tracing::error!(tool = %name, "a tool call panicked");
                 let value = json!({"error": {
-                    "kind": "internal",
+                    "kind": Kind::Internal.name(),
                     "message": "neon-mcp failed inside; the server goes on.",
                     "changed": "unknown",
                     "next": "Look with a reading tool before repeating a changing call, and report this to the project.",

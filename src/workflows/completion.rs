@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::script::{self, Stopped, statements_before};
 use super::trial::{self, Prepared};
 use super::{fingerprint, schema};
-use crate::engine::{Ended, Failure, Flow, Told, postgres_says};
+use crate::engine::{Ended, Failure, Flow, Kind, Told, postgres_says};
 use crate::neon::Changed;
 use crate::neon::sql::{Allowance, Connection, Reads};
 use crate::sql::{Dump, Statement};
@@ -245,7 +245,7 @@ async fn moved(flow: &Flow<'_, '_>, prepared: &Prepared) -> Failure {
         more.insert("changed_since_it_was_prepared".into(), summary);
     }
     Failure::Told(Box::new(Told {
-        kind: "schema_moved",
+        kind: Kind::SchemaMoved,
         message: "The target's schema changed since this was prepared, so nothing was applied.".to_owned(),
         changed: Changed::No,
         next: "Prepare it again on what the target is now. With discard: true this one is given up and its branch deleted.".to_owned(),
@@ -409,9 +409,9 @@ async fn halted(
     };
     Told {
         kind: match overall {
-            Changed::No => "not_applied",
-            Changed::Yes => "applied_in_part",
-            Changed::Unknown => "outcome_unknown",
+            Changed::No => Kind::NotApplied,
+            Changed::Yes => Kind::AppliedInPart,
+            Changed::Unknown => Kind::OutcomeUnknown,
         },
         message,
         changed: overall,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::{Failure, Flow, Told, postgres_says};
+use crate::engine::{Failure, Flow, Kind, Told, postgres_says};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Reads, ResultSet, SqlError};
 use crate::sql::{Mentions, Statement};
@@ -208,7 +208,7 @@ pub(super) async fn failed(
     let mut more = postgres_says(&error, flow.fence());
     left.tell(&mut more);
     Failure::Told(Box::new(Told {
-        kind: "sql_failed",
+        kind: Kind::SqlFailed,
         message: format!("{message}{}.", left.what),
         changed: left.changed,
         next: if cancelled {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::outside::{self, Left};
 use super::{failing, fingerprint};
-use crate::engine::{ArgumentProblem, Failure, Flow, Held, Told};
+use crate::engine::{ArgumentProblem, Failure, Flow, Held, Kind, Told};
 use crate::neon::Changed;
 use crate::neon::sql::{Allowance, Connection, Isolation, Measured, Query, Reads, Statements};
 use crate::sql::{SessionAct, Statement, StatementEffect, Transaction, kept};
@@ -581,7 +581,7 @@ fn together(earlier: &[Statement], statements: &[Statement]) -> Statements {
 /// What comes of a cut that an enum's new value demands and the session's state forbids.
 fn cut_by_enum(why: &str) -> Failure {
     Failure::Told(Box::new(Told {
-        kind: "trial_failed",
+        kind: Kind::TrialFailed,
         message: format!(
             "It was tried on a throwaway branch. An enum's new value is used, which Postgres allows only after the addition took effect, so \
              the script would be cut there; but {why} The target was not touched, and nothing is prepared."

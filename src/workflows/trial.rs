@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::script::{self, Part, Script, Stopped, Tried};
 use super::{failing, fingerprint, schema, sql, throwaway};
-use crate::engine::{Ended, Failure, Flow, Left, Told, postgres_says, sql_next};
+use crate::engine::{Ended, Failure, Flow, Kind, Left, Told, postgres_says, sql_next};
 use crate::guard;
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Measured};
@@ -172,7 +172,7 @@ impl Trial {
         };
         if stopped.looking {
             return Failure::Told(Box::new(Told {
-                kind: "trial_failed",
+                kind: Kind::TrialFailed,
                 message: "It was tried on a throwaway branch and ran there, but the schema couldn't be looked at afterwards. The target \
                           was not touched, and nothing is prepared."
                     .to_owned(),
@@ -211,7 +211,7 @@ impl Trial {
             _ => "a statement".to_owned(),
         };
         Failure::Told(Box::new(Told {
-            kind: "trial_failed",
+            kind: Kind::TrialFailed,
             message: format!(
                 "It was tried on a throwaway branch and failed there, at {which}. The target was not touched, and nothing is prepared."
             ),
@@ -384,7 +384,7 @@ async fn explained(flow: &Flow<'_, '_>, failure: Failure) -> Failure {
         return failure;
     }
     Failure::Told(Box::new(Told {
-        kind: "target_expires",
+        kind: Kind::TargetExpires,
         message: "The branch expires, and Neon lets no branch come off one that does, so nothing could be tried."
             .to_owned(),
         changed: Changed::No,
