@@ -1,0 +1,411 @@
+//! A call that failed or was refused, as a result that stands alone: what failed, whether anything changed at Neon, what to do next.
+
+use serde_json::{Map, Value, json};
+
+use crate::docs::DocsError;
+use crate::engine::error::{ArgumentProblem, Failure, Help, NeedsYes};
+use crate::engine::kind::Kind;
+use crate::engine::present::sql::{postgres_says, sql_next};
+use crate::engine::present::untrusted::Fence;
+use crate::guard;
+use crate::neon::sql::SqlError;
+use crate::neon::text::one_line;
+use crate::neon::{Changed, Error, ErrorKind};
+
+/// The largest refusal with a plan, in bytes. Other errors are built from texts that are bounded to less than half of it.
+const MOST_PLAN_BYTES: usize = 3_800;
+
+impl Failure {
+    /// What the failure says, for a sentence of a result.
+    #[must_use]
+    pub(crate) fn into_message(self, fence: &Fence) -> String {
+        let value = self.into_value(fence);
+        let message = value.pointer("/error/message").and_then(Value::as_str);
+        message.unwrap_or_default().to_owned()
+    }
+
+    /// The failure as the value of a result.
+    #[must_use]
+    pub(crate) fn into_value(self, fence: &Fence) -> Value {
+        let error = |kind: Kind, message: &str, changed: Changed, next: &str, more: Value| {
+            error(fence, kind, message, changed, next, more)
+        };
+        match self {
+            Self::Arguments(problems) => arguments(&problems, fence),
+            Self::Reference {
+                argument,
+                message,
+                next,
+            } => error(
+                Kind::Unresolved,
+                &message,
+                Changed::No,
+                &next,
+                json!({"argument": argument}),
+            ),
+            Self::Denied(denied) => error(
+                Kind::DeniedByPolicy,
+                &denied.message,
+                Changed::No,
+                &denied.next,
+                json!({"rule": denied.rule}),
+            ),
+            Self::NeedsYes(needs) => needs_yes(*needs, fence),
+            Self::NotConfirmed(no) => error(
+                Kind::named(no.kind()).unwrap_or(Kind::ConfirmationInvalid),
+                &format!("{no} Nothing was sent to Neon."),
+                Changed::No,
+                if no.is_a_decision() {
+                    "Take it as the user's decision: don't call this again, and don't try another way around, unless the user asks for it."
+                } else {
+                    "Call again without a confirmation to be asked anew, if the user still wants it."
+                },
+                Value::Null,
+            ),
+            Self::Unrecorded(_) => error(
+                Kind::Unrecorded,
+                &self.message(),
+                Changed::No,
+                "Tell the user: the operator must make the audit log writable, or name another with --audit-log.",
+                Value::Null,
+            ),
+            Self::ChangedMeanwhile(ref copy) => error(
+                Kind::TargetChanged,
+                &self.message(),
+                Changed::Yes,
+                "The copy is there. Call again to be asked about what is there now, if the user still wants it.",
+                {
+                    let mut copy = copy.clone();
+                    fence.enclose_copy(&mut copy);
+                    json!({"safety_copy": copy})
+                },
+            ),
+            Self::NoCopy { .. } => error(
+                Kind::NoSafetyCopy,
+                &self.message(),
+                Changed::No,
+                "Tell the user. A copy that was begun may exist: list_snapshots and list_branches show it.",
+                Value::Null,
+            ),
+            Self::Neon { error: cause, help } => neon(&cause, *help, fence),
+            Self::Answer { message, changed } => error(
+                Kind::MalformedAnswer,
+                &message,
+                changed,
+                "Don't repeat a changing call before a reading tool has shown what Neon has now.",
+                Value::Null,
+            ),
+            Self::Sql(failed) => sql_failed(&failed, fence),
+            Self::Reaches(reaching) => {
+                let mut more = json!({ "because": format!("it {}", guard::reaching(&reaching)) });
+                fence.enclose_plan(&mut more);
+                error(
+                    Kind::ReachesListedFunction,
+                    crate::engine::error::REACHES,
+                    Changed::No,
+                    "Run it with run_sql, which asks the user where it must, or leave out what it names.",
+                    more,
+                )
+            }
+            Self::CallsCode => error(
+                Kind::RunsUnheldCode,
+                crate::engine::error::CALLS_CODE,
+                Changed::No,
+                "Call again, or prepare what is left once more: completing it asks the user.",
+                Value::Null,
+            ),
+            Self::Exceeded(measured) => {
+                let losses: Vec<String> = guard::told_losses(&measured).into_iter().take(20).collect();
+                let mut more = json!({ "would_lose": losses });
+                fence.enclose_plan(&mut more);
+                error(
+                    Kind::LosesMoreThanApproved,
+                    crate::engine::error::EXCEEDED,
+                    Changed::No,
+                    "Call again to be asked about what it loses now, if the user still wants it.",
+                    more,
+                )
+            }
+            Self::Step { step, why, changed } => error(
+                Kind::StepFailed,
+                &format!(
+                    "The step {step} didn't come about: {}.",
+                    fence.line(why.trim_end_matches('.'), 700)
+                ),
+                changed,
+                "The list calls show what there is.",
+                json!({ "step": step }),
+            ),
+            Self::Told(told) => error(told.kind, &told.message, told.changed, &told.next, told.more),
+            Self::AfterCopy { failure, mut copy } => {
+                let mut value = failure.into_value(fence);
+                fence.enclose_copy(&mut copy);
+                if let Some(error) = value.get_mut("error").and_then(Value::as_object_mut) {
+                    error.insert("safety_copy".into(), copy);
+                }
+                value
+            }
+            Self::Docs { error: cause, sandbox } => docs(fence, &cause, sandbox),
+            Self::Internal(message) => error(
+                Kind::Internal,
+                &format!("neon-mcp failed: {message}"),
+                Changed::Unknown,
+                "Look with a reading tool before repeating a changing call, and report this to the project.",
+                Value::Null,
+            ),
+        }
+    }
+}
+
+/// What an agent is told whose client can't ask: the plan, and how its user says yes.
+fn needs_yes(needs: NeedsYes, fence: &Fence) -> Value {
+    let mut ways = Vec::new();
+    if let Some(command) = &needs.command {
+        ways.push(format!("run `{command}` in a terminal"));
+    }
+    if let Some(page) = &needs.page {
+        ways.push(format!("open {page}"));
+    }
+    let (message, next) = match (&needs.nobody, ways.is_empty()) {
+        (None, false) => (
+            "This call needs a human's yes, and this client can't ask for one, so it was not sent. Nothing was changed at Neon.".to_owned(),
+            format!(
+                "Show the user the plan and ask them to {}; it waits {} s. After their yes, make exactly the same call again, with `approval` from here as one more argument. Don't approve it yourself, and don't try another way around.",
+                ways.join(", or to "),
+                needs.waits
+            ),
+        ),
+        (nobody, _) => (
+            format!(
+                "This call needs a human's yes, and nobody can be asked: {}. It was not sent. Nothing was changed at Neon.",
+                nobody.as_deref().unwrap_or("there is no way to")
+            ),
+            "Tell the user what the plan says; they can do it in the Neon Console. Don't try another way around.".to_owned(),
+        ),
+    };
+    let mut more = Map::new();
+    if let Some(code) = needs.code {
+        more.insert("code".into(), code.into());
+    }
+    if let Some(page) = needs.page {
+        more.insert("approval_page".into(), page.into());
+    }
+    if let Some(approval) = needs.approval {
+        more.insert("approval".into(), approval.into());
+    }
+    // A path may be long, and the command is good only whole.
+    more.insert(
+        "next".into(),
+        fence
+            .line(&next, 400 + needs.command.as_ref().map_or(0, String::len))
+            .into(),
+    );
+    more.insert("plan".into(), bounded(needs.plan));
+    error(
+        fence,
+        Kind::NeedsConfirmation,
+        &message,
+        Changed::No,
+        &next,
+        Value::Object(more),
+    )
+}
+
+/// A plan that fits into a result. What is about the target goes first: what would be sent and undone is what the agent has to
+/// tell.
+fn bounded(mut plan: Value) -> Value {
+    for part in ["/target", "/would_send/body", "/undo", "/because"] {
+        let size = serde_json::to_string(&plan).map_or(0, |text| text.len());
+        if size + 1_000 <= MOST_PLAN_BYTES {
+            break;
+        }
+        if let Some(place) = plan.pointer_mut(part) {
+            *place = "(too long to show)".into();
+        }
+    }
+    plan
+}
+
+pub(in crate::engine) fn error(
+    fence: &Fence,
+    kind: Kind,
+    message: &str,
+    changed: Changed,
+    next: &str,
+    more: Value,
+) -> Value {
+    let mut object = Map::new();
+    object.insert("kind".into(), kind.name().into());
+    object.insert("message".into(), fence.line(message, 900).into());
+    object.insert("changed".into(), changed_name(changed).into());
+    object.insert("next".into(), fence.line(next, 400).into());
+    if let Value::Object(more) = more {
+        object.extend(more);
+    }
+    json!({"error": object})
+}
+
+/// What is said where the documentation can't be read.
+fn docs(fence: &Fence, cause: &DocsError, sandbox: bool) -> Value {
+    let mut message = cause.to_string();
+    if let Some(first) = message.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    message.push_str(". All other tools work without it.");
+    if sandbox && !matches!(cause, DocsError::NoPage { .. }) {
+        message.push_str(" The sandbox carries no documentation of its own: it is read from that host here too.");
+    }
+    let next = match cause {
+        DocsError::NoPage { .. } => "Call list_docs_resources to see which pages there are.",
+        DocsError::Cancelled => "Call again.",
+        DocsError::Unreachable { .. } => {
+            "Go on without the documentation, or try again later; the operator names its host with --docs-url."
+        }
+        DocsError::Unusable { .. } => {
+            "Go on without it, and tell the user: the operator names the documentation's host with --docs-url."
+        }
+    };
+    error(
+        fence,
+        Kind::named(cause.kind()).unwrap_or(Kind::DocsUnusable),
+        &message,
+        Changed::No,
+        next,
+        Value::Null,
+    )
+}
+
+pub(in crate::engine) fn changed_name(changed: Changed) -> &'static str {
+    match changed {
+        Changed::No => "nothing",
+        Changed::Yes => "yes",
+        Changed::Unknown => "unknown",
+    }
+}
+
+fn arguments(problems: &[ArgumentProblem], fence: &Fence) -> Value {
+    let mut shown: Vec<Value> = Vec::new();
+    let mut bytes = 0;
+    for problem in problems {
+        let message = fence.line(&problem.message, 300);
+        bytes += message.len() + problem.argument.len() + 40;
+        if bytes > 1_300 {
+            shown.push(json!({"message": format!("and {} more", problems.len() - shown.len())}));
+            break;
+        }
+        shown.push(match problem.argument.as_str() {
+            "" => json!({"message": message}),
+            argument => json!({"argument": one_line(argument, 100), "message": message}),
+        });
+    }
+    error(
+        fence,
+        Kind::InvalidArguments,
+        "The arguments don't fit this tool. Nothing was sent to Neon.",
+        Changed::No,
+        "Correct the arguments and call again.",
+        json!({"problems": shown}),
+    )
+}
+
+fn neon(cause: &Error, help: Help, fence: &Fence) -> Value {
+    let Help {
+        check,
+        mut copy,
+        mut undo,
+    } = help;
+    if let Some(copy) = &mut copy {
+        fence.enclose_copy(copy);
+    }
+    if let Some(undo) = &mut undo {
+        fence.enclose_undo(undo);
+    }
+    let check = check.as_deref();
+    let next = match (cause.changed(), check) {
+        (Changed::No, _) | (_, None) => cause.hint().to_owned(),
+        (_, Some(tool)) => format!(
+            "Call {tool} to see whether it happened before you call this again. {}",
+            cause.hint()
+        ),
+    };
+    let mut message = cause.summary().to_owned();
+    if let Some(said) = cause.message() {
+        message.push_str(&format!(" Neon says: “{}”", fence.quote(said)));
+    }
+    let mut more = Map::new();
+    if let Some(status) = cause.status() {
+        more.insert("status".into(), status.into());
+    }
+    if let Some(code) = cause.code().filter(|code| !code.is_empty()) {
+        more.insert("code".into(), fence.quote(&one_line(code, 100)).into());
+    }
+    if let Some(wait) = cause.retry_after() {
+        more.insert("retry_after_seconds".into(), wait.as_secs_f64().ceil().into());
+    }
+    if let Some(id) = cause.request_id() {
+        more.insert("request_id".into(), fence.quote(&one_line(id, 100)).into());
+    }
+    more.insert("attempts".into(), cause.attempts().into());
+    if let Some(copy) = copy {
+        more.insert("safety_copy".into(), copy);
+    }
+    if let Some(undo) = undo {
+        more.insert("undo_if_it_happened".into(), undo);
+    }
+    error(
+        fence,
+        kind_of(cause.kind()),
+        &message,
+        cause.changed(),
+        &next,
+        Value::Object(more),
+    )
+}
+
+fn kind_of(kind: ErrorKind) -> Kind {
+    match kind {
+        ErrorKind::Unauthorized => Kind::Unauthorized,
+        ErrorKind::Forbidden => Kind::Forbidden,
+        ErrorKind::NotFound => Kind::NotFound,
+        ErrorKind::Conflict => Kind::Conflict,
+        ErrorKind::Refused => Kind::RefusedByNeon,
+        ErrorKind::Locked => Kind::Locked,
+        ErrorKind::RateLimited => Kind::RateLimited,
+        ErrorKind::Unavailable => Kind::Unavailable,
+        ErrorKind::Upstream => Kind::NeonError,
+        ErrorKind::Network => Kind::Network,
+        ErrorKind::TimedOut => Kind::TimedOut,
+        ErrorKind::Cancelled => Kind::Cancelled,
+        ErrorKind::OutcomeUnknown => Kind::OutcomeUnknown,
+        ErrorKind::AnswerUnreadable => Kind::AnswerUnreadable,
+        ErrorKind::Malformed => Kind::MalformedAnswer,
+        ErrorKind::TooLarge => Kind::TooLarge,
+        ErrorKind::RedirectRefused => Kind::RedirectRefused,
+        ErrorKind::Setup => Kind::Internal,
+    }
+}
+
+/// A failed statement.
+fn sql_failed(failed: &SqlError, fence: &Fence) -> Value {
+    let more = postgres_says(failed, fence);
+    let found = failed.found();
+    let next = sql_next(failed);
+    let mut message = failed.to_string();
+    if found.at_end {
+        message.push_str(" It was none of the statements by itself, but what was put off until their end: deferred constraints and triggers.");
+    }
+    match &found.statement {
+        Some((number, _)) if found.at_end => {
+            message.push_str(&format!(" Statement {number} is the one that changes the table."));
+        }
+        Some((number, kind)) if kind == crate::sql::UNREAD => message.push_str(&format!(" It was statement {number}.")),
+        Some((number, kind)) => message.push_str(&format!(" It was statement {number} ({kind}).")),
+        None => {}
+    }
+    let kind = if failed.is_too_large() {
+        Kind::ResultTooLarge
+    } else {
+        Kind::SqlFailed
+    };
+    error(fence, kind, &message, failed.changed(), &next, Value::Object(more))
+}
