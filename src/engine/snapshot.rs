@@ -68,22 +68,32 @@ impl<'c, 'a> Look<'c, 'a> {
             return Ok(seen);
         }
         let read = Read::new(route, &[("project_id", segment(project)?)]).map_err(internal)?;
-        let mut paging = Paging::by_query("/branches", "/pagination/next");
-        paging.limit = Some(PageLimit {
-            name: "limit".to_owned(),
-            max: 10_000,
-            full_pages: false,
-        });
-        let list = pages::collect(self.call.client, read, &paging, None, MOST_ITEMS, &self.call.context).await?;
-        if list.next.is_some() {
-            return Err(Failure::Answer {
-                message: format!(
-                    "The project has over {MOST_ITEMS} branches: too many to look at, so the call wasn't made."
-                ),
-                changed: Changed::No,
-            });
-        }
-        let mut branches = list.items;
+        let first = self
+            .read(read.clone().with_query("limit", MOST_ITEMS.to_string()))
+            .await?;
+        let more = first.pointer("/pagination/next").is_some_and(|next| !next.is_null());
+        let mut branches = match first.pointer("/branches") {
+            Some(Value::Array(branches)) if !more => branches.clone(),
+            _ => {
+                let mut paging = Paging::by_query("/branches", "/pagination/next");
+                paging.limit = Some(PageLimit {
+                    name: "limit".to_owned(),
+                    max: 10_000,
+                    full_pages: false,
+                });
+                let list =
+                    pages::collect(self.call.client, read, &paging, None, MOST_ITEMS, &self.call.context).await?;
+                if list.next.is_some() {
+                    return Err(Failure::Answer {
+                        message: format!(
+                            "The project has over {MOST_ITEMS} branches: too many to look at, so the call wasn't made."
+                        ),
+                        changed: Changed::No,
+                    });
+                }
+                list.items
+            }
+        };
         if let Some(own) = &self.passed_over {
             branches.retain(|branch| branch.get("id").and_then(Value::as_str) != Some(own));
         }
@@ -135,10 +145,6 @@ impl<'c, 'a> Look<'c, 'a> {
         with: &BTreeMap<String, String>,
         arguments: &Map<String, Value>,
     ) -> Result<Arc<Value>, Failure> {
-        let key = format!("tool {name}");
-        if let Some(seen) = self.known(&key) {
-            return Ok(seen);
-        }
         let tool = self
             .call
             .catalog
@@ -170,15 +176,14 @@ impl<'c, 'a> Look<'c, 'a> {
         let mut body = Value::Null;
         for request in self.over_organizations(tool, arguments, request).await? {
             let read = Read::try_from(request).map_err(internal)?;
-            let answer = self.call.client.read(read, &self.call.context).await?;
-            let page = answer.body.unwrap_or_default();
+            let page = (*self.read(read).await?).clone();
             match (body.pointer_mut("/projects"), page.get("projects")) {
                 (Some(Value::Array(all)), Some(Value::Array(more))) => all.extend(more.iter().cloned()),
                 _ => body = page,
             }
         }
         mask(&mut body, &tool.declaration.returns.mask, &[]);
-        Ok(self.remember(key, body))
+        Ok(Arc::new(body))
     }
 
     /// The request, or one for each organization where it lists projects: a personal key has to name one.
@@ -216,18 +221,26 @@ impl<'c, 'a> Look<'c, 'a> {
     }
 
     async fn get(&self, route: &'static str, segments: &[(&'static str, &str)]) -> Result<Arc<Value>, Failure> {
-        let ids: Vec<&str> = segments.iter().map(|(_, id)| *id).collect();
-        let key = format!("{route} {}", ids.join(" "));
-        if let Some(seen) = self.known(&key) {
-            return Ok(seen);
-        }
         let mut filled = Vec::new();
         for (name, id) in segments {
             filled.push((*name, segment(id)?));
         }
-        let read = Read::new(route, &filled).map_err(internal)?;
+        self.read(Read::new(route, &filled).map_err(internal)?).await
+    }
+
+    /// The answer to a read: the one that was read before, where the same address was. The answer may hold secrets.
+    async fn read(&self, read: Read) -> Result<Arc<Value>, Failure> {
+        let request = read.request();
+        let key = (request.method() == Method::Get).then(|| address(request));
+        if let Some(seen) = key.as_deref().and_then(|key| self.known(key)) {
+            return Ok(seen);
+        }
         let answer = self.call.client.read(read, &self.call.context).await?;
-        Ok(self.remember(key, answer.body.unwrap_or_default()))
+        let body = answer.body.unwrap_or_default();
+        Ok(match key {
+            Some(key) => self.remember(key, body),
+            None => Arc::new(body),
+        })
     }
 
     fn known(&self, key: &str) -> Option<Arc<Value>> {
@@ -241,6 +254,16 @@ impl<'c, 'a> Look<'c, 'a> {
         seen.insert(key, value.clone());
         value
     }
+}
+
+/// The path and the query of a request.
+fn address(request: &Request) -> String {
+    let query: String = request
+        .query()
+        .iter()
+        .map(|(name, value)| format!("&{name}={value}"))
+        .collect();
+    format!("{}?{query}", request.path())
 }
 
 /// Whether a branch is the default, and whether it is protected, by Neon's word. What isn't said counts as the

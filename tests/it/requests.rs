@@ -105,3 +105,48 @@ async fn every_tool_sends_its_request_with_few_arguments_and_with_all() {
         writeln!(file, "{line}").expect("a line");
     }
 }
+
+/// What calls read more than once before they are declined, or run unasked.
+async fn read_twice_by(tools: &[std::sync::Arc<Tool>]) -> Vec<String> {
+    let world = World::start().await;
+    let human = Human::who(Manner::Declines);
+    let mut command = program(&["--toolsets", "all"], &world.url(), KEY);
+    command.env("NEON_MCP_LOG", "error");
+    let server = Server::run(command, TestClient::with(human), Era::Legacy).await;
+    let mut twice = Vec::new();
+    for tool in tools {
+        for all in [false, true] {
+            let before = world.upstream.requests().len();
+            server.call(tool.name(), Value::Object(arguments(tool, all))).await;
+            let requests = world.upstream.requests().split_off(before);
+            let mut seen = std::collections::BTreeSet::new();
+            // Operations are looked at until they end.
+            let reads = requests
+                .iter()
+                .filter(|request| request.method == "GET" && !request.path().contains("/operations"));
+            for request in reads {
+                if !seen.insert(&request.target) {
+                    twice.push(format!("{} ({all}): {}", tool.name(), request.target));
+                }
+            }
+        }
+    }
+    twice
+}
+
+#[tokio::test]
+async fn no_call_reads_an_address_twice_for_one_decision() {
+    let catalog = Catalog::embedded().expect("the catalogue loads");
+    let tools: Vec<_> = catalog
+        .tools()
+        .iter()
+        .filter(|tool| tool.declaration.workflow.is_none())
+        .cloned()
+        .collect();
+    let twice: Vec<String> = join_all(tools.chunks(AT_ONCE * 3).map(read_twice_by))
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(twice.is_empty(), "{twice:#?}");
+}
