@@ -63,6 +63,7 @@ impl Client {
         let look = statements.mentions.as_ref().zip(least);
         let look = look.map(|(mentions, least)| Look::search(mentions, least));
         let body = Body {
+            turn: looks.is_some().then_some(guard::OWN_TURN),
             first: &[],
             look: look.as_ref(),
             statements: &[],

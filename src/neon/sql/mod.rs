@@ -400,6 +400,7 @@ impl Statements {
 
     fn body<'b>(&'b self, timeout_ms: &'b str, lock_ms: &'b str, look: Option<&'b Look>) -> Body<'b> {
         Body {
+            turn: None,
             first: &self.first,
             look,
             statements: &self.queries,
@@ -486,6 +487,7 @@ impl Client {
         let mut look = mentions.map(|mentions| self.catalogues().look(connection, mentions, Grade::Changes));
         loop {
             let body = Body {
+                turn: None,
                 first,
                 look: look.as_ref(),
                 statements,
@@ -649,6 +651,7 @@ impl Client {
         context: &Context,
     ) -> Result<Option<SqlError>, SqlError> {
         let body = Body {
+            turn: None,
             first: &[],
             look: None,
             statements: &[],

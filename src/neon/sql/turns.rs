@@ -2,20 +2,24 @@
 //!
 //! What indexes call is looked up right before such a statement. Another call could change it between that look and the statement's
 //! lock, and even have its change wait there, uncommitted and unseen, until the statement waits for it. So the look and the statement
-//! have a turn of their own, and what changes definitions shares the other one. It holds among the calls of one process.
+//! have a turn of their own, and what changes definitions shares the other one. It holds among the calls of one process; what isn't
+//! committed yet is waited for in the database, whoever began it ([`super::guard::OWN_TURN`]).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
-use tokio::time::Instant;
 
 use super::{Connection, SqlError};
 use crate::neon::client::Context;
 
-/// How much longer than its time a statement may go on whose answer was lost: it is cancelled, and what it did is undone.
+/// How much longer than its time a statement outside of a transaction may go on whose answer was lost: it is cancelled, and what it did
+/// is undone.
 const ENDING: Duration = Duration::from_secs(15);
+
+/// How long a transaction whose answer was lost may take to begin: from then on its lock in the database tells whether it is over.
+const BEGINNING: Duration = Duration::from_secs(2);
 
 /// Which statements wait for a turn, and how long they may take.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +36,11 @@ pub(super) enum Turns {
 #[derive(Debug, Default)]
 pub(crate) struct Databases(Mutex<HashMap<[String; 3], Weak<RwLock<()>>>>);
 
-/// A turn. One that isn't known to have ended is kept until whatever it was for is over.
+/// A turn. One that isn't known to have ended is kept for a while after it was let go.
 #[derive(Debug)]
 pub(super) struct Turn {
     held: Option<Held>,
-    over: Instant,
+    kept: Duration,
 }
 
 /// It is only kept, and let go.
@@ -59,7 +63,7 @@ impl Databases {
     ) -> Result<Turn, SqlError> {
         let turn = self.of(connection).read_owned();
         let guard = waited(turn, time, context, "a statement that runs outside of a transaction").await?;
-        Ok(Turn::new(Held::Shared { _guard: guard }, time))
+        Ok(Turn::new(Held::Shared { _guard: guard }, BEGINNING))
     }
 
     /// The turn of a statement outside of a transaction: it has it alone.
@@ -74,7 +78,7 @@ impl Databases {
     ) -> Result<Turn, SqlError> {
         let turn = self.of(connection).write_owned();
         let guard = waited(turn, time, context, "another call that changes the schema").await?;
-        Ok(Turn::new(Held::Alone { _guard: guard }, time))
+        Ok(Turn::new(Held::Alone { _guard: guard }, time + ENDING))
     }
 
     fn of(&self, connection: &Connection) -> Arc<RwLock<()>> {
@@ -106,11 +110,9 @@ async fn waited<G>(turn: impl Future<Output = G>, time: Duration, context: &Cont
 }
 
 impl Turn {
-    fn new(held: Held, time: Duration) -> Self {
-        Self {
-            held: Some(held),
-            over: Instant::now() + time + ENDING,
-        }
+    /// `kept` is how long it is kept from now on at least, unless it is known to have ended.
+    fn new(held: Held, kept: Duration) -> Self {
+        Self { held: Some(held), kept }
     }
 
     /// What it was for has ended: the next may go.
@@ -121,12 +123,12 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let over = self.over;
+        let kept = self.kept;
         if let Some(held) = self.held.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(async move {
-                tokio::time::sleep_until(over).await;
+                tokio::time::sleep(kept).await;
                 drop(held);
             });
         }
@@ -141,14 +143,14 @@ mod tests {
         let guard = Arc::clone(lock).try_read_owned().expect("nobody has it");
         Turn {
             held: Some(Held::Shared { _guard: guard }),
-            over: Instant::now() + Duration::from_millis(300),
+            kept: Duration::from_millis(300),
         }
     }
 
     #[tokio::test]
     async fn turn_whose_end_is_not_known_is_kept_until_its_statement_is_over() {
         let lock = Arc::new(RwLock::new(()));
-        let began = Instant::now();
+        let began = std::time::Instant::now();
         drop(turn(&lock));
         drop(lock.write().await);
         assert!(began.elapsed() >= Duration::from_millis(290), "{:?}", began.elapsed());

@@ -148,7 +148,11 @@ fn each_row_has_one_test_which_tells_the_story_of_that_row() {
             panic!("row {row} has {} tests", tests.len());
         };
         let body = test.split("\n}\n").next().unwrap_or_default();
-        let begins = [format!("Story::of({row})"), format!("Story::with(\n        {row},")];
+        let begins = [
+            format!("Story::of({row})"),
+            format!("Story::with({row},"),
+            format!("Story::with(\n        {row},"),
+        ];
         assert!(
             begins.iter().any(|begins| body.contains(begins)),
             "the test of row {row} tells another story"

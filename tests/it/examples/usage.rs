@@ -101,22 +101,17 @@ async fn row_11_monitor_usage_metrics() {
     assert!(branch["written_data_bytes"].as_u64() > Some(0), "{full}");
 }
 
-/// The story of a row on the plan that has every version of the consumption history.
-async fn scale(row: u8) -> Story {
-    let limits = Limits::scale();
-    Story::with(
-        row,
-        SandboxOptions {
-            limits,
-            ..SandboxOptions::default()
-        },
-    )
-    .await
+/// The plan that has every version of the consumption history.
+fn scale() -> SandboxOptions {
+    SandboxOptions {
+        limits: Limits::scale(),
+        ..SandboxOptions::default()
+    }
 }
 
 #[tokio::test]
 async fn row_12_query_consumption_metrics() {
-    let story = scale(12).await;
+    let story = Story::with(12, scale()).await;
     let shop = story.make_shop(json!({})).await;
     let blog = json!({"name": "blog", "org_id": story.org});
     let blog = text(&story.call("create_project", blog).await["project"]["id"]);
@@ -154,7 +149,7 @@ async fn row_12_query_consumption_metrics() {
 
 #[tokio::test]
 async fn row_13_organization_consumption() {
-    let story = scale(13).await;
+    let story = Story::with(13, scale()).await;
     let shop = story.make_shop(json!({})).await;
     story.advance(3600).await;
     let org = json!({"org_id": story.org});

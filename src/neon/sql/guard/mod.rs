@@ -84,6 +84,16 @@ fn compare(losses: &str, lines: &str) -> String {
         .replace("/*{counters}*/", include_str!("counters.sql"))
 }
 
+/// The lock of what changes definitions, until it is committed: many have it at once. A transaction whose answer was lost, or that
+/// another process began, has it, too.
+const SHARED_TURN: &str =
+    "SELECT pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtextextended('neon-mcp definitions', 0))";
+
+/// The same lock alone, for the look before a statement outside of a transaction: it waits for what isn't committed yet and can't be
+/// seen by that look.
+pub(super) const OWN_TURN: &str =
+    "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('neon-mcp definitions', 0))";
+
 /// How statements that may change something are held.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Guard<'a> {
@@ -170,6 +180,8 @@ fn secret() -> String {
 /// The caller's statements, and what they run under.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Body<'a> {
+    /// The lock of this batch's turn, before all others.
+    pub(super) turn: Option<&'static str>,
     /// Statements of this program's own that run first, where every name is Postgres' own.
     pub(super) first: &'a [Query],
     /// The look at what the statements mention, behind those.
@@ -194,6 +206,7 @@ impl Batch {
     /// The pins, then what runs first, then what checks the identity, then the caller's statements.
     fn begin(body: Body<'_>, head: Query, mark: String) -> Self {
         let mut queries = vec![Query::new(PIN, body.times())];
+        queries.extend(body.turn.map(Query::plain));
         queries.extend_from_slice(body.first);
         let mut catalogue = None;
         if let Some(look) = body.look {
@@ -227,6 +240,12 @@ impl Batch {
 
     /// Statements that are measured, and committed as far as the guard lets them.
     pub(super) fn guarded(connection: &Connection, body: Body<'_>, reach: Baseline, guard: Guard<'_>) -> Self {
+        // What is compared with rows alone changes no definitions: it would be stopped.
+        let defines = reach == Baseline::All || matches!(guard, Guard::Identity);
+        let body = Body {
+            turn: defines.then_some(SHARED_TURN),
+            ..body
+        };
         match guard {
             Guard::Identity => Self::identified(connection, body),
             Guard::Report => Self::compared(connection, body, reach, Mode::Report, &Allowance::anything()),
