@@ -1,3 +1,4 @@
 //! What maintainers run: none of it is in the binary that users get.
 
+pub mod circles;
 pub mod drift;

@@ -1,6 +1,4 @@
-//! Compares the declarations in `tools/` with Neon's OpenAPI file, for maintainers: see docs/following-neon.md.
-//!
-//! An example, so that no user's binary carries a YAML parser and a comparison that only maintainers need.
+//! What maintainers run: `cargo xtask`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,11 +8,20 @@ use anyhow::Context as _;
 use clap::Parser;
 use neon_mcp::catalog::Catalog;
 use neon_openapi::Document;
+use xtask::circles::{Crate, Known, Verdict, circles, packages};
 use xtask::drift::{Intended, changes, compare};
 
-/// What differs between our declarations and Neon's OpenAPI file, and isn't meant to. Anything is a failure.
+/// What maintainers of neon-mcp run.
 #[derive(Debug, Parser)]
-struct Arguments {
+enum Command {
+    /// Say what differs between our declarations and Neon's OpenAPI file, and isn't meant to; anything is a failure
+    Drift(Drift),
+    /// Find circles between the rooms of a package, and between its files; one that isn't known is a failure
+    Circles,
+}
+
+#[derive(Debug, clap::Args)]
+struct Drift {
     /// Neon's OpenAPI file, YAML or JSON: `tests/openapi/fetch` prints where one is
     #[arg(env = "NEON_OPENAPI_FILE")]
     file: PathBuf,
@@ -24,7 +31,13 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::parse();
+    match Command::parse() {
+        Command::Drift(arguments) => drift(&arguments),
+        Command::Circles => find_circles(),
+    }
+}
+
+fn drift(arguments: &Drift) -> anyhow::Result<ExitCode> {
     let document = read(&arguments.file)?;
     let mut out = std::io::stdout().lock();
     if let Some(older) = &arguments.since {
@@ -37,6 +50,40 @@ fn main() -> anyhow::Result<ExitCode> {
     let report = compare(&Catalog::embedded()?, &document, &intended);
     writeln!(out, "{report}")?;
     Ok(match report.findings.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn find_circles() -> anyhow::Result<ExitCode> {
+    let list = Path::new("xtask/circles.txt");
+    let text = std::fs::read_to_string(list).with_context(|| list.display().to_string())?;
+    let known = Known::read(&text).with_context(|| list.display().to_string())?;
+    let mut found = Vec::new();
+    for package in packages(Path::new("."))? {
+        for root in &package.roots {
+            found.extend(circles(&package.name, &Crate::read(root)?.edges()));
+        }
+    }
+    let verdict = Verdict::new(found, &known);
+    let mut out = std::io::stdout().lock();
+    for circle in &verdict.known {
+        writeln!(out, "known: {}", circle.key())?;
+    }
+    for circle in &verdict.new {
+        writeln!(out, "new: {circle}")?;
+    }
+    for line in &verdict.gone {
+        writeln!(out, "gone, so take it off {}: {line}", list.display())?;
+    }
+    writeln!(
+        out,
+        "{} circles known, {} new, {} gone",
+        verdict.known.len(),
+        verdict.new.len(),
+        verdict.gone.len()
+    )?;
+    Ok(match verdict.is_clean() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })

@@ -20,10 +20,11 @@ use super::{
     clock,
     error::ApiError,
     faults::Fault,
-    keys::Caller,
     listener::Connection,
     options::KeyKind,
-    serve::{Shared, request_id},
+    request::request_id,
+    shared::Shared,
+    state::keys::Caller,
     state::{account::STRANGER, operation::Outcome},
 };
 

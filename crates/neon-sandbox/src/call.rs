@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::{
     clock::Moment,
     error::ApiError,
-    keys::Caller,
     plane::{PlaneError, Schema, Wanted},
-    state::{State, operation::Outcome},
+    state::keys::Caller,
+    state::{State, change::Change, operation::Outcome},
 };
 
 /// What a handler needs of PostgreSQL. Handlers don't wait: one that lacks something is run again when it is there.
@@ -219,5 +219,14 @@ impl Reply {
     }
 }
 
-/// Answers a call from the state, or changes the state.
-pub(crate) type Handler = fn(&Call, &mut State) -> Result<Reply, ApiError>;
+impl State {
+    /// Opens a project for a change, or 404. Whether it is locked is asked with [`Change::check_lock`].
+    pub(crate) fn change<'a>(&'a mut self, call: &'a Call) -> Result<Change<'a>, ApiError> {
+        self.change_in(call, call.project_id()?)
+    }
+
+    /// Opens a project that isn't named in the path.
+    pub(crate) fn change_in<'a>(&'a mut self, call: &'a Call, id: &str) -> Result<Change<'a>, ApiError> {
+        self.change_at(call.now, &call.caller, id, &call.outcome)
+    }
+}

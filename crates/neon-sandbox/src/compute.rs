@@ -1,13 +1,17 @@
 //! Where the control plane and the data plane meet: waking computes, and what the data plane reports.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 
 use super::{
     clock::Moment,
-    plane::{PlaneError, SUPERUSER, Target},
-    serve::Shared,
+    plane::{Control, PlaneError, SUPERUSER, Target},
+    shared::Shared,
     sql::{self, ConnectionString, SqlError},
     state::{
         State,
@@ -82,30 +86,6 @@ impl Shared {
         self.bring_about(&mut state, now);
     }
 
-    /// The data plane has tried to reach a goal.
-    pub(crate) fn work_done(&self, project_id: &str, goal: u64, result: &WorkResult) {
-        let mut state = self.state();
-        let now = state.clock.now();
-        if let Some(project) = state.projects.iter_mut().find(|project| project.id == project_id) {
-            project.release(goal, now, result);
-        }
-        drop(state);
-        self.touch();
-    }
-
-    /// The data plane has looked how far logs have come.
-    pub(crate) fn positions(&self, project_id: &str, reached: Vec<(String, Lsn)>) {
-        let mut state = self.state();
-        let now = state.clock.now();
-        if let Some(project) = state.projects.iter_mut().find(|project| project.id == project_id) {
-            let seen = WorkResult {
-                reached,
-                ..WorkResult::default()
-            };
-            project.note(&seen, now);
-        }
-    }
-
     /// Lets time pass until the sandbox ends.
     pub(crate) async fn tick(&self) {
         loop {
@@ -124,6 +104,52 @@ impl Shared {
             }
             let now = state.settle();
             self.bring_about(&mut state, now);
+        }
+    }
+}
+
+impl Control for Shared {
+    fn compute_at(&self, port: u16) -> Option<String> {
+        Self::compute_at(self, port)
+    }
+
+    fn wake<'a>(&'a self, compute: &'a str) -> BoxFuture<'a, Result<Target, PlaneError>> {
+        Box::pin(Self::wake(self, compute))
+    }
+
+    fn activity(&self, compute: &str) -> Arc<AtomicI64> {
+        self.plane().map(|plane| plane.activity(compute)).unwrap_or_default()
+    }
+
+    fn lost(&self, compute: &str) {
+        if let Some(plane) = self.plane() {
+            plane.lost(compute);
+        }
+    }
+
+    fn saved(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Self::saved(self))
+    }
+
+    fn work_done(&self, project_id: &str, goal: u64, result: &WorkResult) {
+        let mut state = self.state();
+        let now = state.clock.now();
+        if let Some(project) = state.projects.iter_mut().find(|project| project.id == project_id) {
+            project.release(goal, now, result);
+        }
+        drop(state);
+        self.touch();
+    }
+
+    fn positions(&self, project_id: &str, reached: Vec<(String, Lsn)>) {
+        let mut state = self.state();
+        let now = state.clock.now();
+        if let Some(project) = state.projects.iter_mut().find(|project| project.id == project_id) {
+            let seen = WorkResult {
+                reached,
+                ..WorkResult::default()
+            };
+            project.note(&seen, now);
         }
     }
 }

@@ -6,10 +6,13 @@
 //! listener  accepts the socket, and can reset it
 //! serve     request id, log, key, rate limits, faults, then the handler
 //! api/      one file per area of the Neon API: checks a request, changes the state, shapes the answer
-//! state/    what exists: projects, branches, computes, operations, snapshots, and how time changes them
+//! state/    what exists: projects, branches, computes, operations, snapshots, keys, and how time changes them
 //! ```
 //!
-//! Beside them: `folder` and `saver` (what is kept over a restart), `admin` (routes that only the sandbox has), `storage` (links to objects, which need no key), `faults`, `limits`, `keys`, `log`, `ids`, `clock`, `hosts`.
+//! Each of them needs what stands below it and nothing above. `shared` is what all requests share; `plane` is the data plane,
+//! which knows the state, and what is above it only as `plane::Control`, which `compute` implements.
+//!
+//! Beside them: `folder` and `saver` (what is kept over a restart), `admin` (routes that only the sandbox has), `storage` (links to objects, which need no key), `faults`, `limits`, `log`, `ids`, `clock`, `hosts`.
 //! Everything a branch holds *inside* Postgres (roles, databases, schemas) is one value, `state::data::Contents`:
 //! a data plane replaces what is in it without touching the rules around it.
 
@@ -27,15 +30,17 @@ mod folder;
 mod form;
 mod hosts;
 mod ids;
-mod keys;
 mod limits;
 mod listener;
 mod log;
 mod options;
 mod pages;
 mod plane;
+mod ports;
+mod request;
 mod saver;
 mod serve;
+mod shared;
 mod sql;
 mod state;
 mod storage;
@@ -50,9 +55,10 @@ pub use options::{ExtraKey, ExtraMember, KeyKind, Limits, Postgres, SandboxOptio
 
 use folder::Folder;
 use listener::{Connection, SandboxListener};
-use plane::{Leftovers, Plane, Ports};
+use plane::{Leftovers, Plane};
+use ports::Ports;
 use saver::Saver;
-use serve::Shared;
+use shared::Shared;
 use state::{
     State,
     kept::{Kept, Life},
@@ -112,7 +118,7 @@ impl Sandbox {
         let shared = Shared::new(&options, state, stop.clone(), plane, saver);
         if let Some(saver) = shared.saver() {
             // The next start must have other ids than this one, however this one ends.
-            saver.save(&shared).await?;
+            saver.save(&*shared).await?;
             tokio::spawn(Arc::clone(saver).run(Arc::downgrade(&shared)));
         }
         if shared.plane().is_some() {
@@ -175,7 +181,7 @@ impl Sandbox {
             plane.stop().await;
         }
         if let Some(saver) = self.shared.saver()
-            && let Err(error) = saver.finish(&self.shared).await
+            && let Err(error) = saver.finish(&*self.shared).await
         {
             tracing::error!(%error, "the sandbox's state can't be written");
         }

@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc, Weak,
+        Arc, MutexGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -13,12 +13,20 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use super::{
     folder::Folder,
-    serve::Shared,
-    state::kept::{self, Life},
+    state::{
+        State,
+        kept::{self, Life},
+    },
 };
 
 /// How long the writing looks away from whether the sandbox is still there.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// What holds the state that is written down.
+pub(crate) trait Source: Send + Sync {
+    /// The state as it is now.
+    fn state(&self) -> MutexGuard<'_, State>;
+}
 
 /// What writes the state into its folder.
 #[derive(Debug)]
@@ -59,10 +67,10 @@ impl Saver {
     }
 
     /// Writes the state as it is now.
-    pub(crate) async fn save(&self, shared: &Shared) -> io::Result<()> {
+    pub(crate) async fn save(&self, source: &impl Source) -> io::Result<()> {
         let _one_at_a_time = self.writing.lock().await;
         let number = self.changes.load(Ordering::Acquire);
-        let bytes = kept::write(&shared.state(), self.life)?;
+        let bytes = kept::write(&source.state(), self.life)?;
         let folder = Arc::clone(&self.folder);
         let written = tokio::task::spawn_blocking(move || folder.write(&bytes))
             .await
@@ -74,24 +82,24 @@ impl Saver {
     }
 
     /// Writes the state for the last time and leaves the folder.
-    pub(crate) async fn finish(&self, shared: &Shared) -> io::Result<()> {
-        let written = self.save(shared).await;
+    pub(crate) async fn finish(&self, source: &impl Source) -> io::Result<()> {
+        let written = self.save(source).await;
         self.folder.release();
         written
     }
 
     /// Writes what changes, as long as the sandbox is there.
-    pub(crate) async fn run(self: Arc<Self>, shared: Weak<Shared>) {
+    pub(crate) async fn run(self: Arc<Self>, source: Weak<impl Source>) {
         loop {
             tokio::select! {
                 () = self.changed.notified() => {
-                    let Some(shared) = shared.upgrade() else { return };
-                    if let Err(error) = self.save(&shared).await {
+                    let Some(source) = source.upgrade() else { return };
+                    if let Err(error) = self.save(&*source).await {
                         tracing::error!(%error, "the sandbox's state can't be written to {}", self.folder.state().display());
                     }
                 }
                 () = tokio::time::sleep(LOOK) => {
-                    if shared.strong_count() == 0 {
+                    if source.strong_count() == 0 {
                         return;
                     }
                 }

@@ -2,10 +2,28 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use super::{
+    admin,
+    answer::{self, Damage},
+    api::{self, Route},
+    call::{Call, Fetched, Reply},
+    compute::Asked,
+    error::ApiError,
+    faults::FaultKind,
+    listener::Connection,
+    log::{LoggedRequest, headers_without_key, shown_body},
+    plane::Wanted,
+    request::{MAX_BODY, REQUEST_ID, request_id},
+    shared::Shared,
+    sql,
+    state::keys::Caller,
+    state::operation::Outcome,
+    storage,
+};
 use axum::{
     Router,
     body::to_bytes,
@@ -17,155 +35,15 @@ use axum::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
+    header::{CONTENT_TYPE, HOST},
     request::Parts,
-};
-use tokio_util::sync::CancellationToken;
-
-use super::{
-    admin,
-    answer::{self, Damage},
-    api::{self, Route},
-    call::{Call, Fetched, Reply},
-    clock::Moment,
-    compute::Asked,
-    error::ApiError,
-    faults::{FaultKind, Faults},
-    ids,
-    keys::Caller,
-    limits::RateLimits,
-    listener::Connection,
-    log::{LoggedRequest, RequestLog, headers_without_key, shown_body},
-    options::SandboxOptions,
-    plane::{Plane, Wanted},
-    saver::Saver,
-    sql,
-    state::{State, operation::Outcome},
-    storage,
 };
 
 /// The prefix of the Neon API.
 pub(crate) const API_PREFIX: &str = "/api/v2";
 
-/// The header that names a request.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
-
-/// The largest body that is read.
-pub(crate) const MAX_BODY: usize = 40 * 1024 * 1024;
-
 /// The error text of operations that a fault lets fail.
 const FAILURE: &str = "the sandbox was told to let this operation fail";
-
-/// What all requests share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    faults: Mutex<Faults>,
-    log: Mutex<RequestLog>,
-    rates: Option<Mutex<RateLimits>>,
-    stop: CancellationToken,
-    plane: Option<Arc<Plane>>,
-    saver: Option<Arc<Saver>>,
-    myself: Weak<Self>,
-}
-
-impl Shared {
-    pub(crate) fn new(
-        options: &SandboxOptions,
-        state: State,
-        stop: CancellationToken,
-        plane: Option<Plane>,
-        saver: Option<Saver>,
-    ) -> Arc<Self> {
-        Arc::new_cyclic(|myself| Self {
-            state: Mutex::new(state),
-            faults: Mutex::new(Faults::new(options.faults.clone(), options.seed)),
-            log: Mutex::default(),
-            rates: options.rate_limits.then(Mutex::default),
-            stop,
-            plane: plane.map(Arc::new),
-            saver: saver.map(Arc::new),
-            myself: Weak::clone(myself),
-        })
-    }
-
-    /// Where branches are data, if they are.
-    pub(crate) fn plane(&self) -> Option<&Arc<Plane>> {
-        self.plane.as_ref()
-    }
-
-    /// What writes the state down, if it is kept.
-    pub(crate) fn saver(&self) -> Option<&Arc<Saver>> {
-        self.saver.as_ref()
-    }
-
-    /// Notes that the state has changed: it is written soon.
-    pub(crate) fn touch(&self) {
-        if let Some(saver) = &self.saver {
-            saver.touch();
-        }
-    }
-
-    /// Waits until the state is written as it is now.
-    pub(crate) async fn saved(&self) {
-        if let Some(saver) = &self.saver {
-            saver.wait_for(saver.touch()).await;
-        }
-    }
-
-    /// Lets the data plane do what the state asks for.
-    pub(crate) fn bring_about(&self, state: &mut State, now: Moment) {
-        if let Some(plane) = &self.plane {
-            plane.bring_about(&self.myself, state, now);
-        }
-    }
-
-    /// Until the sandbox ends.
-    pub(crate) fn stop(&self) -> &CancellationToken {
-        &self.stop
-    }
-
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
-        lock(&self.faults)
-    }
-
-    pub(crate) fn log(&self) -> MutexGuard<'_, RequestLog> {
-        lock(&self.log)
-    }
-
-    /// Waits, but not beyond the sandbox's end.
-    async fn wait(&self, millis: u64) {
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(millis)) => {}
-            () = self.stop.cancelled() => {}
-        }
-    }
-
-    /// Who sends a request with these headers, or 401.
-    pub(crate) fn authenticate(&self, headers: &HeaderMap, connection: &Connection) -> Result<Caller, ApiError> {
-        let secret = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, secret)| secret.trim())
-            .ok_or_else(|| ApiError::unauthorized("the request carries no API key (Authorization: Bearer …)"))?;
-        let mut state = self.state();
-        let now = state.clock.now();
-        state
-            .keys
-            .authenticate(secret, now, connection.peer.ip().to_string())
-            .ok_or_else(|| ApiError::unauthorized("the API key is not known to the sandbox"))
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// All routes.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -300,9 +178,9 @@ async fn serve(shared: &Shared, route: Option<Route>, request: Request) -> Respo
 /// Checks the key and the rate limits.
 fn admit(shared: &Shared, route: Option<&Route>, received: &Received) -> Result<Caller, ApiError> {
     let caller = shared.authenticate(&received.parts.headers, &received.connection)?;
-    if let Some(rates) = &shared.rates {
+    if let Some(mut rates) = shared.rates() {
         let route = route.map_or("", |route| route.operation);
-        lock(rates)
+        rates
             .take(caller.account(), route, Instant::now())
             .map_err(ApiError::rate_limited)?;
     }
@@ -364,7 +242,7 @@ async fn handle(
         look(shared, received).await;
     }
     let result = handle_once(shared, route.as_ref(), received, &caller, &outcome, Fetched::default());
-    match (result, &shared.plane) {
+    match (result, shared.plane()) {
         (Err(HandleError::Needs(project_id, wanted)), Some(plane)) => {
             let mut fetched = Fetched::default();
             for wanted in wanted {
@@ -379,7 +257,7 @@ async fn handle(
 
 /// Reads from PostgreSQL how far the logs of the project in the path have come.
 async fn look(shared: &Shared, received: &Received) {
-    if let (Some(plane), Some(project_id)) = (&shared.plane, received.params.get("project_id")) {
+    if let (Some(plane), Some(project_id)) = (shared.plane(), received.params.get("project_id")) {
         plane.look(project_id).await;
     }
 }
@@ -434,7 +312,7 @@ fn handle_once(
     let result = (route.handler)(&call, &mut state);
     state.observe(now);
     let fetched = call.fetched.into_inner();
-    if shared.plane.is_some() && fetched.lacks_something() {
+    if shared.plane().is_some() && fetched.lacks_something() {
         return Err(HandleError::Needs(
             received.params.get("project_id").cloned().unwrap_or_default(),
             fetched.into_wanted(),
@@ -447,13 +325,4 @@ fn handle_once(
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let value = headers.get(name)?.to_str().ok()?;
     Some(value.to_owned())
-}
-
-/// The id that the client gave the request, or a new one.
-pub(crate) fn request_id(headers: &HeaderMap) -> String {
-    headers
-        .get(REQUEST_ID)
-        .and_then(|value| value.to_str().ok())
-        .filter(|value| !value.is_empty())
-        .map_or_else(ids::request_id, str::to_owned)
 }

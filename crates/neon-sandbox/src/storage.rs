@@ -11,14 +11,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
-use super::{
-    answer,
-    api::objects,
-    error::ApiError,
-    ids,
-    serve::{MAX_BODY, Shared},
-    state::services::Link,
-};
+use super::{answer, api::objects, error::ApiError, ids, request::MAX_BODY, shared::Shared, state::services::Link};
 
 /// The routes, to be nested under `/storage`.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {

@@ -7,8 +7,8 @@ use super::{Route, identity::check_personal, organizations};
 use crate::{
     call::{Call, Reply, check_id},
     error::ApiError,
-    keys::{ApiKey, Owner},
     options::KeyKind,
+    state::keys::{ApiKey, Owner},
     state::{State, account::Account, project::check_length},
 };
 

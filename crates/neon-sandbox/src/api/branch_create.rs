@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    branches::{check_annotation, check_protection, read_expiry},
+    branch_rules::{check_annotation, check_protection, read_expiry},
     compute_size::AskedSize,
     endpoints::{NewEndpoint, add_endpoint, check_room as check_endpoint_room, new_settings, new_size},
     point::read_point,
-    project_create::Provisioner,
+    provisioner::Provisioner,
     views,
 };
 use crate::{

@@ -1,31 +1,26 @@
 //! Branches: listing, reading, changing, deleting, recovering, choosing the default.
 
-use std::collections::BTreeMap;
-
-use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::{Route, branch_create, endpoints, views};
+use super::{
+    Route, branch_create,
+    branch_rules::{check_protection, read_expiry},
+    endpoints, views,
+};
 use crate::{
-    call::{Call, Reply, nullable, parse_moment},
+    call::{Call, Reply, nullable},
     clock::Moment,
     error::ApiError,
     pages::{self, SortOrder, Sorted},
     state::{
         State,
-        branch::{Branch, Deletion, DeletionMethod, Expiry},
+        branch::{Branch, Deletion, DeletionMethod},
         change::Change,
         endpoint::{Endpoint, EndpointState, EndpointType},
         operation::Action,
     },
 };
-
-/// The longest time that a branch can be set to expire in.
-const LONGEST_TTL_DAYS: i64 = 30;
-
-/// Labels that a branch can have.
-const MOST_ANNOTATIONS: usize = 50;
 
 /// Branches on a page at most, and when no limit is asked for.
 const PAGE: usize = 10_000;
@@ -178,46 +173,6 @@ fn get(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         "branch": views::branch(project, branch).using(project, call.now),
         "annotation": views::annotation(branch),
     }))
-}
-
-/// Labels within their number.
-pub(crate) fn check_annotation(value: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ApiError> {
-    if value.len() > MOST_ANNOTATIONS {
-        return Err(ApiError::bad_request(format!(
-            "a branch has at most {MOST_ANNOTATIONS} annotations"
-        )));
-    }
-    Ok(value)
-}
-
-/// When a branch is to expire: in the future, and not too far ahead.
-pub(crate) fn read_expiry(text: &str, now: Moment) -> Result<Expiry, ApiError> {
-    let at = parse_moment("expires_at", text)?;
-    if at <= now {
-        return Err(ApiError::bad_request("expires_at must lie in the future"));
-    }
-    if at > now + TimeDelta::days(LONGEST_TTL_DAYS) {
-        return Err(ApiError::bad_request(format!(
-            "expires_at must lie within {LONGEST_TTL_DAYS} days"
-        )));
-    }
-    Ok(Expiry::new(now, at))
-}
-
-/// Refuses another protected branch where the plan has no room for one.
-pub(crate) fn check_protection(change: &Change<'_>) -> Result<(), ApiError> {
-    let limit = change.limits.protected_branches;
-    if limit == 0 {
-        return Err(ApiError::refused("protected branches need a paid plan"));
-    }
-    let protected = change.project.live_branches().filter(|branch| branch.protected).count();
-    if protected >= limit {
-        return Err(ApiError::limit(
-            "BRANCHES_PROTECTED_LIMIT_EXCEEDED",
-            format!("the plan allows {limit} protected branches in a project"),
-        ));
-    }
-    Ok(())
 }
 
 #[derive(Deserialize)]

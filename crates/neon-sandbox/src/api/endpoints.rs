@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{
     Route,
     compute_size::AskedSize,
-    project_create::{DEFAULT_PROVISIONER, Provisioner},
+    provisioner::{DEFAULT_PROVISIONER, Provisioner},
     views,
 };
 use crate::{

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Route,
     buckets::services,
-    logs_query::{Filter, logql},
+    logs_query::{Filter, field, logql, text},
 };
 use crate::{
     call::{Call, Reply, parse_moment},
@@ -171,20 +171,6 @@ impl QueryBody {
             Some(logql_text) => logql(logql_text),
             None => Ok(filters),
         }
-    }
-}
-
-fn text(value: Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-/// The value of a field of a record.
-pub(crate) fn field(record: &Record, name: &str) -> Option<String> {
-    match name {
-        "service_name" => Some(record.service_name.clone()),
-        "severity_text" => Some(text(json!(record.severity)).to_uppercase()),
-        "source" => Some(text(json!(record.source))),
-        name => record.attributes.get(name).cloned(),
     }
 }
 

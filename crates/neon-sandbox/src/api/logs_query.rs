@@ -1,10 +1,26 @@
 //! What a log record must fulfil: filters, and the part of LogQL that says the same.
 
-use super::logs::field;
+use serde_json::{Value, json};
+
 use crate::{
     error::ApiError,
     state::services::{Record, Severity},
 };
+
+/// A value that is a string.
+pub(crate) fn text(value: Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The value of a field of a record.
+pub(crate) fn field(record: &Record, name: &str) -> Option<String> {
+    match name {
+        "service_name" => Some(record.service_name.clone()),
+        "severity_text" => Some(text(json!(record.severity)).to_uppercase()),
+        "source" => Some(text(json!(record.source))),
+        name => record.attributes.get(name).cloned(),
+    }
+}
 
 /// One condition.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod auth_settings;
 mod auth_users;
 mod branch_create;
 mod branch_restore;
+mod branch_rules;
 mod branches;
 mod buckets;
 mod compute_size;
@@ -32,10 +33,13 @@ mod organizations;
 mod point;
 mod project_create;
 mod project_members;
+mod project_rules;
 mod project_view;
 mod projects;
+mod provisioner;
 mod regions;
 mod roles;
+mod route;
 mod schema;
 mod sharing;
 mod snapshot_restore;
@@ -46,51 +50,7 @@ mod triggers;
 mod views;
 mod vpc;
 
-use http::Method;
-
-use super::call::Handler;
-
-/// One operation of the Neon API.
-#[derive(Clone, Debug)]
-pub(crate) struct Route {
-    /// Neon's operationId.
-    pub(crate) operation: &'static str,
-    pub(crate) method: Method,
-    /// Below `/api/v2`.
-    pub(crate) path: &'static str,
-    pub(crate) handler: Handler,
-}
-
-impl Route {
-    fn get(operation: &'static str, path: &'static str, handler: Handler) -> Self {
-        Self::new(Method::GET, operation, path, handler)
-    }
-
-    fn post(operation: &'static str, path: &'static str, handler: Handler) -> Self {
-        Self::new(Method::POST, operation, path, handler)
-    }
-
-    fn patch(operation: &'static str, path: &'static str, handler: Handler) -> Self {
-        Self::new(Method::PATCH, operation, path, handler)
-    }
-
-    fn put(operation: &'static str, path: &'static str, handler: Handler) -> Self {
-        Self::new(Method::PUT, operation, path, handler)
-    }
-
-    fn delete(operation: &'static str, path: &'static str, handler: Handler) -> Self {
-        Self::new(Method::DELETE, operation, path, handler)
-    }
-
-    fn new(method: Method, operation: &'static str, path: &'static str, handler: Handler) -> Self {
-        Self {
-            operation,
-            method,
-            path,
-            handler,
-        }
-    }
-}
+pub(crate) use route::Route;
 
 /// All routes. A new area adds its own here.
 pub(crate) fn routes() -> Vec<Route> {

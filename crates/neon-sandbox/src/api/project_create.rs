@@ -6,11 +6,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    branches::check_annotation,
+    branch_rules::check_annotation,
     compute_size::AskedSize,
     endpoints::{NewEndpoint, add_endpoint},
-    names, project_view,
-    projects::{ORG_ID_REQUIRED, check_retention},
+    names,
+    project_rules::{ORG_ID_REQUIRED, check_retention},
+    project_view,
+    provisioner::Provisioner,
     regions, views,
 };
 use crate::{
@@ -39,9 +41,6 @@ const PG_VERSIONS: std::ops::RangeInclusive<u32> = 14..=18;
 
 /// The Postgres version of a project that asks for none.
 const DEFAULT_PG_VERSION: u32 = 17;
-
-/// What runs the computes, when nothing else is asked for.
-pub(crate) const DEFAULT_PROVISIONER: &str = "k8s-neonvm";
 
 #[derive(Deserialize)]
 struct Body {
@@ -74,25 +73,6 @@ struct NewProject {
     store_passwords: Option<bool>,
     history_retention_seconds: Option<i64>,
     org_id: Option<String>,
-}
-
-/// What runs a compute.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) enum Provisioner {
-    #[serde(rename = "k8s-pod")]
-    Pod,
-    #[serde(rename = "k8s-neonvm")]
-    Vm,
-}
-
-impl Provisioner {
-    /// Its name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Pod => "k8s-pod",
-            Self::Vm => DEFAULT_PROVISIONER,
-        }
-    }
 }
 
 /// 422: no room for another project.
@@ -199,7 +179,8 @@ pub(crate) fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> 
         &state.limits,
         state.ports.as_mut(),
         operation_time,
-        call,
+        call.now,
+        &call.outcome,
     );
     change.make_branch(Action::CreateTimeline, &branch_id, BranchState::Ready)?;
     let settings = EndpointSettings::from(&change.project.default_endpoint_settings);

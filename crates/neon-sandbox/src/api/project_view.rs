@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     clock::Moment,
     hosts,
-    keys::Caller,
+    state::keys::Caller,
     state::{
         account::Account,
         project::Project,

@@ -3,7 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Route, compute_size::AskedSize, project_create, project_view, views};
+use super::{
+    Route,
+    compute_size::AskedSize,
+    project_create,
+    project_rules::{ORG_ID_REQUIRED, check_retention},
+    project_view, views,
+};
 use crate::{
     call::{Call, Reply, check_id},
     error::ApiError,
@@ -18,10 +24,6 @@ use crate::{
         settings::{DefaultEndpointSettings, ProjectSettings},
     },
 };
-
-/// What Neon says to a personal key that lists or makes projects without saying whose: such a key reaches several organizations.
-pub(crate) const ORG_ID_REQUIRED: &str =
-    "org_id is required with a personal API key; GET /users/me/organizations lists yours";
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -218,21 +220,6 @@ fn check_defaults(defaults: &DefaultEndpointSettings, change: &Change<'_>) -> Re
     AskedSize::from(defaults)
         .on(ComputeSize::default(), change.limits)
         .map(|_| ())
-}
-
-/// Refuses a history window that doesn't exist, or that the plan hasn't.
-pub(crate) fn check_retention(seconds: i64, most: i64) -> Result<(), ApiError> {
-    if !(0..=2_592_000).contains(&seconds) {
-        return Err(ApiError::bad_request(
-            "history_retention_seconds must lie between 0 and 2592000",
-        ));
-    }
-    if seconds > most {
-        return Err(ApiError::refused(format!(
-            "the plan keeps at most {most} seconds of history"
-        )));
-    }
-    Ok(())
 }
 
 fn delete(call: &Call, state: &mut State) -> Result<Reply, ApiError> {

@@ -16,39 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Plane, PlaneError, Target};
-use crate::serve::Shared;
-
-/// Ports that were given to computes, and wait to be served.
-#[derive(Debug, Default)]
-pub(crate) struct Ports {
-    opened: Vec<(u16, std::net::TcpListener)>,
-}
-
-impl Ports {
-    /// A port of 127.0.0.1 for a new compute.
-    pub(crate) fn open(&mut self) -> io::Result<u16> {
-        self.bind(0)
-    }
-
-    /// The port that a compute had before, or another one where somebody else has it now.
-    pub(crate) fn reopen(&mut self, port: u16) -> io::Result<u16> {
-        self.bind(port).or_else(|_| self.bind(0))
-    }
-
-    fn bind(&mut self, port: u16) -> io::Result<u16> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-        listener.set_nonblocking(true)?;
-        let port = listener.local_addr()?.port();
-        self.opened.push((port, listener));
-        Ok(port)
-    }
-
-    /// Those that nobody serves yet.
-    pub(crate) fn take(&mut self) -> Vec<(u16, std::net::TcpListener)> {
-        std::mem::take(&mut self.opened)
-    }
-}
+use super::{PlaneError, Target, control::Control};
 
 /// The doors that are open.
 #[derive(Debug, Default)]
@@ -58,15 +26,15 @@ pub(crate) struct Doors {
 
 impl Doors {
     /// Serves a port.
-    pub(crate) fn serve(&mut self, shared: &Weak<Shared>, port: u16, listener: std::net::TcpListener) {
+    pub(crate) fn serve(&mut self, control: &Weak<dyn Control>, port: u16, listener: std::net::TcpListener) {
         let closed = CancellationToken::new();
         self.open.insert(port, closed.clone());
-        let shared = Weak::clone(shared);
+        let control = Weak::clone(control);
         match TcpListener::from_std(listener) {
             Ok(listener) => {
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = accept(&shared, port, listener) => {}
+                        () = accept(&control, port, listener) => {}
                         () = closed.cancelled() => {}
                     }
                 });
@@ -92,13 +60,13 @@ impl Doors {
     }
 }
 
-async fn accept(shared: &Weak<Shared>, port: u16, listener: TcpListener) {
+async fn accept(control: &Weak<dyn Control>, port: u16, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let shared = Weak::clone(shared);
+                let control = Weak::clone(control);
                 tokio::spawn(async move {
-                    if let Err(error) = connect(&shared, port, stream).await {
+                    if let Err(error) = connect(&control, port, stream).await {
                         tracing::debug!(%error, port, "a connection to a compute ended");
                     }
                 });
@@ -112,30 +80,29 @@ async fn accept(shared: &Weak<Shared>, port: u16, listener: TcpListener) {
 }
 
 /// Wakes the compute of a port and passes on what goes to and fro.
-async fn connect(shared: &Weak<Shared>, port: u16, mut client: TcpStream) -> io::Result<()> {
-    let Some(shared) = shared.upgrade() else { return Ok(()) };
-    let Some(plane) = shared.plane().cloned() else {
+async fn connect(control: &Weak<dyn Control>, port: u16, mut client: TcpStream) -> io::Result<()> {
+    let Some(control) = control.upgrade() else {
         return Ok(());
     };
-    let found = match shared.compute_at(port) {
-        Some(compute) => wake(&shared, &plane, &compute).await.map(|stream| (compute, stream)),
+    let found = match control.compute_at(port) {
+        Some(compute) => wake(&control, &compute).await.map(|stream| (compute, stream)),
         None => Err(PlaneError::new("the compute is gone")),
     };
     let (compute, server) = match found {
         Ok(found) => found,
         Err(error) => return refuse(&mut client, &error.to_string()).await,
     };
-    drop(shared);
+    let seen = control.activity(&compute);
+    drop(control);
     let _ = client.set_nodelay(true);
-    let seen = plane.activity(&compute);
     pass(client, server, &seen).await
 }
 
 /// A connection to a compute's server, which is started where it doesn't run. One that has died is started again.
-async fn wake(shared: &Arc<Shared>, plane: &Arc<Plane>, compute: &str) -> Result<TcpStream, PlaneError> {
+async fn wake(control: &Arc<dyn Control>, compute: &str) -> Result<TcpStream, PlaneError> {
     let mut last = PlaneError::new("the compute can't be reached");
     for _ in 0..2 {
-        let Target { port, .. } = shared.wake(compute).await?;
+        let Target { port, .. } = control.wake(compute).await?;
         match TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
             Ok(stream) => {
                 let _ = stream.set_nodelay(true);
@@ -143,7 +110,7 @@ async fn wake(shared: &Arc<Shared>, plane: &Arc<Plane>, compute: &str) -> Result
             }
             Err(error) => {
                 last = PlaneError::new(format!("the compute can't be reached: {error}"));
-                plane.lost(compute);
+                control.lost(compute);
             }
         }
     }

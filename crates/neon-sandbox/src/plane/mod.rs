@@ -13,15 +13,18 @@
 
 mod base;
 mod contents;
+mod control;
 mod copy;
 mod doors;
 mod dump;
+mod error;
 mod goal;
 mod install;
 mod keeper;
 mod masking;
 mod place;
 mod server;
+mod target;
 mod template;
 mod timeline;
 mod wal;
@@ -42,45 +45,17 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{clock::Moment, serve::Shared, state::State};
+use super::{clock::Moment, ports::Ports, state::State};
 use base::Base;
+pub(crate) use control::Control;
 use doors::Doors;
-pub(crate) use doors::Ports;
 pub(crate) use dump::{Schema, Wanted};
+pub(crate) use error::PlaneError;
 use goal::Goal;
 pub(crate) use place::Leftovers;
 pub(crate) use server::SUPERUSER;
+pub(crate) use target::Target;
 use work::{Before, Work};
-
-/// Why the data plane couldn't do something.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct PlaneError(String);
-
-impl PlaneError {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    fn io(action: &str, path: impl AsRef<Path>, error: &std::io::Error) -> Self {
-        Self(format!("can't {action} {}: {error}", path.as_ref().display()))
-    }
-
-    fn sql(action: &str, error: &tokio_postgres::Error) -> Self {
-        match error.as_db_error() {
-            Some(error) => Self(format!("can't {action}: {}", error.message())),
-            None => Self(format!("can't {action}: {error}")),
-        }
-    }
-}
-
-/// Where a compute's server is.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) socket: PathBuf,
-    /// On 127.0.0.1.
-    pub(crate) port: u16,
-}
 
 /// What a project's task is told.
 enum Command {
@@ -165,14 +140,14 @@ impl Plane {
 
     /// Compares the state with what was last asked for, and asks for the difference. What lies ahead of a project with
     /// operations that are open is held back until the work is done.
-    pub(crate) fn bring_about(&self, shared: &Weak<Shared>, state: &mut State, now: Moment) {
+    pub(crate) fn bring_about(&self, control: &Weak<dyn Control>, state: &mut State, now: Moment) {
         if self.stopped.load(Ordering::Acquire) {
             return;
         }
         let opened = state.ports.as_mut().map(Ports::take).unwrap_or_default();
         let mut doors = lock(&self.doors);
         for (port, listener) in opened {
-            doors.serve(shared, port, listener);
+            doors.serve(control, port, listener);
         }
         let mut projects = lock(&self.projects);
         let mut used = Vec::new();
@@ -186,7 +161,7 @@ impl Plane {
                 made: project.made.clone(),
                 interrupted: project.held.is_some(),
             };
-            let number = self.submit(&mut projects, shared, &project.id, goal, before);
+            let number = self.submit(&mut projects, control, &project.id, goal, before);
             project.hold(number, now);
         }
         doors.keep_only(&used);
@@ -198,14 +173,14 @@ impl Plane {
             .map(|(id, _)| id.clone())
             .collect();
         for id in gone {
-            self.submit(&mut projects, shared, &id, Goal::default(), Before::default());
+            self.submit(&mut projects, control, &id, Goal::default(), Before::default());
         }
     }
 
     fn submit(
         &self,
         projects: &mut HashMap<String, Project>,
-        shared: &Weak<Shared>,
+        control: &Weak<dyn Control>,
         id: &str,
         goal: Goal,
         before: Before,
@@ -214,7 +189,7 @@ impl Plane {
         let goal = Arc::new(goal);
         let project = projects
             .entry(id.to_owned())
-            .or_insert_with(|| start(Arc::clone(&self.base), Weak::clone(shared), id.to_owned(), before));
+            .or_insert_with(|| start(Arc::clone(&self.base), Weak::clone(control), id.to_owned(), before));
         project.goal = Arc::clone(&goal);
         project.number = number;
         // A task that has ended has been told to stop.
@@ -325,7 +300,7 @@ impl Plane {
 }
 
 /// Starts the task of a project.
-fn start(base: Arc<Base>, shared: Weak<Shared>, id: String, before: Before) -> Project {
+fn start(base: Arc<Base>, control: Weak<dyn Control>, id: String, before: Before) -> Project {
     let (sender, mut commands) = mpsc::unbounded_channel();
     let (done_sender, done) = watch::channel((0, None));
     let task = tokio::spawn(async move {
@@ -336,17 +311,17 @@ fn start(base: Arc<Base>, shared: Weak<Shared>, id: String, before: Before) -> P
                 Command::Goal(number, next) => {
                     goal = next;
                     let result = work.bring_about(&goal).await;
-                    let shared = shared.upgrade();
+                    let control = control.upgrade();
                     // Where something failed, the state may go back to the data that it had.
                     if result.failure.is_none() {
-                        if let Some(shared) = &shared {
+                        if let Some(control) = &control {
                             // Whoever reads the state after a crash must not look for data that is gone.
-                            shared.saved().await;
+                            control.saved().await;
                         }
                         work.forget_timelines(&goal).await;
                     }
-                    if let Some(shared) = shared {
-                        shared.work_done(&id, number, &result);
+                    if let Some(control) = control {
+                        control.work_done(&id, number, &result);
                     }
                     let _ = done_sender.send((number, result.failure));
                 }
@@ -355,8 +330,8 @@ fn start(base: Arc<Base>, shared: Weak<Shared>, id: String, before: Before) -> P
                 }
                 Command::Positions(answer) => {
                     let reached = work.positions().await;
-                    if let Some(shared) = shared.upgrade() {
-                        shared.positions(&id, reached);
+                    if let Some(control) = control.upgrade() {
+                        control.positions(&id, reached);
                     }
                     let _ = answer.send(());
                 }

@@ -18,7 +18,7 @@ use http::{
 };
 use http_body_util::BodyExt as _;
 
-use super::{ConnectionString, MAX_BYTES, SqlError, Target, answer};
+use super::{ConnectionString, MAX_BYTES, SqlError, Target, answer::answer};
 
 /// How much of a body that is too large is still read, so that its sender comes to read why it was refused.
 const DISCARDED: usize = 8 * MAX_BYTES;

@@ -2,8 +2,10 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
+use bytes::{BufMut as _, BytesMut};
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::{
+    IsNull,
     authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256},
     message::{
         backend::{AuthenticationSaslBody, Message},
@@ -208,6 +210,22 @@ async fn cancel(socket: PathBuf, key: CancelKey) -> Result<(), SqlError> {
     wire.send().await?;
     wire.closed().await;
     Ok(())
+}
+
+/// Bind, to the portal without a name: every parameter and every column is text.
+pub(super) fn bind(statement: &str, params: &[Option<String>], buffer: &mut BytesMut) -> Result<(), SqlError> {
+    let write = |param: &Option<String>, buffer: &mut BytesMut| {
+        let Some(text) = param else {
+            return Ok(IsNull::Yes);
+        };
+        buffer.put_slice(text.as_bytes());
+        Ok(IsNull::No)
+    };
+    frontend::bind("", statement, None, params, write, None, buffer).map_err(|error| match error {
+        frontend::BindError::Serialization(error) => unsendable(&error),
+        // Text needs no conversion, so this too is about what fits the message.
+        frontend::BindError::Conversion(error) => unsendable(&io::Error::other(error)),
+    })
 }
 
 /// 400: what was to be sent doesn't fit a message, because of a NUL or too many parameters.

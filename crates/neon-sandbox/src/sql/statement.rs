@@ -1,27 +1,15 @@
 //! One statement in the extended protocol: parameters and results are text, and a second statement is refused.
 
-use std::io;
-
-use bytes::{BufMut as _, BytesMut};
-use fallible_iterator::FallibleIterator as _;
-use postgres_protocol::{
-    IsNull,
-    message::{
-        backend::{DataRowBody, Message},
-        frontend,
-    },
-};
+use bytes::BytesMut;
+use postgres_protocol::message::{backend::Message, frontend};
 
 use super::{
     error::SqlError,
     request::{Options, Query},
     response::{Column, Form, Output},
-    session::{Session, confused, unsendable},
+    session::{Session, bind, confused, unsendable},
     types,
 };
-
-/// The name under which types are looked up; the statement itself has none.
-const LOOK_UP: &str = "types";
 
 /// Runs a statement and writes its result.
 ///
@@ -132,59 +120,4 @@ fn execute(buffer: &mut BytesMut, query: &Query) -> Result<(), SqlError> {
     frontend::execute("", 0, buffer).map_err(|error| unsendable(&error))?;
     frontend::sync(buffer);
     Ok(())
-}
-
-/// Bind, to the portal without a name: every parameter and every column is text.
-fn bind(statement: &str, params: &[Option<String>], buffer: &mut BytesMut) -> Result<(), SqlError> {
-    let write = |param: &Option<String>, buffer: &mut BytesMut| {
-        let Some(text) = param else {
-            return Ok(IsNull::Yes);
-        };
-        buffer.put_slice(text.as_bytes());
-        Ok(IsNull::No)
-    };
-    frontend::bind("", statement, None, params, write, None, buffer).map_err(|error| match error {
-        frontend::BindError::Serialization(error) => unsendable(&error),
-        // Text needs no conversion, so this too is about what fits the message.
-        frontend::BindError::Conversion(error) => unsendable(&io::Error::other(error)),
-    })
-}
-
-/// The rows of a query of our own with one parameter, in the middle of another statement's exchange.
-/// It must not fail: were Postgres to refuse it, the exchange would be over.
-pub(super) async fn look_up(session: &mut Session, sql: &str, param: &str) -> Result<Vec<Vec<String>>, SqlError> {
-    let buffer = &mut session.wire.outgoing;
-    frontend::parse(LOOK_UP, sql, None, buffer).map_err(|error| unsendable(&error))?;
-    bind(LOOK_UP, &[Some(param.to_owned())], buffer)?;
-    frontend::execute("", 0, buffer).map_err(|error| unsendable(&error))?;
-    // A statement with a name outlives its exchange, and the next one of a batch gives the same name.
-    frontend::close(b'S', LOOK_UP, buffer).map_err(|error| unsendable(&error))?;
-    frontend::flush(buffer);
-    session.send().await?;
-    let mut rows = Vec::new();
-    loop {
-        match session.wire.receive().await? {
-            Message::ParseComplete | Message::BindComplete | Message::CommandComplete(_) => {}
-            Message::DataRow(body) => rows.push(texts(&body)?),
-            Message::CloseComplete => return Ok(rows),
-            Message::ErrorResponse(body) => {
-                let error = SqlError::statement(&body);
-                return Err(SqlError::internal(format!("could not look up types: {error}")));
-            }
-            _ => return Err(confused()),
-        }
-    }
-}
-
-/// The values of a row that has no NULL.
-fn texts(body: &DataRowBody) -> Result<Vec<String>, SqlError> {
-    let mut texts = Vec::new();
-    let mut ranges = body.ranges();
-    while let Some(range) = ranges.next().map_err(|_| SqlError::unreadable())? {
-        let bytes = range
-            .and_then(|range| body.buffer().get(range))
-            .ok_or_else(SqlError::unreadable)?;
-        texts.push(String::from_utf8_lossy(bytes).into_owned());
-    }
-    Ok(texts)
 }

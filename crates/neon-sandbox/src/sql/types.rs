@@ -4,7 +4,7 @@ use std::{collections::HashMap, str};
 
 use postgres_protocol::Oid;
 
-use super::{error::SqlError, session::Session, statement};
+use super::{error::SqlError, lookup::look_up, session::Session};
 
 /// What a value's text becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) async fn kinds(session: &mut Session, oids: &[Oid]) -> Result<Vec<Kin
     let mut arrays = HashMap::new();
     if !unknown.is_empty() {
         let list = format!("{{{}}}", unknown.join(","));
-        for row in statement::look_up(session, ARRAYS, &list).await? {
+        for row in look_up(session, ARRAYS, &list).await? {
             let [array, item, delimiter] = row.as_slice() else {
                 return Err(SqlError::unreadable());
             };

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RECOVERY_DAYS,
     anonymization::Anonymization,
     credential::Credential,
     data::{Contents, History, Lsn},
@@ -17,6 +16,9 @@ use crate::{
     clock::{Moment, seconds},
     error::ApiError,
 };
+
+/// How long a deleted project or branch can be recovered.
+pub(crate) const RECOVERY_DAYS: i64 = 7;
 
 /// How a new branch is filled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

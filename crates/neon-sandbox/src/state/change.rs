@@ -7,10 +7,11 @@ use super::{
     branch::{BranchState, BranchTransition},
     data::{Contents, Lsn, Version},
     endpoint::{Endpoint, EndpointState, EndpointTransition},
+    keys::Caller,
     operation::{Action, Operation, Outcome, Timetable},
     project::Project,
 };
-use crate::{call::Call, clock::Moment, error::ApiError, ids::Ids, keys::Caller, options::Limits, plane::Ports};
+use crate::{clock::Moment, error::ApiError, ids::Ids, options::Limits, ports::Ports};
 
 /// When and how an operation ends.
 #[derive(Clone, Copy, Debug)]
@@ -44,14 +45,15 @@ impl State {
             .ok_or_else(|| ApiError::not_found(format!("project {id} not found")))
     }
 
-    /// Opens a project for a change, or 404. Whether it is locked is asked with [`Change::check_lock`].
-    pub(crate) fn change<'a>(&'a mut self, call: &'a Call) -> Result<Change<'a>, ApiError> {
-        self.change_in(call, call.project_id()?)
-    }
-
-    /// Opens a project that isn't named in the path.
-    pub(crate) fn change_in<'a>(&'a mut self, call: &'a Call, id: &str) -> Result<Change<'a>, ApiError> {
-        self.project(&call.caller, id)?;
+    /// Opens a project for a change at a moment, or 404. Whether it is locked is asked with [`Change::check_lock`].
+    pub(crate) fn change_at<'a>(
+        &'a mut self,
+        now: Moment,
+        caller: &Caller,
+        id: &str,
+        outcome: &'a Outcome,
+    ) -> Result<Change<'a>, ApiError> {
+        self.project(caller, id)?;
         let Self {
             projects,
             ids,
@@ -64,7 +66,15 @@ impl State {
             .iter_mut()
             .find(|project| project.id == id)
             .ok_or_else(|| ApiError::not_found(format!("project {id} not found")))?;
-        Ok(Change::new(project, ids, limits, ports.as_mut(), *operation_time, call))
+        Ok(Change::new(
+            project,
+            ids,
+            limits,
+            ports.as_mut(),
+            *operation_time,
+            now,
+            outcome,
+        ))
     }
 }
 
@@ -75,16 +85,17 @@ impl<'a> Change<'a> {
         limits: &'a Limits,
         ports: Option<&'a mut Ports>,
         operation_time: Duration,
-        call: &'a Call,
+        now: Moment,
+        outcome: &'a Outcome,
     ) -> Self {
         Self {
             project,
             ids,
             limits,
-            now: call.now,
+            now,
             ports,
-            outcome: &call.outcome,
-            timetable: Timetable::new(call.now, operation_time, &call.outcome),
+            outcome,
+            timetable: Timetable::new(now, operation_time, outcome),
             operations: Vec::new(),
         }
     }

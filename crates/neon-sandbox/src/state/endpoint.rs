@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{settings::EndpointSettings, usage::Session};
+use super::{session::Session, settings::EndpointSettings};
 use crate::clock::{Moment, seconds};
 
 /// What `suspend_timeout_seconds: 0` stands for.

@@ -5,27 +5,17 @@
 //! it was planned. The project is locked meanwhile, as its operations are open.
 
 use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
 
 use super::{
     branch::{Branch, BranchState},
     data::Lsn,
     operation::Action,
-    project::Project,
+    project::{Hold, Project},
 };
 use crate::clock::Moment;
 
 /// Out of reach.
 const FAR: TimeDelta = TimeDelta::days(400 * 365);
-
-/// What holds a project's future.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Hold {
-    /// The goal of the data plane that is waited for.
-    pub(crate) goal: u64,
-    /// Since when.
-    pub(crate) since: Moment,
-}
 
 /// How the work came out.
 #[derive(Clone, Debug, Default)]

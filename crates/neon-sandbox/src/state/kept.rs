@@ -11,13 +11,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{State, account::Account, data::TimelineOrigin, endpoint::EndpointState, hold::WorkResult, services::Link};
+use super::{
+    State, account::Account, data::TimelineOrigin, endpoint::EndpointState, hold::WorkResult, keys::Keys,
+    services::Link,
+};
 use crate::{
     clock::{Clock, Moment},
     ids::Ids,
-    keys::Keys,
     options::SandboxOptions,
-    plane::Ports,
+    ports::Ports,
     state::project::Project,
 };
 

@@ -17,10 +17,13 @@ pub(crate) mod data_api;
 pub(crate) mod endpoint;
 pub(crate) mod hold;
 pub(crate) mod kept;
+pub(crate) mod keys;
 pub(crate) mod operation;
 pub(crate) mod project;
 pub(crate) mod schedule;
+pub(crate) mod scheduled;
 pub(crate) mod services;
+pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod snapshot;
 pub(crate) mod upkeep;
@@ -33,16 +36,13 @@ use super::{
     clock::{Clock, Moment},
     error::ApiError,
     ids::Ids,
-    keys::Keys,
     options::{Limits, SandboxOptions},
-    plane::Ports,
+    ports::Ports,
 };
 use account::Account;
+use keys::Keys;
 use project::Project;
 use services::{Link, MOST_OBJECT_BYTES};
-
-/// How long a deleted project or branch can be recovered.
-pub(crate) const RECOVERY_DAYS: i64 = 7;
 
 /// Everything that exists.
 #[derive(Debug)]

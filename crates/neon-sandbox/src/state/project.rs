@@ -6,14 +6,12 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RECOVERY_DAYS,
     access::Access,
-    branch::{Branch, Deletion, DeletionMethod},
+    branch::{Branch, Deletion, DeletionMethod, RECOVERY_DAYS},
     data::Lsn,
     endpoint::{Endpoint, EndpointType},
-    hold::Hold,
     operation::{Action, Operation},
-    schedule,
+    scheduled,
     settings::{DefaultEndpointSettings, ProjectSettings},
     snapshot::Snapshot,
     usage::Usage,
@@ -23,6 +21,15 @@ use crate::{
     error::ApiError,
     ids::Ids,
 };
+
+/// What holds a project's future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hold {
+    /// The goal of the data plane that is waited for.
+    pub(crate) goal: u64,
+    /// Since when.
+    pub(crate) since: Moment,
+}
 
 /// A project.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -248,7 +255,7 @@ impl Project {
         let window = self.window();
         let mut due = Vec::new();
         for branch in self.branches.iter_mut().filter(|branch| branch.is_live()) {
-            due.extend(schedule::due_snapshots(branch, now, window, ids));
+            due.extend(scheduled::due_snapshots(branch, now, window, ids));
             branch.schedule_since = now;
         }
         for snapshot in due {

@@ -1,13 +1,9 @@
-//! Snapshot schedules, and the snapshots that they make.
+//! Snapshot schedules.
 
 use chrono::{Datelike, Days, NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
-use super::{branch::Branch, data::Point, snapshot::Snapshot};
-use crate::{
-    clock::{Moment, seconds},
-    ids::Ids,
-};
+use crate::clock::Moment;
 
 /// The longest and the default time that a scheduled snapshot is kept: 35 days.
 pub(crate) const MAX_RETENTION_SECONDS: i64 = 3_024_000;
@@ -46,7 +42,7 @@ pub(crate) struct Schedule {
 }
 
 impl Frequency {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Daily => "daily",
             Self::Weekly => "weekly",
@@ -70,7 +66,7 @@ impl ScheduleEntry {
     }
 
     /// The moments at which a snapshot is due, after one moment and until another.
-    fn due(&self, after: Moment, until: Moment) -> Vec<Moment> {
+    pub(super) fn due(&self, after: Moment, until: Moment) -> Vec<Moment> {
         let hour = self.hour.unwrap_or(0);
         let oldest_kept = until - TimeDelta::seconds(MAX_RETENTION_SECONDS) - TimeDelta::days(1);
         let mut date = after.max(oldest_kept).date_naive();
@@ -90,42 +86,4 @@ impl ScheduleEntry {
         }
         due
     }
-}
-
-/// The snapshots that a branch's schedule has made since it was last looked at, those that are expired left out.
-pub(crate) fn due_snapshots(branch: &Branch, now: Moment, window: TimeDelta, ids: &mut Ids) -> Vec<Snapshot> {
-    let mut made = Vec::new();
-    for entry in &branch.schedule.schedule {
-        for at in entry.due(branch.schedule_since, now) {
-            let expires_at = at + seconds(entry.retention_seconds);
-            if expires_at <= now {
-                continue;
-            }
-            let version = branch
-                .history
-                .at(Point::Time(at), now, window)
-                .unwrap_or_else(|_| branch.history.head().clone());
-            let id = ids.snapshot();
-            made.push(Snapshot {
-                name: format!(
-                    "{} {} {}",
-                    branch.name,
-                    entry.frequency.name(),
-                    at.format("%Y-%m-%dT%H:%MZ")
-                ),
-                slug: id.clone(),
-                id,
-                source_branch_id: branch.id.clone(),
-                lsn: None,
-                timestamp: None,
-                created_at: at,
-                expires_at: Some(expires_at),
-                manual: false,
-                version,
-                lineage: branch.history.lineage().copy(Point::Time(at)),
-            });
-        }
-    }
-    made.sort_by_key(|snapshot| snapshot.created_at);
-    made
 }

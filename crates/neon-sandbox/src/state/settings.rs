@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, Days, NaiveTime};
 use serde::{Deserialize, Serialize};
 
-use super::usage_sum::{Sums, whole};
 use crate::{clock::Moment, error::ApiError};
 
 /// Consumption that a project may use; 0 is without limit.
@@ -25,7 +24,7 @@ pub(crate) struct Quota {
 
 impl Quota {
     /// The limits that stop computes, with their names; the one on a branch's size stops only writes.
-    fn of_computes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    fn of_computes(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         [
             ("active_time_seconds", self.active_time_seconds),
             ("compute_time_seconds", self.compute_time_seconds),
@@ -33,20 +32,6 @@ impl Quota {
         ]
         .into_iter()
         .filter_map(|(name, limit)| Some((name, limit.filter(|limit| *limit > 0)?)))
-    }
-
-    /// The first limit that is reached. Nothing leaves a compute of the sandbox, so that the one on traffic never is.
-    fn breach(&self, used: &Sums<'_>) -> Option<&'static str> {
-        self.of_computes()
-            .find(|(name, limit)| {
-                let used = match *name {
-                    "active_time_seconds" => whole(used.active_seconds()),
-                    "compute_time_seconds" => whole(used.compute_unit_seconds()),
-                    _ => used.written_bytes(),
-                };
-                used >= *limit
-            })
-            .map(|(name, _)| name)
     }
 }
 
@@ -144,16 +129,9 @@ impl ProjectSettings {
         })
     }
 
-    /// Whether something limits what computes may use.
-    pub(crate) fn has_quota(&self) -> bool {
-        self.quota
-            .as_ref()
-            .is_some_and(|quota| quota.of_computes().next().is_some())
-    }
-
-    /// The limit that stops the computes, if what was used has reached one.
-    pub(crate) fn quota_breach(&self, used: &Sums<'_>) -> Option<&'static str> {
-        self.quota.as_ref()?.breach(used)
+    /// The limits of what computes may use, with their names.
+    pub(super) fn quota(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.quota.iter().flat_map(Quota::of_computes)
     }
 
     /// When the next maintenance window begins, at that moment or later.

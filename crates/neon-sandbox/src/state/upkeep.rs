@@ -6,7 +6,7 @@ use super::{
     endpoint::{Endpoint, EndpointState},
     operation::Action,
     project::Project,
-    usage_sum::{Span, Sums, month_around},
+    usage_sum::{Span, Sums, month_around, whole},
 };
 use crate::{clock::Moment, error::ApiError, ids::Ids};
 
@@ -14,14 +14,20 @@ use crate::{clock::Moment, error::ApiError, ids::Ids};
 const UP_TO_DATE: TimeDelta = TimeDelta::days(7);
 
 impl Project {
-    /// The limit of its quota that this month's use has reached, if any.
+    /// The limit of its quota that this month's use has reached, if any. Nothing leaves a compute of the sandbox, so that the
+    /// one on traffic never is.
     fn quota_breach(&self, now: Moment) -> Option<&'static str> {
-        if !self.settings.has_quota() {
-            return None;
-        }
         let (from, until) = month_around(now);
         let used = Sums::new(self, None, Span { from, until }, now);
-        self.settings.quota_breach(&used)
+        let is_reached = |(name, limit): &(&'static str, u64)| {
+            let used = match *name {
+                "active_time_seconds" => whole(used.active_seconds()),
+                "compute_time_seconds" => whole(used.compute_unit_seconds()),
+                _ => used.written_bytes(),
+            };
+            used >= *limit
+        };
+        self.settings.quota().find(is_reached).map(|(name, _)| name)
     }
 
     /// 422 where the quota keeps computes from starting.

@@ -8,21 +8,11 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::{branch::Branch, data::Lsn, endpoint::Endpoint, snapshot::Snapshot};
+use super::{branch::Branch, data::Lsn, endpoint::Endpoint, session::Session, snapshot::Snapshot};
 use crate::clock::Moment;
 
 /// How long anything is remembered: longer than anybody may ask for.
 const REMEMBERED: TimeDelta = TimeDelta::days(400);
-
-/// A stretch in which a compute worked, at one size and for one branch.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Session {
-    pub(crate) branch_id: String,
-    pub(crate) cu: f64,
-    pub(crate) from: Moment,
-    /// `None`: it still works.
-    pub(crate) until: Option<Moment>,
-}
 
 /// How large a branch was from a moment on.
 #[derive(Clone, Debug, Serialize, Deserialize)]

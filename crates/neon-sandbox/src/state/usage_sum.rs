@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 
 use super::{
     project::Project,
-    usage::{BranchUse, Session, SnapshotUse},
+    session::Session,
+    usage::{BranchUse, SnapshotUse},
 };
 use crate::clock::Moment;
 

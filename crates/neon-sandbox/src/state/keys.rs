@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use super::project::Project;
+use crate::{
     clock::Moment,
     ids,
     options::{ExtraKey, KeyKind},
-    state::project::Project,
 };
 
 /// The id of the first key.
