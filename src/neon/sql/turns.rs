@@ -12,7 +12,7 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use tokio::time::Instant;
 
 use super::{Connection, SqlError};
-use crate::neon::client::Context;
+use crate::neon::context::Context;
 
 /// How much longer than its time a statement may go on whose answer was lost: it is cancelled, and what it did is undone.
 const ENDING: Duration = Duration::from_secs(15);
