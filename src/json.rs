@@ -10,7 +10,7 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::neon::text::one_line;
+use crate::text::one_line;
 
 /// The name of the lists whose items are SQL parameters: Postgres reads those as text, so their text is what must arrive.
 const PARAMETERS: &str = "params";

@@ -23,6 +23,7 @@ mod json;
 pub mod neon;
 pub mod server;
 pub mod settings;
+pub mod text;
 pub mod workflows;
 
 pub use neon_sandbox as sandbox;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::guard::Effect;
+use crate::catalog::Effect;
 use crate::neon::Method;
 
 /// One file of `tools/`: the tools of one area of the API.

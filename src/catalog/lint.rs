@@ -9,7 +9,7 @@ use super::declaration::{Declaration, Keep, Place, PlanDeclaration, Resource, Sa
 use super::load::{Catalog, LoadError};
 use super::publish::{published_problems, published_schema};
 use super::tool::{Argument, INJECTED, Tool, property, templates, templates_within};
-use crate::guard::Effect;
+use crate::catalog::Effect;
 use crate::neon::Method;
 
 /// Something wrong in a declaration.

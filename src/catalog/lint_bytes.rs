@@ -6,7 +6,7 @@ use super::declaration::{BodyForm, Content, FileSource};
 use super::lint::Linter;
 use super::load::Catalog;
 use super::tool::Tool;
-use crate::guard::Effect;
+use crate::catalog::Effect;
 use crate::neon::Method;
 
 /// The longest base64 that 64 KiB take.

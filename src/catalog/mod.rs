@@ -2,6 +2,7 @@
 
 mod condition;
 mod declaration;
+mod effect;
 mod lint;
 mod lint_bytes;
 mod load;
@@ -17,10 +18,11 @@ pub use declaration::{
     Operations, Pages, Pick, Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,
     Workflow,
 };
+pub use effect::Effect;
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};
 pub use nearest::nearest;
 pub use publish::{declared, is_map, published_problems, published_schema, word_for_null};
 pub use search::{SearchIndex, SynonymProblem, synonym_problems};
-pub use selection::{SelectedTool, Selection, SelectionError, SelectionOptions};
+pub use selection::{Allowed, SelectedTool, Selection, SelectionError, SelectionOptions};
 pub use tool::{Argument, Tool, templates, templates_within};

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::declaration::Workflow;
+use super::effect::Effect;
 use super::load::Catalog;
 use super::nearest::nearest;
 use super::publish::published_schema;
 use super::tool::Tool;
-use crate::guard::{Effect, Policy};
 use crate::neon::{OrganizationId, ProjectId};
 
 /// What the operator asked for.
@@ -34,6 +34,18 @@ pub struct SelectionOptions {
     pub without_docs: bool,
     /// List a search and a few callers in place of the tools. None named means all of them then.
     pub discovery: bool,
+}
+
+/// What the operator's policy leaves of the catalogue: what a selection needs to know of it.
+pub trait Allowed {
+    /// Whether it names the tool, and allows no call of it.
+    fn denies_by_name(&self, tool: &Tool) -> bool;
+
+    /// Whether any call of the tool could run.
+    fn lists(&self, tool: &Tool) -> bool;
+
+    /// Whether calls that do more than read are denied.
+    fn is_read_only(&self) -> bool;
 }
 
 /// A name that the operator gave and that doesn't exist, or a choice that leaves nothing.
@@ -151,7 +163,7 @@ impl Selection {
     ///
     /// # Errors
     /// When a name is unknown, or nothing is left.
-    pub fn new(catalog: Catalog, options: &SelectionOptions, policy: &Policy) -> Result<Self, SelectionError> {
+    pub fn new(catalog: Catalog, options: &SelectionOptions, allowed: &impl Allowed) -> Result<Self, SelectionError> {
         let everything = |name: &str| name == "all";
         let toolset_names = || {
             catalog
@@ -196,7 +208,7 @@ impl Selection {
         // By name, that is: what an effect or a scope denies is for each step to find out.
         let excluded = |name: &str| {
             options.exclude.iter().any(|tool| tool == name)
-                || catalog.tool(name).is_some_and(|tool| policy.denies_by_name(tool))
+                || catalog.tool(name).is_some_and(|tool| allowed.denies_by_name(tool))
         };
         for tool in catalog.tools() {
             let name = tool.name();
@@ -214,7 +226,7 @@ impl Selection {
                 Some("the operator switched the documentation off".into())
             } else if options.project_id.is_some() && !about_one_project(tool) {
                 Some("this server is for one project, and the tool reaches beyond it".into())
-            } else if !policy.lists(tool) {
+            } else if !allowed.lists(tool) {
                 Some("the operator's policy doesn't allow it".into())
             } else if !asked {
                 Some("its toolset is not enabled".into())
@@ -230,7 +242,7 @@ impl Selection {
                 }
                 None => {
                     selection.index.insert(name.to_owned(), selection.tools.len());
-                    let mut selected = select(tool, options, whole, policy.is_read_only());
+                    let mut selected = select(tool, options, whole, allowed.is_read_only());
                     let optional = declaration
                         .optional_steps
                         .iter()

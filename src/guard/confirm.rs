@@ -20,12 +20,13 @@ use super::approvals::{
     Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, NewApproval, State, TypedName,
 };
 use super::clear::{Asking, Cleared};
-use super::plan::{Plan, digest};
+use super::plan::Plan;
 use super::policy::{Channel, ConfirmRules};
 use super::prepared::Preparations;
 use super::seal::{Binding, Sealer};
 use super::session::{Session, random_id};
-use crate::neon::text::one_line;
+use super::shown::digest;
+use crate::text::one_line;
 
 /// The call that a question is about.
 #[derive(Debug, Clone, Copy)]

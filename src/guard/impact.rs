@@ -1,7 +1,7 @@
 //! What statements lose, in words: measured by Postgres, for whoever must approve it.
 
 use super::foreign::{bare, marked};
-use super::plan::{Line, digest, told};
+use super::shown::{Line, digest, told};
 use crate::neon::sql::{Grade, Loss, Measured, Reaching, TableImpact};
 
 /// How many losses are told one by one; beyond that they are counted by kind, with a digest of all.
@@ -235,7 +235,7 @@ fn sentence(loss: &Loss) -> String {
                 told(label)
             ),
             () if loss.key == "roles and settings" => {
-                format!("adds {}", marked(facet, &super::plan::quoted(facet)))
+                format!("adds {}", marked(facet, &super::shown::quoted(facet)))
             }
             () => format!("adds the {} to {object}", first_word_and_label(facet, label)),
         },
@@ -258,10 +258,10 @@ fn sentence(loss: &Loss) -> String {
             format!("turns {facet} of {object} off")
         }
         "gone" if loss.key == "roles and settings" => {
-            format!("removes {}", marked(facet, &super::plan::quoted(facet)))
+            format!("removes {}", marked(facet, &super::shown::quoted(facet)))
         }
         _ if loss.key == "roles and settings" => {
-            format!("changes {}", marked(facet, &super::plan::quoted(facet)))
+            format!("changes {}", marked(facet, &super::shown::quoted(facet)))
         }
         "gone" => format!("drops the {} of {object}", first_word_and_label(facet, label)),
         _ => format!("changes the {} of {object}", first_word_and_label(facet, label)),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::effect::Effect;
 use super::impact;
 use super::permit::JudgedTexts;
 use super::policy::Cause;
+use crate::catalog::Effect;
 use crate::catalog::{Comparison, Condition, Escalation, Fact, Resource, Tool};
 use crate::neon::sql::{Grade, Measured, Reaching};
 

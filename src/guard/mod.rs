@@ -9,7 +9,6 @@ mod approvals;
 pub mod audit;
 mod clear;
 mod confirm;
-mod effect;
 mod files;
 pub(crate) mod foreign;
 mod impact;
@@ -19,12 +18,15 @@ mod permit;
 mod plan;
 mod policy;
 mod prepared;
+mod preparing;
 mod seal;
 mod session;
+mod shown;
 mod state_dir;
 mod trusted;
 mod undo;
 
+pub use crate::catalog::Effect;
 pub use approvals::{
     Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_OF_GROUP, MOST_OF_ONE, MOST_WAITING,
     NewApproval, State, TypedName,
@@ -33,15 +35,14 @@ pub use clear::{Asking, Cleared, NotJudged, Ruling, SaidYes};
 pub use confirm::{
     Answer, CONFIRM_FIELD, Confirmations, Elsewhere, NAME_FIELD, No, NobodyToAsk, Page, Question, Reply, Subject,
 };
-pub use effect::Effect;
 pub use files::FileError;
 pub(crate) use files::{read_private, replace_private};
 pub(crate) use impact::{done_losses, lines as impact_lines, reaching, told_losses};
 pub use judge::{Assessed, BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
 pub use mask::{MASK, OwnKey, mask, mask_text, without_own_keys};
 pub use permit::{JudgedTexts, Permitted};
-pub use plan::{Line, Plan, Sight, digest, file_in_short, quoted, would_send};
-pub(crate) use plan::{can_be_shown, told, told_plain};
+pub(crate) use plan::can_be_shown;
+pub use plan::{Plan, Sight, file_in_short, would_send};
 pub use policy::{
     Cause, Channel, ConfirmRules, Denied, Occasion, Policy, PolicyError, PolicyInWords, Rule, policy_reference,
     policy_schema,
@@ -49,6 +50,8 @@ pub use policy::{
 pub use prepared::NotPrepared;
 pub use seal::{SHORTEST_KEY, Sealer, ShortKey};
 pub use session::Session;
+pub use shown::{Line, digest, quoted};
+pub(crate) use shown::{told, told_plain};
 pub use state_dir::{kept_seal_key, kept_session, state_dir};
 pub use trusted::{Untrusted, read_trusted, read_trusted_text};
 pub(crate) use undo::FROM_THE_ANSWER;

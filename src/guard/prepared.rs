@@ -11,9 +11,9 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -21,23 +21,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::confirm::Confirmations;
 use super::files::{self, FileError};
 use super::seal::Sealer;
 
 /// The most that wait at the same time in one process, or in one state directory.
-const MAX_WAITING: usize = 200;
+pub(super) const MAX_WAITING: usize = 200;
 
 /// The most of those that are one client's.
-const MAX_OF_ONE: usize = 50;
+pub(super) const MAX_OF_ONE: usize = 50;
 
 /// The largest that is kept, in bytes.
-const MAX_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// How many characters an id has.
-const ID: usize = 16;
+pub(super) const ID: usize = 16;
 
-const PURPOSE: &str = "prepared";
+pub(super) const PURPOSE: &str = "prepared";
 
 /// Why a handle opens nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -70,30 +69,30 @@ impl From<FileError> for NotPrepared {
 
 /// What is kept of one.
 #[derive(Debug, Clone, PartialEq)]
-struct Kept {
+pub(super) struct Kept {
     /// Who prepared it, as a keyed digest.
-    caller: String,
+    pub(super) caller: String,
     /// When it ends: seconds since 1970.
-    until: i64,
+    pub(super) until: i64,
     /// What was prepared.
-    content: Value,
+    pub(super) content: Value,
 }
 
 /// What lies in the state directory of one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stored {
-    caller: String,
-    until: i64,
+pub(super) struct Stored {
+    pub(super) caller: String,
+    pub(super) until: i64,
     /// The content, encrypted for its id.
-    encrypted: String,
+    pub(super) encrypted: String,
 }
 
 /// What was prepared and isn't over.
 #[derive(Debug, Default)]
 pub(super) struct Preparations {
     /// With whether it was taken.
-    kept: Mutex<HashMap<String, (Kept, bool)>>,
+    pub(super) kept: Mutex<HashMap<String, (Kept, bool)>>,
 }
 
 impl Kept {
@@ -106,201 +105,17 @@ impl Kept {
         ]
     }
 
-    fn tag(&self, sealer: &Sealer, id: &str) -> String {
+    pub(super) fn tag(&self, sealer: &Sealer, id: &str) -> String {
         sealer.tag(PURPOSE, &self.parts(id).each_ref().map(String::as_str))
     }
 
-    fn has_tag(&self, sealer: &Sealer, id: &str, tag: &str) -> bool {
+    pub(super) fn has_tag(&self, sealer: &Sealer, id: &str, tag: &str) -> bool {
         sealer.is_tag(PURPOSE, &self.parts(id).each_ref().map(String::as_str), tag)
     }
 }
 
-impl Confirmations {
-    /// Keeps what was prepared until then, and gives the handle.
-    ///
-    /// # Errors
-    /// When it can't be kept.
-    pub fn prepare(
-        &self,
-        caller: &str,
-        content: Value,
-        until: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> Result<String, NotPrepared> {
-        let kept = Kept {
-            caller: self.preparer(caller),
-            until: until.timestamp(),
-            content,
-        };
-        let content = kept.content.to_string();
-        if content.len() > MAX_BYTES {
-            return Err(NotPrepared::TooLarge(content.len()));
-        }
-        self.room_to_prepare(caller, content.len(), now)?;
-        let id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(ID).collect();
-        let handle = format!("{id}.{}", kept.tag(&self.sealer, &id));
-        match self.prepared_folder() {
-            Some(folder) => {
-                files::make_directory(&folder)?;
-                files::close_directory(&folder)?;
-                let encrypted = self.sealer.encrypt(PURPOSE, &id, content.as_bytes());
-                let stored = Stored {
-                    caller: kept.caller.clone(),
-                    until: kept.until,
-                    encrypted: encrypted.ok_or_else(|| NotPrepared::Store("it can't be encrypted".to_owned()))?,
-                };
-                let text = serde_json::to_string(&stored).map_err(|error| NotPrepared::Store(error.to_string()))?;
-                let path = folder.join(format!("{id}.json"));
-                let mut file = files::create_private(&path)?;
-                file.write_all(text.as_bytes())
-                    .and_then(|()| file.sync_all())
-                    .map_err(FileError::io("write", &path))?;
-            }
-            None => {
-                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                all.insert(id, (kept, false));
-            }
-        }
-        Ok(handle)
-    }
-
-    /// Whether this caller can prepare one more, of at least so many bytes: to be asked before the work. What is over is removed.
-    ///
-    /// # Errors
-    /// [`NotPrepared::Full`] when 200 wait, or 50 of this caller's, and [`NotPrepared::TooLarge`] over 2 MiB.
-    pub fn room_to_prepare(&self, caller: &str, bytes: usize, now: DateTime<Utc>) -> Result<(), NotPrepared> {
-        if bytes > MAX_BYTES {
-            return Err(NotPrepared::TooLarge(bytes));
-        }
-        let waiting: Vec<String> = match self.prepared_folder() {
-            Some(folder) => sweep(&folder, now),
-            None => {
-                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                all.retain(|_, (kept, _)| kept.until >= now.timestamp());
-                // What was completed is remembered as used, as long as that is as little as what may wait.
-                while all.values().filter(|(_, taken)| *taken).count() > MAX_WAITING {
-                    let taken = all.iter().filter(|(_, (_, taken))| *taken);
-                    let first = taken.min_by_key(|(_, (kept, _))| kept.until).map(|(id, _)| id.clone());
-                    first.and_then(|id| all.remove(&id));
-                }
-                let waiting = all.values().filter(|(_, taken)| !taken);
-                waiting.map(|(kept, _)| kept.caller.clone()).collect()
-            }
-        };
-        let own = self.preparer(caller);
-        if waiting.iter().filter(|caller| **caller == own).count() >= MAX_OF_ONE {
-            return Err(NotPrepared::Full(format!("{MAX_OF_ONE} of this client wait already")));
-        }
-        if waiting.len() >= MAX_WAITING {
-            return Err(NotPrepared::Full(format!("{MAX_WAITING} of all clients wait already")));
-        }
-        Ok(())
-    }
-
-    /// What was prepared under a handle, by this caller.
-    ///
-    /// # Errors
-    /// When there is nothing to complete.
-    pub fn prepared(&self, caller: &str, handle: &str, now: DateTime<Utc>) -> Result<Value, NotPrepared> {
-        let (id, tag) = parts(handle)?;
-        let (kept, taken) = match self.prepared_folder() {
-            Some(folder) => self.read(&folder, id)?,
-            None => {
-                let all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                all.get(id).cloned().ok_or(NotPrepared::Unknown)?
-            }
-        };
-        // Whose it is comes first: to anyone else there is none.
-        if kept.caller != self.preparer(caller) || !kept.has_tag(&self.sealer, id, tag) {
-            return Err(NotPrepared::Unknown);
-        }
-        if kept.until < now.timestamp() {
-            return Err(NotPrepared::Expired);
-        }
-        if taken {
-            return Err(NotPrepared::Used);
-        }
-        Ok(kept.content)
-    }
-
-    /// Takes what was prepared, to complete it. Of those who try, one does.
-    ///
-    /// # Errors
-    /// As [`Self::prepared`], and when another took it.
-    pub fn take_prepared(&self, caller: &str, handle: &str, now: DateTime<Utc>) -> Result<(), NotPrepared> {
-        self.prepared(caller, handle, now)?;
-        let (id, _) = parts(handle)?;
-        match self.prepared_folder() {
-            Some(folder) => {
-                let (from, to) = places(&folder, id);
-                // Of several that rename one file, one finds it.
-                fs::rename(&from, to).map_err(|error| match error.kind() {
-                    ErrorKind::NotFound => NotPrepared::Used,
-                    _ => FileError::io("take", &from)(error).into(),
-                })
-            }
-            None => {
-                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                match all.get_mut(id) {
-                    Some((_, taken)) if !*taken => {
-                        *taken = true;
-                        Ok(())
-                    }
-                    Some(_) => Err(NotPrepared::Used),
-                    None => Err(NotPrepared::Unknown),
-                }
-            }
-        }
-    }
-
-    /// Gives back what was taken: nothing came of it, so it can be tried again.
-    pub fn give_back_prepared(&self, handle: &str) {
-        let Ok((id, _)) = parts(handle) else { return };
-        match self.prepared_folder() {
-            Some(folder) => {
-                let (to, from) = places(&folder, id);
-                if let Err(error) = fs::rename(from, to) {
-                    tracing::warn!(%error, "what was prepared can't be given back, and so can't be tried again");
-                }
-            }
-            None => {
-                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some((_, taken)) = all.get_mut(id) {
-                    *taken = false;
-                }
-            }
-        }
-    }
-
-    fn read(&self, folder: &Path, id: &str) -> Result<(Kept, bool), NotPrepared> {
-        let (open, taken) = places(folder, id);
-        for (path, taken) in [(open, false), (taken, true)] {
-            let Some(stored) = stored(&path)? else { continue };
-            let content = self.sealer.decrypt(PURPOSE, id, &stored.encrypted);
-            let content = content.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-            let kept = Kept {
-                caller: stored.caller,
-                until: stored.until,
-                content: content.ok_or(NotPrepared::Unknown)?,
-            };
-            return Ok((kept, taken));
-        }
-        Err(NotPrepared::Unknown)
-    }
-
-    fn preparer(&self, caller: &str) -> String {
-        self.sealer.digest("preparer", &[caller])
-    }
-
-    /// Beside the approvals, and only where another process could open what lies there.
-    fn prepared_folder(&self) -> Option<PathBuf> {
-        let approvals = self.approvals().filter(|_| self.sealer.is_shared())?;
-        Some(approvals.directory().with_file_name("prepared"))
-    }
-}
-
 /// Id and tag of a handle. Nothing else gets into the name of a file.
-fn parts(handle: &str) -> Result<(&str, &str), NotPrepared> {
+pub(super) fn parts(handle: &str) -> Result<(&str, &str), NotPrepared> {
     let (id, tag) = handle.trim().split_once('.').ok_or(NotPrepared::Unknown)?;
     if is_id(id) {
         Ok((id, tag))
@@ -309,24 +124,24 @@ fn parts(handle: &str) -> Result<(&str, &str), NotPrepared> {
     }
 }
 
-fn is_id(id: &str) -> bool {
+pub(super) fn is_id(id: &str) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     id.len() == ID && id.bytes().all(is_digit)
 }
 
 /// Where one lies before and after it is taken.
-fn places(folder: &Path, id: &str) -> (PathBuf, PathBuf) {
+pub(super) fn places(folder: &Path, id: &str) -> (PathBuf, PathBuf) {
     (folder.join(format!("{id}.json")), folder.join(format!("{id}.taken")))
 }
 
 /// Whether a path is called as one of [`places`] is.
-fn is_ours_by_name(path: &Path) -> bool {
+pub(super) fn is_ours_by_name(path: &Path) -> bool {
     let ends = path.extension().is_some_and(|ends| ends == "json" || ends == "taken");
     ends && path.file_stem().and_then(|id| id.to_str()).is_some_and(is_id)
 }
 
 /// What a file holds; nothing where that is larger than what is written, or nothing of ours.
-fn stored(path: &Path) -> Result<Option<Stored>, FileError> {
+pub(super) fn stored(path: &Path) -> Result<Option<Stored>, FileError> {
     // Another may take it at this moment.
     let Some(file) = files::open_existing(path)? else {
         return Ok(None);
@@ -340,10 +155,10 @@ fn stored(path: &Path) -> Result<Option<Stored>, FileError> {
 }
 
 /// How long a file is left that can't be read.
-const UNREADABLE: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const UNREADABLE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Removes what is over, and gives the callers of what waits.
-fn sweep(folder: &Path, now: DateTime<Utc>) -> Vec<String> {
+pub(super) fn sweep(folder: &Path, now: DateTime<Utc>) -> Vec<String> {
     let mut waiting = Vec::new();
     // Behind a link, or in a folder that is no longer ours alone, nothing is ours to remove. The write that follows says why.
     if files::close_directory(folder).is_err() {
@@ -372,214 +187,4 @@ fn sweep(folder: &Path, now: DateTime<Utc>) -> Vec<String> {
         }
     }
     waiting
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::TimeDelta;
-    use serde_json::json;
-
-    use super::super::approvals::Approvals;
-    use super::super::policy::ConfirmRules;
-    use super::*;
-
-    fn shared(folder: &Path, key: u8) -> Confirmations {
-        Confirmations::new(
-            Sealer::shared(&[key; 32]).unwrap(),
-            ConfirmRules::default(),
-            Some(Approvals::new(folder.join("approvals"))),
-        )
-    }
-
-    fn alone() -> Confirmations {
-        Confirmations::new(Sealer::random(), ConfirmRules::default(), None)
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn nothing_is_removed_behind_a_link_nor_what_is_called_otherwise() {
-        let place = tempfile::tempdir().unwrap();
-        let old = std::time::SystemTime::now() - UNREADABLE * 2;
-        let put = |path: PathBuf| fs::File::create(path).unwrap().set_modified(old).unwrap();
-        let outside = place.path().join("outside");
-        fs::create_dir(&outside).unwrap();
-        // Called as ours are, and otherwise.
-        let names = ["0123456789abcdef.json", "thesis.json", "photo.jpg"];
-        names.iter().for_each(|name| put(outside.join(name)));
-        std::os::unix::fs::symlink(&outside, place.path().join("prepared")).unwrap();
-        let keeper = shared(place.path(), 7);
-        let now = Utc::now();
-        let refused = keeper
-            .prepare("me", json!({}), now + TimeDelta::hours(1), now)
-            .unwrap_err();
-        assert!(refused.to_string().contains("prepared"), "{refused}");
-        assert_eq!(fs::read_dir(&outside).unwrap().count(), 3);
-
-        fs::remove_file(place.path().join("prepared")).unwrap();
-        fs::rename(&outside, place.path().join("prepared")).unwrap();
-        keeper.prepare("me", json!({}), now + TimeDelta::hours(1), now).unwrap();
-        let left = |name: &str| place.path().join("prepared").join(name).exists();
-        assert!(!left(names[0]) && left(names[1]) && left(names[2]));
-    }
-
-    #[test]
-    fn a_handle_opens_what_was_prepared_for_its_caller_once() {
-        let folder = tempfile::tempdir().unwrap();
-        for keeper in [alone(), shared(folder.path(), 7)] {
-            let now = Utc::now();
-            let until = now + TimeDelta::hours(1);
-            let handle = keeper
-                .prepare("me", json!({"statements": ["DROP TABLE t"]}), until, now)
-                .unwrap();
-            let other = keeper
-                .prepare("me", json!({"statements": ["SELECT 1"]}), until, now)
-                .unwrap();
-            assert!(handle.len() < 45, "{handle}");
-            assert_eq!(
-                keeper.prepared("me", &handle, now).unwrap()["statements"][0],
-                "DROP TABLE t"
-            );
-            assert_eq!(keeper.prepared("you", &handle, now), Err(NotPrepared::Unknown));
-            assert_eq!(
-                keeper.prepared("me", &handle, until + TimeDelta::seconds(1)),
-                Err(NotPrepared::Expired)
-            );
-            let (id, tag) = handle.split_once('.').unwrap();
-            let (other_id, other_tag) = other.split_once('.').unwrap();
-            for altered in [
-                format!("{id}.{other_tag}"),
-                format!("{other_id}.{tag}"),
-                format!("{id}."),
-                format!("{id}.{}", &tag[..tag.len() - 2]),
-                format!("{id}.AAAAAAAAAAAAAAAAAAAAAA"),
-                format!("../{id}.{tag}"),
-                id.to_owned(),
-                String::new(),
-            ] {
-                assert_eq!(
-                    keeper.prepared("me", &altered, now),
-                    Err(NotPrepared::Unknown),
-                    "{altered}"
-                );
-                assert_eq!(
-                    keeper.take_prepared("me", &altered, now),
-                    Err(NotPrepared::Unknown),
-                    "{altered}"
-                );
-            }
-            assert_eq!(keeper.take_prepared("you", &handle, now), Err(NotPrepared::Unknown));
-            assert_eq!(keeper.take_prepared("me", &handle, now), Ok(()));
-            assert_eq!(keeper.take_prepared("me", &handle, now), Err(NotPrepared::Used));
-            assert_eq!(keeper.prepared("me", &handle, now), Err(NotPrepared::Used));
-            keeper.give_back_prepared(&handle);
-            assert_eq!(keeper.take_prepared("me", &handle, now), Ok(()));
-            assert_eq!(keeper.take_prepared("me", &other, now), Ok(()));
-        }
-    }
-
-    #[test]
-    fn of_many_that_take_at_once_one_does() {
-        let folder = tempfile::tempdir().unwrap();
-        for keeper in [alone(), shared(folder.path(), 7)] {
-            let now = Utc::now();
-            let handle = keeper.prepare("me", json!({}), now + TimeDelta::hours(1), now).unwrap();
-            let took = std::thread::scope(|scope| {
-                let takers: Vec<_> = (0..16)
-                    .map(|_| scope.spawn(|| keeper.take_prepared("me", &handle, now).is_ok()))
-                    .collect();
-                takers
-                    .into_iter()
-                    .filter(|_| true)
-                    .map(|taker| taker.join().unwrap())
-                    .filter(|took| *took)
-                    .count()
-            });
-            assert_eq!(took, 1);
-        }
-    }
-
-    #[test]
-    fn with_a_shared_key_another_process_completes_it_and_a_changed_file_opens_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let now = Utc::now();
-        let until = now + TimeDelta::hours(1);
-        let handle = shared(folder.path(), 7)
-            .prepare("me", json!({"branch_id": "br-a"}), until, now)
-            .unwrap();
-        assert_eq!(
-            shared(folder.path(), 7).prepared("me", &handle, now).unwrap()["branch_id"],
-            "br-a"
-        );
-        assert_eq!(
-            shared(folder.path(), 8).prepared("me", &handle, now),
-            Err(NotPrepared::Unknown)
-        );
-        assert_eq!(alone().prepared("me", &handle, now), Err(NotPrepared::Unknown));
-        let path = folder
-            .path()
-            .join("prepared")
-            .join(format!("{}.json", handle.split_once('.').unwrap().0));
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(!text.contains("br-a") && !text.contains("branch_id"), "{text}");
-        let sealed: Stored = serde_json::from_str(&text).unwrap();
-        let other = shared(folder.path(), 7)
-            .prepare("me", json!({"branch_id": "br-b"}), until, now)
-            .unwrap();
-        let of_other = path.with_file_name(format!("{}.json", other.split_once('.').unwrap().0));
-        let of_other: Stored = serde_json::from_str(&fs::read_to_string(of_other).unwrap()).unwrap();
-        let mut changed = sealed.encrypted.clone().into_bytes();
-        changed[20] = if changed[20] == b'A' { b'B' } else { b'A' };
-        for encrypted in [of_other.encrypted, String::from_utf8(changed).unwrap(), String::new()] {
-            fs::write(&path, text.replace(&sealed.encrypted, &encrypted)).unwrap();
-            assert_eq!(
-                shared(folder.path(), 7).prepared("me", &handle, now),
-                Err(NotPrepared::Unknown)
-            );
-        }
-        fs::write(&path, text).unwrap();
-        // What is over is swept away by the next.
-        let later = until + TimeDelta::seconds(2);
-        shared(folder.path(), 7)
-            .prepare("me", json!({}), later + TimeDelta::hours(1), later)
-            .unwrap();
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn completed_work_makes_room_and_waiting_work_is_bounded_for_each_client() {
-        let folder = tempfile::tempdir().unwrap();
-        for keeper in [alone(), shared(folder.path(), 7)] {
-            let now = Utc::now();
-            let until = now + TimeDelta::hours(1);
-            for _ in 0..MAX_WAITING + 20 {
-                let handle = keeper.prepare("busy", json!({}), until, now).unwrap();
-                keeper.take_prepared("busy", &handle, now).unwrap();
-            }
-            // What is too large is told before the work, as what it is.
-            assert_eq!(keeper.room_to_prepare("busy", MAX_BYTES, now), Ok(()));
-            assert_eq!(
-                keeper.room_to_prepare("busy", MAX_BYTES + 1, now),
-                Err(NotPrepared::TooLarge(MAX_BYTES + 1))
-            );
-            for client in 0..4 {
-                for _ in 0..MAX_OF_ONE {
-                    keeper.prepare(&client.to_string(), json!({}), until, now).unwrap();
-                }
-                let full = keeper.room_to_prepare(&client.to_string(), 0, now).unwrap_err();
-                assert!(
-                    matches!(&full, NotPrepared::Full(why) if why.contains("50 of this client")),
-                    "{full}"
-                );
-            }
-            let full = keeper.prepare("another", json!({}), until, now).unwrap_err();
-            assert!(
-                matches!(&full, NotPrepared::Full(why) if why.contains("200 of all")),
-                "{full}"
-            );
-            assert_eq!(
-                keeper.room_to_prepare("another", 0, until + TimeDelta::seconds(1)),
-                Ok(())
-            );
-        }
-    }
 }

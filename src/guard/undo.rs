@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::judge::fits;
 use crate::catalog::{Tool, Undo, UndoWay, templates, word_for_null};
-use crate::neon::text::one_line as plain;
+use crate::text::one_line as plain;
 
 /// The longest text that a way back repeats, in characters.
 const LONGEST: usize = 400;

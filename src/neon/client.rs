@@ -11,111 +11,19 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::base::ApiBase;
-use super::credential::Credential;
+use super::config::ClientConfig;
+use super::context::Context;
 use super::error::{Error, ErrorKind};
 use super::exchange::{Exchange, Failure, Phase, Progress, Received};
 use super::form::Content;
-use super::limits::{Lane, RateLimits};
-use super::operations::PollPolicy;
+use super::limits::Lane;
 use super::report::{self, Stop};
 use super::request::{Read, Request};
-use super::retry::{Decision, RetryPolicy};
+use super::retry::Decision;
 use super::sql::{Catalogues, Databases};
 use crate::guard::Permitted;
-
-/// What a client is made of. [`ClientConfig::new`] fills in the defaults.
-#[derive(Debug, Clone)]
-pub struct ClientConfig {
-    /// Where the API is.
-    pub base: ApiBase,
-    /// Whose requests these are.
-    pub credential: Credential,
-    /// The `User-Agent`. Default: `neon-mcp/VERSION`, with the project's address.
-    pub user_agent: String,
-    /// The longest that one attempt may take, from sending to the last byte. Default: 30 s.
-    pub request_timeout: Duration,
-    /// The longest that making a connection may take, TLS included. Default: 10 s. Within it, a failure is known to have
-    /// changed nothing.
-    pub connect_timeout: Duration,
-    /// The credential's budget; clients with the same credential share one.
-    pub limits: RateLimits,
-    /// How often and how far apart attempts are.
-    pub retry: RetryPolicy,
-    /// How often operations are looked at while waiting for them.
-    pub poll: PollPolicy,
-    /// The largest answer that is read, in bytes, after decompression. Default: 16 MiB.
-    pub max_response_bytes: usize,
-}
-
-impl ClientConfig {
-    /// The defaults for a base and a credential.
-    #[must_use]
-    pub fn new(base: ApiBase, credential: Credential) -> Self {
-        Self {
-            base,
-            credential,
-            user_agent: user_agent(),
-            request_timeout: Duration::from_secs(30),
-            connect_timeout: Duration::from_secs(10),
-            limits: RateLimits::default(),
-            retry: RetryPolicy::default(),
-            poll: PollPolicy::default(),
-            max_response_bytes: 16 * 1_024 * 1_024,
-        }
-    }
-}
-
-/// `neon-mcp/VERSION`, and where the project is at home, once the manifest says so.
-fn user_agent() -> String {
-    let name = concat!("neon-mcp/", env!("CARGO_PKG_VERSION"));
-    match env!("CARGO_PKG_REPOSITORY") {
-        "" => name.to_owned(),
-        home => format!("{name} (+{home})"),
-    }
-}
-
-/// What a call brings along: until when it may take, how it is cancelled, and its caller's place in the line.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// The end of all waiting, retries included.
-    pub deadline: Instant,
-    /// Cancels the call. A changing request that is already under way may still be carried out; the error says so.
-    pub cancel: CancellationToken,
-    /// The caller's place in the line for the rate limits: one per caller, not one per call.
-    pub lane: Lane,
-}
-
-impl Context {
-    /// A context for someone who waits `budget` from now (a year at most), can't cancel, and is alone.
-    #[must_use]
-    pub fn within(budget: Duration) -> Self {
-        Self {
-            deadline: Instant::now() + budget.min(Duration::from_secs(365 * 24 * 3_600)),
-            cancel: CancellationToken::new(),
-            lane: Lane::new(),
-        }
-    }
-
-    /// The same context, ending at `deadline` if that is sooner.
-    #[must_use]
-    pub fn until(&self, deadline: Instant) -> Self {
-        Self {
-            deadline: self.deadline.min(deadline),
-            ..self.clone()
-        }
-    }
-
-    /// What is left of the time.
-    #[must_use]
-    pub fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
-    }
-}
 
 /// A successful answer.
 #[derive(Clone, PartialEq)]

@@ -152,7 +152,7 @@ impl Exchange<'_> {
         let built = builder.build().map_err(|error| Failure::Setup(describe(error)))?;
         progress.request_id = Some(ours);
         progress.phase = Phase::InFlight;
-        let time = self.request_timeout + form::transfer_time(request);
+        let time = self.request_timeout + transfer_time(request);
         match tokio::time::timeout(time, self.exchange(built, request, progress)).await {
             Ok(result) => result,
             Err(_) => Err(match progress.phase {
@@ -365,4 +365,14 @@ fn describe(error: reqwest::Error) -> String {
         innermost = source;
     }
     format!("{what}: {}", one_line(&innermost.to_string(), 160))
+}
+
+/// How many bytes of a file are expected to come through in a second, for the time that an attempt may take.
+const BYTES_PER_SECOND: usize = 512 * 1_024;
+
+/// What files and bytes add to the time of an attempt.
+fn transfer_time(request: &Request) -> Duration {
+    let sent = request.form().unwrap_or_default().iter().map(|file| file.bytes.len());
+    let bytes = sent.sum::<usize>() + request.bytes_answer().unwrap_or_default();
+    Duration::from_secs((bytes / BYTES_PER_SECOND) as u64)
 }

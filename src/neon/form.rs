@@ -2,15 +2,9 @@
 //! attempt sends the same; and answers of any bytes.
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-
-use super::request::Request;
-
-/// How many bytes of a file are expected to come through in a second, for the time that an attempt may take.
-const BYTES_PER_SECOND: usize = 512 * 1_024;
 
 /// What an answer holds that isn't JSON.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,13 +38,6 @@ impl fmt::Debug for FilePart {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} ({} bytes)", self.field, self.bytes.len())
     }
-}
-
-/// What files and bytes add to the time of an attempt.
-pub(super) fn transfer_time(request: &Request) -> Duration {
-    let sent = request.form().unwrap_or_default().iter().map(|file| file.bytes.len());
-    let bytes = sent.sum::<usize>() + request.bytes_answer().unwrap_or_default();
-    Duration::from_secs((bytes / BYTES_PER_SECOND) as u64)
 }
 
 /// The body and its media type: each top-level field a part (texts as they are, all else as JSON), then the files.

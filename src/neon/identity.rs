@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::client::{Client, Context};
+use super::client::Client;
+use super::context::Context;
 use super::error::{Error, ErrorKind};
 use super::request::Read;
 use super::segment::PathSegment;

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::segment::PathSegment;
+pub(crate) use super::segment::is_id;
 
 /// The pattern of Neon's ids (`pattern` of the path parameters in Neon's OpenAPI file).
 pub const ID_PATTERN: &str = "^[a-z0-9-]{1,60}$";
@@ -18,14 +19,6 @@ pub const ID_PATTERN: &str = "^[a-z0-9-]{1,60}$";
 pub struct InvalidId {
     what: &'static str,
     rule: &'static str,
-}
-
-/// Whether `text` has the form of Neon's ids: 1 to 60 lower-case letters, digits and hyphens.
-pub(crate) fn is_id(text: &str) -> bool {
-    (1..=60).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 macro_rules! id {

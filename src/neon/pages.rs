@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::client::{Client, Context};
+use super::client::Client;
+use super::context::Context;
 use super::error::Error;
 use super::request::{Read, Request};
 

@@ -1,6 +1,6 @@
 //! What an attempt's failure means for the caller: its kind, whether anything changed, and what to do next.
 
-use super::client::ClientConfig;
+use super::config::ClientConfig;
 use super::error::{Changed, Error, ErrorKind};
 use super::exchange::{Failure, Phase, Progress};
 use super::request::Request;

@@ -86,7 +86,7 @@ impl PathSegment {
     ///
     /// [`SegmentError::NotAnId`] for anything else.
     pub fn id(text: &str) -> Result<Self, SegmentError> {
-        if super::ids::is_id(text) {
+        if is_id(text) {
             Ok(Self::unreserved(text))
         } else {
             Err(SegmentError::NotAnId)
@@ -210,4 +210,12 @@ fn replace(bytes: &[u8], pattern: &[u8]) -> Vec<u8> {
         }
     }
     replaced
+}
+
+/// Whether `text` has the form of Neon's ids: 1 to 60 lower-case letters, digits and hyphens.
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=60).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }

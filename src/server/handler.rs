@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::discovery::{self, Asked};
-use super::tools::published;
+use super::listing::published;
 use super::{ask, progress};
 use crate::catalog::SearchIndex;
 use crate::engine::{CallResult, Caller, Engine, Kind, Outcome};

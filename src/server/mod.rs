@@ -5,6 +5,7 @@ mod ask;
 mod discovery;
 mod handler;
 pub mod http;
+mod listing;
 mod messages;
 mod overview;
 mod progress;
@@ -13,6 +14,7 @@ pub mod stdio;
 mod tools;
 
 pub use handler::NeonServer;
+pub use listing::published;
 pub use overview::{overview, overview_table, published_list_problems};
 pub use reference::{ToolsetSize, tokens, tools_reference, toolset_sizes, toolset_table};
-pub use tools::{offered, published, published_bytes};
+pub use tools::{offered, published_bytes};

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::tools::{offered, published};
+use super::listing::published;
+use super::tools::offered;
 use crate::catalog::{Catalog, SelectedTool, Selection, SelectionOptions, published_problems};
 use crate::guard::{Effect, Policy};
 

@@ -2,19 +2,9 @@
 
 use rmcp::model::{Tool as McpTool, ToolAnnotations};
 
-use super::discovery;
 use crate::catalog::{SelectedTool, Selection, Tool};
 use crate::guard::Effect;
 use crate::neon::Method;
-
-/// What `tools/list` gives: the tools of a selection, in its order, or in discovery mode the search and the callers.
-#[must_use]
-pub fn published(selection: &Selection) -> Vec<McpTool> {
-    if selection.discovery() {
-        return discovery::listed(selection);
-    }
-    offered(selection)
-}
 
 /// The tools of a selection, in its order, as a list has them, whether they are listed or found.
 #[must_use]

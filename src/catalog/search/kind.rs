@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::synonyms::{Kind, Unit};
 use super::words::{stems, stems_as_they_stand};
+use crate::catalog::Effect;
 use crate::catalog::tool::Tool;
-use crate::guard::Effect;
 use crate::neon::Method;
 
 /// How a question begins, as stems.

@@ -12,7 +12,7 @@ use super::types::{
 };
 use crate::guard::files::{FileError, Held, close_directory, create_private, lock, make_directory, read_private};
 use crate::guard::state_dir::state_dir;
-use crate::neon::text::is_hidden;
+use crate::text::is_hidden;
 
 /// The letters of codes: no vowels, so that no code is a word, and none that is taken for another.
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";

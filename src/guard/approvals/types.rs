@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::guard::files::FileError;
 use crate::guard::quoted;
-use crate::neon::text::one_line;
+use crate::text::one_line;
 
 /// How many calls may wait at once. More than a human can look at is an agent that went wrong.
 pub const MOST_WAITING: usize = 100;

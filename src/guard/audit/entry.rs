@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::line::tidy;
+use super::tidy::tidy;
 use crate::catalog::{Tool, declared};
 use crate::guard::plan::without_secrets;
 use crate::guard::{Effect, MASK};

@@ -16,6 +16,7 @@ mod line;
 mod log;
 mod note;
 mod read;
+mod tidy;
 
 pub use disk::AuditLimits;
 pub use entry::{Entry, Outcome};

@@ -4,23 +4,11 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use super::file::{Action, PolicyFile};
-use super::{Cause, Denied, Occasion, pattern, scope};
-use crate::catalog::{Argument, Resource, Tool};
+use super::ruling::{Cause, Denied, Occasion, TELL};
+use super::{pattern, scope};
+use crate::catalog::{Resource, Tool};
 use crate::guard::Effect;
-use crate::neon::text::one_line;
-
-/// What an agent can do about a denial.
-pub(super) const TELL: &str = "Tell the user: only the operator can change the policy.";
-
-impl Denied {
-    pub(super) fn new(rule: impl Into<String>, why: &str, next: &str) -> Self {
-        Self {
-            rule: rule.into(),
-            message: format!("The operator's policy denies this call: {why}. Nothing was sent."),
-            next: next.to_owned(),
-        }
-    }
-}
+use crate::text::one_line;
 
 /// The rules of a file that match a call.
 pub(super) struct Written {
@@ -200,20 +188,4 @@ fn read_only(what: &str) -> Denied {
         &format!("it is read-only, and this call would {what}"),
         TELL,
     )
-}
-
-/// What an argument names, if that is a project or an organization. Where a declaration doesn't say it, the name does.
-pub(super) fn names(tool: &Tool, argument: &str) -> Option<Resource> {
-    let is = |word: &str| {
-        [format!("{word}_id"), format!("{word}_ids")]
-            .iter()
-            .any(|name| argument == name || argument.ends_with(&format!("_{name}")))
-    };
-    match tool.names(argument) {
-        Some(Argument::Resource(resource @ (Resource::Project | Resource::Organization))) => Some(resource),
-        Some(Argument::Resource(_)) => None,
-        _ if is("project") => Some(Resource::Project),
-        _ if is("org") || is("organization") => Some(Resource::Organization),
-        _ => None,
-    }
 }

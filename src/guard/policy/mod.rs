@@ -9,6 +9,7 @@ mod layer;
 mod parse;
 mod pattern;
 mod reference;
+mod ruling;
 mod scope;
 mod words;
 
@@ -18,13 +19,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::effect::Effect;
-use crate::catalog::Tool;
+use crate::catalog::Effect;
+use crate::catalog::{Allowed, Tool};
 
 pub use file::Channel;
 use file::{Action, CopiedBefore, PolicyFile};
 pub use parse::PolicyError;
 pub use reference::{policy_reference, policy_schema};
+pub use ruling::{Cause, Denied, Occasion, Rule};
 pub use words::PolicyInWords;
 
 /// How long Neon lets a branch with an expiry live.
@@ -35,52 +37,6 @@ const UNASKED_ROWS: u64 = 100;
 
 /// How long a question and a yes wait, where the policy doesn't say it.
 const WAITS_SECONDS: u64 = 300;
-
-/// Why a call asks by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// Its effect.
-    Effect,
-    /// It drops connections.
-    Interrupts,
-    /// It hands over a secret.
-    Reveals,
-}
-
-/// What is ruled over.
-#[derive(Debug)]
-pub struct Occasion<'a> {
-    /// The tool.
-    pub tool: &'a Tool,
-    /// What the call does.
-    pub effect: Effect,
-    /// Whether the name of what is lost must be typed.
-    pub severe: bool,
-    /// Why it asks by default; empty when it doesn't.
-    pub causes: &'a [Cause],
-}
-
-/// The ruling.
-#[derive(Debug)]
-pub enum Rule {
-    /// It runs.
-    Allow,
-    /// A human must say yes first.
-    Confirm,
-    /// It doesn't run, whoever says yes.
-    Deny(Denied),
-}
-
-/// A denial, for the agent and the log.
-#[derive(Debug, Clone)]
-pub struct Denied {
-    /// The key of the policy that denies, dotted: `effects.destructive`, `tools.delete_project`, `caps.compute_cu`.
-    pub rule: String,
-    /// What is denied and why.
-    pub message: String,
-    /// What the agent can do.
-    pub next: String,
-}
 
 /// How a human is asked.
 #[derive(Debug, Clone)]
@@ -343,5 +299,19 @@ impl Policy {
             .filter_map(|layer| layer.caps.throwaway_lifetime_hours)
             .min();
         Duration::from_secs(hours.unwrap_or(NEONS_LIFETIME_HOURS).saturating_mul(60 * 60))
+    }
+}
+
+impl Allowed for Policy {
+    fn denies_by_name(&self, tool: &Tool) -> bool {
+        Self::denies_by_name(self, tool)
+    }
+
+    fn lists(&self, tool: &Tool) -> bool {
+        Self::lists(self, tool)
+    }
+
+    fn is_read_only(&self) -> bool {
+        Self::is_read_only(self)
     }
 }

@@ -13,7 +13,7 @@ use super::file::PolicyFile;
 use super::reference::schema;
 use crate::catalog::nearest;
 use crate::guard::trusted::{Untrusted, read_trusted};
-use crate::neon::text::one_line;
+use crate::text::one_line;
 
 /// The longest part of an error that quotes the file, in characters.
 const LONGEST: usize = 400;

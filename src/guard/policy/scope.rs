@@ -2,12 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::Denied;
 use super::file::PolicyFile;
-use super::layer::{TELL, names};
-use crate::catalog::{Resource, Tool};
+use super::ruling::{Denied, TELL};
+use crate::catalog::{Argument, Resource, Tool};
 use crate::guard::Effect;
-use crate::neon::text::one_line;
+use crate::text::one_line;
 
 /// The most ids that a message names.
 const MOST_NAMED: usize = 5;
@@ -135,5 +134,21 @@ fn listed(ids: &[String]) -> String {
     match ids.len().saturating_sub(MOST_NAMED) {
         0 => named,
         more => format!("{named} and {more} more"),
+    }
+}
+
+/// What an argument names, if that is a project or an organization. Where a declaration doesn't say it, the name does.
+pub(super) fn names(tool: &Tool, argument: &str) -> Option<Resource> {
+    let is = |word: &str| {
+        [format!("{word}_id"), format!("{word}_ids")]
+            .iter()
+            .any(|name| argument == name || argument.ends_with(&format!("_{name}")))
+    };
+    match tool.names(argument) {
+        Some(Argument::Resource(resource @ (Resource::Project | Resource::Organization))) => Some(resource),
+        Some(Argument::Resource(_)) => None,
+        _ if is("project") => Some(Resource::Project),
+        _ if is("org") || is("organization") => Some(Resource::Organization),
+        _ => None,
     }
 }

@@ -8,7 +8,7 @@ use super::turns::Turn;
 use super::{Body, Builds, Client, Connection, Executed, Grade, Isolation, Look, Query, Reads, SqlError, Statements};
 use super::{answer, guard, milliseconds, query_body};
 use crate::neon::Changed;
-use crate::neon::client::Context;
+use crate::neon::context::Context;
 use crate::sql::Mentions;
 
 /// Cancels the statement that begins with a mark.

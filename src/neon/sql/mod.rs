@@ -27,7 +27,8 @@ pub(super) use turns::Databases;
 
 pub use parameters::{Expected, depend_on_types, is_array_literal, texts};
 
-use super::client::{Client, Context};
+use super::client::Client;
+use super::context::Context;
 use crate::guard::Permitted;
 use crate::neon::Changed;
 use crate::sql::Mentions;

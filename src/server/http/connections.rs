@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::HttpLimits;
+use super::limits::HttpLimits;
 
 /// How long to wait when the operating system has no connection to give (too many open files).
 const BREATH: Duration = Duration::from_millis(500);

@@ -1,0 +1,62 @@
+//! What is ruled over, and the ruling.
+
+use crate::catalog::{Effect, Tool};
+
+/// Why a call asks by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Its effect.
+    Effect,
+    /// It drops connections.
+    Interrupts,
+    /// It hands over a secret.
+    Reveals,
+}
+
+/// What is ruled over.
+#[derive(Debug)]
+pub struct Occasion<'a> {
+    /// The tool.
+    pub tool: &'a Tool,
+    /// What the call does.
+    pub effect: Effect,
+    /// Whether the name of what is lost must be typed.
+    pub severe: bool,
+    /// Why it asks by default; empty when it doesn't.
+    pub causes: &'a [Cause],
+}
+
+/// The ruling.
+#[derive(Debug)]
+pub enum Rule {
+    /// It runs.
+    Allow,
+    /// A human must say yes first.
+    Confirm,
+    /// It doesn't run, whoever says yes.
+    Deny(Denied),
+}
+
+/// A denial, for the agent and the log.
+#[derive(Debug, Clone)]
+pub struct Denied {
+    /// The key of the policy that denies, dotted: `effects.destructive`, `tools.delete_project`, `caps.compute_cu`.
+    pub rule: String,
+    /// What is denied and why.
+    pub message: String,
+    /// What the agent can do.
+    pub next: String,
+}
+
+/// What an agent can do about a denial.
+pub(super) const TELL: &str = "Tell the user: only the operator can change the policy.";
+
+impl Denied {
+    pub(super) fn new(rule: impl Into<String>, why: &str, next: &str) -> Self {
+        Self {
+            rule: rule.into(),
+            message: format!("The operator's policy denies this call: {why}. Nothing was sent."),
+            next: next.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! Preparing, opening and taking what is completed later: what [`Confirmations`] does with it.
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::confirm::Confirmations;
+use super::files::{self, FileError};
+use super::prepared::*;
+
+impl Confirmations {
+    /// Keeps what was prepared until then, and gives the handle.
+    ///
+    /// # Errors
+    /// When it can't be kept.
+    pub fn prepare(
+        &self,
+        caller: &str,
+        content: Value,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<String, NotPrepared> {
+        let kept = Kept {
+            caller: self.preparer(caller),
+            until: until.timestamp(),
+            content,
+        };
+        let content = kept.content.to_string();
+        if content.len() > MAX_BYTES {
+            return Err(NotPrepared::TooLarge(content.len()));
+        }
+        self.room_to_prepare(caller, content.len(), now)?;
+        let id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(ID).collect();
+        let handle = format!("{id}.{}", kept.tag(&self.sealer, &id));
+        match self.prepared_folder() {
+            Some(folder) => {
+                files::make_directory(&folder)?;
+                files::close_directory(&folder)?;
+                let encrypted = self.sealer.encrypt(PURPOSE, &id, content.as_bytes());
+                let stored = Stored {
+                    caller: kept.caller.clone(),
+                    until: kept.until,
+                    encrypted: encrypted.ok_or_else(|| NotPrepared::Store("it can't be encrypted".to_owned()))?,
+                };
+                let text = serde_json::to_string(&stored).map_err(|error| NotPrepared::Store(error.to_string()))?;
+                let path = folder.join(format!("{id}.json"));
+                let mut file = files::create_private(&path)?;
+                file.write_all(text.as_bytes())
+                    .and_then(|()| file.sync_all())
+                    .map_err(FileError::io("write", &path))?;
+            }
+            None => {
+                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                all.insert(id, (kept, false));
+            }
+        }
+        Ok(handle)
+    }
+
+    /// Whether this caller can prepare one more, of at least so many bytes: to be asked before the work. What is over is removed.
+    ///
+    /// # Errors
+    /// [`NotPrepared::Full`] when 200 wait, or 50 of this caller's, and [`NotPrepared::TooLarge`] over 2 MiB.
+    pub fn room_to_prepare(&self, caller: &str, bytes: usize, now: DateTime<Utc>) -> Result<(), NotPrepared> {
+        if bytes > MAX_BYTES {
+            return Err(NotPrepared::TooLarge(bytes));
+        }
+        let waiting: Vec<String> = match self.prepared_folder() {
+            Some(folder) => sweep(&folder, now),
+            None => {
+                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                all.retain(|_, (kept, _)| kept.until >= now.timestamp());
+                // What was completed is remembered as used, as long as that is as little as what may wait.
+                while all.values().filter(|(_, taken)| *taken).count() > MAX_WAITING {
+                    let taken = all.iter().filter(|(_, (_, taken))| *taken);
+                    let first = taken.min_by_key(|(_, (kept, _))| kept.until).map(|(id, _)| id.clone());
+                    first.and_then(|id| all.remove(&id));
+                }
+                let waiting = all.values().filter(|(_, taken)| !taken);
+                waiting.map(|(kept, _)| kept.caller.clone()).collect()
+            }
+        };
+        let own = self.preparer(caller);
+        if waiting.iter().filter(|caller| **caller == own).count() >= MAX_OF_ONE {
+            return Err(NotPrepared::Full(format!("{MAX_OF_ONE} of this client wait already")));
+        }
+        if waiting.len() >= MAX_WAITING {
+            return Err(NotPrepared::Full(format!("{MAX_WAITING} of all clients wait already")));
+        }
+        Ok(())
+    }
+
+    /// What was prepared under a handle, by this caller.
+    ///
+    /// # Errors
+    /// When there is nothing to complete.
+    pub fn prepared(&self, caller: &str, handle: &str, now: DateTime<Utc>) -> Result<Value, NotPrepared> {
+        let (id, tag) = parts(handle)?;
+        let (kept, taken) = match self.prepared_folder() {
+            Some(folder) => self.read(&folder, id)?,
+            None => {
+                let all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                all.get(id).cloned().ok_or(NotPrepared::Unknown)?
+            }
+        };
+        // Whose it is comes first: to anyone else there is none.
+        if kept.caller != self.preparer(caller) || !kept.has_tag(&self.sealer, id, tag) {
+            return Err(NotPrepared::Unknown);
+        }
+        if kept.until < now.timestamp() {
+            return Err(NotPrepared::Expired);
+        }
+        if taken {
+            return Err(NotPrepared::Used);
+        }
+        Ok(kept.content)
+    }
+
+    /// Takes what was prepared, to complete it. Of those who try, one does.
+    ///
+    /// # Errors
+    /// As [`Self::prepared`], and when another took it.
+    pub fn take_prepared(&self, caller: &str, handle: &str, now: DateTime<Utc>) -> Result<(), NotPrepared> {
+        self.prepared(caller, handle, now)?;
+        let (id, _) = parts(handle)?;
+        match self.prepared_folder() {
+            Some(folder) => {
+                let (from, to) = places(&folder, id);
+                // Of several that rename one file, one finds it.
+                fs::rename(&from, to).map_err(|error| match error.kind() {
+                    ErrorKind::NotFound => NotPrepared::Used,
+                    _ => FileError::io("take", &from)(error).into(),
+                })
+            }
+            None => {
+                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                match all.get_mut(id) {
+                    Some((_, taken)) if !*taken => {
+                        *taken = true;
+                        Ok(())
+                    }
+                    Some(_) => Err(NotPrepared::Used),
+                    None => Err(NotPrepared::Unknown),
+                }
+            }
+        }
+    }
+
+    /// Gives back what was taken: nothing came of it, so it can be tried again.
+    pub fn give_back_prepared(&self, handle: &str) {
+        let Ok((id, _)) = parts(handle) else { return };
+        match self.prepared_folder() {
+            Some(folder) => {
+                let (to, from) = places(&folder, id);
+                if let Err(error) = fs::rename(from, to) {
+                    tracing::warn!(%error, "what was prepared can't be given back, and so can't be tried again");
+                }
+            }
+            None => {
+                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((_, taken)) = all.get_mut(id) {
+                    *taken = false;
+                }
+            }
+        }
+    }
+
+    fn read(&self, folder: &Path, id: &str) -> Result<(Kept, bool), NotPrepared> {
+        let (open, taken) = places(folder, id);
+        for (path, taken) in [(open, false), (taken, true)] {
+            let Some(stored) = stored(&path)? else { continue };
+            let content = self.sealer.decrypt(PURPOSE, id, &stored.encrypted);
+            let content = content.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            let kept = Kept {
+                caller: stored.caller,
+                until: stored.until,
+                content: content.ok_or(NotPrepared::Unknown)?,
+            };
+            return Ok((kept, taken));
+        }
+        Err(NotPrepared::Unknown)
+    }
+
+    fn preparer(&self, caller: &str) -> String {
+        self.sealer.digest("preparer", &[caller])
+    }
+
+    /// Beside the approvals, and only where another process could open what lies there.
+    fn prepared_folder(&self) -> Option<PathBuf> {
+        let approvals = self.approvals().filter(|_| self.sealer.is_shared())?;
+        Some(approvals.directory().with_file_name("prepared"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use serde_json::json;
+
+    use super::super::approvals::Approvals;
+    use super::super::policy::ConfirmRules;
+    use super::super::seal::Sealer;
+    use super::*;
+
+    fn shared(folder: &Path, key: u8) -> Confirmations {
+        Confirmations::new(
+            Sealer::shared(&[key; 32]).unwrap(),
+            ConfirmRules::default(),
+            Some(Approvals::new(folder.join("approvals"))),
+        )
+    }
+
+    fn alone() -> Confirmations {
+        Confirmations::new(Sealer::random(), ConfirmRules::default(), None)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_removed_behind_a_link_nor_what_is_called_otherwise() {
+        let place = tempfile::tempdir().unwrap();
+        let old = std::time::SystemTime::now() - UNREADABLE * 2;
+        let put = |path: PathBuf| fs::File::create(path).unwrap().set_modified(old).unwrap();
+        let outside = place.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        // Called as ours are, and otherwise.
+        let names = ["0123456789abcdef.json", "thesis.json", "photo.jpg"];
+        names.iter().for_each(|name| put(outside.join(name)));
+        std::os::unix::fs::symlink(&outside, place.path().join("prepared")).unwrap();
+        let keeper = shared(place.path(), 7);
+        let now = Utc::now();
+        let refused = keeper
+            .prepare("me", json!({}), now + TimeDelta::hours(1), now)
+            .unwrap_err();
+        assert!(refused.to_string().contains("prepared"), "{refused}");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 3);
+
+        fs::remove_file(place.path().join("prepared")).unwrap();
+        fs::rename(&outside, place.path().join("prepared")).unwrap();
+        keeper.prepare("me", json!({}), now + TimeDelta::hours(1), now).unwrap();
+        let left = |name: &str| place.path().join("prepared").join(name).exists();
+        assert!(!left(names[0]) && left(names[1]) && left(names[2]));
+    }
+
+    #[test]
+    fn a_handle_opens_what_was_prepared_for_its_caller_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for keeper in [alone(), shared(folder.path(), 7)] {
+            let now = Utc::now();
+            let until = now + TimeDelta::hours(1);
+            let handle = keeper
+                .prepare("me", json!({"statements": ["DROP TABLE t"]}), until, now)
+                .unwrap();
+            let other = keeper
+                .prepare("me", json!({"statements": ["SELECT 1"]}), until, now)
+                .unwrap();
+            assert!(handle.len() < 45, "{handle}");
+            assert_eq!(
+                keeper.prepared("me", &handle, now).unwrap()["statements"][0],
+                "DROP TABLE t"
+            );
+            assert_eq!(keeper.prepared("you", &handle, now), Err(NotPrepared::Unknown));
+            assert_eq!(
+                keeper.prepared("me", &handle, until + TimeDelta::seconds(1)),
+                Err(NotPrepared::Expired)
+            );
+            let (id, tag) = handle.split_once('.').unwrap();
+            let (other_id, other_tag) = other.split_once('.').unwrap();
+            for altered in [
+                format!("{id}.{other_tag}"),
+                format!("{other_id}.{tag}"),
+                format!("{id}."),
+                format!("{id}.{}", &tag[..tag.len() - 2]),
+                format!("{id}.AAAAAAAAAAAAAAAAAAAAAA"),
+                format!("../{id}.{tag}"),
+                id.to_owned(),
+                String::new(),
+            ] {
+                assert_eq!(
+                    keeper.prepared("me", &altered, now),
+                    Err(NotPrepared::Unknown),
+                    "{altered}"
+                );
+                assert_eq!(
+                    keeper.take_prepared("me", &altered, now),
+                    Err(NotPrepared::Unknown),
+                    "{altered}"
+                );
+            }
+            assert_eq!(keeper.take_prepared("you", &handle, now), Err(NotPrepared::Unknown));
+            assert_eq!(keeper.take_prepared("me", &handle, now), Ok(()));
+            assert_eq!(keeper.take_prepared("me", &handle, now), Err(NotPrepared::Used));
+            assert_eq!(keeper.prepared("me", &handle, now), Err(NotPrepared::Used));
+            keeper.give_back_prepared(&handle);
+            assert_eq!(keeper.take_prepared("me", &handle, now), Ok(()));
+            assert_eq!(keeper.take_prepared("me", &other, now), Ok(()));
+        }
+    }
+
+    #[test]
+    fn of_many_that_take_at_once_one_does() {
+        let folder = tempfile::tempdir().unwrap();
+        for keeper in [alone(), shared(folder.path(), 7)] {
+            let now = Utc::now();
+            let handle = keeper.prepare("me", json!({}), now + TimeDelta::hours(1), now).unwrap();
+            let took = std::thread::scope(|scope| {
+                let takers: Vec<_> = (0..16)
+                    .map(|_| scope.spawn(|| keeper.take_prepared("me", &handle, now).is_ok()))
+                    .collect();
+                takers
+                    .into_iter()
+                    .filter(|_| true)
+                    .map(|taker| taker.join().unwrap())
+                    .filter(|took| *took)
+                    .count()
+            });
+            assert_eq!(took, 1);
+        }
+    }
+
+    #[test]
+    fn with_a_shared_key_another_process_completes_it_and_a_changed_file_opens_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Utc::now();
+        let until = now + TimeDelta::hours(1);
+        let handle = shared(folder.path(), 7)
+            .prepare("me", json!({"branch_id": "br-a"}), until, now)
+            .unwrap();
+        assert_eq!(
+            shared(folder.path(), 7).prepared("me", &handle, now).unwrap()["branch_id"],
+            "br-a"
+        );
+        assert_eq!(
+            shared(folder.path(), 8).prepared("me", &handle, now),
+            Err(NotPrepared::Unknown)
+        );
+        assert_eq!(alone().prepared("me", &handle, now), Err(NotPrepared::Unknown));
+        let path = folder
+            .path()
+            .join("prepared")
+            .join(format!("{}.json", handle.split_once('.').unwrap().0));
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("br-a") && !text.contains("branch_id"), "{text}");
+        let sealed: Stored = serde_json::from_str(&text).unwrap();
+        let other = shared(folder.path(), 7)
+            .prepare("me", json!({"branch_id": "br-b"}), until, now)
+            .unwrap();
+        let of_other = path.with_file_name(format!("{}.json", other.split_once('.').unwrap().0));
+        let of_other: Stored = serde_json::from_str(&fs::read_to_string(of_other).unwrap()).unwrap();
+        let mut changed = sealed.encrypted.clone().into_bytes();
+        changed[20] = if changed[20] == b'A' { b'B' } else { b'A' };
+        for encrypted in [of_other.encrypted, String::from_utf8(changed).unwrap(), String::new()] {
+            fs::write(&path, text.replace(&sealed.encrypted, &encrypted)).unwrap();
+            assert_eq!(
+                shared(folder.path(), 7).prepared("me", &handle, now),
+                Err(NotPrepared::Unknown)
+            );
+        }
+        fs::write(&path, text).unwrap();
+        // What is over is swept away by the next.
+        let later = until + TimeDelta::seconds(2);
+        shared(folder.path(), 7)
+            .prepare("me", json!({}), later + TimeDelta::hours(1), later)
+            .unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn completed_work_makes_room_and_waiting_work_is_bounded_for_each_client() {
+        let folder = tempfile::tempdir().unwrap();
+        for keeper in [alone(), shared(folder.path(), 7)] {
+            let now = Utc::now();
+            let until = now + TimeDelta::hours(1);
+            for _ in 0..MAX_WAITING + 20 {
+                let handle = keeper.prepare("busy", json!({}), until, now).unwrap();
+                keeper.take_prepared("busy", &handle, now).unwrap();
+            }
+            // What is too large is told before the work, as what it is.
+            assert_eq!(keeper.room_to_prepare("busy", MAX_BYTES, now), Ok(()));
+            assert_eq!(
+                keeper.room_to_prepare("busy", MAX_BYTES + 1, now),
+                Err(NotPrepared::TooLarge(MAX_BYTES + 1))
+            );
+            for client in 0..4 {
+                for _ in 0..MAX_OF_ONE {
+                    keeper.prepare(&client.to_string(), json!({}), until, now).unwrap();
+                }
+                let full = keeper.room_to_prepare(&client.to_string(), 0, now).unwrap_err();
+                assert!(
+                    matches!(&full, NotPrepared::Full(why) if why.contains("50 of this client")),
+                    "{full}"
+                );
+            }
+            let full = keeper.prepare("another", json!({}), until, now).unwrap_err();
+            assert!(
+                matches!(&full, NotPrepared::Full(why) if why.contains("200 of all")),
+                "{full}"
+            );
+            assert_eq!(
+                keeper.room_to_prepare("another", 0, until + TimeDelta::seconds(1)),
+                Ok(())
+            );
+        }
+    }
+}

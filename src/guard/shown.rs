@@ -1,0 +1,172 @@
+//! What is shown of texts and values from outside, and the digest of a value.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::foreign::{CLOSES, OPENS, marked};
+use crate::text::{escaped, one_line};
+
+/// How much of one value of a circumstance is shown, in characters.
+const MOST_VALUE: usize = 400;
+
+/// How many values of a circumstance are shown; the rest is counted.
+const MOST_VALUES: usize = 8;
+
+/// How long the values of a circumstance may be, in characters; those that don't fit are counted.
+const MOST_LINE: usize = 300;
+
+/// One thing that a plan says about the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub(super) label: String,
+    pub(super) values: Vec<String>,
+    pub(super) binds: bool,
+}
+
+impl Line {
+    /// A fact that the yes is bound to: when it changes, the plan is another one.
+    #[must_use]
+    pub fn fact(label: &str, values: impl IntoIterator<Item = String>) -> Self {
+        Self::new(label, values, true)
+    }
+
+    /// A circumstance that changes by itself (a size, the last activity): shown, but not bound to.
+    #[must_use]
+    pub fn circumstance(label: &str, values: impl IntoIterator<Item = String>) -> Self {
+        Self::new(label, values, false)
+    }
+
+    fn new(label: &str, values: impl IntoIterator<Item = String>, binds: bool) -> Self {
+        Self {
+            label: one_line(label, 60),
+            values: values
+                .into_iter()
+                .map(|value| {
+                    if binds {
+                        escaped(&value)
+                    } else {
+                        one_line(&escaped(&value), MOST_VALUE)
+                    }
+                })
+                .collect(),
+            binds,
+        }
+    }
+
+    /// The line for people.
+    pub(super) fn sentence(&self) -> String {
+        format!("{}: {}", upper(&self.label), self.shown())
+    }
+
+    /// What is shown of it: of what the approval is about all, of a circumstance the first values and the count of the others.
+    pub(super) fn shown(&self) -> String {
+        if self.values.is_empty() {
+            return "none".to_owned();
+        }
+        if self.binds {
+            return self.values.join(", ");
+        }
+        let mut shown = String::new();
+        let mut count = 0;
+        for value in self.values.iter().take(MOST_VALUES) {
+            if count > 0 && shown.chars().count() + value.chars().count() > MOST_LINE {
+                break;
+            }
+            if count > 0 {
+                shown.push_str(", ");
+            }
+            shown.push_str(value);
+            count += 1;
+        }
+        if self.values.len() > count {
+            shown.push_str(&format!(" and {} more", self.values.len() - count));
+        }
+        shown
+    }
+}
+
+/// A text from outside, whole: what can't be seen, and the marks that are ours, are escaped.
+pub(super) fn shown(text: &str) -> String {
+    let mut out = escaped(text);
+    for mark in [OPENS, CLOSES] {
+        if out.contains(mark) {
+            out = out.replace(mark, &mark.escape_unicode().to_string());
+        }
+    }
+    out
+}
+
+/// A name from outside, whole and in quotes: quotes in it, characters that can't be seen, and blanks that can't be counted are
+/// escaped.
+#[must_use]
+pub fn quoted(name: &str) -> String {
+    let json = shown(&Value::from(name).to_string());
+    let mut out = String::with_capacity(json.len());
+    let mut characters = json.chars().peekable();
+    let mut last = None;
+    while let Some(character) = characters.next() {
+        let at_an_end = out.len() == 1 || (characters.peek() == Some(&'"') && last != Some('\\'));
+        if character == ' ' && (at_an_end || last == Some(' ')) {
+            out.push_str("\\u{20}");
+        } else {
+            out.push(character);
+        }
+        last = Some(character);
+    }
+    out
+}
+
+/// A name from outside in quotes, marked for the fence that an agent gets it in.
+pub(crate) fn told(name: &str) -> String {
+    marked(name, &quoted(name))
+}
+
+/// A value from outside without quotes, marked for the fence that an agent gets it in.
+pub(crate) fn told_plain(value: &str) -> String {
+    marked(value, &shown(value))
+}
+
+/// SHA-256 of a value, in hexadecimal. Objects are taken in the order of their keys, whatever order they have.
+#[must_use]
+pub fn digest(value: &Value) -> String {
+    fn write(value: &Value, hash: &mut Sha256) {
+        match value {
+            Value::Object(object) => {
+                let mut keys: Vec<&String> = object.keys().collect();
+                keys.sort_unstable();
+                hash.update(b"{");
+                for key in keys {
+                    hash.update(Value::from(key.as_str()).to_string().as_bytes());
+                    hash.update(b":");
+                    write(object.get(key).unwrap_or(&Value::Null), hash);
+                    hash.update(b",");
+                }
+                hash.update(b"}");
+            }
+            Value::Array(items) => {
+                hash.update(b"[");
+                for item in items {
+                    write(item, hash);
+                    hash.update(b",");
+                }
+                hash.update(b"]");
+            }
+            other => hash.update(other.to_string().as_bytes()),
+        }
+    }
+    let mut hash = Sha256::new();
+    write(value, &mut hash);
+    hex(&hash.finalize())
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn upper(label: &str) -> String {
+    let mut letters = label.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}

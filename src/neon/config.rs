@@ -1,0 +1,60 @@
+//! What a client is made of.
+
+use std::time::Duration;
+
+use super::base::ApiBase;
+use super::credential::Credential;
+use super::limits::RateLimits;
+use super::poll::PollPolicy;
+use super::retry::RetryPolicy;
+
+/// What a client is made of. [`ClientConfig::new`] fills in the defaults.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// Where the API is.
+    pub base: ApiBase,
+    /// Whose requests these are.
+    pub credential: Credential,
+    /// The `User-Agent`. Default: `neon-mcp/VERSION`, with the project's address.
+    pub user_agent: String,
+    /// The longest that one attempt may take, from sending to the last byte. Default: 30 s.
+    pub request_timeout: Duration,
+    /// The longest that making a connection may take, TLS included. Default: 10 s. Within it, a failure is known to have
+    /// changed nothing.
+    pub connect_timeout: Duration,
+    /// The credential's budget; clients with the same credential share one.
+    pub limits: RateLimits,
+    /// How often and how far apart attempts are.
+    pub retry: RetryPolicy,
+    /// How often operations are looked at while waiting for them.
+    pub poll: PollPolicy,
+    /// The largest answer that is read, in bytes, after decompression. Default: 16 MiB.
+    pub max_response_bytes: usize,
+}
+
+impl ClientConfig {
+    /// The defaults for a base and a credential.
+    #[must_use]
+    pub fn new(base: ApiBase, credential: Credential) -> Self {
+        Self {
+            base,
+            credential,
+            user_agent: user_agent(),
+            request_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            limits: RateLimits::default(),
+            retry: RetryPolicy::default(),
+            poll: PollPolicy::default(),
+            max_response_bytes: 16 * 1_024 * 1_024,
+        }
+    }
+}
+
+/// `neon-mcp/VERSION`, and where the project is at home, once the manifest says so.
+fn user_agent() -> String {
+    let name = concat!("neon-mcp/", env!("CARGO_PKG_VERSION"));
+    match env!("CARGO_PKG_REPOSITORY") {
+        "" => name.to_owned(),
+        home => format!("{name} (+{home})"),
+    }
+}
