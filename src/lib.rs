@@ -25,5 +25,6 @@ pub mod server;
 pub mod settings;
 mod workflows;
 
+#[cfg(feature = "sandbox")]
 pub use neon_sandbox as sandbox;
 pub use sql_effect as sql;
