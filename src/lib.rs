@@ -26,5 +26,6 @@ pub mod settings;
 pub mod text;
 pub mod workflows;
 
+#[cfg(feature = "sandbox")]
 pub use neon_sandbox as sandbox;
 pub use sql_effect as sql;

@@ -75,6 +75,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         bail!("the call asks for an answer that this command can't give");
     };
     print(&serde_json::to_string_pretty(&result.value)?);
+    #[cfg(feature = "sandbox")]
     if let Some(sandbox) = started.sandbox {
         sandbox.shutdown().await;
     }

@@ -46,6 +46,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     });
     print(&http.url());
     http.serve(NeonServer::new(started.engine), stop).await?;
+    #[cfg(feature = "sandbox")]
     if let Some(sandbox) = started.sandbox {
         sandbox.shutdown().await;
     }

@@ -2,6 +2,7 @@
 
 mod approve;
 mod call;
+#[cfg(feature = "demo")]
 mod demo;
 mod http;
 mod log;
@@ -43,6 +44,18 @@ pub struct Cli {
 /// How long what can't be called off, such as a read of a file, may go on when all else is done.
 const LAST_WORK: Duration = Duration::from_millis(50);
 
+/// Which build has what a lean one lacks.
+#[cfg(not(feature = "demo"))]
+const WITH_ALL: &str = "The build with default features has it: `cargo install neon-mcp`";
+
+/// The arguments of a command that this build lacks: whatever they are.
+#[cfg(not(feature = "demo"))]
+#[derive(Debug, clap::Args)]
+struct Lean {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _rest: Vec<std::ffi::OsString>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve one client over standard input and output (what happens without a command)
@@ -53,9 +66,19 @@ enum Command {
     /// Serve many clients over streamable HTTP, on loopback
     Http(http::Arguments),
     /// Tell a story on a sandbox, through a real MCP client: a migration that is tried, refused, applied and undone
+    #[cfg(feature = "demo")]
     Demo(demo::Arguments),
+    /// In a build without it: say which has it
+    #[cfg(not(feature = "demo"))]
+    #[command(hide = true)]
+    Demo(Lean),
     /// Run the sandbox alone, for any client of Neon's API
+    #[cfg(feature = "sandbox")]
     Sandbox(crate::sandbox::command::Arguments),
+    /// In a build without it: say which has it
+    #[cfg(not(feature = "sandbox"))]
+    #[command(hide = true)]
+    Sandbox(Lean),
     /// Show the tools: names, effects, sizes
     Tools(tools::Arguments),
     /// Call one tool and print its result
@@ -102,8 +125,14 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         // One client on one pipe: a second thread would only cost start and memory.
         Command::Stdio { settings } => block_on(&mut Builder::new_current_thread(), stdio::run(resolve(settings)?)),
         Command::Http(arguments) => runtime(http::run(arguments)),
+        #[cfg(feature = "demo")]
         Command::Demo(arguments) => runtime(demo::run(arguments)),
+        #[cfg(not(feature = "demo"))]
+        Command::Demo(_) => bail!("this neon-mcp was built without the demo. {WITH_ALL}"),
+        #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => runtime(crate::sandbox::command::run(arguments, print)),
+        #[cfg(not(feature = "sandbox"))]
+        Command::Sandbox(_) => bail!("this neon-mcp was built without the sandbox. {WITH_ALL}"),
         Command::Tools(arguments) => tools::run(&arguments),
         Command::Call(arguments) => runtime(call::run(arguments)),
         Command::Approve(arguments) => approve::run(arguments),

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "sandbox")]
 use anyhow::Context as _;
 
 use crate::catalog::{Catalog, Selection};
 use crate::engine::{Engine, Service};
-use crate::neon::{self, ApiBase, Client, ClientConfig, Credential, KeyKind};
-use crate::sandbox::{self, Sandbox, SandboxOptions};
+use crate::neon::{self, Client, ClientConfig, KeyKind};
+#[cfg(feature = "sandbox")]
+use crate::neon::{ApiBase, Credential};
+#[cfg(feature = "sandbox")]
+use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::settings::{Settings, SettingsError, Upstream};
+
+/// What the keys of a sandbox begin with. Lean builds know it too: a sandbox may run beside them.
+const SANDBOX_KEY_PREFIX: &str = "sandbox_";
 
 /// How long after the start the kind of key is asked for.
 const KEY_DELAY: Duration = Duration::from_millis(500);
@@ -16,6 +23,7 @@ const KEY_DELAY: Duration = Duration::from_millis(500);
 /// An engine that is ready, and the sandbox under it, which lives as long.
 pub(super) struct Started {
     pub(super) engine: Engine,
+    #[cfg(feature = "sandbox")]
     pub(super) sandbox: Option<Sandbox>,
 }
 
@@ -24,7 +32,10 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
     let catalog = Catalog::embedded()?;
     let guards = settings.guards(&catalog)?;
     let selection = Selection::new(catalog, &settings.selection, &guards.policy)?;
-    let (base, credential, service, sandbox) = match settings.upstream {
+    #[cfg(feature = "sandbox")]
+    let mut carried = None;
+    let (base, credential, service) = match settings.upstream {
+        #[cfg(feature = "sandbox")]
         Upstream::Sandbox(data) => {
             let sandbox = Sandbox::start(SandboxOptions {
                 postgres: data.postgres,
@@ -36,18 +47,15 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
             .context("the sandbox can't start")?;
             let base = ApiBase::parse(&sandbox.api_url())?;
             let credential = Credential::new(sandbox.api_key().to_owned())?;
-            (base, credential, Service::Sandbox, Some(sandbox))
+            carried = Some(sandbox);
+            (base, credential, Service::Sandbox)
         }
         Upstream::Api { base, credential } => {
             let credential = credential.ok_or(SettingsError::NoKey)?;
             // A sandbox that runs by itself: its keys say what they are, and it listens on loopback only.
-            let is_sandbox = base.is_loopback() && credential.expose().starts_with(sandbox::KEY_PREFIX);
-            (
-                base,
-                credential,
-                if is_sandbox { Service::Sandbox } else { Service::Neon },
-                None,
-            )
+            let is_sandbox = base.is_loopback() && credential.expose().starts_with(SANDBOX_KEY_PREFIX);
+            let service = if is_sandbox { Service::Sandbox } else { Service::Neon };
+            (base, credential, service)
         }
     };
     tracing::info!(
@@ -70,7 +78,8 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
             guards,
             crate::workflows::all(),
         ),
-        sandbox,
+        #[cfg(feature = "sandbox")]
+        sandbox: carried,
     })
 }
 
@@ -97,4 +106,14 @@ pub(super) fn name_the_key(engine: &Engine) {
             Err(error) => tracing::warn!("Neon didn't say what kind of key this is: {error}"),
         }
     });
+}
+
+#[cfg(all(test, feature = "sandbox"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_of_a_sandbox_is_known_without_the_sandbox() {
+        assert_eq!(SANDBOX_KEY_PREFIX, crate::sandbox::KEY_PREFIX);
+    }
 }

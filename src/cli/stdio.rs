@@ -26,6 +26,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             tokio::time::sleep(DRAIN).await;
         } => tracing::debug!("calls that were still running were dropped"),
     }
+    #[cfg(feature = "sandbox")]
     if let Some(sandbox) = started.sandbox {
         sandbox.shutdown().await;
     }

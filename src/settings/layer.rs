@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+#[cfg(not(feature = "sandbox"))]
+use super::no_sandbox::Postgres;
 use super::{PREFIX, SettingsError};
 use crate::catalog::nearest;
+#[cfg(feature = "sandbox")]
 use crate::sandbox::Postgres;
 
 /// What one source says. The same names serve as flags (`--read-only`), variables (`NEON_MCP_READ_ONLY`) and keys of
@@ -44,15 +47,19 @@ pub struct Layer {
     pub api_host: Option<String>,
     /// Use the Neon that this program carries: no account, no key, nothing real
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub sandbox: Option<bool>,
     /// Keep the sandbox in this folder over a restart [default: it is gone when it ends]
     #[arg(long, value_name = "FOLDER")]
+    #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub sandbox_dir: Option<PathBuf>,
     /// Whether the sandbox's branches hold data, on a PostgreSQL of this machine [default: auto]
     #[arg(long, value_enum, value_name = "WHEN")]
+    #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub sandbox_postgres: Option<Postgres>,
     /// The folder with PostgreSQL's programs, for the sandbox [default: the newest that is found]
     #[arg(long, value_name = "FOLDER")]
+    #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub postgres_bin: Option<PathBuf>,
     /// How long a tool call may take in all [default: 180]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]

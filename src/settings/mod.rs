@@ -2,6 +2,8 @@
 
 mod file;
 mod layer;
+#[cfg(not(feature = "sandbox"))]
+mod no_sandbox;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,7 @@ use crate::neon::sql::SqlHosts;
 use crate::neon::{
     ApiBase, Credential, DEFAULT_BASE, InvalidBase, InvalidCredential, InvalidId, OrganizationId, ProjectId,
 };
+#[cfg(feature = "sandbox")]
 use crate::sandbox::Postgres;
 use crate::server::http::BearerToken;
 
@@ -74,6 +77,7 @@ pub enum HttpAuth {
 #[derive(Debug)]
 pub enum Upstream {
     /// A sandbox that this process starts.
+    #[cfg(feature = "sandbox")]
     Sandbox(SandboxData),
     /// Neon, or what the operator put in its place.
     Api {
@@ -84,6 +88,7 @@ pub enum Upstream {
     },
 }
 
+#[cfg(feature = "sandbox")]
 /// What the branches of a sandbox are made of, and where it is kept.
 #[derive(Debug, Default)]
 pub struct SandboxData {
@@ -249,6 +254,8 @@ impl Settings {
                     .into(),
             ));
         }
+        #[cfg(not(feature = "sandbox"))]
+        no_sandbox::check(&layer)?;
         let auth = match (layer.auth_token_file, layer.no_auth.unwrap_or(false)) {
             (Some(_), true) => {
                 return Err(SettingsError::Conflict(
@@ -270,6 +277,16 @@ impl Settings {
                 "--sandbox-dir wants --sandbox: without it, this is no sandbox".into(),
             ));
         }
+        let api = || {
+            let base = ApiBase::parse(layer.api_host.as_deref().unwrap_or(DEFAULT_BASE))?;
+            let credential = match (key, &layer.api_key_file) {
+                (Some(key), _) => Some(Credential::new(key)?),
+                (None, Some(path)) => Some(read_key(path)?),
+                (None, None) => None,
+            };
+            Ok::<_, SettingsError>(Upstream::Api { base, credential })
+        };
+        #[cfg(feature = "sandbox")]
         let upstream = if sandbox {
             Upstream::Sandbox(SandboxData {
                 postgres: layer.sandbox_postgres.unwrap_or_default(),
@@ -277,14 +294,10 @@ impl Settings {
                 dir: layer.sandbox_dir,
             })
         } else {
-            let base = ApiBase::parse(layer.api_host.as_deref().unwrap_or(DEFAULT_BASE))?;
-            let credential = match (key, &layer.api_key_file) {
-                (Some(key), _) => Some(Credential::new(key)?),
-                (None, Some(path)) => Some(read_key(path)?),
-                (None, None) => None,
-            };
-            Upstream::Api { base, credential }
+            api()?
         };
+        #[cfg(not(feature = "sandbox"))]
+        let upstream = api()?;
         let defaults = CallLimits::default();
         let docs = match layer.docs_url.as_deref() {
             Some(text) if text.trim().eq_ignore_ascii_case("off") => None,

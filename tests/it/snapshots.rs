@@ -45,11 +45,32 @@ fn discovery(options: SelectionOptions) -> SelectionOptions {
 #[test]
 fn every_published_tool() {
     let tools = published(&selection(&all()));
-    let mut text = String::new();
+    let mut names = String::new();
     for tool in &tools {
-        let _ = writeln!(text, "{}", serde_json::to_string_pretty(tool).expect("JSON"));
+        let _ = writeln!(names, "{}", tool.name);
+        // A file for each, so that a change of one tool is a change of one file.
+        insta::with_settings!({ snapshot_path => "snapshots/tools", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(tool.name.as_ref(), serde_json::to_string_pretty(tool).expect("JSON"));
+        });
     }
-    insta::assert_snapshot!(text);
+    // Their order is published too.
+    insta::assert_snapshot!(names);
+}
+
+#[test]
+fn snapshot_without_a_tool_is_rejected() {
+    let tools = published(&selection(&all()));
+    let files =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/snapshots/tools")).expect("the snapshots");
+    for file in files {
+        let name = file.expect("a file").file_name().into_string().expect("a name");
+        if let Some(name) = name.strip_suffix(".snap") {
+            assert!(
+                tools.iter().any(|tool| tool.name == name),
+                "no tool has the snapshot {name}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ enum Command {
     Drift(Drift),
     /// Find circles between the rooms of a package, and between its files; one that isn't known is a failure
     Circles,
+    /// Print docs/errors.md
+    Errors,
 }
 
 #[derive(Debug, clap::Args)]
@@ -34,6 +36,10 @@ fn main() -> anyhow::Result<ExitCode> {
     match Command::parse() {
         Command::Drift(arguments) => drift(&arguments),
         Command::Circles => find_circles(),
+        Command::Errors => {
+            std::io::stdout().write_all(neon_mcp::engine::errors_reference().as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

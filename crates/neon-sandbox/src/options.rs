@@ -96,7 +96,7 @@ pub enum Postgres {
     /// They do where a PostgreSQL is found.
     #[default]
     #[serde(rename = "auto")]
-    #[value(name = "auto")]
+    #[cfg_attr(feature = "cli", value(name = "auto"))]
     IfFound,
     /// They do; without a PostgreSQL the sandbox doesn't start.
     Required,

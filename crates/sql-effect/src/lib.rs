@@ -267,3 +267,8 @@ fn script(text: &str, budget: &mut budget::Budget, ways: &mut tools::Ways) -> Sc
     }
     Script { statements }
 }
+
+/// The example of the README runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
