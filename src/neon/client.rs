@@ -110,7 +110,7 @@ impl Client {
         &self.shared.config
     }
 
-    /// Sends a read. It is repeated after network faults, 423, 429, 502, 503 and 504, as [`RetryPolicy`] says; up to three
+    /// Sends a read. It is repeated after network faults, 423, 429, 502, 503 and 504, as [`super::RetryPolicy`] says; up to three
     /// redirects within the same scheme, host and port are followed.
     ///
     /// # Errors

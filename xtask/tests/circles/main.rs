@@ -1,5 +1,7 @@
 //! Circles in small made-up crates.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 use std::path::Path;
 
 use tempfile::TempDir;
