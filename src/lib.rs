@@ -3,10 +3,10 @@
 //! The way of one tool call:
 //!
 //! ```text
-//!  client ──► server ──► catalog ──► call ──► guard ──► neon ──► Neon's API or the sandbox
-//!             speaks     what        checks    may it    one shared
-//!             MCP        exists      & binds   run?      client
-//!  client ◄── server ◄── call (shape: mask, keep, cut) ◄────────┘
+//!  client ──► server ──► engine: check ──► decide ──► dispatch ──► neon ──► Neon's API or the sandbox
+//!             speaks             args      may it     the one      one shared
+//!             MCP                refs      run?       gate         client
+//!  client ◄── server ◄── engine: present (shape, mask, delimit) ◄────────┘
 //! ```
 //!
 //! Beside it, [`docs`] reads the documentation, from its own host and without a key.
