@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::answer::{self, SqlError};
+use super::guard::{self, Body, Grade, Look};
+use super::query::{Connection, Isolation, Query, milliseconds, query_body};
+use super::statements::{Builds, Executed, Reads, Statements};
 use super::turns::Turn;
-use super::{Body, Builds, Client, Connection, Executed, Grade, Isolation, Look, Query, Reads, SqlError, Statements};
-use super::{answer, guard, milliseconds, query_body};
 use crate::neon::Changed;
+use crate::neon::client::Client;
 use crate::neon::context::Context;
 use crate::sql::Mentions;
 

@@ -7,7 +7,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::ResultSet;
+use super::answer::ResultSet;
 use crate::json;
 
 /// What a statement expects in the place of a parameter.

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-use super::{Connection, SqlError};
+use super::answer::SqlError;
+use super::query::Connection;
 use crate::neon::context::Context;
 
 /// How much longer than its time a statement outside of a transaction may go on whose answer was lost: it is cancelled, and what it did

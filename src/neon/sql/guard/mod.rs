@@ -29,7 +29,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use super::{Connection, Query};
+use super::query::{Connection, Query};
 
 pub use measured::{Allowance, Loss, Measured, TableImpact};
 pub(in crate::neon) use reach::Catalogues;

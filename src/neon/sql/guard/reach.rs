@@ -10,7 +10,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::neon::sql::{Connection, Query, ResultSet};
+use crate::neon::sql::query::{Connection, Query};
 use crate::sql::{Mentions, listed_functions};
 
 static FULL: LazyLock<String> = LazyLock::new(|| {
@@ -191,12 +191,8 @@ impl Catalogues {
     }
 
     /// Keeps what a search found.
-    pub(in crate::neon::sql) fn keep(&self, connection: &Connection, found: &ResultSet) {
-        let text = |column: &str| match found.first(column) {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        };
-        let (Some(version), Some(known)) = (text("version"), text("known")) else {
+    pub(in crate::neon::sql) fn keep(&self, connection: &Connection, version: Option<Value>, known: Option<Value>) {
+        let (Some(Value::String(version)), Some(Value::String(known))) = (version, known) else {
             return;
         };
         let Ok(known) = serde_json::from_str(&known) else {
