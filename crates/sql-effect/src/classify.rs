@@ -1,11 +1,15 @@
 //! One statement's judgement, put together from its tree and its tokens.
 
+use super::act::SessionAct;
 use super::body::{self, Body};
 use super::budget::{self, Budget};
+use super::effect::Transaction;
 use super::grade::Grade;
 use super::lex::{self, Token};
+use super::name::TableName;
 use super::split::Piece;
-use super::{Script, SessionAct, Statement, TableName, Transaction, Unguarded};
+use super::statement::{Script, Statement, UNREAD};
+use super::unguarded::Unguarded;
 use super::{
     alter, ambiguity, condition, functions, kind, name, relations, session, settings, split, table, tokens, tools,
     transaction, tree, unguarded,
@@ -16,9 +20,6 @@ use std::collections::{BTreeSet, HashSet};
 
 use Grade::{Destructive, Leaves, Read, Write};
 use SyntaxKind as K;
-
-/// The kind of what couldn't be read.
-pub const UNREAD: &str = "UNKNOWN";
 
 /// What is known of a statement so far.
 struct Judgement {

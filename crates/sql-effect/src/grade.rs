@@ -1,6 +1,6 @@
 //! How bad what a statement does is, finer than what is told of it: of what destroys, some isn't bounded by the branch.
 
-use super::StatementEffect;
+use super::effect::StatementEffect;
 
 /// A grade. Later ones are worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,8 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::effect::Transaction;
 use super::lex::{self, Kind, Token};
-use super::{Statement, TableName, Transaction, Unguarded, mentions, name};
+use super::name::TableName;
+use super::statement::Statement;
+use super::unguarded::Unguarded;
+use super::{mentions, name};
 
 /// What the database must be asked to know whether a statement can run inside a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]

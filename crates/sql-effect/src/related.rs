@@ -6,8 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::act::SessionAct;
+use super::effect::{StatementEffect, Transaction};
+use super::grade::Grade;
 use super::lex::{self, Kind, Token};
-use super::{Script, SessionAct, Statement, StatementEffect, TableName, Transaction, functions, grade::Grade, name};
+use super::name::TableName;
+use super::statement::{Script, Statement};
+use super::{functions, name};
 
 /// What a statement does that takes a table's rows or a part of its definition, and nothing else: the beginnings of reasons.
 const OF_TABLES: [&str; 14] = [

@@ -1,6 +1,7 @@
 //! Where a statement stands to transactions.
 
-use super::{Transaction, lex, name};
+use super::effect::Transaction;
+use super::{lex, name};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
 use SyntaxKind as K;

@@ -1,6 +1,7 @@
 //! What a statement that runs in no transaction can do, where nothing can measure it and take it back.
 
-use super::{Transaction, lex, name};
+use super::effect::Transaction;
+use super::{lex, name};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
 use SyntaxKind as K;
