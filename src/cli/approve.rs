@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use chrono::Utc;
 
-use super::print;
+use super::common::print;
 use super::terminal::{self, Typed};
 use crate::guard::{Approval, Approvals, DecideError, Decision, State, state_dir};
 use crate::neon::text::{escaped, one_line};

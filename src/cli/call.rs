@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use stop_signal::{Hangup, stop_signal};
 
+use super::common::{print, resolve};
 use super::serve::start;
 use super::terminal::{self, AtTheTerminal};
-use super::{print, resolve};
 use crate::engine::{Caller, Outcome, Way};
 use crate::guard::{Session, kept_session};
 use crate::neon::Lane;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use stop_signal::{Hangup, stop_signal};
 
+use super::common::{print, resolve};
 use super::serve::{name_the_key, start};
-use super::{print, resolve};
 use crate::guard::Page;
 use crate::server::NeonServer;
 use crate::server::http::{BearerToken, HttpServer, TokenFile};

@@ -2,6 +2,7 @@
 
 mod approve;
 mod call;
+mod common;
 #[cfg(feature = "demo")]
 mod demo;
 mod http;
@@ -27,7 +28,8 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::settings::{Layer, Settings};
+use crate::settings::Layer;
+use common::{print, resolve};
 
 /// An MCP server that hands Neon (serverless Postgres) to AI agents, safely.
 ///
@@ -162,10 +164,6 @@ pub fn told(error: &anyhow::Error) -> String {
     text
 }
 
-fn resolve(flags: Layer) -> anyhow::Result<Settings> {
-    Ok(Settings::resolve(flags, std::env::vars_os())?)
-}
-
 fn runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     block_on(&mut Builder::new_multi_thread(), work)
 }
@@ -176,10 +174,4 @@ fn block_on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<Exi
     // A read of standard input that waits can't be called off, unless that is a pipe: nothing waits for it.
     runtime.shutdown_timeout(LAST_WORK);
     result
-}
-
-/// Prints to standard output. A reader that has gone away (`| head`) is no reason to complain.
-fn print(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{print, resolve};
+use super::common::{print, resolve};
 use crate::catalog::{Catalog, Selection, format_schema, lint, sources, synonym_problems};
 use crate::server::{
     offered, overview, overview_table, published, published_bytes, published_list_problems, tokens, tools_reference,

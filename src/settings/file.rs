@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::SettingsError;
+use super::error::SettingsError;
 use super::layer::{Layer, names};
 use crate::catalog::nearest;
 use crate::guard::read_trusted_text;

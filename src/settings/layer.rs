@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::error::{PREFIX, SettingsError};
 #[cfg(not(feature = "sandbox"))]
-use super::no_sandbox::Postgres;
-use super::{PREFIX, SettingsError};
+use super::postgres::Postgres;
 use crate::catalog::nearest;
 #[cfg(feature = "sandbox")]
 use crate::sandbox::Postgres;

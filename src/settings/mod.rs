@@ -1,9 +1,12 @@
 //! What the operator asked for: flags over environment over file, resolved once, unknown names refused.
 
+mod error;
 mod file;
 mod layer;
 #[cfg(not(feature = "sandbox"))]
 mod no_sandbox;
+#[cfg(not(feature = "sandbox"))]
+mod postgres;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,33 +14,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use thiserror::Error;
 
+pub use error::SettingsError;
 pub use layer::Layer;
+
+use error::{MOST_SECONDS, SHORTEST_SECRET};
 
 use crate::catalog::{Catalog, SelectionOptions};
 use crate::docs::DocsBase;
 use crate::engine::{CallLimits, FilesDir, Guards};
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{
-    Approvals, Confirmations, Policy, Sealer, Untrusted, kept_seal_key, read_trusted, read_trusted_text, state_dir,
+    Approvals, Confirmations, Policy, Sealer, kept_seal_key, read_trusted, read_trusted_text, state_dir,
 };
 use crate::neon::sql::SqlHosts;
-use crate::neon::{
-    ApiBase, Credential, DEFAULT_BASE, InvalidBase, InvalidCredential, InvalidId, OrganizationId, ProjectId,
-};
+use crate::neon::{ApiBase, Credential, DEFAULT_BASE, OrganizationId, ProjectId};
 #[cfg(feature = "sandbox")]
 use crate::sandbox::Postgres;
 use crate::server::http::BearerToken;
-
-/// What every variable of ours begins with, but for `NEON_API_KEY` and `NEON_API_HOST`, which are the field's own.
-const PREFIX: &str = "NEON_MCP_";
-
-/// The shortest secret of approval pages, in characters.
-const SHORTEST_SECRET: usize = 16;
-
-/// The longest time that can be set, in seconds: a day.
-const MOST_SECONDS: u64 = 86_400;
 
 /// Settings, resolved.
 #[derive(Debug)]
@@ -98,119 +92,6 @@ pub struct SandboxData {
     pub postgres_bin: Option<PathBuf>,
     /// The folder that the sandbox is kept in; without it, it is gone when it ends.
     pub dir: Option<PathBuf>,
-}
-
-/// Settings that can't be used.
-#[derive(Debug, Error)]
-pub enum SettingsError {
-    /// A file can't be read, or somebody else could change it.
-    #[error(transparent)]
-    Untrusted(#[from] Untrusted),
-    /// The settings file isn't TOML, or a value has the wrong type.
-    #[error("{path}: {message}", path = .path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        message: String,
-    },
-    /// A key of the settings file, or a variable, that doesn't exist.
-    #[error("{place}: there is no setting `{name}`{}", .nearest.as_ref().map(|name| format!(": did you mean `{name}`?")).unwrap_or_default())]
-    Unknown {
-        /// The file, or the environment.
-        place: String,
-        /// What was given.
-        name: String,
-        /// What was probably meant.
-        nearest: Option<String>,
-    },
-    /// A variable with a value that can't be read.
-    #[error("{variable} is `{value}`: {message}")]
-    Variable {
-        /// The variable.
-        variable: String,
-        /// Its value.
-        value: String,
-        /// What it should be.
-        message: String,
-    },
-    /// A variable whose value is no text. It isn't told: it may be a secret.
-    #[error("{variable} isn't UTF-8: write it anew")]
-    NotText {
-        /// The variable.
-        variable: String,
-    },
-    /// A time that is none.
-    #[error("{setting} is {seconds}: write {least} to {MOST_SECONDS} seconds, e.g. 120")]
-    Seconds {
-        /// The setting.
-        setting: &'static str,
-        /// What was given.
-        seconds: u64,
-        /// The shortest that is taken.
-        least: u64,
-    },
-    /// Two settings that exclude each other.
-    #[error("{0}")]
-    Conflict(String),
-    /// The address can't be used.
-    #[error("API host: {0}")]
-    Base(#[from] InvalidBase),
-    /// The key can't be used.
-    #[error("API key: {0}")]
-    Credential(#[from] InvalidCredential),
-    /// An id that isn't one.
-    #[error("{setting}: {source}")]
-    Id {
-        /// The setting.
-        setting: &'static str,
-        /// What is wrong.
-        source: InvalidId,
-    },
-    /// A suffix that isn't one.
-    #[error("SQL host suffix: {0}")]
-    SqlHost(#[from] crate::neon::sql::InvalidSuffix),
-    /// The address of the documentation can't be used.
-    #[error("docs URL: {0}")]
-    Docs(#[from] crate::docs::InvalidDocsBase),
-    /// The policy can't be used.
-    #[error(transparent)]
-    Policy(#[from] crate::guard::PolicyError),
-    /// The key of the seals can't be used.
-    #[error("{path}: {source}", path = .path.display())]
-    SealKey {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: crate::guard::ShortKey,
-    },
-    /// The folder that files may come from can't be used.
-    #[error("files dir: {path}: {source}", path = .path.display())]
-    FilesDir {
-        /// The folder.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// The secret of approval pages can't be used.
-    #[error("{path}: the secret of approval pages has at least {SHORTEST_SECRET} characters", path = .path.display())]
-    PageSecret {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The bearer token of clients over HTTP can't be used.
-    #[error("{path}: {source}", path = .path.display())]
-    Token {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: crate::server::http::InvalidToken,
-    },
-    /// No key.
-    #[error(
-        "no API key: set NEON_API_KEY or give --api-key-file FILE (https://console.neon.tech/app/settings/api-keys makes one), or try everything without an account: --sandbox"
-    )]
-    NoKey,
 }
 
 impl Settings {

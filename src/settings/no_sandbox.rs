@@ -1,21 +1,8 @@
 //! What the settings of the sandbox are in a lean build: known by name, so that whoever sets one is told which build has it.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-
-use super::{Layer, SettingsError};
-
-/// The values of `sandbox_postgres`, as the sandbox spells them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Postgres {
-    /// Without data.
-    Off,
-    /// With data where a PostgreSQL is found.
-    Auto,
-    /// With data, or not at all.
-    Required,
-}
+use super::error::SettingsError;
+use super::layer::Layer;
+use super::postgres::Postgres;
 
 /// Rejects settings that want the sandbox. `sandbox = false` wants none.
 ///

@@ -7,7 +7,7 @@ use rmcp::transport::TokioChildProcess;
 use rmcp::{RoleClient, ServiceExt as _};
 use serde_json::{Map, Value, json};
 
-use super::super::print;
+use super::super::common::print;
 use super::human::{Answer, Human};
 use super::layout::{self, INDENT};
 

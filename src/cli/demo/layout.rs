@@ -1,6 +1,6 @@
 //! How the demo prints: lines that fit into a terminal of 92 columns.
 
-use super::super::print;
+use super::super::common::print;
 
 /// The longest line, in characters.
 const WIDTH: usize = 92;

@@ -7,12 +7,14 @@ use anyhow::{Context as _, bail};
 use chrono::Utc;
 use serde_json::{Map, Value};
 
-use super::LONGEST;
 use crate::catalog::{Catalog, Resource, Selection, SelectionOptions, Tool};
-use crate::cli::print;
+use crate::cli::common::print;
 use crate::engine::complete_arguments;
 use crate::guard::{BranchFacts, Denied, Facts, Judgement, Needs, Policy, Ruling, Verdict};
 use crate::neon::text::one_line;
+
+/// The longest line of ours that quotes the file, in characters.
+pub(super) const LONGEST: usize = 500;
 
 /// How a call ends: the order is the order of strictness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

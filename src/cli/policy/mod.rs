@@ -2,18 +2,17 @@
 
 mod explain;
 
+use explain::LONGEST;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::print;
+use super::common::print;
 use crate::catalog::Catalog;
 use crate::guard::{Policy, PolicyInWords, policy_reference, policy_schema};
 use crate::neon::text::one_line;
-
-/// The longest line of ours that quotes the file, in characters.
-const LONGEST: usize = 500;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
