@@ -266,3 +266,38 @@ fn advice(code: &str) -> &'static str {
         _ => "Correct the statement; get_database_tables and describe_table_schema show what there is.",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Codes that hardly anybody can cause on purpose, each with a word that its advice can't do without. The others are caused
+    /// on a real Postgres by the black-box tests.
+    #[test]
+    fn advice_fits_codes_that_are_hard_to_cause() {
+        for (code, words) in [
+            ("40001", "run it again"),
+            ("40P01", "run it again"),
+            ("55P03", "lock"),
+            ("57P01", "again"),
+            ("57P03", "again"),
+            ("53300", "connections"),
+            ("08P01", "param"),
+            ("08006", "again"),
+            ("2D000", "procedure"),
+            ("25001", "transaction"),
+            ("25P02", "transaction"),
+            ("25P01", "run_sql_transaction"),
+            ("25P03", "idle"),
+            ("3B001", "savepoint"),
+            ("42846", "cast"),
+            ("40003", "run it again"),
+            ("53200", ""),
+            ("XX000", ""),
+        ] {
+            let said = advice(code);
+            assert!(said.to_lowercase().contains(words), "{code}: {said}");
+            assert_ne!(said, advice("no such code"), "{code} has no advice of its own");
+        }
+    }
+}
