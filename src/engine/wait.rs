@@ -120,15 +120,17 @@ fn listed(operations: &[OperationState]) -> Vec<Value> {
         .collect()
 }
 
+/// Tells what is under way. That all has ended the result tells: a notification right before it is one too late for clients that take
+/// results before notifications (the TypeScript SDK calls its token unknown).
 fn report(call: &Call<'_>, operations: &[OperationState]) {
     let Some(progress) = &call.progress else { return };
+    let Some(under_way) = operations.iter().find(|operation| !operation.status.is_final()) else {
+        return;
+    };
     let done = operations
         .iter()
         .filter(|operation| operation.status.is_final())
         .count();
-    let message = match operations.iter().find(|operation| !operation.status.is_final()) {
-        Some(operation) => format!("{} {}", operation.action, operation.status),
-        None => "all operations have ended".to_owned(),
-    };
+    let message = format!("{} {}", under_way.action, under_way.status);
     progress.report(done, operations.len(), message);
 }

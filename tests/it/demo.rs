@@ -1,6 +1,7 @@
 //! `neon-mcp demo`, as a newcomer runs it: with PostgreSQL and without, and where its story isn't so.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,11 @@ use tokio::process::Command;
 
 /// Runs the demo: what it printed, what it complained of, and whether it says that all went well.
 async fn demo(arguments: &[&str]) -> (String, String, bool) {
+    // What other sandboxes of this machine left behind is none of its business.
+    let place = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o711)).expect("permissions");
     let run = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+        .env("TMPDIR", place.path())
         .arg("demo")
         .args(arguments)
         // Settings of whoever runs it are none of the demo's.

@@ -52,6 +52,11 @@ pub async fn access(story: &Story, branch: &str) -> Access {
     let mut superuser = Config::new();
     superuser.host_path(folder).port(port.try_into().expect("a port"));
     superuser.user("cloud_admin");
+    // It runs code of indexes and types by itself, whenever it likes: what a sample's call does is told from that by having none.
+    let admin = connect(&superuser, DATABASE).await;
+    for statement in ["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"] {
+        admin.batch_execute(statement).await.expect("a setting");
+    }
     Access { superuser, owner }
 }
 
