@@ -388,7 +388,7 @@ async fn call_code(flow: &Flow<'_, '_>, connection: &Connection, statements: &[&
     let brings = statements
         .iter()
         .any(|statement| building(statement) == Some(Builds::Expressions));
-    let mentioned = json!({"identifiers": mentions.identifiers, "operators": mentions.operators});
+    let mentioned = mentions.to_json();
     let parameters = vec![mentioned.to_string().into(), brings.to_string().into(), "".into()];
     let reads = Reads::own(INDEX_CODE, parameters).pinned();
     let results = flow.query(connection, reads, MEASURING).await?;

@@ -17,6 +17,12 @@ pub struct Mentions {
 }
 
 impl Mentions {
+    /// The names and operators as JSON, for a look in the catalogue.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({"identifiers": self.identifiers, "operators": self.operators})
+    }
+
     /// Whether a function is named whose work outlives a rollback: it ends a backend, drops a replication slot, sets a sequence.
     #[must_use]
     pub fn outlive_rollback(&self) -> bool {

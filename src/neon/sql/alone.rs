@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::answer::{self, SqlError};
 use super::guard::{self, Body, Grade, Look};
 use super::query::{Connection, Isolation, Query, milliseconds, query_body};
@@ -12,7 +10,6 @@ use super::turns::Turn;
 use crate::neon::Changed;
 use crate::neon::client::Client;
 use crate::neon::context::Context;
-use crate::sql::Mentions;
 
 /// Cancels the statement that begins with a mark.
 const CANCEL: &str = "SELECT pg_catalog.count(pg_catalog.pg_cancel_backend(a.pid)) FROM pg_catalog.pg_stat_activity a \
@@ -29,16 +26,11 @@ impl Statements {
     /// What the look at the indexes wants to know; nothing where any may run.
     fn looks_at_indexes(&self) -> Option<(String, bool)> {
         let builds = self.builds.filter(|_| self.only_plain_indexes)?;
-        Some((mentioned(self.mentions.as_ref()), builds == Builds::Expressions))
+        Some((
+            self.mentions.clone().unwrap_or_default().to_json().to_string(),
+            builds == Builds::Expressions,
+        ))
     }
-}
-
-/// What statements mention, as [`guard::INDEX_CODE`] takes it.
-fn mentioned(mentions: Option<&Mentions>) -> String {
-    let (identifiers, operators) = mentions
-        .map(|mentions| (&mentions.identifiers, &mentions.operators))
-        .unzip();
-    json!({"identifiers": identifiers, "operators": operators}).to_string()
 }
 
 impl Client {

@@ -155,7 +155,7 @@ impl Look {
     /// The look that searches, whatever is known.
     pub(in crate::neon::sql) fn search(mentions: &Mentions, least: Grade) -> Self {
         Self::Search {
-            mentions: json!({"identifiers": mentions.identifiers, "operators": mentions.operators}).to_string(),
+            mentions: mentions.to_json().to_string(),
             least,
         }
     }
