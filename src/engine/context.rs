@@ -79,6 +79,16 @@ pub(in crate::engine) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// How many rows of a table SQL may lose unasked, by the operator's policy. Where statements were judged as being about tables that
+    /// the call itself makes: none of what existed before, whatever their names lead to.
+    pub(in crate::engine) fn unasked_rows(&self) -> u64 {
+        let statements = self.scripts.iter().flat_map(|script| &script.statements);
+        match statements.into_iter().any(|statement| statement.of_made) {
+            true => 0,
+            false => self.guards.policy.unasked_rows(),
+        }
+    }
+
     /// Who asks for what.
     pub(in crate::engine) fn subject<'s>(&'s self, arguments: &'s Map<String, Value>) -> Subject<'s> {
         Subject {

@@ -592,7 +592,7 @@ impl<'c, 'a> Flow<'c, 'a> {
 
     /// How many rows of a table SQL may lose unasked, by the operator's policy.
     pub(crate) fn unasked_rows(&self) -> u64 {
-        self.call.guards.policy.unasked_rows()
+        self.call.unasked_rows()
     }
 
     /// Runs statements in a transaction that is never committed, to see what they would lose.

@@ -117,7 +117,7 @@ impl<'a> Pipeline<'a> {
             match self.attempt(arguments.clone(), record).await {
                 // Nothing was changed. What it loses is known now, and judged as that.
                 Err(Failure::Exceeded(measured)) if self.is_run_at_once() => {
-                    let unasked = self.call.guards.policy.unasked_rows();
+                    let unasked = self.call.unasked_rows();
                     let assessed = self.call.assessed.take();
                     self.call.assessed = assessed.map(|assessed| assessed.exceeding(&measured, unasked));
                     self.call.exceeded = Some(*measured);
@@ -138,7 +138,7 @@ impl<'a> Pipeline<'a> {
     /// What the statements of the call do.
     fn assess(&self, arguments: &Map<String, Value>) -> Result<Option<Assessed>, Failure> {
         let prepared = self.call.prepared.as_ref().map(|opened| &opened.content);
-        let unasked = self.call.guards.policy.unasked_rows();
+        let unasked = self.call.unasked_rows();
         self.workflows.assess(
             &self.call.selected.tool,
             arguments,

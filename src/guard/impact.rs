@@ -254,6 +254,9 @@ fn sentence(loss: &Loss) -> String {
         _ if word("column") => format!("changes the type of the {} of {object}", named("column")),
         "gone" if word("place under") => format!("takes {object} out of {}", told(label)),
         "gone" if word("trigger") => format!("drops or turns off the {} of {object}", named("trigger")),
+        "gone" if word("replica identity") || word("full replica identity") => {
+            format!("takes the {facet} of {object} away, by which others are told of changes of its rows")
+        }
         "gone" if word("row level") || word("forced row") || word("logging") || word("uniqueness") => {
             format!("turns {facet} of {object} off")
         }
@@ -340,6 +343,16 @@ mod tests {
             (
                 loss("relation 1", "public.t", Some("row level security"), "gone", Some("r")),
                 "turns row level security of the table \"public.t\" off",
+            ),
+            (
+                loss(
+                    "relation 1",
+                    "public.t",
+                    Some("full replica identity"),
+                    "gone",
+                    Some("r"),
+                ),
+                "takes the full replica identity of the table \"public.t\" away, by which others are told of changes of its rows",
             ),
         ] {
             assert_eq!(bare(&sentence(&loss)), words);

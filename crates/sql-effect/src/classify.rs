@@ -64,6 +64,7 @@ impl Judgement {
         let mut reasons = self.reasons;
         reasons.sort_by_key(|(effect, _)| std::cmp::Reverse(*effect));
         Statement {
+            of_made: false,
             text: text.to_owned(),
             start,
             kind: self.kind,

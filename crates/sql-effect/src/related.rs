@@ -2,7 +2,8 @@
 //!
 //! A call is a session of its own, so what it executes it must have prepared, and what it made nobody else has. This is a matter of
 //! text, and decides who is asked, not what is held: a name may lead to another table than it seems to (a search path, a temporary
-//! table that is gone again). The guarded commit measures what is really lost, and has it asked about.
+//! table that is gone again). The guarded commit measures what is really lost, and has it asked about: where such
+//! a judgement counts, not one row of what existed before may go.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,6 +62,7 @@ pub fn relate(scripts: &mut [Script]) {
         }
         if is_about(statement, &made) {
             statement.effect = StatementEffect::Write;
+            statement.of_made = true;
         }
         unseen |= may_prepare(statement);
         for act in &statement.session {
@@ -76,13 +78,24 @@ pub fn relate(scripts: &mut [Script]) {
             || statement.kind.contains("RENAME")
             || statement.kind.contains("SET SCHEMA")
         {
-            made.retain(|table| !statement.tables.contains(table));
+            // In whatever schema: a temporary table hides another one of its name, which is found once that is gone.
+            made.retain(|table| !statement.tables.iter().any(|moved| moved.name == table.name));
+        }
+        if moves_any(statement) {
+            made.clear();
         }
         if statement.session.iter().any(moves_names) {
             made.retain(|table| table.schema.is_some());
         }
         made.extend(makes(statement));
     }
+}
+
+/// Whether a statement may rename or drop any table: a schema with all that is in it, or by code that isn't seen here.
+fn moves_any(statement: &Statement) -> bool {
+    let schema = statement.kind.contains("SCHEMA") && !statement.kind.starts_with("CREATE");
+    let code = matches!(statement.kind.as_str(), "DO" | "CALL" | "EXECUTE");
+    schema || code || !statement.is_read()
 }
 
 /// Whether an act changes what a name without a schema means.
@@ -324,6 +337,22 @@ mod tests {
             &["CREATE TABLE t (x int)", "SET ROLE r", "DROP TABLE t"],
             &["CREATE TEMP TABLE t (x int)", "DROP TABLE t", "DROP TABLE t"],
             &["CREATE TEMP TABLE t (x int)", "DROP TABLE public.t"],
+            &[
+                "CREATE TEMP TABLE t (x int)",
+                "ALTER TABLE pg_temp.t RENAME TO u",
+                "DELETE FROM t",
+            ],
+            &["CREATE TEMP TABLE t (x int)", "DROP TABLE pg_temp.t", "TRUNCATE t"],
+            &[
+                "CREATE TABLE s.t (x int)",
+                "ALTER SCHEMA s RENAME TO r",
+                "DROP TABLE s.t",
+            ],
+            &[
+                "CREATE TEMP TABLE t (x int)",
+                "DO $$ BEGIN EXECUTE 'ALTER TABLE pg_temp.t RENAME TO u'; END $$",
+                "DROP TABLE t",
+            ],
             &["CREATE TABLE t (x int)", "ALTER TABLE t RENAME TO u", "DROP TABLE t"],
             &["CREATE TABLE t (x int)", "DROP TABLE t, other"],
             &["CREATE TABLE t (x int)", "WITH d AS (DELETE FROM other) DELETE FROM t"],

@@ -36,6 +36,8 @@ pub struct Statement {
     pub unguarded: Unguarded,
     /// Whether `EXPLAIN ANALYZE` takes it and changes nothing.
     pub explain_analyze_ok: bool,
+    /// It was judged as being about tables that the same call made: what existed before, it may not touch.
+    pub of_made: bool,
     /// What it does to its session.
     pub session: Vec<SessionAct>,
     /// Why it is sent to no server, whatever it does, and what to write instead: a sentence's end after "because it …".

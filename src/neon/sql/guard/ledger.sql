@@ -23,7 +23,10 @@ part AS (
   FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid WHERE a.attacl IS NOT NULL
   UNION ALL SELECT k.conrelid, 'constraint ' || k.oid, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', k.contype, k.condeferrable,
     k.condeferred, k.convalidated, pg_catalog.to_jsonb(k) ->> 'conenforced', k.conkey, k.confrelid, k.confkey, k.confupdtype, k.confdeltype,
-    k.confmatchtype, k.connoinherit, pg_catalog.md5(k.conbin::text), k.conexclop), k.conname)
+    k.confmatchtype, k.connoinherit, pg_catalog.md5(k.conbin::text), k.conexclop, pg_catalog.to_jsonb(k) ->> 'confdelsetcols',
+    -- Of a foreign key its index is the other table's.
+    (SELECT pg_catalog.concat_ws(' ', pg_catalog.to_jsonb(x) ->> 'indnullsnotdistinct', x.indcollation, (SELECT pg_catalog.string_agg(o.opcfamily::text, ' ' ORDER BY k.n) FROM pg_catalog.unnest(x.indclass::oid[]) WITH ORDINALITY k(id, n) JOIN pg_catalog.pg_opclass o ON o.oid = k.id), x.indisreplident)
+      FROM pg_catalog.pg_index x WHERE x.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x'))), k.conname)
   FROM pg_catalog.pg_constraint k WHERE k.conrelid >= 16384 AND k.contype IN ('c', 'f', 'p', 'u', 'x')
   UNION ALL SELECT t.tgrelid, 'trigger ' || t.oid, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', t.tgfoid, t.tgtype, t.tgdeferrable,
     t.tginitdeferred, t.tgattr, pg_catalog.md5(t.tgqual::text), pg_catalog.md5(pg_catalog.encode(t.tgargs, 'hex'))),
@@ -32,8 +35,8 @@ part AS (
   UNION ALL SELECT t.tgrelid, 'trigger that always fires ' || t.oid, pg_catalog.jsonb_build_array(true, t.tgname)
   FROM pg_catalog.pg_trigger t WHERE t.tgenabled = 'A' AND t.tgrelid >= 16384
   UNION ALL SELECT p.polrelid, CASE WHEN p.polpermissive THEN '+policy ' ELSE 'policy ' END || p.polname,
-    pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', p.polcmd, p.polpermissive, p.polroles, pg_catalog.md5(p.polqual::text),
-    pg_catalog.md5(p.polwithcheck::text)), p.polname) FROM pg_catalog.pg_policy p
+    pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', p.polcmd, p.polpermissive, p.polroles, coalesce(pg_catalog.md5(p.polqual::text), '-'),
+    coalesce(pg_catalog.md5(p.polwithcheck::text), '-')), p.polname) FROM pg_catalog.pg_policy p
   UNION ALL SELECT w.ev_class, '+rule ' || w.rulename, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', w.ev_type, w.is_instead,
     w.ev_enabled, pg_catalog.md5(w.ev_qual::text), pg_catalog.md5(w.ev_action::text)),
     CASE w.rulename WHEN '_RETURN' THEN 'definition' ELSE w.rulename::text END)
@@ -46,12 +49,13 @@ part AS (
     THEN '+' ELSE '' END || 'place under ' || i.inhparent, pg_catalog.jsonb_build_array(true, p.relname)
   FROM pg_catalog.pg_inherits i JOIN relation p ON p.oid = i.inhparent JOIN relation c ON c.oid = i.inhrelid
   UNION ALL SELECT x.indexrelid, 'uniqueness', pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', x.indkey, x.indimmediate,
-    pg_catalog.md5(x.indexprs::text), pg_catalog.md5(x.indpred::text)), 'uniqueness')
+    pg_catalog.md5(x.indexprs::text), pg_catalog.md5(x.indpred::text), pg_catalog.to_jsonb(x) ->> 'indnullsnotdistinct', x.indcollation, (SELECT pg_catalog.string_agg(o.opcfamily::text, ' ' ORDER BY k.n) FROM pg_catalog.unnest(x.indclass::oid[]) WITH ORDINALITY k(id, n) JOIN pg_catalog.pg_opclass o ON o.oid = k.id)), 'uniqueness')
   FROM pg_catalog.pg_index x WHERE x.indisunique AND x.indisvalid AND x.indexrelid >= 16384
   -- What tells an index that was built anew from another one of its name.
   UNION ALL SELECT x.indexrelid, 'definition', pg_catalog.jsonb_build_array(true, 'definition', pg_catalog.concat_ws(' ', x.indrelid, c.relam, x.indkey,
     x.indnkeyatts, x.indoption, x.indisvalid, pg_catalog.md5(pg_catalog.pg_get_expr(x.indexprs, x.indrelid)),
-    pg_catalog.md5(pg_catalog.pg_get_expr(x.indpred, x.indrelid)), c.reloptions::text))
+    pg_catalog.md5(pg_catalog.pg_get_expr(x.indpred, x.indrelid)), c.reloptions::text,
+    pg_catalog.to_jsonb(x) ->> 'indnullsnotdistinct', x.indcollation, (SELECT pg_catalog.string_agg(o.opcfamily::text, ' ' ORDER BY k.n) FROM pg_catalog.unnest(x.indclass::oid[]) WITH ORDINALITY k(id, n) JOIN pg_catalog.pg_opclass o ON o.oid = k.id), x.indisreplident))
   FROM pg_catalog.pg_index x JOIN relation c ON c.oid = x.indexrelid
   UNION ALL SELECT r.oid, 'option ' || o, pg_catalog.jsonb_build_array(true, o)
   FROM relation r, pg_catalog.unnest(r.reloptions) o WHERE o ~ '^(security_|check_option)'),
@@ -89,6 +93,9 @@ UNION ALL SELECT 'relation ' || r.oid, r.nspname || '.' || r.relname,
     'schema', CASE WHEN r.relkind NOT IN ('i', 'I') THEN pg_catalog.jsonb_build_array(r.relnamespace, r.nspname) END,
     'logging', CASE WHEN r.relpersistence = 'p' AND r.relkind IN ('r', 'S') THEN '[true, "logging"]'::jsonb END,
     'row level security', CASE WHEN r.relrowsecurity THEN '[true, "row level security"]'::jsonb END,
+    'replica identity', CASE WHEN r.relkind IN ('r', 'p') AND (r.relreplident IN ('d', 'f') OR r.relreplident = 'i'
+      AND EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = r.oid AND x.indisreplident)) THEN '[true, "replica identity"]'::jsonb END,
+    'full replica identity', CASE WHEN r.relreplident = 'f' AND r.relkind IN ('r', 'p') THEN '[true, "full replica identity"]'::jsonb END,
     'forced row level security', CASE WHEN r.relforcerowsecurity THEN '[true, "forced row level security"]'::jsonb END))
   || coalesce(p.facets, '{}') FROM relation r LEFT JOIN parts p ON p.of = r.oid
 UNION ALL SELECT 'function ' || f.oid, s.nspname || '.' || f.proname || '(' || pg_catalog.pg_get_function_identity_arguments(f.oid) || ')',
@@ -109,7 +116,7 @@ UNION ALL SELECT 'type ' || t.oid, s.nspname || '.' || t.typname,
   || coalesce((SELECT pg_catalog.jsonb_object_agg('constraint ' || k.oid, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', k.convalidated,
     pg_catalog.md5(k.conbin::text)), k.conname)) FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'), '{}')
   FROM pg_catalog.pg_type t JOIN space s ON s.oid = t.typnamespace
-  WHERE t.oid >= 16384 AND t.typrelid = 0 AND t.typcategory <> 'A'
+  WHERE t.oid >= 16384 AND t.typrelid = 0 AND (t.typtype = 'd' OR t.typcategory <> 'A')
     AND NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND m.objid = t.oid)
 UNION ALL SELECT 'schema ' || n.oid, n.nspname::text, pg_catalog.jsonb_build_object('owner', pg_catalog.jsonb_build_array(n.nspowner, pg_catalog.pg_get_userbyid(n.nspowner)),
     'rights', pg_catalog.jsonb_build_array(coalesce(n.nspacl::text, ''), coalesce(n.nspacl::text, '')))
