@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::declaration::{Area, Content, Declaration};
-use super::tool::{Tool, placeholders};
+use super::tool::{Tool, Validator, placeholders};
 use crate::neon::Method;
 
 /// The files of `tools/`, as the binary carries them: the order is the order of the list.
@@ -203,6 +203,7 @@ fn resolve(
         input: Arc::new(input),
         injected,
         placeholders,
+        validator: Validator::default(),
     })
 }
 

@@ -25,4 +25,4 @@ pub use nearest::nearest;
 pub use publish::{declared, is_map, published_problems, published_schema, word_for_null};
 pub use search::{SearchIndex, SynonymProblem, synonym_problems};
 pub use selection::{Allowed, SelectedTool, Selection, SelectionError, SelectionOptions};
-pub use tool::{Argument, Tool, templates, templates_within};
+pub use tool::{Argument, Tool, Validator, templates, templates_within};

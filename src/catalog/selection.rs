@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -12,7 +12,7 @@ use super::effect::Effect;
 use super::load::Catalog;
 use super::nearest::nearest;
 use super::publish::published_schema;
-use super::tool::Tool;
+use super::tool::{Tool, Validator};
 use crate::neon::{OrganizationId, ProjectId};
 
 /// What the operator asked for.
@@ -111,7 +111,7 @@ pub struct SelectedTool {
     pub read_only: bool,
     /// Steps of a workflow that the operator excluded: it goes without them.
     pub excluded_steps: Vec<String>,
-    validator: OnceLock<Result<jsonschema::Validator, String>>,
+    validator: Validator,
 }
 
 impl SelectedTool {
@@ -126,15 +126,7 @@ impl SelectedTool {
     /// # Errors
     /// When the schema can't be compiled; the lints see to it that this doesn't happen.
     pub fn validator(&self) -> Result<&jsonschema::Validator, &str> {
-        self.validator
-            .get_or_init(|| {
-                jsonschema::draft202012::options()
-                    .should_validate_formats(true)
-                    .build(&Value::Object((*self.input).clone()))
-                    .map_err(|error| error.to_string())
-            })
-            .as_ref()
-            .map_err(String::as_str)
+        self.validator.of(&self.input)
     }
 
     /// The most that a call can do: of a tool whose statements decide, only reads run where nothing else may.
@@ -357,6 +349,6 @@ fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool, read_only: 
         left_out,
         read_only: read_only || options.read_only,
         excluded_steps: Vec::new(),
-        validator: OnceLock::new(),
+        validator: Validator::default(),
     }
 }

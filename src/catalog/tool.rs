@@ -1,6 +1,6 @@
 //! A tool as the rest of the program sees it: its declaration with everything looked up.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
@@ -20,6 +20,30 @@ pub struct Tool {
     pub injected: Vec<&'static str>,
     /// The arguments in the path, in its order.
     pub placeholders: Vec<String>,
+    /// The compiled schema, once it was needed.
+    pub validator: Validator,
+}
+
+/// A schema that is compiled when it is first needed.
+#[derive(Debug, Clone, Default)]
+pub struct Validator(OnceLock<Result<jsonschema::Validator, String>>);
+
+impl Validator {
+    /// The compiled schema.
+    ///
+    /// # Errors
+    /// When it can't be compiled; the lints see to it that this doesn't happen.
+    pub fn of(&self, schema: &Map<String, Value>) -> Result<&jsonschema::Validator, &str> {
+        self.0
+            .get_or_init(|| {
+                jsonschema::draft202012::options()
+                    .should_validate_formats(true)
+                    .build(&Value::Object(schema.clone()))
+                    .map_err(|error| error.to_string())
+            })
+            .as_ref()
+            .map_err(String::as_str)
+    }
 }
 
 /// What an argument that names something is, and so how it is checked before any request.
@@ -39,6 +63,14 @@ pub enum Argument {
 pub(super) const INJECTED: [&str; 5] = ["limit", "cursor", "detail", "wait", "from_byte"];
 
 impl Tool {
+    /// The compiled schema of the arguments, where nothing is fixed.
+    ///
+    /// # Errors
+    /// When it can't be compiled.
+    pub fn validator(&self) -> Result<&jsonschema::Validator, &str> {
+        self.validator.of(&self.input)
+    }
+
     /// The tool's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -67,9 +67,16 @@ pub(in crate::engine) async fn dispatch(
     let own = matches!(origin, Origin::Call(_));
     let cleared = match origin {
         Origin::Call(cleared) => cleared,
-        Origin::Step(of) => {
+        Origin::Step(_) | Origin::Copy => {
             let verdict = checked(call, tool, arguments, look).await?;
-            if verdict.changes() && of.is_none_or(|cleared| !cleared.verdict().changes()) {
+            let of = match origin {
+                Origin::Step(of) => of,
+                _ => None,
+            };
+            if matches!(origin, Origin::Step(_))
+                && verdict.changes()
+                && of.is_none_or(|cleared| !cleared.verdict().changes())
+            {
                 return Err(Failure::Internal(format!(
                     "the step `{name}` changes something in a call that doesn't"
                 )));
@@ -82,14 +89,6 @@ pub(in crate::engine) async fn dispatch(
                     of.and_then(|cleared| cleared.step(asking))
                         .ok_or_else(|| refused(name, &would_ask(&because)))?
                 }
-            }
-        }
-        Origin::Copy => {
-            let verdict = checked(call, tool, arguments, look).await?;
-            match verdict.under(&call.guards.policy) {
-                Ruling::Run(cleared) => cleared,
-                Ruling::Deny(denied) => return Err(denied.into()),
-                Ruling::Ask(asking) => return Err(refused(name, &would_ask(&asking.verdict().reasons().join("; ")))),
             }
         }
     };
@@ -158,9 +157,8 @@ async fn checked(
 
 /// Refuses arguments that no caller could give.
 fn fits(tool: &Tool, arguments: &Map<String, Value>) -> Result<(), Failure> {
-    let validator = jsonschema::draft202012::options()
-        .should_validate_formats(true)
-        .build(&Value::Object((*tool.input).clone()))
+    let validator = tool
+        .validator()
         .map_err(|error| Failure::Internal(format!("the schema of `{}` is broken: {error}", tool.name())))?;
     let value = Value::Object(arguments.clone());
     if let Some(error) = validator.iter_errors(&value).next() {

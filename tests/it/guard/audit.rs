@@ -519,6 +519,7 @@ fn tool_with_secrets() -> Tool {
         input: input.into(),
         injected: Vec::new(),
         placeholders: Vec::new(),
+        validator: Default::default(),
     }
 }
 
