@@ -13,6 +13,7 @@ mod migration;
 mod outside;
 mod parameters;
 mod placing;
+mod plan;
 mod rows;
 mod schema;
 mod script;
@@ -87,7 +88,7 @@ impl Workflows for All {
         arguments: &'a Map<String, Value>,
         scripts: &[Script],
     ) -> Cow<'a, Map<String, Value>> {
-        sql::shown(tool, arguments, scripts)
+        plan::shown(tool, arguments, scripts)
     }
 
     fn seen<'f>(
@@ -96,7 +97,7 @@ impl Workflows for All {
         tool: &'f Tool,
         measured: Option<&'f Measured>,
     ) -> BoxFuture<'f, Result<Vec<Line>, Failure>> {
-        sql::seen(flow, tool, measured).boxed()
+        plan::seen(flow, tool, measured).boxed()
     }
 
     fn run<'f>(&'f self, workflow: Workflow, flow: &'f Flow<'_, '_>) -> BoxFuture<'f, Result<Ended, Failure>> {

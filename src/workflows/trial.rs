@@ -343,7 +343,7 @@ impl Trial {
                 statements: vec![statement.clone()],
             })
             .collect();
-        let too_long = !guard::can_be_shown(&sql::shortened(&statements, &scripts).unwrap_or(statements));
+        let too_long = !guard::can_be_shown(&super::plan::shortened(&statements, &scripts).unwrap_or(statements));
         if too_long && script.loses() {
             ended.notes.push(TOO_LONG.to_owned());
         }
