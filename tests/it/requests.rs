@@ -35,44 +35,70 @@ fn is_own(tool: &Tool, request: &Recorded) -> bool {
         && template.split('/').zip(path.split('/')).all(fits)
 }
 
-/// Calls each tool with the required arguments alone and with all, with a human who accepts. Each call sends its request,
-/// beside what it reads first.
-async fn sent_by(tools: &[std::sync::Arc<Tool>]) -> Vec<Sent> {
+/// A call of a tool, with the required arguments alone or with all, and what it sent.
+struct Called {
+    tool: std::sync::Arc<Tool>,
+    all: bool,
+    given: Value,
+    answer: Value,
+    requests: Vec<Recorded>,
+}
+
+/// Calls each tool with the required arguments alone and with all, with such a human.
+async fn called(tools: &[std::sync::Arc<Tool>], manner: Manner) -> Vec<Called> {
     let world = World::start().await;
-    let human = Human::who(Manner::Accepts);
+    let human = Human::who(manner);
     let mut command = program(&["--toolsets", "all"], &world.url(), KEY);
     command.env("NEON_MCP_LOG", "error");
     let server = Server::run(command, TestClient::with(human), Era::Legacy).await;
-    let mut sent = Vec::new();
+    let mut calls = Vec::new();
     for tool in tools {
         for all in [false, true] {
             let before = world.upstream.requests().len();
             let given = Value::Object(arguments(tool, all));
             let (answer, _) = server.call(tool.name(), given.clone()).await;
-            let requests = world.upstream.requests().split_off(before);
-            let own = requests.iter().filter(|request| is_own(tool, request)).count();
-            assert!(own >= 1, "{} sent nothing with {given}: {answer}", tool.name());
-            sent.extend(requests.into_iter().map(|request| Sent {
-                call: format!("{} {}", tool.name(), if all { "all" } else { "required" }),
-                tool: tool.name().to_owned(),
-                operation: tool.declaration.operation.iter().next().unwrap_or_default().to_owned(),
-                request,
-            }));
+            calls.push(Called {
+                tool: tool.clone(),
+                all,
+                given,
+                answer,
+                requests: world.upstream.requests().split_off(before),
+            });
         }
+    }
+    calls
+}
+
+/// What is sent where the human accepts. Each call sends its request, beside what it reads first.
+async fn sent_by(tools: &[std::sync::Arc<Tool>]) -> Vec<Sent> {
+    let mut sent = Vec::new();
+    for call in called(tools, Manner::Accepts).await {
+        let (tool, given, answer) = (&call.tool, &call.given, &call.answer);
+        let own = call.requests.iter().filter(|request| is_own(tool, request)).count();
+        assert!(own >= 1, "{} sent nothing with {given}: {answer}", tool.name());
+        sent.extend(call.requests.into_iter().map(|request| Sent {
+            call: format!("{} {}", tool.name(), if call.all { "all" } else { "required" }),
+            tool: tool.name().to_owned(),
+            operation: tool.declaration.operation.iter().next().unwrap_or_default().to_owned(),
+            request,
+        }));
     }
     sent
 }
 
-#[tokio::test]
-async fn every_tool_sends_its_request_with_few_arguments_and_with_all() {
+/// The tools that are one request: a workflow sends the requests of other tools.
+fn of_one_request() -> Vec<std::sync::Arc<Tool>> {
     let catalog = Catalog::embedded().expect("the catalogue loads");
-    // A workflow sends the requests of other tools.
-    let tools: Vec<_> = catalog
-        .tools()
-        .iter()
+    let tools = catalog.tools().iter();
+    tools
         .filter(|tool| tool.declaration.workflow.is_none())
         .cloned()
-        .collect();
+        .collect()
+}
+
+#[tokio::test]
+async fn every_tool_sends_its_request_with_few_arguments_and_with_all() {
+    let tools = of_one_request();
     let sent: Vec<Sent> = join_all(tools.chunks(AT_ONCE).map(sent_by))
         .await
         .into_iter()
@@ -108,26 +134,17 @@ async fn every_tool_sends_its_request_with_few_arguments_and_with_all() {
 
 /// What calls read more than once before they are declined, or run unasked.
 async fn read_twice_by(tools: &[std::sync::Arc<Tool>]) -> Vec<String> {
-    let world = World::start().await;
-    let human = Human::who(Manner::Declines);
-    let mut command = program(&["--toolsets", "all"], &world.url(), KEY);
-    command.env("NEON_MCP_LOG", "error");
-    let server = Server::run(command, TestClient::with(human), Era::Legacy).await;
     let mut twice = Vec::new();
-    for tool in tools {
-        for all in [false, true] {
-            let before = world.upstream.requests().len();
-            server.call(tool.name(), Value::Object(arguments(tool, all))).await;
-            let requests = world.upstream.requests().split_off(before);
-            let mut seen = std::collections::BTreeSet::new();
-            // Operations are looked at until they end.
-            let reads = requests
-                .iter()
-                .filter(|request| request.method == "GET" && !request.path().contains("/operations"));
-            for request in reads {
-                if !seen.insert(&request.target) {
-                    twice.push(format!("{} ({all}): {}", tool.name(), request.target));
-                }
+    for call in called(tools, Manner::Declines).await {
+        let mut seen = std::collections::BTreeSet::new();
+        // Operations are looked at until they end.
+        let reads = call
+            .requests
+            .iter()
+            .filter(|request| request.method == "GET" && !request.path().contains("/operations"));
+        for request in reads {
+            if !seen.insert(&request.target) {
+                twice.push(format!("{} ({}): {}", call.tool.name(), call.all, request.target));
             }
         }
     }
@@ -136,13 +153,7 @@ async fn read_twice_by(tools: &[std::sync::Arc<Tool>]) -> Vec<String> {
 
 #[tokio::test]
 async fn no_call_reads_an_address_twice_for_one_decision() {
-    let catalog = Catalog::embedded().expect("the catalogue loads");
-    let tools: Vec<_> = catalog
-        .tools()
-        .iter()
-        .filter(|tool| tool.declaration.workflow.is_none())
-        .cloned()
-        .collect();
+    let tools = of_one_request();
     let twice: Vec<String> = join_all(tools.chunks(AT_ONCE * 3).map(read_twice_by))
         .await
         .into_iter()
