@@ -33,8 +33,8 @@ const BATCHES: usize = 10;
 const BATCH: usize = 50;
 
 /// The bounds that this bench holds us to.
-const MOST_RATIO: f64 = 1.5;
-const MOST_ADDED: Duration = Duration::from_millis(1);
+const MAX_RATIO: f64 = 1.5;
+const MAX_ADDED: Duration = Duration::from_millis(1);
 
 const PROJECT: &str = "quiet-sun-12345678";
 
@@ -123,7 +123,7 @@ async fn startup() -> bool {
         "memory after the first request to Neon: {later} kB, ratio {:.2}",
         share(later)
     );
-    ratio <= MOST_RATIO && share(idle) <= MOST_RATIO
+    ratio <= MAX_RATIO && share(idle) <= MAX_RATIO
 }
 
 /// An upstream that answers whatever is asked with a project and the kind of key; its base URL.
@@ -254,7 +254,7 @@ async fn added() -> bool {
     let (direct, called) = (median(direct), median(called));
     let added = called.saturating_sub(direct);
     println!("a request with bare reqwest: {direct:?}; as a tool call: {called:?}; added {added:?} at the median");
-    added <= MOST_ADDED
+    added <= MAX_ADDED
 }
 
 fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {

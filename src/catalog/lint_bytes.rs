@@ -10,7 +10,7 @@ use crate::catalog::Effect;
 use crate::neon::Method;
 
 /// The longest base64 that 64 KiB take.
-const LONGEST_BASE64: u64 = 87_384;
+const MAX_BASE64: u64 = 87_384;
 
 impl Linter {
     /// A body that carries files says where each comes from, and nothing of it goes elsewhere.
@@ -51,9 +51,9 @@ impl Linter {
                 .property(&source.base64)
                 .and_then(|schema| schema.get("maxLength")?.as_u64());
             self.require(
-                longest.is_some_and(|longest| longest <= LONGEST_BASE64),
+                longest.is_some_and(|longest| longest <= MAX_BASE64),
                 &format!("/input/properties/{}", source.base64),
-                format!("a file in an argument has at most 64 KiB: maxLength {LONGEST_BASE64}"),
+                format!("a file in an argument has at most 64 KiB: maxLength {MAX_BASE64}"),
             );
             self.require(begins(source), &format!("{pointer}/begins"), "is not hexadecimal");
         }

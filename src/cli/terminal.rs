@@ -13,7 +13,7 @@ use crate::guard::{CONFIRM_FIELD, Channel, NAME_FIELD, Question, Reply, TypedNam
 use crate::neon::text::{escaped, one_line};
 
 /// How often an answer that is neither yes nor no is asked for again.
-const MOST_TRIES: usize = 3;
+const MAX_TRIES: usize = 3;
 
 /// What a human typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) fn show(text: &str) {
 
 /// Asks for the name of what is lost, or for a plain yes.
 pub(super) fn ask(name: Option<&TypedName>) -> Typed {
-    for _ in 0..MOST_TRIES {
+    for _ in 0..MAX_TRIES {
         match name {
             Some(name) => eprint!(
                 "Type the name of the {} to approve, or no to refuse: ",

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The most texts.
-const MOST_TEXTS: usize = 64;
+const MAX_TEXTS: usize = 64;
 
 /// The most bytes of them.
-const MOST_BYTES: usize = 8 * 1024 * 1024;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// A text of the docs host.
 #[derive(Debug)]
@@ -59,14 +59,14 @@ impl Cache {
 
     /// Keeps a text that the host has just given or confirmed. The oldest make room.
     pub(super) fn keep(&self, file: &str, page: Arc<Page>, at: Instant) {
-        if page.text.len() > MOST_BYTES {
+        if page.text.len() > MAX_BYTES {
             return;
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(file.to_owned(), Kept { at, page });
         loop {
             let bytes: usize = kept.values().map(|kept| kept.page.text.len()).sum();
-            if kept.len() <= MOST_TEXTS && bytes <= MOST_BYTES {
+            if kept.len() <= MAX_TEXTS && bytes <= MAX_BYTES {
                 break;
             }
             let others = kept.iter().filter(|(name, _)| *name != file);
@@ -105,13 +105,13 @@ mod tests {
     fn the_oldest_make_room() {
         let (cache, start) = (Cache::new(FRESH), Instant::now());
         let at = |number: usize| start + Duration::from_secs(number as u64);
-        for number in 0..=MOST_TEXTS {
+        for number in 0..=MAX_TEXTS {
             cache.keep(&number.to_string(), page(1), at(number));
         }
         assert!(cache.known("0").is_none() && cache.known("1").is_some());
-        cache.keep("large", page(MOST_BYTES), at(1_000));
+        cache.keep("large", page(MAX_BYTES), at(1_000));
         assert!(cache.known("large").is_some() && cache.known("1").is_none());
-        cache.keep("too large", page(MOST_BYTES + 1), at(1_001));
+        cache.keep("too large", page(MAX_BYTES + 1), at(1_001));
         assert!(cache.known("too large").is_none() && cache.known("large").is_some());
     }
 }

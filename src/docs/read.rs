@@ -22,7 +22,7 @@ use crate::neon::text::{is_hidden, one_line};
 const INDEX: &str = "llms.txt";
 
 /// The largest text that is read, in bytes, after decompression.
-const MOST_BYTES: usize = 1_024 * 1_024;
+const MAX_BYTES: usize = 1_024 * 1_024;
 
 /// How long making a connection may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 const REDIRECTS: usize = 3;
 
 /// The longest ETag that is sent back.
-const LONGEST_ETAG: usize = 256;
+const MAX_ETAG: usize = 256;
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -207,15 +207,15 @@ impl Docs {
                 one_line(&essence, 60)
             )));
         }
-        let etag = header(ETAG).filter(|etag| etag.len() <= LONGEST_ETAG);
-        let too_large = || self.unusable(format!("it is larger than {} KiB", MOST_BYTES / 1_024));
+        let etag = header(ETAG).filter(|etag| etag.len() <= MAX_ETAG);
+        let too_large = || self.unusable(format!("it is larger than {} KiB", MAX_BYTES / 1_024));
         let mut bytes = Vec::new();
         while let Some(chunk) = response
             .chunk()
             .await
             .map_err(|error| self.unreachable(describe(error)))?
         {
-            if bytes.len() + chunk.len() > MOST_BYTES {
+            if bytes.len() + chunk.len() > MAX_BYTES {
                 return Err(too_large());
             }
             bytes.extend_from_slice(&chunk);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Content, Tool};
 use crate::engine::check::bind;
-use crate::engine::check::files::{Files, MOST_INLINE_BYTES};
+use crate::engine::check::files::{Files, MAX_INLINE_BYTES};
 use crate::engine::check::reference;
 use crate::engine::context::Call;
 use crate::engine::decide::bounds;
@@ -207,7 +207,7 @@ fn forget_connections(call: &Call<'_>, own: bool, arguments: &Map<String, Value>
 fn asked(tool: &Tool, request: Request) -> Request {
     match tool.declaration.returns.content {
         Content::Json => request,
-        Content::Bytes => request.with_bytes_answer(MOST_INLINE_BYTES),
+        Content::Bytes => request.with_bytes_answer(MAX_INLINE_BYTES),
     }
 }
 

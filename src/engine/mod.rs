@@ -26,7 +26,7 @@ mod workflow;
 pub use api::{
     APPROVAL, Ask, CallLimits, CallResult, Caller, Guards, Outcome, Progress, Returned, Service, UnknownTool, Way,
 };
-pub use check::files::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
+pub use check::files::{FilesDir, MAX_FILE_BYTES, MAX_INLINE_BYTES};
 pub(crate) use decide::facts::will_expire;
 pub use ended::Ended;
 pub use error::{ArgumentProblem, Failure, Told};

@@ -27,7 +27,7 @@ use crate::neon::sql::Measured;
 use crate::sql::Script;
 
 /// How often one call is judged anew because its statements lose more than was judged or approved.
-const MOST_ATTEMPTS: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 /// A call on its way.
 pub(in crate::engine) struct Pipeline<'a> {
@@ -113,7 +113,7 @@ impl<'a> Pipeline<'a> {
             self.call.assessed = self.call.assessed.take().map(Assessed::running_code);
         }
 
-        for _ in 1..MOST_ATTEMPTS {
+        for _ in 1..MAX_ATTEMPTS {
             match self.attempt(arguments.clone(), record).await {
                 // Nothing was changed. What it loses is known now, and judged as that.
                 Err(Failure::Exceeded(measured)) if self.is_run_at_once() => {

@@ -14,7 +14,7 @@ use crate::guard::mask;
 use crate::neon::{Changed, Method, PageLimit, Paging, PathSegment, Read, Request, pages};
 
 /// The most items of a list that are read; Neon's plans allow fewer branches.
-const MOST_ITEMS: usize = 10_000;
+const MAX_ITEMS: usize = 10_000;
 
 /// One look at Neon: what was read stays as it was then. A later look is another one.
 pub(in crate::engine) struct Look<'c, 'a> {
@@ -69,7 +69,7 @@ impl<'c, 'a> Look<'c, 'a> {
         }
         let read = Read::new(route, &[("project_id", segment(project)?)]).map_err(internal)?;
         let first = self
-            .read(read.clone().with_query("limit", MOST_ITEMS.to_string()))
+            .read(read.clone().with_query("limit", MAX_ITEMS.to_string()))
             .await?;
         let more = first.pointer("/pagination/next").is_some_and(|next| !next.is_null());
         let mut branches = match first.pointer("/branches") {
@@ -81,12 +81,11 @@ impl<'c, 'a> Look<'c, 'a> {
                     max: 10_000,
                     full_pages: false,
                 });
-                let list =
-                    pages::collect(self.call.client, read, &paging, None, MOST_ITEMS, &self.call.context).await?;
+                let list = pages::collect(self.call.client, read, &paging, None, MAX_ITEMS, &self.call.context).await?;
                 if list.next.is_some() {
                     return Err(Failure::Answer {
                         message: format!(
-                            "The project has over {MOST_ITEMS} branches: too many to look at, so the call wasn't made."
+                            "The project has over {MAX_ITEMS} branches: too many to look at, so the call wasn't made."
                         ),
                         changed: Changed::No,
                     });

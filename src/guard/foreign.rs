@@ -18,17 +18,17 @@ pub(crate) const CLOSES: char = '\u{FDD1}';
 const LONGEST: usize = 64;
 
 /// How many words it may hold: split where its letters' case changes, and at everything that is no letter or digit.
-const MOST_WORDS: usize = 4;
+const MAX_WORDS: usize = 4;
 
 /// How many letters its words may have together where there are more than two of them: three short words are a name, three
 /// long ones may be a sentence.
-const MOST_LETTERS: usize = 24;
+const MAX_LETTERS: usize = 24;
 
 /// The longest that is looked through for what is known, in characters.
-const LONGEST_WITH_KNOWN: usize = 512;
+const MAX_WITH_KNOWN: usize = 512;
 
 /// How many known pieces one text may have: a row of them is no longer an id.
-const MOST_KNOWN: usize = 8;
+const MAX_KNOWN: usize = 8;
 
 /// Pieces that say nothing, however many words they have: UUIDs, times, ids as Neon makes them, the ends of its hosts, schemes,
 /// and what stands in every connection string.
@@ -64,11 +64,11 @@ pub(crate) fn can_speak(text: &str) -> bool {
     }
     let Some(known) = KNOWN
         .as_ref()
-        .filter(|_| text.len() <= LONGEST_WITH_KNOWN && !text.contains(char::is_whitespace))
+        .filter(|_| text.len() <= MAX_WITH_KNOWN && !text.contains(char::is_whitespace))
     else {
         return true;
     };
-    if known.find_iter(text).count() > MOST_KNOWN {
+    if known.find_iter(text).count() > MAX_KNOWN {
         return true;
     }
     let rest = known.replace_all(text, "/");
@@ -95,7 +95,7 @@ fn is_short(text: &str) -> bool {
         }
         before = character;
     }
-    words <= 2 || (words <= MOST_WORDS && letters <= MOST_LETTERS)
+    words <= 2 || (words <= MAX_WORDS && letters <= MAX_LETTERS)
 }
 
 /// Whether the name of a field could say something. Those of Neon's answers are plain words, many of them.

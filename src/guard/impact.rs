@@ -5,10 +5,10 @@ use super::shown::{Line, digest, told};
 use crate::neon::sql::{Grade, Loss, Measured, Reaching, TableImpact};
 
 /// How many losses are told one by one; beyond that they are counted by kind, with a digest of all.
-const MOST_TOLD: usize = 40;
+const MAX_TOLD: usize = 40;
 
 /// How many names of one kind are told beside its count.
-const MOST_NAMES: usize = 5;
+const MAX_NAMES: usize = 5;
 
 /// Why statements with these losses need an approval: each ends a sentence that begins with "because it …". In place of the count,
 /// which is beside it, stands what an approval covers, so that the same reasons come of nearly the same measurement.
@@ -58,8 +58,8 @@ pub fn done_losses(measured: &Measured, tells: impl Fn(&TableImpact) -> bool) ->
 /// Why a statement does more than its text says: the end of a sentence that begins with "because it …".
 #[must_use]
 pub fn reaching(reaching: &Reaching) -> String {
-    let names: Vec<String> = reaching.names.iter().take(MOST_NAMES).map(|name| told(name)).collect();
-    let more = match reaching.names.len().saturating_sub(MOST_NAMES) {
+    let names: Vec<String> = reaching.names.iter().take(MAX_NAMES).map(|name| told(name)).collect();
+    let more = match reaching.names.len().saturating_sub(MAX_NAMES) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
@@ -145,7 +145,7 @@ fn of_how_many(table: &TableImpact) -> String {
 }
 
 fn losses(measured: &Measured) -> Vec<String> {
-    if measured.lines.len() <= MOST_TOLD && measured.is_whole() {
+    if measured.lines.len() <= MAX_TOLD && measured.is_whole() {
         return measured.lines.iter().map(sentence).collect();
     }
     let mut kinds: Vec<(String, Vec<&Loss>)> = Vec::new();
@@ -162,7 +162,7 @@ fn losses(measured: &Measured) -> Vec<String> {
     let mut told_kinds: Vec<String> = kinds
         .into_iter()
         .map(|(kind, all)| {
-            let names: Vec<String> = all.iter().take(MOST_NAMES).map(|loss| told(&loss.name)).collect();
+            let names: Vec<String> = all.iter().take(MAX_NAMES).map(|loss| told(&loss.name)).collect();
             format!("{kind}, {} times: {} …", all.len(), names.join(", "))
         })
         .collect();

@@ -54,7 +54,7 @@ pub fn without_own_keys(line: &str) -> Cow<'_, str> {
 }
 
 /// The shortest key that is looked for, in bytes: a shorter one is no key, and stands in many words.
-const SHORTEST_KEY: usize = 8;
+const MIN_KEY: usize = 8;
 
 impl OwnKey {
     /// The forms of a key.
@@ -63,7 +63,7 @@ impl OwnKey {
         use base64::Engine as _;
         use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
         let mut forms = Vec::new();
-        if key.len() >= SHORTEST_KEY {
+        if key.len() >= MIN_KEY {
             forms.push(key.to_owned());
             // RFC 3986, 2.3: what is unreserved needn't be encoded, and may be.
             const RESERVED: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC

@@ -28,7 +28,7 @@ mod undo;
 
 pub use crate::catalog::Effect;
 pub use approvals::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_OF_GROUP, MOST_OF_ONE, MOST_WAITING,
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING,
     NewApproval, State, TypedName,
 };
 pub use clear::{Asking, Cleared, NotJudged, Ruling, SaidYes};
@@ -48,7 +48,7 @@ pub use policy::{
     policy_schema,
 };
 pub use prepared::NotPrepared;
-pub use seal::{SHORTEST_KEY, Sealer, ShortKey};
+pub use seal::{MIN_KEY, Sealer, ShortKey};
 pub use session::Session;
 pub use shown::{Line, digest, quoted};
 pub(crate) use shown::{told, told_plain};

@@ -19,14 +19,14 @@ use crate::sql::{Redacted, Unshowable, redact};
 use crate::text::{escaped, one_line};
 
 /// How much of a value that the call sends is shown, in characters.
-const MOST_SENT: usize = 2_000;
+const MAX_SENT: usize = 2_000;
 
 /// How much a call may send so that a human can decide on it, in characters of all its values as they are shown.
-const MOST_SENDING: usize = 3_000;
+const MAX_SENDING: usize = 3_000;
 
 /// The longest text for people, in characters. What the approval is about fits whole, or nobody is asked; of circumstances, the
 /// last may be left out.
-const MOST_TEXT: usize = 16_000;
+const MAX_TEXT: usize = 16_000;
 
 /// What was read from Neon about the target of a call: what the plan shows.
 #[derive(Debug, Clone, Default)]
@@ -173,12 +173,12 @@ impl Plan {
         }
         let sending: usize = self.sends.iter().map(|line| line.chars().count()).sum();
         let (before, about, after) = self.parts();
-        if sending > MOST_SENDING
+        if sending > MAX_SENDING
             || [&before, &about, &after]
                 .iter()
                 .map(|lines| length(lines))
                 .sum::<usize>()
-                > MOST_TEXT
+                > MAX_TEXT
         {
             return Err(
                 "it sends more than a human can be shown in one question (make it in smaller steps)".to_owned(),
@@ -213,7 +213,7 @@ impl Plan {
     #[must_use]
     pub fn text(&self) -> String {
         let (before, about, after) = self.parts();
-        let mut room = MOST_TEXT.saturating_sub(length(&before) + length(&about) + length(&after) + 60);
+        let mut room = MAX_TEXT.saturating_sub(length(&before) + length(&about) + length(&after) + 60);
         let mut target = Vec::new();
         let mut missing = 0_usize;
         for line in &self.sight.lines {
@@ -331,8 +331,8 @@ fn sent(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>, 
     }
     let whole = shown(&value.to_string());
     let count = whole.chars().count();
-    if count > MOST_SENT {
-        format!("{} ({count} characters in all)", one_line(&whole, MOST_SENT))
+    if count > MAX_SENT {
+        format!("{} ({count} characters in all)", one_line(&whole, MAX_SENT))
     } else {
         whole
     }
@@ -449,7 +449,7 @@ fn masked(map: &Map<String, Value>) -> Value {
 /// Whether a plan shows a value whole. A call that sends one that it doesn't isn't asked about.
 #[must_use]
 pub(crate) fn can_be_shown(value: &Value) -> bool {
-    escaped(&value.to_string()).chars().count() <= MOST_SENT
+    escaped(&value.to_string()).chars().count() <= MAX_SENT
 }
 
 /// Whether a human would see a part only of something that can be read. Of a file, which

@@ -13,7 +13,7 @@ use sha2::Sha256;
 use thiserror::Error;
 
 /// The shortest key, in bytes: that of the hash's output (RFC 2104, section 3).
-pub const SHORTEST_KEY: usize = 32;
+pub const MIN_KEY: usize = 32;
 
 /// How long a tag is, in bytes.
 const TAG: usize = 16;
@@ -43,7 +43,7 @@ pub(super) struct Binding {
 
 /// The key is too short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a seal key has at least {SHORTEST_KEY} bytes, of which no one else knows any")]
+#[error("a seal key has at least {MIN_KEY} bytes, of which no one else knows any")]
 pub struct ShortKey;
 
 /// Makes and checks seals.
@@ -65,7 +65,7 @@ impl Sealer {
     /// A sealer with a key of its own: its seals end with this process.
     #[must_use]
     pub fn random() -> Self {
-        let key: [u8; SHORTEST_KEY] = rand::random();
+        let key: [u8; MIN_KEY] = rand::random();
         Self {
             key: SecretBox::new(Box::from(key)),
             shared: false,
@@ -77,7 +77,7 @@ impl Sealer {
     /// # Errors
     /// When the key has fewer than 32 bytes.
     pub fn shared(key: &[u8]) -> Result<Self, ShortKey> {
-        if key.len() < SHORTEST_KEY {
+        if key.len() < MIN_KEY {
             return Err(ShortKey);
         }
         Ok(Self {

@@ -7,13 +7,13 @@ use super::foreign::{CLOSES, OPENS, marked};
 use crate::text::{escaped, one_line};
 
 /// How much of one value of a circumstance is shown, in characters.
-const MOST_VALUE: usize = 400;
+const MAX_VALUE: usize = 400;
 
 /// How many values of a circumstance are shown; the rest is counted.
-const MOST_VALUES: usize = 8;
+const MAX_VALUES: usize = 8;
 
 /// How long the values of a circumstance may be, in characters; those that don't fit are counted.
-const MOST_LINE: usize = 300;
+const MAX_LINE: usize = 300;
 
 /// One thing that a plan says about the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Line {
                     if binds {
                         escaped(&value)
                     } else {
-                        one_line(&escaped(&value), MOST_VALUE)
+                        one_line(&escaped(&value), MAX_VALUE)
                     }
                 })
                 .collect(),
@@ -68,8 +68,8 @@ impl Line {
         }
         let mut shown = String::new();
         let mut count = 0;
-        for value in self.values.iter().take(MOST_VALUES) {
-            if count > 0 && shown.chars().count() + value.chars().count() > MOST_LINE {
+        for value in self.values.iter().take(MAX_VALUES) {
+            if count > 0 && shown.chars().count() + value.chars().count() > MAX_LINE {
                 break;
             }
             if count > 0 {

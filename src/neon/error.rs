@@ -7,7 +7,7 @@ use super::request::Method;
 use super::text::one_line;
 
 /// The longest message of Neon's that is passed on, in characters.
-pub const LONGEST_MESSAGE: usize = 500;
+pub const MAX_MESSAGE: usize = 500;
 
 /// The kind of a failure: what a program decides by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -150,11 +150,11 @@ impl Error {
         self
     }
 
-    /// Neon's own code and message; the message is cleaned and cut to [`LONGEST_MESSAGE`].
+    /// Neon's own code and message; the message is cleaned and cut to [`MAX_MESSAGE`].
     pub(crate) fn with_words(mut self, code: Option<String>, message: Option<&str>) -> Self {
         self.details.code = code;
         self.details.message = message
-            .map(|message| one_line(message, LONGEST_MESSAGE))
+            .map(|message| one_line(message, MAX_MESSAGE))
             .filter(|message| !message.is_empty());
         self
     }

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use super::text::is_hidden;
 
 /// The longest name that is taken, in bytes, before encoding.
-pub const LONGEST_NAME: usize = 1_024;
+pub const MAX_NAME: usize = 1_024;
 
 /// Everything but RFC 3986's unreserved characters is encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -33,7 +33,7 @@ pub enum SegmentError {
     #[error("it contains a control character or one that can't be seen (U+{0:04X})")]
     Hidden(u32),
     /// More than 1,024 bytes.
-    #[error("it is longer than {LONGEST_NAME} bytes")]
+    #[error("it is longer than {MAX_NAME} bytes")]
     TooLong,
     /// Not one of Neon's ids.
     #[error("an id has 1 to 60 lower-case letters, digits and hyphens")]
@@ -57,7 +57,7 @@ impl PathSegment {
         if text.is_empty() {
             return Err(SegmentError::Empty);
         }
-        if text.len() > LONGEST_NAME {
+        if text.len() > MAX_NAME {
             return Err(SegmentError::TooLong);
         }
         if let Some(hidden) = text.chars().find(|character| is_hidden(*character)) {

@@ -30,7 +30,7 @@ use crate::guard::{Approval, ApprovalsError, Confirmations, DecideError, Decisio
 use crate::neon::text::escaped;
 
 /// The largest form that is read, in bytes.
-const MOST_FORM_BYTES: usize = 16 * 1024;
+const MAX_FORM_BYTES: usize = 16 * 1024;
 
 /// How it looks. The policy of the page allows this text as its style, and nothing else at all.
 const STYLE: &str = "\
@@ -64,7 +64,7 @@ pub(super) fn router(engine: Engine, origins: Vec<String>) -> Router {
     let shared = Arc::new(Shared { engine, origins });
     Router::new()
         .route("/approve/{code}", get(show).post(decide))
-        .layer(DefaultBodyLimit::max(MOST_FORM_BYTES))
+        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
         .layer(from_fn_with_state(shared.clone(), guarded))
         .with_state(shared)
 }

@@ -16,7 +16,7 @@ const SEARCH: &str = "search_tools";
 
 /// How many tools a search gives when nothing is said, and at most: ten of the largest schemas fit into a result.
 const USUAL_HITS: usize = 5;
-const MOST_HITS: usize = 10;
+const MAX_HITS: usize = 10;
 
 /// How many names are told of for one that doesn't exist.
 const NEAREST: usize = 3;
@@ -96,7 +96,7 @@ fn search_tool(selection: &Selection) -> McpTool {
             "limit": {
                 "type": "integer",
                 "minimum": 1,
-                "maximum": MOST_HITS,
+                "maximum": MAX_HITS,
                 "description": "How many tools to give (5)"
             },
             "effect": {"type": "string", "enum": ["read", "write", "access", "destructive"], "description": "Only tools of this effect"},
@@ -270,8 +270,8 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
         );
     }
     let limit = asked.limit.unwrap_or(USUAL_HITS);
-    if !(1..=MOST_HITS).contains(&limit) {
-        return invalid(engine, SEARCH, &format!("limit is 1 to {MOST_HITS}"));
+    if !(1..=MAX_HITS).contains(&limit) {
+        return invalid(engine, SEARCH, &format!("limit is 1 to {MAX_HITS}"));
     }
     let mut found = index.search(selection, &asked.query);
     if asked.toolset.is_some() {

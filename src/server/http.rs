@@ -34,7 +34,7 @@ use crate::neon::text::one_line;
 pub use auth::{BearerToken, InvalidToken, MIN_TOKEN_CHARS, TokenFile};
 
 /// The largest request that is read, in bytes: 1 MiB.
-pub const MOST_BODY_BYTES: usize = 1024 * 1024;
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// How long running calls have to end after a stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -137,7 +137,7 @@ impl HttpServer {
     /// token. Everything else wants the token, where there is one (401 without it).
     ///
     /// Requests with a `Host` other than loopback are refused (403), as are those with an `Origin` that isn't this server's own,
-    /// since only a browser sends one; bodies over [`MOST_BODY_BYTES`] are refused (413), and those that come too slowly (408). When
+    /// since only a browser sends one; bodies over [`MAX_BODY_BYTES`] are refused (413), and those that come too slowly (408). When
     /// every session is in use, another is refused (503, with `Retry-After`).
     ///
     /// # Errors
@@ -161,7 +161,7 @@ impl HttpServer {
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(true)
             .with_json_response(true)
-            .with_max_request_body_bytes(MOST_BODY_BYTES)
+            .with_max_request_body_bytes(MAX_BODY_BYTES)
             .with_allowed_hosts(["localhost", "127.0.0.1", "::1", "[::1]"])
             .enforce_origin_validation()
             .with_allowed_origins(origins.clone())
@@ -234,7 +234,7 @@ async fn whole(
         return refused(StatusCode::BAD_REQUEST, None, ErrorData::invalid_request(text, None));
     }
     let (head, body) = request.into_parts();
-    let body = match tokio::time::timeout(patience, to_bytes(body, MOST_BODY_BYTES)).await {
+    let body = match tokio::time::timeout(patience, to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) if is_too_large(&error) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         // The client broke off, or its framing is broken.
@@ -282,7 +282,7 @@ async fn with_id(response: Response) -> Response {
         return response;
     }
     let (mut head, body) = response.into_parts();
-    let Ok(bytes) = to_bytes(body, MOST_BODY_BYTES).await else {
+    let Ok(bytes) = to_bytes(body, MAX_BODY_BYTES).await else {
         return head.status.into_response();
     };
     let written = serde_json::from_slice(&bytes).and_then(|message| messages::written(&message));

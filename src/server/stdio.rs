@@ -38,7 +38,7 @@ const LAST_ANSWERS: Duration = Duration::from_millis(600);
 
 /// How long they have where they get on: that time begins anew with each answer that they get. The official SDKs wait for two
 /// seconds for a server's end before they send a signal.
-const LONGEST_LAST_ANSWERS: Duration = Duration::from_millis(1_700);
+const MAX_LAST_ANSWERS: Duration = Duration::from_millis(1_700);
 
 /// How often it is looked at whether they get on.
 const LOOK: Duration = Duration::from_millis(20);
@@ -63,7 +63,7 @@ pub async fn serve(server: NeonServer, stop: CancellationToken) -> Result<(), St
     // rmcp waits for running calls for five seconds: too long for whoever waits for our end.
     let late = tokio::spawn(async move {
         left.cancelled().await;
-        let end = Instant::now() + LONGEST_LAST_ANSWERS;
+        let end = Instant::now() + MAX_LAST_ANSWERS;
         let (mut heard, mut since) = (client.heard(), Instant::now());
         while since.elapsed() < LAST_ANSWERS && Instant::now() < end {
             tokio::time::sleep(LOOK).await;

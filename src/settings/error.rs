@@ -11,10 +11,10 @@ use crate::neon::{InvalidBase, InvalidCredential, InvalidId};
 pub(super) const PREFIX: &str = "NEON_MCP_";
 
 /// The longest time that can be set, in seconds: a day.
-pub(super) const MOST_SECONDS: u64 = 86_400;
+pub(super) const MAX_SECONDS: u64 = 86_400;
 
 /// The shortest secret of approval pages, in characters.
-pub(super) const SHORTEST_SECRET: usize = 16;
+pub(super) const MIN_SECRET: usize = 16;
 
 /// Settings that can't be used.
 #[derive(Debug, Error)]
@@ -57,7 +57,7 @@ pub enum SettingsError {
         variable: String,
     },
     /// A time that is none.
-    #[error("{setting} is {seconds}: write {least} to {MOST_SECONDS} seconds, e.g. 120")]
+    #[error("{setting} is {seconds}: write {least} to {MAX_SECONDS} seconds, e.g. 120")]
     Seconds {
         /// The setting.
         setting: &'static str,
@@ -109,7 +109,7 @@ pub enum SettingsError {
         source: std::io::Error,
     },
     /// The secret of approval pages can't be used.
-    #[error("{path}: the secret of approval pages has at least {SHORTEST_SECRET} characters", path = .path.display())]
+    #[error("{path}: the secret of approval pages has at least {MIN_SECRET} characters", path = .path.display())]
     PageSecret {
         /// The file.
         path: PathBuf,

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 pub use error::SettingsError;
 pub use layer::Layer;
 
-use error::{MOST_SECONDS, SHORTEST_SECRET};
+use error::{MAX_SECONDS, MIN_SECRET};
 
 use crate::catalog::{Catalog, SelectionOptions};
 use crate::docs::DocsBase;
@@ -187,7 +187,7 @@ impl Settings {
         };
         let seconds = |setting, value: Option<u64>, least: u64, default: Duration| match value {
             None => Ok(default),
-            Some(value) if (least..=MOST_SECONDS).contains(&value) => Ok(Duration::from_secs(value)),
+            Some(value) if (least..=MAX_SECONDS).contains(&value) => Ok(Duration::from_secs(value)),
             Some(seconds) => Err(SettingsError::Seconds {
                 setting,
                 seconds,
@@ -336,7 +336,7 @@ pub fn read_page_secret(path: &Path) -> Result<Arc<SecretString>, SettingsError>
     let text = read_trusted_text(path)?;
     warn_if_readable_by_others(path);
     let secret = text.trim();
-    if secret.chars().count() < SHORTEST_SECRET {
+    if secret.chars().count() < MIN_SECRET {
         return Err(SettingsError::PageSecret { path: path.to_owned() });
     }
     Ok(Arc::new(secret.into()))

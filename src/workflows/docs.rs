@@ -6,13 +6,13 @@ use crate::docs::{Entry, Slug};
 use crate::engine::{ArgumentProblem, Ended, Failure, Flow, boundary, fitting};
 
 /// The most pages that are listed at once.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 
 /// Room for all that isn't text of the docs host, in bytes.
 const ROOM: usize = 2_000;
 
 /// The longest description that is listed, in characters.
-const LONGEST_ABOUT: usize = 200;
+const MAX_ABOUT: usize = 200;
 
 /// `list_docs_resources`
 pub(super) async fn list(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
@@ -34,9 +34,9 @@ pub(super) async fn list(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let lines: Vec<String> = found
         .iter()
         .skip(offset)
-        .take(MOST_PAGES)
+        .take(MAX_PAGES)
         .map(|entry| {
-            let about = crate::neon::text::one_line(&entry.about, LONGEST_ABOUT);
+            let about = crate::neon::text::one_line(&entry.about, MAX_ABOUT);
             json!({"slug": entry.slug.as_str(), "title": entry.title, "about": about}).to_string()
         })
         .take_while(|line| {

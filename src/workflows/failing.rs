@@ -26,13 +26,13 @@ const LOCKS: Duration = Duration::from_secs(3);
 const LOOKING: Duration = Duration::from_secs(5);
 
 /// The most names that are told.
-const MOST_NAMES: usize = 5;
+const MAX_NAMES: usize = 5;
 
 /// How much of a statement is shown, in characters.
 const SHOWN: usize = 80;
 
 /// The most labels of an enum that are told.
-const MOST_LABELS: usize = 50;
+const MAX_LABELS: usize = 50;
 
 /// SQLSTATE of a statement that took too long or was cancelled.
 const CANCELLED: &str = "57014";
@@ -323,7 +323,7 @@ async fn labels(flow: &Flow<'_, '_>, connection: &Connection, error: &SqlError) 
     };
     let rows = results.first().map(ResultSet::objects).unwrap_or_default();
     let labels = rows.iter().filter_map(|row| row.get("name").and_then(Value::as_str));
-    labels.take(MOST_LABELS).map(str::to_owned).collect()
+    labels.take(MAX_LABELS).map(str::to_owned).collect()
 }
 
 /// Which statement failed.
@@ -527,7 +527,7 @@ fn ranked(missing: &str, rows: &[Value]) -> Vec<String> {
         .collect();
     near.sort_by(|(one, first), (other, second)| other.total_cmp(one).then_with(|| first.cmp(second)));
     near.dedup();
-    near.into_iter().take(MOST_NAMES).map(|(_, name)| name).collect()
+    near.into_iter().take(MAX_NAMES).map(|(_, name)| name).collect()
 }
 
 /// A name as SQL writes it.

@@ -16,7 +16,7 @@ use crate::sql::Reading;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The most tables that are listed at once.
-const MOST_TABLES: u64 = 200;
+const MAX_TABLES: u64 = 200;
 
 /// The relations, a JSON object each.
 const TABLES: &str = include_str!("looking/tables.sql");
@@ -45,7 +45,7 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let (schema, name) = parent.map_or((None, None), |(schema, name)| (schema, Some(name)));
     let parameters = vec![
         flow.text("schema").map_or(Value::Null, Value::from),
-        (MOST_TABLES + 1).to_string().into(),
+        (MAX_TABLES + 1).to_string().into(),
         offset.to_string().into(),
         text(schema),
         text(name),
@@ -54,8 +54,8 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         .query(&connection, Reads::own(TABLES, parameters).pinned(), PATIENCE)
         .await?;
     let mut found = abouts(&results);
-    let more = found.len() as u64 > MOST_TABLES;
-    found.truncate(MOST_TABLES as usize);
+    let more = found.len() as u64 > MAX_TABLES;
+    found.truncate(MAX_TABLES as usize);
     let has_partitions = found.iter().any(|table| table.get("partitions").is_some());
     let fence = flow.fence();
     let mut ended = Ended::with(json!({
@@ -77,7 +77,7 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     if more {
         ended = ended.note(format!(
             "There are more: call again with offset {}, or give schema.",
-            offset + MOST_TABLES
+            offset + MAX_TABLES
         ));
     }
     if has_partitions {
@@ -137,7 +137,7 @@ pub(super) async fn table(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
 const ROOM_BESIDE: usize = 2_000;
 
 /// The most of a view's definition that is shown, in characters.
-const MOST_DEFINITION: usize = 8_000;
+const MAX_DEFINITION: usize = 8_000;
 
 /// Leaves of a description's lists what fits into so many bytes of the result, from an item on, counted over all of them; at least
 /// one item. Where there are more, the item that comes next.
@@ -147,9 +147,9 @@ fn page(about: &mut Map<String, Value>, offset: usize, room: usize) -> Option<us
         text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count() + 1
     };
     if let Some(Value::String(definition)) = about.get_mut("definition")
-        && definition.chars().count() > MOST_DEFINITION
+        && definition.chars().count() > MAX_DEFINITION
     {
-        *definition = definition.chars().take(MOST_DEFINITION).collect();
+        *definition = definition.chars().take(MAX_DEFINITION).collect();
         definition.push_str("… (the rest: SELECT substr(pg_get_viewdef('…'::regclass), 8001))");
     }
     let facts: usize = about.values().filter(|value| !value.is_array()).map(escaped).sum();
@@ -570,13 +570,13 @@ fn without_nulls(value: Value) -> Value {
 }
 
 /// The longest text of an item that is shown whole, in characters: one long comment must not hide the other items.
-const MOST_TEXT: usize = 2_000;
+const MAX_TEXT: usize = 2_000;
 
 fn shorten(value: &mut Value) {
     let Value::String(text) = value else { return };
     let characters = text.chars().count();
-    if characters > MOST_TEXT {
-        *text = text.chars().take(MOST_TEXT / 2).collect();
+    if characters > MAX_TEXT {
+        *text = text.chars().take(MAX_TEXT / 2).collect();
         text.push_str(&format!("… ({characters} characters)"));
     }
 }

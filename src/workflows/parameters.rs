@@ -18,7 +18,7 @@ const UNREADABLE: &str = "22P02";
 const NO_DATE: &str = "22007";
 
 /// The most parameters that are told of.
-const MOST_TOLD: usize = 10;
+const MAX_TOLD: usize = 10;
 
 /// The parameters of a call as a statement takes them. Where what one means depends on the type that is expected, Postgres is asked.
 ///
@@ -138,7 +138,7 @@ fn not_told(statement: &Statement, given: &[Value]) -> Failure {
 fn problems(wrong: impl Iterator<Item = (usize, String)>) -> Failure {
     Failure::Arguments(
         wrong
-            .take(MOST_TOLD)
+            .take(MAX_TOLD)
             .map(|(index, message)| ArgumentProblem {
                 argument: format!("{ARGUMENT}/{index}"),
                 message,

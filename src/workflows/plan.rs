@@ -17,10 +17,10 @@ use crate::sql::{Script, StatementEffect, TableName};
 const SHOWN_WHOLE: usize = 1_500;
 
 /// The most kinds of statements that stand for those that a plan doesn't show whole.
-const MOST_KINDS: usize = 6;
+const MAX_KINDS: usize = 6;
 
 /// The most tables of which a plan shows the size.
-const MOST_TABLES: usize = 20;
+const MAX_TABLES: usize = 20;
 
 /// The arguments as a plan shows them. Of a long list the statements that nobody would have to be asked about stand there by
 /// their kind alone, so that those that destroy can be read; the yes is bound to all of them.
@@ -86,8 +86,8 @@ pub(super) fn shortened(statements: &Value, scripts: &[Script]) -> Option<Value>
                 kinds.push(&statement.kind);
             }
         }
-        let more = kinds.len().saturating_sub(MOST_KINDS);
-        kinds.truncate(MOST_KINDS);
+        let more = kinds.len().saturating_sub(MAX_KINDS);
+        kinds.truncate(MAX_KINDS);
         shown.push(
             format!(
                 "({together} statements, {}{}, {} characters, sha256 {})",
@@ -160,10 +160,10 @@ pub(super) async fn seen(flow: &Flow<'_, '_>, tool: &Tool, measured: Option<&Mea
     let connection = connect(flow).await?;
     let names: Vec<Value> = tables
         .iter()
-        .take(MOST_TABLES)
+        .take(MAX_TABLES)
         .map(|(table, only)| json!({"schema": table.schema, "name": table.name, "only": only}))
         .collect();
-    let left = tables.len().saturating_sub(MOST_TABLES);
+    let left = tables.len().saturating_sub(MAX_TABLES);
     let reads = Reads::own(include_str!("seen.sql"), vec![Value::Array(names).to_string().into()]);
     let mut shown: Vec<String> = match flow.query(&connection, reads, Duration::from_secs(10)).await {
         Ok(results) => results.first().map(|result| result.objects()).unwrap_or_default(),

@@ -11,7 +11,7 @@ use crate::neon::sql::ResultSet;
 use crate::neon::text::one_line;
 
 /// The most rows of a result that are shown.
-pub(crate) const MOST_ROWS: usize = 1_000;
+pub(crate) const MAX_ROWS: usize = 1_000;
 
 /// To what values are cut where not everything fits, in bytes of their text: the first of these with which all rows fit.
 const CUTS: [usize; 8] = [32_000, 16_000, 8_000, 4_000, 2_000, 1_000, 500, 200];
@@ -23,7 +23,7 @@ const CUT_BESIDE_ROWS: usize = 1_000;
 const SMALLEST_CUTS: [usize; 3] = [100, 40, 10];
 
 /// The most values that are cut of which the length and digest are told.
-const MOST_TOLD: usize = 20;
+const MAX_TOLD: usize = 20;
 
 /// About how many bytes telling of one takes.
 const TOLD_BYTES: usize = 200;
@@ -132,7 +132,7 @@ fn one(
     let names: Vec<&str> = result.columns.iter().map(|column| column.name.as_str()).collect();
     let head = json!(names).to_string();
     let width = result.columns.len();
-    let cells: Vec<Vec<Cell>> = (0..result.rows.len().min(MOST_ROWS))
+    let cells: Vec<Vec<Cell>> = (0..result.rows.len().min(MAX_ROWS))
         .map(|row| (0..width).map(|column| cell(result, row, column)).collect())
         .collect();
     let available = room.saturating_sub(used + escaped_len(&head) + 2);
@@ -174,7 +174,7 @@ fn one(
             .collect();
         let line = Value::from(values).to_string();
         let bytes = escaped_len(&line) + 2;
-        let told = (cuts.len() + cut.len()).min(MOST_TOLD) * TOLD_BYTES;
+        let told = (cuts.len() + cut.len()).min(MAX_TOLD) * TOLD_BYTES;
         if used + lines.len() + bytes + told > room {
             break;
         }
@@ -190,7 +190,7 @@ fn one(
         }
         count += 1;
     }
-    used += lines.len() + cuts.len().min(MOST_TOLD) * TOLD_BYTES;
+    used += lines.len() + cuts.len().min(MAX_TOLD) * TOLD_BYTES;
     if count < result.rows.len() {
         notes.push(format!(
             "Shown are {count} of {} rows{which}: for the rest, select fewer columns, or add WHERE, LIMIT and OFFSET.",
@@ -212,10 +212,10 @@ fn one(
     if !nulls.is_empty() {
         let places: Vec<String> = nulls
             .iter()
-            .take(MOST_TOLD)
+            .take(MAX_TOLD)
             .map(|(row, column)| format!("row {row} column {column}"))
             .collect();
-        let more = match nulls.len().saturating_sub(MOST_TOLD) {
+        let more = match nulls.len().saturating_sub(MAX_TOLD) {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
@@ -226,7 +226,7 @@ fn one(
     }
     if !cuts.is_empty() {
         notes.push(rest(result, &cuts, &which, room));
-        let told = cuts.iter().take(MOST_TOLD).map(|cut| told(result, cut)).collect();
+        let told = cuts.iter().take(MAX_TOLD).map(|cut| told(result, cut)).collect();
         shown.insert("cut_values".into(), told);
     }
     // The first line holds the names of the columns; they are whoever's made the table, so they stand inside too.
@@ -244,7 +244,7 @@ fn largest_cut(cells: &[Vec<Cell>], available: usize) -> Option<usize> {
     let fits = |rows: &[Vec<Cell>], most: usize| {
         let sizes = rows.iter().map(|row| size_of(row, most));
         let (bytes, cuts) = sizes.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
-        bytes + cuts.min(MOST_TOLD) * TOLD_BYTES <= available
+        bytes + cuts.min(MAX_TOLD) * TOLD_BYTES <= available
     };
     const WHOLE: usize = usize::MAX / 2;
     if fits(cells, WHOLE) {
@@ -278,17 +278,17 @@ fn told(result: &ResultSet, cut: &Cut) -> Value {
 }
 
 /// The most characters of a value that are read on at once.
-const LONGEST_STEP: usize = 8_000;
+const MAX_STEP: usize = 8_000;
 
 /// The fewest.
-const SHORTEST_STEP: usize = 50;
+const MIN_STEP: usize = 50;
 
 /// How many characters of a text fit into a result that holds nothing else, whatever they are: a whole number of hundreds, where it is
 /// more than one.
 fn step(text: &str, room: usize) -> usize {
     let characters = text.chars().count().max(1);
     let widest = escaped_len(&Value::from(text).to_string()).div_ceil(characters).max(1);
-    let fitting = (room / 2 / widest).clamp(SHORTEST_STEP, LONGEST_STEP);
+    let fitting = (room / 2 / widest).clamp(MIN_STEP, MAX_STEP);
     if fitting > 100 { fitting / 100 * 100 } else { fitting }
 }
 
@@ -303,7 +303,7 @@ fn rest(result: &ResultSet, cuts: &[Cut], which: &str, room: usize) -> String {
         .iter()
         .map(|cut| step(&text(result, cut.row, cut.column), room))
         .min();
-    let step = step.unwrap_or(SHORTEST_STEP);
+    let step = step.unwrap_or(MIN_STEP);
     let of_document = cuts
         .iter()
         .filter_map(|cut| result.columns.get(cut.column))

@@ -7,10 +7,10 @@ use crate::engine::{Failure, Fence, Flow};
 use crate::sql::{Difference, Dump, without_noise};
 
 /// The most lines of a summary.
-const MOST_LINES: usize = 120;
+const MAX_LINES: usize = 120;
 
 /// The longest line of a summary, in characters.
-const LONGEST_LINE: usize = 300;
+const MAX_LINE: usize = 300;
 
 /// A database's schema, as Neon dumps it.
 pub(super) async fn dump(
@@ -78,18 +78,18 @@ pub(super) fn lines(difference: &Difference) -> Vec<String> {
 
 fn shortened(line: &str) -> String {
     let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= LONGEST_LINE {
+    if line.chars().count() <= MAX_LINE {
         return line;
     }
-    line.chars().take(LONGEST_LINE - 1).chain(['…']).collect()
+    line.chars().take(MAX_LINE - 1).chain(['…']).collect()
 }
 
 /// A difference as part of a result.
 pub(super) fn summary(difference: &Difference, fence: &Fence) -> Value {
     let lines = lines(difference);
-    let mut text = lines.iter().take(MOST_LINES).cloned().collect::<Vec<_>>().join("\n");
-    if lines.len() > MOST_LINES {
-        text.push_str(&format!("\n… and {} more", lines.len() - MOST_LINES));
+    let mut text = lines.iter().take(MAX_LINES).cloned().collect::<Vec<_>>().join("\n");
+    if lines.len() > MAX_LINES {
+        text.push_str(&format!("\n… and {} more", lines.len() - MAX_LINES));
     }
     let mut shown = json!({
         "added": difference.added.len(),

@@ -14,7 +14,7 @@ use crate::neon::sql::{Allowance, Connection, Isolation, Measured, Query, Reads,
 use crate::sql::{SessionAct, Statement, StatementEffect, Transaction, kept};
 
 /// The most statements of a script.
-const MOST_STATEMENTS: usize = 200;
+const MAX_STATEMENTS: usize = 200;
 
 /// How long a statement waits for a lock: those that wait for it would wait as long.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -125,9 +125,9 @@ pub(super) fn read(argument: &str, parsed: &[crate::sql::Script]) -> Result<Scri
     if statements.is_empty() {
         return problem("it holds no statement.".to_owned());
     }
-    if statements.len() > MOST_STATEMENTS {
+    if statements.len() > MAX_STATEMENTS {
         return problem(format!(
-            "it holds {} statements, and {MOST_STATEMENTS} is the most: make several migrations of it.",
+            "it holds {} statements, and {MAX_STATEMENTS} is the most: make several migrations of it.",
             statements.len()
         ));
     }

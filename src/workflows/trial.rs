@@ -15,7 +15,7 @@ use crate::neon::sql::{Connection, Measured};
 use crate::sql::Dump;
 
 /// The longest schema that is kept with what was prepared, in bytes: what is kept has 2 MiB in all.
-const MOST_KEPT: usize = 256 * 1024;
+const MAX_KEPT: usize = 256 * 1024;
 
 /// SQLSTATE of a statement that took too long.
 const TOOK_TOO_LONG: &str = "57014";
@@ -260,7 +260,7 @@ impl Trial {
             states: tried.states,
             changes: schema::lines(&difference),
             measured: tried.measured,
-            before: (self.before.len() <= MOST_KEPT).then(|| self.before.clone()),
+            before: (self.before.len() <= MAX_KEPT).then(|| self.before.clone()),
             query,
         };
         let content = serde_json::to_value(&prepared).map_err(|error| Failure::Internal(error.to_string()))?;

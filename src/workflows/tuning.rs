@@ -11,7 +11,7 @@ use crate::engine::{ArgumentProblem, Ended, Failure, Fence, Flow};
 use crate::neon::sql::{Connection, Reads};
 
 /// The most of a plan that is shown, in bytes.
-const MOST_PLAN: usize = 6_000;
+const MAX_PLAN: usize = 6_000;
 
 /// A query's plan, and what it says in numbers.
 struct Explained {
@@ -100,7 +100,7 @@ impl Explained {
         let mut shown = Map::new();
         shown.extend(self.cost.map(|cost| ("cost".to_owned(), json!(cost))));
         shown.extend(self.milliseconds.map(|time| ("execution_ms".to_owned(), json!(time))));
-        let mut end = self.text.len().min(MOST_PLAN);
+        let mut end = self.text.len().min(MAX_PLAN);
         while !self.text.is_char_boundary(end) {
             end -= 1;
         }

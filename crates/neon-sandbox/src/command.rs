@@ -40,11 +40,11 @@ pub struct Arguments {
 }
 
 /// The longest that an operation spends in one state, in milliseconds: an hour. Times are added to the clock, which has an end.
-const LONGEST_STATE: u64 = 3_600_000;
+const MAX_STATE: u64 = 3_600_000;
 
 fn milliseconds(text: &str) -> Result<u64, String> {
-    let number = text.parse().ok().filter(|number| *number <= LONGEST_STATE);
-    number.ok_or_else(|| format!("write milliseconds, 0 to {LONGEST_STATE}, e.g. 80"))
+    let number = text.parse().ok().filter(|number| *number <= MAX_STATE);
+    number.ok_or_else(|| format!("write milliseconds, 0 to {MAX_STATE}, e.g. 80"))
 }
 
 fn port(text: &str) -> Result<u16, String> {

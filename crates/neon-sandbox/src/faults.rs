@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
 /// The longest delay, in milliseconds: an hour. No client waits longer, and times are added to a clock that has an end.
-const LONGEST_MILLIS: u64 = 3_600_000;
+const MAX_MILLIS: u64 = 3_600_000;
 
 /// Something that goes wrong for the calls that match. The first armed fault that matches a call applies, alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -154,7 +154,7 @@ impl Fault {
             return Some("a status fault takes a status from 400 to 599");
         }
         if let FaultKind::SlowBody { millis } | FaultKind::Delay { millis } = self.kind
-            && millis > LONGEST_MILLIS
+            && millis > MAX_MILLIS
         {
             return Some("a delay takes at most 3600000 milliseconds, an hour");
         }

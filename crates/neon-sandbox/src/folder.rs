@@ -16,7 +16,7 @@ const LOCK: &str = "lock";
 const STATE: &str = "state.json";
 
 /// The largest state that is read, in bytes: 64 MiB. That of a thousand branches takes one.
-const MOST_STATE_BYTES: u64 = 64 * 1024 * 1024;
+const MAX_STATE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A folder that is ours.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Folder {
                 format!("can't read {}: it belongs to another user", self.state().display()),
             ));
         }
-        match leftover::read(&self.state(), MOST_STATE_BYTES) {
+        match leftover::read(&self.state(), MAX_STATE_BYTES) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io::Error::new(
@@ -90,11 +90,11 @@ impl Folder {
     /// When it can't be written, or is larger than what the next start reads: then the old one stays.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let size = bytes.len() as u64;
-        if size > MOST_STATE_BYTES {
+        if size > MAX_STATE_BYTES {
             return Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,
                 format!(
-                    "the state has {size} bytes, and at most {MOST_STATE_BYTES} are read again: what was written before stays"
+                    "the state has {size} bytes, and at most {MAX_STATE_BYTES} are read again: what was written before stays"
                 ),
             ));
         }
@@ -126,7 +126,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::open(&place.path().join("kept")).unwrap();
         folder.write(b"first").unwrap();
-        let most = usize::try_from(MOST_STATE_BYTES).unwrap();
+        let most = usize::try_from(MAX_STATE_BYTES).unwrap();
         let error = folder.write(&vec![b' '; most + 1]).unwrap_err();
         assert!(error.to_string().contains("what was written before stays"), "{error}");
         assert_eq!(folder.read().unwrap().unwrap(), b"first");

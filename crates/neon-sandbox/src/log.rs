@@ -12,7 +12,7 @@ use super::clock::Moment;
 const CAP: usize = 10_000;
 
 /// The longest body that is kept, in bytes; of longer ones only the length is.
-const LONGEST_BODY: usize = 256 * 1024;
+const MAX_BODY: usize = 256 * 1024;
 
 /// A request that the API received.
 #[derive(Clone, Debug, Serialize)]
@@ -83,7 +83,7 @@ pub(crate) fn shown_body(body: &[u8]) -> Value {
     if body.is_empty() {
         return Value::Null;
     }
-    if body.len() > LONGEST_BODY {
+    if body.len() > MAX_BODY {
         return Value::String(format!("({} bytes)", body.len()));
     }
     serde_json::from_slice(body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()))

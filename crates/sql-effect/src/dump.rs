@@ -17,7 +17,7 @@ const NO_COLUMN: [&str; 6] = ["constraint", "check", "foreign", "primary", "uniq
 const AFTER_TYPE: [&str; 6] = ["collate", "default", "not", "null", "generated", "constraint"];
 
 /// The longest text by which an object without a comment is known, in characters.
-const LONGEST_NAME: usize = 120;
+const MAX_NAME: usize = 120;
 
 /// A schema, as a dump shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -238,7 +238,7 @@ fn headed(line: &str) -> Option<String> {
 /// An object without a comment: known by its first line.
 fn unheaded(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default().trim_end_matches(['(', ' ']);
-    line.chars().take(LONGEST_NAME).collect()
+    line.chars().take(MAX_NAME).collect()
 }
 
 /// A statement of the dump's own: `SET …`, `SELECT pg_catalog.set_config(…)`.

@@ -24,7 +24,7 @@ const MASK: &str = "[masked]";
 const LONGEST: usize = 50_000;
 
 /// How deep brackets may stand in brackets.
-const MOST_BRACKETS: usize = 100;
+const MAX_BRACKETS: usize = 100;
 
 /// How deep strings in strings are looked into.
 const DEEPEST: usize = 6;
@@ -472,7 +472,7 @@ fn scan(text: &str, place: Place, depth: usize) -> Found {
             Kind::Close => brackets = brackets.saturating_sub(1),
             _ => {}
         }
-        if brackets > MOST_BRACKETS {
+        if brackets > MAX_BRACKETS {
             found.cannot(Unshowable::NotRead);
             found.runs_text = true;
             return found;

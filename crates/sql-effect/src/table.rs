@@ -202,7 +202,7 @@ fn does_instead(node: &SyntaxNode) -> bool {
 }
 
 /// How many things that are dropped are told by name.
-const MOST_NAMED: usize = 1_000;
+const MAX_NAMED: usize = 1_000;
 
 /// What a definition is about, as it was written.
 fn subject(node: &SyntaxNode) -> Option<String> {
@@ -219,8 +219,8 @@ fn subject(node: &SyntaxNode) -> Option<String> {
         return Some(relations::listed(&relations));
     }
     // One more than is told, so that it shows that there are more.
-    for child in node.children().filter(names).take(MOST_NAMED + 1) {
-        if parts.len() == MOST_NAMED {
+    for child in node.children().filter(names).take(MAX_NAMED + 1) {
+        if parts.len() == MAX_NAMED {
             parts.push("more".to_owned());
             break;
         }

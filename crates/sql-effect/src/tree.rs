@@ -15,9 +15,9 @@ pub(super) const TOO_LONG: &str = "is longer than 1 MiB, so it wasn't parsed and
 const DEEPEST: usize = 100;
 /// The longest stretch of tokens without a comma, semicolon or bracket around it: the parser takes time that grows with
 /// the square of a chain's length.
-const LONGEST_STRETCH: usize = 4_000;
+const MAX_STRETCH: usize = 4_000;
 /// Tokens that can open a level of the tree without a bracket, over one statement.
-const MOST_OPENERS: usize = 8_000;
+const MAX_OPENERS: usize = 8_000;
 /// Texts of fewer bytes are parsed where they are: they can't nest deeply enough to need a stack of their own.
 const SHORT: usize = 400;
 /// The stack that longer ones get. It costs memory only as far as it is used.
@@ -187,7 +187,7 @@ pub(super) fn shallow(tokens: &[Token<'_>]) -> Result<(), String> {
         operator = token.kind == Kind::Operator;
         if let Some(stretch) = stretches.last_mut() {
             *stretch += 1;
-            if depth > DEEPEST || *stretch > LONGEST_STRETCH || openers > MOST_OPENERS {
+            if depth > DEEPEST || *stretch > MAX_STRETCH || openers > MAX_OPENERS {
                 return Err("is nested or chained too deeply to be parsed, so what it does isn't known".to_owned());
             }
         }

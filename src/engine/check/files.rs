@@ -15,10 +15,10 @@ use crate::guard::{Line, file_in_short, quoted};
 use crate::neon::FilePart;
 
 /// The largest file that is sent from the operator's folder: 32 MiB.
-pub const MOST_FILE_BYTES: usize = 32 * 1_024 * 1_024;
+pub const MAX_FILE_BYTES: usize = 32 * 1_024 * 1_024;
 
 /// The largest content in an argument or a result: 64 KiB.
-pub const MOST_INLINE_BYTES: usize = 64 * 1_024;
+pub const MAX_INLINE_BYTES: usize = 64 * 1_024;
 
 /// The folder that files may come from. Nothing outside of it is read, whatever an argument says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,10 +70,10 @@ impl FilesDir {
             return Err("changed while it was opened".to_owned());
         }
         let mut bytes = Vec::with_capacity(usize::try_from(opened.len()).unwrap_or_default());
-        file.take(MOST_FILE_BYTES as u64 + 1)
+        file.take(MAX_FILE_BYTES as u64 + 1)
             .read_to_end(&mut bytes)
             .map_err(found)?;
-        if bytes.len() > MOST_FILE_BYTES {
+        if bytes.len() > MAX_FILE_BYTES {
             return Err(too_large());
         }
         Ok(bytes)
@@ -90,14 +90,14 @@ fn check(file: &Metadata) -> Result<(), String> {
     if !file.is_file() {
         return Err("is no regular file".to_owned());
     }
-    if file.len() > MOST_FILE_BYTES as u64 {
+    if file.len() > MAX_FILE_BYTES as u64 {
         return Err(too_large());
     }
     Ok(())
 }
 
 fn too_large() -> String {
-    format!("is larger than {} MiB", MOST_FILE_BYTES / 1_024 / 1_024)
+    format!("is larger than {} MiB", MAX_FILE_BYTES / 1_024 / 1_024)
 }
 
 #[cfg(unix)]
@@ -199,7 +199,7 @@ async fn from_folder(dir: Option<&FilesDir>, path: &str, source: &FileSource) ->
     let Some(dir) = dir.cloned() else {
         return Err(format!(
             "names a file, and the operator allows no folder (--files-dir): up to {} KiB go into `{}`",
-            MOST_INLINE_BYTES / 1_024,
+            MAX_INLINE_BYTES / 1_024,
             source.base64
         ));
     };
@@ -213,10 +213,10 @@ fn from_text(text: &str) -> Result<Vec<u8>, String> {
     let bytes = STANDARD
         .decode(text)
         .map_err(|_| "is no base64 (the standard alphabet, with padding)".to_owned())?;
-    if bytes.len() > MOST_INLINE_BYTES {
+    if bytes.len() > MAX_INLINE_BYTES {
         return Err(format!(
             "holds more than {} KiB: a larger file is named by a path in the operator's folder",
-            MOST_INLINE_BYTES / 1_024
+            MAX_INLINE_BYTES / 1_024
         ));
     }
     Ok(bytes)

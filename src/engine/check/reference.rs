@@ -11,7 +11,7 @@ use crate::neon::text::{is_zero_width, trimmed};
 const NAME_PREFIX: &str = "name:";
 
 /// The most characters of a name (project and branch, in Neon's reference).
-const LONGEST_NAME: usize = 256;
+const MAX_NAME: usize = 256;
 
 /// What an argument holds that takes an id or a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +181,7 @@ pub(in crate::engine) fn parse(resource: Resource, text: &str) -> Result<Referen
 fn legal_name(name: &str) -> Result<String, String> {
     match name.chars().count() {
         0 => Err("is empty".to_owned()),
-        count if count > LONGEST_NAME => Err(format!("is longer than {LONGEST_NAME} characters")),
+        count if count > MAX_NAME => Err(format!("is longer than {MAX_NAME} characters")),
         _ => Ok(name.to_owned()),
     }
 }

@@ -12,7 +12,7 @@ use crate::neon::text::{one_line, trimmed};
 use crate::neon::{PageLimit, Paging, PathSegment, Read, pages};
 
 /// How many items of a list are read for a name. A search narrows the list first, so one page is the rule.
-const MOST_ITEMS: usize = 4_000;
+const MAX_ITEMS: usize = 4_000;
 
 /// Replaces names by ids in the arguments. Lists are read only where an argument isn't plainly an id.
 pub(in crate::engine) async fn resolve(
@@ -92,10 +92,10 @@ impl Found {
 }
 
 /// The most things that are told of whose name is like the one that isn't there.
-const MOST_NEAR: usize = 3;
+const MAX_NEAR: usize = 3;
 
 /// How many items are looked at for such names.
-const MOST_LOOKED_AT: usize = 400;
+const MAX_LOOKED_AT: usize = 400;
 
 /// How like a name another one must be, by Jaro and Winkler (1 is the same).
 const LIKE_ENOUGH: f64 = 0.8;
@@ -104,9 +104,9 @@ const LIKE_ENOUGH: f64 = 0.8;
 async fn nearest(call: &Call<'_>, resource: Resource, reads: Vec<Read>, paging: &Paging, text: &str) -> Vec<Found> {
     let mut near: Vec<(f64, Found)> = Vec::new();
     let wanted = text.to_lowercase();
-    for read in reads.into_iter().take(MOST_NEAR) {
+    for read in reads.into_iter().take(MAX_NEAR) {
         let read = read.without_query("search");
-        let Ok(found) = pages::collect(call.client, read, paging, None, MOST_LOOKED_AT, &call.context).await else {
+        let Ok(found) = pages::collect(call.client, read, paging, None, MAX_LOOKED_AT, &call.context).await else {
             continue;
         };
         for found in found.items.iter().map(Found::of) {
@@ -118,7 +118,7 @@ async fn nearest(call: &Call<'_>, resource: Resource, reads: Vec<Read>, paging: 
         }
     }
     near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    near.into_iter().take(MOST_NEAR).map(|(_, found)| found).collect()
+    near.into_iter().take(MAX_NEAR).map(|(_, found)| found).collect()
 }
 
 /// Looks one thing up, by id and by name. An id beats a name.
@@ -135,7 +135,7 @@ async fn find(
     let (mut items, mut more) = (Vec::new(), false);
     let reads = over_organizations(call, resource, arguments, read).await?;
     for read in reads.clone() {
-        let found = pages::collect(call.client, read, &paging, None, MOST_ITEMS, &call.context).await?;
+        let found = pages::collect(call.client, read, &paging, None, MAX_ITEMS, &call.context).await?;
         more |= found.next.is_some();
         items.extend(found.items);
     }

@@ -36,7 +36,7 @@ pub(in crate::engine) struct Ready {
 }
 
 /// How often one call asks anew because the target changed while the human read.
-const MOST_QUESTIONS: usize = 3;
+const MAX_QUESTIONS: usize = 3;
 
 /// How often a client that waits hears that a human is being asked.
 const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(10);
@@ -166,7 +166,7 @@ async fn in_call(
         .guards
         .confirmations
         .question(&plan, call.subject(&arguments), Utc::now());
-    for _ in 0..MOST_QUESTIONS {
+    for _ in 0..MAX_QUESTIONS {
         let reply = waiting(call, ask, &question).await;
         // Who says no needs no second look.
         if !matches!(reply, Reply::Accepted(_)) {

@@ -15,7 +15,7 @@ use crate::guard::{BranchFacts, Facts, Needs, Policy};
 const MAX_LIFETIME: TimeDelta = TimeDelta::days(31);
 
 /// How many generations of branches are looked at; beyond that the answer is "may be".
-const MOST_ANCESTORS: usize = 10;
+const MAX_ANCESTORS: usize = 10;
 
 /// Reads the facts. A target that isn't given is one that Neon chooses: there are no facts about it.
 pub(in crate::engine) async fn read(
@@ -104,7 +104,7 @@ async fn inherits(
     let Some(role) = role else { return Ok(true) };
     let parent = |branch: &Value| branch.get("parent_id").and_then(Value::as_str).map(str::to_owned);
     let Some(mut id) = parent(branch) else { return Ok(true) };
-    for _ in 0..MOST_ANCESTORS {
+    for _ in 0..MAX_ANCESTORS {
         let answer = look.branch(project, &id).await?;
         let ancestor = answer.get("branch").unwrap_or(&Value::Null);
         let (default, protected) = flags(ancestor);

@@ -13,7 +13,7 @@ use crate::neon::text::one_line;
 use crate::neon::{Changed, Error, ErrorKind};
 
 /// The largest refusal with a plan, in bytes. Other errors are built from texts that are bounded to less than half of it.
-const MOST_PLAN_BYTES: usize = 3_800;
+const MAX_PLAN_BYTES: usize = 3_800;
 
 impl Failure {
     /// What the failure says, for a sentence of a result.
@@ -216,7 +216,7 @@ fn needs_yes(needs: NeedsYes, fence: &Fence) -> Value {
 fn bounded(mut plan: Value) -> Value {
     for part in ["/target", "/would_send/body", "/undo", "/because"] {
         let size = serde_json::to_string(&plan).map_or(0, |text| text.len());
-        if size + 1_000 <= MOST_PLAN_BYTES {
+        if size + 1_000 <= MAX_PLAN_BYTES {
             break;
         }
         if let Some(place) = plan.pointer_mut(part) {

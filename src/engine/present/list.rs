@@ -21,10 +21,10 @@ use crate::neon::{Changed, CursorPlace, PageLimit, Paging, Request};
 const LIST_LIMIT: usize = 50;
 
 /// The most pages of one call: an upstream that gives endless short pages ends here.
-const MOST_PAGES: usize = 40;
+const MAX_PAGES: usize = 40;
 
 /// More items than a list or a text that Neon gives at once holds.
-const LONGEST_PAGE: usize = 10_000_000;
+const MAX_PAGE: usize = 10_000_000;
 
 /// Where a list goes on: in which of Neon's pages, and how far into it. What `next_cursor` holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl Position {
             .as_ref()
             .is_none_or(|page| !page.chars().any(char::is_control));
         // No page of Neon's is that long: such a place was never handed over.
-        let near = position.skip <= LONGEST_PAGE;
+        let near = position.skip <= MAX_PAGE;
         (near && position.tool == tool && position.of == of && clean).then_some(position)
     }
 }
@@ -142,7 +142,7 @@ pub(in crate::engine) async fn read(
     let mut positions = Vec::new();
     let mut last = None;
     let mut beside = Beside::new(pages);
-    for _ in 0..MOST_PAGES.saturating_add(over.len()) {
+    for _ in 0..MAX_PAGES.saturating_add(over.len()) {
         let limit = wanted.unwrap_or(LIST_LIMIT);
         let size = pages.max.map(|max| {
             limit
@@ -253,7 +253,7 @@ pub(in crate::engine) async fn read(
         return Ok(finish(body, pages, items, positions, Some(at), None, request_id, false));
     }
     Err(Failure::Answer {
-        message: format!("Neon gave {MOST_PAGES} pages without an item or an end to this list."),
+        message: format!("Neon gave {MAX_PAGES} pages without an item or an end to this list."),
         changed: Changed::No,
     })
 }

@@ -9,6 +9,6 @@ mod types;
 
 pub use store::Approvals;
 pub use types::{
-    Approval, ApprovalsError, DecideError, Decider, Decision, MOST_OF_GROUP, MOST_OF_ONE, MOST_WAITING, NewApproval,
+    Approval, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING, NewApproval,
     State, TypedName,
 };

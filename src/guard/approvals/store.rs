@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::types::{
-    Approval, ApprovalsError, DecideError, Decider, Decision, MOST_OF_GROUP, MOST_OF_ONE, MOST_WAITING, MOST_WRONG,
+    Approval, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING, MAX_WRONG,
     NewApproval, State,
 };
 use crate::guard::files::{FileError, Held, close_directory, create_private, lock, make_directory, read_private};
@@ -17,11 +17,11 @@ use crate::text::is_hidden;
 /// The letters of codes: no vowels, so that no code is a word, and none that is taken for another.
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
-/// How many letters a code has: 34 bits, of which at most [`MOST_WAITING`] stand for something, for minutes.
+/// How many letters a code has: 34 bits, of which at most [`MAX_WAITING`] stand for something, for minutes.
 const CODE_LENGTH: usize = 8;
 
 /// The largest file that is read: a plan has some kilobytes.
-const MOST_BYTES: u64 = 256 * 1024;
+const MAX_BYTES: u64 = 256 * 1024;
 
 /// What comes with a decision from the page: the secret's digest, and what seals a yes.
 type FromPage<'a> = (&'a str, &'a dyn Fn(&Approval) -> String);
@@ -116,14 +116,14 @@ impl Approvals {
             return Ok(known.clone());
         }
         let waiting = |of: &dyn Fn(&Approval) -> bool| known.iter().filter(|known| known.waits() && of(known)).count();
-        let full = if waiting(&|_| true) >= MOST_WAITING {
+        let full = if waiting(&|_| true) >= MAX_WAITING {
             Some(ApprovalsError::Full)
-        } else if waiting(&|known| known.group == new.group) >= MOST_OF_GROUP {
+        } else if waiting(&|known| known.group == new.group) >= MAX_OF_GROUP {
             Some(ApprovalsError::FullOfGroup)
         } else {
             None
         };
-        if full.is_some() || waiting(&|known| known.from == new.from) >= MOST_OF_ONE {
+        if full.is_some() || waiting(&|known| known.from == new.from) >= MAX_OF_ONE {
             let own = known.iter().filter(|known| known.waits() && known.from == new.from);
             match (own.min_by_key(|known| known.asked_at), full) {
                 (Some(oldest), _) => self.remove(&held, oldest)?,
@@ -335,7 +335,7 @@ impl Approvals {
         now: DateTime<Utc>,
     ) -> Result<u32, ApprovalsError> {
         approval.wrong += 1;
-        let left = MOST_WRONG.saturating_sub(approval.wrong);
+        let left = MAX_WRONG.saturating_sub(approval.wrong);
         if left == 0 && approval.waits() {
             approval.state = State::Refused { at: now, by };
         }
@@ -360,9 +360,9 @@ impl Approvals {
         let bytes = serde_json::to_vec_pretty(approval).map_err(std::io::Error::other);
         // What couldn't be read whole again would wait for ever.
         let bytes = bytes.and_then(|bytes| match bytes.len() as u64 {
-            size if size >= MOST_BYTES => Err(std::io::Error::new(
+            size if size >= MAX_BYTES => Err(std::io::Error::new(
                 ErrorKind::FileTooLarge,
-                format!("it has {size} bytes, and fewer than {MOST_BYTES} are read"),
+                format!("it has {size} bytes, and fewer than {MAX_BYTES} are read"),
             )),
             _ => Ok(bytes),
         });
@@ -375,7 +375,7 @@ impl Approvals {
 
     fn read(&self, code: &str) -> Result<Option<Approval>, FileError> {
         let path = self.path(code);
-        let bytes = match read_private(&path, MOST_BYTES) {
+        let bytes = match read_private(&path, MAX_BYTES) {
             Ok(Some(bytes)) => bytes,
             // It was taken at this moment.
             Ok(None) => return Ok(None),

@@ -10,16 +10,16 @@ use crate::guard::quoted;
 use crate::text::one_line;
 
 /// How many calls may wait at once. More than a human can look at is an agent that went wrong.
-pub const MOST_WAITING: usize = 100;
+pub const MAX_WAITING: usize = 100;
 
 /// How many of them one session may have waiting. One more takes the place of its oldest.
-pub const MOST_OF_ONE: usize = 20;
+pub const MAX_OF_ONE: usize = 20;
 
 /// How many of them all sessions with the same credential may have waiting, so that there is room for others.
-pub const MOST_OF_GROUP: usize = 60;
+pub const MAX_OF_GROUP: usize = 60;
 
 /// How many wrong names, or wrong secrets of a page, make a no.
-pub(super) const MOST_WRONG: u32 = 5;
+pub(super) const MAX_WRONG: u32 = 5;
 
 /// What a human must type for a severe plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,11 +216,11 @@ pub enum ApprovalsError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Too many calls wait.
-    #[error("{MOST_WAITING} calls wait for a yes already: decide some (neon-mcp approve), or wait until they run out")]
+    #[error("{MAX_WAITING} calls wait for a yes already: decide some (neon-mcp approve), or wait until they run out")]
     Full,
     /// Too many calls of other sessions with the same credential wait.
     #[error(
-        "{MOST_OF_GROUP} calls of other sessions with the same credential wait for a yes already: decide some (neon-mcp approve), or wait until they run out"
+        "{MAX_OF_GROUP} calls of other sessions with the same credential wait for a yes already: decide some (neon-mcp approve), or wait until they run out"
     )]
     FullOfGroup,
 }

@@ -19,7 +19,7 @@ use crate::guard::files::{
 const ENDING: &str = "json";
 
 /// The largest note that is read, in bytes: 1 MiB. A line has a small part of that.
-const MOST_BYTES: u64 = 1024 * 1024;
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The note of a call under way: a file that holds the line as it must be should this process end now.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ pub(super) fn adopt(disk: &Disk, held: &Held) -> Result<(), FileError> {
             Err(TryLockError::Error(source)) => return Err(FileError::io("lock", path)(source)),
         }
         let mut text = String::new();
-        let (line, id) = match (&mut file).take(MOST_BYTES).read_to_string(&mut text) {
+        let (line, id) = match (&mut file).take(MAX_BYTES).read_to_string(&mut text) {
             Err(error) if error.kind() != ErrorKind::InvalidData => return Err(FileError::io("read", path)(error)),
             _ => whole(&text).unwrap_or_else(|| illegible(&file)),
         };

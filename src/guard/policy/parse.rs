@@ -19,7 +19,7 @@ use crate::text::one_line;
 const LONGEST: usize = 400;
 
 /// The longest reason of a freeze that is shown, in characters.
-const LONGEST_REASON: usize = 200;
+const MAX_REASON: usize = 200;
 
 /// A policy that can't be used. The server doesn't start with one.
 #[derive(Debug, Error)]
@@ -115,7 +115,7 @@ fn understand(text: &str, tools: &[&str]) -> Result<PolicyFile, Problem> {
             message: format!("there is no tool `{}`: {hint}", one_line(name, 80)),
         });
     }
-    policy.freeze = policy.freeze.map(|reason| one_line(&reason, LONGEST_REASON));
+    policy.freeze = policy.freeze.map(|reason| one_line(&reason, MAX_REASON));
     if policy.freeze.as_ref().is_some_and(String::is_empty) {
         return Err(Problem {
             at: key(&["freeze"]),

@@ -9,7 +9,7 @@ use crate::guard::Effect;
 use crate::text::one_line;
 
 /// The most ids that a message names.
-const MOST_NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
 /// Whether a call of the tool can stay in bounds at all: what its declaration alone decides.
 pub(super) fn offers(file: &PolicyFile, tool: &Tool) -> Result<(), Denied> {
@@ -129,9 +129,9 @@ fn beyond_organizations(file: &PolicyFile, why: &str) -> Denied {
 }
 
 fn listed(ids: &[String]) -> String {
-    let named: Vec<&str> = ids.iter().map(String::as_str).take(MOST_NAMED).collect();
+    let named: Vec<&str> = ids.iter().map(String::as_str).take(MAX_NAMED).collect();
     let named = named.join(", ");
-    match ids.len().saturating_sub(MOST_NAMED) {
+    match ids.len().saturating_sub(MAX_NAMED) {
         0 => named,
         more => format!("{named} and {more} more"),
     }

@@ -195,7 +195,7 @@ impl SqlError {
             ..Self::new(
                 format!(
                     "The result is larger than this server reads ({} MiB).",
-                    super::query::MOST_ANSWER / (1024 * 1024)
+                    super::query::MAX_ANSWER / (1024 * 1024)
                 ),
                 Changed::Unknown,
             )

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use super::address::SqlAddress;
 
 /// The largest answer that is read, in bytes. Neon's proxy itself refuses larger ones than 10 MiB.
-pub const MOST_ANSWER: usize = 11 * 1024 * 1024;
+pub const MAX_ANSWER: usize = 11 * 1024 * 1024;
 
 /// The largest request that is sent, in bytes: Neon's proxy refuses larger ones.
-pub const MOST_REQUEST: usize = 10 * 1024 * 1024;
+pub const MAX_REQUEST: usize = 10 * 1024 * 1024;
 
 /// One statement and its parameters.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,7 +11,7 @@ use super::answer::{self, ResultSet, SqlError};
 use super::guard::{Baseline, Batch, Body, Grade, Guard, Look, Measured, Stop};
 use super::parameters::Expected;
 use super::query::{
-    Connection, Isolation, MOST_ANSWER, MOST_REQUEST, Query, milliseconds, milliseconds_or_none, query_body,
+    Connection, Isolation, MAX_ANSWER, MAX_REQUEST, Query, milliseconds, milliseconds_or_none, query_body,
 };
 use super::statements::{Executed, Reads, Statements, preparing};
 use super::turns::Turns;
@@ -336,7 +336,7 @@ impl Client {
         context: &Context,
     ) -> Result<Value, SqlError> {
         let text = body.to_string();
-        if text.len() > MOST_REQUEST {
+        if text.len() > MAX_REQUEST {
             return Err(SqlError::too_large_request(text.len()));
         }
         if context.cancel.is_cancelled() || context.left().is_zero() {
@@ -364,7 +364,7 @@ impl Client {
                     SqlError::lost("the connection broke")
                 }
             })?;
-            let read = answer::read(response, MOST_ANSWER).await;
+            let read = answer::read(response, MAX_ANSWER).await;
             self.hear();
             read
         };

@@ -18,13 +18,13 @@ use rank::Wanted;
 pub(super) use fetch::fetch;
 
 /// The most requests of one search.
-const MOST_REQUESTS: usize = 12;
+const MAX_REQUESTS: usize = 12;
 
 /// How many of them run at a time.
 const AT_ONCE: usize = 4;
 
 /// In how many organizations projects are looked for.
-const MOST_ORGANIZATIONS: usize = 4;
+const MAX_ORGANIZATIONS: usize = 4;
 
 /// How many projects a request asks for.
 const PROJECTS: usize = 100;
@@ -39,7 +39,7 @@ const BRANCHES: usize = 1_000;
 const FOR_BRANCHES: usize = 3;
 
 /// The most hits that are given.
-const MOST_HITS: usize = 50;
+const MAX_HITS: usize = 50;
 
 /// `search`
 pub(super) async fn search(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
@@ -52,7 +52,7 @@ pub(super) async fn search(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let mut search = Search {
         flow,
         wanted,
-        left: MOST_REQUESTS,
+        left: MAX_REQUESTS,
         stopped: false,
         hits: Vec::new(),
         notes: Vec::new(),
@@ -192,12 +192,12 @@ impl Search<'_, '_, '_> {
                 admitted.push(Some(id.to_owned()));
             }
         }
-        if admitted.len() > MOST_ORGANIZATIONS {
+        if admitted.len() > MAX_ORGANIZATIONS {
             self.notes.push(format!(
-                "Projects were looked for in the first {MOST_ORGANIZATIONS} of {} organizations: give org_id for another one.",
+                "Projects were looked for in the first {MAX_ORGANIZATIONS} of {} organizations: give org_id for another one.",
                 admitted.len()
             ));
-            admitted.truncate(MOST_ORGANIZATIONS);
+            admitted.truncate(MAX_ORGANIZATIONS);
         }
         Ok((!admitted.is_empty()).then_some(admitted))
     }
@@ -386,15 +386,15 @@ impl Search<'_, '_, '_> {
         self.hits.sort_by(|one, other| one.order().cmp(&other.order()));
         self.hits.dedup_by(|one, other| one.id == other.id);
         let whole = self.hits.len();
-        self.hits.truncate(MOST_HITS);
+        self.hits.truncate(MAX_HITS);
         if whole > self.hits.len() {
             self.notes.push(format!(
-                "Shown are the best {MOST_HITS} of {whole}: add a word, or give project_id."
+                "Shown are the best {MAX_HITS} of {whole}: add a word, or give project_id."
             ));
         }
         if self.stopped {
             self.notes.push(format!(
-                "A search makes {MOST_REQUESTS} requests at most, and there was more to look at: give project_id or org_id to narrow it."
+                "A search makes {MAX_REQUESTS} requests at most, and there was more to look at: give project_id or org_id to narrow it."
             ));
         }
         if self.hits.is_empty() {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use neon_mcp::guard::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MOST_OF_GROUP, MOST_OF_ONE, MOST_WAITING,
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING,
     NewApproval, State, TypedName,
 };
 use serde_json::json;
@@ -107,7 +107,7 @@ fn the_same_call_keeps_its_code_and_another_gets_its_own() {
 #[test]
 fn no_more_than_a_hundred_wait_and_what_runs_out_makes_room() {
     let (_home, approvals) = store();
-    for number in 0..MOST_WAITING {
+    for number in 0..MAX_WAITING {
         add(&approvals, &number.to_string());
     }
     let full = approvals.add(new("one more"));
@@ -120,7 +120,7 @@ fn no_more_than_a_hundred_wait_and_what_runs_out_makes_room() {
     };
     let own = approvals.add(own).expect("put down");
     let known = approvals.list(now()).expect("a list");
-    assert_eq!(known.len(), MOST_WAITING);
+    assert_eq!(known.len(), MAX_WAITING);
     assert!(known.iter().any(|known| known.code == own.code));
     assert!(known.iter().all(|known| known.token != "token of 1"));
     let later = NewApproval {
@@ -237,7 +237,7 @@ fn one_session_takes_its_share_and_its_oldest_makes_room() {
     };
     let others = approvals.add(of(10_000, "other", "them")).expect("put down");
     let mut codes = Vec::new();
-    for call in 0..MOST_OF_ONE {
+    for call in 0..MAX_OF_ONE {
         codes.push(approvals.add(of(call, "one", "them")).expect("put down").code);
     }
     let next = approvals.add(of(1_000, "one", "them")).expect("put down").code;
@@ -247,7 +247,7 @@ fn one_session_takes_its_share_and_its_oldest_makes_room() {
         .into_iter()
         .map(|known| known.code)
         .collect();
-    assert_eq!(known.len(), MOST_OF_ONE + 1);
+    assert_eq!(known.len(), MAX_OF_ONE + 1);
     assert!(known.contains(&next) && known.contains(&others.code) && !known.contains(&codes[0]));
     assert!(codes[1..].iter().all(|code| known.contains(code)));
     // What was decided isn't given up.
@@ -265,14 +265,14 @@ fn sessions_of_one_credential_leave_room_for_others() {
         group: group.to_owned(),
         ..new(&format!("{group} {session}"))
     };
-    for session in 0..MOST_OF_GROUP {
+    for session in 0..MAX_OF_GROUP {
         approvals.add(of(session, "http")).expect("put down");
     }
     let full = approvals.add(of(1_000, "http"));
     assert!(matches!(full, Err(ApprovalsError::FullOfGroup)), "{full:?}");
     let said = full.expect_err("full").to_string();
     assert!(said.contains("60 calls of other sessions"), "{said}");
-    assert_eq!(approvals.list(now()).expect("a list").len(), MOST_OF_GROUP);
+    assert_eq!(approvals.list(now()).expect("a list").len(), MAX_OF_GROUP);
     assert!(approvals.add(of(0, "stdio")).is_ok());
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use neon_mcp::engine::{FilesDir, MOST_FILE_BYTES, MOST_INLINE_BYTES};
+use neon_mcp::engine::{FilesDir, MAX_FILE_BYTES, MAX_INLINE_BYTES};
 use serde_json::{Value, json};
 
 use super::{BRANCH, PROJECT, error};
@@ -119,13 +119,13 @@ fn what_is_no_regular_file_is_not_opened() {
 #[test]
 fn a_file_has_32_mib_at_most() {
     let folder = folder();
-    let most = MOST_FILE_BYTES as u64;
+    let most = MAX_FILE_BYTES as u64;
     for (name, size) in [("most", most), ("more", most + 1)] {
         let file = std::fs::File::create(folder.path().join(name)).expect("a file");
         file.set_len(size).expect("a size");
     }
     let dir = FilesDir::open(folder.path()).expect("a folder");
-    assert_eq!(dir.read("most").expect("read").len(), MOST_FILE_BYTES);
+    assert_eq!(dir.read("most").expect("read").len(), MAX_FILE_BYTES);
     assert!(dir.read("more").expect_err("too large").contains("32 MiB"));
 }
 
@@ -282,11 +282,11 @@ async fn an_archive_in_the_arguments_is_sent_up_to_64_kib() {
     let human = Human::who(Manner::Accepts);
     let server = serving(&world, None, &human, Era::Legacy).await;
     let mut most = ZIP.to_vec();
-    most.resize(MOST_INLINE_BYTES, b'x');
+    most.resize(MAX_INLINE_BYTES, b'x');
     let given = deployment(json!({"archive_base64": base64(&most)}));
     let (value, is_error) = server.call("deploy_function", given).await;
     assert!(!is_error, "{value}");
-    assert!(sent(&world).len() > MOST_INLINE_BYTES);
+    assert!(sent(&world).len() > MAX_INLINE_BYTES);
     assert!(human.asked()[0].0.contains("65536 bytes"), "{}", human.asked()[0].0);
     most.push(b'x');
     let given = deployment(json!({"archive_base64": base64(&most)}));

@@ -12,16 +12,16 @@ use crate::{
 };
 
 /// The longest time that a branch can be set to expire in.
-const LONGEST_TTL_DAYS: i64 = 30;
+const MAX_TTL_DAYS: i64 = 30;
 
 /// Labels that a branch can have.
-const MOST_ANNOTATIONS: usize = 50;
+const MAX_ANNOTATIONS: usize = 50;
 
 /// Labels within their number.
 pub(crate) fn check_annotation(value: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ApiError> {
-    if value.len() > MOST_ANNOTATIONS {
+    if value.len() > MAX_ANNOTATIONS {
         return Err(ApiError::bad_request(format!(
-            "a branch has at most {MOST_ANNOTATIONS} annotations"
+            "a branch has at most {MAX_ANNOTATIONS} annotations"
         )));
     }
     Ok(value)
@@ -33,9 +33,9 @@ pub(crate) fn read_expiry(text: &str, now: Moment) -> Result<Expiry, ApiError> {
     if at <= now {
         return Err(ApiError::bad_request("expires_at must lie in the future"));
     }
-    if at > now + TimeDelta::days(LONGEST_TTL_DAYS) {
+    if at > now + TimeDelta::days(MAX_TTL_DAYS) {
         return Err(ApiError::bad_request(format!(
-            "expires_at must lie within {LONGEST_TTL_DAYS} days"
+            "expires_at must lie within {MAX_TTL_DAYS} days"
         )));
     }
     Ok(Expiry::new(now, at))

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The most ids of one query.
-const MOST_IDS: usize = 100;
+const MAX_IDS: usize = 100;
 
 /// How long a timeframe is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -143,8 +143,8 @@ impl Query {
 
     fn ids(&self, name: &str) -> Result<Vec<String>, ApiError> {
         let ids = self.list(name);
-        if ids.len() > MOST_IDS {
-            return Err(ApiError::bad_request(format!("{name} takes at most {MOST_IDS} ids")));
+        if ids.len() > MAX_IDS {
+            return Err(ApiError::bad_request(format!("{name} takes at most {MAX_IDS} ids")));
         }
         ids.iter().try_for_each(|id| check_id(name, id))?;
         Ok(ids)

@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// The longest name of a credential, in characters.
-const LONGEST_NAME: usize = 256;
+const MAX_NAME: usize = 256;
 
 /// The most scopes that can be asked for.
-const MOST_SCOPES: usize = 16;
+const MAX_SCOPES: usize = 16;
 
 pub(crate) fn routes() -> Vec<Route> {
     const ALL: &str = "/projects/{project_id}/branches/{branch_id}/credentials";
@@ -110,18 +110,14 @@ struct CreateBody {
 
 fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     let input: CreateBody = call.json()?;
-    if !(1..=MOST_SCOPES).contains(&input.scopes.len()) {
+    if !(1..=MAX_SCOPES).contains(&input.scopes.len()) {
         return Err(ApiError::bad_request(format!(
-            "a credential has 1 to {MOST_SCOPES} scopes"
+            "a credential has 1 to {MAX_SCOPES} scopes"
         )));
     }
-    if input
-        .name
-        .as_ref()
-        .is_some_and(|name| name.chars().count() > LONGEST_NAME)
-    {
+    if input.name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
         return Err(ApiError::bad_request(format!(
-            "a credential's name has at most {LONGEST_NAME} characters"
+            "a credential's name has at most {MAX_NAME} characters"
         )));
     }
     let mut scopes: Vec<Scope> = Vec::new();

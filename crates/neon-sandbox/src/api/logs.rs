@@ -30,7 +30,7 @@ const FIELDS: [&str; 3] = ["service_name", "severity_text", "source"];
 const LONGEST: TimeDelta = TimeDelta::days(7);
 
 /// How many values are given at most, when no limit is asked for.
-const MOST_VALUES: usize = 100;
+const MAX_VALUES: usize = 100;
 
 pub(crate) fn routes() -> Vec<Route> {
     const QUERY: &str = "/projects/{project_id}/branches/{branch_id}/logs/query";
@@ -246,7 +246,7 @@ fn values(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
         end_time: query.end_time,
     };
     let (start, end) = window.read(call.now, TimeDelta::hours(6))?;
-    let limit = limit(query.limit, MOST_VALUES, 1_000)?;
+    let limit = limit(query.limit, MAX_VALUES, 1_000)?;
     let records = &branch_services(call, state)?.records;
     let known = FIELDS.contains(&name) || records.iter().any(|record| record.attributes.contains_key(name));
     if !known {

@@ -51,10 +51,10 @@ done 2>/dev/null
 "#;
 
 /// The largest `postmaster.pid` that is read, in bytes: it has eight short lines, one of them a path.
-pub(super) const MOST_PID_FILE_BYTES: u64 = 8 * 1024;
+pub(super) const MAX_PID_FILE_BYTES: u64 = 8 * 1024;
 
 /// The largest command line that is read, in bytes: twice that of a server with every setting that it is given.
-const MOST_COMMAND_BYTES: u64 = 64 * 1024;
+const MAX_COMMAND_BYTES: u64 = 64 * 1024;
 
 /// How far below a folder a data directory can be: `data/timelines/ID/data`, and one more.
 const DEEPEST: usize = 5;
@@ -159,7 +159,7 @@ impl Running {
     /// The server that runs on this data directory, as its file and the system say.
     fn on(data: &Path, owner: Option<Owner>, sockets: Option<&Path>) -> Option<Self> {
         use rustix::process::Pid;
-        let file = leftover::read(&data.join(PID_FILE), MOST_PID_FILE_BYTES).ok()?;
+        let file = leftover::read(&data.join(PID_FILE), MAX_PID_FILE_BYTES).ok()?;
         let process = Pid::from_raw(process_number(&file)?)?;
         #[cfg(target_os = "linux")]
         let itself = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()).ok();
@@ -237,7 +237,7 @@ fn is_server(process: i32, data: &Path, owner: Option<Owner>, sockets: Option<&P
     }
     let mut line = Vec::new();
     let read =
-        fs::File::open(proc.join("cmdline")).and_then(|file| file.take(MOST_COMMAND_BYTES).read_to_end(&mut line));
+        fs::File::open(proc.join("cmdline")).and_then(|file| file.take(MAX_COMMAND_BYTES).read_to_end(&mut line));
     if read.is_err() {
         return false;
     }

@@ -31,7 +31,7 @@ const DATA_ELSEWHERE: &str = "data-at";
 const LOCK_PATIENCE: Duration = Duration::from_secs(600);
 
 /// The longest path that is read, in bytes: the kernel's longest (`PATH_MAX` on Linux).
-const MOST_PATH_BYTES: u64 = 4_096;
+const MAX_PATH_BYTES: u64 = 4_096;
 
 /// The folders of one sandbox.
 #[derive(Debug)]
@@ -306,7 +306,7 @@ fn abandoned(folder: &Path) -> Option<File> {
 /// Stops the servers of a dead sandbox whose data lies elsewhere. Where that is, a file says, which may say anything: what is
 /// stopped there is what has its sockets with that sandbox, and nobody else may use the folder.
 fn stop_elsewhere(folder: &Path, install: &Install) -> usize {
-    let Ok(bytes) = leftover::read(&folder.join(DATA_ELSEWHERE), MOST_PATH_BYTES) else {
+    let Ok(bytes) = leftover::read(&folder.join(DATA_ELSEWHERE), MAX_PATH_BYTES) else {
         return 0;
     };
     let Some(data) = path_of(bytes).filter(|data| data.is_absolute()) else {

@@ -11,11 +11,11 @@ use std::{
 use tokio::{process::Child, time::Instant};
 use tokio_postgres::{Client, NoTls};
 
-use super::{PlaneError, install::Install, keeper::MOST_PID_FILE_BYTES};
+use super::{PlaneError, install::Install, keeper::MAX_PID_FILE_BYTES};
 use local_files::leftover;
 
 /// How much of a log is read, from its end, in bytes.
-const MOST_LOG_BYTES: u64 = 64 * 1024;
+const MAX_LOG_BYTES: u64 = 64 * 1024;
 
 /// How long a start may take, recovery included.
 const START_PATIENCE: Duration = Duration::from_secs(120);
@@ -208,7 +208,7 @@ impl Server {
         let began = Instant::now();
         let file = self.data.join("postmaster.pid");
         loop {
-            if let Ok(bytes) = leftover::read(&file, MOST_PID_FILE_BYTES)
+            if let Ok(bytes) = leftover::read(&file, MAX_PID_FILE_BYTES)
                 && let Ok(text) = String::from_utf8(bytes)
                 && let Some(state) = text.lines().nth(7)
                 && (state.trim() == "ready" || (standby && self.takes_connections(state.trim()).await))
@@ -360,9 +360,9 @@ fn is_free(port: u16) -> bool {
 fn last_lines(log: &Path) -> String {
     let text = leftover::open(log).and_then(|mut file| {
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(MOST_LOG_BYTES)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(MAX_LOG_BYTES)))?;
         let mut end = Vec::new();
-        file.take(MOST_LOG_BYTES).read_to_end(&mut end)?;
+        file.take(MAX_LOG_BYTES).read_to_end(&mut end)?;
         Ok(end)
     });
     let text = text.unwrap_or_default();

@@ -26,7 +26,7 @@ use crate::state::data::Lsn;
 const NOTE: &str = "timeline.json";
 
 /// The largest note that is read, in bytes: they have some hundred.
-const MOST_NOTE_BYTES: u64 = 64 * 1024;
+const MAX_NOTE_BYTES: u64 = 64 * 1024;
 
 /// Where a timeline came off another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ impl Folder {
         if elsewhere || !leftover::is_folder(&self.0) {
             return None;
         }
-        serde_json::from_slice(&leftover::read(&self.0.join(NOTE), MOST_NOTE_BYTES).ok()?).ok()
+        serde_json::from_slice(&leftover::read(&self.0.join(NOTE), MAX_NOTE_BYTES).ok()?).ok()
     }
 
     /// How it is started.

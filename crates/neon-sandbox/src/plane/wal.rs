@@ -12,7 +12,7 @@ use local_files::leftover;
 use crate::state::data::Lsn;
 
 /// The largest history of PostgreSQL's timelines that is read, in bytes: each one of them adds a line.
-const MOST_HISTORY_BYTES: u64 = 1024 * 1024;
+const MAX_HISTORY_BYTES: u64 = 1024 * 1024;
 
 /// The size of a segment in bytes: PostgreSQL's smallest, so that an empty branch is small.
 pub(crate) const SEGMENT_BYTES: u64 = 1024 * 1024;
@@ -120,7 +120,7 @@ pub(crate) fn switch_point(folders: &[PathBuf], timeline: u32) -> Option<Lsn> {
     let name = format!("{timeline:08X}.history");
     let text = folders
         .iter()
-        .find_map(|folder| leftover::read(&folder.join(&name), MOST_HISTORY_BYTES).ok())?;
+        .find_map(|folder| leftover::read(&folder.join(&name), MAX_HISTORY_BYTES).ok())?;
     let text = String::from_utf8(text).ok()?;
     let last = text.lines().rfind(|line| !line.trim().is_empty())?;
     last.split_whitespace().nth(1)?.parse().ok()

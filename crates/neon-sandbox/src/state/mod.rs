@@ -42,7 +42,7 @@ use super::{
 use account::Account;
 use keys::Keys;
 use project::Project;
-use services::{Link, MOST_OBJECT_BYTES};
+use services::{Link, MAX_OBJECT_BYTES};
 
 /// Everything that exists.
 #[derive(Debug)]
@@ -76,14 +76,14 @@ impl State {
     pub(crate) fn room_for_objects(&self, more: usize) -> Result<(), ApiError> {
         let branches = self.projects.iter().flat_map(|project| &project.branches);
         let kept: usize = branches.map(|branch| branch.services.object_bytes()).sum();
-        if kept.saturating_add(more) <= MOST_OBJECT_BYTES {
+        if kept.saturating_add(more) <= MAX_OBJECT_BYTES {
             return Ok(());
         }
         Err(ApiError::limit(
             "SANDBOX_STORAGE_FULL",
             format!(
                 "the sandbox's object storage is full: its branches hold {kept} bytes, {more} more were to be kept, and it takes \
-                 {MOST_OBJECT_BYTES}; delete objects"
+                 {MAX_OBJECT_BYTES}; delete objects"
             ),
         ))
     }

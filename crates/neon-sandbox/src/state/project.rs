@@ -70,7 +70,7 @@ pub(crate) struct Project {
 }
 
 /// How many operations of a project are kept.
-const MOST_OPERATIONS: usize = 5_000;
+const MAX_OPERATIONS: usize = 5_000;
 
 impl Project {
     /// Until when a deleted project can be recovered.
@@ -301,7 +301,7 @@ impl Project {
     /// Records an operation. Those that ended longest ago make room, as Neon prunes old ones.
     pub(super) fn record(&mut self, operation: Operation) {
         let now = operation.created_at;
-        let over = (self.operations.len() + 1).saturating_sub(MOST_OPERATIONS);
+        let over = (self.operations.len() + 1).saturating_sub(MAX_OPERATIONS);
         if over > 0 {
             let mut left = over;
             self.operations.retain(|known| {

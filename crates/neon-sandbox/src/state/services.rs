@@ -10,7 +10,7 @@ use super::cron::Cron;
 use crate::clock::Moment;
 
 /// How many log records a branch keeps.
-const MOST_RECORDS: usize = 5_000;
+const MAX_RECORDS: usize = 5_000;
 
 /// What a branch has beside Postgres.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -175,7 +175,7 @@ pub(crate) enum Severity {
 
 /// How many bytes the objects of all branches may have, in all: 32 MiB. They are kept in the sandbox's state, written in base64, and
 /// that may have 64 MiB. A copy on a child branch counts again.
-pub(crate) const MOST_OBJECT_BYTES: usize = 32 * 1024 * 1024;
+pub(crate) const MAX_OBJECT_BYTES: usize = 32 * 1024 * 1024;
 
 impl Services {
     /// How many bytes the objects have.
@@ -208,7 +208,7 @@ impl Services {
 
     /// Writes a line.
     pub(crate) fn log(&mut self, record: Record) {
-        if self.records.len() >= MOST_RECORDS {
+        if self.records.len() >= MAX_RECORDS {
             self.records.remove(0);
         }
         self.records.push(record);
