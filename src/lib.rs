@@ -21,6 +21,7 @@ pub mod engine;
 pub mod guard;
 mod json;
 pub mod neon;
+mod permit;
 pub mod server;
 pub mod settings;
 pub mod text;

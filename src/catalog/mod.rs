@@ -2,7 +2,6 @@
 
 mod condition;
 mod declaration;
-mod effect;
 mod lint;
 mod lint_bytes;
 mod load;
@@ -12,13 +11,13 @@ mod search;
 mod selection;
 mod tool;
 
+pub use crate::permit::Effect;
 pub use condition::Condition;
 pub use declaration::{
     Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Keep,
     Operations, Pages, Pick, Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,
     Workflow,
 };
-pub use effect::Effect;
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};
 pub use nearest::nearest;

@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::declaration::Workflow;
-use super::effect::Effect;
 use super::load::Catalog;
 use super::nearest::nearest;
 use super::publish::published_schema;
 use super::tool::{Tool, Validator};
 use crate::neon::{OrganizationId, ProjectId};
+use crate::permit::Effect;
 
 /// What the operator asked for.
 #[derive(Debug, Clone, Default)]

@@ -1,12 +1,14 @@
 //! From a verdict to a permit: the operator's policy rules first, then, where it must, a human.
 
+use std::sync::LazyLock;
+
 use thiserror::Error;
 
 use super::judge::Verdict;
-use super::permit::Permitted;
 use super::policy::{Channel, Denied, Occasion, Policy, Rule};
 use crate::neon::sql::Statements;
 use crate::neon::{Method, Request};
+use crate::permit::{Issuer, Permitted};
 
 /// What the policy says about a verdict.
 #[derive(Debug)]
@@ -76,6 +78,12 @@ impl SaidYes {
 #[error("the request isn't the one that was judged")]
 pub struct NotJudged;
 
+/// The right to issue permits, which is the guard's.
+fn issuer() -> Result<&'static Issuer, NotJudged> {
+    static ISSUER: LazyLock<Option<Issuer>> = LazyLock::new(Issuer::take);
+    ISSUER.as_ref().ok_or(NotJudged)
+}
+
 impl Verdict {
     /// What the policy makes of it.
     #[must_use]
@@ -143,7 +151,7 @@ impl Cleared {
     /// When the request has another method or route than the declaration that was judged.
     pub fn permit(self, request: Request) -> Result<Permitted<Request>, NotJudged> {
         self.check(&request)?;
-        Ok(Permitted::issue(request, self.verdict.effect()))
+        Ok(Permitted::issue(issuer()?, request, self.verdict.effect()))
     }
 
     /// The permit for one page of a list, of which a call may send several: a GET, or a query that is declared to read.
@@ -155,7 +163,7 @@ impl Cleared {
         if request.method() != Method::Get && self.verdict.changes() {
             return Err(NotJudged);
         }
-        Ok(Permitted::issue(request, self.verdict.effect()))
+        Ok(Permitted::issue(issuer()?, request, self.verdict.effect()))
     }
 
     /// The clearance of a workflow's step that would have to be asked about by itself: the yes to the workflow's call covers it
@@ -183,7 +191,12 @@ impl Cleared {
         if self.verdict.tool().declaration.workflow.is_none() || !self.verdict.changes() || !judged {
             return Err(NotJudged);
         }
-        Ok(Permitted::issue_texts(statements, self.verdict.effect(), texts.clone()))
+        Ok(Permitted::issue_texts(
+            issuer()?,
+            statements,
+            self.verdict.effect(),
+            texts.clone(),
+        ))
     }
 
     fn check(&self, request: &Request) -> Result<(), NotJudged> {

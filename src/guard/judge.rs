@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::impact;
-use super::permit::JudgedTexts;
 use super::policy::Cause;
 use crate::catalog::Effect;
 use crate::catalog::{Comparison, Condition, Escalation, Fact, Resource, Tool};
 use crate::neon::sql::{Grade, Measured, Reaching};
+use crate::permit::JudgedTexts;
 
 /// Why a statement outside of a transaction asks that evaluates what indexes hold.
 const INDEX_CODE: &str = "builds indexes outside of a transaction, and some of the database's indexes call functions of its own, which nothing holds \

@@ -14,7 +14,6 @@ pub(crate) mod foreign;
 mod impact;
 mod judge;
 mod mask;
-mod permit;
 mod plan;
 mod policy;
 mod prepared;
@@ -26,7 +25,7 @@ mod state_dir;
 mod trusted;
 mod undo;
 
-pub use crate::catalog::Effect;
+pub use crate::permit::{Effect, JudgedTexts, Permitted};
 pub use approvals::{
     Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING,
     NewApproval, State, TypedName,
@@ -40,7 +39,6 @@ pub(crate) use files::{read_private, replace_private};
 pub(crate) use impact::{done_losses, lines as impact_lines, reaching, told_losses};
 pub use judge::{Assessed, BranchFacts, Facts, Judgement, Needs, Pending, Verdict};
 pub use mask::{MASK, OwnKey, mask, mask_text, without_own_keys};
-pub use permit::{JudgedTexts, Permitted};
 pub(crate) use plan::can_be_shown;
 pub use plan::{Plan, Sight, file_in_short, would_send};
 pub use policy::{

@@ -23,7 +23,7 @@ use super::report::{self, Stop};
 use super::request::{Read, Request};
 use super::retry::Decision;
 use super::sql::{Catalogues, Databases};
-use crate::guard::Permitted;
+use crate::permit::Permitted;
 
 /// A successful answer.
 #[derive(Clone, PartialEq)]

@@ -66,7 +66,7 @@ impl From<Method> for http::Method {
 }
 
 /// One request to Neon's API, not yet sent. A request that may change something is sent only as a
-/// [`crate::guard::Permitted`]; one that is proven to read, as a [`Read`].
+/// [`crate::permit::Permitted`]; one that is proven to read, as a [`Read`].
 ///
 /// `Debug` shows the method, the path and the *names* of query parameters and body fields, never their values.
 #[derive(Clone, PartialEq)]

@@ -45,6 +45,13 @@ fn dispatch_alone_obtains_permits() {
 }
 
 #[test]
+fn guard_alone_holds_the_right_to_issue_permits() {
+    let places = places("Issuer::take");
+    assert_eq!(places.len(), 1, "{places:?}");
+    assert!(places[0].contains("/guard/clear.rs:"), "{places:?}");
+}
+
+#[test]
 fn guard_alone_issues_permits() {
     for call in ["Permitted::issue(", "Permitted::issue_texts("] {
         for place in places(call) {

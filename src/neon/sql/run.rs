@@ -15,10 +15,10 @@ use super::query::{
 };
 use super::statements::{Executed, Reads, Statements, preparing};
 use super::turns::Turns;
-use crate::guard::Permitted;
 use crate::neon::Changed;
 use crate::neon::client::Client;
 use crate::neon::context::Context;
+use crate::permit::Permitted;
 use crate::sql::Mentions;
 
 /// What is put behind a text that is only to be read. It holds nothing that could end a string, a comment or a bracket.

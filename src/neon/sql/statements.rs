@@ -167,7 +167,7 @@ pub enum Builds {
     Expressions,
 }
 
-/// Statements that may change something. They are committed only as a [`crate::guard::Permitted`].
+/// Statements that may change something. They are committed only as a [`crate::permit::Permitted`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statements {
     /// Those of this program's own that run first: they look, and may fail.

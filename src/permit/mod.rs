@@ -1,11 +1,40 @@
 //! The proof that a request may run: nothing but the guard can make one.
+//!
+//! It stands below both rooms that need it: [`crate::guard`], which issues permits, and [`crate::neon`], which sends nothing of a
+//! tool call without one.
+
+mod effect;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::guard::Effect;
+pub use effect::Effect;
+
+/// The right to issue permits. A process has one, and whoever takes it first keeps it: the guard, or else no permit is issued at
+/// all. It can't be copied.
+#[derive(Debug)]
+pub(crate) struct Issuer(());
+
+impl Issuer {
+    /// Takes the right: `None` when it was taken before.
+    pub(crate) fn take() -> Option<Self> {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        Self::take_of(&TAKEN)
+    }
+
+    fn take_of(taken: &AtomicBool) -> Option<Self> {
+        (!taken.swap(true, Ordering::SeqCst)).then_some(Self(()))
+    }
+
+    /// A right of a test's own, beside the guard's.
+    #[cfg(test)]
+    fn of_test() -> Self {
+        Self(())
+    }
+}
 
 /// The texts that were judged, as digests: a permit for statements covers these and no others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,8 +59,8 @@ fn digest(text: &str) -> [u8; 32] {
 
 /// A value (in practice a [`crate::neon::Request`]) that the guard has let through.
 ///
-/// The fields are private and the constructor is visible to `guard` alone, so code elsewhere can
-/// neither build one nor change what is inside. The client takes every request of a tool call in
+/// The fields are private and the constructor takes the [`Issuer`], of which there is one and which the guard holds: code
+/// elsewhere can neither build one nor change what is inside. The client takes every request of a tool call in
 /// this form; what it sends without one are plain reads ([`crate::neon::Client::read`]).
 ///
 /// ```compile_fail
@@ -61,12 +90,12 @@ pub struct Permitted<T> {
 
 impl<T> Permitted<T> {
     /// Lets `inner` through, with the effect that was decided about.
-    pub(in crate::guard) fn issue(inner: T, effect: Effect) -> Self {
-        Self::issue_texts(inner, effect, JudgedTexts::default())
+    pub(crate) fn issue(issuer: &Issuer, inner: T, effect: Effect) -> Self {
+        Self::issue_texts(issuer, inner, effect, JudgedTexts::default())
     }
 
     /// Lets statements through, as far as they are those that were judged.
-    pub(in crate::guard) fn issue_texts(inner: T, effect: Effect, texts: JudgedTexts) -> Self {
+    pub(crate) fn issue_texts(_: &Issuer, inner: T, effect: Effect, texts: JudgedTexts) -> Self {
         Self { inner, effect, texts }
     }
 
@@ -104,8 +133,20 @@ mod tests {
     const JUDGED: &str = "DELETE FROM t WHERE id = 1";
 
     #[test]
+    fn right_to_issue_is_taken_once() {
+        let taken = AtomicBool::new(false);
+        assert!(Issuer::take_of(&taken).is_some());
+        assert!(Issuer::take_of(&taken).is_none());
+    }
+
+    #[test]
     fn permit_covers_the_judged_texts_byte_for_byte() {
-        let permit = Permitted::issue_texts((), Effect::Write, JudgedTexts::new([JUDGED].into_iter()));
+        let permit = Permitted::issue_texts(
+            &Issuer::of_test(),
+            (),
+            Effect::Write,
+            JudgedTexts::new([JUDGED].into_iter()),
+        );
         assert!(permit.covers([JUDGED, JUDGED].into_iter()));
         for other in [
             "DELETE FROM t WHERE id = 1 ",
@@ -115,7 +156,7 @@ mod tests {
         ] {
             assert!(!permit.covers([JUDGED, other].into_iter()), "{other}");
         }
-        assert!(!Permitted::issue((), Effect::Destructive).covers([JUDGED].into_iter()));
+        assert!(!Permitted::issue(&Issuer::of_test(), (), Effect::Destructive).covers([JUDGED].into_iter()));
     }
 
     #[tokio::test]
@@ -140,7 +181,12 @@ mod tests {
             Credential::new("sandbox_x".to_owned()).unwrap(),
         ));
         let statements = Statements::together(vec![Query::plain("DELETE FROM t".to_owned())], Isolation::ReadCommitted);
-        let permit = Permitted::issue_texts(statements, Effect::Write, JudgedTexts::new([JUDGED].into_iter()));
+        let permit = Permitted::issue_texts(
+            &Issuer::of_test(),
+            statements,
+            Effect::Write,
+            JudgedTexts::new([JUDGED].into_iter()),
+        );
         let context = Context::within(Duration::from_secs(1));
         let ran = client
             .execute(&connection, permit, Guard::Identity, Duration::from_secs(1), &context)
