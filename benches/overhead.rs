@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use neon_mcp::catalog::{Catalog, Selection, SelectionOptions};
 use neon_mcp::engine::{CallLimits, Engine, Guards, Service};
-use neon_mcp::guard::{Confirmations, Policy, Sealer};
+use neon_mcp::guard::{ApprovalFlow, Policy, Sealer};
 use neon_mcp::neon::{ApiBase, Client, ClientConfig, Credential, LimitSettings, Rate, RateLimits};
 use neon_mcp::server::NeonServer;
 use rmcp::model::{
@@ -205,7 +205,7 @@ async fn added() -> bool {
     let selection = Selection::new(catalog, &SelectionOptions::default(), &Policy::default()).expect("a selection");
     let policy = Policy::default();
     let guards = Guards {
-        confirmations: Confirmations::new(Sealer::random(), policy.confirm().clone(), None),
+        confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), None),
         policy,
         audit: None,
     };

@@ -61,7 +61,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         return Ok(exit(&approval));
     }
     let decision = if arguments.refuse {
-        Decision::Refuse
+        Decision::Reject
     } else if arguments.yes {
         if !approval.terminal_yes {
             eprintln!(
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         match terminal::ask(approval.type_name.as_ref()) {
             Typed::Yes => Decision::Approve { typed: None },
             Typed::Name(name) => Decision::Approve { typed: Some(name) },
-            Typed::No => Decision::Refuse,
+            Typed::No => Decision::Reject,
             Typed::Nothing => {
                 eprintln!("neon-mcp: nothing was decided: the call waits on");
                 return Ok(ExitCode::from(UNDECIDED));

@@ -11,9 +11,9 @@ use stop_signal::{Hangup, stop_signal};
 use super::common::{print, resolve};
 use super::serve::start;
 use super::terminal::{self, AtTheTerminal};
-use crate::engine::{Caller, Outcome, Way};
+use crate::engine::{ApprovalMode, Caller, Outcome};
 use crate::guard::{Session, kept_session};
-use crate::neon::Lane;
+use crate::neon::FairQueue;
 use crate::settings::Layer;
 
 #[derive(Debug, clap::Args)]
@@ -62,11 +62,11 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         client: None,
         // Who calls by hand is asked by hand.
         way: if terminal::is_there() {
-            Way::InCall(Arc::new(AtTheTerminal))
+            ApprovalMode::InCall(Arc::new(AtTheTerminal))
         } else {
-            Way::Elsewhere
+            ApprovalMode::OutOfBand
         },
-        lane: Lane::new(),
+        lane: FairQueue::new(),
         cancel,
         progress: None,
     };

@@ -12,7 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::guard::audit::{Entry, LogReader, Outcome};
+use crate::guard::audit::{AuditOutcome, Entry, LogReader};
 use crate::guard::{Effect, state_dir};
 use crate::neon::text::{is_hidden, one_line};
 
@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     effects: Vec<Effect>,
     /// Only calls that ended so
     #[arg(long = "outcome", value_name = "OUTCOME", value_delimiter = ',', value_parser = outcomes())]
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<AuditOutcome>,
     /// Only calls about this project
     #[arg(long, value_name = "ID")]
     project: Option<String>,
@@ -69,8 +69,8 @@ fn effects() -> impl TypedValueParser<Value = Effect> {
     PossibleValuesParser::new(ALL.map(Effect::name)).try_map(|name| named(&name))
 }
 
-fn outcomes() -> impl TypedValueParser<Value = Outcome> {
-    PossibleValuesParser::new(Outcome::ALL.map(Outcome::name)).try_map(|name| named(&name))
+fn outcomes() -> impl TypedValueParser<Value = AuditOutcome> {
+    PossibleValuesParser::new(AuditOutcome::ALL.map(AuditOutcome::name)).try_map(|name| named(&name))
 }
 
 fn named<T: DeserializeOwned>(name: &str) -> Result<T, serde_json::Error> {
@@ -284,12 +284,12 @@ fn duration(milliseconds: u64) -> String {
 }
 
 /// The colour of an outcome: what changed something, what may have, what didn't.
-fn colour(outcome: Outcome) -> &'static str {
+fn colour(outcome: AuditOutcome) -> &'static str {
     match outcome {
-        Outcome::Done => "32",
-        Outcome::Failed => "31",
-        Outcome::Unknown => "1;31",
-        Outcome::Asked | Outcome::DryRun => "36",
+        AuditOutcome::Done => "32",
+        AuditOutcome::Failed => "31",
+        AuditOutcome::Unknown => "1;31",
+        AuditOutcome::Asked | AuditOutcome::DryRun => "36",
         _ => "33",
     }
 }

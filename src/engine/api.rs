@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::docs::DocsBase;
 use crate::engine::check::files::FilesDir;
 use crate::guard::audit::AuditLog;
-use crate::guard::{Channel, Confirmations, Policy, Question, Reply, Session};
-use crate::neon::Lane;
+use crate::guard::{ApprovalFlow, Channel, Policy, Question, Reply, Session};
+use crate::neon::FairQueue;
 
 /// What answers the requests: every result says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Guards {
     /// What the operator allows.
     pub policy: Policy,
     /// How a human is asked.
-    pub confirmations: Confirmations,
+    pub confirmations: ApprovalFlow,
     /// Where calls are recorded. Without a place for it, nothing that changes something runs.
     pub audit: Option<AuditLog>,
 }
@@ -92,9 +92,9 @@ pub struct Caller {
     /// What the client calls itself. It proves nothing.
     pub client: Option<String>,
     /// How its human can be asked.
-    pub way: Way,
+    pub way: ApprovalMode,
     /// The caller's place in the line for Neon's rate limits.
-    pub lane: Lane,
+    pub lane: FairQueue,
     /// Ends the call's waits and requests.
     pub cancel: CancellationToken,
     /// Hears how long work goes on.
@@ -103,13 +103,13 @@ pub struct Caller {
 
 /// How a caller's human can be asked.
 #[derive(Debug, Clone)]
-pub enum Way {
+pub enum ApprovalMode {
     /// While the call runs.
     InCall(Arc<dyn Ask>),
     /// By a question for an answer: the caller repeats the call with the reply.
     InReturn(Option<Returned>),
     /// Not through the client: in a terminal, or on the approval page.
-    Elsewhere,
+    OutOfBand,
 }
 
 /// What came back with a repeated call.
@@ -137,7 +137,7 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
 pub enum Outcome {
     /// With a result.
     Done(CallResult),
-    /// With a question: the caller asks its human and repeats the call ([`Way::InReturn`]).
+    /// With a question: the caller asks its human and repeats the call ([`ApprovalMode::InReturn`]).
     Ask(Box<Question>),
 }
 

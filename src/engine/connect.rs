@@ -7,9 +7,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use crate::engine::connections::Key;
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
-use crate::engine::snapshot::Look;
+use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::values::items;
 use crate::neon::sql::{Connection, Expected, Identity, Reads, ResultSet, SqlAddress, SqlError, Stop};
 use crate::neon::{Changed, PathSegment, Read};
@@ -17,7 +17,7 @@ use crate::sql::Statement;
 
 /// How to connect to a branch: from what is known, else by two reads.
 pub(in crate::engine) async fn connection(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     project: &str,
     branch: &str,
     database: Option<&str>,
@@ -80,8 +80,14 @@ pub(in crate::engine) async fn connection(
 }
 
 /// Which of the names isn't one of the branch's, with those that are; nothing where both are, or nobody says.
-async fn unknown_name(call: &Call<'_>, project: &str, branch: &str, database: &str, role: &str) -> Option<Failure> {
-    let look = Look::new(call);
+async fn unknown_name(
+    call: &CallContext<'_>,
+    project: &str,
+    branch: &str,
+    database: &str,
+    role: &str,
+) -> Option<Failure> {
+    let look = ReadSnapshot::new(call);
     let names = |list: &Value| -> Vec<String> {
         let name = |one: &Value| one.get("name").and_then(Value::as_str).map(str::to_owned);
         items(list).filter_map(name).collect()
@@ -96,7 +102,7 @@ async fn unknown_name(call: &Call<'_>, project: &str, branch: &str, database: &s
 }
 
 /// There is no such name among these: the nearest come first.
-fn unknown(call: &Call<'_>, argument: &str, what: &str, given: &str, names: &[String]) -> Failure {
+fn unknown(call: &CallContext<'_>, argument: &str, what: &str, given: &str, names: &[String]) -> Failure {
     let like = |name: &str| strsim::jaro_winkler(&name.to_lowercase(), &given.to_lowercase());
     let mut names: Vec<&String> = names.iter().collect();
     names.sort_by(|one, other| like(other).total_cmp(&like(one)));
@@ -122,7 +128,7 @@ fn endpoint(uri: &str) -> Option<String> {
 
 /// The database and the role: what is given, else the only database (or `neondb`), and its owner.
 async fn choose(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     project: &str,
     branch: &str,
     database: Option<&str>,
@@ -131,7 +137,7 @@ async fn choose(
     if let (Some(database), Some(role)) = (database, role) {
         return Ok((database.to_owned(), role.to_owned()));
     }
-    let look = Look::new(call);
+    let look = ReadSnapshot::new(call);
     let databases = look.databases(project, branch).await?;
     let name = |database: &Value| database.get("name").and_then(Value::as_str).map(str::to_owned);
     let names: Vec<String> = items(&databases).filter_map(name).collect();
@@ -173,7 +179,11 @@ async fn choose(
 
 /// How to connect after an attempt of which nothing ran: passwords change, and computes move. `None` where Neon now says the same as
 /// before, and that was fresh already or wasn't the reason.
-pub(in crate::engine) async fn anew(call: &Call<'_>, refused: &Connection, why: &SqlError) -> Option<Connection> {
+pub(in crate::engine) async fn anew(
+    call: &CallContext<'_>,
+    refused: &Connection,
+    why: &SqlError,
+) -> Option<Connection> {
     let elsewhere = matches!(why.stop(), Some(Stop::Identity(_)));
     let Key {
         project,
@@ -195,7 +205,7 @@ fn was_elsewhere(error: &SqlError, login: impl Fn(&SqlError) -> bool) -> bool {
 
 /// Runs statements that only read. A login that is refused is tried once more with what Neon says now.
 pub(in crate::engine) async fn query(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     connection: &Connection,
     reads: Reads,
     timeout: Duration,
@@ -216,7 +226,7 @@ pub(in crate::engine) async fn query(
 /// Which types a statement expects in the place of its parameters. A login that is refused is tried once more with what Neon says
 /// now.
 pub(in crate::engine) async fn expected(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     connection: &Connection,
     statement: &Statement,
     timeout: Duration,
@@ -237,7 +247,11 @@ pub(in crate::engine) async fn expected(
 }
 
 /// How to try statements once more that may change something, after an attempt of which nothing ran.
-pub(in crate::engine) async fn again(call: &Call<'_>, connection: &Connection, why: &SqlError) -> Option<Connection> {
+pub(in crate::engine) async fn again(
+    call: &CallContext<'_>,
+    connection: &Connection,
+    why: &SqlError,
+) -> Option<Connection> {
     if was_elsewhere(why, SqlError::refused_password) {
         anew(call, connection, why).await
     } else {

@@ -6,15 +6,15 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Catalog, SelectedTool, Selection};
 use crate::docs::Docs;
-use crate::engine::api::{CallLimits, Guards, Progress, Service, Way};
+use crate::engine::api::{ApprovalMode, CallLimits, Guards, Progress, Service};
 use crate::engine::check::files::Files;
 use crate::engine::check::known::Organizations;
 use crate::engine::connections::Connections;
 use crate::engine::decide::whole::Wholes;
 use crate::engine::left_behind::LeftBehind;
-use crate::engine::pace::Pace;
 use crate::engine::present::untrusted::Fence;
-use crate::guard::{self, Assessed, Subject};
+use crate::engine::rate_cap::RateCap;
+use crate::guard::{self, StatementRisk, Subject};
 use crate::neon::sql::Measured;
 use crate::neon::{Client, Context};
 use crate::sql::Script;
@@ -27,13 +27,13 @@ pub(in crate::engine) struct Opened {
 }
 
 /// A call under way.
-pub(in crate::engine) struct Call<'a> {
+pub(in crate::engine) struct CallContext<'a> {
     pub(in crate::engine) client: &'a Client,
     pub(in crate::engine) catalog: &'a Catalog,
     pub(in crate::engine) service: Service,
     pub(in crate::engine) limits: &'a CallLimits,
     pub(in crate::engine) guards: &'a Guards,
-    pub(in crate::engine) pace: Option<&'a Pace>,
+    pub(in crate::engine) rate_cap: Option<&'a RateCap>,
     pub(in crate::engine) adding: &'a tokio::sync::Mutex<()>,
     pub(in crate::engine) connections: &'a Connections,
     /// The lists of statements that plans show in part.
@@ -44,7 +44,7 @@ pub(in crate::engine) struct Call<'a> {
     /// What the call made on its way and didn't remove.
     pub(in crate::engine) left_behind: LeftBehind,
     /// What the statements of the call do, where it has some.
-    pub(in crate::engine) assessed: Option<Assessed>,
+    pub(in crate::engine) assessed: Option<StatementRisk>,
     /// What the statements lost in an attempt that was stopped.
     pub(in crate::engine) exceeded: Option<Measured>,
     /// Those statements, parsed once: a script for each text.
@@ -64,7 +64,7 @@ pub(in crate::engine) struct Call<'a> {
     pub(in crate::engine) approval: Option<String>,
     pub(in crate::engine) principal: &'a str,
     pub(in crate::engine) client_name: Option<&'a str>,
-    pub(in crate::engine) way: &'a Way,
+    pub(in crate::engine) way: &'a ApprovalMode,
     pub(in crate::engine) selected: &'a SelectedTool,
     /// What is offered here.
     pub(in crate::engine) selection: &'a Selection,
@@ -78,7 +78,7 @@ pub(in crate::engine) struct Call<'a> {
     pub(in crate::engine) key: &'a guard::OwnKey,
 }
 
-impl Call<'_> {
+impl CallContext<'_> {
     /// How many rows of a table SQL may lose unasked, by the operator's policy. Where statements were judged as being about tables that
     /// the call itself makes: none of what existed before, whatever their names lead to.
     pub(in crate::engine) fn unasked_rows(&self) -> u64 {

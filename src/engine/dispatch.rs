@@ -12,15 +12,15 @@ use crate::catalog::{Content, Tool};
 use crate::engine::check::bind;
 use crate::engine::check::files::{Files, MAX_INLINE_BYTES};
 use crate::engine::check::reference;
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::decide::bounds;
 use crate::engine::decide::facts;
 use crate::engine::error::Failure;
-use crate::engine::snapshot::Look;
+use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::values::text;
 use crate::engine::wait;
 use crate::engine::wait::Waited;
-use crate::guard::{Cleared, Judgement, Permitted, Ruling, Verdict};
+use crate::guard::{AllowedCall, Assessment, Permitted, PolicyDecision, RiskAssessment};
 use crate::neon::sql::Statements;
 use crate::neon::{Answer, Changed, Error, ErrorKind, Request};
 
@@ -36,9 +36,9 @@ use crate::neon::{Answer, Changed, Error, ErrorKind, Request};
 /// | pace, audit, dry run | `open` | its call's | its call's |
 pub(in crate::engine) enum Origin<'o> {
     /// A caller's own call, whose clearance this uses up.
-    Call(Cleared),
+    CallContext(AllowedCall),
     /// A step of a workflow: under the clearance of the workflow's call, where that has one.
-    Step(Option<&'o Cleared>),
+    Step(Option<&'o AllowedCall>),
     /// The copy that the policy demands before what destroys.
     Copy,
 }
@@ -56,36 +56,36 @@ pub(in crate::engine) struct Sent {
 /// # Errors
 /// Whatever the gate or Neon refuses; the failure says whether anything was changed.
 pub(in crate::engine) async fn dispatch(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     origin: Origin<'_>,
     tool: &Arc<Tool>,
     arguments: &Map<String, Value>,
-    look: &Look<'_, '_>,
+    look: &ReadSnapshot<'_, '_>,
     heard: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Sent, Failure> {
     let name = tool.name();
-    let own = matches!(origin, Origin::Call(_));
+    let own = matches!(origin, Origin::CallContext(_));
     let cleared = match origin {
-        Origin::Call(cleared) => cleared,
+        Origin::CallContext(cleared) => cleared,
         Origin::Step(_) | Origin::Copy => {
-            let verdict = checked(call, tool, arguments, look).await?;
+            let assessment = checked(call, tool, arguments, look).await?;
             let of = match origin {
                 Origin::Step(of) => of,
                 _ => None,
             };
             if matches!(origin, Origin::Step(_))
-                && verdict.changes()
-                && of.is_none_or(|cleared| !cleared.verdict().changes())
+                && assessment.changes()
+                && of.is_none_or(|cleared| !cleared.assessment().changes())
             {
                 return Err(Failure::Internal(format!(
                     "the step `{name}` changes something in a call that doesn't"
                 )));
             }
-            match verdict.under(&call.guards.policy) {
-                Ruling::Run(cleared) => cleared,
-                Ruling::Deny(denied) => return Err(denied.into()),
-                Ruling::Ask(asking) => {
-                    let because = asking.verdict().reasons().join("; ");
+            match assessment.under(&call.guards.policy) {
+                PolicyDecision::Allow(cleared) => cleared,
+                PolicyDecision::Deny(denied) => return Err(denied.into()),
+                PolicyDecision::RequireApproval(asking) => {
+                    let because = asking.assessment().reasons().join("; ");
                     of.and_then(|cleared| cleared.step(asking))
                         .ok_or_else(|| refused(name, &would_ask(&because)))?
                 }
@@ -94,7 +94,7 @@ pub(in crate::engine) async fn dispatch(
     };
     let files = if own { &call.files } else { &Files::default() };
     let request = bind::bind(tool, arguments, files).map_err(Failure::Internal)?;
-    let changes = cleared.verdict().changes();
+    let changes = cleared.assessment().changes();
     // Of several calls that would each add the last branch, one does.
     let counts = bounds::adds_to_a_counted_project(call, tool, arguments);
     let _adding = match counts {
@@ -102,7 +102,7 @@ pub(in crate::engine) async fn dispatch(
         None => None,
     };
     if let Some(project) = counts {
-        let now = Look::new(call).branch_count(project).await?;
+        let now = ReadSnapshot::new(call).branch_count(project).await?;
         call.guards.policy.check_branches(now)?;
     }
     let permitted = cleared
@@ -138,21 +138,21 @@ pub(in crate::engine) async fn dispatch(
 
 /// What a step or a copy does, once it is known that its arguments fit and that the operator admits it.
 async fn checked(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     tool: &Arc<Tool>,
     arguments: &Map<String, Value>,
-    look: &Look<'_, '_>,
-) -> Result<Verdict, Failure> {
+    look: &ReadSnapshot<'_, '_>,
+) -> Result<Assessment, Failure> {
     fits(tool, arguments)?;
-    let verdict = match Judgement::begin(tool, arguments) {
-        Judgement::Done(verdict) => verdict,
-        Judgement::Looks(pending) => {
+    let assessment = match RiskAssessment::begin(tool, arguments) {
+        RiskAssessment::Done(assessment) => assessment,
+        RiskAssessment::Looks(pending) => {
             let facts = facts::read(look, &call.guards.policy, tool, arguments, pending.needs()).await?;
             pending.with(&facts)
         }
     };
-    bounds::check(call, look, tool, verdict.effect(), arguments).await?;
-    Ok(verdict)
+    bounds::check(call, look, tool, assessment.effect(), arguments).await?;
+    Ok(assessment)
 }
 
 /// Refuses arguments that no caller could give.
@@ -192,7 +192,7 @@ fn would_ask(because: &str) -> String {
 }
 
 /// A change to a project may change its passwords, databases and computes; a step changes what it names.
-fn forget_connections(call: &Call<'_>, own: bool, arguments: &Map<String, Value>) {
+fn forget_connections(call: &CallContext<'_>, own: bool, arguments: &Map<String, Value>) {
     let Some(project) = text(arguments, "project_id") else {
         return;
     };
@@ -225,7 +225,7 @@ fn explained(tool: &Tool, error: Error) -> Error {
 ///
 /// # Errors
 /// When the call was judged to change something.
-pub(in crate::engine) fn page(cleared: &Cleared, page: Request) -> Result<Permitted<Request>, Failure> {
+pub(in crate::engine) fn page(cleared: &AllowedCall, page: Request) -> Result<Permitted<Request>, Failure> {
     cleared
         .permit_page(page)
         .map_err(|error| Failure::Internal(error.to_string()))
@@ -236,7 +236,7 @@ pub(in crate::engine) fn page(cleared: &Cleared, page: Request) -> Result<Permit
 /// # Errors
 /// When they aren't, byte for byte, those that were judged.
 pub(in crate::engine) fn statements(
-    cleared: &Cleared,
+    cleared: &AllowedCall,
     statements: Statements,
 ) -> Result<Permitted<Statements>, Failure> {
     cleared

@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::engine::kind::Kind;
 
 use crate::docs::DocsError;
-use crate::guard::audit::Outcome as Recorded;
-use crate::guard::{Denied, No};
+use crate::guard::audit::AuditOutcome as Recorded;
+use crate::guard::{Denied, NotApproved};
 use crate::neon::sql::{Measured, Reaching, SqlError, Stop};
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error};
@@ -31,7 +31,7 @@ pub enum Failure {
     /// A human must say yes first, and the client can't ask one.
     NeedsYes(Box<NeedsYes>),
     /// A human was asked, and there is no yes that counts.
-    NotConfirmed(No),
+    NotConfirmed(NotApproved),
     /// The call can't be recorded, so it wasn't made.
     Unrecorded(String),
     /// The copy that the policy demands first couldn't be made.
@@ -75,7 +75,7 @@ pub enum Failure {
         changed: Changed,
     },
     /// A workflow ended in a way that it tells itself.
-    Told(Box<Told>),
+    WorkflowError(Box<WorkflowError>),
     /// A workflow failed after the copy that the policy demands was made.
     AfterCopy {
         /// How it failed.
@@ -96,7 +96,7 @@ pub enum Failure {
 
 /// A failure in a workflow's own words.
 #[derive(Debug)]
-pub struct Told {
+pub struct WorkflowError {
     /// The name in results and in the audit log.
     pub kind: Kind,
     /// What happened, as sentences of ours: nothing of the database's is in it.
@@ -230,7 +230,7 @@ impl Failure {
     /// Why SQL gave no rows: Postgres said no, or a statement of our own stopped the others.
     pub(in crate::engine) fn of_sql(error: SqlError) -> Self {
         let told = |kind: Kind, message: String, next: &str| {
-            Self::Told(Box::new(Told {
+            Self::WorkflowError(Box::new(WorkflowError {
                 kind,
                 message,
                 changed: Changed::No,
@@ -330,15 +330,18 @@ impl Failure {
             },
             Self::NotConfirmed(no) => {
                 let outcome = match no {
-                    No::Declined => Recorded::Declined,
-                    No::Cancelled => Recorded::Cancelled,
-                    No::TimedOut => Recorded::TimedOut,
-                    No::WrongName(_) => Recorded::WrongName,
-                    No::NotTicked | No::Malformed(_) => Recorded::Malformed,
-                    No::Expired => Recorded::Expired,
-                    No::Used => Recorded::Used,
-                    No::Changed => Recorded::Changed,
-                    No::Tampered | No::Other(_) | No::Channel(_) | No::Unrecorded(_) => Recorded::Refused,
+                    NotApproved::Declined => Recorded::Declined,
+                    NotApproved::Cancelled => Recorded::Cancelled,
+                    NotApproved::TimedOut => Recorded::TimedOut,
+                    NotApproved::WrongName(_) => Recorded::WrongName,
+                    NotApproved::NotTicked | NotApproved::Malformed(_) => Recorded::Malformed,
+                    NotApproved::Expired => Recorded::Expired,
+                    NotApproved::Used => Recorded::Used,
+                    NotApproved::Changed => Recorded::Changed,
+                    NotApproved::Tampered
+                    | NotApproved::Other(_)
+                    | NotApproved::Channel(_)
+                    | NotApproved::Unrecorded(_) => Recorded::Refused,
                 };
                 refusal(outcome, no.to_string())
             }
@@ -356,7 +359,7 @@ impl Failure {
             Self::Reaches(_) => refusal(Recorded::Refused, REACHES.to_owned()),
             Self::CallsCode => refusal(Recorded::Refused, CALLS_CODE.to_owned()),
             Self::Step { step, why, changed } => named(by_change(*changed), format!("{step}: {}", one_line(why, 300))),
-            Self::Told(told) => named(by_change(told.changed), one_line(&told.message, 300)),
+            Self::WorkflowError(told) => named(by_change(told.changed), one_line(&told.message, 300)),
             Self::AfterCopy { failure, .. } => failure.recorded(),
             Self::Docs { error, .. } => named(Recorded::Failed, error.to_string()),
             Self::Internal(message) => named(Recorded::Unknown, message.clone()),

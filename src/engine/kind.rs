@@ -50,63 +50,63 @@ macro_rules! kinds {
 kinds! {
     InvalidArguments = "invalid_arguments",
         "Arguments don't fit the tool's schema. `problems` names each, with why.",
-        "nothing",
+        "no",
         "Correct them and call again.";
     Unresolved = "unresolved",
         "A name leads to nothing, or to more than one thing. `argument` says which.",
-        "nothing",
+        "no",
         "Give an id, or one of the names that the message lists.";
     UnknownTool = "unknown_tool",
         "Discovery mode: no tool of that name is there, or it isn't offered.",
-        "nothing",
+        "no",
         "Find it with `search_tools`.";
     WrongCaller = "wrong_caller",
         "Discovery mode: the tool does more than this caller may. `caller` names the right one.",
-        "nothing",
+        "no",
         "Call it through that one, if the user wants it.";
     DeniedByPolicy = "denied_by_policy",
         "The operator's policy denies the call. `rule` names the key.",
-        "nothing",
+        "no",
         "Tell the user: only the operator can change the policy.";
-    NeedsConfirmation = "needs_confirmation",
+    NeedsConfirmation = "requires_approval",
         "A human must approve the call, and this client can't ask one. `plan` shows what it does.",
-        "nothing",
+        "no",
         "Show the plan; the user approves by the command or the page that is named. Then repeat exactly this call with `approval`.";
-    Declined = "declined",
+    Declined = "rejected",
         "The human declined.",
-        "nothing",
+        "no",
         "It is their decision: don't call again unless they ask for it.";
     CancelledByUser = "cancelled_by_user",
         "The human closed the question.",
-        "nothing",
+        "no",
         "It is their decision: don't call again unless they ask for it.";
-    ConfirmationTimedOut = "confirmation_timed_out",
+    ConfirmationTimedOut = "approval_timed_out",
         "Nobody answered in time.",
-        "nothing",
+        "no",
         "Call again to be asked anew, if the user still wants it.";
     WrongName = "wrong_name",
         "What was typed isn't the name of what is lost.",
-        "nothing",
+        "no",
         "Call again to be asked anew, if the user still wants it.";
-    ConfirmationMalformed = "confirmation_malformed",
+    ConfirmationMalformed = "approval_malformed",
         "The answer to the question isn't one.",
-        "nothing",
+        "no",
         "Call again to be asked anew.";
-    ConfirmationInvalid = "confirmation_invalid",
+    ConfirmationInvalid = "approval_invalid",
         "The answer is to another call, another client or from a place where it doesn't count.",
-        "nothing",
+        "no",
         "Call again to be asked anew.";
-    ConfirmationExpired = "confirmation_expired",
+    ConfirmationExpired = "approval_expired",
         "The question's time is over.",
-        "nothing",
+        "no",
         "Call again to be asked anew.";
-    ConfirmationUsed = "confirmation_used",
+    ConfirmationUsed = "approval_used",
         "The approval was used for a call already.",
-        "nothing",
+        "no",
         "Call again to be asked anew.";
-    ConfirmationUnrecorded = "confirmation_unrecorded",
+    ConfirmationUnrecorded = "approval_unrecorded",
         "The approval can't be recorded as used, so it doesn't count.",
-        "nothing",
+        "no",
         "Tell the user: the operator must make the state directory writable.";
     TargetChanged = "target_changed",
         "The target changed while a human was asked, or while its copy was made.",
@@ -114,7 +114,7 @@ kinds! {
         "Call again to be asked about what is there now.";
     Unrecorded = "unrecorded",
         "The call can't be recorded in the audit log, and what leaves no trace doesn't run.",
-        "nothing",
+        "no",
         "Tell the user: the operator must make the audit log writable.";
     NoSafetyCopy = "no_safety_copy",
         "The copy that the policy demands first couldn't be made.",
@@ -122,31 +122,31 @@ kinds! {
         "Tell the user; `list_snapshots` and `list_branches` show what there is.";
     Unauthorized = "unauthorized",
         "Neon doesn't take the key (401).",
-        "nothing",
+        "no",
         "The key must be replaced by the operator.";
     Forbidden = "forbidden",
         "Neon doesn't allow it to this key (403).",
-        "nothing",
+        "no",
         "Use a key that may, or ask whoever owns the project.";
     NotFound = "not_found",
         "Neon knows no such thing (404), or this key doesn't see it.",
-        "nothing",
+        "no",
         "Look with the list call for what there is.";
     Conflict = "conflict",
         "Neon says that it clashes with what is there (409).",
-        "nothing",
+        "no",
         "Look at what is there first.";
-    RefusedByNeon = "refused_by_neon",
+    RefusedByNeon = "rejected_by_neon",
         "Neon refused the request (4xx); its own words are quoted.",
-        "nothing",
+        "no",
         "Correct what its words name.";
     Locked = "locked",
         "Other operations of the project are at work (423).",
-        "nothing",
+        "no",
         "Wait for them (`list_operations`) and call again.";
     RateLimited = "rate_limited",
         "Too many requests (429). `retry_after_seconds` says how long to wait.",
-        "nothing",
+        "no",
         "Wait as long, then call again.";
     Unavailable = "unavailable",
         "Neon can't answer now (502, 503, 504).",
@@ -186,7 +186,7 @@ kinds! {
         "Ask for less: a filter, a limit, a link.";
     RedirectRefused = "redirect_refused",
         "The host answered with a redirect, which isn't followed: it would be given the key.",
-        "nothing",
+        "no",
         "The operator must name the right host.";
     SqlFailed = "sql_failed",
         "Postgres refused the SQL. `sqlstate`, `position`, `line`, `column`, `statement` and what helps stand beside it.",
@@ -198,27 +198,27 @@ kinds! {
         "Select fewer rows or columns, or parts of long values.";
     ReachesListedFunction = "reaches_listed_function",
         "A statement that was taken for a read reaches a function that changes something.",
-        "nothing",
+        "no",
         "Run it with `run_sql`, which asks where it must.";
-    RunsUnheldCode = "runs_unheld_code",
+    RunsUnheldCode = "runs_unguarded_code",
         "Indexes call functions of the database's own by now, which nothing holds outside of a transaction.",
-        "nothing",
+        "no",
         "Call again to be asked, or prepare what is left once more.";
     LosesMoreThanApproved = "loses_more_than_approved",
-        "The statements lose more than was judged or approved, so they were rolled back. `would_lose` lists it.",
-        "nothing",
+        "The statements lose more than was judged or approved, so they were rolled back. `losses` lists it.",
+        "no",
         "Call again to be asked about what it loses now.";
     AnotherDatabase = "another_database",
         "The database that answered isn't the one that the call is about.",
-        "nothing",
+        "no",
         "Look where the compute is, then try again.";
     UnsafeSetting = "unsafe_setting",
         "A setting of the role or database makes a text mean something else than it says.",
-        "nothing",
+        "no",
         "Reset that setting, or let another role run it.";
     NotVerifiable = "not_verifiable",
         "What the statements lose can't be measured, so they were rolled back.",
-        "nothing",
+        "no",
         "Leave out what the message names, or use a throwaway branch.";
     TrialFailed = "trial_failed",
         "A migration failed where it was tried: on a throwaway branch.",
@@ -226,31 +226,31 @@ kinds! {
         "Correct the statement that is named and prepare again.";
     TargetExpires = "target_expires",
         "The branch is deleted by Neon before the migration could be completed.",
-        "nothing",
+        "no",
         "Choose another branch, or prolong this one.";
     TooManyPrepared = "too_many_prepared",
         "As many prepared migrations wait as are kept.",
-        "nothing",
+        "no",
         "Complete or discard one, or wait until one expires.";
     TooLargeToPrepare = "too_large_to_prepare",
         "The statements are longer than what is kept.",
-        "nothing",
+        "no",
         "Make several migrations of them.";
-    NotKept = "not_kept",
+    NotKept = "not_stored",
         "What was prepared can't be kept in the state directory.",
-        "nothing",
+        "no",
         "Tell the user: the operator must make it writable.";
     AlreadyCompleted = "already_completed",
         "Another call completes it, or did.",
-        "nothing",
+        "no",
         "Wait for that one, or prepare again.";
     SchemaMoved = "schema_moved",
         "The target's schema isn't the one that the migration was tried against.",
-        "nothing",
+        "no",
         "Prepare again.";
     NotApplied = "not_applied",
         "A migration stopped before anything of it took effect. `cause` says why.",
-        "nothing",
+        "no",
         "Do what `next` says, and complete or prepare again.";
     AppliedInPart = "applied_in_part",
         "A migration stopped after some of its parts took effect. `not_applied` lists the rest, `left_behind` what is to be removed.",
@@ -262,15 +262,15 @@ kinds! {
         "Do what `next` says; the list calls show what there is.";
     DocsUnreachable = "docs_unreachable",
         "The documentation's host can't be reached.",
-        "nothing",
+        "no",
         "Go on without it, or try later.";
     DocsNotFound = "docs_not_found",
         "The documentation has no such page.",
-        "nothing",
+        "no",
         "`list_docs_resources` lists the pages.";
     DocsUnusable = "docs_unusable",
         "What the documentation's host answered can't be used.",
-        "nothing",
+        "no",
         "Go on without it, and tell the user.";
     Internal = "internal",
         "A defect of this server.",
@@ -316,17 +316,17 @@ mod tests {
     #[test]
     fn kinds_of_other_rooms_are_kinds() {
         use crate::docs::DocsError;
-        use crate::guard::No;
+        use crate::guard::NotApproved;
 
         for no in [
-            No::Declined,
-            No::Cancelled,
-            No::TimedOut,
-            No::Expired,
-            No::Used,
-            No::Changed,
-            No::NotTicked,
-            No::Tampered,
+            NotApproved::Declined,
+            NotApproved::Cancelled,
+            NotApproved::TimedOut,
+            NotApproved::Expired,
+            NotApproved::Used,
+            NotApproved::Changed,
+            NotApproved::NotTicked,
+            NotApproved::Tampered,
         ] {
             assert!(Kind::named(no.kind()).is_some(), "{}", no.kind());
         }

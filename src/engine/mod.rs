@@ -7,31 +7,29 @@ mod connections;
 mod context;
 mod decide;
 mod dispatch;
-mod ended;
 mod error;
-mod flow;
 mod kind;
 mod left_behind;
 mod open;
-mod pace;
 mod pipeline;
 mod present;
+mod rate_cap;
 mod record;
 mod shared;
 mod snapshot;
 mod values;
 mod wait;
 mod workflow;
+mod workflow_context;
+mod workflow_output;
 
 pub use api::{
-    APPROVAL, Ask, CallLimits, CallResult, Caller, Guards, Outcome, Progress, Returned, Service, UnknownTool, Way,
+    APPROVAL, ApprovalMode, Ask, CallLimits, CallResult, Caller, Guards, Outcome, Progress, Returned, Service,
+    UnknownTool,
 };
 pub use check::files::{FilesDir, MAX_FILE_BYTES, MAX_INLINE_BYTES};
 pub(crate) use decide::facts::will_expire;
-pub use ended::Ended;
-pub use error::{ArgumentProblem, Failure, Told};
-pub use flow::Flow;
-pub(crate) use flow::Held;
+pub use error::{ArgumentProblem, Failure, WorkflowError};
 pub use kind::{About, Kind, reference as errors_reference};
 pub(crate) use left_behind::Left;
 pub(crate) use present::content::{boundary, fitting};
@@ -39,3 +37,6 @@ pub(crate) use present::sql::{postgres_says, sql_next};
 pub(crate) use present::untrusted::Fence;
 pub use shared::{Engine, complete_arguments};
 pub use workflow::Workflows;
+pub(crate) use workflow_context::Held;
+pub use workflow_context::WorkflowContext;
+pub use workflow_output::WorkflowOutput;

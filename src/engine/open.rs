@@ -3,14 +3,14 @@
 use serde_json::{Map, Value};
 
 use crate::catalog::SafetyCopy;
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::decide::{assess, safety};
 use crate::engine::error::Failure;
-use crate::engine::pace::Pace;
+use crate::engine::rate_cap::RateCap;
 use crate::engine::record::Record;
-use crate::engine::snapshot::Look;
+use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::Workflows;
-use crate::guard::{Denied, Verdict};
+use crate::guard::{Assessment, Denied};
 
 /// A call that began: it is recorded, and what it destroys is kept.
 pub(in crate::engine) struct Opened {
@@ -24,42 +24,42 @@ pub(in crate::engine) struct Opened {
 /// # Errors
 /// When it comes too fast, can't be recorded, or its copy can't be made: nothing was changed, but for what the error names.
 pub(in crate::engine) async fn open(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     workflows: &dyn Workflows,
-    verdict: &Verdict,
+    assessment: &Assessment,
     arguments: &Map<String, Value>,
     confirmed: Option<&str>,
     record: &mut Record,
 ) -> Result<Opened, Failure> {
-    if verdict.changes() {
-        paced(call, Pace::take)?;
+    if assessment.changes() {
+        paced(call, RateCap::take)?;
     }
-    if verdict.is_recorded() {
+    if assessment.is_recorded() {
         record.begin(call)?;
     }
-    let copy = match verdict.tool().declaration.safety_copy {
-        Some(SafetyCopy::Branch) if safety::wanted(call, verdict) => {
+    let copy = match assessment.tool().declaration.safety_copy {
+        Some(SafetyCopy::Branch) if safety::wanted(call, assessment) => {
             let copy = safety::copy(call, arguments, record).await?;
             if let Some(digest) = confirmed {
                 // A copy takes its time: what was approved must still be there.
-                let look = Look::passing_over(call, copy.id);
-                let verdict = assess::judge(call, &look, arguments).await?;
-                let plan = assess::plan(call, workflows, &look, &verdict, arguments).await?;
+                let look = ReadSnapshot::passing_over(call, copy.id);
+                let assessment = assess::judge(call, &look, arguments).await?;
+                let plan = assess::plan(call, workflows, &look, &assessment, arguments).await?;
                 if plan.digest() != digest {
                     return Err(Failure::ChangedMeanwhile(copy.shown));
                 }
             }
             Some(copy.shown)
         }
-        Some(SafetyCopy::Preserve) if safety::wanted(call, verdict) => safety::preserved(arguments),
+        Some(SafetyCopy::Preserve) if safety::wanted(call, assessment) => safety::preserved(arguments),
         _ => None,
     };
     Ok(Opened { copy })
 }
 
 /// Refuses a change that comes too fast.
-pub(in crate::engine) fn paced(call: &Call<'_>, fits: impl Fn(&Pace) -> bool) -> Result<(), Failure> {
-    if call.pace.is_none_or(fits) {
+pub(in crate::engine) fn paced(call: &CallContext<'_>, fits: impl Fn(&RateCap) -> bool) -> Result<(), Failure> {
+    if call.rate_cap.is_none_or(fits) {
         return Ok(());
     }
     Err(Failure::Denied(Denied {

@@ -8,21 +8,21 @@ use crate::engine::check::files::Files;
 use crate::engine::check::organizations;
 use crate::engine::check::prepared;
 use crate::engine::check::{arguments, bind, reference, resolve};
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::decide::approve::{Ready, Step};
-use crate::engine::decide::{approve, assess, bounds, own_key, safety, target};
+use crate::engine::decide::{approve, assess, bounds, safety, self_lockout, target};
 use crate::engine::dispatch::{Origin, Sent, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::open::{self, Opened};
-use crate::engine::pace::Pace;
 use crate::engine::present::list;
 use crate::engine::present::shape::{Extras, Shaping};
 use crate::engine::present::untrusted as fence;
+use crate::engine::rate_cap::RateCap;
 use crate::engine::record::Record;
-use crate::engine::snapshot::Look;
+use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::Workflows;
-use crate::engine::{CallResult, Flow, Outcome};
-use crate::guard::{self, Assessed, Cleared, Plan, Ruling, SaidYes, Undoing, Verdict};
+use crate::engine::{CallResult, Outcome, WorkflowContext};
+use crate::guard::{self, AllowedCall, Approver, Assessment, Plan, PolicyDecision, StatementRisk, Undoing};
 use crate::neon::sql::Measured;
 use crate::sql::Script;
 
@@ -31,12 +31,12 @@ const MAX_ATTEMPTS: usize = 4;
 
 /// A call on its way.
 pub(in crate::engine) struct Pipeline<'a> {
-    call: Call<'a>,
+    call: CallContext<'a>,
     workflows: &'a dyn Workflows,
 }
 
 impl<'a> Pipeline<'a> {
-    pub(in crate::engine) fn new(call: Call<'a>, workflows: &'a dyn Workflows) -> Self {
+    pub(in crate::engine) fn new(call: CallContext<'a>, workflows: &'a dyn Workflows) -> Self {
         Self { call, workflows }
     }
 
@@ -94,7 +94,7 @@ impl<'a> Pipeline<'a> {
         let mut scripts = std::mem::take(&mut self.call.scripts);
         let placed = self
             .workflows
-            .place(&Flow::looking(&self.call, &arguments), &mut scripts)
+            .place(&WorkflowContext::looking(&self.call, &arguments), &mut scripts)
             .await;
         self.call.scripts = scripts;
         if placed? {
@@ -107,10 +107,10 @@ impl<'a> Pipeline<'a> {
             .is_some_and(|assessed| assessed.rebuilds_indexes)
             && self
                 .workflows
-                .indexes_call_code(&Flow::looking(&self.call, &arguments))
+                .indexes_call_code(&WorkflowContext::looking(&self.call, &arguments))
                 .await?
         {
-            self.call.assessed = self.call.assessed.take().map(Assessed::running_code);
+            self.call.assessed = self.call.assessed.take().map(StatementRisk::running_code);
         }
 
         for _ in 1..MAX_ATTEMPTS {
@@ -127,7 +127,7 @@ impl<'a> Pipeline<'a> {
                     self.call.assessed = assessed.map(|assessed| assessed.reaching(&reaching));
                 }
                 Err(Failure::CallsCode) if self.is_run_at_once() => {
-                    self.call.assessed = self.call.assessed.take().map(Assessed::running_code);
+                    self.call.assessed = self.call.assessed.take().map(StatementRisk::running_code);
                 }
                 ended => return ended,
             }
@@ -136,7 +136,7 @@ impl<'a> Pipeline<'a> {
     }
 
     /// What the statements of the call do.
-    fn assess(&self, arguments: &Map<String, Value>) -> Result<Option<Assessed>, Failure> {
+    fn assess(&self, arguments: &Map<String, Value>) -> Result<Option<StatementRisk>, Failure> {
         let prepared = self.call.prepared.as_ref().map(|opened| &opened.content);
         let unasked = self.call.unasked_rows();
         self.workflows.assess(
@@ -157,25 +157,27 @@ impl<'a> Pipeline<'a> {
     async fn attempt(&mut self, mut arguments: Map<String, Value>, record: &mut Record) -> Result<Outcome, Failure> {
         let tool = &self.call.selected.tool;
         let policy = &self.call.guards.policy;
-        let look = Look::new(&self.call);
-        let mut verdict = assess::judge(&self.call, &look, &arguments).await?;
-        if let Some(name) = safety::preserved_name(&self.call, &look, &verdict, &arguments).await? {
+        let look = ReadSnapshot::new(&self.call);
+        let mut assessment = assess::judge(&self.call, &look, &arguments).await?;
+        if let Some(name) = safety::preserved_name(&self.call, &look, &assessment, &arguments).await? {
             arguments.insert("preserve_under_name".to_owned(), name.into());
             record.given(tool, &arguments);
-            verdict = assess::judge(&self.call, &look, &arguments).await?;
+            assessment = assess::judge(&self.call, &look, &arguments).await?;
         }
-        record.judged(&verdict);
-        bounds::check(&self.call, &look, tool, verdict.effect(), &arguments).await?;
-        own_key::check(&look, tool, &arguments).await?;
+        record.judged(&assessment);
+        bounds::check(&self.call, &look, tool, assessment.effect(), &arguments).await?;
+        self_lockout::check(&look, tool, &arguments).await?;
         if self.is_run_at_once() && !policy.dry_run() {
-            self.workflows.readable(&Flow::looking(&self.call, &arguments)).await?;
+            self.workflows
+                .readable(&WorkflowContext::looking(&self.call, &arguments))
+                .await?;
         }
-        let step = match verdict.under(policy) {
-            Ruling::Deny(denied) => return Err(denied.into()),
-            Ruling::Run(cleared) if policy.dry_run() && cleared.verdict().changes() => {
-                return self.dry_run(&arguments, cleared.verdict(), None, record);
+        let step = match assessment.under(policy) {
+            PolicyDecision::Deny(denied) => return Err(denied.into()),
+            PolicyDecision::Allow(cleared) if policy.dry_run() && cleared.assessment().changes() => {
+                return self.dry_run(&arguments, cleared.assessment(), None, record);
             }
-            Ruling::Run(cleared) => {
+            PolicyDecision::Allow(cleared) => {
                 let ready = Ready {
                     cleared,
                     arguments,
@@ -186,16 +188,16 @@ impl<'a> Pipeline<'a> {
                 // No time passes: what was seen is what there is.
                 return self.execute(ready, Some(&look), record).await.map(Outcome::Done);
             }
-            Ruling::Ask(asking) => {
-                let plan = assess::plan(&self.call, self.workflows, &look, asking.verdict(), &arguments).await?;
+            PolicyDecision::RequireApproval(asking) => {
+                let plan = assess::plan(&self.call, self.workflows, &look, asking.assessment(), &arguments).await?;
                 record.planned(&plan);
-                if policy.dry_run() && asking.verdict().changes() {
-                    return self.dry_run(&arguments, asking.verdict(), Some(&plan), record);
+                if policy.dry_run() && asking.assessment().changes() {
+                    return self.dry_run(&arguments, asking.assessment(), Some(&plan), record);
                 }
                 drop(look);
                 // A yes would be used up for nothing where the call can't be made anyway.
-                if plan.verdict().changes() {
-                    open::paced(&self.call, Pace::fits)?;
+                if plan.assessment().changes() {
+                    open::paced(&self.call, RateCap::fits)?;
                     record.can_begin(&self.call)?;
                 }
                 approve::confirm(&mut self.call, self.workflows, asking, plan, arguments, record).await?
@@ -211,7 +213,7 @@ impl<'a> Pipeline<'a> {
     async fn execute(
         &self,
         ready: Ready,
-        seen: Option<&Look<'_, 'a>>,
+        seen: Option<&ReadSnapshot<'_, 'a>>,
         record: &mut Record,
     ) -> Result<CallResult, Failure> {
         let Ready {
@@ -222,7 +224,7 @@ impl<'a> Pipeline<'a> {
             measured,
         } = ready;
         let tool = &*self.call.selected.tool;
-        record.cleared(cleared.said_yes());
+        record.cleared(cleared.approver());
         let request = bind::bind(tool, &arguments, &self.call.files).map_err(Failure::Internal)?;
         let shaping = Shaping {
             service: self.call.service,
@@ -248,21 +250,21 @@ impl<'a> Pipeline<'a> {
             let whole = arguments.get("cursor").is_none() && !list.positions.is_empty();
             let mut value = shaping.list(list);
             if let Some(addition) = tool.declaration.adds.filter(|_| whole) {
-                let flow = Flow::looking(&self.call, &arguments);
+                let flow = WorkflowContext::looking(&self.call, &arguments);
                 self.workflows.add(addition, &flow, &mut value).await;
             }
             return Ok(CallResult { value, is_error: false });
         }
-        let verdict = cleared.verdict().clone();
-        let said_yes = cleared.said_yes();
+        let assessment = cleared.assessment().clone();
+        let approver = cleared.approver();
         let before = match before {
-            None if verdict.effect().needs_consent() && wants_before(tool) => self.before(&arguments).await?,
+            None if assessment.effect().needs_consent() && wants_before(tool) => self.before(&arguments).await?,
             before => before,
         };
         let Opened { copy } = open::open(
             &self.call,
             self.workflows,
-            &verdict,
+            &assessment,
             &arguments,
             confirmed.as_deref(),
             record,
@@ -276,12 +278,12 @@ impl<'a> Pipeline<'a> {
                 answer: Some(answer),
                 now: Utc::now(),
             };
-            if verdict.changes() { undoing.way() } else { None }
+            if assessment.changes() { undoing.way() } else { None }
         };
-        let look = Look::new(&self.call);
+        let look = ReadSnapshot::new(&self.call);
         let sent = dispatch(
             &self.call,
-            Origin::Call(cleared),
+            Origin::CallContext(cleared),
             &self.call.selected.tool,
             &arguments,
             &look,
@@ -304,7 +306,7 @@ impl<'a> Pipeline<'a> {
         let undo = way_back(answer.body.as_ref().unwrap_or(&Value::Null));
         let is_error = waited.as_ref().is_some_and(|waited| waited.failed);
         let extras = Extras {
-            confirmed_by: said_yes.name().filter(|_| said_yes != SaidYes::Nobody),
+            confirmed_by: approver.name().filter(|_| approver != Approver::Nobody),
             safety_copy: copy,
             undo,
         };
@@ -318,31 +320,31 @@ impl<'a> Pipeline<'a> {
     async fn flow(
         &self,
         workflow: Workflow,
-        cleared: &Cleared,
+        cleared: &AllowedCall,
         arguments: &Map<String, Value>,
-        (confirmed, measured, seen): (Option<&str>, Option<&Measured>, Option<&Look<'_, 'a>>),
+        (confirmed, measured, seen): (Option<&str>, Option<&Measured>, Option<&ReadSnapshot<'_, 'a>>),
         shaping: &Shaping<'_>,
         record: &mut Record,
     ) -> Result<CallResult, Failure> {
-        let verdict = cleared.verdict();
-        let Opened { copy } = open::open(&self.call, self.workflows, verdict, arguments, confirmed, record).await?;
+        let assessment = cleared.assessment();
+        let Opened { copy } = open::open(&self.call, self.workflows, assessment, arguments, confirmed, record).await?;
         let ended = {
-            let flow = Flow::new(&self.call, Some(cleared), arguments, Some(record))
+            let flow = WorkflowContext::new(&self.call, Some(cleared), arguments, Some(record))
                 .having_seen(seen)
                 .approved_with(measured);
             let ended = self.workflows.run(workflow, &flow).await;
             // Whatever became of the call: a copy that was made is there, and somebody must know of it.
             ended.map_err(|failure| failure.after_copy(copy.as_ref()))?
         };
-        let said_yes = cleared.said_yes();
-        let confirmed_by = said_yes.name().filter(|_| said_yes != SaidYes::Nobody);
+        let approver = cleared.approver();
+        let confirmed_by = approver.name().filter(|_| approver != Approver::Nobody);
         let mut ended = ended;
         for note in &mut ended.notes {
             self.add_what_is_not_offered(note);
         }
-        if ended.undo.is_none() && verdict.changes() {
+        if ended.undo.is_none() && assessment.changes() {
             ended.undo = Undoing {
-                tool: verdict.tool(),
+                tool: assessment.tool(),
                 arguments,
                 before: None,
                 answer: None,
@@ -359,7 +361,9 @@ impl<'a> Pipeline<'a> {
     /// What the plan would have read, for the way back of a call that nobody was asked about.
     async fn before(&self, arguments: &Map<String, Value>) -> Result<Option<Value>, Failure> {
         match &self.call.selected.tool.declaration.plan {
-            Some(plan) => target::shown(&Look::new(&self.call), plan, arguments).await.map(Some),
+            Some(plan) => target::shown(&ReadSnapshot::new(&self.call), plan, arguments)
+                .await
+                .map(Some),
             None => Ok(None),
         }
     }
@@ -368,7 +372,7 @@ impl<'a> Pipeline<'a> {
     fn dry_run(
         &self,
         arguments: &Map<String, Value>,
-        verdict: &Verdict,
+        assessment: &Assessment,
         plan: Option<&Plan>,
         record: &mut Record,
     ) -> Result<Outcome, Failure> {
@@ -379,7 +383,7 @@ impl<'a> Pipeline<'a> {
             "service": self.call.service.name(),
             "dry_run": true,
             "tool": tool.name(),
-            "effect": verdict.effect().name(),
+            "effect": assessment.effect().name(),
             "would_ask": plan.is_some(),
             "would_send": guard::would_send(tool, arguments, &request),
             "notes": ["Nothing was sent: the operator's policy is a dry run."],

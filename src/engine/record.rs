@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::catalog::Tool;
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::error::{Failure, Named};
 use crate::engine::values::text;
 use crate::engine::{Caller, Guards, Outcome, Service};
-use crate::guard::audit::{Entry, Outcome as Recorded, Pending};
-use crate::guard::{Effect, FileError, OwnKey, Plan, SaidYes, Verdict};
+use crate::guard::audit::{AuditOutcome as Recorded, Entry, Pending};
+use crate::guard::{Approver, Assessment, Effect, FileError, OwnKey, Plan};
 
 /// A call's line under way.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(in crate::engine) struct Record {
 }
 
 impl Record {
-    pub(in crate::engine) fn new(call: &Call<'_>) -> Self {
+    pub(in crate::engine) fn new(call: &CallContext<'_>) -> Self {
         let tool = &call.selected.tool;
         let mut entry = Entry::new(tool.name(), tool.declaration.effect, Recorded::Done);
         entry.time = DateTime::<Utc>::from(std::time::SystemTime::now());
@@ -54,9 +54,9 @@ impl Record {
         (self.entry.project_id, self.entry.branch_id) = (id("project_id"), id("branch_id"));
     }
 
-    pub(in crate::engine) fn judged(&mut self, verdict: &Verdict) {
-        self.entry.effect = verdict.effect();
-        self.wanted |= verdict.is_recorded();
+    pub(in crate::engine) fn judged(&mut self, assessment: &Assessment) {
+        self.entry.effect = assessment.effect();
+        self.wanted |= assessment.is_recorded();
     }
 
     pub(in crate::engine) fn planned(&mut self, plan: &Plan) {
@@ -64,8 +64,8 @@ impl Record {
         self.wanted = true;
     }
 
-    pub(in crate::engine) fn cleared(&mut self, said_yes: SaidYes) {
-        self.entry.channel = said_yes.name().map(str::to_owned);
+    pub(in crate::engine) fn cleared(&mut self, approver: Approver) {
+        self.entry.channel = approver.name().map(str::to_owned);
     }
 
     pub(in crate::engine) fn asked_again(&mut self) {
@@ -88,19 +88,19 @@ impl Record {
     }
 
     /// Whether the call could be noted now.
-    pub(in crate::engine) fn can_begin(&self, call: &Call<'_>) -> Result<(), Failure> {
+    pub(in crate::engine) fn can_begin(&self, call: &CallContext<'_>) -> Result<(), Failure> {
         let log = call.guards.audit.as_ref();
         let log = log.ok_or_else(|| Failure::Unrecorded("there is no place for it".to_owned()))?;
         log.check().map_err(|error| Failure::Unrecorded(error.to_string()))
     }
 
     /// Who was asked, whatever the answer is.
-    pub(in crate::engine) fn asked_by(&mut self, said_yes: SaidYes) {
-        self.entry.channel = said_yes.name().map(str::to_owned);
+    pub(in crate::engine) fn asked_by(&mut self, approver: Approver) {
+        self.entry.channel = approver.name().map(str::to_owned);
     }
 
     /// Notes the call before it is sent: one that leaves no trace isn't.
-    pub(in crate::engine) fn begin(&mut self, call: &Call<'_>) -> Result<(), Failure> {
+    pub(in crate::engine) fn begin(&mut self, call: &CallContext<'_>) -> Result<(), Failure> {
         if self.pending.is_some() {
             // An attempt before this one was rolled back: it is the same call.
             return Ok(());
@@ -118,7 +118,7 @@ impl Record {
     /// the log of the server alone.
     pub(in crate::engine) fn close(
         mut self,
-        call: &Call<'_>,
+        call: &CallContext<'_>,
         outcome: &Outcome,
         failure: Option<Named>,
     ) -> Option<FileError> {

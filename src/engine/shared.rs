@@ -11,9 +11,9 @@ use crate::engine::api::{APPROVAL, CallLimits, Caller, Guards, Outcome, Service,
 use crate::engine::check::{arguments, files, known, reference};
 use crate::engine::decide::whole;
 use crate::engine::error::ArgumentProblem;
-use crate::engine::pace::Pace;
 use crate::engine::pipeline::Pipeline;
 use crate::engine::present::untrusted;
+use crate::engine::rate_cap::RateCap;
 use crate::engine::workflow::Workflows;
 use crate::engine::{connections, context, left_behind, record};
 use crate::guard::OwnKey;
@@ -54,7 +54,7 @@ struct Inner {
     limits: CallLimits,
     guards: Guards,
     workflows: Arc<dyn Workflows>,
-    pace: Option<Pace>,
+    rate_cap: Option<RateCap>,
     /// Where SQL goes, as far as that is known.
     connections: connections::Connections,
     /// The documentation, where it is read.
@@ -83,12 +83,12 @@ impl Engine {
     ) -> Self {
         let config = client.config();
         let account = crate::guard::digest(&json!([config.base.as_str(), config.credential.expose()]));
-        let pace = guards.policy.changes_per_minute().map(Pace::new);
+        let rate_cap = guards.policy.changes_per_minute().map(RateCap::new);
         let key = OwnKey::new(config.credential.expose());
         key.keep_out_of_logs();
         Self {
             inner: Arc::new(Inner {
-                pace,
+                rate_cap,
                 connections: connections::Connections::new(limits.sql_hosts.clone()),
                 docs: limits.docs.clone().map(Docs::new),
                 organizations: known::Organizations::default(),
@@ -177,13 +177,13 @@ impl Engine {
         let credential = caller.credential.as_deref().unwrap_or("-");
         let peer = format!("{} {} {credential}", inner.account, caller.principal);
         let who = format!("{peer} {}", caller.client.as_deref().unwrap_or("-"));
-        let call = context::Call {
+        let call = context::CallContext {
             client: &inner.client,
             catalog: inner.selection.catalog(),
             service: inner.service,
             limits: &inner.limits,
             guards: &inner.guards,
-            pace: inner.pace.as_ref(),
+            rate_cap: inner.rate_cap.as_ref(),
             adding: &inner.adding,
             connections: &inner.connections,
             wholes: &inner.wholes,

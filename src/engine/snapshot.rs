@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::catalog::{Pages, Place, Tool};
 use crate::engine::check::files::Files;
 use crate::engine::check::organizations;
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::guard::mask;
 use crate::neon::{Changed, Method, PageLimit, Paging, PathSegment, Read, Request, pages};
@@ -17,15 +17,15 @@ use crate::neon::{Changed, Method, PageLimit, Paging, PathSegment, Read, Request
 const MAX_ITEMS: usize = 10_000;
 
 /// One look at Neon: what was read stays as it was then. A later look is another one.
-pub(in crate::engine) struct Look<'c, 'a> {
-    call: &'c Call<'a>,
+pub(in crate::engine) struct ReadSnapshot<'c, 'a> {
+    call: &'c CallContext<'a>,
     seen: Mutex<HashMap<String, Arc<Value>>>,
     /// What isn't looked at: the copy that this call made itself.
     passed_over: Option<String>,
 }
 
-impl<'c, 'a> Look<'c, 'a> {
-    pub(in crate::engine) fn new(call: &'c Call<'a>) -> Self {
+impl<'c, 'a> ReadSnapshot<'c, 'a> {
+    pub(in crate::engine) fn new(call: &'c CallContext<'a>) -> Self {
         Self {
             call,
             seen: Mutex::default(),
@@ -34,7 +34,7 @@ impl<'c, 'a> Look<'c, 'a> {
     }
 
     /// A look that passes over what this call made itself.
-    pub(in crate::engine) fn passing_over(call: &'c Call<'a>, id: String) -> Self {
+    pub(in crate::engine) fn passing_over(call: &'c CallContext<'a>, id: String) -> Self {
         Self {
             passed_over: Some(id),
             ..Self::new(call)

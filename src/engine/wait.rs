@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::neon::operations::{self, OperationState};
 use crate::neon::{Ending, ProjectId};
 
@@ -21,7 +21,7 @@ pub(in crate::engine) struct Waited {
 
 /// Waits for the operations that an answer names, and tells the caller of each change.
 pub(in crate::engine) async fn wait(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     arguments: &Map<String, Value>,
     answer: Option<&Value>,
     waits: bool,
@@ -122,7 +122,7 @@ fn listed(operations: &[OperationState]) -> Vec<Value> {
 
 /// Tells what is under way. That all has ended the result tells: a notification right before it is one too late for clients that take
 /// results before notifications (the TypeScript SDK calls its token unknown).
-fn report(call: &Call<'_>, operations: &[OperationState]) {
+fn report(call: &CallContext<'_>, operations: &[OperationState]) {
     let Some(progress) = &call.progress else { return };
     let Some(under_way) = operations.iter().find(|operation| !operation.status.is_final()) else {
         return;

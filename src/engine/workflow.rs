@@ -6,10 +6,10 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use crate::catalog::{Addition, Tool, Workflow};
-use crate::engine::ended::Ended;
 use crate::engine::error::Failure;
-use crate::engine::flow::Flow;
-use crate::guard::{Assessed, Line};
+use crate::engine::workflow_context::WorkflowContext;
+use crate::engine::workflow_output::WorkflowOutput;
+use crate::guard::{Line, StatementRisk};
 use crate::neon::sql::Measured;
 use crate::sql::Script;
 
@@ -29,21 +29,25 @@ pub trait Workflows: std::fmt::Debug + Send + Sync {
         scripts: &[Script],
         prepared: Option<&Value>,
         unasked_rows: u64,
-    ) -> Result<Option<Assessed>, Failure>;
+    ) -> Result<Option<StatementRisk>, Failure>;
 
     /// Looks up where statements run that their text doesn't tell. Whether any runs elsewhere than its text says.
-    fn place<'f>(&'f self, flow: &'f Flow<'_, '_>, scripts: &'f mut [Script]) -> BoxFuture<'f, Result<bool, Failure>>;
+    fn place<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        scripts: &'f mut [Script],
+    ) -> BoxFuture<'f, Result<bool, Failure>>;
 
     /// Whether building indexes would run code of the database's own.
-    fn indexes_call_code<'f>(&'f self, flow: &'f Flow<'_, '_>) -> BoxFuture<'f, Result<bool, Failure>>;
+    fn indexes_call_code<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<bool, Failure>>;
 
     /// Refuses statements that Postgres can't read, so that nobody is asked about them.
-    fn readable<'f>(&'f self, flow: &'f Flow<'_, '_>) -> BoxFuture<'f, Result<(), Failure>>;
+    fn readable<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<(), Failure>>;
 
     /// What the statements would lose; nothing where that can't be measured.
     fn measure<'f>(
         &'f self,
-        flow: &'f Flow<'_, '_>,
+        flow: &'f WorkflowContext<'_, '_>,
         tool: &'f Tool,
     ) -> BoxFuture<'f, Result<Option<Measured>, Failure>>;
 
@@ -58,14 +62,23 @@ pub trait Workflows: std::fmt::Debug + Send + Sync {
     /// What a plan shows of the statements and of the tables that they name.
     fn seen<'f>(
         &'f self,
-        flow: &'f Flow<'_, '_>,
+        flow: &'f WorkflowContext<'_, '_>,
         tool: &'f Tool,
         measured: Option<&'f Measured>,
     ) -> BoxFuture<'f, Result<Vec<Line>, Failure>>;
 
     /// Runs a workflow whose call was let through.
-    fn run<'f>(&'f self, workflow: Workflow, flow: &'f Flow<'_, '_>) -> BoxFuture<'f, Result<Ended, Failure>>;
+    fn run<'f>(
+        &'f self,
+        workflow: Workflow,
+        flow: &'f WorkflowContext<'_, '_>,
+    ) -> BoxFuture<'f, Result<WorkflowOutput, Failure>>;
 
     /// Adds to a result what its declaration wants beside the answer.
-    fn add<'f>(&'f self, addition: Addition, flow: &'f Flow<'_, '_>, value: &'f mut Value) -> BoxFuture<'f, ()>;
+    fn add<'f>(
+        &'f self,
+        addition: Addition,
+        flow: &'f WorkflowContext<'_, '_>,
+        value: &'f mut Value,
+    ) -> BoxFuture<'f, ()>;
 }

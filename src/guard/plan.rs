@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::approvals::TypedName;
-use super::foreign::bare;
-use super::judge::Verdict;
+use super::assess::Assessment;
 use super::mask::{self, MASK};
 use super::shown::{Line, digest, hex, quoted, shown};
 use super::undo::Undoing;
+use super::untrusted::bare;
 use crate::catalog::{Tool, Undo};
 use crate::neon::Request;
 use crate::neon::sql::Measured;
@@ -30,7 +30,7 @@ const MAX_TEXT: usize = 16_000;
 
 /// What was read from Neon about the target of a call: what the plan shows.
 #[derive(Debug, Clone, Default)]
-pub struct Sight {
+pub struct Impact {
     /// What the plan says about the target, line by line.
     pub lines: Vec<Line>,
     /// Ids in the arguments, with the names that were read for them: `br-…` → `"dev" (br-…)`.
@@ -54,8 +54,8 @@ pub struct Plan {
     summary: String,
     /// The same, with the names in it marked.
     told_summary: String,
-    verdict: Verdict,
-    sight: Sight,
+    assessment: Assessment,
+    impact: Impact,
     /// What the call sends beside the ids of its target, a line each.
     sends: Vec<String>,
     /// Why it can't be shown, if so.
@@ -71,29 +71,29 @@ impl Plan {
     pub fn new(
         tool: &Tool,
         arguments: &Map<String, Value>,
-        verdict: &Verdict,
+        assessment: &Assessment,
         request: &Request,
-        sight: Sight,
+        impact: Impact,
         now: DateTime<Utc>,
     ) -> Self {
         let undoing = Undoing {
             tool,
             arguments,
-            before: sight.before.as_ref(),
+            before: impact.before.as_ref(),
             answer: None,
             now,
         };
         let summary = match &tool.declaration.plan {
-            Some(declared) => fill(&declared.summary, tool, arguments, &sight.names),
+            Some(declared) => fill(&declared.summary, tool, arguments, &impact.names),
             None => tool.declaration.title.clone(),
         };
         let told_summary = summary;
         let summary = bare(&told_summary);
         let would_send = would_send(tool, arguments, request);
-        let sends = sends(tool, arguments, &sight);
+        let sends = sends(tool, arguments, &impact);
         let unshowable = unshowable(tool, arguments);
         // In whatever order Neon lists them: a child that is used moves to the front, and is the same child.
-        let bound: Vec<(&str, Vec<&String>)> = sight
+        let bound: Vec<(&str, Vec<&String>)> = impact
             .lines
             .iter()
             .filter(|line| line.binds)
@@ -105,24 +105,24 @@ impl Plan {
             .collect();
         let shown = json!({
             "tool": tool.name(),
-            "effect": verdict.effect(),
-            "severe": verdict.severe(),
-            "because": verdict.reasons(),
+            "effect": assessment.effect(),
+            "severe": assessment.severe(),
+            "because": assessment.reasons(),
             "send": [would_send, sends],
             "target": bound,
-            "type": sight.type_name.as_ref().map(|name| &name.name),
+            "type": impact.type_name.as_ref().map(|name| &name.name),
         });
         Self {
             tool: tool.name().to_owned(),
             summary,
             told_summary,
-            verdict: verdict.clone(),
+            assessment: assessment.clone(),
             undo: undoing.way().unwrap_or(Value::Null),
             sends,
             unshowable,
             would_send,
             digest: digest(&shown),
-            sight,
+            impact,
         }
     }
 
@@ -141,25 +141,25 @@ impl Plan {
     /// What must be typed for a yes: nothing unless the plan is severe.
     #[must_use]
     pub fn type_name(&self) -> Option<&TypedName> {
-        self.sight.type_name.as_ref().filter(|_| self.verdict.severe())
+        self.impact.type_name.as_ref().filter(|_| self.assessment.severe())
     }
 
     /// What was judged.
     #[must_use]
-    pub fn verdict(&self) -> &Verdict {
-        &self.verdict
+    pub fn assessment(&self) -> &Assessment {
+        &self.assessment
     }
 
     /// What the plan's own read showed, for the way back.
     #[must_use]
     pub fn before(&self) -> Option<&Value> {
-        self.sight.before.as_ref()
+        self.impact.before.as_ref()
     }
 
     /// What the call's statements would lose, as it is shown.
     #[must_use]
     pub fn measured(&self) -> Option<&Measured> {
-        self.sight.measured.as_ref()
+        self.impact.measured.as_ref()
     }
 
     /// Whether a human can be shown all that the approval is about: what can't be shown can't be decided on. Every channel
@@ -190,17 +190,17 @@ impl Plan {
     /// What the approval is about: what stands before the facts about the target, those, and what stands behind them.
     fn parts(&self) -> (Vec<String>, Vec<String>, Vec<String>) {
         let mut before = vec![format!("{}.", self.summary.trim_end_matches('.')), String::new()];
-        before.extend(self.verdict.reasons().iter().map(|reason| format!("It {reason}.")));
+        before.extend(self.assessment.reasons().iter().map(|reason| format!("It {reason}.")));
         before.push(format!(
             "Effect: {}{}.",
-            self.verdict.effect(),
-            if self.verdict.severe() { ", severe" } else { "" }
+            self.assessment.effect(),
+            if self.assessment.severe() { ", severe" } else { "" }
         ));
         before.extend(self.sends.iter().cloned());
-        let facts = self.sight.lines.iter().filter(|line| line.binds);
+        let facts = self.impact.lines.iter().filter(|line| line.binds);
         let about = facts.map(Line::sentence).collect();
         let mut after: Vec<String> = Vec::new();
-        after.extend(self.sight.safety_copy.iter().map(|copy| format!("First: {copy}")));
+        after.extend(self.impact.safety_copy.iter().map(|copy| format!("First: {copy}")));
         after.push(format!("Way back: {}", undo_text(&self.undo)));
         if let Some(request) = self.would_send.get("request").and_then(Value::as_str) {
             after.push(format!("Request: {request}"));
@@ -216,7 +216,7 @@ impl Plan {
         let mut room = MAX_TEXT.saturating_sub(length(&before) + length(&about) + length(&after) + 60);
         let mut target = Vec::new();
         let mut missing = 0_usize;
-        for line in &self.sight.lines {
+        for line in &self.impact.lines {
             let is_fact = line.binds;
             let line = line.sentence();
             let needs = if is_fact { 0 } else { line.chars().count() + 1 };
@@ -238,7 +238,7 @@ impl Plan {
     /// All statements, without their secrets, where the plan shows some of them by their digest alone.
     #[must_use]
     pub fn whole(&self) -> Option<&str> {
-        self.sight.whole.as_deref()
+        self.impact.whole.as_deref()
     }
 
     /// The plan as data, for people.
@@ -262,25 +262,25 @@ impl Plan {
         let mut plan = Map::new();
         plan.insert("tool".into(), self.tool.as_str().into());
         plan.insert("summary".into(), self.told_summary.as_str().into());
-        plan.insert("effect".into(), self.verdict.effect().name().into());
-        if self.verdict.severe() {
+        plan.insert("effect".into(), self.assessment.effect().name().into());
+        if self.assessment.severe() {
             plan.insert("severe".into(), true.into());
         }
         if let Some(name) = self.type_name() {
-            plan.insert("asks_for_the_name_of".into(), format!("the {}", name.what).into());
+            plan.insert("requires_typed_name".into(), format!("the {}", name.what).into());
         }
-        if !self.verdict.reasons().is_empty() {
-            let because = self.verdict.reasons().iter().map(|reason| format!("it {reason}"));
-            plan.insert("because".into(), because.collect());
+        if !self.assessment.reasons().is_empty() {
+            let because = self.assessment.reasons().iter().map(|reason| format!("it {reason}"));
+            plan.insert("reasons".into(), because.collect());
         }
         let target = self
-            .sight
+            .impact
             .lines
             .iter()
             .map(|line| (line.label.clone(), line.shown().into()));
         plan.insert("target".into(), Value::Object(target.collect()));
-        if let Some(copy) = &self.sight.safety_copy {
-            plan.insert("first".into(), copy.as_str().into());
+        if let Some(copy) = &self.impact.safety_copy {
+            plan.insert("safety_copy".into(), copy.as_str().into());
         }
         plan.insert("would_send".into(), self.would_send.clone());
         plan.insert("undo".into(), self.undo.clone());
@@ -293,13 +293,13 @@ fn length(lines: &[String]) -> usize {
 }
 
 /// What a call sends beside the ids of its target: each argument with its value, and the former one where the plan read it.
-fn sends(tool: &Tool, arguments: &Map<String, Value>, sight: &Sight) -> Vec<String> {
+fn sends(tool: &Tool, arguments: &Map<String, Value>, impact: &Impact) -> Vec<String> {
     let target = tool.target().map(|(argument, _)| argument);
     let former = |name: &str| {
         let Some(Undo::Way(way)) = &tool.declaration.undo else {
             return None;
         };
-        sight.before.as_ref()?.pointer(way.former.get(name)?)
+        impact.before.as_ref()?.pointer(way.former.get(name)?)
     };
     let own = |name: &&String| {
         let name = name.as_str();
@@ -310,9 +310,9 @@ fn sends(tool: &Tool, arguments: &Map<String, Value>, sight: &Sight) -> Vec<Stri
         .keys()
         .filter(own)
         .filter_map(|name| {
-            let value = sent(tool, name, arguments.get(name)?, arguments, sight);
+            let value = sent(tool, name, arguments.get(name)?, arguments, impact);
             let former = former(name)
-                .map(|former| format!(" (now {})", sent(tool, name, former, arguments, sight)))
+                .map(|former| format!(" (now {})", sent(tool, name, former, arguments, impact)))
                 .unwrap_or_default();
             Some(format!("Sends {}: {value}{former}", escaped(name)))
         })
@@ -320,8 +320,8 @@ fn sends(tool: &Tool, arguments: &Map<String, Value>, sight: &Sight) -> Vec<Stri
 }
 
 /// A value that is sent, or was: without its secrets, whole, and where it is too long, with how much there is of it.
-fn sent(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>, sight: &Sight) -> String {
-    let named = value.as_str().and_then(|text| sight.names.get(text));
+fn sent(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>, impact: &Impact) -> String {
+    let named = value.as_str().and_then(|text| impact.names.get(text));
     if let Some(named) = named.filter(|_| !is_secret(tool, name)) {
         return named.clone();
     }

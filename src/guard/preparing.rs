@@ -1,4 +1,4 @@
-//! Preparing, opening and taking what is completed later: what [`Confirmations`] does with it.
+//! Preparing, opening and taking what is completed later: what [`ApprovalFlow`] does with it.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -8,11 +8,11 @@ use std::sync::PoisonError;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::confirm::Confirmations;
+use super::approval_flow::ApprovalFlow;
 use super::files::{self, FileError};
 use super::prepared::*;
 
-impl Confirmations {
+impl ApprovalFlow {
     /// Keeps what was prepared until then, and gives the handle.
     ///
     /// # Errors
@@ -206,16 +206,16 @@ mod tests {
     use super::super::seal::Sealer;
     use super::*;
 
-    fn shared(folder: &Path, key: u8) -> Confirmations {
-        Confirmations::new(
+    fn shared(folder: &Path, key: u8) -> ApprovalFlow {
+        ApprovalFlow::new(
             Sealer::shared(&[key; 32]).unwrap(),
             ConfirmRules::default(),
             Some(Approvals::new(folder.join("approvals"))),
         )
     }
 
-    fn alone() -> Confirmations {
-        Confirmations::new(Sealer::random(), ConfirmRules::default(), None)
+    fn alone() -> ApprovalFlow {
+        ApprovalFlow::new(Sealer::random(), ConfirmRules::default(), None)
     }
 
     #[cfg(unix)]

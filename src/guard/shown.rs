@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::foreign::{CLOSES, OPENS, marked};
+use super::untrusted::{CLOSES, OPENS, marked};
 use crate::text::{escaped, one_line};
 
 /// How much of one value of a circumstance is shown, in characters.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-use super::judge::fits;
+use super::assess::fits;
 use crate::catalog::{Tool, Undo, UndoWay, templates, word_for_null};
 use crate::text::one_line as plain;
 

@@ -13,13 +13,13 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use tracing::Instrument;
 
+use super::attempt::{Attempt, Failure, Phase, Progress, Received};
 use super::config::ClientConfig;
 use super::context::Context;
 use super::error::{Error, ErrorKind};
-use super::exchange::{Exchange, Failure, Phase, Progress, Received};
+use super::error_mapping::{self, Stop};
 use super::form::Content;
-use super::limits::Lane;
-use super::report::{self, Stop};
+use super::limits::FairQueue;
 use super::request::{Read, Request};
 use super::retry::Decision;
 use super::sql::{Catalogues, Databases};
@@ -194,7 +194,7 @@ impl Client {
                         }
                         _ => {}
                     }
-                    return Err(report::stopped(request, stop, progress, attempt));
+                    return Err(error_mapping::stopped(request, stop, progress, attempt));
                 }
             };
             let decision = failure.fault().map_or(Decision::Stop, |fault| {
@@ -212,7 +212,7 @@ impl Client {
             tokio::select! {
                 biased;
                 () = context.cancel.cancelled() => {
-                    return Err(report::stopped(request, Stop::Cancelled, Progress::default(), attempt));
+                    return Err(error_mapping::stopped(request, Stop::Cancelled, Progress::default(), attempt));
                 }
                 () = tokio::time::sleep(wait) => {}
             }
@@ -254,10 +254,10 @@ impl Client {
     }
 
     /// One attempt.
-    async fn attempt(&self, request: &Request, lane: &Lane, progress: &mut Progress) -> Result<Received, Failure> {
+    async fn attempt(&self, request: &Request, lane: &FairQueue, progress: &mut Progress) -> Result<Received, Failure> {
         let config = &self.shared.config;
         let http = self.shared.http.get_or_try_init(|| async { build(config) }).await?;
-        let exchange = Exchange {
+        let exchange = Attempt {
             http,
             base: &config.base,
             credential: &config.credential,

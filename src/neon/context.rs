@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::limits::Lane;
+use super::limits::FairQueue;
 
 /// What a call brings along: until when it may take, how it is cancelled, and its caller's place in the line.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct Context {
     /// Cancels the call. A changing request that is already under way may still be carried out; the error says so.
     pub cancel: CancellationToken,
     /// The caller's place in the line for the rate limits: one per caller, not one per call.
-    pub lane: Lane,
+    pub lane: FairQueue,
 }
 
 impl Context {
@@ -25,7 +25,7 @@ impl Context {
         Self {
             deadline: Instant::now() + budget.min(Duration::from_secs(365 * 24 * 3_600)),
             cancel: CancellationToken::new(),
-            lane: Lane::new(),
+            lane: FairQueue::new(),
         }
     }
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::client::Client;
 use super::context::Context;
 use super::error::{Error, ErrorKind};
+use super::path_segment::PathSegment;
 use super::request::Read;
-use super::segment::PathSegment;
 
 /// The kind of an API key, from the narrowest.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::segment::PathSegment;
-pub(crate) use super::segment::is_id;
+use super::path_segment::PathSegment;
+pub(crate) use super::path_segment::is_id;
 
 /// The pattern of Neon's ids (`pattern` of the path parameters in Neon's OpenAPI file).
 pub const ID_PATTERN: &str = "^[a-z0-9-]{1,60}$";
@@ -142,6 +142,6 @@ id!(
     "operation id",
     "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
     "a UUID with hyphens",
-    super::segment::is_uuid,
+    super::path_segment::is_uuid,
     "An operation's id: a UUID."
 );

@@ -62,11 +62,11 @@ impl Default for LimitSettings {
 /// One caller's place in the line. Clones are the same place. However many requests a caller has, only one of them
 /// waits in the shared line at a time, so callers take turns.
 #[derive(Clone, Default)]
-pub struct Lane {
+pub struct FairQueue {
     turn: Arc<Mutex<()>>,
 }
 
-impl Lane {
+impl FairQueue {
     /// A place for a new caller.
     #[must_use]
     pub fn new() -> Self {
@@ -74,9 +74,9 @@ impl Lane {
     }
 }
 
-impl fmt::Debug for Lane {
+impl fmt::Debug for FairQueue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Lane")
+        formatter.write_str("FairQueue")
     }
 }
 
@@ -110,7 +110,7 @@ impl RateLimits {
 
     /// Waits until one more request may be sent on `route`, in order of arrival among the heads of all lanes. Dropping the
     /// future gives the place up. The caller bounds the wait.
-    pub async fn wait(&self, route: &Arc<str>, lane: &Lane) {
+    pub async fn wait(&self, route: &Arc<str>, lane: &FairQueue) {
         let _turn = lane.turn.lock().await;
         let gate = self.route(route);
         gate.pass().await;

@@ -3,6 +3,7 @@
 //! Two ways lead out: [`Client::read`] for what is proven to be a GET, and [`Client::send`] for what the guard has let
 //! through.
 
+mod attempt;
 pub mod base;
 pub mod client;
 mod config;
@@ -10,18 +11,17 @@ mod context;
 pub mod credential;
 pub mod error;
 mod error_body;
-mod exchange;
+mod error_mapping;
 mod form;
 pub mod identity;
 pub mod ids;
 pub mod limits;
 pub mod operations;
 pub mod pages;
+pub mod path_segment;
 mod poll;
-mod report;
 pub mod request;
 pub mod retry;
-pub mod segment;
 pub mod sql;
 
 pub use crate::text;
@@ -35,10 +35,10 @@ pub use error::{Changed, Error, ErrorKind};
 pub use form::{Content, FilePart};
 pub use identity::{KeyKind, key_kind};
 pub use ids::{BranchId, EndpointId, ID_PATTERN, InvalidId, OperationId, OrganizationId, ProjectId, SnapshotId};
-pub use limits::{Lane, LimitSettings, Rate, RateLimits};
+pub use limits::{FairQueue, LimitSettings, Rate, RateLimits};
 pub use operations::{Ending, OperationState, OperationStatus, Outcome};
 pub use pages::{CursorPlace, PageLimit, Paging};
+pub use path_segment::{PathSegment, SegmentError};
 pub use poll::PollPolicy;
 pub use request::{Method, Read, Request, RequestError};
 pub use retry::RetryPolicy;
-pub use segment::{PathSegment, SegmentError};

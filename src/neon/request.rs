@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::form::FilePart;
-use super::segment::PathSegment;
+use super::path_segment::PathSegment;
 
 /// The methods that Neon's API uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::http::from_here::{is_own_host, is_own_origin};
 use crate::engine::Engine;
-use crate::guard::{Approval, ApprovalsError, Confirmations, DecideError, Decision, State as Decided};
+use crate::guard::{Approval, ApprovalFlow, ApprovalsError, DecideError, Decision, State as Decided};
 use crate::neon::text::escaped;
 
 /// The largest form that is read, in bytes.
@@ -83,11 +83,11 @@ struct Answer {
 #[serde(rename_all = "snake_case")]
 enum Choice {
     Approve,
-    Refuse,
+    Reject,
 }
 
 impl Shared {
-    fn confirmations(&self) -> &Confirmations {
+    fn confirmations(&self) -> &ApprovalFlow {
         &self.engine.guards().confirmations
     }
 
@@ -156,7 +156,7 @@ async fn decide(
     };
     let decision = match answer.decision {
         Choice::Approve => Decision::Approve { typed: answer.name },
-        Choice::Refuse => Decision::Refuse,
+        Choice::Reject => Decision::Reject,
     };
     // It waits for a lock, for a moment.
     let (store, given, now) = (shared.clone(), code.clone(), Utc::now());

@@ -13,20 +13,20 @@ use rmcp::model::{
 use rmcp::service::{Peer, RequestContext, ServiceError};
 use serde_json::Value;
 
-use crate::engine::{Ask, Returned, Way};
+use crate::engine::{ApprovalMode, Ask, Returned};
 use crate::guard::{CONFIRM_FIELD, NAME_FIELD, Question, Reply};
 
 /// The key of our one question among the input requests of a result.
 const KEY: &str = "confirmation";
 
 /// How a client's human can be asked: by what the client declares, never by its name.
-pub(super) fn way(context: &RequestContext<RoleServer>, request: &CallToolRequestParams, modern: bool) -> Way {
+pub(super) fn way(context: &RequestContext<RoleServer>, request: &CallToolRequestParams, modern: bool) -> ApprovalMode {
     let elicitation = context.client_capabilities().and_then(|client| client.elicitation);
     // Neither mode named means forms (2025-06-18, where there was nothing else).
     let forms = elicitation.is_some_and(|modes| modes.form.is_some() || modes.url.is_none());
     match (forms, modern) {
-        (false, _) => Way::Elsewhere,
-        (true, true) => Way::InReturn(request.request_state.clone().map(|seal| {
+        (false, _) => ApprovalMode::OutOfBand,
+        (true, true) => ApprovalMode::InReturn(request.request_state.clone().map(|seal| {
             Returned {
                 seal,
                 reply: request
@@ -39,7 +39,7 @@ pub(super) fn way(context: &RequestContext<RoleServer>, request: &CallToolReques
                     }),
             }
         })),
-        (true, false) => Way::InCall(std::sync::Arc::new(Elicit(context.peer.clone()))),
+        (true, false) => ApprovalMode::InCall(std::sync::Arc::new(Elicit(context.peer.clone()))),
     }
 }
 

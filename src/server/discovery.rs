@@ -356,7 +356,7 @@ fn wrong_caller(engine: &Engine, selected: &SelectedTool, caller: &str) -> CallR
     let error = json!({"error": {
         "kind": Kind::WrongCaller.name(),
         "message": format!("{name} {does}, which {caller} doesn't do. Nothing was sent to Neon."),
-        "changed": "nothing",
+        "changed": "no",
         "next": format!("Call it through {right}, if that is what the user wants."),
         "caller": right,
     }});
@@ -375,7 +375,7 @@ pub(super) fn unknown(engine: &Engine, index: &SearchIndex, name: &str, missing:
     let error = json!({"error": {
         "kind": Kind::UnknownTool.name(),
         "message": format!("{missing} Nothing was sent to Neon."),
-        "changed": "nothing",
+        "changed": "no",
         "next": "Find the tool with search_tools.",
         "nearest": near,
     }});

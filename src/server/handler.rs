@@ -23,7 +23,7 @@ use super::{ask, progress};
 use crate::catalog::SearchIndex;
 use crate::engine::{CallResult, Caller, Engine, Kind, Outcome};
 use crate::guard::Session;
-use crate::neon::Lane;
+use crate::neon::FairQueue;
 
 /// How long a client may keep the list of tools: it can't change while the server runs.
 const LIST_TTL_MILLISECONDS: u64 = 3_600_000;
@@ -41,7 +41,7 @@ const ICON: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My
 #[derive(Debug, Clone)]
 pub struct NeonServer {
     shared: Arc<Shared>,
-    lane: Lane,
+    lane: FairQueue,
     /// By which transport the client comes.
     transport: &'static str,
     /// Which credential every client of this server has, as a digest.
@@ -94,7 +94,7 @@ impl NeonServer {
                 cut: CancellationToken::new(),
                 index: OnceLock::new(),
             }),
-            lane: Lane::new(),
+            lane: FairQueue::new(),
             transport: "stdio",
             credential: None,
             session: Session::of_process(),
@@ -107,7 +107,7 @@ impl NeonServer {
     pub fn for_another_client(&self) -> Self {
         Self {
             shared: self.shared.clone(),
-            lane: Lane::new(),
+            lane: FairQueue::new(),
             transport: "http",
             credential: self.credential.clone(),
             session: Session::of_mcp(),

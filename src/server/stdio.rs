@@ -29,7 +29,7 @@ pub enum StdioError {
     Handshake(String),
     /// The serving task ended in a panic or was aborted.
     #[error("serving ended unexpectedly: {0}")]
-    Ended(#[from] tokio::task::JoinError),
+    WorkflowOutput(#[from] tokio::task::JoinError),
 }
 
 /// How long running calls have to end after the client closed its end: those of a client that has sent all that it wants to know,

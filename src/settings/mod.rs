@@ -25,7 +25,7 @@ use crate::docs::DocsBase;
 use crate::engine::{CallLimits, FilesDir, Guards};
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{
-    Approvals, Confirmations, Policy, Sealer, kept_seal_key, read_trusted, read_trusted_text, state_dir,
+    ApprovalFlow, Approvals, Policy, Sealer, kept_seal_key, read_trusted, read_trusted_text, state_dir,
 };
 use crate::neon::sql::SqlHosts;
 use crate::neon::{ApiBase, Credential, DEFAULT_BASE, OrganizationId, ProjectId};
@@ -269,7 +269,7 @@ impl Settings {
         let audit = self.audit_log.clone();
         let audit = audit.or_else(|| self.state.as_ref().map(|state| state.join("audit.jsonl")));
         Ok(Guards {
-            confirmations: Confirmations::new(sealer, policy.confirm().clone(), self.approvals().map(Approvals::new)),
+            confirmations: ApprovalFlow::new(sealer, policy.confirm().clone(), self.approvals().map(Approvals::new)),
             policy,
             audit: audit.map(|path| AuditLog::new(path, AuditLimits::default())),
         })

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::script::{self, Stopped, statements_before};
 use super::trial::{self, Prepared};
 use super::{fingerprint, schema};
-use crate::engine::{Ended, Failure, Flow, Kind, Told, postgres_says};
+use crate::engine::{Failure, Kind, WorkflowContext, WorkflowError, WorkflowOutput, postgres_says};
 use crate::neon::Changed;
 use crate::neon::sql::{Allowance, Connection, Reads};
 use crate::sql::{Dump, Statement};
@@ -30,19 +30,19 @@ const LOCK_NOT_HAD: &str = "55P03";
 
 /// How a completion ended.
 pub(super) struct Completed {
-    pub(super) ended: Ended,
+    pub(super) ended: WorkflowOutput,
     pub(super) prepared: Prepared,
     /// How to reach the target; nothing where what was prepared was discarded.
     pub(super) target: Option<Connection>,
 }
 
 /// What the call completes.
-pub(super) fn prepared(flow: &Flow<'_, '_>) -> Result<Prepared, Failure> {
+pub(super) fn prepared(flow: &WorkflowContext<'_, '_>) -> Result<Prepared, Failure> {
     serde_json::from_value(flow.prepared()?.clone()).map_err(|error| Failure::Internal(error.to_string()))
 }
 
 /// `complete_database_migration`, and the most of `complete_query_tuning`
-pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> {
+pub(super) async fn complete(flow: &WorkflowContext<'_, '_>) -> Result<Completed, Failure> {
     let prepared = prepared(flow)?;
     flow.take_prepared()?;
     if flow.flag("discard") {
@@ -101,14 +101,14 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
             if failure.changed == Changed::No {
                 flow.give_back_prepared();
             }
-            return Err(Failure::Told(Box::new(failure)));
+            return Err(Failure::WorkflowError(Box::new(failure)));
         }
     };
     let mut result = Map::new();
     result.insert("applied".into(), prepared.statements.len().into());
     result.insert("database".into(), prepared.database_name.as_str().into());
     result.insert("role".into(), prepared.role_name.as_str().into());
-    let mut ended = Ended::default();
+    let mut ended = WorkflowOutput::default();
     if lost {
         ended
             .notes
@@ -156,7 +156,7 @@ pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Completed, Failure> 
 }
 
 /// Now, by the clock that Postgres stamps its commits with: what is committed by now is before it, and what comes is after it.
-async fn moment(flow: &Flow<'_, '_>, target: &Connection) -> String {
+async fn moment(flow: &WorkflowContext<'_, '_>, target: &Connection) -> String {
     const NOW: &str = r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now"#;
     let results = flow.query(target, Reads::own(NOW, Vec::new()).pinned(), LOOK).await;
     let now = results.ok().and_then(|results| {
@@ -168,7 +168,7 @@ async fn moment(flow: &Flow<'_, '_>, target: &Connection) -> String {
 }
 
 /// Back to the moment before: a root branch Neon restores to any time of its history, and no other.
-async fn way_back(flow: &Flow<'_, '_>, prepared: &Prepared, moment: &str) -> Value {
+async fn way_back(flow: &WorkflowContext<'_, '_>, prepared: &Prepared, moment: &str) -> Value {
     // Where its branch came from doesn't change, so what the call was judged by will do.
     let about = flow.branch(&prepared.project_id, &prepared.branch_id).await;
     let parent = about.is_ok_and(|about| about.pointer("/branch/parent_id").is_some_and(Value::is_string));
@@ -190,9 +190,9 @@ async fn way_back(flow: &Flow<'_, '_>, prepared: &Prepared, moment: &str) -> Val
     })
 }
 
-async fn discarded(flow: &Flow<'_, '_>, prepared: Prepared) -> Completed {
+async fn discarded(flow: &WorkflowContext<'_, '_>, prepared: Prepared) -> Completed {
     let deleted = trial::discard(flow, &prepared.project_id, &prepared.trial_branch_id).await;
-    let mut ended = Ended::with(json!({"applied": 0, "discarded": true, "cleaned_up": deleted}));
+    let mut ended = WorkflowOutput::with(json!({"applied": 0, "discarded": true, "cleaned_up": deleted}));
     ended.undo = Some(json!("Nothing was applied; prepare again."));
     if !deleted {
         if let Some(object) = ended.result.as_object_mut() {
@@ -212,14 +212,14 @@ async fn discarded(flow: &Flow<'_, '_>, prepared: Prepared) -> Completed {
 }
 
 /// From the schema of the branch where it was tried to that of the target.
-async fn difference(flow: &Flow<'_, '_>, prepared: &Prepared) -> Result<crate::sql::Difference, Failure> {
+async fn difference(flow: &WorkflowContext<'_, '_>, prepared: &Prepared) -> Result<crate::sql::Difference, Failure> {
     let dump = |branch| schema::dump(flow, &prepared.project_id, branch, &prepared.database_name, &[]);
     let (shown, now) = futures::future::try_join(dump(&prepared.trial_branch_id), dump(&prepared.branch_id)).await?;
     Ok(Dump::read(&shown).to(&Dump::read(&now)))
 }
 
 /// What changed on the target since this was prepared: the statements themselves were tried elsewhere, and aren't in it.
-async fn moves(flow: &Flow<'_, '_>, prepared: &Prepared) -> Option<crate::sql::Difference> {
+async fn moves(flow: &WorkflowContext<'_, '_>, prepared: &Prepared) -> Option<crate::sql::Difference> {
     let before = prepared.before.as_deref()?;
     let now = schema::dump(
         flow,
@@ -232,7 +232,7 @@ async fn moves(flow: &Flow<'_, '_>, prepared: &Prepared) -> Option<crate::sql::D
     Some(Dump::read(before).to(&Dump::read(&now.ok()?)))
 }
 
-async fn moved(flow: &Flow<'_, '_>, prepared: &Prepared) -> Failure {
+async fn moved(flow: &WorkflowContext<'_, '_>, prepared: &Prepared) -> Failure {
     let mut more = Map::new();
     if let Some(difference) = moves(flow, prepared).await {
         let mut summary = schema::summary(&difference, flow.fence());
@@ -244,7 +244,7 @@ async fn moved(flow: &Flow<'_, '_>, prepared: &Prepared) -> Failure {
         }
         more.insert("changed_since_it_was_prepared".into(), summary);
     }
-    Failure::Told(Box::new(Told {
+    Failure::WorkflowError(Box::new(WorkflowError {
         kind: Kind::SchemaMoved,
         message: "The target's schema changed since this was prepared, so nothing was applied.".to_owned(),
         changed: Changed::No,
@@ -280,12 +280,12 @@ fn shown(prepared: &Prepared, part: usize, state: Option<&String>) -> Shown {
 
 /// What holds when an application ended before its end, what doesn't, and why.
 async fn halted(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     prepared: &Prepared,
     (target, statements): (&Connection, &[Statement]),
     stopped: Stopped,
     state: Option<&String>,
-) -> Told {
+) -> WorkflowError {
     let fence = flow.fence();
     let changed = stopped.failure.changed();
     let committed = stopped.part;
@@ -407,7 +407,7 @@ async fn halted(
             ),
         },
     };
-    Told {
+    WorkflowError {
         kind: match overall {
             Changed::No => Kind::NotApplied,
             Changed::Yes => Kind::AppliedInPart,
@@ -438,7 +438,7 @@ fn not_applied((before, in_part, of): (usize, usize, usize), changed: Changed, t
 }
 
 /// Why an application ended, as that failure would be told by itself: what it says of the whole is left out.
-fn cause(failure: Failure, flow: &Flow<'_, '_>) -> Value {
+fn cause(failure: Failure, flow: &WorkflowContext<'_, '_>) -> Value {
     const TOLD_OF_ALL: [&str; 9] = [
         "changed",
         "sqlstate",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::docs::{Entry, Slug};
-use crate::engine::{ArgumentProblem, Ended, Failure, Flow, boundary, fitting};
+use crate::engine::{ArgumentProblem, Failure, WorkflowContext, WorkflowOutput, boundary, fitting};
 
 /// The most pages that are listed at once.
 const MAX_PAGES: usize = 100;
@@ -15,7 +15,7 @@ const ROOM: usize = 2_000;
 const MAX_ABOUT: usize = 200;
 
 /// `list_docs_resources`
-pub(super) async fn list(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn list(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let docs = flow.docs()?;
     let entries = flow.docs_index().await?;
     let words: Vec<String> = flow
@@ -49,7 +49,7 @@ pub(super) async fn list(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         .collect();
     let fence = flow.fence();
     let next = offset + lines.len();
-    let mut ended = Ended::with(json!({
+    let mut ended = WorkflowOutput::with(json!({
         "docs": docs.base().as_str(),
         "returned": lines.len(),
         "found": found.len(),
@@ -97,7 +97,7 @@ fn matching(entries: Vec<Entry>, words: &[String]) -> (Vec<Entry>, bool) {
 }
 
 /// `get_doc_resource`
-pub(super) async fn get(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn get(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let docs = flow.docs()?;
     let slug = Slug::parse(flow.required("slug")?, docs.base()).map_err(|error| {
         Failure::Arguments(vec![ArgumentProblem {
@@ -123,7 +123,7 @@ pub(super) async fn get(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         "bytes": text.len(),
         "text": fence.around(&format!("\n{part}\n")),
     });
-    let mut ended = Ended::default();
+    let mut ended = WorkflowOutput::default();
     if until < text.len() {
         if let Some(object) = result.as_object_mut() {
             object.insert("next_from_byte".into(), Value::from(until));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::statements::timeout;
-use crate::engine::{Failure, Flow};
+use crate::engine::{Failure, WorkflowContext};
 use crate::neon::sql::{Connection, Found, Query, Reads, ResultSet, SqlError, Statements};
 use crate::neon::text::one_line;
 use crate::sql::{
@@ -99,7 +99,7 @@ impl<'s> Sent<'s> {
 
 /// The failure with what can be found out about it. Nothing is changed for that: what is run once more is rolled back, or reads.
 pub(super) async fn explained(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     failure: Failure,
     sent: &[Sent<'_>],
@@ -114,7 +114,11 @@ pub(super) async fn explained(
 ///
 /// # Errors
 /// With the place that Postgres names. What can't be found out is no error: then what isn't understood is judged as that.
-pub(super) async fn readable(flow: &Flow<'_, '_>, connection: &Connection, sent: &[Sent<'_>]) -> Result<(), Failure> {
+pub(super) async fn readable(
+    flow: &WorkflowContext<'_, '_>,
+    connection: &Connection,
+    sent: &[Sent<'_>],
+) -> Result<(), Failure> {
     for (index, one) in sent.iter().enumerate().filter(|(_, one)| !one.statement.is_read()) {
         let text = &one.statement.text;
         let Ok(Some(error)) = flow.objection(connection, text).await else {
@@ -158,7 +162,7 @@ fn beginning(text: &str) -> Option<String> {
 
 /// A failure of one statement of those that the call's texts hold, with what can be found out about it.
 pub(super) async fn explained_one(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     error: SqlError,
     statement: &Statement,
@@ -171,7 +175,12 @@ pub(super) async fn explained_one(
     }
 }
 
-async fn explained_error(flow: &Flow<'_, '_>, connection: &Connection, error: SqlError, sent: &[Sent<'_>]) -> SqlError {
+async fn explained_error(
+    flow: &WorkflowContext<'_, '_>,
+    connection: &Connection,
+    error: SqlError,
+    sent: &[Sent<'_>],
+) -> SqlError {
     let Some(code) = error.code().map(str::to_owned) else {
         return error;
     };
@@ -278,7 +287,7 @@ fn next(code: &str, kind: Option<&str>, texts: &[&str], position: Option<usize>,
 }
 
 /// What is said where a statement took too long.
-fn too_long(flow: &Flow<'_, '_>, sent: &[Sent<'_>]) -> String {
+fn too_long(flow: &WorkflowContext<'_, '_>, sent: &[Sent<'_>]) -> String {
     let seconds = timeout(flow).as_secs();
     let mut texts = sent.iter().map(|one| &one.statement.text);
     let own = texts.any(|text| text.to_ascii_lowercase().contains("statement_timeout"));
@@ -315,7 +324,7 @@ const LABELS: &str = "WITH said AS (SELECT CASE WHEN strpos($1, ': ') > 0 THEN l
  SELECT NULL AS place, e.enumlabel AS name, NULL AS more FROM pg_enum e WHERE e.enumtypid = (SELECT oid FROM one) ORDER BY e.enumsortorder LIMIT 50";
 
 /// The labels of the enum that an error is about.
-async fn labels(flow: &Flow<'_, '_>, connection: &Connection, error: &SqlError) -> Vec<String> {
+async fn labels(flow: &WorkflowContext<'_, '_>, connection: &Connection, error: &SqlError) -> Vec<String> {
     let Some(said) = error.said() else { return Vec::new() };
     let reads = Reads::own(LABELS, vec![said.into()]).pinned();
     let Ok(results) = flow.query(connection, reads, LOOKING).await else {
@@ -336,7 +345,13 @@ enum Which {
 
 /// Finds out which of several statements failed. Neon's proxy doesn't say, so they run once more with their numbers, in a
 /// transaction that reads only or is rolled back; not what outlives a rollback, and not what waited.
-async fn which(flow: &Flow<'_, '_>, connection: &Connection, error: &SqlError, code: &str, sent: &[Sent<'_>]) -> Which {
+async fn which(
+    flow: &WorkflowContext<'_, '_>,
+    connection: &Connection,
+    error: &SqlError,
+    code: &str,
+    sent: &[Sent<'_>],
+) -> Which {
     // What took long would take as long once more, and with less time another statement might be the one.
     let again = match code {
         CANCELLED if timeout(flow) <= AGAIN => timeout(flow),
@@ -400,7 +415,7 @@ const OBJECTS: &str = "SELECT n.nspname AS place, t.typname AS name, 'type' AS m
 
 /// Names that are there and nearly are the one that isn't, the nearest first.
 async fn nearest(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     error: &SqlError,
     code: &str,
@@ -446,7 +461,11 @@ async fn nearest(
 }
 
 /// The schemas whose name is like that one, the nearest first.
-pub(super) async fn nearest_schemas(flow: &Flow<'_, '_>, connection: &Connection, name: &str) -> Vec<String> {
+pub(super) async fn nearest_schemas(
+    flow: &WorkflowContext<'_, '_>,
+    connection: &Connection,
+    name: &str,
+) -> Vec<String> {
     let reads = Reads::own(SCHEMAS, vec!["[]".into()]).pinned();
     match flow.query(connection, reads, LOOKING).await {
         Ok(results) => ranked(name, &results.first().map(ResultSet::objects).unwrap_or_default()),
@@ -455,7 +474,11 @@ pub(super) async fn nearest_schemas(flow: &Flow<'_, '_>, connection: &Connection
 }
 
 /// The relations whose name is like that one, the nearest first.
-pub(super) async fn nearest_relations(flow: &Flow<'_, '_>, connection: &Connection, name: &str) -> Vec<String> {
+pub(super) async fn nearest_relations(
+    flow: &WorkflowContext<'_, '_>,
+    connection: &Connection,
+    name: &str,
+) -> Vec<String> {
     let reads = Reads::own(RELATIONS, vec!["[]".into()]).pinned();
     match flow.query(connection, reads, LOOKING).await {
         Ok(results) => ranked(name, &results.first().map(ResultSet::objects).unwrap_or_default()),

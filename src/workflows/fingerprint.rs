@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::engine::{Failure, Flow};
+use crate::engine::{Failure, WorkflowContext};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Reads};
 
@@ -24,7 +24,7 @@ const UNMOVED: &str = concat!(
 );
 
 /// A schema's fingerprint now.
-pub(super) async fn of(flow: &Flow<'_, '_>, connection: &Connection) -> Result<String, Failure> {
+pub(super) async fn of(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> Result<String, Failure> {
     let reads = Reads::own(FINGERPRINT, Vec::new()).pinned();
     let results = flow.query(connection, reads, PATIENCE).await?;
     results

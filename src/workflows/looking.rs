@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::failing::{self, Sent};
 use super::parameters;
 use super::statements::{connect, timeout};
-use crate::engine::{ArgumentProblem, Ended, Failure, Flow};
+use crate::engine::{ArgumentProblem, Failure, WorkflowContext, WorkflowOutput};
 use crate::neon::sql::{Connection, Reads, ResultSet};
 use crate::neon::text::{one_line, trimmed};
 use crate::sql::Reading;
@@ -29,7 +29,7 @@ const COUNTED: &str = "Rows are what ANALYZE last counted; bytes hold indexes an
                        are of the table alone.";
 
 /// `get_database_tables`
-pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn tables(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let connection = connect(flow).await?;
     let offset = flow.number("offset").unwrap_or(0);
     let parent = match flow
@@ -58,7 +58,7 @@ pub(super) async fn tables(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     found.truncate(MAX_TABLES as usize);
     let has_partitions = found.iter().any(|table| table.get("partitions").is_some());
     let fence = flow.fence();
-    let mut ended = Ended::with(json!({
+    let mut ended = WorkflowOutput::with(json!({
         "database": connection.database,
         "returned": found.len(),
         "tables": fence.around(&lines(&found)),
@@ -97,7 +97,7 @@ fn parent(given: &str) -> Result<(Option<String>, String), Failure> {
 }
 
 /// `describe_table_schema`
-pub(super) async fn table(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn table(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let connection = connect(flow).await?;
     let names = readings_of(trimmed(flow.required("table")?), &connection.database);
     let reads = Reads::own(TABLE, vec![json!(names).to_string().into()]);
@@ -118,7 +118,7 @@ pub(super) async fn table(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let next = about.as_object_mut().and_then(|about| page(about, offset, room));
     let fence = flow.fence();
     let text = about.to_string();
-    let mut ended = Ended::with(json!({
+    let mut ended = WorkflowOutput::with(json!({
         "database": connection.database,
         "table": fence.around(&text),
     }));
@@ -179,7 +179,7 @@ fn page(about: &mut Map<String, Value>, offset: usize, room: usize) -> Option<us
 }
 
 /// Tables that are called nearly so, as the end of a sentence.
-async fn like(flow: &Flow<'_, '_>, connection: &Connection) -> String {
+async fn like(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> String {
     let Ok(given) = flow.required("table") else {
         return String::new();
     };
@@ -192,7 +192,7 @@ async fn like(flow: &Flow<'_, '_>, connection: &Connection) -> String {
 }
 
 /// Names of the database's for a sentence.
-fn quoted_list(flow: &Flow<'_, '_>, names: &[String]) -> String {
+fn quoted_list(flow: &WorkflowContext<'_, '_>, names: &[String]) -> String {
     let names: Vec<String> = names
         .iter()
         .map(|name| flow.fence().quote(&one_line(name, 100)))
@@ -253,7 +253,7 @@ pub(super) async fn explaining(text: String, analyze: bool) -> Result<Option<Opt
 }
 
 /// Why a text that has no plan is refused: where it isn't SQL, that is told as Postgres tells it.
-pub(super) async fn without_plan(flow: &Flow<'_, '_>, text: &str, failure: Failure) -> Failure {
+pub(super) async fn without_plan(flow: &WorkflowContext<'_, '_>, text: &str, failure: Failure) -> Failure {
     let Ok(script) = parsed(text.to_owned()).await else {
         return failure;
     };
@@ -271,7 +271,7 @@ pub(super) async fn without_plan(flow: &Flow<'_, '_>, text: &str, failure: Failu
 }
 
 /// `explain_sql_statement`
-pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn explain(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let problem = |message: &str| {
         Failure::Arguments(vec![ArgumentProblem {
             argument: "sql".to_owned(),
@@ -320,7 +320,7 @@ pub(super) async fn explain(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
         .filter_map(|row| row.first().and_then(Value::as_str).map(str::to_owned))
         .collect();
     let fence = flow.fence();
-    Ok(Ended::with(json!({
+    Ok(WorkflowOutput::with(json!({
         "database": connection.database,
         "analyzed": analyze,
         "plan": fence.around(&format!("\n{}\n", lines.join("\n"))),
@@ -343,14 +343,14 @@ FROM VIEW WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_data
  AND mean_exec_time >= $1::float8 ORDER BY total_exec_time DESC LIMIT $2::int8";
 
 /// `list_slow_queries`
-pub(super) async fn slow(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn slow(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let connection = connect(flow).await?;
     let there = flow
         .query(&connection, Reads::own(EXTENSION, Vec::new()).pinned(), PATIENCE)
         .await?;
     let view = there.first().and_then(|result| result.first("view"));
     let Some(view) = view.as_ref().and_then(Value::as_str) else {
-        return Ok(Ended::with(json!({
+        return Ok(WorkflowOutput::with(json!({
             "database": connection.database,
             "queries": Value::Null,
         }))
@@ -364,7 +364,7 @@ pub(super) async fn slow(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let results = flow.query(&connection, slow, PATIENCE).await?;
     let found = objects(&results, 0);
     let fence = flow.fence();
-    Ok(Ended::with(json!({
+    Ok(WorkflowOutput::with(json!({
         "database": connection.database,
         "returned": found.len(),
         "queries": fence.around(&lines(&found)),
@@ -463,7 +463,7 @@ const CHECKS: &[(&str, &str, &str)] = &[
 ];
 
 /// `inspect_database`
-pub(super) async fn inspect(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn inspect(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let wanted: Option<Vec<&str>> = flow
         .arguments()
         .get("checks")
@@ -492,7 +492,7 @@ pub(super) async fn inspect(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
             );
         }
     }
-    let mut ended = Ended::with(json!({
+    let mut ended = WorkflowOutput::with(json!({
         "database": connection.database,
         "checks": found,
         "nothing_found_by": clear,

@@ -2,10 +2,10 @@
 
 use super::trial::Trial;
 use super::{script, sql};
-use crate::engine::{Ended, Failure, Flow};
+use crate::engine::{Failure, WorkflowContext, WorkflowOutput};
 
 /// `prepare_database_migration`
-pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn prepare(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let mut script = match script::read("sql", flow.scripts()) {
         Ok(script) => script,
         Err(failure) => return Err(sql::refused(flow, failure).await),

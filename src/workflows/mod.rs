@@ -32,8 +32,8 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use crate::catalog::{Addition, Tool, Workflow};
-use crate::engine::{Ended, Failure, Flow, Workflows};
-use crate::guard::{Assessed, Line};
+use crate::engine::{Failure, WorkflowContext, WorkflowOutput, Workflows};
+use crate::guard::{Line, StatementRisk};
 use crate::neon::sql::Measured;
 use crate::sql::Script;
 
@@ -58,25 +58,29 @@ impl Workflows for All {
         scripts: &[Script],
         prepared: Option<&Value>,
         unasked_rows: u64,
-    ) -> Result<Option<Assessed>, Failure> {
+    ) -> Result<Option<StatementRisk>, Failure> {
         sql::assess(tool, arguments, scripts, prepared, unasked_rows)
     }
 
-    fn place<'f>(&'f self, flow: &'f Flow<'_, '_>, scripts: &'f mut [Script]) -> BoxFuture<'f, Result<bool, Failure>> {
+    fn place<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        scripts: &'f mut [Script],
+    ) -> BoxFuture<'f, Result<bool, Failure>> {
         placing::place(flow, scripts).boxed()
     }
 
-    fn indexes_call_code<'f>(&'f self, flow: &'f Flow<'_, '_>) -> BoxFuture<'f, Result<bool, Failure>> {
+    fn indexes_call_code<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<bool, Failure>> {
         sql::indexes_call_code(flow).boxed()
     }
 
-    fn readable<'f>(&'f self, flow: &'f Flow<'_, '_>) -> BoxFuture<'f, Result<(), Failure>> {
+    fn readable<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<(), Failure>> {
         sql::readable(flow).boxed()
     }
 
     fn measure<'f>(
         &'f self,
-        flow: &'f Flow<'_, '_>,
+        flow: &'f WorkflowContext<'_, '_>,
         tool: &'f Tool,
     ) -> BoxFuture<'f, Result<Option<Measured>, Failure>> {
         sql::measure(flow, tool).boxed()
@@ -93,24 +97,33 @@ impl Workflows for All {
 
     fn seen<'f>(
         &'f self,
-        flow: &'f Flow<'_, '_>,
+        flow: &'f WorkflowContext<'_, '_>,
         tool: &'f Tool,
         measured: Option<&'f Measured>,
     ) -> BoxFuture<'f, Result<Vec<Line>, Failure>> {
         plan::seen(flow, tool, measured).boxed()
     }
 
-    fn run<'f>(&'f self, workflow: Workflow, flow: &'f Flow<'_, '_>) -> BoxFuture<'f, Result<Ended, Failure>> {
+    fn run<'f>(
+        &'f self,
+        workflow: Workflow,
+        flow: &'f WorkflowContext<'_, '_>,
+    ) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
         run(workflow, flow).boxed()
     }
 
-    fn add<'f>(&'f self, addition: Addition, flow: &'f Flow<'_, '_>, value: &'f mut Value) -> BoxFuture<'f, ()> {
+    fn add<'f>(
+        &'f self,
+        addition: Addition,
+        flow: &'f WorkflowContext<'_, '_>,
+        value: &'f mut Value,
+    ) -> BoxFuture<'f, ()> {
         add(addition, flow, value).boxed()
     }
 }
 
 /// Runs a workflow whose call was let through.
-async fn run(workflow: Workflow, flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+async fn run(workflow: Workflow, flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     match workflow {
         Workflow::RunSql | Workflow::RunSqlTransaction => sql::run(flow).await,
         Workflow::ExplainSqlStatement => looking::explain(flow).await,
@@ -134,7 +147,7 @@ async fn run(workflow: Workflow, flow: &Flow<'_, '_>) -> Result<Ended, Failure> 
 }
 
 /// Adds to a result what its declaration wants beside the answer. What can't be read is said, and fails nothing.
-async fn add(addition: Addition, flow: &Flow<'_, '_>, value: &mut Value) {
+async fn add(addition: Addition, flow: &WorkflowContext<'_, '_>, value: &mut Value) {
     match addition {
         Addition::SchemaSummary => schema::add_summary(flow, value).await,
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::{Failure, Flow, Kind, Told, postgres_says};
+use crate::engine::{Failure, Kind, WorkflowContext, WorkflowError, postgres_says};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Reads, ResultSet, SqlError};
 use crate::sql::{Mentions, Statement};
@@ -21,12 +21,12 @@ const INVALID: &str = "SELECT i.indexrelid::pg_catalog.text AS id, pg_catalog.qu
 pub(super) struct Before(BTreeSet<String>);
 
 /// Looks which indexes are invalid already. Nothing where that can't be seen: the statement itself will say why.
-pub(super) async fn before(flow: &Flow<'_, '_>, connection: &Connection) -> Option<Before> {
+pub(super) async fn before(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> Option<Before> {
     let found = invalid(flow, connection).await.ok()?;
     Some(Before(found.into_iter().map(|(id, _)| id).collect()))
 }
 
-async fn invalid(flow: &Flow<'_, '_>, connection: &Connection) -> Result<Vec<(String, String)>, Failure> {
+async fn invalid(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> Result<Vec<(String, String)>, Failure> {
     let reads = Reads::own(INVALID, Vec::new()).pinned();
     let results = flow.query(connection, reads, super::statements::timeout(flow)).await?;
     let text = |row: &Value, field: &str| {
@@ -121,7 +121,7 @@ impl Left {
 
 /// Looks what a failed statement left. Nothing where it left nothing.
 pub(super) async fn left(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     statement: &Statement,
     before: Option<Before>,
@@ -189,7 +189,7 @@ pub(super) async fn left(
 
 /// The failure, with what the statement left.
 pub(super) async fn failed(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     statement: &Statement,
     before: Option<Before>,
@@ -207,7 +207,7 @@ pub(super) async fn failed(
     };
     let mut more = postgres_says(&error, flow.fence());
     left.tell(&mut more);
-    Failure::Told(Box::new(Told {
+    Failure::WorkflowError(Box::new(WorkflowError {
         kind: Kind::SqlFailed,
         message: format!("{message}{}.", left.what),
         changed: left.changed,

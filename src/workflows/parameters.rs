@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::statements::timeout;
-use crate::engine::{ArgumentProblem, Failure, Flow};
+use crate::engine::{ArgumentProblem, Failure, WorkflowContext};
 use crate::neon::sql::{Connection, Expected, SqlError, depend_on_types, is_array_literal, texts};
 use crate::neon::text::one_line;
 use crate::sql::{Statement, is_in_list};
@@ -25,7 +25,7 @@ const MAX_TOLD: usize = 10;
 /// # Errors
 /// Where one can't be said exactly, and where the statement itself can't be understood.
 pub(super) async fn encoded(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     statement: &Statement,
     given: Option<&Value>,
@@ -58,7 +58,7 @@ pub(super) async fn encoded(
 /// A failure of a statement with these parameters, in the words of its arguments where one of them is a text for which an array is
 /// expected. It is asked for after the failure alone: a text that Postgres reads is what it reads.
 pub(super) async fn explained(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     statement: &Statement,
     given: Option<&Value>,

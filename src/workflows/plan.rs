@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::sql::{argument, lost_when_tried, unmeasured};
 use super::statements::connect;
 use crate::catalog::Tool;
-use crate::engine::{Failure, Flow};
+use crate::engine::{Failure, WorkflowContext};
 use crate::guard::Line;
 use crate::neon::sql::{Measured, Reads};
 use crate::sql::{Script, StatementEffect, TableName};
@@ -108,7 +108,11 @@ pub(super) fn shortened(statements: &Value, scripts: &[Script]) -> Option<Value>
 }
 
 /// What a plan shows of the statements: what each is, what they would lose, and how many rows the tables that they change have.
-pub(super) async fn seen(flow: &Flow<'_, '_>, tool: &Tool, measured: Option<&Measured>) -> Result<Vec<Line>, Failure> {
+pub(super) async fn seen(
+    flow: &WorkflowContext<'_, '_>,
+    tool: &Tool,
+    measured: Option<&Measured>,
+) -> Result<Vec<Line>, Failure> {
     let mut lines = Vec::new();
     if tool.declaration.completes.is_some() {
         let changes = flow.prepared()?.get("changes").and_then(Value::as_array);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use similar::TextDiff;
 
-use crate::engine::{Failure, Fence, Flow};
+use crate::engine::{Failure, Fence, WorkflowContext};
 use crate::sql::{Difference, Dump, without_noise};
 
 /// The most lines of a summary.
@@ -14,7 +14,7 @@ const MAX_LINE: usize = 300;
 
 /// A database's schema, as Neon dumps it.
 pub(super) async fn dump(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     project: &str,
     branch: &str,
     database: &str,
@@ -104,7 +104,7 @@ pub(super) fn summary(difference: &Difference, fence: &Fence) -> Value {
 }
 
 /// Adds to a comparison of two branches which objects differ: from the base branch to the branch that was asked for.
-pub(super) async fn add_summary(flow: &Flow<'_, '_>, value: &mut Value) {
+pub(super) async fn add_summary(flow: &WorkflowContext<'_, '_>, value: &mut Value) {
     let fence = flow.fence();
     let (shown, note) = match compared(flow).await {
         Ok(difference) => (
@@ -127,7 +127,7 @@ pub(super) async fn add_summary(flow: &Flow<'_, '_>, value: &mut Value) {
     }
 }
 
-async fn compared(flow: &Flow<'_, '_>) -> Result<Difference, Failure> {
+async fn compared(flow: &WorkflowContext<'_, '_>) -> Result<Difference, Failure> {
     let (project, branch) = (flow.required("project_id")?, flow.required("branch_id")?);
     let database = flow.required("db_name")?;
     let base = match flow.text("base_branch_id") {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::outside::{self, Left};
 use super::{failing, fingerprint};
-use crate::engine::{ArgumentProblem, Failure, Flow, Held, Kind, Told};
+use crate::engine::{ArgumentProblem, Failure, Held, Kind, WorkflowContext, WorkflowError};
 use crate::neon::Changed;
 use crate::neon::sql::{Allowance, Connection, Isolation, Measured, Query, Reads, Statements};
 use crate::sql::{SessionAct, Statement, StatementEffect, Transaction, kept};
@@ -390,7 +390,7 @@ impl Script {
     /// As [`apply`].
     pub(super) async fn try_on(
         &mut self,
-        flow: &Flow<'_, '_>,
+        flow: &WorkflowContext<'_, '_>,
         connection: &Connection,
         timeout: Duration,
     ) -> Result<Tried, Stopped> {
@@ -452,7 +452,7 @@ impl Script {
     /// back. For the branch where it is tried, never for another.
     pub(super) async fn culprit(
         &self,
-        flow: &Flow<'_, '_>,
+        flow: &WorkflowContext<'_, '_>,
         connection: &Connection,
         part: usize,
         timeout: Duration,
@@ -481,7 +481,7 @@ impl Script {
 /// # Errors
 /// At the first part that fails: those before it hold, and a part in a transaction leaves nothing behind.
 pub(super) async fn apply(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     (statements, parts): (&[Statement], &[Part]),
     unmoved: &str,
@@ -580,7 +580,7 @@ fn together(earlier: &[Statement], statements: &[Statement]) -> Statements {
 
 /// What comes of a cut that an enum's new value demands and the session's state forbids.
 fn cut_by_enum(why: &str) -> Failure {
-    Failure::Told(Box::new(Told {
+    Failure::WorkflowError(Box::new(WorkflowError {
         kind: Kind::TrialFailed,
         message: format!(
             "It was tried on a throwaway branch. An enum's new value is used, which Postgres allows only after the addition took effect, so \
@@ -593,7 +593,7 @@ fn cut_by_enum(why: &str) -> Failure {
 }
 
 async fn run(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     (earlier, own, alone): (&[Statement], &[Statement], bool),
     check: Option<(&'static str, Vec<Value>)>,
@@ -625,7 +625,11 @@ async fn run(
 ///
 /// # Errors
 /// When it isn't over in time, or nobody can say.
-pub(super) async fn settled(flow: &Flow<'_, '_>, connection: &Connection, hold: &str) -> Result<(), Failure> {
+pub(super) async fn settled(
+    flow: &WorkflowContext<'_, '_>,
+    connection: &Connection,
+    hold: &str,
+) -> Result<(), Failure> {
     let reads = Reads::own(
         "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
         vec![hold.into()],
@@ -647,7 +651,7 @@ pub(super) fn statements_before(parts: &[Part], part: usize) -> usize {
 /// The failure of a part in a transaction, with what can be found out about it; and the number of the statement that failed, among
 /// all, where that is known. Nothing is changed for that: where one must be found, they run once more and are rolled back.
 pub(super) async fn explained(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     (statements, parts): (&[Statement], &[Part]),
     part: usize,

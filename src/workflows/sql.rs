@@ -8,8 +8,8 @@ use super::failing::{self, Sent};
 use super::statements::{about, building, connect, isolation, timeout};
 use super::{outside, parameters, rows};
 use crate::catalog::{Tool, Workflow};
-use crate::engine::{ArgumentProblem, Ended, Failure, Flow, Held};
-use crate::guard::{Assessed, Effect, JudgedTexts};
+use crate::engine::{ArgumentProblem, Failure, Held, WorkflowContext, WorkflowOutput};
+use crate::guard::{Effect, JudgedTexts, StatementRisk};
 use crate::neon::Changed;
 use crate::neon::sql::{Builds, Connection, INDEX_CODE, Measured, Query, Reads, Statements};
 use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, Transaction, Unguarded, kept};
@@ -62,7 +62,7 @@ pub(super) fn assess(
     scripts: &[Script],
     prepared: Option<&Value>,
     unasked_rows: u64,
-) -> Result<Option<Assessed>, Failure> {
+) -> Result<Option<StatementRisk>, Failure> {
     if tool.declaration.completes.is_some() {
         // They were checked when they were prepared. Completing changes something in any case: at least a branch goes.
         let mut assessed = assessed(scripts);
@@ -78,7 +78,7 @@ pub(super) fn assess(
     if tried_argument(tool).is_some() {
         // They run on a branch that the call makes for them, which is all that the call changes.
         let statements = scripts.iter().flat_map(|script| &script.statements);
-        return Ok(Some(Assessed {
+        return Ok(Some(StatementRisk {
             effect: tool.declaration.effect,
             leaves: false,
             reasons: Vec::new(),
@@ -226,7 +226,7 @@ pub(super) fn unmeasured<'s>(statements: impl IntoIterator<Item = &'s Statement>
 
 /// What completing these statements will be judged as, once they were tried: its effect, and why it asks.
 pub(super) async fn completing(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     statements: &[Statement],
     measured: &Measured,
 ) -> Result<(Effect, Vec<String>), Failure> {
@@ -251,7 +251,7 @@ pub(super) fn lost_when_tried(prepared: &Value) -> Option<Measured> {
 }
 
 /// What scripts do.
-fn assessed(scripts: &[Script]) -> Assessed {
+fn assessed(scripts: &[Script]) -> StatementRisk {
     let statements = || scripts.iter().flat_map(|script| &script.statements);
     let effect = statements().map(|statement| statement.effect).max();
     let mut reasons: Vec<String> = Vec::new();
@@ -269,7 +269,7 @@ fn assessed(scripts: &[Script]) -> Assessed {
     if unguarded {
         reasons.push(UNHELD.to_owned());
     }
-    Assessed {
+    StatementRisk {
         rebuilds_indexes: statements().any(Statement::builds_indexes),
         effect: match effect {
             Some(StatementEffect::Read) | None => Effect::Read,
@@ -303,7 +303,7 @@ fn only(scripts: &[Script]) -> Option<&Statement> {
 }
 
 /// The parameters of a call, as its statement takes them.
-async fn encoded(flow: &Flow<'_, '_>, connection: &Connection) -> Result<Vec<Value>, Failure> {
+async fn encoded(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> Result<Vec<Value>, Failure> {
     match only(flow.scripts()) {
         Some(only) => parameters::encoded(flow, connection, only, flow.arguments().get("params")).await,
         None => Ok(Vec::new()),
@@ -311,7 +311,7 @@ async fn encoded(flow: &Flow<'_, '_>, connection: &Connection) -> Result<Vec<Val
 }
 
 /// A failure of a call's statements, in the words of its parameters where those are to blame.
-async fn explained(flow: &Flow<'_, '_>, connection: &Connection, failure: Failure) -> Failure {
+async fn explained(flow: &WorkflowContext<'_, '_>, connection: &Connection, failure: Failure) -> Failure {
     match only(flow.scripts()) {
         Some(only) => parameters::explained(flow, connection, only, flow.arguments().get("params"), failure).await,
         None => failure,
@@ -339,7 +339,7 @@ fn statements(scripts: &[Script], arguments: &Map<String, Value>, parameters: Ve
 /// Whether building indexes would run code of the database's own: what the statements mention, or what indexes, operator classes,
 /// range types, casts and statistics are made of, or what the statements make themselves. Code in C or of Postgres itself isn't
 /// meant.
-pub(super) async fn indexes_call_code(flow: &Flow<'_, '_>) -> Result<bool, Failure> {
+pub(super) async fn indexes_call_code(flow: &WorkflowContext<'_, '_>) -> Result<bool, Failure> {
     let statements: Vec<&Statement> = flow.scripts().iter().flat_map(|script| &script.statements).collect();
     if statements.iter().any(|statement| makes_code(statement)) {
         return Ok(true);
@@ -373,7 +373,11 @@ fn makes_code(statement: &Statement) -> bool {
 }
 
 /// Whether building indexes would run code of the database's own, as it is at this moment.
-async fn call_code(flow: &Flow<'_, '_>, connection: &Connection, statements: &[&Statement]) -> Result<bool, Failure> {
+async fn call_code(
+    flow: &WorkflowContext<'_, '_>,
+    connection: &Connection,
+    statements: &[&Statement],
+) -> Result<bool, Failure> {
     let mentions = Mentions::all(statements.iter().map(|statement| statement.mentions()));
     let brings = statements
         .iter()
@@ -389,7 +393,7 @@ async fn call_code(flow: &Flow<'_, '_>, connection: &Connection, statements: &[&
 ///
 /// # Errors
 /// With the place that Postgres names. What can't be found out is no error: then a human decides.
-pub(super) async fn readable(flow: &Flow<'_, '_>) -> Result<(), Failure> {
+pub(super) async fn readable(flow: &WorkflowContext<'_, '_>) -> Result<(), Failure> {
     let sources = flow.statement_sources();
     let sent = Sent::all(flow.scripts(), &sources);
     if sent.iter().all(Sent::is_read) {
@@ -402,7 +406,7 @@ pub(super) async fn readable(flow: &Flow<'_, '_>) -> Result<(), Failure> {
 }
 
 /// Why a script is refused: where it isn't SQL, that is told as Postgres tells it, before anything that follows from it.
-pub(super) async fn refused(flow: &Flow<'_, '_>, failure: Failure) -> Failure {
+pub(super) async fn refused(flow: &WorkflowContext<'_, '_>, failure: Failure) -> Failure {
     let mut statements = flow.scripts().iter().flat_map(|script| &script.statements);
     // What no server runs is told as that.
     if statements.any(|statement| statement.refusal.is_some()) {
@@ -416,7 +420,7 @@ pub(super) async fn refused(flow: &Flow<'_, '_>, failure: Failure) -> Failure {
 ///
 /// # Errors
 /// When a statement fails: then the call would, too.
-pub(super) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<Measured>, Failure> {
+pub(super) async fn measure(flow: &WorkflowContext<'_, '_>, tool: &Tool) -> Result<Option<Measured>, Failure> {
     if tool.declaration.completes.is_some() || flow.scripts().is_empty() {
         return Ok(None);
     }
@@ -443,7 +447,7 @@ pub(super) async fn measure(flow: &Flow<'_, '_>, tool: &Tool) -> Result<Option<M
 }
 
 /// `run_sql` and `run_sql_transaction`
-pub(super) async fn run(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn run(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let connection = connect(flow).await?;
     match ran(flow, &connection).await {
         Err(failure) => {
@@ -455,7 +459,7 @@ pub(super) async fn run(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     }
 }
 
-async fn ran(flow: &Flow<'_, '_>, connection: &Connection) -> Result<Ended, Failure> {
+async fn ran(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> Result<WorkflowOutput, Failure> {
     let scripts = flow.scripts();
     let texts: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
     let parameters = encoded(flow, connection).await?;
@@ -559,13 +563,13 @@ fn taken_along(measured: Option<&Measured>, statements: &[&Statement]) -> Vec<St
 }
 
 fn ended(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     results: &[crate::neon::sql::ResultSet],
     taken: &[String],
-) -> Ended {
+) -> WorkflowOutput {
     let fence = flow.fence();
-    let mut ended = Ended::default();
+    let mut ended = WorkflowOutput::default();
     let shown = rows::shown(
         results,
         fence,

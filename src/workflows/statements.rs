@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::engine::{Failure, Flow};
+use crate::engine::{Failure, WorkflowContext};
 use crate::neon::sql::{Builds, Connection, Isolation, Statements};
 use crate::sql::{Mentions, Statement, Unguarded};
 
@@ -12,7 +12,7 @@ use crate::sql::{Mentions, Statement, Unguarded};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How to connect to the branch that a call is about.
-pub(crate) async fn connect(flow: &Flow<'_, '_>) -> Result<Connection, Failure> {
+pub(crate) async fn connect(flow: &WorkflowContext<'_, '_>) -> Result<Connection, Failure> {
     flow.connection(
         flow.required("project_id")?,
         flow.required("branch_id")?,
@@ -23,7 +23,7 @@ pub(crate) async fn connect(flow: &Flow<'_, '_>) -> Result<Connection, Failure> 
 }
 
 /// How long the statements of a call may run.
-pub(crate) fn timeout(flow: &Flow<'_, '_>) -> Duration {
+pub(crate) fn timeout(flow: &WorkflowContext<'_, '_>) -> Duration {
     flow.number("timeout_seconds").map_or(TIMEOUT, Duration::from_secs)
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::engine::{ArgumentProblem, Ended, Failure, Flow, will_expire};
+use crate::engine::{ArgumentProblem, Failure, WorkflowContext, WorkflowOutput, will_expire};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Reads};
 use crate::neon::text::one_line;
@@ -24,7 +24,7 @@ const MASKED: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// `create_throwaway_branch`
-pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn create(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let project = flow.required("project_id")?;
     let hours = i64::try_from(flow.number("hours").unwrap_or(HOURS)).unwrap_or(720);
     let now = Utc::now();
@@ -88,9 +88,9 @@ pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
                 let string = crate::guard::mask_text(connection.string.expose_secret());
                 object.insert("connection".into(), string.into());
             }
-            Ended::with(result)
+            WorkflowOutput::with(result)
         }
-        Err(why) => Ended::with(result).note(format!("It was made, but doesn't answer queries yet: {why}")),
+        Err(why) => WorkflowOutput::with(result).note(format!("It was made, but doesn't answer queries yet: {why}")),
     };
     match (rules, masked) {
         (None, _) => {}
@@ -121,7 +121,7 @@ pub(super) async fn create(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
 ///
 /// # Errors
 /// What Neon says where masking failed.
-async fn masked(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<bool, String> {
+async fn masked(flow: &WorkflowContext<'_, '_>, project: &str, branch: &str) -> Result<bool, String> {
     let until = tokio::time::Instant::now() + MASKED;
     loop {
         let status = flow
@@ -144,7 +144,7 @@ async fn masked(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<bool
 
 /// Makes a branch that Neon deletes by itself, and makes sure that Neon took it so.
 pub(super) async fn make(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     step: &str,
     arguments: Value,
     expires: DateTime<Utc>,
@@ -168,7 +168,7 @@ pub(super) async fn make(
 }
 
 /// Waits until a branch answers a query. Gives how it is reached.
-async fn answers(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<Option<Connection>, String> {
+async fn answers(flow: &WorkflowContext<'_, '_>, project: &str, branch: &str) -> Result<Option<Connection>, String> {
     let answered = until_it_answers(flow, || async move {
         let connection = flow.connection(project, branch, None, None).await?;
         let reads = Reads::own("SELECT 1 AS one", Vec::new()).pinned();
@@ -186,7 +186,7 @@ async fn answers(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Result<Opt
 /// # Errors
 /// The last failure, when it doesn't in time, or when more time would change nothing.
 pub(super) async fn until_it_answers<T, F: Future<Output = Result<T, Failure>>>(
-    flow: &Flow<'_, '_>,
+    flow: &WorkflowContext<'_, '_>,
     attempt: impl Fn() -> F,
 ) -> Result<T, Failure> {
     let until = tokio::time::Instant::now() + ANSWERS;
@@ -213,7 +213,7 @@ fn is_throwaway(branch: &Value, all: &[Value]) -> bool {
 }
 
 /// `list_throwaway_branches`
-pub(super) async fn list(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn list(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let all = flow.branches(flow.required("project_id")?).await?;
     let mut found: Vec<Value> = all
         .iter()
@@ -235,7 +235,7 @@ pub(super) async fn list(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     let fence = flow.fence();
     let count = found.len();
     let lines: String = found.iter().map(|branch| format!("{branch}\n")).collect();
-    Ok(Ended::with(json!({
+    Ok(WorkflowOutput::with(json!({
         "returned": count,
         "other_branches": all.len() - count,
         "throwaway_branches": fence.around(&format!("\n{lines}")),
@@ -243,7 +243,7 @@ pub(super) async fn list(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
 }
 
 /// `delete_throwaway_branches`
-pub(super) async fn delete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn delete(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let project = flow.required("project_id")?;
     let named: Vec<&str> = flow
         .arguments()
@@ -309,7 +309,7 @@ pub(super) async fn delete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
             }
         }
     }
-    let mut ended = Ended::with(json!({"deleted": deleted}));
+    let mut ended = WorkflowOutput::with(json!({"deleted": deleted}));
     ended.ours = ours;
     if !failed.is_empty() {
         ended.failed = true;
@@ -324,7 +324,7 @@ pub(super) async fn delete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
 }
 
 /// `reset_from_parent`
-pub(super) async fn reset(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn reset(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let project = flow.required("project_id")?;
     let branch = flow.required("branch_id")?;
     let about = flow.branch(project, branch).await?;
@@ -343,7 +343,7 @@ pub(super) async fn reset(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
     // Judged by what the call itself was judged by a moment ago.
     let answer = flow.tool_at_once("restore_branch", arguments).await?;
     let field = |pointer: &str| answer.pointer(pointer).cloned().unwrap_or_default();
-    let mut ended = Ended::with(json!({
+    let mut ended = WorkflowOutput::with(json!({
         "branch_id": field("/branch/id"),
         "name": field("/branch/name"),
         "reset_to": parent,

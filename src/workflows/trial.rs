@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::script::{self, Part, Script, Stopped, Tried};
 use super::{failing, fingerprint, schema, sql, throwaway};
-use crate::engine::{Ended, Failure, Flow, Kind, Left, Told, postgres_says, sql_next};
+use crate::engine::{Failure, Kind, Left, WorkflowContext, WorkflowError, WorkflowOutput, postgres_says, sql_next};
 use crate::guard;
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Measured};
@@ -74,7 +74,7 @@ pub(super) struct Trial {
 
 impl Trial {
     /// Makes the branch and waits until it answers.
-    pub(super) async fn begin(flow: &Flow<'_, '_>, purpose: &str) -> Result<Self, Failure> {
+    pub(super) async fn begin(flow: &WorkflowContext<'_, '_>, purpose: &str) -> Result<Self, Failure> {
         let project = flow.required("project_id")?;
         flow.room_to_prepare()?;
         // First who connects to what: if nobody can, no branch is made.
@@ -139,7 +139,7 @@ impl Trial {
     /// Runs the script on the branch. Where it fails, the branch is deleted, and the failure says which statement it was.
     pub(super) async fn run(
         &self,
-        flow: &Flow<'_, '_>,
+        flow: &WorkflowContext<'_, '_>,
         script: &mut Script,
         timeout: Duration,
     ) -> Result<Tried, Failure> {
@@ -153,25 +153,31 @@ impl Trial {
         let told = self.told(flow, script, stopped, timeout).await;
         let deleted = self.end(flow).await;
         Err(match told {
-            Failure::Told(mut told) => {
+            Failure::WorkflowError(mut told) => {
                 if !deleted {
                     told.message.push_str(&format!(
                         " The throwaway branch {} is still there, until it expires.",
                         self.branch_id
                     ));
                 }
-                Failure::Told(told)
+                Failure::WorkflowError(told)
             }
             other => other,
         })
     }
 
-    async fn told(&self, flow: &Flow<'_, '_>, script: &Script, stopped: Stopped, timeout: Duration) -> Failure {
+    async fn told(
+        &self,
+        flow: &WorkflowContext<'_, '_>,
+        script: &Script,
+        stopped: Stopped,
+        timeout: Duration,
+    ) -> Failure {
         let Failure::Sql(error) = stopped.failure else {
             return stopped.failure;
         };
         if stopped.looking {
-            return Failure::Told(Box::new(Told {
+            return Failure::WorkflowError(Box::new(WorkflowError {
                 kind: Kind::TrialFailed,
                 message: "It was tried on a throwaway branch and ran there, but the schema couldn't be looked at afterwards. The target \
                           was not touched, and nothing is prepared."
@@ -210,7 +216,7 @@ impl Trial {
             (Some(number), Some(statement)) => format!("statement {number} ({})", statement.kind),
             _ => "a statement".to_owned(),
         };
-        Failure::Told(Box::new(Told {
+        Failure::WorkflowError(Box::new(WorkflowError {
             kind: Kind::TrialFailed,
             message: format!(
                 "It was tried on a throwaway branch and failed there, at {which}. The target was not touched, and nothing is prepared."
@@ -226,7 +232,7 @@ impl Trial {
     }
 
     /// Deletes the branch. Whether it is gone.
-    pub(super) async fn end(&self, flow: &Flow<'_, '_>) -> bool {
+    pub(super) async fn end(&self, flow: &WorkflowContext<'_, '_>) -> bool {
         flow.clean_up().await;
         flow.left_nothing()
     }
@@ -234,12 +240,12 @@ impl Trial {
     /// Seals what was tried, and shows it.
     pub(super) async fn sealed(
         &self,
-        flow: &Flow<'_, '_>,
+        flow: &WorkflowContext<'_, '_>,
         script: &Script,
         tried: Tried,
         completing: &str,
         query: Option<Value>,
-    ) -> Result<Ended, Failure> {
+    ) -> Result<WorkflowOutput, Failure> {
         let project = flow.required("project_id")?;
         let after = schema::dump(flow, project, &self.branch_id, &self.target.database, &[]).await?;
         let mut difference = Dump::read(&self.before).to(&Dump::read(&after));
@@ -313,7 +319,7 @@ impl Trial {
             let room = flow.most_bytes().saturating_sub(14_000);
             result.insert("diff".into(), fence.around(&format!("\n{}", cut(&diff, room))).into());
         }
-        let mut ended = Ended::with(Value::Object(result));
+        let mut ended = WorkflowOutput::with(Value::Object(result));
         ended.ours = script.ours();
         ended.ours.extend(told);
         let because = because.as_array().into_iter().flatten();
@@ -371,7 +377,7 @@ fn lost(measured: &Measured, table: &str, column: Option<&str>) -> bool {
 }
 
 /// Why no branch could come off the target: off one that expires Neon lets none.
-async fn explained(flow: &Flow<'_, '_>, failure: Failure) -> Failure {
+async fn explained(flow: &WorkflowContext<'_, '_>, failure: Failure) -> Failure {
     if !matches!(&failure, Failure::Neon { error, .. } if error.changed() == Changed::No) {
         return failure;
     }
@@ -383,7 +389,7 @@ async fn explained(flow: &Flow<'_, '_>, failure: Failure) -> Failure {
     if !expires {
         return failure;
     }
-    Failure::Told(Box::new(Told {
+    Failure::WorkflowError(Box::new(WorkflowError {
         kind: Kind::TargetExpires,
         message: "The branch expires, and Neon lets no branch come off one that does, so nothing could be tried."
             .to_owned(),
@@ -413,7 +419,7 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 /// Deletes a branch on which something was tried. Whether it is gone.
-pub(super) async fn discard(flow: &Flow<'_, '_>, project: &str, branch: &str) -> bool {
+pub(super) async fn discard(flow: &WorkflowContext<'_, '_>, project: &str, branch: &str) -> bool {
     let deleted = flow
         .tool("delete_branch", json!({"project_id": project, "branch_id": branch}))
         .await
@@ -423,6 +429,6 @@ pub(super) async fn discard(flow: &Flow<'_, '_>, project: &str, branch: &str) ->
 }
 
 /// The item of `left_behind` for a branch on which something was tried, and which couldn't be deleted.
-pub(super) fn left_behind(flow: &Flow<'_, '_>, project: &str, branch: &str) -> Value {
+pub(super) fn left_behind(flow: &WorkflowContext<'_, '_>, project: &str, branch: &str) -> Value {
     json!([Left::branch(project, branch).shown(flow.fence())])
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::looking::{explaining, parsed, without_plan};
 use super::trial::Trial;
 use super::{completion, parameters, script, sql};
-use crate::engine::{ArgumentProblem, Ended, Failure, Fence, Flow};
+use crate::engine::{ArgumentProblem, Failure, Fence, WorkflowContext, WorkflowOutput};
 use crate::neon::sql::{Connection, Reads};
 
 /// The most of a plan that is shown, in bytes.
@@ -59,7 +59,7 @@ impl<'a> Subject<'a> {
     /// The plan now. What is measured runs twice: the first run fills the caches, the second one counts.
     async fn explain(
         &self,
-        flow: &Flow<'_, '_>,
+        flow: &WorkflowContext<'_, '_>,
         connection: &Connection,
         timeout: Duration,
     ) -> Result<Explained, Failure> {
@@ -136,7 +136,7 @@ fn compared(before: &Explained, after: &Explained) -> Option<String> {
 }
 
 /// `prepare_query_tuning`
-pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn prepare(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let query = flow.required("sql")?;
     let subject = match Subject::new(query, flow.arguments().get("params")).await {
         Ok(subject) => subject,
@@ -197,7 +197,7 @@ pub(super) async fn prepare(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
 }
 
 /// `complete_query_tuning`
-pub(super) async fn complete(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn complete(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let completed = completion::complete(flow).await?;
     let mut ended = completed.ended;
     let query = completed.prepared.query.as_ref();

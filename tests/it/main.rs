@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod approval_flow;
 mod catalog;
 mod demo;
 mod discovery;
@@ -15,7 +16,6 @@ mod distribution;
 mod examples;
 mod guard;
 mod guarded;
-mod ladder;
 mod lint_bytes;
 mod mcp;
 mod neon;

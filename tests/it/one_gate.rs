@@ -48,7 +48,7 @@ fn dispatch_alone_obtains_permits() {
 fn guard_alone_holds_the_right_to_issue_permits() {
     let places = places("Issuer::take");
     assert_eq!(places.len(), 1, "{places:?}");
-    assert!(places[0].contains("/guard/clear.rs:"), "{places:?}");
+    assert!(places[0].contains("/guard/decision.rs:"), "{places:?}");
 }
 
 #[test]

@@ -36,7 +36,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
       /** Nothing was decided: the page still asks, and the agent is still told to wait. */
       async undecided() {
         await assertAsks(call.url);
-        assertError(await this.again(), 'needs_confirmation');
+        assertError(await this.again(), 'requires_approval');
         await this.stays();
       },
     };
@@ -142,7 +142,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
       if (typed) await shoot(page, 'wrong-name');
       await assertAsks(call.url);
     }
-    assertError(await call.again(), 'needs_confirmation');
+    assertError(await call.again(), 'requires_approval');
     assert.deepEqual(await call.server.projects(), ['till']);
     await name(page).fill('till');
     await secret(page).fill(call.secret);
@@ -345,7 +345,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
       const posted = page.waitForRequest((request) => request.method() === 'POST', { timeout: 1_000 }).catch(() => undefined);
       await page.locator(`input[name=${field}]`).press('Enter');
       assert.equal(await posted, undefined, 'nothing is sent');
-      assertError(await call.again(), 'needs_confirmation');
+      assertError(await call.again(), 'requires_approval');
       assert.deepEqual(await call.server.projects(), ['till']);
     });
   }

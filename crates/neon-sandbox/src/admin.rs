@@ -201,7 +201,7 @@ async fn advance_clock(Shares(shared): Shares<Arc<Shared>>, _: Admin, body: Byte
     let mut state = shared.state();
     state.clock.advance(ahead);
     let now = state.settle();
-    shared.bring_about(&mut state, now);
+    shared.reconcile(&mut state, now);
     Ok(Json(json!({ "now": now })))
 }
 

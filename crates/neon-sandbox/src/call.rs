@@ -9,9 +9,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    clock::Moment,
+    clock::Timestamp,
+    data_plane::{DataPlaneError, Schema, Wanted},
     error::ApiError,
-    plane::{PlaneError, Schema, Wanted},
     state::keys::Caller,
     state::{State, change::Change, operation::Outcome},
 };
@@ -19,18 +19,18 @@ use super::{
 /// What a handler needs of PostgreSQL. Handlers don't wait: one that lacks something is run again when it is there.
 #[derive(Debug, Default)]
 pub(crate) struct Fetched {
-    schemas: Vec<(Wanted, Result<Schema, PlaneError>)>,
+    schemas: Vec<(Wanted, Result<Schema, DataPlaneError>)>,
     lacking: Vec<Wanted>,
 }
 
 impl Fetched {
     /// Adds what was fetched.
-    pub(crate) fn add(&mut self, wanted: Wanted, schema: Result<Schema, PlaneError>) {
+    pub(crate) fn add(&mut self, wanted: Wanted, schema: Result<Schema, DataPlaneError>) {
         self.schemas.push((wanted, schema));
     }
 
     /// A schema; where it isn't there yet, it is noted as lacking.
-    pub(crate) fn schema(&mut self, wanted: Wanted) -> Option<Result<Schema, PlaneError>> {
+    pub(crate) fn schema(&mut self, wanted: Wanted) -> Option<Result<Schema, DataPlaneError>> {
         let known = self.schemas.iter().find(|(known, _)| *known == wanted);
         if known.is_none() {
             self.lacking.push(wanted);
@@ -53,7 +53,7 @@ impl Fetched {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) caller: Caller,
-    pub(crate) now: Moment,
+    pub(crate) now: Timestamp,
     /// How the operations that the call starts will end.
     pub(crate) outcome: Outcome,
     /// What was fetched of PostgreSQL, and what is still to be.
@@ -150,7 +150,7 @@ pub(crate) fn check_id(name: &str, id: &str) -> Result<(), ApiError> {
 }
 
 /// Reads an RFC 3339 date and time with a zone.
-pub(crate) fn parse_moment(name: &str, text: &str) -> Result<Moment, ApiError> {
+pub(crate) fn parse_moment(name: &str, text: &str) -> Result<Timestamp, ApiError> {
     chrono::DateTime::parse_from_rfc3339(text)
         .map(|moment| moment.to_utc())
         .map_err(|_| {

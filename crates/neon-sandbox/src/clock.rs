@@ -4,7 +4,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A moment, in UTC, to the millisecond.
-pub(crate) type Moment = DateTime<Utc>;
+pub(crate) type Timestamp = DateTime<Utc>;
 
 /// How far ahead the clock can be moved.
 pub(crate) const FURTHEST: TimeDelta = TimeDelta::days(100 * 365);
@@ -20,13 +20,13 @@ pub(crate) struct Clock {
 /// A time that was left out.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Jump {
-    from: Moment,
-    to: Moment,
+    from: Timestamp,
+    to: Timestamp,
 }
 
 impl Clock {
     /// The sandbox's present.
-    pub(crate) fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Timestamp {
         let now = Utc::now() + self.ahead;
         now.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(now)
     }
@@ -41,7 +41,7 @@ impl Clock {
     }
 
     /// What the machine's clock said, or will say, at a moment. A moment that was left out is the one before the jump.
-    pub(crate) fn real(&self, moment: Moment) -> Moment {
+    pub(crate) fn real(&self, moment: Timestamp) -> Timestamp {
         let left_out = self
             .jumps
             .iter()

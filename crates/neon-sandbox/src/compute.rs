@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 
 use super::{
-    clock::Moment,
-    plane::{Control, PlaneError, SUPERUSER, Target},
+    clock::Timestamp,
+    data_plane::{Control, DataPlaneError, SUPERUSER, Target},
     shared::Shared,
     sql::{self, ConnectionString, SqlError},
     state::{
@@ -18,8 +18,8 @@ use super::{
         branch::BranchState,
         data::Lsn,
         endpoint::EndpointState,
-        hold::WorkResult,
         operation::{Action, Operation},
+        pending::WorkResult,
     },
 };
 
@@ -45,10 +45,10 @@ impl Shared {
     }
 
     /// Sees to it that a compute runs, and that it knows it is used.
-    pub(crate) async fn wake(&self, compute: &str) -> Result<Target, PlaneError> {
+    pub(crate) async fn wake(&self, compute: &str) -> Result<Target, DataPlaneError> {
         let plane = self
             .plane()
-            .ok_or_else(|| PlaneError::new("the sandbox runs no PostgreSQL"))?;
+            .ok_or_else(|| DataPlaneError::new("the sandbox runs no PostgreSQL"))?;
         let mut reason = None;
         for _ in 0..WAKE_TRIES {
             let project_id = {
@@ -56,7 +56,7 @@ impl Shared {
                 let now = state.settle();
                 let project_id = start(&mut state, compute, now)?;
                 state.observe(now);
-                self.bring_about(&mut state, now);
+                self.reconcile(&mut state, now);
                 project_id
             };
             self.touch();
@@ -73,7 +73,7 @@ impl Shared {
             }
             tokio::time::sleep(WAKE_PAUSE).await;
         }
-        Err(PlaneError::new(format!(
+        Err(DataPlaneError::new(format!(
             "the compute {compute} can't be started: {}",
             reason.unwrap_or_else(|| "it is being moved or suspended; try again".to_owned())
         )))
@@ -83,7 +83,7 @@ impl Shared {
     pub(crate) fn go_on(&self) {
         let mut state = self.state();
         let now = state.settle();
-        self.bring_about(&mut state, now);
+        self.reconcile(&mut state, now);
     }
 
     /// Lets time pass until the sandbox ends.
@@ -103,7 +103,7 @@ impl Shared {
                 }
             }
             let now = state.settle();
-            self.bring_about(&mut state, now);
+            self.reconcile(&mut state, now);
         }
     }
 }
@@ -113,7 +113,7 @@ impl Control for Shared {
         Self::compute_at(self, port)
     }
 
-    fn wake<'a>(&'a self, compute: &'a str) -> BoxFuture<'a, Result<Target, PlaneError>> {
+    fn wake<'a>(&'a self, compute: &'a str) -> BoxFuture<'a, Result<Target, DataPlaneError>> {
         Box::pin(Self::wake(self, compute))
     }
 
@@ -207,8 +207,8 @@ impl Shared {
 }
 
 /// Starts a compute that is idle. Returns the project.
-fn start(state: &mut State, compute: &str, now: Moment) -> Result<String, PlaneError> {
-    let gone = || PlaneError::new(format!("the compute {compute} is gone"));
+fn start(state: &mut State, compute: &str, now: Timestamp) -> Result<String, DataPlaneError> {
+    let gone = || DataPlaneError::new(format!("the compute {compute} is gone"));
     let State { projects, ids, .. } = state;
     let project = projects
         .iter_mut()
@@ -217,7 +217,7 @@ fn start(state: &mut State, compute: &str, now: Moment) -> Result<String, PlaneE
         .ok_or_else(gone)?;
     let endpoint = project.endpoint_mut(compute).map_err(|_| gone())?;
     if endpoint.disabled {
-        return Err(PlaneError::new(format!("the compute {compute} is disabled")));
+        return Err(DataPlaneError::new(format!("the compute {compute} is disabled")));
     }
     let branch_id = endpoint.branch_id.clone();
     if endpoint.state == EndpointState::Active {
@@ -245,7 +245,7 @@ fn start(state: &mut State, compute: &str, now: Moment) -> Result<String, PlaneE
 }
 
 /// Notes that a client of a compute has sent something.
-fn use_compute(state: &mut State, compute: &str, at: Moment) {
+fn use_compute(state: &mut State, compute: &str, at: Timestamp) {
     for project in &mut state.projects {
         if let Ok(endpoint) = project.endpoint_mut(compute)
             && endpoint.state == EndpointState::Active

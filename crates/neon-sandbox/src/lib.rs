@@ -24,6 +24,7 @@ mod clock;
 #[cfg(feature = "cli")]
 pub mod command;
 mod compute;
+mod data_plane;
 mod error;
 mod faults;
 mod folder;
@@ -35,7 +36,6 @@ mod listener;
 mod log;
 mod options;
 mod pages;
-mod plane;
 mod ports;
 mod request;
 mod saver;
@@ -53,15 +53,15 @@ use tokio_util::sync::CancellationToken;
 pub use faults::{Fault, FaultKind};
 pub use options::{ExtraKey, ExtraMember, KeyKind, Limits, Postgres, SandboxOptions};
 
+use data_plane::{DataPlane, Leftovers};
 use folder::Folder;
 use listener::{Connection, SandboxListener};
-use plane::{Leftovers, Plane};
 use ports::Ports;
 use saver::Saver;
 use shared::Shared;
 use state::{
     State,
-    kept::{Kept, Life},
+    persisted::{Life, Persisted},
 };
 
 /// SQL over HTTP in front of the Postgres that listens at `socket`, whatever host the requests name.
@@ -195,9 +195,9 @@ impl Sandbox {
 }
 
 /// What the folder holds from before.
-fn read_state(folder: &Folder) -> std::io::Result<Option<Kept>> {
+fn read_state(folder: &Folder) -> std::io::Result<Option<Persisted>> {
     let Some(bytes) = folder.read()? else { return Ok(None) };
-    let kept = state::kept::read(&bytes).map_err(|problem| {
+    let kept = state::persisted::read(&bytes).map_err(|problem| {
         let text = format!("{} can't be used: {problem}", folder.state().display());
         std::io::Error::new(std::io::ErrorKind::InvalidData, text)
     })?;
@@ -215,7 +215,7 @@ async fn bind(port: u16, before: Option<u16>) -> std::io::Result<TcpListener> {
 }
 
 /// The state to start with, and the key to hand out.
-fn begin(options: &SandboxOptions, kept: Option<Kept>, ports: Option<Ports>) -> (State, String) {
+fn begin(options: &SandboxOptions, kept: Option<Persisted>, ports: Option<Ports>) -> (State, String) {
     let Some(kept) = kept else {
         let api_key = options.api_key.clone().unwrap_or_else(ids::secret_key);
         let mut state = State::new(options, &api_key);
@@ -235,13 +235,13 @@ fn begin(options: &SandboxOptions, kept: Option<Kept>, ports: Option<Ports>) -> 
 }
 
 /// Makes what branches are data in, unless they are to hold none.
-fn open_plane(options: &SandboxOptions, kept: Option<&std::path::Path>) -> std::io::Result<Option<Plane>> {
+fn open_plane(options: &SandboxOptions, kept: Option<&std::path::Path>) -> std::io::Result<Option<DataPlane>> {
     let required = match options.postgres {
         Postgres::Off => return Ok(None),
         Postgres::IfFound => false,
         Postgres::Required => true,
     };
-    match Plane::open(options.postgres_bin.as_deref(), kept) {
+    match DataPlane::open(options.postgres_bin.as_deref(), kept) {
         Ok((plane, left)) => {
             if left != Leftovers::default() {
                 tracing::warn!(

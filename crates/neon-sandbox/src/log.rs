@@ -6,7 +6,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::clock::Moment;
+use super::clock::Timestamp;
 
 /// Requests that are kept; older ones are forgotten.
 const CAP: usize = 10_000;
@@ -19,7 +19,7 @@ const MAX_BODY: usize = 256 * 1024;
 pub(crate) struct LoggedRequest {
     /// Counts up from 1.
     pub(crate) number: u64,
-    pub(crate) at: Moment,
+    pub(crate) at: Timestamp,
     pub(crate) method: String,
     /// Below `/api/v2`, as it was sent.
     pub(crate) path: String,

@@ -15,7 +15,7 @@ use super::{
     folder::Folder,
     state::{
         State,
-        kept::{self, Life},
+        persisted::{self, Life},
     },
 };
 
@@ -70,7 +70,7 @@ impl Saver {
     pub(crate) async fn save(&self, source: &impl Source) -> io::Result<()> {
         let _one_at_a_time = self.writing.lock().await;
         let number = self.changes.load(Ordering::Acquire);
-        let bytes = kept::write(&source.state(), self.life)?;
+        let bytes = persisted::write(&source.state(), self.life)?;
         let folder = Arc::clone(&self.folder);
         let written = tokio::task::spawn_blocking(move || folder.write(&bytes))
             .await

@@ -12,11 +12,11 @@ use super::{
     api::{self, Route},
     call::{Call, Fetched, Reply},
     compute::Asked,
+    data_plane::Wanted,
     error::ApiError,
     faults::FaultKind,
     listener::Connection,
     log::{LoggedRequest, headers_without_key, shown_body},
-    plane::Wanted,
     request::{MAX_BODY, REQUEST_ID, request_id},
     shared::Shared,
     sql,
@@ -318,7 +318,7 @@ fn handle_once(
             fetched.into_wanted(),
         ));
     }
-    shared.bring_about(&mut state, now);
+    shared.reconcile(&mut state, now);
     result.map_err(HandleError::Refused)
 }
 

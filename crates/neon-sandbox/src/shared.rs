@@ -9,14 +9,14 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    clock::Moment,
+    clock::Timestamp,
+    data_plane::{Control, DataPlane},
     error::ApiError,
     faults::Faults,
     limits::RateLimits,
     listener::Connection,
     log::RequestLog,
     options::SandboxOptions,
-    plane::{Control, Plane},
     saver::{Saver, Source},
     state::{State, keys::Caller},
 };
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     log: Mutex<RequestLog>,
     rates: Option<Mutex<RateLimits>>,
     stop: CancellationToken,
-    plane: Option<Arc<Plane>>,
+    plane: Option<Arc<DataPlane>>,
     saver: Option<Arc<Saver>>,
     myself: Weak<Self>,
 }
@@ -39,7 +39,7 @@ impl Shared {
         options: &SandboxOptions,
         state: State,
         stop: CancellationToken,
-        plane: Option<Plane>,
+        plane: Option<DataPlane>,
         saver: Option<Saver>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|myself| Self {
@@ -55,7 +55,7 @@ impl Shared {
     }
 
     /// Where branches are data, if they are.
-    pub(crate) fn plane(&self) -> Option<&Arc<Plane>> {
+    pub(crate) fn plane(&self) -> Option<&Arc<DataPlane>> {
         self.plane.as_ref()
     }
 
@@ -79,10 +79,10 @@ impl Shared {
     }
 
     /// Lets the data plane do what the state asks for.
-    pub(crate) fn bring_about(&self, state: &mut State, now: Moment) {
+    pub(crate) fn reconcile(&self, state: &mut State, now: Timestamp) {
         if let Some(plane) = &self.plane {
             let control: Weak<dyn Control> = self.myself.clone();
-            plane.bring_about(&control, state, now);
+            plane.reconcile(&control, state, now);
         }
     }
 

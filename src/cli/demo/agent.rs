@@ -88,7 +88,7 @@ impl Agent {
         self.announce(about, tool, &arguments);
         let (value, is_error) = self.call(tool, arguments).await?;
         let error = value.get("error").cloned().unwrap_or_default();
-        if !is_error || error.get("changed") != Some(&json!("nothing")) {
+        if !is_error || error.get("changed") != Some(&json!("no")) {
             bail!("step {}: {tool} was not refused: {value:#}", self.number);
         }
         self.print_whole(&value);

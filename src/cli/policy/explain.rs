@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::catalog::{Catalog, Resource, Selection, SelectionOptions, Tool};
 use crate::cli::common::print;
 use crate::engine::complete_arguments;
-use crate::guard::{BranchFacts, Denied, Facts, Judgement, Needs, Policy, Ruling, Verdict};
+use crate::guard::{Assessment, BranchFacts, Denied, Facts, Needs, Policy, PolicyDecision, RiskAssessment};
 use crate::neon::text::one_line;
 
 /// The longest line of ours that quotes the file, in characters.
@@ -63,12 +63,12 @@ pub(super) fn run(policy: &Policy, catalog: Catalog, name: &str, arguments: &str
         return Ok(End::Refused.code());
     }
     let mut strictest = End::Runs;
-    match Judgement::begin(tool, &arguments) {
-        Judgement::Done(verdict) => strictest = rule(policy, "", verdict, &arguments),
-        Judgement::Looks(pending) => {
+    match RiskAssessment::begin(tool, &arguments) {
+        RiskAssessment::Done(assessment) => strictest = rule(policy, "", assessment, &arguments),
+        RiskAssessment::Looks(pending) => {
             for case in cases(policy, tool, &arguments, pending.needs()) {
                 // A judgement ends once: each case has its own.
-                if let Judgement::Looks(pending) = Judgement::begin(tool, &arguments) {
+                if let RiskAssessment::Looks(pending) = RiskAssessment::begin(tool, &arguments) {
                     let end = rule(policy, &case.name, pending.with(&case.facts), &arguments);
                     strictest = strictest.max(end);
                 }
@@ -82,43 +82,43 @@ pub(super) fn run(policy: &Policy, catalog: Catalog, name: &str, arguments: &str
 }
 
 /// Rules over one case, and says how it ends.
-fn rule(policy: &Policy, case: &str, verdict: Verdict, arguments: &Map<String, Value>) -> End {
-    if let Err(denied) = policy.admits(verdict.tool(), arguments, verdict.effect(), Utc::now()) {
+fn rule(policy: &Policy, case: &str, assessment: Assessment, arguments: &Map<String, Value>) -> End {
+    if let Err(denied) = policy.admits(assessment.tool(), arguments, assessment.effect(), Utc::now()) {
         refuse(case, &denied);
         return End::Refused;
     }
-    let effect = verdict.effect();
-    let because = match verdict.reasons() {
+    let effect = assessment.effect();
+    let because = match assessment.reasons() {
         [] => String::new(),
         reasons => format!(", because it {}", reasons.join(" and ")),
     };
-    let dry = if policy.dry_run() && verdict.changes() {
+    let dry = if policy.dry_run() && assessment.changes() {
         ", and sends nothing (dry_run)"
     } else {
         ""
     };
-    let severe = if verdict.severe() {
+    let severe = if assessment.severe() {
         ", and the name of what is lost must be typed"
     } else {
         ""
     };
-    match verdict.under(policy) {
-        Ruling::Deny(denied) => {
+    match assessment.under(policy) {
+        PolicyDecision::Deny(denied) => {
             refuse(case, &denied);
             End::Refused
         }
-        Ruling::Run(_) => {
+        PolicyDecision::Allow(_) => {
             say(
                 case,
                 &format!("runs without a question{dry} (effect {effect}{because})"),
             );
             End::Runs
         }
-        Ruling::Ask(_) if !dry.is_empty() => {
+        PolicyDecision::RequireApproval(_) if !dry.is_empty() => {
             say(case, &format!("would ask a human{dry} (effect {effect}{because})"));
             End::Asks
         }
-        Ruling::Ask(_) if policy.confirm().channels.is_empty() => {
+        PolicyDecision::RequireApproval(_) if policy.confirm().channels.is_empty() => {
             say(
                 case,
                 &format!(
@@ -127,7 +127,7 @@ fn rule(policy: &Policy, case: &str, verdict: Verdict, arguments: &Map<String, V
             );
             End::Refused
         }
-        Ruling::Ask(_) => {
+        PolicyDecision::RequireApproval(_) => {
             say(case, &format!("asks a human{severe} (effect {effect}{because})"));
             End::Asks
         }

@@ -11,7 +11,7 @@ use clap::Subcommand;
 
 use super::common::print;
 use crate::catalog::Catalog;
-use crate::guard::{Policy, PolicyInWords, policy_reference, policy_schema};
+use crate::guard::{Policy, PolicyExplanation, policy_reference, policy_schema};
 use crate::neon::text::one_line;
 
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(policy: &PolicyInWords) {
+fn words(policy: &PolicyExplanation) {
     let say = |text: &str| print(&one_line(text, LONGEST));
     if policy.rules.is_empty() {
         print("Nothing is written that differs from the defaults.");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::catalog::Tool;
 use crate::engine::check::known::Organization;
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::neon::text::one_line;
 use crate::neon::{ErrorKind, Read};
@@ -19,11 +19,11 @@ const NAMED: usize = 20;
 const ARGUMENT: &str = "org_id";
 
 /// Those of a personal key; none for any other key.
-async fn of_key(call: &Call<'_>) -> Result<Arc<[Organization]>, Failure> {
+async fn of_key(call: &CallContext<'_>) -> Result<Arc<[Organization]>, Failure> {
     call.organizations.known_or(read(call)).await
 }
 
-async fn read(call: &Call<'_>) -> Result<Arc<[Organization]>, Failure> {
+async fn read(call: &CallContext<'_>) -> Result<Arc<[Organization]>, Failure> {
     let read = Read::new("/users/me/organizations", &[]).map_err(|error| Failure::Internal(error.to_string()))?;
     match call.client.read(read, &call.context).await {
         Ok(answer) => {
@@ -55,7 +55,7 @@ fn read_one(organization: &Value) -> Option<Organization> {
 
 /// Those over which projects are looked for, in Neon's order: the one that the operator fixed, else all that the key reaches and the
 /// policy allows. `None` stands for the key's own, which needs no name.
-pub(in crate::engine) async fn to_look_in(call: &Call<'_>) -> Result<Vec<Option<String>>, Failure> {
+pub(in crate::engine) async fn to_look_in(call: &CallContext<'_>) -> Result<Vec<Option<String>>, Failure> {
     if let Some(fixed) = &call.selected.organization {
         return Ok(vec![Some(fixed.to_string())]);
     }
@@ -67,7 +67,7 @@ pub(in crate::engine) async fn to_look_in(call: &Call<'_>) -> Result<Vec<Option<
     Ok(admitted.map(|organization| Some(organization.id.clone())).collect())
 }
 
-fn is_admitted(call: &Call<'_>, organization: &Organization) -> bool {
+fn is_admitted(call: &CallContext<'_>, organization: &Organization) -> bool {
     call.guards.policy.check_organization(Some(&organization.id)).is_ok()
 }
 
@@ -82,7 +82,7 @@ pub(in crate::engine) fn are_wanted(tool: &Tool, arguments: &Map<String, Value>)
 /// # Errors
 /// Where something would be made and there are several: which they are.
 pub(in crate::engine) async fn fill(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     tool: &Tool,
     arguments: &mut Map<String, Value>,
 ) -> Result<(), Failure> {

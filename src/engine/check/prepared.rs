@@ -5,7 +5,7 @@ use chrono::Utc;
 use serde_json::{Map, Value};
 
 use crate::catalog::Tool;
-use crate::engine::context::{Call, Opened};
+use crate::engine::context::{CallContext, Opened};
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::values::text;
 
@@ -17,7 +17,7 @@ const TAKEN: [&str; 3] = ["statements", "database_name", "role_name"];
 /// # Errors
 /// When the handle opens nothing for this caller, or is for another tool, project or branch.
 pub(in crate::engine) fn open(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     tool: &Tool,
     arguments: &mut Map<String, Value>,
 ) -> Result<Option<Opened>, Failure> {

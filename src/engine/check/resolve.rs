@@ -6,7 +6,7 @@ use crate::catalog::{Argument, Resource, Tool};
 use crate::engine::check::organizations;
 use crate::engine::check::reference;
 use crate::engine::check::reference::Reference;
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::neon::text::{one_line, trimmed};
 use crate::neon::{PageLimit, Paging, PathSegment, Read, pages};
@@ -16,7 +16,7 @@ const MAX_ITEMS: usize = 4_000;
 
 /// Replaces names by ids in the arguments. Lists are read only where an argument isn't plainly an id.
 pub(in crate::engine) async fn resolve(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     tool: &Tool,
     arguments: &mut Map<String, Value>,
 ) -> Result<(), Failure> {
@@ -82,7 +82,7 @@ impl Found {
     }
 
     /// Its id and name, for a sentence.
-    fn shown(&self, call: &Call<'_>) -> String {
+    fn shown(&self, call: &CallContext<'_>) -> String {
         format!(
             "{} ({})",
             call.fence.quote(&one_line(&self.id, 80)),
@@ -101,7 +101,13 @@ const MAX_LOOKED_AT: usize = 400;
 const LIKE_ENOUGH: f64 = 0.8;
 
 /// What is there under nearly that name, the nearest first; nothing where that can't be looked up, or calls may not be about it.
-async fn nearest(call: &Call<'_>, resource: Resource, reads: Vec<Read>, paging: &Paging, text: &str) -> Vec<Found> {
+async fn nearest(
+    call: &CallContext<'_>,
+    resource: Resource,
+    reads: Vec<Read>,
+    paging: &Paging,
+    text: &str,
+) -> Vec<Found> {
     let mut near: Vec<(f64, Found)> = Vec::new();
     let wanted = text.to_lowercase();
     for read in reads.into_iter().take(MAX_NEAR) {
@@ -123,7 +129,7 @@ async fn nearest(call: &Call<'_>, resource: Resource, reads: Vec<Read>, paging: 
 
 /// Looks one thing up, by id and by name. An id beats a name.
 async fn find(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     arguments: &Map<String, Value>,
     argument: &str,
     resource: Resource,
@@ -204,7 +210,7 @@ async fn find(
 
 /// A read for each organization that a project may be in, where a personal key has to name one.
 async fn over_organizations(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     resource: Resource,
     arguments: &Map<String, Value>,
     read: Read,

@@ -5,14 +5,17 @@ use std::time::Instant;
 use chrono::Utc;
 use serde_json::{Map, Value};
 
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::decide::{assess, bounds};
 use crate::engine::error::{Failure, NeedsYes};
 use crate::engine::record::Record;
-use crate::engine::snapshot::Look;
+use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::Workflows;
-use crate::engine::{Ask, Returned, Way};
-use crate::guard::{Answer, Asking, Channel, Cleared, Elsewhere, No, Plan, Question, Reply, Ruling, SaidYes};
+use crate::engine::{ApprovalMode, Ask, Returned};
+use crate::guard::{
+    AllowedCall, Answer, Approver, AwaitingApproval, Channel, NotApproved, OutOfBand, Plan, PolicyDecision, Question,
+    Reply,
+};
 use crate::neon::sql::Measured;
 
 /// Where a call stands when a human must be asked, or it may run.
@@ -25,7 +28,7 @@ pub(in crate::engine) enum Step {
 
 /// A call that may run.
 pub(in crate::engine) struct Ready {
-    pub(in crate::engine) cleared: Cleared,
+    pub(in crate::engine) cleared: AllowedCall,
     pub(in crate::engine) arguments: Map<String, Value>,
     /// What the plan read, for the way back.
     pub(in crate::engine) before: Option<Value>,
@@ -43,11 +46,11 @@ const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Refuses what came back with a call and is no yes to it, whatever is there now: before anything is read for it.
 pub(in crate::engine) fn look_over(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     arguments: &Map<String, Value>,
     record: &mut Record,
 ) -> Result<(), Failure> {
-    let Way::InReturn(Some(Returned {
+    let ApprovalMode::InReturn(Some(Returned {
         seal,
         reply: Some(reply),
     })) = call.way
@@ -59,7 +62,7 @@ pub(in crate::engine) fn look_over(
         reply,
         by: Channel::Client,
     };
-    record.asked_by(SaidYes::Client);
+    record.asked_by(Approver::Client);
     let confirmations = &call.guards.confirmations;
     confirmations
         .look_over(call.subject(arguments), answer, Utc::now())
@@ -68,9 +71,9 @@ pub(in crate::engine) fn look_over(
 
 /// Asks. `asking` and `plan` are of a look just taken.
 pub(in crate::engine) async fn confirm(
-    call: &mut Call<'_>,
+    call: &mut CallContext<'_>,
     workflows: &dyn Workflows,
-    asking: Asking,
+    asking: AwaitingApproval,
     plan: Plan,
     arguments: Map<String, Value>,
     record: &mut Record,
@@ -79,15 +82,15 @@ pub(in crate::engine) async fn confirm(
     showable(call, &plan)?;
     let by_client = confirmations.takes(Channel::Client);
     match call.way {
-        Way::InCall(ask) if confirmations.takes(ask.channel()) => record.asked_by(ask.channel().into()),
-        Way::InReturn(Some(Returned { reply: Some(_), .. })) if by_client => record.asked_by(SaidYes::Client),
+        ApprovalMode::InCall(ask) if confirmations.takes(ask.channel()) => record.asked_by(ask.channel().into()),
+        ApprovalMode::InReturn(Some(Returned { reply: Some(_), .. })) if by_client => record.asked_by(Approver::Client),
         _ => {}
     }
     match call.way {
-        Way::InCall(ask) if confirmations.takes(ask.channel()) => {
+        ApprovalMode::InCall(ask) if confirmations.takes(ask.channel()) => {
             in_call(call, workflows, ask.as_ref(), plan, arguments, record).await
         }
-        Way::InReturn(Some(Returned {
+        ApprovalMode::InReturn(Some(Returned {
             seal,
             reply: Some(reply),
         })) if by_client => {
@@ -110,14 +113,14 @@ pub(in crate::engine) async fn confirm(
                     measured: plan.measured().cloned(),
                     arguments,
                 }))),
-                Err(No::Changed) => {
+                Err(NotApproved::Changed) => {
                     record.asked_again();
                     Ok(Step::Ask(Box::new(anew(call, &plan, &arguments))))
                 }
                 Err(no) => Err(Failure::NotConfirmed(no)),
             }
         }
-        Way::InReturn(_) if by_client => {
+        ApprovalMode::InReturn(_) if by_client => {
             let question = confirmations.question(&plan, call.subject(&arguments), Utc::now());
             Ok(Step::Ask(Box::new(question)))
         }
@@ -126,7 +129,7 @@ pub(in crate::engine) async fn confirm(
 }
 
 /// Refuses what no human can be shown whole.
-fn showable(call: &Call<'_>, plan: &Plan) -> Result<(), Failure> {
+fn showable(call: &CallContext<'_>, plan: &Plan) -> Result<(), Failure> {
     let whole = plan.can_be_shown().and_then(|()| {
         let own = call.key.is_in(&plan.text()) || call.key.is_in(&plan.to_value().to_string());
         if own {
@@ -150,7 +153,7 @@ fn showable(call: &Call<'_>, plan: &Plan) -> Result<(), Failure> {
 
 /// Asks while the call runs. The time that the human takes isn't the call's.
 async fn in_call(
-    call: &mut Call<'_>,
+    call: &mut CallContext<'_>,
     workflows: &dyn Workflows,
     ask: &dyn Ask,
     mut plan: Plan,
@@ -179,12 +182,12 @@ async fn in_call(
                 answer(&question, &reply, by),
                 Utc::now(),
             );
-            return Err(no.map_or_else(Failure::NotConfirmed, |_| Failure::NotConfirmed(No::Changed)));
+            return Err(no.map_or_else(Failure::NotConfirmed, |_| Failure::NotConfirmed(NotApproved::Changed)));
         }
-        let look = Look::new(call);
-        let verdict = assess::judge(call, &look, &arguments).await?;
-        bounds::check(call, &look, &call.selected.tool, verdict.effect(), &arguments).await?;
-        plan = assess::plan(call, workflows, &look, &verdict, &arguments).await?;
+        let look = ReadSnapshot::new(call);
+        let assessment = assess::judge(call, &look, &arguments).await?;
+        bounds::check(call, &look, &call.selected.tool, assessment.effect(), &arguments).await?;
+        plan = assess::plan(call, workflows, &look, &assessment, &arguments).await?;
         drop(look);
         record.planned(&plan);
         showable(call, &plan)?;
@@ -206,24 +209,24 @@ async fn in_call(
                     arguments,
                 })));
             }
-            Err(No::Changed) => question = anew(call, &plan, &arguments),
+            Err(NotApproved::Changed) => question = anew(call, &plan, &arguments),
             Err(no) => return Err(Failure::NotConfirmed(no)),
         }
     }
-    Err(Failure::NotConfirmed(No::Changed))
+    Err(Failure::NotConfirmed(NotApproved::Changed))
 }
 
 /// The judgement of a plan, as one that waits for a yes. One that needs none any more isn't what was asked about.
-fn asking_of(call: &Call<'_>, plan: &Plan) -> Result<Asking, Failure> {
-    match plan.verdict().clone().under(&call.guards.policy) {
-        Ruling::Ask(asking) => Ok(asking),
-        Ruling::Deny(denied) => Err(denied.into()),
-        Ruling::Run(_) => Err(Failure::NotConfirmed(No::Changed)),
+fn asking_of(call: &CallContext<'_>, plan: &Plan) -> Result<AwaitingApproval, Failure> {
+    match plan.assessment().clone().under(&call.guards.policy) {
+        PolicyDecision::RequireApproval(asking) => Ok(asking),
+        PolicyDecision::Deny(denied) => Err(denied.into()),
+        PolicyDecision::Allow(_) => Err(Failure::NotConfirmed(NotApproved::Changed)),
     }
 }
 
 /// The question about a plan that isn't the one that was answered.
-fn anew(call: &Call<'_>, plan: &Plan, arguments: &Map<String, Value>) -> Question {
+fn anew(call: &CallContext<'_>, plan: &Plan, arguments: &Map<String, Value>) -> Question {
     let mut question = call
         .guards
         .confirmations
@@ -236,7 +239,7 @@ fn anew(call: &Call<'_>, plan: &Plan, arguments: &Map<String, Value>) -> Questio
 }
 
 /// Waits for the human, telling the client that it does, and gives the call its time back.
-async fn waiting(call: &mut Call<'_>, ask: &dyn Ask, question: &Question) -> Reply {
+async fn waiting(call: &mut CallContext<'_>, ask: &dyn Ask, question: &Question) -> Reply {
     let began = Instant::now();
     let reply = {
         let asked = ask.ask(question);
@@ -260,14 +263,19 @@ async fn waiting(call: &mut Call<'_>, ask: &dyn Ask, question: &Question) -> Rep
 }
 
 /// The plan as the agent gets it.
-fn told(call: &Call<'_>, plan: &Plan) -> serde_json::Value {
+fn told(call: &CallContext<'_>, plan: &Plan) -> serde_json::Value {
     let mut told = plan.told();
     call.fence.enclose_plan(&mut told);
     told
 }
 
 /// Asks outside the client, or takes what was said there.
-fn elsewhere(call: &Call<'_>, asking: Asking, plan: Plan, arguments: Map<String, Value>) -> Result<Step, Failure> {
+fn elsewhere(
+    call: &CallContext<'_>,
+    asking: AwaitingApproval,
+    plan: Plan,
+    arguments: Map<String, Value>,
+) -> Result<Step, Failure> {
     let confirmations = &call.guards.confirmations;
     let needs = |code: Option<String>, page: Option<String>, approval, nobody: Option<String>, waits: u64| {
         Failure::NeedsYes(Box::new(NeedsYes {
@@ -283,14 +291,14 @@ fn elsewhere(call: &Call<'_>, asking: Asking, plan: Plan, arguments: Map<String,
         }))
     };
     match confirmations.elsewhere(asking, &plan, call.subject(&arguments), Utc::now()) {
-        Ok(Elsewhere::Cleared(cleared)) => Ok(Step::Run(Box::new(Ready {
+        Ok(OutOfBand::Allowed(cleared)) => Ok(Step::Run(Box::new(Ready {
             cleared: *cleared,
             before: plan.before().cloned(),
             confirmed: Some(plan.digest().to_owned()),
             measured: plan.measured().cloned(),
             arguments,
         }))),
-        Ok(Elsewhere::Waits(approval, _)) => {
+        Ok(OutOfBand::Waits(approval, _)) => {
             let left = (approval.expires_at - Utc::now()).num_seconds().max(0);
             let page = confirmations.page_for(&approval.code);
             let terminal = confirmations.takes(Channel::Terminal);
@@ -298,7 +306,7 @@ fn elsewhere(call: &Call<'_>, asking: Asking, plan: Plan, arguments: Map<String,
             let proof = confirmations.proof(&approval);
             Err(needs(code, page, Some(proof), None, left.unsigned_abs()))
         }
-        Ok(Elsewhere::No(no)) => Err(Failure::NotConfirmed(no)),
+        Ok(OutOfBand::NotApproved(no)) => Err(Failure::NotConfirmed(no)),
         Err(nobody) => Err(needs(None, None, None, Some(nobody.to_string()), 0)),
     }
 }

@@ -6,25 +6,25 @@ use chrono::Utc;
 use serde_json::{Map, Value};
 
 use super::whole::Whole;
-use super::{facts, safety, sight};
+use super::{facts, impact, safety};
 use crate::engine::check::bind;
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
-use crate::engine::flow::Flow;
-use crate::engine::snapshot::Look;
+use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::Workflows;
-use crate::guard::{Judgement, Line, Plan, Verdict};
+use crate::engine::workflow_context::WorkflowContext;
+use crate::guard::{Assessment, Line, Plan, RiskAssessment};
 
 /// What the call does, from its declaration, its arguments and what is read where those don't decide.
 pub(in crate::engine) async fn judge(
-    call: &Call<'_>,
-    look: &Look<'_, '_>,
+    call: &CallContext<'_>,
+    look: &ReadSnapshot<'_, '_>,
     arguments: &Map<String, Value>,
-) -> Result<Verdict, Failure> {
+) -> Result<Assessment, Failure> {
     let tool = &call.selected.tool;
-    match Judgement::begin_assessed(tool, arguments, call.assessed.clone()) {
-        Judgement::Done(verdict) => Ok(verdict),
-        Judgement::Looks(pending) => {
+    match RiskAssessment::begin_assessed(tool, arguments, call.assessed.clone()) {
+        RiskAssessment::Done(assessment) => Ok(assessment),
+        RiskAssessment::Looks(pending) => {
             let facts = facts::read(look, &call.guards.policy, tool, arguments, pending.needs()).await?;
             Ok(pending.with(&facts))
         }
@@ -33,19 +33,21 @@ pub(in crate::engine) async fn judge(
 
 /// The plan: what is shown to whoever must say yes.
 pub(in crate::engine) async fn plan(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     workflows: &dyn Workflows,
-    look: &Look<'_, '_>,
-    verdict: &Verdict,
+    look: &ReadSnapshot<'_, '_>,
+    assessment: &Assessment,
     arguments: &Map<String, Value>,
 ) -> Result<Plan, Failure> {
     let tool = &*call.selected.tool;
-    let mut sight = sight::read(look, &call.guards.policy, tool, arguments, verdict).await?;
-    sight.lines.extend(call.files.lines.iter().cloned());
+    let mut impact = impact::read(look, &call.guards.policy, tool, arguments, assessment).await?;
+    impact.lines.extend(call.files.lines.iter().cloned());
     let measured = match &call.assessed {
         // A dry run sends nothing, what would be rolled back neither.
         Some(assessed) if assessed.measurable && !call.guards.policy.dry_run() => {
-            let measured = workflows.measure(&Flow::looking(call, arguments), tool).await?;
+            let measured = workflows
+                .measure(&WorkflowContext::looking(call, arguments), tool)
+                .await?;
             // What was told as the reason is what an approval covers, also where it couldn't be measured once more.
             measured.or_else(|| call.exceeded.clone())
         }
@@ -59,19 +61,19 @@ pub(in crate::engine) async fn plan(
     };
     let request = bind::bind(tool, &shown, &call.files).map_err(Failure::Internal)?;
     let seen = workflows
-        .seen(&Flow::looking(call, arguments), tool, measured.as_ref())
+        .seen(&WorkflowContext::looking(call, arguments), tool, measured.as_ref())
         .await?;
-    sight.lines.extend(seen);
-    sight.measured = measured;
+    impact.lines.extend(seen);
+    impact.measured = measured;
     if let (Cow::Owned(_), Some(statements)) = (&shown, arguments.get("statements")) {
         let whole = Whole::of(statements);
-        sight.lines.push(Line::fact("all statements", [whole.uri.clone()]));
+        impact.lines.push(Line::fact("all statements", [whole.uri.clone()]));
         // This server's own key is shown to nobody.
         if !call.key.is_in(&whole.text) {
-            sight.whole = Some(whole.text.clone());
+            impact.whole = Some(whole.text.clone());
             call.wholes.keep(whole);
         }
     }
-    sight.safety_copy = safety::announced(call, verdict, arguments);
-    Ok(Plan::new(tool, &shown, verdict, &request, sight, Utc::now()))
+    impact.safety_copy = safety::announced(call, assessment, arguments);
+    Ok(Plan::new(tool, &shown, assessment, &request, impact, Utc::now()))
 }

@@ -4,16 +4,16 @@ use chrono::Utc;
 use serde_json::{Map, Value};
 
 use crate::catalog::{Resource, Tool};
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
-use crate::engine::snapshot::Look;
+use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::values::text;
 use crate::guard::Effect;
 
 /// The operator's bounds on a tool with these arguments, of that effect.
 pub(in crate::engine) async fn check(
-    call: &Call<'_>,
-    look: &Look<'_, '_>,
+    call: &CallContext<'_>,
+    look: &ReadSnapshot<'_, '_>,
     tool: &Tool,
     effect: Effect,
     arguments: &Map<String, Value>,
@@ -37,7 +37,7 @@ pub(in crate::engine) async fn check(
 
 /// The project whose branches the policy counts, when the tool adds one.
 pub(in crate::engine) fn adds_to_a_counted_project<'s>(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     tool: &Tool,
     arguments: &'s Map<String, Value>,
 ) -> Option<&'s str> {

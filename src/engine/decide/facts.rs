@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::catalog::{Resource, Tool};
 use crate::engine::decide::target::branch_of;
 use crate::engine::error::Failure;
-use crate::engine::snapshot::{Look, flags, string};
+use crate::engine::snapshot::{ReadSnapshot, flags, string};
 use crate::engine::values::{items, text};
 use crate::guard::{BranchFacts, Facts, Needs, Policy};
 
@@ -19,7 +19,7 @@ const MAX_ANCESTORS: usize = 10;
 
 /// Reads the facts. A target that isn't given is one that Neon chooses: there are no facts about it.
 pub(in crate::engine) async fn read(
-    look: &Look<'_, '_>,
+    look: &ReadSnapshot<'_, '_>,
     policy: &Policy,
     tool: &Tool,
     arguments: &Map<String, Value>,
@@ -86,7 +86,7 @@ pub(crate) fn will_expire(branch: &Value) -> bool {
     lifetime > TimeDelta::zero() && lifetime <= MAX_LIFETIME
 }
 
-async fn has_children(look: &Look<'_, '_>, project: &str, id: &str) -> Result<bool, Failure> {
+async fn has_children(look: &ReadSnapshot<'_, '_>, project: &str, id: &str) -> Result<bool, Failure> {
     let branches = look.branches(project).await?;
     let parent = |branch: &Value| branch.get("parent_id").and_then(Value::as_str) == Some(id);
     Ok(items(&branches).any(parent))
@@ -95,7 +95,7 @@ async fn has_children(look: &Look<'_, '_>, project: &str, id: &str) -> Result<bo
 /// Whether a branch may have the role's password from a default or protected branch. Every branch that it descends from is
 /// looked at; one without a parent (restored from a snapshot, schema-only) doesn't say where its roles come from.
 async fn inherits(
-    look: &Look<'_, '_>,
+    look: &ReadSnapshot<'_, '_>,
     policy: &Policy,
     project: &str,
     branch: &Value,

@@ -4,32 +4,32 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::SafetyCopy;
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::decide::target::branch_of;
 use crate::engine::dispatch::{Origin, dispatch};
 use crate::engine::error::Failure;
 use crate::engine::record::Record;
-use crate::engine::snapshot::{Look, string};
+use crate::engine::snapshot::{ReadSnapshot, string};
 use crate::engine::values::{items, text};
-use crate::guard::{Effect, Verdict, told};
+use crate::guard::{Assessment, Effect, told};
 use crate::neon::Changed;
 use crate::neon::text::one_line;
 
 /// Whether the policy demands a copy before this call. What Neon would delete anyway needs none.
-pub(in crate::engine) fn wanted(call: &Call<'_>, verdict: &Verdict) -> bool {
-    call.guards.policy.safety_copy() && verdict.effect() == Effect::Destructive && verdict.asks()
+pub(in crate::engine) fn wanted(call: &CallContext<'_>, assessment: &Assessment) -> bool {
+    call.guards.policy.safety_copy() && assessment.effect() == Effect::Destructive && assessment.asks()
 }
 
 /// The name under which Neon keeps what a restore overwrites, where the call gives none and the policy demands it.
 /// It is the same as long as the project's branches are.
 pub(in crate::engine) async fn preserved_name(
-    call: &Call<'_>,
-    look: &Look<'_, '_>,
-    verdict: &Verdict,
+    call: &CallContext<'_>,
+    look: &ReadSnapshot<'_, '_>,
+    assessment: &Assessment,
     arguments: &Map<String, Value>,
 ) -> Result<Option<String>, Failure> {
     let tool = &call.selected.tool;
-    let applies = tool.declaration.safety_copy == Some(SafetyCopy::Preserve) && wanted(call, verdict);
+    let applies = tool.declaration.safety_copy == Some(SafetyCopy::Preserve) && wanted(call, assessment);
     if !applies || arguments.contains_key("preserve_under_name") {
         return Ok(None);
     }
@@ -49,11 +49,11 @@ pub(in crate::engine) async fn preserved_name(
 
 /// What the plan says about the copy.
 pub(in crate::engine) fn announced(
-    call: &Call<'_>,
-    verdict: &Verdict,
+    call: &CallContext<'_>,
+    assessment: &Assessment,
     arguments: &Map<String, Value>,
 ) -> Option<String> {
-    if !wanted(call, verdict) {
+    if !wanted(call, assessment) {
         return None;
     }
     Some(match call.selected.tool.declaration.safety_copy {
@@ -84,11 +84,11 @@ pub(in crate::engine) struct Copy {
 /// # Errors
 /// When it can't be made, or isn't ready in time: then the call isn't sent.
 pub(in crate::engine) async fn copy(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     arguments: &Map<String, Value>,
     record: &mut Record,
 ) -> Result<Copy, Failure> {
-    let look = Look::new(call);
+    let look = ReadSnapshot::new(call);
     let project = text(arguments, "project_id").unwrap_or_default();
     let Some(branch) = branch_of(&look, &call.selected.tool, arguments).await? else {
         return Err(not_made("the call names no branch"));

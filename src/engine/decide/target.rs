@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Argument, PlanDeclaration, Resource, Tool};
 use crate::engine::error::{ArgumentProblem, Failure};
-use crate::engine::snapshot::{Look, string};
+use crate::engine::snapshot::{ReadSnapshot, string};
 use crate::engine::values::{items, text};
 use crate::guard::Effect;
 use crate::neon::Changed;
@@ -13,7 +13,7 @@ use crate::neon::text::one_line;
 /// The id of the branch that a call is about: what it loses, where a plan says so, else what it acts on, or what the
 /// compute that it acts on belongs to. Nothing when the call leaves it to Neon.
 pub(in crate::engine) async fn branch_of(
-    look: &Look<'_, '_>,
+    look: &ReadSnapshot<'_, '_>,
     tool: &Tool,
     arguments: &Map<String, Value>,
 ) -> Result<Option<String>, Failure> {
@@ -59,7 +59,7 @@ pub(in crate::engine) async fn branch_of(
 
 /// The branch that is lost where that is another than the target: declared by the plan.
 async fn lost_branch(
-    look: &Look<'_, '_>,
+    look: &ReadSnapshot<'_, '_>,
     tool: &Tool,
     arguments: &Map<String, Value>,
 ) -> Result<Option<String>, Failure> {
@@ -98,7 +98,7 @@ pub(in crate::engine) fn unknown_loss(pointer: &str) -> Failure {
 
 /// What the plan's own read shows: the answer, or the picked item of a list in it (null when there is none).
 pub(in crate::engine) async fn shown(
-    look: &Look<'_, '_>,
+    look: &ReadSnapshot<'_, '_>,
     plan: &PlanDeclaration,
     arguments: &Map<String, Value>,
 ) -> Result<Value, Failure> {

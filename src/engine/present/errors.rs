@@ -97,7 +97,7 @@ impl Failure {
             ),
             Self::Sql(failed) => sql_failed(&failed, fence),
             Self::Reaches(reaching) => {
-                let mut more = json!({ "because": format!("it {}", guard::reaching(&reaching)) });
+                let mut more = json!({ "reason": format!("it {}", guard::reaching(&reaching)) });
                 fence.enclose_plan(&mut more);
                 error(
                     Kind::ReachesListedFunction,
@@ -116,7 +116,7 @@ impl Failure {
             ),
             Self::Exceeded(measured) => {
                 let losses: Vec<String> = guard::told_losses(&measured).into_iter().take(20).collect();
-                let mut more = json!({ "would_lose": losses });
+                let mut more = json!({ "losses": losses });
                 fence.enclose_plan(&mut more);
                 error(
                     Kind::LosesMoreThanApproved,
@@ -136,7 +136,7 @@ impl Failure {
                 "The list calls show what there is.",
                 json!({ "step": step }),
             ),
-            Self::Told(told) => error(told.kind, &told.message, told.changed, &told.next, told.more),
+            Self::WorkflowError(told) => error(told.kind, &told.message, told.changed, &told.next, told.more),
             Self::AfterCopy { failure, mut copy } => {
                 let mut value = failure.into_value(fence);
                 fence.enclose_copy(&mut copy);
@@ -214,7 +214,7 @@ fn needs_yes(needs: NeedsYes, fence: &Fence) -> Value {
 /// A plan that fits into a result. What is about the target goes first: what would be sent and undone is what the agent has to
 /// tell.
 fn bounded(mut plan: Value) -> Value {
-    for part in ["/target", "/would_send/body", "/undo", "/because"] {
+    for part in ["/target", "/would_send/body", "/undo", "/reasons"] {
         let size = serde_json::to_string(&plan).map_or(0, |text| text.len());
         if size + 1_000 <= MAX_PLAN_BYTES {
             break;
@@ -277,7 +277,7 @@ fn docs(fence: &Fence, cause: &DocsError, sandbox: bool) -> Value {
 
 pub(in crate::engine) fn changed_name(changed: Changed) -> &'static str {
     match changed {
-        Changed::No => "nothing",
+        Changed::No => "no",
         Changed::Yes => "yes",
         Changed::Unknown => "unknown",
     }
@@ -350,7 +350,7 @@ fn neon(cause: &Error, help: Help, fence: &Fence) -> Value {
         more.insert("safety_copy".into(), copy);
     }
     if let Some(undo) = undo {
-        more.insert("undo_if_it_happened".into(), undo);
+        more.insert("undo_if_applied".into(), undo);
     }
     error(
         fence,

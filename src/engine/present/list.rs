@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 use crate::catalog::{Pages, Place, SelectedTool};
 use crate::engine::check::bind::put;
 use crate::engine::check::organizations;
-use crate::engine::context::Call;
+use crate::engine::context::CallContext;
 use crate::engine::dispatch;
 use crate::engine::error::{ArgumentProblem, Failure};
-use crate::guard::Cleared;
+use crate::guard::AllowedCall;
 use crate::neon::pages::Walk;
 use crate::neon::{Changed, CursorPlace, PageLimit, Paging, Request};
 
@@ -98,11 +98,11 @@ pub(in crate::engine) struct List {
 
 /// Reads a list.
 pub(in crate::engine) async fn read(
-    call: &Call<'_>,
+    call: &CallContext<'_>,
     selected: &SelectedTool,
     pages: &Pages,
     arguments: &Map<String, Value>,
-    cleared: &Cleared,
+    cleared: &AllowedCall,
     request: Request,
 ) -> Result<List, Failure> {
     let tool = selected.tool.name();
@@ -337,7 +337,7 @@ fn other_items(pages: &Pages, body: &Value) -> Option<Pages> {
 }
 
 /// Whether the policy lets calls see the item: of lists of projects, those that it admits.
-fn is_admitted(call: &Call<'_>, pages: &Pages, item: &Value) -> bool {
+fn is_admitted(call: &CallContext<'_>, pages: &Pages, item: &Value) -> bool {
     let id = || ["id", "project_id"].iter().find_map(|key| item.get(key)?.as_str());
     pages.items != "/projects" || id().is_none_or(|id| call.guards.policy.admits_project(id))
 }

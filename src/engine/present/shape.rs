@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{Keep, Tool};
 use crate::engine::Service;
-use crate::engine::ended::Ended;
 use crate::engine::present::list::List;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::wait::Waited;
+use crate::engine::workflow_output::WorkflowOutput;
 use crate::guard;
 
 /// Room for a note and a cursor that a cut adds to a result, in bytes.
@@ -101,11 +101,11 @@ impl Shaping<'_> {
     /// The result of a workflow.
     pub(in crate::engine) fn workflow(
         &self,
-        ended: Ended,
+        ended: WorkflowOutput,
         confirmed_by: Option<&'static str>,
         safety_copy: Option<Value>,
     ) -> Value {
-        let Ended {
+        let WorkflowOutput {
             mut result,
             mut notes,
             undo,

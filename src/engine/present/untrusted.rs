@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::guard::FROM_THE_ANSWER;
-use crate::guard::foreign::{CLOSES, OPENS, can_speak, is_one_piece, name_can_speak};
+use crate::guard::untrusted::{CLOSES, OPENS, can_speak, is_one_piece, name_can_speak};
 use crate::neon::text::one_line;
 
 /// What the marks are called.

@@ -2,7 +2,7 @@
 //!
 //! The server puts a call down, a human decides it, the server takes the decision once. What they share is a directory
 //! that only its owner can read, so that they may be different processes. A decision alone clears nothing: what was put
-//! down carries the server's seal, which says for what it counts ([`crate::guard::Confirmations`]).
+//! down carries the server's seal, which says for what it counts ([`crate::guard::ApprovalFlow`]).
 
 mod store;
 mod types;

@@ -246,11 +246,11 @@ impl Approvals {
             return Err(DecideError::Decided(approval.state));
         }
         // A no counts wherever it comes from.
-        if by == Decider::Terminal && !approval.terminal && *decision != Decision::Refuse {
+        if by == Decider::Terminal && !approval.terminal && *decision != Decision::Reject {
             return Err(DecideError::NotHere(by));
         }
         approval.state = match decision {
-            Decision::Refuse => State::Refused { at: now, by },
+            Decision::Reject => State::Refused { at: now, by },
             Decision::Approve { typed } => {
                 let wrong = match &approval.type_name {
                     Some(name) => !name.matches(typed.as_deref().unwrap_or_default()),

@@ -206,7 +206,7 @@ pub enum Decision {
         typed: Option<String>,
     },
     /// No.
-    Refuse,
+    Reject,
 }
 
 /// The directory of waiting calls can't be used, or takes no more.

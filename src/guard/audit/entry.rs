@@ -12,7 +12,7 @@ use crate::guard::{Effect, MASK};
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum AuditOutcome {
     /// Neon did it.
     Done,
     /// It was tried and failed.
@@ -43,7 +43,7 @@ pub enum Outcome {
     DryRun,
 }
 
-impl Outcome {
+impl AuditOutcome {
     /// All of them.
     pub const ALL: [Self; 14] = [
         Self::Done,
@@ -71,7 +71,7 @@ impl Outcome {
             Self::Unknown => "unknown",
             Self::Refused => "refused",
             Self::Asked => "asked",
-            Self::Declined => "declined",
+            Self::Declined => "rejected",
             Self::Cancelled => "cancelled",
             Self::TimedOut => "timed_out",
             Self::WrongName => "wrong_name",
@@ -122,7 +122,7 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: AuditOutcome,
     /// Why it ended so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -137,7 +137,7 @@ pub struct Entry {
 impl Entry {
     /// An entry of now, about Neon, with nothing optional. The rest is set through the fields.
     #[must_use]
-    pub fn new(tool: impl Into<String>, effect: Effect, outcome: Outcome) -> Self {
+    pub fn new(tool: impl Into<String>, effect: Effect, outcome: AuditOutcome) -> Self {
         Self {
             time: Utc::now(),
             tool: tool.into(),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::disk::{AuditLimits, Disk};
-use super::entry::{Entry, Outcome};
+use super::entry::{AuditOutcome, Entry};
 use super::line::line;
 use super::note::{self, Note};
 use crate::guard::files::{FileError, Held};
@@ -87,7 +87,7 @@ impl AuditLog {
     /// the call must not be sent.
     pub fn begin(&self, entry: &Entry) -> Result<Pending, FileError> {
         let mut entry = entry.clone();
-        entry.outcome = Outcome::Unknown;
+        entry.outcome = AuditOutcome::Unknown;
         entry.reason = Some(STOPPED.to_owned());
         let id = Uuid::new_v4();
         let mut state = self.state();

@@ -19,6 +19,6 @@ mod read;
 mod tidy;
 
 pub use disk::AuditLimits;
-pub use entry::{Entry, Outcome};
+pub use entry::{AuditOutcome, Entry};
 pub use log::{AuditLog, Pending};
 pub use read::LogReader;

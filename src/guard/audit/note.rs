@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::disk::{Disk, generation};
-use super::entry::{Entry, Outcome};
+use super::entry::{AuditOutcome, Entry};
 use super::line::line;
 use crate::guard::Effect;
 use crate::guard::files::{
@@ -107,7 +107,7 @@ fn whole(text: &str) -> Option<(String, String)> {
 /// What is noted about a call of which only a piece of a note is left.
 fn illegible(file: &File) -> (String, String) {
     let id = Uuid::new_v4();
-    let mut entry = Entry::new("unknown", Effect::Write, Outcome::Unknown);
+    let mut entry = Entry::new("unknown", Effect::Write, AuditOutcome::Unknown);
     entry.service = "unknown".to_owned();
     entry.reason = Some("a call was under way when this server stopped, and the note of it can't be read".to_owned());
     if let Ok(written) = file.metadata().and_then(|metadata| metadata.modified()) {

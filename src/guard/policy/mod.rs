@@ -4,14 +4,14 @@
 //! bounds?) and [`Policy::rule`] (does it run, ask, or neither?). Each answers for the file and for everything that narrows
 //! it; the strictest answer counts.
 
+mod evaluate;
+mod explain;
 mod file;
-mod layer;
 mod parse;
 mod pattern;
 mod reference;
-mod ruling;
+mod rule;
 mod scope;
-mod words;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,12 +22,12 @@ use serde_json::{Map, Value};
 use crate::catalog::Effect;
 use crate::catalog::{Allowed, Tool};
 
+pub use explain::PolicyExplanation;
 pub use file::Channel;
 use file::{Action, CopiedBefore, PolicyFile};
 pub use parse::PolicyError;
 pub use reference::{policy_reference, policy_schema};
-pub use ruling::{Cause, Denied, Occasion, Rule};
-pub use words::PolicyInWords;
+pub use rule::{Cause, Denied, Occasion, Rule};
 
 /// How long Neon lets a branch with an expiry live.
 const NEONS_LIFETIME_HOURS: u64 = 720;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::file::PolicyFile;
-use super::ruling::{Denied, TELL};
+use super::rule::{Denied, TELL};
 use crate::catalog::{Argument, Resource, Tool};
 use crate::guard::Effect;
 use crate::text::one_line;

@@ -6,10 +6,10 @@ use futures::future::{join, join3};
 use serde_json::{Value, json};
 
 use super::hit::{Id, field, title};
-use crate::engine::{Ended, Failure, Flow};
+use crate::engine::{Failure, WorkflowContext, WorkflowOutput};
 
 /// `fetch`
-pub(in crate::workflows) async fn fetch(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(in crate::workflows) async fn fetch(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let id = Id::parse(flow.required("id")?)?;
     let bounds = flow.bounds();
     let mut notes = Vec::new();
@@ -87,14 +87,14 @@ pub(in crate::workflows) async fn fetch(flow: &Flow<'_, '_>) -> Result<Ended, Fa
         .iter()
         .filter_map(|place| result.pointer(place)?.as_str().map(str::to_owned));
     let ours = ours.collect();
-    let mut ended = Ended::with(result);
+    let mut ended = WorkflowOutput::with(result);
     ended.ours = ours;
     ended.notes = notes;
     Ok(ended)
 }
 
 /// A project, if its organization is one that calls may see.
-async fn project_in_bounds(flow: &Flow<'_, '_>, project: &str) -> Result<Value, Failure> {
+async fn project_in_bounds(flow: &WorkflowContext<'_, '_>, project: &str) -> Result<Value, Failure> {
     let answer = flow.masked("describe_project", json!({"project_id": project})).await?;
     let about = answer.get("project").cloned().unwrap_or_default();
     let organization = Some(field(&about, "org_id")).filter(|id| !id.is_empty());
@@ -103,7 +103,12 @@ async fn project_in_bounds(flow: &Flow<'_, '_>, project: &str) -> Result<Value, 
 }
 
 /// A part that may be missing: then the rest is shown all the same, and what is missing is said.
-fn readable(flow: &Flow<'_, '_>, part: Result<Value, Failure>, what: &str, notes: &mut Vec<String>) -> Value {
+fn readable(
+    flow: &WorkflowContext<'_, '_>,
+    part: Result<Value, Failure>,
+    what: &str,
+    notes: &mut Vec<String>,
+) -> Value {
     part.unwrap_or_else(|failure| {
         notes.push(format!("Not readable ({what}): {}", super::message(flow, failure)));
         Value::Null

@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use serde_json::{Value, json};
 
-use crate::engine::{ArgumentProblem, Ended, Failure, Flow};
+use crate::engine::{ArgumentProblem, Failure, WorkflowContext, WorkflowOutput};
 use crate::neon::text::one_line;
 use hit::{Hit, Id, about_branch, about_organization, about_project, field, title};
 use rank::Wanted;
@@ -42,7 +42,7 @@ const FOR_BRANCHES: usize = 3;
 const MAX_HITS: usize = 50;
 
 /// `search`
-pub(super) async fn search(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
+pub(super) async fn search(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
     let wanted = Wanted::parse(flow.required("query")?).ok_or_else(|| {
         Failure::Arguments(vec![ArgumentProblem {
             argument: "query".to_owned(),
@@ -66,7 +66,7 @@ pub(super) async fn search(flow: &Flow<'_, '_>) -> Result<Ended, Failure> {
 
 /// A search under way.
 struct Search<'f, 'c, 'a> {
-    flow: &'f Flow<'c, 'a>,
+    flow: &'f WorkflowContext<'c, 'a>,
     wanted: Wanted,
     /// How many requests may still be made.
     left: usize,
@@ -382,7 +382,7 @@ impl Search<'_, '_, '_> {
     }
 
     /// The hits, the best first.
-    fn ended(mut self) -> Ended {
+    fn ended(mut self) -> WorkflowOutput {
         self.hits.sort_by(|one, other| one.order().cmp(&other.order()));
         self.hits.dedup_by(|one, other| one.id == other.id);
         let whole = self.hits.len();
@@ -411,7 +411,7 @@ impl Search<'_, '_, '_> {
             .hits
             .iter()
             .map(|hit| hit.to_value(flow.console(&hit.id.console_path())));
-        let mut ended = Ended::with(json!({"results": shown.collect::<Vec<_>>()}));
+        let mut ended = WorkflowOutput::with(json!({"results": shown.collect::<Vec<_>>()}));
         let ours = self.hits.iter().flat_map(|hit| [hit.text.clone(), hit.id.to_string()]);
         ended.ours = ours
             .chain(self.hits.iter().filter_map(|hit| hit.within.clone()))
@@ -430,7 +430,7 @@ fn is_final(failure: &Failure) -> bool {
 }
 
 /// What a failure says.
-fn message(flow: &Flow<'_, '_>, failure: Failure) -> String {
+fn message(flow: &WorkflowContext<'_, '_>, failure: Failure) -> String {
     let fence = flow.fence();
     fence.line(&failure.into_message(fence), 200)
 }

@@ -112,7 +112,7 @@ class Scenarios:
         branch = self.sandbox.branch(self.project, name)
         value, is_error = await self.call(human, "delete_branch", {"project_id": self.project, "branch_id": branch})
         self.assertTrue(is_error, value)
-        self.assertEqual((value["error"]["kind"], value["error"]["changed"]), (kind, "nothing"), value)
+        self.assertEqual((value["error"]["kind"], value["error"]["changed"]), (kind, "no"), value)
         self.assert_shown(human, "confirm", "boolean", name)
         self.assertEqual(self.sandbox.changes(), [])
         self.assertIn(branch, self.sandbox.branches(self.project))
@@ -128,16 +128,16 @@ class Scenarios:
         self.assertNotIn(branch, self.sandbox.branches(self.project))
 
     async def test_declined(self) -> None:
-        await self.refused(Human("decline"), "declined")
+        await self.refused(Human("decline"), "rejected")
 
     async def test_cancelled(self) -> None:
         await self.refused(Human("cancel"), "cancelled_by_user")
 
     async def test_accepted_without_the_tick(self) -> None:
-        await self.refused(Human("accept", {"confirm": False}), "confirmation_malformed")
+        await self.refused(Human("accept", {"confirm": False}), "approval_malformed")
 
     async def test_accepted_without_content(self) -> None:
-        await self.refused(Human("accept"), "confirmation_malformed")
+        await self.refused(Human("accept"), "approval_malformed")
 
     async def test_a_project_goes_by_its_typed_name_alone(self) -> None:
         project = self.sandbox.project("till")
@@ -145,7 +145,7 @@ class Scenarios:
         wrong = Human("accept", {"name": "tills"})
         value, is_error = await self.call(wrong, "delete_project", {"project_id": project})
         self.assertTrue(is_error, value)
-        self.assertEqual((value["error"]["kind"], value["error"]["changed"]), ("wrong_name", "nothing"), value)
+        self.assertEqual((value["error"]["kind"], value["error"]["changed"]), ("wrong_name", "no"), value)
         self.assert_shown(wrong, "name", "string", "till")
         self.assertEqual(self.sandbox.changes(), [])
         self.assertIn(project, self.sandbox.projects())
@@ -162,7 +162,7 @@ class Scenarios:
         branch = self.sandbox.branch(self.project, "unasked")
         value, is_error = await self.call(None, "delete_branch", {"project_id": self.project, "branch_id": branch})
         self.assertTrue(is_error, value)
-        self.assertEqual((value["error"]["kind"], value["error"]["changed"]), ("needs_confirmation", "nothing"), value)
+        self.assertEqual((value["error"]["kind"], value["error"]["changed"]), ("requires_approval", "no"), value)
         self.assertIn("unasked", json.dumps(value["error"]["plan"]))
         self.assertEqual(self.sandbox.changes(), [])
         self.assertIn(branch, self.sandbox.branches(self.project))

@@ -78,7 +78,7 @@ function scenarios(sdk, transport, version) {
 
   function assertNothing(value, isError, kind) {
     assert.equal(isError, true, JSON.stringify(value));
-    assert.deepEqual([value.error.kind, value.error.changed], [kind, 'nothing'], JSON.stringify(value));
+    assert.deepEqual([value.error.kind, value.error.changed], [kind, 'no'], JSON.stringify(value));
   }
 
   async function refused(name, person, kind) {
@@ -104,8 +104,8 @@ function scenarios(sdk, transport, version) {
   test('declined', () => refused('declined', human('decline'), 'declined'));
   test('cancelled', () => refused('cancelled', human('cancel'), 'cancelled_by_user'));
   test('accepted without the tick', () =>
-    refused('unticked', human('accept', { confirm: false }), 'confirmation_malformed'));
-  test('accepted without content', () => refused('no content', human('accept'), 'confirmation_malformed'));
+    refused('unticked', human('accept', { confirm: false }), 'approval_malformed'));
+  test('accepted without content', () => refused('no content', human('accept'), 'approval_malformed'));
 
   test('a project goes by its typed name alone', async () => {
     const doomed = await sandbox.project('till');
@@ -128,7 +128,7 @@ function scenarios(sdk, transport, version) {
   test('nobody to ask', async () => {
     const branch = await sandbox.branch(project, 'unasked');
     const [value, isError] = await call(undefined, 'delete_branch', { project_id: project, branch_id: branch });
-    assertNothing(value, isError, 'needs_confirmation');
+    assertNothing(value, isError, 'requires_approval');
     assert.ok(JSON.stringify(value.error.plan).includes('unasked'));
     assert.deepEqual(await sandbox.changes(), []);
     assert.ok((await sandbox.branches(project)).includes(branch));

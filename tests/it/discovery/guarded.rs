@@ -66,16 +66,16 @@ async fn none_of_these(calls: &[(Arc<Tool>, Map<String, Value>)], client: TestCl
         assert_eq!(value["error"]["kind"], kind, "{}: {value}", tool.name());
         assert_eq!(
             (&value["error"]["changed"], &value["tool"]),
-            (&json!("nothing"), &json!(tool.name()))
+            (&json!("no"), &json!(tool.name()))
         );
-        if kind == "needs_confirmation" {
+        if kind == "requires_approval" {
             assert_eq!(value["error"]["plan"]["tool"], tool.name());
         }
     }
     assert_eq!(world.changes(), NOTHING);
     let lines = started.audit();
     // In the modern era a line says that it was asked, another what was answered.
-    let ended = |line: &&Value| (line["outcome"] != "asked") == (kind != "needs_confirmation");
+    let ended = |line: &&Value| (line["outcome"] != "asked") == (kind != "requires_approval");
     let prepares = |line: &&Value| line["tool"].as_str().is_some_and(|tool| tool.starts_with("prepare_"));
     let ended: Vec<&Value> = lines.iter().filter(|line| !prepares(line)).filter(ended).collect();
     assert_eq!(ended.len(), calls.len(), "each refusal has its line");
@@ -89,7 +89,7 @@ async fn none_of_these(calls: &[(Arc<Tool>, Map<String, Value>)], client: TestCl
 #[tokio::test]
 async fn without_a_human_nothing_changes() {
     for era in [Era::Legacy, Era::Modern] {
-        nothing_is_sent(TestClient::alone(), era, "needs_confirmation").await;
+        nothing_is_sent(TestClient::alone(), era, "requires_approval").await;
     }
 }
 
@@ -97,7 +97,7 @@ async fn without_a_human_nothing_changes() {
 async fn a_no_changes_nothing() {
     for era in [Era::Legacy, Era::Modern] {
         let client = TestClient::with(Human::who(Manner::Declines));
-        nothing_is_sent(client, era, "declined").await;
+        nothing_is_sent(client, era, "rejected").await;
     }
 }
 
@@ -143,7 +143,7 @@ async fn a_raised_call_asks() {
         ("call_access_tool", "get_connection_string", connect),
     ] {
         let (value, is_error) = started.through(caller, tool, arguments).await;
-        assert!(is_error && value["error"]["kind"] == "needs_confirmation", "{value}");
+        assert!(is_error && value["error"]["kind"] == "requires_approval", "{value}");
     }
     assert_eq!(world.changes(), NOTHING);
 }
@@ -195,7 +195,7 @@ async fn a_yes_is_for_the_inner_tool_and_its_arguments() {
         ("delete_project", project),
     ] {
         let kind = refusal(once(&started, tool, arguments, Some((seal, &yes))).await);
-        assert_eq!(kind.as_deref(), Some("confirmation_invalid"), "{tool}");
+        assert_eq!(kind.as_deref(), Some("approval_invalid"), "{tool}");
     }
     assert_eq!(world.changes(), NOTHING);
     assert_eq!(
@@ -204,6 +204,6 @@ async fn a_yes_is_for_the_inner_tool_and_its_arguments() {
     );
     assert_eq!(world.changes().len(), 1);
     let again = refusal(once(&started, "delete_branch", branch, Some((seal, &yes))).await);
-    assert_eq!(again.as_deref(), Some("confirmation_used"));
+    assert_eq!(again.as_deref(), Some("approval_used"));
     assert_eq!(world.changes().len(), 1);
 }

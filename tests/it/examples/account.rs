@@ -195,7 +195,7 @@ async fn row_10_project_transfer() {
         story.admin(reqwest::Method::POST, "/faults", fault).await;
         let error = story.fails("transfer_projects", moved.clone()).await;
         assert_eq!(error["status"], status, "{error}");
-        assert_eq!(error["changed"], "nothing", "{error}");
+        assert_eq!(error["changed"], "no", "{error}");
         assert!(error.to_string().contains(message), "{error}");
     }
     let owner = |project: Value| text(&project["project"]["org_id"]);

@@ -215,7 +215,7 @@ async fn row_20_protected_branches() {
         ("delete_project", json!({})),
     ] {
         let error = story.shop_fails(tool, arguments).await;
-        assert_eq!(error["changed"], "nothing", "{tool}: {error}");
+        assert_eq!(error["changed"], "no", "{tool}: {error}");
     }
     let password = |uri: String| uri.split([':', '@']).nth(2).map(str::to_owned);
     let parent = password(story.uri("main").await);

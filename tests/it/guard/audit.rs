@@ -9,7 +9,7 @@ use std::thread;
 
 use neon_mcp::catalog::{Catalog, Tool};
 use neon_mcp::guard::FileError;
-use neon_mcp::guard::audit::{AuditLimits, AuditLog, Entry, Outcome};
+use neon_mcp::guard::audit::{AuditLimits, AuditLog, AuditOutcome, Entry};
 use neon_mcp::guard::{Effect, MASK};
 use serde_json::{Map, Value, json};
 
@@ -20,7 +20,7 @@ const ROOMY: AuditLimits = AuditLimits {
 };
 
 fn entry(tool: &str) -> Entry {
-    let mut entry = Entry::new(tool, Effect::Destructive, Outcome::Done);
+    let mut entry = Entry::new(tool, Effect::Destructive, AuditOutcome::Done);
     entry.caller = "stdio".to_owned();
     entry
 }
@@ -120,7 +120,7 @@ fn each_call_and_each_refusal_is_one_line_with_what_is_known_of_it() {
         .finish(&entry("delete_branch"))
         .unwrap();
     let mut refused = entry("delete_project");
-    refused.outcome = Outcome::Refused;
+    refused.outcome = AuditOutcome::Refused;
     refused.project_id = Some("quiet-sun-12345678".into());
     refused.rule = Some("freeze".into());
     refused.request_ids = vec!["req-1".into()];
@@ -148,12 +148,15 @@ fn each_call_and_each_refusal_is_one_line_with_what_is_known_of_it() {
     assert_eq!(lines[1]["request_ids"], json!(["req-1"]));
     assert!(lines[1]["time"].as_str().unwrap().ends_with('Z'));
     let back: Entry = serde_json::from_value(lines[1].clone()).unwrap();
-    assert_eq!((back.outcome, back.effect), (Outcome::Refused, Effect::Destructive));
+    assert_eq!(
+        (back.outcome, back.effect),
+        (AuditOutcome::Refused, Effect::Destructive)
+    );
 }
 
 #[test]
 fn every_outcome_has_the_name_that_the_log_has() {
-    for outcome in Outcome::ALL {
+    for outcome in AuditOutcome::ALL {
         assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.name());
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use neon_mcp::guard::Effect;
-use neon_mcp::guard::audit::{AuditLimits, AuditLog, Entry, Outcome};
+use neon_mcp::guard::audit::{AuditLimits, AuditLog, AuditOutcome, Entry};
 use serde_json::{Value, json};
 
 fn program(arguments: &[&str]) -> Command {
@@ -39,7 +39,7 @@ fn tools(path: &Path, arguments: &[&str]) -> Vec<String> {
         .collect()
 }
 
-fn entry(tool: &str, effect: Effect, outcome: Outcome, hours_ago: i64) -> Entry {
+fn entry(tool: &str, effect: Effect, outcome: AuditOutcome, hours_ago: i64) -> Entry {
     let mut entry = Entry::new(tool, effect, outcome);
     entry.time = Utc::now() - TimeDelta::hours(hours_ago);
     entry.caller = "stdio".into();
@@ -53,10 +53,10 @@ fn write_some(path: &Path) {
         keep: 5,
     };
     let log = AuditLog::new(path, limits);
-    let mut first = entry("create_branch", Effect::Write, Outcome::Done, 5);
+    let mut first = entry("create_branch", Effect::Write, AuditOutcome::Done, 5);
     first.project_id = Some("quiet-sun-12345678".into());
     log.write(&first).unwrap();
-    let mut second = entry("delete_branch", Effect::Destructive, Outcome::Declined, 3);
+    let mut second = entry("delete_branch", Effect::Destructive, AuditOutcome::Declined, 3);
     second.project_id = Some("quiet-sun-12345678".into());
     second.branch_id = Some("br-quiet-sun-a1b2c3d4".into());
     second.client = Some("claude-code 2.1".into());
@@ -64,11 +64,11 @@ fn write_some(path: &Path) {
     second.reason = Some("the human said no".into());
     second.duration_ms = 2_345;
     log.write(&second).unwrap();
-    let mut third = entry("delete_project", Effect::Destructive, Outcome::Refused, 1);
+    let mut third = entry("delete_project", Effect::Destructive, AuditOutcome::Refused, 1);
     third.project_id = Some("other-12345678".into());
     third.rule = Some("freeze".into());
     log.write(&third).unwrap();
-    let mut fourth = entry("get_connection_string", Effect::Read, Outcome::Done, 0);
+    let mut fourth = entry("get_connection_string", Effect::Read, AuditOutcome::Done, 0);
     fourth.service = "sandbox".into();
     log.write(&fourth).unwrap();
 }
@@ -100,7 +100,7 @@ fn it_shows_all_generations_oldest_first_and_chooses_from_them() {
         (&["--last", "0"], &[]),
         (&["--effect", "destructive", "--last", "1"], &[three]),
         (
-            &["--since", "4h", "--effect", "destructive", "--outcome", "declined"],
+            &["--since", "4h", "--effect", "destructive", "--outcome", "rejected"],
             &[two],
         ),
         (&["--tool", "no_such_tool"], &[]),
@@ -134,7 +134,7 @@ fn an_entry_is_shown_in_columns_with_who_and_why_below() {
     };
     assert_eq!(lines.len(), 4 * 2 + 1, "{text}");
     assert_eq!(column("done"), 22);
-    assert_eq!(column("declined"), 22);
+    assert_eq!(column("rejected"), 22);
     assert_eq!(column("write"), 34);
     assert_eq!(column("create_branch"), 47);
     assert_eq!(column("quiet-sun-12345678"), 79);
@@ -210,7 +210,7 @@ fn a_forged_log_cannot_steer_the_terminal() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("audit.jsonl");
     let hostile = "x\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\u{e0041}\ny";
-    let mut forged = entry(hostile, Effect::Write, Outcome::Done, 0);
+    let mut forged = entry(hostile, Effect::Write, AuditOutcome::Done, 0);
     forged.reason = Some(hostile.into());
     forged.project_id = Some(hostile.into());
     forged.arguments = json!({hostile: hostile});
@@ -235,7 +235,7 @@ fn it_follows_the_log_across_rotation() {
         keep: 50,
     };
     let log = AuditLog::new(&path, limits);
-    let write = |tool: &str| log.write(&entry(tool, Effect::Write, Outcome::Done, 0)).unwrap();
+    let write = |tool: &str| log.write(&entry(tool, Effect::Write, AuditOutcome::Done, 0)).unwrap();
     write("before");
     write("last_before");
     let mut child = program(&["--json", "--follow", "--last", "1", "--file"])

@@ -51,7 +51,7 @@ async fn migration_that_makes_the_code_of_its_indexes_asks() {
             let asked = story.asked();
             let completes = json!({"branch_id": "main", "migration": prepared["result"]["migration"]});
             let said = story.shop_fails("complete_database_migration", completes).await;
-            assert_eq!(said["kind"], "declined", "{rest}: {said}");
+            assert_eq!(said["kind"], "rejected", "{rest}: {said}");
             assert_eq!(story.asked(), asked + 1, "{rest}");
         }
         assert_eq!(victims(&story).await, json!(1000), "{rest}");
@@ -75,7 +75,7 @@ async fn operator_behind_a_domain_of_an_index_is_seen() {
     ] {
         let arguments = json!({"branch_id": "main", "sql": statement});
         let said = story.shop_fails("run_sql", arguments).await;
-        assert_eq!(said["kind"], "declined", "{statement}: {said}");
+        assert_eq!(said["kind"], "rejected", "{statement}: {said}");
         assert_eq!(victims(&story).await, json!(1000), "{statement}");
     }
 }
@@ -128,7 +128,7 @@ async fn index_that_is_not_committed_yet_is_waited_for_before_the_look() {
         };
         let ((made, is_error), said) = tokio::join!(making, rebuilding);
         assert!(!is_error, "{made}");
-        assert_eq!(said["kind"], "declined", "{statement}: {said}");
+        assert_eq!(said["kind"], "rejected", "{statement}: {said}");
         assert_eq!(victims(&story).await, json!(1000), "{statement}");
     }
 }

@@ -158,7 +158,7 @@ async fn an_allowance_of_access_is_none_to_hand_over_a_secret() {
     scene.call("set_organization_spending_limit", limit).await;
     assert!(scene.human.asked().is_empty());
     let refused = scene.fails("create_api_key", json!({ "key_name": "x" })).await;
-    assert_eq!(refused["kind"], "declined");
+    assert_eq!(refused["kind"], "rejected");
     assert!(scene.question().contains("secret"), "{}", scene.question());
     scene
         .fails("create_project_transfer_request", json!({ "project_id": "shop" }))

@@ -72,7 +72,7 @@ async fn every_tool_that_may_run_sends_what_its_declaration_says() {
             given.insert("branch_id".into(), BRANCH.into());
         }
         let (value, is_error) = server.call(tool.name(), Value::Object(given)).await;
-        let escalated = is_error && value["error"]["kind"] == "needs_confirmation";
+        let escalated = is_error && value["error"]["kind"] == "requires_approval";
         assert!(!is_error || escalated, "{}: {value}", tool.name());
         if !is_error {
             let last = world.upstream.requests().pop().expect("a request");

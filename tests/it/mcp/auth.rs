@@ -157,7 +157,7 @@ async fn who_declines_changes_nothing() {
         ),
     ] {
         let (value, is_error) = shop.on_main(tool, arguments).await;
-        assert!(is_error && error(&value)["kind"] == "declined", "{tool}: {value}");
+        assert!(is_error && error(&value)["kind"] == "rejected", "{tool}: {value}");
     }
     let settings = shop.does("get_auth_plugins", json!({})).await;
     let settings = &settings["result"];

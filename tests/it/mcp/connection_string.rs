@@ -100,7 +100,7 @@ async fn env_lines_ask_as_the_uri_does_and_nothing_is_handed_over_before() {
                 .extend(more.as_object().expect("an object").clone());
             let (answer, is_error) = server.call("get_connection_string", arguments).await;
             assert!(
-                is_error && answer["error"]["kind"] == "needs_confirmation",
+                is_error && answer["error"]["kind"] == "requires_approval",
                 "{format}: {answer}"
             );
         }

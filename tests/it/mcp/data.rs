@@ -139,7 +139,7 @@ async fn a_database_is_opened_to_the_world_and_closed_by_a_human_only() {
 
     story.human.changes_to(Manner::Declines);
     let failure = story.fails("delete_data_api", database(), "dev").await;
-    assert_eq!(failure["kind"], "declined", "{failure}");
+    assert_eq!(failure["kind"], "rejected", "{failure}");
     story.on("get_data_api", database(), Some("dev")).await;
     story.human.changes_to(Manner::Accepts);
     story.on("delete_data_api", database(), Some("dev")).await;

@@ -264,7 +264,7 @@ async fn a_bad_answer_says_what_is_wrong_and_hurts_nothing_else() {
             error["message"].as_str().expect("a message").contains(says),
             "{refused}"
         );
-        assert_eq!(error["changed"], "nothing");
+        assert_eq!(error["changed"], "no");
         assert_eq!(
             kind == "docs_not_found",
             error["next"].to_string().contains("list_docs_resources"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use neon_mcp::catalog::{Selection, SelectionOptions};
 use neon_mcp::engine::{CallLimits, Engine, Guards, Service};
-use neon_mcp::guard::{Confirmations, Policy, Sealer};
+use neon_mcp::guard::{ApprovalFlow, Policy, Sealer};
 use neon_mcp::neon::{ApiBase, Client, ClientConfig, Credential};
 use neon_mcp::server::NeonServer;
 use neon_mcp::server::http::{HttpLimits, HttpServer};
@@ -44,7 +44,7 @@ impl Small {
         let policy = Policy::default();
         let selection = Selection::new(catalog(), &SelectionOptions::default(), &policy).expect("a selection");
         let guards = Guards {
-            confirmations: Confirmations::new(Sealer::random(), policy.confirm().clone(), None),
+            confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), None),
             policy,
             audit: None,
         };

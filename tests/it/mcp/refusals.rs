@@ -50,7 +50,7 @@ async fn interrupting_or_revealing_a_default_or_protected_branch_asks() {
         ] {
             let (value, is_error) = server.call(tool, arguments).await;
             assert!(
-                is_error && error(&value)["kind"] == "needs_confirmation",
+                is_error && error(&value)["kind"] == "requires_approval",
                 "{flag} {tool}: {value}"
             );
         }
@@ -64,7 +64,7 @@ async fn a_reveal_without_a_branch_asks_and_sends_nothing_that_reveals() {
     let server = Server::start(&[], &world.url()).await;
     let arguments = json!({"project_id": PROJECT, "database_name": "d", "role_name": "r"});
     let (value, is_error) = server.call("get_connection_string", arguments).await;
-    assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
+    assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
     assert!(
         !world
             .upstream
@@ -80,7 +80,7 @@ async fn lowering_what_neon_keeps_asks_and_raising_it_does_not() {
     let server = Server::start(&["--toolsets", "all"], &world.url()).await;
     let update = |seconds: u32| json!({"project_id": PROJECT, "history_retention_seconds": seconds});
     let (value, is_error) = server.call("update_project", update(3_600)).await;
-    assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
+    assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
     assert_eq!(world.changes(), Vec::<String>::new());
     let (value, is_error) = server.call("update_project", update(604_800)).await;
     assert!(!is_error, "{value}");
@@ -154,7 +154,7 @@ async fn a_password_inherited_from_the_default_branch_asks_and_a_branchs_own_doe
             assert_eq!(revealed() - before, usize::from(!asks), "{tool} {branch} {role}");
             if asks && branch != ROOT {
                 assert!(
-                    error(&value)["plan"]["because"].to_string().contains("inherited"),
+                    error(&value)["plan"]["reasons"].to_string().contains("inherited"),
                     "{value}"
                 );
             }
@@ -170,14 +170,14 @@ async fn a_backup_schedule_of_a_default_branch_is_not_replaced_unasked() {
     let (value, is_error) = server
         .call("set_backup_schedule", schedule(json!([{"frequency": "daily"}])))
         .await;
-    assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
+    assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
     assert_eq!(world.changes(), Vec::<String>::new());
     // Elsewhere one entry must be both daily and kept: another entry doesn't make up for it.
     let world = World::start().await;
     let server = Server::start(&["--toolsets", "all"], &world.url()).await;
     let short = json!([{"frequency": "daily", "retention_seconds": 3600}, {"frequency": "monthly"}]);
     let (value, is_error) = server.call("set_backup_schedule", schedule(short)).await;
-    assert!(is_error && error(&value)["kind"] == "needs_confirmation", "{value}");
+    assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
     let (value, is_error) = server
         .call("set_backup_schedule", schedule(json!([{"frequency": "daily"}])))
         .await;

@@ -42,7 +42,7 @@ async fn sent(host: &'static str, flags: &[&str], variable: Option<&str>) -> (Op
     let kind = is_error.then(|| value["error"]["kind"].as_str().expect("a kind").to_owned());
     if is_error {
         assert!(value.to_string().contains("--sql-host-suffix"), "{value}");
-        assert_eq!(value["error"]["changed"], "nothing", "{value}");
+        assert_eq!(value["error"]["changed"], "no", "{value}");
     }
     let requests = upstream.requests();
     (kind, requests.iter().filter(|request| request.path() == "/sql").count())

@@ -132,7 +132,7 @@ async fn a_bucket_for_everyone_is_asked_for_and_a_no_makes_none() {
     story.human.changes_to(Manner::Declines);
     let public = json!({"name": "site", "access_level": "public_read"});
     let (value, is_error) = story.try_call("create_bucket", public).await;
-    assert!(is_error && error(&value)["kind"] == "declined", "{value}");
+    assert!(is_error && error(&value)["kind"] == "rejected", "{value}");
     assert!(
         story.human.asked()[0].0.contains("internet"),
         "{}",

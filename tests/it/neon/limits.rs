@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use neon_mcp::neon::{Client, Lane, LimitSettings, Rate, RateLimits};
+use neon_mcp::neon::{Client, FairQueue, LimitSettings, Rate, RateLimits};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ fn most_in_any(times: &[Instant], length: Duration) -> usize {
 /// Sends `count` requests over `routes` routes and `lanes` lanes; returns when each was let through.
 async fn passes(limits: &RateLimits, count: usize, routes: usize, lanes: usize) -> Vec<Instant> {
     let routes: Vec<Arc<str>> = (0..routes).map(|number| Arc::from(format!("/route{number}"))).collect();
-    let lanes: Vec<Lane> = (0..lanes).map(|_| Lane::new()).collect();
+    let lanes: Vec<FairQueue> = (0..lanes).map(|_| FairQueue::new()).collect();
     let mut waiting = JoinSet::new();
     for number in 0..count {
         let limits = limits.clone();
@@ -98,7 +98,7 @@ async fn a_full_route_holds_up_no_other() {
     });
     tokio::time::sleep(Duration::from_millis(10)).await;
     let started = Instant::now();
-    limits.wait(&Arc::from("/free"), &Lane::new()).await;
+    limits.wait(&Arc::from("/free"), &FairQueue::new()).await;
     assert!(started.elapsed() < Duration::from_millis(200));
     busy.await.unwrap();
 }
@@ -114,14 +114,14 @@ async fn a_busy_caller_starves_no_other() {
     });
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut waiting = JoinSet::new();
-    let mut spawn = |who: &'static str, lane: &Lane| {
+    let mut spawn = |who: &'static str, lane: &FairQueue| {
         let (limits, lane, order) = (limits.clone(), lane.clone(), Arc::clone(&order));
         waiting.spawn(async move {
             limits.wait(&Arc::from("/shared"), &lane).await;
             order.lock().unwrap().push(who);
         });
     };
-    let (busy, calm) = (Lane::new(), Lane::new());
+    let (busy, calm) = (FairQueue::new(), FairQueue::new());
     for _ in 0..40 {
         spawn("busy", &busy);
     }
@@ -138,7 +138,7 @@ async fn a_busy_caller_starves_no_other() {
 #[tokio::test]
 async fn within_a_lane_the_order_is_kept() {
     let limits = RateLimits::default();
-    let lane = Lane::new();
+    let lane = FairQueue::new();
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut waiting = JoinSet::new();
     for number in 0..30 {
@@ -162,7 +162,7 @@ async fn a_waiter_that_gives_up_leaves_the_line() {
         },
         ..LimitSettings::default()
     });
-    let (route, lane) = (Arc::from("/shared"), Lane::new());
+    let (route, lane) = (Arc::from("/shared"), FairQueue::new());
     limits.wait(&route, &lane).await;
     for _ in 0..20 {
         let given_up = tokio::time::timeout(Duration::from_millis(1), limits.wait(&route, &lane)).await;

@@ -29,7 +29,7 @@ async fn call(world: &World, state: &Path, tool: &str, arguments: &Value) -> (bo
 /// A call that waits for an approval: the code, and what its caller is told to do.
 async fn asks(world: &World, state: &Path, arguments: &Value) -> (String, String) {
     let (done, value) = call(world, state, "delete_branch", arguments).await;
-    assert!(!done && value["error"]["kind"] == "needs_confirmation", "{value}");
+    assert!(!done && value["error"]["kind"] == "requires_approval", "{value}");
     let text = |field: &str| value["error"][field].as_str().expect("text").to_owned();
     (text("code"), text("next"))
 }
@@ -69,7 +69,7 @@ async fn somebody_repeats_a_call_after_the_approval_of_another_process() {
         assert_eq!(world.changes(), NOTHING, "an approval alone sends nothing");
         // Another call isn't the one that was approved.
         let (done, value) = call(&world, &state, "delete_branch", &delete(ROOT)).await;
-        assert!(!done && value["error"]["kind"] == "needs_confirmation", "{value}");
+        assert!(!done && value["error"]["kind"] == "requires_approval", "{value}");
         let (done, value) = call(&world, &state, "delete_branch", &delete(BRANCH)).await;
         assert!(done && value["confirmed_by"] == "terminal", "{value}");
         assert_eq!(world.changes().len(), 1);
@@ -154,5 +154,5 @@ async fn somebody_looks_into_another_state_directory() {
     let output = program(&refusal, &world.url(), KEY).output().await.expect("runs");
     assert_eq!(output.status.code(), Some(1));
     let (done, value) = call(&world, place.path(), "delete_branch", &delete(BRANCH)).await;
-    assert!(!done && value["error"]["kind"] == "declined", "{value}");
+    assert!(!done && value["error"]["kind"] == "rejected", "{value}");
 }

@@ -111,7 +111,7 @@ async fn somebody_wants_to_know_which_statement_of_a_list_failed() {
         assert_eq!(failed["sqlstate"], code, "{statements}: {failed}");
         assert_eq!(failed["statement"], number, "{statements}: {failed}");
         assert_eq!(failed["kind_of_statement"], kind, "{statements}: {failed}");
-        assert_eq!(failed["changed"], "nothing", "{failed}");
+        assert_eq!(failed["changed"], "no", "{failed}");
     }
     let left = run(&story, "SELECT count(*) FROM crm.deals").await;
     assert!(left["rows"].to_string().contains('0'), "nothing stays: {left}");
@@ -195,7 +195,7 @@ async fn somebody_asks_for_a_result_that_is_too_large() {
     let story = story().await;
     let failed = fails(&story, "SELECT repeat('x', 12 * 1024 * 1024) AS large").await;
     assert_eq!(failed["kind"], "result_too_large", "{failed}");
-    assert_eq!(failed["changed"], "nothing", "{failed}");
+    assert_eq!(failed["changed"], "no", "{failed}");
     assert!(failed["next"].to_string().contains("LIMIT"), "{failed}");
 }
 
@@ -280,7 +280,7 @@ async fn somebody_slipped_in_a_syntax_and_is_told_the_same_by_every_tool() {
             arguments["branch_id"] = "main".into();
             let failed = story.shop_fails(tool, arguments).await;
             assert_eq!(failed["kind"], "sql_failed", "{tool}: {failed}");
-            assert_eq!(failed["changed"], "nothing", "{tool}: {failed}");
+            assert_eq!(failed["changed"], "no", "{tool}: {failed}");
             assert_eq!(failed["next"], alone["next"], "{tool}: {failed}");
             assert_eq!(failed["statement"], json!(number), "{tool}: {failed}");
             let own = usize::try_from(alone["position"].as_u64().expect("a position")).expect("short") - 1;

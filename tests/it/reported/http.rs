@@ -93,7 +93,7 @@ fn of_many_kinds(origin: &str) -> Vec<(&'static str, reqwest::RequestBuilder)> {
     vec![
         ("a message", post(&mcp).body(HELLO)),
         ("no JSON", post(&mcp).body("{")),
-        ("nothing", post(&mcp)),
+        ("no", post(&mcp)),
         ("a name twice", post(&mcp).body(r#"{"jsonrpc":"2.0","id":1,"id":2}"#)),
         (
             "another type",

@@ -36,12 +36,12 @@ struct Blow {
 }
 
 /// Runs that come one after the other, in a project of their own: what is under way locks a project.
-struct Lane<'s> {
+struct FairQueue<'s> {
     story: &'s Story,
     project: String,
 }
 
-impl<'s> Lane<'s> {
+impl<'s> FairQueue<'s> {
     async fn new(story: &'s Story, number: usize) -> Self {
         let project = story.make_project(json!({"name": format!("lane-{number}")})).await;
         let lane = Self { story, project };
@@ -90,7 +90,7 @@ fn kept_name(number: usize) -> String {
 }
 
 /// What a run needs beside the proxy: a branch of its own to act on, where the tool uses one up.
-async fn arguments(lane: &Lane<'_>, server: &Server, proxy: &Counting, row: Row, number: usize) -> Value {
+async fn arguments(lane: &FairQueue<'_>, server: &Server, proxy: &Counting, row: Row, number: usize) -> Value {
     let project = lane.project.as_str();
     let on_main = |more: Value| {
         let mut all = json!({"project_id": project, "branch_id": "main"});
@@ -175,7 +175,7 @@ async fn prepared_by(server: &Server, tool: &str, arguments: Value) -> Value {
 }
 
 /// Runs a call with one request in trouble, and every deletion failing. What is wrong with what was told, and the requests.
-async fn run(lane: &Lane<'_>, policy: &str, row: Row, blow: Option<Blow>, number: usize) -> (String, Vec<String>) {
+async fn run(lane: &FairQueue<'_>, policy: &str, row: Row, blow: Option<Blow>, number: usize) -> (String, Vec<String>) {
     let story = lane.story;
     let proxy = Counting::before(&story.sandbox().api_url()).await;
     let hangs = blow.is_some_and(|blow| blow.trouble == Trouble::Unanswered);
@@ -232,7 +232,7 @@ async fn run(lane: &Lane<'_>, policy: &str, row: Row, blow: Option<Blow>, number
             }
             continue;
         }
-        if error["changed"] == "nothing" {
+        if error["changed"] == "no" {
             complain(format!("{what} {id} was made, and nothing changed"));
         }
         let known = left
@@ -251,7 +251,7 @@ async fn run(lane: &Lane<'_>, policy: &str, row: Row, blow: Option<Blow>, number
     let kept = kept_name(number);
     if is_error && there.contains(&kept) {
         let named = left.iter().any(|item| item["name"] == kept.as_str());
-        if !named || error["changed"] == "nothing" {
+        if !named || error["changed"] == "no" {
             complain(format!("the branch {kept} isn't named"));
         }
     }
@@ -315,7 +315,7 @@ fn blows(row: Row, requests: &[String]) -> Vec<Blow> {
 }
 
 /// The ids of all branches, computes and snapshots of the project, and the names of those that have one.
-async fn there(lane: &Lane<'_>) -> BTreeSet<String> {
+async fn there(lane: &FairQueue<'_>) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     for (tool, list) in [
         ("list_branches", "branches"),
@@ -380,7 +380,7 @@ async fn somebody_loses_neon_in_the_middle_of_any_workflow() {
     let (runs, number) = (&Mutex::new(runs), &AtomicUsize::new(0));
     let (story, next) = (&story, || runs.lock().expect("a lock").pop_front());
     let lanes = (0..AT_ONCE).map(|lane| async move {
-        let lane = &Lane::new(story, lane).await;
+        let lane = &FairQueue::new(story, lane).await;
         let (mut wrong, mut tried) = (String::new(), 0);
         while let Some((row, blow)) = next() {
             let own = number.fetch_add(1, Ordering::SeqCst);

@@ -67,7 +67,7 @@ async fn procedure_that_commits_cannot_be_in_a_list() {
             .contains("statement 2 (CALL) can't run inside a transaction"),
         "{said}"
     );
-    assert_eq!(said["changed"], "nothing", "{said}");
+    assert_eq!(said["changed"], "no", "{said}");
 }
 
 #[tokio::test]
@@ -176,10 +176,7 @@ async fn statement_that_was_not_begun_changed_nothing() {
             )
             .await;
         let text = said.to_string();
-        assert!(
-            !is_error || said["error"]["changed"] == "nothing",
-            "{statement}: {text}"
-        );
+        assert!(!is_error || said["error"]["changed"] == "no", "{statement}: {text}");
         assert!(!text.contains("an index that is invalid"), "{statement}: {text}");
     }
 }
@@ -280,7 +277,7 @@ async fn list_of_reads_that_fails_runs_a_second_time_within_the_time_of_the_call
     let error = &said["error"];
     assert_eq!(
         (&error["sqlstate"], &error["changed"]),
-        (&json!("22012"), &json!("nothing")),
+        (&json!("22012"), &json!("no")),
         "{said}"
     );
     assert!(error.get("statement").is_none(), "{said}");

@@ -100,7 +100,7 @@ async fn somebody_in_one_organization_never_names_it() {
     let (value, is_error) = server
         .call("create_project", json!({"name": "large", "default_max_cu": 16}))
         .await;
-    assert!(is_error && value["error"]["kind"] == "needs_confirmation", "{value}");
+    assert!(is_error && value["error"]["kind"] == "requires_approval", "{value}");
     let shown = done(&server, "describe_project", json!({"project_id": "shop"})).await;
     assert_eq!(shown["project"]["name"], "shop", "{shown}");
     done(&server, "list_branches", json!({"project_id": "shop"})).await;

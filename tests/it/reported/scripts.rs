@@ -93,7 +93,7 @@ async fn somebody_mistyped_a_statement() {
     ] {
         let error = fails(&story, "run_sql", text).await;
         assert_eq!(error["kind"], "sql_failed", "{text}: {error}");
-        assert_eq!(error["changed"], "nothing", "{text}: {error}");
+        assert_eq!(error["changed"], "no", "{text}: {error}");
         assert!(error.to_string().contains("42601"), "{text}: {error}");
         assert!(!error.to_string().contains("SELECT 1;SELECT 1"), "{text}: {error}");
         let at = error["position"].to_string();

@@ -1,7 +1,7 @@
 //! A permit for tests that send what no tool declares: from a declaration made for the request.
 
 use neon_mcp::catalog::Catalog;
-use neon_mcp::guard::{Judgement, Permitted, Policy, Ruling};
+use neon_mcp::guard::{Permitted, Policy, PolicyDecision, RiskAssessment};
 use neon_mcp::neon::Request;
 use serde_json::{Map, json};
 
@@ -17,11 +17,11 @@ pub fn permit(request: Request) -> Permitted<Request> {
     });
     let catalog = Catalog::load(&[("test.json", &area.to_string())]).expect("a catalogue");
     let arguments = Map::new();
-    match Judgement::begin(&catalog.tools()[0], &arguments) {
-        Judgement::Done(verdict) => match verdict.under(&Policy::default()) {
-            Ruling::Run(cleared) => cleared.permit(request).expect("a permit"),
+    match RiskAssessment::begin(&catalog.tools()[0], &arguments) {
+        RiskAssessment::Done(assessment) => match assessment.under(&Policy::default()) {
+            PolicyDecision::Allow(cleared) => cleared.permit(request).expect("a permit"),
             other => panic!("a plain write runs: {other:?}"),
         },
-        Judgement::Looks(_) => panic!("a plain write needs no facts"),
+        RiskAssessment::Looks(_) => panic!("a plain write needs no facts"),
     }
 }

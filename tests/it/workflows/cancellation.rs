@@ -55,7 +55,7 @@ async fn a_statement_that_takes_too_long_is_ended_with_words_that_help() {
             (&json!("sql_failed"), &json!("57014")),
             "{error}"
         );
-        assert_eq!(error["changed"], "nothing");
+        assert_eq!(error["changed"], "no");
         let next = error["next"].as_str().expect("words");
         assert!(next.contains("timeout_seconds") && next.contains("120"), "{next}");
     }

@@ -43,7 +43,7 @@ async fn failed_statement_outside_of_a_transaction_tells_what_it_left() {
     ] {
         let said = fails(&story, "main", statement).await;
         assert_eq!(said["sqlstate"], code, "{statement}: {said}");
-        assert_eq!(said["changed"], "nothing", "{statement}: {said}");
+        assert_eq!(said["changed"], "no", "{statement}: {said}");
         assert!(said.get("left_behind").is_none(), "{statement}: {said}");
     }
 }
@@ -78,10 +78,10 @@ async fn failed_list_tells_what_no_rollback_takes_back() {
     let said = story
         .shop_fails("run_sql_transaction", list("CREATE TABLE t (x int)"))
         .await;
-    assert_eq!(said["changed"], "nothing", "{said}");
+    assert_eq!(said["changed"], "no", "{said}");
     // It wasn't begun.
     let said = fails(&story, "main", "SELECT setval('counter', 42) FROM nowhere").await;
-    assert_eq!(said["changed"], "nothing", "{said}");
+    assert_eq!(said["changed"], "no", "{said}");
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ async fn statement_that_failed_in_a_part_of_several_is_named_with_its_cause() {
     let failed = stops(&story, &prepared).await;
     assert_eq!(
         (&failed["kind"], &failed["changed"]),
-        (&json!("not_applied"), &json!("nothing")),
+        (&json!("not_applied"), &json!("no")),
         "{failed}"
     );
     assert_eq!(
@@ -130,7 +130,7 @@ async fn migration_that_would_lose_more_than_was_approved_says_so() {
     let failed = stops(&story, &prepared).await;
     assert_eq!(
         (&failed["kind"], &failed["changed"]),
-        (&json!("not_applied"), &json!("nothing")),
+        (&json!("not_applied"), &json!("no")),
         "{failed}"
     );
     assert_eq!(failed["cause"]["kind"], "loses_more_than_approved", "{failed}");
@@ -280,7 +280,7 @@ async fn procedure_that_commits_by_now_stops_a_migration_before_any_of_it_runs()
     let failed = stops(&story, &prepared).await;
     assert_eq!(
         (&failed["kind"], &failed["changed"]),
-        (&json!("schema_moved"), &json!("nothing")),
+        (&json!("schema_moved"), &json!("no")),
         "{failed}"
     );
     let there = "SELECT to_regclass('a') IS NULL, to_regclass('b') IS NULL, to_regclass('by_x') IS NULL, (SELECT count(*)::int FROM log)";
@@ -303,7 +303,7 @@ async fn trial_that_fails_outside_of_a_transaction_says_where_and_why() {
         .await;
     for (field, value) in [
         ("kind", json!("trial_failed")),
-        ("changed", json!("nothing")),
+        ("changed", json!("no")),
         ("statement", json!(2)),
         ("kind_of_statement", json!("CREATE INDEX")),
         ("part", json!(2)),

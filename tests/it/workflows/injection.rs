@@ -379,7 +379,7 @@ async fn what_is_prepared_completed_and_compared_speaks_to_nobody() {
     };
     let dropping = prepare("DROP SCHEMA s CASCADE").await;
     let (plan, _) = server.call("complete_database_migration", dropping).await;
-    assert_eq!(plan["error"]["kind"], "needs_confirmation", "{plan}");
+    assert_eq!(plan["error"]["kind"], "requires_approval", "{plan}");
     assert!(told("the plan", &plan), "{plan}");
     let adding = prepare(&format!("ALTER TABLE notes ADD COLUMN \"{SENTENCE} now\" int")).await;
     sql(

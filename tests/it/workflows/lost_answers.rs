@@ -64,7 +64,7 @@ async fn statements_whose_answer_is_lost_are_told_as_what_they_are() {
     let error = &value["error"];
     assert_eq!(
         (&error["kind"], &error["changed"]),
-        (&json!("not_applied"), &json!("nothing")),
+        (&json!("not_applied"), &json!("no")),
         "{error}"
     );
     assert!(

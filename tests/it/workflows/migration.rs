@@ -139,7 +139,7 @@ async fn what_is_lost_is_marked_and_asked_about_with_all_that_runs() {
     let refused = story
         .shop_fails("complete_database_migration", completing(&prepared))
         .await;
-    assert_eq!(refused["kind"], "declined");
+    assert_eq!(refused["kind"], "rejected");
     let plan = story.question();
     for part in [
         "DROP TABLE old",
@@ -228,7 +228,7 @@ async fn a_migration_that_fails_when_it_is_tried_says_where_and_leaves_nothing()
         .await;
     assert_eq!(
         (&failed["kind"], &failed["changed"]),
-        (&json!("trial_failed"), &json!("nothing"))
+        (&json!("trial_failed"), &json!("no"))
     );
     assert_eq!(
         (&failed["statement"], &failed["sqlstate"]),
@@ -291,7 +291,7 @@ async fn what_fails_in_its_transaction_leaves_nothing_and_can_be_tried_again() {
         .await;
     assert_eq!(
         (&failed["kind"], &failed["changed"]),
-        (&json!("not_applied"), &json!("nothing")),
+        (&json!("not_applied"), &json!("no")),
         "{failed}"
     );
     assert_eq!(failed["statements_that_hold"], 0);
@@ -372,7 +372,7 @@ async fn a_target_that_moved_gets_nothing() {
                 .await;
             assert_eq!(
                 (&failed["kind"], &failed["changed"]),
-                (&json!("schema_moved"), &json!("nothing")),
+                (&json!("schema_moved"), &json!("no")),
                 "{moves}: {failed}"
             );
         }
@@ -410,7 +410,7 @@ async fn of_many_that_complete_at_once_one_does() {
     for (value, _) in answers.iter().filter(|(_, is_error)| *is_error) {
         let kind = &value["error"]["kind"];
         assert!(kind == "already_completed" || kind == "invalid_arguments", "{value}");
-        assert_eq!(value["error"]["changed"], "nothing");
+        assert_eq!(value["error"]["changed"], "no");
     }
     let count = sql(&story, "main", "SELECT count(*) FROM t").await;
     assert_eq!(rows(&count), [json!(["1"])]);
@@ -521,7 +521,7 @@ async fn on_a_throwaway_branch_there_is_nothing_to_prepare() {
         .await;
     assert_eq!(
         (&failed["kind"], &failed["changed"]),
-        (&json!("target_expires"), &json!("nothing"))
+        (&json!("target_expires"), &json!("no"))
     );
     assert!(
         failed["next"].as_str().expect("words").contains("run_sql_transaction"),
@@ -688,7 +688,7 @@ async fn what_fails_outside_of_a_transaction_and_left_nothing_is_not_said_to_hav
         .await;
     assert_eq!(
         (&failed["kind"], &failed["changed"]),
-        (&json!("not_applied"), &json!("nothing")),
+        (&json!("not_applied"), &json!("no")),
         "{failed}"
     );
     assert!(

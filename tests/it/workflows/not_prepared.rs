@@ -35,7 +35,7 @@ async fn what_is_too_large_to_be_kept_is_not_prepared() {
     let error = refused(&server, "prepare_database_migration", &grows).await;
     assert_eq!(
         (&error["kind"], &error["changed"]),
-        (&json!("too_large_to_prepare"), &json!("nothing")),
+        (&json!("too_large_to_prepare"), &json!("no")),
         "{error}"
     );
     assert!(
@@ -72,7 +72,7 @@ async fn what_the_state_directory_can_not_hold_is_not_prepared() {
         let error = refused(&server, tool, script).await;
         assert_eq!(
             (&error["kind"], &error["changed"]),
-            (&json!("not_kept"), &json!("nothing")),
+            (&json!("not_stored"), &json!("no")),
             "{error}"
         );
         assert!(

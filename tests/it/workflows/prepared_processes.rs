@@ -30,7 +30,7 @@ async fn another_process_completes_it_and_of_two_at_the_same_time_one_does() {
         let done = ended.iter().filter(|(_, is_error)| !is_error).count();
         assert_eq!(done, 1, "{ended:?}");
         for (value, _) in ended.iter().filter(|(_, is_error)| *is_error) {
-            assert_eq!(value["error"]["changed"], "nothing", "{value}");
+            assert_eq!(value["error"]["changed"], "no", "{value}");
         }
         let count = sql(&story, "main", "SELECT count(*) FROM t").await;
         assert_eq!(rows(&count), [json!([round.to_string()])]);

@@ -41,7 +41,7 @@ async fn a_no_uses_no_handle_up_and_a_yes_applies_it_in_both_protocols() {
         story.human().changes_to(Manner::Declines);
         for _ in 0..2 {
             let (value, is_error) = server.call("complete_database_migration", call.clone()).await;
-            assert!(is_error && value["error"]["kind"] == "declined", "{era:?}: {value}");
+            assert!(is_error && value["error"]["kind"] == "rejected", "{era:?}: {value}");
         }
         assert!(is_there(&story).await);
         story.human().changes_to(Manner::Accepts);
@@ -65,7 +65,7 @@ async fn a_yes_in_a_terminal_lets_the_same_call_complete_it() {
     let server = Server::run(command, TestClient::alone(), Era::Legacy).await;
     let ask = async |call: &Value| {
         let (value, is_error) = server.call("complete_database_migration", call.clone()).await;
-        assert!(is_error && value["error"]["kind"] == "needs_confirmation", "{value}");
+        assert!(is_error && value["error"]["kind"] == "requires_approval", "{value}");
         value["error"]["code"].as_str().expect("a code").to_owned()
     };
     let decide = async |code: String, line: &'static str| {
@@ -84,7 +84,7 @@ async fn a_yes_in_a_terminal_lets_the_same_call_complete_it() {
     let (exit, _, screen) = decide(ask(&call).await, "no").await;
     assert!(exit == 1 && screen.contains("DROP TABLE t"), "{screen}");
     let (value, is_error) = server.call("complete_database_migration", call.clone()).await;
-    assert!(is_error && value["error"]["kind"] == "declined", "{value}");
+    assert!(is_error && value["error"]["kind"] == "rejected", "{value}");
     assert!(is_there(&story).await);
     // A no stays one. What is prepared anew is another call. The branch is the default one: its name is typed.
     let call = prepared(&server).await;

@@ -87,7 +87,7 @@ async fn no_way_out_changes_anything() {
             ["denied_by_policy", "invalid_arguments"].contains(&kind),
             "{escape}: {value}"
         );
-        assert_eq!(value["error"]["changed"], "nothing", "{escape}: {value}");
+        assert_eq!(value["error"]["changed"], "no", "{escape}: {value}");
         assert!(
             value["error"]["message"].as_str().is_some_and(|says| says.len() > 20),
             "{escape}: {value}"

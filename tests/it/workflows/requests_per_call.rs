@@ -182,7 +182,7 @@ async fn a_project_without_stored_passwords_says_what_to_do() {
     let given = json!({"project_id": "sealed", "branch_id": "main", "sql": "SELECT 1"});
     let refused = story.fails("run_sql", given).await;
     assert_eq!(refused["status"], 412, "{refused}");
-    assert_eq!(refused["changed"], "nothing", "{refused}");
+    assert_eq!(refused["changed"], "no", "{refused}");
     let next = refused["next"].as_str().expect("what to do");
     assert!(
         next.contains("doesn't store passwords") && next.contains("your own client"),

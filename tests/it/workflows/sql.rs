@@ -44,7 +44,7 @@ async fn statements_run_by_what_they_do() {
     let refused = story
         .shop_fails("run_sql", json!({"branch_id": "main", "sql": "DELETE FROM users"}))
         .await;
-    assert_eq!(refused["kind"], "declined");
+    assert_eq!(refused["kind"], "rejected");
     let (plan, _) = story.human().asked().pop().expect("a question");
     for line in ["DELETE FROM users", "\"public.users\"", "deletes all rows of users"] {
         assert!(plan.contains(line), "{line}: {plan}");
@@ -77,7 +77,7 @@ async fn a_read_cannot_write_by_any_of_its_functions() {
         (&failed["kind"], &failed["sqlstate"]),
         (&json!("sql_failed"), &json!("25006"))
     );
-    assert_eq!(failed["changed"], "nothing");
+    assert_eq!(failed["changed"], "no");
     assert_eq!(
         rows(&sql(&story, "main", "SELECT count(*) FROM t").await),
         [json!(["0"])]

@@ -73,7 +73,7 @@ async fn a_reset_of_another_branch_asks_and_can_keep_what_was_there() {
     sql(&story, "dev", "INSERT INTO t VALUES (1)").await;
     story.human().changes_to(Manner::Declines);
     let refused = story.shop_fails("reset_from_parent", json!({"branch_id": "dev"})).await;
-    assert_eq!(refused["kind"], "declined");
+    assert_eq!(refused["kind"], "rejected");
     story.human().changes_to(Manner::Accepts);
     let reset = story
         .done(
@@ -121,8 +121,8 @@ async fn what_leaves_the_branch_asks_on_a_throwaway_too() {
             ),
         ] {
             let refused = story.shop_fails(tool, arguments).await;
-            assert_eq!(refused["kind"], "declined", "{statement}: {refused}");
-            assert_eq!(refused["changed"], "nothing", "{statement}: {refused}");
+            assert_eq!(refused["kind"], "rejected", "{statement}: {refused}");
+            assert_eq!(refused["changed"], "no", "{statement}: {refused}");
         }
         assert_eq!(story.human().asked().len(), before + 2, "{statement}");
     }

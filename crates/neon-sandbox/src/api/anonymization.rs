@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Route, branch_create};
 use crate::{
     call::{Call, Reply},
-    clock::{Moment, delta},
+    clock::{Timestamp, delta},
     error::ApiError,
     state::{
         State,
@@ -180,7 +180,7 @@ fn start(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
             json!(anonymization.state).as_str().unwrap_or_default()
         )));
     }
-    let (until, failure): (Option<Moment>, Option<String>) = match &call.outcome {
+    let (until, failure): (Option<Timestamp>, Option<String>) = match &call.outcome {
         Outcome::Finished => (Some(now + run_time), broken),
         Outcome::Failed(text) => (Some(now + run_time), Some(text.clone())),
         Outcome::Stuck => (None, None),

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::{
     call::parse_moment,
-    clock::Moment,
+    clock::Timestamp,
     error::ApiError,
     state::{branch::Expiry, change::Change},
 };
@@ -28,7 +28,7 @@ pub(crate) fn check_annotation(value: BTreeMap<String, String>) -> Result<BTreeM
 }
 
 /// When a branch is to expire: in the future, and not too far ahead.
-pub(crate) fn read_expiry(text: &str, now: Moment) -> Result<Expiry, ApiError> {
+pub(crate) fn read_expiry(text: &str, now: Timestamp) -> Result<Expiry, ApiError> {
     let at = parse_moment("expires_at", text)?;
     if at <= now {
         return Err(ApiError::bad_request("expires_at must lie in the future"));

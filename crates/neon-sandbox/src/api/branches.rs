@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     call::{Call, Reply, nullable},
-    clock::Moment,
+    clock::Timestamp,
     error::ApiError,
     pages::{self, SortOrder, Sorted},
     state::{
@@ -77,7 +77,7 @@ impl BranchSort {
     }
 
     fn key(self, branch: &Branch) -> String {
-        let time = |moment: Moment| moment.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
+        let time = |moment: Timestamp| moment.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
         match self {
             Self::Name => branch.name.clone(),
             Self::CreatedAt => time(branch.created_at),

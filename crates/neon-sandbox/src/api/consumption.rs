@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     call::{Call, Reply},
-    clock::Moment,
+    clock::Timestamp,
     error::ApiError,
     pages::{SortOrder, Sorted, page},
     state::{
@@ -213,7 +213,7 @@ fn figures(
     branch_id: Option<&str>,
     included: usize,
     span: Span,
-    now: Moment,
+    now: Timestamp,
 ) -> Map<String, Value> {
     let sums = Sums::new(project, branch_id, span, now);
     let month = month_seconds(span.from);
@@ -240,13 +240,13 @@ fn figures(
 /// The timeframes that are asked for, in the months that are billed.
 fn periods(
     id: &str,
-    born: Moment,
+    born: Timestamp,
     asked: &Asked,
     plan: &str,
-    now: Moment,
+    now: Timestamp,
     figures: impl Fn(Span) -> Map<String, Value>,
 ) -> Vec<Value> {
-    let mut periods: Vec<(Moment, Moment, Vec<Value>)> = Vec::new();
+    let mut periods: Vec<(Timestamp, Timestamp, Vec<Value>)> = Vec::new();
     let mut from = asked.span.from.max(asked.granularity.start(born));
     while from < asked.span.until && from <= now {
         let span = Span {
@@ -283,7 +283,7 @@ fn periods(
 }
 
 /// The same id for the same month, whenever it is asked for.
-fn period_id(id: &str, start: Moment) -> String {
+fn period_id(id: &str, start: Timestamp) -> String {
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();
         (salt, id, start.timestamp()).hash(&mut hasher);
@@ -313,7 +313,7 @@ fn answer(list: &str, asked: &Asked, items: Vec<Sorted<Value>>) -> Result<Reply,
 
 impl Granularity {
     /// The start of the timeframe that a moment lies in.
-    pub(super) fn start(self, at: Moment) -> Moment {
+    pub(super) fn start(self, at: Timestamp) -> Timestamp {
         match self {
             Self::Hourly => at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at),
             Self::Daily => at.duration_trunc(TimeDelta::days(1)).unwrap_or(at),
@@ -322,7 +322,7 @@ impl Granularity {
     }
 
     /// The end of the timeframe that starts at a moment.
-    fn next(self, start: Moment) -> Moment {
+    fn next(self, start: Timestamp) -> Timestamp {
         match self {
             Self::Hourly => start + TimeDelta::hours(1),
             Self::Daily => start + TimeDelta::days(1),
@@ -331,7 +331,7 @@ impl Granularity {
     }
 
     /// The first moment that may be asked about.
-    pub(super) fn reaches_back_to(self, now: Moment) -> Moment {
+    pub(super) fn reaches_back_to(self, now: Timestamp) -> Timestamp {
         let back = match self {
             Self::Hourly => now - TimeDelta::hours(168),
             Self::Daily => now - TimeDelta::days(60),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     call::{Call, Reply, nullable},
-    clock::{Moment, delta},
+    clock::{Timestamp, delta},
     error::ApiError,
     form, hosts,
     pages::{SortOrder, Sorted, limit, page},
@@ -59,7 +59,7 @@ fn not_found(slug: &str) -> ApiError {
     ApiError::not_found(format!("function {slug} not found"))
 }
 
-fn deployment_view(deployment: &Deployment, now: Moment) -> Value {
+fn deployment_view(deployment: &Deployment, now: Timestamp) -> Value {
     let status = deployment.status(now);
     let mut view = json!({
         "id": deployment.id,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     call::{Call, Reply, parse_moment},
-    clock::Moment,
+    clock::Timestamp,
     error::ApiError,
     pages::{SortOrder, Sorted, limit, page},
     state::{
@@ -60,7 +60,7 @@ struct Window {
 }
 
 impl Window {
-    fn read(&self, now: Moment, default: TimeDelta) -> Result<(Moment, Moment), ApiError> {
+    fn read(&self, now: Timestamp, default: TimeDelta) -> Result<(Timestamp, Timestamp), ApiError> {
         let moment =
             |name: &str, text: &Option<String>| text.as_deref().map(|text| parse_moment(name, text)).transpose();
         // The end is exclusive; without one, what was written in this very moment counts.

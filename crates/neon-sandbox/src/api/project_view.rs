@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    clock::Moment,
+    clock::Timestamp,
     hosts,
     state::keys::Caller,
     state::{
@@ -35,14 +35,14 @@ struct Common {
     cpu_used_sec: i64,
     creation_source: &'static str,
     history_retention_seconds: i64,
-    created_at: Moment,
-    updated_at: Moment,
+    created_at: Timestamp,
+    updated_at: Timestamp,
     synthetic_storage_size: u64,
     owner_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    compute_last_active_at: Option<Moment>,
+    compute_last_active_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hipaa_enabled_at: Option<Moment>,
+    hipaa_enabled_at: Option<Timestamp>,
     org_id: String,
     effective_project_permission: &'static str,
 }
@@ -55,9 +55,9 @@ pub(crate) struct ListedProject {
     active_time: i64,
     org_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    deleted_at: Option<Moment>,
+    deleted_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    recoverable_until: Option<Moment>,
+    recoverable_until: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,11 +78,11 @@ pub(crate) struct ProjectView {
     written_data_bytes: u64,
     compute_time_seconds: u64,
     active_time_seconds: u64,
-    consumption_period_start: Moment,
-    consumption_period_end: Moment,
+    consumption_period_start: Timestamp,
+    consumption_period_end: Timestamp,
     owner: Owner,
     #[serde(skip_serializing_if = "Option::is_none")]
-    maintenance_scheduled_for: Option<Moment>,
+    maintenance_scheduled_for: Option<Timestamp>,
 }
 
 fn common(project: &Project, account: &Account, caller: &Caller) -> Common {
@@ -138,7 +138,7 @@ pub(crate) fn alone(
     account: &Account,
     caller: &Caller,
     branches_limit: usize,
-    now: Moment,
+    now: Timestamp,
 ) -> ProjectView {
     let (start, end) = month_around(now);
     let sums = Sums::new(

@@ -7,8 +7,8 @@ use similar::TextDiff;
 use super::{Route, point::read_point};
 use crate::{
     call::{Call, Reply, check_id},
+    data_plane::{Schema, Wanted},
     error::ApiError,
-    plane::{Schema, Wanted},
     state::{State, branch::Branch, data::Point, project::Project},
 };
 

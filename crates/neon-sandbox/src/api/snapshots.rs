@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Route, point::read_point, views};
 use crate::{
     call::{Call, Reply, nullable, parse_moment},
-    clock::Moment,
+    clock::Timestamp,
     error::ApiError,
     state::{
         State,
@@ -151,7 +151,7 @@ fn check_root(branch: &Branch, what: &str) -> Result<(), ApiError> {
     }
 }
 
-fn read_expiry(text: &str, now: Moment) -> Result<Moment, ApiError> {
+fn read_expiry(text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
     let at = parse_moment("expires_at", text)?;
     if at > now {
         Ok(at)

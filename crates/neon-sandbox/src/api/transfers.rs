@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Route, organizations, project_members};
 use crate::{
     call::{Call, Reply, check_id},
-    clock::{Moment, seconds},
+    clock::{Timestamp, seconds},
     error::ApiError,
     state::{State, access::TransferRequest},
 };
@@ -161,7 +161,7 @@ fn check_room(state: &State, org_id: &str, more: usize) -> Result<(), (String, u
 
 /// Gives a project to an organization. What belonged to the former one ends: roles, VPC restrictions, offers, and the keys
 /// that are bound to the project.
-pub(crate) fn hand_over(state: &mut State, project_id: &str, org_id: &str, now: Moment) {
+pub(crate) fn hand_over(state: &mut State, project_id: &str, org_id: &str, now: Timestamp) {
     let Some(project) = state.projects.iter_mut().find(|project| project.id == project_id) else {
         return;
     };

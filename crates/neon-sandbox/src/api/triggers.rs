@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     call::{Call, Reply},
-    clock::Moment,
+    clock::Timestamp,
     error::ApiError,
     state::{
         State,
@@ -35,7 +35,7 @@ fn not_found(id: &str) -> ApiError {
     ApiError::not_found(format!("trigger {id} not found"))
 }
 
-fn view(id: &str, trigger: &Trigger, now: Moment) -> Value {
+fn view(id: &str, trigger: &Trigger, now: Timestamp) -> Value {
     let mut view = json!({
         "trigger_id": id,
         "function_slug": trigger.function_slug,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    clock::Moment,
+    clock::Timestamp,
     hosts,
     state::{
         branch::{Annotation, Branch, BranchState, DeletionMethod, InitSource, RestoreStatus},
@@ -33,13 +33,13 @@ pub(crate) struct OperationView {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     failures_count: u32,
-    created_at: Moment,
-    updated_at: Moment,
+    created_at: Timestamp,
+    updated_at: Timestamp,
     total_duration_ms: i64,
 }
 
 /// An operation as it stands.
-pub(crate) fn operation(project: &Project, operation: &Operation, now: Moment) -> OperationView {
+pub(crate) fn operation(project: &Project, operation: &Operation, now: Timestamp) -> OperationView {
     let status = operation.status(now);
     let failed = status == OperationStatus::Failed;
     let until = operation.ends_at.filter(|ends| *ends <= now).unwrap_or(now);
@@ -93,8 +93,8 @@ struct CreatedBy {
 
 #[derive(Debug, Serialize)]
 struct RecoveryView {
-    deleted_at: Moment,
-    recoverable_until: Moment,
+    deleted_at: Timestamp,
+    recoverable_until: Timestamp,
     deletion_method: DeletionMethod,
 }
 
@@ -108,12 +108,12 @@ pub(crate) struct BranchView {
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_lsn: Option<Lsn>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parent_timestamp: Option<Moment>,
+    parent_timestamp: Option<Timestamp>,
     name: String,
     current_state: BranchState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_state: Option<BranchState>,
-    state_changed_at: Moment,
+    state_changed_at: Timestamp,
     logical_size: u64,
     creation_source: &'static str,
     primary: bool,
@@ -124,14 +124,14 @@ pub(crate) struct BranchView {
     active_time_seconds: u64,
     written_data_bytes: u64,
     data_transfer_bytes: i64,
-    created_at: Moment,
-    updated_at: Moment,
+    created_at: Timestamp,
+    updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl_interval_seconds: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<Moment>,
+    expires_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_reset_at: Option<Moment>,
+    last_reset_at: Option<Timestamp>,
     created_by: CreatedBy,
     init_source: InitSource,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,7 +148,7 @@ pub(crate) struct BranchView {
 
 impl BranchView {
     /// With what the branch has used this month.
-    pub(crate) fn using(self, project: &Project, now: Moment) -> Self {
+    pub(crate) fn using(self, project: &Project, now: Timestamp) -> Self {
         let (from, until) = month_around(now);
         let sums = Sums::new(project, Some(&self.id), Span { from, until }, now);
         let compute_time_seconds = whole(sums.compute_unit_seconds());
@@ -230,9 +230,9 @@ pub(crate) struct AnnotationView {
     object: AnnotatedObject,
     value: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    created_at: Option<Moment>,
+    created_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    updated_at: Option<Moment>,
+    updated_at: Option<Timestamp>,
 }
 
 /// A branch's labels as they are.
@@ -271,14 +271,14 @@ pub(crate) struct EndpointView {
     disabled: bool,
     passwordless_access: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_active: Option<Moment>,
+    last_active: Option<Timestamp>,
     creation_source: &'static str,
-    created_at: Moment,
-    updated_at: Moment,
+    created_at: Timestamp,
+    updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
-    started_at: Option<Moment>,
+    started_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    suspended_at: Option<Moment>,
+    suspended_at: Option<Timestamp>,
     proxy_host: &'static str,
     suspend_timeout_seconds: i64,
     provisioner: String,
@@ -324,8 +324,8 @@ pub(crate) struct RoleView {
     password: Option<String>,
     protected: bool,
     authentication_method: &'static str,
-    created_at: Moment,
-    updated_at: Moment,
+    created_at: Timestamp,
+    updated_at: Timestamp,
 }
 
 /// A role without its password, as lists show it.
@@ -360,8 +360,8 @@ pub(crate) struct DatabaseView {
     branch_id: String,
     name: String,
     owner_name: String,
-    created_at: Moment,
-    updated_at: Moment,
+    created_at: Timestamp,
+    updated_at: Timestamp,
 }
 
 /// A database as it is.
@@ -420,10 +420,10 @@ pub(crate) struct SnapshotView {
     #[serde(skip_serializing_if = "Option::is_none")]
     lsn: Option<Lsn>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    timestamp: Option<Moment>,
+    timestamp: Option<Timestamp>,
     source_branch_id: String,
-    created_at: Moment,
-    expires_at: Option<Moment>,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
     manual: bool,
     full_size: u64,
     diff_size: u64,

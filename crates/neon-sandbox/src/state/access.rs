@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 
 /// What a project lets in.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -19,8 +19,8 @@ pub(crate) struct Access {
 pub(crate) struct Permission {
     pub(crate) id: String,
     pub(crate) granted_to_email: String,
-    pub(crate) granted_at: Moment,
-    pub(crate) revoked_at: Option<Moment>,
+    pub(crate) granted_at: Timestamp,
+    pub(crate) revoked_at: Option<Timestamp>,
 }
 
 /// A role on a project, from the weakest.
@@ -64,8 +64,8 @@ pub(crate) struct MemberRole {
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct TransferRequest {
     pub(crate) id: String,
-    pub(crate) created_at: Moment,
-    pub(crate) expires_at: Moment,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
 }
 
 impl std::fmt::Debug for TransferRequest {
@@ -86,8 +86,8 @@ pub(crate) struct Jwks {
     pub(crate) branch_id: Option<String>,
     pub(crate) jwks_url: String,
     pub(crate) provider_name: String,
-    pub(crate) created_at: Moment,
-    pub(crate) updated_at: Moment,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) jwt_audience: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::Moment,
+    clock::Timestamp,
     ids::Ids,
     options::{ExtraMember, SandboxOptions},
 };
@@ -26,7 +26,7 @@ pub(crate) struct Member {
     pub(crate) user_id: String,
     pub(crate) email: String,
     pub(crate) role: String,
-    pub(crate) joined_at: Moment,
+    pub(crate) joined_at: Timestamp,
 }
 
 /// Somebody who was invited and hasn't joined.
@@ -36,7 +36,7 @@ pub(crate) struct Invitation {
     pub(crate) email: String,
     pub(crate) role: String,
     pub(crate) invited_by: String,
-    pub(crate) invited_at: Moment,
+    pub(crate) invited_at: Timestamp,
 }
 
 /// A private way to the organization's projects in one region.
@@ -52,7 +52,7 @@ pub(crate) struct VpcEndpoint {
 pub(crate) struct Organization {
     pub(crate) id: String,
     pub(crate) name: String,
-    pub(crate) created_at: Moment,
+    pub(crate) created_at: Timestamp,
     pub(crate) members: Vec<Member>,
     pub(crate) invitations: Vec<Invitation>,
     pub(crate) spending_limit_cents: Option<i64>,
@@ -78,7 +78,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn new(ids: &mut Ids, now: Moment, options: &SandboxOptions) -> Self {
+    pub(crate) fn new(ids: &mut Ids, now: Timestamp, options: &SandboxOptions) -> Self {
         let user_id = ids.uuid();
         let home = Organization::new(ids, now, "Sandbox", &user_id, &options.extra_members);
         let others = options
@@ -129,7 +129,7 @@ impl Account {
 }
 
 impl Organization {
-    fn new(ids: &mut Ids, now: Moment, name: &str, owner: &str, extra_members: &[ExtraMember]) -> Self {
+    fn new(ids: &mut Ids, now: Timestamp, name: &str, owner: &str, extra_members: &[ExtraMember]) -> Self {
         let id = ids.organization();
         let mut members = vec![Member {
             id: ids.uuid(),

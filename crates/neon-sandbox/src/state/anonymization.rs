@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::data::Contents;
-use crate::{clock::Moment, error::ApiError};
+use crate::{clock::Timestamp, error::ApiError};
 
 /// What is masked, and by what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub(crate) enum AnonymizationState {
 /// A change that lies ahead.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Step {
-    at: Moment,
+    at: Timestamp,
     to: AnonymizationState,
     message: Option<String>,
 }
@@ -45,9 +45,9 @@ struct Step {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Run {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) started_at: Option<Moment>,
+    pub(crate) started_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) completed_at: Option<Moment>,
+    pub(crate) completed_at: Option<Timestamp>,
     pub(crate) triggered_by: String,
     pub(crate) triggered_by_username: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,9 +73,9 @@ pub(crate) struct Anonymization {
     pub(crate) rules: Vec<MaskingRule>,
     pub(crate) state: AnonymizationState,
     pub(crate) message: Option<String>,
-    pub(crate) created_at: Moment,
-    pub(crate) updated_at: Moment,
-    pub(crate) failed_at: Option<Moment>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) failed_at: Option<Timestamp>,
     pub(crate) last_run: Option<Run>,
     /// How often it was run.
     pub(crate) runs: u64,
@@ -86,7 +86,7 @@ pub(crate) struct Anonymization {
 
 impl Anonymization {
     /// One that nothing happened to yet.
-    pub(crate) fn new(rules: Vec<MaskingRule>, now: Moment) -> Self {
+    pub(crate) fn new(rules: Vec<MaskingRule>, now: Timestamp) -> Self {
         Self {
             rules,
             state: AnonymizationState::Created,
@@ -102,7 +102,7 @@ impl Anonymization {
     }
 
     /// Gets ready at a moment, or fails to.
-    pub(crate) fn initialize(&mut self, at: Moment, failure: Option<String>) {
+    pub(crate) fn initialize(&mut self, at: Timestamp, failure: Option<String>) {
         let to = match failure {
             None => AnonymizationState::Initialized,
             Some(_) => AnonymizationState::InitializationError,
@@ -111,7 +111,7 @@ impl Anonymization {
     }
 
     /// Masks from a moment until another one, if it ever ends.
-    pub(crate) fn run(&mut self, run: Run, from: Moment, until: Option<Moment>, failure: Option<String>) {
+    pub(crate) fn run(&mut self, run: Run, from: Timestamp, until: Option<Timestamp>, failure: Option<String>) {
         self.last_run = Some(run);
         self.runs += 1;
         self.run_rules.clone_from(&self.rules);
@@ -126,7 +126,7 @@ impl Anonymization {
     }
 
     /// The branch has other contents, of which nothing is masked.
-    pub(crate) fn refill(&mut self, now: Moment) {
+    pub(crate) fn refill(&mut self, now: Timestamp) {
         self.steps.clear();
         self.enter(Step {
             at: now,
@@ -142,12 +142,12 @@ impl Anonymization {
     }
 
     /// Whether something comes after a moment.
-    pub(crate) fn lies_ahead(&self, after: Moment) -> bool {
+    pub(crate) fn lies_ahead(&self, after: Timestamp) -> bool {
         self.steps.iter().any(|step| step.at > after)
     }
 
     /// Moves what lies ahead of a moment.
-    pub(crate) fn shift(&mut self, after: Moment, by: TimeDelta) {
+    pub(crate) fn shift(&mut self, after: Timestamp, by: TimeDelta) {
         for step in self.steps.iter_mut().filter(|step| step.at > after) {
             step.at += by;
         }
@@ -166,12 +166,12 @@ impl Anonymization {
         }
     }
 
-    fn plan(&mut self, at: Moment, to: AnonymizationState, message: Option<String>) {
+    fn plan(&mut self, at: Timestamp, to: AnonymizationState, message: Option<String>) {
         self.steps.push_back(Step { at, to, message });
     }
 
     /// Lets due changes happen.
-    pub(crate) fn settle(&mut self, now: Moment) {
+    pub(crate) fn settle(&mut self, now: Timestamp) {
         while self.steps.front().is_some_and(|step| step.at <= now) {
             if let Some(step) = self.steps.pop_front() {
                 self.enter(step);

@@ -8,7 +8,7 @@ use super::{
     operation::Action,
     project::Project,
 };
-use crate::{clock::Moment, ids::Ids};
+use crate::{clock::Timestamp, ids::Ids};
 
 /// Younger branches stay where they are.
 const AGE: TimeDelta = TimeDelta::days(14);
@@ -18,7 +18,7 @@ const UNUSED: TimeDelta = TimeDelta::hours(24);
 
 impl Project {
     /// Archives the branches that are old and that nobody uses. A branch waits for its children, which read from it.
-    pub(crate) fn archive_branches(&mut self, now: Moment, ids: &mut Ids) {
+    pub(crate) fn archive_branches(&mut self, now: Timestamp, ids: &mut Ids) {
         if self.deleted_at.is_some() {
             return;
         }
@@ -34,7 +34,7 @@ impl Project {
     }
 
     /// Which branch went to the archive and when, if it did.
-    fn archival(&self, branch: &Branch, now: Moment) -> Option<(String, Moment)> {
+    fn archival(&self, branch: &Branch, now: Timestamp) -> Option<(String, Timestamp)> {
         let is_free = branch.state == BranchState::Ready && branch.transition.is_none() && !branch.protected;
         let in_use = |branch: &Branch| branch.state != BranchState::Archived;
         if !is_free || self.children(&branch.id).any(in_use) {

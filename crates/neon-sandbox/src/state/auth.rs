@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Moment, ids};
+use crate::{clock::Timestamp, ids};
 
 /// Who signs users in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ pub(crate) struct Integration {
     /// The provider's own project.
     pub(crate) provider_project: String,
     pub(crate) keys: ProviderKeys,
-    pub(crate) created_at: Moment,
+    pub(crate) created_at: Timestamp,
     /// Whether a transfer of the provider's project was begun.
     pub(crate) transfer_begun: bool,
     /// The app's name in mails.
@@ -99,7 +99,7 @@ pub(crate) struct Integration {
 
 impl Integration {
     /// Neon Auth as it is when it is turned on.
-    pub(crate) fn new(provider: Provider, provider_project: String, app_name: String, now: Moment) -> Self {
+    pub(crate) fn new(provider: Provider, provider_project: String, app_name: String, now: Timestamp) -> Self {
         Self {
             provider,
             provider_project,

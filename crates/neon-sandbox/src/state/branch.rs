@@ -13,7 +13,7 @@ use super::{
     services::Services,
 };
 use crate::{
-    clock::{Moment, seconds},
+    clock::{Timestamp, seconds},
     error::ApiError,
 };
 
@@ -50,7 +50,7 @@ pub(crate) enum BranchState {
 /// A change of state that lies ahead; `at: None` never comes.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct BranchTransition {
-    pub(crate) at: Option<Moment>,
+    pub(crate) at: Option<Timestamp>,
     pub(crate) to: BranchState,
 }
 
@@ -65,13 +65,13 @@ pub(crate) enum DeletionMethod {
 /// A deletion that can still be taken back.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Deletion {
-    pub(crate) at: Moment,
+    pub(crate) at: Timestamp,
     pub(crate) method: DeletionMethod,
 }
 
 impl Deletion {
     /// Until when it can be taken back.
-    pub(crate) fn recoverable_until(&self) -> Moment {
+    pub(crate) fn recoverable_until(&self) -> Timestamp {
         self.at + chrono::TimeDelta::days(RECOVERY_DAYS)
     }
 }
@@ -79,12 +79,12 @@ impl Deletion {
 /// A branch's end, and the span that it was set with, which a reset starts again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Expiry {
-    pub(crate) at: Moment,
+    pub(crate) at: Timestamp,
     pub(crate) ttl_seconds: i64,
 }
 
 impl Expiry {
-    pub(crate) fn new(now: Moment, at: Moment) -> Self {
+    pub(crate) fn new(now: Timestamp, at: Timestamp) -> Self {
         Self {
             at,
             ttl_seconds: (at - now).num_seconds(),
@@ -92,7 +92,7 @@ impl Expiry {
     }
 
     /// The same span from now on.
-    pub(crate) fn restarted(self, now: Moment) -> Self {
+    pub(crate) fn restarted(self, now: Timestamp) -> Self {
         Self {
             at: now + seconds(self.ttl_seconds),
             ..self
@@ -117,14 +117,14 @@ pub(crate) struct SnapshotRestore {
     pub(crate) snapshot_id: String,
     /// The branch whose place it is meant to take.
     pub(crate) target_branch_id: Option<String>,
-    pub(crate) at: Moment,
+    pub(crate) at: Timestamp,
 }
 
 /// Labels on a branch.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Annotation {
     pub(crate) value: BTreeMap<String, String>,
-    pub(crate) created_at: Option<Moment>,
+    pub(crate) created_at: Option<Timestamp>,
 }
 
 /// Where a branch came off its parent.
@@ -132,7 +132,7 @@ pub(crate) struct Annotation {
 pub(crate) struct Origin {
     pub(crate) branch_id: String,
     pub(crate) lsn: Lsn,
-    pub(crate) timestamp: Moment,
+    pub(crate) timestamp: Timestamp,
 }
 
 /// A branch.
@@ -147,11 +147,11 @@ pub(crate) struct Branch {
     pub(crate) protected: bool,
     pub(crate) state: BranchState,
     pub(crate) transition: Option<BranchTransition>,
-    pub(crate) state_changed_at: Moment,
-    pub(crate) created_at: Moment,
-    pub(crate) updated_at: Moment,
+    pub(crate) state_changed_at: Timestamp,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
     pub(crate) expiry: Option<Expiry>,
-    pub(crate) last_reset_at: Option<Moment>,
+    pub(crate) last_reset_at: Option<Timestamp>,
     /// The branch that a restore last took its contents from.
     pub(crate) restored_from: Option<String>,
     pub(crate) snapshot_restore: Option<SnapshotRestore>,
@@ -160,7 +160,7 @@ pub(crate) struct Branch {
     pub(crate) annotation: Annotation,
     pub(crate) schedule: Schedule,
     /// Until when the schedule's snapshots were made.
-    pub(crate) schedule_since: Moment,
+    pub(crate) schedule_since: Timestamp,
     pub(crate) deletion: Option<Deletion>,
     pub(crate) history: History,
     pub(crate) data_apis: Vec<DataApi>,
@@ -173,7 +173,7 @@ pub(crate) struct Branch {
 
 impl Branch {
     /// A new branch, ready at once, without anything set.
-    pub(crate) fn new(id: String, name: String, history: History, now: Moment) -> Self {
+    pub(crate) fn new(id: String, name: String, history: History, now: Timestamp) -> Self {
         Self {
             id,
             name,
@@ -232,7 +232,7 @@ impl Branch {
     }
 
     /// Lets a due change of state happen.
-    pub(crate) fn settle(&mut self, now: Moment) {
+    pub(crate) fn settle(&mut self, now: Timestamp) {
         if let Some(BranchTransition { at: Some(at), to }) = self.transition
             && at <= now
         {

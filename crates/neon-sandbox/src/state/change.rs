@@ -11,13 +11,13 @@ use super::{
     operation::{Action, Operation, Outcome, Timetable},
     project::Project,
 };
-use crate::{clock::Moment, error::ApiError, ids::Ids, options::Limits, ports::Ports};
+use crate::{clock::Timestamp, error::ApiError, ids::Ids, options::Limits, ports::Ports};
 
 /// When and how an operation ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ending {
     /// `None`: never.
-    pub(crate) at: Option<Moment>,
+    pub(crate) at: Option<Timestamp>,
     /// Whether it brings about what it is for.
     pub(crate) succeeds: bool,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Change<'a> {
     pub(crate) project: &'a mut Project,
     pub(crate) ids: &'a mut Ids,
     pub(crate) limits: &'a Limits,
-    pub(crate) now: Moment,
+    pub(crate) now: Timestamp,
     ports: Option<&'a mut Ports>,
     outcome: &'a Outcome,
     timetable: Timetable,
@@ -48,7 +48,7 @@ impl State {
     /// Opens a project for a change at a moment, or 404. Whether it is locked is asked with [`Change::check_lock`].
     pub(crate) fn change_at<'a>(
         &'a mut self,
-        now: Moment,
+        now: Timestamp,
         caller: &Caller,
         id: &str,
         outcome: &'a Outcome,
@@ -85,7 +85,7 @@ impl<'a> Change<'a> {
         limits: &'a Limits,
         ports: Option<&'a mut Ports>,
         operation_time: Duration,
-        now: Moment,
+        now: Timestamp,
         outcome: &'a Outcome,
     ) -> Self {
         Self {

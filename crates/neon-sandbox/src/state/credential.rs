@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Moment, ids};
+use crate::{clock::Timestamp, ids};
 
 /// What a credential may do, of Neon's scopes those that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,5 +57,5 @@ pub(crate) struct Credential {
     pub(crate) scopes: Vec<Scope>,
     pub(crate) principal: Principal,
     pub(crate) secrets: Secrets,
-    pub(crate) created_at: Moment,
+    pub(crate) created_at: Timestamp,
 }

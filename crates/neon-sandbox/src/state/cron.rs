@@ -5,7 +5,7 @@ use std::str::FromStr;
 use chrono::{Datelike, Days, NaiveDate, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 
 /// How many days ahead the next run is looked for: past two leap years.
 const DAYS: u64 = 9 * 366;
@@ -49,7 +49,7 @@ impl Cron {
     }
 
     /// The first run after a moment, within some years.
-    pub(crate) fn next(&self, after: Moment) -> Option<Moment> {
+    pub(crate) fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let start = after.naive_utc();
         (0..DAYS)
             .filter_map(|ahead| start.date().checked_add_days(Days::new(ahead)))

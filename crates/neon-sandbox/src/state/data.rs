@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::auth::Auth;
-use crate::{clock::Moment, error::ApiError, ids};
+use crate::{clock::Timestamp, error::ApiError, ids};
 
 /// Versions that a history keeps at most.
 const HISTORY_CAP: usize = 500;
@@ -76,8 +76,8 @@ pub(crate) struct Role {
     pub(crate) name: String,
     /// `None` for a role that cannot log in.
     pub(crate) password: Option<Password>,
-    pub(crate) created_at: Moment,
-    pub(crate) updated_at: Moment,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 /// A Postgres database.
@@ -88,8 +88,8 @@ pub(crate) struct Database {
     pub(crate) owner_name: String,
     /// The DDL of everything in it.
     pub(crate) schema: String,
-    pub(crate) created_at: Moment,
-    pub(crate) updated_at: Moment,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 /// What a branch holds inside Postgres at one moment.
@@ -159,7 +159,7 @@ impl Contents {
 /// Contents, and since when they are what the branch holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Version {
-    pub(crate) at: Moment,
+    pub(crate) at: Timestamp,
     pub(crate) lsn: Lsn,
     pub(crate) contents: Contents,
 }
@@ -172,7 +172,7 @@ pub(crate) enum Point {
     /// A position in the write-ahead log.
     Lsn(Lsn),
     /// A moment.
-    Time(Moment),
+    Time(Timestamp),
 }
 
 /// What a timeline was made from.
@@ -230,7 +230,7 @@ pub(crate) struct History {
     reached: Option<Lsn>,
     /// How far it had come when, oldest first.
     #[serde(default)]
-    marks: VecDeque<(Moment, Lsn)>,
+    marks: VecDeque<(Timestamp, Lsn)>,
     past: Vec<Version>,
     head: Version,
 }
@@ -285,7 +285,7 @@ impl History {
     }
 
     /// Notes how far the log of its PostgreSQL has come.
-    pub(crate) fn reach(&mut self, lsn: Lsn, now: Moment) {
+    pub(crate) fn reach(&mut self, lsn: Lsn, now: Timestamp) {
         self.reached = self.reached.max(Some(lsn));
         if self.marks.back().is_none_or(|(_, last)| *last < lsn) {
             self.marks.push_back((now, lsn));
@@ -296,7 +296,7 @@ impl History {
     }
 
     /// Whether the log was past a position at a moment, as far as it was looked at.
-    fn was_past(&self, lsn: Lsn, at: Moment) -> bool {
+    fn was_past(&self, lsn: Lsn, at: Timestamp) -> bool {
         self.marks.iter().any(|(seen, reached)| *seen <= at && *reached > lsn)
     }
 
@@ -324,7 +324,7 @@ impl History {
     /// # Errors
     ///
     /// When the place is in the future, before the first version, or outside the window.
-    pub(crate) fn at(&self, point: Point, now: Moment, window: TimeDelta) -> Result<Version, ApiError> {
+    pub(crate) fn at(&self, point: Point, now: Timestamp, window: TimeDelta) -> Result<Version, ApiError> {
         let start = now - window;
         if window.is_zero() && point != Point::Head {
             return Err(ApiError::refused(
@@ -396,7 +396,7 @@ impl History {
     }
 
     /// When the version after this one came into force.
-    fn replaced_at(&self, version: &Version) -> Option<Moment> {
+    fn replaced_at(&self, version: &Version) -> Option<Timestamp> {
         self.past
             .iter()
             .chain(std::iter::once(&self.head))

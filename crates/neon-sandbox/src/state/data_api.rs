@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 
 /// Who signs the tokens that the Data API takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,5 +77,5 @@ pub(crate) struct DataApi {
     pub(crate) jwks_url: Option<String>,
     pub(crate) settings: DataApiSettings,
     /// When clients last got a fresh picture of the schema.
-    pub(crate) schema_read_at: Moment,
+    pub(crate) schema_read_at: Timestamp,
 }

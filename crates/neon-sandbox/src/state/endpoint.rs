@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::{session::Session, settings::EndpointSettings};
-use crate::clock::{Moment, seconds};
+use crate::clock::{Timestamp, seconds};
 
 /// What `suspend_timeout_seconds: 0` stands for.
 pub(crate) const DEFAULT_SUSPEND_TIMEOUT: i64 = 300;
@@ -30,7 +30,7 @@ pub(crate) enum EndpointState {
 /// A change of state that lies ahead; `at: None` never comes.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct EndpointTransition {
-    pub(crate) at: Option<Moment>,
+    pub(crate) at: Option<Timestamp>,
     pub(crate) to: EndpointState,
     /// Whether it comes about; if not, the compute stays what it is.
     pub(crate) succeeds: bool,
@@ -70,11 +70,11 @@ pub(crate) struct Endpoint {
     pub(crate) provisioner: String,
     pub(crate) state: EndpointState,
     pub(crate) transitions: VecDeque<EndpointTransition>,
-    pub(crate) last_active: Option<Moment>,
-    pub(crate) started_at: Option<Moment>,
-    pub(crate) suspended_at: Option<Moment>,
-    pub(crate) created_at: Moment,
-    pub(crate) updated_at: Moment,
+    pub(crate) last_active: Option<Timestamp>,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) suspended_at: Option<Timestamp>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
     /// Where clients find it on 127.0.0.1, where there is a data plane.
     pub(crate) port: Option<u16>,
     /// How often it was restarted.
@@ -102,7 +102,7 @@ impl Endpoint {
     }
 
     /// Lets due changes happen. Returns when the compute suspended itself for want of work.
-    pub(crate) fn settle(&mut self, now: Moment) -> Option<Moment> {
+    pub(crate) fn settle(&mut self, now: Timestamp) -> Option<Timestamp> {
         while let Some(transition) = self.transitions.front().copied() {
             let Some(at) = transition.at.filter(|at| *at <= now) else {
                 break;
@@ -118,7 +118,7 @@ impl Endpoint {
     }
 
     /// Enters a state at a moment.
-    pub(crate) fn enter(&mut self, state: EndpointState, at: Moment) {
+    pub(crate) fn enter(&mut self, state: EndpointState, at: Timestamp) {
         match state {
             EndpointState::Active => {
                 if self.state != EndpointState::Active {
@@ -137,7 +137,7 @@ impl Endpoint {
         self.updated_at = at;
     }
 
-    fn begin_session(&mut self, at: Moment) {
+    fn begin_session(&mut self, at: Timestamp) {
         self.session = Some(Session {
             branch_id: self.branch_id.clone(),
             cu: self.size.min_cu,
@@ -146,7 +146,7 @@ impl Endpoint {
         });
     }
 
-    fn end_session(&mut self, at: Moment) {
+    fn end_session(&mut self, at: Timestamp) {
         if let Some(session) = self.session.take() {
             self.past_sessions.push(Session {
                 until: Some(at),
@@ -156,7 +156,7 @@ impl Endpoint {
     }
 
     /// What it uses from now on counts at its present size and for its present branch.
-    pub(crate) fn divide_session(&mut self, at: Moment) {
+    pub(crate) fn divide_session(&mut self, at: Timestamp) {
         if self.session.is_some() {
             self.end_session(at);
             self.begin_session(at);
@@ -164,7 +164,7 @@ impl Endpoint {
     }
 
     /// Suspends at once and forgets what lay ahead.
-    pub(crate) fn stop(&mut self, at: Moment) {
+    pub(crate) fn stop(&mut self, at: Timestamp) {
         self.transitions.clear();
         if self.state != EndpointState::Idle {
             self.enter(EndpointState::Idle, at);
@@ -172,7 +172,7 @@ impl Endpoint {
     }
 
     /// When it suspends by itself, if nothing happens.
-    fn idle_at(&self) -> Option<Moment> {
+    fn idle_at(&self) -> Option<Timestamp> {
         let timeout = match self.size.suspend_timeout_seconds {
             0 => DEFAULT_SUSPEND_TIMEOUT,
             -1 => return None,

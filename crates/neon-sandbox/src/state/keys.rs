@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::project::Project;
 use crate::{
-    clock::Moment,
+    clock::Timestamp,
     ids,
     options::{ExtraKey, KeyKind},
 };
@@ -21,8 +21,8 @@ pub(crate) struct ApiKey {
     pub(crate) kind: KeyKind,
     /// The organization that it acts for, unless it acts for the user.
     pub(crate) org_id: String,
-    pub(crate) created_at: Moment,
-    pub(crate) last_used_at: Option<Moment>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) last_used_at: Option<Timestamp>,
     pub(crate) last_used_from: String,
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    pub(crate) fn new(first: &str, extra: &[ExtraKey], org_id: &str, now: Moment) -> Self {
+    pub(crate) fn new(first: &str, extra: &[ExtraKey], org_id: &str, now: Timestamp) -> Self {
         let mut keys = Self {
             keys: Vec::new(),
             next_id: FIRST_ID,
@@ -121,7 +121,7 @@ impl Keys {
 
     /// The key that a sandbox that starts again hands out: the one that it is told to take, else the user's oldest. Where
     /// there is none any more, one is made.
-    pub(crate) fn first(&mut self, given: Option<&str>, org_id: &str, now: Moment) -> String {
+    pub(crate) fn first(&mut self, given: Option<&str>, org_id: &str, now: Timestamp) -> String {
         let found = {
             let mut personal = self.list(Owner::User);
             match given {
@@ -138,12 +138,12 @@ impl Keys {
     }
 
     /// Makes a new key and returns its id and its secret, which nothing shows again.
-    pub(crate) fn create(&mut self, name: String, kind: KeyKind, org_id: &str, now: Moment) -> (i64, String) {
+    pub(crate) fn create(&mut self, name: String, kind: KeyKind, org_id: &str, now: Timestamp) -> (i64, String) {
         let secret = ids::secret_key();
         (self.insert(secret.clone(), name, kind, org_id, now), secret)
     }
 
-    fn insert(&mut self, secret: String, name: String, kind: KeyKind, org_id: &str, now: Moment) -> i64 {
+    fn insert(&mut self, secret: String, name: String, kind: KeyKind, org_id: &str, now: Timestamp) -> i64 {
         let id = self.next_id;
         self.next_id += 1;
         self.keys.push(ApiKey {
@@ -176,7 +176,7 @@ impl Keys {
     }
 
     /// Who a key belongs to; notes the use.
-    pub(crate) fn authenticate(&mut self, secret: &str, now: Moment, from: String) -> Option<Caller> {
+    pub(crate) fn authenticate(&mut self, secret: &str, now: Timestamp, from: String) -> Option<Caller> {
         let key = self.keys.iter_mut().find(|key| key.secret == secret)?;
         key.last_used_at = Some(now);
         key.last_used_from = from;

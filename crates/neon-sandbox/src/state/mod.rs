@@ -15,10 +15,11 @@ pub(crate) mod cron;
 pub(crate) mod data;
 pub(crate) mod data_api;
 pub(crate) mod endpoint;
-pub(crate) mod hold;
-pub(crate) mod kept;
 pub(crate) mod keys;
+pub(crate) mod maintenance;
 pub(crate) mod operation;
+pub(crate) mod pending;
+pub(crate) mod persisted;
 pub(crate) mod project;
 pub(crate) mod schedule;
 pub(crate) mod scheduled;
@@ -26,14 +27,13 @@ pub(crate) mod services;
 pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod snapshot;
-pub(crate) mod upkeep;
 pub(crate) mod usage;
 pub(crate) mod usage_sum;
 
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    clock::{Clock, Moment},
+    clock::{Clock, Timestamp},
     error::ApiError,
     ids::Ids,
     options::{Limits, SandboxOptions},
@@ -108,7 +108,7 @@ impl State {
     }
 
     /// Lets the time that has passed take effect, and returns the present.
-    pub(crate) fn settle(&mut self) -> Moment {
+    pub(crate) fn settle(&mut self) -> Timestamp {
         let now = self.clock.now();
         self.projects
             .retain(|project| project.recoverable_until().is_none_or(|until| now < until));
@@ -124,7 +124,7 @@ impl State {
     }
 
     /// Writes down what there is, for consumption: after every request, and when time has passed.
-    pub(crate) fn observe(&mut self, now: Moment) {
+    pub(crate) fn observe(&mut self, now: Timestamp) {
         for project in &mut self.projects {
             project.observe(now);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{Moment, delta};
+use crate::clock::{Timestamp, delta};
 
 /// What an operation does, of Neon's actions those that the sandbox uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,17 +49,17 @@ pub(crate) struct Operation {
     pub(crate) branch_id: Option<String>,
     pub(crate) endpoint_id: Option<String>,
     pub(crate) action: Action,
-    pub(crate) created_at: Moment,
+    pub(crate) created_at: Timestamp,
     /// `None`: waits for ever behind a stuck operation.
-    pub(crate) runs_at: Option<Moment>,
+    pub(crate) runs_at: Option<Timestamp>,
     /// `None`: never ends.
-    pub(crate) ends_at: Option<Moment>,
+    pub(crate) ends_at: Option<Timestamp>,
     pub(crate) failure: Option<String>,
 }
 
 impl Operation {
     /// The status at a moment.
-    pub(crate) fn status(&self, now: Moment) -> OperationStatus {
+    pub(crate) fn status(&self, now: Timestamp) -> OperationStatus {
         if self.ends_at.is_some_and(|ends| now >= ends) {
             if self.failure.is_some() {
                 OperationStatus::Failed
@@ -74,12 +74,12 @@ impl Operation {
     }
 
     /// Whether it still holds the project.
-    pub(crate) fn is_open(&self, now: Moment) -> bool {
+    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
         self.ends_at.is_none_or(|ends| now < ends)
     }
 
     /// When the status last changed.
-    pub(crate) fn updated_at(&self, now: Moment) -> Moment {
+    pub(crate) fn updated_at(&self, now: Timestamp) -> Timestamp {
         [self.ends_at, self.runs_at]
             .into_iter()
             .flatten()
@@ -91,14 +91,14 @@ impl Operation {
 /// The times of a chain of operations: the first runs at once, each later one is scheduled when the one before has ended.
 #[derive(Debug)]
 pub(crate) struct Timetable {
-    next: Option<Moment>,
+    next: Option<Timestamp>,
     step: chrono::TimeDelta,
     first: bool,
     stuck: bool,
 }
 
 impl Timetable {
-    pub(crate) fn new(now: Moment, step: Duration, outcome: &Outcome) -> Self {
+    pub(crate) fn new(now: Timestamp, step: Duration, outcome: &Outcome) -> Self {
         Self {
             next: Some(now),
             step: delta(step),
@@ -108,7 +108,7 @@ impl Timetable {
     }
 
     /// When the next operation of the chain runs and ends.
-    pub(crate) fn take(&mut self) -> (Option<Moment>, Option<Moment>) {
+    pub(crate) fn take(&mut self) -> (Option<Timestamp>, Option<Timestamp>) {
         let runs = if self.first {
             self.next
         } else {

@@ -17,7 +17,7 @@ use super::{
     usage::Usage,
 };
 use crate::{
-    clock::{Moment, seconds},
+    clock::{Timestamp, seconds},
     error::ApiError,
     ids::Ids,
 };
@@ -28,7 +28,7 @@ pub(crate) struct Hold {
     /// The goal of the data plane that is waited for.
     pub(crate) goal: u64,
     /// Since when.
-    pub(crate) since: Moment,
+    pub(crate) since: Timestamp,
 }
 
 /// A project.
@@ -45,12 +45,12 @@ pub(crate) struct Project {
     pub(crate) history_retention_seconds: i64,
     pub(crate) settings: ProjectSettings,
     pub(crate) default_endpoint_settings: DefaultEndpointSettings,
-    pub(crate) created_at: Moment,
-    pub(crate) updated_at: Moment,
-    pub(crate) deleted_at: Option<Moment>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) deleted_at: Option<Timestamp>,
     /// Since when its data are handled by the rules for health data.
     #[serde(default)]
-    pub(crate) hipaa_enabled_at: Option<Moment>,
+    pub(crate) hipaa_enabled_at: Option<Timestamp>,
     pub(crate) branches: Vec<Branch>,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) snapshots: Vec<Snapshot>,
@@ -74,7 +74,7 @@ const MAX_OPERATIONS: usize = 5_000;
 
 impl Project {
     /// Until when a deleted project can be recovered.
-    pub(crate) fn recoverable_until(&self) -> Option<Moment> {
+    pub(crate) fn recoverable_until(&self) -> Option<Timestamp> {
         self.deleted_at.map(|deleted| deleted + TimeDelta::days(RECOVERY_DAYS))
     }
 
@@ -173,12 +173,12 @@ impl Project {
     }
 
     /// Whether operations still hold the project.
-    pub(crate) fn is_locked(&self, now: Moment) -> bool {
+    pub(crate) fn is_locked(&self, now: Timestamp) -> bool {
         self.operations.iter().any(|operation| operation.is_open(now))
     }
 
     /// When a compute of the project last worked.
-    pub(crate) fn compute_last_active_at(&self) -> Option<Moment> {
+    pub(crate) fn compute_last_active_at(&self) -> Option<Timestamp> {
         self.endpoints.iter().filter_map(|endpoint| endpoint.last_active).max()
     }
 
@@ -219,7 +219,7 @@ impl Project {
     }
 
     /// Writes down what there is, for consumption.
-    pub(crate) fn observe(&mut self, now: Moment) {
+    pub(crate) fn observe(&mut self, now: Timestamp) {
         if self.deleted_at.is_none() {
             self.usage
                 .observe(now, self.lsn, &self.branches, &mut self.endpoints, &self.snapshots);
@@ -227,7 +227,7 @@ impl Project {
     }
 
     /// Lets the time that has passed take effect.
-    pub(crate) fn settle(&mut self, now: Moment, ids: &mut Ids) {
+    pub(crate) fn settle(&mut self, now: Timestamp, ids: &mut Ids) {
         if self.deleted_at.is_some() {
             return;
         }
@@ -251,7 +251,7 @@ impl Project {
             .retain(|snapshot| snapshot.expires_at.is_none_or(|expires| now < expires));
     }
 
-    fn take_scheduled_snapshots(&mut self, now: Moment, ids: &mut Ids) {
+    fn take_scheduled_snapshots(&mut self, now: Timestamp, ids: &mut Ids) {
         let window = self.window();
         let mut due = Vec::new();
         for branch in self.branches.iter_mut().filter(|branch| branch.is_live()) {
@@ -265,8 +265,8 @@ impl Project {
         }
     }
 
-    fn expire_branches(&mut self, now: Moment, ids: &mut Ids) {
-        let due: Vec<(String, Moment)> = self
+    fn expire_branches(&mut self, now: Timestamp, ids: &mut Ids) {
+        let due: Vec<(String, Timestamp)> = self
             .live_branches()
             .filter_map(|branch| {
                 let expiry = branch.expiry.filter(|expiry| expiry.at <= now)?;
@@ -317,7 +317,7 @@ impl Project {
     pub(super) fn record_past(
         &mut self,
         ids: &mut Ids,
-        at: Moment,
+        at: Timestamp,
         action: Action,
         branch_id: String,
         endpoint_id: Option<String>,

@@ -3,7 +3,7 @@
 use chrono::{Datelike, Days, NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 
 /// The longest and the default time that a scheduled snapshot is kept: 35 days.
 pub(crate) const MAX_RETENTION_SECONDS: i64 = 3_024_000;
@@ -66,7 +66,7 @@ impl ScheduleEntry {
     }
 
     /// The moments at which a snapshot is due, after one moment and until another.
-    pub(super) fn due(&self, after: Moment, until: Moment) -> Vec<Moment> {
+    pub(super) fn due(&self, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
         let hour = self.hour.unwrap_or(0);
         let oldest_kept = until - TimeDelta::seconds(MAX_RETENTION_SECONDS) - TimeDelta::days(1);
         let mut date = after.max(oldest_kept).date_naive();

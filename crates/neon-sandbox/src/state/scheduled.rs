@@ -4,12 +4,12 @@ use chrono::TimeDelta;
 
 use super::{branch::Branch, data::Point, snapshot::Snapshot};
 use crate::{
-    clock::{Moment, seconds},
+    clock::{Timestamp, seconds},
     ids::Ids,
 };
 
 /// The snapshots that a branch's schedule has made since it was last looked at, those that are expired left out.
-pub(crate) fn due_snapshots(branch: &Branch, now: Moment, window: TimeDelta, ids: &mut Ids) -> Vec<Snapshot> {
+pub(crate) fn due_snapshots(branch: &Branch, now: Timestamp, window: TimeDelta, ids: &mut Ids) -> Vec<Snapshot> {
     let mut made = Vec::new();
     for entry in &branch.schedule.schedule {
         for at in entry.due(branch.schedule_since, now) {

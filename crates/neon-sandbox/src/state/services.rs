@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::cron::Cron;
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 
 /// How many log records a branch keeps.
 const MAX_RECORDS: usize = 5_000;
@@ -27,7 +27,7 @@ pub(crate) struct Services {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Bucket {
     pub(crate) access: Access,
-    pub(crate) created_at: Moment,
+    pub(crate) created_at: Timestamp,
     pub(crate) objects: BTreeMap<String, Object>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Object {
     pub(crate) content: Blob,
     pub(crate) content_type: String,
     pub(crate) etag: String,
-    pub(crate) last_modified: Moment,
+    pub(crate) last_modified: Timestamp,
     /// It came with the branch from its parent.
     #[serde(default)]
     pub(crate) inherited: bool,
@@ -78,7 +78,7 @@ pub(crate) struct Function {
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) runtime: String,
     pub(crate) deployments: Vec<Deployment>,
-    pub(crate) created_at: Moment,
+    pub(crate) created_at: Timestamp,
     /// It came with the branch from its parent.
     pub(crate) inherited: bool,
 }
@@ -90,10 +90,10 @@ pub(crate) struct Deployment {
     pub(crate) runtime: String,
     /// The names of the variables.
     pub(crate) environment: Vec<String>,
-    pub(crate) created_at: Moment,
-    pub(crate) builds_at: Option<Moment>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) builds_at: Option<Timestamp>,
     /// `None`: never.
-    pub(crate) ends_at: Option<Moment>,
+    pub(crate) ends_at: Option<Timestamp>,
     pub(crate) failure: Option<String>,
 }
 
@@ -108,8 +108,8 @@ pub(crate) enum DeploymentStatus {
 }
 
 impl Deployment {
-    pub(crate) fn status(&self, now: Moment) -> DeploymentStatus {
-        let due = |at: Option<Moment>| at.is_some_and(|at| at <= now);
+    pub(crate) fn status(&self, now: Timestamp) -> DeploymentStatus {
+        let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
         match (due(self.ends_at), &self.failure) {
             (true, Some(_)) => DeploymentStatus::Failed,
             (true, None) => DeploymentStatus::Completed,
@@ -144,7 +144,7 @@ pub(crate) enum Cause {
 /// A line of a log.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
-    pub(crate) at: Moment,
+    pub(crate) at: Timestamp,
     pub(crate) source: Source,
     pub(crate) service_name: String,
     pub(crate) severity: Severity,
@@ -267,5 +267,5 @@ pub(crate) struct Link {
     pub(crate) object_key: String,
     pub(crate) uploads: bool,
     pub(crate) content_type: Option<String>,
-    pub(crate) expires_at: Moment,
+    pub(crate) expires_at: Timestamp,
 }

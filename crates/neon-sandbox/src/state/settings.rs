@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, Days, NaiveTime};
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Moment, error::ApiError};
+use crate::{clock::Timestamp, error::ApiError};
 
 /// Consumption that a project may use; 0 is without limit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -135,7 +135,7 @@ impl ProjectSettings {
     }
 
     /// When the next maintenance window begins, at that moment or later.
-    pub(crate) fn next_maintenance(&self, after: Moment) -> Option<Moment> {
+    pub(crate) fn next_maintenance(&self, after: Timestamp) -> Option<Timestamp> {
         self.maintenance_window.as_ref()?.next_start(after)
     }
 
@@ -151,7 +151,7 @@ impl ProjectSettings {
 }
 
 impl MaintenanceWindow {
-    fn next_start(&self, after: Moment) -> Option<Moment> {
+    fn next_start(&self, after: Timestamp) -> Option<Timestamp> {
         let time = NaiveTime::parse_from_str(&self.start_time, "%H:%M").ok()?;
         let today = after.date_naive();
         (0..=7)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::data::{Lineage, Lsn, Version};
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 
 /// A root branch's contents, kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -14,9 +14,9 @@ pub(crate) struct Snapshot {
     pub(crate) source_branch_id: String,
     /// What was asked for, if not the head.
     pub(crate) lsn: Option<Lsn>,
-    pub(crate) timestamp: Option<Moment>,
-    pub(crate) created_at: Moment,
-    pub(crate) expires_at: Option<Moment>,
+    pub(crate) timestamp: Option<Timestamp>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
     /// Whether it was asked for, and not made by a schedule.
     pub(crate) manual: bool,
     pub(crate) version: Version,

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::{branch::Branch, data::Lsn, endpoint::Endpoint, session::Session, snapshot::Snapshot};
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 
 /// How long anything is remembered: longer than anybody may ask for.
 const REMEMBERED: TimeDelta = TimeDelta::days(400);
@@ -17,7 +17,7 @@ const REMEMBERED: TimeDelta = TimeDelta::days(400);
 /// How large a branch was from a moment on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Level {
-    pub(crate) at: Moment,
+    pub(crate) at: Timestamp,
     pub(crate) size: u64,
     /// All that was written to it until then.
     pub(crate) written: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Level {
 /// A write to a branch.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Write {
-    pub(crate) at: Moment,
+    pub(crate) at: Timestamp,
     pub(crate) bytes: u64,
 }
 
@@ -34,8 +34,8 @@ pub(crate) struct Write {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct BranchUse {
     pub(crate) root: bool,
-    pub(crate) from: Moment,
-    pub(crate) until: Option<Moment>,
+    pub(crate) from: Timestamp,
+    pub(crate) until: Option<Timestamp>,
     pub(crate) levels: Vec<Level>,
     pub(crate) writes: Vec<Write>,
 }
@@ -45,9 +45,9 @@ pub(crate) struct BranchUse {
 pub(crate) struct SnapshotUse {
     snapshot_id: String,
     pub(crate) bytes: u64,
-    pub(crate) from: Moment,
-    pub(crate) until: Option<Moment>,
-    expires_at: Option<Moment>,
+    pub(crate) from: Timestamp,
+    pub(crate) until: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
 }
 
 /// What a project used.
@@ -71,7 +71,7 @@ impl Usage {
     /// Looks at everything, after a request or when time has passed.
     pub(crate) fn observe(
         &mut self,
-        now: Moment,
+        now: Timestamp,
         lsn: Lsn,
         branches: &[Branch],
         endpoints: &mut [Endpoint],
@@ -140,14 +140,14 @@ impl Usage {
     }
 
     /// Ends a branch that is about to be forgotten.
-    pub(crate) fn end_branch(&mut self, id: &str, at: Moment) {
+    pub(crate) fn end_branch(&mut self, id: &str, at: Timestamp) {
         if let Some(known) = self.branches.get_mut(id) {
             known.until = Some(at);
         }
     }
 
-    fn forget(&mut self, before: Moment) {
-        let is_past = |until: Option<Moment>| until.is_some_and(|until| until < before);
+    fn forget(&mut self, before: Timestamp) {
+        let is_past = |until: Option<Timestamp>| until.is_some_and(|until| until < before);
         self.sessions.retain(|session| !is_past(session.until));
         self.snapshots.retain(|snapshot| !is_past(snapshot.until));
         self.branches.retain(|_, branch| !is_past(branch.until));

@@ -7,20 +7,20 @@ use super::{
     session::Session,
     usage::{BranchUse, SnapshotUse},
 };
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 
 pub(crate) const SECONDS_PER_HOUR: f64 = 3600.0;
 
 /// A span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    pub(crate) from: Moment,
-    pub(crate) until: Moment,
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
 }
 
 impl Span {
     /// How many seconds something lasted in it, that has ended or not.
-    fn seconds(self, from: Moment, until: Option<Moment>) -> f64 {
+    fn seconds(self, from: Timestamp, until: Option<Timestamp>) -> f64 {
         let until = until.map_or(self.until, |until| until.min(self.until));
         let milliseconds = (until - from.max(self.from)).num_milliseconds().max(0);
         float(u64::try_from(milliseconds).unwrap_or_default()) / 1000.0
@@ -37,7 +37,7 @@ pub(crate) struct Sums<'a> {
 
 impl<'a> Sums<'a> {
     /// Over what a span has so far: nothing is summed up that lies ahead.
-    pub(crate) fn new(project: &'a Project, branch_id: Option<&'a str>, span: Span, now: Moment) -> Self {
+    pub(crate) fn new(project: &'a Project, branch_id: Option<&'a str>, span: Span, now: Timestamp) -> Self {
         let span = Span {
             from: span.from,
             until: span.until.min(now),
@@ -169,8 +169,8 @@ impl<'a> Sums<'a> {
 
     /// Branches beyond those that the plan includes, times seconds.
     pub(crate) fn extra_branch_seconds(&self, included: usize) -> f64 {
-        let inside = |at: &Moment| *at > self.span.from && *at < self.span.until;
-        let mut cuts: Vec<Moment> = self
+        let inside = |at: &Timestamp| *at > self.span.from && *at < self.span.until;
+        let mut cuts: Vec<Timestamp> = self
             .branches()
             .flat_map(|branch| [Some(branch.from), branch.until])
             .flatten()
@@ -207,7 +207,7 @@ impl<'a> Sums<'a> {
 }
 
 /// The seconds of the calendar month that a moment lies in.
-pub(crate) fn month_seconds(at: Moment) -> f64 {
+pub(crate) fn month_seconds(at: Timestamp) -> f64 {
     let (start, end) = month_around(at);
     Span {
         from: start,
@@ -217,7 +217,7 @@ pub(crate) fn month_seconds(at: Moment) -> f64 {
 }
 
 /// The first moments of the month that a moment lies in, and of the next.
-pub(crate) fn month_around(at: Moment) -> (Moment, Moment) {
+pub(crate) fn month_around(at: Timestamp) -> (Timestamp, Timestamp) {
     use chrono::{Datelike, Months, NaiveTime};
     let start = at
         .date_naive()

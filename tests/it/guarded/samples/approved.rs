@@ -70,7 +70,7 @@ async fn approval_covers_what_was_shown_and_no_more() {
     let asked = story.human().count();
     let (answer, is_error) = run(&strict, DELETE).await;
     assert!(is_error, "{answer}");
-    assert_eq!(answer["error"]["changed"], "nothing", "{answer}");
+    assert_eq!(answer["error"]["changed"], "no", "{answer}");
     assert_eq!(count(&uri, "items").await, 5_500, "{answer}");
     let questions = story.human().asked_since(asked);
     assert!(
@@ -90,7 +90,7 @@ async fn approval_covers_what_was_shown_and_no_more() {
     );
     let (answer, is_error) = run(&strict, DELETE).await;
     assert!(is_error, "{answer}");
-    assert_eq!(answer["error"]["changed"], "nothing", "{answer}");
+    assert_eq!(answer["error"]["changed"], "no", "{answer}");
     assert_eq!(count(&uri, "items").await, 12, "{answer}");
     assert_eq!(count(&uri, "items_old").await, 5_000);
 
@@ -120,7 +120,7 @@ async fn completion_that_loses_more_than_its_trial_applies_nothing() {
         let call = json!({"project_id": "shop", "branch_id": "main", "migration": prepared["result"]["migration"]});
         let (answer, is_error) = server.call("complete_database_migration", call).await;
         assert!(is_error, "{answer}");
-        assert_eq!(answer["error"]["changed"], "nothing", "{answer}");
+        assert_eq!(answer["error"]["changed"], "no", "{answer}");
         assert_eq!(story.human().count() - asked, usize::from(unasked < 12), "{answer}");
         assert_eq!(
             (count(&uri, "items").await, number(&uri, columns).await),

@@ -172,16 +172,16 @@ impl Branch {
         if error.is_some() && outcome.losses.is_some() {
             return Some("it was changed although the call failed".to_owned());
         }
-        if error.is_some() && outcome.answer["error"]["changed"] != "nothing" {
+        if error.is_some() && outcome.answer["error"]["changed"] != "no" {
             return Some("the answer doesn't say that nothing was changed".to_owned());
         }
-        if error != Some("declined") && outcome.question.is_some() {
+        if error != Some("rejected") && outcome.question.is_some() {
             return Some("it asked, and went on".to_owned());
         }
         let wanted = match &case.expected {
             Expected::Runs => None,
             expected if self.free(expected) => None,
-            Expected::Asks { .. } => Some("declined"),
+            Expected::Asks { .. } => Some("rejected"),
             Expected::Fails { kind, .. } => Some(kind.as_str()),
         };
         if error != wanted {
@@ -198,7 +198,7 @@ impl Branch {
         if case.expected == Expected::Runs && lost {
             return Some("it lost more than may go unasked".to_owned());
         }
-        if wanted == Some("declined") {
+        if wanted == Some("rejected") {
             let question = bare(outcome.question.as_deref().unwrap_or_default());
             let missing = case.says.iter().find(|words| !question.contains(*words));
             return missing.map(|words| format!("the question doesn't say {words:?}:\n{question}"));
@@ -236,7 +236,7 @@ impl Branch {
                 let mut arguments = json!({"project_id": "shop", "branch_id": self.id});
                 arguments[handle] = prepared.answer["result"][handle].clone();
                 let completed = self.call(story, None, complete, arguments.clone()).await;
-                if completed.error.as_deref() != Some("declined") || completed.losses.is_some() {
+                if completed.error.as_deref() != Some("rejected") || completed.losses.is_some() {
                     problem = Some(format!("{:?} {}", completed.losses, completed.answer));
                 }
                 arguments["discard"] = true.into();

@@ -22,7 +22,7 @@ async fn declined(story: &Story, statements: serde_json::Value) -> String {
     let asked = story.human().count();
     let call = json!({"branch_id": "main", "statements": statements});
     let failed = story.shop_fails("run_sql_transaction", call).await;
-    assert_eq!(failed["kind"], "declined", "{failed}");
+    assert_eq!(failed["kind"], "rejected", "{failed}");
     let questions = story.human().asked_since(asked);
     bare(&questions.first().expect("a question").0)
 }

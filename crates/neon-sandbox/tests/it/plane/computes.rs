@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Plane, connect, run, try_connect, value};
+use super::{DataPlane, connect, run, try_connect, value};
 
 #[tokio::test]
 async fn a_suspended_compute_wakes_for_a_connection_and_an_open_one_ends_when_it_suspends() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(&plane.uri, "CREATE TABLE kept (x int); INSERT INTO kept VALUES (1)").await;
     let open = connect(&plane.uri).await;
     let computes = plane
@@ -53,7 +53,7 @@ async fn a_suspended_compute_wakes_for_a_connection_and_an_open_one_ends_when_it
 
 #[tokio::test]
 async fn a_disabled_compute_says_no_in_postgres_own_way() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     let computes = plane
         .rig
         .call(Method::GET, &plane.path("/endpoints"), None)
@@ -74,7 +74,7 @@ async fn a_disabled_compute_says_no_in_postgres_own_way() {
 
 #[tokio::test]
 async fn a_read_replica_follows_its_branch_and_refuses_writes() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(&plane.uri, "CREATE TABLE t (x int); INSERT INTO t VALUES (1)").await;
     let made = plane
         .change(
@@ -99,7 +99,7 @@ async fn a_read_replica_follows_its_branch_and_refuses_writes() {
 
 #[tokio::test]
 async fn settings_of_a_compute_reach_its_server() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     let computes = plane
         .rig
         .call(Method::GET, &plane.path("/endpoints"), None)
@@ -113,7 +113,7 @@ async fn settings_of_a_compute_reach_its_server() {
 
 #[tokio::test]
 async fn a_new_role_and_a_new_password_cut_connections() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     let roles = format!("/branches/{}/roles", plane.main);
     let open = connect(&plane.uri).await;
     let database = json!({"database": {"name": "second", "owner_name": "neondb_owner"}});

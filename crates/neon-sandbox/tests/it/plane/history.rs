@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Plane, run, value};
+use super::{DataPlane, run, value};
 
 /// The moment now, as the API takes it.
 fn now() -> String {
@@ -25,7 +25,7 @@ async fn a_moment() {
 
 #[tokio::test]
 async fn a_branch_is_a_copy_that_goes_its_own_way() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(
         &plane.uri,
         "CREATE TABLE t (x int); INSERT INTO t SELECT generate_series(1, 500)",
@@ -47,7 +47,7 @@ async fn a_branch_is_a_copy_that_goes_its_own_way() {
 
 #[tokio::test]
 async fn a_branch_of_the_past_has_what_was_there_then() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(&plane.uri, "CREATE TABLE first (x int)").await;
     a_moment().await;
     let then = now();
@@ -80,7 +80,7 @@ async fn a_branch_of_the_past_has_what_was_there_then() {
 
 #[tokio::test]
 async fn a_branch_goes_back_in_its_own_history_and_what_was_there_is_preserved() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(&plane.uri, "CREATE TABLE t (x int); INSERT INTO t VALUES (1)").await;
     a_moment().await;
     let then = now();
@@ -128,7 +128,7 @@ async fn a_branch_goes_back_in_its_own_history_and_what_was_there_is_preserved()
 
 #[tokio::test]
 async fn a_snapshot_takes_the_place_of_its_branch_with_its_computes() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(&plane.uri, "CREATE TABLE t (x int); INSERT INTO t VALUES (1), (2)").await;
     let path = format!("/branches/{}/snapshot?name=good", plane.main);
     let made = plane.change(Method::POST, &path, json!({})).await;
@@ -176,7 +176,7 @@ async fn a_snapshot_takes_the_place_of_its_branch_with_its_computes() {
 
 #[tokio::test]
 async fn a_schema_only_branch_has_no_rows() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(
         &plane.uri,
         "CREATE SCHEMA crm; CREATE TABLE crm.t (id serial PRIMARY KEY, x text CHECK (x <> '')); \
@@ -210,7 +210,7 @@ async fn a_schema_only_branch_has_no_rows() {
 
 #[tokio::test]
 async fn a_restore_that_cannot_be_leaves_the_branch_as_it_was() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(&plane.uri, "CREATE TABLE t (x int)").await;
     let (dev, uri) = plane.branch(json!({"name": "dev"})).await;
     run(&uri, "CREATE TABLE mine (x int)").await;
@@ -233,7 +233,7 @@ async fn a_restore_that_cannot_be_leaves_the_branch_as_it_was() {
 
 #[tokio::test]
 async fn a_position_before_the_history_window_is_refused() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(&plane.uri, "CREATE TABLE first (x int)").await;
     let position = value(&plane.uri, "SELECT pg_current_wal_insert_lsn()").await;
     run(&plane.uri, "CREATE TABLE second (x int)").await;

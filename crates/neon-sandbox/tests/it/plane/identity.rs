@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Plane, connect, run, value};
+use super::{DataPlane, connect, run, value};
 use harness::sandbox_process::{self, Places};
 
 const IDS: &str = "SELECT current_setting('neon.project_id') || ' ' || current_setting('neon.branch_id') || ' ' || \
                    current_setting('neon.endpoint_id') AS ids";
 
-impl Plane {
+impl DataPlane {
     /// What the compute at a URI says it is: over the wire, and over HTTP.
     async fn ids(&self, uri: &str) -> String {
         let ids = value(uri, IDS).await;
@@ -49,7 +49,7 @@ impl Plane {
 
 #[tokio::test]
 async fn compute_says_which_project_branch_and_endpoint_it_is() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     let own = plane.computes(&plane.main).await.remove(0);
     assert_eq!(plane.ids(&plane.uri).await, plane.named(&plane.main, &own));
     let (dev, uri) = plane.branch(json!({"name": "dev"})).await;
@@ -70,7 +70,7 @@ async fn compute_says_which_project_branch_and_endpoint_it_is() {
 
 #[tokio::test]
 async fn compute_that_moves_says_the_branch_that_it_serves_now() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     let (dev, uri) = plane.branch(json!({"name": "dev"})).await;
     let compute = plane.computes(&dev).await.remove(0);
     let bare = plane
@@ -95,7 +95,7 @@ async fn compute_that_moves_says_the_branch_that_it_serves_now() {
 
 #[tokio::test]
 async fn compute_of_a_restored_branch_says_the_branch_and_its_backup_another_one() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     let (dev, uri) = plane.branch(json!({"name": "dev"})).await;
     let compute = plane.computes(&dev).await.remove(0);
     plane.reset(&dev, &plane.main).await;
@@ -124,7 +124,7 @@ async fn compute_of_a_restored_branch_says_the_branch_and_its_backup_another_one
 
 #[tokio::test]
 async fn compute_that_a_finalized_restore_takes_over_says_the_new_branch() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     let compute = plane.computes(&plane.main).await.remove(0);
     let made = plane
         .change(Method::POST, &format!("/branches/{}/snapshot", plane.main), json!({}))
@@ -145,7 +145,7 @@ async fn compute_that_a_finalized_restore_takes_over_says_the_new_branch() {
 
 #[tokio::test]
 async fn read_replica_says_its_own_endpoint_and_follows_a_server_that_restarts() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(&plane.uri, "CREATE TABLE t (x int)").await;
     let body = json!({"endpoint": {"branch_id": plane.main, "type": "read_only"}});
     let made = plane.change(Method::POST, "/endpoints", body).await;
@@ -172,7 +172,7 @@ async fn read_replica_says_its_own_endpoint_and_follows_a_server_that_restarts()
 
 #[tokio::test]
 async fn settings_that_were_asked_for_make_no_compute_another_one() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     let compute = plane.computes(&plane.main).await.remove(0);
     let settings = json!({"endpoint": {"settings": {"pg_settings": {
         "neon.branch_id": "br-other-one-a1b2c3d4", "neon.endpoint_id": "ep-other-one-a1b2c3d4", "work_mem": "7MB",

@@ -3,11 +3,11 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Plane, connect, run, try_connect, value};
+use super::{DataPlane, connect, run, try_connect, value};
 
 #[tokio::test]
 async fn roles_and_their_passwords_are_real() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     let roles = format!("/branches/{}/roles", plane.main);
     let made = plane
         .change(Method::POST, &roles, json!({"role": {"name": "app \"user\""}}))
@@ -37,7 +37,7 @@ async fn roles_and_their_passwords_are_real() {
 
 #[tokio::test]
 async fn databases_are_made_renamed_and_dropped_on_their_branch_alone() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     let (dev, dev_uri) = plane.branch(json!({"name": "dev"})).await;
     let databases = format!("/branches/{}/databases", plane.main);
     plane
@@ -85,7 +85,7 @@ async fn databases_are_made_renamed_and_dropped_on_their_branch_alone() {
 
 #[tokio::test]
 async fn schemas_are_read_now_and_as_they_were() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(&plane.uri, "CREATE TABLE t (id int PRIMARY KEY)").await;
     tokio::time::sleep(std::time::Duration::from_millis(60)).await;
     let then = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
@@ -138,7 +138,7 @@ async fn schemas_are_read_now_and_as_they_were() {
 
 #[tokio::test]
 async fn rows_of_an_anonymized_branch_are_masked_and_those_of_its_parent_are_not() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     run(
         &plane.uri,
         "CREATE TABLE users (id int, email text, name text, age int); \
@@ -211,7 +211,7 @@ async fn rows_of_an_anonymized_branch_are_masked_and_those_of_its_parent_are_not
 
 #[tokio::test]
 async fn the_sandboxs_own_superuser_is_nobodys_else() {
-    let plane = Plane::start().await;
+    let plane = DataPlane::start().await;
     let uri = plane.uri.replace("neondb_owner:", "cloud_admin:");
     assert!(try_connect(&uri).await.is_err());
     let sql = plane.rig.sandbox.api_url().replace("/api/v2", "/sql");

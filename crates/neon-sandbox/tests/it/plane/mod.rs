@@ -15,7 +15,7 @@ use tokio_postgres::{Client, NoTls};
 use super::{Rig, options};
 
 /// A sandbox whose branches hold data, with a project in it.
-struct Plane {
+struct DataPlane {
     rig: Rig,
     project: String,
     /// The default branch.
@@ -33,7 +33,7 @@ fn with_postgres() -> SandboxOptions {
     }
 }
 
-impl Plane {
+impl DataPlane {
     async fn start() -> Self {
         let rig = Rig::with(with_postgres()).await;
         let made = rig

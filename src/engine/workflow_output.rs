@@ -1,0 +1,34 @@
+//! What a workflow ended with.
+
+use serde_json::Value;
+
+/// What a workflow ended with.
+#[derive(Debug, Default)]
+pub struct WorkflowOutput {
+    /// What the agent gets.
+    pub(crate) result: Value,
+    /// What is said beside it.
+    pub(crate) notes: Vec<String>,
+    /// The way back, where something was changed.
+    pub(crate) undo: Option<Value>,
+    /// Sentences of ours in the result: they stand outside the fence.
+    pub(crate) ours: Vec<String>,
+    /// Something failed, which the result tells.
+    pub(crate) failed: bool,
+}
+
+impl WorkflowOutput {
+    /// A result and nothing beside it.
+    pub(crate) fn with(result: Value) -> Self {
+        Self {
+            result,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a note.
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}

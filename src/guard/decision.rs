@@ -1,0 +1,213 @@
+//! From a verdict to a permit: the operator's policy rules first, then, where it must, a human.
+
+use std::sync::LazyLock;
+
+use thiserror::Error;
+
+use super::assess::Assessment;
+use super::policy::{Channel, Denied, Occasion, Policy, Rule};
+use crate::neon::sql::Statements;
+use crate::neon::{Method, Request};
+use crate::permit::{Issuer, Permitted};
+
+/// What the policy says about a verdict.
+#[derive(Debug)]
+pub enum PolicyDecision {
+    /// It may run.
+    Allow(AllowedCall),
+    /// A human must say yes first.
+    RequireApproval(AwaitingApproval),
+    /// It doesn't run, whoever says yes.
+    Deny(Denied),
+}
+
+/// A call that waits for a human's yes. Only [`crate::guard::ApprovalFlow`] makes a [`AllowedCall`] of it.
+#[derive(Debug)]
+pub struct AwaitingApproval {
+    assessment: Assessment,
+}
+
+/// A call that may run: the policy let it, or a human said yes to it.
+#[derive(Debug)]
+pub struct AllowedCall {
+    assessment: Assessment,
+    approver: Approver,
+}
+
+/// Who let a call run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approver {
+    /// Nobody had to: the call is harmless enough.
+    Nobody,
+    /// The operator's policy, where a human would have been asked otherwise.
+    Policy,
+    /// A human, through the MCP client.
+    Client,
+    /// A human, in a terminal.
+    Terminal,
+    /// A human, on the approval page.
+    Page,
+}
+
+impl From<Channel> for Approver {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::Client => Self::Client,
+            Channel::Terminal => Self::Terminal,
+            Channel::Page => Self::Page,
+        }
+    }
+}
+
+impl Approver {
+    /// The name in results and in the audit log; nothing when nobody had to.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Nobody => None,
+            Self::Policy => Some("policy"),
+            Self::Client => Some("client"),
+            Self::Terminal => Some("terminal"),
+            Self::Page => Some("page"),
+        }
+    }
+}
+
+/// No permit: the request isn't the one that was judged. A defect of whoever put it together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the request isn't the one that was judged")]
+pub struct NotJudged;
+
+/// The right to issue permits, which is the guard's.
+fn issuer() -> Result<&'static Issuer, NotJudged> {
+    static ISSUER: LazyLock<Option<Issuer>> = LazyLock::new(Issuer::take);
+    ISSUER.as_ref().ok_or(NotJudged)
+}
+
+impl Assessment {
+    /// What the policy makes of it.
+    #[must_use]
+    pub fn under(self, policy: &Policy) -> PolicyDecision {
+        let occasion = Occasion {
+            tool: self.tool(),
+            effect: self.effect(),
+            severe: self.severe(),
+            causes: self.causes(),
+        };
+        match policy.rule(&occasion) {
+            Rule::Allow => {
+                let approver = if self.asks() {
+                    Approver::Policy
+                } else {
+                    Approver::Nobody
+                };
+                PolicyDecision::Allow(AllowedCall {
+                    assessment: self,
+                    approver,
+                })
+            }
+            Rule::Confirm => PolicyDecision::RequireApproval(AwaitingApproval { assessment: self }),
+            Rule::Deny(denied) => PolicyDecision::Deny(denied),
+        }
+    }
+}
+
+impl AwaitingApproval {
+    /// What was judged.
+    #[must_use]
+    pub fn assessment(&self) -> &Assessment {
+        &self.assessment
+    }
+
+    /// A human said yes, and everything about that yes was checked.
+    pub(in crate::guard) fn confirmed(self, approver: Approver) -> AllowedCall {
+        AllowedCall {
+            assessment: self.assessment,
+            approver,
+        }
+    }
+}
+
+impl Approver {
+    /// Whether a human approved the call.
+    #[must_use]
+    pub fn is_human(self) -> bool {
+        matches!(self, Self::Client | Self::Terminal | Self::Page)
+    }
+}
+
+impl AllowedCall {
+    /// What was judged.
+    #[must_use]
+    pub fn assessment(&self) -> &Assessment {
+        &self.assessment
+    }
+
+    /// Who let it run.
+    #[must_use]
+    pub fn approver(&self) -> Approver {
+        self.approver
+    }
+
+    /// The permit for the call's request, which uses the clearance up: one yes, one request.
+    ///
+    /// # Errors
+    /// When the request has another method or route than the declaration that was judged.
+    pub fn permit(self, request: Request) -> Result<Permitted<Request>, NotJudged> {
+        self.check(&request)?;
+        Ok(Permitted::issue(issuer()?, request, self.assessment.effect()))
+    }
+
+    /// The permit for one page of a list, of which a call may send several: a GET, or a query that is declared to read.
+    ///
+    /// # Errors
+    /// As [`Self::permit`], and when the call was judged to change something.
+    pub fn permit_page(&self, request: Request) -> Result<Permitted<Request>, NotJudged> {
+        self.check(&request)?;
+        if request.method() != Method::Get && self.assessment.changes() {
+            return Err(NotJudged);
+        }
+        Ok(Permitted::issue(issuer()?, request, self.assessment.effect()))
+    }
+
+    /// The clearance of a workflow's step that would have to be asked about by itself: the yes to the workflow's call covers it
+    /// where the workflow declares the step, and the step does no more than what was said yes to. `None`: it doesn't.
+    #[must_use]
+    pub fn step(&self, asking: AwaitingApproval) -> Option<Self> {
+        let declaration = &self.assessment.tool().declaration;
+        let step = asking.assessment();
+        let declared =
+            declaration.workflow.is_some() && declaration.steps.iter().any(|name| name == step.tool().name());
+        let covered = step.effect() <= self.assessment.effect() && (!step.severe() || self.assessment.severe());
+        (declared && covered).then_some(Self {
+            assessment: asking.assessment,
+            approver: self.approver,
+        })
+    }
+
+    /// The permit for statements of a workflow that was judged to change something. A workflow may send several.
+    ///
+    /// # Errors
+    /// When the tool is no workflow, the call was judged to change nothing, or a statement isn't, byte for byte, one that was judged.
+    pub fn permit_statements(&self, statements: Statements) -> Result<Permitted<Statements>, NotJudged> {
+        let texts = self.assessment.texts();
+        let judged = statements.texts().all(|text| texts.contains(text));
+        if self.assessment.tool().declaration.workflow.is_none() || !self.assessment.changes() || !judged {
+            return Err(NotJudged);
+        }
+        Ok(Permitted::issue_texts(
+            issuer()?,
+            statements,
+            self.assessment.effect(),
+            texts.clone(),
+        ))
+    }
+
+    fn check(&self, request: &Request) -> Result<(), NotJudged> {
+        let declaration = &self.assessment.tool().declaration;
+        let judged = declaration.workflow.is_none()
+            && request.method() == declaration.method
+            && **request.route() == *declaration.path;
+        if judged { Ok(()) } else { Err(NotJudged) }
+    }
+}

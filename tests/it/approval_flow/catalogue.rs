@@ -1,0 +1,173 @@
+//! Every tool that gives access or destroys, against every kind of client.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use neon_mcp::catalog::Tool;
+use serde_json::{Map, Value};
+
+use super::{NOTHING, catalog, error, start};
+use crate::support::arguments::{arguments, ready};
+use crate::support::human::{Human, Manner};
+use crate::support::server::{Era, TestClient};
+use crate::support::world::World;
+
+/// How many calls one server gets: as many as one client may have waiting.
+const AT_ONCE: usize = 20;
+
+/// Every call that asks by its declaration: with the required arguments alone, and with all.
+fn calls() -> Vec<(Arc<Tool>, Map<String, Value>)> {
+    let catalog = catalog();
+    let asking = catalog
+        .tools()
+        .iter()
+        .filter(|tool| tool.declaration.effect.needs_consent());
+    let calls: Vec<_> = asking
+        .flat_map(|tool| [false, true].map(|all| (tool.clone(), arguments(tool, all))))
+        .collect();
+    assert!(calls.len() >= 20, "{}", calls.len());
+    calls
+}
+
+/// Makes every call, and sees to it that none reaches Neon. `kinds` are what a refusal may be called.
+async fn nothing_is_sent(client: TestClient, era: Era, kinds: &[&str]) {
+    // Each server has Neon's rate limits for itself.
+    let calls = calls();
+    join_all(
+        calls
+            .chunks(AT_ONCE)
+            .map(|calls| none_of_these(calls, client.clone(), era, kinds)),
+    )
+    .await;
+}
+
+async fn none_of_these(calls: &[(Arc<Tool>, Map<String, Value>)], client: TestClient, era: Era, kinds: &[&str]) {
+    let world = World::start().await;
+    // Who never answers is waited for as briefly as may be.
+    let silent = kinds == ["approval_timed_out"];
+    let policy = if silent {
+        "[confirm]\nquestion_seconds = 10\n"
+    } else {
+        ""
+    };
+    let started = start(&world, client, era, policy).await;
+    let mut ready_calls = Vec::new();
+    for (tool, arguments) in calls {
+        let arguments = ready(&world, tool, arguments.clone(), async |name, given| {
+            started.call(name, given).await
+        })
+        .await;
+        ready_calls.push((tool.clone(), arguments));
+    }
+    let calls = ready_calls;
+    let results = join_all(
+        calls
+            .iter()
+            .map(|(tool, arguments)| started.call(tool.name(), Value::Object(arguments.clone()))),
+    );
+    for ((tool, _), (value, is_error)) in calls.iter().zip(results.await) {
+        assert!(is_error, "{} ran: {value}", tool.name());
+        let error = error(&value);
+        let kind = error["kind"].as_str().expect("a kind");
+        assert!(kinds.contains(&kind), "{}: {value}", tool.name());
+        assert_eq!(error["changed"], "no", "{value}");
+        if kind == "requires_approval" {
+            has_a_plan(tool, error);
+        }
+    }
+    assert_eq!(world.changes(), NOTHING);
+    // Without a client that asks, to ask is to refuse: both are the same line.
+    let ended = |line: &Value| (line["outcome"] != "asked") == (kinds != ["requires_approval"]);
+    let lines = started.audit();
+    let prepared = |line: &Value| line["tool"].as_str().is_some_and(|tool| tool.starts_with("prepare_"));
+    let lines = lines.iter().filter(|line| ended(line) && !prepared(line));
+    assert_eq!(lines.count(), calls.len(), "each refusal has its line");
+}
+
+/// What a refusal shows, so that a human elsewhere can decide.
+fn has_a_plan(tool: &Tool, error: &Value) {
+    let plan = &error["plan"];
+    assert_eq!(plan["tool"], tool.name());
+    assert!(plan["summary"].is_string() && !plan["undo"].is_null(), "{error}");
+    let request = plan["would_send"]["request"].as_str().expect("a request");
+    assert!(request.starts_with(tool.declaration.method.as_str()), "{error}");
+    assert!(error["code"].as_str().is_some_and(|code| code.len() == 9), "{error}");
+    let bytes = error.to_string().len();
+    assert!(bytes <= 5_000, "{}: {bytes} bytes", tool.name());
+}
+
+#[tokio::test]
+async fn an_earlier_client_without_elicitation_changes_nothing() {
+    nothing_is_sent(TestClient::alone(), Era::Legacy, &["requires_approval"]).await;
+}
+
+#[tokio::test]
+async fn an_earlier_client_whose_human_declines_changes_nothing() {
+    let client = TestClient::with(Human::who(Manner::Declines));
+    nothing_is_sent(client, Era::Legacy, &["rejected"]).await;
+}
+
+#[tokio::test]
+async fn an_earlier_client_whose_human_cancels_changes_nothing() {
+    let client = TestClient::with(Human::who(Manner::Cancels));
+    nothing_is_sent(client, Era::Legacy, &["cancelled_by_user"]).await;
+}
+
+#[tokio::test]
+async fn an_earlier_client_whose_human_never_answers_changes_nothing() {
+    let client = TestClient::with(Human::who(Manner::NeverAnswers));
+    nothing_is_sent(client, Era::Legacy, &["approval_timed_out"]).await;
+}
+
+#[tokio::test]
+async fn a_client_of_2026_without_the_capability_changes_nothing() {
+    nothing_is_sent(TestClient::alone(), Era::Modern, &["requires_approval"]).await;
+}
+
+#[tokio::test]
+async fn a_client_of_2026_whose_human_declines_changes_nothing() {
+    let client = TestClient::with(Human::who(Manner::Declines));
+    nothing_is_sent(client, Era::Modern, &["rejected"]).await;
+}
+
+#[tokio::test]
+async fn accepting_without_the_yes_changes_nothing() {
+    for era in [Era::Legacy, Era::Modern] {
+        let client = TestClient::with(Human::who(Manner::AcceptsNothing));
+        nothing_is_sent(client, era, &["approval_malformed"]).await;
+    }
+}
+
+#[tokio::test]
+async fn accepting_sends_exactly_one_request_of_each_tool() {
+    for era in [Era::Legacy, Era::Modern] {
+        for (tool, arguments) in calls() {
+            let world = World::start().await;
+            let human = Human::who(Manner::Accepts);
+            let started = super::Started::asking(&world, &human, era).await;
+            let arguments = ready(&world, &tool, arguments, async |name, given| {
+                started.call(name, given).await
+            })
+            .await;
+            let (value, _) = started.call(tool.name(), Value::Object(arguments)).await;
+            let mut changes = world.changes();
+            if tool.declaration.completes.is_some() {
+                // It cleans up, too.
+                assert!(
+                    changes.pop().is_some_and(|last| last.contains("/branches/br-made-")),
+                    "{value}"
+                );
+            }
+            assert_eq!(changes.len(), 1, "{}: {changes:?} {value}", tool.name());
+            // A workflow's own path says what it is about, and isn't sent.
+            if tool.declaration.workflow.is_none() {
+                let (method, path) = changes[0].split_once(' ').expect("a path");
+                assert_eq!(method, tool.declaration.method.as_str());
+                let length = |path: &str| path.split('/').count();
+                assert_eq!(length(path), length(&tool.declaration.path), "{path}");
+            }
+            assert_eq!(human.asked().len(), 1, "one question, one yes");
+            assert_eq!(value["confirmed_by"], "client", "{value}");
+        }
+    }
+}
