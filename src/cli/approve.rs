@@ -11,22 +11,22 @@ use super::terminal::{self, Typed};
 use crate::guard::{Approval, Approvals, DecideError, Decision, State, state_dir};
 use crate::neon::text::{escaped, one_line};
 
-/// The call was refused.
-const REFUSED: u8 = 1;
+/// The call was rejected.
+const REJECTED: u8 = 1;
 
 /// Nothing was decided.
 const UNDECIDED: u8 = 2;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exits with 0 when the call is approved, 1 when it is refused, 2 when nothing was decided (no such code, or it has run out)."
+    after_help = "Exits with 0 when the call is approved, 1 when it is rejected, 2 when nothing was decided (no such code, or it has run out)."
 )]
 pub(super) struct Arguments {
     /// What the call waits under, as ABCD-EFGH; without one, what waits is listed
     code: Option<String>,
-    /// Refuse it
+    /// Reject it
     #[arg(long, requires = "code", conflicts_with_all = ["yes", "name"])]
-    refuse: bool,
+    reject: bool,
     /// Approve it without a terminal, which only a policy with confirm.terminal_yes allows
     #[arg(long, requires = "code")]
     yes: bool,
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("neon-mcp: it was decided before: {}", decided(&approval.state));
         return Ok(exit(&approval));
     }
-    let decision = if arguments.refuse {
+    let decision = if arguments.reject {
         Decision::Reject
     } else if arguments.yes {
         if !approval.terminal_yes {
@@ -98,13 +98,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             eprintln!("neon-mcp: it was decided before: {}", decided(&state));
             Ok(match state {
                 State::Approved { .. } => ExitCode::SUCCESS,
-                State::Refused { .. } => ExitCode::from(REFUSED),
+                State::Rejected { .. } => ExitCode::from(REJECTED),
                 State::Waiting => ExitCode::from(UNDECIDED),
             })
         }
         Err(error @ DecideError::WrongName { left: 0, .. }) => {
             eprintln!("neon-mcp: {error}");
-            Ok(ExitCode::from(REFUSED))
+            Ok(ExitCode::from(REJECTED))
         }
         Err(DecideError::Approvals(error)) => Err(error.into()),
         Err(error) => Ok(undecided(&error)),
@@ -158,7 +158,7 @@ fn undecided(error: &DecideError) -> ExitCode {
 fn exit(approval: &Approval) -> ExitCode {
     match approval.state {
         State::Approved { .. } => ExitCode::SUCCESS,
-        State::Refused { .. } => ExitCode::from(REFUSED),
+        State::Rejected { .. } => ExitCode::from(REJECTED),
         State::Waiting => ExitCode::from(UNDECIDED),
     }
 }
@@ -167,6 +167,6 @@ fn decided(state: &State) -> String {
     match state {
         State::Waiting => "waits".to_owned(),
         State::Approved { until, .. } => format!("approved until {}", until.format("%H:%M:%S UTC")),
-        State::Refused { .. } => "refused".to_owned(),
+        State::Rejected { .. } => "rejected".to_owned(),
     }
 }

@@ -99,7 +99,7 @@ async fn wait(answered: oneshot::Receiver<Typed>, limit: Duration) -> Reply {
             Reply::Silence
         }
         Ok(Err(_) | Ok(Typed::Nothing)) => Reply::Cancelled,
-        Ok(Ok(Typed::No)) => Reply::Declined,
+        Ok(Ok(Typed::No)) => Reply::Rejected,
         Ok(Ok(Typed::Yes)) => Reply::Accepted(json!({ CONFIRM_FIELD: true })),
         Ok(Ok(Typed::Name(name))) => Reply::Accepted(json!({ NAME_FIELD: name })),
     }

@@ -330,7 +330,7 @@ impl Failure {
             },
             Self::NotConfirmed(no) => {
                 let outcome = match no {
-                    NotApproved::Declined => Recorded::Declined,
+                    NotApproved::Rejected => Recorded::Rejected,
                     NotApproved::Cancelled => Recorded::Cancelled,
                     NotApproved::TimedOut => Recorded::TimedOut,
                     NotApproved::WrongName(_) => Recorded::WrongName,

@@ -72,8 +72,8 @@ kinds! {
         "A human must approve the call, and this client can't ask one. `plan` shows what it does.",
         "no",
         "Show the plan; the user approves by the command or the page that is named. Then repeat exactly this call with `approval`.";
-    Declined = "rejected",
-        "The human declined.",
+    Rejected = "rejected",
+        "The human rejected the call.",
         "no",
         "It is their decision: don't call again unless they ask for it.";
     CancelledByUser = "cancelled_by_user",
@@ -319,7 +319,7 @@ mod tests {
         use crate::guard::NotApproved;
 
         for no in [
-            NotApproved::Declined,
+            NotApproved::Rejected,
             NotApproved::Cancelled,
             NotApproved::TimedOut,
             NotApproved::Expired,

@@ -68,7 +68,7 @@ pub enum Reply {
     /// The human accepted; this is what the form holds.
     Accepted(Value),
     /// The human said no.
-    Declined,
+    Rejected,
     /// The human closed the dialog.
     Cancelled,
     /// Nobody answered in time.
@@ -101,8 +101,8 @@ pub const CONFIRM_FIELD: &str = "confirm";
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotApproved {
     /// The human said no.
-    #[error("The user declined.")]
-    Declined,
+    #[error("The user rejected it.")]
+    Rejected,
     /// The human closed the dialog.
     #[error("The user closed the question without an answer, which means no.")]
     Cancelled,
@@ -146,7 +146,7 @@ impl NotApproved {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Declined => "rejected",
+            Self::Rejected => "rejected",
             Self::Cancelled => "cancelled_by_user",
             Self::TimedOut => "approval_timed_out",
             Self::WrongName(_) => "wrong_name",
@@ -164,7 +164,7 @@ impl NotApproved {
     pub fn is_a_decision(&self) -> bool {
         matches!(
             self,
-            Self::Declined | Self::Cancelled | Self::WrongName(_) | Self::NotTicked
+            Self::Rejected | Self::Cancelled | Self::WrongName(_) | Self::NotTicked
         )
     }
 }
@@ -352,7 +352,7 @@ impl ApprovalFlow {
         let mut waits_already = None;
         for known in self.known(approvals, subject, &call, now)? {
             match &known.state {
-                State::Refused { .. } => return Ok(OutOfBand::NotApproved(NotApproved::Declined)),
+                State::Rejected { .. } => return Ok(OutOfBand::NotApproved(NotApproved::Rejected)),
                 // Written by someone who isn't the page: no yes.
                 State::Approved {
                     by: Decider::Page,
@@ -642,7 +642,7 @@ fn bounded(text: &str) -> String {
 fn accepted(reply: &Reply) -> Result<&Value, NotApproved> {
     match reply {
         Reply::Accepted(content) => Ok(content),
-        Reply::Declined => Err(NotApproved::Declined),
+        Reply::Rejected => Err(NotApproved::Rejected),
         Reply::Cancelled => Err(NotApproved::Cancelled),
         Reply::Silence => Err(NotApproved::TimedOut),
         Reply::Malformed(what) => Err(NotApproved::Malformed(one_line(what, 200))),

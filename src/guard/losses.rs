@@ -234,6 +234,9 @@ fn sentence(loss: &Loss) -> String {
                 "puts {object} under {}, whose readers read it through that",
                 told(label)
             ),
+            () if word("template") => {
+                format!("makes a template of {object}, which everyone who may make databases copies")
+            }
             () if loss.key == "roles and settings" => {
                 format!("adds {}", marked(facet, &super::shown::quoted(facet)))
             }
@@ -253,6 +256,7 @@ fn sentence(loss: &Loss) -> String {
         "gone" if word("column") => format!("drops the {} of {object}", named("column")),
         _ if word("column") => format!("changes the type of the {} of {object}", named("column")),
         "gone" if word("place under") => format!("takes {object} out of {}", told(label)),
+        _ if word("place under") => format!("changes which rows {object} has of {}", told(label)),
         "gone" if word("trigger") => format!("drops or turns off the {} of {object}", named("trigger")),
         "gone" if word("replica identity") || word("full replica identity") => {
             format!("takes the {facet} of {object} away, by which others are told of changes of its rows")

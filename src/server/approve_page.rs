@@ -239,7 +239,7 @@ fn form(shared: &Shared, approval: &Approval, wrong: Option<&DecideError>) -> Ma
                    @else { "The secret that the server's log shows for " (approval.code) }
                    input type="password" name="secret" required autocomplete="off" aria-invalid=[wrong_secret];
                }
-               button type="submit" name="decision" value="refuse" { "Refuse" }
+               button type="submit" name="decision" value="reject" { "Reject" }
                button.danger[approval.severe] type="submit" name="decision" value="approve" { "Approve" }
            }
        }
@@ -255,7 +255,7 @@ fn decided(status: StatusCode, approval: &Approval) -> Response {
                 p { "Tell the agent to repeat the call." }
             },
         ),
-        Decided::Refused { .. } => ("Refused", html! { p { "Nothing was sent to Neon." } }),
+        Decided::Rejected { .. } => ("Rejected", html! { p { "Nothing was sent to Neon." } }),
         Decided::Waiting => ("It waits", html! {}),
     };
     page(

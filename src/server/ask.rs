@@ -116,7 +116,7 @@ fn form(question: &Question) -> ElicitRequestParams {
 fn reply(result: ElicitResult) -> Reply {
     match result.action {
         ElicitationAction::Accept => Reply::Accepted(result.content.unwrap_or(Value::Null)),
-        ElicitationAction::Decline => Reply::Declined,
+        ElicitationAction::Decline => Reply::Rejected,
         ElicitationAction::Cancel => Reply::Cancelled,
         // An action that this version doesn't know is no yes.
         other => Reply::Malformed(format!("{other:?} is no answer to a form")),

@@ -81,7 +81,7 @@ async fn with_postgres_it_tells_of_a_migration_that_is_refused_applied_and_undon
             "The server asks the human:",
             "Sends statements: [\"ALTER TABLE customers DROP COLUMN phone\"",
             "says no.",
-            "refused The user declined. Nothing was sent to Neon.",
+            "refused The user rejected it. Nothing was sent to Neon.",
             "✓ Main is what it was:",
             filled,
             "> complete_database_migration",

@@ -119,10 +119,10 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     const page = await browser.page(t);
     await page.goto(call.url);
     await secret(page).fill(call.secret);
-    assert.equal(await click(page, 'Refuse'), 303);
+    assert.equal(await click(page, 'Reject'), 303);
     await page.getByText('Nothing was sent to Neon.').waitFor();
-    assert.equal(await heading(page), 'Refused');
-    await shoot(page, 'refused');
+    assert.equal(await heading(page), 'Rejected');
+    await shoot(page, 'rejected');
     assertError(await call.again(), 'declined');
     await call.stays();
     assert.deepEqual(await call.server.deletions(call.project), []);
@@ -159,12 +159,12 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     const posts = [];
     page.on('request', (request) => request.method() === 'POST' && posts.push(request));
     await page.goto(call.url);
-    for (const button of ['Approve', 'Refuse']) {
+    for (const button of ['Approve', 'Reject']) {
       await page.getByRole('button', { name: button, exact: true }).click();
       assert.equal(await page.locator('input:invalid:focus').getAttribute('name'), 'secret', 'the browser asks for it');
     }
     assert.deepEqual(posts, []);
-    for (const [button, left] of [['Approve', 4], ['Refuse', 3]]) {
+    for (const [button, left] of [['Approve', 4], ['Reject', 3]]) {
       await secret(page).fill('a guess');
       assert.equal(await click(page, button), 403);
       assert.equal(await alert(page).textContent(), `Not decided: that is not the secret that was given out for it: ${left} tries are left.`);
@@ -181,7 +181,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
         <input type="hidden" name="secret" value="${call.secret}">
         <button name="decision" value="${decision}">${decision}</button>
       </form>`;
-    const forms = ['approve', 'refuse'].map(form).join('');
+    const forms = ['approve', 'reject'].map(form).join('');
     // The other page's host, and what it tells of itself.
     for (const [host, policy, origin] of [
       ['127.0.0.1', 'unsafe-url', /^http:\/\/127\.0\.0\.1:/],
@@ -189,7 +189,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
       ['127.0.0.1', 'no-referrer', /^null$/],
     ]) {
       const port = await elsewhere(t, `<!DOCTYPE html><meta name="referrer" content="${policy}">${forms}`);
-      for (const decision of ['approve', 'refuse']) {
+      for (const decision of ['approve', 'reject']) {
         const page = await browser.page(t);
         await page.goto(`http://${host}:${port}/`);
         const sent = page.waitForRequest(call.url);
@@ -306,15 +306,15 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     const beside = await browser.beside(page);
     await beside.goto(call.url);
     await secret(beside).fill(call.secret);
-    assert.equal(await click(beside, 'Refuse'), 303);
+    assert.equal(await click(beside, 'Reject'), 303);
     await secret(page).fill(call.secret);
     assert.equal(await click(page, 'Approve'), 409);
     await page.getByText('Nothing was sent to Neon.').waitFor();
-    assert.equal(await heading(page), 'Refused');
+    assert.equal(await heading(page), 'Rejected');
     assertError(await call.again(), 'declined');
   });
 
-  test('by keyboard alone: name, secret, Refuse, Approve', async (t) => {
+  test('by keyboard alone: name, secret, Reject, Approve', async (t) => {
     const call = await severe(t);
     const page = await browser.page(t);
     await page.goto(call.url);
@@ -328,7 +328,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
       order.push(await focused());
       await page.keyboard.type(typed);
     }
-    assert.deepEqual(order, ['name', 'secret', 'refuse', 'approve']);
+    assert.deepEqual(order, ['name', 'secret', 'reject', 'approve']);
     await page.keyboard.press('Space');
     await page.getByRole('heading', { name: 'Approved' }).waitFor();
     await assertRuns(call.again);

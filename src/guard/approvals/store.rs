@@ -250,7 +250,7 @@ impl Approvals {
             return Err(DecideError::NotHere(by));
         }
         approval.state = match decision {
-            Decision::Reject => State::Refused { at: now, by },
+            Decision::Reject => State::Rejected { at: now, by },
             Decision::Approve { typed } => {
                 let wrong = match &approval.type_name {
                     Some(name) => !name.matches(typed.as_deref().unwrap_or_default()),
@@ -337,7 +337,7 @@ impl Approvals {
         approval.wrong += 1;
         let left = MAX_WRONG.saturating_sub(approval.wrong);
         if left == 0 && approval.waits() {
-            approval.state = State::Refused { at: now, by };
+            approval.state = State::Rejected { at: now, by };
         }
         self.store(held, approval)?;
         Ok(left)

@@ -139,7 +139,7 @@ impl Approval {
     pub fn ends_at(&self) -> DateTime<Utc> {
         match self.state {
             State::Approved { until, .. } => until,
-            State::Waiting | State::Refused { .. } => self.expires_at,
+            State::Waiting | State::Rejected { .. } => self.expires_at,
         }
     }
 
@@ -179,7 +179,7 @@ pub enum State {
         seal: Option<String>,
     },
     /// No.
-    Refused {
+    Rejected {
         /// When.
         at: DateTime<Utc>,
         /// Where.
@@ -232,7 +232,7 @@ pub enum DecideError {
     #[error("no call waits under this code: it has run out, was used, or never was")]
     Unknown,
     /// It was decided before.
-    #[error("it was decided before: {}", match .0 { State::Approved { .. } => "approved", State::Refused { .. } => "refused", State::Waiting => "waiting" })]
+    #[error("it was decided before: {}", match .0 { State::Approved { .. } => "approved", State::Rejected { .. } => "rejected", State::Waiting => "waiting" })]
     Decided(State),
     /// The name isn't the one that is lost.
     #[error("that is not the name of the {what}: {}", tries(*.left))]

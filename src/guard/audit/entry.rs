@@ -24,7 +24,7 @@ pub enum AuditOutcome {
     /// It waits for a human; nothing was sent.
     Asked,
     /// A human said no.
-    Declined,
+    Rejected,
     /// The question was cancelled, or the call was before anything was sent.
     Cancelled,
     /// Nobody answered in time.
@@ -51,7 +51,7 @@ impl AuditOutcome {
         Self::Unknown,
         Self::Refused,
         Self::Asked,
-        Self::Declined,
+        Self::Rejected,
         Self::Cancelled,
         Self::TimedOut,
         Self::WrongName,
@@ -71,7 +71,7 @@ impl AuditOutcome {
             Self::Unknown => "unknown",
             Self::Refused => "refused",
             Self::Asked => "asked",
-            Self::Declined => "rejected",
+            Self::Rejected => "rejected",
             Self::Cancelled => "cancelled",
             Self::TimedOut => "timed_out",
             Self::WrongName => "wrong_name",

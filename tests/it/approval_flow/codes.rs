@@ -92,7 +92,7 @@ async fn a_yes_in_a_terminal_lets_the_same_call_run_once() {
         let next = self::code(&started, "delete_branch", delete_branch()).await;
         assert_ne!(next, code);
         assert_eq!(world.changes().len(), 1);
-        let (exit, said) = run(&started.state, &[&code, "--refuse"]);
+        let (exit, said) = run(&started.state, &[&code, "--reject"]);
         assert!(exit == 2 && said.contains("no call waits"), "{said}");
     }
 }
@@ -172,7 +172,7 @@ async fn without_a_terminal_only_a_no_counts_unless_the_policy_says_so() {
         assert_eq!(exit, 2, "{said}");
     }
     assert_eq!(self::code(&started, "delete_branch", delete_branch()).await, code);
-    let (exit, said) = run(&started.state, &[&code, "--refuse"]);
+    let (exit, said) = run(&started.state, &[&code, "--reject"]);
     assert_eq!(exit, 1, "{said}");
 
     let started = alone(&world, "[confirm]\nterminal_yes = true\n").await;

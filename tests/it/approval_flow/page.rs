@@ -199,7 +199,7 @@ async fn nobody_decides_without_the_secret() {
             StatusCode::FORBIDDEN,
         ),
         (
-            vec![("decision", "refuse"), ("secret", "guess")],
+            vec![("decision", "reject"), ("secret", "guess")],
             vec![],
             StatusCode::FORBIDDEN,
         ),
@@ -336,7 +336,7 @@ async fn guessing_the_secret_ends_in_a_no() {
     let (status, html) = web
         .post(&page, &[("decision", "approve"), ("secret", &secret)], &[])
         .await;
-    assert!(status == StatusCode::CONFLICT && html.contains("Refused"), "{html}");
+    assert!(status == StatusCode::CONFLICT && html.contains("Rejected"), "{html}");
     let (value, is_error) = web.delete(BRANCH).await;
     assert!(is_error && error(&value)["kind"] == "rejected", "{value}");
     assert_eq!(world.changes(), NOTHING);
@@ -363,9 +363,9 @@ async fn the_page_asks_for_the_name_and_takes_a_no() {
     let page = web.wait_for_yes(BRANCH).await;
     let secret = web.secret(&page).await;
     let (_, html) = web
-        .post(&page, &[("decision", "refuse"), ("secret", &secret)], &[])
+        .post(&page, &[("decision", "reject"), ("secret", &secret)], &[])
         .await;
-    assert!(html.contains("Refused"), "{html}");
+    assert!(html.contains("Rejected"), "{html}");
     let (value, _) = web.delete(BRANCH).await;
     assert_eq!(error(&value)["kind"], "rejected", "{value}");
     assert_eq!(world.changes().len(), 1);

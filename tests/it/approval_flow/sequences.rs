@@ -111,7 +111,7 @@ enum NoYes {
 impl NoYes {
     fn reply(&self) -> Option<Reply> {
         Some(match self {
-            Self::Declined => Reply::Declined,
+            Self::Declined => Reply::Rejected,
             Self::Cancelled => Reply::Cancelled,
             Self::Silence => Reply::Silence,
             Self::Malformed => Reply::Malformed("garbage".to_owned()),

@@ -208,7 +208,7 @@ fn five_wrong_names_refuse() {
     );
     let right = approvals.decide(&code, &yes(Some("Main")), now());
     assert!(
-        matches!(right, Err(DecideError::Decided(State::Refused { .. }))),
+        matches!(right, Err(DecideError::Decided(State::Rejected { .. }))),
         "{right:?}"
     );
     let code = approvals.add(severe("b")).expect("put down").code;

@@ -56,7 +56,7 @@ fn write_some(path: &Path) {
     let mut first = entry("create_branch", Effect::Write, AuditOutcome::Done, 5);
     first.project_id = Some("quiet-sun-12345678".into());
     log.write(&first).unwrap();
-    let mut second = entry("delete_branch", Effect::Destructive, AuditOutcome::Declined, 3);
+    let mut second = entry("delete_branch", Effect::Destructive, AuditOutcome::Rejected, 3);
     second.project_id = Some("quiet-sun-12345678".into());
     second.branch_id = Some("br-quiet-sun-a1b2c3d4".into());
     second.client = Some("claude-code 2.1".into());

@@ -150,7 +150,7 @@ async fn somebody_looks_into_another_state_directory() {
             "{arguments:?}: {said}"
         );
     }
-    let refusal = ["approve", &code, "--state-dir", state, "--refuse"];
+    let refusal = ["approve", &code, "--state-dir", state, "--reject"];
     let output = program(&refusal, &world.url(), KEY).output().await.expect("runs");
     assert_eq!(output.status.code(), Some(1));
     let (done, value) = call(&world, place.path(), "delete_branch", &delete(BRANCH)).await;

@@ -1,6 +1,7 @@
 -- Compares what is there now with the baseline, and says or refuses what was lost: one row, `measured`, or an error of ours.
 -- $1: the secret. $2: the mark that our errors carry. $3: `enforce`, `measure` (never commits) or `report`. $4: what may be lost:
--- {"unasked_rows": n or null for any number, "rows": {oid of the table: n, approved}, "left": {oid: what is left of unasked_rows}, "lines": [...]}.
+-- {"unasked_rows": n or null for any number, "rows": {oid of the table: n, approved}, "left": {oid: what is left of unasked_rows},
+-- "former": {oid: [rows that it held before the first part of a migration, how many of them are lost]}, "lines": [...]}.
 WITH RECURSIVE kept AS MATERIALIZED (
   SELECT pg_catalog.current_setting('neon_mcp.before', true) AS text, pg_catalog.current_setting('neon_mcp.seal', true) AS seal,
     pg_catalog.current_setting('neon_mcp.settled', true) AS settled),
@@ -15,6 +16,17 @@ settled AS MATERIALIZED (
       FROM pg_catalog.pg_class c WHERE c.relkind = 'r') t WHERE t.changes + t.reads > 0)), 'UTF8')), 'hex') AS ok
   FROM kept k),
 here AS MATERIALIZED (/*{counters}*/),
+-- The transactions of this batch, whose rows nobody else sees: its own, and its subtransactions'. What the others committed meanwhile is
+-- visible, too, but isn't in progress.
+own AS MATERIALIZED (
+  SELECT x.xmin AS xid FROM (SELECT DISTINCT a.xmin FROM (SELECT c.xmin FROM pg_catalog.pg_class c WHERE c.oid >= 16384
+      UNION SELECT t.xmin FROM pg_catalog.pg_attribute t WHERE t.attnum = -1 AND t.attrelid >= 16384) a
+    WHERE pg_catalog.age(a.xmin) <= pg_catalog.age(pg_catalog.pg_current_xact_id()::pg_catalog.xid)) x
+  WHERE pg_catalog.pg_xact_status(((pg_catalog.pg_current_xact_id()::pg_catalog.text::bigint
+    + pg_catalog.age(pg_catalog.pg_current_xact_id()::pg_catalog.xid) - pg_catalog.age(x.xmin))::pg_catalog.text)::pg_catalog.xid8) = 'in progress'),
+-- The relations that this transaction made: whatever alters one later, the row of a column of the system's stays that of its making.
+made AS MATERIALIZED (
+  SELECT a.attrelid AS oid FROM pg_catalog.pg_attribute a JOIN own o ON o.xid = a.xmin WHERE a.attnum = -1 AND a.attrelid >= 16384),
 -- Tables that were touched, with what they are parts of.
 touched AS MATERIALIZED (
   SELECT t.key::pg_catalog.oid AS oid, (t.value ->> 0)::bigint - coalesce((v.was #>> ARRAY['tables', t.key, '0'])::bigint, 0) AS inserted,
@@ -22,7 +34,7 @@ touched AS MATERIALIZED (
     (t.value ->> 2)::bigint - coalesce((v.was #>> ARRAY['tables', t.key, '2'])::bigint, 0) AS deleted
   FROM verified v, here h, pg_catalog.jsonb_each(h.counters -> 'tables') t
   -- What this transaction made can lose nothing that was there.
-  WHERE v.was -> 'ledger' IS NULL OR (v.was -> 'ledger') ? ('relation ' || t.key)),
+  WHERE v.was -> 'ledger' IS NULL OR (v.was -> 'ledger') ? ('relation ' || t.key) OR t.key::pg_catalog.oid NOT IN (SELECT m.oid FROM made m)),
 -- What was part of what before the statements: they may have changed it, but then a baseline of that was taken.
 hierarchy AS MATERIALIZED (
   SELECT (p.value ->> 0)::pg_catalog.oid AS child, (p.value ->> 1)::pg_catalog.oid AS parent FROM verified v, pg_catalog.jsonb_array_elements(v.was -> 'parents') p
@@ -33,6 +45,16 @@ up AS (
 roots AS MATERIALIZED (
   SELECT r.top, pg_catalog.sum(t.inserted) AS inserted, pg_catalog.sum(t.updated) AS updated, pg_catalog.sum(t.deleted) AS deleted
   FROM (SELECT DISTINCT ON (u.oid) u.oid, u.top FROM up u ORDER BY u.oid, u.depth DESC, u.top) r JOIN touched t ON t.oid = r.oid GROUP BY r.top),
+-- What is lost of every table and of all that it is part of, whatever that is part of by now: earlier parts may have counted it there.
+nodes AS MATERIALIZED (
+  SELECT n.top AS oid, pg_catalog.sum(t.updated + t.deleted) AS lost FROM (SELECT DISTINCT u.oid, u.top FROM up u) n JOIN touched t ON t.oid = n.oid
+  GROUP BY n.top HAVING pg_catalog.sum(t.updated + t.deleted) > 0),
+outspent AS MATERIALIZED (
+  SELECT n.oid FROM nodes n, verified v WHERE v.allowed ->> 'unasked_rows' IS NOT NULL AND CASE
+      WHEN (v.allowed #>> ARRAY['rows', n.oid::pg_catalog.text]) IS NOT NULL THEN n.lost > (v.allowed #>> ARRAY['rows', n.oid::pg_catalog.text])::bigint
+      ELSE coalesce(n.lost > (v.allowed #>> ARRAY['left', n.oid::pg_catalog.text])::bigint, false)
+        OR coalesce((v.allowed #>> ARRAY['former', n.oid::pg_catalog.text, '0'])::bigint > 10
+          AND 2 * (n.lost + (v.allowed #>> ARRAY['former', n.oid::pg_catalog.text, '1'])::bigint) >= (v.allowed #>> ARRAY['former', n.oid::pg_catalog.text, '0'])::bigint, false) END),
 down AS (
   SELECT r.top, r.top AS oid, 0 AS depth FROM roots r
   UNION ALL SELECT d.top, h.child, d.depth + 1 FROM down d JOIN hierarchy h ON h.parent = d.oid WHERE d.depth < 64),
@@ -80,7 +102,8 @@ over AS MATERIALIZED (
 report AS MATERIALIZED (
   SELECT pg_catalog.jsonb_build_object(
     'tables', coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('oid', t.top::bigint, 'name', t.name, 'inserted', t.inserted,
-      'updated', t.updated, 'deleted', t.deleted, 'lost', t.lost, 'held', t.held, 'more', t.more) ORDER BY t.lost DESC, t.name) FROM tables t
+      'updated', t.updated, 'deleted', t.deleted, 'lost', t.lost, 'held', t.held, 'more', t.more,
+      'under', (SELECT pg_catalog.jsonb_object_agg(n.oid, n.lost) FROM nodes n WHERE n.oid <> t.top AND n.oid IN (SELECT m.oid FROM members m WHERE m.top = t.top))) ORDER BY t.lost DESC, t.name) FROM tables t
       WHERE t.inserted + t.updated + t.deleted > 0), '[]'),
     'lines', coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('line', n.line, 'key', n.key, 'name', n.name, 'facet', n.facet,
       'label', n.label, 'what', n.what, 'now', n.now, 'kind', n.kind) ORDER BY n.facet IS NOT NULL, n.key, n.facet)
@@ -93,6 +116,6 @@ SELECT CASE
   WHEN (SELECT v.was -> 'ledger' IS NULL AND (h.counters ->> 'catalogue')::numeric > (v.was ->> 'catalogue')::numeric FROM verified v, here h)
     THEN ('neon-mcp ' || $2 || ' catalogue ' || (SELECT h.counters ->> 'catalogue' FROM here h))::int4::text
   WHEN $3 = 'measure' THEN ('neon-mcp ' || $2 || ' measured ' || (SELECT r.measured::text FROM report r))::int4::text
-  WHEN $3 <> 'report' AND ((SELECT pg_catalog.bool_or(t.over) FROM tables t) OR EXISTS (SELECT FROM over))
+  WHEN $3 <> 'report' AND ((SELECT pg_catalog.bool_or(t.over) FROM tables t) OR EXISTS (SELECT FROM outspent) OR EXISTS (SELECT FROM over))
     THEN ('neon-mcp ' || $2 || ' stopped ' || (SELECT r.measured::text FROM report r))::int4::text
   ELSE (SELECT r.measured::text FROM report r) END AS measured

@@ -5,7 +5,18 @@ rewritten AS MATERIALIZED (
   SELECT c.oid, s.nspname || '.' || c.relname AS name, coalesce(t.inserted, 0) AS inserted, c.relispopulated AS populated
   FROM verified v, pg_catalog.jsonb_each_text(v.was -> 'files') o JOIN pg_catalog.pg_class c ON c.oid = o.key::pg_catalog.oid
     JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace LEFT JOIN touched t ON t.oid = c.oid
-  WHERE c.relfilenode <> o.value::pg_catalog.oid AND NOT (v.was -> 'empty') ? o.key),
+  WHERE c.relfilenode <> o.value::pg_catalog.oid AND NOT (v.was -> 'empty') ? o.key
+  -- What others made meanwhile, and this transaction wrote anew.
+  UNION ALL SELECT c.oid, s.nspname || '.' || c.relname, coalesce(t.inserted, 0), c.relispopulated
+  FROM verified v, pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace LEFT JOIN touched t ON t.oid = c.oid
+  WHERE v.was -> 'ledger' IS NOT NULL AND c.oid >= 16384 AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND c.relfilenode <> c.oid
+    AND NOT (v.was -> 'files') ? c.oid::pg_catalog.text AND c.oid NOT IN (SELECT m.oid FROM made m)
+    AND EXISTS (SELECT FROM own o WHERE o.xid = c.xmin)),
+-- What statements call an object by: its kind of name, its schema, and its name without a function's or an operator's arguments.
+bare AS MATERIALIZED (SELECT f.key, f.name, f.facets, /*{called of f}*/ AS called FROM former f),
+now_bare AS MATERIALIZED (SELECT f.key, /*{called of f}*/ AS called FROM ledger f),
+-- The names that something has now which hadn't.
+taken AS MATERIALIZED (SELECT n.key, n.called FROM now_bare n WHERE NOT EXISTS (SELECT FROM bare b WHERE b.key = n.key AND b.called = n.called)),
 lines AS MATERIALIZED (
   SELECT f.key, f.name, NULL AS facet, NULL AS label, 'gone' AS what, NULL AS now, f.facets #>> '{kind,0}' AS kind FROM former f LEFT JOIN ledger l ON l.key = f.key WHERE l.key IS NULL
     -- An index that was built anew, as a column's change of type has it, is the same under another object id.
@@ -23,10 +34,14 @@ lines AS MATERIALIZED (
       ELSE n.key END, n.value ->> 1, 'added', /*{now of n.key}*/, f.facets #>> '{kind,0}'
   FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(l.facets) n
   WHERE l.facets <> f.facets AND pg_catalog.starts_with(n.key, '+') AND NOT f.facets ? n.key
-  -- Another object under the name of one that was renamed: whoever uses that name uses the new one.
-  UNION ALL SELECT f.key, f.name, 'name', 'name', 'replaced', l.name, f.facets #>> '{kind,0}' FROM former f JOIN ledger l ON l.key = f.key
-  WHERE l.name <> f.name AND EXISTS (SELECT FROM ledger n WHERE n.name = f.name AND n.key <> f.key
-    AND pg_catalog.split_part(n.key, ' ', 1) = pg_catalog.split_part(f.key, ' ', 1))
+  -- A place under what others read.
+  UNION ALL SELECT f.key, f.name, pg_catalog.concat('+place under ', pg_catalog.substring(n.key, '[0-9]+$')::pg_catalog.oid::pg_catalog.regclass), n.value ->> 1, 'added', NULL, f.facets #>> '{kind,0}'
+  FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(l.facets) n
+  WHERE l.facets <> f.facets AND pg_catalog.starts_with(n.key, 'place under ') AND NOT f.facets ? n.key AND n.value ->> 2 = 'true'
+  -- Another object under the name of one that was renamed or moved: whoever uses that name uses the new one.
+  UNION ALL SELECT b.key, b.name, 'name', 'name', 'replaced', l.name, b.facets #>> '{kind,0}'
+  FROM bare b JOIN ledger l ON l.key = b.key
+  WHERE EXISTS (SELECT FROM taken n WHERE n.called = b.called AND n.key <> b.key) AND NOT EXISTS (SELECT FROM now_bare s WHERE s.key = b.key AND s.called = b.called)
   UNION ALL SELECT f.key, f.name, o.key, o.value ->> 1, 'replaced', n.value ->> 1, f.facets #>> '{kind,0}'
   FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(f.facets) o JOIN LATERAL (SELECT l.facets -> o.key AS value) n ON true
   WHERE l.facets <> f.facets AND pg_catalog.starts_with(o.key, 'column ') AND n.value ->> 1 <> o.value ->> 1
@@ -43,6 +58,9 @@ lines AS MATERIALIZED (
               ELSE CASE l.facets #>> '{kind,0}' WHEN 'S' THEN 'S' ELSE 'r' END END::"char"
             AND g.grantee = a.grantee AND g.privilege_type = a.privilege_type)
         AND NOT (a.grantee = 0 AND a.privilege_type IN ('EXECUTE', 'USAGE') AND pg_catalog.split_part(l.key, ' ', 1) IN ('function', 'type')))
+  UNION ALL SELECT pg_catalog.split_part(l.key, ' ', 1), l.name, c.key, c.value ->> 1, 'added', c.value ->> 0, l.facets #>> '{kind,0}'
+  FROM ledger l, pg_catalog.jsonb_each(l.facets) c WHERE pg_catalog.starts_with(c.key, '+rights on column ') AND NOT EXISTS (SELECT FROM former f WHERE f.key = l.key)
+    AND EXISTS (SELECT FROM pg_catalog.aclexplode((c.value ->> 0)::pg_catalog.aclitem[]) a WHERE a.grantee <> (l.facets #>> '{owner,0}')::pg_catalog.oid)
   -- Another file for a table, and no row in it that this transaction didn't insert.
   UNION ALL SELECT 'relation ' || r.oid, r.name, 'rows', 'rows', 'emptied', NULL, 'r' FROM rewritten r WHERE CASE WHEN NOT r.populated THEN true
     WHEN NOT pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.row_security_active(r.oid) THEN true

@@ -25,6 +25,9 @@ pub struct TableImpact {
     /// It held more rows than were counted.
     #[serde(default)]
     pub more: Option<bool>,
+    /// How many rows are lost of what hangs below it, by object id: it may have been a table by itself before.
+    #[serde(default)]
+    pub under: Option<BTreeMap<u32, u64>>,
 }
 
 /// Something that isn't there afterwards, or not as it was.
@@ -72,6 +75,13 @@ impl Measured {
     /// Adds what a later transaction lost.
     pub(crate) fn add(&mut self, later: Self) {
         for table in later.tables {
+            // What is a part of it now was counted by itself before.
+            for (oid, lost) in table.under.iter().flatten() {
+                for known in self.tables.iter_mut().filter(|known| known.oid == *oid) {
+                    known.deleted += lost;
+                    known.lost += lost;
+                }
+            }
             match self.tables.iter_mut().find(|known| known.oid == table.oid) {
                 Some(known) => {
                     known.inserted += table.inserted;
@@ -145,6 +155,9 @@ pub struct Allowance {
     rows: BTreeMap<u32, u64>,
     /// How many rows are left of what runs unasked, of tables of which earlier parts of a migration lost some.
     left: BTreeMap<u32, u64>,
+    /// How many rows those tables held before the first of these parts, and how many of them are lost by now.
+    #[serde(default)]
+    former: BTreeMap<u32, (u64, u64)>,
     /// What else.
     lines: Vec<String>,
 }
@@ -175,6 +188,7 @@ impl Allowance {
                 .filter(|table| table.lost > 0 && !table.over(unasked_rows))
                 .map(|table| (table.oid, table.ceiling().min(unasked_rows)))
                 .collect(),
+            former: BTreeMap::new(),
             lines: measured.lines.iter().map(|loss| loss.line.clone()).collect(),
         }
     }
@@ -183,11 +197,20 @@ impl Allowance {
     pub(crate) fn spend(&mut self, lost: &Measured) {
         let unasked = self.unasked_rows.unwrap_or(u64::MAX);
         for table in lost.tables.iter().filter(|table| table.lost > 0) {
-            let left = match self.rows.get_mut(&table.oid) {
-                Some(approved) => approved,
-                None => self.left.entry(table.oid).or_insert(unasked),
-            };
-            *left = left.saturating_sub(table.lost);
+            if let Some(held) = table.held.filter(|_| table.more != Some(true)) {
+                self.former.entry(table.oid).or_insert((held, 0));
+            }
+            let parts = table.under.iter().flatten().map(|(oid, lost)| (*oid, *lost));
+            for (oid, lost) in parts.chain([(table.oid, table.lost)]) {
+                if let Some((_, before)) = self.former.get_mut(&oid) {
+                    *before = before.saturating_add(lost);
+                }
+                let left = match self.rows.get_mut(&oid) {
+                    Some(approved) => approved,
+                    None => self.left.entry(oid).or_insert(unasked),
+                };
+                *left = left.saturating_sub(lost);
+            }
         }
     }
 
@@ -203,6 +226,7 @@ impl Allowance {
             "unasked_rows": self.unasked_rows,
             "rows": by_name(&self.rows),
             "left": by_name(&self.left),
+            "former": self.former.iter().map(|(oid, of)| (oid.to_string(), *of)).collect::<BTreeMap<_, _>>(),
             "lines": self.lines,
         })
     }
@@ -222,6 +246,7 @@ mod tests {
             lost,
             held,
             more: None,
+            under: None,
         }
     }
 
@@ -272,5 +297,33 @@ mod tests {
         unasked.spend(&measured);
         assert_eq!(unasked.to_json()["rows"], json!({}));
         assert_eq!(unasked.to_json()["left"], json!({"1": 0, "2": 97}));
+        assert_eq!(unasked.to_json()["former"], json!({"1": [400, 290], "2": [100, 3]}));
+    }
+
+    #[test]
+    fn table_that_was_put_under_another_one_keeps_what_it_lost() {
+        let first = Measured {
+            tables: vec![table(100, Some(300))],
+            ..Measured::default()
+        };
+        let mut above = table(100, Some(2_000));
+        above.oid = 2;
+        above.under = Some(BTreeMap::from([(1, 100)]));
+        let second = Measured {
+            tables: vec![above],
+            ..Measured::default()
+        };
+        let mut allowance = Allowance::unasked(100);
+        allowance.spend(&first);
+        assert_eq!(allowance.to_json()["left"], json!({"1": 0}));
+        allowance.spend(&second);
+        assert_eq!(
+            allowance.to_json()["former"],
+            json!({"1": [300, 200], "2": [2_000, 100]})
+        );
+        let mut both = first;
+        assert!(!both.exceeds(100));
+        both.add(second);
+        assert!(both.exceeds(100), "{both:?}");
     }
 }

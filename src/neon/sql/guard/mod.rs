@@ -52,6 +52,11 @@ const TEMPORARY: &str = "DISCARD TEMP";
 static IDENTIFY: LazyLock<String> =
     LazyLock::new(|| include_str!("identify.sql").replace("/*{identity}*/", include_str!("identity.sql")));
 
+/// What statements call an object of the ledger by, as far as they tell it from others: relations and types share their names.
+const CALLED: &str = "CASE WHEN f.facets ? 'schema' THEN pg_catalog.concat_ws(' ', CASE WHEN f.key ~ '^(relation|type) ' THEN 'relation' \
+                      ELSE pg_catalog.regexp_replace(f.key, ' [0-9]+$', '') END, f.facets #>> '{schema,0}', f.facets #>> '{schema,2}') \
+                      ELSE pg_catalog.concat_ws(' ', pg_catalog.split_part(f.key, ' ', 1), f.name) END";
+
 static BEFORE_ROWS: LazyLock<String> = LazyLock::new(|| before("SELECT c.counters FROM (/*{counters}*/) c"));
 
 static BEFORE_ALL: LazyLock<String> = LazyLock::new(|| {
@@ -66,7 +71,8 @@ static COMPARE_ALL: LazyLock<String> = LazyLock::new(|| {
     let losses = include_str!("losses.sql")
         .replace("/*{ledger}*/", include_str!("ledger.sql"))
         .replace("/*{now of o.key}*/", &now("o.key"))
-        .replace("/*{now of n.key}*/", &now("n.key"));
+        .replace("/*{now of n.key}*/", &now("n.key"))
+        .replace("/*{called of f}*/", CALLED);
     compare(&losses, "SELECT * FROM lines UNION ALL ")
 });
 
