@@ -1,18 +1,73 @@
 //! A call that failed or was refused, as a result that stands alone: what failed, whether anything
 //! changed at Neon, what to do next.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::engine::kind::Kind;
+use crate::engine::present::untrusted::Fence;
 
 use crate::docs::DocsError;
 use crate::guard::audit::AuditOutcome as Recorded;
 use crate::guard::{Denied, NotApproved};
 use crate::neon::sql::{Measured, Reaching, SqlError, Stop};
 use crate::neon::text::one_line;
-use crate::neon::{Changed, Error};
+use crate::neon::{Changed, Error, ErrorKind};
 
-/// Why a call has no ordinary result.
+/// A failed call, as its result tells it: docs/errors.md has the kinds.
+#[derive(Debug)]
+pub struct ToolError {
+    /// What kind of error it is.
+    pub kind: Kind,
+    /// Whether anything was changed.
+    pub changed: Changed,
+    /// What happened, in sentences that stand alone.
+    pub message: String,
+    /// What to do next.
+    pub next: String,
+    /// What stands beside it, by the keys that the kind has.
+    pub details: Map<String, Value>,
+}
+
+impl ToolError {
+    /// Details that are no object are none.
+    #[must_use]
+    pub fn new(kind: Kind, changed: Changed, message: &str, next: &str, details: Value) -> Self {
+        let (message, next) = (message.to_owned(), next.to_owned());
+        let details = match details {
+            Value::Object(details) => details,
+            _ => Map::new(),
+        };
+        Self {
+            kind,
+            changed,
+            message,
+            next,
+            details,
+        }
+    }
+
+    /// The value of the result: `{"error": {"kind", "message", "changed", "next", …}}`.
+    pub(in crate::engine) fn into_value(self, fence: &Fence) -> Value {
+        let mut object = Map::new();
+        object.insert("kind".into(), self.kind.name().into());
+        object.insert("message".into(), fence.line(&self.message, 900).into());
+        object.insert("changed".into(), changed_name(self.changed).into());
+        object.insert("next".into(), fence.line(&self.next, 400).into());
+        object.extend(self.details);
+        json!({ "error": object })
+    }
+}
+
+/// How results say whether anything was changed.
+pub(in crate::engine) fn changed_name(changed: Changed) -> &'static str {
+    match changed {
+        Changed::No => "no",
+        Changed::Yes => "yes",
+        Changed::Unknown => "unknown",
+    }
+}
+
+/// Why a call has no ordinary result: where it comes from, from which [`ToolError`] is made, and the line in the audit log.
 #[derive(Debug)]
 pub enum Failure {
     /// The arguments don't fit. Nothing was sent.
@@ -29,7 +84,7 @@ pub enum Failure {
     /// The operator's policy says no.
     Denied(Denied),
     /// A human must say yes first, and the client can't ask one.
-    NeedsYes(Box<NeedsYes>),
+    RequiresApproval(Box<RequiresApproval>),
     /// A human was asked, and there is no yes that counts.
     NotConfirmed(NotApproved),
     /// The call can't be recorded, so it wasn't made.
@@ -122,7 +177,7 @@ pub struct Help {
 
 /// What is said to an agent whose client can't ask its human.
 #[derive(Debug)]
-pub struct NeedsYes {
+pub struct RequiresApproval {
     /// The plan, as data.
     pub plan: Value,
     /// The code for `neon-mcp approve`, where the policy takes a yes from a terminal.
@@ -323,7 +378,7 @@ impl Failure {
                 rule: Some(denied.rule.clone()),
                 ..refusal(Recorded::Refused, denied.message.clone())
             },
-            Self::NeedsYes(needs) => match (&needs.code, &needs.nobody) {
+            Self::RequiresApproval(needs) => match (&needs.code, &needs.nobody) {
                 (_, Some(nobody)) => refusal(Recorded::Refused, format!("nobody can be asked: {nobody}")),
                 (Some(code), _) => refusal(Recorded::Asked, format!("waits for a human's yes as {code}")),
                 (None, None) => refusal(Recorded::Asked, "waits for a human's yes on the page".to_owned()),
@@ -384,6 +439,32 @@ impl Failure {
         }
     }
 
+    /// What kind of error it is.
+    #[must_use]
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Arguments(_) => Kind::InvalidArguments,
+            Self::Reference { .. } => Kind::Unresolved,
+            Self::Denied(_) => Kind::DeniedByPolicy,
+            Self::RequiresApproval(_) => Kind::RequiresApproval,
+            Self::NotConfirmed(no) => Kind::named(no.kind()).unwrap_or(Kind::ApprovalInvalid),
+            Self::Unrecorded(_) => Kind::Unrecorded,
+            Self::NoCopy { .. } => Kind::NoSafetyCopy,
+            Self::ChangedMeanwhile(_) => Kind::TargetChanged,
+            Self::Neon { error, .. } => kind_of(error.kind()),
+            Self::Answer { .. } => Kind::MalformedAnswer,
+            Self::Sql(error) => sql_kind(error),
+            Self::Reaches(_) => Kind::ReachesListedFunction,
+            Self::CallsCode => Kind::RunsUnguardedCode,
+            Self::Exceeded(_) => Kind::LosesMoreThanApproved,
+            Self::Step { .. } => Kind::StepFailed,
+            Self::WorkflowError(told) => told.kind,
+            Self::AfterCopy { failure, .. } => failure.kind(),
+            Self::Docs { error, .. } => docs_kind(error),
+            Self::Internal(_) => Kind::Internal,
+        }
+    }
+
     /// Whether anything was changed, as far as that is known.
     #[must_use]
     pub(crate) fn changed(&self) -> Changed {
@@ -391,8 +472,58 @@ impl Failure {
             Self::Sql(error) => error.changed(),
             Self::Step { changed, .. } | Self::Answer { changed, .. } => *changed,
             Self::Neon { error, .. } => error.changed(),
+            Self::WorkflowError(told) => told.changed,
+            // The copy is there.
+            Self::ChangedMeanwhile(_) => Changed::Yes,
+            Self::AfterCopy { failure, .. } => failure.changed(),
             Self::Internal(_) => Changed::Unknown,
-            _ => Changed::No,
+            Self::Arguments(_)
+            | Self::Reference { .. }
+            | Self::Denied(_)
+            | Self::RequiresApproval(_)
+            | Self::NotConfirmed(_)
+            | Self::Unrecorded(_)
+            | Self::NoCopy { .. }
+            | Self::Reaches(_)
+            | Self::CallsCode
+            | Self::Exceeded(_)
+            | Self::Docs { .. } => Changed::No,
         }
     }
+}
+
+pub(in crate::engine) fn kind_of(kind: ErrorKind) -> Kind {
+    match kind {
+        ErrorKind::Unauthorized => Kind::Unauthorized,
+        ErrorKind::Forbidden => Kind::Forbidden,
+        ErrorKind::NotFound => Kind::NotFound,
+        ErrorKind::Conflict => Kind::Conflict,
+        ErrorKind::Refused => Kind::RejectedByNeon,
+        ErrorKind::Locked => Kind::Locked,
+        ErrorKind::RateLimited => Kind::RateLimited,
+        ErrorKind::Unavailable => Kind::Unavailable,
+        ErrorKind::Upstream => Kind::NeonError,
+        ErrorKind::Network => Kind::Network,
+        ErrorKind::TimedOut => Kind::TimedOut,
+        ErrorKind::Cancelled => Kind::Cancelled,
+        ErrorKind::OutcomeUnknown => Kind::OutcomeUnknown,
+        ErrorKind::AnswerUnreadable => Kind::AnswerUnreadable,
+        ErrorKind::Malformed => Kind::MalformedAnswer,
+        ErrorKind::TooLarge => Kind::TooLarge,
+        ErrorKind::RedirectRefused => Kind::RedirectRefused,
+        ErrorKind::Setup => Kind::Internal,
+    }
+}
+
+/// The kind of a failed statement.
+pub(in crate::engine) fn sql_kind(failed: &SqlError) -> Kind {
+    match failed.is_too_large() {
+        true => Kind::ResultTooLarge,
+        false => Kind::SqlFailed,
+    }
+}
+
+/// The kind of documentation that can't be read.
+pub(in crate::engine) fn docs_kind(cause: &DocsError) -> Kind {
+    Kind::named(cause.kind()).unwrap_or(Kind::DocsUnusable)
 }

@@ -68,7 +68,7 @@ kinds! {
         "The operator's policy denies the call. `rule` names the key.",
         "no",
         "Tell the user: only the operator can change the policy.";
-    NeedsConfirmation = "requires_approval",
+    RequiresApproval = "requires_approval",
         "A human must approve the call, and this client can't ask one. `plan` shows what it does.",
         "no",
         "Show the plan; the user approves by the command or the page that is named. Then repeat exactly this call with `approval`.";
@@ -80,7 +80,7 @@ kinds! {
         "The human closed the question.",
         "no",
         "It is their decision: don't call again unless they ask for it.";
-    ConfirmationTimedOut = "approval_timed_out",
+    ApprovalTimedOut = "approval_timed_out",
         "Nobody answered in time.",
         "no",
         "Call again to be asked anew, if the user still wants it.";
@@ -88,23 +88,23 @@ kinds! {
         "What was typed isn't the name of what is lost.",
         "no",
         "Call again to be asked anew, if the user still wants it.";
-    ConfirmationMalformed = "approval_malformed",
+    ApprovalMalformed = "approval_malformed",
         "The answer to the question isn't one.",
         "no",
         "Call again to be asked anew.";
-    ConfirmationInvalid = "approval_invalid",
+    ApprovalInvalid = "approval_invalid",
         "The answer is to another call, another client or from a place where it doesn't count.",
         "no",
         "Call again to be asked anew.";
-    ConfirmationExpired = "approval_expired",
+    ApprovalExpired = "approval_expired",
         "The question's time is over.",
         "no",
         "Call again to be asked anew.";
-    ConfirmationUsed = "approval_used",
+    ApprovalUsed = "approval_used",
         "The approval was used for a call already.",
         "no",
         "Call again to be asked anew.";
-    ConfirmationUnrecorded = "approval_unrecorded",
+    ApprovalUnrecorded = "approval_unrecorded",
         "The approval can't be recorded as used, so it doesn't count.",
         "no",
         "Tell the user: the operator must make the state directory writable.";
@@ -136,7 +136,7 @@ kinds! {
         "Neon says that it clashes with what is there (409).",
         "no",
         "Look at what is there first.";
-    RefusedByNeon = "rejected_by_neon",
+    RejectedByNeon = "rejected_by_neon",
         "Neon refused the request (4xx); its own words are quoted.",
         "no",
         "Correct what its words name.";
@@ -200,7 +200,7 @@ kinds! {
         "A statement that was taken for a read reaches a function that changes something.",
         "no",
         "Run it with `run_sql`, which asks where it must.";
-    RunsUnheldCode = "runs_unguarded_code",
+    RunsUnguardedCode = "runs_unguarded_code",
         "Indexes call functions of the database's own by now, which nothing holds outside of a transaction.",
         "no",
         "Call again to be asked, or prepare what is left once more.";
@@ -236,7 +236,7 @@ kinds! {
         "The statements are longer than what is kept.",
         "no",
         "Make several migrations of them.";
-    NotKept = "not_stored",
+    NotStored = "not_stored",
         "What was prepared can't be kept in the state directory.",
         "no",
         "Tell the user: the operator must make it writable.";

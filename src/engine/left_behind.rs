@@ -173,14 +173,9 @@ impl LeftBehind {
             return;
         }
         let sure = all.iter().any(|left| left.id.is_some() || left.remove.is_some());
-        if error.get("changed").and_then(Value::as_str)
-            == Some(crate::engine::present::errors::changed_name(Changed::No))
-        {
+        if error.get("changed").and_then(Value::as_str) == Some(crate::engine::error::changed_name(Changed::No)) {
             let changed = if sure { Changed::Yes } else { Changed::Unknown };
-            error.insert(
-                "changed".into(),
-                crate::engine::present::errors::changed_name(changed).into(),
-            );
+            error.insert("changed".into(), crate::engine::error::changed_name(changed).into());
         }
         let list: Vec<Value> = all.iter().map(|left| left.shown(fence)).collect();
         if let Some(Value::String(next)) = error.get_mut("next") {

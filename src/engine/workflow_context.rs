@@ -633,7 +633,7 @@ fn not_stored(error: NotPrepared) -> Failure {
             more: Value::Null,
         })),
         error => Failure::WorkflowError(Box::new(WorkflowError {
-            kind: Kind::NotKept,
+            kind: Kind::NotStored,
             message: format!("What was prepared {error}. Nothing was applied."),
             changed: Changed::No,
             next: "Tell the user: the operator must make the state directory writable, or name another with --state-dir.".to_owned(),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::engine::context::CallContext;
 use crate::engine::decide::{assess, bounds};
-use crate::engine::error::{Failure, NeedsYes};
+use crate::engine::error::{Failure, RequiresApproval};
 use crate::engine::record::Record;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::Workflows;
@@ -139,7 +139,7 @@ fn showable(call: &CallContext<'_>, plan: &Plan) -> Result<(), Failure> {
         }
     });
     whole.map_err(|why| {
-        Failure::NeedsYes(Box::new(NeedsYes {
+        Failure::RequiresApproval(Box::new(RequiresApproval {
             plan: told(call, plan),
             code: None,
             command: None,
@@ -278,7 +278,7 @@ fn elsewhere(
 ) -> Result<Step, Failure> {
     let confirmations = &call.guards.confirmations;
     let needs = |code: Option<String>, page: Option<String>, approval, nobody: Option<String>, waits: u64| {
-        Failure::NeedsYes(Box::new(NeedsYes {
+        Failure::RequiresApproval(Box::new(RequiresApproval {
             plan: told(call, &plan),
             command: code
                 .as_ref()

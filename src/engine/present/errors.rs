@@ -3,14 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use crate::docs::DocsError;
-use crate::engine::error::{ArgumentProblem, Failure, Help, NeedsYes};
+use crate::engine::error::{ArgumentProblem, Failure, Help, RequiresApproval, ToolError, docs_kind, kind_of, sql_kind};
 use crate::engine::kind::Kind;
 use crate::engine::present::sql::{postgres_says, sql_next};
 use crate::engine::present::untrusted::Fence;
 use crate::guard;
 use crate::neon::sql::SqlError;
 use crate::neon::text::one_line;
-use crate::neon::{Changed, Error, ErrorKind};
+use crate::neon::{Changed, Error};
 
 /// The largest refusal with a plan, in bytes. Other errors are built from texts that are bounded to less than half of it.
 const MAX_PLAN_BYTES: usize = 3_800;
@@ -27,34 +27,24 @@ impl Failure {
     /// The failure as the value of a result.
     #[must_use]
     pub(crate) fn into_value(self, fence: &Fence) -> Value {
-        let error = |kind: Kind, message: &str, changed: Changed, next: &str, more: Value| {
-            error(fence, kind, message, changed, next, more)
-        };
+        self.into_error(fence).into_value(fence)
+    }
+
+    /// The failure as it is told: its kind and whether anything was changed are its own, the words are made here.
+    fn into_error(self, fence: &Fence) -> ToolError {
+        let (kind, changed) = (self.kind(), self.changed());
+        let error = |message: &str, next: &str, details: Value| ToolError::new(kind, changed, message, next, details);
         match self {
             Self::Arguments(problems) => arguments(&problems, fence),
             Self::Reference {
                 argument,
                 message,
                 next,
-            } => error(
-                Kind::Unresolved,
-                &message,
-                Changed::No,
-                &next,
-                json!({"argument": argument}),
-            ),
-            Self::Denied(denied) => error(
-                Kind::DeniedByPolicy,
-                &denied.message,
-                Changed::No,
-                &denied.next,
-                json!({"rule": denied.rule}),
-            ),
-            Self::NeedsYes(needs) => needs_yes(*needs, fence),
+            } => error(&message, &next, json!({"argument": argument})),
+            Self::Denied(denied) => error(&denied.message, &denied.next, json!({"rule": denied.rule})),
+            Self::RequiresApproval(needs) => needs_yes(*needs, fence),
             Self::NotConfirmed(no) => error(
-                Kind::named(no.kind()).unwrap_or(Kind::ConfirmationInvalid),
                 &format!("{no} Nothing was sent to Neon."),
-                Changed::No,
                 if no.is_a_decision() {
                     "Take it as the user's decision: don't call this again, and don't try another way around, unless the user asks for it."
                 } else {
@@ -63,16 +53,12 @@ impl Failure {
                 Value::Null,
             ),
             Self::Unrecorded(_) => error(
-                Kind::Unrecorded,
                 &self.message(),
-                Changed::No,
                 "Tell the user: the operator must make the audit log writable, or name another with --audit-log.",
                 Value::Null,
             ),
             Self::ChangedMeanwhile(ref copy) => error(
-                Kind::TargetChanged,
                 &self.message(),
-                Changed::Yes,
                 "The copy is there. Call again to be asked about what is there now, if the user still wants it.",
                 {
                     let mut copy = copy.clone();
@@ -81,17 +67,13 @@ impl Failure {
                 },
             ),
             Self::NoCopy { .. } => error(
-                Kind::NoSafetyCopy,
                 &self.message(),
-                Changed::No,
                 "Tell the user. A copy that was begun may exist: list_snapshots and list_branches show it.",
                 Value::Null,
             ),
             Self::Neon { error: cause, help } => neon(&cause, *help, fence),
-            Self::Answer { message, changed } => error(
-                Kind::MalformedAnswer,
+            Self::Answer { message, .. } => error(
                 &message,
-                changed,
                 "Don't repeat a changing call before a reading tool has shown what Neon has now.",
                 Value::Null,
             ),
@@ -100,17 +82,13 @@ impl Failure {
                 let mut more = json!({ "reason": format!("it {}", guard::reaching(&reaching)) });
                 fence.enclose_plan(&mut more);
                 error(
-                    Kind::ReachesListedFunction,
                     crate::engine::error::REACHES,
-                    Changed::No,
                     "Run it with run_sql, which asks the user where it must, or leave out what it names.",
                     more,
                 )
             }
             Self::CallsCode => error(
-                Kind::RunsUnheldCode,
                 crate::engine::error::CALLS_CODE,
-                Changed::No,
                 "Call again, or prepare what is left once more: completing it asks the user.",
                 Value::Null,
             ),
@@ -119,37 +97,29 @@ impl Failure {
                 let mut more = json!({ "losses": losses });
                 fence.enclose_plan(&mut more);
                 error(
-                    Kind::LosesMoreThanApproved,
                     crate::engine::error::EXCEEDED,
-                    Changed::No,
                     "Call again to be asked about what it loses now, if the user still wants it.",
                     more,
                 )
             }
-            Self::Step { step, why, changed } => error(
-                Kind::StepFailed,
+            Self::Step { step, why, .. } => error(
                 &format!(
                     "The step {step} didn't come about: {}.",
                     fence.line(why.trim_end_matches('.'), 700)
                 ),
-                changed,
                 "The list calls show what there is.",
                 json!({ "step": step }),
             ),
-            Self::WorkflowError(told) => error(told.kind, &told.message, told.changed, &told.next, told.more),
+            Self::WorkflowError(told) => error(&told.message, &told.next, told.more),
             Self::AfterCopy { failure, mut copy } => {
-                let mut value = failure.into_value(fence);
+                let mut error = failure.into_error(fence);
                 fence.enclose_copy(&mut copy);
-                if let Some(error) = value.get_mut("error").and_then(Value::as_object_mut) {
-                    error.insert("safety_copy".into(), copy);
-                }
-                value
+                error.details.insert("safety_copy".into(), copy);
+                error
             }
-            Self::Docs { error: cause, sandbox } => docs(fence, &cause, sandbox),
+            Self::Docs { error: cause, sandbox } => docs(&cause, sandbox),
             Self::Internal(message) => error(
-                Kind::Internal,
                 &format!("neon-mcp failed: {message}"),
-                Changed::Unknown,
                 "Look with a reading tool before repeating a changing call, and report this to the project.",
                 Value::Null,
             ),
@@ -158,7 +128,7 @@ impl Failure {
 }
 
 /// What an agent is told whose client can't ask: the plan, and how its user says yes.
-fn needs_yes(needs: NeedsYes, fence: &Fence) -> Value {
+fn needs_yes(needs: RequiresApproval, fence: &Fence) -> ToolError {
     let mut ways = Vec::new();
     if let Some(command) = &needs.command {
         ways.push(format!("run `{command}` in a terminal"));
@@ -201,11 +171,10 @@ fn needs_yes(needs: NeedsYes, fence: &Fence) -> Value {
             .into(),
     );
     more.insert("plan".into(), bounded(needs.plan));
-    error(
-        fence,
-        Kind::NeedsConfirmation,
-        &message,
+    ToolError::new(
+        Kind::RequiresApproval,
         Changed::No,
+        &message,
         &next,
         Value::Object(more),
     )
@@ -226,27 +195,8 @@ fn bounded(mut plan: Value) -> Value {
     plan
 }
 
-pub(in crate::engine) fn error(
-    fence: &Fence,
-    kind: Kind,
-    message: &str,
-    changed: Changed,
-    next: &str,
-    more: Value,
-) -> Value {
-    let mut object = Map::new();
-    object.insert("kind".into(), kind.name().into());
-    object.insert("message".into(), fence.line(message, 900).into());
-    object.insert("changed".into(), changed_name(changed).into());
-    object.insert("next".into(), fence.line(next, 400).into());
-    if let Value::Object(more) = more {
-        object.extend(more);
-    }
-    json!({"error": object})
-}
-
 /// What is said where the documentation can't be read.
-fn docs(fence: &Fence, cause: &DocsError, sandbox: bool) -> Value {
+fn docs(cause: &DocsError, sandbox: bool) -> ToolError {
     let mut message = cause.to_string();
     if let Some(first) = message.get_mut(..1) {
         first.make_ascii_uppercase();
@@ -265,25 +215,10 @@ fn docs(fence: &Fence, cause: &DocsError, sandbox: bool) -> Value {
             "Go on without it, and tell the user: the operator names the documentation's host with --docs-url."
         }
     };
-    error(
-        fence,
-        Kind::named(cause.kind()).unwrap_or(Kind::DocsUnusable),
-        &message,
-        Changed::No,
-        next,
-        Value::Null,
-    )
+    ToolError::new(docs_kind(cause), Changed::No, &message, next, Value::Null)
 }
 
-pub(in crate::engine) fn changed_name(changed: Changed) -> &'static str {
-    match changed {
-        Changed::No => "no",
-        Changed::Yes => "yes",
-        Changed::Unknown => "unknown",
-    }
-}
-
-fn arguments(problems: &[ArgumentProblem], fence: &Fence) -> Value {
+fn arguments(problems: &[ArgumentProblem], fence: &Fence) -> ToolError {
     let mut shown: Vec<Value> = Vec::new();
     let mut bytes = 0;
     for problem in problems {
@@ -298,17 +233,16 @@ fn arguments(problems: &[ArgumentProblem], fence: &Fence) -> Value {
             argument => json!({"argument": one_line(argument, 100), "message": message}),
         });
     }
-    error(
-        fence,
+    ToolError::new(
         Kind::InvalidArguments,
-        "The arguments don't fit this tool. Nothing was sent to Neon.",
         Changed::No,
+        "The arguments don't fit this tool. Nothing was sent to Neon.",
         "Correct the arguments and call again.",
         json!({"problems": shown}),
     )
 }
 
-fn neon(cause: &Error, help: Help, fence: &Fence) -> Value {
+fn neon(cause: &Error, help: Help, fence: &Fence) -> ToolError {
     let Help {
         check,
         mut copy,
@@ -352,41 +286,17 @@ fn neon(cause: &Error, help: Help, fence: &Fence) -> Value {
     if let Some(undo) = undo {
         more.insert("undo_if_applied".into(), undo);
     }
-    error(
-        fence,
+    ToolError::new(
         kind_of(cause.kind()),
-        &message,
         cause.changed(),
+        &message,
         &next,
         Value::Object(more),
     )
 }
 
-fn kind_of(kind: ErrorKind) -> Kind {
-    match kind {
-        ErrorKind::Unauthorized => Kind::Unauthorized,
-        ErrorKind::Forbidden => Kind::Forbidden,
-        ErrorKind::NotFound => Kind::NotFound,
-        ErrorKind::Conflict => Kind::Conflict,
-        ErrorKind::Refused => Kind::RefusedByNeon,
-        ErrorKind::Locked => Kind::Locked,
-        ErrorKind::RateLimited => Kind::RateLimited,
-        ErrorKind::Unavailable => Kind::Unavailable,
-        ErrorKind::Upstream => Kind::NeonError,
-        ErrorKind::Network => Kind::Network,
-        ErrorKind::TimedOut => Kind::TimedOut,
-        ErrorKind::Cancelled => Kind::Cancelled,
-        ErrorKind::OutcomeUnknown => Kind::OutcomeUnknown,
-        ErrorKind::AnswerUnreadable => Kind::AnswerUnreadable,
-        ErrorKind::Malformed => Kind::MalformedAnswer,
-        ErrorKind::TooLarge => Kind::TooLarge,
-        ErrorKind::RedirectRefused => Kind::RedirectRefused,
-        ErrorKind::Setup => Kind::Internal,
-    }
-}
-
 /// A failed statement.
-fn sql_failed(failed: &SqlError, fence: &Fence) -> Value {
+fn sql_failed(failed: &SqlError, fence: &Fence) -> ToolError {
     let more = postgres_says(failed, fence);
     let found = failed.found();
     let next = sql_next(failed);
@@ -402,10 +312,5 @@ fn sql_failed(failed: &SqlError, fence: &Fence) -> Value {
         Some((number, kind)) => message.push_str(&format!(" It was statement {number} ({kind}).")),
         None => {}
     }
-    let kind = if failed.is_too_large() {
-        Kind::ResultTooLarge
-    } else {
-        Kind::SqlFailed
-    };
-    error(fence, kind, &message, failed.changed(), &next, Value::Object(more))
+    ToolError::new(sql_kind(failed), failed.changed(), &message, &next, Value::Object(more))
 }

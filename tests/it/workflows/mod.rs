@@ -9,6 +9,7 @@ mod looking;
 mod lost_answers;
 mod migration;
 mod not_prepared;
+mod parts;
 mod prepared_owner;
 mod prepared_policy;
 mod prepared_processes;
