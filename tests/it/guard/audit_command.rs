@@ -91,7 +91,7 @@ fn it_shows_all_generations_oldest_first_and_chooses_from_them() {
         (&["--tool", "create_branch,delete_project"], &[one, three]),
         (&["--effect", "destructive"], &[two, three]),
         (&["--effect", "read,write"], &[one, four]),
-        (&["--outcome", "declined,refused"], &[two, three]),
+        (&["--outcome", "rejected,refused"], &[two, three]),
         (&["--project", "quiet-sun-12345678"], &[one, two]),
         (&["--since", "2h"], &[three, four]),
         (&["--since", "90m"], &[three, four]),
