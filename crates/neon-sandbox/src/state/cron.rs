@@ -1,45 +1,75 @@
 //! Schedules in five numeric fields: minute, hour, day of the month, month, day of the week; in UTC.
+//!
+//! `croner` reads them and finds the next run. Its dialect is wider (names, `@daily`, seconds, `L`, `W`, `#`) and narrower (no
+//! `5/15`), so each field is read as Neon's and handed on as plain numbers and ranges.
 
 use std::str::FromStr;
 
-use chrono::{Datelike, Days, NaiveDate, NaiveDateTime};
+use chrono::DateTime;
+use croner::parser::{CronParser, Seconds, Year};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
-/// How many days ahead the next run is looked for: past two leap years.
-const DAYS: u64 = 9 * 366;
+/// What each field is called, with its smallest and its largest number. Sunday has two.
+const FIELDS: [(&str, u8, u8); 5] = [
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day", 1, 31),
+    ("month", 1, 12),
+    ("day of the week", 0, 7),
+];
 
 /// A schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct Cron {
     text: String,
-    minutes: Vec<u32>,
-    hours: Vec<u32>,
-    days: Vec<u32>,
-    months: Vec<u32>,
-    weekdays: Vec<u32>,
+    /// None for a day that no year has, such as 31 February: a search for it goes through thousands of years.
+    runs: Option<croner::Cron>,
 }
 
 impl FromStr for Cron {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-        let [minutes, hours, days, months, weekdays] = fields.as_slice() else {
-            return Err("a schedule has five fields: minute, hour, day, month, day of the week".to_owned());
+        let given: Vec<&str> = text.split_ascii_whitespace().collect();
+        let [minutes, hours, days, months, weekdays] = given.as_slice() else {
+            let names = FIELDS.map(|(name, ..)| name).join(", ");
+            return Err(format!("a schedule has five fields: {names}"));
         };
-        let mut weekdays = field(weekdays, 0, 7)?;
-        // Sunday has two numbers.
-        weekdays.iter_mut().for_each(|day| *day %= 7);
+        let mut plain = Vec::new();
+        for (field, (_, least, most)) in [minutes, hours, days, months, weekdays].into_iter().zip(FIELDS) {
+            plain.push(numbers(field, least, most)?);
+        }
+        let parser = CronParser::builder()
+            .seconds(Seconds::Disallowed)
+            .year(Year::Disallowed)
+            // Where both kinds of day are restricted, either will do.
+            .dom_and_dow(days.starts_with('*') || weekdays.starts_with('*'))
+            .build();
+        let cron = parser
+            .parse(&plain.join(" "))
+            .map_err(|error| format!("`{text}` is no schedule: {error}"))?;
+        let ever = cron.find_next_occurrence(&DateTime::UNIX_EPOCH, true).is_ok();
         Ok(Self {
             text: text.to_owned(),
-            minutes: field(minutes, 0, 59)?,
-            hours: field(hours, 0, 23)?,
-            days: field(days, 1, 31)?,
-            months: field(months, 1, 12)?,
-            weekdays,
+            runs: ever.then_some(cron),
         })
+    }
+}
+
+impl TryFrom<String> for Cron {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Cron> for String {
+    fn from(cron: Cron) -> Self {
+        cron.text
     }
 }
 
@@ -48,78 +78,38 @@ impl Cron {
         &self.text
     }
 
-    /// The first run after a moment, within some years.
+    /// The first run after a moment.
     pub(crate) fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        let start = after.naive_utc();
-        (0..DAYS)
-            .filter_map(|ahead| start.date().checked_add_days(Days::new(ahead)))
-            .filter(|date| self.has_day(*date))
-            .flat_map(|date| self.times(date))
-            .find(|time| *time > start)
-            .map(|time| time.and_utc())
-    }
-
-    fn times(&self, date: NaiveDate) -> impl Iterator<Item = NaiveDateTime> {
-        self.hours.iter().flat_map(move |hour| {
-            self.minutes
-                .iter()
-                .filter_map(move |minute| date.and_hms_opt(*hour, *minute, 0))
-        })
-    }
-
-    /// Where both kinds of day are restricted, either will do.
-    fn has_day(&self, date: NaiveDate) -> bool {
-        let day = self.days.contains(&date.day());
-        let weekday = self.weekdays.contains(&date.weekday().num_days_from_sunday());
-        let restricted = |at: usize| {
-            !self
-                .text
-                .split_ascii_whitespace()
-                .nth(at)
-                .unwrap_or_default()
-                .starts_with('*')
-        };
-        let fits = if restricted(2) && restricted(4) {
-            day || weekday
-        } else {
-            day && weekday
-        };
-        fits && self.months.contains(&date.month())
+        self.runs.as_ref()?.find_next_occurrence(&after, false).ok()
     }
 }
 
-/// The numbers of one field: `*`, `n`, `a-b`, each with `/step`, and lists of them.
-fn field(text: &str, least: u32, most: u32) -> Result<Vec<u32>, String> {
-    let wrong = || format!("`{text}` is no field of a schedule: numbers from {least} to {most}, *, a-b, a/step, lists");
-    let number = |text: &str| {
-        text.parse::<u32>()
-            .ok()
-            .filter(|number| (least..=most).contains(number))
-            .ok_or_else(wrong)
-    };
-    let mut numbers = Vec::new();
-    for part in text.split(',') {
+/// One field as numbers and ranges: Neon's `*`, `n`, `a-b`, each with `/step`, and lists of them. What the numbers may be is
+/// checked by `croner`.
+fn numbers(field: &str, least: u8, most: u8) -> Result<String, String> {
+    let wrong =
+        || format!("`{field}` is no field of a schedule: numbers from {least} to {most}, *, a-b, a/step, lists");
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let part = |part: &str| {
         let (range, step) = match part.split_once('/') {
-            Some((range, step)) => (
-                range,
-                Some(step.parse::<usize>().ok().filter(|step| *step > 0).ok_or_else(wrong)?),
-            ),
+            Some((range, step)) => (range, Some(step)),
             None => (part, None),
         };
-        let (from, to) = match range.split_once('-') {
-            _ if range == "*" => (least, most),
-            Some((from, to)) => (number(from)?, number(to)?),
-            None if step.is_some() => (number(range)?, most),
-            None => (number(range)?, number(range)?),
+        let plain = match range.split_once('-') {
+            _ if range == "*" => format!("{least}-{most}"),
+            Some((from, to)) if is_number(from) && is_number(to) => range.to_owned(),
+            None if is_number(range) && step.is_some() => format!("{range}-{most}"),
+            None if is_number(range) => range.to_owned(),
+            _ => return Err(wrong()),
         };
-        if from > to {
-            return Err(wrong());
+        match step {
+            Some(step) if is_number(step) => Ok(format!("{plain}/{step}")),
+            Some(_) => Err(wrong()),
+            None => Ok(plain),
         }
-        numbers.extend((from..=to).step_by(step.unwrap_or(1)));
-    }
-    numbers.sort_unstable();
-    numbers.dedup();
-    Ok(numbers)
+    };
+    let parts: Vec<String> = field.split(',').map(part).collect::<Result<_, _>>()?;
+    Ok(parts.join(","))
 }
 
 #[cfg(test)]
@@ -144,6 +134,17 @@ mod tests {
         assert_eq!(next("0 0 2 * 0", at), "2030-02-02T00:00:00+00:00");
         assert_eq!(next("0 0 29 2 *", at), "2032-02-29T00:00:00+00:00");
         assert_eq!(next("0 0 31 2 *", at), "");
+        assert_eq!(next("50/5,3 * * * *", at), "2030-01-31T12:50:00+00:00");
+        // A field that begins with a star restricts nothing by itself: both kinds of day must fit. 2030-02-11 is a Monday.
+        assert_eq!(next("0 0 */2 * 1", at), "2030-02-11T00:00:00+00:00");
+    }
+
+    #[test]
+    fn schedule_is_kept_as_its_text() {
+        let cron: Cron = "0 3 * * *".parse().unwrap();
+        assert_eq!(serde_json::to_value(&cron).unwrap(), "0 3 * * *");
+        assert_eq!(serde_json::from_value::<Cron>("0 3 * * *".into()).unwrap(), cron);
+        assert!(serde_json::from_value::<Cron>("@daily".into()).is_err());
     }
 
     #[test]
@@ -158,6 +159,14 @@ mod tests {
             "5-1 * * * *",
             "@daily",
             "MON * * * *",
+            "0 0 L * *",
+            "0 0 * * 1#2",
+            "0 0 ? * *",
+            "0 0 * * * *",
+            "+5 * * * *",
+            "1, * * * *",
+            "5/ * * * *",
+            "99999999999 * * * *",
         ] {
             assert!(wrong.parse::<Cron>().is_err(), "{wrong}");
         }
