@@ -1,5 +1,6 @@
 //! Faults on demand: what can go wrong, for which calls, and how often.
 
+use globset::{GlobBuilder, GlobSet};
 use http::Method;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
@@ -82,21 +83,21 @@ pub enum FaultKind {
 /// The armed faults.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    armed: Vec<Fault>,
+    armed: Vec<Armed>,
     random: StdRng,
 }
 
 impl Faults {
     pub(crate) fn new(armed: Vec<Fault>, seed: u64) -> Self {
         Self {
-            armed,
+            armed: armed.into_iter().map(Armed::new).collect(),
             random: StdRng::seed_from_u64(seed),
         }
     }
 
     /// Adds a fault behind the armed ones.
     pub(crate) fn arm(&mut self, fault: Fault) {
-        self.armed.push(fault);
+        self.armed.push(Armed::new(fault));
     }
 
     /// Disarms all.
@@ -105,20 +106,21 @@ impl Faults {
     }
 
     /// The armed ones, with the times that are left.
-    pub(crate) fn armed(&self) -> &[Fault] {
-        &self.armed
+    pub(crate) fn armed(&self) -> Vec<&Fault> {
+        self.armed.iter().map(|armed| &armed.fault).collect()
     }
 
     /// The fault that hits this call, counted.
     pub(crate) fn pick(&mut self, method: &Method, path: &str) -> Option<FaultKind> {
         let Self { armed, random } = self;
-        let position = armed.iter().position(|fault| {
-            fault.matches(method, path)
-                && fault
+        let position = armed.iter().position(|armed| {
+            armed.matches(method, path)
+                && armed
+                    .fault
                     .probability
                     .is_none_or(|probability| random.random_bool(probability.clamp(0.0, 1.0)))
         })?;
-        let fault = armed.get_mut(position)?;
+        let fault = &mut armed.get_mut(position)?.fault;
         let kind = fault.kind.clone();
         if fault.times == 1 {
             armed.remove(position);
@@ -164,50 +166,71 @@ impl Fault {
         {
             return Some("a probability lies between 0 and 1");
         }
+        if self.path.as_deref().is_some_and(|path| pattern(path).is_err()) {
+            return Some("the path is too large a pattern");
+        }
         None
+    }
+}
+
+/// A fault with its pattern.
+#[derive(Debug)]
+struct Armed {
+    fault: Fault,
+    path: Option<GlobSet>,
+}
+
+impl Armed {
+    fn new(fault: Fault) -> Self {
+        // A pattern that can't be compiled is refused before; what comes past that fits nothing.
+        let path = fault.path.as_deref().map(|path| pattern(path).unwrap_or_default());
+        Self { fault, path }
     }
 
     fn matches(&self, method: &Method, path: &str) -> bool {
         let method_fits = self
+            .fault
             .method
             .as_ref()
             .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method.as_str()));
-        let path_fits = self.path.as_ref().is_none_or(|pattern| glob(pattern, path));
-        method_fits && path_fits
+        method_fits && self.path.as_ref().is_none_or(|pattern| pattern.is_match(path))
     }
 }
 
-/// Whether a text fits a pattern in which `*` stands for any characters.
-fn glob(pattern: &str, text: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else {
-        return pattern == text;
-    };
-    let Some(tail) = text.strip_prefix(start) else {
-        return false;
-    };
-    let mut from = tail;
-    loop {
-        if glob(rest, from) {
-            return true;
-        }
-        let mut characters = from.chars();
-        if characters.next().is_none() {
-            return false;
-        }
-        from = characters.as_str();
+/// A pattern in which `*` alone is special, and stands for any characters.
+fn pattern(text: &str) -> Result<GlobSet, globset::Error> {
+    let mut glob = globset::escape(text).replace("[*]", "*");
+    // Several stars in a row say no more than one; `globset` would read folders into them.
+    while glob.contains("**") {
+        glob = glob.replace("**", "*");
     }
+    let glob = GlobBuilder::new(&glob).backslash_escape(false).build()?;
+    GlobSet::builder().add(glob).build()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::glob;
+    use super::pattern;
 
     #[test]
-    fn a_star_stands_for_any_characters() {
-        assert!(glob("*", "/projects/p/branches"));
-        assert!(glob("/projects/*/branches", "/projects/p/branches"));
-        assert!(glob("/projects/*", "/projects/p/branches"));
-        assert!(!glob("/projects/*/branches", "/projects/p/branches/b"));
-        assert!(!glob("/projects", "/projects/p"));
+    fn star_stands_for_any_characters_and_nothing_else_is_special() {
+        for (glob, path, fits) in [
+            ("*", "/projects/p/branches", true),
+            ("/projects/*/branches", "/projects/p/branches", true),
+            ("/projects/*", "/projects/p/branches", true),
+            ("/projects/*/branches", "/projects/p/branches/b", false),
+            ("/projects", "/projects/p", false),
+            ("/projects/**/branches", "/projects/branches", false),
+            ("/projects/**", "/projects/", true),
+            ("/a?", "/ab", false),
+            ("/a?", "/a?", true),
+            ("/[ab]", "/a", false),
+            ("/[a*]", "/[ab]", true),
+            ("/{a,b}", "/a", false),
+            ("/{a", "/{a", true),
+            (r"/\*", r"/\b", true),
+        ] {
+            assert_eq!(pattern(glob).unwrap().is_match(path), fits, "{glob} {path}");
+        }
     }
 }
