@@ -144,7 +144,8 @@ impl Attempt<'_> {
         );
         let mut builder = self.http.request(request.method().into(), url).headers(headers);
         if let Some(files) = request.form() {
-            let (content_type, body) = form::encode(request.body(), files);
+            let form = form::encode(request.body(), files).await;
+            let (content_type, body) = form.map_err(|error| Failure::Setup(describe(error)))?;
             builder = builder.header(CONTENT_TYPE, content_type).body(body);
         } else if let Some(body) = request.body() {
             builder = builder.json(body);

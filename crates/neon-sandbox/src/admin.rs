@@ -116,7 +116,7 @@ async fn set_schema(Shares(shared): Shares<Arc<Shared>>, admin: Admin, body: Byt
         params: [("project_id".to_owned(), input.project_id)].into(),
         uri: http::Uri::default(),
         body,
-        content_type: None,
+        form: None,
         host: String::new(),
     };
     let mut change = state.change(&call)?;

@@ -12,6 +12,7 @@ use super::{
     clock::Timestamp,
     data_plane::{DataPlaneError, Schema, Wanted},
     error::ApiError,
+    form::Form,
     state::keys::Caller,
     state::{State, change::Change, operation::Outcome},
 };
@@ -61,7 +62,8 @@ pub(crate) struct Call {
     pub(crate) params: HashMap<String, String>,
     pub(crate) uri: Uri,
     pub(crate) body: Bytes,
-    pub(crate) content_type: Option<String>,
+    /// The body as a form, where it was sent as one.
+    pub(crate) form: Option<Result<Form, ApiError>>,
     /// By which host and port the client reached the sandbox.
     pub(crate) host: String,
 }
@@ -113,6 +115,16 @@ impl Call {
         }
         serde_json::from_slice(&self.body)
             .map_err(|error| ApiError::bad_request(format!("the request body is wrong: {error}")))
+    }
+
+    /// The body as a form.
+    pub(crate) fn form(&self) -> Result<&Form, ApiError> {
+        match &self.form {
+            Some(form) => form.as_ref().map_err(Clone::clone),
+            None => Err(ApiError::bad_request(
+                "the request body is no form: Content-Type must be multipart/form-data with a boundary",
+            )),
+        }
     }
 
     /// The JSON body, or the default when there is none.

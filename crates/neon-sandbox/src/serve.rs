@@ -15,6 +15,7 @@ use super::{
     data_plane::Wanted,
     error::ApiError,
     faults::FaultKind,
+    form::{self, Form},
     listener::Connection,
     log::{LoggedRequest, headers_without_key, shown_body},
     request::{MAX_BODY, REQUEST_ID, request_id},
@@ -241,7 +242,19 @@ async fn handle(
     if received.names_a_position() {
         look(shared, received).await;
     }
-    let result = handle_once(shared, route.as_ref(), received, &caller, &outcome, Fetched::default());
+    let form = form(received).await;
+    let once = |fetched| {
+        handle_once(
+            shared,
+            route.as_ref(),
+            received,
+            form.clone(),
+            &caller,
+            &outcome,
+            fetched,
+        )
+    };
+    let result = once(Fetched::default());
     match (result, shared.plane()) {
         (Err(HandleError::Needs(project_id, wanted)), Some(plane)) => {
             let mut fetched = Fetched::default();
@@ -249,10 +262,19 @@ async fn handle(
                 let schema = plane.schema(&project_id, wanted.clone()).await;
                 fetched.add(wanted, schema);
             }
-            handle_once(shared, route.as_ref(), received, &caller, &outcome, fetched).map_err(HandleError::into_api)
+            once(fetched).map_err(HandleError::into_api)
         }
         (result, _) => result.map_err(HandleError::into_api),
     }
+}
+
+/// The body as a form, where it was sent as one.
+async fn form(received: &Received) -> Option<Result<Form, ApiError>> {
+    let content_type = header(&received.parts.headers, &CONTENT_TYPE)?;
+    if !content_type.starts_with("multipart/form-data") {
+        return None;
+    }
+    Some(form::read(Some(&content_type), &received.body).await)
 }
 
 /// Reads from PostgreSQL how far the logs of the project in the path have come.
@@ -283,6 +305,7 @@ fn handle_once(
     shared: &Shared,
     route: Option<&Route>,
     received: &Received,
+    form: Option<Result<Form, ApiError>>,
     caller: &Caller,
     outcome: &Outcome,
     fetched: Fetched,
@@ -304,7 +327,7 @@ fn handle_once(
         params: received.params.clone(),
         uri: received.parts.uri.clone(),
         body: received.body.clone(),
-        content_type: header(&received.parts.headers, &CONTENT_TYPE),
+        form,
         host: header(&received.parts.headers, &HOST)
             .or_else(|| received.parts.uri.authority().map(ToString::to_string))
             .unwrap_or_default(),

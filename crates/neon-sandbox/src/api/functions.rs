@@ -13,7 +13,7 @@ use crate::{
     call::{Call, Reply, nullable},
     clock::{Timestamp, delta},
     error::ApiError,
-    form, hosts,
+    hosts,
     pages::{SortOrder, Sorted, limit, page},
     state::{
         State,
@@ -170,7 +170,7 @@ struct Brought {
 }
 
 fn read(call: &Call) -> Result<Brought, ApiError> {
-    let parts = form::read(call.content_type.as_deref(), &call.body)?;
+    let parts = call.form()?;
     let text = |name: &str| {
         parts
             .get(name)
