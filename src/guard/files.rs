@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use tempfile::NamedTempFile;
 use thiserror::Error;
 
 /// How long a process waits for another one's lock, which is held for a moment.
@@ -218,40 +219,24 @@ pub(crate) fn replace_private(
     if let Some(directory) = path.parent() {
         make_directory(directory)?;
     }
-    let (draft, mut file) = draft_beside(path)?;
-    let written = write(&mut file)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&draft, path));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&draft);
-        FileError::io("write", path)(error)
-    })
+    let mut draft = draft_beside(path)?;
+    let written = write(draft.as_file_mut()).and_then(|()| draft.as_file().sync_all());
+    written.map_err(FileError::io("write", path))?;
+    let moved = draft.persist(path);
+    moved.map_err(|failure| FileError::io("write", path)(failure.error))?;
+    Ok(())
 }
 
-/// How many names are tried for a draft.
-const DRAFTS: u32 = 100;
-
-/// A new file beside another one, under a name that nothing else holds. What an earlier process of that number left is replaced
-/// where it is a file or a link; whatever else stands there, such as a directory, is left alone.
-fn draft_beside(path: &Path) -> Result<(PathBuf, File), FileError> {
-    let process = std::process::id();
-    let mut number = 0;
-    loop {
-        let extension = if number == 0 {
-            format!("{process}.new")
-        } else {
-            format!("{process}.{number}.new")
-        };
-        let draft = path.with_extension(extension);
-        // Of a link this removes the link. What can't be removed is in the way of what comes next, which says so.
-        let _ = fs::remove_file(&draft);
-        match create_private(&draft) {
-            Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists && number < DRAFTS => {
-                number += 1
-            }
-            created => return created.map(|file| (draft, file)),
-        }
-    }
+/// A new file beside another one, for its owner alone, under a name that nothing else holds: `NAME.RANDOM.new`. It is removed when it
+/// isn't moved over the other one.
+pub(super) fn draft_beside(path: &Path) -> Result<NamedTempFile, FileError> {
+    let mut prefix = path.file_stem().unwrap_or_default().to_owned();
+    prefix.push(".");
+    tempfile::Builder::new()
+        .prefix(&prefix)
+        .suffix(".new")
+        .tempfile_in(path.parent().unwrap_or(Path::new(".")))
+        .map_err(FileError::io("create a draft of", path))
 }
 
 fn options() -> OpenOptions {

@@ -115,16 +115,22 @@ pub fn create(path: &Path) -> io::Result<File> {
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".unfinished");
-    let unfinished = path.with_file_name(name);
-    let mut file = create(&unfinished)?;
-    file.write_all(bytes)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // Always the same name, so that what a killed process began is written over and doesn't pile up.
+    remove(&folder.join(&name))?;
+    let mut unfinished = tempfile::Builder::new()
+        .prefix(&name)
+        .rand_bytes(0)
+        .tempfile_in(folder)?;
+    unfinished.write_all(bytes)?;
     // Without this, a crash of the machine may leave a name with nothing behind it. Whether the old name or the new one
     // survives such a crash is as good as open: PostgreSQL's own files aren't forced to the disk either.
-    file.sync_data()?;
+    unfinished.as_file().sync_data()?;
     if is_folder(path) {
         remove(path)?;
     }
-    fs::rename(&unfinished, path)
+    unfinished.persist(path)?;
+    Ok(())
 }
 
 /// Removes whatever stands there, a folder with all that is in it; of a link, the link alone. Nothing there is no error.
