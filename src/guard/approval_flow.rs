@@ -8,7 +8,6 @@
 //!                     └──► redeem, once ──► Cleared
 //! ```
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,15 +16,16 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::approvals::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, NewApproval, State, TypedName,
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, NewApproval, Nonce, State, TypedName, redeem,
 };
 use super::decision::{AllowedCall, AwaitingApproval};
 use super::plan::Plan;
 use super::policy::{Channel, ConfirmRules};
-use super::prepared::Preparations;
+use super::prepared::{MAX_FILE, Stored};
 use super::seal::{Binding, Sealer};
 use super::session::{Session, random_id};
 use super::shown::digest;
+use super::store::{DirectoryStore, MemoryStore, StateStore};
 use crate::text::one_line;
 
 /// The call that a question is about.
@@ -186,12 +186,12 @@ pub struct ApprovalFlow {
     pub(super) sealer: Sealer,
     rules: ConfirmRules,
     approvals: Option<Approvals>,
-    /// Nonces that were used, with when they run out: for seals that no other process takes.
-    used: Mutex<HashMap<String, i64>>,
+    /// Confirmations that were used, for seals that no other process takes.
+    used: MemoryStore<Nonce>,
     /// Whether a page asks too, so that approvals get a secret for it.
     page: Mutex<Option<Page>>,
     /// What was prepared to be completed later.
-    pub(super) preparations: Preparations,
+    pub(super) preparations: Box<dyn StateStore<Stored>>,
 }
 
 /// The approval page of an HTTP server.
@@ -207,13 +207,21 @@ impl ApprovalFlow {
     /// Without a place for approvals nobody can be asked outside the client.
     #[must_use]
     pub fn new(sealer: Sealer, rules: ConfirmRules, approvals: Option<Approvals>) -> Self {
+        // Beside the approvals, and only where another process could open what lies there.
+        let preparations: Box<dyn StateStore<Stored>> = match &approvals {
+            Some(approvals) if sealer.is_shared() => {
+                let directory = approvals.directory().with_file_name("prepared");
+                Box::new(DirectoryStore::new(directory, MAX_FILE, true))
+            }
+            _ => Box::new(MemoryStore::default()),
+        };
         Self {
             sealer,
             rules,
             approvals,
-            used: Mutex::default(),
+            used: MemoryStore::default(),
             page: Mutex::default(),
-            preparations: Preparations::default(),
+            preparations,
         }
     }
 
@@ -564,19 +572,16 @@ impl ApprovalFlow {
 
     /// Uses a confirmation up. Of many that come at once, one succeeds.
     fn redeem(&self, binding: &Binding) -> Result<(), NotApproved> {
+        let until = DateTime::from_timestamp(binding.until, 0).unwrap_or_default();
         let first = if self.sealer.is_shared() {
             let approvals = self.approvals.as_ref();
             let approvals =
                 approvals.ok_or_else(|| NotApproved::Unrecorded("there is no state directory".to_owned()))?;
-            let until = DateTime::from_timestamp(binding.until, 0).unwrap_or_default();
             approvals
                 .redeem(&binding.nonce, until)
                 .map_err(|error| NotApproved::Unrecorded(error.to_string()))?
         } else {
-            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Utc::now().timestamp();
-            used.retain(|_, until| *until >= now);
-            used.insert(binding.nonce.clone(), binding.until).is_none()
+            redeem(&self.used, &binding.nonce, until).map_err(|error| NotApproved::Unrecorded(error.to_string()))?
         };
         if first { Ok(()) } else { Err(NotApproved::Used) }
     }

@@ -21,6 +21,7 @@ mod seal;
 mod session;
 mod shown;
 mod state_dir;
+mod store;
 mod trusted;
 mod undo;
 pub(crate) mod untrusted;

@@ -4,34 +4,39 @@
 //! caller, or something else in place of what was prepared opens nothing. Each is completed once, by one of those who try at
 //! the same time.
 //!
-//! Where the seal key outlives the process and there is a state directory, what is prepared lies in it, encrypted under that key
-//! (statements can hold passwords), and any process with the key completes it; otherwise it ends with the process.
+//! Where the seal key outlives the process and there is a state directory, what is prepared lies in it, and any process with the key
+//! completes it; otherwise it ends with the process. It is encrypted under that key: statements can hold passwords.
 //!
 //! What was completed or ran out makes room. A client that has prepared too much is told so before any work.
 
-use std::collections::HashMap;
-use std::fs;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::files::{self, FileError};
+use super::files::FileError;
 use super::seal::Sealer;
+use super::store::{Caps, Full, Record};
 
 /// The most that wait at the same time in one process, or in one state directory.
-pub(super) const MAX_WAITING: usize = 200;
+const MAX_WAITING: usize = 200;
 
 /// The most of those that are one client's.
-pub(super) const MAX_OF_ONE: usize = 50;
+const MAX_OF_ONE: usize = 50;
 
 /// The largest that is kept, in bytes.
 pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
+
+/// How much may wait, and whose.
+pub(super) const CAPS: Caps = Caps {
+    all: MAX_WAITING,
+    group: usize::MAX,
+    owner: MAX_OF_ONE,
+    oldest_gives_way: false,
+};
+
+/// The largest file that is read, in bytes: encrypted, what is kept is larger by a third.
+pub(super) const MAX_FILE: u64 = MAX_BYTES as u64 * 2;
 
 /// How many characters an id has.
 pub(super) const ID: usize = 16;
@@ -68,50 +73,60 @@ impl From<FileError> for NotPrepared {
 }
 
 /// What is kept of one.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Kept {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stored {
     /// Who prepared it, as a keyed digest.
     pub(super) caller: String,
     /// When it ends: seconds since 1970.
     pub(super) until: i64,
-    /// What was prepared.
-    pub(super) content: Value,
-}
-
-/// What lies in the state directory of one.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Stored {
-    pub(super) caller: String,
-    pub(super) until: i64,
-    /// The content, encrypted for its id.
+    /// What was prepared, encrypted for its id.
     pub(super) encrypted: String,
 }
 
-/// What was prepared and isn't over.
-#[derive(Debug, Default)]
-pub(super) struct Preparations {
-    /// With whether it was taken.
-    pub(super) kept: Mutex<HashMap<String, (Kept, bool)>>,
+impl Stored {
+    fn parts(&self, id: &str, content: &Value) -> [String; 4] {
+        let digest = super::digest(content);
+        [id.to_owned(), self.caller.clone(), self.until.to_string(), digest]
+    }
+
+    pub(super) fn tag(&self, sealer: &Sealer, id: &str, content: &Value) -> String {
+        sealer.tag(PURPOSE, &self.parts(id, content).each_ref().map(String::as_str))
+    }
+
+    pub(super) fn has_tag(&self, sealer: &Sealer, id: &str, content: &Value, tag: &str) -> bool {
+        sealer.is_tag(PURPOSE, &self.parts(id, content).each_ref().map(String::as_str), tag)
+    }
+
+    /// What was prepared; nothing where it was kept under another key or id, or was changed.
+    pub(super) fn content(&self, sealer: &Sealer, id: &str) -> Option<Value> {
+        let content = sealer.decrypt(PURPOSE, id, &self.encrypted)?;
+        serde_json::from_slice(&content).ok()
+    }
 }
 
-impl Kept {
-    fn parts(&self, id: &str) -> [String; 4] {
-        [
-            id.to_owned(),
-            self.caller.clone(),
-            self.until.to_string(),
-            super::digest(&self.content),
-        ]
+impl Record for Stored {
+    fn is_id(id: &str) -> bool {
+        is_id(id)
     }
 
-    pub(super) fn tag(&self, sealer: &Sealer, id: &str) -> String {
-        sealer.tag(PURPOSE, &self.parts(id).each_ref().map(String::as_str))
+    /// It counts through its last second.
+    fn ends_at(&self) -> DateTime<Utc> {
+        let until = DateTime::from_timestamp(self.until, 0).unwrap_or_default();
+        until + TimeDelta::seconds(1)
     }
 
-    pub(super) fn has_tag(&self, sealer: &Sealer, id: &str, tag: &str) -> bool {
-        sealer.is_tag(PURPOSE, &self.parts(id).each_ref().map(String::as_str), tag)
+    fn owner(&self) -> &str {
+        &self.caller
     }
+}
+
+/// The bound that is met, in words.
+pub(super) fn full(full: Full) -> NotPrepared {
+    NotPrepared::Full(match full {
+        Full::Owner => format!("{MAX_OF_ONE} of this client wait already"),
+        _ => format!("{MAX_WAITING} of all clients wait already"),
+    })
 }
 
 /// Id and tag of a handle. Nothing else gets into the name of a file.
@@ -124,67 +139,7 @@ pub(super) fn parts(handle: &str) -> Result<(&str, &str), NotPrepared> {
     }
 }
 
-pub(super) fn is_id(id: &str) -> bool {
+fn is_id(id: &str) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     id.len() == ID && id.bytes().all(is_digit)
-}
-
-/// Where one lies before and after it is taken.
-pub(super) fn places(folder: &Path, id: &str) -> (PathBuf, PathBuf) {
-    (folder.join(format!("{id}.json")), folder.join(format!("{id}.taken")))
-}
-
-/// Whether a path is called as one of [`places`] is.
-pub(super) fn is_ours_by_name(path: &Path) -> bool {
-    let ends = path.extension().is_some_and(|ends| ends == "json" || ends == "taken");
-    ends && path.file_stem().and_then(|id| id.to_str()).is_some_and(is_id)
-}
-
-/// What a file holds; nothing where that is larger than what is written, or nothing of ours.
-pub(super) fn stored(path: &Path) -> Result<Option<Stored>, FileError> {
-    // Another may take it at this moment.
-    let Some(file) = files::open_existing(path)? else {
-        return Ok(None);
-    };
-    let mut text = String::new();
-    // Encrypted it is larger by a third.
-    file.take(MAX_BYTES as u64 * 2)
-        .read_to_string(&mut text)
-        .map_err(FileError::io("read", path))?;
-    Ok(serde_json::from_str(&text).ok())
-}
-
-/// How long a file is left that can't be read.
-pub(super) const UNREADABLE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Removes what is over, and gives the callers of what waits.
-pub(super) fn sweep(folder: &Path, now: DateTime<Utc>) -> Vec<String> {
-    let mut waiting = Vec::new();
-    // Behind a link, or in a folder that is no longer ours alone, nothing is ours to remove. The write that follows says why.
-    if files::close_directory(folder).is_err() {
-        return waiting;
-    }
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if !is_ours_by_name(&path) {
-            continue;
-        }
-        let over = match stored(&path) {
-            Ok(Some(stored)) if stored.until >= now.timestamp() => {
-                if path.extension().is_some_and(|extension| extension == "json") {
-                    waiting.push(stored.caller);
-                }
-                false
-            }
-            Ok(Some(_)) => true,
-            Ok(None) | Err(_) => {
-                let changed = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
-                changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > UNREADABLE))
-            }
-        };
-        if over {
-            let _ = fs::remove_file(path);
-        }
-    }
-    waiting
 }

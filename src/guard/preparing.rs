@@ -1,16 +1,14 @@
 //! Preparing, opening and taking what is completed later: what [`ApprovalFlow`] does with it.
 
-use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
-
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::approval_flow::ApprovalFlow;
-use super::files::{self, FileError};
 use super::prepared::*;
+use super::store::{Put, Taken};
+
+/// How many ids are tried for one that nothing has: each has 60 random bits.
+const MAX_IDS: usize = 4;
 
 impl ApprovalFlow {
     /// Keeps what was prepared until then, and gives the handle.
@@ -24,41 +22,26 @@ impl ApprovalFlow {
         until: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<String, NotPrepared> {
-        let kept = Kept {
-            caller: self.preparer(caller),
-            until: until.timestamp(),
-            content,
-        };
-        let content = kept.content.to_string();
-        if content.len() > MAX_BYTES {
-            return Err(NotPrepared::TooLarge(content.len()));
+        let text = content.to_string();
+        if text.len() > MAX_BYTES {
+            return Err(NotPrepared::TooLarge(text.len()));
         }
-        self.room_to_prepare(caller, content.len(), now)?;
-        let id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(ID).collect();
-        let handle = format!("{id}.{}", kept.tag(&self.sealer, &id));
-        match self.prepared_folder() {
-            Some(folder) => {
-                files::make_directory(&folder)?;
-                files::close_directory(&folder)?;
-                let encrypted = self.sealer.encrypt(PURPOSE, &id, content.as_bytes());
-                let stored = Stored {
-                    caller: kept.caller.clone(),
-                    until: kept.until,
-                    encrypted: encrypted.ok_or_else(|| NotPrepared::Store("it can't be encrypted".to_owned()))?,
-                };
-                let text = serde_json::to_string(&stored).map_err(|error| NotPrepared::Store(error.to_string()))?;
-                let path = folder.join(format!("{id}.json"));
-                let mut file = files::create_private(&path)?;
-                file.write_all(text.as_bytes())
-                    .and_then(|()| file.sync_all())
-                    .map_err(FileError::io("write", &path))?;
-            }
-            None => {
-                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                all.insert(id, (kept, false));
+        for _ in 0..MAX_IDS {
+            let id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(ID).collect();
+            let encrypted = self.sealer.encrypt(PURPOSE, &id, text.as_bytes());
+            let stored = Stored {
+                caller: self.preparer(caller),
+                until: until.timestamp(),
+                encrypted: encrypted.ok_or_else(|| NotPrepared::Store("it can't be encrypted".to_owned()))?,
+            };
+            let handle = format!("{id}.{}", stored.tag(&self.sealer, &id, &content));
+            match self.preparations.put(&id, stored, &CAPS, now)? {
+                Put::Stored => return Ok(handle),
+                Put::Full(bound) => return Err(full(bound)),
+                Put::IdTaken | Put::Known(_) => {}
             }
         }
-        Ok(handle)
+        Err(NotPrepared::Store("no id is free".to_owned()))
     }
 
     /// Whether this caller can prepare one more, of at least so many bytes: to be asked before the work. What is over is removed.
@@ -69,29 +52,10 @@ impl ApprovalFlow {
         if bytes > MAX_BYTES {
             return Err(NotPrepared::TooLarge(bytes));
         }
-        let waiting: Vec<String> = match self.prepared_folder() {
-            Some(folder) => sweep(&folder, now),
-            None => {
-                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                all.retain(|_, (kept, _)| kept.until >= now.timestamp());
-                // What was completed is remembered as used, as long as that is as little as what may wait.
-                while all.values().filter(|(_, taken)| *taken).count() > MAX_WAITING {
-                    let taken = all.iter().filter(|(_, (_, taken))| *taken);
-                    let first = taken.min_by_key(|(_, (kept, _))| kept.until).map(|(id, _)| id.clone());
-                    first.and_then(|id| all.remove(&id));
-                }
-                let waiting = all.values().filter(|(_, taken)| !taken);
-                waiting.map(|(kept, _)| kept.caller.clone()).collect()
-            }
-        };
-        let own = self.preparer(caller);
-        if waiting.iter().filter(|caller| **caller == own).count() >= MAX_OF_ONE {
-            return Err(NotPrepared::Full(format!("{MAX_OF_ONE} of this client wait already")));
+        match self.preparations.room(&self.preparer(caller), &CAPS, now)? {
+            Some(bound) => Err(full(bound)),
+            None => Ok(()),
         }
-        if waiting.len() >= MAX_WAITING {
-            return Err(NotPrepared::Full(format!("{MAX_WAITING} of all clients wait already")));
-        }
-        Ok(())
     }
 
     /// What was prepared under a handle, by this caller.
@@ -100,24 +64,19 @@ impl ApprovalFlow {
     /// When there is nothing to complete.
     pub fn prepared(&self, caller: &str, handle: &str, now: DateTime<Utc>) -> Result<Value, NotPrepared> {
         let (id, tag) = parts(handle)?;
-        let (kept, taken) = match self.prepared_folder() {
-            Some(folder) => self.read(&folder, id)?,
-            None => {
-                let all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                all.get(id).cloned().ok_or(NotPrepared::Unknown)?
-            }
-        };
+        let (stored, taken) = self.preparations.get(id)?.ok_or(NotPrepared::Unknown)?;
+        let content = stored.content(&self.sealer, id).ok_or(NotPrepared::Unknown)?;
         // Whose it is comes first: to anyone else there is none.
-        if kept.caller != self.preparer(caller) || !kept.has_tag(&self.sealer, id, tag) {
+        if stored.caller != self.preparer(caller) || !stored.has_tag(&self.sealer, id, &content, tag) {
             return Err(NotPrepared::Unknown);
         }
-        if kept.until < now.timestamp() {
+        if stored.until < now.timestamp() {
             return Err(NotPrepared::Expired);
         }
         if taken {
             return Err(NotPrepared::Used);
         }
-        Ok(kept.content)
+        Ok(content)
     }
 
     /// Takes what was prepared, to complete it. Of those who try, one does.
@@ -127,77 +86,31 @@ impl ApprovalFlow {
     pub fn take_prepared(&self, caller: &str, handle: &str, now: DateTime<Utc>) -> Result<(), NotPrepared> {
         self.prepared(caller, handle, now)?;
         let (id, _) = parts(handle)?;
-        match self.prepared_folder() {
-            Some(folder) => {
-                let (from, to) = places(&folder, id);
-                // Of several that rename one file, one finds it.
-                fs::rename(&from, to).map_err(|error| match error.kind() {
-                    ErrorKind::NotFound => NotPrepared::Used,
-                    _ => FileError::io("take", &from)(error).into(),
-                })
-            }
-            None => {
-                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                match all.get_mut(id) {
-                    Some((_, taken)) if !*taken => {
-                        *taken = true;
-                        Ok(())
-                    }
-                    Some(_) => Err(NotPrepared::Used),
-                    None => Err(NotPrepared::Unknown),
-                }
-            }
+        match self.preparations.take(id, &|_| true)? {
+            Taken::Now(_) => Ok(()),
+            Taken::Before | Taken::Nothing => Err(NotPrepared::Used),
         }
     }
 
     /// Gives back what was taken: nothing came of it, so it can be tried again.
     pub fn give_back_prepared(&self, handle: &str) {
         let Ok((id, _)) = parts(handle) else { return };
-        match self.prepared_folder() {
-            Some(folder) => {
-                let (to, from) = places(&folder, id);
-                if let Err(error) = fs::rename(from, to) {
-                    tracing::warn!(%error, "what was prepared can't be given back, and so can't be tried again");
-                }
-            }
-            None => {
-                let mut all = self.preparations.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some((_, taken)) = all.get_mut(id) {
-                    *taken = false;
-                }
-            }
+        if let Err(error) = self.preparations.give_back(id) {
+            tracing::warn!(%error, "what was prepared can't be given back, and so can't be tried again");
         }
-    }
-
-    fn read(&self, folder: &Path, id: &str) -> Result<(Kept, bool), NotPrepared> {
-        let (open, taken) = places(folder, id);
-        for (path, taken) in [(open, false), (taken, true)] {
-            let Some(stored) = stored(&path)? else { continue };
-            let content = self.sealer.decrypt(PURPOSE, id, &stored.encrypted);
-            let content = content.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-            let kept = Kept {
-                caller: stored.caller,
-                until: stored.until,
-                content: content.ok_or(NotPrepared::Unknown)?,
-            };
-            return Ok((kept, taken));
-        }
-        Err(NotPrepared::Unknown)
     }
 
     fn preparer(&self, caller: &str) -> String {
         self.sealer.digest("preparer", &[caller])
     }
-
-    /// Beside the approvals, and only where another process could open what lies there.
-    fn prepared_folder(&self) -> Option<PathBuf> {
-        let approvals = self.approvals().filter(|_| self.sealer.is_shared())?;
-        Some(approvals.directory().with_file_name("prepared"))
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
     use chrono::TimeDelta;
     use serde_json::json;
 
@@ -222,7 +135,7 @@ mod tests {
     #[test]
     fn nothing_is_removed_behind_a_link_nor_what_is_called_otherwise() {
         let place = tempfile::tempdir().unwrap();
-        let old = std::time::SystemTime::now() - UNREADABLE * 2;
+        let old = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 60 * 60);
         let put = |path: PathBuf| fs::File::create(path).unwrap().set_modified(old).unwrap();
         let outside = place.path().join("outside");
         fs::create_dir(&outside).unwrap();
@@ -374,7 +287,7 @@ mod tests {
         for keeper in [alone(), shared(folder.path(), 7)] {
             let now = Utc::now();
             let until = now + TimeDelta::hours(1);
-            for _ in 0..MAX_WAITING + 20 {
+            for _ in 0..CAPS.all + 20 {
                 let handle = keeper.prepare("busy", json!({}), until, now).unwrap();
                 keeper.take_prepared("busy", &handle, now).unwrap();
             }
@@ -385,7 +298,7 @@ mod tests {
                 Err(NotPrepared::TooLarge(MAX_BYTES + 1))
             );
             for client in 0..4 {
-                for _ in 0..MAX_OF_ONE {
+                for _ in 0..CAPS.owner {
                     keeper.prepare(&client.to_string(), json!({}), until, now).unwrap();
                 }
                 let full = keeper.room_to_prepare(&client.to_string(), 0, now).unwrap_err();

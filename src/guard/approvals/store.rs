@@ -1,17 +1,18 @@
-//! The directory: one file for each call that waits, changed only under a lock, and one for each confirmation that was used.
+//! What waits and what was used, kept in a store that all processes of a directory share.
 
-use std::fs;
-use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::types::{
     Approval, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING, MAX_WRONG,
     NewApproval, State,
 };
-use crate::guard::files::{FileError, Held, close_directory, create_private, lock, make_directory, read_private};
+use crate::guard::files::FileError;
 use crate::guard::state_dir::state_dir;
+use crate::guard::store::{Caps, DirectoryStore, Full, Put, Record, StateStore, Taken};
 use crate::text::is_hidden;
 
 /// The letters of codes: no vowels, so that no code is a word, and none that is taken for another.
@@ -22,6 +23,17 @@ const CODE_LENGTH: usize = 8;
 
 /// The largest file that is read: a plan has some kilobytes.
 const MAX_BYTES: u64 = 256 * 1024;
+
+/// How many calls may wait, and whose.
+const CAPS: Caps = Caps {
+    all: MAX_WAITING,
+    group: MAX_OF_GROUP,
+    owner: MAX_OF_ONE,
+    oldest_gives_way: true,
+};
+
+/// How many codes are tried for one that nothing has: there are 25 billion, and at most some hundred are in use.
+const MAX_CODES: usize = 16;
 
 /// What comes with a decision from the page: the secret's digest, and what seals a yes.
 type FromPage<'a> = (&'a str, &'a dyn Fn(&Approval) -> String);
@@ -65,6 +77,8 @@ fn in_a_shell(path: &Path) -> String {
 #[derive(Debug, Clone)]
 pub struct Approvals {
     directory: PathBuf,
+    calls: Arc<dyn StateStore<Approval>>,
+    used: Arc<dyn StateStore<Nonce>>,
 }
 
 impl Approvals {
@@ -73,7 +87,11 @@ impl Approvals {
     pub fn new(directory: PathBuf) -> Self {
         // The working directory may change later.
         let directory = std::path::absolute(&directory).unwrap_or(directory);
-        Self { directory }
+        Self {
+            calls: Arc::new(DirectoryStore::new(directory.clone(), MAX_BYTES, false)),
+            used: Arc::new(DirectoryStore::new(directory.join("used"), MAX_BYTES, false)),
+            directory,
+        }
     }
 
     /// The directory.
@@ -109,30 +127,9 @@ impl Approvals {
     /// # Errors
     /// When the directory can't be used, or there is no place left and none of the session's own to give up.
     pub fn add(&self, new: NewApproval) -> Result<Approval, ApprovalsError> {
-        let held = self.hold()?;
-        let known = self.sweep(&held, new.asked_at)?;
-        let same = |known: &&Approval| known.waits() && known.call == new.call && known.plan_digest == new.plan_digest;
-        if let Some(known) = known.iter().find(same) {
-            return Ok(known.clone());
-        }
-        let waiting = |of: &dyn Fn(&Approval) -> bool| known.iter().filter(|known| known.waits() && of(known)).count();
-        let full = if waiting(&|_| true) >= MAX_WAITING {
-            Some(ApprovalsError::Full)
-        } else if waiting(&|known| known.group == new.group) >= MAX_OF_GROUP {
-            Some(ApprovalsError::FullOfGroup)
-        } else {
-            None
-        };
-        if full.is_some() || waiting(&|known| known.from == new.from) >= MAX_OF_ONE {
-            let own = known.iter().filter(|known| known.waits() && known.from == new.from);
-            match (own.min_by_key(|known| known.asked_at), full) {
-                (Some(oldest), _) => self.remove(&held, oldest)?,
-                (None, Some(full)) => return Err(full),
-                (None, None) => {}
-            }
-        }
-        let approval = Approval {
-            code: free_code(&known),
+        let now = new.asked_at;
+        let mut approval = Approval {
+            code: random_code(),
             token: new.token,
             call: new.call,
             plan_digest: new.plan_digest,
@@ -156,8 +153,17 @@ impl Approvals {
             wrong: 0,
             state: State::Waiting,
         };
-        self.store(&held, &approval)?;
-        Ok(approval)
+        for _ in 0..MAX_CODES {
+            let id = canonical(&approval.code).unwrap_or_default();
+            match self.calls.put(&id, approval.clone(), &CAPS, now)? {
+                Put::Stored => return Ok(approval),
+                Put::Known(known) => return Ok(known),
+                Put::IdTaken => approval.code = random_code(),
+                Put::Full(Full::Group) => return Err(ApprovalsError::FullOfGroup),
+                Put::Full(Full::All | Full::Owner) => break,
+            }
+        }
+        Err(ApprovalsError::Full)
     }
 
     /// What is known at this time, oldest first: what waits, and what was decided and not used yet.
@@ -165,7 +171,7 @@ impl Approvals {
     /// # Errors
     /// When the directory can't be read.
     pub fn list(&self, now: DateTime<Utc>) -> Result<Vec<Approval>, ApprovalsError> {
-        let mut all = self.read_all()?;
+        let mut all = self.calls.list()?;
         all.retain(|approval| approval.ends_at() > now);
         all.sort_by(|one, other| (one.asked_at, &one.code).cmp(&(other.asked_at, &other.code)));
         Ok(all)
@@ -177,7 +183,8 @@ impl Approvals {
     /// When the directory can't be read.
     pub fn get(&self, code: &str, now: DateTime<Utc>) -> Result<Option<Approval>, ApprovalsError> {
         let Some(code) = canonical(code) else { return Ok(None) };
-        Ok(self.read(&code)?.filter(|approval| approval.ends_at() > now))
+        let known = self.calls.get(&code)?.map(|(known, _)| known);
+        Ok(known.filter(|approval| approval.ends_at() > now))
     }
 
     /// What is known of this call by this session, decided ones first.
@@ -222,61 +229,18 @@ impl Approvals {
         page: Option<FromPage<'_>>,
         now: DateTime<Utc>,
     ) -> Result<Approval, DecideError> {
-        let by = if page.is_some() {
-            Decider::Page
-        } else {
-            Decider::Terminal
-        };
         let code = canonical(code).ok_or(DecideError::Unknown)?;
-        let held = self.hold()?;
-        let known = self.read(&code)?.filter(|approval| approval.ends_at() > now);
-        let mut approval = known.ok_or(DecideError::Unknown)?;
-        if let Some((secret, _)) = page {
-            // Of a keyed digest, a comparison that ends early tells nothing that helps to guess the secret.
-            match &approval.page_secret {
-                None => return Err(DecideError::NotHere(by)),
-                Some(expected) if expected != secret => {
-                    let left = self.wrong(&held, &mut approval, by, now)?;
-                    return Err(DecideError::WrongSecret { left });
-                }
-                Some(_) => {}
+        let mut decided = Err(DecideError::Unknown);
+        self.calls.change(&code, &mut |approval| {
+            if approval.ends_at() <= now {
+                return false;
             }
-        }
-        if !approval.waits() {
-            return Err(DecideError::Decided(approval.state));
-        }
-        // A no counts wherever it comes from.
-        if by == Decider::Terminal && !approval.terminal && *decision != Decision::Reject {
-            return Err(DecideError::NotHere(by));
-        }
-        approval.state = match decision {
-            Decision::Reject => State::Rejected { at: now, by },
-            Decision::Approve { typed } => {
-                let wrong = match &approval.type_name {
-                    Some(name) => !name.matches(typed.as_deref().unwrap_or_default()),
-                    // Whoever must type a name and has none to type can't say yes.
-                    None => approval.severe,
-                };
-                if wrong {
-                    let what = approval
-                        .type_name
-                        .as_ref()
-                        .map_or("target", |name| &name.what)
-                        .to_owned();
-                    let left = self.wrong(&held, &mut approval, by, now)?;
-                    return Err(DecideError::WrongName { what, left });
-                }
-                let lasts = TimeDelta::seconds(i64::try_from(approval.approval_seconds).unwrap_or(300).min(86_400));
-                State::Approved {
-                    at: now,
-                    by,
-                    until: now + lasts,
-                    seal: page.map(|(_, seal)| seal(&approval)),
-                }
-            }
-        };
-        self.store(&held, &approval)?;
-        Ok(approval)
+            let before = approval.clone();
+            decided = decide(approval, decision, page, now).map(|()| approval.clone());
+            // A wrong name or secret counts as well.
+            approval.state != before.state || approval.wrong != before.wrong
+        })?;
+        decided
     }
 
     /// Takes an approval: of many that ask at once, one gets it.
@@ -285,17 +249,11 @@ impl Approvals {
     /// When the directory can't be used.
     pub fn take(&self, code: &str, now: DateTime<Utc>) -> Result<Option<Approval>, ApprovalsError> {
         let Some(code) = canonical(code) else { return Ok(None) };
-        let _held = self.hold()?;
-        let Some(approval) = self.read(&code)? else {
-            return Ok(None);
-        };
-        if !matches!(approval.state, State::Approved { .. }) || approval.ends_at() <= now {
-            return Ok(None);
+        let may = |known: &Approval| matches!(known.state, State::Approved { .. }) && known.ends_at() > now;
+        match self.calls.take(&code, &may)? {
+            Taken::Now(approval) => Ok(Some(approval)),
+            Taken::Before | Taken::Nothing => Ok(None),
         }
-        // What can't be removed could be taken twice.
-        let path = self.path(&code);
-        fs::remove_file(&path).map_err(FileError::io("remove", path))?;
-        Ok(Some(approval))
     }
 
     /// Uses a nonce up, for all processes that share the directory: true for the first, false ever after.
@@ -304,133 +262,144 @@ impl Approvals {
     /// # Errors
     /// When that can't be recorded; then it doesn't count as used, and must not be honoured.
     pub fn redeem(&self, nonce: &str, until: DateTime<Utc>) -> Result<bool, ApprovalsError> {
-        let used = self.directory.join("used");
-        make_directory(&used)?;
-        close_directory(&used)?;
-        forget(&used, Utc::now());
-        let name: String = nonce.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-        match create_private(&used.join(format!("{}.{name}", until.timestamp()))) {
-            Ok(_) => Ok(true),
-            Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        Ok(redeem(&*self.used, nonce, until)?)
+    }
+}
+
+/// Uses a nonce up: true for the first who does.
+pub(in crate::guard) fn redeem(
+    used: &dyn StateStore<Nonce>,
+    nonce: &str,
+    until: DateTime<Utc>,
+) -> Result<bool, FileError> {
+    let id: String = nonce.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
+    Ok(matches!(
+        used.put(&id, Nonce { until }, &Caps::NONE, Utc::now())?,
+        Put::Stored
+    ))
+}
+
+/// A confirmation that was used.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::guard) struct Nonce {
+    /// After this no seal can bring it any more.
+    until: DateTime<Utc>,
+}
+
+impl Record for Nonce {
+    fn is_id(id: &str) -> bool {
+        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
     }
 
-    fn hold(&self) -> Result<Held, FileError> {
-        make_directory(&self.directory)?;
-        close_directory(&self.directory)?;
-        lock(&self.directory.join("lock"))
+    /// A minute later than needed: clocks differ.
+    fn ends_at(&self) -> DateTime<Utc> {
+        self.until + TimeDelta::seconds(61)
     }
 
-    fn path(&self, code: &str) -> PathBuf {
-        self.directory.join(format!("{code}.json"))
+    fn owner(&self) -> &str {
+        ""
+    }
+}
+
+impl Record for Approval {
+    fn is_id(id: &str) -> bool {
+        canonical(id).as_deref() == Some(id)
     }
 
-    /// Counts a wrong name or secret; the last one refuses the call.
-    fn wrong(
-        &self,
-        held: &Held,
-        approval: &mut Approval,
-        by: Decider,
-        now: DateTime<Utc>,
-    ) -> Result<u32, ApprovalsError> {
-        approval.wrong += 1;
-        let left = MAX_WRONG.saturating_sub(approval.wrong);
-        if left == 0 && approval.waits() {
-            approval.state = State::Rejected { at: now, by };
-        }
-        self.store(held, approval)?;
-        Ok(left)
+    fn is_of(&self, id: &str) -> bool {
+        canonical(&self.code).as_deref() == Some(id)
     }
 
-    /// Removes a call that waits, so that nothing can be decided about it any more.
-    fn remove(&self, _held: &Held, approval: &Approval) -> Result<(), FileError> {
-        let path = self.path(&canonical(&approval.code).unwrap_or_default());
-        fs::remove_file(&path).map_err(FileError::io("remove", path))
+    fn ends_at(&self) -> DateTime<Utc> {
+        Self::ends_at(self)
     }
 
-    /// Writes a call: whoever reads it sees the old one or the new one.
-    fn store(&self, _held: &Held, approval: &Approval) -> Result<(), FileError> {
-        let path = self.path(&canonical(&approval.code).unwrap_or_default());
-        let draft = path.with_extension("new");
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(FileError::io("remove", draft)(error)),
-            _ => {}
-        }
-        let bytes = serde_json::to_vec_pretty(approval).map_err(std::io::Error::other);
-        // What couldn't be read whole again would wait for ever.
-        let bytes = bytes.and_then(|bytes| match bytes.len() as u64 {
-            size if size >= MAX_BYTES => Err(std::io::Error::new(
-                ErrorKind::FileTooLarge,
-                format!("it has {size} bytes, and fewer than {MAX_BYTES} are read"),
-            )),
-            _ => Ok(bytes),
-        });
-        let bytes = bytes.map_err(FileError::io("write", &path))?;
-        let mut file = create_private(&draft)?;
-        file.write_all(&bytes)
-            .and_then(|()| fs::rename(&draft, &path))
-            .map_err(FileError::io("write", path))
+    fn owner(&self) -> &str {
+        &self.from
     }
 
-    fn read(&self, code: &str) -> Result<Option<Approval>, FileError> {
-        let path = self.path(code);
-        let bytes = match read_private(&path, MAX_BYTES) {
-            Ok(Some(bytes)) => bytes,
-            // It was taken at this moment.
-            Ok(None) => return Ok(None),
-            // Nobody who may put an approval here leaves anything else.
-            Err(error @ (FileError::NotAFile { .. } | FileError::NotOurs { .. })) => {
-                tracing::warn!("{error}: it is left alone");
-                return Ok(None);
+    fn group(&self) -> &str {
+        &self.group
+    }
+
+    fn waits(&self) -> bool {
+        Self::waits(self)
+    }
+
+    fn since(&self) -> DateTime<Utc> {
+        self.asked_at
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.waits() && self.call == other.call && self.plan_digest == other.plan_digest
+    }
+}
+
+/// Decides about a call that has not ended.
+fn decide(
+    approval: &mut Approval,
+    decision: &Decision,
+    page: Option<FromPage<'_>>,
+    now: DateTime<Utc>,
+) -> Result<(), DecideError> {
+    let by = if page.is_some() {
+        Decider::Page
+    } else {
+        Decider::Terminal
+    };
+    if let Some((secret, _)) = page {
+        // Of a keyed digest, a comparison that ends early tells nothing that helps to guess the secret.
+        match &approval.page_secret {
+            None => return Err(DecideError::NotHere(by)),
+            Some(expected) if expected != secret => {
+                let left = wrong(approval, by, now);
+                return Err(DecideError::WrongSecret { left });
             }
-            Err(error) => return Err(error),
-        };
-        match serde_json::from_slice::<Approval>(&bytes) {
-            Ok(approval) if canonical(&approval.code).as_deref() == Some(code) => Ok(Some(approval)),
-            _ => {
-                tracing::warn!("{} holds no call that waits, and is left alone", path.display());
-                Ok(None)
-            }
+            Some(_) => {}
         }
     }
+    if !approval.waits() {
+        return Err(DecideError::Decided(approval.state.clone()));
+    }
+    // A no counts wherever it comes from.
+    if by == Decider::Terminal && !approval.terminal && *decision != Decision::Reject {
+        return Err(DecideError::NotHere(by));
+    }
+    approval.state = match decision {
+        Decision::Reject => State::Rejected { at: now, by },
+        Decision::Approve { typed } => {
+            let is_wrong = match &approval.type_name {
+                Some(name) => !name.matches(typed.as_deref().unwrap_or_default()),
+                // Whoever must type a name and has none to type can't say yes.
+                None => approval.severe,
+            };
+            if is_wrong {
+                let what = approval.type_name.as_ref().map_or("target", |name| &name.what);
+                let what = what.to_owned();
+                let left = wrong(approval, by, now);
+                return Err(DecideError::WrongName { what, left });
+            }
+            let lasts = TimeDelta::seconds(i64::try_from(approval.approval_seconds).unwrap_or(300).min(86_400));
+            State::Approved {
+                at: now,
+                by,
+                until: now + lasts,
+                seal: page.map(|(_, seal)| seal(approval)),
+            }
+        }
+    };
+    Ok(())
+}
 
-    fn read_all(&self) -> Result<Vec<Approval>, FileError> {
-        let entries = match fs::read_dir(&self.directory) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(FileError::io("read", &self.directory))?,
-        };
-        let mut all = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(FileError::io("read", &self.directory))?.file_name();
-            let code = name
-                .to_str()
-                .and_then(|name| name.strip_suffix(".json"))
-                .and_then(canonical);
-            if let Some(code) = code {
-                all.extend(self.read(&code)?);
-            }
-        }
-        Ok(all)
+/// Counts a wrong name or secret; the last one refuses the call.
+fn wrong(approval: &mut Approval, by: Decider, now: DateTime<Utc>) -> u32 {
+    approval.wrong += 1;
+    let left = MAX_WRONG.saturating_sub(approval.wrong);
+    if left == 0 && approval.waits() {
+        approval.state = State::Rejected { at: now, by };
     }
-
-    /// Removes what has run out, and returns the rest.
-    fn sweep(&self, _held: &Held, now: DateTime<Utc>) -> Result<Vec<Approval>, FileError> {
-        let (rest, over): (Vec<_>, Vec<_>) = self.read_all()?.into_iter().partition(|known| known.ends_at() > now);
-        for approval in over {
-            let _ = fs::remove_file(self.path(&canonical(&approval.code).unwrap_or_default()));
-        }
-        // Under the lock nobody else writes: what a process that was killed had begun is nobody's.
-        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let draft = path.extension().is_some_and(|ends| ends == "new");
-            let code = path.file_stem().and_then(|name| name.to_str()).and_then(canonical);
-            if draft && code.is_some() {
-                let _ = fs::remove_file(path);
-            }
-        }
-        Ok(rest)
-    }
+    left
 }
 
 impl Approval {
@@ -452,34 +421,15 @@ fn canonical(code: &str) -> Option<String> {
     is_code.then_some(letters)
 }
 
-/// A code that no known call has.
-fn free_code(known: &[Approval]) -> String {
-    loop {
-        let letters: [usize; CODE_LENGTH] = std::array::from_fn(|_| rand::random_range(0..LETTERS.len()));
-        let mut code = String::with_capacity(CODE_LENGTH + 1);
-        for (index, letter) in letters.into_iter().enumerate() {
-            if index == CODE_LENGTH / 2 {
-                code.push('-');
-            }
-            code.extend(LETTERS.get(letter).map(|letter| char::from(*letter)));
+/// A code by chance.
+fn random_code() -> String {
+    let letters: [usize; CODE_LENGTH] = std::array::from_fn(|_| rand::random_range(0..LETTERS.len()));
+    let mut code = String::with_capacity(CODE_LENGTH + 1);
+    for (index, letter) in letters.into_iter().enumerate() {
+        if index == CODE_LENGTH / 2 {
+            code.push('-');
         }
-        if known.iter().all(|known| known.code != code) {
-            return code;
-        }
+        code.extend(LETTERS.get(letter).map(|letter| char::from(*letter)));
     }
-}
-
-/// Removes the nonces that no seal can bring any more.
-fn forget(used: &Path, now: DateTime<Utc>) {
-    for entry in fs::read_dir(used).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let until = name
-            .to_str()
-            .and_then(|name| name.split_once('.'))
-            .and_then(|(until, _)| until.parse::<i64>().ok());
-        // A minute later than needed: clocks differ.
-        if until.is_some_and(|until| until + 60 < now.timestamp()) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+    code
 }

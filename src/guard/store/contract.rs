@@ -1,0 +1,180 @@
+//! The trait of stores, and what they keep.
+
+use std::fmt::Debug;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::guard::files::FileError;
+
+/// What is kept under an id until it ends.
+pub(in crate::guard) trait Record:
+    Clone + Debug + Serialize + DeserializeOwned + Send + 'static
+{
+    /// Whether a text is an id of such records. Nothing else gets into the name of a file.
+    fn is_id(id: &str) -> bool;
+
+    /// Whether the record belongs under the id that it was found under.
+    fn is_of(&self, _id: &str) -> bool {
+        true
+    }
+
+    /// When it is forgotten.
+    fn ends_at(&self) -> DateTime<Utc>;
+
+    /// Whose it is.
+    fn owner(&self) -> &str;
+
+    /// Which owners share a bound.
+    fn group(&self) -> &str {
+        ""
+    }
+
+    /// Whether it counts against the bounds.
+    fn waits(&self) -> bool {
+        true
+    }
+
+    /// Since when it waits: the oldest gives way.
+    fn since(&self) -> DateTime<Utc> {
+        self.ends_at()
+    }
+
+    /// Whether another one asks for the same, so that one of both is enough.
+    fn is_same(&self, _other: &Self) -> bool {
+        false
+    }
+}
+
+/// How many records may wait.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::guard) struct Caps {
+    /// Of all owners.
+    pub(in crate::guard) all: usize,
+    /// Of one group.
+    pub(in crate::guard) group: usize,
+    /// Of one owner.
+    pub(in crate::guard) owner: usize,
+    /// Whether the owner's oldest gives way to one too many. Another owner's never does.
+    pub(in crate::guard) oldest_gives_way: bool,
+}
+
+impl Caps {
+    /// No bound.
+    pub(in crate::guard) const NONE: Self = Self {
+        all: usize::MAX,
+        group: usize::MAX,
+        owner: usize::MAX,
+        oldest_gives_way: false,
+    };
+
+    /// The bound that one more of this owner and group meets.
+    pub(super) fn met<'r, R: Record>(
+        &self,
+        owner: &str,
+        group: &str,
+        known: impl Iterator<Item = &'r R>,
+    ) -> Option<Full> {
+        let (mut all, mut of_group, mut of_owner) = (0, 0, 0);
+        for known in known.filter(|known| known.waits()) {
+            all += 1;
+            of_group += usize::from(known.group() == group);
+            of_owner += usize::from(known.owner() == owner);
+        }
+        if of_owner >= self.owner {
+            Some(Full::Owner)
+        } else if all >= self.all {
+            Some(Full::All)
+        } else if of_group >= self.group {
+            Some(Full::Group)
+        } else {
+            None
+        }
+    }
+
+    /// What a new record does to those that are known, which no one changes meanwhile.
+    pub(super) fn admit<R: Record>(&self, new: &R, known: &[(String, R)]) -> Admission<R> {
+        if let Some((_, same)) = known.iter().find(|(_, known)| known.is_same(new)) {
+            return Admission::Known(same.clone());
+        }
+        let Some(full) = self.met(new.owner(), new.group(), known.iter().map(|(_, known)| known)) else {
+            return Admission::Room;
+        };
+        let own = known
+            .iter()
+            .filter(|(_, known)| self.oldest_gives_way && known.waits() && known.owner() == new.owner());
+        match own.min_by_key(|(_, known)| known.since()) {
+            Some((id, _)) => Admission::InPlaceOf(id.clone()),
+            None => Admission::Full(full),
+        }
+    }
+}
+
+/// Whether a record gets in.
+#[derive(Debug)]
+pub(super) enum Admission<R> {
+    Room,
+    InPlaceOf(String),
+    Known(R),
+    Full(Full),
+}
+
+/// The bound that is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::guard) enum Full {
+    All,
+    Group,
+    Owner,
+}
+
+/// What became of a record that was put down.
+#[derive(Debug)]
+pub(in crate::guard) enum Put<R> {
+    /// It is kept.
+    Stored,
+    /// The id has one already, which stays.
+    IdTaken,
+    /// One that asks for the same is kept already.
+    Known(R),
+    /// There is no room.
+    Full(Full),
+}
+
+/// What came of taking.
+#[derive(Debug)]
+pub(in crate::guard) enum Taken<R> {
+    /// The record: whoever gets it is alone.
+    Now(R),
+    /// Another took it before.
+    Before,
+    /// There is none that can be taken.
+    Nothing,
+}
+
+/// Keeps records for all who share it. Each operation is one step: of several at the same time, in one process or in many, one comes
+/// first. A store may forget a record any time after its end, and never before; who reads looks at the end.
+///
+/// With Valkey, `put` is a script, `change` is `WATCH` and `EXEC`, and `take` is `GETDEL`; `Caps` count sets of ids.
+pub(in crate::guard) trait StateStore<R: Record>: Debug + Send + Sync {
+    /// Keeps a record under an id until its end, if there is room. What ended before `now` is removed first.
+    fn put(&self, id: &str, record: R, caps: &Caps, now: DateTime<Utc>) -> Result<Put<R>, FileError>;
+
+    /// The bound that one more would meet. What ended before `now` is removed first.
+    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, FileError>;
+
+    /// The record under an id, and whether it was taken.
+    fn get(&self, id: &str) -> Result<Option<(R, bool)>, FileError>;
+
+    /// All that weren't taken.
+    fn list(&self) -> Result<Vec<R>, FileError>;
+
+    /// Shows the record under an id, if there is one, to a function that may change it, and keeps it where that says so.
+    fn change(&self, id: &str, change: &mut dyn FnMut(&mut R) -> bool) -> Result<(), FileError>;
+
+    /// Takes the record under an id, if it may be: of all who try, one gets it.
+    fn take(&self, id: &str, may: &dyn Fn(&R) -> bool) -> Result<Taken<R>, FileError>;
+
+    /// Undoes a take, where the store remembers what was taken.
+    fn give_back(&self, id: &str) -> Result<(), FileError>;
+}
