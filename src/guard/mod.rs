@@ -51,7 +51,7 @@ pub use prepared::NotPrepared;
 pub use seal::{MIN_KEY, Sealer, ShortKey};
 pub use session::Session;
 pub use shown::{Line, digest, quoted};
-pub(crate) use shown::{told, told_plain};
+pub(crate) use shown::{hex, told, told_plain};
 pub use state_dir::{kept_seal_key, kept_session, state_dir};
 pub use trusted::{Untrusted, read_trusted, read_trusted_text};
 pub(crate) use undo::FROM_THE_ANSWER;

@@ -597,6 +597,14 @@ mod tests {
         );
         assert_ne!(digest(&json!({"a": [1, 2]})), digest(&json!({"a": [2, 1]})));
         assert_ne!(digest(&json!({"a": "1"})), digest(&json!({"a": 1})));
+        assert_ne!(
+            digest(&json!({"a": 9_007_199_254_740_993_u64})),
+            digest(&json!({"a": 9_007_199_254_740_992_u64}))
+        );
+        assert_eq!(
+            digest(&json!([{"a": {"x": 1, "y": 2}, "b": 1}])),
+            digest(&json!([{"b": 1, "a": {"y": 2, "x": 1}}]))
+        );
         assert_ne!(digest(&json!(["a", "b"])), digest(&json!(["a,b"])));
     }
 

@@ -1,5 +1,7 @@
 //! Whose call it is, as the server itself knows it: what a client says of itself proves nothing.
 
+use super::shown::hex;
+
 /// The caller's session. An approval is found again by it, or by the random that was handed out with the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Session {
@@ -37,5 +39,5 @@ impl Session {
 /// 128 random bits, in hexadecimal digits.
 pub(super) fn random_id() -> String {
     let random: [u8; 16] = rand::random();
-    random.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&random)
 }

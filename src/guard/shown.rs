@@ -127,40 +127,18 @@ pub(crate) fn told_plain(value: &str) -> String {
 }
 
 /// SHA-256 of a value, in hexadecimal. Objects are taken in the order of their keys, whatever order they have.
+///
+/// Not by RFC 8785: it has all numbers as doubles, so that 9007199254740993 would count as 9007199254740992.
 #[must_use]
 pub fn digest(value: &Value) -> String {
-    fn write(value: &Value, hash: &mut Sha256) {
-        match value {
-            Value::Object(object) => {
-                let mut keys: Vec<&String> = object.keys().collect();
-                keys.sort_unstable();
-                hash.update(b"{");
-                for key in keys {
-                    hash.update(Value::from(key.as_str()).to_string().as_bytes());
-                    hash.update(b":");
-                    write(object.get(key).unwrap_or(&Value::Null), hash);
-                    hash.update(b",");
-                }
-                hash.update(b"}");
-            }
-            Value::Array(items) => {
-                hash.update(b"[");
-                for item in items {
-                    write(item, hash);
-                    hash.update(b",");
-                }
-                hash.update(b"]");
-            }
-            other => hash.update(other.to_string().as_bytes()),
-        }
-    }
-    let mut hash = Sha256::new();
-    write(value, &mut hash);
-    hex(&hash.finalize())
+    let mut sorted = value.clone();
+    sorted.sort_all_objects();
+    hex(&Sha256::digest(sorted.to_string()))
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Bytes in hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    base16ct::lower::encode_string(bytes)
 }
 
 pub(super) fn upper(label: &str) -> String {

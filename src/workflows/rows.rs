@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::Fence;
+use crate::guard::hex;
 use crate::neon::sql::ResultSet;
 use crate::neon::text::one_line;
 
@@ -265,15 +266,13 @@ fn largest_cut(cells: &[Vec<Cell>], available: usize) -> Option<usize> {
 /// What is told of a value that was cut.
 fn told(result: &ResultSet, cut: &Cut) -> Value {
     let text = text(result, cut.row, cut.column);
-    let digest = Sha256::digest(text.as_bytes());
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     json!({
         "row": cut.row + 1,
         "column": cut.column + 1,
         "shown_characters": cut.shown,
         "from_character": cut.shown + 1,
         "characters": text.chars().count(),
-        "sha256": digest,
+        "sha256": hex(&Sha256::digest(text.as_bytes())),
     })
 }
 

@@ -6,7 +6,6 @@
 //! might be run as SQL itself, the text can't be shown as it is, and says so.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -108,10 +107,8 @@ impl Redacted {
 
 /// A text as its length and digest.
 fn in_short(sql: &str) -> String {
-    let mut digest = String::new();
-    for byte in Sha256::digest(sql.as_bytes()).iter().take(8) {
-        let _ = write!(digest, "{byte:02x}");
-    }
+    let digest = Sha256::digest(sql.as_bytes());
+    let digest = base16ct::lower::encode_string(digest.get(..8).unwrap_or_default());
     format!("({} characters of SQL, sha256 {digest}…)", sql.chars().count())
 }
 

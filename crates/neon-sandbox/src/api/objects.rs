@@ -233,7 +233,7 @@ pub(crate) fn store(state: &mut State, link: &Link, content: Bytes, content_type
         return Err(gone());
     }
     let digest = Sha256::digest(&content);
-    let etag: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let etag = base16ct::lower::encode_string(digest.get(..16).unwrap_or_default());
     let object = Object {
         content: Blob(content),
         content_type,
