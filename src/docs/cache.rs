@@ -1,9 +1,10 @@
 //! What was read, kept for a while: bounded in count and bytes.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use quick_cache::Weighter;
+use quick_cache::unsync;
 use tokio::time::Instant;
 
 /// The most texts.
@@ -31,14 +32,24 @@ struct Kept {
 pub(super) struct Cache {
     /// How long a text is given out without asking again.
     fresh: Duration,
-    kept: Mutex<HashMap<String, Kept>>,
+    kept: Mutex<unsync::Cache<String, Kept, Weight>>,
+}
+
+/// What a text takes of the bytes: its own, and no less than makes the most texts.
+#[derive(Debug, Clone)]
+struct Weight;
+
+impl Weighter<String, Kept> for Weight {
+    fn weight(&self, _file: &String, kept: &Kept) -> u64 {
+        kept.page.text.len().max(MAX_BYTES / MAX_TEXTS) as u64
+    }
 }
 
 impl Cache {
     pub(super) fn new(fresh: Duration) -> Self {
         Self {
             fresh,
-            kept: Mutex::default(),
+            kept: Mutex::new(unsync::Cache::with_weighter(MAX_TEXTS, MAX_BYTES as u64, Weight)),
         }
     }
 
@@ -57,24 +68,10 @@ impl Cache {
         kept.get(file).map(|kept| kept.page.clone())
     }
 
-    /// Keeps a text that the host has just given or confirmed. The oldest make room.
+    /// Keeps a text that the host has just given or confirmed. What is asked for least makes room; what is too large isn't kept.
     pub(super) fn keep(&self, file: &str, page: Arc<Page>, at: Instant) {
-        if page.text.len() > MAX_BYTES {
-            return;
-        }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(file.to_owned(), Kept { at, page });
-        loop {
-            let bytes: usize = kept.values().map(|kept| kept.page.text.len()).sum();
-            if kept.len() <= MAX_TEXTS && bytes <= MAX_BYTES {
-                break;
-            }
-            let others = kept.iter().filter(|(name, _)| *name != file);
-            let Some(oldest) = others.min_by_key(|(_, kept)| kept.at).map(|(name, _)| name.clone()) else {
-                break;
-            };
-            kept.remove(&oldest);
-        }
     }
 }
 
@@ -102,16 +99,32 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_make_room() {
+    fn cache_is_bounded_in_texts_and_bytes() {
         let (cache, start) = (Cache::new(FRESH), Instant::now());
-        let at = |number: usize| start + Duration::from_secs(number as u64);
-        for number in 0..=MAX_TEXTS {
-            cache.keep(&number.to_string(), page(1), at(number));
+        let known = |of: &[usize]| {
+            of.iter()
+                .filter(|number| cache.known(&number.to_string()).is_some())
+                .count()
+        };
+        let all: Vec<usize> = (0..3 * MAX_TEXTS).collect();
+        for number in &all {
+            cache.keep(&number.to_string(), page(1), start);
+            assert!(cache.known(&number.to_string()).is_some(), "{number} is the newest");
         }
-        assert!(cache.known("0").is_none() && cache.known("1").is_some());
-        cache.keep("large", page(MAX_BYTES), at(1_000));
-        assert!(cache.known("large").is_some() && cache.known("1").is_none());
-        cache.keep("too large", page(MAX_BYTES + 1), at(1_001));
-        assert!(cache.known("too large").is_none() && cache.known("large").is_some());
+        assert_eq!(known(&all), MAX_TEXTS);
+        cache.keep("large", page(MAX_BYTES / 2), start);
+        assert!(cache.known("large").is_some() && known(&all) <= MAX_TEXTS / 2);
+        cache.keep("too large", page(MAX_BYTES + 1), start);
+        assert!(cache.known("too large").is_none());
+    }
+
+    #[test]
+    fn text_that_is_asked_for_stays() {
+        let (cache, start) = (Cache::new(FRESH), Instant::now());
+        cache.keep("index", page(1), start);
+        for number in 0..3 * MAX_TEXTS {
+            assert!(cache.known("index").is_some(), "{number}");
+            cache.keep(&number.to_string(), page(1), start);
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! Connections for SQL that are known: what Neon said, kept for a while.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use quick_cache::unsync::Cache;
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
@@ -25,16 +25,16 @@ pub(in crate::engine) struct Key {
 }
 
 /// Connection strings that are known. `Debug` shows none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::engine) struct Connections {
-    known: Mutex<HashMap<Key, (Instant, Connection)>>,
+    known: Mutex<Cache<Key, (Instant, Connection)>>,
     pub(in crate::engine) hosts: SqlHosts,
 }
 
 impl Connections {
     pub(in crate::engine) fn new(hosts: SqlHosts) -> Self {
         Self {
-            known: Mutex::default(),
+            known: Mutex::new(Cache::new(MOST)),
             hosts,
         }
     }
@@ -52,12 +52,6 @@ impl Connections {
 
     pub(in crate::engine) fn keep(&self, key: Key, connection: Connection) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST {
-            known.retain(|_, (at, _)| at.elapsed() < KEPT);
-        }
-        if known.len() >= MOST {
-            known.clear();
-        }
         known.insert(key, (Instant::now(), connection));
     }
 
