@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use neon_mcp::catalog::{Catalog, Selection, SelectionOptions};
 use neon_mcp::engine::{CallLimits, Engine, Guards, Service};
 use neon_mcp::guard::{ApprovalFlow, Policy, Sealer};
-use neon_mcp::neon::{ApiBase, Client, ClientConfig, Credential, LimitSettings, Rate, RateLimits};
+use neon_mcp::neon::{Client, ClientConfig, Credential, LimitSettings, Rate, RateLimits, api_base};
 use neon_mcp::server::NeonServer;
 use rmcp::model::{
     CallToolRequestParams, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
@@ -195,7 +195,7 @@ async fn added() -> bool {
         burst: 1_000_000,
         per_second: 1_000_000,
     };
-    let base = ApiBase::parse(&url).expect("an address");
+    let base = api_base(&url).expect("an address");
     let mut config = ClientConfig::new(base, Credential::new("sandbox_x".into()).expect("a key"));
     config.limits = RateLimits::new(LimitSettings {
         credential: plenty,

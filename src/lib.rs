@@ -14,6 +14,7 @@
 //! [`server`] knows MCP and nothing of Neon; [`neon`] knows HTTP and nothing of MCP; [`catalog`] is data; [`guard`]
 //! decides and never sends; only [`engine`] joins them.
 
+pub mod base_url;
 pub mod catalog;
 pub mod cli;
 pub mod docs;

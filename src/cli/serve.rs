@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, Selection};
 use crate::engine::{Engine, Service};
 use crate::neon::{self, Client, ClientConfig, KeyKind};
 #[cfg(feature = "sandbox")]
-use crate::neon::{ApiBase, Credential};
+use crate::neon::{Credential, api_base};
 #[cfg(feature = "sandbox")]
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::settings::{Settings, SettingsError, Upstream};
@@ -45,7 +45,7 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
             })
             .await
             .context("the sandbox can't start")?;
-            let base = ApiBase::parse(&sandbox.api_url())?;
+            let base = api_base(&sandbox.api_url())?;
             let credential = Credential::new(sandbox.api_key().to_owned())?;
             carried = Some(sandbox);
             (base, credential, Service::Sandbox)

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::base::DocsBase;
 use super::slug::Slug;
+use crate::base_url::BaseUrl;
 use crate::neon::text::one_line;
 
 /// The most entries that are kept.
@@ -29,7 +29,7 @@ static LINK: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// The pages below the base that an index links to, each once. Other links, and addresses that are no page's, are passed over.
-pub(super) fn entries(text: &str, base: &DocsBase) -> Vec<Entry> {
+pub(super) fn entries(text: &str, base: &BaseUrl) -> Vec<Entry> {
     let Some(link) = LINK.as_ref() else { return Vec::new() };
     let mut seen = HashSet::new();
     text.lines()
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn links_below_the_base_are_entries() {
-        let base = DocsBase::parse("https://neon.com/docs").unwrap();
+        let base = BaseUrl::parse("https://neon.com/docs").unwrap();
         let text = "# Neon\n\n> Serverless Postgres\n\n## Start\n\n\
             - [Branching](https://neon.com/docs/introduction/branching.md): Copies of data\n\
             * [Prisma](/docs/guides/prisma) - An ORM\n\

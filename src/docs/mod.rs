@@ -10,7 +10,7 @@ mod index;
 mod read;
 mod slug;
 
-pub use base::{DocsBase, InvalidDocsBase};
+pub use base::{DEFAULT_DOCS, default_docs};
 pub use error::DocsError;
 pub use index::Entry;
 pub use read::{Docs, DocsTimes};

@@ -9,11 +9,11 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use url::Url;
 
-use super::base::DocsBase;
 use super::cache::{Cache, Page};
 use super::error::DocsError;
 use super::index::{self, Entry};
 use super::slug::Slug;
+use crate::base_url::BaseUrl;
 use crate::guard::mask_text;
 use crate::neon::Context;
 use crate::neon::text::{is_hidden, one_line};
@@ -54,7 +54,7 @@ impl Default for DocsTimes {
 /// The documentation at one base. Nothing is set up before it is first read.
 #[derive(Debug)]
 pub struct Docs {
-    base: DocsBase,
+    base: BaseUrl,
     times: DocsTimes,
     http: OnceCell<reqwest::Client>,
     cache: Cache,
@@ -73,13 +73,13 @@ enum Answer {
 impl Docs {
     /// The documentation at a base.
     #[must_use]
-    pub fn new(base: DocsBase) -> Self {
+    pub fn new(base: BaseUrl) -> Self {
         Self::with(base, DocsTimes::default())
     }
 
     /// The documentation at a base, with times of its own.
     #[must_use]
-    pub fn with(base: DocsBase, times: DocsTimes) -> Self {
+    pub fn with(base: BaseUrl, times: DocsTimes) -> Self {
         Self {
             base,
             times,
@@ -90,14 +90,14 @@ impl Docs {
 
     /// Where it is.
     #[must_use]
-    pub fn base(&self) -> &DocsBase {
+    pub fn base(&self) -> &BaseUrl {
         &self.base
     }
 
     /// Where people read a page.
     #[must_use]
     pub fn address(&self, slug: &Slug) -> String {
-        self.base.join(slug.as_str()).into()
+        self.base.file(slug.as_str()).into()
     }
 
     /// The pages that there are.
@@ -134,7 +134,7 @@ impl Docs {
         let etag = known.as_ref().and_then(|page| page.etag.as_deref());
         let answer = tokio::select! {
             biased;
-            answer = tokio::time::timeout(self.times.text.min(context.left()), self.ask(self.base.join(file), etag)) => answer,
+            answer = tokio::time::timeout(self.times.text.min(context.left()), self.ask(self.base.file(file), etag)) => answer,
             () = context.cancel.cancelled() => return Err(DocsError::Cancelled),
         };
         let answer = answer.map_err(|_| self.unreachable("it took too long"))??;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::base::DocsBase;
+use crate::base_url::BaseUrl;
 
 /// The most characters of a slug.
 const LONGEST: usize = 200;
@@ -23,7 +23,7 @@ impl Slug {
     ///
     /// # Errors
     /// [`InvalidSlug`]
-    pub fn parse(text: &str, base: &DocsBase) -> Result<Self, InvalidSlug> {
+    pub fn parse(text: &str, base: &BaseUrl) -> Result<Self, InvalidSlug> {
         // What is encoded would be something else after decoding.
         if text.contains(['%', '\\']) {
             return Err(InvalidSlug);
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn slugs_are_reduced_or_refused() {
-        let base = DocsBase::parse("https://neon.com/docs").unwrap();
+        let base = BaseUrl::parse("https://neon.com/docs").unwrap();
         let parse = |text: &str| Slug::parse(text, &base).map(|slug| slug.to_string());
         for (text, slug) in [
             ("introduction", "introduction"),

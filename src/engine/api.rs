@@ -7,7 +7,8 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::docs::DocsBase;
+use crate::base_url::BaseUrl;
+use crate::docs::default_docs;
 use crate::engine::check::files::FilesDir;
 use crate::guard::audit::AuditLog;
 use crate::guard::{ApprovalFlow, Channel, Policy, Question, Reply, Session};
@@ -47,7 +48,7 @@ pub struct CallLimits {
     /// Under which hosts SQL may be sent. Default Neon's own.
     pub sql_hosts: crate::neon::sql::SqlHosts,
     /// Where the documentation is; nothing where the operator wants none read. Default Neon's own.
-    pub docs: Option<DocsBase>,
+    pub docs: Option<BaseUrl>,
 }
 
 impl Default for CallLimits {
@@ -58,7 +59,7 @@ impl Default for CallLimits {
             result_bytes: 40_000,
             files_dir: None,
             sql_hosts: crate::neon::sql::SqlHosts::default(),
-            docs: DocsBase::neons(),
+            docs: default_docs(),
         }
     }
 }

@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use url::Url;
 
-use super::base::ApiBase;
 use super::credential::Credential;
 use super::error_body::ErrorBody;
 use super::form::{self, Content};
@@ -15,6 +14,7 @@ use super::limits::{FairQueue, RateLimits};
 use super::request::{Method, Request};
 use super::retry;
 use super::text::one_line;
+use crate::base_url::BaseUrl;
 
 /// Neon takes it, and echoes it (`GeneralError` in Neon's OpenAPI file).
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,7 +31,7 @@ const REDIRECTS: u32 = 3;
 /// What an attempt needs.
 pub(super) struct Attempt<'a> {
     pub(super) http: &'a reqwest::Client,
-    pub(super) base: &'a ApiBase,
+    pub(super) base: &'a BaseUrl,
     pub(super) credential: &'a Credential,
     pub(super) limits: &'a RateLimits,
     pub(super) lane: &'a FairQueue,

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::base::ApiBase;
 use super::credential::Credential;
 use super::limits::RateLimits;
 use super::poll::PollPolicy;
 use super::retry::RetryPolicy;
+use crate::base_url::BaseUrl;
 
 /// What a client is made of. [`ClientConfig::new`] fills in the defaults.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     /// Where the API is.
-    pub base: ApiBase,
+    pub base: BaseUrl,
     /// Whose requests these are.
     pub credential: Credential,
     /// The `User-Agent`. Default: `neon-mcp/VERSION`, with the project's address.
@@ -35,7 +35,7 @@ pub struct ClientConfig {
 impl ClientConfig {
     /// The defaults for a base and a credential.
     #[must_use]
-    pub fn new(base: ApiBase, credential: Credential) -> Self {
+    pub fn new(base: BaseUrl, credential: Credential) -> Self {
         Self {
             base,
             credential,

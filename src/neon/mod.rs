@@ -26,7 +26,7 @@ pub mod sql;
 
 pub use crate::text;
 
-pub use base::{ApiBase, DEFAULT_BASE, InvalidBase};
+pub use base::{DEFAULT_BASE, api_base};
 pub use client::{Answer, Client};
 pub use config::ClientConfig;
 pub use context::Context;

@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
     use crate::neon::sql::{Connection, Guard, Identity, Isolation, Query, SqlAddress, SqlHosts, Statements};
-    use crate::neon::{ApiBase, Client, ClientConfig, Context, Credential};
+    use crate::neon::{Client, ClientConfig, Context, Credential, api_base};
 
     const JUDGED: &str = "DELETE FROM t WHERE id = 1";
 
@@ -162,7 +162,7 @@ mod tests {
     #[tokio::test]
     async fn statement_that_was_not_judged_is_not_sent() {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let base = ApiBase::parse("http://127.0.0.1:9/api/v2").unwrap();
+        let base = api_base("http://127.0.0.1:9/api/v2").unwrap();
         let string = "postgresql://me:x@127.0.0.1/db";
         let connection = Connection {
             address: SqlAddress::of(string, &base, &SqlHosts::default()).unwrap(),

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::base_url::InvalidBaseUrl;
+use crate::docs::DEFAULT_DOCS;
 use crate::guard::Untrusted;
-use crate::neon::{InvalidBase, InvalidCredential, InvalidId};
+use crate::neon::{DEFAULT_BASE, InvalidCredential, InvalidId};
 
 /// What every variable of ours begins with, but for `NEON_API_KEY` and `NEON_API_HOST`, which are the field's own.
 pub(super) const PREFIX: &str = "NEON_MCP_";
@@ -70,8 +72,8 @@ pub enum SettingsError {
     #[error("{0}")]
     Conflict(String),
     /// The address can't be used.
-    #[error("API host: {0}")]
-    Base(#[from] InvalidBase),
+    #[error("API host: {0}; it looks like {DEFAULT_BASE}")]
+    Base(InvalidBaseUrl),
     /// The key can't be used.
     #[error("API key: {0}")]
     Credential(#[from] InvalidCredential),
@@ -87,8 +89,8 @@ pub enum SettingsError {
     #[error("SQL host suffix: {0}")]
     SqlHost(#[from] crate::neon::sql::InvalidSuffix),
     /// The address of the documentation can't be used.
-    #[error("docs URL: {0}")]
-    Docs(#[from] crate::docs::InvalidDocsBase),
+    #[error("docs URL: {0}; it looks like {DEFAULT_DOCS}, or is `off`")]
+    Docs(InvalidBaseUrl),
     /// The policy can't be used.
     #[error(transparent)]
     Policy(#[from] crate::guard::PolicyError),

@@ -20,15 +20,15 @@ pub use layer::Layer;
 
 use error::{MAX_SECONDS, MIN_SECRET};
 
+use crate::base_url::BaseUrl;
 use crate::catalog::{Catalog, SelectionOptions};
-use crate::docs::DocsBase;
 use crate::engine::{CallLimits, FilesDir, Guards};
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{
     ApprovalFlow, Approvals, Policy, Sealer, kept_seal_key, read_trusted, read_trusted_text, state_dir,
 };
 use crate::neon::sql::SqlHosts;
-use crate::neon::{ApiBase, Credential, DEFAULT_BASE, OrganizationId, ProjectId};
+use crate::neon::{Credential, DEFAULT_BASE, OrganizationId, ProjectId, api_base};
 #[cfg(feature = "sandbox")]
 use crate::sandbox::Postgres;
 use crate::server::http::BearerToken;
@@ -76,7 +76,7 @@ pub enum Upstream {
     /// Neon, or what the operator put in its place.
     Api {
         /// The address.
-        base: ApiBase,
+        base: BaseUrl,
         /// The key; nothing where none was given, which only commands that send nothing can live with.
         credential: Option<Credential>,
     },
@@ -159,7 +159,7 @@ impl Settings {
             ));
         }
         let api = || {
-            let base = ApiBase::parse(layer.api_host.as_deref().unwrap_or(DEFAULT_BASE))?;
+            let base = api_base(layer.api_host.as_deref().unwrap_or(DEFAULT_BASE)).map_err(SettingsError::Base)?;
             let credential = match (key, &layer.api_key_file) {
                 (Some(key), _) => Some(Credential::new(key)?),
                 (None, Some(path)) => Some(read_key(path)?),
@@ -182,7 +182,7 @@ impl Settings {
         let defaults = CallLimits::default();
         let docs = match layer.docs_url.as_deref() {
             Some(text) if text.trim().eq_ignore_ascii_case("off") => None,
-            Some(text) => Some(DocsBase::parse(text)?),
+            Some(text) => Some(BaseUrl::parse(text).map_err(SettingsError::Docs)?),
             None => defaults.docs.clone(),
         };
         let seconds = |setting, value: Option<u64>, least: u64, default: Duration| match value {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-use crate::neon::ApiBase;
+use crate::base_url::BaseUrl;
 
 /// The suffixes under which Neon's computes are.
 const NEON_SUFFIXES: [&str; 3] = ["neon.tech", "neon.build", "neon.com"];
@@ -101,7 +101,7 @@ impl SqlAddress {
     ///
     /// # Errors
     /// [`InvalidConnection`].
-    pub fn of(connection: &str, base: &ApiBase, hosts: &SqlHosts) -> Result<Self, InvalidConnection> {
+    pub fn of(connection: &str, base: &BaseUrl, hosts: &SqlHosts) -> Result<Self, InvalidConnection> {
         let url = Url::parse(connection).map_err(|_| InvalidConnection::NotOne)?;
         let host = url.host_str().filter(|host| !host.is_empty());
         let (Some(host), "postgresql" | "postgres") = (host, url.scheme()) else {
@@ -135,9 +135,10 @@ impl fmt::Debug for SqlAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::neon::api_base;
 
     fn address(connection: &str, base: &str) -> Result<String, InvalidConnection> {
-        let base = ApiBase::parse(base).unwrap();
+        let base = api_base(base).unwrap();
         SqlAddress::of(connection, &base, &SqlHosts::default()).map(|address| format!("{address:?}"))
     }
 
@@ -180,7 +181,7 @@ mod tests {
     fn named_suffixes_are_the_only_ones_and_hold_on_this_machine_too() {
         let hosts = SqlHosts::under(&[".DB.example.com".to_owned()]).unwrap();
         let of = |connection: &str, base: &str| {
-            let base = ApiBase::parse(base).unwrap();
+            let base = api_base(base).unwrap();
             SqlAddress::of(connection, &base, &hosts).map(|address| format!("{address:?}"))
         };
         let (neon, here) = ("https://console.neon.tech/api/v2", "http://127.0.0.1:99/api/v2");

@@ -9,7 +9,7 @@ use neon_mcp::catalog::{Selection, SelectionOptions};
 use neon_mcp::engine::{ApprovalMode, Ask, CallLimits, Caller, Engine, Guards, Outcome, Returned, Service};
 use neon_mcp::guard::audit::{AuditLimits, AuditLog};
 use neon_mcp::guard::{ApprovalFlow, Approvals, Decision, Policy, Question, Reply, Sealer, Session};
-use neon_mcp::neon::{ApiBase, Client, ClientConfig, Credential, FairQueue, LimitSettings, Rate, RateLimits};
+use neon_mcp::neon::{Client, ClientConfig, Credential, FairQueue, LimitSettings, Rate, RateLimits, api_base};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -183,7 +183,7 @@ impl Model {
     async fn start() -> Self {
         let world = World::start().await;
         let home = tempfile::tempdir().expect("a directory");
-        let base = ApiBase::parse(&world.url()).expect("a base");
+        let base = api_base(&world.url()).expect("a base");
         let mut config = ClientConfig::new(base, Credential::new(KEY.to_owned()).expect("a key"));
         let plenty = Rate {
             burst: 1_000_000,

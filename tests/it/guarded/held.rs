@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use neon_mcp::neon::ApiBase;
+use neon_mcp::neon::api_base;
 use neon_mcp::neon::sql::{
     Allowance, Baseline, Batch, Connection, Guard, Identity, Isolation, Query, SqlAddress, SqlHosts, Statements, Stop,
 };
@@ -59,7 +59,7 @@ impl Guarded {
 }
 
 pub fn connection() -> Connection {
-    let base = ApiBase::parse("http://127.0.0.1:9/api/v2").unwrap();
+    let base = api_base("http://127.0.0.1:9/api/v2").unwrap();
     let string = format!("postgresql://{OWNER}:x@127.0.0.1/{DATABASE}");
     Connection {
         address: SqlAddress::of(&string, &base, &SqlHosts::default()).unwrap(),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use neon_mcp::docs::{Docs, DocsBase, DocsTimes, Slug};
+use neon_mcp::base_url::BaseUrl;
+use neon_mcp::docs::{Docs, DocsTimes, Slug};
 use neon_mcp::neon::Context;
 use serde_json::{Value, json};
 
@@ -374,7 +375,7 @@ async fn off_leaves_the_tools_out_and_a_fixed_project_does_not() {
 }
 
 fn docs(upstream: &Upstream, fresh: Duration, text: Duration) -> Docs {
-    let base = DocsBase::parse(&format!("{}/docs", upstream.origin())).expect("a base");
+    let base = BaseUrl::parse(&format!("{}/docs", upstream.origin())).expect("a base");
     Docs::with(base, DocsTimes { text, fresh })
 }
 

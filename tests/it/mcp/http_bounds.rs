@@ -5,7 +5,7 @@ use std::time::Duration;
 use neon_mcp::catalog::{Selection, SelectionOptions};
 use neon_mcp::engine::{CallLimits, Engine, Guards, Service};
 use neon_mcp::guard::{ApprovalFlow, Policy, Sealer};
-use neon_mcp::neon::{ApiBase, Client, ClientConfig, Credential};
+use neon_mcp::neon::{Client, ClientConfig, Credential, api_base};
 use neon_mcp::server::NeonServer;
 use neon_mcp::server::http::{HttpLimits, HttpServer};
 use reqwest::StatusCode;
@@ -39,7 +39,7 @@ impl Small {
 
     async fn on(upstream: Upstream, limits: HttpLimits) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let base = ApiBase::parse(&upstream.url()).expect("an address");
+        let base = api_base(&upstream.url()).expect("an address");
         let credential = Credential::new(KEY.to_owned()).expect("a key");
         let policy = Policy::default();
         let selection = Selection::new(catalog(), &SelectionOptions::default(), &policy).expect("a selection");

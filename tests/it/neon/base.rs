@@ -1,6 +1,7 @@
 //! The API base: https, or this machine; nothing that leaks or misleads.
 
-use neon_mcp::neon::{ApiBase, DEFAULT_BASE, InvalidBase};
+use neon_mcp::base_url::InvalidBaseUrl;
+use neon_mcp::neon::{DEFAULT_BASE, api_base};
 
 #[test]
 fn bases_that_are_taken() {
@@ -18,7 +19,7 @@ fn bases_that_are_taken() {
         ("http://localhost:1/api/v2", "http://localhost:1/api/v2", true),
         ("https://localhost", "https://localhost/api/v2", true),
     ] {
-        let parsed = ApiBase::parse(text).unwrap();
+        let parsed = api_base(text).unwrap();
         assert_eq!(parsed.as_str(), base, "{text}");
         assert_eq!(parsed.is_loopback(), loopback, "{text}");
     }
@@ -27,36 +28,36 @@ fn bases_that_are_taken() {
 #[test]
 fn bases_that_are_refused() {
     for (text, why) in [
-        ("http://console.neon.tech/api/v2", InvalidBase::NotEncrypted),
-        ("http://127.0.0.1.evil.example", InvalidBase::NotEncrypted),
-        ("http://localhost.evil.example", InvalidBase::NotEncrypted),
-        ("http://128.0.0.1", InvalidBase::NotEncrypted),
-        ("http://[::2]", InvalidBase::NotEncrypted),
-        ("http://0.0.0.0", InvalidBase::NotEncrypted),
-        ("http://[::ffff:127.0.0.1]", InvalidBase::NotEncrypted),
-        ("ftp://console.neon.tech", InvalidBase::NotEncrypted),
-        ("https://user@host", InvalidBase::UserInfo),
-        ("https://user:pass@host", InvalidBase::UserInfo),
-        ("https://@host", InvalidBase::UserInfo),
-        ("user:pass@host", InvalidBase::UserInfo),
-        ("http://localhost@evil.example", InvalidBase::NotEncrypted),
-        ("https://host?x", InvalidBase::QueryOrFragment),
-        ("https://host/#x", InvalidBase::QueryOrFragment),
-        ("https://ho st", InvalidBase::Characters),
-        ("https://host\n.evil", InvalidBase::Characters),
-        ("https:\\\\host", InvalidBase::Characters),
+        ("http://console.neon.tech/api/v2", InvalidBaseUrl::NotEncrypted),
+        ("http://127.0.0.1.evil.example", InvalidBaseUrl::NotEncrypted),
+        ("http://localhost.evil.example", InvalidBaseUrl::NotEncrypted),
+        ("http://128.0.0.1", InvalidBaseUrl::NotEncrypted),
+        ("http://[::2]", InvalidBaseUrl::NotEncrypted),
+        ("http://0.0.0.0", InvalidBaseUrl::NotEncrypted),
+        ("http://[::ffff:127.0.0.1]", InvalidBaseUrl::NotEncrypted),
+        ("ftp://console.neon.tech", InvalidBaseUrl::NotEncrypted),
+        ("https://user@host", InvalidBaseUrl::UserInfo),
+        ("https://user:pass@host", InvalidBaseUrl::UserInfo),
+        ("https://@host", InvalidBaseUrl::UserInfo),
+        ("user:pass@host", InvalidBaseUrl::UserInfo),
+        ("http://localhost@evil.example", InvalidBaseUrl::NotEncrypted),
+        ("https://host?x", InvalidBaseUrl::QueryOrFragment),
+        ("https://host/#x", InvalidBaseUrl::QueryOrFragment),
+        ("https://ho st", InvalidBaseUrl::Characters),
+        ("https://host\n.evil", InvalidBaseUrl::Characters),
+        ("https:\\\\host", InvalidBaseUrl::Characters),
     ] {
-        assert_eq!(ApiBase::parse(text), Err(why), "{text}");
+        assert_eq!(api_base(text), Err(why), "{text}");
     }
     for text in ["", "https://", "://", "https://:80"] {
-        assert!(ApiBase::parse(text).is_err(), "{text}");
+        assert!(api_base(text).is_err(), "{text}");
     }
 }
 
 #[test]
 fn refusals_never_repeat_a_password() {
     for text in ["https://user:hunter2@host", "hunter2 @", "ftp://hunter2"] {
-        let error = ApiBase::parse(text).unwrap_err();
+        let error = api_base(text).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use neon_mcp::neon::{
-    Answer, ApiBase, Client, ClientConfig, Context, Credential, Error, Method, PollPolicy, Read, Request, RetryPolicy,
+    Answer, Client, ClientConfig, Context, Credential, Error, Method, PollPolicy, Read, Request, RetryPolicy, api_base,
 };
 use serde_json::json;
 
@@ -32,7 +32,7 @@ const KEY: &str = "napi_test_secret_0123456789";
 
 /// The defaults with short waits.
 fn config(url: &str) -> ClientConfig {
-    let base = ApiBase::parse(url).unwrap();
+    let base = api_base(url).unwrap();
     let credential = Credential::new(KEY.to_owned()).unwrap();
     let mut config = ClientConfig::new(base, credential);
     config.retry = RetryPolicy {
