@@ -1,12 +1,18 @@
 //! Seals: what the server hands out and gets back unchanged, or not at all.
 //!
-//! A seal is `payload.mac`, both base64url without padding: the payload is readable JSON without secrets, the MAC is
-//! HMAC-SHA256 (RFC 2104) under a key that never leaves the process. Checks take the same time whatever is wrong.
+//! A seal is what rmcp's [`RequestStateCodec`] makes of a [`Binding`]: readable JSON without secrets, with an HMAC-SHA256 (RFC 2104)
+//! under a key that never leaves the process. Checks take the same time whatever is wrong.
+//!
+//! The codec holds what a seal must hold: no byte can be changed, it opens under its key and for its purpose alone, and the key is
+//! wiped. What it has no place for stays here or with the caller: digests, tags and encryption under the same key; a bound on what is
+//! looked at; single use; and the end and the owner of a seal, which the binding tells, since the codec would take one that ran out
+//! and one of another caller for the same error as a forged one, and knows no clock but the system's.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use rmcp::model::{RequestStateCodec, SealOptions};
 use secrecy::{ExposeSecret as _, SecretBox};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -46,9 +52,13 @@ pub(super) struct Binding {
 #[error("a seal key has at least {MIN_KEY} bytes, of which no one else knows any")]
 pub struct ShortKey;
 
+/// What seals are for, which is part of what is signed: a MAC for one purpose is none for another.
+const CONFIRMATION: &[u8] = b"neon-mcp/1/confirmation";
+
 /// Makes and checks seals.
 pub struct Sealer {
     key: SecretBox<[u8]>,
+    codec: RequestStateCodec,
     shared: bool,
 }
 
@@ -66,10 +76,7 @@ impl Sealer {
     #[must_use]
     pub fn random() -> Self {
         let key: [u8; MIN_KEY] = rand::random();
-        Self {
-            key: SecretBox::new(Box::from(key)),
-            shared: false,
-        }
+        Self::with(&key, false)
     }
 
     /// A sealer with a key that other processes have too, and that outlives a restart.
@@ -80,10 +87,16 @@ impl Sealer {
         if key.len() < MIN_KEY {
             return Err(ShortKey);
         }
-        Ok(Self {
+        Ok(Self::with(key, true))
+    }
+
+    /// A sealer with a key that is long enough.
+    fn with(key: &[u8], shared: bool) -> Self {
+        Self {
             key: SecretBox::new(Box::from(key)),
-            shared: true,
-        })
+            codec: RequestStateCodec::new_unchecked(key),
+            shared,
+        }
     }
 
     /// Whether other processes, or this one after a restart, take the same seals.
@@ -151,12 +164,8 @@ impl Sealer {
     }
 
     pub(super) fn seal(&self, binding: &Binding) -> String {
-        let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(binding).unwrap_or_default());
-        let mac = self
-            .mac("confirmation", payload.as_bytes())
-            .map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
-            .unwrap_or_default();
-        format!("{payload}.{mac}")
+        let options = SealOptions::new().associated_data(CONFIRMATION);
+        self.codec.seal_json_with(binding, &options).unwrap_or_default()
     }
 
     /// What was sealed; nothing when a byte of it was changed, or it was sealed with another key.
@@ -164,12 +173,7 @@ impl Sealer {
         if seal.len() > LONGEST {
             return None;
         }
-        let (payload, mac) = seal.split_once('.')?;
-        let given = URL_SAFE_NO_PAD.decode(mac).ok()?;
-        self.mac("confirmation", payload.as_bytes())?
-            .verify_slice(&given)
-            .ok()?;
-        let binding: Binding = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        let binding: Binding = self.codec.open_json_with(seal, CONFIRMATION).ok()?;
         (binding.v == 1).then_some(binding)
     }
 
@@ -213,9 +217,32 @@ mod tests {
             let changed = String::from_utf8(bytes).unwrap();
             assert!(changed == seal || sealer.open(&changed).is_none(), "{index}: {changed}");
         }
-        assert_eq!(sealer.open(seal.split_once('.').unwrap().0), None);
+        let (head, tail) = (seal.split_once('.').unwrap(), seal.rsplit_once('.').unwrap());
+        for part in [head.0, head.1, tail.0, tail.1] {
+            assert_eq!(sealer.open(part), None, "{part}");
+        }
         assert_eq!(sealer.open(""), None);
         assert_eq!(sealer.open("."), None);
+    }
+
+    #[test]
+    fn seal_for_another_purpose_or_of_another_form_is_none() {
+        let sealer = Sealer::shared(&[7; 32]).unwrap();
+        let codec = RequestStateCodec::new_unchecked([7; 32]);
+        let sealed = |value: &Binding, purpose: &[u8]| {
+            let options = SealOptions::new().associated_data(purpose);
+            codec.seal_json_with(value, &options).unwrap()
+        };
+        assert_eq!(sealer.open(&sealed(&binding(), CONFIRMATION)), Some(binding()));
+        assert_eq!(sealer.open(&sealed(&binding(), b"")), None);
+        assert_eq!(sealer.open(&sealed(&binding(), b"another")), None);
+        let later = Binding { v: 2, ..binding() };
+        assert_eq!(sealer.open(&sealed(&later, CONFIRMATION)), None);
+        let long = Binding {
+            tool: "x".repeat(LONGEST),
+            ..binding()
+        };
+        assert_eq!(sealer.open(&sealed(&long, CONFIRMATION)), None);
     }
 
     #[test]

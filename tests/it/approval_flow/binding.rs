@@ -110,7 +110,7 @@ async fn a_changed_or_made_up_seal_is_none() {
     let world = World::start().await;
     let started = modern(&world).await;
     let asked = ask(&started.server, "delete_branch", delete_branch()).await;
-    let (payload, mac) = asked.seal.split_once('.').expect("two parts");
+    let (payload, mac) = asked.seal.rsplit_once('.').expect("two parts");
     let flipped = |text: &str| {
         // Not the last: it carries bits that decoding drops.
         let place = text.len() - 2;
