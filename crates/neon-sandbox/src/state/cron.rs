@@ -26,7 +26,7 @@ const FIELDS: [(&str, u8, u8); 5] = [
 pub(crate) struct Cron {
     text: String,
     /// None for a day that no year has, such as 31 February: a search for it goes through thousands of years.
-    runs: Option<croner::Cron>,
+    runs: Option<Box<croner::Cron>>,
 }
 
 impl FromStr for Cron {
@@ -54,7 +54,7 @@ impl FromStr for Cron {
         let ever = cron.find_next_occurrence(&DateTime::UNIX_EPOCH, true).is_ok();
         Ok(Self {
             text: text.to_owned(),
-            runs: ever.then_some(cron),
+            runs: ever.then(|| Box::new(cron)),
         })
     }
 }
