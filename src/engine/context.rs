@@ -9,6 +9,7 @@ use crate::docs::Docs;
 use crate::engine::api::{ApprovalMode, CallLimits, Guards, Progress, Service};
 use crate::engine::check::files::Files;
 use crate::engine::check::known::Organizations;
+use crate::engine::check::sql::Explained;
 use crate::engine::connections::Connections;
 use crate::engine::decide::whole::Wholes;
 use crate::engine::left_behind::LeftBehind;
@@ -51,6 +52,8 @@ pub(in crate::engine) struct CallContext<'a> {
     pub(in crate::engine) scripts: Vec<Script>,
     /// The texts that they stand in.
     pub(in crate::engine) sources: Vec<String>,
+    /// What the call only explains, parsed once.
+    pub(in crate::engine) explained: Option<Explained>,
     /// What the call completes, where it completes something.
     pub(in crate::engine) prepared: Option<Opened>,
     /// Account, way and credential, and what the client calls itself.

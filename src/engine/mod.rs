@@ -28,6 +28,7 @@ pub use api::{
     UnknownTool,
 };
 pub use check::files::{FilesDir, MAX_FILE_BYTES, MAX_INLINE_BYTES};
+pub use check::sql::{Analyze, Explained, Explains};
 pub(crate) use decide::facts::will_expire;
 pub use error::{ArgumentProblem, Failure, WorkflowError};
 pub use kind::{About, Kind, reference as errors_reference};
@@ -36,7 +37,7 @@ pub(crate) use present::content::{boundary, fitting};
 pub(crate) use present::sql::{postgres_says, sql_next};
 pub(crate) use present::untrusted::Fence;
 pub use shared::{Engine, complete_arguments};
-pub use workflow::Workflows;
+pub use workflow::{Basis, CallSql, Measuring, Preview, RunsOn, WorkflowCall, Workflows};
 pub(crate) use workflow_context::Held;
 pub use workflow_context::WorkflowContext;
 pub use workflow_output::WorkflowOutput;

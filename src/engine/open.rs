@@ -9,7 +9,7 @@ use crate::engine::error::Failure;
 use crate::engine::rate_cap::RateCap;
 use crate::engine::record::Record;
 use crate::engine::snapshot::ReadSnapshot;
-use crate::engine::workflow::Workflows;
+use crate::engine::workflow::WorkflowCall;
 use crate::guard::{Assessment, Denied};
 
 /// A call that began: it is recorded, and what it destroys is kept.
@@ -25,7 +25,7 @@ pub(in crate::engine) struct Opened {
 /// When it comes too fast, can't be recorded, or its copy can't be made: nothing was changed, but for what the error names.
 pub(in crate::engine) async fn open(
     call: &CallContext<'_>,
-    workflows: &dyn Workflows,
+    workflow: Option<&dyn WorkflowCall>,
     assessment: &Assessment,
     arguments: &Map<String, Value>,
     confirmed: Option<&str>,
@@ -44,7 +44,7 @@ pub(in crate::engine) async fn open(
                 // A copy takes its time: what was approved must still be there.
                 let look = ReadSnapshot::passing_over(call, copy.id);
                 let assessment = assess::judge(call, &look, arguments).await?;
-                let plan = assess::plan(call, workflows, &look, &assessment, arguments).await?;
+                let plan = assess::plan(call, workflow, &look, &assessment, arguments).await?;
                 if plan.digest() != digest {
                     return Err(Failure::ChangedMeanwhile(copy.shown));
                 }

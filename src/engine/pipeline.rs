@@ -1,13 +1,15 @@
 //! The way of one call: each step ends it or hands on to the next.
 
+use std::sync::Arc;
+
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Tool, Undo, Workflow, templates_within};
+use crate::catalog::{Tool, Undo, templates_within};
 use crate::engine::check::files::Files;
 use crate::engine::check::organizations;
 use crate::engine::check::prepared;
-use crate::engine::check::{arguments, bind, reference, resolve};
+use crate::engine::check::{arguments, bind, reference, resolve, sql};
 use crate::engine::context::CallContext;
 use crate::engine::decide::approve::{Ready, Step};
 use crate::engine::decide::{approve, assess, bounds, safety, self_lockout, target};
@@ -20,11 +22,10 @@ use crate::engine::present::untrusted as fence;
 use crate::engine::rate_cap::RateCap;
 use crate::engine::record::Record;
 use crate::engine::snapshot::ReadSnapshot;
-use crate::engine::workflow::Workflows;
+use crate::engine::workflow::{Basis, RunsOn, WorkflowCall, Workflows};
 use crate::engine::{CallResult, Outcome, WorkflowContext};
 use crate::guard::{self, AllowedCall, Approver, Assessment, Plan, PolicyDecision, StatementRisk, Undoing};
 use crate::neon::sql::Measured;
-use crate::sql::Script;
 
 /// How often one call is judged anew because its statements lose more than was judged or approved.
 const MAX_ATTEMPTS: usize = 4;
@@ -33,11 +34,29 @@ const MAX_ATTEMPTS: usize = 4;
 pub(in crate::engine) struct Pipeline<'a> {
     call: CallContext<'a>,
     workflows: &'a dyn Workflows,
+    /// The workflow's call, where the tool is one: with what its arguments say.
+    workflow: Option<Arc<dyn WorkflowCall>>,
+}
+
+/// What the call of a workflow's tool does with its arguments.
+fn begin(
+    workflows: &dyn Workflows,
+    tool: &Tool,
+    arguments: &Map<String, Value>,
+) -> Result<Option<Arc<dyn WorkflowCall>>, Failure> {
+    let workflow = tool.declaration.workflow;
+    workflow
+        .map(|workflow| workflows.begin(workflow, arguments))
+        .transpose()
 }
 
 impl<'a> Pipeline<'a> {
     pub(in crate::engine) fn new(call: CallContext<'a>, workflows: &'a dyn Workflows) -> Self {
-        Self { call, workflows }
+        Self {
+            call,
+            workflows,
+            workflow: None,
+        }
     }
 
     /// Runs the call.
@@ -87,30 +106,11 @@ impl<'a> Pipeline<'a> {
         organizations::fill(&self.call, tool, &mut arguments).await?;
         self.call.prepared = prepared::open(&self.call, tool, &mut arguments)?;
         record.given(tool, &arguments);
-        self.call.sources = self.workflows.texts(tool, &arguments);
-        self.call.scripts = parsed(self.call.sources.clone()).await?;
-        self.call.assessed = self.assess(&arguments)?;
-        approve::look_over(&self.call, &arguments, record)?;
-        let mut scripts = std::mem::take(&mut self.call.scripts);
-        let placed = self
-            .workflows
-            .place(&WorkflowContext::looking(&self.call, &arguments), &mut scripts)
-            .await;
-        self.call.scripts = scripts;
-        if placed? {
-            self.call.assessed = self.assess(&arguments)?;
-        }
-        if self
-            .call
-            .assessed
-            .as_ref()
-            .is_some_and(|assessed| assessed.rebuilds_indexes)
-            && self
-                .workflows
-                .indexes_call_code(&WorkflowContext::looking(&self.call, &arguments))
-                .await?
-        {
-            self.call.assessed = self.call.assessed.take().map(StatementRisk::running_code);
+        self.workflow = begin(self.workflows, tool, &arguments)?;
+        if let Some(workflow) = self.workflow.clone() {
+            self.assess(&*workflow, &arguments, record).await?;
+        } else {
+            approve::look_over(&self.call, &arguments, record)?;
         }
 
         for _ in 1..MAX_ATTEMPTS {
@@ -135,22 +135,40 @@ impl<'a> Pipeline<'a> {
         self.attempt(arguments, record).await
     }
 
-    /// What the statements of the call do.
-    fn assess(&self, arguments: &Map<String, Value>) -> Result<Option<StatementRisk>, Failure> {
-        let prepared = self.call.prepared.as_ref().map(|opened| &opened.content);
-        let unasked = self.call.unasked_rows();
-        self.workflows.assess(
-            &self.call.selected.tool,
-            arguments,
-            &self.call.scripts,
+    /// Parses the SQL of a workflow's call, and finds out what it does.
+    async fn assess(
+        &mut self,
+        workflow: &dyn WorkflowCall,
+        arguments: &Map<String, Value>,
+        record: &mut Record,
+    ) -> Result<(), Failure> {
+        let prepared = self.call.prepared.clone();
+        let prepared = prepared.as_ref().map(|opened| &opened.content);
+        let sql = workflow.sql(prepared);
+        let parsed = sql::parse(&sql.runs, sql.explains).await?;
+        self.call.scripts = parsed.scripts;
+        self.call.sources = parsed.sources;
+        self.call.explained = parsed.explained;
+        let basis = Basis {
+            declared: self.call.selected.tool.declaration.effect,
             prepared,
-            unasked,
-        )
+            unasked_rows: self.call.unasked_rows(),
+        };
+        let assessed = workflow.assess(&self.call.scripts, &basis)?;
+        approve::look_over(&self.call, arguments, record)?;
+        let mut scripts = std::mem::take(&mut self.call.scripts);
+        let flow = WorkflowContext::looking(&self.call, arguments);
+        let looked = workflow.look(&flow, &mut scripts, &basis, assessed).await;
+        drop(flow);
+        self.call.scripts = scripts;
+        self.call.assessed = looked?;
+        Ok(())
     }
 
     /// Whether the call's statements are its own, not what was prepared before.
     fn is_run_at_once(&self) -> bool {
-        self.call.selected.tool.declaration.statements.is_some()
+        let workflow = self.workflow.as_ref();
+        workflow.is_some_and(|workflow| workflow.runs_on() == RunsOn::Target)
     }
 
     /// Judges the call, has it approved where it must be, and runs it.
@@ -162,14 +180,18 @@ impl<'a> Pipeline<'a> {
         if let Some(name) = safety::preserved_name(&self.call, &look, &assessment, &arguments).await? {
             arguments.insert("preserve_under_name".to_owned(), name.into());
             record.given(tool, &arguments);
+            self.workflow = begin(self.workflows, tool, &arguments)?;
             assessment = assess::judge(&self.call, &look, &arguments).await?;
         }
         record.judged(&assessment);
         bounds::check(&self.call, &look, tool, assessment.effect(), &arguments).await?;
         self_lockout::check(&look, tool, &arguments).await?;
-        if self.is_run_at_once() && !policy.dry_run() {
-            self.workflows
-                .readable(&WorkflowContext::looking(&self.call, &arguments))
+        let workflow = self.workflow.as_deref();
+        if let Some(workflow) = workflow
+            && !policy.dry_run()
+        {
+            workflow
+                .check(&WorkflowContext::looking(&self.call, &arguments))
                 .await?;
         }
         let step = match assessment.under(policy) {
@@ -189,7 +211,7 @@ impl<'a> Pipeline<'a> {
                 return self.execute(ready, Some(&look), record).await.map(Outcome::Done);
             }
             PolicyDecision::RequireApproval(asking) => {
-                let plan = assess::plan(&self.call, self.workflows, &look, asking.assessment(), &arguments).await?;
+                let plan = assess::plan(&self.call, workflow, &look, asking.assessment(), &arguments).await?;
                 record.planned(&plan);
                 if policy.dry_run() && asking.assessment().changes() {
                     return self.dry_run(&arguments, asking.assessment(), Some(&plan), record);
@@ -200,7 +222,15 @@ impl<'a> Pipeline<'a> {
                     open::paced(&self.call, RateCap::fits)?;
                     record.can_begin(&self.call)?;
                 }
-                approve::confirm(&mut self.call, self.workflows, asking, plan, arguments, record).await?
+                approve::confirm(
+                    &mut self.call,
+                    self.workflow.as_deref(),
+                    asking,
+                    plan,
+                    arguments,
+                    record,
+                )
+                .await?
             }
         };
         match step {
@@ -233,10 +263,10 @@ impl<'a> Pipeline<'a> {
             most_bytes: self.call.limits.result_bytes,
             fence: &self.call.fence,
         };
-        if let Some(workflow) = tool.declaration.workflow {
+        if let Some(workflow) = &self.workflow {
             return self
                 .flow(
-                    workflow,
+                    &**workflow,
                     &cleared,
                     &arguments,
                     (confirmed.as_deref(), measured.as_ref(), seen),
@@ -261,15 +291,8 @@ impl<'a> Pipeline<'a> {
             None if assessment.effect().needs_consent() && wants_before(tool) => self.before(&arguments).await?,
             before => before,
         };
-        let Opened { copy } = open::open(
-            &self.call,
-            self.workflows,
-            &assessment,
-            &arguments,
-            confirmed.as_deref(),
-            record,
-        )
-        .await?;
+        let Opened { copy } =
+            open::open(&self.call, None, &assessment, &arguments, confirmed.as_deref(), record).await?;
         let way_back = |answer: &Value| {
             let undoing = Undoing {
                 tool,
@@ -319,7 +342,7 @@ impl<'a> Pipeline<'a> {
     /// Runs a workflow whose call was let through.
     async fn flow(
         &self,
-        workflow: Workflow,
+        workflow: &dyn WorkflowCall,
         cleared: &AllowedCall,
         arguments: &Map<String, Value>,
         (confirmed, measured, seen): (Option<&str>, Option<&Measured>, Option<&ReadSnapshot<'_, 'a>>),
@@ -327,12 +350,12 @@ impl<'a> Pipeline<'a> {
         record: &mut Record,
     ) -> Result<CallResult, Failure> {
         let assessment = cleared.assessment();
-        let Opened { copy } = open::open(&self.call, self.workflows, assessment, arguments, confirmed, record).await?;
+        let Opened { copy } = open::open(&self.call, Some(workflow), assessment, arguments, confirmed, record).await?;
         let ended = {
             let flow = WorkflowContext::new(&self.call, Some(cleared), arguments, Some(record))
                 .having_seen(seen)
                 .approved_with(measured);
-            let ended = self.workflows.run(workflow, &flow).await;
+            let ended = workflow.run(&flow).await;
             // Whatever became of the call: a copy that was made is there, and somebody must know of it.
             ended.map_err(|failure| failure.after_copy(copy.as_ref()))?
         };
@@ -457,22 +480,6 @@ fn instead(tool: &str) -> Option<&'static str> {
         "list_branch_roles" => "SELECT rolname FROM pg_roles",
         _ => return None,
     })
-}
-
-/// The statements of texts. Parsing takes a while for long ones, in which others must get on.
-async fn parsed(texts: Vec<String>) -> Result<Vec<Script>, Failure> {
-    if texts.is_empty() {
-        return Ok(Vec::new());
-    }
-    let parse = move || {
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let mut scripts = crate::sql::parse_all(&texts);
-        crate::sql::relate(&mut scripts);
-        scripts
-    };
-    tokio::task::spawn_blocking(parse)
-        .await
-        .map_err(|error| Failure::Internal(error.to_string()))
 }
 
 /// Refuses arguments that were copied from a result with the marks around them: what they would name or store is nobody's.

@@ -193,6 +193,7 @@ impl Engine {
             assessed: None,
             scripts: Vec::new(),
             sources: Vec::new(),
+            explained: None,
             exceeded: None,
             prepared: None,
             owner: inner.guards.confirmations.owner_of(&who, &caller.session),

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::docs::{Docs, DocsError, Entry, Slug};
+use crate::engine::check::sql::Explained;
 use crate::engine::context::CallContext;
 use crate::engine::dispatch::{Origin, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure, WorkflowError};
@@ -18,7 +20,7 @@ use crate::engine::left_behind::Left;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::record::Record;
 use crate::engine::snapshot::ReadSnapshot;
-use crate::engine::values::{items, text};
+use crate::engine::values::items;
 use crate::engine::{Service, dispatch};
 use crate::guard::{self, AllowedCall, Effect, NotPrepared, Policy};
 use crate::neon::sql::{
@@ -161,30 +163,21 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
         self.call.sources.clone()
     }
 
-    /// The arguments, checked and with names replaced by ids.
-    pub(crate) fn arguments(&self) -> &Map<String, Value> {
-        self.arguments
+    /// What the call only explains, parsed.
+    ///
+    /// # Errors
+    /// Where the call has nothing of that kind.
+    pub(crate) fn explained(&self) -> Result<&'c Explained, Failure> {
+        let explained = self.call.explained.as_ref();
+        explained.ok_or_else(|| Failure::Internal("the call explains nothing".to_owned()))
     }
 
-    /// An argument that is text.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        text(self.arguments, name)
-    }
-
-    /// An argument that is text and was checked to be there.
-    pub(crate) fn required(&self, name: &str) -> Result<&str, Failure> {
-        self.text(name)
-            .ok_or_else(|| Failure::Internal(format!("the argument `{name}` is missing")))
-    }
-
-    /// An argument that is a whole number.
-    pub(crate) fn number(&self, name: &str) -> Option<u64> {
-        self.arguments.get(name).and_then(Value::as_u64)
-    }
-
-    /// An argument that is yes or no.
-    pub(crate) fn flag(&self, name: &str) -> bool {
-        self.arguments.get(name) == Some(&Value::Bool(true))
+    /// The arguments as the type that says what a workflow takes.
+    ///
+    /// # Errors
+    /// Where the type isn't what the tool's schema says: arguments were checked against that.
+    pub(crate) fn input<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        T::deserialize(self.arguments).map_err(|error| Failure::Internal(format!("the arguments: {error}")))
     }
 
     /// What the call completes.

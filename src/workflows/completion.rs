@@ -4,15 +4,24 @@
 use std::time::Duration;
 
 use chrono::{SecondsFormat, TimeDelta, Utc};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::script::{self, Stopped, statements_before};
+use super::statements::Target;
 use super::trial::{self, Prepared};
-use super::{fingerprint, schema};
-use crate::engine::{Failure, Kind, WorkflowContext, WorkflowError, WorkflowOutput, postgres_says};
-use crate::neon::Changed;
+use super::{fingerprint, plan, schema, sql};
+use crate::engine::{
+    Basis, CallSql, Failure, Kind, Measuring, Preview, RunsOn, WorkflowCall, WorkflowContext, WorkflowError,
+    WorkflowOutput, postgres_says,
+};
+use crate::guard::StatementRisk;
 use crate::neon::sql::{Allowance, Connection, Reads};
-use crate::sql::{Dump, Statement};
+use crate::neon::{BranchId, Changed, ProjectId};
+use crate::sql::{Dump, Script, Statement};
 
 /// What a result says of the schema afterwards.
 const AS_SHOWN: &str = "as it was shown when it was prepared";
@@ -28,6 +37,96 @@ const NO_WAY_BACK: &str = "none by one call: Neon restores root branches alone t
 /// SQLSTATE of a lock that wasn't had in time.
 const LOCK_NOT_HAD: &str = "55P03";
 
+/// What `complete_database_migration` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CompleteDatabaseMigration {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    /// The handle. It was opened before.
+    #[expect(dead_code, reason = "the engine opens the handle")]
+    migration: String,
+    #[serde(default)]
+    discard: bool,
+    timeout_seconds: Option<u64>,
+    /// These three come out of the handle.
+    #[schemars(skip)]
+    statements: Option<Vec<String>>,
+    #[schemars(skip)]
+    database_name: Option<String>,
+    #[schemars(skip)]
+    role_name: Option<String>,
+}
+
+impl CompleteDatabaseMigration {
+    fn target(&self) -> Target<'_> {
+        let at = (&self.project_id, &self.branch_id);
+        Target::new(at, self.database_name.as_ref(), self.role_name.as_ref()).within(self.timeout_seconds)
+    }
+}
+
+impl WorkflowCall for CompleteDatabaseMigration {
+    fn sql<'s>(&'s self, _: Option<&'s Value>) -> CallSql<'s> {
+        let statements = self.statements.iter().flatten();
+        CallSql {
+            runs: statements.map(String::as_str).collect(),
+            explains: None,
+        }
+    }
+
+    fn runs_on(&self) -> RunsOn {
+        RunsOn::TargetAsTried
+    }
+
+    fn assess(&self, scripts: &[Script], basis: &Basis<'_>) -> Result<Option<StatementRisk>, Failure> {
+        Ok(Some(sql::completed(scripts, basis, self.discard)))
+    }
+
+    fn look<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        scripts: &'f mut [Script],
+        basis: &'f Basis<'_>,
+        assessed: Option<StatementRisk>,
+    ) -> BoxFuture<'f, Result<Option<StatementRisk>, Failure>> {
+        async move { sql::look(self, flow, &self.target(), (scripts, basis), assessed).await }.boxed()
+    }
+
+    fn preview<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        _: Measuring<'f>,
+    ) -> BoxFuture<'f, Result<Preview, Failure>> {
+        let statements = self.statements.as_deref();
+        async move { preview(flow, &self.target(), statements, self.discard).await }.boxed()
+    }
+
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        async move {
+            let completed = complete(flow, &self.target(), self.discard).await?;
+            Ok(completed.ended)
+        }
+        .boxed()
+    }
+}
+
+/// What a plan shows of completing what was prepared. It is held to what was lost where it was tried.
+pub(super) async fn preview(
+    flow: &WorkflowContext<'_, '_>,
+    target: &Target<'_>,
+    statements: Option<&[String]>,
+    discards: bool,
+) -> Result<Preview, Failure> {
+    let mut lines = plan::prepared(flow, discards)?;
+    lines.extend(plan::kinds(flow.scripts()));
+    lines.extend(plan::tables(flow, target).await?);
+    Ok(Preview {
+        measured: None,
+        statements: statements.and_then(|statements| plan::shortened(&json!(statements), flow.scripts())),
+        lines,
+    })
+}
+
 /// How a completion ended.
 pub(super) struct Completed {
     pub(super) ended: WorkflowOutput,
@@ -42,10 +141,14 @@ pub(super) fn prepared(flow: &WorkflowContext<'_, '_>) -> Result<Prepared, Failu
 }
 
 /// `complete_database_migration`, and the most of `complete_query_tuning`
-pub(super) async fn complete(flow: &WorkflowContext<'_, '_>) -> Result<Completed, Failure> {
+pub(super) async fn complete(
+    flow: &WorkflowContext<'_, '_>,
+    at: &Target<'_>,
+    discards: bool,
+) -> Result<Completed, Failure> {
     let prepared = prepared(flow)?;
     flow.take_prepared()?;
-    if flow.flag("discard") {
+    if discards {
         return Ok(discarded(flow, prepared).await);
     }
     let target = flow
@@ -59,7 +162,6 @@ pub(super) async fn complete(flow: &WorkflowContext<'_, '_>) -> Result<Completed
         .inspect_err(|_| flow.give_back_prepared())?;
     let moment = moment(flow, &target).await;
     let before = prepared.states.first().cloned().unwrap_or_default();
-    let timeout = super::statements::timeout(flow);
     let statements: Vec<Statement> = flow
         .scripts()
         .iter()
@@ -67,7 +169,7 @@ pub(super) async fn complete(flow: &WorkflowContext<'_, '_>) -> Result<Completed
         .collect();
     let allowance = Allowance::approved(&prepared.measured, flow.unasked_rows());
     let whole = (statements.as_slice(), prepared.parts.as_slice());
-    let applied = script::apply(flow, &target, whole, &before, &allowance, timeout).await;
+    let applied = script::apply(flow, (at, &target), whole, &before, &allowance).await;
     // What the schema is now tells what holds, whatever became of the answer.
     let settled = match &applied {
         Err(stopped) if stopped.failure.changed() == Changed::Unknown => {
@@ -97,7 +199,7 @@ pub(super) async fn complete(flow: &WorkflowContext<'_, '_>) -> Result<Completed
             true
         }
         Err(stopped) => {
-            let failure = halted(flow, &prepared, (&target, &statements), stopped, state).await;
+            let failure = halted(flow, &prepared, ((at, &target), &statements), stopped, state).await;
             if failure.changed == Changed::No {
                 flow.give_back_prepared();
             }
@@ -282,7 +384,7 @@ fn shown(prepared: &Prepared, part: usize, state: Option<&String>) -> Shown {
 async fn halted(
     flow: &WorkflowContext<'_, '_>,
     prepared: &Prepared,
-    (target, statements): (&Connection, &[Statement]),
+    (at, statements): ((&Target<'_>, &Connection), &[Statement]),
     stopped: Stopped,
     state: Option<&String>,
 ) -> WorkflowError {
@@ -300,7 +402,7 @@ async fn halted(
     let done = statements_before(&prepared.parts, committed + usize::from(took));
     let before = statements_before(&prepared.parts, committed);
     let whole = (statements, prepared.parts.as_slice());
-    let (failure, failed) = script::explained(flow, target, whole, committed, stopped.failure).await;
+    let (failure, failed) = script::explained(flow, at, whole, committed, stopped.failure).await;
     let mut more = match &failure {
         Failure::Sql(error) => postgres_says(error, fence),
         _ => Map::new(),

@@ -1,9 +1,13 @@
 //! `list_docs_resources` and `get_doc_resource`: Neon's documentation, as the operator's docs host has it.
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::docs::{Entry, Slug};
-use crate::engine::{ArgumentProblem, Failure, WorkflowContext, WorkflowOutput, boundary, fitting};
+use crate::engine::{ArgumentProblem, Failure, WorkflowCall, WorkflowContext, WorkflowOutput, boundary, fitting};
 
 /// The most pages that are listed at once.
 const MAX_PAGES: usize = 100;
@@ -14,22 +18,34 @@ const ROOM: usize = 2_000;
 /// The longest description that is listed, in characters.
 const MAX_ABOUT: usize = 200;
 
+/// What `list_docs_resources` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListDocsResources {
+    query: Option<String>,
+    offset: Option<usize>,
+}
+
+impl WorkflowCall for ListDocsResources {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        list(flow, self).boxed()
+    }
+}
+
 /// `list_docs_resources`
-pub(super) async fn list(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
+async fn list(flow: &WorkflowContext<'_, '_>, input: &ListDocsResources) -> Result<WorkflowOutput, Failure> {
     let docs = flow.docs()?;
     let entries = flow.docs_index().await?;
-    let words: Vec<String> = flow
-        .text("query")
+    let words: Vec<String> = input
+        .query
+        .as_deref()
         .unwrap_or_default()
         .split_whitespace()
         .map(str::to_lowercase)
         .collect();
     let whole = entries.len();
     let (found, all) = matching(entries, &words);
-    let offset = flow
-        .number("offset")
-        .and_then(|offset| usize::try_from(offset).ok())
-        .unwrap_or(0);
+    let offset = input.offset.unwrap_or(0);
     let mut room = flow.most_bytes().saturating_sub(ROOM);
     let lines: Vec<String> = found
         .iter()
@@ -96,20 +112,31 @@ fn matching(entries: Vec<Entry>, words: &[String]) -> (Vec<Entry>, bool) {
     (found.into_iter().map(|(.., entry)| entry).collect(), all || none)
 }
 
+/// What `get_doc_resource` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GetDocResource {
+    slug: String,
+    from_byte: Option<usize>,
+}
+
+impl WorkflowCall for GetDocResource {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        get(flow, self).boxed()
+    }
+}
+
 /// `get_doc_resource`
-pub(super) async fn get(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
+async fn get(flow: &WorkflowContext<'_, '_>, input: &GetDocResource) -> Result<WorkflowOutput, Failure> {
     let docs = flow.docs()?;
-    let slug = Slug::parse(flow.required("slug")?, docs.base()).map_err(|error| {
+    let slug = Slug::parse(&input.slug, docs.base()).map_err(|error| {
         Failure::Arguments(vec![ArgumentProblem {
             argument: "slug".to_owned(),
             message: error.to_string(),
         }])
     })?;
     let text = flow.docs_page(&slug).await?;
-    let asked = flow
-        .number("from_byte")
-        .and_then(|from| usize::try_from(from).ok())
-        .unwrap_or(0);
+    let asked = input.from_byte.unwrap_or(0);
     let from = boundary(&text, asked);
     let part = fitting(
         text.get(from..).unwrap_or_default(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::statements::timeout;
+use super::statements::Target;
 use crate::engine::{Failure, WorkflowContext};
 use crate::neon::sql::{Connection, Found, Query, Reads, ResultSet, SqlError, Statements};
 use crate::neon::text::one_line;
@@ -100,12 +100,12 @@ impl<'s> Sent<'s> {
 /// The failure with what can be found out about it. Nothing is changed for that: what is run once more is rolled back, or reads.
 pub(super) async fn explained(
     flow: &WorkflowContext<'_, '_>,
-    connection: &Connection,
+    at: (&Target<'_>, &Connection),
     failure: Failure,
     sent: &[Sent<'_>],
 ) -> Failure {
     match failure {
-        Failure::Sql(error) => Failure::Sql(Box::new(explained_error(flow, connection, *error, sent).await)),
+        Failure::Sql(error) => Failure::Sql(Box::new(explained_error(flow, at, *error, sent).await)),
         other => other,
     }
 }
@@ -163,24 +163,25 @@ fn beginning(text: &str) -> Option<String> {
 /// A failure of one statement of those that the call's texts hold, with what can be found out about it.
 pub(super) async fn explained_one(
     flow: &WorkflowContext<'_, '_>,
-    connection: &Connection,
+    at: (&Target<'_>, &Connection),
     error: SqlError,
     statement: &Statement,
 ) -> SqlError {
     let sources = flow.statement_sources();
     let mut all = Sent::all(flow.scripts(), &sources);
     match all.iter().position(|one| one.statement == statement) {
-        Some(index) => explained_error(flow, connection, error, &[all.swap_remove(index)]).await,
+        Some(index) => explained_error(flow, at, error, &[all.swap_remove(index)]).await,
         None => error,
     }
 }
 
 async fn explained_error(
     flow: &WorkflowContext<'_, '_>,
-    connection: &Connection,
+    at: (&Target<'_>, &Connection),
     error: SqlError,
     sent: &[Sent<'_>],
 ) -> SqlError {
+    let (target, connection) = at;
     let Some(code) = error.code().map(str::to_owned) else {
         return error;
     };
@@ -190,7 +191,7 @@ async fn explained_error(
     let mut found = Found::default();
     let failed = match sent {
         [only] => Some(only),
-        several => match which(flow, connection, &error, &code, several).await {
+        several => match which(flow, at, &error, &code, several).await {
             Which::Number(number) => several.get(number - 1).inspect(|one| {
                 found.statement = Some((number, one.statement.kind.clone()));
                 found.beginning = beginning(&one.statement.text);
@@ -219,17 +220,21 @@ async fn explained_error(
         Some(failed) => vec![failed.statement.text.as_str()],
         None => sent.iter().map(|one| one.statement.text.as_str()).collect(),
     };
-    let at = failed
+    let place = failed
         .zip(position)
         .and_then(|(failed, position)| position.checked_sub(failed.ours));
-    found.nearest = nearest(flow, connection, &error, &code, &texts, at).await;
+    let statements: Vec<&Statement> = match failed {
+        Some(failed) => vec![failed.statement],
+        None => sent.iter().map(|one| one.statement).collect(),
+    };
+    found.nearest = nearest(flow, connection, &error, &code, &statements, place).await;
     if code == "22P02" {
         found.labels = labels(flow, connection, &error).await;
     }
     let kind = failed.map(|failed| failed.statement.kind.as_str());
     found.next = match code.as_str() {
-        CANCELLED => Some(too_long(flow, sent)),
-        code => next(code, kind, &texts, at, &found),
+        CANCELLED => Some(too_long(target, sent)),
+        code => next(code, kind, &texts, place, &found),
     };
     error.with(found)
 }
@@ -287,11 +292,11 @@ fn next(code: &str, kind: Option<&str>, texts: &[&str], position: Option<usize>,
 }
 
 /// What is said where a statement took too long.
-fn too_long(flow: &WorkflowContext<'_, '_>, sent: &[Sent<'_>]) -> String {
-    let seconds = timeout(flow).as_secs();
+fn too_long(target: &Target<'_>, sent: &[Sent<'_>]) -> String {
+    let seconds = target.timeout().as_secs();
     let mut texts = sent.iter().map(|one| &one.statement.text);
     let own = texts.any(|text| text.to_ascii_lowercase().contains("statement_timeout"));
-    let given = if flow.number("timeout_seconds").is_some() {
+    let given = if target.timeout_seconds.is_some() {
         "as given"
     } else {
         "where none is given"
@@ -347,14 +352,14 @@ enum Which {
 /// transaction that reads only or is rolled back; not what outlives a rollback, and not what waited.
 async fn which(
     flow: &WorkflowContext<'_, '_>,
-    connection: &Connection,
+    (target, connection): (&Target<'_>, &Connection),
     error: &SqlError,
     code: &str,
     sent: &[Sent<'_>],
 ) -> Which {
     // What took long would take as long once more, and with less time another statement might be the one.
     let again = match code {
-        CANCELLED if timeout(flow) <= AGAIN => timeout(flow),
+        CANCELLED if target.timeout() <= AGAIN => target.timeout(),
         code if passes(code) => return Which::Unknown,
         _ => AGAIN,
     };
@@ -374,7 +379,7 @@ async fn which(
                 return Which::Unknown;
             }
             let queries = statements().map(|one| Query::plain(one.text.clone())).collect();
-            let together = Statements::together(queries, super::statements::isolation(flow.arguments()));
+            let together = Statements::together(queries, target.isolation);
             let (numbered, numbers) = super::statements::about(together, statements())
                 .waiting_for_locks(LOCKS)
                 .numbered();
@@ -419,7 +424,7 @@ async fn nearest(
     connection: &Connection,
     error: &SqlError,
     code: &str,
-    texts: &[&str],
+    statements: &[&Statement],
     position: Option<usize>,
 ) -> Vec<String> {
     let question = match code {
@@ -431,17 +436,16 @@ async fn nearest(
         _ => return Vec::new(),
     };
     let said = error.said().unwrap_or_default();
-    let written = match (texts, position) {
-        ([text], Some(position)) => name_at(text, position),
+    let written = match (statements, position) {
+        ([only], Some(position)) => name_at(&only.text, position),
         _ => Vec::new(),
     };
     let Some(missing) = missing(code, &written, said) else {
         return Vec::new();
     };
-    let identifiers: Vec<String> = texts
+    let identifiers: Vec<String> = statements
         .iter()
-        .filter_map(|text| crate::sql::parse(text).only().map(Statement::mentions))
-        .flat_map(|mentions| mentions.identifiers)
+        .flat_map(|statement| statement.mentions().identifiers)
         .take(1_000)
         .collect();
     let reads = Reads::own(question, vec![json!(identifiers).to_string().into()]).pinned();
@@ -450,8 +454,10 @@ async fn nearest(
     };
     let mut rows = results.first().map(ResultSet::objects).unwrap_or_default();
     if code == "42704" {
-        let settings = texts.iter().any(|text| is_about_setting(text));
-        let sets = texts.iter().any(|text| text.to_ascii_lowercase().contains("set"));
+        let settings = statements.iter().any(|statement| is_about_setting(&statement.text));
+        let sets = statements
+            .iter()
+            .any(|statement| statement.text.to_ascii_lowercase().contains("set"));
         rows.retain(|row| match row.get("more").and_then(Value::as_str) {
             Some("setting") => sets || settings,
             _ => !settings,

@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::failing::{self, Sent};
 use super::parameters;
-use super::statements::{connect, timeout};
-use crate::engine::{ArgumentProblem, Failure, WorkflowContext, WorkflowOutput};
+use super::statements::Target;
+use crate::engine::{
+    Analyze, ArgumentProblem, CallSql, Explained, Explains, Failure, WorkflowCall, WorkflowContext, WorkflowOutput,
+};
 use crate::neon::sql::{Connection, Reads, ResultSet};
 use crate::neon::text::{one_line, trimmed};
+use crate::neon::{BranchId, ProjectId};
 use crate::sql::Reading;
 
 /// How long our own questions may take.
@@ -28,23 +35,51 @@ const TABLE: &str = include_str!("looking/table.sql");
 const COUNTED: &str = "Rows are what ANALYZE last counted; bytes hold indexes and TOAST. Both hold all partitions and inheriting tables; own_… \
                        are of the table alone.";
 
+/// What `get_database_tables` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GetDatabaseTables {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    schema: Option<String>,
+    partitions_of: Option<String>,
+    offset: Option<u64>,
+    database_name: Option<String>,
+    role_name: Option<String>,
+}
+
+impl GetDatabaseTables {
+    fn target(&self) -> Target<'_> {
+        let at = (&self.project_id, &self.branch_id);
+        Target::new(at, self.database_name.as_ref(), self.role_name.as_ref())
+    }
+}
+
+impl WorkflowCall for GetDatabaseTables {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        tables(flow, self).boxed()
+    }
+}
+
 /// `get_database_tables`
-pub(super) async fn tables(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let connection = connect(flow).await?;
-    let offset = flow.number("offset").unwrap_or(0);
-    let parent = match flow
-        .text("partitions_of")
+async fn tables(flow: &WorkflowContext<'_, '_>, input: &GetDatabaseTables) -> Result<WorkflowOutput, Failure> {
+    let connection = input.target().connect(flow).await?;
+    let offset = input.offset.unwrap_or(0);
+    let in_schema = input.schema.as_deref();
+    let parent = match input
+        .partitions_of
+        .as_deref()
         .map(trimmed)
         .filter(|given| !given.is_empty())
     {
         Some(given) => Some(parent(given)?),
         None => None,
     };
-    let narrowed = parent.is_some() || flow.text("schema").is_some() || offset > 0;
+    let narrowed = parent.is_some() || in_schema.is_some() || offset > 0;
     let text = |text: Option<String>| text.map_or(Value::Null, Value::from);
     let (schema, name) = parent.map_or((None, None), |(schema, name)| (schema, Some(name)));
     let parameters = vec![
-        flow.text("schema").map_or(Value::Null, Value::from),
+        in_schema.map_or(Value::Null, Value::from),
         (MAX_TABLES + 1).to_string().into(),
         offset.to_string().into(),
         text(schema),
@@ -66,7 +101,7 @@ pub(super) async fn tables(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOut
     if found.is_empty() && narrowed {
         let mut note =
             "There is none under that schema, table or offset: without them all tables are listed.".to_owned();
-        if let Some(schema) = flow.text("schema") {
+        if let Some(schema) = in_schema {
             let near = failing::nearest_schemas(flow, &connection, schema).await;
             if near.first().is_some_and(|near| near != schema) {
                 note.push_str(&format!(" Schemas named like it: {}.", quoted_list(flow, &near)));
@@ -96,10 +131,35 @@ fn parent(given: &str) -> Result<(Option<String>, String), Failure> {
     }
 }
 
+/// What `describe_table_schema` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DescribeTableSchema {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    table: String,
+    offset: Option<u64>,
+    database_name: Option<String>,
+    role_name: Option<String>,
+}
+
+impl DescribeTableSchema {
+    fn target(&self) -> Target<'_> {
+        let at = (&self.project_id, &self.branch_id);
+        Target::new(at, self.database_name.as_ref(), self.role_name.as_ref())
+    }
+}
+
+impl WorkflowCall for DescribeTableSchema {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        table(flow, self).boxed()
+    }
+}
+
 /// `describe_table_schema`
-pub(super) async fn table(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let connection = connect(flow).await?;
-    let names = readings_of(trimmed(flow.required("table")?), &connection.database);
+async fn table(flow: &WorkflowContext<'_, '_>, input: &DescribeTableSchema) -> Result<WorkflowOutput, Failure> {
+    let connection = input.target().connect(flow).await?;
+    let names = readings_of(trimmed(&input.table), &connection.database);
     let reads = Reads::own(TABLE, vec![json!(names).to_string().into()]);
     let results = flow.query(&connection, reads, PATIENCE).await?;
     let Some(mut about) = abouts(&results).into_iter().next() else {
@@ -107,12 +167,12 @@ pub(super) async fn table(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutp
             argument: "table".to_owned(),
             message: format!(
                 "there is no such table or view: get_database_tables lists them; write schema.table, or the table alone where it is on the search path{}",
-                like(flow, &connection).await
+                like(flow, &connection, &input.table).await
             ),
         }]));
     };
     let sized = about.get("total_bytes").is_some();
-    let offset = flow.number("offset").unwrap_or(0);
+    let offset = input.offset.unwrap_or(0);
     let room = flow.most_bytes().saturating_sub(ROOM_BESIDE);
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
     let next = about.as_object_mut().and_then(|about| page(about, offset, room));
@@ -179,10 +239,7 @@ fn page(about: &mut Map<String, Value>, offset: usize, room: usize) -> Option<us
 }
 
 /// Tables that are called nearly so, as the end of a sentence.
-async fn like(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> String {
-    let Ok(given) = flow.required("table") else {
-        return String::new();
-    };
+async fn like(flow: &WorkflowContext<'_, '_>, connection: &Connection, given: &str) -> String {
     let name = crate::sql::dotted(given).and_then(|mut parts| parts.pop());
     let near = super::failing::nearest_relations(flow, connection, name.as_deref().unwrap_or(given)).await;
     if near.is_empty() {
@@ -232,56 +289,88 @@ fn readings_of(given: &str, database: &str) -> Vec<String> {
     names
 }
 
-/// The statements of a text. Parsing takes a while for long ones, in which others must get on.
-pub(super) async fn parsed(text: String) -> Result<crate::sql::Script, Failure> {
-    tokio::task::spawn_blocking(move || crate::sql::parse(&text))
-        .await
-        .map_err(|error| Failure::Internal(error.to_string()))
-}
-
-/// The statement that explains a text's only one: `None` where there is another number of them, and `None` inside where it has no
-/// plan, or may not be run. Parsing takes a while for long ones, in which others must get on.
-pub(super) async fn explaining(text: String, analyze: bool) -> Result<Option<Option<Reading>>, Failure> {
-    let explain = move || {
-        let script = crate::sql::parse(&text);
-        let statement = script.only()?;
-        Some(Reading::explaining(&statement.text, analyze))
-    };
-    tokio::task::spawn_blocking(explain)
-        .await
-        .map_err(|error| Failure::Internal(error.to_string()))
+/// The statements of what is explained, as the caller sent them.
+fn sent(explained: &Explained) -> Vec<Sent<'_>> {
+    let (script, source) = (&explained.script, &explained.source);
+    Sent::all(std::slice::from_ref(script), std::slice::from_ref(source))
 }
 
 /// Why a text that has no plan is refused: where it isn't SQL, that is told as Postgres tells it.
-pub(super) async fn without_plan(flow: &WorkflowContext<'_, '_>, text: &str, failure: Failure) -> Failure {
-    let Ok(script) = parsed(text.to_owned()).await else {
-        return failure;
-    };
-    let statements = &script.statements;
+pub(super) async fn without_plan(
+    flow: &WorkflowContext<'_, '_>,
+    target: &Target<'_>,
+    explained: &Explained,
+    failure: Failure,
+) -> Failure {
+    let statements = &explained.script.statements;
     let refused = statements.iter().any(|statement| statement.refusal.is_some());
     if refused || statements.iter().all(crate::sql::Statement::is_read) {
         return failure;
     }
-    let Ok(connection) = connect(flow).await else {
+    let Ok(connection) = target.connect(flow).await else {
         return failure;
     };
-    let (scripts, sources) = ([script], [text.to_owned()]);
-    let readable = failing::readable(flow, &connection, &Sent::all(&scripts, &sources)).await;
+    let readable = failing::readable(flow, &connection, &sent(explained)).await;
     readable.err().unwrap_or(failure)
 }
 
+/// What `explain_sql_statement` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExplainSqlStatement {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    sql: String,
+    params: Option<Vec<Value>>,
+    #[serde(default)]
+    analyze: bool,
+    timeout_seconds: Option<u64>,
+    database_name: Option<String>,
+    role_name: Option<String>,
+}
+
+impl ExplainSqlStatement {
+    fn target(&self) -> Target<'_> {
+        let at = (&self.project_id, &self.branch_id);
+        Target::new(at, self.database_name.as_ref(), self.role_name.as_ref()).within(self.timeout_seconds)
+    }
+}
+
+impl WorkflowCall for ExplainSqlStatement {
+    fn sql<'s>(&'s self, _: Option<&'s Value>) -> CallSql<'s> {
+        let analyze = match self.analyze {
+            true => Analyze::Always,
+            false => Analyze::Never,
+        };
+        CallSql {
+            runs: Vec::new(),
+            explains: Some(Explains {
+                text: &self.sql,
+                analyze,
+            }),
+        }
+    }
+
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        explain(flow, self).boxed()
+    }
+}
+
 /// `explain_sql_statement`
-pub(super) async fn explain(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
+async fn explain(flow: &WorkflowContext<'_, '_>, input: &ExplainSqlStatement) -> Result<WorkflowOutput, Failure> {
+    let target = input.target();
     let problem = |message: &str| {
         Failure::Arguments(vec![ArgumentProblem {
             argument: "sql".to_owned(),
             message: message.to_owned(),
         }])
     };
-    let analyze = flow.flag("analyze");
-    let text = flow.required("sql")?;
-    let explanation = explaining(text.to_owned(), analyze).await?;
-    let Some(explained) = explanation.ok_or_else(|| problem("give one statement"))? else {
+    let analyze = input.analyze;
+    let text = input.sql.as_str();
+    let explained = flow.explained()?;
+    let only = explained.script.only();
+    let statement = only.ok_or_else(|| problem("give one statement"))?;
+    let Some(reading) = &explained.reading else {
         let explains = crate::sql::name_at(text.trim_start(), 1) == ["explain"];
         let refused = problem(if explains {
             "give the statement without EXPLAIN, which this tool puts before it; analyze runs it"
@@ -290,27 +379,26 @@ pub(super) async fn explain(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOu
         } else {
             "this statement has no plan: EXPLAIN takes SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES"
         });
-        return Err(without_plan(flow, text, refused).await);
+        return Err(without_plan(flow, &target, explained, refused).await);
     };
     // What stands before the statement is ours.
     let ours = Reading::explaining_words(analyze).chars().count();
-    let connection = connect(flow).await?;
-    let given = flow.arguments().get("params");
-    let script = parsed(flow.required("sql")?.to_owned()).await?;
-    let statement = script.only().ok_or_else(|| problem("give one statement"))?;
-    let parameters = parameters::encoded(flow, &connection, statement, given).await?;
+    let connection = target.connect(flow).await?;
+    let given = input.params.as_deref().unwrap_or_default();
+    let parameters = parameters::encoded(flow, (&target, &connection), statement, given).await?;
     let results = match flow
-        .query(&connection, Reads::proven(explained, parameters), timeout(flow))
+        .query(
+            &connection,
+            Reads::proven(reading.clone(), parameters),
+            target.timeout(),
+        )
         .await
     {
         Ok(results) => results,
         Err(failure) => {
-            let failure = parameters::explained(flow, &connection, statement, given, failure).await;
-            let sources = [flow.required("sql")?.to_owned()];
-            let scripts = [script];
-            let sent = Sent::all(&scripts, &sources).into_iter().map(|one| one.behind(ours));
-            let sent: Vec<Sent<'_>> = sent.collect();
-            return Err(failing::explained(flow, &connection, failure, &sent).await);
+            let failure = parameters::explained(flow, (&target, &connection), statement, given, failure).await;
+            let sent: Vec<Sent<'_>> = sent(explained).into_iter().map(|one| one.behind(ours)).collect();
+            return Err(failing::explained(flow, (&target, &connection), failure, &sent).await);
         }
     };
     let lines: Vec<String> = results
@@ -342,9 +430,34 @@ SELECT queryid::text AS id, calls, round(total_exec_time::numeric, 1) AS total_m
 FROM VIEW WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
  AND mean_exec_time >= $1::float8 ORDER BY total_exec_time DESC LIMIT $2::int8";
 
+/// What `list_slow_queries` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListSlowQueries {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    count: Option<u64>,
+    min_mean_ms: Option<u64>,
+    database_name: Option<String>,
+    role_name: Option<String>,
+}
+
+impl ListSlowQueries {
+    fn target(&self) -> Target<'_> {
+        let at = (&self.project_id, &self.branch_id);
+        Target::new(at, self.database_name.as_ref(), self.role_name.as_ref())
+    }
+}
+
+impl WorkflowCall for ListSlowQueries {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        slow(flow, self).boxed()
+    }
+}
+
 /// `list_slow_queries`
-pub(super) async fn slow(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let connection = connect(flow).await?;
+async fn slow(flow: &WorkflowContext<'_, '_>, input: &ListSlowQueries) -> Result<WorkflowOutput, Failure> {
+    let connection = input.target().connect(flow).await?;
     let there = flow
         .query(&connection, Reads::own(EXTENSION, Vec::new()).pinned(), PATIENCE)
         .await?;
@@ -357,8 +470,8 @@ pub(super) async fn slow(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutpu
         .note("The extension pg_stat_statements isn't there: run_sql with CREATE EXTENSION pg_stat_statements adds it, and it counts from then on (and since the compute's last start)."));
     };
     let parameters = vec![
-        flow.number("min_mean_ms").unwrap_or(0).to_string().into(),
-        flow.number("count").unwrap_or(10).to_string().into(),
+        input.min_mean_ms.unwrap_or(0).to_string().into(),
+        input.count.unwrap_or(10).to_string().into(),
     ];
     let slow = Reads::own_of(SLOW, "VIEW", view, parameters).pinned();
     let results = flow.query(&connection, slow, PATIENCE).await?;
@@ -372,10 +485,34 @@ pub(super) async fn slow(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutpu
     .note("Counted since the compute last started or the statistics were reset; ordered by total time."))
 }
 
-/// A check of `inspect_database`: its name, what its rows mean, and the question.
-const CHECKS: &[(&str, &str, &str)] = &[
+/// A check of `inspect_database`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Check {
+    LongRunning,
+    Blocked,
+    Connections,
+    Cache,
+    MissingIndexes,
+    UnindexedForeignKeys,
+    UnusedIndexes,
+    InvalidIndexes,
+    Bloat,
+    NeverAnalyzed,
+    Largest,
+}
+
+impl Check {
+    /// Its name in arguments and results.
+    fn name(self) -> String {
+        json!(self).as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// The checks: what the rows of each mean, and the question.
+const CHECKS: &[(Check, &str, &str)] = &[
     (
-        "long_running",
+        Check::LongRunning,
         "statements and open transactions older than 5 seconds; idle in transaction keeps rows and locks",
         "SELECT pid, usename AS role, state, wait_event_type, wait_event, \
           extract(epoch FROM now() - xact_start)::int AS transaction_seconds, \
@@ -385,20 +522,20 @@ const CHECKS: &[(&str, &str, &str)] = &[
          ORDER BY xact_start NULLS LAST LIMIT 20",
     ),
     (
-        "blocked",
+        Check::Blocked,
         "statements that wait for a lock, and who holds it",
         "SELECT a.pid, pg_blocking_pids(a.pid)::text AS blocked_by, extract(epoch FROM now() - a.query_start)::int AS waits_seconds, \
           left(a.query, 500) AS query FROM pg_stat_activity a \
          WHERE a.datname = current_database() AND cardinality(pg_blocking_pids(a.pid)) > 0 LIMIT 20",
     ),
     (
-        "connections",
+        Check::Connections,
         "connections by state, of so many allowed",
         "SELECT coalesce(state, 'background') AS state, count(*) AS count, current_setting('max_connections')::int AS allowed \
          FROM pg_stat_activity GROUP BY 1 ORDER BY 2 DESC",
     ),
     (
-        "cache",
+        Check::Cache,
         "share of block reads that the buffer cache answered; below 99 percent, a larger compute may help",
         "SELECT sum(heap_blks_hit)::int8 AS hit, sum(heap_blks_read)::int8 AS read, \
           CASE WHEN sum(heap_blks_hit + heap_blks_read) > 0 \
@@ -406,7 +543,7 @@ const CHECKS: &[(&str, &str, &str)] = &[
          FROM pg_statio_user_tables",
     ),
     (
-        "missing_indexes",
+        Check::MissingIndexes,
         "larger tables, each partition by itself, that are mostly read from end to end: an index on what their queries filter by may be missing; bytes hold indexes and TOAST",
         "SELECT schemaname AS schema, relname AS table, seq_scan AS sequential_scans, coalesce(idx_scan, 0) AS index_scans, \
           n_live_tup AS rows, pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables \
@@ -414,14 +551,14 @@ const CHECKS: &[(&str, &str, &str)] = &[
          ORDER BY seq_tup_read DESC LIMIT 20",
     ),
     (
-        "unindexed_foreign_keys",
+        Check::UnindexedForeignKeys,
         "foreign keys without an index on their columns: deletes and joins on the other side are slow",
         "SELECT c.conrelid::regclass::text AS table, c.conname AS constraint, pg_get_constraintdef(c.oid) AS definition \
          FROM pg_constraint c WHERE c.contype = 'f' AND c.conparentid = 0 AND NOT EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.conrelid \
           AND (string_to_array(i.indkey::text, ' ')::int2[])[1:cardinality(c.conkey)] @> c.conkey) LIMIT 20",
     ),
     (
-        "unused_indexes",
+        Check::UnusedIndexes,
         "indexes that no query used since the statistics began: they cost writes and space",
         "SELECT s.schemaname AS schema, s.relname AS table, s.indexrelname AS index, pg_relation_size(s.indexrelid) AS bytes \
          FROM pg_stat_user_indexes s JOIN pg_index i ON i.indexrelid = s.indexrelid \
@@ -429,25 +566,25 @@ const CHECKS: &[(&str, &str, &str)] = &[
          ORDER BY pg_relation_size(s.indexrelid) DESC LIMIT 20",
     ),
     (
-        "invalid_indexes",
+        Check::InvalidIndexes,
         "indexes that failed to build: drop and build them again",
         "SELECT x.indexrelid::regclass::text AS index, x.indrelid::regclass::text AS table FROM pg_index x WHERE NOT x.indisvalid LIMIT 20",
     ),
     (
-        "bloat",
+        Check::Bloat,
         "tables with many dead rows: autovacuum can't keep up, or an old transaction keeps it from cleaning",
         "SELECT schemaname AS schema, relname AS table, n_live_tup AS live_rows, n_dead_tup AS dead_rows, \
           round(100.0 * n_dead_tup / greatest(n_live_tup + n_dead_tup, 1), 1) AS dead_percent, last_autovacuum \
          FROM pg_stat_user_tables WHERE n_dead_tup > 1000 AND n_dead_tup > 0.1 * n_live_tup ORDER BY n_dead_tup DESC LIMIT 20",
     ),
     (
-        "never_analyzed",
+        Check::NeverAnalyzed,
         "tables that the planner knows nothing of: ANALYZE them",
         "SELECT schemaname AS schema, relname AS table, n_live_tup AS rows FROM pg_stat_user_tables \
          WHERE last_analyze IS NULL AND last_autoanalyze IS NULL AND n_live_tup > 1000 ORDER BY n_live_tup DESC LIMIT 20",
     ),
     (
-        "largest",
+        Check::Largest,
         "the largest tables, with their partitions and inheriting tables, indexes and TOAST",
         "WITH RECURSIVE tree(root, oid) AS (SELECT c.oid, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
            WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
@@ -462,18 +599,37 @@ const CHECKS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// What `inspect_database` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InspectDatabase {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    checks: Option<Vec<Check>>,
+    database_name: Option<String>,
+    role_name: Option<String>,
+}
+
+impl InspectDatabase {
+    fn target(&self) -> Target<'_> {
+        let at = (&self.project_id, &self.branch_id);
+        Target::new(at, self.database_name.as_ref(), self.role_name.as_ref())
+    }
+}
+
+impl WorkflowCall for InspectDatabase {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        inspect(flow, self).boxed()
+    }
+}
+
 /// `inspect_database`
-pub(super) async fn inspect(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let wanted: Option<Vec<&str>> = flow
-        .arguments()
-        .get("checks")
-        .and_then(Value::as_array)
-        .map(|checks| checks.iter().filter_map(Value::as_str).collect());
+async fn inspect(flow: &WorkflowContext<'_, '_>, input: &InspectDatabase) -> Result<WorkflowOutput, Failure> {
     let checks: Vec<_> = CHECKS
         .iter()
-        .filter(|(name, ..)| wanted.as_ref().is_none_or(|wanted| wanted.contains(name)))
+        .filter(|(check, ..)| input.checks.as_ref().is_none_or(|wanted| wanted.contains(check)))
         .collect();
-    let connection = connect(flow).await?;
+    let connection = input.target().connect(flow).await?;
     let questions = checks.iter().map(|(_, _, question)| (*question, Vec::new())).collect();
     let results = flow
         .query(&connection, Reads::own_batch(questions).pinned(), PATIENCE)
@@ -481,13 +637,13 @@ pub(super) async fn inspect(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOu
     let fence = flow.fence();
     let mut found = Map::new();
     let mut clear = Vec::new();
-    for (index, (name, meaning, _)) in checks.iter().enumerate() {
+    for (index, (check, meaning, _)) in checks.iter().enumerate() {
         let items = objects(&results, index);
         if items.is_empty() {
-            clear.push(*name);
+            clear.push(*check);
         } else {
             found.insert(
-                (*name).to_owned(),
+                check.name(),
                 json!({"meaning": meaning, "found": fence.around(&lines(&items))}),
             );
         }

@@ -24,18 +24,15 @@ mod throwaway;
 mod trial;
 mod tuning;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::catalog::{Addition, Tool, Workflow};
-use crate::engine::{Failure, WorkflowContext, WorkflowOutput, Workflows};
-use crate::guard::{Line, StatementRisk};
-use crate::neon::sql::Measured;
-use crate::sql::Script;
+use crate::catalog::{Addition, Workflow};
+use crate::engine::{Failure, WorkflowCall, WorkflowContext, Workflows};
 
 /// All workflows, to be handed to an engine.
 #[must_use]
@@ -43,73 +40,61 @@ pub fn all() -> Arc<dyn Workflows> {
     Arc::new(All)
 }
 
+/// The table of the workflows: what each takes, which is also what runs it.
+macro_rules! workflows {
+    ($($workflow:ident => $call:ty,)*) => {
+        /// A workflow's call with these arguments.
+        fn begin(workflow: Workflow, arguments: &Map<String, Value>) -> Result<Arc<dyn WorkflowCall>, Failure> {
+            match workflow {
+                $(Workflow::$workflow => started::<$call>(arguments),)*
+            }
+        }
+
+        /// What each workflow takes, as a schema.
+        #[cfg(test)]
+        fn inputs() -> Vec<(Workflow, schemars::Schema)> {
+            vec![$((Workflow::$workflow, schemars::schema_for!($call)),)*]
+        }
+    };
+}
+
+workflows! {
+    RunSql => sql::RunSql,
+    RunSqlTransaction => sql::RunSqlTransaction,
+    ExplainSqlStatement => looking::ExplainSqlStatement,
+    GetDatabaseTables => looking::GetDatabaseTables,
+    DescribeTableSchema => looking::DescribeTableSchema,
+    ListSlowQueries => looking::ListSlowQueries,
+    InspectDatabase => looking::InspectDatabase,
+    CreateThrowawayBranch => throwaway::CreateThrowawayBranch,
+    ListThrowawayBranches => throwaway::ListThrowawayBranches,
+    DeleteThrowawayBranches => throwaway::DeleteThrowawayBranches,
+    ResetFromParent => throwaway::ResetFromParent,
+    PrepareDatabaseMigration => migration::PrepareDatabaseMigration,
+    CompleteDatabaseMigration => completion::CompleteDatabaseMigration,
+    PrepareQueryTuning => tuning::PrepareQueryTuning,
+    CompleteQueryTuning => tuning::CompleteQueryTuning,
+    Search => search::SearchNeon,
+    Fetch => search::Fetch,
+    ListDocsResources => docs::ListDocsResources,
+    GetDocResource => docs::GetDocResource,
+}
+
+fn started<'d, C: WorkflowCall + Deserialize<'d> + 'static>(
+    arguments: &'d Map<String, Value>,
+) -> Result<Arc<dyn WorkflowCall>, Failure> {
+    match C::deserialize(arguments) {
+        Ok(call) => Ok(Arc::new(call)),
+        Err(error) => Err(Failure::Internal(format!("the arguments: {error}"))),
+    }
+}
+
 #[derive(Debug)]
 struct All;
 
 impl Workflows for All {
-    fn texts(&self, tool: &Tool, arguments: &Map<String, Value>) -> Vec<String> {
-        sql::texts(tool, arguments)
-    }
-
-    fn assess(
-        &self,
-        tool: &Tool,
-        arguments: &Map<String, Value>,
-        scripts: &[Script],
-        prepared: Option<&Value>,
-        unasked_rows: u64,
-    ) -> Result<Option<StatementRisk>, Failure> {
-        sql::assess(tool, arguments, scripts, prepared, unasked_rows)
-    }
-
-    fn place<'f>(
-        &'f self,
-        flow: &'f WorkflowContext<'_, '_>,
-        scripts: &'f mut [Script],
-    ) -> BoxFuture<'f, Result<bool, Failure>> {
-        placing::place(flow, scripts).boxed()
-    }
-
-    fn indexes_call_code<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<bool, Failure>> {
-        sql::indexes_call_code(flow).boxed()
-    }
-
-    fn readable<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<(), Failure>> {
-        sql::readable(flow).boxed()
-    }
-
-    fn measure<'f>(
-        &'f self,
-        flow: &'f WorkflowContext<'_, '_>,
-        tool: &'f Tool,
-    ) -> BoxFuture<'f, Result<Option<Measured>, Failure>> {
-        sql::measure(flow, tool).boxed()
-    }
-
-    fn shown<'a>(
-        &self,
-        tool: &Tool,
-        arguments: &'a Map<String, Value>,
-        scripts: &[Script],
-    ) -> Cow<'a, Map<String, Value>> {
-        plan::shown(tool, arguments, scripts)
-    }
-
-    fn seen<'f>(
-        &'f self,
-        flow: &'f WorkflowContext<'_, '_>,
-        tool: &'f Tool,
-        measured: Option<&'f Measured>,
-    ) -> BoxFuture<'f, Result<Vec<Line>, Failure>> {
-        plan::seen(flow, tool, measured).boxed()
-    }
-
-    fn run<'f>(
-        &'f self,
-        workflow: Workflow,
-        flow: &'f WorkflowContext<'_, '_>,
-    ) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
-        run(workflow, flow).boxed()
+    fn begin(&self, workflow: Workflow, arguments: &Map<String, Value>) -> Result<Arc<dyn WorkflowCall>, Failure> {
+        begin(workflow, arguments)
     }
 
     fn add<'f>(
@@ -118,37 +103,58 @@ impl Workflows for All {
         flow: &'f WorkflowContext<'_, '_>,
         value: &'f mut Value,
     ) -> BoxFuture<'f, ()> {
-        add(addition, flow, value).boxed()
+        match addition {
+            Addition::SchemaSummary => schema::add_summary(flow, value).boxed(),
+        }
     }
 }
 
-/// Runs a workflow whose call was let through.
-async fn run(workflow: Workflow, flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    match workflow {
-        Workflow::RunSql | Workflow::RunSqlTransaction => sql::run(flow).await,
-        Workflow::ExplainSqlStatement => looking::explain(flow).await,
-        Workflow::GetDatabaseTables => looking::tables(flow).await,
-        Workflow::DescribeTableSchema => looking::table(flow).await,
-        Workflow::ListSlowQueries => looking::slow(flow).await,
-        Workflow::InspectDatabase => looking::inspect(flow).await,
-        Workflow::CreateThrowawayBranch => throwaway::create(flow).await,
-        Workflow::ListThrowawayBranches => throwaway::list(flow).await,
-        Workflow::DeleteThrowawayBranches => throwaway::delete(flow).await,
-        Workflow::ResetFromParent => throwaway::reset(flow).await,
-        Workflow::PrepareDatabaseMigration => migration::prepare(flow).await,
-        Workflow::CompleteDatabaseMigration => completion::complete(flow).await.map(|completed| completed.ended),
-        Workflow::PrepareQueryTuning => tuning::prepare(flow).await,
-        Workflow::CompleteQueryTuning => tuning::complete(flow).await,
-        Workflow::Search => search::search(flow).await,
-        Workflow::Fetch => search::fetch(flow).await,
-        Workflow::ListDocsResources => docs::list(flow).await,
-        Workflow::GetDocResource => docs::get(flow).await,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
 
-/// Adds to a result what its declaration wants beside the answer. What can't be read is said, and fails nothing.
-async fn add(addition: Addition, flow: &WorkflowContext<'_, '_>, value: &mut Value) {
-    match addition {
-        Addition::SchemaSummary => schema::add_summary(flow, value).await,
+    use super::*;
+    use crate::catalog::Catalog;
+
+    fn names(list: Option<&Value>) -> BTreeSet<String> {
+        match list {
+            Some(Value::Object(properties)) => properties.keys().cloned().collect(),
+            Some(Value::Array(required)) => required
+                .iter()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn assert_takes(tool: &str, declared: &Map<String, Value>, schema: &schemars::Schema) {
+        for key in ["properties", "required"] {
+            assert_eq!(names(schema.get(key)), names(declared.get(key)), "{tool}: {key}");
+        }
+        assert_eq!(schema.get("additionalProperties"), Some(&Value::Bool(false)), "{tool}");
+    }
+
+    #[test]
+    fn input_of_each_workflow_is_what_its_tool_declares() {
+        let catalog = Catalog::embedded().expect("tools");
+        let inputs = inputs();
+        let mut seen = Vec::new();
+        for tool in catalog.tools() {
+            let Some(workflow) = tool.declaration.workflow else {
+                continue;
+            };
+            let (_, schema) = inputs.iter().find(|(known, _)| *known == workflow).expect("an input");
+            assert_takes(tool.name(), &tool.input, schema);
+            seen.push(workflow);
+        }
+        assert_eq!(seen.len(), inputs.len(), "every workflow has a tool");
+    }
+
+    #[test]
+    fn input_of_the_schema_comparison_is_what_its_tool_declares() {
+        let catalog = Catalog::embedded().expect("tools");
+        let tool = catalog.tool("compare_database_schema").expect("a tool");
+        let schema = schemars::schema_for!(schema::CompareDatabaseSchema);
+        assert_takes(tool.name(), &tool.input, &schema);
     }
 }

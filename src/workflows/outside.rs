@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::statements::Target;
 use crate::engine::{Failure, Kind, WorkflowContext, WorkflowError, postgres_says};
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Reads, ResultSet, SqlError};
@@ -21,14 +22,22 @@ const INVALID: &str = "SELECT i.indexrelid::pg_catalog.text AS id, pg_catalog.qu
 pub(super) struct Before(BTreeSet<String>);
 
 /// Looks which indexes are invalid already. Nothing where that can't be seen: the statement itself will say why.
-pub(super) async fn before(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> Option<Before> {
-    let found = invalid(flow, connection).await.ok()?;
+pub(super) async fn before(
+    flow: &WorkflowContext<'_, '_>,
+    target: &Target<'_>,
+    connection: &Connection,
+) -> Option<Before> {
+    let found = invalid(flow, target, connection).await.ok()?;
     Some(Before(found.into_iter().map(|(id, _)| id).collect()))
 }
 
-async fn invalid(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> Result<Vec<(String, String)>, Failure> {
+async fn invalid(
+    flow: &WorkflowContext<'_, '_>,
+    target: &Target<'_>,
+    connection: &Connection,
+) -> Result<Vec<(String, String)>, Failure> {
     let reads = Reads::own(INVALID, Vec::new()).pinned();
-    let results = flow.query(connection, reads, super::statements::timeout(flow)).await?;
+    let results = flow.query(connection, reads, target.timeout()).await?;
     let text = |row: &Value, field: &str| {
         let value = row.get(field).and_then(Value::as_str);
         value.unwrap_or_default().to_owned()
@@ -122,7 +131,7 @@ impl Left {
 /// Looks what a failed statement left. Nothing where it left nothing.
 pub(super) async fn left(
     flow: &WorkflowContext<'_, '_>,
-    connection: &Connection,
+    (target, connection): (&Target<'_>, &Connection),
     statement: &Statement,
     before: Option<Before>,
     error: &SqlError,
@@ -138,7 +147,7 @@ pub(super) async fn left(
     }
     let (may_be_left, next) = traces(&statement.kind);
     let new = match before {
-        Some(Before(known)) => invalid(flow, connection).await.ok().map(|found| {
+        Some(Before(known)) => invalid(flow, target, connection).await.ok().map(|found| {
             found
                 .into_iter()
                 .filter(|(id, _)| !known.contains(id))
@@ -159,13 +168,15 @@ pub(super) async fn left(
     };
     let fence = flow.fence();
     let items = new.iter().map(|(_, name)| {
-        let mut arguments = flow.arguments().clone();
-        arguments.retain(|name, _| {
-            matches!(
-                name.as_str(),
-                "project_id" | "branch_id" | "database_name" | "role_name"
-            )
-        });
+        let mut arguments = Map::new();
+        arguments.insert("project_id".to_owned(), target.project_id.as_str().into());
+        arguments.insert("branch_id".to_owned(), target.branch_id.as_str().into());
+        let names = [("database_name", target.database_name), ("role_name", target.role_name)];
+        arguments.extend(
+            names
+                .into_iter()
+                .filter_map(|(name, given)| Some((name.to_owned(), given?.into()))),
+        );
         let drop = fence.around(&format!("DROP INDEX CONCURRENTLY {name}"));
         arguments.insert("sql".to_owned(), drop.into());
         json!({"what": "index", "id": fence.around(name), "remove": {"tool": "run_sql", "arguments": arguments}})
@@ -190,7 +201,7 @@ pub(super) async fn left(
 /// The failure, with what the statement left.
 pub(super) async fn failed(
     flow: &WorkflowContext<'_, '_>,
-    connection: &Connection,
+    at: (&Target<'_>, &Connection),
     statement: &Statement,
     before: Option<Before>,
     error: Box<SqlError>,
@@ -202,7 +213,7 @@ pub(super) async fn failed(
     let cancelled = code == "57014";
     let message =
         format!("Postgres refused the SQL ({code}). It ran outside of a transaction, so nothing rolled it back: ");
-    let Some(left) = left(flow, connection, statement, before, &error).await else {
+    let Some(left) = left(flow, at, statement, before, &error).await else {
         return Failure::Sql(error);
     };
     let mut more = postgres_says(&error, flow.fence());

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::statements::timeout;
+use super::statements::Target;
 use crate::engine::{ArgumentProblem, Failure, WorkflowContext};
 use crate::neon::sql::{Connection, Expected, SqlError, depend_on_types, is_array_literal, texts};
 use crate::neon::text::one_line;
@@ -26,13 +26,12 @@ const MAX_TOLD: usize = 10;
 /// Where one can't be said exactly, and where the statement itself can't be understood.
 pub(super) async fn encoded(
     flow: &WorkflowContext<'_, '_>,
-    connection: &Connection,
+    (target, connection): (&Target<'_>, &Connection),
     statement: &Statement,
-    given: Option<&Value>,
+    given: &[Value],
 ) -> Result<Vec<Value>, Failure> {
-    let given = given.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let expected = if depend_on_types(given) {
-        match flow.expected(connection, statement, timeout(flow)).await? {
+        match flow.expected(connection, statement, target.timeout()).await? {
             Some(expected) => expected,
             None => return Err(not_told(statement, given)),
         }
@@ -59,22 +58,19 @@ pub(super) async fn encoded(
 /// expected. It is asked for after the failure alone: a text that Postgres reads is what it reads.
 pub(super) async fn explained(
     flow: &WorkflowContext<'_, '_>,
-    connection: &Connection,
+    (target, connection): (&Target<'_>, &Connection),
     statement: &Statement,
-    given: Option<&Value>,
+    given: &[Value],
     failure: Failure,
 ) -> Failure {
     let code = match &failure {
         Failure::Sql(error) => SqlError::code(error),
         _ => None,
     };
-    let Some(given) = given
-        .and_then(Value::as_array)
-        .filter(|_| matches!(code, Some(UNREADABLE | NO_DATE)))
-    else {
+    if given.is_empty() || !matches!(code, Some(UNREADABLE | NO_DATE)) {
         return failure;
-    };
-    let Ok(Some(expected)) = flow.expected(connection, statement, timeout(flow)).await else {
+    }
+    let Ok(Some(expected)) = flow.expected(connection, statement, target.timeout()).await else {
         return failure;
     };
     let wrong: Vec<(usize, String)> = given

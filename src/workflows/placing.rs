@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::statements::Target;
 use crate::engine::{Failure, WorkflowContext};
 use crate::neon::sql::{Reads, ResultSet};
 use crate::sql::{Placement, Routine, Script, Statement, TableName};
@@ -31,7 +32,11 @@ const PARTITIONED: &str = "SELECT coalesce(c.relkind IN ('p', 'I'), false) AS pa
 ///
 /// # Errors
 /// When the database can't be asked. Nothing is asked where no statement depends on it.
-pub(super) async fn place(flow: &WorkflowContext<'_, '_>, scripts: &mut [Script]) -> Result<bool, Failure> {
+pub(super) async fn place(
+    flow: &WorkflowContext<'_, '_>,
+    target: &Target<'_>,
+    scripts: &mut [Script],
+) -> Result<bool, Failure> {
     let statements = || scripts.iter().flat_map(|script| &script.statements);
     let placements: Vec<Option<Placement>> = statements().map(Statement::placement).collect();
     if placements.iter().all(Option::is_none) {
@@ -47,7 +52,7 @@ pub(super) async fn place(flow: &WorkflowContext<'_, '_>, scripts: &mut [Script]
             Placement::Calls(_) => calls = true,
         }
     }
-    let connection = super::statements::connect(flow).await?;
+    let connection = target.connect(flow).await?;
     if calls {
         let reads = Reads::own(PROCEDURES, Vec::new()).pinned();
         let results = flow.query(&connection, reads, LOOK).await?;

@@ -1,13 +1,11 @@
 //! What a plan shows of statements: their texts, as far as they can be shown, what they would lose, and the tables that they name.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::sql::{argument, lost_when_tried, unmeasured};
-use super::statements::connect;
-use crate::catalog::Tool;
+use super::sql::{lost_when_tried, unmeasured};
+use super::statements::Target;
 use crate::engine::{Failure, WorkflowContext};
 use crate::guard::Line;
 use crate::neon::sql::{Measured, Reads};
@@ -22,25 +20,8 @@ const MAX_KINDS: usize = 6;
 /// The most tables of which a plan shows the size.
 const MAX_TABLES: usize = 20;
 
-/// The arguments as a plan shows them. Of a long list the statements that nobody would have to be asked about stand there by
-/// their kind alone, so that those that destroy can be read; the yes is bound to all of them.
-pub(super) fn shown<'a>(
-    tool: &Tool,
-    arguments: &'a Map<String, Value>,
-    scripts: &[Script],
-) -> Cow<'a, Map<String, Value>> {
-    let statements = arguments
-        .get("statements")
-        .filter(|_| argument(tool) == Some("statements"));
-    let Some(short) = statements.and_then(|statements| shortened(statements, scripts)) else {
-        return Cow::Borrowed(arguments);
-    };
-    let mut arguments = arguments.clone();
-    arguments.insert("statements".to_owned(), short);
-    Cow::Owned(arguments)
-}
-
-/// A list of statements as a plan shows it, where it is too long to be shown whole.
+/// A list of statements as a plan shows it, where it is too long to be shown whole. Those that nobody would have to be asked about
+/// stand there by their kind alone, so that those that destroy can be read; the approval is bound to all of them.
 pub(super) fn shortened(statements: &Value, scripts: &[Script]) -> Option<Value> {
     if statements.to_string().len() <= SHOWN_WHOLE {
         return None;
@@ -107,45 +88,49 @@ pub(super) fn shortened(statements: &Value, scripts: &[Script]) -> Option<Value>
     Some(shown.into())
 }
 
-/// What a plan shows of the statements: what each is, what they would lose, and how many rows the tables that they change have.
-pub(super) async fn seen(
-    flow: &WorkflowContext<'_, '_>,
-    tool: &Tool,
-    measured: Option<&Measured>,
-) -> Result<Vec<Line>, Failure> {
-    let mut lines = Vec::new();
-    if tool.declaration.completes.is_some() {
-        let changes = flow.prepared()?.get("changes").and_then(Value::as_array);
-        let changes = changes.into_iter().flatten().filter_map(Value::as_str);
-        lines.push(Line::fact("schema changes", changes.map(crate::guard::told)));
-        if !flow.flag("discard") {
-            let measured = lost_when_tried(flow.prepared()?).unwrap_or_default();
-            let unmeasured = unmeasured(flow.scripts().iter().flat_map(|script| &script.statements));
-            // Of what nobody could measure it isn't said that nothing is lost.
-            if unmeasured.is_empty() || measured.exceeds(0) {
-                lines.extend(crate::guard::impact_lines(&measured));
-            }
-            if !unmeasured.is_empty() {
-                lines.push(Line::fact("not measured", unmeasured));
-            }
+/// What a plan shows of what was prepared: the schema's changes, and what the statements lost where they were tried.
+pub(super) fn prepared(flow: &WorkflowContext<'_, '_>, discards: bool) -> Result<Vec<Line>, Failure> {
+    let changes = flow.prepared()?.get("changes").and_then(Value::as_array);
+    let changes = changes.into_iter().flatten().filter_map(Value::as_str);
+    let mut lines = vec![Line::fact("schema changes", changes.map(crate::guard::told))];
+    if !discards {
+        let measured = lost_when_tried(flow.prepared()?).unwrap_or_default();
+        let unmeasured = unmeasured(flow.scripts().iter().flat_map(|script| &script.statements));
+        // Of what nobody could measure it isn't said that nothing is lost.
+        if unmeasured.is_empty() || measured.exceeds(0) {
+            lines.extend(crate::guard::impact_lines(&measured));
+        }
+        if !unmeasured.is_empty() {
+            lines.push(Line::fact("not measured", unmeasured));
         }
     }
-    let scripts = flow.scripts();
-    // Where what was prepared is given up, none of it runs.
-    if scripts.is_empty() && tool.declaration.completes.is_none() {
-        return Ok(lines);
-    }
-    let statements: Vec<_> = scripts.iter().flat_map(|script| &script.statements).collect();
-    let kinds = statements.iter().map(|statement| statement.kind.clone());
-    lines.push(Line::fact("statements", kinds));
+    Ok(lines)
+}
+
+/// What each statement is.
+pub(super) fn kinds(scripts: &[Script]) -> Vec<Line> {
+    let statements = scripts.iter().flat_map(|script| &script.statements);
+    vec![Line::fact(
+        "statements",
+        statements.map(|statement| statement.kind.clone()),
+    )]
+}
+
+/// What statements would lose.
+pub(super) fn measured(measured: Option<&Measured>) -> Vec<Line> {
     match measured {
-        Some(measured) => lines.extend(crate::guard::impact_lines(measured)),
-        None if tool.declaration.completes.is_none() => lines.push(Line::fact(
+        Some(measured) => crate::guard::impact_lines(measured),
+        None => vec![Line::fact(
             "measured",
             ["no: what they lose can't be tried beforehand, so nothing bounds it".to_owned()],
-        )),
-        None => {}
+        )],
     }
+}
+
+/// The tables that statements name, and how many rows they have.
+pub(super) async fn tables(flow: &WorkflowContext<'_, '_>, target: &Target<'_>) -> Result<Vec<Line>, Failure> {
+    let mut lines = Vec::new();
+    let statements: Vec<_> = flow.scripts().iter().flat_map(|script| &script.statements).collect();
     let mut tables: Vec<(TableName, bool)> = Vec::new();
     for statement in &statements {
         for table in &statement.tables {
@@ -161,7 +146,7 @@ pub(super) async fn seen(
     if tables.is_empty() {
         return Ok(lines);
     }
-    let connection = connect(flow).await?;
+    let connection = target.connect(flow).await?;
     let names: Vec<Value> = tables
         .iter()
         .take(MAX_TABLES)

@@ -1,9 +1,12 @@
 //! How two schemas differ, for an agent: a unified diff, the objects, and what is lost where one becomes the other.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::engine::{Failure, Fence, WorkflowContext};
+use crate::neon::{BranchId, ProjectId};
 use crate::sql::{Difference, Dump, without_noise};
 
 /// The most lines of a summary.
@@ -127,11 +130,39 @@ pub(super) async fn add_summary(flow: &WorkflowContext<'_, '_>, value: &mut Valu
     }
 }
 
+/// What `compare_database_schema` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CompareDatabaseSchema {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    db_name: String,
+    base_branch_id: Option<BranchId>,
+    lsn: Option<String>,
+    timestamp: Option<String>,
+    base_lsn: Option<String>,
+    base_timestamp: Option<String>,
+    /// Of the list that the comparison is: the summary stands beside its first page.
+    #[expect(dead_code, reason = "the engine reads the list")]
+    cursor: Option<String>,
+    #[expect(dead_code, reason = "the engine reads the list")]
+    limit: Option<u64>,
+}
+
+/// The moment of a branch's past that is looked at, as a query of Neon's API.
+fn moment<'m>(lsn: &'m Option<String>, timestamp: &'m Option<String>) -> Vec<(&'static str, &'m str)> {
+    [("lsn", lsn), ("timestamp", timestamp)]
+        .into_iter()
+        .filter_map(|(name, given)| Some((name, given.as_deref()?)))
+        .collect()
+}
+
 async fn compared(flow: &WorkflowContext<'_, '_>) -> Result<Difference, Failure> {
-    let (project, branch) = (flow.required("project_id")?, flow.required("branch_id")?);
-    let database = flow.required("db_name")?;
-    let base = match flow.text("base_branch_id") {
-        Some(base) => base.to_owned(),
+    let input: CompareDatabaseSchema = flow.input()?;
+    let (project, branch) = (input.project_id.as_str(), input.branch_id.as_str());
+    let database = input.db_name.as_str();
+    let base = match &input.base_branch_id {
+        Some(base) => base.as_str().to_owned(),
         None => {
             let about = flow.branch(project, branch).await?;
             let parent = about.pointer("/branch/parent_id").and_then(Value::as_str);
@@ -141,14 +172,8 @@ async fn compared(flow: &WorkflowContext<'_, '_>) -> Result<Difference, Failure>
             })?
         }
     };
-    let at = |names: [(&'static str, &'static str); 2]| -> Vec<(&'static str, &str)> {
-        names
-            .into_iter()
-            .filter_map(|(argument, query)| Some((query, flow.text(argument)?)))
-            .collect()
-    };
-    let own = at([("lsn", "lsn"), ("timestamp", "timestamp")]);
-    let bases = at([("base_lsn", "lsn"), ("base_timestamp", "timestamp")]);
+    let own = moment(&input.lsn, &input.timestamp);
+    let bases = moment(&input.base_lsn, &input.base_timestamp);
     let (after, before) = futures::future::try_join(
         dump(flow, project, branch, database, &own),
         dump(flow, project, &base, database, &bases),

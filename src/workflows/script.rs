@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::outside::{self, Left};
+use super::statements::Target;
 use super::{failing, fingerprint};
 use crate::engine::{ArgumentProblem, Failure, Held, Kind, WorkflowContext, WorkflowError};
 use crate::neon::Changed;
@@ -482,12 +483,12 @@ impl Script {
 /// At the first part that fails: those before it hold, and a part in a transaction leaves nothing behind.
 pub(super) async fn apply(
     flow: &WorkflowContext<'_, '_>,
-    connection: &Connection,
+    at: (&Target<'_>, &Connection),
     (statements, parts): (&[Statement], &[Part]),
     unmoved: &str,
     allowance: &Allowance,
-    timeout: Duration,
 ) -> Result<(), Stopped> {
+    let (target, connection) = at;
     // What stands in the database tells where some statements run: it may be another thing by now. Then none of them runs.
     if let Some(index) = misplaced(statements, parts) {
         return Err(Stopped {
@@ -519,7 +520,7 @@ pub(super) async fn apply(
         let check = (index == 0 && !part.alone).then(|| fingerprint::unmoved(unmoved, &mark));
         let held = Held::AsTried(&allowance);
         let before = if part.alone {
-            outside::before(flow, connection).await
+            outside::before(flow, target, connection).await
         } else {
             None
         };
@@ -530,7 +531,7 @@ pub(super) async fn apply(
             check,
             &mark,
             held,
-            timeout,
+            target.timeout(),
         )
         .await
         {
@@ -545,7 +546,7 @@ pub(super) async fn apply(
             Err(failure) => {
                 let left = match (&failure, own) {
                     (Failure::Sql(error), [statement]) if part.alone => {
-                        outside::left(flow, connection, statement, before, error).await
+                        outside::left(flow, at, statement, before, error).await
                     }
                     _ => None,
                 };
@@ -652,7 +653,7 @@ pub(super) fn statements_before(parts: &[Part], part: usize) -> usize {
 /// all, where that is known. Nothing is changed for that: where one must be found, they run once more and are rolled back.
 pub(super) async fn explained(
     flow: &WorkflowContext<'_, '_>,
-    connection: &Connection,
+    at: (&Target<'_>, &Connection),
     (statements, parts): (&[Statement], &[Part]),
     part: usize,
     failure: Failure,
@@ -682,7 +683,7 @@ pub(super) async fn explained(
         .filter_map(|script| Some(script.only()?.text.clone()))
         .collect();
     let all = failing::Sent::all(&scripts, &sources);
-    let failure = failing::explained(flow, connection, failure, &all).await;
+    let failure = failing::explained(flow, at, failure, &all).await;
     let Failure::Sql(error) = &failure else {
         return (failure, None);
     };

@@ -2,16 +2,22 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::failing::{self, Sent};
-use super::statements::{about, building, connect, isolation, timeout};
-use super::{outside, parameters, rows};
-use crate::catalog::{Tool, Workflow};
-use crate::engine::{ArgumentProblem, Failure, Held, WorkflowContext, WorkflowOutput};
+use super::statements::{Level, Target, about, building};
+use super::{outside, parameters, placing, plan, rows};
+use crate::engine::{
+    ArgumentProblem, Basis, CallSql, Failure, Held, Measuring, Preview, RunsOn, WorkflowCall, WorkflowContext,
+    WorkflowOutput,
+};
 use crate::guard::{Effect, JudgedTexts, StatementRisk};
-use crate::neon::Changed;
-use crate::neon::sql::{Builds, Connection, INDEX_CODE, Measured, Query, Reads, Statements};
+use crate::neon::sql::{Builds, Connection, INDEX_CODE, Isolation, Measured, Query, Reads, Statements};
+use crate::neon::{BranchId, Changed, ProjectId};
 use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, Transaction, Unguarded, kept};
 
 /// How long statements may run whose effect is only measured: they hold their locks for that long.
@@ -23,80 +29,232 @@ const MEASURING_LOCKS: Duration = Duration::from_secs(3);
 /// SQLSTATEs of what came in the way of measuring, and doesn't mean that the statements would fail.
 const IN_THE_WAY: [&str; 4] = ["57014", "55P03", "40P01", "40001"];
 
-/// The argument with the statements that a call tries on a branch of its own.
-fn tried_argument(tool: &Tool) -> Option<&'static str> {
-    match tool.declaration.workflow {
-        Some(Workflow::PrepareDatabaseMigration) => Some("sql"),
-        Some(Workflow::PrepareQueryTuning) => Some("changes"),
-        _ => None,
+/// What `run_sql` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunSql {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    sql: String,
+    params: Option<Vec<Value>>,
+    database_name: Option<String>,
+    role_name: Option<String>,
+    timeout_seconds: Option<u64>,
+}
+
+impl RunSql {
+    fn given(&self) -> Given<'_> {
+        let at = (&self.project_id, &self.branch_id);
+        Given {
+            target: Target::new(at, self.database_name.as_ref(), self.role_name.as_ref()).within(self.timeout_seconds),
+            parameters: self.params.as_deref().unwrap_or_default(),
+        }
     }
 }
 
-/// The argument with a call's statements: the prepared ones, where it completes something.
-pub(super) fn argument(tool: &Tool) -> Option<&str> {
-    match tool.declaration.completes {
-        Some(_) => Some("statements"),
-        None => tool.declaration.statements.as_deref(),
+/// What `run_sql_transaction` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunSqlTransaction {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    statements: Vec<String>,
+    isolation: Option<Level>,
+    database_name: Option<String>,
+    role_name: Option<String>,
+    timeout_seconds: Option<u64>,
+}
+
+impl RunSqlTransaction {
+    fn given(&self) -> Given<'_> {
+        let at = (&self.project_id, &self.branch_id);
+        let target = Target::new(at, self.database_name.as_ref(), self.role_name.as_ref()).within(self.timeout_seconds);
+        Given {
+            target: Target {
+                isolation: self.isolation.unwrap_or_default().into(),
+                ..target
+            },
+            parameters: &[],
+        }
     }
 }
 
-/// The texts of a call that hold statements.
-pub(super) fn texts(tool: &Tool, arguments: &Map<String, Value>) -> Vec<String> {
-    let given = tried_argument(tool)
-        .or_else(|| argument(tool))
-        .and_then(|argument| arguments.get(argument));
-    match given {
-        Some(Value::String(text)) => vec![text.clone()],
-        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
+/// What statements that run at once are given with.
+#[derive(Debug, Clone, Copy)]
+struct Given<'a> {
+    target: Target<'a>,
+    parameters: &'a [Value],
+}
+
+impl WorkflowCall for RunSql {
+    fn sql<'s>(&'s self, _: Option<&'s Value>) -> CallSql<'s> {
+        CallSql {
+            runs: vec![&self.sql],
+            explains: None,
+        }
+    }
+
+    fn runs_on(&self) -> RunsOn {
+        RunsOn::Target
+    }
+
+    fn assess(&self, scripts: &[Script], _: &Basis<'_>) -> Result<Option<StatementRisk>, Failure> {
+        sendable("sql", scripts, false)?;
+        Ok(Some(assessed(scripts)))
+    }
+
+    fn look<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        scripts: &'f mut [Script],
+        basis: &'f Basis<'_>,
+        assessed: Option<StatementRisk>,
+    ) -> BoxFuture<'f, Result<Option<StatementRisk>, Failure>> {
+        async move { look(self, flow, &self.given().target, (scripts, basis), assessed).await }.boxed()
+    }
+
+    fn check<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<(), Failure>> {
+        async move { readable(flow, &self.given().target).await }.boxed()
+    }
+
+    fn preview<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        measuring: Measuring<'f>,
+    ) -> BoxFuture<'f, Result<Preview, Failure>> {
+        async move { preview(flow, &self.given(), measuring).await }.boxed()
+    }
+
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        async move { run(flow, &self.given()).await }.boxed()
     }
 }
 
-/// What the statements of a call do; nothing where the tool takes none.
-///
-/// # Errors
-/// When they can't be sent as they are, whatever they do.
-pub(super) fn assess(
-    tool: &Tool,
-    arguments: &Map<String, Value>,
-    scripts: &[Script],
-    prepared: Option<&Value>,
-    unasked_rows: u64,
-) -> Result<Option<StatementRisk>, Failure> {
-    if tool.declaration.completes.is_some() {
-        // They were checked when they were prepared. Completing changes something in any case: at least a branch goes.
-        let mut assessed = assessed(scripts);
-        assessed.effect = assessed.effect.max(Effect::Write);
-        let discards = arguments.get("discard") == Some(&Value::Bool(true));
-        return Ok(Some(match prepared.and_then(lost_when_tried) {
-            Some(measured) if measured.exceeds(unasked_rows) && !discards => {
-                assessed.exceeding(&measured, unasked_rows)
+impl WorkflowCall for RunSqlTransaction {
+    fn sql<'s>(&'s self, _: Option<&'s Value>) -> CallSql<'s> {
+        CallSql {
+            runs: self.statements.iter().map(String::as_str).collect(),
+            explains: None,
+        }
+    }
+
+    fn runs_on(&self) -> RunsOn {
+        RunsOn::Target
+    }
+
+    fn assess(&self, scripts: &[Script], _: &Basis<'_>) -> Result<Option<StatementRisk>, Failure> {
+        sendable("statements", scripts, true)?;
+        Ok(Some(assessed(scripts)))
+    }
+
+    fn look<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        scripts: &'f mut [Script],
+        basis: &'f Basis<'_>,
+        assessed: Option<StatementRisk>,
+    ) -> BoxFuture<'f, Result<Option<StatementRisk>, Failure>> {
+        async move { look(self, flow, &self.given().target, (scripts, basis), assessed).await }.boxed()
+    }
+
+    fn check<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<(), Failure>> {
+        async move { readable(flow, &self.given().target).await }.boxed()
+    }
+
+    fn preview<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        measuring: Measuring<'f>,
+    ) -> BoxFuture<'f, Result<Preview, Failure>> {
+        async move {
+            let mut preview = preview(flow, &self.given(), measuring).await?;
+            // What nothing bounds is shown whole.
+            if preview.measured.is_some() {
+                preview.statements = plan::shortened(&json!(self.statements), flow.scripts());
             }
-            _ => assessed,
-        }));
+            Ok(preview)
+        }
+        .boxed()
     }
-    if tried_argument(tool).is_some() {
-        // They run on a branch that the call makes for them, which is all that the call changes.
-        let statements = scripts.iter().flat_map(|script| &script.statements);
-        return Ok(Some(StatementRisk {
-            effect: tool.declaration.effect,
-            leaves: false,
-            reasons: Vec::new(),
-            texts: JudgedTexts::new(statements.map(|statement| statement.text.as_str())),
-            measurable: false,
-            rebuilds_indexes: false,
-        }));
+
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        async move { run(flow, &self.given()).await }.boxed()
     }
-    let Some(argument) = argument(tool).filter(|argument| arguments.contains_key(*argument)) else {
-        return Ok(None);
+}
+
+/// What only the database tells of a call's statements: those that it places elsewhere are assessed there.
+pub(super) async fn look(
+    call: &dyn WorkflowCall,
+    flow: &WorkflowContext<'_, '_>,
+    target: &Target<'_>,
+    (scripts, basis): (&mut [Script], &Basis<'_>),
+    mut assessed: Option<StatementRisk>,
+) -> Result<Option<StatementRisk>, Failure> {
+    if placing::place(flow, target, scripts).await? {
+        assessed = call.assess(scripts, basis)?;
+    }
+    Ok(match assessed {
+        Some(assessed) if assessed.rebuilds_indexes && indexes_call_code(flow, target, scripts).await? => {
+            Some(assessed.running_code())
+        }
+        assessed => assessed,
+    })
+}
+
+/// What a plan shows of statements that run at once.
+async fn preview(
+    flow: &WorkflowContext<'_, '_>,
+    given: &Given<'_>,
+    measuring: Measuring<'_>,
+) -> Result<Preview, Failure> {
+    let measured = match measuring.wanted {
+        true => measure(flow, given).await?.or_else(|| measuring.exceeded.cloned()),
+        false => None,
     };
+    let mut lines = plan::kinds(flow.scripts());
+    lines.extend(plan::measured(measured.as_ref()));
+    lines.extend(plan::tables(flow, &given.target).await?);
+    Ok(Preview {
+        measured,
+        statements: None,
+        lines,
+    })
+}
+
+/// What a call does that tries statements on a branch which it makes for them: that branch is all that the call changes.
+pub(super) fn tried(scripts: &[Script], basis: &Basis<'_>) -> StatementRisk {
+    let statements = scripts.iter().flat_map(|script| &script.statements);
+    StatementRisk {
+        effect: basis.declared,
+        leaves: false,
+        reasons: Vec::new(),
+        texts: JudgedTexts::new(statements.map(|statement| statement.text.as_str())),
+        measurable: false,
+        rebuilds_indexes: false,
+    }
+}
+
+/// What a call does that completes what was prepared. Its statements were checked when they were prepared; completing changes
+/// something in any case: at least a branch goes.
+pub(super) fn completed(scripts: &[Script], basis: &Basis<'_>, discards: bool) -> StatementRisk {
+    let mut assessed = assessed(scripts);
+    assessed.effect = assessed.effect.max(Effect::Write);
+    match basis.prepared.and_then(lost_when_tried) {
+        Some(measured) if measured.exceeds(basis.unasked_rows) && !discards => {
+            assessed.exceeding(&measured, basis.unasked_rows)
+        }
+        _ => assessed,
+    }
+}
+
+/// Rejects statements of an argument that can't be sent as they are, whatever they do.
+fn sendable(argument: &str, scripts: &[Script], several: bool) -> Result<(), Failure> {
     let problem = |message: String| {
         Failure::Arguments(vec![ArgumentProblem {
             argument: argument.to_owned(),
             message,
         }])
     };
-    let several = matches!(arguments.get(argument), Some(Value::Array(_)));
     for (index, script) in scripts.iter().enumerate() {
         let which = if several {
             format!("statement {}", index + 1)
@@ -151,7 +309,7 @@ pub(super) fn assess(
             }
         }
     }
-    Ok(Some(assessed(scripts)))
+    Ok(())
 }
 
 /// What to do in place of transaction control: the end of a sentence.
@@ -227,6 +385,7 @@ pub(super) fn unmeasured<'s>(statements: impl IntoIterator<Item = &'s Statement>
 /// What completing these statements will be judged as, once they were tried: its effect, and why it asks.
 pub(super) async fn completing(
     flow: &WorkflowContext<'_, '_>,
+    target: &Target<'_>,
     statements: &[Statement],
     measured: &Measured,
 ) -> Result<(Effect, Vec<String>), Failure> {
@@ -239,7 +398,7 @@ pub(super) async fn completing(
     if measured.exceeds(unasked) {
         assessed = assessed.exceeding(measured, unasked);
     }
-    if assessed.rebuilds_indexes && indexes_call_code(flow).await? {
+    if assessed.rebuilds_indexes && indexes_call_code(flow, target, std::slice::from_ref(&script)).await? {
         assessed = assessed.running_code();
     }
     Ok((assessed.effect, assessed.reasons))
@@ -303,23 +462,32 @@ fn only(scripts: &[Script]) -> Option<&Statement> {
 }
 
 /// The parameters of a call, as its statement takes them.
-async fn encoded(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> Result<Vec<Value>, Failure> {
+async fn encoded(
+    flow: &WorkflowContext<'_, '_>,
+    given: &Given<'_>,
+    connection: &Connection,
+) -> Result<Vec<Value>, Failure> {
     match only(flow.scripts()) {
-        Some(only) => parameters::encoded(flow, connection, only, flow.arguments().get("params")).await,
+        Some(only) => parameters::encoded(flow, (&given.target, connection), only, given.parameters).await,
         None => Ok(Vec::new()),
     }
 }
 
 /// A failure of a call's statements, in the words of its parameters where those are to blame.
-async fn explained(flow: &WorkflowContext<'_, '_>, connection: &Connection, failure: Failure) -> Failure {
+async fn explained(
+    flow: &WorkflowContext<'_, '_>,
+    given: &Given<'_>,
+    connection: &Connection,
+    failure: Failure,
+) -> Failure {
     match only(flow.scripts()) {
-        Some(only) => parameters::explained(flow, connection, only, flow.arguments().get("params"), failure).await,
+        Some(only) => parameters::explained(flow, (&given.target, connection), only, given.parameters, failure).await,
         None => failure,
     }
 }
 
 /// The statements of a call that runs them at once: one with its parameters, or several in one transaction.
-fn statements(scripts: &[Script], arguments: &Map<String, Value>, parameters: Vec<Value>) -> Statements {
+fn statements(scripts: &[Script], isolation: Isolation, parameters: Vec<Value>) -> Statements {
     let all: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
     let mut queries: Vec<Query> = all
         .iter()
@@ -330,8 +498,8 @@ fn statements(scripts: &[Script], arguments: &Map<String, Value>, parameters: Ve
     }
     let statements = match <[Query; 1]>::try_from(queries) {
         Ok([only]) if outside_of_transactions(&all).is_some() => Statements::alone(only),
-        Ok(only) => Statements::together(only.into(), isolation(arguments)),
-        Err(several) => Statements::together(several, isolation(arguments)),
+        Ok(only) => Statements::together(only.into(), isolation),
+        Err(several) => Statements::together(several, isolation),
     };
     about(statements, all.into_iter())
 }
@@ -339,12 +507,16 @@ fn statements(scripts: &[Script], arguments: &Map<String, Value>, parameters: Ve
 /// Whether building indexes would run code of the database's own: what the statements mention, or what indexes, operator classes,
 /// range types, casts and statistics are made of, or what the statements make themselves. Code in C or of Postgres itself isn't
 /// meant.
-pub(super) async fn indexes_call_code(flow: &WorkflowContext<'_, '_>) -> Result<bool, Failure> {
-    let statements: Vec<&Statement> = flow.scripts().iter().flat_map(|script| &script.statements).collect();
+pub(super) async fn indexes_call_code(
+    flow: &WorkflowContext<'_, '_>,
+    target: &Target<'_>,
+    scripts: &[Script],
+) -> Result<bool, Failure> {
+    let statements: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
     if statements.iter().any(|statement| makes_code(statement)) {
         return Ok(true);
     }
-    let connection = connect(flow).await?;
+    let connection = target.connect(flow).await?;
     call_code(flow, &connection, &statements).await
 }
 
@@ -393,26 +565,26 @@ async fn call_code(
 ///
 /// # Errors
 /// With the place that Postgres names. What can't be found out is no error: then a human decides.
-pub(super) async fn readable(flow: &WorkflowContext<'_, '_>) -> Result<(), Failure> {
+async fn readable(flow: &WorkflowContext<'_, '_>, target: &Target<'_>) -> Result<(), Failure> {
     let sources = flow.statement_sources();
     let sent = Sent::all(flow.scripts(), &sources);
     if sent.iter().all(Sent::is_read) {
         return Ok(());
     }
-    let Ok(connection) = connect(flow).await else {
+    let Ok(connection) = target.connect(flow).await else {
         return Ok(());
     };
     failing::readable(flow, &connection, &sent).await
 }
 
 /// Why a script is refused: where it isn't SQL, that is told as Postgres tells it, before anything that follows from it.
-pub(super) async fn refused(flow: &WorkflowContext<'_, '_>, failure: Failure) -> Failure {
+pub(super) async fn refused(flow: &WorkflowContext<'_, '_>, target: &Target<'_>, failure: Failure) -> Failure {
     let mut statements = flow.scripts().iter().flat_map(|script| &script.statements);
     // What no server runs is told as that.
     if statements.any(|statement| statement.refusal.is_some()) {
         return failure;
     }
-    readable(flow).await.err().unwrap_or(failure)
+    readable(flow, target).await.err().unwrap_or(failure)
 }
 
 /// What the statements of a call would lose: they are run in a transaction that is never committed. Nothing where they couldn't be
@@ -420,15 +592,16 @@ pub(super) async fn refused(flow: &WorkflowContext<'_, '_>, failure: Failure) ->
 ///
 /// # Errors
 /// When a statement fails: then the call would, too.
-pub(super) async fn measure(flow: &WorkflowContext<'_, '_>, tool: &Tool) -> Result<Option<Measured>, Failure> {
-    if tool.declaration.completes.is_some() || flow.scripts().is_empty() {
+async fn measure(flow: &WorkflowContext<'_, '_>, given: &Given<'_>) -> Result<Option<Measured>, Failure> {
+    if flow.scripts().is_empty() {
         return Ok(None);
     }
-    let connection = connect(flow).await?;
-    let parameters = encoded(flow, &connection).await?;
-    let statements = statements(flow.scripts(), flow.arguments(), parameters).waiting_for_locks(MEASURING_LOCKS);
+    let target = &given.target;
+    let connection = target.connect(flow).await?;
+    let parameters = encoded(flow, given, &connection).await?;
+    let statements = statements(flow.scripts(), target.isolation, parameters).waiting_for_locks(MEASURING_LOCKS);
     match flow
-        .measure(&connection, &statements, timeout(flow).min(MEASURING))
+        .measure(&connection, &statements, target.timeout().min(MEASURING))
         .await
     {
         Ok(measured) => Ok(Some(measured)),
@@ -438,31 +611,36 @@ pub(super) async fn measure(flow: &WorkflowContext<'_, '_>, tool: &Tool) -> Resu
             Ok(None)
         }
         Err(failure) => {
-            let failure = explained(flow, &connection, failure).await;
-            let sources = texts(tool, flow.arguments());
+            let failure = explained(flow, given, &connection, failure).await;
+            let sources = flow.statement_sources();
             let sent = Sent::all(flow.scripts(), &sources);
-            Err(failing::explained(flow, &connection, failure, &sent).await)
+            Err(failing::explained(flow, (target, &connection), failure, &sent).await)
         }
     }
 }
 
 /// `run_sql` and `run_sql_transaction`
-pub(super) async fn run(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let connection = connect(flow).await?;
-    match ran(flow, &connection).await {
+async fn run(flow: &WorkflowContext<'_, '_>, given: &Given<'_>) -> Result<WorkflowOutput, Failure> {
+    let connection = given.target.connect(flow).await?;
+    match ran(flow, given, &connection).await {
         Err(failure) => {
             let sources = flow.statement_sources();
             let sent = Sent::all(flow.scripts(), &sources);
-            Err(failing::explained(flow, &connection, failure, &sent).await)
+            Err(failing::explained(flow, (&given.target, &connection), failure, &sent).await)
         }
         ended => ended,
     }
 }
 
-async fn ran(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> Result<WorkflowOutput, Failure> {
+async fn ran(
+    flow: &WorkflowContext<'_, '_>,
+    given: &Given<'_>,
+    connection: &Connection,
+) -> Result<WorkflowOutput, Failure> {
+    let target = &given.target;
     let scripts = flow.scripts();
     let texts: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
-    let parameters = encoded(flow, connection).await?;
+    let parameters = encoded(flow, given, connection).await?;
     let readings: Option<Vec<_>> = texts.iter().map(|statement| Reading::of(statement)).collect();
     let mut taken = Vec::new();
     let results = match readings.filter(|_| !flow.changes()) {
@@ -471,24 +649,24 @@ async fn ran(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> Result<
                 Ok([only]) => Reads::proven(only, parameters),
                 Err(several) => Reads::proven_batch(several),
             };
-            match flow.query(connection, reads, timeout(flow)).await {
+            match flow.query(connection, reads, target.timeout()).await {
                 Ok(results) => results,
-                Err(failure) => return Err(explained(flow, connection, failure).await),
+                Err(failure) => return Err(explained(flow, given, connection, failure).await),
             }
         }
         None => {
-            let statements = statements(scripts, flow.arguments(), parameters);
+            let statements = statements(scripts, target.isolation, parameters);
             let alone = outside_of_transactions(&texts);
             let before = match alone {
-                Some(_) => outside::before(flow, connection).await,
+                Some(_) => outside::before(flow, target, connection).await,
                 None => None,
             };
             let ran = flow
-                .execute(connection, statements, Held::AsJudged, timeout(flow))
+                .execute(connection, statements, Held::AsJudged, target.timeout())
                 .await;
             match (ran, alone) {
                 (Err(Failure::Sql(error)), Some(alone)) => {
-                    return Err(outside::failed(flow, connection, alone, before, error).await);
+                    return Err(outside::failed(flow, (target, connection), alone, before, error).await);
                 }
                 (Ok(executed), _) => {
                     taken = taken_along(executed.measured.as_ref(), &texts);
@@ -496,7 +674,7 @@ async fn ran(flow: &WorkflowContext<'_, '_>, connection: &Connection) -> Result<
                 }
                 (Err(Failure::Sql(error)), None) => {
                     let failure = outside::rolled_back(&texts, error);
-                    return Err(explained(flow, connection, failure).await);
+                    return Err(explained(flow, given, connection, failure).await);
                 }
                 (Err(failure), _) => return Err(failure),
             }

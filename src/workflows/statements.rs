@@ -2,29 +2,65 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::engine::{Failure, WorkflowContext};
 use crate::neon::sql::{Builds, Connection, Isolation, Statements};
+use crate::neon::{BranchId, ProjectId};
 use crate::sql::{Mentions, Statement, Unguarded};
 
 /// How long a statement may run when the caller doesn't say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How to connect to the branch that a call is about.
-pub(crate) async fn connect(flow: &WorkflowContext<'_, '_>) -> Result<Connection, Failure> {
-    flow.connection(
-        flow.required("project_id")?,
-        flow.required("branch_id")?,
-        flow.text("database_name"),
-        flow.text("role_name"),
-    )
-    .await
+/// Where the statements of a call run, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) project_id: &'a ProjectId,
+    pub(super) branch_id: &'a BranchId,
+    pub(super) database_name: Option<&'a str>,
+    pub(super) role_name: Option<&'a str>,
+    /// How long they may run, where the caller says so.
+    pub(super) timeout_seconds: Option<u64>,
+    pub(super) isolation: Isolation,
 }
 
-/// How long the statements of a call may run.
-pub(crate) fn timeout(flow: &WorkflowContext<'_, '_>) -> Duration {
-    flow.number("timeout_seconds").map_or(TIMEOUT, Duration::from_secs)
+impl<'a> Target<'a> {
+    /// The branch, the database and the role of a call.
+    pub(super) fn new(
+        (project_id, branch_id): (&'a ProjectId, &'a BranchId),
+        database_name: Option<&'a String>,
+        role_name: Option<&'a String>,
+    ) -> Self {
+        Self {
+            project_id,
+            branch_id,
+            database_name: database_name.map(String::as_str),
+            role_name: role_name.map(String::as_str),
+            timeout_seconds: None,
+            isolation: Isolation::ReadCommitted,
+        }
+    }
+
+    /// The same, for as long as the caller says.
+    pub(super) fn within(self, timeout_seconds: Option<u64>) -> Self {
+        Self {
+            timeout_seconds,
+            ..self
+        }
+    }
+
+    /// How to connect to it.
+    pub(super) async fn connect(&self, flow: &WorkflowContext<'_, '_>) -> Result<Connection, Failure> {
+        let (project, branch) = (self.project_id.as_str(), self.branch_id.as_str());
+        flow.connection(project, branch, self.database_name, self.role_name)
+            .await
+    }
+
+    /// How long the statements may run.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout_seconds.map_or(TIMEOUT, Duration::from_secs)
+    }
 }
 
 /// Statements with what the guarded commit wants to know of them.
@@ -48,10 +84,22 @@ pub(super) fn building(statement: &Statement) -> Option<Builds> {
     statement.builds_indexes().then_some(builds)
 }
 
-pub(super) fn isolation(arguments: &Map<String, Value>) -> Isolation {
-    match arguments.get("isolation").and_then(Value::as_str) {
-        Some("repeatable_read") => Isolation::RepeatableRead,
-        Some("serializable") => Isolation::Serializable,
-        _ => Isolation::ReadCommitted,
+/// The isolation of a transaction, as callers name it.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Level {
+    #[default]
+    ReadCommitted,
+    RepeatableRead,
+    Serializable,
+}
+
+impl From<Level> for Isolation {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::ReadCommitted => Self::ReadCommitted,
+            Level::RepeatableRead => Self::RepeatableRead,
+            Level::Serializable => Self::Serializable,
+        }
     }
 }

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::engine::{ArgumentProblem, Failure, WorkflowContext, WorkflowOutput, will_expire};
-use crate::neon::Changed;
+use crate::engine::{ArgumentProblem, Failure, WorkflowCall, WorkflowContext, WorkflowOutput, will_expire};
 use crate::neon::sql::{Connection, Reads};
 use crate::neon::text::one_line;
+use crate::neon::{BranchId, Changed, ProjectId};
 
 /// How long a throwaway branch lives when the caller doesn't say.
 pub(super) const HOURS: u64 = 24;
@@ -23,14 +27,47 @@ const MASKED: Duration = Duration::from_secs(90);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What `create_throwaway_branch` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateThrowawayBranch {
+    project_id: ProjectId,
+    name: Option<String>,
+    parent_id: Option<BranchId>,
+    hours: Option<u64>,
+    #[serde(default)]
+    schema_only: bool,
+    masking_rules: Option<Vec<MaskingRule>>,
+}
+
+/// How a column of a branch is masked.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MaskingRule {
+    database_name: String,
+    schema_name: String,
+    table_name: String,
+    column_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    masking_function: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    masking_value: Option<String>,
+}
+
+impl WorkflowCall for CreateThrowawayBranch {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        create(flow, self).boxed()
+    }
+}
+
 /// `create_throwaway_branch`
-pub(super) async fn create(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let project = flow.required("project_id")?;
-    let hours = i64::try_from(flow.number("hours").unwrap_or(HOURS)).unwrap_or(720);
+async fn create(flow: &WorkflowContext<'_, '_>, input: &CreateThrowawayBranch) -> Result<WorkflowOutput, Failure> {
+    let project = input.project_id.as_str();
+    let hours = i64::try_from(input.hours.unwrap_or(HOURS)).unwrap_or(720);
     let now = Utc::now();
     let expires = now + TimeDelta::hours(hours);
-    let name = match flow.text("name") {
-        Some(name) => name.to_owned(),
+    let name = match &input.name {
+        Some(name) => name.clone(),
         None => format!("throwaway-{}", now.format("%Y%m%d-%H%M%S-%3f")),
     };
     let mut arguments = json!({
@@ -39,16 +76,16 @@ pub(super) async fn create(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOut
         "expires_at": expires.to_rfc3339_opts(SecondsFormat::Secs, true),
     });
     if let Some(object) = arguments.as_object_mut() {
-        if let Some(parent) = flow.text("parent_id") {
-            object.insert("parent_id".into(), parent.into());
+        if let Some(parent) = &input.parent_id {
+            object.insert("parent_id".into(), parent.as_str().into());
         }
-        if flow.flag("schema_only") {
+        if input.schema_only {
             object.insert("init_source".into(), "schema-only".into());
         }
     }
-    let rules = flow.arguments().get("masking_rules").filter(|rules| !rules.is_null());
+    let rules = input.masking_rules.as_ref();
     let step = if let (Some(rules), Some(object)) = (rules, arguments.as_object_mut()) {
-        object.insert("masking_rules".into(), rules.clone());
+        object.insert("masking_rules".into(), json!(rules));
         object.insert("start_anonymization".into(), true.into());
         "create_anonymized_branch"
     } else {
@@ -212,9 +249,22 @@ fn is_throwaway(branch: &Value, all: &[Value]) -> bool {
             .any(|other| other.get("parent_id").and_then(Value::as_str) == id)
 }
 
+/// What `list_throwaway_branches` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListThrowawayBranches {
+    project_id: ProjectId,
+}
+
+impl WorkflowCall for ListThrowawayBranches {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        list(flow, self).boxed()
+    }
+}
+
 /// `list_throwaway_branches`
-pub(super) async fn list(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let all = flow.branches(flow.required("project_id")?).await?;
+async fn list(flow: &WorkflowContext<'_, '_>, input: &ListThrowawayBranches) -> Result<WorkflowOutput, Failure> {
+    let all = flow.branches(input.project_id.as_str()).await?;
     let mut found: Vec<Value> = all
         .iter()
         .filter(|branch| is_throwaway(branch, &all))
@@ -242,23 +292,33 @@ pub(super) async fn list(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutpu
     })))
 }
 
+/// What `delete_throwaway_branches` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeleteThrowawayBranches {
+    project_id: ProjectId,
+    /// Ids or names.
+    branches: Option<Vec<String>>,
+    #[serde(default)]
+    expired: bool,
+}
+
+impl WorkflowCall for DeleteThrowawayBranches {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        delete(flow, self).boxed()
+    }
+}
+
 /// `delete_throwaway_branches`
-pub(super) async fn delete(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let project = flow.required("project_id")?;
-    let named: Vec<&str> = flow
-        .arguments()
-        .get("branches")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+async fn delete(flow: &WorkflowContext<'_, '_>, input: &DeleteThrowawayBranches) -> Result<WorkflowOutput, Failure> {
+    let project = input.project_id.as_str();
+    let named = input.branches.as_deref().unwrap_or_default();
     let all = flow.branches(project).await?;
     let text = |branch: &Value, field: &str| branch.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let now = Utc::now();
     let mut chosen: Vec<&Value> = Vec::new();
     let mut problems = Vec::new();
-    for name in &named {
+    for name in named {
         let by_id = all.iter().find(|branch| text(branch, "id") == *name);
         let by_name = || {
             all.iter()
@@ -284,7 +344,7 @@ pub(super) async fn delete(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOut
                 .collect(),
         ));
     }
-    if flow.flag("expired") {
+    if input.expired {
         let expired = |branch: &&Value| {
             DateTime::parse_from_rfc3339(&text(branch, "expires_at")).is_ok_and(|expires| expires.to_utc() <= now)
         };
@@ -323,10 +383,24 @@ pub(super) async fn delete(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOut
     Ok(ended)
 }
 
+/// What `reset_from_parent` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResetFromParent {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    preserve_under_name: Option<String>,
+}
+
+impl WorkflowCall for ResetFromParent {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        reset(flow, self).boxed()
+    }
+}
+
 /// `reset_from_parent`
-pub(super) async fn reset(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let project = flow.required("project_id")?;
-    let branch = flow.required("branch_id")?;
+async fn reset(flow: &WorkflowContext<'_, '_>, input: &ResetFromParent) -> Result<WorkflowOutput, Failure> {
+    let (project, branch) = (input.project_id.as_str(), input.branch_id.as_str());
     let about = flow.branch(project, branch).await?;
     let Some(parent) = about.pointer("/branch/parent_id").and_then(Value::as_str) else {
         return Err(Failure::Arguments(vec![ArgumentProblem {
@@ -336,7 +410,7 @@ pub(super) async fn reset(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutp
         }]));
     };
     let mut arguments = json!({"project_id": project, "branch_id": branch, "source_branch_id": parent});
-    let kept = flow.text("preserve_under_name");
+    let kept = input.preserve_under_name.as_deref();
     if let (Some(name), Some(object)) = (kept, arguments.as_object_mut()) {
         object.insert("preserve_under_name".into(), name.into());
     }

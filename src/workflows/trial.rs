@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::script::{self, Part, Script, Stopped, Tried};
-use super::{failing, fingerprint, schema, sql, throwaway};
-use crate::engine::{Failure, Kind, Left, WorkflowContext, WorkflowError, WorkflowOutput, postgres_says, sql_next};
+use super::statements::Target;
+use super::{failing, fingerprint, plan, schema, sql, throwaway};
+use crate::engine::{
+    Failure, Kind, Left, Preview, WorkflowContext, WorkflowError, WorkflowOutput, postgres_says, sql_next,
+};
 use crate::guard;
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Measured};
@@ -56,11 +59,24 @@ pub(super) struct Prepared {
     pub(super) before: Option<String>,
     /// The query that it should make faster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) query: Option<Value>,
+    pub(super) query: Option<Query>,
+}
+
+/// The query that changes should make faster, and what it took before them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    pub(super) sql: String,
+    pub(super) params: Vec<Value>,
+    /// The planner's estimate.
+    pub(super) cost: Option<f64>,
+    /// How long it took, in milliseconds, where it was run.
+    pub(super) ms: Option<f64>,
 }
 
 /// A throwaway branch on which something is tried.
-pub(super) struct Trial {
+pub(super) struct Trial<'a> {
+    at: Target<'a>,
     pub(super) branch_id: String,
     name: String,
     expires_at: DateTime<Utc>,
@@ -72,13 +88,13 @@ pub(super) struct Trial {
     state: String,
 }
 
-impl Trial {
+impl<'a> Trial<'a> {
     /// Makes the branch and waits until it answers.
-    pub(super) async fn begin(flow: &WorkflowContext<'_, '_>, purpose: &str) -> Result<Self, Failure> {
-        let project = flow.required("project_id")?;
+    pub(super) async fn begin(flow: &WorkflowContext<'_, '_>, at: Target<'a>, purpose: &str) -> Result<Self, Failure> {
+        let project = at.project_id.as_str();
         flow.room_to_prepare()?;
         // First who connects to what: if nobody can, no branch is made.
-        let target = super::statements::connect(flow).await?;
+        let target = at.connect(flow).await?;
         let now = Utc::now();
         let longest = TimeDelta::from_std(flow.longest_throwaway()).unwrap_or(TimeDelta::MAX);
         let lifetime = TimeDelta::hours(throwaway::HOURS.cast_signed()).min(longest);
@@ -90,7 +106,7 @@ impl Trial {
             "create_branch",
             json!({
                 "project_id": project,
-                "parent_id": flow.required("branch_id")?,
+                "parent_id": at.branch_id,
                 "name": name,
                 "expires_at": expires_at.to_rfc3339_opts(SecondsFormat::Secs, true),
             }),
@@ -101,16 +117,16 @@ impl Trial {
             Ok(branch) => branch,
             Err(failure) => {
                 flow.clean_up().await;
-                return Err(explained(flow, failure).await);
+                return Err(explained(flow, &at, failure).await);
             }
         };
         let branch_id = branch.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         let made = async {
-            let (at, target) = (branch_id.as_str(), &target);
+            let (trial, target) = (branch_id.as_str(), &target);
             // As the target's role: how to connect, and what the schema is.
             let (connection, state) = throwaway::until_it_answers(flow, || async move {
                 let connection = flow
-                    .connection(project, at, Some(&target.database), Some(&target.role))
+                    .connection(project, trial, Some(&target.database), Some(&target.role))
                     .await?;
                 let state = fingerprint::of(flow, &connection).await?;
                 Ok((connection, state))
@@ -121,6 +137,7 @@ impl Trial {
         };
         match made.await {
             Ok((connection, state, before)) => Ok(Self {
+                at,
                 branch_id,
                 name,
                 expires_at,
@@ -137,12 +154,8 @@ impl Trial {
     }
 
     /// Runs the script on the branch. Where it fails, the branch is deleted, and the failure says which statement it was.
-    pub(super) async fn run(
-        &self,
-        flow: &WorkflowContext<'_, '_>,
-        script: &mut Script,
-        timeout: Duration,
-    ) -> Result<Tried, Failure> {
+    pub(super) async fn run(&self, flow: &WorkflowContext<'_, '_>, script: &mut Script) -> Result<Tried, Failure> {
+        let timeout = self.at.timeout();
         let stopped = match script.try_on(flow, &self.connection, timeout).await {
             Ok(mut tried) => {
                 tried.states.insert(0, self.state.clone());
@@ -200,7 +213,7 @@ impl Trial {
         };
         let statement = number.and_then(|number| script.statements.get(number - 1));
         let error = match statement {
-            Some(statement) => failing::explained_one(flow, &self.connection, *error, statement).await,
+            Some(statement) => failing::explained_one(flow, (&self.at, &self.connection), *error, statement).await,
             None => *error,
         };
         let mut more = postgres_says(&error, flow.fence());
@@ -244,9 +257,9 @@ impl Trial {
         script: &Script,
         tried: Tried,
         completing: &str,
-        query: Option<Value>,
+        query: Option<Query>,
     ) -> Result<WorkflowOutput, Failure> {
-        let project = flow.required("project_id")?;
+        let project = self.at.project_id.as_str();
         let after = schema::dump(flow, project, &self.branch_id, &self.target.database, &[]).await?;
         let mut difference = Dump::read(&self.before).to(&Dump::read(&after));
         // Dumps know objects by their names; what was measured knows them by their ids. Names are those of before its part.
@@ -257,7 +270,7 @@ impl Trial {
         let prepared = Prepared {
             tool: completing.to_owned(),
             project_id: project.to_owned(),
-            branch_id: flow.required("branch_id")?.to_owned(),
+            branch_id: self.at.branch_id.as_str().to_owned(),
             database_name: self.target.database.clone(),
             role_name: self.target.role.clone(),
             trial_branch_id: self.branch_id.clone(),
@@ -302,7 +315,7 @@ impl Trial {
             .collect();
         result.insert("would_lose".into(), losses);
         // As completing it will be judged: labels of single statements don't tell what they lost together.
-        let (effect, reasons) = sql::completing(flow, &script.statements, &prepared.measured).await?;
+        let (effect, reasons) = sql::completing(flow, &self.at, &script.statements, &prepared.measured).await?;
         let asks = effect.needs_consent();
         let mut completion = json!({"effect": effect.name(), "requires_approval": asks});
         let mut because = json!([]);
@@ -362,6 +375,17 @@ impl Trial {
     }
 }
 
+/// What a plan shows of statements that are tried on a branch of their own.
+pub(super) async fn preview(flow: &WorkflowContext<'_, '_>, target: &Target<'_>) -> Result<Preview, Failure> {
+    let mut lines = plan::kinds(flow.scripts());
+    lines.extend(plan::measured(None));
+    lines.extend(plan::tables(flow, target).await?);
+    Ok(Preview {
+        lines,
+        ..Preview::default()
+    })
+}
+
 /// Whether a table, or a column of it, is among what was lost. Names are as a dump writes them.
 fn lost(measured: &Measured, table: &str, column: Option<&str>) -> bool {
     let bare = |name: &str| name.replace('"', "");
@@ -377,14 +401,11 @@ fn lost(measured: &Measured, table: &str, column: Option<&str>) -> bool {
 }
 
 /// Why no branch could come off the target: off one that expires Neon lets none.
-async fn explained(flow: &WorkflowContext<'_, '_>, failure: Failure) -> Failure {
+async fn explained(flow: &WorkflowContext<'_, '_>, at: &Target<'_>, failure: Failure) -> Failure {
     if !matches!(&failure, Failure::Neon { error, .. } if error.changed() == Changed::No) {
         return failure;
     }
-    let (Ok(project), Ok(branch)) = (flow.required("project_id"), flow.required("branch_id")) else {
-        return failure;
-    };
-    let about = flow.branch(project, branch).await;
+    let about = flow.branch(at.project_id.as_str(), at.branch_id.as_str()).await;
     let expires = about.is_ok_and(|about| about.pointer("/branch/expires_at").is_some_and(Value::is_string));
     if !expires {
         return failure;

@@ -1,14 +1,23 @@
 //! Making a query faster: changes are tried on a throwaway branch, with the query's plan before and after, and sealed.
 
-use std::time::Duration;
-
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::looking::{explaining, parsed, without_plan};
-use super::trial::Trial;
+use super::looking::without_plan;
+use super::statements::Target;
+use super::trial::{self, Query, Trial};
 use super::{completion, parameters, script, sql};
-use crate::engine::{ArgumentProblem, Failure, Fence, WorkflowContext, WorkflowOutput};
+use crate::engine::{
+    self, Analyze, ArgumentProblem, Basis, CallSql, Explains, Failure, Fence, Measuring, Preview, RunsOn, WorkflowCall,
+    WorkflowContext, WorkflowOutput,
+};
+use crate::guard::StatementRisk;
 use crate::neon::sql::{Connection, Reads};
+use crate::neon::{BranchId, ProjectId};
+use crate::sql::{Reading, Script, Statement};
 
 /// The most of a plan that is shown, in bytes.
 const MAX_PLAN: usize = 6_000;
@@ -24,35 +33,31 @@ struct Explained {
 
 /// The query, and how its plan is read.
 struct Subject<'a> {
-    text: &'a str,
-    script: crate::sql::Script,
-    parameters: Option<&'a Value>,
+    statement: &'a Statement,
+    reading: &'a Reading,
+    parameters: &'a [Value],
     /// It is proven to read, so it may be run and measured.
     measured: bool,
 }
 
 impl<'a> Subject<'a> {
-    async fn new(text: &'a str, parameters: Option<&'a Value>) -> Result<Self, Failure> {
+    fn new(explained: &'a engine::Explained, parameters: &'a [Value]) -> Result<Self, Failure> {
         let problem = |message: &str| {
-            Err(Failure::Arguments(vec![ArgumentProblem {
+            Failure::Arguments(vec![ArgumentProblem {
                 argument: "sql".to_owned(),
                 message: message.to_owned(),
-            }]))
+            }])
         };
-        let Some(measured) = explaining(text.to_owned(), true).await? else {
-            return problem("give one statement");
-        };
-        let measured = measured.is_some();
-        if !measured && explaining(text.to_owned(), false).await?.flatten().is_none() {
-            return problem(
-                "this statement has no plan: EXPLAIN takes SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES",
-            );
-        }
+        let only = explained.script.only();
+        let statement = only.ok_or_else(|| problem("give one statement"))?;
+        let reading = explained.reading.as_ref().ok_or_else(|| {
+            problem("this statement has no plan: EXPLAIN takes SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES")
+        })?;
         Ok(Self {
-            text,
-            script: parsed(text.to_owned()).await?,
+            statement,
+            reading,
             parameters,
-            measured,
+            measured: explained.analyzed,
         })
     }
 
@@ -60,24 +65,16 @@ impl<'a> Subject<'a> {
     async fn explain(
         &self,
         flow: &WorkflowContext<'_, '_>,
-        connection: &Connection,
-        timeout: Duration,
+        at: (&Target<'_>, &Connection),
     ) -> Result<Explained, Failure> {
-        let reading = explaining(self.text.to_owned(), self.measured)
-            .await?
-            .flatten()
-            .ok_or_else(|| Failure::Internal("the query has no plan".to_owned()))?;
-        let statement = self
-            .script
-            .only()
-            .ok_or_else(|| Failure::Internal("the query is none".to_owned()))?;
+        let (target, connection) = at;
         // Each time anew: what is tried may change which types are expected.
-        let parameters = parameters::encoded(flow, connection, statement, self.parameters).await?;
-        let reads = Reads::proven(reading, parameters).repeated(if self.measured { 2 } else { 1 });
-        let results = match flow.query(connection, reads, timeout).await {
+        let parameters = parameters::encoded(flow, at, self.statement, self.parameters).await?;
+        let reads = Reads::proven(self.reading.clone(), parameters).repeated(if self.measured { 2 } else { 1 });
+        let results = match flow.query(connection, reads, target.timeout()).await {
             Ok(results) => results,
             Err(failure) => {
-                return Err(parameters::explained(flow, connection, statement, self.parameters, failure).await);
+                return Err(parameters::explained(flow, at, self.statement, self.parameters, failure).await);
             }
         };
         let text = results
@@ -135,27 +132,100 @@ fn compared(before: &Explained, after: &Explained) -> Option<String> {
     })
 }
 
+/// What `prepare_query_tuning` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PrepareQueryTuning {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    sql: String,
+    params: Option<Vec<Value>>,
+    changes: String,
+    database_name: Option<String>,
+    role_name: Option<String>,
+    timeout_seconds: Option<u64>,
+}
+
+impl PrepareQueryTuning {
+    fn target(&self) -> Target<'_> {
+        let at = (&self.project_id, &self.branch_id);
+        Target::new(at, self.database_name.as_ref(), self.role_name.as_ref()).within(self.timeout_seconds)
+    }
+}
+
+impl WorkflowCall for PrepareQueryTuning {
+    fn sql<'s>(&'s self, _: Option<&'s Value>) -> CallSql<'s> {
+        CallSql {
+            runs: vec![&self.changes],
+            explains: Some(measured_where_it_reads(&self.sql)),
+        }
+    }
+
+    fn runs_on(&self) -> RunsOn {
+        RunsOn::Trial
+    }
+
+    fn assess(&self, scripts: &[Script], basis: &Basis<'_>) -> Result<Option<StatementRisk>, Failure> {
+        Ok(Some(sql::tried(scripts, basis)))
+    }
+
+    fn look<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        scripts: &'f mut [Script],
+        basis: &'f Basis<'_>,
+        assessed: Option<StatementRisk>,
+    ) -> BoxFuture<'f, Result<Option<StatementRisk>, Failure>> {
+        async move { sql::look(self, flow, &self.target(), (scripts, basis), assessed).await }.boxed()
+    }
+
+    fn preview<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        _: Measuring<'f>,
+    ) -> BoxFuture<'f, Result<Preview, Failure>> {
+        async move { trial::preview(flow, &self.target()).await }.boxed()
+    }
+
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        prepare(flow, self).boxed()
+    }
+}
+
+fn measured_where_it_reads(text: &str) -> Explains<'_> {
+    Explains {
+        text,
+        analyze: Analyze::WhereItReads,
+    }
+}
+
 /// `prepare_query_tuning`
-pub(super) async fn prepare(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let query = flow.required("sql")?;
-    let subject = match Subject::new(query, flow.arguments().get("params")).await {
+async fn prepare(flow: &WorkflowContext<'_, '_>, input: &PrepareQueryTuning) -> Result<WorkflowOutput, Failure> {
+    let target = input.target();
+    let explained = flow.explained()?;
+    let subject = match Subject::new(explained, input.params.as_deref().unwrap_or_default()) {
         Ok(subject) => subject,
-        Err(failure) => return Err(without_plan(flow, query, failure).await),
+        Err(failure) => return Err(without_plan(flow, &target, explained, failure).await),
     };
     let mut script = match script::read("changes", flow.scripts()) {
         Ok(script) => script,
-        Err(failure) => return Err(sql::refused(flow, failure).await),
+        Err(failure) => return Err(sql::refused(flow, &target, failure).await),
     };
-    let timeout = super::statements::timeout(flow);
-    let trial = Trial::begin(flow, "tuning").await?;
+    let trial = Trial::begin(flow, target, "tuning").await?;
     let outcome = async {
-        let before = subject.explain(flow, &trial.connection, timeout).await?;
-        let tried = match trial.run(flow, &mut script, timeout).await {
+        let at = (&target, &trial.connection);
+        let before = subject.explain(flow, at).await?;
+        let tried = match trial.run(flow, &mut script).await {
             Ok(tried) => tried,
             Err(failure) => return Ok(Err(failure)),
         };
-        let after = subject.explain(flow, &trial.connection, timeout).await?;
-        let query = json!({"sql": subject.text, "params": subject.parameters.unwrap_or(&json!([])), "cost": before.cost, "ms": before.milliseconds});
+        let after = subject.explain(flow, at).await?;
+        let query = Query {
+            sql: input.sql.clone(),
+            params: subject.parameters.to_vec(),
+            cost: before.cost,
+            ms: before.milliseconds,
+        };
         let sealed = trial
             .sealed(flow, &script, tried, "complete_query_tuning", Some(query))
             .await?;
@@ -196,15 +266,86 @@ pub(super) async fn prepare(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOu
     ))
 }
 
+/// What `complete_query_tuning` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CompleteQueryTuning {
+    project_id: ProjectId,
+    branch_id: BranchId,
+    /// The handle. It was opened before.
+    #[expect(dead_code, reason = "the engine opens the handle")]
+    tuning: String,
+    #[serde(default)]
+    discard: bool,
+    timeout_seconds: Option<u64>,
+    /// These three come out of the handle.
+    #[schemars(skip)]
+    statements: Option<Vec<String>>,
+    #[schemars(skip)]
+    database_name: Option<String>,
+    #[schemars(skip)]
+    role_name: Option<String>,
+}
+
+impl CompleteQueryTuning {
+    fn target(&self) -> Target<'_> {
+        let at = (&self.project_id, &self.branch_id);
+        Target::new(at, self.database_name.as_ref(), self.role_name.as_ref()).within(self.timeout_seconds)
+    }
+}
+
+impl WorkflowCall for CompleteQueryTuning {
+    fn sql<'s>(&'s self, prepared: Option<&'s Value>) -> CallSql<'s> {
+        let statements = self.statements.iter().flatten();
+        CallSql {
+            runs: statements.map(String::as_str).collect(),
+            explains: prepared
+                .filter(|_| !self.discard)
+                .and_then(|prepared| prepared.pointer("/query/sql")?.as_str())
+                .map(measured_where_it_reads),
+        }
+    }
+
+    fn runs_on(&self) -> RunsOn {
+        RunsOn::TargetAsTried
+    }
+
+    fn assess(&self, scripts: &[Script], basis: &Basis<'_>) -> Result<Option<StatementRisk>, Failure> {
+        Ok(Some(sql::completed(scripts, basis, self.discard)))
+    }
+
+    fn look<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        scripts: &'f mut [Script],
+        basis: &'f Basis<'_>,
+        assessed: Option<StatementRisk>,
+    ) -> BoxFuture<'f, Result<Option<StatementRisk>, Failure>> {
+        async move { sql::look(self, flow, &self.target(), (scripts, basis), assessed).await }.boxed()
+    }
+
+    fn preview<'f>(
+        &'f self,
+        flow: &'f WorkflowContext<'_, '_>,
+        _: Measuring<'f>,
+    ) -> BoxFuture<'f, Result<Preview, Failure>> {
+        let statements = self.statements.as_deref();
+        async move { completion::preview(flow, &self.target(), statements, self.discard).await }.boxed()
+    }
+
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        complete(flow, self).boxed()
+    }
+}
+
 /// `complete_query_tuning`
-pub(super) async fn complete(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let completed = completion::complete(flow).await?;
+async fn complete(flow: &WorkflowContext<'_, '_>, input: &CompleteQueryTuning) -> Result<WorkflowOutput, Failure> {
+    let target = input.target();
+    let completed = completion::complete(flow, &target, input.discard).await?;
     let mut ended = completed.ended;
-    let query = completed.prepared.query.as_ref();
-    let text = query.and_then(|query| query.get("sql")).and_then(Value::as_str);
-    if let (Some(target), Some(text)) = (&completed.target, text) {
-        let subject = Subject::new(text, query.and_then(|query| query.get("params"))).await?;
-        match subject.explain(flow, target, super::statements::timeout(flow)).await {
+    if let (Some(connection), Some(query)) = (&completed.target, &completed.prepared.query) {
+        let subject = Subject::new(flow.explained()?, &query.params)?;
+        match subject.explain(flow, (&target, connection)).await {
             Ok(now) => {
                 if let Some(object) = ended.result.as_object_mut() {
                     object.insert("now".into(), now.shown(flow.fence()));

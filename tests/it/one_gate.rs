@@ -1,4 +1,5 @@
-//! One gate: nothing but the dispatch obtains a permit, and nothing else of the engine sends what was permitted.
+//! One gate: nothing but the dispatch obtains a permit, and nothing else of the engine sends what was permitted. And one parse: the SQL
+//! of a call is parsed where its arguments are checked.
 
 use std::path::{Path, PathBuf};
 
@@ -58,4 +59,20 @@ fn guard_alone_issues_permits() {
             assert!(place.contains("/guard/"), "{place}");
         }
     }
+}
+
+#[test]
+fn sql_is_parsed_in_one_place() {
+    for call in [
+        "sql::parse(",
+        "sql::parse_all(",
+        "Reading::prove(",
+        "Reading::explaining(",
+    ] {
+        for place in places(call) {
+            let own = place.contains("/engine/check/sql.rs:") || place.contains("/engine/pipeline.rs:");
+            assert!(own, "{call} stands in {place}");
+        }
+    }
+    assert_eq!(places("crate::sql::parse_all(").len(), 1);
 }

@@ -1,6 +1,6 @@
 //! The proof that a text is one statement that only reads.
 
-use super::{Mentions, Script, Statement, StatementEffect, parse};
+use super::{Mentions, Statement, StatementEffect, parse};
 
 /// One statement that a parse has found to read. There is no other way to one than through the parser.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +22,10 @@ impl Reading {
         (statement.effect == StatementEffect::Read).then(|| Self(statement.text.clone()))
     }
 
-    /// The statement that shows the plan of a text's only statement. With `analyze` the statement itself is run and measured:
-    /// `None` where that could change something, and where a statement has no plan.
+    /// The statement that shows the plan of a parsed one. With `analyze` the statement itself is run and measured: `None` where that
+    /// could change something, and where a statement has no plan.
     #[must_use]
-    pub fn explaining(text: &str, analyze: bool) -> Option<Self> {
-        let script: Script = parse(text);
-        let statement = script.only()?;
+    pub fn explaining(statement: &Statement, analyze: bool) -> Option<Self> {
         if analyze && !statement.explain_analyze_ok {
             return None;
         }

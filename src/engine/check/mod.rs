@@ -1,4 +1,4 @@
-//! From what a caller gives to what later steps take: arguments, references, files, what was prepared.
+//! From what a caller gives to what later steps take: arguments, references, files, what was prepared, SQL.
 
 pub(in crate::engine) mod arguments;
 pub(in crate::engine) mod bind;
@@ -8,3 +8,4 @@ pub(in crate::engine) mod organizations;
 pub(in crate::engine) mod prepared;
 pub(in crate::engine) mod reference;
 pub(in crate::engine) mod resolve;
+pub(in crate::engine) mod sql;

@@ -10,7 +10,7 @@ use crate::engine::decide::{assess, bounds};
 use crate::engine::error::{Failure, RequiresApproval};
 use crate::engine::record::Record;
 use crate::engine::snapshot::ReadSnapshot;
-use crate::engine::workflow::Workflows;
+use crate::engine::workflow::WorkflowCall;
 use crate::engine::{ApprovalMode, Ask, Returned};
 use crate::guard::{
     AllowedCall, Answer, Approver, AwaitingApproval, Channel, NotApproved, OutOfBand, Plan, PolicyDecision, Question,
@@ -72,7 +72,7 @@ pub(in crate::engine) fn look_over(
 /// Asks. `asking` and `plan` are of a look just taken.
 pub(in crate::engine) async fn confirm(
     call: &mut CallContext<'_>,
-    workflows: &dyn Workflows,
+    workflow: Option<&dyn WorkflowCall>,
     asking: AwaitingApproval,
     plan: Plan,
     arguments: Map<String, Value>,
@@ -88,7 +88,7 @@ pub(in crate::engine) async fn confirm(
     }
     match call.way {
         ApprovalMode::InCall(ask) if confirmations.takes(ask.channel()) => {
-            in_call(call, workflows, ask.as_ref(), plan, arguments, record).await
+            in_call(call, workflow, ask.as_ref(), plan, arguments, record).await
         }
         ApprovalMode::InReturn(Some(Returned {
             seal,
@@ -154,7 +154,7 @@ fn showable(call: &CallContext<'_>, plan: &Plan) -> Result<(), Failure> {
 /// Asks while the call runs. The time that the human takes isn't the call's.
 async fn in_call(
     call: &mut CallContext<'_>,
-    workflows: &dyn Workflows,
+    workflow: Option<&dyn WorkflowCall>,
     ask: &dyn Ask,
     mut plan: Plan,
     arguments: Map<String, Value>,
@@ -187,7 +187,7 @@ async fn in_call(
         let look = ReadSnapshot::new(call);
         let assessment = assess::judge(call, &look, &arguments).await?;
         bounds::check(call, &look, &call.selected.tool, assessment.effect(), &arguments).await?;
-        plan = assess::plan(call, workflows, &look, &assessment, &arguments).await?;
+        plan = assess::plan(call, workflow, &look, &assessment, &arguments).await?;
         drop(look);
         record.planned(&plan);
         showable(call, &plan)?;

@@ -11,7 +11,7 @@ use crate::engine::check::bind;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::engine::snapshot::ReadSnapshot;
-use crate::engine::workflow::Workflows;
+use crate::engine::workflow::{Measuring, Preview, WorkflowCall};
 use crate::engine::workflow_context::WorkflowContext;
 use crate::guard::{Assessment, Line, Plan, RiskAssessment};
 
@@ -34,37 +34,36 @@ pub(in crate::engine) async fn judge(
 /// The plan: what is shown to whoever must say yes.
 pub(in crate::engine) async fn plan(
     call: &CallContext<'_>,
-    workflows: &dyn Workflows,
+    workflow: Option<&dyn WorkflowCall>,
     look: &ReadSnapshot<'_, '_>,
     assessment: &Assessment,
     arguments: &Map<String, Value>,
 ) -> Result<Plan, Failure> {
     let tool = &*call.selected.tool;
-    let mut impact = impact::read(look, &call.guards.policy, tool, arguments, assessment).await?;
+    let by_sql = workflow.is_some_and(|workflow| workflow.runs_on().is_target());
+    let mut impact = impact::read(look, &call.guards.policy, (tool, by_sql), arguments, assessment).await?;
     impact.lines.extend(call.files.lines.iter().cloned());
-    let measured = match &call.assessed {
+    let measurable = call.assessed.as_ref().is_some_and(|assessed| assessed.measurable);
+    let measuring = Measuring {
         // A dry run sends nothing, what would be rolled back neither.
-        Some(assessed) if assessed.measurable && !call.guards.policy.dry_run() => {
-            let measured = workflows
-                .measure(&WorkflowContext::looking(call, arguments), tool)
-                .await?;
-            // What was told as the reason is what an approval covers, also where it couldn't be measured once more.
-            measured.or_else(|| call.exceeded.clone())
+        wanted: measurable && !call.guards.policy.dry_run(),
+        exceeded: call.exceeded.as_ref(),
+    };
+    let preview = match workflow {
+        Some(workflow) => {
+            workflow
+                .preview(&WorkflowContext::looking(call, arguments), measuring)
+                .await?
         }
-        _ => None,
+        None => Preview::default(),
     };
-    // What nothing bounds is shown whole. A completion is held to what was lost where it was tried.
-    let shown = if measured.is_some() || tool.declaration.completes.is_some() {
-        workflows.shown(tool, arguments, &call.scripts)
-    } else {
-        Cow::Borrowed(arguments)
-    };
+    let mut shown = Cow::Borrowed(arguments);
+    if let Some(statements) = preview.statements {
+        shown.to_mut().insert("statements".to_owned(), statements);
+    }
     let request = bind::bind(tool, &shown, &call.files).map_err(Failure::Internal)?;
-    let seen = workflows
-        .seen(&WorkflowContext::looking(call, arguments), tool, measured.as_ref())
-        .await?;
-    impact.lines.extend(seen);
-    impact.measured = measured;
+    impact.lines.extend(preview.lines);
+    impact.measured = preview.measured;
     if let (Cow::Owned(_), Some(statements)) = (&shown, arguments.get("statements")) {
         let whole = Whole::of(statements);
         impact.lines.push(Line::fact("all statements", [whole.uri.clone()]));

@@ -17,13 +17,12 @@ use crate::neon::text::{is_hidden, one_line};
 pub(in crate::engine) async fn read(
     look: &ReadSnapshot<'_, '_>,
     policy: &Policy,
-    tool: &Tool,
+    // What statements lose, they lose without dropping connections.
+    (tool, by_statements): (&Tool, bool),
     arguments: &Map<String, Value>,
     assessment: &Assessment,
 ) -> Result<Impact, Failure> {
     let mut impact = Impact::default();
-    // What statements lose, they lose without dropping connections.
-    let by_statements = tool.declaration.statements.is_some() || tool.declaration.completes.is_some();
     let drops = tool.declaration.interrupts
         || (tool.declaration.effect == Effect::Destructive && !by_statements)
         || assessment.causes().contains(&Cause::Interrupts);

@@ -2,15 +2,31 @@
 //!
 //! All of it comes from Neon's API, by declared tools that only read: no compute is woken.
 
-use futures::future::{join, join3};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, join, join3};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::hit::{Id, field, title};
-use crate::engine::{Failure, WorkflowContext, WorkflowOutput};
+use crate::engine::{Failure, WorkflowCall, WorkflowContext, WorkflowOutput};
+
+/// What `fetch` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::workflows) struct Fetch {
+    id: String,
+}
+
+impl WorkflowCall for Fetch {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        fetch(flow, self).boxed()
+    }
+}
 
 /// `fetch`
-pub(in crate::workflows) async fn fetch(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let id = Id::parse(flow.required("id")?)?;
+async fn fetch(flow: &WorkflowContext<'_, '_>, input: &Fetch) -> Result<WorkflowOutput, Failure> {
+    let id = Id::parse(&input.id)?;
     let bounds = flow.bounds();
     let mut notes = Vec::new();
     let (about, more, metadata) = match &id {

@@ -6,16 +6,19 @@ mod rank;
 
 use std::collections::HashSet;
 
-use futures::StreamExt as _;
-use futures::stream;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, stream};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::engine::{ArgumentProblem, Failure, WorkflowContext, WorkflowOutput};
+use crate::engine::{ArgumentProblem, Failure, WorkflowCall, WorkflowContext, WorkflowOutput};
 use crate::neon::text::one_line;
+use crate::neon::{OrganizationId, ProjectId};
 use hit::{Hit, Id, about_branch, about_organization, about_project, field, title};
 use rank::Wanted;
 
-pub(super) use fetch::fetch;
+pub(super) use fetch::Fetch;
 
 /// The most requests of one search.
 const MAX_REQUESTS: usize = 12;
@@ -41,9 +44,24 @@ const FOR_BRANCHES: usize = 3;
 /// The most hits that are given.
 const MAX_HITS: usize = 50;
 
+/// What `search` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SearchNeon {
+    query: String,
+    project_id: Option<ProjectId>,
+    org_id: Option<OrganizationId>,
+}
+
+impl WorkflowCall for SearchNeon {
+    fn run<'f>(&'f self, flow: &'f WorkflowContext<'_, '_>) -> BoxFuture<'f, Result<WorkflowOutput, Failure>> {
+        search(flow, self).boxed()
+    }
+}
+
 /// `search`
-pub(super) async fn search(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOutput, Failure> {
-    let wanted = Wanted::parse(flow.required("query")?).ok_or_else(|| {
+async fn search(flow: &WorkflowContext<'_, '_>, input: &SearchNeon) -> Result<WorkflowOutput, Failure> {
+    let wanted = Wanted::parse(&input.query).ok_or_else(|| {
         Failure::Arguments(vec![ArgumentProblem {
             argument: "query".to_owned(),
             message: "holds no word to search for".to_owned(),
@@ -57,9 +75,12 @@ pub(super) async fn search(flow: &WorkflowContext<'_, '_>) -> Result<WorkflowOut
         hits: Vec::new(),
         notes: Vec::new(),
     };
-    match flow.text("project_id") {
-        Some(project) => search.one_project(project).await?,
-        None => search.everything(flow.text("org_id")).await?,
+    match &input.project_id {
+        Some(project) => search.one_project(project.as_str()).await?,
+        None => {
+            let organization = input.org_id.as_ref().map(OrganizationId::as_str);
+            search.everything(organization).await?;
+        }
     }
     Ok(search.ended())
 }

@@ -9,6 +9,7 @@ mod looking;
 mod lost_answers;
 mod migration;
 mod not_prepared;
+mod parses_per_call;
 mod parts;
 mod prepared_owner;
 mod prepared_policy;
