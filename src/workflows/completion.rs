@@ -23,11 +23,6 @@ use crate::neon::sql::{Allowance, Connection, Reads};
 use crate::neon::{BranchId, Changed, ProjectId};
 use crate::sql::{Dump, Script, Statement};
 
-/// What a result says of the schema afterwards.
-const AS_SHOWN: &str = "as it was shown when it was prepared";
-const NOT_AS_SHOWN: &str = "not what was shown when it was prepared";
-const NOT_SEEN: &str = "couldn't be looked at afterwards";
-
 /// How long a look at the clock may take.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -207,7 +202,7 @@ pub(super) async fn complete(
         }
     };
     let mut result = Map::new();
-    result.insert("applied".into(), prepared.statements.len().into());
+    result.insert("applied_statements".into(), prepared.statements.len().into());
     result.insert("database".into(), prepared.database_name.as_str().into());
     result.insert("role".into(), prepared.role_name.as_str().into());
     let mut ended = WorkflowOutput::default();
@@ -216,14 +211,16 @@ pub(super) async fn complete(
             .notes
             .push("The answer to the statements was lost; the schema shows that they were applied.".to_owned());
     }
-    match (as_shown, state) {
-        (true, _) => {
-            result.insert("schema".into(), AS_SHOWN.into());
-        }
-        (false, Some(_)) => {
-            result.insert("schema".into(), NOT_AS_SHOWN.into());
+    let matches = state.map(|_| as_shown);
+    result.insert("schema_matches_preview".into(), matches.into());
+    match matches {
+        Some(true) => {}
+        Some(false) => {
             if let Ok(difference) = difference(flow, &prepared).await {
-                result.insert("differs".into(), schema::summary(&difference, flow.fence()));
+                result.insert(
+                    "preview_to_target_diff".into(),
+                    schema::summary(&difference, flow.fence()),
+                );
             }
             ended.notes.push(
                 "The statements were applied, but the schema isn't what the throwaway branch has: something else changed it at the \
@@ -231,13 +228,13 @@ pub(super) async fn complete(
                     .to_owned(),
             );
         }
-        (false, None) => {
-            result.insert("schema".into(), NOT_SEEN.into());
-        }
+        None => ended
+            .notes
+            .push("The statements were applied; the schema couldn't be looked at afterwards.".to_owned()),
     }
     if as_shown {
         let deleted = trial::discard(flow, &prepared.project_id, &prepared.trial_branch_id).await;
-        result.insert("cleaned_up".into(), deleted.into());
+        result.insert("trial_branch_deleted".into(), deleted.into());
         if !deleted {
             let left = trial::left_behind(flow, &prepared.project_id, &prepared.trial_branch_id);
             result.insert("left_behind".into(), left);
@@ -248,7 +245,6 @@ pub(super) async fn complete(
         }
     }
     ended.result = Value::Object(result);
-    ended.ours = [AS_SHOWN, NOT_AS_SHOWN, NOT_SEEN].map(str::to_owned).into();
     ended.undo = Some(way_back(flow, &prepared, &moment).await);
     Ok(Completed {
         ended,
@@ -294,7 +290,8 @@ async fn way_back(flow: &WorkflowContext<'_, '_>, prepared: &Prepared, moment: &
 
 async fn discarded(flow: &WorkflowContext<'_, '_>, prepared: Prepared) -> Completed {
     let deleted = trial::discard(flow, &prepared.project_id, &prepared.trial_branch_id).await;
-    let mut ended = WorkflowOutput::with(json!({"applied": 0, "discarded": true, "cleaned_up": deleted}));
+    let mut ended =
+        WorkflowOutput::with(json!({"applied_statements": 0, "discarded": true, "trial_branch_deleted": deleted}));
     ended.undo = Some(json!("Nothing was applied; prepare again."));
     if !deleted {
         if let Some(object) = ended.result.as_object_mut() {
@@ -344,7 +341,7 @@ async fn moved(flow: &WorkflowContext<'_, '_>, prepared: &Prepared) -> Failure {
         {
             object.shift_remove("objects");
         }
-        more.insert("changed_since_it_was_prepared".into(), summary);
+        more.insert("prepared_to_target_diff".into(), summary);
     }
     Failure::WorkflowError(Box::new(WorkflowError {
         kind: Kind::SchemaMoved,
@@ -417,9 +414,9 @@ async fn halted(
         more.insert("kind_of_statement".into(), kind.into());
     }
     more.insert("part".into(), (committed + 1).into());
-    more.insert("parts".into(), parts.into());
-    more.insert("statements_that_hold".into(), done.into());
-    more.insert("statements".into(), of.into());
+    more.insert("part_count".into(), parts.into());
+    more.insert("applied_statements".into(), done.into());
+    more.insert("statement_count".into(), of.into());
     let number = committed + 1;
     let held = if done == 0 {
         "no statement took effect".to_owned()
@@ -531,10 +528,10 @@ fn not_applied((before, in_part, of): (usize, usize, usize), changed: Changed, t
             (_, 1) => "failed",
             _ => "rolled_back",
         };
-        all.push(json!({"from": before + 1, "to": before + in_part, "because": because}));
+        all.push(json!({"from": before + 1, "to": before + in_part, "reason": because}));
     }
     if before + in_part < of {
-        all.push(json!({"from": before + in_part + 1, "to": of, "because": "not_sent"}));
+        all.push(json!({"from": before + in_part + 1, "to": of, "reason": "not_sent"}));
     }
     all.into()
 }

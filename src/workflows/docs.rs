@@ -53,7 +53,7 @@ async fn list(flow: &WorkflowContext<'_, '_>, input: &ListDocsResources) -> Resu
         .take(MAX_PAGES)
         .map(|entry| {
             let about = crate::neon::text::one_line(&entry.about, MAX_ABOUT);
-            json!({"slug": entry.slug.as_str(), "title": entry.title, "about": about}).to_string()
+            json!({"slug": entry.slug.as_str(), "title": entry.title, "description": about}).to_string()
         })
         .take_while(|line| {
             // In the result's own JSON, quotes and backslashes take two bytes.
@@ -66,9 +66,9 @@ async fn list(flow: &WorkflowContext<'_, '_>, input: &ListDocsResources) -> Resu
     let fence = flow.fence();
     let next = offset + lines.len();
     let mut ended = WorkflowOutput::with(json!({
-        "docs": docs.base().as_str(),
+        "docs_url": docs.base().as_str(),
         "returned": lines.len(),
-        "found": found.len(),
+        "matched": found.len(),
         "pages": whole,
         "resources": fence.around(&format!("\n{}\n", lines.join("\n"))),
     }));

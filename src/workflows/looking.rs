@@ -524,14 +524,14 @@ const CHECKS: &[(Check, &str, &str)] = &[
     (
         Check::Blocked,
         "statements that wait for a lock, and who holds it",
-        "SELECT a.pid, pg_blocking_pids(a.pid)::text AS blocked_by, extract(epoch FROM now() - a.query_start)::int AS waits_seconds, \
+        "SELECT a.pid, pg_blocking_pids(a.pid)::text AS blocked_by, extract(epoch FROM now() - a.query_start)::int AS waited_seconds, \
           left(a.query, 500) AS query FROM pg_stat_activity a \
          WHERE a.datname = current_database() AND cardinality(pg_blocking_pids(a.pid)) > 0 LIMIT 20",
     ),
     (
         Check::Connections,
         "connections by state, of so many allowed",
-        "SELECT coalesce(state, 'background') AS state, count(*) AS count, current_setting('max_connections')::int AS allowed \
+        "SELECT coalesce(state, 'background') AS state, count(*) AS count, current_setting('max_connections')::int AS max_connections \
          FROM pg_stat_activity GROUP BY 1 ORDER BY 2 DESC",
     ),
     (
@@ -644,14 +644,14 @@ async fn inspect(flow: &WorkflowContext<'_, '_>, input: &InspectDatabase) -> Res
         } else {
             found.insert(
                 check.name(),
-                json!({"meaning": meaning, "found": fence.around(&lines(&items))}),
+                json!({"description": meaning, "rows": fence.around(&lines(&items))}),
             );
         }
     }
     let mut ended = WorkflowOutput::with(json!({
         "database": connection.database,
         "checks": found,
-        "nothing_found_by": clear,
+        "clear_checks": clear,
     }));
     ended.ours = checks.iter().map(|(_, meaning, _)| (*meaning).to_owned()).collect();
     ended = ended.note("Statistics count from the compute's last start: right after one they say little.");

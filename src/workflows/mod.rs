@@ -9,6 +9,7 @@ mod docs;
 mod failing;
 mod fingerprint;
 mod looking;
+mod losses;
 mod migration;
 mod outside;
 mod parameters;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::sql::{lost_when_tried, unmeasured};
+use super::losses::{lost_when_tried, unmeasured};
 use super::statements::Target;
 use crate::engine::{Failure, WorkflowContext};
 use crate::guard::Line;

@@ -177,6 +177,12 @@ pub(super) fn read(argument: &str, parsed: &[crate::sql::Script]) -> Result<Scri
     })
 }
 
+/// The worst reasons of a judgement as one sentence.
+pub(super) fn because<'r>(reasons: impl Iterator<Item = &'r str>) -> String {
+    let reasons: Vec<String> = reasons.take(5).map(|reason| format!("it {reason}")).collect();
+    reasons.join("; ")
+}
+
 /// The first statement that is sent to no server, and why.
 fn refused(statements: &[Statement]) -> Option<(usize, &Statement, &str)> {
     let mut all = statements.iter().enumerate();
@@ -349,7 +355,7 @@ impl Script {
         self.statements
             .iter()
             .map(|statement| {
-                let unheld = super::sql::is_unheld(statement);
+                let unheld = super::losses::is_unheld(statement);
                 let mut shown = json!({
                     "kind": statement.kind,
                     "effect": match statement.effect {
@@ -362,8 +368,7 @@ impl Script {
                 if let Some(object) = shown.as_object_mut()
                     && (unheld || statement.effect == StatementEffect::Destructive)
                 {
-                    let reasons = Self::reasons(statement).take(5);
-                    object.insert("because".into(), reasons.map(|reason| format!("it {reason}")).collect());
+                    object.insert("description".into(), Self::description(statement).into());
                 }
                 shown
             })
@@ -372,15 +377,25 @@ impl Script {
 
     /// Why a statement isn't a read, the worst first.
     fn reasons(statement: &Statement) -> impl Iterator<Item = &str> {
-        let unheld = super::sql::is_unheld(statement).then_some(super::sql::UNHELD);
+        let unheld = super::losses::is_unheld(statement).then_some(super::losses::UNHELD);
         unheld.into_iter().chain(statement.reasons.iter().map(String::as_str))
+    }
+
+    /// What a statement does that destroys, in words.
+    fn description(statement: &Statement) -> String {
+        because(Self::reasons(statement))
+    }
+
+    /// The parts, in their order.
+    pub(super) fn shown_parts(&self) -> Value {
+        let part = |part: &Part| json!({"statements": part.count, "in_transaction": !part.alone});
+        self.parts.iter().map(part).collect()
     }
 
     /// The sentences of ours that show it. The names in them are the agent's own.
     pub(super) fn ours(&self) -> Vec<String> {
         let kinds = self.statements.iter().map(|statement| statement.kind.clone());
-        let reasons = self.statements.iter().flat_map(Self::reasons);
-        let reasons = reasons.map(|reason| format!("it {reason}"));
+        let reasons = self.statements.iter().map(Self::description);
         kinds.chain(reasons).chain([in_words(&self.parts)]).collect()
     }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::failing::{self, Sent};
+use super::losses::{UNHELD, described, is_unheld, lost_when_tried, sentences};
 use super::statements::{Level, Target, about, building};
 use super::{outside, parameters, placing, plan, rows};
 use crate::engine::{
@@ -18,7 +19,7 @@ use crate::engine::{
 use crate::guard::{Effect, JudgedTexts, StatementRisk};
 use crate::neon::sql::{Builds, Connection, INDEX_CODE, Isolation, Measured, Query, Reads, Statements};
 use crate::neon::{BranchId, Changed, ProjectId};
-use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, Transaction, Unguarded, kept};
+use crate::sql::{Mentions, Reading, Script, Statement, StatementEffect, Transaction, kept};
 
 /// How long statements may run whose effect is only measured: they hold their locks for that long.
 const MEASURING: Duration = Duration::from_secs(15);
@@ -339,49 +340,6 @@ fn instead_of(statement: &Statement, several: bool) -> String {
     format!("{kind}, which this server does itself: leave it out; {instead}")
 }
 
-/// Why a statement asks that nothing holds.
-pub(super) const UNHELD: &str = "runs outside of a transaction, where nothing can stop what it loses";
-
-/// Whether a statement can lose something where the guarded commit can't hold it: it runs in no transaction.
-pub(super) fn is_unheld(statement: &Statement) -> bool {
-    statement.unguarded == Unguarded::MayLose
-        // A copy of a database has its rows, but not its rights.
-        || (statement.kind == "CREATE DATABASE" && statement.mentions().identifiers.contains("template"))
-}
-
-/// What the statements of a script lose that run in no transaction, a sentence each.
-///
-/// It is the worst that they can do, and not what they did where they were tried. Postgres counts rows within a transaction alone; its
-/// counters beyond that are told late and by each session for itself, and a procedure may do something else on the target (other
-/// rows, another time, a counter of its own). A count that is too low would make the question milder than what happens.
-pub(super) fn unmeasured<'s>(statements: impl IntoIterator<Item = &'s Statement>) -> Vec<String> {
-    let all = statements.into_iter().enumerate();
-    let worst = |(index, statement): (usize, &Statement)| {
-        let tables: Vec<String> = statement
-            .tables
-            .iter()
-            .map(|table| crate::guard::told(&table.to_string()))
-            .collect();
-        let named = tables.join(", ");
-        let does = match statement.kind.split(' ').take(2).collect::<Vec<_>>().as_slice() {
-            ["DROP", "INDEX"] => "drops the index that it names, with the uniqueness that it keeps".to_owned(),
-            ["DROP", "DATABASE"] => "drops the database with all that it holds".to_owned(),
-            ["CREATE", "DATABASE"] => "copies a database with its rows, but not the rights on it".to_owned(),
-            ["ALTER", "TABLE"] => format!("takes a partition with all of its rows out of {named}"),
-            ["CALL" | "DO", ..] => {
-                "can change, delete or drop all that its role may, and commits it by itself".to_owned()
-            }
-            _ => "can lose all that its role may change".to_owned(),
-        };
-        format!(
-            "statement {} ({}) runs outside of a transaction, so what it loses isn't measured: it {does}",
-            index + 1,
-            statement.kind
-        )
-    };
-    all.filter(|(_, statement)| is_unheld(statement)).map(worst).collect()
-}
-
 /// What completing these statements will be judged as, once they were tried: its effect, and why it asks.
 pub(super) async fn completing(
     flow: &WorkflowContext<'_, '_>,
@@ -402,11 +360,6 @@ pub(super) async fn completing(
         assessed = assessed.running_code();
     }
     Ok((assessed.effect, assessed.reasons))
-}
-
-/// What prepared statements lost where they were tried.
-pub(super) fn lost_when_tried(prepared: &Value) -> Option<Measured> {
-    serde_json::from_value(prepared.get("measured")?.clone()).ok()
 }
 
 /// What scripts do.
@@ -769,11 +722,9 @@ fn ended(
     if !taken.is_empty() {
         let mut lost = json!(taken);
         fence.enclose_plan(&mut lost);
-        let told = lost.as_array().into_iter().flatten();
-        ended
-            .ours
-            .extend(told.filter_map(|loss| loss.as_str().map(str::to_owned)));
-        result.insert("lost".into(), lost);
+        let lost = sentences(&lost);
+        result.insert("losses".into(), described(&lost));
+        ended.ours.extend(lost);
     }
     ended.result = Value::Object(result);
     ended

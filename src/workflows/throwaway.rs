@@ -364,7 +364,7 @@ async fn delete(flow: &WorkflowContext<'_, '_>, input: &DeleteThrowawayBranches)
             Ok(_) => deleted.push(json!({"id": id, "name": name})),
             Err(failure) => {
                 let message = failure.into_message(flow.fence());
-                failed.push(json!({"id": id, "name": name, "why": message}));
+                failed.push(json!({"id": id, "name": name, "message": message}));
                 ours.push(message);
             }
         }
@@ -420,7 +420,7 @@ async fn reset(flow: &WorkflowContext<'_, '_>, input: &ResetFromParent) -> Resul
     let mut ended = WorkflowOutput::with(json!({
         "branch_id": field("/branch/id"),
         "name": field("/branch/name"),
-        "reset_to": parent,
+        "parent_id": parent,
         "last_reset_at": field("/branch/last_reset_at"),
     }));
     ended.undo = kept.map(|name| {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::script::{self, Part, Script, Stopped, Tried};
 use super::statements::Target;
-use super::{failing, fingerprint, plan, schema, sql, throwaway};
+use super::{failing, fingerprint, losses, plan, schema, sql, throwaway};
 use crate::engine::{
     Failure, Kind, Left, Preview, WorkflowContext, WorkflowError, WorkflowOutput, postgres_says, sql_next,
 };
@@ -31,7 +31,7 @@ const TOO_LONG: &str = "Where completing this asks the user, it is refused: what
 const RENAMED: &str = "A rename loses nothing; the summary shows it as a drop and an addition.";
 
 /// Said where a summary shows losses that may be none, since a script of several parts renames.
-const MAY_BE_RENAMED: &str = "A rename loses nothing, but the summary shows it as a drop and an addition, and so as a loss: would_lose tells what is lost.";
+const MAY_BE_RENAMED: &str = "A rename loses nothing, but the summary shows it as a drop and an addition, and so as a loss: `losses` tells what is lost.";
 
 /// What was prepared: what completing needs, and nothing that it could take from elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -223,7 +223,7 @@ impl<'a> Trial<'a> {
         }
         if script.parts.len() > 1 {
             more.insert("part".into(), (stopped.part + 1).into());
-            more.insert("parts".into(), script.parts.len().into());
+            more.insert("part_count".into(), script.parts.len().into());
         }
         let which = match (number, statement) {
             (Some(number), Some(statement)) => format!("statement {number} ({})", statement.kind),
@@ -293,36 +293,31 @@ impl<'a> Trial<'a> {
         };
         result.insert(argument.into(), handle.as_str().into());
         result.insert(
-            "good_until".into(),
+            "expires_at".into(),
             self.expires_at.to_rfc3339_opts(SecondsFormat::Secs, true).into(),
         );
         result.insert("database".into(), self.target.database.as_str().into());
         result.insert(
-            "tried_on".into(),
+            "trial_branch".into(),
             json!({"branch_id": self.branch_id, "name": self.name}),
         );
         result.insert("statements".into(), script.shown());
-        result.insert("runs".into(), script::in_words(&script.parts).into());
-        let mut losses = guard::told_losses(&prepared.measured);
-        losses.extend(sql::unmeasured(&script.statements));
-        let mut losses = json!(losses);
-        fence.enclose_plan(&mut losses);
-        let told: Vec<String> = losses
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|loss| loss.as_str().map(str::to_owned))
-            .collect();
-        result.insert("would_lose".into(), losses);
+        result.insert("parts".into(), script.shown_parts());
+        let mut lost = guard::told_losses(&prepared.measured);
+        lost.extend(losses::unmeasured(&script.statements));
+        let mut lost = json!(lost);
+        fence.enclose_plan(&mut lost);
+        let told = losses::sentences(&lost);
+        result.insert("losses".into(), losses::described(&told));
         // As completing it will be judged: labels of single statements don't tell what they lost together.
         let (effect, reasons) = sql::completing(flow, &self.at, &script.statements, &prepared.measured).await?;
         let asks = effect.needs_consent();
         let mut completion = json!({"effect": effect.name(), "requires_approval": asks});
-        let mut because = json!([]);
+        let mut because = Value::Null;
         if asks && let Some(object) = completion.as_object_mut() {
-            because = reasons.iter().take(5).map(|reason| format!("it {reason}")).collect();
+            because = script::because(reasons.iter().map(String::as_str)).into();
             fence.enclose_plan(&mut because);
-            object.insert("because".into(), because.clone());
+            object.insert("description".into(), because.clone());
         }
         result.insert("completion".into(), completion);
         result.insert("summary".into(), schema::summary(&difference, fence));
@@ -335,12 +330,12 @@ impl<'a> Trial<'a> {
         let mut ended = WorkflowOutput::with(Value::Object(result));
         ended.ours = script.ours();
         ended.ours.extend(told);
-        let because = because.as_array().into_iter().flatten();
-        ended
-            .ours
-            .extend(because.filter_map(|reason| reason.as_str().map(str::to_owned)));
+        ended.ours.extend(because.as_str().map(str::to_owned));
         ended.ours.push(handle.clone());
         ended.notes.extend(script.notes.iter().cloned());
+        ended
+            .notes
+            .push(format!("Its statements run {}.", script::in_words(&script.parts)));
         if difference.is_empty() {
             ended
                 .notes

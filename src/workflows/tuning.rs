@@ -241,8 +241,8 @@ async fn prepare(flow: &WorkflowContext<'_, '_>, input: &PrepareQueryTuning) -> 
         }
     };
     if let Some(object) = ended.result.as_object_mut() {
-        object.insert("before".into(), before.shown(flow.fence()));
-        object.insert("after".into(), after.shown(flow.fence()));
+        object.insert("plan_before".into(), before.shown(flow.fence()));
+        object.insert("plan_after".into(), after.shown(flow.fence()));
     }
     ended.notes.extend(compared(&before, &after));
     if !subject.measured {
@@ -348,7 +348,7 @@ async fn complete(flow: &WorkflowContext<'_, '_>, input: &CompleteQueryTuning) -
         match subject.explain(flow, (&target, connection)).await {
             Ok(now) => {
                 if let Some(object) = ended.result.as_object_mut() {
-                    object.insert("now".into(), now.shown(flow.fence()));
+                    object.insert("plan_on_target".into(), now.shown(flow.fence()));
                 }
             }
             Err(_) => ended

@@ -86,7 +86,7 @@ async fn migration(agent: &mut Agent) -> anyhow::Result<()> {
         .await?;
     let summary = fenced(&prepared, "/result/summary/objects")?;
     let diff = fenced(&prepared, "/result/diff")?;
-    layout::tell("runs", &text(&prepared, "/result/runs")?);
+    layout::tell("parts", &parts(&prepared));
     layout::tell("changes", &summary.join("\n"));
     layout::tell_as_is("diff", &diff);
     agent.check(
@@ -97,7 +97,7 @@ async fn migration(agent: &mut Agent) -> anyhow::Result<()> {
     agent.nobody_was_asked("so far only a throwaway branch changed.")?;
     rows_are(agent, "main", &FILLED, "Main is what it was").await?;
 
-    let tried = text(&prepared, "/result/tried_on/branch_id")?;
+    let tried = text(&prepared, "/result/trial_branch/branch_id")?;
     let compared = agent
         .does(
             "Compare the schemas of the branch where it was tried and of main.",
@@ -136,8 +136,8 @@ async fn migration(agent: &mut Agent) -> anyhow::Result<()> {
         .await?;
     agent.was_asked(&[LOSS], "The human was asked, once.")?;
     agent.check(
-        completed.pointer("/result/schema") == Some(&json!("as it was shown when it was prepared"))
-            && completed.pointer("/result/applied") == Some(&json!(2)),
+        completed.pointer("/result/schema_matches_preview") == Some(&json!(true))
+            && completed.pointer("/result/applied_statements") == Some(&json!(2)),
         "Both statements were applied, and the schema is as it was shown.",
         &completed,
     )?;
@@ -203,4 +203,17 @@ fn names(list: &Value) -> Vec<Value> {
         .flatten()
         .filter_map(|branch| branch.get("name").cloned())
         .collect()
+}
+
+/// How the statements of a migration run, a line for each part.
+fn parts(prepared: &serde_json::Value) -> String {
+    let parts = prepared.pointer("/result/parts").and_then(serde_json::Value::as_array);
+    let line = |part: &serde_json::Value| {
+        let count = &part["statements"];
+        match part["in_transaction"].as_bool() {
+            Some(true) => format!("{count} in one transaction"),
+            _ => format!("{count} outside of transactions"),
+        }
+    };
+    parts.into_iter().flatten().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -97,7 +97,11 @@ impl Hit {
         object.insert("id".into(), self.id.to_string().into());
         object.insert("kind".into(), self.id.kind().into());
         object.insert("title".into(), self.title.as_str().into());
-        object.extend(self.within.as_deref().map(|within| ("in".to_owned(), within.into())));
+        object.extend(
+            self.within
+                .as_deref()
+                .map(|within| ("location".to_owned(), within.into())),
+        );
         object.insert("text".into(), self.text.as_str().into());
         object.extend(url.map(|url| ("url".to_owned(), url.into())));
         Value::Object(object)

@@ -91,7 +91,7 @@ async fn pages_are_listed_by_words_and_read_and_asked_for_once() {
         ["introduction/branching", "guides/prisma", "introduction/autoscaling"]
     );
     assert_eq!(
-        (&all["result"]["found"], &all["result"]["pages"]),
+        (&all["result"]["matched"], &all["result"]["pages"]),
         (&json!(3), &json!(3))
     );
     assert!(

@@ -160,6 +160,6 @@ async fn excluded_step_is_not_taken_by_a_workflow_that_goes_without_it() {
     .await;
     let (value, is_error) = server.call(tool.name(), Value::Object(given)).await;
     assert!(!is_error && value["result"]["discarded"] == true, "{value}");
-    assert_eq!(value["result"]["cleaned_up"], false, "{value}");
+    assert_eq!(value["result"]["trial_branch_deleted"], false, "{value}");
     assert!(world.changes().is_empty(), "{:?}", world.changes());
 }

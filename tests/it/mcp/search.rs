@@ -232,7 +232,7 @@ async fn hits_are_ranked_and_found_in_every_organization() {
     let hit = &main["results"][0];
     assert_eq!((&hit["kind"], &hit["title"]), (&json!("branch"), &json!("main")));
     assert!(
-        text(&hit["in"]).contains("crm-sun-12345678") && text(&hit["text"]).contains("default"),
+        text(&hit["location"]).contains("crm-sun-12345678") && text(&hit["text"]).contains("default"),
         "{hit}"
     );
     assert!(hit.get("url").is_none(), "the sandbox has no console");

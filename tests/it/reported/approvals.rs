@@ -64,7 +64,7 @@ async fn somebody_approved_a_migration_that_makes_something_new() {
     sql(&story, "main", "DROP TABLE meanwhile").await;
     let completes = json!({"branch_id": "main", "migration": prepared["migration"]});
     let done = story.shop("complete_database_migration", completes).await;
-    assert_eq!(done["applied"], 3, "{done}");
+    assert_eq!(done["applied_statements"], 3, "{done}");
 }
 
 #[tokio::test]

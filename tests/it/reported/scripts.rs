@@ -76,7 +76,7 @@ async fn somebody_sent_a_file_of_drizzles() {
     let prepared = story.shop("prepare_database_migration", arguments).await;
     let arguments = json!({"branch_id": "main", "migration": prepared["migration"]});
     let done = story.shop("complete_database_migration", arguments).await;
-    assert_eq!(done["applied"], 3, "{done}");
+    assert_eq!(done["applied_statements"], 3, "{done}");
 }
 
 #[tokio::test]

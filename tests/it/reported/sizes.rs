@@ -79,7 +79,7 @@ async fn somebody_lists_tables_with_partitions_and_inheriting_tables() {
     let largest = story
         .shop("inspect_database", json!({"branch_id": "main", "checks": ["largest"]}))
         .await;
-    let largest = lines(&largest["checks"]["largest"]["found"]);
+    let largest = lines(&largest["checks"]["largest"]["rows"]);
     assert_eq!(largest[0]["table"], "events");
     assert_eq!(largest[0]["bytes"], events["bytes"]);
 }
@@ -202,14 +202,14 @@ async fn somebody_drops_with_cascade_and_is_told_what_went() {
         run(&story, statement).await;
     }
     let deleted = run(&story, "DELETE FROM owners WHERE id = 1").await;
-    let lost = deleted["lost"].to_string();
+    let lost = deleted["losses"].to_string();
     assert!(
         lost.contains("deleted 2 of 3 rows of") && lost.contains("pets"),
         "{deleted}"
     );
     assert!(!lost.contains("owners"), "{deleted}");
     let dropped = run(&story, "DROP TABLE owners CASCADE").await;
-    let lost = dropped["lost"].to_string();
+    let lost = dropped["losses"].to_string();
     assert!(lost.contains("named") && lost.contains("pets"), "{dropped}");
 }
 

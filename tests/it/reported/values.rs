@@ -169,7 +169,7 @@ async fn somebody_stored_lists_in_columns_of_many_types() {
     assert!(lines(&read).concat().contains("cost="), "{read}");
     let tuned = json!({"branch_id": "main", "sql": "SELECT * FROM v WHERE i = $1", "params": [[1, 2]], "changes": "CREATE INDEX ON v (i)"});
     let tuned = story.shop("prepare_query_tuning", tuned).await;
-    assert!(tuned["before"].is_object(), "{tuned}");
+    assert!(tuned["plan_before"].is_object(), "{tuned}");
     // What is destructive by its text is measured with its parameters, too.
     let deleted = sql(&story, "DELETE FROM v WHERE i = $1 OR true", json!([[1]])).await;
     assert!(deleted["row_count"].as_u64() > Some(10), "{deleted}");

@@ -44,15 +44,15 @@ async fn index_that_a_stopped_migration_left_is_named_with_the_call_that_removes
         ("statement", json!(2)),
         ("kind_of_statement", json!("CREATE INDEX")),
         ("part", json!(2)),
-        ("parts", json!(3)),
+        ("part_count", json!(3)),
         ("sqlstate", json!("23505")),
-        ("statements_that_hold", json!(1)),
+        ("applied_statements", json!(1)),
     ] {
         assert_eq!(failed[field], value, "{field}: {failed}");
     }
     assert_eq!(
         failed["not_applied"],
-        json!([{"from": 2, "to": 2, "because": "failed"}, {"from": 3, "to": 4, "because": "not_sent"}]),
+        json!([{"from": 2, "to": 2, "reason": "failed"}, {"from": 3, "to": 4, "reason": "not_sent"}]),
         "{failed}"
     );
     assert!(fenced(&failed["postgres_says"]).contains("(x)=(7)"), "{failed}");
@@ -92,7 +92,7 @@ async fn statement_that_failed_in_a_part_of_several_is_named_with_its_cause() {
     );
     assert_eq!(
         failed["not_applied"],
-        json!([{"from": 1, "to": 4, "because": "rolled_back"}])
+        json!([{"from": 1, "to": 4, "reason": "rolled_back"}])
     );
     assert!(failed.get("left_behind").is_none(), "{failed}");
     // After a setting that is set again, numbers are those of the script.
@@ -201,7 +201,7 @@ async fn trial_says_what_completing_will_do() {
         let completion = &prepared["completion"];
         assert_eq!(completion["requires_approval"], asks, "{script}: {prepared}");
         assert_eq!(prepared["statements"][0]["effect"], effect, "{script}: {prepared}");
-        assert_eq!(completion.get("because").is_some(), asks, "{script}: {prepared}");
+        assert_eq!(completion.get("description").is_some(), asks, "{script}: {prepared}");
         let before = story.asked();
         let (answer, is_error) = story
             .answer(
@@ -245,7 +245,7 @@ async fn what_no_transaction_measures_is_not_said_to_lose_nothing() {
         ),
     ] {
         let prepared = prepare(&story, script).await;
-        let told = bare_value(&prepared["would_lose"]).to_string();
+        let told = bare_value(&prepared["losses"]).to_string();
         assert!(told.contains(says), "{script}: {prepared}");
         stops(&story, &prepared).await;
         let question = story.question();
@@ -253,7 +253,7 @@ async fn what_no_transaction_measures_is_not_said_to_lose_nothing() {
         assert!(!question.contains("nothing is lost"), "{script}: {question}");
     }
     let vacuum = prepare(&story, "VACUUM t").await;
-    assert_eq!(vacuum["would_lose"], json!([]), "{vacuum}");
+    assert_eq!(vacuum["losses"], json!([]), "{vacuum}");
 }
 
 #[tokio::test]
@@ -287,7 +287,7 @@ async fn procedure_that_commits_by_now_stops_a_migration_before_any_of_it_runs()
     assert_eq!(rows(&sql(&story, "main", there).await), [json!([true, true, true, 0])]);
     sql(&story, "main", "DROP PROCEDURE other.tidy()").await;
     let done = story.shop("complete_database_migration", completing(&prepared)).await;
-    assert_eq!(done["applied"], 4, "the handle is still good: {done}");
+    assert_eq!(done["applied_statements"], 4, "the handle is still good: {done}");
 }
 
 #[tokio::test]
@@ -307,7 +307,7 @@ async fn trial_that_fails_outside_of_a_transaction_says_where_and_why() {
         ("statement", json!(2)),
         ("kind_of_statement", json!("CREATE INDEX")),
         ("part", json!(2)),
-        ("parts", json!(3)),
+        ("part_count", json!(3)),
         ("sqlstate", json!("23505")),
     ] {
         assert_eq!(failed[field], value, "{field}: {failed}");

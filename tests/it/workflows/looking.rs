@@ -101,8 +101,8 @@ async fn a_database_is_inspected_check_by_check() {
     .await;
     let all = story.shop("inspect_database", json!({"branch_id": "main"})).await;
     let found = &all["checks"]["unindexed_foreign_keys"];
-    assert!(fenced(&found["found"]).contains("children"), "{all}");
-    assert!(all["nothing_found_by"].to_string().contains("blocked"), "{all}");
+    assert!(fenced(&found["rows"]).contains("children"), "{all}");
+    assert!(all["clear_checks"].to_string().contains("blocked"), "{all}");
     let one = story
         .shop("inspect_database", json!({"branch_id": "main", "checks": ["largest"]}))
         .await;

@@ -82,7 +82,7 @@ async fn statements_whose_answer_is_lost_are_told_as_what_they_are() {
             .contains("the schema shows that they were applied"),
         "{value}"
     );
-    assert_eq!(value["result"]["schema"], "as it was shown when it was prepared");
+    assert_eq!(value["result"]["schema_matches_preview"], true);
     assert_eq!((writes, behind.count(columns).await), (1, json!("1")));
     assert_eq!(behind.story.branches().await, ["main"]);
 }
@@ -135,7 +135,7 @@ async fn parts_that_were_never_sent_are_not_told_as_applied() {
             (&json!(kind), &json!(changed)),
             "{table}: {error}"
         );
-        assert_eq!(error["statements_that_hold"], hold, "{table}: {error}");
+        assert_eq!(error["applied_statements"], hold, "{table}: {error}");
         assert_eq!(writes, after + 1, "{table}: nothing is sent after a lost answer");
     }
     // All statements but the first leave the schema as it is: that it is as it was shown says nothing about those.
@@ -146,7 +146,7 @@ async fn parts_that_were_never_sent_are_not_told_as_applied() {
     let (value, is_error, writes) = behind.complete(&handle).await;
     assert!(is_error, "{value}");
     assert_eq!(
-        (&value["error"]["statements_that_hold"], writes),
+        (&value["error"]["applied_statements"], writes),
         (&json!(1), 1),
         "{value}"
     );
@@ -163,7 +163,10 @@ async fn what_cant_be_cleaned_up_is_said_and_the_rest_holds() {
     let (value, is_error, _) = behind.complete(&handle).await;
     assert!(!is_error, "{value}");
     assert_eq!(
-        (&value["result"]["applied"], &value["result"]["cleaned_up"]),
+        (
+            &value["result"]["applied_statements"],
+            &value["result"]["trial_branch_deleted"]
+        ),
         (&json!(1), &json!(false))
     );
     assert!(value["notes"].to_string().contains("couldn't be deleted"), "{value}");

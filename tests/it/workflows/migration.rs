@@ -54,7 +54,7 @@ async fn a_migration_is_tried_shown_and_applied_as_it_was_shown() {
         set(["id", "name"]),
         "the target is untouched"
     );
-    let tried = prepared["tried_on"]["branch_id"].as_str().expect("a branch");
+    let tried = prepared["trial_branch"]["branch_id"].as_str().expect("a branch");
     assert_eq!(columns(&story, tried, "users").await, set(["id", "name", "email"]));
     assert!(fenced(&prepared["diff"]).contains("+    email text"), "{prepared}");
     assert_eq!(prepared["summary"]["added"], 1);
@@ -62,7 +62,7 @@ async fn a_migration_is_tried_shown_and_applied_as_it_was_shown() {
     let shown = objects(&prepared);
     assert!(shown.contains("~ TABLE public.users: + email text"), "{shown}");
     assert!(shown.contains("+ INDEX public.by_email"), "{shown}");
-    assert!(prepared["runs"].as_str().expect("words").contains("one transaction"));
+    assert_eq!(prepared["parts"], json!([{"statements": 2, "in_transaction": true}]));
     let kinds: Vec<&Value> = prepared["statements"]
         .as_array()
         .expect("a list")
@@ -77,9 +77,9 @@ async fn a_migration_is_tried_shown_and_applied_as_it_was_shown() {
             json!({"project_id": "shop", "branch_id": "main", "migration": prepared["migration"]}),
         )
         .await;
-    assert_eq!(done["result"]["applied"], 2);
-    assert_eq!(done["result"]["schema"], "as it was shown when it was prepared");
-    assert_eq!(done["result"]["cleaned_up"], true);
+    assert_eq!(done["result"]["applied_statements"], 2);
+    assert_eq!(done["result"]["schema_matches_preview"], true);
+    assert_eq!(done["result"]["trial_branch_deleted"], true);
     assert_eq!(done["undo"]["tool"], "restore_branch");
     assert_eq!(columns(&story, "main", "users").await, set(["id", "name", "email"]));
     assert_eq!(
@@ -129,7 +129,7 @@ async fn what_is_lost_is_marked_and_asked_about_with_all_that_runs() {
     }
     assert_eq!(prepared["statements"][0]["effect"], "destructive");
     assert!(
-        prepared["statements"][2]["because"][0]
+        prepared["statements"][2]["description"]
             .as_str()
             .expect("a reason")
             .contains("drops")
@@ -153,7 +153,7 @@ async fn what_is_lost_is_marked_and_asked_about_with_all_that_runs() {
     assert_eq!(columns(&story, "main", "users").await, set(["id", "name", "age"]));
     story.human().changes_to(Manner::Accepts);
     let done = complete(&story, &prepared).await;
-    assert_eq!(done["applied"], 3);
+    assert_eq!(done["applied_statements"], 3);
     assert_eq!(columns(&story, "main", "users").await, set(["id", "age"]));
 }
 
@@ -185,9 +185,13 @@ async fn functions_triggers_enums_schemas_and_concurrent_indexes_are_applied_as_
         INSERT INTO t (id, x) VALUES (1, $$;$$)"#;
     let prepared = prepare(&story, script).await;
     assert_eq!(
-        prepared["runs"],
-        "in 4 parts, each of which takes effect by itself: 5 statements in a transaction, one statement, one statement outside of \
-         transactions, 2 statements in a transaction"
+        prepared["parts"],
+        json!([
+            {"statements": 5, "in_transaction": true},
+            {"statements": 1, "in_transaction": true},
+            {"statements": 1, "in_transaction": false},
+            {"statements": 2, "in_transaction": true},
+        ])
     );
     let shown = objects(&prepared);
     for line in [
@@ -202,8 +206,8 @@ async fn functions_triggers_enums_schemas_and_concurrent_indexes_are_applied_as_
     }
     let done = complete(&story, &prepared).await;
     assert_eq!(
-        (&done["applied"], &done["schema"]),
-        (&json!(9), &json!("as it was shown when it was prepared"))
+        (&done["applied_statements"], &done["schema_matches_preview"]),
+        (&json!(9), &json!(true))
     );
     let read = sql(
         &story,
@@ -294,7 +298,7 @@ async fn what_fails_in_its_transaction_leaves_nothing_and_can_be_tried_again() {
         (&json!("not_applied"), &json!("no")),
         "{failed}"
     );
-    assert_eq!(failed["statements_that_hold"], 0);
+    assert_eq!(failed["applied_statements"], 0);
     assert_eq!(columns(&story, "main", "t").await, set(["x"]));
     assert_eq!(story.branches().await.len(), 2, "the branch where it was tried stays");
     sql(
@@ -303,7 +307,7 @@ async fn what_fails_in_its_transaction_leaves_nothing_and_can_be_tried_again() {
         "UPDATE t SET x = 2 WHERE ctid = (SELECT max(ctid) FROM t)",
     )
     .await;
-    assert_eq!(complete(&story, &prepared).await["applied"], 2);
+    assert_eq!(complete(&story, &prepared).await["applied_statements"], 2);
 }
 
 #[tokio::test]
@@ -325,7 +329,7 @@ async fn what_fails_half_way_says_what_holds() {
         "{failed}"
     );
     assert_eq!(
-        (&failed["statements_that_hold"], &failed["statements"]),
+        (&failed["applied_statements"], &failed["statement_count"]),
         (&json!(2), &json!(4))
     );
     let message = failed["message"].as_str().expect("a sentence");
@@ -383,13 +387,13 @@ async fn a_target_that_moved_gets_nothing() {
     assert_eq!(columns(&story, "main", "t").await, set(["x"]));
     // It is the schema that counts: rows may move, and what was changed back is what it was.
     sql(&story, "main", "INSERT INTO t VALUES (7)").await;
-    assert_eq!(complete(&story, &rows_only).await["applied"], 1);
-    assert_eq!(complete(&story, &alone).await["applied"], 1);
+    assert_eq!(complete(&story, &rows_only).await["applied_statements"], 1);
+    assert_eq!(complete(&story, &alone).await["applied_statements"], 1);
     let moved = story
         .shop_fails("complete_database_migration", completing(&plain))
         .await;
     assert_eq!(moved["kind"], "schema_moved", "the other migration moved it");
-    let since = fenced(&moved["changed_since_it_was_prepared"]["objects"]);
+    let since = fenced(&moved["prepared_to_target_diff"]["objects"]);
     assert!(since.contains("+ INDEX public.by_x"), "{moved}");
     assert!(
         !since.contains("column") && !since.contains(" y ") && !since.contains("loses"),
@@ -483,7 +487,7 @@ async fn a_handle_is_good_for_its_target_its_tool_and_its_client_alone() {
         );
     }
     assert_eq!(
-        complete(&story, &prepared).await["applied"],
+        complete(&story, &prepared).await["applied_statements"],
         1,
         "the right one still works"
     );
@@ -498,7 +502,10 @@ async fn what_is_discarded_is_gone() {
     let mut arguments = completing(&prepared);
     arguments["discard"] = true.into();
     let done = story.shop("complete_database_migration", arguments).await;
-    assert_eq!((&done["applied"], &done["cleaned_up"]), (&json!(0), &json!(true)));
+    assert_eq!(
+        (&done["applied_statements"], &done["trial_branch_deleted"]),
+        (&json!(0), &json!(true))
+    );
     assert_eq!(story.human().asked(), [], "nothing is lost, so nobody is asked");
     assert_eq!(story.branches().await, ["main"]);
     assert_eq!(columns(&story, "main", "t").await, set(["x"]));
@@ -537,7 +544,7 @@ async fn of_a_long_migration_a_human_reads_what_destroys() {
     let function = format!("CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n{body}RETURN 1;\nEND $$");
     let prepared = prepare(&story, &format!("{function}; DROP TABLE old")).await;
     let done = complete(&story, &prepared).await;
-    assert_eq!(done["applied"], 2);
+    assert_eq!(done["applied_statements"], 2);
     let plan = story.question();
     assert!(plan.contains("\"DROP TABLE old\""), "{plan}");
     assert!(plan.contains("(CREATE FUNCTION, 6"), "{plan}");
@@ -641,7 +648,7 @@ async fn what_is_too_long_for_a_question_is_said_when_it_is_prepared_and_can_be_
     );
     let given_up = take_back(&story, &prepared).await;
     assert_eq!(
-        (&given_up["applied"], &given_up["discarded"]),
+        (&given_up["applied_statements"], &given_up["discarded"]),
         (&json!(0), &json!(true))
     );
     assert_eq!(story.branches().await, ["main"]);
@@ -678,8 +685,9 @@ async fn what_fails_outside_of_a_transaction_and_left_nothing_is_not_said_to_hav
         sql(&story, "main", statement).await;
     }
     let prepared = prepare(&story, "REINDEX SCHEMA public").await;
-    assert!(
-        prepared["runs"].as_str().expect("words").starts_with("alone"),
+    assert_eq!(
+        prepared["parts"],
+        json!([{"statements": 1, "in_transaction": false}]),
         "{prepared}"
     );
     sql(&story, "main", "UPDATE flags SET fails = true WHERE NOT fails").await;
@@ -699,7 +707,7 @@ async fn what_fails_outside_of_a_transaction_and_left_nothing_is_not_said_to_hav
         "{failed}"
     );
     sql(&story, "main", "UPDATE flags SET fails = false WHERE fails").await;
-    assert_eq!(complete(&story, &prepared).await["applied"], 1);
+    assert_eq!(complete(&story, &prepared).await["applied_statements"], 1);
 }
 
 #[tokio::test]

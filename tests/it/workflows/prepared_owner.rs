@@ -58,7 +58,10 @@ async fn prepared_work_of_a_client_is_none_for_another_of_the_same_name_and_cred
             }
         }
         let (value, is_error) = complete(&one, &work).await;
-        assert!(!is_error && value["result"]["applied"] == 1, "{era:?}: {value}");
+        assert!(
+            !is_error && value["result"]["applied_statements"] == 1,
+            "{era:?}: {value}"
+        );
         let seen = sql(&story, "main", "SELECT count(*) FROM t").await;
         assert_eq!(rows(&seen), [json!([count])]);
         let mut given_up = own.clone();

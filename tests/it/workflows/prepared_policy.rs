@@ -179,7 +179,7 @@ async fn a_dry_run_shows_and_changes_nothing_and_uses_no_handle_up() {
     );
     story.human().changes_to(Manner::Accepts);
     let (value, is_error) = complete(&wet, &handle).await;
-    assert!(!is_error && value["result"]["applied"] == 1, "{value}");
+    assert!(!is_error && value["result"]["applied_statements"] == 1, "{value}");
 }
 
 #[tokio::test]

@@ -46,7 +46,10 @@ async fn a_no_uses_no_handle_up_and_a_yes_applies_it_in_both_protocols() {
         assert!(is_there(&story).await);
         story.human().changes_to(Manner::Accepts);
         let (value, is_error) = server.call("complete_database_migration", call).await;
-        assert!(!is_error && value["result"]["applied"] == 1, "{era:?}: {value}");
+        assert!(
+            !is_error && value["result"]["applied_statements"] == 1,
+            "{era:?}: {value}"
+        );
         assert_eq!(story.asked(), asked + 3);
         assert!(!is_there(&story).await);
     }
@@ -92,7 +95,7 @@ async fn a_yes_in_a_terminal_lets_the_same_call_complete_it() {
     assert_eq!(exit, 0, "{screen}");
     let (value, is_error) = server.call("complete_database_migration", call).await;
     assert!(
-        !is_error && value["confirmed_by"] == "terminal" && value["result"]["applied"] == 1,
+        !is_error && value["confirmed_by"] == "terminal" && value["result"]["applied_statements"] == 1,
         "{value}"
     );
     assert!(!is_there(&story).await);

@@ -31,13 +31,16 @@ async fn an_index_is_tried_measured_and_applied() {
         .await;
     let result = &prepared["result"];
     assert!(
-        fenced(&result["before"]["plan"]).contains("Seq Scan on orders"),
+        fenced(&result["plan_before"]["plan"]).contains("Seq Scan on orders"),
         "{result}"
     );
-    assert!(fenced(&result["after"]["plan"]).contains("by_customer"), "{result}");
+    assert!(
+        fenced(&result["plan_after"]["plan"]).contains("by_customer"),
+        "{result}"
+    );
     let cost = |of: &str| result[of]["cost"].as_f64().expect("a number");
     assert!(cost("after") < cost("before") / 5.0, "{result}");
-    assert!(result["before"]["execution_ms"].as_f64().expect("a number") > 0.0);
+    assert!(result["plan_before"]["execution_ms"].as_f64().expect("a number") > 0.0);
     assert!(
         prepared["notes"].to_string().contains("The execution time falls to"),
         "{}",
@@ -51,8 +54,11 @@ async fn an_index_is_tried_measured_and_applied() {
             json!({"branch_id": "main", "tuning": result["tuning"]}),
         )
         .await;
-    assert_eq!(done["applied"], 1);
-    assert!(fenced(&done["now"]["plan"]).contains("by_customer"), "{done}");
+    assert_eq!(done["applied_statements"], 1);
+    assert!(
+        fenced(&done["plan_on_target"]["plan"]).contains("by_customer"),
+        "{done}"
+    );
     assert_eq!(story.branches().await, ["main"]);
 }
 
@@ -67,13 +73,15 @@ async fn a_query_that_writes_is_never_run_to_be_measured() {
             json!({"project_id": "shop", "branch_id": "main", "sql": "DELETE FROM t WHERE x = 5", "changes": "CREATE INDEX by_x ON t (x)"}),
         )
         .await;
-    assert!(prepared["result"]["before"]["execution_ms"].is_null());
+    assert!(prepared["result"]["plan_before"]["execution_ms"].is_null());
     let notes = prepared["notes"].to_string();
     assert!(
         notes.contains("wasn't run") && notes.contains("CREATE INDEX CONCURRENTLY"),
         "{notes}"
     );
-    let tried = prepared["result"]["tried_on"]["branch_id"].as_str().expect("a branch");
+    let tried = prepared["result"]["trial_branch"]["branch_id"]
+        .as_str()
+        .expect("a branch");
     assert_eq!(
         rows(&sql(&story, tried, "SELECT count(*) FROM t").await),
         [json!(["100"])]
