@@ -157,9 +157,14 @@ impl<'a> Pipeline<'a> {
         let assessed = workflow.assess(&self.call.scripts, &basis)?;
         approve::look_over(&self.call, arguments, record)?;
         let mut scripts = std::mem::take(&mut self.call.scripts);
-        let flow = WorkflowContext::looking(&self.call, arguments);
-        let looked = workflow.look(&flow, &mut scripts, &basis, assessed).await;
-        drop(flow);
+        let looked = workflow
+            .look(
+                &WorkflowContext::looking(&self.call, arguments),
+                &mut scripts,
+                &basis,
+                assessed,
+            )
+            .await;
         self.call.scripts = scripts;
         self.call.assessed = looked?;
         Ok(())

@@ -13,7 +13,9 @@ const PARSED: &str = "the SQL of a call is parsed";
 #[tokio::test]
 async fn sql_of_a_call_is_parsed_once_for_each_decision() {
     let story = shop().await;
-    sql(&story, "main", "CREATE TABLE t (x int)").await;
+    for table in ["t", "asked_within", "asked_between"] {
+        sql(&story, "main", &format!("CREATE TABLE {table} (x int)")).await;
+    }
     sql(&story, "main", "INSERT INTO t VALUES (1), (2), (3)").await;
     story.human().changes_to(Manner::Accepts);
     let mut wrong = Vec::new();
@@ -52,7 +54,7 @@ async fn sql_of_a_call_is_parsed_once_for_each_decision() {
         (
             Era::Legacy,
             "run_sql",
-            json!({"sql": "DELETE FROM t WHERE x = 1"}),
+            json!({"sql": "DROP TABLE asked_within"}),
             true,
             1,
         ),
@@ -60,7 +62,7 @@ async fn sql_of_a_call_is_parsed_once_for_each_decision() {
         (
             Era::Modern,
             "run_sql",
-            json!({"sql": "DELETE FROM t WHERE x = 2"}),
+            json!({"sql": "DROP TABLE asked_between"}),
             true,
             2,
         ),
@@ -84,5 +86,5 @@ async fn sql_of_a_call_is_parsed_once_for_each_decision() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(story.human().asked().len(), 2, "both deletions were asked about");
+    assert_eq!(story.human().asked().len(), 2, "both drops were asked about");
 }
