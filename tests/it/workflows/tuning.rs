@@ -39,7 +39,7 @@ async fn an_index_is_tried_measured_and_applied() {
         "{result}"
     );
     let cost = |of: &str| result[of]["cost"].as_f64().expect("a number");
-    assert!(cost("after") < cost("before") / 5.0, "{result}");
+    assert!(cost("plan_after") < cost("plan_before") / 5.0, "{result}");
     assert!(result["plan_before"]["execution_ms"].as_f64().expect("a number") > 0.0);
     assert!(
         prepared["notes"].to_string().contains("The execution time falls to"),
