@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use crate::catalog::{Catalog, Selection};
 use crate::engine::{Engine, Service};
-use crate::neon::{self, Client, ClientConfig, KeyKind};
+use crate::neon::{self, Client, ClientConfig, KeyKind, LimitSettings, RateLimits};
 #[cfg(feature = "sandbox")]
 use crate::neon::{Credential, api_base};
 #[cfg(feature = "sandbox")]
@@ -41,6 +41,7 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
                 postgres: data.postgres,
                 postgres_bin: data.postgres_bin,
                 dir: data.dir,
+                rate_limits: settings.sandbox_rate_limits,
                 ..SandboxOptions::default()
             })
             .await
@@ -68,7 +69,9 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
     for (name, why) in selection.without_step() {
         tracing::warn!("{name} is not offered: {why}");
     }
-    let client = Client::new(ClientConfig::new(base, credential));
+    let mut config = ClientConfig::new(base, credential);
+    config.limits = RateLimits::new(rate_limits(service, settings.sandbox_rate_limits));
+    let client = Client::new(config);
     Ok(Started {
         engine: Engine::new(
             client,
@@ -81,6 +84,14 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
         #[cfg(feature = "sandbox")]
         sandbox: carried,
     })
+}
+
+/// What a service lets through. What the operator says of a sandbox is nothing to Neon.
+fn rate_limits(service: Service, sandbox_has_them: bool) -> LimitSettings {
+    match service {
+        Service::Sandbox if !sandbox_has_them => LimitSettings::unlimited(),
+        Service::Sandbox | Service::Neon => LimitSettings::default(),
+    }
 }
 
 /// Says on standard error what kind of key this is, when Neon has answered. Nothing waits for it.
@@ -108,10 +119,20 @@ pub(super) fn name_the_key(engine: &Engine) {
     });
 }
 
-#[cfg(all(test, feature = "sandbox"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn rate_limits_of_neon_are_kept_to_whatever_a_sandbox_has() {
+        let kept = LimitSettings::default();
+        assert_eq!(rate_limits(Service::Neon, false), kept);
+        assert_eq!(rate_limits(Service::Neon, true), kept);
+        assert_eq!(rate_limits(Service::Sandbox, true), kept);
+        assert_eq!(rate_limits(Service::Sandbox, false), LimitSettings::unlimited());
+    }
+
+    #[cfg(feature = "sandbox")]
     #[test]
     fn key_of_a_sandbox_is_known_without_the_sandbox() {
         assert_eq!(SANDBOX_KEY_PREFIX, crate::sandbox::KEY_PREFIX);

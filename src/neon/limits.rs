@@ -43,6 +43,21 @@ pub struct LimitSettings {
     pub route: Rate,
 }
 
+impl LimitSettings {
+    /// More than any caller can send: for a service that limits nothing.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        let plenty = Rate {
+            burst: 1_000_000,
+            per_second: 1_000_000,
+        };
+        Self {
+            credential: plenty,
+            route: plenty,
+        }
+    }
+}
+
 impl Default for LimitSettings {
     /// Neon's 700 a minute and 40 a second per route, with the spare that the module's table shows.
     fn default() -> Self {

@@ -40,6 +40,8 @@ pub struct Settings {
     pub upstream: Upstream,
     /// Which tools are offered.
     pub selection: SelectionOptions,
+    /// Whether a sandbox has Neon's rate limits, and they are kept to.
+    pub sandbox_rate_limits: bool,
     /// Budgets of a call.
     pub limits: CallLimits,
     /// The operator's policy, a file.
@@ -218,6 +220,7 @@ impl Settings {
                     }
                 })?,
             },
+            sandbox_rate_limits: layer.sandbox_rate_limits.unwrap_or(true),
             limits: CallLimits {
                 // No call can be made in no time.
                 deadline: seconds("call timeout", layer.call_timeout_seconds, 1, defaults.deadline)?,

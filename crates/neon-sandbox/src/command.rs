@@ -75,6 +75,17 @@ pub struct DataArguments {
     /// Keep the sandbox in this folder over a restart [default: it is gone when it ends]
     #[arg(long = "sandbox-dir", env = "NEON_MCP_SANDBOX_DIR", value_name = "FOLDER")]
     dir: Option<PathBuf>,
+    /// Whether requests are limited as at Neon [default: true]
+    #[arg(
+        long = "sandbox-rate-limits",
+        env = "NEON_MCP_SANDBOX_RATE_LIMITS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        value_name = "BOOL"
+    )]
+    rate_limits: Option<bool>,
 }
 
 impl DataArguments {
@@ -85,6 +96,7 @@ impl DataArguments {
             postgres: self.postgres,
             postgres_bin: self.postgres_bin.clone(),
             dir: self.dir.clone(),
+            rate_limits: self.rate_limits.unwrap_or(true),
             ..SandboxOptions::default()
         }
     }
