@@ -241,7 +241,7 @@ fn open_plane(options: &SandboxOptions, kept: Option<&std::path::Path>) -> std::
         Postgres::IfFound => false,
         Postgres::Required => true,
     };
-    match DataPlane::open(options.postgres_bin.as_deref(), kept) {
+    match DataPlane::open(options.postgres_bin.as_deref(), options.temporary_dir.as_deref(), kept) {
         Ok((plane, left)) => {
             if left != Leftovers::default() {
                 tracing::warn!(

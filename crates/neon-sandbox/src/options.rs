@@ -36,6 +36,8 @@ pub struct SandboxOptions {
     pub postgres: Postgres,
     /// The folder of PostgreSQL's programs; without it, the newest of this machine is taken.
     pub postgres_bin: Option<PathBuf>,
+    /// Where its short-lived folders are made, in place of the system's temporary folder.
+    pub temporary_dir: Option<PathBuf>,
     /// Whether the organizations may have projects for health data, which Neon allows on request.
     pub allow_hipaa_projects: bool,
     /// Where everything is kept over a restart; without it, it is gone when the sandbox ends.
@@ -58,6 +60,7 @@ impl Default for SandboxOptions {
             require_org_id: true,
             postgres: Postgres::Off,
             postgres_bin: None,
+            temporary_dir: None,
             allow_hipaa_projects: false,
             dir: None,
         }
@@ -80,6 +83,7 @@ impl std::fmt::Debug for SandboxOptions {
             .field("require_org_id", &self.require_org_id)
             .field("postgres", &self.postgres)
             .field("postgres_bin", &self.postgres_bin)
+            .field("temporary_dir", &self.temporary_dir)
             .field("allow_hipaa_projects", &self.allow_hipaa_projects)
             .field("dir", &self.dir)
             .finish()

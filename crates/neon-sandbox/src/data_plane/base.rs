@@ -32,10 +32,11 @@ impl Base {
     /// Finds PostgreSQL and makes the folders. Starts nothing.
     pub(crate) fn open(
         bin: Option<&std::path::Path>,
+        temporary: Option<&std::path::Path>,
         kept: Option<&std::path::Path>,
     ) -> Result<(Self, Leftovers), DataPlaneError> {
         let install = Install::find(bin)?;
-        let (place, mut left) = Directories::open(&install, kept)?;
+        let (place, mut left) = Directories::open(&install, temporary, kept)?;
         let (certificate, key) = certificate(&place, &install)?;
         let base = Self {
             common: Common {

@@ -1,6 +1,7 @@
 //! Where the data plane keeps its files, and that nothing of it outlives its sandbox.
 //!
-//! Each sandbox has a folder of its own under the temporary directory, with a lock that it holds while it lives.
+//! Each sandbox has a folder of its own under the temporary directory, or the one that its options name, with a lock that it holds
+//! while it lives.
 //! When we die, the keeper stops our servers. Should it die too, the next sandbox that starts finds the folder without a holder
 //! of its lock and cleans up.
 
@@ -66,8 +67,12 @@ impl Directories {
     /// # Errors
     ///
     /// When a folder can't be made, or another sandbox uses the one that is to be kept.
-    pub(crate) fn open(install: &Install, kept: Option<&Path>) -> Result<(Self, Leftovers), DataPlaneError> {
-        let all = common_folder();
+    pub(crate) fn open(
+        install: &Install,
+        temporary: Option<&Path>,
+        kept: Option<&Path>,
+    ) -> Result<(Self, Leftovers), DataPlaneError> {
+        let all = common_folder(temporary);
         fs::create_dir_all(&all).map_err(|error| DataPlaneError::io("make", &all, &error))?;
         check_ours(&all)?;
         passable(&all)?;
@@ -191,13 +196,14 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The folder of all sandboxes of this user.
-fn common_folder() -> PathBuf {
+/// The folder of all sandboxes of this user, in that one or in the system's temporary folder.
+fn common_folder(temporary: Option<&Path>) -> PathBuf {
     #[cfg(unix)]
     let user = rustix::process::geteuid().as_raw();
     #[cfg(not(unix))]
     let user = 0;
-    std::env::temp_dir().join(format!("neon-mcp-sandbox-{user}"))
+    let temporary = temporary.map_or_else(std::env::temp_dir, Path::to_owned);
+    temporary.join(format!("neon-mcp-sandbox-{user}"))
 }
 
 /// Refuses a folder that another user made: the temporary directory is everybody's.

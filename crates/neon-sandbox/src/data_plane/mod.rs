@@ -104,8 +104,12 @@ impl DataPlane {
     /// # Errors
     ///
     /// When there is no PostgreSQL that can be run, or no folder can be made.
-    pub(crate) fn open(bin: Option<&Path>, kept: Option<&Path>) -> Result<(Self, Leftovers), DataPlaneError> {
-        let (base, left) = Base::open(bin, kept)?;
+    pub(crate) fn open(
+        bin: Option<&Path>,
+        temporary: Option<&Path>,
+        kept: Option<&Path>,
+    ) -> Result<(Self, Leftovers), DataPlaneError> {
+        let (base, left) = Base::open(bin, temporary, kept)?;
         let plane = Self {
             base: Arc::new(base),
             projects: Mutex::default(),
