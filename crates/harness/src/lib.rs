@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+pub mod folder;
 pub mod postgres;
 pub mod sandbox_process;
 pub mod sql;
+pub mod wait;

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::folder::memory;
+
 /// The superuser of the cluster.
 pub const ROLE: &str = "owner";
 
@@ -44,14 +46,13 @@ impl Postgres {
     /// The server of this run.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
+        SHARED.get_or_init(|| Self::start(&[]))
     }
 
     /// A server of one test's own with these settings, for what all databases of a server share: roles, and who it says it
-    /// is. It is in memory where the system has a place there: that is where databases are made in no time.
+    /// is.
     pub fn own(settings: &[(&str, &str)]) -> Self {
-        let memory = Path::new("/dev/shm");
-        Self::start_in(memory.is_dir().then_some(memory), settings)
+        Self::start(settings)
     }
 
     /// Connects to a database as the superuser.
@@ -101,15 +102,11 @@ impl Postgres {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn start() -> Self {
-        Self::start_in(None, &[])
-    }
-
-    fn start_in(folder: Option<&Path>, settings: &[(&str, &str)]) -> Self {
+    fn start(settings: &[(&str, &str)]) -> Self {
         let programs = programs();
         let mut place = tempfile::Builder::new();
         place.prefix("pg");
-        let place = match folder {
+        let place = match memory() {
             Some(folder) => place.tempdir_in(folder),
             None => place.tempdir(),
         };

@@ -31,9 +31,8 @@ pub struct Places {
 
 impl Places {
     pub fn new(program: Program) -> Self {
-        let root = tempfile::tempdir().unwrap();
+        let root = crate::folder::own();
         let passable = fs::Permissions::from_mode(0o711);
-        fs::set_permissions(root.path(), passable.clone()).unwrap();
         fs::create_dir(root.path().join("tmp")).unwrap();
         fs::set_permissions(root.path().join("tmp"), passable).unwrap();
         Self { root, program }
@@ -108,6 +107,7 @@ impl Places {
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("NEON_MCP_SANDBOX_RATE_LIMITS", "false")
             .env("TMPDIR", self.root.path().join("tmp"))
             // The template is made once for all.
             .env("XDG_CACHE_HOME", Path::new(self.program.folder).join("cache"))

@@ -11,20 +11,16 @@ mod store;
 
 use std::path::PathBuf;
 
-use neon_mcp::catalog::Catalog;
 use serde_json::Value;
 use tokio::process::Command;
 
+use crate::support::catalog;
 use crate::support::human::Human;
 use crate::support::server::{Era, KEY, Server, TestClient, program, state_home};
 use crate::support::world::World;
 
 /// No change.
 const NOTHING: [String; 0] = [];
-
-fn catalog() -> Catalog {
-    Catalog::embedded().expect("the catalogue loads")
-}
 
 /// The error of a refused or failed call.
 fn error(value: &Value) -> &Value {

@@ -1,7 +1,6 @@
 //! No sequence of calls and answers without an acceptance changes anything that asks.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt as _, StreamExt as _};
@@ -17,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::catalog;
 use crate::support::arguments::arguments;
+use crate::support::own_catalog;
 use crate::support::server::KEY;
 use crate::support::world::{BRANCH, ENDPOINT, PROJECT, ROOT, SNAPSHOT, World};
 
@@ -198,7 +198,7 @@ impl Model {
             toolsets: Some(vec!["all".to_owned()]),
             ..SelectionOptions::default()
         };
-        let selection = Selection::new(catalog(), &options, &policy).expect("a selection");
+        let selection = Selection::new(own_catalog(), &options, &policy).expect("a selection");
         let approvals = Approvals::new(home.path().join("approvals"));
         let guards = Guards {
             confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), Some(approvals.clone())),
@@ -396,5 +396,4 @@ async fn the_same_model_with_an_acceptance_changes_something() {
         assert!(matches!(outcome, Outcome::Done(result) if !result.is_error), "{index}");
     }
     assert_eq!(model.world.changes().len(), 4);
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }

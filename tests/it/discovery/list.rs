@@ -5,7 +5,8 @@ use neon_mcp::guard::Policy;
 use neon_mcp::server::{published, published_bytes};
 use serde_json::{Value, json};
 
-use super::{CALLERS, catalog, level, start};
+use super::{CALLERS, level, start};
+use crate::support::own_catalog;
 use crate::support::server::{Era, KEY, Server, TestClient, program};
 use crate::support::world::{PROJECT, World};
 
@@ -16,7 +17,7 @@ fn selection(discovery: bool, options: SelectionOptions) -> Selection {
         toolsets,
         ..options
     };
-    Selection::new(catalog(), &options, &Policy::default()).expect("a selection")
+    Selection::new(own_catalog(), &options, &Policy::default()).expect("a selection")
 }
 
 async fn names(server: &Server) -> Vec<String> {

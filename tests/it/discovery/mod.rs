@@ -6,10 +6,11 @@ mod list;
 
 use std::path::PathBuf;
 
-use neon_mcp::catalog::{Catalog, Tool};
+use neon_mcp::catalog::Tool;
 use neon_mcp::guard::Effect;
 use serde_json::{Value, json};
 
+use crate::support::catalog;
 use crate::support::server::{Era, KEY, Server, TestClient, program, state_home};
 use crate::support::world::World;
 
@@ -22,10 +23,6 @@ const CALLERS: [&str; 4] = [
     "call_access_tool",
     "call_destructive_tool",
 ];
-
-fn catalog() -> Catalog {
-    Catalog::embedded().expect("the catalogue loads")
-}
 
 /// How far up the callers a tool is.
 fn level(tool: &Tool) -> usize {

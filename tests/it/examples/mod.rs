@@ -13,7 +13,6 @@ mod usage;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use neon_mcp::catalog::Catalog;
 use neon_mcp::sandbox::{Postgres, Sandbox, SandboxOptions};
@@ -21,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::support::fence::{bare, bare_value};
 use crate::support::human::{Human, Manner};
+use crate::support::sandbox;
 use crate::support::server::{Era, Server, TestClient, program};
 
 /// One row, told through a server with every tool on a sandbox of its own; the human behind the client says yes.
@@ -73,11 +73,10 @@ impl Story {
         Self::told(None, options).await
     }
 
-    /// A story on branches that hold data, without Neon's rate limits: it has the project `shop`.
+    /// A story on branches that hold data: it has the project `shop`.
     pub async fn with_data() -> Self {
         let story = Self::aside(SandboxOptions {
             postgres: Postgres::Required,
-            rate_limits: false,
             ..SandboxOptions::default()
         })
         .await;
@@ -86,13 +85,7 @@ impl Story {
     }
 
     async fn told(row: Option<u8>, options: SandboxOptions) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let sandbox = Sandbox::start(SandboxOptions {
-            operation_time: Duration::from_millis(1),
-            ..options
-        })
-        .await
-        .expect("a sandbox");
+        let sandbox = sandbox::start(options).await;
         let human = Human::who(Manner::Accepts);
         let server = server(&sandbox, sandbox.api_key(), &human).await;
         // What the story itself needs is no part of what the row calls.

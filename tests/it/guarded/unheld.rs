@@ -1,5 +1,10 @@
 //! Code that statements outside of a transaction would run, where no guard holds it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use futures::future::join_all;
+use harness::wait::until_async;
 use serde_json::{Value, json};
 
 use crate::examples::Story;
@@ -28,6 +33,19 @@ async fn with_victims() -> Story {
     story.human().changes_to(Manner::Declines);
     story
 }
+
+/// Whether a session waits for that.
+async fn is_waiting(story: &Story, event: &str) -> bool {
+    let count = format!("SELECT count(*)::int FROM pg_stat_activity WHERE {event} AND pid <> pg_backend_pid()");
+    rows(&sql(story, "main", &count).await) != [json!([0])]
+}
+
+/// Waits until a session waits for that.
+async fn waits(story: &Story, event: &str) {
+    until_async(event, async || is_waiting(story, event).await).await;
+}
+
+const SLEEPS: &str = "wait_event = 'PgSleep'";
 
 async fn victims(story: &Story) -> Value {
     rows(&sql(story, "main", "SELECT count(*)::int FROM victims").await)[0][0].clone()
@@ -92,13 +110,21 @@ async fn index_that_calls_code_by_now_stops_a_prepared_migration() {
     for statement in &CODE[..2] {
         sql(&story, "main", statement).await;
     }
+    let ended = AtomicBool::new(false);
     // Behind the look before the call, and before the part.
     let late = async {
-        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        // It may be declined before it comes so far.
+        let there = async || ended.load(Ordering::SeqCst) || is_waiting(&story, SLEEPS).await;
+        until_async("the statement before the part", there).await;
         sql(&story, "main", "CREATE INDEX evil ON t (imm(id))").await
     };
     let completes = json!({"project_id": "shop", "branch_id": "main", "migration": prepared["migration"]});
-    let (said, _) = tokio::join!(story.answer("complete_database_migration", completes), late);
+    let completed = async {
+        let said = story.answer("complete_database_migration", completes).await;
+        ended.store(true, Ordering::SeqCst);
+        said
+    };
+    let (said, _) = tokio::join!(completed, late);
     assert_eq!(victims(&story).await, json!(1000), "{}", said.0);
 }
 
@@ -111,37 +137,38 @@ const KEPT: [&str; 3] = [
 
 #[tokio::test]
 async fn index_that_is_not_committed_yet_is_waited_for_before_the_look() {
-    for statement in ["VACUUM FULL t", "REINDEX TABLE CONCURRENTLY t", "REINDEX TABLE pt"] {
-        let story = with_victims().await;
-        for made in &CODE[..2] {
-            sql(&story, "main", made).await;
-        }
-        let making = story.answer(
-            "run_sql_transaction",
-            json!({"project_id": "shop", "branch_id": "main", "statements": KEPT}),
-        );
-        // The look before the call finds nothing: the index is nobody's to see yet.
-        let rebuilding = async {
-            tokio::time::sleep(std::time::Duration::from_millis(1_000)).await;
-            let arguments = json!({"branch_id": "main", "sql": statement});
-            story.shop_fails("run_sql", arguments).await
-        };
-        let ((made, is_error), said) = tokio::join!(making, rebuilding);
-        assert!(!is_error, "{made}");
-        assert_eq!(said["kind"], "rejected", "{statement}: {said}");
-        assert_eq!(victims(&story).await, json!(1000), "{statement}");
+    join_all(["VACUUM FULL t", "REINDEX TABLE CONCURRENTLY t", "REINDEX TABLE pt"].map(waits_for_the_index)).await;
+}
+
+async fn waits_for_the_index(statement: &str) {
+    let story = with_victims().await;
+    for made in &CODE[..2] {
+        sql(&story, "main", made).await;
     }
+    let making = story.answer(
+        "run_sql_transaction",
+        json!({"project_id": "shop", "branch_id": "main", "statements": KEPT}),
+    );
+    // The look before the call finds nothing: the index is nobody's to see yet.
+    let rebuilding = async {
+        waits(&story, SLEEPS).await;
+        let arguments = json!({"branch_id": "main", "sql": statement});
+        story.shop_fails("run_sql", arguments).await
+    };
+    let ((made, is_error), said) = tokio::join!(making, rebuilding);
+    assert!(!is_error, "{made}");
+    assert_eq!(said["kind"], "rejected", "{statement}: {said}");
+    assert_eq!(victims(&story).await, json!(1000), "{statement}");
 }
 
 #[tokio::test]
 async fn statement_that_builds_no_index_of_its_own_keeps_no_row_from_being_written() {
     let story = with_victims().await;
-    let locked = story.answer(
-        "run_sql_transaction",
-        json!({"project_id": "shop", "branch_id": "main", "statements": ["INSERT INTO t VALUES (11, 11)", "SELECT pg_sleep(3)"]}),
-    );
+    let statements = ["INSERT INTO t VALUES (11, 11)", "SELECT pg_sleep(3)"];
+    let arguments = json!({"project_id": "shop", "branch_id": "main", "statements": statements});
+    let locked = async { (story.answer("run_sql_transaction", arguments).await, Instant::now()) };
     let vacuum = async {
-        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+        waits(&story, SLEEPS).await;
         story
             .answer(
                 "run_sql",
@@ -151,12 +178,11 @@ async fn statement_that_builds_no_index_of_its_own_keeps_no_row_from_being_writt
     };
     // It waits for the lock of the first; rows of another table are written meanwhile, and its schema is changed behind it.
     let beside = async {
-        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
-        let began = std::time::Instant::now();
+        waits(&story, "wait_event_type = 'Lock'").await;
         sql(&story, "main", "INSERT INTO victims VALUES (2000)").await;
-        began.elapsed()
+        Instant::now()
     };
-    let ((first, failed), (second, failed_too), took) = tokio::join!(locked, vacuum, beside);
+    let (((first, failed), unlocked), (second, failed_too), written) = tokio::join!(locked, vacuum, beside);
     assert!(!failed && !failed_too, "{first} {second}");
-    assert!(took < std::time::Duration::from_millis(1_400), "{took:?}");
+    assert!(written < unlocked, "it waited for the lock, too");
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::error;
 use crate::support::human::{Human, Manner};
+use crate::support::sandbox;
 use crate::support::server::{Era, Server, TestClient, program};
 
 /// A sandbox with two organizations and a member, a project in it, and a server on it.
@@ -19,8 +20,7 @@ struct Scene {
 
 impl Scene {
     async fn start(manner: Manner, policy: &str) -> Self {
-        let sandbox = Sandbox::start(SandboxOptions {
-            operation_time: std::time::Duration::from_millis(1),
+        let sandbox = sandbox::start(SandboxOptions {
             require_org_id: false,
             extra_members: vec![ExtraMember {
                 email: "ada@elsewhere.example".into(),
@@ -29,8 +29,7 @@ impl Scene {
             extra_organizations: vec!["Annex".into()],
             ..SandboxOptions::default()
         })
-        .await
-        .expect("a sandbox");
+        .await;
         let human = Human::who(manner);
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), policy).expect("written");

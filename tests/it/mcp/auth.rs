@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::error;
 use crate::support::fence::bare_value;
 use crate::support::human::{Human, Manner};
+use crate::support::sandbox;
 use crate::support::server::{Era, Server, TestClient, program};
 
 /// A server with every tool on a sandbox of its own, a human behind it, and a project.
@@ -19,13 +20,11 @@ struct Shop {
 
 impl Shop {
     async fn open() -> Self {
-        let sandbox = Sandbox::start(SandboxOptions {
+        let sandbox = sandbox::start(SandboxOptions {
             require_org_id: false,
-            operation_time: std::time::Duration::from_millis(1),
             ..SandboxOptions::default()
         })
-        .await
-        .expect("a sandbox");
+        .await;
         let human = Human::who(Manner::Accepts);
         let mut command = program(&["--toolsets", "all"], &sandbox.api_url(), sandbox.api_key());
         command.env("NEON_MCP_LOG", "trace");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::error;
 use crate::support::human::{Human, Manner};
+use crate::support::sandbox;
 use crate::support::server::{Era, Server, TestClient, program};
 
 /// A server on a sandbox of its own, with a project and a branch that is no throwaway, and the human behind the client.
@@ -19,13 +20,12 @@ struct Story {
 
 impl Story {
     async fn begin() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         // The plan that has every version of the consumption history.
         let options = SandboxOptions {
             limits: Limits::scale(),
             ..SandboxOptions::default()
         };
-        let sandbox = Sandbox::start(options).await.expect("a sandbox");
+        let sandbox = sandbox::start(options).await;
         let mut command = program(&["--toolsets", "all"], &sandbox.api_url(), sandbox.api_key());
         command.env("NEON_MCP_LOG", "trace");
         let human = Human::who(Manner::Accepts);

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::catalog;
 use crate::support::arguments::ready;
+use crate::support::own_catalog;
 use crate::support::server::{Era, KEY, Server, TestClient, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, World};
 
@@ -30,7 +31,7 @@ fn offered(excluded: &str, by_policy: bool) -> (Vec<&'static str>, Vec<String>) 
         },
         ..SelectionOptions::default()
     };
-    let selection = Selection::new(catalog, &options, &policy).expect("a selection");
+    let selection = Selection::new(own_catalog(), &options, &policy).expect("a selection");
     let there = WORKFLOWS
         .into_iter()
         .filter(|name| selection.tool(name).is_some())

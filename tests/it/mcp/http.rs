@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use harness::wait::until_async;
 use serde_json::json;
 
 use super::{PROJECT, neon};
 use crate::support::http::{OverHttp, plain};
 use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
-use crate::support::upstream::{Recorded, Reply, Upstream};
+use crate::support::upstream::{Gate, Recorded, Reply, Upstream};
 
 async fn serve(upstream: &Upstream) -> OverHttp {
     let command = program(&["http", "--listen", "127.0.0.1:0"], &upstream.url(), KEY);
@@ -120,26 +121,27 @@ async fn another_address_than_loopback_is_refused_at_the_start() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_stop_lets_a_running_call_end() {
-    let upstream = Upstream::route(|request: &Recorded| {
-        let reply = Reply::json(200, json!({"project": {"id": PROJECT, "name": "shop"}}));
-        if request.path().ends_with(PROJECT) {
-            reply.after(Duration::from_millis(1_200))
-        } else {
-            reply
-        }
+    let gate = Gate::shut();
+    let shut = gate.clone();
+    let upstream = Upstream::route(move |_: &Recorded| {
+        Reply::json(200, json!({"project": {"id": PROJECT, "name": "shop"}})).behind(&shut)
     })
     .await;
     let mut server = serve(&upstream).await;
     let client = server.client(TestClient::alone(), Era::Modern).await;
     let id = server.child.id().expect("an id").to_string();
+    let origin = server.origin().to_owned();
     let stop = async {
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        upstream.reached(1).await;
         let killed = tokio::process::Command::new("kill")
             .args(["-TERM", &id])
             .status()
             .await
             .expect("kill");
         assert!(killed.success());
+        // Once it stops, nobody new is let in.
+        until_async("the stop", async || plain().get(&origin).send().await.is_err()).await;
+        gate.open();
     };
     let ((value, is_error), ()) = tokio::join!(call(&client, "describe_project", json!({"project_id": PROJECT})), stop);
     assert!(!is_error, "{value}");

@@ -23,17 +23,13 @@ mod settings;
 mod sql_hosts;
 mod storage;
 
-use neon_mcp::catalog::Catalog;
 use serde_json::{Value, json};
 
+use crate::support::catalog;
 use crate::support::upstream::{Recorded, Reply};
 
 const PROJECT: &str = "quiet-sun-12345678";
 const BRANCH: &str = "br-quiet-sun-a1b2c3d4";
-
-fn catalog() -> Catalog {
-    Catalog::embedded().expect("the catalogue loads")
-}
 
 /// The error of a refused or failed call.
 fn error(value: &Value) -> &Value {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use harness::wait::until;
 use neon_mcp::catalog::{Selection, SelectionOptions};
 use neon_mcp::guard::{Effect, Policy};
 use neon_mcp::neon::{OrganizationId, ProjectId};
 use serde_json::{Value, json};
 
 use super::{PROJECT, catalog, neon};
+use crate::support::own_catalog;
 use crate::support::server::{KEY, Server, program};
 use crate::support::upstream::Upstream;
 
@@ -110,7 +112,6 @@ async fn read_only_lists_and_runs_reads_alone() {
 
 #[test]
 fn exclusion_wins_and_fixed_arguments_vanish_everywhere() {
-    let catalog = catalog();
     let options = SelectionOptions {
         toolsets: Some(vec!["all".into()]),
         exclude: vec!["list_branches".into()],
@@ -118,7 +119,7 @@ fn exclusion_wins_and_fixed_arguments_vanish_everywhere() {
         organization_id: Some(OrganizationId::parse("org-a").expect("an id")),
         ..SelectionOptions::default()
     };
-    let selection = Selection::new(catalog, &options, &Policy::default()).expect("a selection");
+    let selection = Selection::new(own_catalog(), &options, &Policy::default()).expect("a selection");
     assert!(selection.tool("list_branches").is_none());
     assert!(
         selection.tool("list_projects").is_none(),
@@ -188,7 +189,7 @@ async fn the_start_names_the_kind_of_key_and_fails_on_none() {
             "info",
         )
         .await;
-        tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+        until("the kind of key", || server.log().contains("the key is a")).await;
         let log = server.stop().await;
         assert!(log.contains(told), "{method} {keys}: {log}");
         assert_eq!(

@@ -1,11 +1,13 @@
 //! Buckets, functions, triggers and logs through a client, on the sandbox.
 
+use harness::wait::until_async;
 use neon_mcp::sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::error;
 use crate::support::fence::bare;
 use crate::support::human::{Human, Manner};
+use crate::support::sandbox;
 use crate::support::server::{Era, Server, TestClient, program};
 
 /// A server on a sandbox with a project, and a human who says yes.
@@ -19,13 +21,11 @@ struct Story {
 
 impl Story {
     async fn start() -> Self {
-        let sandbox = Sandbox::start(SandboxOptions {
+        let sandbox = sandbox::start(SandboxOptions {
             require_org_id: false,
-            rate_limits: false,
             ..SandboxOptions::default()
         })
-        .await
-        .expect("a sandbox");
+        .await;
         let human = Human::who(Manner::Accepts);
         let command = program(&["--toolsets", "all"], &sandbox.api_url(), sandbox.api_key());
         let server = Server::run(command, TestClient::with(human.clone()), Era::Legacy).await;
@@ -247,9 +247,11 @@ async fn a_function_is_deployed_triggered_and_its_logs_are_read() {
     assert_eq!(made["result"]["deployment"]["environment"], json!(["TOKEN"]));
     let question = story.human.asked().pop().expect("a question").0;
     assert!(!question.contains(secret), "{question}");
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    let shown = story.call("describe_function", json!({"slug": "hello"})).await;
-    assert_eq!(shown["result"]["function"]["active_deployment"]["status"], "completed");
+    until_async("the deployment", async || {
+        let shown = story.call("describe_function", json!({"slug": "hello"})).await;
+        shown["result"]["function"]["active_deployment"]["status"] == "completed"
+    })
+    .await;
     story
         .call("update_function", json!({"slug": "hello", "name": "Hello"}))
         .await;

@@ -17,9 +17,8 @@ const AT_ONCE: Duration = Duration::from_secs(8);
 
 /// Cancels when a request is with the upstream.
 async fn cancel_in_flight(upstream: &Upstream, context: &Context) {
-    while upstream.count() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    upstream.reached(1).await;
+    // What was answered has come back by then.
     tokio::time::sleep(Duration::from_millis(100)).await;
     context.cancel.cancel();
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{CHANGING, KEY, changing, client, config, context, read, send};
 use crate::support::permit::permit;
-use crate::support::upstream::{Reply, Upstream};
+use crate::support::upstream::{Reply, Upstream, nobody};
 
 /// What every error of a change that may have happened must do.
 fn assert_tells_what_to_read(error: &Error) {
@@ -88,10 +88,7 @@ async fn a_hanging_answer_leaves_the_outcome_unknown() {
 
 #[tokio::test]
 async fn a_connection_that_was_never_made_changed_nothing() {
-    let gone = Upstream::always(Reply::status(204)).await;
-    let url = gone.url();
-    drop(gone);
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    let (_held, url) = nobody();
     let error = Client::new(config(&url))
         .send(permit(changing(Method::Post)), &context())
         .await

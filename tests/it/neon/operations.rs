@@ -148,12 +148,11 @@ async fn the_deadline_of_the_call_bounds_the_budget() {
 async fn cancelling_ends_the_wait() {
     let upstream = Upstream::always(reply(FIRST, "running")).await;
     let context = context();
-    let cancel = context.cancel.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        cancel.cancel();
-    });
-    let outcome = wait_for(&upstream, one(), LONG, &context).await;
+    let cancels = async {
+        upstream.reached(1).await;
+        context.cancel.cancel();
+    };
+    let (outcome, ()) = tokio::join!(wait_for(&upstream, one(), LONG, &context), cancels);
     assert!(matches!(outcome.ending, Ending::Cancelled), "{outcome:?}");
 }
 

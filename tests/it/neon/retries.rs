@@ -6,7 +6,7 @@ use neon_mcp::neon::{Changed, Client, Context, ErrorKind, RetryPolicy};
 use serde_json::json;
 
 use super::{CHANGING, client, config, context, get, read, send, timed};
-use crate::support::upstream::{Reply, Upstream};
+use crate::support::upstream::{Reply, Upstream, nobody};
 
 fn ok() -> Reply {
     Reply::json(200, json!({ "projects": [] }))
@@ -187,10 +187,7 @@ async fn malformed_retry_after_is_passed_over() {
 
 #[tokio::test]
 async fn a_read_survives_refused_connections() {
-    let gone = Upstream::always(ok()).await;
-    let url = gone.url();
-    drop(gone);
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    let (_held, url) = nobody();
     let error = Client::new(config(&url)).read(get(), &context()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert_eq!(error.attempts(), 4);

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use harness::wait::blocking;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
@@ -76,6 +77,14 @@ fn started(mut command: Command, input: Input, place: &Path) -> (Child, Option<f
     }
 }
 
+/// Whether a program has something of its own to do at this signal.
+fn catches(child: &Child, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = u64::from_str_radix(caught.unwrap_or_default().trim(), 16).unwrap_or_default();
+    caught & (1 << (signal.as_raw() - 1)) != 0
+}
+
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(child.id().try_into().unwrap()).unwrap(), signal).unwrap();
 }
@@ -115,17 +124,18 @@ fn somebody_ended_a_server_with_a_signal_whatever_its_input_was() {
         for told in [Signal::TERM, Signal::INT, Signal::HUP] {
             for calls in [false, true] {
                 let _ = fs::remove_file(place.path().join("fifo"));
-                let (_listener, api) = silent();
+                let (listener, api) = silent();
                 let (mut child, mut other) = started(stdio(&api), input, place.path());
-                // Until it has begun.
-                std::thread::sleep(Duration::from_millis(400));
+                // A hangup is left to the system: that it listens to the others says that it has begun.
+                blocking("its listening to signals", || catches(&child, Signal::TERM));
                 if let (true, Some(other)) = (calls, &mut other) {
                     other.write_all(INITIALIZE.as_bytes()).unwrap();
                     let call = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"list_projects","arguments":{}}}"#;
                     writeln!(other, "{call}").unwrap();
                     let mut first = [0; 1];
                     child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-                    std::thread::sleep(Duration::from_millis(100));
+                    // The call has come to the API.
+                    listener.accept().unwrap();
                 }
                 if told == Signal::HUP {
                     signal(&child, told);

@@ -338,7 +338,6 @@ async fn somebody_loses_neon_in_the_middle_of_any_workflow() {
     let many = 10_000;
     let story = Story::aside(SandboxOptions {
         postgres: Postgres::Required,
-        rate_limits: false,
         // What the runs leave stays, so that the plan must hold it all.
         limits: Limits {
             branches: many,

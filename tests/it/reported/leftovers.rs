@@ -39,6 +39,7 @@ impl Drop for Living {
 
 /// Lives until its input ends, as this program with these arguments after its own.
 fn living(program: &Path, arguments: &[&str], folder: &Path) -> Living {
+    // It has become that program when this returns.
     let child = Command::new(program)
         .arg0("postgres")
         .args(["-c", "read line; true", "sh"])
@@ -48,8 +49,6 @@ fn living(program: &Path, arguments: &[&str], folder: &Path) -> Living {
         .process_group(0)
         .spawn()
         .unwrap();
-    // Until it has become that program.
-    std::thread::sleep(Duration::from_millis(50));
     Living(child)
 }
 

@@ -6,14 +6,12 @@ use neon_mcp::sandbox::{ExtraKey, KeyKind, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::support::fence::bare_value;
+use crate::support::sandbox;
 use crate::support::server::{Era, Server, TestClient, program};
 
 /// A sandbox whose user is in these organizations beside the first one, and the ids of all.
 async fn in_organizations(more: &[&str]) -> (Sandbox, Vec<String>) {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let sandbox = Sandbox::start(SandboxOptions {
-        operation_time: std::time::Duration::from_millis(1),
-        rate_limits: false,
+    let sandbox = sandbox::start(SandboxOptions {
         extra_organizations: more.iter().map(|name| (*name).to_owned()).collect(),
         extra_keys: vec![ExtraKey {
             key: "sandbox_of_the_organization".to_owned(),
@@ -22,8 +20,7 @@ async fn in_organizations(more: &[&str]) -> (Sandbox, Vec<String>) {
         }],
         ..SandboxOptions::default()
     })
-    .await
-    .expect("a sandbox");
+    .await;
     let (_, listed) = get(&sandbox, sandbox.api_key(), "/users/me/organizations").await;
     let ids = listed["organizations"].as_array().expect("a list").iter();
     let ids = ids.map(|one| one["id"].as_str().expect("an id").to_owned()).collect();

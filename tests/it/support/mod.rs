@@ -7,12 +7,28 @@ pub const SANDBOX: harness::sandbox_process::Program = harness::sandbox_process:
     folder: env!("CARGO_TARGET_TMPDIR"),
 };
 
+use std::sync::LazyLock;
+
+use neon_mcp::catalog::Catalog;
+
+/// The catalogue that the program carries, for who makes something of it.
+pub fn own_catalog() -> Catalog {
+    Catalog::embedded().expect("the catalogue loads")
+}
+
+/// The tools, as the program carries them: loaded once for all tests.
+pub fn catalog() -> &'static Catalog {
+    static CATALOG: LazyLock<Catalog> = LazyLock::new(own_catalog);
+    &CATALOG
+}
+
 pub mod arguments;
 pub mod counting;
 pub mod fence;
 pub mod http;
 pub mod human;
 pub mod permit;
+pub mod sandbox;
 pub mod server;
 pub mod terminal;
 pub mod upstream;

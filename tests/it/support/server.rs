@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use rmcp::model::{
     CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationCapability,
@@ -116,6 +116,8 @@ pub fn program(arguments: &[&str], api: &str, key: &str) -> Command {
         .env("NEON_MCP_DOCS_URL", "http://127.0.0.1:1/docs")
         // A sandbox starts sooner without data, and these tests need none.
         .env("NEON_MCP_SANDBOX_POSTGRES", "off")
+        // How requests are kept to Neon's limits is tested by itself; the others needn't take their time.
+        .env("NEON_MCP_SANDBOX_RATE_LIMITS", "false")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -135,7 +137,8 @@ pub fn lifecycle(era: Era) -> ClientLifecycleMode {
 /// A stdio server on that API, with a client.
 pub struct Server {
     pub client: RunningService<RoleClient, TestClient>,
-    stderr: tokio::task::JoinHandle<String>,
+    stderr: tokio::task::JoinHandle<()>,
+    log: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Server {
@@ -156,17 +159,20 @@ impl Server {
             .spawn()
             .expect("starts");
         let mut stderr = stderr.expect("stderr");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&log);
         let stderr = tokio::spawn(async move {
             use tokio::io::AsyncReadExt as _;
-            let mut text = Vec::new();
-            let _ = stderr.read_to_end(&mut text).await;
-            String::from_utf8_lossy(&text).into_owned()
+            let mut buffer = vec![0; 64 * 1_024];
+            while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
+                told.lock().expect("a lock").extend_from_slice(&buffer[..length]);
+            }
         });
         let client = client
             .serve_with_lifecycle(transport, lifecycle(era))
             .await
             .expect("serves");
-        Self { client, stderr }
+        Self { client, stderr, log }
     }
 
     /// Calls a tool: its value, and whether it is an error. The text and the structured content must be the same value.
@@ -174,10 +180,17 @@ impl Server {
         call(&self.client, tool, arguments).await
     }
 
+    /// What it wrote to standard error so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&self.log.lock().expect("a lock")).into_owned()
+    }
+
     /// Ends the server and gives what it wrote to standard error.
     pub async fn stop(self) -> String {
         self.client.cancel().await.expect("ends");
-        self.stderr.await.expect("stderr")
+        self.stderr.await.expect("stderr");
+        let log = std::mem::take(&mut *self.log.lock().expect("a lock"));
+        String::from_utf8_lossy(&log).into_owned()
     }
 }
 

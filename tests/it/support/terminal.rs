@@ -14,6 +14,7 @@ pub struct AtTerminal {
     child: Child,
     keyboard: File,
     screen: Arc<Mutex<Vec<u8>>>,
+    reading: std::thread::JoinHandle<()>,
 }
 
 impl AtTerminal {
@@ -41,7 +42,7 @@ impl AtTerminal {
         let mut reader = keyboard.try_clone().expect("a second handle");
         let screen = Arc::new(Mutex::new(Vec::new()));
         let seen = screen.clone();
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             let mut buffer = [0; 4_096];
             // A terminal whose program has ended gives an error.
             while let Ok(length @ 1..) = reader.read(&mut buffer) {
@@ -52,12 +53,13 @@ impl AtTerminal {
             child,
             keyboard,
             screen,
+            reading,
         }
     }
 
     /// What stands on the screen.
     pub fn screen(&self) -> String {
-        String::from_utf8_lossy(&self.screen.lock().expect("a lock")).into_owned()
+        text(&self.screen)
     }
 
     /// Waits until a text stands on the screen, `times` times.
@@ -89,7 +91,12 @@ impl AtTerminal {
         let mut stdout = self.child.stdout.take().expect("stdout");
         stdout.read_to_string(&mut printed).expect("text");
         let status = self.child.wait().expect("ends");
-        std::thread::sleep(Duration::from_millis(20));
-        (status.code().expect("a code"), printed, self.screen())
+        // The terminal of a program that has ended gives an error when all is read.
+        self.reading.join().expect("a reader");
+        (status.code().expect("a code"), printed, text(&self.screen))
     }
+}
+
+fn text(screen: &Mutex<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&screen.lock().expect("a lock")).into_owned()
 }

@@ -10,14 +10,38 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use harness::wait::until;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
+
+/// What answers wait behind until a test opens it. Clones are the same gate.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// A gate that is shut.
+    pub fn shut() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets everything pass from now on.
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    async fn pass(&self) {
+        // A semaphore without permits ends the wait when it is closed.
+        let _ = self.0.acquire().await;
+    }
+}
 
 /// What the upstream does with one request.
 #[derive(Debug, Clone)]
 pub struct Reply {
+    gate: Option<Gate>,
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -44,6 +68,7 @@ impl Reply {
     /// A status without a body.
     pub fn status(status: u16) -> Self {
         Self {
+            gate: None,
             status,
             headers: Vec::new(),
             body: Vec::new(),
@@ -109,6 +134,12 @@ impl Reply {
     /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Answers when the gate is open.
+    pub fn behind(mut self, gate: &Gate) -> Self {
+        self.gate = Some(gate.clone());
         self
     }
 
@@ -233,6 +264,14 @@ impl Stage {
     }
 }
 
+/// An API that nobody listens at, and what keeps it so: the port is taken.
+pub fn nobody() -> (TcpSocket, String) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let url = format!("http://{}/api/v2", held.local_addr().unwrap());
+    (held, url)
+}
+
 /// A running upstream. It stops when dropped.
 pub struct Upstream {
     stage: Arc<Stage>,
@@ -292,6 +331,11 @@ impl Upstream {
         self.stage.requests.lock().unwrap().clone()
     }
 
+    /// Waits until so many requests have been read.
+    pub async fn reached(&self, count: usize) {
+        until("a request", || self.requests().len() >= count).await;
+    }
+
     /// How many requests reached this upstream: those that were read and those that were reset before.
     pub fn count(&self) -> usize {
         self.stage.requests.lock().unwrap().len() + *self.stage.unread.lock().unwrap()
@@ -319,6 +363,9 @@ async fn converse(mut stream: TcpStream, connection: usize, stage: Arc<Stage>) {
             return;
         };
         let reply = stage.reply_to(request);
+        if let Some(gate) = &reply.gate {
+            gate.pass().await;
+        }
         match reply.manner {
             Manner::Hang => std::future::pending().await,
             Manner::ResetBeforeReading | Manner::ResetAfterReading => {

@@ -185,11 +185,12 @@ fn a_sandbox_that_is_dropped_takes_its_servers_along() {
 #[tokio::test]
 async fn a_removal_that_was_cut_short_is_gone_on_with() {
     let user = rustix::process::geteuid().as_raw();
-    let all = std::env::temp_dir().join(format!("neon-mcp-sandbox-{user}"));
-    let half = all.join(format!("half{}.gone", std::process::id()));
+    let temporary = harness::folder::of_a_sandbox();
+    let half = temporary.join(format!("neon-mcp-sandbox-{user}/half.gone"));
     std::fs::create_dir_all(half.join("data/timelines")).unwrap();
     let rig = Rig::with(SandboxOptions {
         postgres: Postgres::Required,
+        temporary_dir: Some(temporary),
         ..options()
     })
     .await;

@@ -52,6 +52,7 @@ mod upkeep;
 
 use std::sync::Once;
 
+use harness::folder;
 use harness::sandbox_process::Program;
 use neon_sandbox::{Sandbox, SandboxOptions};
 use reqwest::{Method, header::HeaderMap};
@@ -148,6 +149,11 @@ impl Rig {
     }
 
     pub async fn with(options: SandboxOptions) -> Self {
+        let temporary_dir = options.temporary_dir.or_else(|| Some(folder::of_a_sandbox()));
+        let options = SandboxOptions {
+            temporary_dir,
+            ..options
+        };
         let sandbox = Sandbox::start(options).await.unwrap();
         let http = client();
         let key = sandbox.api_key().to_owned();

@@ -4,14 +4,12 @@ mod random;
 mod refused;
 mod rows;
 
-use std::sync::LazyLock;
-
 use chrono::{DateTime, Utc};
-use neon_mcp::catalog::{Catalog, Tool};
+use neon_mcp::catalog::Tool;
 use neon_mcp::guard::{Cause, Channel, Effect, Occasion, Policy, Rule};
 use serde_json::{Map, Value, json};
 
-static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::embedded().unwrap());
+use crate::support::catalog;
 
 const NOW: &str = "2026-07-01T12:00:00Z";
 
@@ -20,7 +18,7 @@ fn now() -> DateTime<Utc> {
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
-    CATALOG.tools().iter().map(|tool| tool.name())
+    catalog().tools().iter().map(|tool| tool.name())
 }
 
 fn parse(text: &str) -> Result<Policy, String> {
@@ -32,7 +30,7 @@ fn policy(text: &str) -> Policy {
 }
 
 fn tool(name: &str) -> &'static Tool {
-    CATALOG.tool(name).unwrap()
+    catalog().tool(name).unwrap()
 }
 
 /// How a call ends: the order is the order of strictness.
