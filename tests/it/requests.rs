@@ -8,9 +8,9 @@ use neon_mcp::catalog::{Catalog, Tool};
 use serde_json::{Value, json};
 
 use crate::support::arguments::arguments;
+use crate::support::fake_neon::Recorded;
 use crate::support::human::{Human, Manner};
-use crate::support::server::{Era, KEY, Server, TestClient, program};
-use crate::support::upstream::Recorded;
+use crate::support::server::{Era, KEY, TestClient, TestServer, program};
 use crate::support::world::World;
 
 /// How many tools one server gets: each has Neon's rate limits for itself.
@@ -50,7 +50,7 @@ async fn called(tools: &[std::sync::Arc<Tool>], manner: Manner) -> Vec<Called> {
     let human = Human::who(manner);
     let mut command = program(&["--toolsets", "all"], &world.url(), KEY);
     command.env("NEON_MCP_LOG", "error");
-    let server = Server::run(command, TestClient::with(human), Era::Legacy).await;
+    let server = TestServer::run(command, TestClient::with(human), Era::Legacy).await;
     let mut calls = Vec::new();
     for tool in tools {
         for all in [false, true] {

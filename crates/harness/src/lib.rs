@@ -1,4 +1,15 @@
-//! What the tests of several packages share.
+//! What the tests of several packages share, one way each:
+//!
+//! | wanted | taken |
+//! |---|---|
+//! | a Neon that answers as told, and records | [`fake_neon::FakeNeon`]; with a project in it that a test can change: [`world::World`] |
+//! | a server that runs, with a client on it | [`server::TestServer`] over stdio, [`http::OverHttp`]; the one behind the client is a [`human::Human`] |
+//! | a server on a sandbox with a project in it | [`sandbox_project::SandboxProject`] |
+//! | a sandbox in this process, or as one of its own | [`sandbox::start`], [`sandbox_process::Running`] |
+//! | a Neon whose answers get lost | [`proxy::Counting`] before a sandbox |
+//! | a PostgreSQL | [`postgres::Postgres`] |
+//! | something that must come | [`wait`] |
+//! | a folder | [`folder`] |
 
 #![allow(
     clippy::unwrap_used,
@@ -8,8 +19,26 @@
     missing_docs
 )]
 
+#[cfg(feature = "client")]
+pub mod fake_neon;
+#[cfg(feature = "client")]
+pub mod fence;
 pub mod folder;
+#[cfg(feature = "client")]
+pub mod http;
+#[cfg(feature = "client")]
+pub mod human;
 pub mod postgres;
+#[cfg(feature = "client")]
+pub mod proxy;
+#[cfg(feature = "client")]
+pub mod sandbox;
 pub mod sandbox_process;
+#[cfg(feature = "client")]
+pub mod server;
 pub mod sql;
+#[cfg(feature = "client")]
+pub mod terminal;
 pub mod wait;
+#[cfg(feature = "client")]
+pub mod world;

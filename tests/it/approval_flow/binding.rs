@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{NOTHING, Started, error, start};
 use crate::support::arguments::ready;
 use crate::support::human::{Human, Manner, filled};
-use crate::support::server::{Era, Server, TestClient};
+use crate::support::server::{Era, TestClient, TestServer};
 use crate::support::world::{BRANCH, ENDPOINT, PROJECT, ROOT, World};
 
 fn human() -> Human {
@@ -25,7 +25,7 @@ struct Asked {
 }
 
 /// Calls, and takes the question.
-async fn ask(server: &Server, tool: &str, arguments: Value) -> Asked {
+async fn ask(server: &TestServer, tool: &str, arguments: Value) -> Asked {
     match once(server, tool, arguments, None).await {
         CallToolResponse::InputRequired(required) => {
             let required = serde_json::to_value(&required).expect("JSON");
@@ -41,7 +41,7 @@ async fn ask(server: &Server, tool: &str, arguments: Value) -> Asked {
 }
 
 /// Calls once, with an answer or without.
-async fn once(server: &Server, tool: &str, arguments: Value, answer: Option<(&str, Value)>) -> CallToolResponse {
+async fn once(server: &TestServer, tool: &str, arguments: Value, answer: Option<(&str, Value)>) -> CallToolResponse {
     let mut request = CallToolRequestParams::new(tool.to_owned());
     request.arguments = arguments.as_object().cloned();
     if let Some((seal, response)) = answer {
@@ -53,7 +53,7 @@ async fn once(server: &Server, tool: &str, arguments: Value, answer: Option<(&st
 }
 
 /// Answers a question with yes, and gives the kind of the refusal; nothing when the call ran.
-async fn answer(server: &Server, tool: &str, arguments: Value, asked: &Asked) -> Option<String> {
+async fn answer(server: &TestServer, tool: &str, arguments: Value, asked: &Asked) -> Option<String> {
     let yes = json!({"action": "accept", "content": filled(&asked.message, &asked.schema)});
     refusal(once(server, tool, arguments, Some((&asked.seal, yes))).await)
 }
@@ -195,7 +195,7 @@ async fn a_yes_is_for_its_caller() {
             .arg(&key)
             .arg("--state-dir")
             .arg(state.join("shared"));
-        Server::run(command, TestClient::with(human()).called(name), Era::Modern).await
+        TestServer::run(command, TestClient::with(human()).called(name), Era::Modern).await
     };
     let (one, other) = (server("one").await, server("other").await);
     let asked = ask(&one, "delete_branch", delete_branch()).await;
@@ -218,7 +218,7 @@ async fn a_restart_with_another_key_ends_every_question() {
     let state = started.state.clone();
     started.server.stop().await;
     let command = super::command(&world, &state, "");
-    let again = Server::run(command, TestClient::with(human()), Era::Modern).await;
+    let again = TestServer::run(command, TestClient::with(human()), Era::Modern).await;
     let kind = answer(&again, "delete_branch", delete_branch(), &asked).await;
     assert_eq!(kind.as_deref(), Some("approval_invalid"));
     assert_eq!(world.changes(), NOTHING);

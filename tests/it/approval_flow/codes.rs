@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{NOTHING, Started, error, start};
-use crate::support::server::{Era, KEY, Server, TestClient, program, state_home};
+use crate::support::server::{Era, KEY, TestClient, TestServer, program, state_home};
 use crate::support::terminal::AtTerminal;
 use crate::support::world::{BRANCH, PROJECT, ROOT, World};
 
@@ -213,7 +213,7 @@ async fn an_approval_is_for_its_arguments_its_target_and_its_caller() {
 
     // Another client on the same state, key and API: with the key of the seals, so that it could open this one's.
     let other = super::command(&world, &started.state, "");
-    let other = crate::support::server::Server::run(other, TestClient::alone().called("other"), Era::Legacy).await;
+    let other = crate::support::server::TestServer::run(other, TestClient::alone().called("other"), Era::Legacy).await;
     let (value, is_error) = other.call("delete_branch", delete_branch()).await;
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
     assert_eq!(world.changes(), NOTHING);
@@ -316,7 +316,7 @@ async fn a_yes_to_a_file_is_none_to_what_stands_there_later() {
     let state = state_home();
     let mut command = super::command(&world, &state, "");
     command.env("NEON_MCP_FILES_DIR", folder.path());
-    let server = Server::run(command, TestClient::alone(), Era::Legacy).await;
+    let server = TestServer::run(command, TestClient::alone(), Era::Legacy).await;
     let started = Started { server, state };
     let deploy = json!({"project_id": PROJECT, "branch_id": BRANCH, "slug": "hello", "archive_path": "f.zip"});
     let first = code(&started, "deploy_function", deploy.clone()).await;

@@ -7,7 +7,7 @@ use super::{NOTHING, Started, catalog, error, start};
 use crate::support::arguments::{arguments, ready};
 use crate::support::fence::bare_value;
 use crate::support::human::{Human, Manner};
-use crate::support::server::{Era, KEY, Server, TestClient, program};
+use crate::support::server::{Era, KEY, TestClient, TestServer, program};
 use crate::support::world::{BRANCH, ENDPOINT, PROJECT, ROOT, World};
 
 fn on(branch: &str) -> Value {
@@ -625,7 +625,7 @@ async fn where_nothing_can_be_recorded_nothing_changes() {
     let mut command = program(&["--toolsets", "all", "--audit-log", log], &world.url(), KEY);
     command.env("NEON_MCP_LOG", "off");
     let human = Human::who(Manner::Accepts);
-    let server = Server::run(command, TestClient::with(human), Era::Legacy).await;
+    let server = TestServer::run(command, TestClient::with(human), Era::Legacy).await;
     for (tool, arguments) in [
         ("create_branch", json!({"project_id": PROJECT, "name": "next"})),
         ("delete_branch", on(BRANCH)),
@@ -679,7 +679,7 @@ async fn no_secret_shows(tools: &[std::sync::Arc<neon_mcp::catalog::Tool>], mann
     let mut command = super::command(&world, &state, "");
     command.env("NEON_MCP_LOG", "trace");
     let client = human.clone().map_or_else(TestClient::alone, TestClient::with);
-    let server = Server::run(command, client, era).await;
+    let server = TestServer::run(command, client, era).await;
     for tool in tools {
         let (value, _) = server.call(tool.name(), Value::Object(arguments(tool, false))).await;
         if !tool.declaration.reveals || value.get("error").is_some() {

@@ -16,7 +16,7 @@ use tokio::process::Command;
 
 use crate::support::catalog;
 use crate::support::human::Human;
-use crate::support::server::{Era, KEY, Server, TestClient, program, state_home};
+use crate::support::server::{Era, KEY, TestClient, TestServer, program, state_home};
 use crate::support::world::World;
 
 /// No change.
@@ -29,14 +29,14 @@ fn error(value: &Value) -> &Value {
 
 /// A server with every tool, and the directory of its state.
 struct Started {
-    server: Server,
+    server: TestServer,
     state: PathBuf,
 }
 
 /// Starts a server with every tool, under that policy.
 async fn start(world: &World, client: TestClient, era: Era, policy: &str) -> Started {
     let state = state_home();
-    let server = Server::run(command(world, &state, policy), client, era).await;
+    let server = TestServer::run(command(world, &state, policy), client, era).await;
     Started { server, state }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{NOTHING, error};
 use crate::support::http::{OverHttp, plain};
 use crate::support::human::{Human, Manner};
-use crate::support::server::{Era, KEY, Server, TestClient, call, program, state_home};
+use crate::support::server::{Era, KEY, TestClient, TestServer, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, ROOT, World};
 
 type Client = RunningService<RoleClient, TestClient>;
@@ -231,7 +231,7 @@ async fn another_process_takes_an_approval_only_with_what_was_handed_out() {
     for era in [Era::Legacy, Era::Modern] {
         let world = World::start().await;
         let state = state_home();
-        let start = async || Server::run(sharing(&world, &state).await, TestClient::alone(), era).await;
+        let start = async || TestServer::run(sharing(&world, &state).await, TestClient::alone(), era).await;
         let one = start().await;
         let (code, approval) = asked(one.call("delete_branch", delete_branch()).await);
         approve(&state, &code).await;
@@ -263,7 +263,7 @@ async fn a_call_by_hand_is_repeated_by_hand_and_takes_no_approval_of_another() {
         let value = serde_json::from_slice(&ended.stdout).unwrap_or_else(|_| panic!("{said}"));
         (value, !ended.status.success())
     };
-    let server = Server::run(sharing(&world, &state).await, TestClient::alone(), Era::Legacy).await;
+    let server = TestServer::run(sharing(&world, &state).await, TestClient::alone(), Era::Legacy).await;
     let (of_server, _) = asked(server.call("delete_branch", delete_branch()).await);
     approve(&state, &of_server).await;
     let (code, _) = asked(by_hand().await);

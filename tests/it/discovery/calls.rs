@@ -24,7 +24,7 @@ async fn what_was_found_is_called_and_answers_as_a_direct_call_does() {
         assert_eq!((name, caller), ("list_branches", "call_read_tool"));
         let (value, is_error) = started.through(caller, name, json!({"project_id": PROJECT})).await;
         assert!(!is_error && value["service"] == "sandbox", "{value}");
-        let direct = crate::support::server::Server::start(&["--toolsets", "all"], &world.url()).await;
+        let direct = crate::support::server::start(&["--toolsets", "all"], &world.url()).await;
         let (mut direct, _) = direct.call(name, json!({"project_id": PROJECT})).await;
         // Each request to Neon has an id of its own.
         direct["request_id"] = value["request_id"].clone();

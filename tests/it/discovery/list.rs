@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{CALLERS, level, start};
 use crate::support::own_catalog;
-use crate::support::server::{Era, KEY, Server, TestClient, program};
+use crate::support::server::{Era, KEY, TestClient, TestServer, program};
 use crate::support::world::{PROJECT, World};
 
 fn selection(discovery: bool, options: SelectionOptions) -> Selection {
@@ -20,7 +20,7 @@ fn selection(discovery: bool, options: SelectionOptions) -> Selection {
     Selection::new(own_catalog(), &options, &Policy::default()).expect("a selection")
 }
 
-async fn names(server: &Server) -> Vec<String> {
+async fn names(server: &TestServer) -> Vec<String> {
     let tools = server.client.list_all_tools().await.expect("a list");
     tools.iter().map(|tool| tool.name.to_string()).collect()
 }
@@ -63,7 +63,7 @@ async fn a_search_and_the_callers_that_have_something_to_call_are_listed() {
     }
     let mut command = program(&[], &world.url(), KEY);
     command.env("NEON_MCP_DISCOVERY", "1").env("NEON_MCP_LOG", "error");
-    let server = Server::run(command, TestClient::alone(), Era::Legacy).await;
+    let server = TestServer::run(command, TestClient::alone(), Era::Legacy).await;
     assert_eq!(names(&server).await, with_search(&CALLERS));
     assert_eq!(world.upstream.count(), 0);
 }

@@ -11,7 +11,7 @@ use neon_mcp::guard::Effect;
 use serde_json::{Value, json};
 
 use crate::support::catalog;
-use crate::support::server::{Era, KEY, Server, TestClient, program, state_home};
+use crate::support::server::{Era, KEY, TestClient, TestServer, program, state_home};
 use crate::support::world::World;
 
 /// No change.
@@ -36,7 +36,7 @@ fn level(tool: &Tool) -> usize {
 
 /// A server in discovery mode, and the directory of its state.
 struct Started {
-    server: Server,
+    server: TestServer,
     state: PathBuf,
 }
 
@@ -46,7 +46,7 @@ async fn start(world: &World, client: TestClient, era: Era, more: &[&str]) -> St
     arguments.extend(more);
     let mut command = program(&arguments, &world.url(), KEY);
     command.env("XDG_STATE_HOME", &state).env("NEON_MCP_LOG", "error");
-    let server = Server::run(command, client, era).await;
+    let server = TestServer::run(command, client, era).await;
     Started { server, state }
 }
 

@@ -4,17 +4,17 @@ use neon_mcp::sandbox::{ExtraMember, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::{Story, each, find, text};
-use crate::support::server::Server;
+use crate::support::server::TestServer;
 
 /// What a server's call to Neon was answered, where that was no success.
-pub(super) async fn refused(server: &Server, tool: &str, arguments: Value) -> Value {
+pub(super) async fn refused(server: &TestServer, tool: &str, arguments: Value) -> Value {
     let (mut value, is_error) = server.call(tool, arguments).await;
     assert!(is_error, "{tool}: {value}");
     value["error"].take()
 }
 
 /// A server whose key works.
-pub(super) async fn works(story: &Story, key: &str) -> Server {
+pub(super) async fn works(story: &Story, key: &str) -> TestServer {
     let server = story.client_with(key).await;
     let (listed, is_error) = server.call("list_projects", json!({})).await;
     assert!(!is_error, "{listed}");
@@ -23,7 +23,7 @@ pub(super) async fn works(story: &Story, key: &str) -> Server {
 }
 
 /// Whatever a key could do before, it is unknown now.
-pub(super) async fn is_unknown(server: &Server) {
+pub(super) async fn is_unknown(server: &TestServer) {
     let error = refused(server, "list_projects", json!({})).await;
     assert_eq!(error["status"], 401, "{error}");
 }

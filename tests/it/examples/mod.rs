@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::support::fence::{bare, bare_value};
 use crate::support::human::{Human, Manner};
 use crate::support::sandbox;
-use crate::support::server::{Era, Server, TestClient, program};
+use crate::support::server::{Era, TestClient, TestServer, program};
 
 /// One row, told through a server with every tool on a sandbox of its own; the human behind the client says yes.
 ///
@@ -30,7 +30,7 @@ pub struct Story {
     /// `None`: beside the rows.
     row: Option<u8>,
     sandbox: Sandbox,
-    server: Server,
+    server: TestServer,
     human: Human,
     /// The id of the organization that new projects belong to.
     org: String,
@@ -195,7 +195,7 @@ impl Story {
     }
 
     /// A second server, whose key is this one.
-    pub async fn client_with(&self, key: &str) -> Server {
+    pub async fn client_with(&self, key: &str) -> TestServer {
         server(&self.sandbox, key, &self.human).await
     }
 
@@ -205,10 +205,10 @@ impl Story {
     }
 
     /// A second server with these arguments, whose requests go to that API.
-    pub async fn server_at(&self, arguments: &[&str], api: &str) -> Server {
+    pub async fn server_at(&self, arguments: &[&str], api: &str) -> TestServer {
         let mut command = program(arguments, api, self.sandbox.api_key());
         command.env("NEON_MCP_LOG", "error");
-        Server::run(command, TestClient::with(self.human.clone()), Era::Legacy).await
+        TestServer::run(command, TestClient::with(self.human.clone()), Era::Legacy).await
     }
 
     /// A resource's text, if there is one.
@@ -279,10 +279,10 @@ impl Story {
 }
 
 /// The program on a sandbox, with every tool and a client whose human this is.
-async fn server(sandbox: &Sandbox, key: &str, human: &Human) -> Server {
+async fn server(sandbox: &Sandbox, key: &str, human: &Human) -> TestServer {
     let mut command = program(&["--toolsets", "all"], &sandbox.api_url(), key);
     command.env("NEON_MCP_LOG", "error");
-    Server::run(command, TestClient::with(human.clone()), Era::Legacy).await
+    TestServer::run(command, TestClient::with(human.clone()), Era::Legacy).await
 }
 
 /// These arguments about the project `shop`.

@@ -68,7 +68,7 @@ async fn an_organization_must_be_allowed_to_have_projects_for_health_data() {
 }
 
 /// Who a server's key acts as.
-async fn identity(server: &crate::support::server::Server) -> Value {
+async fn identity(server: &crate::support::server::TestServer) -> Value {
     let (mut value, is_error) = server.call("get_authentication_details", json!({})).await;
     assert!(!is_error, "{value}");
     value["result"].take()

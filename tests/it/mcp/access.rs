@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::error;
 use crate::support::human::{Human, Manner};
 use crate::support::sandbox;
-use crate::support::server::{Era, Server, TestClient, program};
+use crate::support::server::{Era, TestClient, TestServer, program};
 
 /// A sandbox with two organizations and a member, a project in it, and a server on it.
 struct Scene {
     sandbox: Sandbox,
-    server: Server,
+    server: TestServer,
     human: Human,
     org: String,
     annex: String,
@@ -39,7 +39,7 @@ impl Scene {
             sandbox.api_key(),
         );
         command.env("NEON_MCP_LOG", "trace");
-        let server = Server::run(command, TestClient::with(human.clone()), Era::Legacy).await;
+        let server = TestServer::run(command, TestClient::with(human.clone()), Era::Legacy).await;
         let mut scene = Self {
             sandbox,
             server,

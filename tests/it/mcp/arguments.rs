@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::{BRANCH, PROJECT, catalog, error, neon};
 use crate::support::arguments::arguments;
-use crate::support::server::Server;
-use crate::support::upstream::Upstream;
+use crate::support::fake_neon::FakeNeon;
+use crate::support::server;
 use crate::support::world::World;
 
 #[tokio::test]
 async fn all_problems_are_told_at_once_with_the_nearest_name() {
-    let upstream = Upstream::route(neon).await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let upstream = FakeNeon::route(neon).await;
+    let server = server::start(&[], &upstream.url()).await;
     let (value, is_error) = server
         .call(
             "create_branch",
@@ -35,8 +35,8 @@ async fn all_problems_are_told_at_once_with_the_nearest_name() {
 
 #[tokio::test]
 async fn rules_that_no_schema_publishes_are_checked() {
-    let upstream = Upstream::route(neon).await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let upstream = FakeNeon::route(neon).await;
+    let server = server::start(&[], &upstream.url()).await;
     let both = json!({"project_id": PROJECT, "parent_lsn": "0/1", "parent_timestamp": "2026-01-01T00:00:00Z"});
     let (value, is_error) = server.call("create_branch", both).await;
     assert!(is_error && value.to_string().contains("parent_lsn"), "{value}");
@@ -48,8 +48,8 @@ async fn rules_that_no_schema_publishes_are_checked() {
 
 #[tokio::test]
 async fn null_counts_as_not_given_where_the_schema_knows_no_null() {
-    let upstream = Upstream::route(neon).await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let upstream = FakeNeon::route(neon).await;
+    let server = server::start(&[], &upstream.url()).await;
     let (value, is_error) = server
         .call("list_branches", json!({"project_id": PROJECT, "search": null}))
         .await;
@@ -60,7 +60,7 @@ async fn null_counts_as_not_given_where_the_schema_knows_no_null() {
 #[tokio::test]
 async fn every_tool_that_may_run_sends_what_its_declaration_says() {
     let world = World::start().await;
-    let server = Server::start(&["--toolsets", "all"], &world.url()).await;
+    let server = server::start(&["--toolsets", "all"], &world.url()).await;
     let mut sent = 0;
     for tool in catalog()
         .tools()
@@ -116,7 +116,7 @@ fn beyond() -> Vec<(&'static str, Value)> {
 #[tokio::test]
 async fn argument_beyond_bounds_of_any_tool_is_invalid_and_named() {
     let world = World::start().await;
-    let server = Server::start_with(
+    let server = server::start_with(
         &["--toolsets", "all"],
         &world.url(),
         crate::support::server::KEY,

@@ -7,11 +7,11 @@ use super::error;
 use crate::support::fence::bare_value;
 use crate::support::human::{Human, Manner};
 use crate::support::sandbox;
-use crate::support::server::{Era, Server, TestClient, program};
+use crate::support::server::{Era, TestClient, TestServer, program};
 
 /// A server with every tool on a sandbox of its own, a human behind it, and a project.
 struct Shop {
-    server: Server,
+    server: TestServer,
     human: Human,
     /// It ends when it is dropped.
     _sandbox: Sandbox,
@@ -28,7 +28,7 @@ impl Shop {
         let human = Human::who(Manner::Accepts);
         let mut command = program(&["--toolsets", "all"], &sandbox.api_url(), sandbox.api_key());
         command.env("NEON_MCP_LOG", "trace");
-        let server = Server::run(command, TestClient::with(human.clone()), Era::Legacy).await;
+        let server = TestServer::run(command, TestClient::with(human.clone()), Era::Legacy).await;
         let (made, is_error) = server.call("create_project", json!({"name": "shop"})).await;
         assert!(!is_error, "{made}");
         Self {

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::{BRANCH, PROJECT};
 use crate::examples::{Story, text};
-use crate::support::server::Server;
-use crate::support::upstream::{Recorded, Reply, Upstream};
+use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
+use crate::support::server;
 use crate::support::world::{ENDPOINT, World};
 
 const PASSWORD: &str = "canary-S3cret";
@@ -30,7 +30,7 @@ fn value(variables: &[(String, String)], name: &str) -> String {
 #[tokio::test]
 async fn env_lines_come_of_one_request_and_hold_both_hosts() {
     for pooled in [None, Some(false), Some(true)] {
-        let upstream = Upstream::route(|request: &Recorded| {
+        let upstream = FakeNeon::route(|request: &Recorded| {
             if request.path().ends_with("/connection_uri") {
                 let pooler = if request.query().contains("pooled=true") { "-pooler" } else { "" };
                 let uri = format!(
@@ -41,7 +41,7 @@ async fn env_lines_come_of_one_request_and_hold_both_hosts() {
             super::neon(request)
         })
         .await;
-        let server = Server::start(&["--toolsets", "projects"], &upstream.url()).await;
+        let server = server::start(&["--toolsets", "projects"], &upstream.url()).await;
         let mut arguments = json!({
             "project_id": PROJECT, "branch_id": BRANCH, "database_name": "shop", "role_name": "app", "format": "env",
         });
@@ -88,7 +88,7 @@ async fn env_lines_come_of_one_request_and_hold_both_hosts() {
 #[tokio::test]
 async fn env_lines_ask_as_the_uri_does_and_nothing_is_handed_over_before() {
     let world = World::start().await;
-    let server = Server::start(&["--toolsets", "projects"], &world.url()).await;
+    let server = server::start(&["--toolsets", "projects"], &world.url()).await;
     // Without a branch it is the default one's password.
     for more in [json!({}), json!({"branch_id": BRANCH, "endpoint_id": ENDPOINT})] {
         for format in ["uri", "env"] {
@@ -111,12 +111,12 @@ async fn env_lines_ask_as_the_uri_does_and_nothing_is_handed_over_before() {
 
 #[tokio::test]
 async fn what_cannot_be_split_is_shown_as_it_came() {
-    let upstream = Upstream::route(|request: &Recorded| match request.path().ends_with("/connection_uri") {
+    let upstream = FakeNeon::route(|request: &Recorded| match request.path().ends_with("/connection_uri") {
         true => Reply::json(200, json!({"uri": "postgresql://nobody"})),
         false => super::neon(request),
     })
     .await;
-    let server = Server::start(&["--toolsets", "projects"], &upstream.url()).await;
+    let server = server::start(&["--toolsets", "projects"], &upstream.url()).await;
     let arguments = json!({
         "project_id": PROJECT, "branch_id": BRANCH, "database_name": "d", "role_name": "r", "format": "env",
     });

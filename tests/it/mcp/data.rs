@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::error;
 use crate::support::human::{Human, Manner};
 use crate::support::sandbox;
-use crate::support::server::{Era, Server, TestClient, program};
+use crate::support::server::{Era, TestClient, TestServer, program};
 
 /// A server on a sandbox of its own, with a project and a branch that is no throwaway, and the human behind the client.
 struct Story {
     sandbox: Sandbox,
-    server: Server,
+    server: TestServer,
     human: Human,
     org: String,
     project: String,
@@ -29,7 +29,7 @@ impl Story {
         let mut command = program(&["--toolsets", "all"], &sandbox.api_url(), sandbox.api_key());
         command.env("NEON_MCP_LOG", "trace");
         let human = Human::who(Manner::Accepts);
-        let server = Server::run(command, TestClient::with(human.clone()), Era::Legacy).await;
+        let server = TestServer::run(command, TestClient::with(human.clone()), Era::Legacy).await;
         let mut story = Self {
             sandbox,
             server,

@@ -7,9 +7,9 @@ use neon_mcp::docs::{Docs, DocsTimes, Slug};
 use neon_mcp::neon::Context;
 use serde_json::{Value, json};
 
+use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
 use crate::support::fence::fenced;
-use crate::support::server::{Era, KEY, Server, TestClient, program};
-use crate::support::upstream::{Recorded, Reply, Upstream};
+use crate::support::server::{Era, KEY, TestClient, TestServer, program};
 
 const INDEX: &str = "# Neon\n\n\
     - [Branching](/docs/introduction/branching.md): Copies of data and schema\n\
@@ -52,20 +52,20 @@ fn host(request: &Recorded) -> Reply {
 }
 
 /// A server whose documentation is there.
-async fn server(docs: &str, more: &[&str]) -> Server {
+async fn server(docs: &str, more: &[&str]) -> TestServer {
     let mut arguments = vec!["--toolsets", "docs,regions", "--docs-url", docs];
     arguments.extend(more);
     let command = program(&arguments, "http://127.0.0.1:1/api/v2", KEY);
-    Server::run(command, TestClient::alone(), Era::Legacy).await
+    TestServer::run(command, TestClient::alone(), Era::Legacy).await
 }
 
-async fn with_host() -> (Upstream, Server) {
-    let upstream = Upstream::route(host).await;
+async fn with_host() -> (FakeNeon, TestServer) {
+    let upstream = FakeNeon::route(host).await;
     let server = server(&format!("{}/docs", upstream.origin()), &[]).await;
     (upstream, server)
 }
 
-async fn page(server: &Server, slug: &str) -> (Value, bool) {
+async fn page(server: &TestServer, slug: &str) -> (Value, bool) {
     server.call("get_doc_resource", json!({"slug": slug})).await
 }
 
@@ -340,7 +340,7 @@ async fn a_host_that_is_not_there_delays_nothing_and_the_sandbox_says_it_has_non
         "http://127.0.0.1:1/api/v2",
         "napi_0123456789",
     );
-    let server = Server::run(neon, TestClient::alone(), Era::Legacy).await;
+    let server = TestServer::run(neon, TestClient::alone(), Era::Legacy).await;
     let (refused, _) = server.call("list_docs_resources", json!({})).await;
     assert!(!refused.to_string().contains("sandbox"), "{refused}");
 }
@@ -349,7 +349,7 @@ async fn a_host_that_is_not_there_delays_nothing_and_the_sandbox_says_it_has_non
 async fn off_leaves_the_tools_out_and_a_fixed_project_does_not() {
     let names = async |arguments: &[&str]| -> Vec<String> {
         let command = program(arguments, "http://127.0.0.1:1/api/v2", KEY);
-        let server = Server::run(command, TestClient::alone(), Era::Legacy).await;
+        let server = TestServer::run(command, TestClient::alone(), Era::Legacy).await;
         let tools = server.client.list_all_tools().await.expect("a list");
         tools.iter().map(|tool| tool.name.to_string()).collect()
     };
@@ -374,14 +374,14 @@ async fn off_leaves_the_tools_out_and_a_fixed_project_does_not() {
     assert!(error.contains("switched the documentation off"), "{error}");
 }
 
-fn docs(upstream: &Upstream, fresh: Duration, text: Duration) -> Docs {
+fn docs(upstream: &FakeNeon, fresh: Duration, text: Duration) -> Docs {
     let base = BaseUrl::parse(&format!("{}/docs", upstream.origin())).expect("a base");
     Docs::with(base, DocsTimes { text, fresh })
 }
 
 #[tokio::test]
 async fn what_is_no_longer_fresh_is_asked_about_by_its_mark() {
-    let upstream = Upstream::route(|request: &Recorded| match request.header("if-none-match") {
+    let upstream = FakeNeon::route(|request: &Recorded| match request.header("if-none-match") {
         Some("\"v1\"") => Reply::status(304),
         Some(other) => panic!("an unknown mark: {other}"),
         None => markdown("one").header("etag", "\"v1\""),
@@ -404,7 +404,7 @@ async fn what_is_no_longer_fresh_is_asked_about_by_its_mark() {
 
 #[tokio::test]
 async fn a_slow_host_is_given_up_and_a_cancelled_call_ends() {
-    let upstream = Upstream::route(host).await;
+    let upstream = FakeNeon::route(host).await;
     let (hour, brief) = (Duration::from_secs(3_600), Duration::from_millis(300));
     let kind = async |docs: &Docs, slug: &str, context: Context| {
         let slug = Slug::parse(slug, docs.base()).expect("a slug");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::catalog;
 use crate::support::arguments::ready;
 use crate::support::own_catalog;
-use crate::support::server::{Era, KEY, Server, TestClient, program, state_home};
+use crate::support::server::{Era, KEY, TestClient, TestServer, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, World};
 
 /// What stays of these workflows when a tool is excluded, by the flag or by the policy.
@@ -113,10 +113,10 @@ fn steps_are_tools_and_belong_to_workflows() {
     assert!(count >= 15, "{count}");
 }
 
-async fn without(world: &World, excluded: &str) -> Server {
+async fn without(world: &World, excluded: &str) -> TestServer {
     let mut command = program(&["--toolsets", "all", "--exclude-tools", excluded], &world.url(), KEY);
     command.env("XDG_STATE_HOME", state_home()).env("NEON_MCP_LOG", "warn");
-    Server::run(command, TestClient::alone(), Era::Modern).await
+    TestServer::run(command, TestClient::alone(), Era::Modern).await
 }
 
 #[tokio::test]

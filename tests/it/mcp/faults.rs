@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{PROJECT, error};
-use crate::support::server::Server;
-use crate::support::upstream::{Reply, Upstream};
+use crate::support::fake_neon::{FakeNeon, Reply};
+use crate::support::server;
 
 const READ: &str = "describe_project";
 const WRITE: &str = "create_branch";
 
 /// Calls a tool on a script of replies: the value, whether it is an error, and how many requests came.
 async fn run(tool: &str, script: Vec<Reply>, more: &[&str]) -> (Value, bool, usize) {
-    let upstream = Upstream::start(script).await;
-    let server = Server::start(more, &upstream.url()).await;
+    let upstream = FakeNeon::start(script).await;
+    let server = server::start(more, &upstream.url()).await;
     let (value, is_error) = server.call(tool, json!({"project_id": PROJECT})).await;
     assert!(!is_error || value.to_string().len() <= 2_000, "{value}");
     (value, is_error, upstream.count())
@@ -111,7 +111,7 @@ async fn a_slow_body_is_waited_for_within_the_calls_deadline() {
 
 #[tokio::test]
 async fn a_redirect_to_another_host_is_refused_and_the_key_stays() {
-    let other = Upstream::always(project()).await;
+    let other = FakeNeon::always(project()).await;
     let (value, is_error, count) = run(READ, vec![Reply::redirect(302, &format!("{}/x", other.origin()))], &[]).await;
     assert!(is_error && count == 1, "{value}");
     assert_eq!(error(&value)["kind"], "redirect_refused");
@@ -141,7 +141,7 @@ async fn a_failed_operation_is_an_error_with_neons_words() {
 
 #[tokio::test]
 async fn an_operation_that_never_ends_is_no_failure_and_its_id_is_told() {
-    let upstream = Upstream::route(|request| match request.method.as_str() {
+    let upstream = FakeNeon::route(|request| match request.method.as_str() {
         "POST" => Reply::json(
             201,
             json!({"branch": {"id": "br-a"}, "operations": [working("running", None)]}),
@@ -149,7 +149,7 @@ async fn an_operation_that_never_ends_is_no_failure_and_its_id_is_told() {
         _ => Reply::json(200, json!({"operation": working("running", None)})),
     })
     .await;
-    let server = Server::start(&["--wait-timeout-seconds", "1"], &upstream.url()).await;
+    let server = server::start(&["--wait-timeout-seconds", "1"], &upstream.url()).await;
     let started = Instant::now();
     let (value, is_error) = server.call(WRITE, json!({"project_id": PROJECT})).await;
     assert!(!is_error, "{value}");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{BRANCH, PROJECT, error};
 use crate::support::human::{Human, Manner};
-use crate::support::server::{Era, KEY, Server, TestClient, program};
+use crate::support::server::{Era, KEY, TestClient, TestServer, program};
 use crate::support::world::World;
 
 const ZIP: &[u8] = b"PK\x03\x04the code";
@@ -208,12 +208,12 @@ fn deployment(more: Value) -> Value {
 }
 
 /// A server whose tools may send files of that folder, and whose human says yes.
-async fn serving(world: &World, folder: Option<&Path>, human: &Human, era: Era) -> Server {
+async fn serving(world: &World, folder: Option<&Path>, human: &Human, era: Era) -> TestServer {
     let mut command = program(&["--toolsets", "functions"], &world.url(), KEY);
     if let Some(folder) = folder {
         command.env("NEON_MCP_FILES_DIR", folder);
     }
-    Server::run(command, TestClient::with(human.clone()), era).await
+    TestServer::run(command, TestClient::with(human.clone()), era).await
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{catalog, error, neon};
 use crate::support::arguments::arguments;
-use crate::support::server::Server;
-use crate::support::upstream::Upstream;
+use crate::support::fake_neon::FakeNeon;
+use crate::support::server;
 
 /// What no id is. Names of databases and roles may hold a slash: it is encoded, and stays one segment.
 const NEVER: [&str; 17] = [
@@ -31,8 +31,8 @@ const NEVER_AN_ID: [&str; 6] = ["a/b", "a%2Fb", "x?y", "x#y", "a\\b", "../projec
 
 #[tokio::test]
 async fn no_hostile_id_of_any_tool_causes_a_request() {
-    let upstream = Upstream::route(neon).await;
-    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let upstream = FakeNeon::route(neon).await;
+    let server = server::start(&["--toolsets", "all"], &upstream.url()).await;
     let (mut tried, mut arguments_seen) = (0, 0);
     for tool in catalog().tools() {
         let valid = arguments(tool, true);
@@ -81,8 +81,8 @@ async fn no_hostile_id_of_any_tool_causes_a_request() {
 
 #[tokio::test]
 async fn a_name_with_a_slash_stays_one_encoded_segment() {
-    let upstream = Upstream::route(neon).await;
-    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let upstream = FakeNeon::route(neon).await;
+    let server = server::start(&["--toolsets", "all"], &upstream.url()).await;
     for (name, encoded) in [
         ("a/b", "a%2Fb"),
         ("a%2Fb", "a%252Fb"),

@@ -6,11 +6,11 @@ use harness::wait::until_async;
 use serde_json::json;
 
 use super::{PROJECT, neon};
+use crate::support::fake_neon::{FakeNeon, Gate, Recorded, Reply};
 use crate::support::http::{OverHttp, plain};
 use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
-use crate::support::upstream::{Gate, Recorded, Reply, Upstream};
 
-async fn serve(upstream: &Upstream) -> OverHttp {
+async fn serve(upstream: &FakeNeon) -> OverHttp {
     let command = program(&["http", "--listen", "127.0.0.1:0"], &upstream.url(), KEY);
     OverHttp::start(command, &state_home()).await
 }
@@ -25,7 +25,7 @@ fn post(server: &OverHttp) -> reqwest::RequestBuilder {
 
 #[tokio::test]
 async fn both_eras_list_and_call() {
-    let upstream = Upstream::route(neon).await;
+    let upstream = FakeNeon::route(neon).await;
     let server = serve(&upstream).await;
     for era in [Era::Legacy, Era::Modern] {
         let client = server.client(TestClient::alone(), era).await;
@@ -38,7 +38,7 @@ async fn both_eras_list_and_call() {
 
 #[tokio::test]
 async fn a_foreign_host_or_origin_and_a_large_body_are_refused() {
-    let upstream = Upstream::route(neon).await;
+    let upstream = FakeNeon::route(neon).await;
     let server = serve(&upstream).await;
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
@@ -80,7 +80,7 @@ async fn a_foreign_host_or_origin_and_a_large_body_are_refused() {
 
 #[tokio::test]
 async fn a_session_that_is_ended_is_gone_when_that_is_answered() {
-    let upstream = Upstream::route(neon).await;
+    let upstream = FakeNeon::route(neon).await;
     let server = serve(&upstream).await;
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
@@ -123,7 +123,7 @@ async fn another_address_than_loopback_is_refused_at_the_start() {
 async fn a_stop_lets_a_running_call_end() {
     let gate = Gate::shut();
     let shut = gate.clone();
-    let upstream = Upstream::route(move |_: &Recorded| {
+    let upstream = FakeNeon::route(move |_: &Recorded| {
         Reply::json(200, json!({"project": {"id": PROJECT, "name": "shop"}})).behind(&shut)
     })
     .await;

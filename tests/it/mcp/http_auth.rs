@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 
 use super::{PROJECT, neon};
+use crate::support::fake_neon::FakeNeon;
 use crate::support::http::{OverHttp, plain};
 use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
-use crate::support::upstream::Upstream;
 
 const LISTEN: [&str; 3] = ["http", "--listen", "127.0.0.1:0"];
 
-async fn serve(upstream: &Upstream, more: &[&str], state: &Path) -> OverHttp {
+async fn serve(upstream: &FakeNeon, more: &[&str], state: &Path) -> OverHttp {
     OverHttp::start(program(&[&LISTEN[..], more].concat(), &upstream.url(), KEY), state).await
 }
 
@@ -47,7 +47,7 @@ async fn stop(mut server: OverHttp) -> String {
 
 #[tokio::test]
 async fn token_of_a_run_lets_in_and_nothing_else_does() {
-    let upstream = Upstream::route(neon).await;
+    let upstream = FakeNeon::route(neon).await;
     let state = state_home();
     let server = serve(&upstream, &[], &state).await;
     let token = server.token.clone().expect("a token");
@@ -116,7 +116,7 @@ async fn token_of_a_run_lets_in_and_nothing_else_does() {
 #[tokio::test]
 async fn body_of_a_request_without_the_token_is_not_waited_for() {
     use tokio::io::AsyncWriteExt as _;
-    let upstream = Upstream::route(neon).await;
+    let upstream = FakeNeon::route(neon).await;
     let server = serve(&upstream, &[], &state_home()).await;
     let mut stream = tokio::net::TcpStream::connect(server.origin().trim_start_matches("http://"))
         .await
@@ -132,7 +132,7 @@ async fn body_of_a_request_without_the_token_is_not_waited_for() {
 
 #[tokio::test]
 async fn own_token_of_the_operator_lets_in_and_is_no_other_after_a_restart() {
-    let upstream = Upstream::route(neon).await;
+    let upstream = FakeNeon::route(neon).await;
     let state = state_home();
     let file = state.join("token");
     std::fs::write(&file, " own-token_of.the~operator+/=\n").expect("a token");
@@ -154,7 +154,7 @@ async fn own_token_of_the_operator_lets_in_and_is_no_other_after_a_restart() {
 
 #[tokio::test]
 async fn without_a_token_the_start_says_so() {
-    let upstream = Upstream::route(neon).await;
+    let upstream = FakeNeon::route(neon).await;
     for (more, variable) in [(vec!["--no-auth"], None), (vec![], Some(("NEON_MCP_NO_AUTH", "true")))] {
         let mut command = program(&[&LISTEN[..], &more].concat(), &upstream.url(), KEY);
         command.env("NEON_MCP_LOG", "off");

@@ -16,16 +16,16 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{PROJECT, neon};
+use crate::support::fake_neon::{FakeNeon, Gate, Recorded};
 use crate::support::http::{connect, plain};
 use crate::support::own_catalog;
 use crate::support::server::{Era, KEY, TestClient, call};
-use crate::support::upstream::{Gate, Recorded, Upstream};
 
 /// A server in this process, with bounds of its own.
 struct Small {
     url: String,
     stop: CancellationToken,
-    upstream: Upstream,
+    upstream: FakeNeon,
 }
 
 impl Drop for Small {
@@ -36,10 +36,10 @@ impl Drop for Small {
 
 impl Small {
     async fn start(limits: HttpLimits) -> Self {
-        Self::on(Upstream::route(neon).await, limits).await
+        Self::on(FakeNeon::route(neon).await, limits).await
     }
 
-    async fn on(upstream: Upstream, limits: HttpLimits) -> Self {
+    async fn on(upstream: FakeNeon, limits: HttpLimits) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let base = api_base(&upstream.url()).expect("an address");
         let credential = Credential::new(KEY.to_owned()).expect("a key");
@@ -161,7 +161,7 @@ async fn idle_session_makes_room_and_one_with_a_stream_never_does() {
 async fn session_in_whose_name_a_call_runs_is_in_use() {
     let gate = Gate::shut();
     let shut = gate.clone();
-    let upstream = Upstream::route(move |request: &Recorded| {
+    let upstream = FakeNeon::route(move |request: &Recorded| {
         let reply = neon(request);
         if request.path().ends_with(PROJECT) {
             reply.behind(&shut)

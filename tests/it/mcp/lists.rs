@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::PROJECT;
+use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
 use crate::support::fence::bare;
-use crate::support::server::Server;
-use crate::support::upstream::{Recorded, Reply, Upstream};
+use crate::support::server::{self, TestServer};
 
 /// A list of that many branches, of which each page holds at most ten.
 fn many(count: usize, padding: usize) -> impl Fn(&Recorded) -> Reply + Send + Sync + 'static {
@@ -34,7 +34,7 @@ fn many(count: usize, padding: usize) -> impl Fn(&Recorded) -> Reply + Send + Sy
     }
 }
 
-async fn walk(server: &Server, limit: Option<usize>) -> (Vec<String>, usize) {
+async fn walk(server: &TestServer, limit: Option<usize>) -> (Vec<String>, usize) {
     let (mut ids, mut calls, mut cursor) = (Vec::new(), 0, None::<String>);
     loop {
         let mut arguments = json!({"project_id": PROJECT});
@@ -62,8 +62,8 @@ async fn walk(server: &Server, limit: Option<usize>) -> (Vec<String>, usize) {
 
 #[tokio::test]
 async fn every_item_comes_once_whatever_the_limit() {
-    let upstream = Upstream::route(many(57, 5)).await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let upstream = FakeNeon::route(many(57, 5)).await;
+    let server = server::start(&[], &upstream.url()).await;
     let expected: Vec<String> = (0..57).map(|n| format!("br-{n}")).collect();
     for limit in [Some(1), Some(7), Some(10), Some(25), Some(57), Some(100), None] {
         let (ids, _) = walk(&server, limit).await;
@@ -81,8 +81,8 @@ async fn every_item_comes_once_whatever_the_limit() {
 
 #[tokio::test]
 async fn a_large_list_is_cut_at_an_items_edge_and_goes_on_there() {
-    let upstream = Upstream::route(many(40, 3_000)).await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let upstream = FakeNeon::route(many(40, 3_000)).await;
+    let server = server::start(&[], &upstream.url()).await;
     let (ids, calls) = walk(&server, Some(40)).await;
     assert_eq!(ids, (0..40).map(|n| format!("br-{n}")).collect::<Vec<_>>());
     assert!(calls >= 3, "{calls}");
@@ -94,8 +94,8 @@ async fn a_text_is_cut_at_a_line_and_goes_on_there() {
         .map(|n| format!("CREATE TABLE t{n} (id bigint);\n"))
         .collect();
     let whole = sql.clone();
-    let upstream = Upstream::route(move |_: &Recorded| Reply::json(200, json!({"sql": sql}))).await;
-    let server = Server::start(&["--toolsets", "schema"], &upstream.url()).await;
+    let upstream = FakeNeon::route(move |_: &Recorded| Reply::json(200, json!({"sql": sql}))).await;
+    let server = server::start(&["--toolsets", "schema"], &upstream.url()).await;
     let (mut got, mut cursor) = (String::new(), None::<String>);
     loop {
         let mut arguments = json!({"project_id": PROJECT, "branch_id": super::BRANCH, "db_name": "neondb"});
@@ -115,12 +115,12 @@ async fn a_text_is_cut_at_a_line_and_goes_on_there() {
 
 #[tokio::test]
 async fn a_foreign_cursor_and_an_endless_list_are_errors() {
-    let upstream = Upstream::always(Reply::json(
+    let upstream = FakeNeon::always(Reply::json(
         200,
         json!({"branches": [{"id": "br-a"}], "pagination": {"next": "same"}}),
     ))
     .await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let server = server::start(&[], &upstream.url()).await;
     let (value, is_error) = server
         .call("list_branches", json!({"project_id": PROJECT, "cursor": "bm9wZQ"}))
         .await;
@@ -137,15 +137,15 @@ async fn a_page_without_its_list_is_an_error_and_not_a_shorter_list() {
         200,
         json!({"branches": [{"id": "br-a"}], "pagination": {"next": "two"}}),
     );
-    let upstream = Upstream::start(vec![first, Reply::json(200, json!({"pagination": {}}))]).await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let upstream = FakeNeon::start(vec![first, Reply::json(200, json!({"pagination": {}}))]).await;
+    let server = server::start(&[], &upstream.url()).await;
     let (value, is_error) = server.call("list_branches", json!({"project_id": PROJECT})).await;
     assert!(is_error && value["error"]["kind"] == "malformed_answer", "{value}");
 }
 
 #[tokio::test]
 async fn many_short_pages_are_handed_over_in_parts() {
-    let upstream = Upstream::route(|request: &Recorded| {
+    let upstream = FakeNeon::route(|request: &Recorded| {
         let from: usize = request
             .query()
             .split("cursor=")
@@ -163,7 +163,7 @@ async fn many_short_pages_are_handed_over_in_parts() {
         )
     })
     .await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let server = server::start(&[], &upstream.url()).await;
     let (ids, calls) = walk(&server, Some(100)).await;
     assert_eq!(ids, (0..45).map(|n| format!("br-{n}")).collect::<Vec<_>>());
     assert_eq!(calls, 2);
@@ -172,8 +172,8 @@ async fn many_short_pages_are_handed_over_in_parts() {
 #[tokio::test]
 async fn a_cursor_of_another_project_or_a_forged_one_is_refused_before_any_request() {
     use base64::Engine as _;
-    let upstream = Upstream::route(many(30, 5)).await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let upstream = FakeNeon::route(many(30, 5)).await;
+    let server = server::start(&[], &upstream.url()).await;
     let (value, _) = server
         .call("list_branches", json!({"project_id": PROJECT, "limit": 5}))
         .await;

@@ -26,7 +26,7 @@ mod storage;
 use serde_json::{Value, json};
 
 use crate::support::catalog;
-use crate::support::upstream::{Recorded, Reply};
+use crate::support::fake_neon::{Recorded, Reply};
 
 const PROJECT: &str = "quiet-sun-12345678";
 const BRANCH: &str = "br-quiet-sun-a1b2c3d4";

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{BRANCH, PROJECT, error};
-use crate::support::server::Server;
-use crate::support::upstream::{Recorded, Reply, Upstream};
+use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
+use crate::support::server;
 
 fn branches(request: &Recorded) -> Reply {
     let branch = |id: &str, name: &str| json!({"id": id, "name": name, "default": false, "protected": false});
@@ -30,8 +30,8 @@ fn branches(request: &Recorded) -> Reply {
 
 #[tokio::test]
 async fn a_name_is_looked_up_exactly_and_an_id_costs_nothing() {
-    let upstream = Upstream::route(branches).await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let upstream = FakeNeon::route(branches).await;
+    let server = server::start(&[], &upstream.url()).await;
     let (value, is_error) = server
         .call("describe_branch", json!({"project_id": PROJECT, "branch_id": BRANCH}))
         .await;
@@ -59,8 +59,8 @@ async fn a_name_is_looked_up_exactly_and_an_id_costs_nothing() {
 
 #[tokio::test]
 async fn two_matches_are_listed_and_none_says_where_to_look() {
-    let upstream = Upstream::route(branches).await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let upstream = FakeNeon::route(branches).await;
+    let server = server::start(&[], &upstream.url()).await;
     let (value, is_error) = server
         .call("describe_branch", json!({"project_id": PROJECT, "branch_id": "twin"}))
         .await;
@@ -84,8 +84,8 @@ async fn two_matches_are_listed_and_none_says_where_to_look() {
 
 #[tokio::test]
 async fn a_deleted_thing_is_never_taken_for_a_living_namesake() {
-    let upstream = Upstream::route(branches).await;
-    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let upstream = FakeNeon::route(branches).await;
+    let server = server::start(&["--toolsets", "all"], &upstream.url()).await;
     let (value, is_error) = server
         .call(
             "recover_branch",
@@ -110,7 +110,7 @@ async fn a_deleted_thing_is_never_taken_for_a_living_namesake() {
 
 #[tokio::test]
 async fn a_project_by_name_costs_one_look_up_though_its_last_page_has_a_cursor() {
-    let upstream = Upstream::route(|request: &Recorded| {
+    let upstream = FakeNeon::route(|request: &Recorded| {
         if request.path().ends_with("/projects") {
             let list = [json!({"id": PROJECT, "name": "My Shop"})];
             return Reply::json(200, json!({"projects": list, "pagination": {"cursor": PROJECT}}));
@@ -118,7 +118,7 @@ async fn a_project_by_name_costs_one_look_up_though_its_last_page_has_a_cursor()
         Reply::json(200, json!({"project": {"id": PROJECT, "name": "My Shop"}}))
     })
     .await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let server = server::start(&[], &upstream.url()).await;
     // Once, the server asks which organizations the key reaches.
     for count in [3, 5] {
         let (value, is_error) = server.call("describe_project", json!({"project_id": "My Shop"})).await;

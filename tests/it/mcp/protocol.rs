@@ -11,15 +11,15 @@ use rmcp::{ClientHandler, RoleClient, ServiceExt as _};
 use serde_json::json;
 
 use super::{PROJECT, catalog, neon};
-use crate::support::server::{Era, KEY, Server, program};
-use crate::support::upstream::{Recorded, Reply, Upstream};
+use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
+use crate::support::server::{self, Era, KEY, program};
 
 #[tokio::test]
 async fn both_eras_list_the_same_tools_with_title_hints_and_schema() {
-    let upstream = Upstream::route(neon).await;
+    let upstream = FakeNeon::route(neon).await;
     let mut lists = Vec::new();
     for era in [Era::Legacy, Era::Modern] {
-        let server = Server::start_with(&["--toolsets", "all"], &upstream.url(), KEY, era, "error").await;
+        let server = server::start_with(&["--toolsets", "all"], &upstream.url(), KEY, era, "error").await;
         let list = server.client.list_tools(None).await.expect("a list");
         assert_eq!(list.next_cursor, None, "one page");
         assert_eq!(
@@ -57,8 +57,8 @@ async fn both_eras_list_the_same_tools_with_title_hints_and_schema() {
 
 #[tokio::test]
 async fn modern_results_say_who_made_them() {
-    let upstream = Upstream::route(neon).await;
-    let server = Server::start_with(&[], &upstream.url(), KEY, Era::Modern, "error").await;
+    let upstream = FakeNeon::route(neon).await;
+    let server = server::start_with(&[], &upstream.url(), KEY, Era::Modern, "error").await;
     let request = CallToolRequestParams::new("describe_project")
         .with_arguments(json!({"project_id": PROJECT}).as_object().cloned().expect("an object"));
     let result = server.client.call_tool(request).await.expect("a result");
@@ -68,8 +68,8 @@ async fn modern_results_say_who_made_them() {
 
 #[tokio::test]
 async fn an_unknown_tool_is_a_protocol_error_that_names_the_nearest() {
-    let upstream = Upstream::route(neon).await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let upstream = FakeNeon::route(neon).await;
+    let server = server::start(&[], &upstream.url()).await;
     let error = server
         .client
         .call_tool(CallToolRequestParams::new("list_project"))
@@ -135,7 +135,7 @@ fn operations() -> impl Fn(&Recorded) -> Reply + Send + Sync + 'static {
 
 #[tokio::test]
 async fn progress_grows_while_operations_run_and_each_is_reported() {
-    let upstream = Upstream::route(operations()).await;
+    let upstream = FakeNeon::route(operations()).await;
     let heard = Listener::default();
     let transport = TokioChildProcess::new(program(&[], &upstream.url(), KEY)).expect("starts");
     let client = heard.clone().serve(transport).await.expect("serves");
@@ -166,7 +166,7 @@ async fn progress_grows_while_operations_run_and_each_is_reported() {
 
 #[tokio::test]
 async fn cancelling_a_call_stops_its_wait() {
-    let upstream = Upstream::route(|request: &Recorded| {
+    let upstream = FakeNeon::route(|request: &Recorded| {
         let operation = json!({"id": "11111111-1111-4111-8111-111111111111", "action": "work", "status": "running"});
         match request.method.as_str() {
             "POST" => Reply::json(201, json!({"branch": {"id": "br-a"}, "operations": [operation]})),
@@ -174,7 +174,7 @@ async fn cancelling_a_call_stops_its_wait() {
         }
     })
     .await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let server = server::start(&[], &upstream.url()).await;
     let request = CallToolRequestParams::new("create_branch")
         .with_arguments(json!({"project_id": PROJECT}).as_object().cloned().expect("an object"));
     let handle = server

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{BRANCH, PROJECT, error};
-use crate::support::server::Server;
+use crate::support::server;
 use crate::support::world::{ENDPOINT, ROOT, SNAPSHOT, World};
 
 #[tokio::test]
 async fn an_escalated_call_is_refused_and_the_plain_one_runs() {
     let world = World::start().await;
-    let server = Server::start(&["--toolsets", "all"], &world.url()).await;
+    let server = server::start(&["--toolsets", "all"], &world.url()).await;
     let restore = |finalize: bool| json!({"project_id": PROJECT, "snapshot_id": SNAPSHOT, "target_branch_id": BRANCH, "finalize_restore": finalize});
     let (value, is_error) = server.call("restore_snapshot", restore(true)).await;
     assert!(is_error && error(&value)["plan"]["effect"] == "destructive", "{value}");
@@ -38,7 +38,7 @@ async fn guarded(flag: &str) -> World {
 async fn interrupting_or_revealing_a_default_or_protected_branch_asks() {
     for flag in ["default", "protected"] {
         let world = guarded(flag).await;
-        let server = Server::start(&["--toolsets", "all"], &world.url()).await;
+        let server = server::start(&["--toolsets", "all"], &world.url()).await;
         let connection = json!({"project_id": PROJECT, "branch_id": BRANCH, "database_name": "d", "role_name": "r"});
         let role = json!({"project_id": PROJECT, "branch_id": BRANCH, "name": "r"});
         let compute = json!({"project_id": PROJECT, "endpoint_id": ENDPOINT});
@@ -61,7 +61,7 @@ async fn interrupting_or_revealing_a_default_or_protected_branch_asks() {
 #[tokio::test]
 async fn a_reveal_without_a_branch_asks_and_sends_nothing_that_reveals() {
     let world = World::start().await;
-    let server = Server::start(&[], &world.url()).await;
+    let server = server::start(&[], &world.url()).await;
     let arguments = json!({"project_id": PROJECT, "database_name": "d", "role_name": "r"});
     let (value, is_error) = server.call("get_connection_string", arguments).await;
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
@@ -77,7 +77,7 @@ async fn a_reveal_without_a_branch_asks_and_sends_nothing_that_reveals() {
 #[tokio::test]
 async fn lowering_what_neon_keeps_asks_and_raising_it_does_not() {
     let world = World::start().await;
-    let server = Server::start(&["--toolsets", "all"], &world.url()).await;
+    let server = server::start(&["--toolsets", "all"], &world.url()).await;
     let update = |seconds: u32| json!({"project_id": PROJECT, "history_retention_seconds": seconds});
     let (value, is_error) = server.call("update_project", update(3_600)).await;
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
@@ -90,7 +90,7 @@ async fn lowering_what_neon_keeps_asks_and_raising_it_does_not() {
 #[tokio::test]
 async fn a_way_back_that_the_arguments_close_is_not_promised() {
     let world = World::start().await;
-    let server = Server::start(&[], &world.url()).await;
+    let server = server::start(&[], &world.url()).await;
     let restore = |preserved: Option<&str>| {
         let mut arguments = json!({"project_id": PROJECT, "branch_id": BRANCH, "source_branch_id": ROOT});
         if let Some(name) = preserved {
@@ -128,7 +128,7 @@ async fn a_password_inherited_from_the_default_branch_asks_and_a_branchs_own_doe
         ];
     })
     .await;
-    let server = Server::start(&["--toolsets", "all"], &world.url()).await;
+    let server = server::start(&["--toolsets", "all"], &world.url()).await;
     let revealed = || {
         let requests = world.upstream.requests();
         let reveals = ["/reveal_password", "/connection_uri"];
@@ -166,7 +166,7 @@ async fn a_password_inherited_from_the_default_branch_asks_and_a_branchs_own_doe
 async fn a_backup_schedule_of_a_default_branch_is_not_replaced_unasked() {
     let schedule = |entries: Value| json!({"project_id": PROJECT, "branch_id": BRANCH, "schedule": entries});
     let world = guarded("default").await;
-    let server = Server::start(&["--toolsets", "all"], &world.url()).await;
+    let server = server::start(&["--toolsets", "all"], &world.url()).await;
     let (value, is_error) = server
         .call("set_backup_schedule", schedule(json!([{"frequency": "daily"}])))
         .await;
@@ -174,7 +174,7 @@ async fn a_backup_schedule_of_a_default_branch_is_not_replaced_unasked() {
     assert_eq!(world.changes(), Vec::<String>::new());
     // Elsewhere one entry must be both daily and kept: another entry doesn't make up for it.
     let world = World::start().await;
-    let server = Server::start(&["--toolsets", "all"], &world.url()).await;
+    let server = server::start(&["--toolsets", "all"], &world.url()).await;
     let short = json!([{"frequency": "daily", "retention_seconds": 3600}, {"frequency": "monthly"}]);
     let (value, is_error) = server.call("set_backup_schedule", schedule(short)).await;
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");

@@ -6,9 +6,9 @@ use neon_mcp::sandbox::SandboxOptions;
 use serde_json::{Value, json};
 
 use crate::examples::{Story, text};
+use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
 use crate::support::fence::bare;
-use crate::support::server::{Era, KEY, Server, TestClient, program};
-use crate::support::upstream::{Recorded, Reply, Upstream};
+use crate::support::server::{self, Era, KEY, TestClient, TestServer, program};
 
 /// What an account has.
 #[derive(Debug, Clone, Default)]
@@ -114,8 +114,8 @@ impl Account {
 
 /// A server on an account, and the upstream that counts.
 struct On {
-    upstream: Upstream,
-    server: Server,
+    upstream: FakeNeon,
+    server: TestServer,
     _policy: Option<tempfile::NamedTempFile>,
 }
 
@@ -125,7 +125,7 @@ impl On {
     }
 
     async fn with(account: Account, flags: &[&str], policy: &str, key: &str) -> Self {
-        let upstream = Upstream::route(move |request| account.answer(request)).await;
+        let upstream = FakeNeon::route(move |request| account.answer(request)).await;
         let mut command = program(&["--toolsets", "search"], &upstream.url(), key);
         command.args(flags);
         let file = (!policy.is_empty()).then(|| {
@@ -134,7 +134,7 @@ impl On {
             command.arg("--policy").arg(file.path());
             file
         });
-        let server = Server::run(command, TestClient::alone(), Era::Legacy).await;
+        let server = TestServer::run(command, TestClient::alone(), Era::Legacy).await;
         Self {
             upstream,
             server,
@@ -526,14 +526,14 @@ async fn a_part_that_fails_is_said_and_the_rest_is_shown() {
     let account = personal();
     let broken = Arc::new(Mutex::new("/projects/shop-sun-12345678/branches"));
     let ends = broken.clone();
-    let upstream = Upstream::route(move |request| {
+    let upstream = FakeNeon::route(move |request| {
         if request.path().ends_with(*ends.lock().expect("a lock")) {
             return Reply::error(403, "", "not for you");
         }
         account.answer(request)
     })
     .await;
-    let server = Server::start(&["--toolsets", "search"], &upstream.url()).await;
+    let server = server::start(&["--toolsets", "search"], &upstream.url()).await;
     let (found, is_error) = server.call("search", json!({"query": "main"})).await;
     assert!(
         !is_error && found["results"].as_array().map(Vec::len) == Some(2),

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::{BRANCH, PROJECT, catalog};
 use crate::support::arguments::arguments;
-use crate::support::server::{KEY, Server, program};
-use crate::support::upstream::{Recorded, Reply, Upstream};
+use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
+use crate::support::server::{self, KEY, program};
 
 const CANARY: &str = "canary-secret-5f1d";
 
@@ -56,7 +56,7 @@ async fn canaries_show_only_where_a_tool_is_there_to_reveal_them() {
     let catalog = catalog();
     let answer = Arc::new(Mutex::new(Value::Null));
     let given_out = answer.clone();
-    let upstream = Upstream::route(move |request: &Recorded| {
+    let upstream = FakeNeon::route(move |request: &Recorded| {
         if request.path().ends_with("/branches/br-root") {
             return Reply::json(
                 200,
@@ -69,7 +69,7 @@ async fn canaries_show_only_where_a_tool_is_there_to_reveal_them() {
         Reply::json(200, given_out.lock().expect("a lock").clone())
     })
     .await;
-    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let server = server::start(&["--toolsets", "all"], &upstream.url()).await;
     let mut revealed = Vec::new();
     let mut planted = 0;
     for tool in catalog.tools() {
@@ -127,8 +127,8 @@ async fn canaries_show_only_where_a_tool_is_there_to_reveal_them() {
 #[tokio::test]
 async fn an_error_that_quotes_a_secret_does_not_pass_it_on() {
     let message = format!("bad key {KEY}, try postgresql://me:{CANARY}@host/db");
-    let upstream = Upstream::route(move |_: &Recorded| Reply::error(400, "", &message)).await;
-    let server = Server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let upstream = FakeNeon::route(move |_: &Recorded| Reply::error(400, "", &message)).await;
+    let server = server::start(&["--toolsets", "all"], &upstream.url()).await;
     let (value, is_error) = server.call("describe_project", json!({"project_id": PROJECT})).await;
     assert!(is_error);
     let text = value.to_string();
@@ -139,7 +139,7 @@ async fn an_error_that_quotes_a_secret_does_not_pass_it_on() {
 
 #[tokio::test]
 async fn a_failed_operation_that_quotes_a_secret_does_not_pass_it_on() {
-    let upstream = Upstream::route(|request: &Recorded| {
+    let upstream = FakeNeon::route(|request: &Recorded| {
         let failed = format!("can't reach postgresql://me:{CANARY}@host/db");
         let operation = json!({"id": "11111111-1111-4111-8111-111111111111", "action": "apply_config",
             "status": if request.method == "POST" { "running" } else { "failed" }, "error": failed});
@@ -149,7 +149,7 @@ async fn a_failed_operation_that_quotes_a_secret_does_not_pass_it_on() {
         }
     })
     .await;
-    let server = Server::start(&[], &upstream.url()).await;
+    let server = server::start(&[], &upstream.url()).await;
     let (value, is_error) = server.call("create_branch", json!({"project_id": PROJECT})).await;
     assert!(is_error && value.to_string().contains("can't reach"), "{value}");
     assert!(!value.to_string().contains(CANARY), "{value}");
@@ -160,7 +160,7 @@ async fn a_failed_operation_that_quotes_a_secret_does_not_pass_it_on() {
 async fn key_of_the_server_is_in_no_line_of_its_log_at_any_level() {
     // Like an id, so that it is told as one.
     const KEY: &str = "canary-key-0123456789abcdef";
-    let upstream = Upstream::route(|_: &Recorded| {
+    let upstream = FakeNeon::route(|_: &Recorded| {
         Reply::error(404, "not_found", KEY)
             .header("x-neon-ret-request-id", KEY)
             .header("x-request-id", KEY)

@@ -9,9 +9,9 @@ use neon_mcp::neon::{OrganizationId, ProjectId};
 use serde_json::{Value, json};
 
 use super::{PROJECT, catalog, neon};
+use crate::support::fake_neon::FakeNeon;
 use crate::support::own_catalog;
-use crate::support::server::{KEY, Server, program};
-use crate::support::upstream::Upstream;
+use crate::support::server::{self, KEY, program};
 
 /// Starts the program and gives its exit code and what it wrote to standard error.
 async fn start(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -67,7 +67,7 @@ async fn unknown_names_stop_the_start_and_the_nearest_is_told() {
 
 #[tokio::test]
 async fn a_flag_beats_the_environment_and_the_environment_beats_the_file() {
-    let upstream = Upstream::route(neon).await;
+    let upstream = FakeNeon::route(neon).await;
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), "toolsets = [\"regions\"]\n").expect("written");
     let count = async |arguments: &[&str], variable: Option<&str>| {
@@ -91,8 +91,8 @@ async fn a_flag_beats_the_environment_and_the_environment_beats_the_file() {
 
 #[tokio::test]
 async fn read_only_lists_and_runs_reads_alone() {
-    let upstream = Upstream::route(neon).await;
-    let server = Server::start(&["--read-only", "--toolsets", "all"], &upstream.url()).await;
+    let upstream = FakeNeon::route(neon).await;
+    let server = server::start(&["--read-only", "--toolsets", "all"], &upstream.url()).await;
     let catalog = catalog();
     for tool in server.client.list_all_tools().await.expect("a list") {
         let declaration = &catalog.tool(&tool.name).expect("declared").declaration;
@@ -141,8 +141,8 @@ fn exclusion_wins_and_fixed_arguments_vanish_everywhere() {
 
 #[tokio::test]
 async fn a_fixed_project_is_filled_in_and_cannot_be_given() {
-    let upstream = Upstream::route(neon).await;
-    let server = Server::start(&["--project-id", PROJECT], &upstream.url()).await;
+    let upstream = FakeNeon::route(neon).await;
+    let server = server::start(&["--project-id", PROJECT], &upstream.url()).await;
     let (value, is_error) = server.call("list_branches", json!({})).await;
     assert!(!is_error && value["project_id"] == PROJECT, "{value}");
     assert!(upstream.requests()[0].path().contains(PROJECT));
@@ -154,26 +154,26 @@ async fn a_fixed_project_is_filled_in_and_cannot_be_given() {
 
 #[tokio::test]
 async fn an_advanced_argument_is_offered_with_its_toolset_only() {
-    let upstream = Upstream::route(neon).await;
+    let upstream = FakeNeon::route(neon).await;
     let arguments = json!({"project_id": PROJECT, "preload_defaults": true, "preload_libraries": ["x"]});
-    let server = Server::start(&[], &upstream.url()).await;
+    let server = server::start(&[], &upstream.url()).await;
     let (value, is_error) = server.call("create_branch", arguments.clone()).await;
     assert!(is_error && value.to_string().contains("--toolsets branches"), "{value}");
-    let server = Server::start(&["--toolsets", "branches"], &upstream.url()).await;
+    let server = server::start(&["--toolsets", "branches"], &upstream.url()).await;
     let (value, is_error) = server.call("create_branch", arguments).await;
     assert!(!is_error, "{value}");
 }
 
 #[tokio::test]
 async fn the_start_names_the_kind_of_key_and_fails_on_none() {
-    use crate::support::upstream::Reply;
+    use crate::support::fake_neon::Reply;
     for (method, keys, told) in [
         ("api_key_user", 200, "personal key"),
         ("api_key_org", 200, "organization key"),
         ("api_key_org", 403, "project-scoped key"),
         ("keycloak", 200, "keycloak"),
     ] {
-        let upstream = Upstream::route(move |request| {
+        let upstream = FakeNeon::route(move |request| {
             if request.path().ends_with("/auth") {
                 Reply::json(200, json!({"account_id": "org-a", "auth_method": method}))
             } else {
@@ -181,7 +181,7 @@ async fn the_start_names_the_kind_of_key_and_fails_on_none() {
             }
         })
         .await;
-        let server = Server::start_with(
+        let server = server::start_with(
             &[],
             &upstream.url(),
             "napi_0123456789",

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use super::PROJECT;
-use crate::support::server::{KEY, Server, TestClient, program};
-use crate::support::upstream::{Recorded, Reply, Upstream};
+use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
+use crate::support::server::{KEY, TestClient, TestServer, program};
 
 /// An upstream whose connection strings are to that host, and which answers SQL.
-async fn upstream(host: &'static str) -> Upstream {
-    Upstream::route(move |request: &Recorded| {
+async fn upstream(host: &'static str) -> FakeNeon {
+    FakeNeon::route(move |request: &Recorded| {
         if request.path() == "/sql" {
             let one = json!({
                 "fields": [{"name": "one", "dataTypeID": 23}], "rows": [[1]], "command": "SELECT", "rowCount": 1,
@@ -33,7 +33,7 @@ async fn sent(host: &'static str, flags: &[&str], variable: Option<&str>) -> (Op
     if let Some(value) = variable {
         command.env("NEON_MCP_SQL_HOST_SUFFIX", value);
     }
-    let server = Server::run(command, TestClient::alone(), crate::support::server::Era::Legacy).await;
+    let server = TestServer::run(command, TestClient::alone(), crate::support::server::Era::Legacy).await;
     let arguments = json!({
         "project_id": PROJECT, "branch_id": super::BRANCH, "sql": "SELECT 1", "database_name": "db", "role_name": "r",
     });

@@ -8,12 +8,12 @@ use super::error;
 use crate::support::fence::bare;
 use crate::support::human::{Human, Manner};
 use crate::support::sandbox;
-use crate::support::server::{Era, Server, TestClient, program};
+use crate::support::server::{Era, TestClient, TestServer, program};
 
 /// A server on a sandbox with a project, and a human who says yes.
 struct Story {
     _sandbox: Sandbox,
-    server: Server,
+    server: TestServer,
     human: Human,
     project: String,
     branch: String,
@@ -28,7 +28,7 @@ impl Story {
         .await;
         let human = Human::who(Manner::Accepts);
         let command = program(&["--toolsets", "all"], &sandbox.api_url(), sandbox.api_key());
-        let server = Server::run(command, TestClient::with(human.clone()), Era::Legacy).await;
+        let server = TestServer::run(command, TestClient::with(human.clone()), Era::Legacy).await;
         let (made, is_error) = server.call("create_project", json!({"name": "shop"})).await;
         assert!(!is_error, "{made}");
         let text = |pointer: &str| made.pointer(pointer).and_then(Value::as_str).expect(pointer).to_owned();

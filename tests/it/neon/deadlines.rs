@@ -6,8 +6,8 @@ use neon_mcp::neon::{Changed, Client, Context, ErrorKind, LimitSettings, Method,
 use serde_json::json;
 
 use super::{changing, client, config, context, get, timed};
+use crate::support::fake_neon::{FakeNeon, Reply};
 use crate::support::permit::permit;
-use crate::support::upstream::{Reply, Upstream};
 
 /// Long enough for a busy machine to get a request to the upstream, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(1_500);
@@ -16,7 +16,7 @@ const SHORT: Duration = Duration::from_millis(1_500);
 const AT_ONCE: Duration = Duration::from_secs(8);
 
 /// Cancels when a request is with the upstream.
-async fn cancel_in_flight(upstream: &Upstream, context: &Context) {
+async fn cancel_in_flight(upstream: &FakeNeon, context: &Context) {
     upstream.reached(1).await;
     // What was answered has come back by then.
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -25,7 +25,7 @@ async fn cancel_in_flight(upstream: &Upstream, context: &Context) {
 
 #[tokio::test]
 async fn a_deadline_ends_a_hanging_read() {
-    let upstream = Upstream::always(Reply::hang()).await;
+    let upstream = FakeNeon::always(Reply::hang()).await;
     let short = Context::within(SHORT);
     let (error, took) = timed(client(&upstream).read(get(), &short)).await;
     let error = error.unwrap_err();
@@ -37,7 +37,7 @@ async fn a_deadline_ends_a_hanging_read() {
 
 #[tokio::test]
 async fn a_deadline_while_a_change_is_in_flight_leaves_it_unknown() {
-    let upstream = Upstream::always(Reply::hang()).await;
+    let upstream = FakeNeon::always(Reply::hang()).await;
     let short = Context::within(SHORT);
     let error = client(&upstream)
         .send(permit(changing(Method::Post)), &short)
@@ -52,7 +52,7 @@ async fn a_deadline_while_a_change_is_in_flight_leaves_it_unknown() {
 #[tokio::test]
 async fn a_deadline_after_neon_accepted_says_that_it_did() {
     let reply = Reply::json(201, json!({})).slow_body(Duration::from_secs(5));
-    let upstream = Upstream::always(reply).await;
+    let upstream = FakeNeon::always(reply).await;
     let short = Context::within(SHORT);
     let error = client(&upstream)
         .send(permit(changing(Method::Post)), &short)
@@ -65,7 +65,7 @@ async fn a_deadline_after_neon_accepted_says_that_it_did() {
 
 #[tokio::test]
 async fn a_deadline_that_has_passed_sends_nothing() {
-    let upstream = Upstream::always(Reply::status(204)).await;
+    let upstream = FakeNeon::always(Reply::status(204)).await;
     let past = Context::within(Duration::ZERO);
     let error = client(&upstream)
         .send(permit(changing(Method::Delete)), &past)
@@ -78,7 +78,7 @@ async fn a_deadline_that_has_passed_sends_nothing() {
 
 #[tokio::test]
 async fn a_cancelled_context_sends_nothing() {
-    let upstream = Upstream::always(Reply::status(204)).await;
+    let upstream = FakeNeon::always(Reply::status(204)).await;
     let context = context();
     context.cancel.cancel();
     let error = client(&upstream)
@@ -92,7 +92,7 @@ async fn a_cancelled_context_sends_nothing() {
 
 #[tokio::test]
 async fn cancelling_ends_a_read_at_once() {
-    let upstream = Upstream::always(Reply::hang()).await;
+    let upstream = FakeNeon::always(Reply::hang()).await;
     let context = context();
     let client = client(&upstream);
     let both = async { tokio::join!(client.read(get(), &context), cancel_in_flight(&upstream, &context)) };
@@ -105,7 +105,7 @@ async fn cancelling_ends_a_read_at_once() {
 
 #[tokio::test]
 async fn cancelling_a_change_in_flight_leaves_it_unknown() {
-    let upstream = Upstream::always(Reply::hang()).await;
+    let upstream = FakeNeon::always(Reply::hang()).await;
     let context = context();
     let client = client(&upstream);
     let (error, ()) = tokio::join!(
@@ -121,7 +121,7 @@ async fn cancelling_a_change_in_flight_leaves_it_unknown() {
 
 #[tokio::test]
 async fn cancelling_between_two_attempts_changed_nothing() {
-    let upstream = Upstream::always(Reply::status(503).header("retry-after", "10")).await;
+    let upstream = FakeNeon::always(Reply::status(503).header("retry-after", "10")).await;
     let context = context();
     let client = client(&upstream);
     let both = async {
@@ -140,7 +140,7 @@ async fn cancelling_between_two_attempts_changed_nothing() {
 
 #[tokio::test]
 async fn waiting_for_the_rate_limit_obeys_deadline_and_cancel() {
-    let upstream = Upstream::always(Reply::status(204)).await;
+    let upstream = FakeNeon::always(Reply::status(204)).await;
     let mut config = config(&upstream.url());
     let one = Rate {
         burst: 1,
@@ -176,7 +176,7 @@ async fn waiting_for_the_rate_limit_obeys_deadline_and_cancel() {
 #[tokio::test]
 async fn a_deadline_while_the_words_of_an_error_come_in_keeps_the_status() {
     let reply = Reply::error(422, "", "no").slow_body(Duration::from_secs(5));
-    let upstream = Upstream::always(reply).await;
+    let upstream = FakeNeon::always(reply).await;
     let short = Context::within(SHORT);
     let error = client(&upstream)
         .send(permit(changing(Method::Post)), &short)
@@ -189,7 +189,7 @@ async fn a_deadline_while_the_words_of_an_error_come_in_keeps_the_status() {
 
 #[tokio::test]
 async fn a_deadline_during_a_retry_of_a_read_gives_the_last_real_status() {
-    let upstream = Upstream::start(vec![Reply::status(503), Reply::hang()]).await;
+    let upstream = FakeNeon::start(vec![Reply::status(503), Reply::hang()]).await;
     let short = Context::within(SHORT);
     let error = client(&upstream).read(get(), &short).await.unwrap_err();
     assert_eq!(error.status(), Some(503));
@@ -198,7 +198,7 @@ async fn a_deadline_during_a_retry_of_a_read_gives_the_last_real_status() {
 
 #[tokio::test]
 async fn a_deadline_during_a_retry_of_a_change_leaves_it_unknown() {
-    let upstream = Upstream::start(vec![Reply::status(503), Reply::hang()]).await;
+    let upstream = FakeNeon::start(vec![Reply::status(503), Reply::hang()]).await;
     let short = Context::within(SHORT);
     let error = client(&upstream)
         .send(permit(changing(Method::Post)), &short)

@@ -4,7 +4,7 @@ use neon_mcp::neon::{Changed, ErrorKind, Method};
 use serde_json::json;
 
 use super::{read, send};
-use crate::support::upstream::{Reply, Upstream};
+use crate::support::fake_neon::{FakeNeon, Reply};
 
 #[tokio::test]
 async fn each_status_has_its_kind() {
@@ -23,7 +23,7 @@ async fn each_status_has_its_kind() {
         (501, ErrorKind::Upstream),
         (599, ErrorKind::Upstream),
     ] {
-        let upstream = Upstream::always(Reply::error(status, "A_CODE", "a message")).await;
+        let upstream = FakeNeon::always(Reply::error(status, "A_CODE", "a message")).await;
         let error = read(&upstream).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{status}");
         assert_eq!(error.code(), Some("A_CODE"));
@@ -37,7 +37,7 @@ async fn each_status_has_its_kind() {
 
 #[tokio::test]
 async fn an_error_is_a_few_plain_sentences() {
-    let upstream = Upstream::start(vec![
+    let upstream = FakeNeon::start(vec![
         Reply::error(422, "BRANCHES_LIMIT_EXCEEDED", "branches limit exceeded").header("x-request-id", "theirs-1"),
     ])
     .await;
@@ -66,7 +66,7 @@ async fn what_stands_in_place_of_a_message_is_told() {
         (reasons, "there are too many projects"),
         (projects, "project round-frog-53611540 has the integration github"),
     ] {
-        let upstream = Upstream::always(Reply::json(406, body)).await;
+        let upstream = FakeNeon::always(Reply::json(406, body)).await;
         let error = read(&upstream).await.unwrap_err();
         assert_eq!(error.message(), Some(message));
     }
@@ -76,7 +76,7 @@ async fn what_stands_in_place_of_a_message_is_told() {
         json!({"reasons": []}),
         json!({"projects": 3, "code": ""}),
     ] {
-        let upstream = Upstream::always(Reply::json(406, body)).await;
+        let upstream = FakeNeon::always(Reply::json(406, body)).await;
         let error = read(&upstream).await.unwrap_err();
         assert_eq!((error.message(), error.kind()), (None, ErrorKind::Refused));
     }
@@ -85,7 +85,7 @@ async fn what_stands_in_place_of_a_message_is_told() {
 #[tokio::test]
 async fn neons_words_are_cleaned_and_capped() {
     let message = format!("a\u{202e}b\u{1b}[31m\u{200b}c\r\nd{}", "x".repeat(2_000));
-    let upstream = Upstream::always(Reply::error(400, "", &message)).await;
+    let upstream = FakeNeon::always(Reply::error(400, "", &message)).await;
     let error = read(&upstream).await.unwrap_err();
     let shown = error.message().unwrap();
     assert!(shown.starts_with("ab[31mc dx"), "{shown}");
@@ -97,19 +97,19 @@ async fn neons_words_are_cleaned_and_capped() {
 #[tokio::test]
 async fn a_body_that_is_no_error_object_is_not_dumped() {
     for body in ["<html>secret page</html>", "[]", "\"text\"", "null", ""] {
-        let upstream = Upstream::always(Reply::raw(400, body)).await;
+        let upstream = FakeNeon::always(Reply::raw(400, body)).await;
         let error = read(&upstream).await.unwrap_err();
         assert_eq!(error.message(), None, "{body}");
         assert!(!error.to_string().contains("secret page"));
     }
     let odd = json!({ "code": 7, "message": ["x"] });
-    let upstream = Upstream::always(Reply::json(400, odd)).await;
+    let upstream = FakeNeon::always(Reply::json(400, odd)).await;
     assert_eq!(read(&upstream).await.unwrap_err().message(), None);
 }
 
 #[tokio::test]
 async fn a_huge_error_body_is_not_read_to_its_end() {
-    let upstream = Upstream::always(Reply::raw(404, "x".repeat(2_000_000))).await;
+    let upstream = FakeNeon::always(Reply::raw(404, "x".repeat(2_000_000))).await;
     let error = read(&upstream).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
@@ -117,7 +117,7 @@ async fn a_huge_error_body_is_not_read_to_its_end() {
 #[tokio::test]
 async fn a_feature_that_is_off_tells_its_reason() {
     let body = json!({ "message": "not here", "reason": "telemetry_not_enabled" });
-    let upstream = Upstream::always(Reply::json(404, body)).await;
+    let upstream = FakeNeon::always(Reply::json(404, body)).await;
     let error = read(&upstream).await.unwrap_err();
     assert_eq!(error.code(), Some("telemetry_not_enabled"));
 }
@@ -125,14 +125,14 @@ async fn a_feature_that_is_off_tells_its_reason() {
 #[tokio::test]
 async fn a_route_for_persons_tells_which_key_it_needs() {
     let message = "this endpoint is not available for organization API keys";
-    let upstream = Upstream::always(Reply::error(404, "", message)).await;
+    let upstream = FakeNeon::always(Reply::error(404, "", message)).await;
     let error = read(&upstream).await.unwrap_err();
     assert!(error.hint().contains("personal API key"), "{error}");
 }
 
 #[tokio::test]
 async fn a_caller_can_give_a_better_hint() {
-    let upstream = Upstream::always(Reply::status(404)).await;
+    let upstream = FakeNeon::always(Reply::status(404)).await;
     let error = read(&upstream).await.unwrap_err().with_hint("Call list_projects.");
     assert!(error.to_string().contains("Call list_projects."));
 }

@@ -5,8 +5,8 @@ use neon_mcp::neon::{Changed, Client, ErrorKind, FilePart, Method, Read, Request
 use serde_json::json;
 
 use super::{client, config, context};
+use crate::support::fake_neon::{FakeNeon, Reply};
 use crate::support::permit::permit;
-use crate::support::upstream::{Reply, Upstream};
 
 fn deployment() -> Request {
     let file = FilePart {
@@ -42,7 +42,7 @@ fn parts(content_type: &str, body: &[u8]) -> Vec<(String, Vec<u8>)> {
 
 #[tokio::test]
 async fn a_form_carries_fields_and_files_and_a_retry_the_same_bytes() {
-    let upstream = Upstream::start(vec![Reply::status(503), Reply::json(201, json!({}))]).await;
+    let upstream = FakeNeon::start(vec![Reply::status(503), Reply::json(201, json!({}))]).await;
     let answer = client(&upstream).send(permit(deployment()), &context()).await.unwrap();
     assert_eq!(answer.attempts, 2);
     let requests = upstream.requests();
@@ -71,7 +71,7 @@ async fn a_form_whose_answer_is_lost_is_not_sent_again() {
         Reply::cut(201, "{", 9),
         Reply::status(502),
     ] {
-        let upstream = Upstream::start(vec![lost.clone(), Reply::json(201, json!({}))]).await;
+        let upstream = FakeNeon::start(vec![lost.clone(), Reply::json(201, json!({}))]).await;
         let error = client(&upstream)
             .send(permit(deployment()), &context())
             .await
@@ -95,7 +95,7 @@ fn download(most: usize) -> Request {
         .with_bytes_answer(most)
 }
 
-async fn read(upstream: &Upstream, most: usize) -> Result<neon_mcp::neon::Answer, neon_mcp::neon::Error> {
+async fn read(upstream: &FakeNeon, most: usize) -> Result<neon_mcp::neon::Answer, neon_mcp::neon::Error> {
     client(upstream).send(permit(download(most)), &context()).await
 }
 
@@ -103,7 +103,7 @@ async fn read(upstream: &Upstream, most: usize) -> Result<neon_mcp::neon::Answer
 async fn an_answer_of_bytes_is_taken_as_it_is() {
     for bytes in [&b"\0\xff{"[..], b"{\"a\":1}", b"", b"  \n"] {
         let reply = Reply::raw(200, bytes).header("content-type", "text/x");
-        let upstream = Upstream::start(vec![reply]).await;
+        let upstream = FakeNeon::start(vec![reply]).await;
         let answer = read(&upstream, 100).await.unwrap();
         assert_eq!(answer.body, None);
         let content = answer.content.clone().unwrap();
@@ -118,19 +118,19 @@ async fn an_answer_of_bytes_is_taken_as_it_is() {
 
 #[tokio::test]
 async fn an_answer_of_too_many_bytes_is_refused_by_its_length_and_without_one() {
-    let upstream = Upstream::start(vec![Reply::raw(200, "12345"); 2]).await;
+    let upstream = FakeNeon::start(vec![Reply::raw(200, "12345"); 2]).await;
     assert!(read(&upstream, 5).await.is_ok());
     let error = read(&upstream, 4).await.unwrap_err();
     assert_eq!((error.kind(), error.changed()), (ErrorKind::TooLarge, Changed::No));
     assert!(error.summary().contains("larger than 4 bytes"), "{error}");
     let chunked = Reply::raw(200, "5\r\n12345\r\n0\r\n\r\n").header("transfer-encoding", "chunked");
-    let upstream = Upstream::start(vec![chunked]).await;
+    let upstream = FakeNeon::start(vec![chunked]).await;
     assert_eq!(read(&upstream, 4).await.unwrap_err().kind(), ErrorKind::TooLarge);
 }
 
 #[tokio::test]
 async fn a_download_that_fails_says_what_neon_said_and_is_repeated_like_any_read() {
-    let upstream = Upstream::start(vec![Reply::status(503), Reply::error(404, "", "object x not found")]).await;
+    let upstream = FakeNeon::start(vec![Reply::status(503), Reply::error(404, "", "object x not found")]).await;
     let client = Client::new(config(&upstream.url()));
     let error = client.send(permit(download(10)), &context()).await.unwrap_err();
     assert_eq!((error.status(), upstream.count()), (Some(404), 2));

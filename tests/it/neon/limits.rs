@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{config, context, get};
-use crate::support::upstream::{Reply, Upstream};
+use crate::support::fake_neon::{FakeNeon, Reply};
 
 /// The most events in any window of `length`, ends included.
 fn most_in_any(times: &[Instant], length: Duration) -> usize {
@@ -175,7 +175,7 @@ async fn a_waiter_that_gives_up_leaves_the_line() {
 
 #[tokio::test]
 async fn every_attempt_counts() {
-    let upstream = Upstream::start(vec![
+    let upstream = FakeNeon::start(vec![
         Reply::status(503),
         Reply::redirect(302, "/api/v2/there"),
         Reply::status(204),
@@ -200,7 +200,7 @@ async fn every_attempt_counts() {
 
 #[tokio::test]
 async fn on_the_wire_no_second_has_more_than_40_requests() {
-    let upstream = Upstream::always(Reply::status(204)).await;
+    let upstream = FakeNeon::always(Reply::status(204)).await;
     let client = Client::new(config(&upstream.url()));
     let mut calls = JoinSet::new();
     for _ in 0..70 {

@@ -6,8 +6,8 @@ use neon_mcp::neon::{Changed, Client, Error, ErrorKind, Method};
 use serde_json::json;
 
 use super::{CHANGING, KEY, changing, client, config, context, read, send};
+use crate::support::fake_neon::{FakeNeon, Reply, nobody};
 use crate::support::permit::permit;
-use crate::support::upstream::{Reply, Upstream, nobody};
 
 /// What every error of a change that may have happened must do.
 fn assert_tells_what_to_read(error: &Error) {
@@ -20,7 +20,7 @@ fn assert_tells_what_to_read(error: &Error) {
 async fn resets_leave_the_outcome_unknown() {
     for method in CHANGING {
         for reset in [Reply::reset_before_reading(), Reply::reset_after_reading()] {
-            let upstream = Upstream::start(vec![reset, Reply::status(204)]).await;
+            let upstream = FakeNeon::start(vec![reset, Reply::status(204)]).await;
             let error = send(&upstream, method).await.unwrap_err();
             assert_eq!(upstream.count(), 1, "{method}");
             assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{method}");
@@ -36,7 +36,7 @@ async fn resets_leave_the_outcome_unknown() {
 #[tokio::test]
 async fn a_reset_on_a_kept_connection_leaves_the_outcome_unknown() {
     for reset in [Reply::reset_before_reading(), Reply::reset_after_reading()] {
-        let upstream = Upstream::start(vec![Reply::json(200, json!({})), reset, Reply::status(204)]).await;
+        let upstream = FakeNeon::start(vec![Reply::json(200, json!({})), reset, Reply::status(204)]).await;
         let client = client(&upstream);
         client.read(super::get(), &context()).await.unwrap();
         let error = client
@@ -52,7 +52,7 @@ async fn a_reset_on_a_kept_connection_leaves_the_outcome_unknown() {
 async fn gateway_errors_leave_the_outcome_unknown() {
     for method in CHANGING {
         for status in [502, 504] {
-            let upstream = Upstream::start(vec![Reply::status(status); 3]).await;
+            let upstream = FakeNeon::start(vec![Reply::status(status); 3]).await;
             let error = send(&upstream, method).await.unwrap_err();
             assert_eq!(upstream.count(), 1, "{method} {status}");
             assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
@@ -65,7 +65,7 @@ async fn gateway_errors_leave_the_outcome_unknown() {
 
 #[tokio::test]
 async fn an_internal_error_leaves_the_outcome_unknown() {
-    let upstream = Upstream::start(vec![Reply::error(500, "", "internal")]).await;
+    let upstream = FakeNeon::start(vec![Reply::error(500, "", "internal")]).await;
     let error = send(&upstream, Method::Post).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Upstream);
     assert_eq!(error.changed(), Changed::Unknown);
@@ -74,7 +74,7 @@ async fn an_internal_error_leaves_the_outcome_unknown() {
 
 #[tokio::test]
 async fn a_hanging_answer_leaves_the_outcome_unknown() {
-    let upstream = Upstream::start(vec![Reply::hang(), Reply::status(204)]).await;
+    let upstream = FakeNeon::start(vec![Reply::hang(), Reply::status(204)]).await;
     let mut config = config(&upstream.url());
     config.request_timeout = Duration::from_millis(500);
     let error = Client::new(config)
@@ -109,7 +109,7 @@ async fn an_accepted_change_with_an_unreadable_answer_says_so() {
     ];
     for reply in replies {
         for method in CHANGING {
-            let upstream = Upstream::start(vec![reply.clone(), Reply::status(204)]).await;
+            let upstream = FakeNeon::start(vec![reply.clone(), Reply::status(204)]).await;
             let mut config = config(&upstream.url());
             config.request_timeout = Duration::from_millis(500);
             let error = Client::new(config)
@@ -128,7 +128,7 @@ async fn an_accepted_change_with_an_unreadable_answer_says_so() {
 
 #[tokio::test]
 async fn a_lost_answer_after_a_retry_is_unknown_too() {
-    let upstream = Upstream::start(vec![
+    let upstream = FakeNeon::start(vec![
         Reply::status(503),
         Reply::reset_after_reading(),
         Reply::status(204),
@@ -142,7 +142,7 @@ async fn a_lost_answer_after_a_retry_is_unknown_too() {
 
 #[tokio::test]
 async fn a_refusal_with_a_cut_body_keeps_its_status() {
-    let upstream = Upstream::start(vec![Reply::cut(422, "{\"message\":\"no", 50)]).await;
+    let upstream = FakeNeon::start(vec![Reply::cut(422, "{\"message\":\"no", 50)]).await;
     let error = send(&upstream, Method::Post).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(error.changed(), Changed::No);
@@ -152,7 +152,7 @@ async fn a_refusal_with_a_cut_body_keeps_its_status() {
 #[tokio::test]
 async fn a_read_that_is_no_json_is_malformed_and_not_repeated() {
     for body in ["<html>", "{\"a\":", "{} {}"] {
-        let upstream = Upstream::start(vec![Reply::raw(200, body); 2]).await;
+        let upstream = FakeNeon::start(vec![Reply::raw(200, body); 2]).await;
         let error = read(&upstream).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed);
         assert_eq!(error.changed(), Changed::No);
@@ -163,7 +163,7 @@ async fn a_read_that_is_no_json_is_malformed_and_not_repeated() {
 #[tokio::test]
 async fn an_answer_that_is_too_large_is_not_read() {
     let large = Reply::json(200, json!({ "projects": ["x".repeat(2_000)] }));
-    let upstream = Upstream::start(vec![large.clone(), large]).await;
+    let upstream = FakeNeon::start(vec![large.clone(), large]).await;
     let mut config = config(&upstream.url());
     config.max_response_bytes = 1_000;
     let client = Client::new(config);

@@ -7,8 +7,8 @@ use neon_mcp::neon::{
 };
 use serde_json::json;
 
+use crate::support::fake_neon::FakeNeon;
 use crate::support::permit::permit;
-use crate::support::upstream::Upstream;
 
 mod base;
 mod deadlines;
@@ -47,7 +47,7 @@ fn config(url: &str) -> ClientConfig {
     config
 }
 
-fn client(upstream: &Upstream) -> Client {
+fn client(upstream: &FakeNeon) -> Client {
     Client::new(config(&upstream.url()))
 }
 
@@ -67,11 +67,11 @@ fn changing(method: Method) -> Request {
 
 const CHANGING: [Method; 4] = [Method::Post, Method::Put, Method::Patch, Method::Delete];
 
-async fn read(upstream: &Upstream) -> Result<Answer, Error> {
+async fn read(upstream: &FakeNeon) -> Result<Answer, Error> {
     client(upstream).read(get(), &context()).await
 }
 
-async fn send(upstream: &Upstream, method: Method) -> Result<Answer, Error> {
+async fn send(upstream: &FakeNeon, method: Method) -> Result<Answer, Error> {
     client(upstream).send(permit(changing(method)), &context()).await
 }
 

@@ -9,7 +9,7 @@ use neon_mcp::neon::{Context, Ending, ErrorKind, OperationState, OperationStatus
 use serde_json::{Value, json};
 
 use super::{client, context, timed};
-use crate::support::upstream::{Reply, Upstream};
+use crate::support::fake_neon::{FakeNeon, Reply};
 
 const FIRST: &str = "a07f8772-1877-4da9-a939-3a3ae62d1d8d";
 const SECOND: &str = "b07f8772-1877-4da9-a939-3a3ae62d1d8d";
@@ -32,7 +32,7 @@ fn one() -> Vec<OperationState> {
 }
 
 async fn wait_for(
-    upstream: &Upstream,
+    upstream: &FakeNeon,
     operations: Vec<OperationState>,
     budget: Duration,
     context: &Context,
@@ -45,7 +45,7 @@ const LONG: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn operations_are_waited_for_one_after_the_other() {
-    let upstream = Upstream::start(vec![
+    let upstream = FakeNeon::start(vec![
         reply(FIRST, "running"),
         reply(FIRST, "finished"),
         reply(SECOND, "running"),
@@ -74,7 +74,7 @@ async fn operations_are_waited_for_one_after_the_other() {
 
 #[tokio::test]
 async fn nothing_to_wait_for_asks_nothing() {
-    let upstream = Upstream::start(Vec::new()).await;
+    let upstream = FakeNeon::start(Vec::new()).await;
     for operations in [
         Vec::new(),
         OperationState::from_answer(&json!({ "operations": [operation(FIRST, "finished")] })),
@@ -90,7 +90,7 @@ async fn each_way_to_fail_ends_the_wait() {
     for status in ["failed", "error", "cancelled"] {
         let mut failed = operation(FIRST, status);
         failed["error"] = json!("no\u{202e} space\nleft");
-        let upstream = Upstream::start(vec![Reply::json(200, json!({ "operation": failed }))]).await;
+        let upstream = FakeNeon::start(vec![Reply::json(200, json!({ "operation": failed }))]).await;
         let outcome = wait_for(&upstream, both(), LONG, &context()).await;
         assert!(matches!(outcome.ending, Ending::Failed), "{outcome:?}");
         let failed = outcome.failed().unwrap();
@@ -103,7 +103,7 @@ async fn each_way_to_fail_ends_the_wait() {
 
 #[tokio::test]
 async fn cancelling_and_unknown_statuses_are_not_the_end() {
-    let upstream = Upstream::start(vec![
+    let upstream = FakeNeon::start(vec![
         reply(FIRST, "cancelling"),
         reply(FIRST, "pondering"),
         reply(FIRST, "finished"),
@@ -117,7 +117,7 @@ async fn cancelling_and_unknown_statuses_are_not_the_end() {
 
 #[tokio::test]
 async fn a_stuck_operation_ends_with_the_budget() {
-    let upstream = Upstream::always(reply(FIRST, "running")).await;
+    let upstream = FakeNeon::always(reply(FIRST, "running")).await;
     let budget = Duration::from_millis(300);
     let (outcome, took) = timed(wait_for(&upstream, both(), budget, &context())).await;
     assert!(matches!(outcome.ending, Ending::OutOfTime), "{outcome:?}");
@@ -129,7 +129,7 @@ async fn a_stuck_operation_ends_with_the_budget() {
 
 #[tokio::test]
 async fn a_hanging_look_ends_with_the_budget() {
-    let upstream = Upstream::always(Reply::hang()).await;
+    let upstream = FakeNeon::always(Reply::hang()).await;
     let budget = Duration::from_millis(200);
     let outcome = wait_for(&upstream, one(), budget, &context()).await;
     assert!(matches!(outcome.ending, Ending::OutOfTime), "{outcome:?}");
@@ -137,7 +137,7 @@ async fn a_hanging_look_ends_with_the_budget() {
 
 #[tokio::test]
 async fn the_deadline_of_the_call_bounds_the_budget() {
-    let upstream = Upstream::always(reply(FIRST, "running")).await;
+    let upstream = FakeNeon::always(reply(FIRST, "running")).await;
     let short = Context::within(Duration::from_millis(150));
     let (outcome, took) = timed(wait_for(&upstream, one(), Duration::MAX, &short)).await;
     assert!(matches!(outcome.ending, Ending::OutOfTime));
@@ -146,7 +146,7 @@ async fn the_deadline_of_the_call_bounds_the_budget() {
 
 #[tokio::test]
 async fn cancelling_ends_the_wait() {
-    let upstream = Upstream::always(reply(FIRST, "running")).await;
+    let upstream = FakeNeon::always(reply(FIRST, "running")).await;
     let context = context();
     let cancels = async {
         upstream.reached(1).await;
@@ -159,7 +159,7 @@ async fn cancelling_ends_the_wait() {
 #[tokio::test]
 async fn not_found_is_borne_with_at_first() {
     let looks = AtomicUsize::new(0);
-    let upstream = Upstream::route(move |_| match looks.fetch_add(1, Ordering::SeqCst) {
+    let upstream = FakeNeon::route(move |_| match looks.fetch_add(1, Ordering::SeqCst) {
         0 | 1 => Reply::error(404, "", "not found"),
         _ => reply(FIRST, "finished"),
     })
@@ -171,7 +171,7 @@ async fn not_found_is_borne_with_at_first() {
 
 #[tokio::test]
 async fn not_found_for_long_ends_the_wait() {
-    let upstream = Upstream::always(Reply::error(404, "", "not found")).await;
+    let upstream = FakeNeon::always(Reply::error(404, "", "not found")).await;
     let (outcome, took) = timed(wait_for(&upstream, one(), LONG, &context())).await;
     let Ending::Unseen(error) = outcome.ending else {
         panic!("{outcome:?}")
@@ -182,7 +182,7 @@ async fn not_found_for_long_ends_the_wait() {
 
 #[tokio::test]
 async fn passing_faults_are_borne_with_and_lasting_ones_are_not() {
-    let upstream = Upstream::start(vec![
+    let upstream = FakeNeon::start(vec![
         Reply::status(503),
         Reply::reset_after_reading(),
         reply(FIRST, "finished"),
@@ -191,7 +191,7 @@ async fn passing_faults_are_borne_with_and_lasting_ones_are_not() {
     let outcome = wait_for(&upstream, one(), LONG, &context()).await;
     assert!(matches!(outcome.ending, Ending::Done), "{outcome:?}");
 
-    let upstream = Upstream::always(Reply::status(401)).await;
+    let upstream = FakeNeon::always(Reply::status(401)).await;
     let outcome = wait_for(&upstream, one(), LONG, &context()).await;
     let Ending::Unseen(error) = outcome.ending else {
         panic!("{outcome:?}")
@@ -207,7 +207,7 @@ async fn an_answer_about_something_else_is_not_believed() {
         json!({}),
         json!({ "operation": { "id": "../..", "status": "finished" } }),
     ] {
-        let upstream = Upstream::always(Reply::json(200, body)).await;
+        let upstream = FakeNeon::always(Reply::json(200, body)).await;
         let outcome = wait_for(&upstream, one(), LONG, &context()).await;
         let Ending::Unseen(error) = outcome.ending else {
             panic!("{outcome:?}")

@@ -5,7 +5,7 @@ use neon_mcp::neon::{CursorPlace, ErrorKind, Method, PageLimit, Paging, Request}
 use serde_json::{Value, json};
 
 use super::{client, context, get};
-use crate::support::upstream::{Reply, Upstream};
+use crate::support::fake_neon::{FakeNeon, Reply};
 
 fn by_body() -> Paging {
     Paging {
@@ -105,8 +105,8 @@ fn a_cursor_that_comes_again_is_an_error() {
 }
 
 /// An upstream with `total` projects that always sends a cursor, as Neon does.
-async fn with_projects(total: usize) -> Upstream {
-    Upstream::route(move |request| {
+async fn with_projects(total: usize) -> FakeNeon {
+    FakeNeon::route(move |request| {
         let query: Vec<(String, String)> = url::form_urlencoded::parse(request.query().as_bytes())
             .into_owned()
             .collect();
@@ -163,7 +163,7 @@ async fn collecting_stops_at_what_was_wanted_with_a_cursor_that_works() {
 #[tokio::test]
 async fn collecting_from_a_liar_ends_with_an_error() {
     let page = json!({ "projects": [1], "pagination": { "cursor": "again" } });
-    let upstream = Upstream::always(Reply::json(200, page)).await;
+    let upstream = FakeNeon::always(Reply::json(200, page)).await;
     let paging = Paging::by_query("/projects", "/pagination/cursor");
     let error = collect(&client(&upstream), get(), &paging, None, 1_000, &context())
         .await

@@ -4,7 +4,7 @@ use neon_mcp::neon::{Changed, ErrorKind};
 use serde_json::json;
 
 use super::{CHANGING, read, send};
-use crate::support::upstream::{Reply, Upstream};
+use crate::support::fake_neon::{FakeNeon, Reply};
 
 fn ok() -> Reply {
     Reply::json(200, json!({ "here": true }))
@@ -13,7 +13,7 @@ fn ok() -> Reply {
 #[tokio::test]
 async fn a_read_follows_redirects_within_the_origin() {
     for status in [301, 302, 303, 307, 308] {
-        let upstream = Upstream::start(vec![Reply::redirect(status, "/api/v2/elsewhere?x=1"), ok()]).await;
+        let upstream = FakeNeon::start(vec![Reply::redirect(status, "/api/v2/elsewhere?x=1"), ok()]).await;
         let answer = read(&upstream).await.unwrap();
         assert_eq!(answer.body, Some(json!({ "here": true })));
         let requests = upstream.requests();
@@ -26,10 +26,10 @@ async fn a_read_follows_redirects_within_the_origin() {
 #[tokio::test]
 async fn a_read_follows_three_redirects_and_no_more() {
     let hop = Reply::redirect(302, "/api/v2/next");
-    let upstream = Upstream::start(vec![hop.clone(), hop.clone(), hop.clone(), ok()]).await;
+    let upstream = FakeNeon::start(vec![hop.clone(), hop.clone(), hop.clone(), ok()]).await;
     read(&upstream).await.unwrap();
 
-    let upstream = Upstream::start(vec![hop; 8]).await;
+    let upstream = FakeNeon::start(vec![hop; 8]).await;
     let error = read(&upstream).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RedirectRefused);
     assert_eq!(upstream.count(), 4);
@@ -37,7 +37,7 @@ async fn a_read_follows_three_redirects_and_no_more() {
 
 #[tokio::test]
 async fn another_origin_never_hears_of_the_key() {
-    let other = Upstream::always(ok()).await;
+    let other = FakeNeon::always(ok()).await;
     let port = other.origin();
     let host = port.replace("127.0.0.1", "localhost");
     let secure = port.replace("http:", "https:");
@@ -52,7 +52,7 @@ async fn another_origin_never_hears_of_the_key() {
         "\\\\evil.example/x",
         "http://",
     ] {
-        let upstream = Upstream::start(vec![Reply::redirect(302, location), ok()]).await;
+        let upstream = FakeNeon::start(vec![Reply::redirect(302, location), ok()]).await;
         let error = read(&upstream).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RedirectRefused, "{location}");
         assert_eq!(error.status(), Some(302));
@@ -63,8 +63,8 @@ async fn another_origin_never_hears_of_the_key() {
 }
 
 /// Redirects every request to where `address` makes of the request's own `Host`.
-async fn redirecting(address: impl Fn(&str) -> String + Send + Sync + 'static) -> Upstream {
-    Upstream::route(move |request| Reply::redirect(307, &address(request.header("host").unwrap()))).await
+async fn redirecting(address: impl Fn(&str) -> String + Send + Sync + 'static) -> FakeNeon {
+    FakeNeon::route(move |request| Reply::redirect(307, &address(request.header("host").unwrap()))).await
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn the_whole_address_of_the_same_origin_is_followed() {
 async fn a_change_follows_no_redirect() {
     for method in CHANGING {
         for status in [301, 302, 303, 307, 308] {
-            let upstream = Upstream::start(vec![Reply::redirect(status, "/api/v2/elsewhere"), ok()]).await;
+            let upstream = FakeNeon::start(vec![Reply::redirect(status, "/api/v2/elsewhere"), ok()]).await;
             let error = send(&upstream, method).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::RedirectRefused);
             assert_eq!(error.changed(), Changed::Unknown, "{method} {status}");
@@ -110,7 +110,7 @@ async fn a_change_follows_no_redirect() {
 #[tokio::test]
 async fn other_3xx_and_redirects_without_an_address_are_refused() {
     for reply in [Reply::status(302), Reply::status(300), Reply::status(304)] {
-        let upstream = Upstream::start(vec![reply, ok()]).await;
+        let upstream = FakeNeon::start(vec![reply, ok()]).await;
         let error = read(&upstream).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RedirectRefused);
         assert_eq!(upstream.count(), 1);

@@ -4,8 +4,8 @@ use neon_mcp::neon::{Client, Credential, InvalidCredential, Method};
 use serde_json::json;
 
 use super::{KEY, changing, client, config, context, get, read, send};
+use crate::support::fake_neon::{FakeNeon, Reply};
 use crate::support::permit::permit;
-use crate::support::upstream::{Reply, Upstream};
 
 #[test]
 fn a_credential_is_trimmed_and_checked() {
@@ -57,7 +57,7 @@ fn debug_of_a_request_shows_no_values() {
 
 #[tokio::test]
 async fn the_key_goes_into_the_authorization_header_alone() {
-    let upstream = Upstream::start(vec![Reply::status(204)]).await;
+    let upstream = FakeNeon::start(vec![Reply::status(204)]).await;
     send(&upstream, Method::Post).await.unwrap();
     let request = &upstream.requests()[0];
     assert_eq!(request.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
@@ -79,7 +79,7 @@ async fn an_echoed_key_is_blotted_out_of_errors() {
         }),
     )
     .header("x-request-id", KEY);
-    let upstream = Upstream::always(echo).await;
+    let upstream = FakeNeon::always(echo).await;
     for error in [
         read(&upstream).await.unwrap_err(),
         send(&upstream, Method::Post).await.unwrap_err(),
@@ -92,7 +92,7 @@ async fn an_echoed_key_is_blotted_out_of_errors() {
 
 #[tokio::test]
 async fn an_answer_shows_no_body_in_debug() {
-    let upstream = Upstream::always(Reply::json(200, json!({ "password": "hunter2" }))).await;
+    let upstream = FakeNeon::always(Reply::json(200, json!({ "password": "hunter2" }))).await;
     let answer = client(&upstream).read(get(), &context()).await.unwrap();
     assert!(!format!("{answer:?}").contains("hunter2"));
 }

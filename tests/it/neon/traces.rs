@@ -10,8 +10,8 @@ use tracing::instrument::WithSubscriber;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::{KEY, changing, client, context};
+use crate::support::fake_neon::{FakeNeon, Reply};
 use crate::support::permit::permit;
-use crate::support::upstream::{Reply, Upstream};
 
 /// Keeps what is logged.
 #[derive(Clone, Default)]
@@ -30,7 +30,7 @@ impl io::Write for Log {
 
 #[tokio::test]
 async fn a_trace_has_method_route_status_id_and_attempt_and_no_secret() {
-    let upstream = Upstream::start(vec![
+    let upstream = FakeNeon::start(vec![
         Reply::status(503),
         Reply::json(201, json!({ "password": "answer-secret" })).header("x-request-id", "theirs-7"),
     ])

@@ -4,12 +4,12 @@ use neon_mcp::neon::{Client, Method, PathSegment, Read};
 use serde_json::json;
 
 use super::{changing, client, config, context, get, read, send};
+use crate::support::fake_neon::{FakeNeon, Reply};
 use crate::support::permit::permit;
-use crate::support::upstream::{Reply, Upstream};
 
 #[tokio::test]
 async fn a_read_on_the_wire() {
-    let upstream = Upstream::start(vec![Reply::json(200, json!({ "a": 1 }))]).await;
+    let upstream = FakeNeon::start(vec![Reply::json(200, json!({ "a": 1 }))]).await;
     let name = PathSegment::name("a/b c").unwrap();
     let query = Read::new("/projects/{name}/x", &[("name", name)])
         .unwrap()
@@ -31,7 +31,7 @@ async fn a_read_on_the_wire() {
 #[tokio::test]
 async fn each_method_on_the_wire() {
     for method in super::CHANGING {
-        let upstream = Upstream::start(vec![Reply::status(204)]).await;
+        let upstream = FakeNeon::start(vec![Reply::status(204)]).await;
         let answer = send(&upstream, method).await.unwrap();
         assert_eq!((answer.status, answer.body), (204, None));
         let request = &upstream.requests()[0];
@@ -49,7 +49,7 @@ async fn empty_answers_have_no_body() {
         Reply::status(202),
         Reply::raw(200, " \n"),
     ] {
-        let upstream = Upstream::start(vec![reply]).await;
+        let upstream = FakeNeon::start(vec![reply]).await;
         assert_eq!(read(&upstream).await.unwrap().body, None);
     }
 }
@@ -58,20 +58,20 @@ async fn empty_answers_have_no_body() {
 async fn neons_request_id_is_preferred_when_it_is_fit_to_show() {
     for (theirs, taken) in [("abc-1", true), ("", false), ("a b", false)] {
         let reply = Reply::status(204).header("x-request-id", theirs);
-        let upstream = Upstream::start(vec![reply]).await;
+        let upstream = FakeNeon::start(vec![reply]).await;
         let answer = read(&upstream).await.unwrap();
         let ours = upstream.requests()[0].header("x-request-id").unwrap().to_owned();
         assert_eq!(answer.request_id, if taken { theirs } else { &ours });
     }
     let body = json!({ "request_id": "in-the-body", "code": "", "message": "x" });
-    let upstream = Upstream::start(vec![Reply::json(404, body)]).await;
+    let upstream = FakeNeon::start(vec![Reply::json(404, body)]).await;
     let error = read(&upstream).await.unwrap_err();
     assert_eq!(error.request_id(), Some("in-the-body"));
 }
 
 #[tokio::test]
 async fn clones_share_a_connection() {
-    let upstream = Upstream::always(Reply::json(200, json!({}))).await;
+    let upstream = FakeNeon::always(Reply::json(200, json!({}))).await;
     let client = client(&upstream);
     for _ in 0..3 {
         client.clone().read(get(), &context()).await.unwrap();
@@ -83,7 +83,7 @@ async fn clones_share_a_connection() {
 
 #[tokio::test]
 async fn a_base_with_its_own_path_is_kept() {
-    let upstream = Upstream::always(Reply::status(204)).await;
+    let upstream = FakeNeon::always(Reply::status(204)).await;
     let base = format!("{}/gateway/neon/", upstream.origin());
     Client::new(config(&base))
         .send(permit(changing(Method::Put)), &context())
@@ -94,7 +94,7 @@ async fn a_base_with_its_own_path_is_kept() {
 
 #[tokio::test]
 async fn gzip_is_asked_for() {
-    let upstream = Upstream::always(Reply::status(204)).await;
+    let upstream = FakeNeon::always(Reply::status(204)).await;
     read(&upstream).await.unwrap();
     assert_eq!(upstream.requests()[0].header("accept-encoding"), Some("gzip"));
 }
@@ -102,7 +102,7 @@ async fn gzip_is_asked_for() {
 #[tokio::test]
 async fn a_slow_answer_within_the_time_is_an_answer() {
     let slow = Reply::json(200, json!({})).after(std::time::Duration::from_millis(200));
-    let upstream = Upstream::start(vec![slow]).await;
+    let upstream = FakeNeon::start(vec![slow]).await;
     assert_eq!(read(&upstream).await.unwrap().attempts, 1);
 }
 

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use crate::examples::Story;
 use crate::support::fence::fenced;
 use crate::support::http::{OverHttp, plain};
-use crate::support::server::{KEY, Server, program, state_home};
+use crate::support::server::{self, KEY, TestServer, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, World};
 
-async fn with_every_tool(world: &World) -> Server {
-    Server::start(&["--toolsets", "all"], &world.url()).await
+async fn with_every_tool(world: &World) -> TestServer {
+    server::start(&["--toolsets", "all"], &world.url()).await
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn somebody_was_refused_and_got_the_reason_before_the_value() {
 #[tokio::test]
 async fn somebody_called_through_a_caller_with_arguments_as_text() {
     let world = World::start().await;
-    let server = Server::start(&["--discovery", "--project-id", PROJECT], &world.url()).await;
+    let server = server::start(&["--discovery", "--project-id", PROJECT], &world.url()).await;
     for arguments in [
         json!(format!("{{\"branch_id\": \"{BRANCH}\"}}")),
         json!({"branch_id": BRANCH}),

@@ -10,9 +10,9 @@ use neon_mcp::sandbox::{Limits, Postgres, SandboxOptions};
 use serde_json::{Value, json};
 
 use crate::examples::{Story, text};
-use crate::support::counting::{Counting, Trouble};
 use crate::support::fence::bare_value;
-use crate::support::server::Server;
+use crate::support::proxy::{Counting, Trouble};
+use crate::support::server::TestServer;
 
 /// How many runs there are at the same time.
 const AT_ONCE: usize = 4;
@@ -90,7 +90,7 @@ fn kept_name(number: usize) -> String {
 }
 
 /// What a run needs beside the proxy: a branch of its own to act on, where the tool uses one up.
-async fn arguments(lane: &FairQueue<'_>, server: &Server, proxy: &Counting, row: Row, number: usize) -> Value {
+async fn arguments(lane: &FairQueue<'_>, server: &TestServer, proxy: &Counting, row: Row, number: usize) -> Value {
     let project = lane.project.as_str();
     let on_main = |more: Value| {
         let mut all = json!({"project_id": project, "branch_id": "main"});
@@ -164,7 +164,7 @@ async fn arguments(lane: &FairQueue<'_>, server: &Server, proxy: &Counting, row:
 }
 
 /// What a tool prepares. On a machine that has much to do, a call may run out of its time.
-async fn prepared_by(server: &Server, tool: &str, arguments: Value) -> Value {
+async fn prepared_by(server: &TestServer, tool: &str, arguments: Value) -> Value {
     for _ in 0..20 {
         let (value, is_error) = server.call(tool, arguments.clone()).await;
         if !is_error {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::fence::bare_value;
 use crate::support::sandbox;
-use crate::support::server::{Era, Server, TestClient, program};
+use crate::support::server::{Era, TestClient, TestServer, program};
 
 /// A sandbox whose user is in these organizations beside the first one, and the ids of all.
 async fn in_organizations(more: &[&str]) -> (Sandbox, Vec<String>) {
@@ -34,19 +34,19 @@ async fn get(sandbox: &Sandbox, key: &str, path: &str) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
 
-async fn server(sandbox: &Sandbox, key: &str, more: &[&str]) -> Server {
+async fn server(sandbox: &Sandbox, key: &str, more: &[&str]) -> TestServer {
     let mut command = program(&[&["--toolsets", "all"], more].concat(), &sandbox.api_url(), key);
     command.env("NEON_MCP_LOG", "error");
-    Server::run(command, TestClient::alone(), Era::Legacy).await
+    TestServer::run(command, TestClient::alone(), Era::Legacy).await
 }
 
-async fn done(server: &Server, tool: &str, arguments: Value) -> Value {
+async fn done(server: &TestServer, tool: &str, arguments: Value) -> Value {
     let (value, is_error) = server.call(tool, arguments).await;
     assert!(!is_error, "{tool}: {value}");
     bare_value(&value["result"])
 }
 
-async fn make(server: &Server, organization: &str, name: &str) -> String {
+async fn make(server: &TestServer, organization: &str, name: &str) -> String {
     let made = done(server, "create_project", json!({"name": name, "org_id": organization})).await;
     assert_eq!(made["project"]["org_id"], organization, "{made}");
     made["project"]["id"].as_str().expect("an id").to_owned()

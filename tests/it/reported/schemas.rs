@@ -3,7 +3,7 @@
 use neon_mcp::server::published_list_problems;
 use serde_json::{Value, json};
 
-use crate::support::server::{Era, Server, TestClient, program};
+use crate::support::server::{Era, TestClient, TestServer, program};
 
 #[test]
 fn somebody_handed_the_list_to_a_model_that_takes_few_schemas() {
@@ -16,7 +16,7 @@ fn somebody_handed_the_list_to_a_model_that_takes_few_schemas() {
     );
 }
 
-async fn sandbox(more: &[&str]) -> Server {
+async fn sandbox(more: &[&str]) -> TestServer {
     let mut arguments = vec!["--sandbox"];
     arguments.extend(more);
     let mut command = program(&arguments, "", "");
@@ -24,17 +24,17 @@ async fn sandbox(more: &[&str]) -> Server {
         .env_remove("NEON_API_HOST")
         .env_remove("NEON_API_KEY")
         .env("NEON_MCP_LOG", "error");
-    Server::run(command, TestClient::alone(), Era::Legacy).await
+    TestServer::run(command, TestClient::alone(), Era::Legacy).await
 }
 
-async fn call(server: &Server, tool: &str, arguments: Value) -> Value {
+async fn call(server: &TestServer, tool: &str, arguments: Value) -> Value {
     let (value, is_error) = server.call(tool, arguments).await;
     assert!(!is_error, "{tool}: {value}");
     value
 }
 
 /// A new project, in the first organization: personal keys name one.
-async fn project(server: &Server) -> String {
+async fn project(server: &TestServer) -> String {
     let all = call(server, "list_organizations", json!({})).await;
     let organization = all["result"]["organizations"][0]["id"]
         .as_str()

@@ -23,13 +23,7 @@ pub fn catalog() -> &'static Catalog {
 }
 
 pub mod arguments;
-pub mod counting;
-pub mod fence;
-pub mod http;
-pub mod human;
 pub mod permit;
-pub mod sandbox;
 pub mod server;
-pub mod terminal;
-pub mod upstream;
-pub mod world;
+
+pub use harness::{fake_neon, fence, http, human, proxy, sandbox, terminal, world};

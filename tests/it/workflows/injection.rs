@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 use super::{shop, sql};
 use crate::examples::Story;
 use crate::support::arguments::arguments;
+use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
 use crate::support::fence::outside;
 use crate::support::human::{Human, Manner};
-use crate::support::server::{Era, KEY, Server, TestClient, program};
-use crate::support::upstream::{Recorded, Reply, Upstream};
+use crate::support::server::{self, Era, KEY, TestClient, TestServer, program};
 use crate::support::world::{Facts, answer};
 
 /// What somebody stored.
@@ -77,10 +77,10 @@ async fn every_tool(
     let walks = catalog.tools().chunks(AT_ONCE).map(|tools| {
         let (client, upstream) = (client.clone(), upstream.clone());
         async move {
-            let upstream = Upstream::route(upstream).await;
+            let upstream = FakeNeon::route(upstream).await;
             let mut command = program(&["--toolsets", "all"], &upstream.url(), KEY);
             command.env("NEON_MCP_LOG", "error");
-            let server = Server::run(command, client, Era::Legacy).await;
+            let server = TestServer::run(command, client, Era::Legacy).await;
             let mut there = Vec::new();
             for tool in tools {
                 let mut given = arguments(tool, false);
@@ -329,8 +329,8 @@ async fn a_value_with_its_marks_is_refused_and_without_them_works() {
 #[tokio::test]
 async fn ordinary_results_have_no_marks() {
     let there = {
-        let upstream = Upstream::route(|request: &Recorded| answer(&Facts::default(), request)).await;
-        let server = Server::start(&["--toolsets", "branches,projects,computes"], &upstream.url()).await;
+        let upstream = FakeNeon::route(|request: &Recorded| answer(&Facts::default(), request)).await;
+        let server = server::start(&["--toolsets", "branches,projects,computes"], &upstream.url()).await;
         let catalog = Catalog::embedded().expect("the catalogue loads");
         let mut marked = Vec::new();
         for tool in catalog.tools() {
@@ -364,7 +364,7 @@ async fn what_is_prepared_completed_and_compared_speaks_to_nobody() {
     let sandbox = story.sandbox();
     let mut command = program(&["--toolsets", "all"], &sandbox.api_url(), sandbox.api_key());
     command.env("NEON_MCP_LOG", "error");
-    let server = Server::run(command, TestClient::alone(), Era::Legacy).await;
+    let server = TestServer::run(command, TestClient::alone(), Era::Legacy).await;
     let on = |mut more: Value| {
         more["project_id"] = "shop".into();
         more["branch_id"] = "main".into();

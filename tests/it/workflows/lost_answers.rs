@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{rows, shop, sql};
 use crate::examples::Story;
-use crate::support::counting::{Counting, Trouble};
-use crate::support::server::Server;
+use crate::support::proxy::{Counting, Trouble};
+use crate::support::server::TestServer;
 
 const DDL: &str = "ALTER TABLE t ADD COLUMN y int";
 
@@ -15,7 +15,7 @@ const DDL: &str = "ALTER TABLE t ADD COLUMN y int";
 struct Behind {
     story: Story,
     proxy: Counting,
-    server: Server,
+    server: TestServer,
 }
 
 impl Behind {

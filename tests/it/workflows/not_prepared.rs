@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::{shop, sql};
 use crate::examples::Story;
-use crate::support::counting::Counting;
-use crate::support::server::{Server, state_home};
+use crate::support::proxy::Counting;
+use crate::support::server::{TestServer, state_home};
 
 /// Prepares: the error.
-async fn refused(server: &Server, tool: &str, script: &str) -> Value {
+async fn refused(server: &TestServer, tool: &str, script: &str) -> Value {
     let mut call = json!({"project_id": "shop", "branch_id": "main", "sql": script});
     if tool == "prepare_query_tuning" {
         call["sql"] = "SELECT * FROM t WHERE x = 1".into();

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::{rows, shop, sql};
 use crate::examples::Story;
-use crate::support::counting::{Counting, Trouble};
 use crate::support::human::Manner;
-use crate::support::server::{Era, Server, TestClient, program, state_home};
+use crate::support::proxy::{Counting, Trouble};
+use crate::support::server::{Era, TestClient, TestServer, program, state_home};
 
 /// A server under a policy, with the directory of its state.
-async fn under(story: &Story, policy: &str, api: &str) -> (Server, PathBuf) {
+async fn under(story: &Story, policy: &str, api: &str) -> (TestServer, PathBuf) {
     let state = state_home();
     let file = state.join("policy.toml");
     std::fs::write(&file, policy).expect("a policy");
@@ -23,27 +23,27 @@ async fn under(story: &Story, policy: &str, api: &str) -> (Server, PathBuf) {
     );
     command.env("XDG_STATE_HOME", &state).env("NEON_MCP_LOG", "error");
     (
-        Server::run(command, TestClient::with(story.human().clone()), Era::Legacy).await,
+        TestServer::run(command, TestClient::with(story.human().clone()), Era::Legacy).await,
         state,
     )
 }
 
-async fn with(story: &Story, policy: &str) -> Server {
+async fn with(story: &Story, policy: &str) -> TestServer {
     under(story, policy, &story.sandbox().api_url()).await.0
 }
 
-async fn prepare(server: &Server, sql: &str) -> (Value, bool) {
+async fn prepare(server: &TestServer, sql: &str) -> (Value, bool) {
     let call = json!({"project_id": "shop", "branch_id": "main", "sql": sql});
     server.call("prepare_database_migration", call).await
 }
 
-async fn prepared(server: &Server, sql: &str) -> Value {
+async fn prepared(server: &TestServer, sql: &str) -> Value {
     let (value, is_error) = prepare(server, sql).await;
     assert!(!is_error, "{value}");
     value["result"]["migration"].clone()
 }
 
-async fn complete(server: &Server, handle: &Value) -> (Value, bool) {
+async fn complete(server: &TestServer, handle: &Value) -> (Value, bool) {
     let call = json!({"project_id": "shop", "branch_id": "main", "migration": handle});
     server.call("complete_database_migration", call).await
 }

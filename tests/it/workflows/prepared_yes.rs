@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{rows, shop, sql};
 use crate::examples::Story;
 use crate::support::human::Manner;
-use crate::support::server::{Era, KEY, Server, TestClient, program, state_home};
+use crate::support::server::{Era, KEY, TestClient, TestServer, program, state_home};
 use crate::support::terminal::AtTerminal;
 
 async fn started() -> Story {
@@ -14,7 +14,7 @@ async fn started() -> Story {
     story
 }
 
-async fn prepared(server: &Server) -> Value {
+async fn prepared(server: &TestServer) -> Value {
     let call = json!({"project_id": "shop", "branch_id": "main", "sql": "DROP TABLE t"});
     let (value, is_error) = server.call("prepare_database_migration", call).await;
     assert!(!is_error, "{value}");
@@ -35,7 +35,7 @@ async fn a_no_uses_no_handle_up_and_a_yes_applies_it_in_both_protocols() {
             story.sandbox().api_key(),
         );
         command.env("NEON_MCP_LOG", "error");
-        let server = Server::run(command, TestClient::with(story.human().clone()), era).await;
+        let server = TestServer::run(command, TestClient::with(story.human().clone()), era).await;
         let call = prepared(&server).await;
         let asked = story.asked();
         story.human().changes_to(Manner::Declines);
@@ -65,7 +65,7 @@ async fn a_yes_in_a_terminal_lets_the_same_call_complete_it() {
         story.sandbox().api_key(),
     );
     command.env("XDG_STATE_HOME", &state).env("NEON_MCP_LOG", "error");
-    let server = Server::run(command, TestClient::alone(), Era::Legacy).await;
+    let server = TestServer::run(command, TestClient::alone(), Era::Legacy).await;
     let ask = async |call: &Value| {
         let (value, is_error) = server.call("complete_database_migration", call.clone()).await;
         assert!(is_error && value["error"]["kind"] == "requires_approval", "{value}");

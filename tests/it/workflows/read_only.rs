@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::shop;
 use crate::examples::Story;
 use crate::support::arguments::arguments;
-use crate::support::server::Server;
+use crate::support::server::{self, TestServer};
 use crate::support::world::World;
 use harness::sandbox_process::{connect, execute};
 use harness::sql;
@@ -54,7 +54,7 @@ async fn fingerprint(uri: &str) -> String {
 }
 
 /// A read-only server, and the ids that its calls give.
-async fn read_only(story: &Story) -> (Server, Value, String) {
+async fn read_only(story: &Story) -> (TestServer, Value, String) {
     let server = story
         .server_at(&["--read-only", "--toolsets", "all"], &story.sandbox().api_url())
         .await;
@@ -175,7 +175,7 @@ async fn ordinary_queries_are_not_refused() {
 async fn no_tool_of_the_list_sends_a_change() {
     let catalog = Catalog::embedded().expect("the catalogue loads");
     let world = World::start().await;
-    let server = Server::start(&["--read-only", "--toolsets", "all"], &world.url()).await;
+    let server = server::start(&["--read-only", "--toolsets", "all"], &world.url()).await;
     let listed = server.client.list_all_tools().await.expect("a list");
     assert!(listed.len() >= 60, "{}", listed.len());
     for listed in listed {

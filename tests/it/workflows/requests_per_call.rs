@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::{rows, shop, sql};
 use crate::examples::text;
-use crate::support::counting::Counting;
+use crate::support::fake_neon::{FakeNeon, Reply};
 use crate::support::human::Manner;
-use crate::support::upstream::{Reply, Upstream};
+use crate::support::proxy::Counting;
 
 /// A tool, what is special about the call, and its requests when the server knows nothing yet and when it does. Looks at
 /// operations under way are left out: how many there are is time's to say.
@@ -61,7 +61,7 @@ async fn each_workflow_sends_as_few_requests_as_the_table_says() {
     let id_of = |of: usize| throwaways[of].as_str().expect("an id").to_owned();
     sql(&story, &id_of(4), "CREATE TABLE other (x int)").await;
     let documentation =
-        Upstream::always(Reply::raw(200, "- [A page](a-page.md)\n").header("content-type", "text/markdown")).await;
+        FakeNeon::always(Reply::raw(200, "- [A page](a-page.md)\n").header("content-type", "text/markdown")).await;
     let docs = format!("{}/docs", documentation.origin());
     let organization = story.shop("describe_project", json!({})).await["project"]["org_id"].clone();
     let proxy = Counting::before(&story.sandbox().api_url()).await;

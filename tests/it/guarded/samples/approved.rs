@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::{server, shop};
 use crate::examples::{Story, text};
-use crate::support::counting::Counting;
 use crate::support::fence::bare;
 use crate::support::human::Manner;
-use crate::support::server::{Era, Server, TestClient, program, state_home};
+use crate::support::proxy::Counting;
+use crate::support::server::{Era, TestClient, TestServer, program, state_home};
 use harness::sandbox_process::{execute, number};
 
 const ITEMS: &str = "DROP TABLE IF EXISTS items, items_old; CREATE TABLE items (id int PRIMARY KEY, marked boolean NOT NULL); \
@@ -23,17 +23,17 @@ async fn count(uri: &str, table: &str) -> i64 {
 }
 
 /// Another server with a policy.
-async fn under(story: &Story, policy: &str, api: &str) -> Server {
+async fn under(story: &Story, policy: &str, api: &str) -> TestServer {
     let state = state_home();
     let file = state.join("policy.toml");
     std::fs::write(&file, policy).expect("a policy");
     let arguments = ["--toolsets", "all", "--policy", file.to_str().expect("a path")];
     let mut command = program(&arguments, api, story.sandbox().api_key());
     command.env("XDG_STATE_HOME", &state).env("NEON_MCP_LOG", "error");
-    Server::run(command, TestClient::with(story.human().clone()), Era::Legacy).await
+    TestServer::run(command, TestClient::with(story.human().clone()), Era::Legacy).await
 }
 
-async fn run(server: &Server, sql: &str) -> (Value, bool) {
+async fn run(server: &TestServer, sql: &str) -> (Value, bool) {
     let call = json!({"project_id": "shop", "branch_id": "main", "sql": sql});
     server.call("run_sql", call).await
 }

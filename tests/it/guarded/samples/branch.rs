@@ -8,7 +8,7 @@ use crate::examples::Story;
 use crate::guarded::bench::{Access, Bench, DATABASE, connect};
 use crate::guarded::oracle::Loss;
 use crate::support::fence::bare;
-use crate::support::server::Server;
+use crate::support::server::TestServer;
 
 /// The branch's kind decides what asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ impl Branch {
             )
     }
 
-    async fn call(&mut self, story: &Story, server: Option<&Server>, tool: &str, arguments: Value) -> Outcome {
+    async fn call(&mut self, story: &Story, server: Option<&TestServer>, tool: &str, arguments: Value) -> Outcome {
         let before = story.human().count();
         let (answer, is_error) = match server {
             Some(server) => server.call(tool, arguments).await,
@@ -136,7 +136,7 @@ impl Branch {
     }
 
     /// Makes the call of a case, and notes what isn't as it must be. Returns whether it changed anything.
-    pub async fn check(&mut self, story: &Story, case: &Case, mode: Mode, discovery: Option<&Server>) -> bool {
+    pub async fn check(&mut self, story: &Story, case: &Case, mode: Mode, discovery: Option<&TestServer>) -> bool {
         let mut statements = case.statements.clone();
         if mode == Mode::Together {
             statements.insert(0, "SELECT 1".to_owned());
@@ -250,7 +250,7 @@ impl Branch {
     }
 
     /// Sends the statements of a case where none of them may change anything.
-    pub async fn check_unchanged(&mut self, story: &Story, case: &Case, server: Option<&Server>, how: &str) {
+    pub async fn check_unchanged(&mut self, story: &Story, case: &Case, server: Option<&TestServer>, how: &str) {
         for sql in &case.statements {
             let (tool, more) = match how {
                 "read only" => ("run_sql", json!({})),

@@ -27,7 +27,7 @@ use table::{Case, Expected, cases};
 
 use crate::examples::Story;
 use crate::support::human::Manner;
-use crate::support::server::{Era, Server, TestClient, program};
+use crate::support::server::{Era, TestClient, TestServer, program};
 
 /// A sandbox with the project `shop`.
 async fn shop() -> Story {
@@ -35,11 +35,11 @@ async fn shop() -> Story {
 }
 
 /// Another server on the sandbox, with the same human.
-async fn server(story: &Story, arguments: &[&str]) -> Server {
+async fn server(story: &Story, arguments: &[&str]) -> TestServer {
     let api = story.sandbox().api_url();
     let mut command = program(arguments, &api, story.sandbox().api_key());
     command.env("NEON_MCP_LOG", "error");
-    Server::run(command, TestClient::with(story.human().clone()), Era::Legacy).await
+    TestServer::run(command, TestClient::with(story.human().clone()), Era::Legacy).await
 }
 
 /// The cases of this run: those whose name has `SAMPLES` in it.
@@ -52,7 +52,7 @@ fn chosen() -> Vec<Case> {
 const SOME: usize = 8;
 
 /// Makes every case's calls on a branch.
-async fn run(story: &Story, branch: &mut Branch, cases: &[Case], discovery: &Server, read_only: &Server) {
+async fn run(story: &Story, branch: &mut Branch, cases: &[Case], discovery: &TestServer, read_only: &TestServer) {
     let all = std::env::var_os("SAMPLES_ALL").is_some();
     for (number, case) in cases.iter().enumerate() {
         let turn = match branch.kind {

@@ -136,7 +136,7 @@ fn broken() -> Response {
 async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a body");
-    let measures = serde_json::from_slice(&body).is_ok_and(|body| super::world::measuring(&body).is_some());
+    let measures = serde_json::from_slice(&body).is_ok_and(|body| crate::world::measuring(&body).is_some());
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let path = parts.uri.path().trim_start_matches("/api/v2");
     let line = match (path, parts.headers.contains_key("neon-batch-read-only")) {

@@ -9,7 +9,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use super::server::{Era, TestClient, lifecycle};
+use crate::server::{Era, TestClient, lifecycle};
 
 /// A server over HTTP.
 pub struct OverHttp {

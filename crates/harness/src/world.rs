@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::upstream::{Recorded, Reply, Upstream};
+use crate::fake_neon::{FakeNeon, Recorded, Reply};
 
 pub const PROJECT: &str = "quiet-sun-12345678";
 pub const BRANCH: &str = "br-quiet-sun-a1b2c3d4";
@@ -71,7 +71,7 @@ impl Facts {
 
 /// The upstream, and the facts behind it.
 pub struct World {
-    pub upstream: Upstream,
+    pub upstream: FakeNeon,
     facts: Arc<Mutex<Facts>>,
     /// How many of the first requests count for nothing.
     passed_over: AtomicUsize,
@@ -88,7 +88,7 @@ impl World {
         change(&mut facts);
         let facts = Arc::new(Mutex::new(facts));
         let known = facts.clone();
-        let upstream = Upstream::route(move |request| {
+        let upstream = FakeNeon::route(move |request| {
             let mut facts = known.lock().expect("a lock");
             match throwaway(&mut facts, request) {
                 Some(reply) => reply,

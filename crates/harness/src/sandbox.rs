@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use neon_mcp::sandbox::{Sandbox, SandboxOptions};
+use neon_sandbox::{Sandbox, SandboxOptions};
 
 /// Starts a sandbox with these options, whose operations end at once, that doesn't limit requests, and whose folders are its own.
 pub async fn start(options: SandboxOptions) -> Sandbox {
@@ -11,7 +11,7 @@ pub async fn start(options: SandboxOptions) -> Sandbox {
     let options = SandboxOptions {
         operation_time: Duration::from_millis(1),
         rate_limits: false,
-        temporary_dir: Some(harness::folder::of_a_sandbox()),
+        temporary_dir: Some(crate::folder::of_a_sandbox()),
         ..options
     };
     Sandbox::start(options).await.expect("a sandbox")

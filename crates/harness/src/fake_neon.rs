@@ -1,7 +1,7 @@
-//! A scripted upstream: HTTP/1.1 over raw TCP, so that a test can break a connection exactly where it wants to.
+//! A Neon that answers as it is told and records what it was asked: HTTP/1.1 over raw TCP, so that a test can break a connection exactly where it wants to.
 //!
 //! ```ignore
-//! let upstream = Upstream::start(vec![Reply::status(503), Reply::json(200, json!({ "projects": [] }))]).await;
+//! let upstream = FakeNeon::start(vec![Reply::status(503), Reply::json(200, json!({ "projects": [] }))]).await;
 //! // … point a client at `upstream.url()` …
 //! assert_eq!(upstream.requests().len(), 2);
 //! ```
@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use harness::wait::until;
+use crate::wait::until;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -273,13 +273,13 @@ pub fn nobody() -> (TcpSocket, String) {
 }
 
 /// A running upstream. It stops when dropped.
-pub struct Upstream {
+pub struct FakeNeon {
     stage: Arc<Stage>,
     port: u16,
     accepting: JoinHandle<()>,
 }
 
-impl Upstream {
+impl FakeNeon {
     /// Plays `script`, one reply for each request, whatever it asks for. After the end it answers 500.
     pub async fn start(script: Vec<Reply>) -> Self {
         Self::play(Script::Replies(script.into())).await
@@ -342,7 +342,7 @@ impl Upstream {
     }
 }
 
-impl Drop for Upstream {
+impl Drop for FakeNeon {
     fn drop(&mut self) {
         self.accepting.abort();
     }
