@@ -35,6 +35,8 @@ pub mod proxy;
 pub mod sandbox;
 pub mod sandbox_process;
 #[cfg(feature = "client")]
+pub mod sandbox_project;
+#[cfg(feature = "client")]
 pub mod server;
 pub mod sql;
 #[cfg(feature = "client")]
