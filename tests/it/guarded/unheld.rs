@@ -164,7 +164,7 @@ async fn waits_for_the_index(statement: &str) {
 #[tokio::test]
 async fn statement_that_builds_no_index_of_its_own_keeps_no_row_from_being_written() {
     let story = with_victims().await;
-    let statements = ["INSERT INTO t VALUES (11, 11)", "SELECT pg_sleep(3)"];
+    let statements = ["INSERT INTO t VALUES (11, 11)", "SELECT pg_sleep(5)"];
     let arguments = json!({"project_id": "shop", "branch_id": "main", "statements": statements});
     let locked = async { (story.answer("run_sql_transaction", arguments).await, Instant::now()) };
     let vacuum = async {

@@ -117,109 +117,120 @@ fn stdio(api: &str) -> Command {
     program(&["stdio"], api, KEY).into_std()
 }
 
+/// One of three tries is within the time: a machine that is busy for a moment breaks no rule, and a server that waits for something
+/// breaks it every time.
+fn within(most: Duration, what: &str, mut took: impl FnMut() -> Duration) {
+    let tries: Vec<Duration> = (0..3).map(|_| took()).take_while(|took| *took >= most).collect();
+    assert!(tries.len() < 3, "{what}: {tries:?}");
+}
+
 #[test]
 fn somebody_ended_a_server_with_a_signal_whatever_its_input_was() {
-    let place = tempfile::tempdir().unwrap();
     for input in [Input::Pipe, Input::Fifo, Input::Socket, Input::Terminal, Input::Device] {
         for told in [Signal::TERM, Signal::INT, Signal::HUP] {
             for calls in [false, true] {
-                let _ = fs::remove_file(place.path().join("fifo"));
-                let (listener, api) = silent();
-                let (mut child, mut other) = started(stdio(&api), input, place.path());
-                // A hangup is left to the system: that it listens to the others says that it has begun.
-                blocking("its listening to signals", || catches(&child, Signal::TERM));
-                if let (true, Some(other)) = (calls, &mut other) {
-                    other.write_all(INITIALIZE.as_bytes()).unwrap();
-                    let call = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"list_projects","arguments":{}}}"#;
-                    writeln!(other, "{call}").unwrap();
-                    let mut first = [0; 1];
-                    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-                    // The call has come to the API.
-                    listener.accept().unwrap();
-                }
-                if told == Signal::HUP {
-                    signal(&child, told);
-                    let began = Instant::now();
-                    while child.try_wait().unwrap().is_none() {
-                        assert!(began.elapsed() < HALF_A_SECOND, "{input:?}: a hangup");
-                        std::thread::sleep(Duration::from_millis(2));
-                    }
-                } else {
-                    signal(&child, told);
-                    let took = ended(child, Duration::from_secs(10));
-                    assert!(took < HALF_A_SECOND, "{input:?} {told:?} calls={calls}: {took:?}");
-                }
-                drop(other);
+                let what = format!("{input:?} {told:?} calls={calls}");
+                within(HALF_A_SECOND, &what, || ended_by(told, input, calls));
             }
         }
     }
+}
+
+/// How long a server takes to end that is told so.
+fn ended_by(told: Signal, input: Input, calls: bool) -> Duration {
+    let place = tempfile::tempdir().unwrap();
+    let (listener, api) = silent();
+    let (mut child, mut other) = started(stdio(&api), input, place.path());
+    // A hangup is left to the system: that it listens to the others says that it has begun.
+    blocking("its listening to signals", || catches(&child, Signal::TERM));
+    if let (true, Some(other)) = (calls, &mut other) {
+        other.write_all(INITIALIZE.as_bytes()).unwrap();
+        let call = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"list_projects","arguments":{}}}"#;
+        writeln!(other, "{call}").unwrap();
+        let mut first = [0; 1];
+        child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+        // The call has come to the API.
+        listener.accept().unwrap();
+    }
+    signal(&child, told);
+    if told != Signal::HUP {
+        return ended(child, Duration::from_secs(10));
+    }
+    let began = Instant::now();
+    blocking("the end at a hangup", || child.try_wait().unwrap().is_some());
+    began.elapsed()
 }
 
 #[test]
 fn somebody_closed_the_input_of_a_sandbox_with_data() {
     for kept in [false, true] {
         for told in [None, Some(Signal::TERM), Some(Signal::INT)] {
-            let places = Places::new(crate::support::SANDBOX);
-            let mut arguments = vec![
-                "stdio",
-                "--sandbox",
-                "--sandbox-postgres",
-                "required",
-                "--toolsets",
-                "all",
-            ];
-            let folder = places.kept();
-            if kept {
-                arguments.extend(["--sandbox-dir", folder.to_str().unwrap()]);
-            }
-            let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
-            command
-                .args(arguments)
-                .env_clear()
-                .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-                .env("TMPDIR", places.file("x", "").parent().unwrap().join("tmp"))
-                .env("XDG_STATE_HOME", places.file("x", "").parent().unwrap().join("state"))
-                .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
-            let place = tempfile::tempdir().unwrap();
-            let (mut child, other) = started(command, Input::Pipe, place.path());
-            let mut other = other.unwrap();
-            other.write_all(INITIALIZE.as_bytes()).unwrap();
-            let mut answers = std::io::BufReader::new(child.stdout.take().unwrap());
-            let mut call = |id: u64, tool: &str, arguments: serde_json::Value| {
-                let params = json!({"name": tool, "arguments": arguments});
-                let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
-                writeln!(other, "{call}").unwrap();
-                loop {
-                    let mut line = String::new();
-                    assert!(std::io::BufRead::read_line(&mut answers, &mut line).unwrap() > 0);
-                    let answer: serde_json::Value = serde_json::from_str(&line).unwrap();
-                    if answer["id"] == id {
-                        assert_ne!(answer["result"]["isError"], true, "{line}");
-                        return answer["result"]["structuredContent"]["result"].clone();
-                    }
-                }
-            };
-            let organizations = call(2, "list_organizations", json!({}));
-            let organization = &organizations["organizations"][0]["id"];
-            call(3, "create_project", json!({"name": "p", "org_id": organization}));
-            assert!(!places.servers().is_empty(), "no data");
-            let began = Instant::now();
-            match told {
-                None => drop(other),
-                Some(told) => signal(&child, told),
-            }
             let most = if told.is_some() {
                 HALF_A_SECOND
             } else {
                 Duration::from_secs(1)
             };
-            ended(child, Duration::from_secs(20));
-            let took = began.elapsed();
-            assert!(took < most, "kept={kept} {told:?}: {took:?}");
-            assert_eq!(places.processes(), Vec::<String>::new());
-            assert_eq!(places.short_lived(), Vec::<std::path::PathBuf>::new());
+            within(most, &format!("kept={kept} {told:?}"), || closed_on_data(kept, told));
         }
     }
+}
+
+/// How long a server on a sandbox with data takes to end, and that it leaves nothing.
+fn closed_on_data(kept: bool, told: Option<Signal>) -> Duration {
+    let places = Places::new(crate::support::SANDBOX);
+    let mut arguments = vec![
+        "stdio",
+        "--sandbox",
+        "--sandbox-postgres",
+        "required",
+        "--toolsets",
+        "all",
+    ];
+    let folder = places.kept();
+    if kept {
+        arguments.extend(["--sandbox-dir", folder.to_str().unwrap()]);
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("TMPDIR", places.file("x", "").parent().unwrap().join("tmp"))
+        .env("XDG_STATE_HOME", places.file("x", "").parent().unwrap().join("state"))
+        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    let place = tempfile::tempdir().unwrap();
+    let (mut child, other) = started(command, Input::Pipe, place.path());
+    let mut other = other.unwrap();
+    other.write_all(INITIALIZE.as_bytes()).unwrap();
+    let mut answers = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut call = |id: u64, tool: &str, arguments: serde_json::Value| {
+        let params = json!({"name": tool, "arguments": arguments});
+        let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        writeln!(other, "{call}").unwrap();
+        loop {
+            let mut line = String::new();
+            assert!(std::io::BufRead::read_line(&mut answers, &mut line).unwrap() > 0);
+            let answer: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if answer["id"] == id {
+                assert_ne!(answer["result"]["isError"], true, "{line}");
+                return answer["result"]["structuredContent"]["result"].clone();
+            }
+        }
+    };
+    let organizations = call(2, "list_organizations", json!({}));
+    let organization = &organizations["organizations"][0]["id"];
+    call(3, "create_project", json!({"name": "p", "org_id": organization}));
+    assert!(!places.servers().is_empty(), "no data");
+    let began = Instant::now();
+    match told {
+        None => drop(other),
+        Some(told) => signal(&child, told),
+    }
+    ended(child, Duration::from_secs(20));
+    let took = began.elapsed();
+    assert_eq!(places.processes(), Vec::<String>::new());
+    assert_eq!(places.short_lived(), Vec::<std::path::PathBuf>::new());
+    took
 }
 
 #[test]
