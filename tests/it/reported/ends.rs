@@ -77,12 +77,13 @@ fn started(mut command: Command, input: Input, place: &Path) -> (Child, Option<f
     }
 }
 
-/// Whether a program has something of its own to do at this signal.
+/// Whether a program has something of its own to do at this signal, and waits for something: its start is behind it.
 fn catches(child: &Child, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = u64::from_str_radix(caught.unwrap_or_default().trim(), 16).unwrap_or_default();
-    caught & (1 << (signal.as_raw() - 1)) != 0
+    let waits = status.lines().any(|line| line.starts_with("State:\tS"));
+    waits && caught & (1 << (signal.as_raw() - 1)) != 0
 }
 
 fn signal(child: &Child, signal: Signal) {
