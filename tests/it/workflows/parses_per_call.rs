@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{shop, sql};
 use crate::support::human::Manner;
-use crate::support::server::{Era, Server, TestClient, program};
+use crate::support::server::{Era, TestClient, TestServer, program};
 
 /// What the log says of a parse.
 const PARSED: &str = "the SQL of a call is parsed";
@@ -73,7 +73,7 @@ async fn sql_of_a_call_is_parsed_once_for_each_decision() {
             story.sandbox().api_key(),
         );
         command.env("NEON_MCP_LOG", "debug");
-        let server = Server::run(command, TestClient::with(story.human().clone()), era).await;
+        let server = TestServer::run(command, TestClient::with(story.human().clone()), era).await;
         let mut call = json!({"project_id": "shop", "branch_id": "main"});
         call.as_object_mut()
             .expect("an object")
