@@ -193,7 +193,38 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
         let confirmations = &self.call.guards.confirmations;
         confirmations
             .prepare(&self.call.owner, content, until, Utc::now())
-            .map_err(not_stored)
+            .map_err(|error| self.not_stored(error))
+    }
+
+    /// Why nothing is prepared: where too much waits, with what waits of the caller's own and how to complete or give up each.
+    fn not_stored(&self, error: NotPrepared) -> Failure {
+        let is_full = matches!(error, NotPrepared::Full(_));
+        let mut failure = not_stored(error);
+        if is_full && let Failure::WorkflowError(told) = &mut failure {
+            let waiting = self.call.guards.confirmations.waiting(&self.call.owner, Utc::now());
+            let all = waiting.len();
+            let shown: Vec<Value> = waiting
+                .into_iter()
+                .take(MAX_WAITING_TOLD)
+                .map(|(handle, until, content)| {
+                    let field = |name: &str| content.get(name).cloned().unwrap_or_default();
+                    let tool = field("tool");
+                    let argument = if tool == "complete_query_tuning" { "tuning" } else { "migration" };
+                    serde_json::json!({
+                        "tool": tool,
+                        "arguments": {"project_id": field("project_id"), "branch_id": field("branch_id"), argument: handle, "discard": true},
+                        "good_until": until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+                    })
+                })
+                .collect();
+            if !shown.is_empty() {
+                told.more = serde_json::json!({"waiting": all, "to_discard": shown});
+                told.next = "Give up what isn't wanted: `to_discard` has the calls, those that end first in front; without discard the same \
+                             call completes it. Each ends by itself when its branch does."
+                    .to_owned();
+            }
+        }
+        failure
     }
 
     /// Refuses what would be prepared in vain, before any work: too much waits already, or the statements are too long to be kept.
@@ -203,7 +234,7 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
         let bytes = statements.map(|statement| statement.text.len()).sum();
         confirmations
             .room_to_prepare(&self.call.owner, bytes, Utc::now())
-            .map_err(not_stored)
+            .map_err(|error| self.not_stored(error))
     }
 
     /// Takes what the call completes: of several calls at the same time, one does.
@@ -605,6 +636,9 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
         ran.map_err(Failure::of_sql)
     }
 }
+
+/// The most of what waits that is told.
+const MAX_WAITING_TOLD: usize = 10;
 
 /// Why nothing is prepared.
 fn not_stored(error: NotPrepared) -> Failure {

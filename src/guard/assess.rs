@@ -12,8 +12,8 @@ use crate::neon::sql::{Grade, Measured, Reaching};
 use crate::permit::JudgedTexts;
 
 /// Why a statement outside of a transaction asks that evaluates what indexes hold.
-const INDEX_CODE: &str = "builds indexes outside of a transaction, and some of the database's indexes call functions of its own, which nothing holds \
-                          there";
+const INDEX_CODE: &str = "builds indexes outside of a transaction, where nothing holds functions of the database's own, and its indexes, or what \
+                          the statements make or run, call some or may";
 
 /// What the guard wants to know before it can judge a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -58,6 +58,25 @@ impl ApprovalFlow {
         }
     }
 
+    /// What waits of this caller's: handles, with when each ends and what was prepared, the first to end first.
+    #[must_use]
+    pub fn waiting(&self, caller: &str, now: DateTime<Utc>) -> Vec<(String, DateTime<Utc>, Value)> {
+        let own = self.preparer(caller);
+        let all = self.preparations.list().unwrap_or_default();
+        let own = all
+            .into_iter()
+            .filter(|(_, stored)| stored.caller == own && stored.until >= now.timestamp());
+        let mut waiting: Vec<(String, DateTime<Utc>, Value)> = own
+            .filter_map(|(id, stored)| {
+                let content = stored.content(&self.sealer, &id)?;
+                let handle = format!("{id}.{}", stored.tag(&self.sealer, &id, &content));
+                Some((handle, DateTime::from_timestamp(stored.until, 0)?, content))
+            })
+            .collect();
+        waiting.sort_by_key(|(_, until, _)| *until);
+        waiting
+    }
+
     /// What was prepared under a handle, by this caller.
     ///
     /// # Errors
@@ -210,6 +229,29 @@ mod tests {
             keeper.give_back_prepared(&handle);
             assert_eq!(keeper.take_prepared("me", &handle, now), Ok(()));
             assert_eq!(keeper.take_prepared("me", &other, now), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_waits_is_listed_to_its_caller_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        for keeper in [alone(), shared(folder.path(), 7)] {
+            let now = Utc::now();
+            let prepare = |caller: &str, hours: i64| {
+                keeper
+                    .prepare(caller, json!({"tool": "t"}), now + TimeDelta::hours(hours), now)
+                    .unwrap()
+            };
+            let (later, sooner, taken, _others) =
+                (prepare("me", 2), prepare("me", 1), prepare("me", 3), prepare("you", 1));
+            keeper.take_prepared("me", &taken, now).unwrap();
+            let waiting: Vec<String> = keeper
+                .waiting("me", now)
+                .into_iter()
+                .map(|(handle, ..)| handle)
+                .collect();
+            assert_eq!(waiting, [sooner, later]);
+            assert!(keeper.prepared("me", &waiting[0], now).is_ok());
         }
     }
 

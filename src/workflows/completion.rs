@@ -480,6 +480,19 @@ async fn halted(
     } else {
         format!("statement {of}")
     };
+    if overall != Changed::No && left.is_none() {
+        let mut look = json!({
+            "tool": "compare_database_schema",
+            "arguments": {
+                "project_id": prepared.project_id,
+                "branch_id": prepared.branch_id,
+                "db_name": prepared.database_name,
+                "base_branch_id": prepared.trial_branch_id,
+            },
+        });
+        fence.enclose_undo(&mut look);
+        more.insert("look".into(), look);
+    }
     let next = match overall {
         Changed::No if waited => {
             "Somebody else held a lock on it for over 10 s: inspect_database (blocked, long_running) shows who. The handle is still \
@@ -500,9 +513,8 @@ async fn halted(
         _ => match &left {
             Some(left) => format!("{} Then prepare {rest} as a migration of its own.", left.next()),
             None => format!(
-                "Look with compare_database_schema (base branch {}) or inspect_database (invalid_indexes) what is there, then prepare {rest} \
-                 as a migration of its own.",
-                prepared.trial_branch_id
+                "Look what is there with compare_database_schema, called as in `look`, or with inspect_database (invalid_indexes), then \
+                 prepare {rest} as a migration of its own."
             ),
         },
     };

@@ -4,7 +4,7 @@
 //! What to look for is told by Postgres' code alone. The name that is missing is read from the text at the place that Postgres
 //! tells, else from its message: there it is only something to look for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -13,11 +13,15 @@ use crate::engine::{Failure, WorkflowContext};
 use crate::neon::sql::{Connection, Found, Query, Reads, ResultSet, SqlError, Statements};
 use crate::neon::text::one_line;
 use crate::sql::{
-    Place, Reading, Statement, Unshowable, is_operator_at, is_quoted_at, name_at, redact, takes_parameters,
+    Place, Reading, Statement, Unshowable, is_operator_at, is_quoted_at, name_at, never_closed, redact,
+    takes_parameters,
 };
 
 /// How long a second run may take that only shows which statement fails.
 const AGAIN: Duration = Duration::from_secs(15);
+
+/// How near to its end a second run counts as ended by that.
+const NEARLY: Duration = Duration::from_secs(1);
 
 /// How long such a run waits for a lock.
 const LOCKS: Duration = Duration::from_secs(3);
@@ -140,10 +144,53 @@ pub(super) async fn readable(
             ..Found::default()
         };
         // Postgres names the word at that place, which may be the secret.
-        let error = if shown.text() == text { error } else { error.unsaid() };
+        let unterminated = unterminated(&error, text);
+        let error = match (shown.text() == text, unterminated) {
+            (true, _) => error,
+            (false, Some((words, _))) => error.saying_only(words),
+            (false, None) => error.unsaid(),
+        };
+        let found = Found {
+            next: unterminated.map(|(_, next)| next.to_owned()),
+            ..found
+        };
         return Err(Failure::Sql(Box::new(error.with(found))));
     }
     Ok(())
+}
+
+/// What Postgres' scanner says of what is opened and never closed, and what to do.
+const UNTERMINATED: [(&str, &str); 4] = [
+    (
+        "unterminated quoted string",
+        "A ' opens a string that nothing closes: a ' inside of a string is written twice ('it''s'), or the value is a parameter ($1).",
+    ),
+    (
+        "unterminated quoted identifier",
+        "A \" opens a name that nothing closes: a \" inside of a name is written twice, and texts stand in single quotes ('Ann').",
+    ),
+    (
+        "unterminated dollar-quoted string",
+        "A $$ or $tag$ opens a string that nothing closes: its end is exactly its beginning ($body$ … $body$), and the whole stands in \
+         one text.",
+    ),
+    (
+        "unterminated /* comment",
+        "A /* opens a comment that nothing closes: end it with */.",
+    ),
+];
+
+/// What is opened and never closed, where Postgres objects to the syntax. It may stumble over a word before that: of `'don't'`, over
+/// the t.
+fn unterminated(error: &SqlError, text: &str) -> Option<(&'static str, &'static str)> {
+    let opens = never_closed(text).filter(|_| error.code() == Some("42601"))?;
+    let [string, identifier, dollar, comment] = UNTERMINATED;
+    Some(match opens {
+        '\'' => string,
+        '"' => identifier,
+        '$' => dollar,
+        _ => comment,
+    })
 }
 
 /// How a statement begins, without its secrets; nothing where those can't be told apart.
@@ -271,16 +318,49 @@ fn next(code: &str, kind: Option<&str>, texts: &[&str], position: Option<usize>,
              ($1). describe_table_schema shows the columns."
         }
         "42883" if at.is_some_and(|(text, position)| is_operator_at(text, position)) => {
-            "There is no such operator for these types: cast one side to the type of the other, as in name = 5::text or id = $1::int; \
+            "There is no such operator for these types: cast one side to the type of the other, as in name = 5::text, id = $1::int or now() - $1::interval; \
              for a list of values: = ANY($1)."
         }
         "42883" if !found.nearest.is_empty() => {
             "There is no such function for these types: where `nearest` has its very name, cast the arguments to what is there, as in \
              round(x::numeric, 1); else it is called otherwise, or in another schema."
         }
+        "42704" if kind.is_some_and(|kind| kind.starts_with("ALTER")) && texts.iter().any(|text| gives_owner(text)) => {
+            "The role that should own it isn't there, or OWNER TO names something that isn't: leave OWNER TO lines out (a dump without them: \
+             pg_dump --no-owner --no-privileges). Who makes something owns it; list_roles shows the roles."
+        }
+        "42501"
+            if kind.is_some_and(|kind| kind.starts_with("COMMENT"))
+                && texts.iter().any(|text| is_about_extension(text)) =>
+        {
+            "Who doesn't own the extension can't comment on it: leave the COMMENT ON EXTENSION line out, it changes nothing that anybody needs."
+        }
+        "42501" if kind.is_some_and(|kind| kind.starts_with("ALTER")) && texts.iter().any(|text| gives_owner(text)) => {
+            "The role may not give it to that owner: leave OWNER TO lines out (a dump without them: pg_dump --no-owner --no-privileges). Who \
+             makes something owns it."
+        }
+        "0A000" if kind.is_some_and(|kind| kind.starts_with("CREATE EXTENSION")) => {
+            "The server doesn't have that extension: SELECT name, comment FROM pg_available_extensions lists those that it has."
+        }
+        "0A000" if kind.is_some_and(|kind| kind.starts_with("TRUNCATE")) => {
+            "A foreign key of another table refers to it: name both in one TRUNCATE (TRUNCATE a, b), or delete rows with DELETE. CASCADE \
+             empties every table that refers to it, too."
+        }
+        "0A000" if kind.is_some_and(|kind| kind.starts_with("DROP INDEX")) => {
+            "That index can't be dropped CONCURRENTLY: of a partitioned table, with CASCADE, or several at once it can't. Drop them one by \
+             one, without CASCADE; an index of a partitioned table by DROP INDEX without CONCURRENTLY, which locks the table shortly."
+        }
+        "0A000" if kind.is_some_and(|kind| kind.starts_with("ALTER TABLE")) => {
+            "Postgres doesn't do this with what depends on it: the message says what. A view or rule on a column whose type changes is dropped \
+             first and made again after it."
+        }
         "42704" if texts.iter().any(|text| is_about_setting(text)) => {
             "There is no such setting: pg_settings lists those that there are. One of your own has a dot in its name (app.user_id), and \
              before it is set only current_setting('app.user_id', true) reads it, as null."
+        }
+        "22023" if texts.iter().any(|text| becomes_role(text)) => {
+            "There is no such role, or it isn't one that yours may become: list_roles shows those of the branch. Without SET ROLE, role_name \
+             chooses who runs the statements."
         }
         "22023" if texts.iter().any(|text| is_about_setting(text)) => {
             "The setting doesn't take that value: sizes and times have units in their text ('64MB', '5s'); unit, min_val, max_val and \
@@ -295,7 +375,7 @@ fn next(code: &str, kind: Option<&str>, texts: &[&str], position: Option<usize>,
 fn too_long(target: &Target<'_>, sent: &[Sent<'_>]) -> String {
     let seconds = target.timeout().as_secs();
     let mut texts = sent.iter().map(|one| &one.statement.text);
-    let own = texts.any(|text| text.to_ascii_lowercase().contains("statement_timeout"));
+    let own = texts.any(|text| limits_itself(text));
     let given = if target.timeout_seconds.is_some() {
         "as given"
     } else {
@@ -308,6 +388,38 @@ fn too_long(target: &Target<'_>, sent: &[Sent<'_>]) -> String {
     format!(
         "It took longer than {which}, or somebody cancelled it: give it more time or less to do. explain_sql_statement shows the plan, \
          inspect_database (blocked, long_running) who else holds it up."
+    )
+}
+
+/// Whether a statement gives something to an owner.
+fn gives_owner(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    lower
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .windows(2)
+        .any(|pair| pair == ["owner", "to"])
+}
+
+/// Whether a statement is about an extension.
+fn is_about_extension(text: &str) -> bool {
+    text.split_whitespace()
+        .take(3)
+        .any(|word| word.eq_ignore_ascii_case("extension"))
+}
+
+/// Whether a statement sets how long it or others may take.
+fn limits_itself(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("statement_timeout")
+}
+
+/// Whether a statement becomes another role.
+fn becomes_role(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let words: Vec<&str> = lower.split_whitespace().take(3).collect();
+    matches!(
+        words.as_slice(),
+        ["set", "role", ..] | ["set", "session" | "local", "role" | "authorization"]
     )
 }
 
@@ -360,6 +472,8 @@ async fn which(
     // What took long would take as long once more, and with less time another statement might be the one.
     let again = match code {
         CANCELLED if target.timeout() <= AGAIN => target.timeout(),
+        // A time-out of the list's own is met once more.
+        CANCELLED if sent.iter().any(|one| limits_itself(&one.statement.text)) => AGAIN,
         code if passes(code) => return Which::Unknown,
         _ => AGAIN,
     };
@@ -367,6 +481,7 @@ async fn which(
         let first = sent.iter().position(|one| takes_parameters(&one.statement.text));
         return first.map_or(Which::Unknown, |index| Which::Number(index + 1));
     }
+    let began = Instant::now();
     let readings: Option<Vec<Reading>> = sent.iter().map(|one| Reading::of(one.statement)).collect();
     let (ran, numbers) = match readings.filter(|_| !flow.changes()) {
         Some(readings) => {
@@ -388,8 +503,10 @@ async fn which(
     };
     // What waits for somebody's lock waits less long there.
     let same = |second: &SqlError| second.code() == Some(code) || code == CANCELLED && second.code() == Some("55P03");
+    // Another statement may be the one that met the time of the second run.
+    let own_end = code == CANCELLED && target.timeout() > again && began.elapsed() + NEARLY >= again;
     match ran {
-        Err(Failure::Sql(second)) if same(&second) => match numbers.of(&second) {
+        Err(Failure::Sql(second)) if same(&second) && !own_end => match numbers.of(&second) {
             Some(number) => Which::Number(number),
             None if second.said() == error.said() => Which::End,
             None => Which::Unknown,

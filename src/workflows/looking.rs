@@ -99,8 +99,19 @@ async fn tables(flow: &WorkflowContext<'_, '_>, input: &GetDatabaseTables) -> Re
         "tables": fence.around(&lines(&found)),
     }));
     if found.is_empty() && narrowed {
-        let mut note =
-            "There is none under that schema, table or offset: without them all tables are listed.".to_owned();
+        let mut note = match input
+            .partitions_of
+            .as_deref()
+            .map(trimmed)
+            .filter(|given| !given.is_empty())
+        {
+            _ if offset > 0 => format!("There are {offset} or fewer of them: begin again without offset."),
+            Some(given) if is_there(flow, &connection, given).await => {
+                "That table has no partitions, and nothing inherits from it: describe_table_schema shows the table itself.".to_owned()
+            }
+            Some(_) => "There is no table of that name to have partitions: without partitions_of all tables are listed.".to_owned(),
+            None => "There is none under that schema: without it all tables are listed.".to_owned(),
+        };
         if let Some(schema) = in_schema {
             let near = failing::nearest_schemas(flow, &connection, schema).await;
             if near.first().is_some_and(|near| near != schema) {
@@ -119,6 +130,20 @@ async fn tables(flow: &WorkflowContext<'_, '_>, input: &GetDatabaseTables) -> Re
         ended = ended.note("Partitions count with their table; partitions_of lists them.");
     }
     Ok(ended.note(COUNTED))
+}
+
+/// Whether there is a relation of that name.
+async fn is_there(flow: &WorkflowContext<'_, '_>, connection: &Connection, given: &str) -> bool {
+    const THERE: &str = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+        WHERE c.relname = $2 AND ($1::text IS NULL OR n.nspname = $1)) AS there";
+    let Ok((schema, name)) = parent(given) else {
+        return false;
+    };
+    let parameters = vec![schema.map_or(Value::Null, Value::from), name.into()];
+    let found = flow
+        .query(connection, Reads::own(THERE, parameters).pinned(), PATIENCE)
+        .await;
+    found.is_ok_and(|found| found.first().and_then(|result| result.first("there")) == Some(Value::Bool(true)))
 }
 
 /// The schema, where one is given, and the name of a table whose children are listed.

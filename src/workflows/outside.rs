@@ -57,7 +57,23 @@ const INDEX: (&str, &str) = (
 /// database's own may raise these, too.
 fn was_not_begun(kind: &str, code: &str) -> bool {
     let own_code = ["DO", "CALL"].contains(&kind.split(' ').next().unwrap_or_default());
-    code.starts_with("42") && !own_code && !leaves_indexes_alone(kind)
+    let by_name_or_right = code.starts_with("42") && !own_code && !leaves_indexes_alone(kind);
+    by_name_or_right || is_checked_first(kind, code)
+}
+
+/// Whether the statement runs no code of the database's own, and Postgres checks what this code tells before it does anything: that
+/// the database is there and nobody uses it, that the index isn't partitioned, that nothing depends on it.
+fn is_checked_first(kind: &str, code: &str) -> bool {
+    let verb = kind.split(' ').next().unwrap_or_default();
+    let of_database = matches!(verb, "CREATE" | "DROP" | "ALTER") && kind.contains("DATABASE");
+    match code {
+        // No such database or schema; not supported; inside of a transaction.
+        "3D000" | "3F000" | "0A000" | "25001" => of_database || kind.starts_with("DROP INDEX"),
+        // In use; an option that isn't taken.
+        "55006" | "22023" => of_database,
+        "2BP01" => kind.starts_with("DROP INDEX"),
+        _ => false,
+    }
 }
 
 /// What the statement may have left, by its kind: what, how to see it, and how to remove it.
@@ -74,7 +90,7 @@ fn traces(kind: &str) -> (&'static str, &'static str) {
         ),
         "REINDEX" | "CREATE" | "DROP" | "ALTER" | "REFRESH" if kind.contains("DATABASE") => (
             "a database may be there in part",
-            "list_branch_databases shows what there is; delete_branch_database removes one.",
+            "list_databases shows what there is; delete_database removes one.",
         ),
         "REINDEX" | "REFRESH" => INDEX,
         "CREATE" | "DROP" if kind.contains("INDEX") => INDEX,
@@ -235,7 +251,12 @@ pub(super) async fn failed(
 }
 
 /// The failure of statements that were rolled back, with what isn't: sequences stay advanced, ended backends ended.
-pub(super) fn rolled_back(statements: &[&Statement], error: Box<SqlError>) -> Failure {
+pub(super) async fn rolled_back(
+    flow: &WorkflowContext<'_, '_>,
+    connection: &Connection,
+    statements: &[&Statement],
+    error: Box<SqlError>,
+) -> Failure {
     // A single statement that Postgres didn't understand wasn't begun.
     let begun = error.code().is_some() && !(statements.len() == 1 && error.position().is_some());
     let mentions = Mentions::all(statements.iter().map(|statement| statement.mentions()));
@@ -243,5 +264,47 @@ pub(super) fn rolled_back(statements: &[&Statement], error: Box<SqlError>) -> Fa
     if error.changed() != Changed::No || !begun || outliving.is_empty() {
         return Failure::Sql(error);
     }
+    if may_run_none(flow, connection, statements, &mentions).await {
+        return Failure::Sql(error);
+    }
     Failure::Sql(Box::new(error.outlived_by(&outliving)))
+}
+
+/// How long the look for rights takes at most.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Whether the role may execute none of the functions whose work outlives a rollback, by the catalogue: then none ran.
+async fn may_run_none(
+    flow: &WorkflowContext<'_, '_>,
+    connection: &Connection,
+    statements: &[&Statement],
+    mentions: &Mentions,
+) -> bool {
+    const MAY: &str = "SELECT pg_catalog.count(*)::pg_catalog.int4 AS may FROM pg_catalog.pg_proc p \
+        WHERE p.proname IN (SELECT pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb)) \
+        AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE')";
+    // Who becomes another role may do what that one may.
+    let becomes = ["role", "authorization", "set_config"];
+    let stays = becomes.iter().all(|word| !mentions.identifiers.contains(*word));
+    let plain = |statement: &&Statement| !["DO", "CALL", "EXECUTE"].contains(&statement.kind.as_str());
+    if !stays || !statements.iter().all(plain) {
+        return false;
+    }
+    let names: Vec<&String> = mentions
+        .identifiers
+        .iter()
+        .filter(|name| {
+            let identifiers = BTreeSet::from([(*name).clone()]);
+            let alone = Mentions {
+                identifiers,
+                ..Mentions::default()
+            };
+            alone.outlive_rollback()
+        })
+        .collect();
+    let reads = Reads::own(MAY, vec![json!(names).to_string().into()]).pinned();
+    match flow.query(connection, reads, LOOK).await {
+        Ok(results) => results.first().and_then(|result| result.first("may")) == Some(json!(0)),
+        Err(_) => false,
+    }
 }

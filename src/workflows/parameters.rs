@@ -44,9 +44,16 @@ pub(super) async fn encoded(
         .filter(|(index, (value, expected))| {
             // Postgres reads a date out of `["2026-01-31"]`, too.
             let is_one = !expected.is_any_text() || is_in_list(&statement.text, index + 1);
-            value.is_array() && !expected.takes_lists() && is_one
+            value.is_array() && (!expected.takes_lists() && is_one || expected.is_range())
         })
-        .map(|(index, (_, expected))| (index, one_value(index, expected)))
+        .map(|(index, (_, expected))| {
+            let told = if expected.is_range() {
+                one_range(index, expected)
+            } else {
+                one_value(index, expected)
+            };
+            (index, told)
+        })
         .collect();
     if !in_place_of_one.is_empty() {
         return Err(problems(in_place_of_one.into_iter()));
@@ -103,6 +110,16 @@ fn mistaken(index: usize, value: &Value, expected: &Expected) -> Option<String> 
             index + 1
         )
     })
+}
+
+/// Said where a list is given for a range.
+fn one_range(index: usize, expected: &Expected) -> String {
+    format!(
+        "Postgres expects one {} for ${}, and a list doesn't say whether its ends belong to it: give its text, such as \"[1,5]\" with both \
+         ends or \"[1,5)\" without the upper one",
+        one_line(&expected.type_name, 100),
+        index + 1
+    )
 }
 
 /// Said where a list is given for what is one value.

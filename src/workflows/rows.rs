@@ -32,15 +32,44 @@ const TOLD_BYTES: usize = 200;
 /// Results in at most so many bytes: columns, rows in a fence, and what was left out.
 pub(crate) fn shown(results: &[ResultSet], fence: &Fence, most_bytes: usize, notes: &mut Vec<String>) -> Vec<Value> {
     let mut room = most_bytes;
+    // What a result doesn't need of its share is there for those behind it.
+    let mut wanted: Vec<usize> = results.iter().map(wanted).collect();
+    wanted.reverse();
     results
         .iter()
         .enumerate()
         .map(|(index, result)| {
-            let (value, used) = one(result, fence, room, index, results.len() > 1, notes);
+            wanted.pop();
+            let (value, used) = one(result, fence, share(room, &wanted), index, results.len() > 1, notes);
             room = room.saturating_sub(used);
             value
         })
         .collect()
+}
+
+/// About how many bytes a result takes that is shown whole.
+fn wanted(result: &ResultSet) -> usize {
+    const BESIDE: usize = 200;
+    let rows = result.rows.iter().take(MAX_ROWS);
+    let values = rows.flatten().map(|value| match value {
+        Value::String(text) => escaped_len(text) + 5,
+        other => other.to_string().len() + 1,
+    });
+    BESIDE + result.columns.len() * 20 + values.sum::<usize>()
+}
+
+/// The room of a result before others: all that they don't want, and no less than an equal part.
+fn share(room: usize, others: &[usize]) -> usize {
+    let mut others = others.to_vec();
+    others.sort_unstable();
+    let (mut left, mut sharing) = (room, others.len() + 1);
+    for wanted in others {
+        let equal = left / sharing.max(1);
+        // The smallest first: who wants more than an equal part gets that.
+        left -= wanted.min(equal);
+        sharing -= 1;
+    }
+    left
 }
 
 /// A value on its way into a line.

@@ -17,6 +17,9 @@ use crate::sql::{SessionAct, Statement, StatementEffect, Transaction, kept};
 /// The most statements of a script.
 const MAX_STATEMENTS: usize = 200;
 
+/// The most problems that are told at once.
+const MAX_TOLD: usize = 10;
+
 /// How long a statement waits for a lock: those that wait for it would wait as long.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
@@ -101,9 +104,17 @@ pub(super) fn read(argument: &str, parsed: &[crate::sql::Script]) -> Result<Scri
     let is = |statement: Option<&Statement>, kinds: &[&str]| {
         statement.is_some_and(|statement| kinds.contains(&statement.kind.as_str()))
     };
-    // Of a file of a tool what is told first is what can't be sent.
-    if let Some((index, statement, refusal)) = refused(&statements) {
-        return problem(format!("statement {} ({}) {refusal}.", index + 1, statement.kind));
+    let problems = |messages: Vec<String>| {
+        let told = messages.into_iter().take(MAX_TOLD).map(|message| ArgumentProblem {
+            argument: argument.to_owned(),
+            message,
+        });
+        Err(Failure::Arguments(told.collect()))
+    };
+    // Of a file of a tool what is told first is what can't be sent, all of it.
+    let unsent = refused(&statements);
+    if !unsent.is_empty() {
+        return problems(unsent);
     }
     // A script of its own transaction is one transaction here, too.
     let whole = is(statements.first(), &["BEGIN"]) && is(statements.last(), &["COMMIT"]) && statements.len() > 1;
@@ -147,10 +158,16 @@ pub(super) fn read(argument: &str, parsed: &[crate::sql::Script]) -> Result<Scri
             ));
         }
         if statement.transaction == Transaction::Control {
-            return problem(format!(
-                "statement {number} is transaction control ({}): leave it out, this server does the transactions.",
-                statement.kind
-            ));
+            let controls = statements.iter().enumerate();
+            let controls = controls.filter(|(_, statement)| statement.transaction == Transaction::Control);
+            let told = controls.map(|(index, statement)| {
+                format!(
+                    "statement {} is transaction control ({}): leave it out, this server does the transactions.",
+                    index + 1,
+                    statement.kind
+                )
+            });
+            return problems(told.collect());
         }
         if statement.leaves {
             return problem(format!(
@@ -183,10 +200,21 @@ pub(super) fn because<'r>(reasons: impl Iterator<Item = &'r str>) -> String {
     reasons.join("; ")
 }
 
-/// The first statement that is sent to no server, and why.
-fn refused(statements: &[Statement]) -> Option<(usize, &Statement, &str)> {
-    let mut all = statements.iter().enumerate();
-    all.find_map(|(index, statement)| Some((index, statement, statement.refusal.as_deref()?)))
+/// The statements that are sent to no server, and why: of those with the same reason the first.
+fn refused(statements: &[Statement]) -> Vec<String> {
+    let mut reasons: Vec<&str> = Vec::new();
+    let mut told = Vec::new();
+    for (index, statement) in statements.iter().enumerate() {
+        let Some(refusal) = statement.refusal.as_deref() else {
+            continue;
+        };
+        // What is refused in the same words needs the same.
+        if !reasons.contains(&refusal) {
+            reasons.push(refusal);
+            told.push(format!("statement {} ({}) {refusal}.", index + 1, statement.kind));
+        }
+    }
+    told
 }
 
 /// What of the session's state the parts of a script need from earlier ones and can't be given: each part runs in a session of

@@ -341,12 +341,12 @@ fn instead_of(statement: &Statement, several: bool) -> String {
 }
 
 /// What completing these statements will be judged as, once they were tried: its effect, and why it asks.
-pub(super) async fn completing(
+pub(super) fn completing(
     flow: &WorkflowContext<'_, '_>,
-    target: &Target<'_>,
     statements: &[Statement],
     measured: &Measured,
-) -> Result<(Effect, Vec<String>), Failure> {
+    runs_index_code: bool,
+) -> (Effect, Vec<String>) {
     let script = Script {
         statements: statements.to_vec(),
     };
@@ -356,10 +356,24 @@ pub(super) async fn completing(
     if measured.exceeds(unasked) {
         assessed = assessed.exceeding(measured, unasked);
     }
-    if assessed.rebuilds_indexes && indexes_call_code(flow, target, std::slice::from_ref(&script)).await? {
+    if assessed.rebuilds_indexes && runs_index_code {
         assessed = assessed.running_code();
     }
-    Ok((assessed.effect, assessed.reasons))
+    (assessed.effect, assessed.reasons)
+}
+
+/// Whether indexes call code of the database's own once the statements ran where they were tried. What can't be looked at counts as
+/// that. Completing asks by it; whatever a block does on the target, each statement that builds an index looks there for itself.
+pub(super) async fn index_code_after(
+    flow: &WorkflowContext<'_, '_>,
+    tried_on: &Connection,
+    statements: &[Statement],
+) -> bool {
+    let all: Vec<&Statement> = statements.iter().collect();
+    if !all.iter().any(|statement| statement.builds_indexes()) {
+        return false;
+    }
+    all.iter().any(|statement| makes_code(statement)) || call_code(flow, tried_on, &all).await.unwrap_or(true)
 }
 
 /// What scripts do.
@@ -459,14 +473,19 @@ fn statements(scripts: &[Script], isolation: Isolation, parameters: Vec<Value>) 
 
 /// Whether building indexes would run code of the database's own: what the statements mention, or what indexes, operator classes,
 /// range types, casts and statistics are made of, or what the statements make themselves. Code in C or of Postgres itself isn't
-/// meant.
+/// meant. What a block or a procedure makes isn't told by its text: where it was tried, what was found there counts.
 pub(super) async fn indexes_call_code(
     flow: &WorkflowContext<'_, '_>,
     target: &Target<'_>,
     scripts: &[Script],
 ) -> Result<bool, Failure> {
     let statements: Vec<&Statement> = scripts.iter().flat_map(|script| &script.statements).collect();
-    if statements.iter().any(|statement| makes_code(statement)) {
+    let found_when_tried = flow
+        .prepared()
+        .ok()
+        .and_then(|prepared| prepared.get("index_code")?.as_bool());
+    let unknown = statements.iter().any(|statement| runs_any(statement)) && found_when_tried.is_none();
+    if unknown || found_when_tried == Some(true) || statements.iter().any(|statement| makes_code(statement)) {
         return Ok(true);
     }
     let connection = target.connect(flow).await?;
@@ -475,26 +494,36 @@ pub(super) async fn indexes_call_code(
 
 /// Whether a statement may make what an index calls later.
 fn makes_code(statement: &Statement) -> bool {
-    const CODE: [&str; 11] = [
+    const CODE: [&str; 9] = [
         "FUNCTION",
         "PROCEDURE",
         "ROUTINE",
         "AGGREGATE",
         "OPERATOR",
-        "DOMAIN",
-        "TYPE",
         "CAST",
         "EXTENSION",
         "LANGUAGE",
         "STATISTICS",
     ];
-    let runs_any = matches!(statement.kind.as_str(), "DO" | "CALL" | "EXECUTE");
     let makes = statement.kind.starts_with("CREATE")
         || statement.kind.starts_with("ALTER")
         || statement.kind.starts_with("IMPORT");
     // What a column's own type is changed to is no new type.
     let object = statement.kind.split(" … ").next().unwrap_or_default();
-    runs_any || (makes && CODE.iter().any(|word| object.contains(word)))
+    makes && CODE.iter().any(|word| object.contains(word))
+}
+
+/// Whether a statement may make or run anything, whatever its text says.
+fn runs_any(statement: &Statement) -> bool {
+    matches!(statement.kind.as_str(), "DO" | "CALL" | "EXECUTE")
+}
+
+/// Whether a statement makes or changes a type or a domain. Neither is code: what a range type or a check calls is a function that is
+/// there already and stands in the text, or a cast, which needn't.
+fn makes_type(statement: &Statement) -> bool {
+    let object = statement.kind.split(" … ").next().unwrap_or_default();
+    (object.starts_with("CREATE") || object.starts_with("ALTER"))
+        && ["TYPE", "DOMAIN"].iter().any(|word| object.contains(word))
 }
 
 /// Whether building indexes would run code of the database's own, as it is at this moment.
@@ -506,7 +535,7 @@ async fn call_code(
     let mentions = Mentions::all(statements.iter().map(|statement| statement.mentions()));
     let brings = statements
         .iter()
-        .any(|statement| building(statement) == Some(Builds::Expressions));
+        .any(|statement| building(statement) == Some(Builds::Expressions) || makes_type(statement));
     let mentioned = mentions.to_json();
     let parameters = vec![mentioned.to_string().into(), brings.to_string().into(), "".into()];
     let reads = Reads::own(INDEX_CODE, parameters).pinned();
@@ -626,7 +655,7 @@ async fn ran(
                     executed.results
                 }
                 (Err(Failure::Sql(error)), None) => {
-                    let failure = outside::rolled_back(&texts, error);
+                    let failure = outside::rolled_back(flow, connection, &texts, error).await;
                     return Err(explained(flow, given, connection, failure).await);
                 }
                 (Err(failure), _) => return Err(failure),

@@ -104,9 +104,15 @@ async fn create(flow: &WorkflowContext<'_, '_>, input: &CreateThrowawayBranch) -
     let mut result = json!({
         "branch_id": id,
         "name": text("name"),
-        "parent_id": text("parent_id"),
         "expires_at": echoed,
     });
+    // A branch with the schema alone has none.
+    if let (Some(object), Some(parent)) = (
+        result.as_object_mut(),
+        branch.get("parent_id").filter(|parent| parent.is_string()),
+    ) {
+        object.insert("parent_id".into(), parent.clone());
+    }
     let masked = match rules {
         Some(_) => masked(flow, project, &id).await,
         None => Ok(true),
@@ -377,8 +383,13 @@ async fn delete(flow: &WorkflowContext<'_, '_>, input: &DeleteThrowawayBranches)
             object.insert("not_deleted".into(), failed.into());
         }
     }
-    ended.undo = (!deleted.is_empty()).then(|| {
-        json!({"tool": "recover_branch", "note": "Within 7 days, for each branch by its id; it comes back without its expiry."})
+    ended.undo = deleted.first().map(|first| {
+        let note = match deleted.len() {
+            1 => "Within 7 days; it comes back without its expiry.",
+            _ => "Within 7 days, one call for each of `deleted` by its id, this being the first; they come back without their expiry.",
+        };
+        let id = first.get("id").cloned().unwrap_or_default();
+        json!({"tool": "recover_branch", "arguments": {"project_id": project, "branch_id": id}, "note": note})
     });
     Ok(ended)
 }

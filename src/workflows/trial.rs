@@ -54,6 +54,9 @@ pub(super) struct Prepared {
     pub(super) changes: Vec<String>,
     /// What the statements lost where they were tried: completing loses no more.
     pub(super) measured: Measured,
+    /// Indexes call code of the database's own once the statements ran; nothing where that wasn't looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) index_code: Option<bool>,
     /// The target's schema when it was prepared, to show what moved since; nothing where it is too long to be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<String>,
@@ -267,6 +270,7 @@ impl<'a> Trial<'a> {
         if script.renames() && follows {
             difference.keep_losses(|table, column| lost(&tried.measured, table, column));
         }
+        let index_code = sql::index_code_after(flow, &self.connection, &script.statements).await;
         let prepared = Prepared {
             tool: completing.to_owned(),
             project_id: project.to_owned(),
@@ -279,6 +283,7 @@ impl<'a> Trial<'a> {
             states: tried.states,
             changes: schema::lines(&difference),
             measured: tried.measured,
+            index_code: Some(index_code),
             before: (self.before.len() <= MAX_KEPT).then(|| self.before.clone()),
             query,
         };
@@ -310,7 +315,7 @@ impl<'a> Trial<'a> {
         let told = losses::sentences(&lost);
         result.insert("losses".into(), losses::described(&told));
         // As completing it will be judged: labels of single statements don't tell what they lost together.
-        let (effect, reasons) = sql::completing(flow, &self.at, &script.statements, &prepared.measured).await?;
+        let (effect, reasons) = sql::completing(flow, &script.statements, &prepared.measured, index_code);
         let asks = effect.needs_consent();
         let mut completion = json!({"effect": effect.name(), "requires_approval": asks});
         let mut because = Value::Null;

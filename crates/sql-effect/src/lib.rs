@@ -51,7 +51,9 @@ pub use functions::{ListedFunction, listed_functions};
 pub use hidden::is_hidden;
 pub use mentions::Mentions;
 pub use name::TableName;
-pub use place::{Place, dotted, is_in_list, is_only, is_operator_at, is_quoted_at, name_at, takes_parameters};
+pub use place::{
+    Place, dotted, is_in_list, is_only, is_operator_at, is_quoted_at, name_at, never_closed, takes_parameters,
+};
 pub use placement::{Placement, Routine};
 pub use reading::Reading;
 pub use redact::{Redacted, Unshowable, redact};

@@ -153,6 +153,15 @@ pub fn takes_parameters(text: &str) -> bool {
     lex(text).iter().any(|token| token.kind == Kind::Parameter)
 }
 
+/// What a text opens and never closes, by the character that opens it: `'`, `"`, `$` or the `/` of a comment.
+#[must_use]
+pub fn never_closed(text: &str) -> Option<char> {
+    let tokens = super::lex::lex(text);
+    let last = tokens.last().filter(|token| token.kind == super::lex::Kind::Broken)?;
+    let opens = last.text.chars().find(|c| matches!(c, '\'' | '"' | '$' | '/'))?;
+    (matches!(opens, '\'' | '"') || last.text.len() > 1).then_some(opens)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +239,22 @@ mod tests {
         assert_eq!(parts(" t "), Some(vec!["t".to_owned()]));
         for no in ["", "a b", "a.", ".a", "a..b", "a;b", "'a'", "a.*"] {
             assert_eq!(parts(no), None, "{no}");
+        }
+    }
+
+    #[test]
+    fn what_is_never_closed_is_told_by_what_opens_it() {
+        for (text, opens) in [
+            ("SELECT 'it's'", Some('\'')),
+            ("INSERT INTO x VALUES ('don't')", Some('\'')),
+            ("SELECT E'a\\'", Some('\'')),
+            ("SELECT \"abc", Some('"')),
+            ("DO $body$ BEGIN END $boby$", Some('$')),
+            ("SELECT 1 /* open", Some('/')),
+            ("SELECT 'it''s', \"a\"\"b\", $$'$$ /* ' */ -- '", None),
+            ("SELECT $", None),
+        ] {
+            assert_eq!(never_closed(text), opens, "{text}");
         }
     }
 }

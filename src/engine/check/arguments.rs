@@ -43,6 +43,25 @@ pub(in crate::engine) fn check(
     mut given: Map<String, Value>,
 ) -> Result<Map<String, Value>, Vec<ArgumentProblem>> {
     given.retain(|name, value| !value.is_null() || takes_null(selected, name));
+    for (asked, meant) in [("db_name", "database_name"), ("database_name", "db_name")] {
+        let knows = |name: &str| selected.arguments().any(|argument| argument == name);
+        if knows(meant)
+            && !knows(asked)
+            && !given.contains_key(meant)
+            && let Some(value) = given.shift_remove(asked)
+        {
+            given.insert(meant.to_owned(), value);
+        }
+    }
+    for name in SCRIPTS {
+        let is_text = selected
+            .tool
+            .property(name)
+            .is_some_and(|schema| schema.get("type") == Some(&"string".into()));
+        if is_text && let Some(script) = given.get(name).and_then(joined) {
+            given.insert(name.to_owned(), script.into());
+        }
+    }
     // No name and no place in a list is empty.
     let named = |name: &str| name == "cursor" || selected.tool.names(name).is_some();
     given.retain(|name, value| value.as_str() != Some("") || !named(name) || is_required(selected, name));
@@ -78,6 +97,7 @@ pub(in crate::engine) fn check(
         }
         take_as_meant(validator, &mut value, reading);
     }
+    take_words_as_meant(validator, &mut value);
     let mut problems: Vec<ArgumentProblem> = validator
         .iter_errors(&value)
         .flat_map(|error| describe(selected, &error))
@@ -100,6 +120,43 @@ pub(in crate::engine) fn check(
         Ok(complete)
     } else {
         Err(problems)
+    }
+}
+
+/// The arguments that take a whole script as one text.
+const SCRIPTS: [&str; 2] = ["sql", "changes"];
+
+/// The script that a list of statements is.
+fn joined(value: &Value) -> Option<String> {
+    let items = value.as_array().filter(|items| !items.is_empty())?;
+    let statements: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+    // A line of its own: a comment may stand at the end of one.
+    let ended = |statement: &&str| statement.trim_end().trim_end_matches(';').to_owned();
+    Some(statements?.iter().map(ended).collect::<Vec<_>>().join("\n;\n"))
+}
+
+/// Puts the word that is meant in the place of each that is written otherwise than the schema has it: with other capitals, or with
+/// blanks, hyphens or underscores in other places.
+fn take_words_as_meant(validator: &jsonschema::Validator, value: &mut Value) {
+    let bare = |word: &str| -> String {
+        let letters = word.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '_'));
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    let mut meant: Vec<(String, Value)> = Vec::new();
+    for error in validator.iter_errors(value).take(MAX_MEANT) {
+        let (ValidationErrorKind::Enum { options }, Some(given)) = (error.kind(), error.instance().as_str()) else {
+            continue;
+        };
+        let words = options.as_array().into_iter().flatten();
+        let mut like = words.filter(|word| word.as_str().is_some_and(|word| bare(word) == bare(given)));
+        if let (Some(word), None) = (like.next(), like.next()) {
+            meant.push((error.instance_path().to_string(), word.clone()));
+        }
+    }
+    for (place, word) in meant {
+        if let Some(there) = value.pointer_mut(&place) {
+            *there = word;
+        }
     }
 }
 
@@ -192,8 +249,8 @@ fn switch(value: &Value) -> Option<Value> {
         _ => return None,
     };
     match text.as_str() {
-        "1" | "yes" | "on" => Some(true.into()),
-        "0" | "no" | "off" => Some(false.into()),
+        "1" | "yes" | "on" | "y" | "t" => Some(true.into()),
+        "0" | "no" | "off" | "n" | "f" => Some(false.into()),
         _ => None,
     }
 }
@@ -429,6 +486,7 @@ fn reason(error: &jsonschema::ValidationError<'_>) -> String {
             let instead = match text.as_str() {
                 "is not of type \"boolean\"" => ": write true or false",
                 "is not of type \"array\"" => ": write a list, [\"…\", \"…\"]",
+                "is not a \"date-time\"" => ": write a day with its time and zone, 2026-01-31T10:00:00Z",
                 _ => "",
             };
             return text + instead;

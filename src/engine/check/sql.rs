@@ -56,8 +56,10 @@ pub(in crate::engine) async fn parse(runs: &[&str], explains: Option<Explains<'_
     if runs.is_empty() && explains.is_none() {
         return Ok(Parsed::default());
     }
-    let sources: Vec<String> = runs.iter().map(|text| (*text).to_owned()).collect();
-    let explains = explains.map(|explains| (explains.text.to_owned(), explains.analyze));
+    // Windows' editors put a mark before a file's first character, which Postgres takes for a part of the first word.
+    let unmarked = |text: &str| text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
+    let sources: Vec<String> = runs.iter().map(|text| unmarked(text)).collect();
+    let explains = explains.map(|explains| (unmarked(explains.text), explains.analyze));
     let parse = move || {
         tracing::debug!(
             texts = sources.len() + usize::from(explains.is_some()),

@@ -33,6 +33,12 @@ pub(crate) fn postgres_says(failed: &SqlError, fence: &Fence) -> Map<String, Val
     ]
     .into_iter()
     .filter_map(|(what, text)| Some(format!("{what}{}", one_line(text?, 300))))
+    .chain(
+        failed
+            .context()
+            .iter()
+            .map(|line| format!("context: {}", one_line(line, 200))),
+    )
     .collect();
     if !said.is_empty() {
         more.insert("postgres_says".to_owned(), fence.around(&said.join(" | ")).into());
@@ -94,6 +100,7 @@ pub(crate) fn sql_next(failed: &SqlError) -> String {
             _ => TOO_LARGE_CHANGE,
         },
         Changed::Unknown => "Look at the data before deciding to run it again.",
+        _ if is_within_function(failed) => WITHIN_FUNCTION,
         _ if failed.refused_login() => {
             "Check branch, database_name and role_name; a password may have been changed: try again."
         }
@@ -107,6 +114,23 @@ pub(crate) fn sql_next(failed: &SqlError) -> String {
         next.push_str(" Names like it are in `nearest`.");
     }
     next
+}
+
+/// Said where a function's own code doesn't fit what is there: its author has to be looked for by its name and line.
+const WITHIN_FUNCTION: &str = "It is the code of a function, procedure, trigger or block that fails, not the statement: the first context in \
+                               `postgres_says` names it and its line. SELECT pg_get_functiondef('name'::regproc) shows its code; correct that, or \
+                               what it is given.";
+
+/// Whether it failed by what the code of a function is or computes: a name that isn't there, a value that can't be used.
+fn is_within_function(failed: &SqlError) -> bool {
+    let of_code = failed
+        .code()
+        .is_some_and(|code| ["42", "22", "21", "0A"].iter().any(|class| code.starts_with(class)) && code != "42501");
+    let of_function = |line: &String| {
+        let languages = ["PL/pgSQL function ", "SQL function "];
+        languages.iter().any(|language| line.starts_with(language))
+    };
+    of_code && failed.context().iter().any(of_function)
 }
 
 /// What to do where a result is over a limit.
@@ -164,12 +188,13 @@ fn advice(code: &str) -> &'static str {
              list of values: = ANY($1)."
         }
         "22007" | "22008" => {
-            "It isn't a date or time that Postgres reads, or none that there is: write 2026-01-31, or 2026-01-31T10:00:00Z."
+            "It isn't a date, time or interval that Postgres reads, or none that there is: write 2026-01-31, 2026-01-31T10:00:00Z, or for an \
+             interval '1 day' or '02:30:00'. A parameter is cast to what it is: $1::date, $1::timestamptz, $1::interval."
         }
         "22003" => "The number is beyond what its type holds: use bigint or numeric, for the column or by a cast.",
         "22023" => {
-            "The value isn't one that is taken there: the message names what it is for. Sizes and times of settings have units in their \
-             text ('64MB', '5s'); pg_settings shows the bounds."
+            "The value isn't one that is taken there: the message names what it is for. bytea in hex is '\\x' and two of the digits 0-9 and \
+             a-f for each byte ('\\xDEADBEEF'); decode(text, 'hex') and decode(text, 'base64') read it from text."
         }
         "22001" => "A text is longer than its column takes: shorten it, or change the column's type.",
         "22012" => "Something is divided by zero: use nullif(divisor, 0).",
@@ -189,8 +214,8 @@ fn advice(code: &str) -> &'static str {
         "42702" => "The column is in more than one table: write the table's name or alias before it.",
         "42725" => "Several functions or operators fit: cast the arguments.",
         "42803" => "A column is neither in GROUP BY nor inside an aggregate: add it there, or aggregate it.",
-        "3D000" => "There is no such database: list_branch_databases shows those of the branch; give database_name.",
-        "28000" | "28P01" => "The role can't log in: list_branch_roles shows those of the branch; give role_name.",
+        "3D000" => "There is no such database: list_databases shows those of the branch; give database_name.",
+        "28000" | "28P01" => "The role can't log in: list_roles shows those of the branch; give role_name.",
         "42601" => {
             "Correct the syntax at `line` and `column`, which count in the text as it was sent, and call again; what is wrong may stand \
              right before it."
@@ -224,13 +249,43 @@ fn advice(code: &str) -> &'static str {
         "2BP01" => "Something depends on it: the detail names it. CASCADE would drop that, too.",
         "55006" => "Somebody uses it: end their work, or try again later; inspect_database (long_running) shows who.",
         "55000" => "It isn't in a state for this: the message says what is missing.",
-        "42P07" | "42701" | "42P06" => {
+        "42701" => {
+            "A column of that name is there already, or is given twice: leave one out, or choose another name. ALTER TABLE … ADD COLUMN IF NOT \
+             EXISTS adds it only where it isn't there."
+        }
+        "42P10" => {
+            "There is nothing that fits the columns: ON CONFLICT wants a unique index or constraint on exactly those that it names \
+             (describe_table_schema shows them; CREATE UNIQUE INDEX makes one); ORDER BY and GROUP BY with a number, or with DISTINCT, want \
+             what stands in the select list."
+        }
+        "42830" => {
+            "The columns that the foreign key refers to have no unique or primary key constraint on exactly them: add one there first, or \
+             refer to those that have (describe_table_schema shows them)."
+        }
+        "42809" => {
+            "It is of another kind than the statement is for (a view and no table, a procedure and no function): use the statement of its \
+             kind, such as DROP VIEW, DROP MATERIALIZED VIEW, CALL; get_database_tables and describe_table_schema show what it is."
+        }
+        "54011" => {
+            "It has more columns than Postgres takes (1,600 in a table, 1,664 in a select list): leave some out, or split it into several \
+             tables or a jsonb column."
+        }
+        "54001" | "54023" => "It is deeper or has more arguments than Postgres takes: split it up, or pass an array.",
+        "21000" => {
+            "Where one row is wanted there are several: a subquery that stands for a value gets LIMIT 1, an aggregate or = ANY (…); ON CONFLICT \
+             DO UPDATE and MERGE get each row but once (SELECT DISTINCT ON the key)."
+        }
+        "55P04" => {
+            "A label that was added to an enum can be used once that is committed: run ALTER TYPE … ADD VALUE by a call of its own first \
+             (run_sql), then the rest; as a migration, prepare and complete it first."
+        }
+        "42P07" | "42P06" => {
             "Something of that name is there already: use IF NOT EXISTS where it is what you want, or another name."
         }
         "42723" => {
             "A function with these arguments is there already: CREATE OR REPLACE takes its place, or choose another name."
         }
-        "42P04" => "There is a database of that name already: choose another; list_branch_databases shows them.",
+        "42P04" => "There is a database of that name already: choose another; list_databases shows them.",
         "42710" => {
             "Something of that name is there already (a type, role, constraint, trigger, policy, publication or extension, most of which have \
              no IF NOT EXISTS): leave it out, DROP … IF EXISTS first, or choose another name."
@@ -246,8 +301,7 @@ fn advice(code: &str) -> &'static str {
         "25P01" => "It only has an effect inside of a transaction: give it to run_sql_transaction with what it is for.",
         "3B001" => "There is no such savepoint: a DO block with BEGIN … EXCEPTION WHEN … END does the same.",
         "0A000" => {
-            "Postgres doesn't do this, or not here: the message says what. An object in the way (a view on a column whose type changes) is \
-             dropped first and made again after it."
+            "Postgres doesn't do this, or not with what it is applied to: the message says what. Write it otherwise, or leave it out."
         }
         code if code.starts_with("22") => {
             "A value can't be used there: correct it, or cast it to the type that is wanted."

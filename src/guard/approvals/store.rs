@@ -171,7 +171,7 @@ impl Approvals {
     /// # Errors
     /// When the directory can't be read.
     pub fn list(&self, now: DateTime<Utc>) -> Result<Vec<Approval>, ApprovalsError> {
-        let mut all = self.calls.list()?;
+        let mut all: Vec<Approval> = self.calls.list()?.into_iter().map(|(_, call)| call).collect();
         all.retain(|approval| approval.ends_at() > now);
         all.sort_by(|one, other| (one.asked_at, &one.code).cmp(&(other.asked_at, &other.code)));
         Ok(all)

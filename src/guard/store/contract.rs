@@ -166,8 +166,8 @@ pub(in crate::guard) trait StateStore<R: Record>: Debug + Send + Sync {
     /// The record under an id, and whether it was taken.
     fn get(&self, id: &str) -> Result<Option<(R, bool)>, FileError>;
 
-    /// All that weren't taken.
-    fn list(&self) -> Result<Vec<R>, FileError>;
+    /// All that weren't taken, with their ids.
+    fn list(&self) -> Result<Vec<(String, R)>, FileError>;
 
     /// Shows the record under an id, if there is one, to a function that may change it, and keeps it where that says so.
     fn change(&self, id: &str, change: &mut dyn FnMut(&mut R) -> bool) -> Result<(), FileError>;

@@ -184,11 +184,13 @@ impl<R: Record> StateStore<R> for DirectoryStore<R> {
         Ok(self.read(id, TAKEN)?.map(|record| (record, true)))
     }
 
-    fn list(&self) -> Result<Vec<R>, FileError> {
+    fn list(&self) -> Result<Vec<(String, R)>, FileError> {
         let mut all = Vec::new();
         for (id, kind) in self.files()? {
             if kind == KEPT {
-                all.extend(self.read(&id, KEPT)?);
+                if let Some(record) = self.read(&id, KEPT)? {
+                    all.push((id, record));
+                }
             }
         }
         Ok(all)

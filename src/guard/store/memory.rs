@@ -69,10 +69,10 @@ impl<R: Record> StateStore<R> for MemoryStore<R> {
         Ok(self.all().get(id).cloned())
     }
 
-    fn list(&self) -> Result<Vec<R>, FileError> {
+    fn list(&self) -> Result<Vec<(String, R)>, FileError> {
         let all = self.all();
-        let known = all.values().filter(|(_, taken)| !taken);
-        Ok(known.map(|(record, _)| record.clone()).collect())
+        let known = all.iter().filter(|(_, (_, taken))| !taken);
+        Ok(known.map(|(id, (record, _))| (id.clone(), record.clone())).collect())
     }
 
     fn change(&self, id: &str, change: &mut dyn FnMut(&mut R) -> bool) -> Result<(), FileError> {

@@ -169,7 +169,7 @@ mod tests {
                     .list()
                     .unwrap()
                     .into_iter()
-                    .map(|note| note.asks)
+                    .map(|(_, note)| note.asks)
                     .collect::<BTreeSet<_>>()
             };
             put(&*store, "a", note("me", "us", "1"));

@@ -115,6 +115,8 @@ struct Words {
     code: Option<String>,
     detail: Option<String>,
     hint: Option<String>,
+    /// In which function and at which of its lines, the innermost first.
+    context: Vec<String>,
     /// Where in the statement, counted in characters from 1.
     position: Option<String>,
     /// The constraint, and what it is of, where Postgres names them apart from its message.
@@ -160,6 +162,7 @@ impl SqlError {
 
     /// The same about a text that was sent with something of ours behind it: nothing of that is told.
     pub(super) fn within(mut self, text: &str, behind: &str) -> Self {
+        self.words.context.clear();
         let end = text.chars().count() + 1;
         let position = self.words.position.as_deref().and_then(|at| at.parse::<usize>().ok());
         if position.is_some_and(|at| at > end) {
@@ -286,6 +289,20 @@ impl SqlError {
         self.words.hint.as_deref()
     }
 
+    /// In which function and at which of its lines it failed, the innermost first: untrusted text, for it may quote statements.
+    #[must_use]
+    pub fn context(&self) -> &[String] {
+        &self.words.context
+    }
+
+    /// The same failure, of which Postgres says no more than these words of its own.
+    #[must_use]
+    pub fn saying_only(self, words: &'static str) -> Self {
+        let mut error = self.unsaid();
+        error.words.said = Some(words.to_owned());
+        error
+    }
+
     /// The same failure without what Postgres says of it, which may name a secret of the statement.
     #[must_use]
     pub fn unsaid(mut self) -> Self {
@@ -293,6 +310,7 @@ impl SqlError {
         self.words.said = None;
         self.words.detail = None;
         self.words.hint = None;
+        self.words.context.clear();
         self
     }
 
@@ -360,7 +378,12 @@ struct Refusal {
     table: Option<String>,
     #[serde(default)]
     column: Option<String>,
+    #[serde(default, rename = "where")]
+    context: Option<String>,
 }
+
+/// The most lines of a context that are kept.
+const MAX_CONTEXT: usize = 4;
 
 /// Reads an answer, up to a size.
 pub(super) async fn read(mut response: reqwest::Response, most: usize) -> Result<Value, SqlError> {
@@ -429,6 +452,14 @@ fn refused(status: u16, refusal: Option<Refusal>) -> SqlError {
             code,
             detail: clean(refusal.detail),
             hint: clean(refusal.hint),
+            context: refusal
+                .context
+                .iter()
+                .flat_map(|context| context.lines())
+                .map(|line| one_line(line, 300))
+                .filter(|line| !line.is_empty())
+                .take(MAX_CONTEXT)
+                .collect(),
             position: clean(refusal.position),
             constraint: clean(refusal.constraint),
             schema: clean(refusal.schema),

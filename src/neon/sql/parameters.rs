@@ -103,6 +103,13 @@ impl Expected {
     pub fn is_array(&self) -> bool {
         self.delimiter.is_some()
     }
+
+    /// Whether it is a range or several: a list of two numbers reads as one that leaves its end out.
+    #[must_use]
+    pub fn is_range(&self) -> bool {
+        let plain = self.type_name.rsplit('.').next().unwrap_or_default();
+        !self.is_array() && (plain.ends_with("range\"") || plain.ends_with("range"))
+    }
 }
 
 /// The text of a JSON list that a value is: a list itself, or one that is sent as its text. No array that Postgres writes is one.

@@ -24,6 +24,7 @@ SELECT json_strip_nulls(json_build_object(
   'estimated_rows', CASE WHEN s.relkind <> 'v' THEN w.estimated_rows END,
   'bytes', CASE WHEN s.relkind IN ('r', 'p', 'm') OR w.below > 0 THEN w.bytes END,
   'partitions', CASE WHEN s.relkind = 'p' THEN w.below END,
+  'partitions_right_below', (SELECT nullif(count(*), w.below) FROM pg_inherits i WHERE s.relkind = 'p' AND i.inhparent = s.oid HAVING count(*) > 0),
   'inheriting_tables', CASE WHEN s.relkind <> 'p' THEN nullif(w.below, 0) END,
   'first_children', (SELECT json_agg(x.name ORDER BY x.name) FROM (
     SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

@@ -107,7 +107,7 @@ async fn a_no_in_a_terminal_is_told_to_the_agent() {
     let (value, is_error) = started.call("delete_branch", delete_branch()).await;
     assert!(is_error && error(&value)["kind"] == "rejected", "{value}");
     let (exit, said) = run(&started.state, &[&code]);
-    assert!(exit == 1 && said.contains("refused"), "{said}");
+    assert!(exit == 1 && said.contains("rejected"), "{said}");
     assert_eq!(world.changes(), NOTHING);
 }
 

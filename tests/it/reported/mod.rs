@@ -1,23 +1,32 @@
 //! One small case for each fault that somebody met, named by what they did.
 
+mod advice;
 mod approvals;
 mod arguments;
 mod call_by_hand;
 mod closing;
+mod context;
 mod ends;
 mod environment;
 mod errors;
+mod files_of_tools;
 mod http;
+mod index_code;
 mod left_behind;
 mod leftovers;
+mod meant;
 mod options;
 mod outside;
 mod personal_keys;
 mod planted;
 mod promised;
+mod refused_first;
+mod same_as_before;
 mod schemas;
 mod scripts;
 mod session;
+mod shares;
 mod sizes;
+mod unterminated;
 mod values;
 mod wire;

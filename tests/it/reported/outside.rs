@@ -124,7 +124,7 @@ async fn migration_with_a_procedure_that_commits_is_cut_around_it() {
                 CREATE TABLE parts (x int) PARTITION BY LIST (x); CREATE INDEX ON parts (x); REINDEX TABLE parts"}),
         )
         .await;
-    assert!(prepared.to_string().contains("6 parts"), "{prepared}");
+    assert_eq!(prepared["parts"].as_array().map(Vec::len), Some(6), "{prepared}");
     let completes = json!({"branch_id": "main", "migration": prepared["migration"]});
     story.shop("complete_database_migration", completes).await;
     assert!(story.question().contains("CALL"), "{}", story.question());

@@ -135,7 +135,7 @@ async fn migration_that_would_lose_more_than_was_approved_says_so() {
     );
     assert_eq!(failed["cause"]["kind"], "loses_more_than_approved", "{failed}");
     assert!(
-        bare_value(&failed["cause"]["would_lose"]).to_string().contains("420"),
+        bare_value(&failed["cause"]["losses"]).to_string().contains("420"),
         "{failed}"
     );
     assert!(

@@ -1,0 +1,91 @@
+//! Migrations that build indexes outside of a transaction: a human is asked where those may call functions of the database's own,
+//! and nowhere else.
+
+use serde_json::{Value, json};
+
+use crate::examples::Story;
+
+async fn prepared(story: &Story, sql: &str) -> Value {
+    story
+        .shop("prepare_database_migration", json!({"branch_id": "main", "sql": sql}))
+        .await
+}
+
+#[tokio::test]
+async fn types_and_blocks_that_make_no_code_ask_nobody() {
+    let story = Story::with_data().await;
+    for sql in [
+        "CREATE TYPE rr AS ENUM ('a'); CREATE TABLE x2 (id int, r rr DEFAULT 'a'); CREATE INDEX CONCURRENTLY x2i ON x2 (r);",
+        "CREATE TABLE x3 (id int); DO $$ BEGIN ALTER TABLE x3 ADD COLUMN b int; END $$; CREATE INDEX CONCURRENTLY x3i ON x3 (id);",
+        "DO $$ BEGIN CREATE TYPE st AS ENUM ('on'); EXCEPTION WHEN duplicate_object THEN NULL; END $$;\n--> statement-breakpoint\n\
+         CREATE TABLE x4 (s st);\n--> statement-breakpoint\nCREATE INDEX CONCURRENTLY x4i ON x4 (s);",
+        "CREATE DOMAIN pos AS int CHECK (VALUE > 0); CREATE TABLE x5 (p pos); CREATE INDEX CONCURRENTLY x5i ON x5 (p);",
+        "CREATE TYPE pair AS (a int, b int); CREATE TABLE x6 (p pair); CREATE INDEX CONCURRENTLY x6i ON x6 (p);",
+    ] {
+        let done = prepared(&story, sql).await;
+        assert_eq!(done["completion"]["requires_approval"], false, "{sql}: {done}");
+        let before = story.asked();
+        let completed = story
+            .shop(
+                "complete_database_migration",
+                json!({"branch_id": "main", "migration": done["migration"]}),
+            )
+            .await;
+        assert!(
+            completed["applied"].as_u64().is_some_and(|applied| applied >= 3),
+            "{completed}"
+        );
+        assert_eq!(story.asked(), before, "{sql}");
+    }
+}
+
+const CALLS: &str = "CREATE FUNCTION twice(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN 2 * i; END'";
+
+#[tokio::test]
+async fn whatever_makes_an_index_call_code_asks() {
+    let story = Story::with_data().await;
+    let other = CALLS.replace("twice", "thrice");
+    story.shop("run_sql", json!({"branch_id": "main", "sql": CALLS})).await;
+    for sql in [
+        format!("CREATE TABLE y1 (id int); {other}; CREATE INDEX CONCURRENTLY y1i ON y1 (thrice(id));"),
+        "CREATE DOMAIN evens AS int CHECK (twice(VALUE) > 0); CREATE TABLE y2 (e evens); CREATE INDEX CONCURRENTLY y2i ON y2 (e);".to_owned(),
+        // Its name stands nowhere: where it was tried, an index calls it.
+        "CREATE TABLE y3 (id int); DO $$ BEGIN EXECUTE 'CREATE INDEX y3f ON y3 (tw' || 'ice(id))'; END $$; \
+         CREATE INDEX CONCURRENTLY y3i ON y3 (id);"
+            .to_owned(),
+    ] {
+        let done = prepared(&story, &sql).await;
+        assert_eq!(done["completion"]["requires_approval"], true, "{sql}: {done}");
+    }
+}
+
+#[tokio::test]
+async fn index_that_calls_code_on_the_target_alone_is_not_built() {
+    let story = Story::with_data().await;
+    for sql in [CALLS, "CREATE TABLE z (id int)", "CREATE TABLE flag (x int)"] {
+        story.shop("run_sql", json!({"branch_id": "main", "sql": sql})).await;
+    }
+    // Where it is tried the table is empty, and on the target it has a row by then.
+    let sql = "DO $$ BEGIN IF EXISTS (SELECT FROM flag) THEN EXECUTE 'CREATE INDEX zf ON z (tw' || 'ice(id))'; END IF; END $$; \
+         CREATE INDEX CONCURRENTLY zi ON z (id);";
+    let done = prepared(&story, sql).await;
+    assert_eq!(done["completion"]["requires_approval"], false, "{done}");
+    let insert = json!({"branch_id": "main", "sql": "INSERT INTO flag VALUES (1)"});
+    story.shop("run_sql", insert).await;
+    let before = story.asked();
+    let failed = story
+        .shop_fails(
+            "complete_database_migration",
+            json!({"branch_id": "main", "migration": done["migration"]}),
+        )
+        .await;
+    assert_eq!(story.asked(), before, "{failed}");
+    // The block makes another schema than it made where it was tried, or the index is stopped: it isn't built.
+    let built = story
+        .shop(
+            "run_sql",
+            json!({"branch_id": "main", "sql": "SELECT count(*)::int AS n FROM pg_class WHERE relname = 'zi'"}),
+        )
+        .await;
+    assert!(built["rows"].to_string().contains("[0]"), "{failed} {built}");
+}
