@@ -46,6 +46,53 @@ async fn invalid(
     Ok(rows.iter().map(|row| (text(row, "id"), text(row, "name"))).collect())
 }
 
+/// Said of indexes that a statement was to make or build anew and that are invalid after it: Postgres says so in a notice alone, which
+/// SQL over HTTP doesn't hand on.
+pub(super) async fn still_invalid(
+    flow: &WorkflowContext<'_, '_>,
+    connection: &Connection,
+    statements: &[&Statement],
+) -> Option<String> {
+    const STILL: &str = "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS name \
+        FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        JOIN pg_catalog.pg_class t ON t.oid = i.indrelid WHERE c.relkind = 'i' AND NOT (i.indisvalid AND i.indisready) \
+        AND EXISTS (SELECT FROM pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb) w WHERE w = c.relname OR w = t.relname AND $2::pg_catalog.bool) ORDER BY 1 LIMIT 5";
+    let meant = |statement: &&&Statement| {
+        let skips = statement.text.to_ascii_lowercase().contains("exists");
+        statement.kind.starts_with("REINDEX") || statement.kind.starts_with("CREATE INDEX") && skips
+    };
+    let mut building = statements.iter().filter(meant).peekable();
+    building.peek()?;
+    // A rebuilt table leaves out its invalid indexes; one that is made by name is meant by that.
+    let rebuilds = statements.iter().any(|statement| statement.kind.starts_with("REINDEX"));
+    let mentions = Mentions::all(building.map(|statement| statement.mentions()));
+    let reads = Reads::own(
+        STILL,
+        vec![
+            json!(mentions.identifiers).to_string().into(),
+            rebuilds.to_string().into(),
+        ],
+    )
+    .pinned();
+    let found = flow
+        .query(connection, reads, super::statements::timeout(flow))
+        .await
+        .ok()?;
+    let rows = found.first().map(ResultSet::objects).unwrap_or_default();
+    let names: Vec<String> = rows
+        .iter()
+        .filter_map(|row| row.get("name").and_then(Value::as_str))
+        .map(|name| flow.fence().quote(&crate::neon::text::one_line(name, 140)))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "Invalid, and used by no query: {}. The statement left it so, as it was there before: drop it with DROP INDEX CONCURRENTLY, mend \
+             why it couldn't be built, then create it again.",
+            names.join(", ")
+        )
+    })
+}
+
 /// What a failed building of indexes may leave, how to see it, and how to remove it.
 const INDEX: (&str, &str) = (
     "an index that is invalid, which takes room and slows writes",

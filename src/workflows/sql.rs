@@ -664,6 +664,11 @@ async fn ran(
     };
     let mut ended = ended(flow, connection, &results, &taken);
     ended.notes.extend(ends_with_the_call(&texts));
+    if flow.changes() {
+        ended
+            .notes
+            .extend(outside::still_invalid(flow, connection, &texts).await);
+    }
     Ok(ended)
 }
 

@@ -15,6 +15,7 @@ mod index_code;
 mod left_behind;
 mod leftovers;
 mod meant;
+mod notices;
 mod options;
 mod outside;
 mod personal_keys;

@@ -23,7 +23,10 @@ lines AS MATERIALIZED (
     AND NOT (f.facets ? 'definition' AND EXISTS (SELECT FROM ledger n WHERE n.name = f.name AND n.facets -> 'kind' = f.facets -> 'kind' AND n.facets -> 'owner' = f.facets -> 'owner'
       AND n.facets -> 'definition' = f.facets -> 'definition' AND n.facets -> 'uniqueness' IS NOT DISTINCT FROM f.facets -> 'uniqueness'
       AND NOT EXISTS (SELECT FROM former o WHERE o.key = n.key)))
-  UNION ALL SELECT f.key, f.name, o.key, o.value ->> 1, CASE WHEN n.value IS NULL THEN 'gone' ELSE 'changed' END, /*{now of o.key}*/, f.facets #>> '{kind,0}'
+  UNION ALL SELECT f.key, f.name, o.key, o.value ->> 1, CASE WHEN n.value IS NULL
+      -- A constraint that is there again under its name and says something else, as after a column's change of type, is a changed one.
+      AND NOT (pg_catalog.starts_with(o.key, 'constraint ') AND EXISTS (SELECT FROM pg_catalog.jsonb_each(l.facets) a
+        WHERE pg_catalog.starts_with(a.key, 'constraint ') AND a.value ->> 1 = o.value ->> 1 AND NOT f.facets ? a.key)) THEN 'gone' ELSE 'changed' END, /*{now of o.key}*/, f.facets #>> '{kind,0}'
   FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(f.facets) o LEFT JOIN LATERAL (SELECT l.facets -> o.key AS value) n ON true
   WHERE l.facets <> f.facets AND o.value -> 0 IS DISTINCT FROM n.value -> 0
     -- So is a constraint that stands there again, word for word, which was checked once more. A trigger may have been left out meanwhile.
