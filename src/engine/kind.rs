@@ -229,7 +229,7 @@ kinds! {
         "no",
         "Choose another branch, or prolong this one.";
     TooManyPrepared = "too_many_prepared",
-        "As many prepared migrations wait as are kept.",
+        "As many prepared migrations wait as are kept. `to_discard` lists those that end first, each as the call that gives it up.",
         "no",
         "Complete or discard one, or wait until one expires.";
     TooLargeToPrepare = "too_large_to_prepare",
@@ -253,7 +253,7 @@ kinds! {
         "no",
         "Do what `next` says, and complete or prepare again.";
     AppliedInPart = "applied_in_part",
-        "A migration stopped after some of its parts took effect. `not_applied` lists the rest, `left_behind` what is to be removed.",
+        "A migration stopped after some of its parts took effect. `not_applied` lists the rest, `left_behind` what is to be removed, `look` is the call that shows what is there.",
         "yes",
         "Remove what is left behind, correct the cause, prepare the rest.";
     StepFailed = "step_failed",

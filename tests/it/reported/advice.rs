@@ -65,12 +65,12 @@ fn every_tool_that_a_text_names_is_there() {
             .join("\n")
             .replace("'\"'", "")
             .replace("\\\"", "");
-        // Sentences of a text: what stands in quotes and has a blank in it.
+        // Sentences of a text: what stands in quotes and has a blank in it, and no line of code.
         for sentence in text
             .split('"')
             .skip(1)
             .step_by(2)
-            .filter(|sentence| sentence.contains(' ') && !sentence.contains("fn "))
+            .filter(|sentence| sentence.contains(' ') && ![";\n", "{\n"].iter().any(|end| sentence.contains(end)))
         {
             let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '$';
             for word in sentence.split(|c| !is_part(c)).map(|word| word.trim_matches('.')) {

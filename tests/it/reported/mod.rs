@@ -30,4 +30,5 @@ mod shares;
 mod sizes;
 mod unterminated;
 mod values;
+mod whole_calls;
 mod wire;
