@@ -75,7 +75,7 @@ pub(super) async fn still_invalid(
     )
     .pinned();
     let found = flow
-        .query(connection, reads, super::statements::timeout(flow))
+        .query(connection, reads, LOOK)
         .await
         .ok()?;
     let rows = found.first().map(ResultSet::objects).unwrap_or_default();
