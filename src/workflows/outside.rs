@@ -74,10 +74,7 @@ pub(super) async fn still_invalid(
         ],
     )
     .pinned();
-    let found = flow
-        .query(connection, reads, LOOK)
-        .await
-        .ok()?;
+    let found = flow.query(connection, reads, LOOK).await.ok()?;
     let rows = found.first().map(ResultSet::objects).unwrap_or_default();
     let names: Vec<String> = rows
         .iter()
