@@ -187,10 +187,10 @@ impl<R: Record> StateStore<R> for DirectoryStore<R> {
     fn list(&self) -> Result<Vec<(String, R)>, FileError> {
         let mut all = Vec::new();
         for (id, kind) in self.files()? {
-            if kind == KEPT {
-                if let Some(record) = self.read(&id, KEPT)? {
-                    all.push((id, record));
-                }
+            if kind == KEPT
+                && let Some(record) = self.read(&id, KEPT)?
+            {
+                all.push((id, record));
             }
         }
         Ok(all)
