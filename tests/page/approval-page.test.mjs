@@ -73,7 +73,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
   }
 
   function assertError([value, isError], kind) {
-    assert.deepEqual([isError, value.error?.kind, value.error?.changed], [true, kind, 'nothing'], JSON.stringify(value));
+    assert.deepEqual([isError, value.error?.kind, value.error?.changed], [true, kind, 'no'], JSON.stringify(value));
   }
 
   async function assertAsks(url) {
@@ -123,7 +123,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     await page.getByText('Nothing was sent to Neon.').waitFor();
     assert.equal(await heading(page), 'Rejected');
     await shoot(page, 'rejected');
-    assertError(await call.again(), 'declined');
+    assertError(await call.again(), 'rejected');
     await call.stays();
     assert.deepEqual(await call.server.deletions(call.project), []);
     assert.deepEqual(page.said, []);
@@ -311,7 +311,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     assert.equal(await click(page, 'Approve'), 409);
     await page.getByText('Nothing was sent to Neon.').waitFor();
     assert.equal(await heading(page), 'Rejected');
-    assertError(await call.again(), 'declined');
+    assertError(await call.again(), 'rejected');
   });
 
   test('by keyboard alone: name, secret, Reject, Approve', async (t) => {

@@ -68,7 +68,7 @@ export class Server {
   /** Calls a tool that waits for a yes: the page's address and code as the agent gets them, the secret as the log tells it. */
   async waits(name, args) {
     const [value, isError] = await this.call(name, args);
-    assert.deepEqual([isError, value.error?.kind, value.error?.changed], [true, 'requires_approval', 'nothing'], JSON.stringify(value));
+    assert.deepEqual([isError, value.error?.kind, value.error?.changed], [true, 'requires_approval', 'no'], JSON.stringify(value));
     const { approval_page: url, code } = value.error;
     assert.ok(url.startsWith(`${this.origin}/approve/`), url);
     const secret = await this.#secret(url);

@@ -101,7 +101,7 @@ function scenarios(sdk, transport, version) {
     assert.ok(!(await sandbox.branches(project)).includes(branch));
   });
 
-  test('declined', () => refused('declined', human('decline'), 'declined'));
+  test('declined', () => refused('declined', human('decline'), 'rejected'));
   test('cancelled', () => refused('cancelled', human('cancel'), 'cancelled_by_user'));
   test('accepted without the tick', () =>
     refused('unticked', human('accept', { confirm: false }), 'approval_malformed'));
