@@ -27,7 +27,7 @@ async fn changed_type_loses_neither_a_check_nor_rows_that_never_were() {
         "ALTER TABLE u2 ALTER COLUMN name TYPE text",
     ] {
         let done = run(&story, sql).await;
-        let lost = done["lost"].to_string();
+        let lost = done["losses"].to_string();
         assert!(!lost.contains("empties") && !lost.contains("drops"), "{sql}: {done}");
         let question = story.question();
         assert!(
