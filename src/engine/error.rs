@@ -67,7 +67,7 @@ pub(in crate::engine) fn changed_name(changed: Changed) -> &'static str {
     }
 }
 
-/// Why a call has no ordinary result: where it comes from, from which [`ToolError`] is made, and the line in the audit log.
+/// Why a call has no ordinary result: where it comes from, from which `ToolError` is made, and the line in the audit log.
 #[derive(Debug)]
 pub enum Failure {
     /// The arguments don't fit. Nothing was sent.

@@ -59,7 +59,7 @@ fn digest(text: &str) -> [u8; 32] {
 
 /// A value (in practice a [`crate::neon::Request`]) that the guard has let through.
 ///
-/// The fields are private and the constructor takes the [`Issuer`], of which there is one and which the guard holds: code
+/// The fields are private and the constructor takes the `Issuer`, of which there is one and which the guard holds: code
 /// elsewhere can neither build one nor change what is inside. The client takes every request of a tool call in
 /// this form; what it sends without one are plain reads ([`crate::neon::Client::read`]).
 ///

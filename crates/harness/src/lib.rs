@@ -2,12 +2,12 @@
 //!
 //! | wanted | taken |
 //! |---|---|
-//! | a Neon that answers as told, and records | [`fake_neon::FakeNeon`]; with a project in it that a test can change: [`world::World`] |
-//! | a server that runs, with a client on it | [`server::TestServer`] over stdio, [`http::OverHttp`]; the one behind the client is a [`human::Human`] |
-//! | a server on a sandbox with a project in it | [`sandbox_project::SandboxProject`] |
-//! | a sandbox in this process, or as one of its own | [`sandbox::start`], [`sandbox_process::Running`] |
-//! | a Neon whose answers get lost | [`proxy::Counting`] before a sandbox |
-//! | a PostgreSQL | [`postgres::Postgres`] |
+//! | a Neon that answers as told, and records | `fake_neon::FakeNeon`; with a project in it that a test can change: `world::World` |
+//! | a server that runs, with a client on it | `server::TestServer` over stdio, `http::OverHttp`; the one behind the client is a `human::Human` |
+//! | a server on a sandbox with a project in it | `sandbox_project::SandboxProject` |
+//! | a sandbox in this process, or as one of its own | `sandbox::start`, `sandbox_process::Running` |
+//! | a Neon whose answers get lost | `proxy::Counting` before a sandbox |
+//! | a PostgreSQL | `postgres::Postgres` |
 //! | something that must come | [`wait`] |
 //! | a folder | [`folder`] |
 

@@ -32,7 +32,9 @@ async fn types_and_blocks_that_make_no_code_ask_nobody() {
             )
             .await;
         assert!(
-            completed["applied_statements"].as_u64().is_some_and(|applied| applied >= 3),
+            completed["applied_statements"]
+                .as_u64()
+                .is_some_and(|applied| applied >= 3),
             "{completed}"
         );
         assert_eq!(story.asked(), before, "{sql}");
