@@ -2,3 +2,4 @@
 
 pub mod circles;
 pub mod drift;
+pub mod mutations;

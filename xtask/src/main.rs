@@ -10,6 +10,7 @@ use neon_mcp::catalog::Catalog;
 use neon_openapi::Document;
 use xtask::circles::{Crate, Known, Verdict, circles, packages};
 use xtask::drift::{Intended, changes, compare};
+use xtask::mutations;
 
 /// What maintainers of neon-mcp run.
 #[derive(Debug, Parser)]
@@ -20,6 +21,17 @@ enum Command {
     Circles,
     /// Print docs/errors.md
     Errors,
+    /// Take the checks of the gate away, one at a time, in a copy of the tree: each must make a test fail
+    Mutations(Mutations),
+}
+
+#[derive(Debug, clap::Args)]
+struct Mutations {
+    /// Those alone
+    names: Vec<String>,
+    /// Only find the checks in the sources: nothing is built
+    #[arg(long)]
+    check: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -36,6 +48,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Command::parse() {
         Command::Drift(arguments) => drift(&arguments),
         Command::Circles => find_circles(),
+        Command::Mutations(arguments) => mutate(&arguments),
         Command::Errors => {
             std::io::stdout().write_all(neon_mcp::engine::errors_reference().as_bytes())?;
             Ok(ExitCode::SUCCESS)
@@ -90,6 +103,45 @@ fn find_circles() -> anyhow::Result<ExitCode> {
         verdict.gone.len()
     )?;
     Ok(match verdict.is_clean() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn mutate(arguments: &Mutations) -> anyhow::Result<ExitCode> {
+    let root = std::env::current_dir()?;
+    let list = Path::new("xtask/mutations.yaml");
+    let text = std::fs::read_to_string(list).with_context(|| list.display().to_string())?;
+    let mut mutations = mutations::read(&text).with_context(|| list.display().to_string())?;
+    let mut out = std::io::stdout().lock();
+    let misplaced = mutations::misplaced(&root, &mutations);
+    for line in &misplaced {
+        writeln!(out, "{line}")?;
+    }
+    if !misplaced.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
+    if arguments.check {
+        writeln!(out, "{} checks, each found once", mutations.len())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(unknown) = arguments
+        .names
+        .iter()
+        .find(|name| mutations.iter().all(|one| one.name != **name))
+    {
+        anyhow::bail!("no mutation is called {unknown}");
+    }
+    mutations.retain(|one| arguments.names.is_empty() || arguments.names.contains(&one.name));
+    let copy = mutations::Copy::of(&root, Path::new("target/mutations"))?;
+    copy.baseline(&mutations)?;
+    let mut held = true;
+    for mutation in &mutations {
+        let fate = copy.run(mutation)?;
+        held &= matches!(fate, mutations::Fate::Caught(_));
+        writeln!(out, "{}: {fate}", mutation.name)?;
+    }
+    Ok(match held {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
