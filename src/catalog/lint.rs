@@ -202,19 +202,28 @@ impl Linter {
         }
         for segment in tool
             .declaration
+            .request
             .path
             .split('/')
             .filter(|segment| segment.contains(['{', '}']))
         {
             let whole = segment.starts_with('{') && segment.ends_with('}');
-            self.require(whole, "/path", format!("`{segment}`: a placeholder is a whole segment"));
+            self.require(
+                whole,
+                "/request/path",
+                format!("`{segment}`: a placeholder is a whole segment"),
+            );
         }
         let mut seen = BTreeSet::new();
         for name in &tool.placeholders {
-            self.require(seen.insert(name), "/path", format!("`{name}` stands in the path twice"));
+            self.require(
+                seen.insert(name),
+                "/request/path",
+                format!("`{name}` stands in the path twice"),
+            );
             self.require(
                 properties.contains_key(name),
-                "/path",
+                "/request/path",
                 format!("`{name}` is no argument"),
             );
             self.require(
@@ -227,26 +236,26 @@ impl Linter {
 
     fn places(&mut self, tool: &Tool) {
         let declaration = &tool.declaration;
-        for (name, place) in &declaration.bind {
-            let pointer = format!("/bind/{name}");
+        for (name, place) in &declaration.request.bind {
+            let pointer = format!("/request/bind/{name}");
             self.require(tool.declares(name), &pointer, "is no argument");
             self.require(!tool.placeholders.contains(name), &pointer, "is in the path already");
             self.place(declaration, place, &pointer);
         }
-        for (index, constant) in declaration.set.iter().enumerate() {
-            let pointer = format!("/set/{index}/at");
+        for (index, constant) in declaration.request.set.iter().enumerate() {
+            let pointer = format!("/request/set/{index}/at");
             self.require(constant.at != Place::Local, &pointer, "a constant goes somewhere");
             self.place(declaration, &constant.at, &pointer);
         }
         let required = tool.input.get("required").and_then(Value::as_array);
-        for (index, name) in declaration.advanced.iter().enumerate() {
-            let pointer = format!("/advanced/{index}");
+        for (index, name) in declaration.listing.advanced.iter().enumerate() {
+            let pointer = format!("/listing/advanced/{index}");
             self.require(tool.declares(name), &pointer, "is no argument");
             let needed = required.is_some_and(|required| required.iter().any(|required| required == name));
             self.require(!needed, &pointer, "is required");
         }
-        for name in declaration.resolve.keys() {
-            let pointer = format!("/resolve/{name}");
+        for name in declaration.request.resolve.keys() {
+            let pointer = format!("/request/resolve/{name}");
             self.require(tool.declares(name), &pointer, "is no argument");
             self.require(
                 !tool.placeholders.contains(name),
@@ -273,16 +282,16 @@ impl Linter {
                 "an id has a pattern, or stands in resolve",
             );
         }
-        if let Some(target) = &declaration.target {
+        if let Some(target) = &declaration.safety.target {
             let names = matches!(tool.names(target), Some(Argument::Resource(_)));
             self.require(
                 names,
-                "/target",
+                "/safety/target",
                 "names no project, branch, compute, snapshot or organization",
             );
         }
-        if let Some(key) = &declaration.spares_own_key {
-            self.require(tool.declares(key), "/spares_own_key", "is no argument");
+        if let Some(key) = &declaration.safety.spares_own_key {
+            self.require(tool.declares(key), "/safety/spares_own_key", "is no argument");
         }
         let mut taken: BTreeMap<String, String> = BTreeMap::new();
         let arguments = tool.input.get("properties").and_then(Value::as_object);
@@ -296,7 +305,11 @@ impl Linter {
                 continue;
             }
             if let Some(other) = taken.insert(place.to_string(), name.clone()) {
-                self.require(false, &format!("/bind/{name}"), format!("goes where `{other}` goes"));
+                self.require(
+                    false,
+                    &format!("/request/bind/{name}"),
+                    format!("goes where `{other}` goes"),
+                );
             }
         }
     }
@@ -304,7 +317,7 @@ impl Linter {
     fn place(&mut self, declaration: &Declaration, place: &Place, pointer: &str) {
         let body = matches!(place, Place::Body(_));
         self.require(
-            !(body && declaration.method == Method::Get),
+            !(body && declaration.request.method == Method::Get),
             pointer,
             "a GET has no body",
         );
@@ -312,61 +325,70 @@ impl Linter {
 
     fn effect(&mut self, tool: &Tool) {
         let declaration = &tool.declaration;
-        let argued = declaration.effect_because.as_ref().is_some_and(|text| !text.is_empty());
-        let changes = declaration.method != Method::Get;
-        let reads = declaration.effect == Effect::Read;
+        let argued = declaration
+            .safety
+            .effect_because
+            .as_ref()
+            .is_some_and(|text| !text.is_empty());
+        let changes = declaration.request.method != Method::Get;
+        let reads = declaration.safety.effect == Effect::Read;
         self.require(
             changes != reads || argued,
-            "/effect",
+            "/safety/effect",
             "a GET reads and nothing else does, or effect_because says why",
         );
-        let deletes = declaration.method == Method::Delete;
+        let deletes = declaration.request.method == Method::Delete;
         self.require(
-            !deletes || declaration.effect.needs_consent(),
-            "/effect",
+            !deletes || declaration.safety.effect.needs_consent(),
+            "/safety/effect",
             "a DELETE is destructive or access",
         );
-        self.require(!declaration.waits || changes, "/waits", "a GET starts no operation");
         self.require(
-            !declaration.interrupts || changes,
-            "/interrupts",
+            !declaration.output.waits || changes,
+            "/output/waits",
+            "a GET starts no operation",
+        );
+        self.require(
+            !declaration.safety.interrupts || changes,
+            "/safety/interrupts",
             "a GET drops no connection",
         );
         let branch = matches!(
             tool.target(),
             Some((_, Resource::Branch | Resource::Endpoint | Resource::Project))
         );
-        let looks = declaration.interrupts
-            || (declaration.reveals && tool.is_about_a_branch())
+        let looks = declaration.safety.interrupts
+            || (declaration.safety.reveals && tool.is_about_a_branch())
             || declaration
+                .safety
                 .escalate
                 .iter()
                 .any(|escalation| !escalation.facts.is_empty() || escalation.lowers.is_some());
         self.require(
             !looks || branch,
-            "/target",
+            "/safety/target",
             "the guard looks at a project, branch or compute: name it",
         );
         let on_a_branch = matches!(tool.target(), Some((_, Resource::Branch | Resource::Endpoint)));
-        let destructive = declaration.effect == Effect::Destructive;
+        let destructive = declaration.safety.effect == Effect::Destructive;
         self.require(
-            !declaration.free_on_throwaway || (destructive && on_a_branch),
-            "/free_on_throwaway",
+            !declaration.safety.free_on_throwaway || (destructive && on_a_branch),
+            "/safety/free_on_throwaway",
             "is about what is destroyed on a branch",
         );
         self.require(
-            !declaration.adds_branch || changes,
-            "/adds_branch",
+            !declaration.safety.adds_branch || changes,
+            "/safety/adds_branch",
             "a GET adds nothing",
         );
-        let keeps = match declaration.safety_copy {
+        let keeps = match declaration.safety.safety_copy {
             None => true,
             Some(SafetyCopy::Branch) => destructive && on_a_branch,
             Some(SafetyCopy::Preserve) => destructive && tool.declares("preserve_under_name"),
         };
-        self.require(keeps, "/safety_copy", "there is nothing that it could keep");
-        for (index, escalation) in declaration.escalate.iter().enumerate() {
-            let pointer = format!("/escalate/{index}");
+        self.require(keeps, "/safety/safety_copy", "there is nothing that it could keep");
+        for (index, escalation) in declaration.safety.escalate.iter().enumerate() {
+            let pointer = format!("/safety/escalate/{index}");
             self.require(
                 !escalation.free_on_throwaway || (escalation.effect == Effect::Destructive && on_a_branch),
                 &format!("{pointer}/free_on_throwaway"),
@@ -374,7 +396,7 @@ impl Linter {
             );
             let conditions = escalation.when.is_some() || escalation.lowers.is_some() || !escalation.facts.is_empty();
             self.require(conditions, &pointer, "has no condition");
-            let raises = escalation.effect > declaration.effect || escalation.severe;
+            let raises = escalation.effect > declaration.safety.effect || escalation.severe;
             self.require(raises, &pointer, "raises nothing");
             self.require(!escalation.because.is_empty(), &pointer, "says no reason");
             if let Some(comparison) = &escalation.lowers {
@@ -384,33 +406,34 @@ impl Linter {
                 self.require(rooted, &format!("{pointer}/lowers/present"), "is no JSON pointer");
             }
         }
-        let asks = declaration.effect.needs_consent()
-            || declaration.interrupts
-            || declaration.reveals
+        let asks = declaration.safety.effect.needs_consent()
+            || declaration.safety.interrupts
+            || declaration.safety.reveals
             || declaration
+                .safety
                 .escalate
                 .iter()
                 .any(|escalation| escalation.effect.needs_consent());
         self.require(
-            !asks || declaration.plan.is_some(),
-            "/plan",
+            !asks || declaration.safety.plan.is_some(),
+            "/safety/plan",
             "a call that may ask has a plan",
         );
         self.require(
-            !changes || reads || declaration.undo.is_some(),
-            "/undo",
+            !changes || reads || declaration.safety.undo.is_some(),
+            "/safety/undo",
             "a change has a way back, or says that it has none",
         );
         self.require(
-            !changes || reads || declaration.check.is_some() || declaration.workflow.is_some(),
-            "/check",
+            !changes || reads || declaration.output.check.is_some() || declaration.workflow.is_some(),
+            "/output/check",
             "a change names the tool that tells whether it happened",
         );
-        let reveals = !declaration.returns.reveal.is_empty();
+        let reveals = !declaration.output.reveal.is_empty();
         self.require(
-            reveals == declaration.reveals,
-            "/returns/reveal",
-            "reveals and returns.reveal go together",
+            reveals == declaration.safety.reveals,
+            "/output/reveal",
+            "safety.reveals and output.reveal go together",
         );
     }
 
@@ -419,33 +442,33 @@ impl Linter {
         let reader = |name: &str| {
             catalog
                 .tool(name)
-                .is_some_and(|tool| tool.declaration.effect == Effect::Read && !tool.declaration.reveals)
+                .is_some_and(|tool| tool.declaration.safety.effect == Effect::Read && !tool.declaration.safety.reveals)
         };
-        if let Some(plan) = &declaration.plan {
-            self.require(reader(&plan.read), "/plan/read", "is no reading tool");
-            self.require(!plan.show.is_empty(), "/plan/show", "shows nothing");
-            self.pointers(&plan.show, "/plan/show");
+        if let Some(plan) = &declaration.safety.plan {
+            self.require(reader(&plan.read), "/safety/plan/read", "is no reading tool");
+            self.require(!plan.show.is_empty(), "/safety/plan/show", "shows nothing");
+            self.pointers(&plan.show, "/safety/plan/show");
             self.plan(tool, plan, catalog);
             for name in templates(&plan.summary) {
                 self.require(
                     tool.declares(name),
-                    "/plan/summary",
+                    "/safety/plan/summary",
                     format!("`{{{name}}}` is no argument"),
                 );
             }
         }
-        if let Some(check) = &declaration.check {
-            self.require(reader(check), "/check", "is no reading tool");
+        if let Some(check) = &declaration.output.check {
+            self.require(reader(check), "/output/check", "is no reading tool");
         }
-        let Some(Undo::Way(way)) = &declaration.undo else {
+        let Some(Undo::Way(way)) = &declaration.safety.undo else {
             return;
         };
         let Some(undo) = catalog.tool(&way.tool) else {
-            self.require(false, "/undo/tool", "is no tool");
+            self.require(false, "/safety/undo/tool", "is no tool");
             return;
         };
         for (name, value) in &way.arguments {
-            let pointer = format!("/undo/arguments/{name}");
+            let pointer = format!("/safety/undo/arguments/{name}");
             self.require(
                 property(&undo.input, name).is_some(),
                 &pointer,
@@ -459,7 +482,7 @@ impl Linter {
                     .strip_prefix("before:")
                     .or_else(|| template.strip_prefix("before?:"));
                 let known = match before {
-                    Some(before) => before.starts_with('/') && declaration.plan.is_some(),
+                    Some(before) => before.starts_with('/') && declaration.safety.plan.is_some(),
                     None => tool.declares(template),
                 };
                 self.require(
@@ -470,10 +493,10 @@ impl Linter {
             }
         }
         for (name, former) in &way.former {
-            let pointer = format!("/undo/former/{name}");
+            let pointer = format!("/safety/undo/former/{name}");
             let both = tool.declares(name) && property(&undo.input, name).is_some();
             self.require(both, &pointer, "is no argument of both tools");
-            let known = former.starts_with('/') && declaration.plan.is_some();
+            let known = former.starts_with('/') && declaration.safety.plan.is_some();
             self.require(known, &pointer, "is no part of what the plan reads");
         }
         let required = undo
@@ -485,7 +508,7 @@ impl Linter {
         for name in required.filter_map(Value::as_str) {
             self.require(
                 way.arguments.contains_key(name) || way.former.contains_key(name),
-                "/undo/arguments",
+                "/safety/undo/arguments",
                 format!("`{name}` is required"),
             );
         }
@@ -498,20 +521,20 @@ impl Linter {
             for name in required.into_iter().flatten().filter_map(Value::as_str) {
                 self.require(
                     tool.declares(name),
-                    "/plan/read",
+                    "/safety/plan/read",
                     format!("needs `{name}`, which the call doesn't have"),
                 );
             }
         }
         for (theirs, ours) in &plan.with {
-            let pointer = format!("/plan/with/{theirs}");
+            let pointer = format!("/safety/plan/with/{theirs}");
             let known = catalog.tool(&plan.read).is_some_and(|reader| reader.declares(theirs));
             self.require(known, &pointer, "is no argument of the reading tool");
             self.require(tool.declares(ours), &pointer, format!("`{ours}` is no argument"));
         }
         if let Some(pick) = &plan.pick {
             let rooted = pick.list.is_empty() || pick.list.starts_with('/');
-            self.require(rooted, "/plan/pick/list", "is no JSON pointer");
+            self.require(rooted, "/safety/plan/pick/list", "is no JSON pointer");
             let one = match (&pick.argument, &pick.value) {
                 (Some(argument), None) => tool.declares(argument),
                 (None, Some(_)) => true,
@@ -519,36 +542,40 @@ impl Linter {
             };
             self.require(
                 one,
-                "/plan/pick",
+                "/safety/plan/pick",
                 "an item is picked by an argument of the call or by a value",
             );
         }
         if let Some(pointer) = &plan.lost_branch {
-            self.require(pointer.starts_with('/'), "/plan/lost_branch", "is no JSON pointer");
+            self.require(
+                pointer.starts_with('/'),
+                "/safety/plan/lost_branch",
+                "is no JSON pointer",
+            );
         }
     }
 
     fn schemas(&mut self, tool: &Tool) {
         let declaration = &tool.declaration;
-        if let Some(Undo::Way(UndoWay { when: Some(schema), .. })) = &declaration.undo {
-            self.schema(schema, "/undo/when");
+        if let Some(Undo::Way(UndoWay { when: Some(schema), .. })) = &declaration.safety.undo {
+            self.schema(schema, "/safety/undo/when");
         }
-        for (index, rule) in declaration.rules.iter().enumerate() {
-            self.schema(&rule.schema, &format!("/rules/{index}/schema"));
+        for (index, rule) in declaration.request.rules.iter().enumerate() {
+            self.schema(&rule.schema, &format!("/request/rules/{index}/schema"));
             self.require(
                 !rule.message.is_empty(),
-                &format!("/rules/{index}/message"),
+                &format!("/request/rules/{index}/message"),
                 "says nothing",
             );
         }
-        for (index, escalation) in declaration.escalate.iter().enumerate() {
+        for (index, escalation) in declaration.safety.escalate.iter().enumerate() {
             if let Some(schema) = &escalation.when {
-                self.schema(schema, &format!("/escalate/{index}/when"));
+                self.schema(schema, &format!("/safety/escalate/{index}/when"));
             }
         }
-        for (index, constant) in declaration.set.iter().enumerate() {
+        for (index, constant) in declaration.request.set.iter().enumerate() {
             if let Some(schema) = &constant.when {
-                self.schema(schema, &format!("/set/{index}/when"));
+                self.schema(schema, &format!("/request/set/{index}/when"));
             }
         }
         self.schema(&tool.input, "/input");
@@ -562,59 +589,59 @@ impl Linter {
     }
 
     fn answer(&mut self, declaration: &Declaration) {
-        let returns = &declaration.returns;
-        self.pointers(&returns.mask, "/returns/mask");
-        self.pointers(&returns.reveal, "/returns/reveal");
-        self.pointers(&returns.fixed, "/returns/fixed");
-        if let Some(keep) = &returns.keep {
-            self.keep(keep, "/returns/keep");
+        let output = &declaration.output;
+        self.pointers(&output.mask, "/output/mask");
+        self.pointers(&output.reveal, "/output/reveal");
+        self.pointers(&output.fixed, "/output/fixed");
+        if let Some(keep) = &output.keep {
+            self.keep(keep, "/output/keep");
         }
-        let takes_format = declaration.bind.get("format") == Some(&Place::Local);
+        let takes_format = declaration.request.bind.get("format") == Some(&Place::Local);
         self.require(
-            returns
+            output
                 .env
                 .as_ref()
-                .is_none_or(|pointer| takes_format && returns.reveal.contains(pointer)),
-            "/returns/env",
+                .is_none_or(|pointer| takes_format && output.reveal.contains(pointer)),
+            "/output/env",
             "is about a connection string that is revealed, and `format` is local",
         );
         self.require(
-            !returns.flat || declaration.workflow.is_some(),
-            "/returns/flat",
+            !output.flat || declaration.workflow.is_some(),
+            "/output/flat",
             "is about a workflow's result",
         );
         self.require(
-            !declaration.stays_in_project || declaration.workflow.is_some(),
-            "/stays_in_project",
+            !declaration.safety.stays_in_project || declaration.workflow.is_some(),
+            "/safety/stays_in_project",
             "only a workflow can see to it",
         );
-        let Some(pages) = &declaration.pages else { return };
+        let Some(pages) = &declaration.output.pages else { return };
         let rooted = pages.items.is_empty() || pages.items.starts_with('/');
-        self.require(rooted, "/pages/items", "is no JSON pointer");
+        self.require(rooted, "/output/pages/items", "is no JSON pointer");
         self.require(
-            pages.items.is_empty() == returns.wrap.is_some(),
-            "/returns/wrap",
+            pages.items.is_empty() == output.wrap.is_some(),
+            "/output/wrap",
             "a bare list needs a name, nothing else does",
         );
         self.require(
             pages.next.is_some() == pages.cursor.is_some(),
-            "/pages",
+            "/output/pages",
             "next and cursor go together",
         );
         self.require(
             pages.beside.is_empty() || pages.next.is_some(),
-            "/pages/beside",
+            "/output/pages/beside",
             "is about lists that come in pages",
         );
         self.require(
             pages.limit.is_some() == pages.max.is_some(),
-            "/pages",
+            "/output/pages",
             "limit and max go together",
         );
         for (place, name) in [(&pages.cursor, "cursor"), (&pages.limit, "limit")] {
             if let Some(place) = place {
-                self.require(*place != Place::Local, &format!("/pages/{name}"), "goes nowhere");
-                self.place(declaration, place, &format!("/pages/{name}"));
+                self.require(*place != Place::Local, &format!("/output/pages/{name}"), "goes nowhere");
+                self.place(declaration, place, &format!("/output/pages/{name}"));
             }
         }
     }

@@ -16,21 +16,21 @@ impl Linter {
     /// A body that carries files says where each comes from, and nothing of it goes elsewhere.
     pub(super) fn files(&mut self, tool: &Tool) {
         let declaration = &tool.declaration;
-        let bodied = matches!(declaration.method, Method::Post | Method::Put | Method::Patch);
-        let is_json = declaration.body == BodyForm::Json;
-        self.require(is_json || bodied, "/body", "this method has no body");
+        let bodied = matches!(declaration.request.method, Method::Post | Method::Put | Method::Patch);
+        let is_json = declaration.request.body == BodyForm::Json;
+        self.require(is_json || bodied, "/request/body", "this method has no body");
         self.require(
-            is_json || declaration.pages.is_none(),
-            "/body",
+            is_json || declaration.output.pages.is_none(),
+            "/request/body",
             "a list is asked for in JSON",
         );
         self.require(
-            is_json || declaration.effect != Effect::Read,
-            "/body",
+            is_json || declaration.safety.effect != Effect::Read,
+            "/request/body",
             "what uploads something doesn't only read",
         );
-        for (field, source) in declaration.body.files() {
-            let pointer = format!("/body/files/{field}");
+        for (field, source) in declaration.request.body.files() {
+            let pointer = format!("/request/body/files/{field}");
             let plain = |text: &str| {
                 !text.is_empty()
                     && text
@@ -74,33 +74,34 @@ impl Linter {
             "/input/required",
             format!("`{name}` is one of two ways to give a file"),
         );
-        let bound = tool.declaration.bind.contains_key(name) || tool.placeholders.iter().any(|other| other == name);
-        self.require(!bound, &format!("/bind/{name}"), "goes into the form as a file");
+        let bound =
+            tool.declaration.request.bind.contains_key(name) || tool.placeholders.iter().any(|other| other == name);
+        self.require(!bound, &format!("/request/bind/{name}"), "goes into the form as a file");
     }
 
     /// An answer of bytes is read, whole, and has a tool that gives a link to what is too large.
     pub(super) fn bytes(&mut self, tool: &Tool, catalog: &Catalog) {
         let declaration = &tool.declaration;
-        let returns = &declaration.returns;
-        let link = returns.link.as_deref();
-        if returns.content == Content::Json {
-            self.require(link.is_none(), "/returns/link", "is about bytes");
+        let output = &declaration.output;
+        let link = output.link.as_deref();
+        if output.content == Content::Json {
+            self.require(link.is_none(), "/output/link", "is about bytes");
             return;
         }
         self.require(
-            declaration.method == Method::Get,
-            "/returns/content",
+            declaration.request.method == Method::Get,
+            "/output/content",
             "bytes are read by a GET",
         );
-        let whole = returns.keep.is_none() && returns.wrap.is_none() && returns.done.is_none();
+        let whole = output.keep.is_none() && output.wrap.is_none() && output.done.is_none();
         self.require(
-            whole && returns.mask.is_empty() && returns.reveal.is_empty() && declaration.pages.is_none(),
-            "/returns",
+            whole && output.mask.is_empty() && output.reveal.is_empty() && declaration.output.pages.is_none(),
+            "/output",
             "bytes have no fields",
         );
         self.require(
             link.is_none_or(|link| catalog.tool(link).is_some()),
-            "/returns/link",
+            "/output/link",
             "is no tool",
         );
     }

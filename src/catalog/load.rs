@@ -175,16 +175,16 @@ fn resolve(
         references(value, common).map_err(lost)?;
     }
     let mut injected: Vec<&str> = Vec::new();
-    if declaration.pages.is_some() {
+    if declaration.output.pages.is_some() {
         injected.extend(["limit", "cursor"]);
     }
-    if declaration.returns.keep.is_some() && declaration.method == Method::Get {
+    if declaration.output.keep.is_some() && declaration.request.method == Method::Get {
         injected.push("detail");
     }
-    if declaration.waits {
+    if declaration.output.waits {
         injected.push("wait");
     }
-    if declaration.returns.content == Content::Bytes {
+    if declaration.output.content == Content::Bytes {
         injected.push("from_byte");
     }
     let properties = input.entry("properties").or_insert_with(|| Value::Object(Map::new()));
@@ -196,7 +196,7 @@ fn resolve(
             properties.insert((*name).to_owned(), schema.clone());
         }
     }
-    let placeholders = placeholders(&declaration.path);
+    let placeholders = placeholders(&declaration.request.path);
     Ok(Tool {
         declaration,
         toolset: toolset.clone(),

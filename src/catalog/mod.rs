@@ -15,8 +15,8 @@ pub use crate::permit::Effect;
 pub use condition::Condition;
 pub use declaration::{
     Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Keep,
-    Operations, Pages, Pick, Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,
-    Workflow,
+    ListingDeclaration, Operations, OutputDeclaration, Pages, Pick, Place, PlanDeclaration, RequestDeclaration,
+    Resource, Rule, SafetyCopy, SafetyDeclaration, Undo, UndoNever, UndoWay, Workflow, WorkflowDeclaration,
 };
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};

@@ -136,7 +136,7 @@ impl SelectedTool {
         if self.read_only {
             declaration.least_effect()
         } else {
-            declaration.effect
+            declaration.safety.effect
         }
     }
 
@@ -205,16 +205,16 @@ impl Selection {
         for tool in catalog.tools() {
             let name = tool.name();
             let declaration = &tool.declaration;
-            let missing = declaration.required_steps.iter().find(|step| excluded(step));
+            let workflow = declaration.workflow.as_ref();
+            let missing = workflow.and_then(|workflow| workflow.required_steps.iter().find(|step| excluded(step)));
             let whole = options.tools.iter().any(|tool| tool == name)
                 || chosen.iter().any(|set| everything(set) || *set == &*tool.toolset);
-            let asked = whole || (tool.declaration.default && chosen.contains(&"default"));
+            let asked = whole || (declaration.listing.default && chosen.contains(&"default"));
             let reason = if options.exclude.iter().any(|tool| tool == name) {
                 Some(Cow::from("the operator excluded it"))
-            } else if options.read_only && (tool.declaration.least_effect() != Effect::Read || tool.declaration.reveals)
-            {
+            } else if options.read_only && (declaration.least_effect() != Effect::Read || declaration.safety.reveals) {
                 Some("this server is read-only".into())
-            } else if options.without_docs && tool.declaration.workflow.is_some_and(Workflow::reads_docs) {
+            } else if options.without_docs && declaration.workflow().is_some_and(Workflow::reads_docs) {
                 Some("the operator switched the documentation off".into())
             } else if options.project_id.is_some() && !about_one_project(tool) {
                 Some("this server is for one project, and the tool reaches beyond it".into())
@@ -235,9 +235,9 @@ impl Selection {
                 None => {
                     selection.index.insert(name.to_owned(), selection.tools.len());
                     let mut selected = select(tool, options, whole, allowed.is_read_only());
-                    let optional = declaration
-                        .optional_steps
-                        .iter()
+                    let optional = workflow
+                        .into_iter()
+                        .flat_map(|workflow| &workflow.optional_steps)
                         // What the policy denies is denied in its own words when it comes to it.
                         .filter(|step| options.exclude.contains(step));
                     selected.excluded_steps = optional.cloned().collect();
@@ -299,7 +299,7 @@ impl Selection {
 
 /// Whether every call of the tool stays inside one project.
 fn about_one_project(tool: &Tool) -> bool {
-    tool.declaration.stays_in_project
+    tool.declaration.safety.stays_in_project
         || tool.placeholders.iter().any(|placeholder| placeholder == "project_id")
         || tool.property("project_id").is_some() && is_required(tool, "project_id")
 }
@@ -314,7 +314,12 @@ fn is_required(tool: &Tool, argument: &str) -> bool {
 /// The tool as it is offered: whole, or without its advanced arguments and those that are fixed.
 fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool, read_only: bool) -> SelectedTool {
     let has = |argument: &str| tool.property(argument).is_some();
-    let advanced = tool.declaration.advanced.iter().filter(|name| !whole && has(name));
+    let advanced = tool
+        .declaration
+        .listing
+        .advanced
+        .iter()
+        .filter(|name| !whole && has(name));
     let left_out: Vec<String> = advanced.cloned().collect();
     let scopes = [
         ("project_id", options.project_id.as_ref().map(ToString::to_string)),

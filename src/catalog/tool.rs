@@ -86,7 +86,7 @@ impl Tool {
     /// What an argument names, if it names something.
     #[must_use]
     pub fn names(&self, argument: &str) -> Option<Argument> {
-        if let Some(resource) = self.declaration.resolve.get(argument) {
+        if let Some(resource) = self.declaration.request.resolve.get(argument) {
             return Some(Argument::Resource(*resource));
         }
         if !self.placeholders.iter().any(|placeholder| placeholder == argument) {
@@ -130,14 +130,18 @@ impl Tool {
     /// Where an argument goes when it isn't in the path.
     #[must_use]
     pub fn place(&self, argument: &str) -> Place {
-        if let Some(place) = self.declaration.bind.get(argument) {
+        if let Some(place) = self.declaration.request.bind.get(argument) {
             return place.clone();
         }
         let is_file = |source: &FileSource| argument == source.path || argument == source.base64;
-        if self.injected.contains(&argument) || self.declaration.body.files().any(|(_, source)| is_file(source)) {
+        if self.injected.contains(&argument) || self.declaration.request.body.files().any(|(_, source)| is_file(source))
+        {
             return Place::Local;
         }
-        match matches!(self.declaration.method, Method::Post | Method::Put | Method::Patch) {
+        match matches!(
+            self.declaration.request.method,
+            Method::Post | Method::Put | Method::Patch
+        ) {
             true => Place::Body(format!("/{argument}")),
             false => Place::Query(argument.to_owned()),
         }
@@ -157,7 +161,7 @@ impl Tool {
             Some(Argument::Resource(resource)) => Some(resource),
             _ => None,
         };
-        if let Some(argument) = &self.declaration.target {
+        if let Some(argument) = &self.declaration.safety.target {
             return resource(argument).map(|resource| (argument.as_str(), resource));
         }
         self.placeholders

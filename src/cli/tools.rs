@@ -92,7 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "{:<34} {:<15} {:<12} {bytes:>6} bytes  ~{:>5} tokens",
             declaration.name,
             selected.tool.toolset,
-            declaration.effect.name(),
+            declaration.safety.effect.name(),
             tokens(bytes)
         ));
     }

@@ -125,7 +125,7 @@ pub(in crate::engine) async fn dispatch(
         }
         forget_connections(call, own, arguments);
     }
-    if answer.content.is_some() || !tool.declaration.waits {
+    if answer.content.is_some() || !tool.declaration.output.waits {
         return Ok(Sent { answer, waited: None });
     }
     let waits = !own || arguments.get("wait") != Some(&Value::Bool(false));
@@ -205,7 +205,7 @@ fn forget_connections(call: &CallContext<'_>, own: bool, arguments: &Map<String,
 
 /// The request, taking bytes where its tool answers with them.
 fn asked(tool: &Tool, request: Request) -> Request {
-    match tool.declaration.returns.content {
+    match tool.declaration.output.content {
         Content::Json => request,
         Content::Bytes => request.with_bytes_answer(MAX_INLINE_BYTES),
     }
@@ -213,7 +213,7 @@ fn asked(tool: &Tool, request: Request) -> Request {
 
 /// The error, saying how to get what is too large for a result.
 fn explained(tool: &Tool, error: Error) -> Error {
-    match (&tool.declaration.returns.link, error.kind()) {
+    match (&tool.declaration.output.link, error.kind()) {
         (Some(link), ErrorKind::TooLarge) => {
             error.with_hint(format!("It doesn't fit into a result: {link} gives a link to it."))
         }

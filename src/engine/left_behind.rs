@@ -319,7 +319,7 @@ fn id_in(remove: &Value, what: &str) -> Option<String> {
 
 /// The call that shows whether something was made.
 fn finding(tool: &Tool, arguments: &Map<String, Value>) -> Option<Value> {
-    let check = tool.declaration.check.as_deref()?;
+    let check = tool.declaration.output.check.as_deref()?;
     let mut with = Map::new();
     for name in ["project_id", "branch_id"]
         .iter()

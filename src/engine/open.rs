@@ -37,7 +37,7 @@ pub(in crate::engine) async fn open(
     if assessment.is_recorded() {
         record.begin(call)?;
     }
-    let copy = match assessment.tool().declaration.safety_copy {
+    let copy = match assessment.tool().declaration.safety.safety_copy {
         Some(SafetyCopy::Branch) if safety::wanted(call, assessment) => {
             let copy = safety::copy(call, arguments, record).await?;
             if let Some(digest) = confirmed {

@@ -44,7 +44,7 @@ fn begin(
     tool: &Tool,
     arguments: &Map<String, Value>,
 ) -> Result<Option<Arc<dyn WorkflowCall>>, Failure> {
-    let workflow = tool.declaration.workflow;
+    let workflow = tool.declaration.workflow();
     workflow
         .map(|workflow| workflows.begin(workflow, arguments))
         .transpose()
@@ -150,7 +150,7 @@ impl<'a> Pipeline<'a> {
         self.call.sources = parsed.sources;
         self.call.explained = parsed.explained;
         let basis = Basis {
-            declared: self.call.selected.tool.declaration.effect,
+            declared: self.call.selected.tool.declaration.safety.effect,
             prepared,
             unasked_rows: self.call.unasked_rows(),
         };
@@ -280,11 +280,11 @@ impl<'a> Pipeline<'a> {
                 )
                 .await;
         }
-        if let Some(pages) = &tool.declaration.pages {
+        if let Some(pages) = &tool.declaration.output.pages {
             let list = list::read(&self.call, self.call.selected, pages, &arguments, &cleared, request).await?;
             let whole = arguments.get("cursor").is_none() && !list.positions.is_empty();
             let mut value = shaping.list(list);
-            if let Some(addition) = tool.declaration.adds.filter(|_| whole) {
+            if let Some(addition) = tool.declaration.output.adds.filter(|_| whole) {
                 let flow = WorkflowContext::looking(&self.call, &arguments);
                 self.workflows.add(addition, &flow, &mut value).await;
             }
@@ -320,7 +320,7 @@ impl<'a> Pipeline<'a> {
         .await;
         let Sent { answer, waited } = sent.map_err(|failure| match failure {
             failure @ Failure::Neon { .. } => {
-                let check = tool.declaration.check.as_deref();
+                let check = tool.declaration.output.check.as_deref();
                 failure.with_help(check, copy.as_ref(), way_back(&Value::Null))
             }
             failure => failure.after_copy(copy.as_ref()),
@@ -388,7 +388,7 @@ impl<'a> Pipeline<'a> {
 
     /// What the plan would have read, for the way back of a call that nobody was asked about.
     async fn before(&self, arguments: &Map<String, Value>) -> Result<Option<Value>, Failure> {
-        match &self.call.selected.tool.declaration.plan {
+        match &self.call.selected.tool.declaration.safety.plan {
             Some(plan) => target::shown(&ReadSnapshot::new(&self.call), plan, arguments)
                 .await
                 .map(Some),
@@ -503,7 +503,7 @@ fn copied(arguments: &Map<String, Value>) -> Result<(), Vec<ArgumentProblem>> {
 
 /// Whether the way back needs what was there before.
 fn wants_before(tool: &Tool) -> bool {
-    match &tool.declaration.undo {
+    match &tool.declaration.safety.undo {
         Some(Undo::Way(way)) => {
             !way.former.is_empty()
                 || way.arguments.values().any(|value| {

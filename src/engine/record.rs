@@ -29,7 +29,7 @@ pub(in crate::engine) struct Record {
 impl Record {
     pub(in crate::engine) fn new(call: &CallContext<'_>) -> Self {
         let tool = &call.selected.tool;
-        let mut entry = Entry::new(tool.name(), tool.declaration.effect, Recorded::Done);
+        let mut entry = Entry::new(tool.name(), tool.declaration.safety.effect, Recorded::Done);
         entry.time = DateTime::<Utc>::from(std::time::SystemTime::now());
         match call.service {
             Service::Neon | Service::Sandbox => call.service.name().clone_into(&mut entry.service),
@@ -39,7 +39,7 @@ impl Record {
         Self {
             began: Instant::now(),
             entry,
-            wanted: tool.declaration.effect != Effect::Read || tool.declaration.reveals,
+            wanted: tool.declaration.safety.effect != Effect::Read || tool.declaration.safety.reveals,
             pending: None,
             dry: false,
             key: call.key.clone(),
@@ -162,11 +162,11 @@ pub(in crate::engine) fn left_out(
     (guards, service, key): (&Guards, Service, &OwnKey),
 ) {
     let declaration = &tool.declaration;
-    if declaration.effect == Effect::Read && !declaration.reveals {
+    if declaration.safety.effect == Effect::Read && !declaration.safety.reveals {
         return;
     }
     let Some(log) = &guards.audit else { return };
-    let mut entry = Entry::new(tool.name(), declaration.effect, Recorded::Refused);
+    let mut entry = Entry::new(tool.name(), declaration.safety.effect, Recorded::Refused);
     service.name().clone_into(&mut entry.service);
     caller.principal.clone_into(&mut entry.caller);
     entry.client.clone_from(&caller.client);

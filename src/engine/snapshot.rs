@@ -168,7 +168,7 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
             limit: Some(Place::Query(name)),
             max: Some(max),
             ..
-        }) = &tool.declaration.pages
+        }) = &tool.declaration.output.pages
         {
             request = request.with_query(name, max.to_string());
         }
@@ -181,7 +181,7 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
                 _ => body = page,
             }
         }
-        mask(&mut body, &tool.declaration.returns.mask, &[]);
+        mask(&mut body, &tool.declaration.output.mask, &[]);
         Ok(Arc::new(body))
     }
 

@@ -513,7 +513,7 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
             .call
             .catalog
             .tool(name)
-            .map(|tool| tool.declaration.returns.mask.as_slice());
+            .map(|tool| tool.declaration.output.mask.as_slice());
         guard::mask(&mut answer, masks.unwrap_or_default(), &[]);
         Ok(answer)
     }

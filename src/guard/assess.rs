@@ -173,6 +173,7 @@ impl<'a> RiskAssessment<'a> {
         let mut raised = Raised::declared(tool, assessed.as_ref());
         let mut needs = Needs::default();
         for escalation in declaration
+            .safety
             .escalate
             .iter()
             .filter(|escalation| fits(escalation.when.as_ref(), arguments))
@@ -195,9 +196,9 @@ impl<'a> RiskAssessment<'a> {
                 }
             }
         }
-        needs.branch |= declaration.interrupts || (declaration.reveals && tool.is_about_a_branch());
+        needs.branch |= declaration.safety.interrupts || (declaration.safety.reveals && tool.is_about_a_branch());
         // A role that the call makes has a password of its own; one that it names may have its parent's.
-        needs.role = declaration.reveals && tool.property("role_name").is_some();
+        needs.role = declaration.safety.reveals && tool.property("role_name").is_some();
         if raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
             // On a default or protected branch it is severe; on a throwaway nobody may have to be asked.
             needs.branch = true;
@@ -233,7 +234,7 @@ impl Pending<'_> {
         } = self;
         let declaration = &tool.declaration;
         let mut raised = Raised::declared(tool, assessed.as_ref());
-        for escalation in &declaration.escalate {
+        for escalation in &declaration.safety.escalate {
             let holds = fits(escalation.when.as_ref(), arguments)
                 && escalation
                     .lowers
@@ -260,13 +261,13 @@ impl Pending<'_> {
             Some(_) => "a protected branch",
             None => "whichever branch is the default",
         };
-        if guarded && declaration.reveals && tool.is_about_a_branch() {
+        if guarded && declaration.safety.reveals && tool.is_about_a_branch() {
             assessment.add(Cause::Reveals, format!("hands over a secret of {branch}"));
         }
         if guarded && interrupts {
             assessment.add(Cause::Interrupts, format!("drops live connections to {branch}"));
         }
-        if declaration.reveals && facts.branch.as_ref().is_some_and(|branch| branch.inherits_secret) {
+        if declaration.safety.reveals && facts.branch.as_ref().is_some_and(|branch| branch.inherits_secret) {
             assessment.add(
                 Cause::Reveals,
                 "hands over a password that may be inherited from a default or protected branch".to_owned(),
@@ -291,17 +292,17 @@ struct Raised {
 impl Raised {
     fn declared(tool: &Tool, assessed: Option<&StatementRisk>) -> Self {
         let declaration = &tool.declaration;
-        let effect = assessed.map_or(declaration.effect, |assessed| assessed.effect);
+        let effect = assessed.map_or(declaration.safety.effect, |assessed| assessed.effect);
         let asks = effect.needs_consent();
         Self {
             effect,
-            severe: asks && declaration.plan.as_ref().is_some_and(|plan| plan.severe),
+            severe: asks && declaration.safety.plan.as_ref().is_some_and(|plan| plan.severe),
             reasons: assessed.map(|assessed| assessed.reasons.clone()).unwrap_or_default(),
-            interrupts: declaration.interrupts,
+            interrupts: declaration.safety.interrupts,
             texts: assessed.map(|assessed| assessed.texts.clone()).unwrap_or_default(),
             stays: asks
                 && (assessed.is_some_and(|assessed| assessed.leaves)
-                    || !(effect == Effect::Destructive && declaration.free_on_throwaway)),
+                    || !(effect == Effect::Destructive && declaration.safety.free_on_throwaway)),
         }
     }
 
@@ -330,7 +331,7 @@ impl Raised {
             texts: self.texts,
             tool: tool.clone(),
         };
-        if tool.declaration.reveals && !tool.is_about_a_branch() {
+        if tool.declaration.safety.reveals && !tool.is_about_a_branch() {
             // No fact about a branch can make such a secret harmless.
             assessment.add(
                 Cause::Reveals,
@@ -404,7 +405,7 @@ impl Assessment {
     /// Whether the audit log records the call: it changes something, asks, or hands over a secret.
     #[must_use]
     pub fn is_recorded(&self) -> bool {
-        self.changes() || self.asks() || self.tool.declaration.reveals
+        self.changes() || self.asks() || self.tool.declaration.safety.reveals
     }
 
     fn add(&mut self, cause: Cause, reason: String) {

@@ -176,8 +176,7 @@ impl AllowedCall {
     pub fn step(&self, asking: AwaitingApproval) -> Option<Self> {
         let declaration = &self.assessment.tool().declaration;
         let step = asking.assessment();
-        let declared =
-            declaration.workflow.is_some() && declaration.steps.iter().any(|name| name == step.tool().name());
+        let declared = declaration.covers(step.tool().name());
         let covered = step.effect() <= self.assessment.effect() && (!step.severe() || self.assessment.severe());
         (declared && covered).then_some(Self {
             assessment: asking.assessment,
@@ -206,8 +205,8 @@ impl AllowedCall {
     fn check(&self, request: &Request) -> Result<(), NotJudged> {
         let declaration = &self.assessment.tool().declaration;
         let judged = declaration.workflow.is_none()
-            && request.method() == declaration.method
-            && **request.route() == *declaration.path;
+            && request.method() == declaration.request.method
+            && **request.route() == *declaration.request.path;
         if judged { Ok(()) } else { Err(NotJudged) }
     }
 }

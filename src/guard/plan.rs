@@ -83,7 +83,7 @@ impl Plan {
             answer: None,
             now,
         };
-        let summary = match &tool.declaration.plan {
+        let summary = match &tool.declaration.safety.plan {
             Some(declared) => fill(&declared.summary, tool, arguments, &impact.names),
             None => tool.declaration.title.clone(),
         };
@@ -296,7 +296,7 @@ fn length(lines: &[String]) -> usize {
 fn sends(tool: &Tool, arguments: &Map<String, Value>, impact: &Impact) -> Vec<String> {
     let target = tool.target().map(|(argument, _)| argument);
     let former = |name: &str| {
-        let Some(Undo::Way(way)) = &tool.declaration.undo else {
+        let Some(Undo::Way(way)) = &tool.declaration.safety.undo else {
             return None;
         };
         impact.before.as_ref()?.pointer(way.former.get(name)?)
@@ -343,7 +343,7 @@ const SQL: [&str; 3] = ["sql", "statements", "changes"];
 
 /// Whether an argument holds SQL.
 pub(super) fn holds_sql(tool: Option<&Tool>, name: &str) -> bool {
-    SQL.contains(&name) || tool.is_some_and(|tool| tool.declaration.statements.as_deref() == Some(name))
+    SQL.contains(&name) || tool.is_some_and(|tool| tool.declaration.statements() == Some(name))
 }
 
 /// The SQL in an argument, each statement without its secrets.
@@ -427,7 +427,11 @@ fn unshowable(tool: &Tool, arguments: &Map<String, Value>) -> Option<&'static st
 
 /// Whether an argument is a file in base64.
 fn is_file(tool: &Tool, name: &str) -> bool {
-    tool.declaration.body.files().any(|(_, file)| file.base64 == name)
+    tool.declaration
+        .request
+        .body
+        .files()
+        .any(|(_, file)| file.base64 == name)
 }
 
 /// Whether an argument is a map whose values are only ever written.

@@ -42,7 +42,7 @@ impl Undoing<'_> {
     /// begins with "none". Nothing for a tool that declares no undo because it changes nothing.
     #[must_use]
     pub fn way(&self) -> Option<Value> {
-        match self.tool.declaration.undo.as_ref()? {
+        match self.tool.declaration.safety.undo.as_ref()? {
             Undo::Never(never) => Some(format!("none: {}", never.never).into()),
             Undo::Way(way) => Some(self.computed(way)),
         }

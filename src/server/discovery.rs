@@ -55,7 +55,7 @@ const CALLERS: [(Effect, &str, &str, &str); 4] = [
 /// A reading tool that hands over a secret needs the caller for access: `call_read_tool` runs what `--read-only` leaves.
 fn needs(selected: &SelectedTool) -> Effect {
     match selected.effect() {
-        Effect::Read if selected.tool.declaration.reveals => Effect::Access,
+        Effect::Read if selected.tool.declaration.safety.reveals => Effect::Access,
         effect => effect,
     }
 }

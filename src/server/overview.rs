@@ -24,7 +24,7 @@ pub fn overview(selection: &Selection) -> Vec<Value> {
                 "effect": selected.effect().name(),
                 "operation": operations(selected),
                 "workflow": declaration.workflow.is_some(),
-                "hands_over_a_secret": declaration.reveals,
+                "hands_over_a_secret": declaration.safety.reveals,
                 "hints": tool.annotations,
                 "asks": asks(selected),
             })
@@ -68,7 +68,7 @@ fn asks(selected: &SelectedTool) -> Vec<Value> {
     let mut ask = |effect: Effect, always: bool, because: &str| {
         asks.push(json!({"effect": effect.name(), "always": always, "because": because}));
     };
-    if let Some(argument) = &declaration.statements {
+    if let Some(argument) = declaration.statements() {
         if effect != Effect::Read {
             ask(
                 effect,
@@ -76,7 +76,7 @@ fn asks(selected: &SelectedTool) -> Vec<Value> {
                 &format!("the statements in {argument} lose data or access"),
             );
         }
-    } else if declaration.completes.is_some() {
+    } else if declaration.completes().is_some() {
         if effect != Effect::Read {
             ask(effect, false, "what was prepared loses data or access");
         }
@@ -85,12 +85,13 @@ fn asks(selected: &SelectedTool) -> Vec<Value> {
             Effect::Access => "gives access, or changes what is spent",
             _ => "loses data or access, or can't be taken back",
         };
-        ask(effect, !declaration.free_on_throwaway, because);
-    } else if declaration.reveals {
+        ask(effect, !declaration.safety.free_on_throwaway, because);
+    } else if declaration.safety.reveals {
         ask(Effect::Access, false, "hands over a secret");
     }
     if !selected.read_only {
         for escalation in declaration
+            .safety
             .escalate
             .iter()
             .filter(|escalation| escalation.effect.needs_consent())

@@ -98,14 +98,14 @@ pub fn tools_reference(selection: &Selection) -> String {
 fn one(text: &mut String, selected: &SelectedTool) {
     let tool = &*selected.tool;
     let declaration = &tool.declaration;
-    let mut marks = vec![format!("effect `{}`", declaration.effect.name())];
-    if declaration.reveals {
+    let mut marks = vec![format!("effect `{}`", declaration.safety.effect.name())];
+    if declaration.safety.reveals {
         marks.push("hands over a secret".to_owned());
     }
-    if declaration.interrupts {
+    if declaration.safety.interrupts {
         marks.push("drops connections".to_owned());
     }
-    if declaration.default {
+    if declaration.listing.default {
         marks.push("*default*".to_owned());
     }
     let _ = write!(
@@ -115,17 +115,17 @@ fn one(text: &mut String, selected: &SelectedTool) {
         declaration.title.trim_end_matches('.'),
         declaration.description,
         marks.join(" · "),
-        declaration.method,
-        declaration.path
+        declaration.request.method,
+        declaration.request.path
     );
-    for escalation in &declaration.escalate {
+    for escalation in &declaration.safety.escalate {
         let _ = write!(text, "\n- {}", raised(escalation));
     }
-    if !declaration.escalate.is_empty() {
+    if !declaration.safety.escalate.is_empty() {
         text.push('\n');
     }
     arguments(text, tool);
-    if let Some(plan) = &declaration.plan {
+    if let Some(plan) = &declaration.safety.plan {
         let severe = if plan.severe {
             " The name of what is lost must be typed."
         } else {
@@ -133,7 +133,7 @@ fn one(text: &mut String, selected: &SelectedTool) {
         };
         let _ = write!(text, "\nPlan: {}.{severe}\n", plan.summary.trim_end_matches('.'));
     }
-    match &declaration.undo {
+    match &declaration.safety.undo {
         Some(Undo::Never(never)) => {
             let _ = write!(text, "\nWay back: none. {}\n", never.never);
         }

@@ -35,9 +35,10 @@ pub(super) fn annotations(tool: &Tool, read_only: bool) -> ToolAnnotations {
     let declared = if read_only {
         declaration.least_effect()
     } else {
-        declaration.effect
+        declaration.safety.effect
     };
     let greatest = declaration
+        .safety
         .escalate
         .iter()
         .map(|escalation| escalation.effect)
@@ -46,7 +47,7 @@ pub(super) fn annotations(tool: &Tool, read_only: bool) -> ToolAnnotations {
         None,
         Some(greatest == Effect::Read),
         Some(greatest.needs_consent()),
-        Some(declaration.method != Method::Post || declared == Effect::Read),
+        Some(declaration.request.method != Method::Post || declared == Effect::Read),
         Some(true),
     )
 }

@@ -141,7 +141,7 @@ mod tests {
         let inputs = inputs();
         let mut seen = Vec::new();
         for tool in catalog.tools() {
-            let Some(workflow) = tool.declaration.workflow else {
+            let Some(workflow) = tool.declaration.workflow() else {
                 continue;
             };
             let (_, schema) = inputs.iter().find(|(known, _)| *known == workflow).expect("an input");

@@ -37,18 +37,25 @@ fn read(change: impl FnOnce(&mut Value)) -> Vec<String> {
 #[test]
 fn a_file_in_a_body_comes_from_two_arguments_with_limits() {
     assert_eq!(deploy(|_| {}), [""; 0]);
-    let file = |tool: &mut Value, field: &str, value: &str| tool["body"]["files"]["zip"][field] = value.into();
+    let file =
+        |tool: &mut Value, field: &str, value: &str| tool["request"]["body"]["files"]["zip"][field] = value.into();
     says(
         &deploy(|tool| file(tool, "path", "nothing")),
-        "/body/files/zip: `nothing`",
+        "/request/body/files/zip: `nothing`",
     );
     says(
         &deploy(|tool| file(tool, "path", "environment")),
-        "/body/files/zip: `environment`",
+        "/request/body/files/zip: `environment`",
     );
     says(&deploy(|tool| file(tool, "path", "archive_base64")), "two arguments");
-    says(&deploy(|tool| file(tool, "begins", "5")), "/body/files/zip/begins");
-    says(&deploy(|tool| file(tool, "begins", "zz")), "/body/files/zip/begins");
+    says(
+        &deploy(|tool| file(tool, "begins", "5")),
+        "/request/body/files/zip/begins",
+    );
+    says(
+        &deploy(|tool| file(tool, "begins", "zz")),
+        "/request/body/files/zip/begins",
+    );
     for field in ["name", "content_type"] {
         for value in ["", "a\"b", "a\r\nX: y"] {
             says(&deploy(|tool| file(tool, field, value)), "plain text");
@@ -59,41 +66,41 @@ fn a_file_in_a_body_comes_from_two_arguments_with_limits() {
     let required =
         |tool: &mut Value| tool["input"]["required"] = json!(["project_id", "branch_id", "slug", "archive_path"]);
     says(&deploy(required), "/input/required");
-    let bound = |tool: &mut Value| tool["bind"] = json!({"archive_path": "body:/path"});
-    says(&deploy(bound), "/bind/archive_path");
-    says(&deploy(|tool| tool["effect"] = "read".into()), "/body");
+    let bound = |tool: &mut Value| tool["request"]["bind"] = json!({"archive_path": "body:/path"});
+    says(&deploy(bound), "/request/bind/archive_path");
+    says(
+        &deploy(|tool| tool["safety"]["effect"] = "read".into()),
+        "/request/body",
+    );
     says(
         &problems("buckets.json", "list_buckets", |tool| {
-            tool["body"] = json!({"kind": "multipart"})
+            tool["request"]["body"] = json!({"kind": "multipart"})
         }),
-        "/body",
+        "/request/body",
     );
-    says(&deploy(|tool| tool["body"]["kind"] = "zip".into()), "functions.json");
+    says(
+        &deploy(|tool| tool["request"]["body"]["kind"] = "zip".into()),
+        "functions.json",
+    );
 }
 
 #[test]
 fn an_answer_of_bytes_has_no_fields_and_a_link_that_exists() {
     assert_eq!(read(|_| {}), [""; 0]);
-    says(&read(|tool| tool["returns"]["keep"] = json!(["a"])), "/returns");
-    says(&read(|tool| tool["returns"]["mask"] = json!(["/a"])), "/returns");
-    says(
-        &read(|tool| tool["returns"]["link"] = "nothing".into()),
-        "/returns/link",
-    );
-    says(
-        &read(|tool| tool["returns"]["content"] = "json".into()),
-        "/returns/link",
-    );
-    let posts = |tool: &mut Value| tool["method"] = "POST".into();
-    says(&read(posts), "/returns/content");
+    says(&read(|tool| tool["output"]["keep"] = json!(["a"])), "/output");
+    says(&read(|tool| tool["output"]["mask"] = json!(["/a"])), "/output");
+    says(&read(|tool| tool["output"]["link"] = "nothing".into()), "/output/link");
+    says(&read(|tool| tool["output"]["content"] = "json".into()), "/output/link");
+    let posts = |tool: &mut Value| tool["request"]["method"] = "POST".into();
+    says(&read(posts), "/output/content");
 }
 
 #[test]
 fn a_plan_s_read_takes_arguments_that_both_have() {
-    let with = |value: Value| move |tool: &mut Value| tool["plan"]["with"] = value;
+    let with = |value: Value| move |tool: &mut Value| tool["safety"]["plan"]["with"] = value;
     let deleted = |value: Value| problems("buckets.json", "delete_bucket_object", with(value));
-    says(&deleted(json!({"nothing": "object_key"})), "/plan/with/nothing");
-    says(&deleted(json!({"prefix": "nothing"})), "/plan/with/prefix");
-    let pages = |tool: &mut Value| tool["pages"]["beside"] = json!(["x"]);
-    says(&problems("buckets.json", "list_buckets", pages), "/pages/beside");
+    says(&deleted(json!({"nothing": "object_key"})), "/safety/plan/with/nothing");
+    says(&deleted(json!({"prefix": "nothing"})), "/safety/plan/with/prefix");
+    let pages = |tool: &mut Value| tool["output"]["pages"]["beside"] = json!(["x"]);
+    says(&problems("buckets.json", "list_buckets", pages), "/output/pages/beside");
 }

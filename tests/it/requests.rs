@@ -28,9 +28,9 @@ struct Sent {
 /// Whether a request is the one that the tool declares.
 fn is_own(tool: &Tool, request: &Recorded) -> bool {
     let path = request.path().trim_start_matches("/api/v2");
-    let template = &tool.declaration.path;
+    let template = &tool.declaration.request.path;
     let fits = |(wanted, given): (&str, &str)| wanted == given || (wanted.starts_with('{') && !given.is_empty());
-    request.method == tool.declaration.method.as_str()
+    request.method == tool.declaration.request.method.as_str()
         && path.split('/').count() == template.split('/').count()
         && template.split('/').zip(path.split('/')).all(fits)
 }

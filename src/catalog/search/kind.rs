@@ -35,13 +35,13 @@ const HAPPENED: [&str; 8] = [
 /// What a tool does, by its declaration and the first word of its name.
 pub(super) fn of_tool(tool: &Tool) -> Kind {
     let declaration = &tool.declaration;
-    if declaration.effect == Effect::Read {
+    if declaration.safety.effect == Effect::Read {
         return Kind::Read;
     }
     let verb = tool.name().split('_').next().unwrap_or_default();
     match verb {
         "delete" | "revoke" | "remove" | "disable" => Kind::Delete,
-        _ if declaration.method == Method::Delete => Kind::Delete,
+        _ if declaration.request.method == Method::Delete => Kind::Delete,
         "create" | "add" | "provision" | "grant" | "accept" | "deploy" | "presign" | "assign" => Kind::Create,
         "update" | "set" | "rename" | "reset" | "rotate" => Kind::Update,
         _ => Kind::Act,

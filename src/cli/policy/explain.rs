@@ -155,7 +155,7 @@ fn notes(policy: &Policy, tool: &Tool, arguments: &Map<String, Value>) {
     if policy.wants_organization() && arguments.contains_key("project_id") {
         print("Neon is asked first whose the project is: allowed_organizations refuses any other's.");
     }
-    if let Some(most) = policy.branch_limit().filter(|_| tool.declaration.adds_branch) {
+    if let Some(most) = policy.branch_limit().filter(|_| tool.declaration.safety.adds_branch) {
         print(&format!(
             "Neon is asked first how many branches there are: caps.branches_per_project refuses at {most}."
         ));
@@ -279,6 +279,7 @@ fn as_wanted(tool: &Tool, arguments: &Map<String, Value>) -> Value {
     let mut present = Value::Object(Map::new());
     for lowers in tool
         .declaration
+        .safety
         .escalate
         .iter()
         .filter_map(|escalation| escalation.lowers.as_ref())

@@ -85,7 +85,7 @@ pub(in crate::engine) fn check(
     })?;
     reference::trim(&selected.tool, &mut given);
     let mut value = Value::Object(given);
-    let statements = selected.tool.declaration.statements.as_deref();
+    let statements = selected.tool.declaration.statements();
     for reading in [
         &held as &dyn Fn(&str, &Value) -> Option<Value>,
         &|_, value| bare(value),
@@ -107,7 +107,7 @@ pub(in crate::engine) fn check(
     };
     complete.extend(selected.fixed.clone());
     if problems.is_empty() {
-        for rule in &selected.tool.declaration.rules {
+        for rule in &selected.tool.declaration.request.rules {
             if rule.schema.fits(&complete) != Some(true) {
                 problems.push(ArgumentProblem {
                     argument: String::new(),

@@ -23,13 +23,13 @@ pub(in crate::engine) fn bind(tool: &Tool, arguments: &Map<String, Value>, files
             segment(value).map_err(|error| format!("`{placeholder}` {error}"))?,
         ));
     }
-    let mut request =
-        Request::new(declaration.method, declaration.path.as_str(), &segments).map_err(|error| error.to_string())?;
+    let mut request = Request::new(declaration.request.method, declaration.request.path.as_str(), &segments)
+        .map_err(|error| error.to_string())?;
     let mut body = None;
     for (name, value) in arguments.iter().filter(|(name, _)| !tool.placeholders.contains(name)) {
         request = put(request, &mut body, &tool.place(name), value)?;
     }
-    for constant in &declaration.set {
+    for constant in &declaration.request.set {
         let applies = constant
             .when
             .as_ref()
@@ -39,14 +39,14 @@ pub(in crate::engine) fn bind(tool: &Tool, arguments: &Map<String, Value>, files
         }
     }
     // What wraps its fields ({"branch": {…}}) must be there even when no field is given: some APIs refuse an absent body.
-    if body.is_none() && matches!(declaration.method, Method::Put | Method::Patch) {
+    if body.is_none() && matches!(declaration.request.method, Method::Put | Method::Patch) {
         body = Some(Value::Object(Map::new()));
     }
     let request = match body {
         Some(body) => request.with_body(body),
         None => request,
     };
-    Ok(match declaration.body {
+    Ok(match declaration.request.body {
         BodyForm::Json => request,
         BodyForm::Multipart { .. } => request.with_form(files.parts.clone()),
     })

@@ -132,7 +132,7 @@ impl Files {
     ) -> Result<Self, Failure> {
         let mut files = Self::default();
         let mut problems = Vec::new();
-        for (field, source) in tool.declaration.body.files() {
+        for (field, source) in tool.declaration.request.body.files() {
             match given(source, arguments, dir).await {
                 Ok(Some((from, bytes))) => {
                     files.lines.push(Line::fact(

@@ -73,7 +73,9 @@ fn is_admitted(call: &CallContext<'_>, organization: &Organization) -> bool {
 
 /// Whether a tool lists projects, or makes one: where a personal key has to name an organization.
 pub(in crate::engine) fn are_wanted(tool: &Tool, arguments: &Map<String, Value>) -> bool {
-    tool.declaration.path == "/projects" && tool.property(ARGUMENT).is_some() && !arguments.contains_key(ARGUMENT)
+    tool.declaration.request.path == "/projects"
+        && tool.property(ARGUMENT).is_some()
+        && !arguments.contains_key(ARGUMENT)
 }
 
 /// Fills in the organization where the key reaches exactly one. A list goes over all of several; what is made needs one that is
@@ -97,7 +99,7 @@ pub(in crate::engine) async fn fill(
             arguments.insert(ARGUMENT.to_owned(), one.id.as_str().into());
             Ok(())
         }
-        _ if !tool.declaration.method.changes() => Ok(()),
+        _ if !tool.declaration.request.method.changes() => Ok(()),
         several => {
             // The one that is meant may be new.
             call.organizations.forget().await;

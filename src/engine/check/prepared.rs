@@ -21,7 +21,7 @@ pub(in crate::engine) fn open(
     tool: &Tool,
     arguments: &mut Map<String, Value>,
 ) -> Result<Option<Opened>, Failure> {
-    let Some(argument) = &tool.declaration.completes else {
+    let Some(argument) = tool.declaration.completes() else {
         return Ok(None);
     };
     let problem = |argument: &str, message: String| {

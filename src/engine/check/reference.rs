@@ -38,7 +38,7 @@ pub(in crate::engine) fn check(tool: &Tool, arguments: &Map<String, Value>) -> R
                     let lines = tool
                         .property(name)
                         .is_some_and(|schema| schema.contains_key("contentMediaType"));
-                    let allowed = if tool.declaration.lines.contains(name) {
+                    let allowed = if tool.declaration.request.lines.contains(name) {
                         Controls::AllButNul
                     } else if lines {
                         Controls::Lines

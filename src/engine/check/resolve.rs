@@ -38,7 +38,8 @@ pub(in crate::engine) async fn resolve(
             message: format!("`{name}` {message}."),
             next: "Correct the argument and call again.".to_owned(),
         })?;
-        let deleted = tool.declaration.target_is_deleted && tool.target().is_some_and(|(target, _)| target == name);
+        let deleted =
+            tool.declaration.safety.target_is_deleted && tool.target().is_some_and(|(target, _)| target == name);
         let id = match reference {
             Reference::Id(id) => id,
             // Names of deleted things aren't looked up: a living namesake would be found instead.
@@ -59,7 +60,7 @@ pub(in crate::engine) async fn resolve(
             arguments.insert(name, Value::String(id));
             call.guards
                 .policy
-                .admits(tool, arguments, tool.declaration.effect, chrono::Utc::now())?;
+                .admits(tool, arguments, tool.declaration.safety.effect, chrono::Utc::now())?;
             continue;
         }
         arguments.insert(name, Value::String(id));

@@ -21,7 +21,7 @@ pub(in crate::engine) async fn check(
     let policy = &call.guards.policy;
     policy.admits(tool, arguments, effect, Utc::now())?;
     // Of a deleted project Neon tells nothing.
-    let gone = tool.declaration.target_is_deleted && matches!(tool.target(), Some((_, Resource::Project)));
+    let gone = tool.declaration.safety.target_is_deleted && matches!(tool.target(), Some((_, Resource::Project)));
     let Some(project) = text(arguments, "project_id").filter(|_| !gone) else {
         return Ok(());
     };
@@ -41,6 +41,6 @@ pub(in crate::engine) fn adds_to_a_counted_project<'s>(
     tool: &Tool,
     arguments: &'s Map<String, Value>,
 ) -> Option<&'s str> {
-    let adds = tool.declaration.adds_branch || arguments.contains_key("preserve_under_name");
+    let adds = tool.declaration.safety.adds_branch || arguments.contains_key("preserve_under_name");
     text(arguments, "project_id").filter(|_| adds && call.guards.policy.branch_limit().is_some())
 }

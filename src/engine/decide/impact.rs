@@ -23,8 +23,8 @@ pub(in crate::engine) async fn read(
     assessment: &Assessment,
 ) -> Result<Impact, Failure> {
     let mut impact = Impact::default();
-    let drops = tool.declaration.interrupts
-        || (tool.declaration.effect == Effect::Destructive && !by_statements)
+    let drops = tool.declaration.safety.interrupts
+        || (tool.declaration.safety.effect == Effect::Destructive && !by_statements)
         || assessment.causes().contains(&Cause::Interrupts);
     let drops = if drops {
         "connections that drop"
@@ -34,7 +34,7 @@ pub(in crate::engine) async fn read(
     let project = text(arguments, "project_id");
     let target = tool.target().map(|(_, resource)| resource);
     let mut lost = Lost::default();
-    if let Some(project) = project.filter(|_| !tool.declaration.target_is_deleted) {
+    if let Some(project) = project.filter(|_| !tool.declaration.safety.target_is_deleted) {
         see_project(
             look,
             project,
@@ -52,7 +52,7 @@ pub(in crate::engine) async fn read(
         }
         name_other_branches(look, tool, arguments, project, &mut impact).await?;
     }
-    if let Some(plan) = &tool.declaration.plan {
+    if let Some(plan) = &tool.declaration.safety.plan {
         let seen = shown(look, plan, arguments).await?;
         let of = plan.of.as_deref().map(|of| format!("{of} ")).unwrap_or_default();
         for pointer in plan.show.iter().filter(|pointer| !is_seen_already(pointer)) {
@@ -76,6 +76,7 @@ pub(in crate::engine) async fn read(
     }
     let replaced = tool
         .declaration
+        .safety
         .plan
         .as_ref()
         .and_then(|plan| plan.lost_branch.as_deref());
@@ -107,6 +108,7 @@ impl Lost {
         let id = text(arguments, last);
         let branch_instead = tool
             .declaration
+            .safety
             .plan
             .as_ref()
             .is_some_and(|plan| plan.lost_branch.is_some());

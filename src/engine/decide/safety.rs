@@ -29,7 +29,7 @@ pub(in crate::engine) async fn preserved_name(
     arguments: &Map<String, Value>,
 ) -> Result<Option<String>, Failure> {
     let tool = &call.selected.tool;
-    let applies = tool.declaration.safety_copy == Some(SafetyCopy::Preserve) && wanted(call, assessment);
+    let applies = tool.declaration.safety.safety_copy == Some(SafetyCopy::Preserve) && wanted(call, assessment);
     if !applies || arguments.contains_key("preserve_under_name") {
         return Ok(None);
     }
@@ -56,7 +56,7 @@ pub(in crate::engine) fn announced(
     if !wanted(call, assessment) {
         return None;
     }
-    Some(match call.selected.tool.declaration.safety_copy {
+    Some(match call.selected.tool.declaration.safety.safety_copy {
         Some(SafetyCopy::Branch) => "a copy of the branch is made, and the call isn't sent if that fails".to_owned(),
         Some(SafetyCopy::Preserve) => match text(arguments, "preserve_under_name") {
             Some(name) => format!("Neon keeps what is overwritten as branch {}", told(name)),

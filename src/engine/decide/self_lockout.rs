@@ -13,7 +13,7 @@ pub(in crate::engine) async fn check(
     tool: &Tool,
     arguments: &Map<String, Value>,
 ) -> Result<(), Failure> {
-    let Some(argument) = &tool.declaration.spares_own_key else {
+    let Some(argument) = &tool.declaration.safety.spares_own_key else {
         return Ok(());
     };
     let authentication = look.authentication().await?;

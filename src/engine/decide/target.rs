@@ -63,7 +63,7 @@ async fn lost_branch(
     tool: &Tool,
     arguments: &Map<String, Value>,
 ) -> Result<Option<String>, Failure> {
-    let Some(plan) = &tool.declaration.plan else {
+    let Some(plan) = &tool.declaration.safety.plan else {
         return Ok(None);
     };
     let Some(pointer) = &plan.lost_branch else {
@@ -71,6 +71,7 @@ async fn lost_branch(
     };
     let given = tool
         .declaration
+        .safety
         .target
         .as_deref()
         .and_then(|target| text(arguments, target));
@@ -81,7 +82,7 @@ async fn lost_branch(
     match seen.pointer(pointer).and_then(Value::as_str) {
         Some(id) => Ok(Some(id.to_owned())),
         // Of what else is lost nobody could be asked.
-        None if tool.declaration.effect == Effect::Destructive => Err(unknown_loss(pointer)),
+        None if tool.declaration.safety.effect == Effect::Destructive => Err(unknown_loss(pointer)),
         None => Ok(None),
     }
 }

@@ -14,7 +14,7 @@ const POOLER: &str = "-pooler";
 
 /// Puts the lines in place of the connection string, where the tool can and the call asks for it. Gives what is said beside it.
 pub(in crate::engine) fn rewrite(tool: &Tool, arguments: &Map<String, Value>, answer: &mut Value) -> Option<String> {
-    let pointer = tool.declaration.returns.env.as_deref()?;
+    let pointer = tool.declaration.output.env.as_deref()?;
     if arguments.get("format").and_then(Value::as_str) != Some("env") {
         return None;
     }

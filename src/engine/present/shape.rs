@@ -61,7 +61,7 @@ impl Shaping<'_> {
                 answer,
             ));
         }
-        let done = self.tool.declaration.returns.done.as_ref();
+        let done = self.tool.declaration.output.done.as_ref();
         envelope.insert(
             "result".into(),
             match answer {
@@ -113,18 +113,18 @@ impl Shaping<'_> {
             ..
         } = ended;
         let mut envelope = self.envelope(None);
-        let returns = &self.tool.declaration.returns;
-        guard::mask(&mut result, &returns.mask, &returns.reveal);
-        self.fence.enclose_answer(&mut result, &[], &returns.reveal, &|text| {
+        let output = &self.tool.declaration.output;
+        guard::mask(&mut result, &output.mask, &output.reveal);
+        self.fence.enclose_answer(&mut result, &[], &output.reveal, &|text| {
             ours.iter().any(|own| own == text)
         });
         match result {
-            Value::Object(fields) if returns.flat => envelope.extend(fields),
+            Value::Object(fields) if output.flat => envelope.extend(fields),
             result => {
                 envelope.insert("result".into(), result);
             }
         }
-        if self.tool.declaration.reveals {
+        if self.tool.declaration.safety.reveals {
             notes.push("This result holds a secret: don't repeat it where others can read it.".into());
         }
         envelope.extend(confirmed_by.map(|by| ("confirmed_by".to_owned(), by.into())));
@@ -167,7 +167,7 @@ impl Shaping<'_> {
         if !lines {
             self.enclose(&mut answer);
         }
-        let wrap = self.tool.declaration.returns.wrap.as_deref();
+        let wrap = self.tool.declaration.output.wrap.as_deref();
         let items = match answer.pointer_mut(&pointer).map(Value::take) {
             Some(Value::Array(items)) => items,
             _ => Vec::new(),
@@ -183,6 +183,7 @@ impl Shaping<'_> {
             if self
                 .tool
                 .declaration
+                .output
                 .pages
                 .as_ref()
                 .is_some_and(|pages| pages.next.is_some())
@@ -267,14 +268,14 @@ impl Shaping<'_> {
 
     /// Masks, and keeps what is used next.
     fn reduce(&self, answer: &mut Value, project: bool) {
-        let returns = &self.tool.declaration.returns;
-        guard::mask(answer, &returns.mask, &returns.reveal);
+        let output = &self.tool.declaration.output;
+        guard::mask(answer, &output.mask, &output.reveal);
         let full = self.arguments.get("detail").and_then(Value::as_str) == Some("full");
-        if let (Some(keep), false, true) = (&returns.keep, full, project) {
+        if let (Some(keep), false, true) = (&output.keep, full, project) {
             *answer = kept(answer, keep).unwrap_or_else(|| json!({}));
         } else if let (Some(object), false) = (answer.as_object_mut(), full) {
             // The operations are reported by themselves.
-            if self.tool.declaration.waits {
+            if self.tool.declaration.output.waits {
                 object.shift_remove("operations");
             }
         }
@@ -282,9 +283,9 @@ impl Shaping<'_> {
 
     /// Fences what of an answer could say something.
     fn enclose(&self, answer: &mut Value) {
-        let returns = &self.tool.declaration.returns;
+        let output = &self.tool.declaration.output;
         self.fence
-            .enclose_answer(answer, &returns.fixed, &returns.reveal, &|_| false);
+            .enclose_answer(answer, &output.fixed, &output.reveal, &|_| false);
     }
 
     fn add_work(&self, envelope: &mut Map<String, Value>, notes: &mut Vec<String>, waited: Option<Waited>) {
@@ -298,7 +299,7 @@ impl Shaping<'_> {
                 envelope.insert("operations".into(), operations);
             }
         }
-        if self.tool.declaration.reveals {
+        if self.tool.declaration.safety.reveals {
             notes.push("This result holds a secret: don't repeat it where others can read it.".into());
         }
     }

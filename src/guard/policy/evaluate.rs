@@ -55,7 +55,7 @@ impl PolicyFile {
         if self.effects.of(effect) == Some(Action::Deny) {
             return Err(denied_effect(effect));
         }
-        if self.read_only && (effect != Effect::Read || declaration.reveals) {
+        if self.read_only && (effect != Effect::Read || declaration.safety.reveals) {
             let what = if effect == Effect::Read {
                 "hand over a secret"
             } else {
@@ -111,7 +111,7 @@ impl PolicyFile {
         let (Some(hours), Some(expires), true) = (
             self.caps.throwaway_lifetime_hours,
             expires,
-            tool.declaration.adds_branch || matches!(tool.target(), Some((_, Resource::Branch))),
+            tool.declaration.safety.adds_branch || matches!(tool.target(), Some((_, Resource::Branch))),
         ) else {
             return Ok(());
         };

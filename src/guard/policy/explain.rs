@@ -153,7 +153,7 @@ fn warnings(file: &PolicyFile, catalog: &Catalog) -> Vec<String> {
         let Some(tool) = catalog.tool(name).filter(|_| *action != Action::Deny) else {
             continue;
         };
-        let effect = tool.declaration.effect;
+        let effect = tool.declaration.safety.effect;
         let written = quoted(*action);
         match file.effects.of(effect) {
             Some(Action::Deny) => {
@@ -193,7 +193,7 @@ fn warnings(file: &PolicyFile, catalog: &Catalog) -> Vec<String> {
             .filter_map(|name| catalog.tool(name))
             .filter(|tool| {
                 let rules = [
-                    file.effects.of(tool.declaration.effect),
+                    file.effects.of(tool.declaration.safety.effect),
                     file.tools.get(tool.name()).copied(),
                 ];
                 rules.into_iter().flatten().any(|action| action != Action::Allow) || file.freeze.is_some()

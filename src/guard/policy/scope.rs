@@ -13,7 +13,7 @@ const MAX_NAMED: usize = 5;
 
 /// Whether a call of the tool can stay in bounds at all: what its declaration alone decides.
 pub(super) fn offers(file: &PolicyFile, tool: &Tool) -> Result<(), Denied> {
-    if !does_more_than_read(tool, tool.declaration.effect) {
+    if !does_more_than_read(tool, tool.declaration.safety.effect) {
         return Ok(());
     }
     let takes = |wanted: Resource| {
@@ -92,11 +92,11 @@ pub(super) fn check_organization(file: &PolicyFile, organization: Option<&str>) 
 }
 
 fn does_more_than_read(tool: &Tool, effect: Effect) -> bool {
-    effect != Effect::Read || tool.declaration.reveals
+    effect != Effect::Read || tool.declaration.safety.reveals
 }
 
 fn is_of_a_deleted_project(tool: &Tool) -> bool {
-    tool.declaration.target_is_deleted && matches!(tool.target(), Some((_, Resource::Project)))
+    tool.declaration.safety.target_is_deleted && matches!(tool.target(), Some((_, Resource::Project)))
 }
 
 fn names_something(value: &Value) -> bool {

@@ -412,7 +412,7 @@ async fn every_argument_of_every_tool_that_asks_is_in_its_plan() {
     let asking: Vec<_> = catalog
         .tools()
         .iter()
-        .filter(|tool| tool.declaration.effect.needs_consent())
+        .filter(|tool| tool.declaration.safety.effect.needs_consent())
         .collect();
     // Each server has Neon's rate limits for itself.
     let seen = futures::future::join_all(asking.chunks(10).map(async |tools| {
@@ -462,7 +462,7 @@ async fn every_character_of_every_argument_is_in_what_is_asked() {
     let asking: Vec<_> = catalog
         .tools()
         .iter()
-        .filter(|tool| tool.declaration.effect.needs_consent())
+        .filter(|tool| tool.declaration.safety.effect.needs_consent())
         .collect();
     let escaped = neon_mcp::neon::text::escaped(&Value::from(NASTY).to_string()).replace('\u{fdd0}', "\\u{fdd0}");
     let seen = futures::future::join_all(asking.chunks(10).map(async |tools| {

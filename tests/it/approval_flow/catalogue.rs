@@ -21,7 +21,7 @@ fn calls() -> Vec<(Arc<Tool>, Map<String, Value>)> {
     let asking = catalog
         .tools()
         .iter()
-        .filter(|tool| tool.declaration.effect.needs_consent());
+        .filter(|tool| tool.declaration.safety.effect.needs_consent());
     let calls: Vec<_> = asking
         .flat_map(|tool| [false, true].map(|all| (tool.clone(), arguments(tool, all))))
         .collect();
@@ -90,7 +90,7 @@ fn has_a_plan(tool: &Tool, error: &Value) {
     assert_eq!(plan["tool"], tool.name());
     assert!(plan["summary"].is_string() && !plan["undo"].is_null(), "{error}");
     let request = plan["would_send"]["request"].as_str().expect("a request");
-    assert!(request.starts_with(tool.declaration.method.as_str()), "{error}");
+    assert!(request.starts_with(tool.declaration.request.method.as_str()), "{error}");
     assert!(error["code"].as_str().is_some_and(|code| code.len() == 9), "{error}");
     let bytes = error.to_string().len();
     assert!(bytes <= 5_000, "{}: {bytes} bytes", tool.name());
@@ -151,7 +151,7 @@ async fn accepting_sends_exactly_one_request_of_each_tool() {
             .await;
             let (value, _) = started.call(tool.name(), Value::Object(arguments)).await;
             let mut changes = world.changes();
-            if tool.declaration.completes.is_some() {
+            if tool.declaration.completes().is_some() {
                 // It cleans up, too.
                 assert!(
                     changes.pop().is_some_and(|last| last.contains("/branches/br-made-")),
@@ -162,9 +162,9 @@ async fn accepting_sends_exactly_one_request_of_each_tool() {
             // A workflow's own path says what it is about, and isn't sent.
             if tool.declaration.workflow.is_none() {
                 let (method, path) = changes[0].split_once(' ').expect("a path");
-                assert_eq!(method, tool.declaration.method.as_str());
+                assert_eq!(method, tool.declaration.request.method.as_str());
                 let length = |path: &str| path.split('/').count();
-                assert_eq!(length(path), length(&tool.declaration.path), "{path}");
+                assert_eq!(length(path), length(&tool.declaration.request.path), "{path}");
             }
             assert_eq!(human.asked().len(), 1, "one question, one yes");
             assert_eq!(value["confirmed_by"], "client", "{value}");

@@ -281,7 +281,7 @@ async fn a_policy_can_have_every_call_ask_reading_ones_too() {
         human.changes_to(Manner::Declines);
         for tool in tools {
             let (value, is_error) = started.call(tool.name(), Value::Object(arguments(tool, false))).await;
-            if tool.declaration.completes.is_some() {
+            if tool.declaration.completes().is_some() {
                 // What could be completed had to be prepared first, and that asks.
                 assert!(is_error && error(&value)["kind"] == "invalid_arguments", "{value}");
                 continue;
@@ -292,7 +292,7 @@ async fn a_policy_can_have_every_call_ask_reading_ones_too() {
                 tool.name()
             );
         }
-        let completing = tools.iter().filter(|tool| tool.declaration.completes.is_some());
+        let completing = tools.iter().filter(|tool| tool.declaration.completes().is_some());
         assert_eq!(human.asked().len(), tools.len() - completing.count());
         assert_eq!(world.changes(), NOTHING);
     }))
@@ -427,7 +427,7 @@ async fn every_destructive_result_says_the_way_back_or_that_there_is_none() {
     for tool in catalog()
         .tools()
         .iter()
-        .filter(|tool| tool.declaration.effect == neon_mcp::guard::Effect::Destructive)
+        .filter(|tool| tool.declaration.safety.effect == neon_mcp::guard::Effect::Destructive)
     {
         let world = World::start().await;
         let (started, human) = accepting(&world, "").await;
@@ -682,7 +682,7 @@ async fn no_secret_shows(tools: &[std::sync::Arc<neon_mcp::catalog::Tool>], mann
     let server = TestServer::run(command, client, era).await;
     for tool in tools {
         let (value, _) = server.call(tool.name(), Value::Object(arguments(tool, false))).await;
-        if !tool.declaration.reveals || value.get("error").is_some() {
+        if !tool.declaration.safety.reveals || value.get("error").is_some() {
             clean(tool.name(), &value.to_string());
         }
     }
@@ -701,7 +701,7 @@ async fn no_secret_shows(tools: &[std::sync::Arc<neon_mcp::catalog::Tool>], mann
     let recorded = std::fs::read_to_string(state.join("neon-mcp/audit.jsonl")).unwrap_or_default();
     let changes = tools
         .iter()
-        .any(|tool| tool.declaration.effect != neon_mcp::guard::Effect::Read);
+        .any(|tool| tool.declaration.safety.effect != neon_mcp::guard::Effect::Read);
     assert_eq!(!recorded.is_empty(), changes, "{recorded}");
 }
 

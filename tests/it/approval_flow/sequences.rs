@@ -31,7 +31,7 @@ fn calls() -> Vec<(String, Map<String, Value>)> {
     let mut calls: Vec<(String, Map<String, Value>)> = catalog()
         .tools()
         .iter()
-        .filter(|tool| tool.declaration.effect.needs_consent())
+        .filter(|tool| tool.declaration.safety.effect.needs_consent())
         .map(|tool| (tool.name().to_owned(), arguments(tool, false)))
         .collect();
     let branch = |id: &str, more: Value| {

@@ -22,7 +22,7 @@ fn calls() -> Vec<(Arc<Tool>, Map<String, Value>)> {
     let asking = catalog
         .tools()
         .iter()
-        .filter(|tool| tool.declaration.effect.needs_consent());
+        .filter(|tool| tool.declaration.safety.effect.needs_consent());
     let calls: Vec<_> = asking
         .flat_map(|tool| [false, true].map(|all| (tool.clone(), arguments(tool, all))))
         .collect();
@@ -111,7 +111,7 @@ async fn a_yes_sends_exactly_one_request_of_each_tool() {
             let arguments = prepared(&world, &started, &tool, arguments).await;
             let (value, _) = started.call(&tool, Value::Object(arguments)).await;
             let mut changes = world.changes();
-            if tool.declaration.completes.is_some() {
+            if tool.declaration.completes().is_some() {
                 // It cleans up, too.
                 assert!(
                     changes.pop().is_some_and(|last| last.contains("/branches/br-made-")),
@@ -119,7 +119,10 @@ async fn a_yes_sends_exactly_one_request_of_each_tool() {
                 );
             }
             assert_eq!(changes.len(), 1, "{}: {changes:?} {value}", tool.name());
-            assert!(changes[0].starts_with(tool.declaration.method.as_str()), "{changes:?}");
+            assert!(
+                changes[0].starts_with(tool.declaration.request.method.as_str()),
+                "{changes:?}"
+            );
             assert_eq!(human.asked().len(), 1, "one question, one yes");
             assert_eq!(
                 (&value["confirmed_by"], &value["tool"]),

@@ -117,7 +117,7 @@ fn the_hints_of_a_caller_hold_for_every_tool_that_it_runs() {
     let lowest: Vec<&str> = lowest.map(|selected| selected.tool.name()).collect();
     // Beside them a read-only server offers what takes statements, of which it runs those that read.
     let offered = read_only.tools().iter().map(|selected| &selected.tool);
-    let offered = offered.filter(|tool| tool.declaration.statements.is_none());
+    let offered = offered.filter(|tool| tool.declaration.statements().is_none());
     let offered: Vec<&str> = offered.map(|tool| tool.name()).collect();
     assert_eq!(lowest, offered);
 }
@@ -135,7 +135,7 @@ async fn a_search_gives_all_that_a_call_needs() {
         let name = hit["name"].as_str().expect("a name");
         let selected = listed.tool(name).expect("a tool");
         assert_eq!(hit["caller"], CALLERS[level(&selected.tool)], "{name}");
-        assert_eq!(hit["effect"], selected.tool.declaration.effect.name());
+        assert_eq!(hit["effect"], selected.tool.declaration.safety.effect.name());
         assert_eq!(hit["title"], selected.tool.declaration.title);
         assert_eq!(hit["description"], selected.tool.declaration.description);
         assert_eq!(hit["input_schema"], Value::Object(selected.published()));

@@ -26,7 +26,7 @@ const CALLERS: [&str; 4] = [
 
 /// How far up the callers a tool is.
 fn level(tool: &Tool) -> usize {
-    match (tool.declaration.effect, tool.declaration.reveals) {
+    match (tool.declaration.safety.effect, tool.declaration.safety.reveals) {
         (Effect::Read, false) => 0,
         (Effect::Write, _) => 1,
         (Effect::Read, true) | (Effect::Access, _) => 2,

@@ -65,10 +65,10 @@ async fn every_tool_that_may_run_sends_what_its_declaration_says() {
     for tool in catalog()
         .tools()
         .iter()
-        .filter(|tool| !tool.declaration.effect.needs_consent() && tool.declaration.workflow.is_none())
+        .filter(|tool| !tool.declaration.safety.effect.needs_consent() && tool.declaration.workflow.is_none())
     {
         let mut given = arguments(tool, false);
-        if tool.declaration.reveals && tool.property("branch_id").is_some() {
+        if tool.declaration.safety.reveals && tool.property("branch_id").is_some() {
             given.insert("branch_id".into(), BRANCH.into());
         }
         let (value, is_error) = server.call(tool.name(), Value::Object(given)).await;
@@ -76,11 +76,11 @@ async fn every_tool_that_may_run_sends_what_its_declaration_says() {
         assert!(!is_error || escalated, "{}: {value}", tool.name());
         if !is_error {
             let last = world.upstream.requests().pop().expect("a request");
-            assert_eq!(last.method, tool.declaration.method.as_str(), "{}", tool.name());
+            assert_eq!(last.method, tool.declaration.request.method.as_str(), "{}", tool.name());
             let shape = |path: &str| path.split('/').count();
             assert_eq!(
                 shape(last.path().trim_start_matches("/api/v2")),
-                shape(&tool.declaration.path),
+                shape(&tool.declaration.request.path),
                 "{}",
                 last.path()
             );

@@ -73,20 +73,20 @@ async fn canaries_show_only_where_a_tool_is_there_to_reveal_them() {
     let mut revealed = Vec::new();
     let mut planted = 0;
     for tool in catalog.tools() {
-        let returns = &tool.declaration.returns;
-        let places: BTreeSet<String> = returns.mask.iter().chain(&returns.reveal).cloned().collect();
+        let output = &tool.declaration.output;
+        let places: BTreeSet<String> = output.mask.iter().chain(&output.reveal).cloned().collect();
         planted += places.len();
         let mut body = poisoned(&places);
-        if returns.wrap.is_some() {
+        if output.wrap.is_some() {
             body = json!([body]);
         }
         // Content has no fields: of a text, the passwords in connection strings are known.
-        if returns.content == Content::Bytes {
+        if output.content == Content::Bytes {
             body = body["note"].clone();
         }
         *answer.lock().expect("a lock") = body;
         let mut given: Map<String, Value> = arguments(tool, false);
-        if tool.declaration.reveals {
+        if tool.declaration.safety.reveals {
             given.insert("branch_id".into(), BRANCH.into());
         }
         if tool.input["properties"].get("detail").is_some() {
@@ -99,7 +99,11 @@ async fn canaries_show_only_where_a_tool_is_there_to_reveal_them() {
         let text = value.to_string();
         assert!(!text.contains(KEY), "{} shows the key", tool.name());
         if text.contains(CANARY) {
-            assert!(tool.declaration.reveals, "{} shows a secret: {text}", tool.name());
+            assert!(
+                tool.declaration.safety.reveals,
+                "{} shows a secret: {text}",
+                tool.name()
+            );
             revealed.push(tool.name().to_owned());
         }
     }

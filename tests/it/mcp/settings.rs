@@ -97,7 +97,7 @@ async fn read_only_lists_and_runs_reads_alone() {
     for tool in server.client.list_all_tools().await.expect("a list") {
         let declaration = &catalog.tool(&tool.name).expect("declared").declaration;
         assert!(
-            declaration.least_effect() == Effect::Read && !declaration.reveals,
+            declaration.least_effect() == Effect::Read && !declaration.safety.reveals,
             "{}",
             tool.name
         );
@@ -134,7 +134,8 @@ fn exclusion_wins_and_fixed_arguments_vanish_everywhere() {
             selected.tool.name()
         );
         // Those that take no project see to it themselves.
-        let sees_to_it = selected.tool.declaration.stays_in_project && selected.tool.property("project_id").is_none();
+        let sees_to_it =
+            selected.tool.declaration.safety.stays_in_project && selected.tool.property("project_id").is_none();
         assert!(sees_to_it || selected.fixed["project_id"] == PROJECT);
     }
 }

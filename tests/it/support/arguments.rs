@@ -22,6 +22,7 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
     }
     let rules: Vec<jsonschema::Validator> = tool
         .declaration
+        .request
         .rules
         .iter()
         .map(|rule| jsonschema::draft202012::new(&Value::Object((*rule.schema).clone())).expect("a rule"))
@@ -58,7 +59,7 @@ pub async fn ready(
     mut arguments: Map<String, Value>,
     call: impl AsyncFn(&str, Value) -> (Value, bool),
 ) -> Map<String, Value> {
-    let Some(handle) = &tool.declaration.completes else {
+    let Some(handle) = tool.declaration.completes() else {
         return arguments;
     };
     let preparing = tool.name().replace("complete_", "prepare_");
@@ -71,7 +72,7 @@ pub async fn ready(
     }
     let (value, is_error) = call(&preparing, given).await;
     assert!(!is_error, "{preparing}: {value}");
-    arguments.insert(handle.clone(), value["result"][handle.as_str()].clone());
+    arguments.insert(handle.to_owned(), value["result"][handle].clone());
     world.pass_over();
     arguments
 }

@@ -115,7 +115,7 @@ async fn no_plan_that_a_refusal_hands_over_speaks_to_the_agent() {
     let asking: Vec<&str> = catalog
         .tools()
         .iter()
-        .filter(|tool| tool.declaration.effect == Effect::Destructive)
+        .filter(|tool| tool.declaration.safety.effect == Effect::Destructive)
         .map(|tool| tool.name())
         .collect();
     let told = asking.iter().filter(|name| there.contains(**name)).count();
@@ -335,7 +335,7 @@ async fn ordinary_results_have_no_marks() {
         let mut marked = Vec::new();
         for tool in catalog.tools() {
             let listed = ["branches", "projects", "computes"].contains(&&*tool.toolset);
-            if !listed || tool.declaration.effect != Effect::Read {
+            if !listed || tool.declaration.safety.effect != Effect::Read {
                 continue;
             }
             let (value, _) = server.call(tool.name(), Value::Object(arguments(tool, false))).await;

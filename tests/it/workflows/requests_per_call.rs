@@ -167,7 +167,7 @@ async fn each_workflow_sends_as_few_requests_as_the_table_says() {
     let workflows: BTreeSet<&str> = catalog
         .tools()
         .iter()
-        .filter(|tool| tool.declaration.workflow.is_some() || tool.declaration.adds.is_some())
+        .filter(|tool| tool.declaration.workflow.is_some() || tool.declaration.output.adds.is_some())
         .map(|tool| tool.name())
         .collect();
     assert_eq!(listed, workflows, "the table has every workflow");

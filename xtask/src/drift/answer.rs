@@ -40,15 +40,15 @@ impl Comparison<'_> {
     /// Compares what a tool says of its answer with what the operation answers.
     pub(super) fn answer(&mut self, tool: &Tool, operation: &Operation) {
         let (name, declaration) = (tool.name(), &tool.declaration);
-        let returns = &declaration.returns;
+        let output = &declaration.output;
         let answers: Vec<&Value> = operation.successes().collect();
-        if let Some(keep) = &returns.keep {
+        if let Some(keep) = &output.keep {
             self.keep(name, keep, &answers, "");
         }
-        for pointer in returns.mask.iter().chain(&returns.reveal) {
+        for pointer in output.mask.iter().chain(&output.reveal) {
             self.part(name, &answers, pointer);
         }
-        if let Some(pages) = &declaration.pages {
+        if let Some(pages) = &declaration.output.pages {
             self.part(name, &answers, &pages.items);
             if let Some(next) = &pages.next {
                 self.part(name, &answers, next);
@@ -62,8 +62,8 @@ impl Comparison<'_> {
                 .iter()
                 .any(|answer| schema::properties(answer).contains_key(field))
         };
-        let changes = declaration.method != Method::Get;
-        if has("operations") && changes && !declaration.waits {
+        let changes = declaration.request.method != Method::Get;
+        if has("operations") && changes && !declaration.output.waits {
             self.find(
                 Subject::Answers,
                 name,
@@ -71,7 +71,7 @@ impl Comparison<'_> {
                 "has operations there, and isn't waited for",
             );
         }
-        if declaration.waits && !has("operations") {
+        if declaration.output.waits && !has("operations") {
             self.find(
                 Subject::Answers,
                 name,
@@ -82,7 +82,7 @@ impl Comparison<'_> {
         let is_list = answers
             .iter()
             .any(|answer| schema::kinds(answer).is_some_and(|kinds| kinds.contains("array")));
-        if is_list != returns.wrap.is_some() {
+        if is_list != output.wrap.is_some() {
             let (here, there) = if is_list {
                 ("an object", "a bare list")
             } else {
@@ -97,12 +97,12 @@ impl Comparison<'_> {
         }
         let mut media = operation.media();
         let bytes = media.any(|media| media != "application/json");
-        if bytes != (returns.content == Content::Bytes) {
+        if bytes != (output.content == Content::Bytes) {
             let kind = |bytes| if bytes { "bytes" } else { "JSON" };
             let says = format!("is {} here, {} there", kind(!bytes), kind(bytes));
             self.find(Subject::Answers, name, "answer:", says);
         }
-        if answers.is_empty() && returns.done.is_none() {
+        if answers.is_empty() && output.done.is_none() {
             self.find(
                 Subject::Answers,
                 name,
@@ -115,9 +115,9 @@ impl Comparison<'_> {
 
     /// Every field that looks like a secret is masked, or is what the tool is there to hand over.
     fn secrets(&mut self, tool: &Tool, answers: &[&Value]) {
-        let returns = &tool.declaration.returns;
+        let output = &tool.declaration.output;
         let covered = |pointer: &str| {
-            returns.mask.iter().chain(&returns.reveal).any(|known| {
+            output.mask.iter().chain(&output.reveal).any(|known| {
                 pointer == known
                     || pointer
                         .strip_prefix(known.as_str())
@@ -176,14 +176,18 @@ impl Comparison<'_> {
     pub(super) fn references(&mut self, tool: &Tool) {
         let declaration = &tool.declaration;
         let own = declaration.operation.iter().next().map(str::to_owned);
-        let read = declaration.plan.as_ref().and_then(|plan| self.operation_of(&plan.read));
-        let item = declaration.plan.as_ref().and_then(|plan| plan.pick.as_ref());
+        let read = declaration
+            .safety
+            .plan
+            .as_ref()
+            .and_then(|plan| self.operation_of(&plan.read));
+        let item = declaration.safety.plan.as_ref().and_then(|plan| plan.pick.as_ref());
         let within = |pointer: &str| match item {
             Some(pick) => format!("{}/*{pointer}", pick.list),
             None => pointer.to_owned(),
         };
         let mut wanted: Vec<(Option<String>, String)> = Vec::new();
-        if let Some(plan) = &declaration.plan {
+        if let Some(plan) = &declaration.safety.plan {
             wanted.extend(plan.show.iter().map(|pointer| (read.clone(), within(pointer))));
             wanted.extend(plan.lost_branch.iter().map(|pointer| (read.clone(), within(pointer))));
             wanted.extend(plan.pick.iter().map(|pick| {
@@ -195,7 +199,7 @@ impl Comparison<'_> {
                 (read.clone(), within(&field))
             }));
         }
-        if let Some(Undo::Way(way)) = &declaration.undo {
+        if let Some(Undo::Way(way)) = &declaration.safety.undo {
             wanted.extend(way.former.values().map(|pointer| (read.clone(), within(pointer))));
             for template in way.arguments.values().flat_map(templates_within) {
                 let before = template
@@ -208,7 +212,7 @@ impl Comparison<'_> {
                 }
             }
         }
-        for escalation in &declaration.escalate {
+        for escalation in &declaration.safety.escalate {
             if let (Some(comparison), Some((_, resource))) = (&escalation.lowers, tool.target()) {
                 let reader = match resource {
                     Resource::Project => "getProject",

@@ -178,7 +178,7 @@ impl<'a> Comparison<'a> {
             .filter_map(|id| document.operation(id))
             .collect();
         // Of several operations one is the request that the declaration describes.
-        let declared = |operation: &&&Operation| operation.path == tool.declaration.path;
+        let declared = |operation: &&&Operation| operation.path == tool.declaration.request.path;
         if let Some(operation) = known.iter().find(declared).or(known.first()) {
             self.request(tool, operation);
             self.answer(tool, operation);

@@ -37,16 +37,19 @@ impl Comparison<'_> {
     /// Compares a tool's request with the operation's.
     pub(super) fn request(&mut self, tool: &Tool, operation: &Operation) {
         let (name, declaration) = (tool.name(), &tool.declaration);
-        if declaration.method.as_str() != operation.method {
+        if declaration.request.method.as_str() != operation.method {
             let says = format!(
                 "the method is {} here, {} there",
-                declaration.method.as_str(),
+                declaration.request.method.as_str(),
                 operation.method
             );
             self.find(Subject::Address, name, "", says);
         }
-        if declaration.path != operation.path {
-            let says = format!("the path is {} here, {} there", declaration.path, operation.path);
+        if declaration.request.path != operation.path {
+            let says = format!(
+                "the path is {} here, {} there",
+                declaration.request.path, operation.path
+            );
             self.find(Subject::Address, name, "", says);
         }
         for placeholder in &tool.placeholders {
@@ -136,7 +139,7 @@ impl Comparison<'_> {
             }
             return;
         };
-        let ours = match tool.declaration.body {
+        let ours = match tool.declaration.request.body {
             BodyForm::Json => "application/json",
             BodyForm::Multipart { .. } => "multipart/form-data",
         };
@@ -301,18 +304,18 @@ fn offers(tool: &Tool) -> Vec<Offer<'_>> {
         }
         offers.extend(argument(tool, name).map(|what| Offer { at, what }));
     }
-    offers.extend(declaration.set.iter().map(|constant| Offer {
+    offers.extend(declaration.request.set.iter().map(|constant| Offer {
         at: constant.at.clone(),
         what: What::Constant {
             value: &constant.value,
             always: constant.when.is_none(),
         },
     }));
-    offers.extend(declaration.body.files().map(|(field, _)| Offer {
+    offers.extend(declaration.request.body.files().map(|(field, _)| Offer {
         at: Place::Body(format!("/{field}")),
         what: What::File,
     }));
-    if let Some(pages) = &declaration.pages {
+    if let Some(pages) = &declaration.output.pages {
         let cursor = pages.cursor.iter().map(|at| (at, None));
         let places = cursor.chain(pages.limit.iter().map(|at| (at, pages.max)));
         offers.extend(places.map(|(at, max)| Offer {

@@ -60,7 +60,7 @@ impl Call {
         Self {
             tool: name,
             arguments,
-            effect: tool(name).declaration.effect,
+            effect: tool(name).declaration.safety.effect,
             severe: false,
             causes: Vec::new(),
         }

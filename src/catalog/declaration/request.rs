@@ -1,0 +1,127 @@
+//! What a call sends, and what its arguments must be for that.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::place::Place;
+use crate::catalog::condition::Condition;
+use crate::neon::Method;
+
+/// What a call sends: how its arguments are checked, resolved to ids, placed and written.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestDeclaration {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path below the API's base, with `{placeholders}` that are arguments.
+    pub path: String,
+    /// What the published schema can't say: checked after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// Arguments that are texts of many lines, where their schema doesn't say so by a `contentMediaType`: SQL and its values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
+    /// Arguments outside the path that hold the id or the name of something.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resolve: BTreeMap<String, Resource>,
+    /// Where an argument goes when the method doesn't say it: see [`Place`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bind: BTreeMap<String, Place>,
+    /// Values that the request carries without being arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<Constant>,
+    /// How the body is written.
+    #[serde(default, skip_serializing_if = "BodyForm::is_json")]
+    pub body: BodyForm,
+}
+
+/// A rule over the arguments that the published schema doesn't carry.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The arguments must fit this JSON Schema.
+    pub schema: Condition,
+    /// What is said when they don't.
+    pub message: String,
+}
+
+/// Something of Neon's that has an id. Where it has a name too, an argument takes either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// A project: id or name.
+    Project,
+    /// A branch: id or name.
+    Branch,
+    /// A compute endpoint: id or name.
+    Endpoint,
+    /// A snapshot: id.
+    Snapshot,
+    /// An organization: id.
+    Organization,
+}
+
+/// A value that the request carries without being an argument.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Constant {
+    /// Where it goes.
+    pub at: Place,
+    /// What goes there.
+    pub value: Value,
+    /// Only when the arguments fit this JSON Schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
+}
+
+/// How a body is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum BodyForm {
+    /// JSON.
+    #[default]
+    Json,
+    /// `multipart/form-data`: each top-level field of the body is a part, a text as it is, all else as JSON.
+    Multipart {
+        /// The parts that are files, by field.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        files: BTreeMap<String, FileSource>,
+    },
+}
+
+impl BodyForm {
+    fn is_json(&self) -> bool {
+        *self == Self::Json
+    }
+
+    /// The parts that are files.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &FileSource)> {
+        match self {
+            Self::Json => None,
+            Self::Multipart { files } => Some(files),
+        }
+        .into_iter()
+        .flatten()
+        .map(|(field, source)| (field.as_str(), source))
+    }
+}
+
+/// Where a file in a body comes from: two arguments, of which a call gives at most one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileSource {
+    /// The argument that names a file in the folder that the operator allowed (`--files-dir`), 32 MiB at most.
+    pub path: String,
+    /// The argument that holds the file itself in base64, 64 KiB at most.
+    pub base64: String,
+    /// The name that it is sent under.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
+    /// The bytes that it begins with, in hexadecimal: what doesn't is no such file, and isn't sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<String>,
+}

@@ -1,0 +1,125 @@
+//! What a call does to the world, and what decides whether it may.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::plan::PlanDeclaration;
+use super::undo::Undo;
+use crate::catalog::Effect;
+use crate::catalog::condition::Condition;
+
+/// What a call does to the world: what the policy, the guard and the approver decide by, and how it is undone.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SafetyDeclaration {
+    /// What a call does, before any escalation.
+    pub effect: Effect,
+    /// Why the effect differs from what the method or the API reference suggests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect_because: Option<String>,
+    /// What raises the effect of a particular call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escalate: Vec<Escalation>,
+    /// The answer hands over a secret, which is what the tool is for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reveals: bool,
+    /// Live connections drop.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupts: bool,
+    /// What is lost is on the branch alone: nobody is asked where that branch is a throwaway, which Neon deletes anyway.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub free_on_throwaway: bool,
+    /// The call adds a branch, which the operator may have bounded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adds_branch: bool,
+    /// How what the call destroys can be kept first, where the operator demands it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safety_copy: Option<SafetyCopy>,
+    /// The argument that names what the call acts on, when it isn't the last id in the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// What the call acts on (the last id in the path) can't be seen, for it is deleted or still somebody else's: only its
+    /// id will do, for a name would find another one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub target_is_deleted: bool,
+    /// Calls look at no other project than the one that the operator fixed, though they take none: such a tool is offered
+    /// there too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stays_in_project: bool,
+    /// The argument that names an API key: the call is refused where that is the key that this server uses itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spares_own_key: Option<String>,
+    /// What a human is shown before the call may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanDeclaration>,
+    /// The way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Undo>,
+}
+
+/// Raises the effect of a call. Every condition that is given must hold.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Escalation {
+    /// A JSON Schema that the arguments fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
+    /// An argument is lower than the present value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lowers: Option<Comparison>,
+    /// One of these is true of the branch that the call acts on, at the time of the call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Fact>,
+    /// The effect that the call then has.
+    pub effect: Effect,
+    /// The plan asks for the name of what is lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub severe: bool,
+    /// What is lost is on the branch alone: nobody is asked where that branch is a throwaway.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub free_on_throwaway: bool,
+    /// It drops connections: on a default or protected branch that asks whatever else is allowed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupts: bool,
+    /// Why, as the end of a sentence that begins with "because it …".
+    pub because: String,
+}
+
+/// A comparison of an argument with what Neon has now.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// The argument.
+    pub argument: String,
+    /// JSON pointer to the present value, in the answer of a GET of the target
+    /// (for a project `/project/…`, for a branch `/branch/…`, for a compute `/endpoint/…`).
+    pub present: String,
+    /// What the present value counts as when Neon gives none, or gives a zero that means "no limit".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<f64>,
+    /// A zero means "no limit", on both sides.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub zero_is_unlimited: bool,
+}
+
+/// Something that is true or false of a branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// It is the project's default branch.
+    Default,
+    /// It is protected.
+    Protected,
+    /// One of its computes is running.
+    Running,
+}
+
+/// How what a call destroys can be kept first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SafetyCopy {
+    /// A copy of the branch that the call acts on: a snapshot of a root branch, a child of any other.
+    Branch,
+    /// Neon keeps it itself, under the name in `preserve_under_name`.
+    Preserve,
+}

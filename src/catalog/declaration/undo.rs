@@ -1,0 +1,54 @@
+//! How a call is undone.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::catalog::condition::Condition;
+
+/// The way back from a call.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Undo {
+    /// There is one.
+    Way(UndoWay),
+    /// There is none.
+    Never(UndoNever),
+}
+
+/// A call that undoes the call.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UndoWay {
+    /// The tool to call.
+    pub tool: String,
+    /// Its arguments: `{name}` stands for an argument of this call, `{/pointer}` for a part of its answer,
+    /// `{before:/pointer}` for a part of what the plan read, `{before?:/pointer}` for one that may have been missing, without
+    /// which the argument is left out. A text that is one such template takes the value as it is, whatever its type. Lists
+    /// and objects are filled within.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, Value>,
+    /// Arguments that go back to what they were: those of them that this call gives, with JSON pointers to their former
+    /// values in what the plan read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: BTreeMap<String, String>,
+    /// Only when the arguments of this call fit this JSON Schema; otherwise the note says what is left to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
+    /// How long it works, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_seconds: Option<u64>,
+    /// What does not come back, or what else is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Nothing undoes the call.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UndoNever {
+    /// Why not, and what is left to do.
+    pub never: String,
+}
