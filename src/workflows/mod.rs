@@ -4,26 +4,13 @@
 //! is here is the way from arguments to a result, over [`crate::engine`]'s flow: it reads, it calls declared tools, it runs SQL,
 //! it reads the documentation, and nothing else leads out.
 
-mod completion;
 mod docs;
-mod failing;
-mod fingerprint;
-mod looking;
-mod losses;
+mod inspect;
 mod migration;
-mod outside;
-mod parameters;
-mod placing;
-mod plan;
-mod rows;
 mod schema;
-mod script;
 mod search;
 mod sql;
-mod statements;
 mod throwaway;
-mod trial;
-mod tuning;
 
 use std::sync::Arc;
 
@@ -62,19 +49,19 @@ macro_rules! workflows {
 workflows! {
     RunSql => sql::RunSql,
     RunSqlTransaction => sql::RunSqlTransaction,
-    ExplainSqlStatement => looking::ExplainSqlStatement,
-    GetDatabaseTables => looking::GetDatabaseTables,
-    DescribeTableSchema => looking::DescribeTableSchema,
-    ListSlowQueries => looking::ListSlowQueries,
-    InspectDatabase => looking::InspectDatabase,
+    ExplainSqlStatement => sql::ExplainSqlStatement,
+    GetDatabaseTables => inspect::GetDatabaseTables,
+    DescribeTableSchema => inspect::DescribeTableSchema,
+    ListSlowQueries => inspect::ListSlowQueries,
+    InspectDatabase => inspect::InspectDatabase,
     CreateThrowawayBranch => throwaway::CreateThrowawayBranch,
     ListThrowawayBranches => throwaway::ListThrowawayBranches,
     DeleteThrowawayBranches => throwaway::DeleteThrowawayBranches,
     ResetFromParent => throwaway::ResetFromParent,
     PrepareDatabaseMigration => migration::PrepareDatabaseMigration,
-    CompleteDatabaseMigration => completion::CompleteDatabaseMigration,
-    PrepareQueryTuning => tuning::PrepareQueryTuning,
-    CompleteQueryTuning => tuning::CompleteQueryTuning,
+    CompleteDatabaseMigration => migration::Completion<migration::MigrationHandle>,
+    PrepareQueryTuning => migration::PrepareQueryTuning,
+    CompleteQueryTuning => migration::Completion<migration::TuningHandle>,
     Search => search::SearchNeon,
     Fetch => search::Fetch,
     ListDocsResources => docs::ListDocsResources,

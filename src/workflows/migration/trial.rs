@@ -6,9 +6,9 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::script::{self, Part, Script, Stopped, Tried};
-use super::statements::Target;
-use super::{failing, fingerprint, losses, plan, schema, sql, throwaway};
+use super::apply::{Stopped, Tried};
+use super::fingerprint;
+use super::script::{self, Part, Script};
 use crate::engine::{
     Failure, Kind, Left, Preview, WorkflowContext, WorkflowError, WorkflowOutput, postgres_says, sql_next,
 };
@@ -16,6 +16,9 @@ use crate::guard;
 use crate::neon::Changed;
 use crate::neon::sql::{Connection, Measured};
 use crate::sql::Dump;
+use crate::workflows::sql::statements::Target;
+use crate::workflows::sql::{self, failing, losses, plan};
+use crate::workflows::{schema, throwaway};
 
 /// The longest schema that is kept with what was prepared, in bytes: what is kept has 2 MiB in all.
 const MAX_KEPT: usize = 256 * 1024;
@@ -362,7 +365,7 @@ impl<'a> Trial<'a> {
                 statements: vec![statement.clone()],
             })
             .collect();
-        let too_long = !guard::can_be_shown(&super::plan::shortened(&statements, &scripts).unwrap_or(statements));
+        let too_long = !guard::can_be_shown(&plan::shortened(&statements, &scripts).unwrap_or(statements));
         if too_long && script.loses() {
             ended.notes.push(TOO_LONG.to_owned());
         }

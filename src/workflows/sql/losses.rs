@@ -6,10 +6,10 @@ use crate::neon::sql::Measured;
 use crate::sql::{Statement, Unguarded};
 
 /// Why a statement asks that nothing holds.
-pub(super) const UNHELD: &str = "runs outside of a transaction, where nothing can stop what it loses";
+pub(in crate::workflows) const UNHELD: &str = "runs outside of a transaction, where nothing can stop what it loses";
 
 /// Whether a statement can lose something where the guarded commit can't hold it: it runs in no transaction.
-pub(super) fn is_unheld(statement: &Statement) -> bool {
+pub(in crate::workflows) fn is_unheld(statement: &Statement) -> bool {
     statement.unguarded == Unguarded::MayLose
         // A copy of a database has its rows, but not its rights.
         || (statement.kind == "CREATE DATABASE" && statement.mentions().identifiers.contains("template"))
@@ -20,7 +20,7 @@ pub(super) fn is_unheld(statement: &Statement) -> bool {
 /// It is the worst that they can do, and not what they did where they were tried. Postgres counts rows within a transaction alone; its
 /// counters beyond that are told late and by each session for itself, and a procedure may do something else on the target (other
 /// rows, another time, a counter of its own). A count that is too low would make the question milder than what happens.
-pub(super) fn unmeasured<'s>(statements: impl IntoIterator<Item = &'s Statement>) -> Vec<String> {
+pub(in crate::workflows) fn unmeasured<'s>(statements: impl IntoIterator<Item = &'s Statement>) -> Vec<String> {
     let all = statements.into_iter().enumerate();
     let worst = |(index, statement): (usize, &Statement)| {
         let tables: Vec<String> = statement
@@ -49,17 +49,17 @@ pub(super) fn unmeasured<'s>(statements: impl IntoIterator<Item = &'s Statement>
 }
 
 /// What prepared statements lost where they were tried.
-pub(super) fn lost_when_tried(prepared: &Value) -> Option<Measured> {
+pub(in crate::workflows) fn lost_when_tried(prepared: &Value) -> Option<Measured> {
     serde_json::from_value(prepared.get("measured")?.clone()).ok()
 }
 
 /// The texts of a list.
-pub(super) fn sentences(list: &Value) -> Vec<String> {
+pub(in crate::workflows) fn sentences(list: &Value) -> Vec<String> {
     let all = list.as_array().into_iter().flatten();
     all.filter_map(|one| one.as_str().map(str::to_owned)).collect()
 }
 
 /// What is lost, an object for each.
-pub(super) fn described(losses: &[String]) -> Value {
+pub(in crate::workflows) fn described(losses: &[String]) -> Value {
     losses.iter().map(|loss| json!({"description": loss})).collect()
 }

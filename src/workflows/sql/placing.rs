@@ -32,7 +32,7 @@ const PARTITIONED: &str = "SELECT coalesce(c.relkind IN ('p', 'I'), false) AS pa
 ///
 /// # Errors
 /// When the database can't be asked. Nothing is asked where no statement depends on it.
-pub(super) async fn place(
+pub(in crate::workflows) async fn place(
     flow: &WorkflowContext<'_, '_>,
     target: &Target<'_>,
     scripts: &mut [Script],

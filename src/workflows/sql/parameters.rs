@@ -24,7 +24,7 @@ const MAX_TOLD: usize = 10;
 ///
 /// # Errors
 /// Where one can't be said exactly, and where the statement itself can't be understood.
-pub(super) async fn encoded(
+pub(in crate::workflows) async fn encoded(
     flow: &WorkflowContext<'_, '_>,
     (target, connection): (&Target<'_>, &Connection),
     statement: &Statement,
@@ -63,7 +63,7 @@ pub(super) async fn encoded(
 
 /// A failure of a statement with these parameters, in the words of its arguments where one of them is a text for which an array is
 /// expected. It is asked for after the failure alone: a text that Postgres reads is what it reads.
-pub(super) async fn explained(
+pub(in crate::workflows) async fn explained(
     flow: &WorkflowContext<'_, '_>,
     (target, connection): (&Target<'_>, &Connection),
     statement: &Statement,

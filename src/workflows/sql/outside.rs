@@ -19,10 +19,10 @@ const INVALID: &str = "SELECT i.indexrelid::pg_catalog.text AS id, pg_catalog.qu
     WHERE c.relkind = 'i' AND NOT (i.indisvalid AND i.indisready) ORDER BY 1 LIMIT 1000";
 
 /// The invalid indexes before a statement.
-pub(super) struct Before(BTreeSet<String>);
+pub(in crate::workflows) struct Before(BTreeSet<String>);
 
 /// Looks which indexes are invalid already. Nothing where that can't be seen: the statement itself will say why.
-pub(super) async fn before(
+pub(in crate::workflows) async fn before(
     flow: &WorkflowContext<'_, '_>,
     target: &Target<'_>,
     connection: &Connection,
@@ -48,7 +48,7 @@ async fn invalid(
 
 /// Said of indexes that a statement was to make or build anew and that are invalid after it: Postgres says so in a notice alone, which
 /// SQL over HTTP doesn't hand on.
-pub(super) async fn still_invalid(
+pub(in crate::workflows) async fn still_invalid(
     flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     statements: &[&Statement],
@@ -156,9 +156,9 @@ fn leaves_indexes_alone(kind: &str) -> bool {
 
 /// What a statement outside of transactions left that failed.
 #[derive(Debug)]
-pub(super) struct Left {
+pub(in crate::workflows) struct Left {
     /// Whether it left anything.
-    pub(super) changed: Changed,
+    pub(in crate::workflows) changed: Changed,
     /// What it left, or may have left: the end of a sentence.
     what: String,
     /// How to see and remove it.
@@ -166,22 +166,22 @@ pub(super) struct Left {
     /// Each thing that is known, with the call that removes it: items of `left_behind`.
     items: Vec<Value>,
     /// It may have left what no look at the schema shows: rows, databases.
-    pub(super) beyond_schema: bool,
+    pub(in crate::workflows) beyond_schema: bool,
 }
 
 impl Left {
     /// What it left, or may have left: the end of a sentence.
-    pub(super) fn what(&self) -> &str {
+    pub(in crate::workflows) fn what(&self) -> &str {
         &self.what
     }
 
     /// How to see and remove it.
-    pub(super) fn next(&self) -> &'static str {
+    pub(in crate::workflows) fn next(&self) -> &'static str {
         self.next
     }
 
     /// Adds what is known of it to the details of an error, in the shape of all that a call leaves behind.
-    pub(super) fn tell(&self, more: &mut Map<String, Value>) {
+    pub(in crate::workflows) fn tell(&self, more: &mut Map<String, Value>) {
         if !self.items.is_empty() {
             more.insert("left_behind".to_owned(), self.items.clone().into());
         }
@@ -189,7 +189,7 @@ impl Left {
 }
 
 /// Looks what a failed statement left. Nothing where it left nothing.
-pub(super) async fn left(
+pub(in crate::workflows) async fn left(
     flow: &WorkflowContext<'_, '_>,
     (target, connection): (&Target<'_>, &Connection),
     statement: &Statement,
@@ -259,7 +259,7 @@ pub(super) async fn left(
 }
 
 /// The failure, with what the statement left.
-pub(super) async fn failed(
+pub(in crate::workflows) async fn failed(
     flow: &WorkflowContext<'_, '_>,
     at: (&Target<'_>, &Connection),
     statement: &Statement,
@@ -295,7 +295,7 @@ pub(super) async fn failed(
 }
 
 /// The failure of statements that were rolled back, with what isn't: sequences stay advanced, ended backends ended.
-pub(super) async fn rolled_back(
+pub(in crate::workflows) async fn rolled_back(
     flow: &WorkflowContext<'_, '_>,
     connection: &Connection,
     statements: &[&Statement],

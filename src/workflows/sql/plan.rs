@@ -22,7 +22,7 @@ const MAX_TABLES: usize = 20;
 
 /// A list of statements as a plan shows it, where it is too long to be shown whole. Those that nobody would have to be asked about
 /// stand there by their kind alone, so that those that destroy can be read; the approval is bound to all of them.
-pub(super) fn shortened(statements: &Value, scripts: &[Script]) -> Option<Value> {
+pub(in crate::workflows) fn shortened(statements: &Value, scripts: &[Script]) -> Option<Value> {
     if statements.to_string().len() <= SHOWN_WHOLE {
         return None;
     }
@@ -89,7 +89,7 @@ pub(super) fn shortened(statements: &Value, scripts: &[Script]) -> Option<Value>
 }
 
 /// What a plan shows of what was prepared: the schema's changes, and what the statements lost where they were tried.
-pub(super) fn prepared(flow: &WorkflowContext<'_, '_>, discards: bool) -> Result<Vec<Line>, Failure> {
+pub(in crate::workflows) fn prepared(flow: &WorkflowContext<'_, '_>, discards: bool) -> Result<Vec<Line>, Failure> {
     let changes = flow.prepared()?.get("changes").and_then(Value::as_array);
     let changes = changes.into_iter().flatten().filter_map(Value::as_str);
     let mut lines = vec![Line::fact("schema changes", changes.map(crate::guard::told))];
@@ -108,7 +108,7 @@ pub(super) fn prepared(flow: &WorkflowContext<'_, '_>, discards: bool) -> Result
 }
 
 /// What each statement is.
-pub(super) fn kinds(scripts: &[Script]) -> Vec<Line> {
+pub(in crate::workflows) fn kinds(scripts: &[Script]) -> Vec<Line> {
     let statements = scripts.iter().flat_map(|script| &script.statements);
     vec![Line::fact(
         "statements",
@@ -117,7 +117,7 @@ pub(super) fn kinds(scripts: &[Script]) -> Vec<Line> {
 }
 
 /// What statements would lose.
-pub(super) fn measured(measured: Option<&Measured>) -> Vec<Line> {
+pub(in crate::workflows) fn measured(measured: Option<&Measured>) -> Vec<Line> {
     match measured {
         Some(measured) => crate::guard::impact_lines(measured),
         None => vec![Line::fact(
@@ -128,7 +128,10 @@ pub(super) fn measured(measured: Option<&Measured>) -> Vec<Line> {
 }
 
 /// The tables that statements name, and how many rows they have.
-pub(super) async fn tables(flow: &WorkflowContext<'_, '_>, target: &Target<'_>) -> Result<Vec<Line>, Failure> {
+pub(in crate::workflows) async fn tables(
+    flow: &WorkflowContext<'_, '_>,
+    target: &Target<'_>,
+) -> Result<Vec<Line>, Failure> {
     let mut lines = Vec::new();
     let statements: Vec<_> = flow.scripts().iter().flat_map(|script| &script.statements).collect();
     let mut tables: Vec<(TableName, bool)> = Vec::new();
