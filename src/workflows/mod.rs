@@ -3,6 +3,19 @@
 //! What they are called, what they take and what they do to the world is declared in `tools/*.json` as every tool's is; what
 //! is here is the way from arguments to a result, over [`crate::engine`]'s flow: it reads, it calls declared tools, it runs SQL,
 //! it reads the documentation, and nothing else leads out.
+//!
+//! ```
+//! use neon_mcp::catalog::Workflow;
+//! use serde_json::json;
+//!
+//! let workflows = neon_mcp::workflows::all();
+//! let begin = |arguments: serde_json::Value| workflows.begin(Workflow::RunSql, arguments.as_object().unwrap());
+//! let arguments = json!({"project_id": "p-1", "branch_id": "br-1", "sql": "SELECT 1"});
+//! assert!(begin(arguments).is_ok());
+//! // An argument that a workflow doesn't know is none.
+//! let arguments = json!({"project_id": "p-1", "branch_id": "br-1", "sql": "SELECT 1", "force": true});
+//! assert!(begin(arguments).is_err());
+//! ```
 
 mod docs;
 mod inspect;

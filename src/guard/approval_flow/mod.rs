@@ -8,166 +8,37 @@
 //!                     └──► redeem, once ──► Cleared
 //! ```
 
+mod binding;
+mod form;
+mod not_approved;
+mod page;
+mod question;
+
+pub use form::{CONFIRM_FIELD, NAME_FIELD};
+pub use not_approved::{NobodyToAsk, NotApproved};
+pub use page::Page;
+pub use question::{Answer, Question, Reply, Subject};
+
+use form::{accepted, read_form};
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value};
-use thiserror::Error;
 
-use super::approvals::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, NewApproval, Nonce, State, TypedName, redeem,
+use crate::guard::approvals::{
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, NewApproval, Nonce, State, redeem,
 };
-use super::decision::{AllowedCall, AwaitingApproval};
-use super::plan::Plan;
-use super::policy::{Channel, ConfirmRules};
-use super::prepared::{MAX_FILE, Stored};
-use super::seal::{Binding, Sealer};
-use super::session::{Session, random_id};
-use super::shown::digest;
-use super::store::{DirectoryStore, MemoryStore, StateStore};
+use crate::guard::decision::{AllowedCall, AwaitingApproval};
+use crate::guard::plan::Plan;
+use crate::guard::policy::{Channel, ConfirmRules};
+use crate::guard::prepared::{MAX_FILE, Stored};
+use crate::guard::seal::{Binding, Sealer};
+use crate::guard::store::{DirectoryStore, MemoryStore, StateStore};
 use crate::text::one_line;
-
-/// The call that a question is about.
-#[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
-    /// The tool.
-    pub tool: &'a str,
-    /// The complete arguments, with names resolved to ids.
-    pub arguments: &'a Map<String, Value>,
-    /// Who calls: account, way and credential, and what the client calls itself, which narrows and proves nothing. No secret.
-    pub caller: &'a str,
-    /// The account, way and credential alone.
-    pub peer: &'a str,
-    /// The session that the call belongs to.
-    pub session: &'a Session,
-    /// What was handed out with a question ([`ApprovalFlow::proof`]) and came back with this call.
-    pub approval: Option<&'a str>,
-    /// By which way it came, for people.
-    pub principal: &'a str,
-    /// The client's name for itself, for people.
-    pub client: Option<&'a str>,
-}
-
-/// A question for a human.
-#[derive(Debug, Clone)]
-pub struct Question {
-    /// The plan, as text.
-    pub text: String,
-    /// What must be typed, for a severe plan. Otherwise a plain yes will do.
-    pub type_name: Option<TypedName>,
-    /// What comes back with the answer, unchanged.
-    pub seal: String,
-    /// How long it waits.
-    pub waits: Duration,
-}
-
-/// What a client gave back for a question.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Reply {
-    /// The human accepted; this is what the form holds.
-    Accepted(Value),
-    /// The human said no.
-    Rejected,
-    /// The human closed the dialog.
-    Cancelled,
-    /// Nobody answered in time.
-    Silence,
-    /// What came back is no answer to a form.
-    Malformed(String),
-}
-
-/// An answer to a question.
-#[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
-    /// The question's seal.
-    pub seal: &'a str,
-    /// The reply.
-    pub reply: &'a Reply,
-    /// By which way it came.
-    pub by: Channel,
-}
 
 /// What the tags are for that go with codes.
 const PROOF: &str = "approval";
-
-/// The field of the form that a severe plan asks for.
-pub const NAME_FIELD: &str = "name";
-
-/// The field of the form that any other plan asks for: it must be true.
-pub const CONFIRM_FIELD: &str = "confirm";
-
-/// Why a call isn't cleared. Nothing was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum NotApproved {
-    /// The human said no.
-    #[error("The user rejected it.")]
-    Rejected,
-    /// The human closed the dialog.
-    #[error("The user closed the question without an answer, which means no.")]
-    Cancelled,
-    /// Nobody answered.
-    #[error("Nobody answered in time, which means no.")]
-    TimedOut,
-    /// The typed name isn't the one that is lost.
-    #[error("The name that was typed is not the name of the {0}, which means no.")]
-    WrongName(String),
-    /// The form was accepted without its yes.
-    #[error("The form came back accepted, but without the yes that it asks for, which means no.")]
-    NotTicked,
-    /// What came back is no answer.
-    #[error("The answer could not be read ({0}), which means no.")]
-    Malformed(String),
-    /// The seal was changed, made up, or made with another key (as before a restart).
-    #[error("The confirmation is not one that this server gave out, or it was changed.")]
-    Tampered,
-    /// The confirmation is for another call.
-    #[error("The confirmation is for another {0}.")]
-    Other(&'static str),
-    /// The confirmation ran out.
-    #[error("The confirmation has run out.")]
-    Expired,
-    /// The confirmation was used already.
-    #[error("The confirmation was used already: each is good for one call.")]
-    Used,
-    /// The target isn't what was shown any more.
-    #[error("The target changed since the plan was shown, so the confirmation no longer counts.")]
-    Changed,
-    /// The way by which the yes came isn't one that the policy takes.
-    #[error("The operator's policy takes no confirmation from {0}.")]
-    Channel(&'static str),
-    /// Where used confirmations are kept can't be read or written: who can't tell says no.
-    #[error("Used confirmations can't be recorded ({0}), so none counts.")]
-    Unrecorded(String),
-}
-
-impl NotApproved {
-    /// The name in results and in the audit log.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Rejected => "rejected",
-            Self::Cancelled => "cancelled_by_user",
-            Self::TimedOut => "approval_timed_out",
-            Self::WrongName(_) => "wrong_name",
-            Self::NotTicked | Self::Malformed(_) => "approval_malformed",
-            Self::Tampered | Self::Other(_) | Self::Channel(_) => "approval_invalid",
-            Self::Expired => "approval_expired",
-            Self::Used => "approval_used",
-            Self::Changed => "target_changed",
-            Self::Unrecorded(_) => "approval_unrecorded",
-        }
-    }
-
-    /// Whether a human decided against the call, so that asking again would be nagging.
-    #[must_use]
-    pub fn is_a_decision(&self) -> bool {
-        matches!(
-            self,
-            Self::Rejected | Self::Cancelled | Self::WrongName(_) | Self::NotTicked
-        )
-    }
-}
 
 /// What is known of a call whose human is asked outside the client.
 #[derive(Debug)]
@@ -192,15 +63,6 @@ pub struct ApprovalFlow {
     page: Mutex<Option<Page>>,
     /// What was prepared to be completed later.
     pub(super) preparations: Box<dyn StateStore<Stored>>,
-}
-
-/// The approval page of an HTTP server.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// Where it is: the address in front of `/approve/CODE`.
-    pub origin: String,
-    /// The secret that the operator gave, for every approval. Without one, each gets its own, which goes to the log.
-    pub secret: Option<std::sync::Arc<secrecy::SecretString>>,
 }
 
 impl ApprovalFlow {
@@ -469,75 +331,6 @@ impl ApprovalFlow {
         }))
     }
 
-    fn binding(&self, plan: &Plan, subject: Subject<'_>, caller: &str, now: DateTime<Utc>, waits: u64) -> Binding {
-        Binding {
-            v: 1,
-            tool: subject.tool.to_owned(),
-            arguments: arguments_digest(subject),
-            state: plan.digest().to_owned(),
-            caller: self.caller(caller),
-            until: (now + seconds(waits)).timestamp(),
-            nonce: random_id(),
-        }
-    }
-
-    /// What a seal is about, if it is about this call by this caller.
-    fn open(&self, subject: Subject<'_>, caller: &str, seal: &str) -> Result<Binding, NotApproved> {
-        let binding = self.sealer.open(seal).ok_or(NotApproved::Tampered)?;
-        if binding.tool != subject.tool {
-            return Err(NotApproved::Other("tool"));
-        }
-        if binding.caller != self.caller(caller) {
-            return Err(NotApproved::Other("caller"));
-        }
-        if binding.arguments != arguments_digest(subject) {
-            return Err(NotApproved::Other("set of arguments"));
-        }
-        Ok(binding)
-    }
-
-    fn caller(&self, caller: &str) -> String {
-        self.sealer.digest("caller", &[caller])
-    }
-
-    fn owner(&self, subject: Subject<'_>) -> String {
-        self.owner_of(subject.caller, subject.session)
-    }
-
-    /// Whom a question or prepared work belongs to: the session. Where no session lasts, and between processes that share a key,
-    /// it is whoever has the seal or the handle, which nobody can guess.
-    #[must_use]
-    pub fn owner_of(&self, caller: &str, session: &Session) -> String {
-        match session {
-            Session::Mcp(id) => format!("{caller} session {id}"),
-            Session::Process(id) if !self.sealer.is_shared() => format!("{caller} process {id}"),
-            Session::Process(_) | Session::Stateless => caller.to_owned(),
-        }
-    }
-
-    /// Under what the same call by the same session is found again. A request that stands alone is found by nothing of its own.
-    fn call(&self, subject: Subject<'_>) -> String {
-        let alone = random_id();
-        let session = subject.session.id().unwrap_or(&alone);
-        let parts = [subject.tool, &arguments_digest(subject), subject.caller, session];
-        self.sealer.digest("call", &parts)
-    }
-
-    /// Who has a share of the places for waiting calls: the session, or all that comes with a credential and without one.
-    fn session(&self, subject: Subject<'_>) -> String {
-        let session = subject.session.id().unwrap_or_default();
-        self.sealer.digest("session", &[subject.peer, session])
-    }
-
-    /// Which sessions have a share together: those with one credential. A process is one by itself.
-    fn group(&self, subject: Subject<'_>) -> String {
-        let process = match subject.session {
-            Session::Process(id) => id,
-            Session::Mcp(_) | Session::Stateless => "",
-        };
-        self.sealer.digest("group", &[subject.peer, process])
-    }
-
     /// What is known of this call: what this session asked, and what the call proves that it was told of.
     fn known(
         &self,
@@ -587,49 +380,6 @@ impl ApprovalFlow {
     }
 }
 
-/// Why nobody can be asked outside the client.
-#[derive(Debug, Error)]
-pub enum NobodyToAsk {
-    /// There is no directory for it.
-    #[error("there is no state directory (set XDG_STATE_HOME or HOME)")]
-    NoPlace,
-    /// The policy takes no yes from there.
-    #[error("the operator's policy takes no confirmation from where this server could get one")]
-    Policy,
-    /// The directory can't be used.
-    #[error("waiting approvals can't be kept: {0}")]
-    Approvals(#[from] ApprovalsError),
-}
-
-impl Page {
-    /// The secret of one approval.
-    fn secret_for_one(&self) -> String {
-        use secrecy::ExposeSecret as _;
-        match &self.secret {
-            Some(secret) => secret.expose_secret().to_owned(),
-            None => {
-                const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-                let random: [u8; 20] = rand::random();
-                random
-                    .iter()
-                    .filter_map(|byte| LETTERS.get(usize::from(byte % 32)))
-                    .map(|letter| char::from(*letter))
-                    .collect()
-            }
-        }
-    }
-
-    /// Tells the operator, on standard error, what waits. The log of a server is where its operator looks.
-    fn tell(&self, code: &str, tool: &str, secret: &str) {
-        let origin = &self.origin;
-        if self.secret.is_some() {
-            tracing::warn!("{tool} waits for a human's yes: {origin}/approve/{code}, with the operator's secret");
-        } else {
-            tracing::warn!("{tool} waits for a human's yes: {origin}/approve/{code}, one-time secret {secret}");
-        }
-    }
-}
-
 /// The most of a list of statements that waits with a call, in bytes: the file of an approval has a bound.
 const MAX_WHOLE: usize = 64 * 1024;
 
@@ -641,45 +391,6 @@ fn bounded(text: &str) -> String {
         shown.push_str(&format!("\n-- … and {} more bytes", text.len() - end));
     }
     shown
-}
-
-/// The form, when a human accepted it.
-fn accepted(reply: &Reply) -> Result<&Value, NotApproved> {
-    match reply {
-        Reply::Accepted(content) => Ok(content),
-        Reply::Rejected => Err(NotApproved::Rejected),
-        Reply::Cancelled => Err(NotApproved::Cancelled),
-        Reply::Silence => Err(NotApproved::TimedOut),
-        Reply::Malformed(what) => Err(NotApproved::Malformed(one_line(what, 200))),
-    }
-}
-
-/// Whether the form says yes.
-fn read_form(plan: &Plan, content: &Value) -> Result<(), NotApproved> {
-    let Some(form) = content.as_object() else {
-        return Err(NotApproved::Malformed("the form is missing".to_owned()));
-    };
-    match plan.type_name() {
-        Some(expected) => match form.get(NAME_FIELD) {
-            Some(Value::String(typed)) if expected.matches(typed) => Ok(()),
-            Some(Value::String(_)) => Err(NotApproved::WrongName(expected.what.clone())),
-            Some(_) => Err(NotApproved::Malformed(format!("`{NAME_FIELD}` is no text"))),
-            None => Err(NotApproved::Malformed(format!("`{NAME_FIELD}` is missing"))),
-        },
-        // Whoever must type a name and has none to type can't say yes.
-        None if plan.assessment().severe() => Err(NotApproved::Malformed("there is no name to type".to_owned())),
-        None => match form.get(CONFIRM_FIELD) {
-            Some(Value::Bool(true)) => Ok(()),
-            Some(Value::Bool(false)) | None => Err(NotApproved::NotTicked),
-            Some(_) => Err(NotApproved::Malformed(format!(
-                "`{CONFIRM_FIELD}` is neither true nor false"
-            ))),
-        },
-    }
-}
-
-fn arguments_digest(subject: Subject<'_>) -> String {
-    digest(&Value::Object(subject.arguments.clone()))
 }
 
 fn seconds(count: u64) -> TimeDelta {
