@@ -151,6 +151,39 @@ mod tests {
         assert_eq!(seen.len(), inputs.len(), "every workflow has a tool");
     }
 
+    /// A value that a property takes, by its schema.
+    fn value_of(schema: &Value) -> Value {
+        match schema.get("type").and_then(Value::as_str) {
+            Some("array") => Value::Array(Vec::new()),
+            Some("integer") => 1.into(),
+            Some("boolean") => false.into(),
+            _ => "a-1".into(),
+        }
+    }
+
+    #[test]
+    fn unknown_argument_of_each_workflow_is_rejected() {
+        let catalog = Catalog::embedded().expect("tools");
+        for tool in catalog.tools() {
+            let Some(workflow) = tool.declaration.workflow else {
+                continue;
+            };
+            let mut arguments: Map<String, Value> = names(tool.input.get("required"))
+                .into_iter()
+                .map(|name| {
+                    let value = value_of(&tool.input["properties"][name.as_str()]);
+                    (name, value)
+                })
+                .collect();
+            begin(workflow, &arguments).unwrap_or_else(|error| panic!("{}: {error:?}", tool.name()));
+            arguments.insert("no_such_argument".to_owned(), Value::Null);
+            let Err(Failure::Internal(error)) = begin(workflow, &arguments) else {
+                panic!("{}: it takes what it doesn't know", tool.name());
+            };
+            assert!(error.contains("unknown field"), "{}: {error}", tool.name());
+        }
+    }
+
     #[test]
     fn input_of_the_schema_comparison_is_what_its_tool_declares() {
         let catalog = Catalog::embedded().expect("tools");

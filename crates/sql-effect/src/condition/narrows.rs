@@ -8,7 +8,7 @@ use super::queries::{conditions, query, reads, sources};
 use super::scope::{Rows, Scope};
 use crate::lex::{Kind, Token};
 
-use Rows::{All, None as Nothing, Some as Part};
+use super::scope::Rows::{All, None as Nothing, Some as Part};
 
 /// How deep a condition is looked into; beyond that it doesn't narrow.
 pub(super) const DEEPEST: usize = 40;
