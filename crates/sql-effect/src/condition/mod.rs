@@ -10,18 +10,18 @@
 
 mod grammar;
 mod literals;
+mod names;
 mod narrows;
 mod queries;
-mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
 use SyntaxKind as K;
+use names::{Rows, Scope};
 use narrows::{DEEPEST, either, is_whole};
 use queries::{reads, sources};
-use scope::{Rows, Scope};
 
 use crate::lex::{self};
 use crate::{name, relations};

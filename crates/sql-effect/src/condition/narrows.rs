@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::grammar::{closing, compared, divided, path, top, whole};
 use super::literals::{constant, folded, is_literal, trivial};
+use super::names::{Rows, Scope};
 use super::queries::{conditions, query, reads, sources};
-use super::scope::{Rows, Scope};
 use crate::lex::{Kind, Token};
 
-use super::scope::Rows::{All, None as Nothing, Some as Part};
+use super::names::Rows::{All, None as Nothing, Some as Part};
 
 /// How deep a condition is looked into; beyond that it doesn't narrow.
 pub(super) const DEEPEST: usize = 40;
