@@ -23,8 +23,7 @@ use names::{Rows, Scope};
 use narrows::{DEEPEST, either, is_whole};
 use queries::{reads, sources};
 
-use crate::lex::{self};
-use crate::{name, relations};
+use crate::{lex, name, relations};
 
 /// The names of a routine's parameters and variables, which its queries can use beside columns.
 pub(crate) fn variables(routine: &SyntaxNode) -> BTreeSet<String> {
