@@ -1,4 +1,13 @@
 //! Addresses of services that the operator chooses: safe to send a key to, and to read what an agent is told.
+//!
+//! ```
+//! use neon_mcp::base_url::{BaseUrl, InvalidBaseUrl};
+//!
+//! assert!(BaseUrl::parse("https://console.neon.tech/api/v2").is_ok());
+//! assert!(BaseUrl::parse("http://localhost:8080").is_ok());
+//! // Others on the way could read the key.
+//! assert_eq!(BaseUrl::parse("http://neon.example").unwrap_err(), InvalidBaseUrl::NotEncrypted);
+//! ```
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,4 +1,12 @@
 //! Characters that can't be seen or that reorder what is seen, and text from outside made safe to show.
+//!
+//! ```
+//! use neon_mcp::text::{escaped, one_line};
+//!
+//! // What would reorder the text is left out, or written so that it is seen.
+//! assert_eq!(one_line("a\u{202e}b\nc", 100), "ab c");
+//! assert_eq!(escaped("a\u{202e}b"), "a\\u{202e}b");
+//! ```
 
 pub use sql_effect::is_hidden;
 

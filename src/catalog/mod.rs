@@ -1,4 +1,18 @@
 //! What the agent can do: the declarations in `tools/*.json`, loaded, checked and selected.
+//!
+//! ```
+//! use neon_mcp::catalog::{Catalog, Selection, SelectionOptions};
+//! use neon_mcp::guard::Policy;
+//!
+//! let catalog = Catalog::embedded()?;
+//! assert!(catalog.tool("delete_project").is_some());
+//! // What the operator offers of it: here only what reads.
+//! let options = SelectionOptions { read_only: true, ..SelectionOptions::default() };
+//! let offered = Selection::new(catalog, &options, &Policy::default())?;
+//! assert!(offered.tool("list_projects").is_some());
+//! assert!(offered.tool("delete_project").is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod condition;
 mod declaration;

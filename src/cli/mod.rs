@@ -1,4 +1,12 @@
 //! The commands, one file each.
+//!
+//! ```
+//! use clap::Parser as _;
+//! use neon_mcp::cli::Cli;
+//!
+//! assert!(Cli::try_parse_from(["neon-mcp", "tools", "--check"]).is_ok());
+//! assert!(Cli::try_parse_from(["neon-mcp", "no-such-command"]).is_err());
+//! ```
 
 mod approve;
 mod call;

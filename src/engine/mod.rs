@@ -1,4 +1,25 @@
 //! One tool call, from arguments to result: check, resolve, judge, ask, bind, run, wait, shape.
+//!
+//! ```no_run
+//! use neon_mcp::catalog::Selection;
+//! use neon_mcp::engine::{CallLimits, Caller, Engine, Guards, Outcome, Service, UnknownTool};
+//! use neon_mcp::neon::Client;
+//! use serde_json::Map;
+//!
+//! /// Calls a tool as the server does: the engine is handed all that it needs, and knows no workflow by name.
+//! async fn projects(
+//!     (client, selection): (Client, Selection),
+//!     (limits, guards): (CallLimits, Guards),
+//!     caller: Caller,
+//! ) -> Result<(), UnknownTool> {
+//!     let engine = Engine::new(client, selection, Service::Neon, limits, guards, neon_mcp::workflows::all());
+//!     match engine.call("list_projects", Map::new(), caller).await? {
+//!         Outcome::Done(result) => println!("{}", result.value),
+//!         _ => println!("a human has to decide first"),
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 mod api;
 mod check;

@@ -4,6 +4,17 @@
 //! for [`Facts`] where those decide, and ends in a [`Assessment`]. The operator's [`Policy`] rules over it, and what a human
 //! must say yes to is put to one by [`ApprovalFlow`]. Only the [`AllowedCall`] that comes out of either gives a [`Permitted`]
 //! request, and only for the method and route that was judged.
+//!
+//! ```
+//! use neon_mcp::guard::Policy;
+//!
+//! let tools = ["run_sql", "delete_project"];
+//! let policy = Policy::parse("read_only = true", tools.into_iter())?;
+//! assert!(policy.is_read_only());
+//! // A policy that isn't understood whole is an error.
+//! assert!(Policy::parse("red_only = true", tools.into_iter()).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod approval_flow;
 mod approvals;

@@ -2,6 +2,20 @@
 //!
 //! Two ways lead out: [`Client::read`] for what is proven to be a GET, and [`Client::send`] for what the guard has let
 //! through.
+//!
+//! ```
+//! use neon_mcp::base_url::BaseUrl;
+//! use neon_mcp::neon::{BranchId, Client, ClientConfig, Credential};
+//!
+//! let base = BaseUrl::parse("https://console.neon.tech/api/v2")?;
+//! // Nothing is sent by making a client.
+//! let client = Client::new(ClientConfig::new(base, Credential::new("a-key".to_owned())?));
+//! assert!(!format!("{client:?}").contains("a-key"));
+//! // An id is one segment of a path, or none.
+//! assert!(BranchId::parse("br-main-1234").is_ok());
+//! assert!(BranchId::parse("br-main/../other").is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod attempt;
 pub mod base;

@@ -1,4 +1,17 @@
 //! Serving many clients over streamable HTTP, on loopback.
+//!
+//! ```no_run
+//! use neon_mcp::engine::Engine;
+//! use neon_mcp::server::NeonServer;
+//! use neon_mcp::server::http::{HttpError, HttpServer};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! /// Serves all clients that have the token, until it is told to stop.
+//! async fn serve(engine: Engine, stop: CancellationToken) -> Result<(), HttpError> {
+//!     let http = HttpServer::bind(([127, 0, 0, 1], 0).into()).await?;
+//!     http.serve(NeonServer::new(engine), stop).await
+//! }
+//! ```
 
 mod auth;
 mod connections;

@@ -1,4 +1,17 @@
 //! MCP: what a client sees. It knows nothing of Neon beyond the engine that runs a call.
+//!
+//! ```
+//! use neon_mcp::catalog::{Catalog, Selection, SelectionOptions};
+//! use neon_mcp::guard::Policy;
+//! use neon_mcp::server::{published, published_bytes};
+//!
+//! let offered = Selection::new(Catalog::embedded()?, &SelectionOptions::default(), &Policy::default())?;
+//! // What a client gets for `tools/list`.
+//! let tools = published(&offered);
+//! assert!(tools.iter().any(|tool| tool.name == "run_sql"));
+//! assert!(published_bytes(&tools) <= 28_000);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod approve_page;
 mod ask;

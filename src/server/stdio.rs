@@ -1,4 +1,15 @@
 //! Serving one client over standard input and output.
+//!
+//! ```no_run
+//! use neon_mcp::engine::Engine;
+//! use neon_mcp::server::{NeonServer, stdio};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! /// Serves the one client that started this process.
+//! async fn serve(engine: Engine) -> Result<(), stdio::StdioError> {
+//!     stdio::serve(NeonServer::new(engine), CancellationToken::new()).await
+//! }
+//! ```
 
 mod lines;
 

@@ -1,4 +1,14 @@
 //! What the operator asked for: flags over environment over file, resolved once, unknown names refused.
+//!
+//! ```
+//! use neon_mcp::settings::{Layer, Settings};
+//!
+//! // Without a key there is no Neon to go to.
+//! let environment = [("NEON_API_KEY", "")];
+//! assert!(Settings::resolve(Layer::default(), environment).is_err());
+//! let environment = [("NEON_API_KEY", "a-key")];
+//! assert!(Settings::resolve(Layer::default(), environment).is_ok());
+//! ```
 
 mod error;
 mod file;

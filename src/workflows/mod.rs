@@ -3,27 +3,27 @@
 //! What they are called, what they take and what they do to the world is declared in `tools/*.json` as every tool's is; what
 //! is here is the way from arguments to a result, over [`crate::engine`]'s flow: it reads, it calls declared tools, it runs SQL,
 //! it reads the documentation, and nothing else leads out.
+//!
+//! ```
+//! use neon_mcp::catalog::Workflow;
+//! use serde_json::json;
+//!
+//! let workflows = neon_mcp::workflows::all();
+//! let begin = |arguments: serde_json::Value| workflows.begin(Workflow::RunSql, arguments.as_object().unwrap());
+//! let arguments = json!({"project_id": "p-1", "branch_id": "br-1", "sql": "SELECT 1"});
+//! assert!(begin(arguments).is_ok());
+//! // An argument that a workflow doesn't know is none.
+//! let arguments = json!({"project_id": "p-1", "branch_id": "br-1", "sql": "SELECT 1", "force": true});
+//! assert!(begin(arguments).is_err());
+//! ```
 
-mod completion;
 mod docs;
-mod failing;
-mod fingerprint;
-mod looking;
-mod losses;
+mod inspect;
 mod migration;
-mod outside;
-mod parameters;
-mod placing;
-mod plan;
-mod rows;
 mod schema;
-mod script;
 mod search;
 mod sql;
-mod statements;
 mod throwaway;
-mod trial;
-mod tuning;
 
 use std::sync::Arc;
 
@@ -62,19 +62,19 @@ macro_rules! workflows {
 workflows! {
     RunSql => sql::RunSql,
     RunSqlTransaction => sql::RunSqlTransaction,
-    ExplainSqlStatement => looking::ExplainSqlStatement,
-    GetDatabaseTables => looking::GetDatabaseTables,
-    DescribeTableSchema => looking::DescribeTableSchema,
-    ListSlowQueries => looking::ListSlowQueries,
-    InspectDatabase => looking::InspectDatabase,
+    ExplainSqlStatement => sql::ExplainSqlStatement,
+    GetDatabaseTables => inspect::GetDatabaseTables,
+    DescribeTableSchema => inspect::DescribeTableSchema,
+    ListSlowQueries => inspect::ListSlowQueries,
+    InspectDatabase => inspect::InspectDatabase,
     CreateThrowawayBranch => throwaway::CreateThrowawayBranch,
     ListThrowawayBranches => throwaway::ListThrowawayBranches,
     DeleteThrowawayBranches => throwaway::DeleteThrowawayBranches,
     ResetFromParent => throwaway::ResetFromParent,
     PrepareDatabaseMigration => migration::PrepareDatabaseMigration,
-    CompleteDatabaseMigration => completion::CompleteDatabaseMigration,
-    PrepareQueryTuning => tuning::PrepareQueryTuning,
-    CompleteQueryTuning => tuning::CompleteQueryTuning,
+    CompleteDatabaseMigration => migration::Completion<migration::MigrationHandle>,
+    PrepareQueryTuning => migration::PrepareQueryTuning,
+    CompleteQueryTuning => migration::Completion<migration::TuningHandle>,
     Search => search::SearchNeon,
     Fetch => search::Fetch,
     ListDocsResources => docs::ListDocsResources,
@@ -149,6 +149,39 @@ mod tests {
             seen.push(workflow);
         }
         assert_eq!(seen.len(), inputs.len(), "every workflow has a tool");
+    }
+
+    /// A value that a property takes, by its schema.
+    fn value_of(schema: &Value) -> Value {
+        match schema.get("type").and_then(Value::as_str) {
+            Some("array") => Value::Array(Vec::new()),
+            Some("integer") => 1.into(),
+            Some("boolean") => false.into(),
+            _ => "a-1".into(),
+        }
+    }
+
+    #[test]
+    fn unknown_argument_of_each_workflow_is_rejected() {
+        let catalog = Catalog::embedded().expect("tools");
+        for tool in catalog.tools() {
+            let Some(workflow) = tool.declaration.workflow.as_ref().map(|workflow| workflow.name) else {
+                continue;
+            };
+            let mut arguments: Map<String, Value> = names(tool.input.get("required"))
+                .into_iter()
+                .map(|name| {
+                    let value = value_of(&tool.input["properties"][name.as_str()]);
+                    (name, value)
+                })
+                .collect();
+            begin(workflow, &arguments).unwrap_or_else(|error| panic!("{}: {error:?}", tool.name()));
+            arguments.insert("no_such_argument".to_owned(), Value::Null);
+            let Err(Failure::Internal(error)) = begin(workflow, &arguments) else {
+                panic!("{}: it takes what it doesn't know", tool.name());
+            };
+            assert!(error.contains("unknown field"), "{}: {error}", tool.name());
+        }
     }
 
     #[test]

@@ -10,6 +10,16 @@
 //! | a PostgreSQL | `postgres::Postgres` |
 //! | something that must come | [`wait`] |
 //! | a folder | [`folder`] |
+//!
+//! ```
+//! use harness::{folder, wait};
+//!
+//! let own = folder::own();
+//! std::fs::write(own.path().join("ready"), "")?;
+//! // No sleep that a busy machine could break: what must come is awaited.
+//! wait::blocking("the file", || own.path().join("ready").exists());
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,23 @@
 //! An OpenAPI file as the comparison needs it: its operations, with every reference followed.
+//!
+//! ```
+//! use neon_openapi::Document;
+//! use serde_json::json;
+//!
+//! let file = json!({
+//!     "openapi": "3.0.3",
+//!     "paths": {"/projects/{project_id}": {"get": {
+//!         "operationId": "getProject",
+//!         "parameters": [{"name": "project_id", "in": "path", "required": true, "schema": {"type": "string"}}],
+//!         "responses": {"200": {"description": "The project", "content": {"application/json": {"schema": {"type": "object"}}}}},
+//!     }}},
+//! });
+//! let document = Document::read(&file)?;
+//! let operation = document.operation("getProject").unwrap();
+//! assert_eq!((operation.method.as_str(), operation.path.as_str()), ("GET", "/projects/{project_id}"));
+//! assert_eq!(operation.successes().count(), 1);
+//! # Ok::<(), neon_openapi::DocumentError>(())
+//! ```
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;

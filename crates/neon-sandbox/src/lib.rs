@@ -15,6 +15,17 @@
 //! Beside them: `folder` and `saver` (what is kept over a restart), `admin` (routes that only the sandbox has), `storage` (links to objects, which need no key), `faults`, `limits`, `log`, `ids`, `clock`, `hosts`.
 //! Everything a branch holds *inside* Postgres (roles, databases, schemas) is one value, `state::data::Contents`:
 //! a data plane replaces what is in it without touching the rules around it.
+//!
+//! ```no_run
+//! use neon_sandbox::{Sandbox, SandboxOptions};
+//!
+//! /// Starts a Neon on this machine, which is gone when it is dropped.
+//! async fn start() -> std::io::Result<()> {
+//!     let sandbox = Sandbox::start(SandboxOptions::default()).await?;
+//!     println!("NEON_API_HOST={} NEON_API_KEY={}", sandbox.api_url(), sandbox.api_key());
+//!     Ok(())
+//! }
+//! ```
 
 mod admin;
 mod answer;

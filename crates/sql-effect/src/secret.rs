@@ -1,4 +1,12 @@
 //! What holds a secret by its name or its form: fields, columns, options, connection strings.
+//!
+//! ```
+//! use sql_effect::secret::{is_secret_name, uri_passwords};
+//!
+//! assert!(is_secret_name("stripe_api_key"));
+//! assert!(!is_secret_name("customer_id"));
+//! assert_eq!(uri_passwords("postgresql://app:s3cret@db.example/shop").len(), 1);
+//! ```
 
 use std::ops::Range;
 use std::sync::LazyLock;

@@ -1,4 +1,17 @@
 //! How a process is asked to end.
+//!
+//! ```
+//! use stop_signal::{Hangup, stop_signal};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let stop = stop_signal(Hangup::IsNoted);
+//! assert!(!stop.is_cancelled(), "nobody asked yet");
+//! tokio::select! {
+//!     () = stop.cancelled() => println!("end orderly"),
+//!     () = async { /* the work */ } => println!("done"),
+//! }
+//! # });
+//! ```
 
 use tokio_util::sync::CancellationToken;
 

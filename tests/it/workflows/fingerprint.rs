@@ -7,7 +7,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use harness::postgres::Postgres;
 
 /// The query, as it is sent.
-const QUERY: &str = include_str!("../../../src/workflows/fingerprint.sql");
+const QUERY: &str = include_str!("../../../src/workflows/migration/fingerprint.sql");
 
 const SCHEMA: &str = "
 CREATE SCHEMA s;

@@ -1,0 +1,398 @@
+//! The confirmation ladder: a question is bound to exactly one call on exactly one resource as it was shown, and an answer
+//! is checked against all of it before the call is cleared.
+//!
+//! ```text
+//!  Asking ──► question ──► client's dialog ──────────► reply ──┐
+//!                     └──► code ──► terminal or page ──► yes ──┤
+//!             look again at Neon: the same plan? ◄─────────────┘
+//!                     └──► redeem, once ──► Cleared
+//! ```
+
+mod binding;
+mod form;
+mod not_approved;
+mod page;
+mod question;
+
+pub use form::{CONFIRM_FIELD, NAME_FIELD};
+pub use not_approved::{NobodyToAsk, NotApproved};
+pub use page::Page;
+pub use question::{Answer, Question, Reply, Subject};
+
+use form::{accepted, read_form};
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::guard::approvals::{
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, NewApproval, Nonce, State, redeem,
+};
+use crate::guard::decision::{AllowedCall, AwaitingApproval};
+use crate::guard::plan::Plan;
+use crate::guard::policy::{Channel, ConfirmRules};
+use crate::guard::prepared::{MAX_FILE, Stored};
+use crate::guard::seal::{Binding, Sealer};
+use crate::guard::store::{DirectoryStore, MemoryStore, StateStore};
+use crate::text::one_line;
+
+/// What the tags are for that go with codes.
+const PROOF: &str = "approval";
+
+/// What is known of a call whose human is asked outside the client.
+#[derive(Debug)]
+pub enum OutOfBand {
+    /// A human said yes there, and the call is cleared.
+    Allowed(Box<AllowedCall>),
+    /// It waits under this code.
+    Waits(Box<Approval>, AwaitingApproval),
+    /// It doesn't run.
+    NotApproved(NotApproved),
+}
+
+/// Asks, and takes answers.
+#[derive(Debug)]
+pub struct ApprovalFlow {
+    pub(super) sealer: Sealer,
+    rules: ConfirmRules,
+    approvals: Option<Approvals>,
+    /// Confirmations that were used, for seals that no other process takes.
+    used: MemoryStore<Nonce>,
+    /// Whether a page asks too, so that approvals get a secret for it.
+    page: Mutex<Option<Page>>,
+    /// What was prepared to be completed later.
+    pub(super) preparations: Box<dyn StateStore<Stored>>,
+}
+
+impl ApprovalFlow {
+    /// Without a place for approvals nobody can be asked outside the client.
+    #[must_use]
+    pub fn new(sealer: Sealer, rules: ConfirmRules, approvals: Option<Approvals>) -> Self {
+        // Beside the approvals, and only where another process could open what lies there.
+        let preparations: Box<dyn StateStore<Stored>> = match &approvals {
+            Some(approvals) if sealer.is_shared() => {
+                let directory = approvals.directory().with_file_name("prepared");
+                Box::new(DirectoryStore::new(directory, MAX_FILE, true))
+            }
+            _ => Box::new(MemoryStore::default()),
+        };
+        Self {
+            sealer,
+            rules,
+            approvals,
+            used: MemoryStore::default(),
+            page: Mutex::default(),
+            preparations,
+        }
+    }
+
+    /// Says that this process serves the approval page.
+    pub fn serve_page(&self, page: Page) {
+        *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
+    }
+
+    /// A human's decision on the approval page, with the secret that was given out for it.
+    ///
+    /// # Errors
+    /// When there is nothing to decide, or secret or name are wrong: after five wrong ones the call is refused.
+    pub fn decide_from_page(
+        &self,
+        code: &str,
+        secret: &str,
+        decision: &Decision,
+        now: DateTime<Utc>,
+    ) -> Result<Approval, DecideError> {
+        let approvals = self.approvals.as_ref().ok_or(DecideError::Unknown)?;
+        approvals.decide_from_page(
+            code,
+            &self.page_secret(secret),
+            decision,
+            |approval| self.page_seal(approval),
+            now,
+        )
+    }
+
+    /// Whether every approval has the operator's own secret, which no log tells.
+    #[must_use]
+    pub fn page_has_own_secret(&self) -> bool {
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        page.as_ref().is_some_and(|page| page.secret.is_some())
+    }
+
+    fn page_secret(&self, secret: &str) -> String {
+        self.sealer.digest("page secret", &[secret.trim()])
+    }
+
+    fn page_seal(&self, approval: &Approval) -> String {
+        self.sealer.digest("page yes", &[&approval.code, &approval.token])
+    }
+
+    /// What is wrong with an answer whatever is there now: whose question it was, how long it waited, a plain no. Known before
+    /// anything is read from Neon.
+    ///
+    /// # Errors
+    /// [`NotApproved`]; then nothing may be sent.
+    pub fn look_over(&self, subject: Subject<'_>, answer: Answer<'_>, now: DateTime<Utc>) -> Result<(), NotApproved> {
+        self.check_channel(answer.by)?;
+        // First whose question it is: another's answer says nothing about this call.
+        let binding = self.open(subject, &self.owner(subject), answer.seal)?;
+        accepted(answer.reply)?;
+        if binding.until < now.timestamp() {
+            return Err(NotApproved::Expired);
+        }
+        Ok(())
+    }
+
+    /// Whether this process serves the approval page, and the policy takes a yes from there.
+    #[must_use]
+    pub fn serves_page(&self) -> bool {
+        self.takes(Channel::Page) && self.page.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Where waiting approvals are kept.
+    #[must_use]
+    pub fn approvals(&self) -> Option<&Approvals> {
+        self.approvals.as_ref()
+    }
+
+    /// Whether the policy takes a human's yes that comes that way.
+    #[must_use]
+    pub fn takes(&self, channel: Channel) -> bool {
+        self.rules.channels.contains(&channel)
+    }
+
+    /// A question about a call, for the client to put to its human.
+    #[must_use]
+    pub fn question(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>) -> Question {
+        let waits = self.rules.question_seconds;
+        Question {
+            text: plan.text(),
+            type_name: plan.type_name().cloned(),
+            seal: self
+                .sealer
+                .seal(&self.binding(plan, subject, &self.owner(subject), now, waits)),
+            waits: Duration::from_secs(waits),
+        }
+    }
+
+    /// Takes an answer to a question. `plan` is what a new look at the target shows, and `asking` the
+    /// judgement of that look.
+    ///
+    /// # Errors
+    /// [`NotApproved`]; then nothing may be sent.
+    pub fn answer(
+        &self,
+        asking: AwaitingApproval,
+        plan: &Plan,
+        subject: Subject<'_>,
+        answer: Answer<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<AllowedCall, NotApproved> {
+        self.look_over(subject, answer, now)?;
+        let Answer { seal, reply, by } = answer;
+        let binding = self.open(subject, &self.owner(subject), seal)?;
+        let form = accepted(reply)?;
+        // A form is read against what was asked: about what is there now, the question is another.
+        if binding.state != plan.digest() {
+            return Err(NotApproved::Changed);
+        }
+        read_form(plan, form)?;
+        self.redeem(&binding)?;
+        Ok(asking.confirmed(by.into()))
+    }
+
+    /// Looks whether a human said yes outside the client, and if nobody was asked yet, asks.
+    ///
+    /// # Errors
+    /// When the place for approvals can't be used, or the policy takes no yes from there: nobody can be asked.
+    pub fn elsewhere(
+        &self,
+        asking: AwaitingApproval,
+        plan: &Plan,
+        subject: Subject<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<OutOfBand, NobodyToAsk> {
+        let approvals = self.approvals.as_ref().ok_or(NobodyToAsk::NoPlace)?;
+        if !self.takes(Channel::Terminal) && !self.serves_page() {
+            return Err(NobodyToAsk::Policy);
+        }
+        let call = self.call(subject);
+        let mut changed = false;
+        let mut waits_already = None;
+        for known in self.known(approvals, subject, &call, now)? {
+            match &known.state {
+                State::Rejected { .. } => return Ok(OutOfBand::NotApproved(NotApproved::Rejected)),
+                // Written by someone who isn't the page: no yes.
+                State::Approved {
+                    by: Decider::Page,
+                    seal,
+                    ..
+                } if seal.as_deref() != Some(self.page_seal(&known).as_str()) => {}
+                State::Approved { by, .. } => {
+                    let by = match by {
+                        Decider::Page => Channel::Page,
+                        Decider::Terminal => Channel::Terminal,
+                    };
+                    // Of many that come at once, one takes it.
+                    let Some(taken) = approvals.take(&known.code, now)? else {
+                        continue;
+                    };
+                    match self.taken(&taken, plan, subject, by, now) {
+                        Ok(()) => return Ok(OutOfBand::Allowed(Box::new(asking.confirmed(by.into())))),
+                        // What was approved isn't what is there now: a new plan, under a new code.
+                        Err(NotApproved::Changed) => changed = true,
+                        Err(no) => return Ok(OutOfBand::NotApproved(no)),
+                    }
+                }
+                State::Waiting if known.shows(plan.digest()) => waits_already = Some(known),
+                State::Waiting => {}
+            }
+        }
+        if let Some(waiting) = waits_already {
+            return Ok(OutOfBand::Waits(Box::new(waiting), asking));
+        }
+        if changed {
+            tracing::info!(tool = subject.tool, "an approval no longer counts: its target changed");
+        }
+        let waits = self.rules.question_seconds;
+        let approval = self.rules.approval_seconds;
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let page = page.filter(|_| self.takes(Channel::Page));
+        let secret = page.as_ref().map(Page::secret_for_one);
+        let waiting = approvals.add(NewApproval {
+            token: self
+                .sealer
+                .seal(&self.binding(plan, subject, subject.caller, now, waits + approval)),
+            call,
+            plan_digest: plan.digest().to_owned(),
+            from: self.session(subject),
+            group: self.group(subject),
+            tool: subject.tool.to_owned(),
+            effect: plan.assessment().effect().name().to_owned(),
+            severe: plan.assessment().severe(),
+            plan: plan.to_value(),
+            text: plan.text(),
+            whole: plan.whole().map(bounded),
+            type_name: plan.type_name().cloned(),
+            caller: one_line(subject.principal, 60),
+            client: subject.client.map(|client| one_line(client, 100)),
+            asked_at: now,
+            expires_at: now + seconds(waits),
+            approval_seconds: approval,
+            terminal: self.takes(Channel::Terminal),
+            terminal_yes: self.rules.terminal_yes,
+            page_secret: secret.as_deref().map(|secret| self.page_secret(secret)),
+        })?;
+        if let (Some(page), Some(secret)) = (&page, &secret)
+            && waiting.asked_at == now
+        {
+            page.tell(&waiting.code, subject.tool, secret);
+        }
+        Ok(OutOfBand::Waits(Box::new(waiting), asking))
+    }
+
+    /// The page's address for a code, where this process serves one.
+    #[must_use]
+    pub fn page_for(&self, code: &str) -> Option<String> {
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        let page = page.as_ref().filter(|_| self.takes(Channel::Page))?;
+        Some(format!("{}/approve/{code}", page.origin))
+    }
+
+    /// Whether a taken approval is for this call on this target.
+    fn taken(
+        &self,
+        approval: &Approval,
+        plan: &Plan,
+        subject: Subject<'_>,
+        by: Channel,
+        now: DateTime<Utc>,
+    ) -> Result<(), NotApproved> {
+        self.check_channel(by)?;
+        let binding = self.open(subject, subject.caller, &approval.token)?;
+        if binding.until < now.timestamp() {
+            return Err(NotApproved::Expired);
+        }
+        if binding.state != plan.digest() {
+            return Err(NotApproved::Changed);
+        }
+        self.redeem(&binding)
+    }
+
+    fn check_channel(&self, by: Channel) -> Result<(), NotApproved> {
+        if self.takes(by) {
+            return Ok(());
+        }
+        Err(NotApproved::Channel(match by {
+            Channel::Client => "the client",
+            Channel::Terminal => "a terminal",
+            Channel::Page => "the approval page",
+        }))
+    }
+
+    /// What is known of this call: what this session asked, and what the call proves that it was told of.
+    fn known(
+        &self,
+        approvals: &Approvals,
+        subject: Subject<'_>,
+        call: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Approval>, ApprovalsError> {
+        let mut known = approvals.find(call, now)?;
+        let Some((code, tag)) = subject.approval.and_then(|proof| proof.trim().split_once('.')) else {
+            return Ok(known);
+        };
+        if let Some(shown) = approvals.get(code, now)?
+            && self.sealer.is_tag(PROOF, &[&shown.code, &shown.token], tag)
+            // Of another call it says nothing here.
+            && self.open(subject, subject.caller, &shown.token).is_ok()
+            && known.iter().all(|one| one.code != shown.code)
+        {
+            known.push(shown);
+            known.sort_by_key(Approval::waits);
+        }
+        Ok(known)
+    }
+
+    /// What is handed out with the code, and proves with a later call that it comes from the one who asked: the code, and a tag
+    /// that nobody makes without the server's key. It is kept nowhere.
+    #[must_use]
+    pub fn proof(&self, approval: &Approval) -> String {
+        let tag = self.sealer.tag(PROOF, &[&approval.code, &approval.token]);
+        format!("{}.{tag}", approval.code)
+    }
+
+    /// Uses a confirmation up. Of many that come at once, one succeeds.
+    fn redeem(&self, binding: &Binding) -> Result<(), NotApproved> {
+        let until = DateTime::from_timestamp(binding.until, 0).unwrap_or_default();
+        let first = if self.sealer.is_shared() {
+            let approvals = self.approvals.as_ref();
+            let approvals =
+                approvals.ok_or_else(|| NotApproved::Unrecorded("there is no state directory".to_owned()))?;
+            approvals
+                .redeem(&binding.nonce, until)
+                .map_err(|error| NotApproved::Unrecorded(error.to_string()))?
+        } else {
+            redeem(&self.used, &binding.nonce, until).map_err(|error| NotApproved::Unrecorded(error.to_string()))?
+        };
+        if first { Ok(()) } else { Err(NotApproved::Used) }
+    }
+}
+
+/// The most of a list of statements that waits with a call, in bytes: the file of an approval has a bound.
+const MAX_WHOLE: usize = 64 * 1024;
+
+/// As much of a text as waits with a call.
+fn bounded(text: &str) -> String {
+    let end = text.floor_char_boundary(MAX_WHOLE);
+    let mut shown = text.get(..end).unwrap_or_default().to_owned();
+    if end < text.len() {
+        shown.push_str(&format!("\n-- … and {} more bytes", text.len() - end));
+    }
+    shown
+}
+
+fn seconds(count: u64) -> TimeDelta {
+    TimeDelta::seconds(i64::try_from(count).unwrap_or(i64::MAX / 1_000))
+}

@@ -1,0 +1,91 @@
+//! Why a call isn't cleared, and why nobody can be asked.
+
+use thiserror::Error;
+
+use crate::guard::approvals::ApprovalsError;
+
+/// Why a call isn't cleared. Nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotApproved {
+    /// The human said no.
+    #[error("The user rejected it.")]
+    Rejected,
+    /// The human closed the dialog.
+    #[error("The user closed the question without an answer, which means no.")]
+    Cancelled,
+    /// Nobody answered.
+    #[error("Nobody answered in time, which means no.")]
+    TimedOut,
+    /// The typed name isn't the one that is lost.
+    #[error("The name that was typed is not the name of the {0}, which means no.")]
+    WrongName(String),
+    /// The form was accepted without its yes.
+    #[error("The form came back accepted, but without the yes that it asks for, which means no.")]
+    NotTicked,
+    /// What came back is no answer.
+    #[error("The answer could not be read ({0}), which means no.")]
+    Malformed(String),
+    /// The seal was changed, made up, or made with another key (as before a restart).
+    #[error("The confirmation is not one that this server gave out, or it was changed.")]
+    Tampered,
+    /// The confirmation is for another call.
+    #[error("The confirmation is for another {0}.")]
+    Other(&'static str),
+    /// The confirmation ran out.
+    #[error("The confirmation has run out.")]
+    Expired,
+    /// The confirmation was used already.
+    #[error("The confirmation was used already: each is good for one call.")]
+    Used,
+    /// The target isn't what was shown any more.
+    #[error("The target changed since the plan was shown, so the confirmation no longer counts.")]
+    Changed,
+    /// The way by which the yes came isn't one that the policy takes.
+    #[error("The operator's policy takes no confirmation from {0}.")]
+    Channel(&'static str),
+    /// Where used confirmations are kept can't be read or written: who can't tell says no.
+    #[error("Used confirmations can't be recorded ({0}), so none counts.")]
+    Unrecorded(String),
+}
+
+impl NotApproved {
+    /// The name in results and in the audit log.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled_by_user",
+            Self::TimedOut => "approval_timed_out",
+            Self::WrongName(_) => "wrong_name",
+            Self::NotTicked | Self::Malformed(_) => "approval_malformed",
+            Self::Tampered | Self::Other(_) | Self::Channel(_) => "approval_invalid",
+            Self::Expired => "approval_expired",
+            Self::Used => "approval_used",
+            Self::Changed => "target_changed",
+            Self::Unrecorded(_) => "approval_unrecorded",
+        }
+    }
+
+    /// Whether a human decided against the call, so that asking again would be nagging.
+    #[must_use]
+    pub fn is_a_decision(&self) -> bool {
+        matches!(
+            self,
+            Self::Rejected | Self::Cancelled | Self::WrongName(_) | Self::NotTicked
+        )
+    }
+}
+
+/// Why nobody can be asked outside the client.
+#[derive(Debug, Error)]
+pub enum NobodyToAsk {
+    /// There is no directory for it.
+    #[error("there is no state directory (set XDG_STATE_HOME or HOME)")]
+    NoPlace,
+    /// The policy takes no yes from there.
+    #[error("the operator's policy takes no confirmation from where this server could get one")]
+    Policy,
+    /// The directory can't be used.
+    #[error("waiting approvals can't be kept: {0}")]
+    Approvals(#[from] ApprovalsError),
+}
