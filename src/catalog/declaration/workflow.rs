@@ -3,18 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A tool that is more than one request: which of the server's workflows it is, what decides its calls, and what it calls.
+/// A tool that is more than one request: which of the server's workflows it is, what decides its calls, what it calls.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkflowDeclaration {
     /// Which one. What the tool declares as its `request` is what the workflow is about, and is not sent.
     pub name: Workflow,
-    /// The argument with the SQL that decides what a call does: its effect is the statements', and `safety.effect` is the most that
-    /// it can be.
+    /// The argument with the SQL that decides what a call does: its effect is the statements', and `safety.effect` is the
+    /// most that it can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statements: Option<String>,
-    /// For a tool that completes what another one prepared: the argument with the handle. What was prepared decides what a call
-    /// does, and `safety.effect` is the most that it can be.
+    /// For a tool that completes what another one prepared: the argument with the handle. What was prepared decides what a
+    /// call does, and `safety.effect` is the most that it can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completes: Option<String>,
     /// The tools without which a workflow does nothing: where the operator excludes one, the workflow isn't offered either.
