@@ -26,7 +26,8 @@ use crate::guard::{self, AllowedCall, Effect, NotPrepared, Policy};
 use crate::neon::sql::{
     Allowance, Connection, Executed, Expected, Guard, Measured, Reads, ResultSet, SqlError, Statements,
 };
-use crate::neon::{Changed, ErrorKind, OrganizationId, PathSegment, ProjectId, Read};
+use crate::neon::views::{Branch, Endpoint};
+use crate::neon::{BranchId, Changed, EndpointId, ErrorKind, OrganizationId, PathSegment, ProjectId, Read};
 use crate::sql::Script;
 
 /// How long a clean-up waits for what is under way in a project.
@@ -64,19 +65,19 @@ pub(crate) enum Held<'f> {
 pub(crate) struct Bounds<'f> {
     policy: &'f Policy,
     /// The one project.
-    pub(crate) project: Option<&'f str>,
+    pub(crate) project: Option<&'f ProjectId>,
     /// The one organization.
-    pub(crate) organization: Option<&'f str>,
+    pub(crate) organization: Option<&'f OrganizationId>,
 }
 
 impl Bounds<'_> {
     /// Whether a project may be seen, as far as its id tells.
-    pub(crate) fn admits_project(&self, id: &str) -> bool {
-        self.policy.admits_project(id) && self.project.is_none_or(|only| only == id)
+    pub(crate) fn admits_project(&self, id: &ProjectId) -> bool {
+        self.policy.admits_project(Some(id)) && self.project.is_none_or(|only| only == id)
     }
 
     /// Whether an organization and what belongs to it may be seen; `None` where Neon doesn't tell which one something is of.
-    pub(crate) fn admits_organization(&self, id: Option<&str>) -> bool {
+    pub(crate) fn admits_organization(&self, id: Option<&OrganizationId>) -> bool {
         self.policy.check_organization(id).is_ok() && self.organization.is_none_or(|only| id == Some(only))
     }
 
@@ -86,18 +87,22 @@ impl Bounds<'_> {
     }
 
     /// Refuses what lies outside of the project that the operator fixed.
-    pub(crate) fn check_project(&self, argument: &str, project: Option<&str>) -> Result<(), Failure> {
+    pub(crate) fn check_project(&self, argument: &str, project: Option<&ProjectId>) -> Result<(), Failure> {
         match self.project {
-            Some(only) if project != Some(only) => Err(outside(argument, "project", only)),
+            Some(only) if project != Some(only) => Err(outside(argument, "project", only.as_str())),
             _ => Ok(()),
         }
     }
 
     /// Refuses what belongs to another organization than the operator allows or fixed.
-    pub(crate) fn check_organization(&self, argument: &str, organization: Option<&str>) -> Result<(), Failure> {
+    pub(crate) fn check_organization(
+        &self,
+        argument: &str,
+        organization: Option<&OrganizationId>,
+    ) -> Result<(), Failure> {
         self.policy.check_organization(organization)?;
         match self.organization {
-            Some(only) if organization != Some(only) => Err(outside(argument, "organization", only)),
+            Some(only) if organization != Some(only) => Err(outside(argument, "organization", only.as_str())),
             _ => Ok(()),
         }
     }
@@ -282,15 +287,10 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
     pub(crate) async fn get(
         &self,
         route: &'static str,
-        segments: &[(&str, &str)],
+        segments: &[(&str, PathSegment)],
         query: &[(&str, &str)],
     ) -> Result<Value, Failure> {
-        let mut filled = Vec::new();
-        for (name, id) in segments {
-            let segment = PathSegment::name(id).map_err(|error| Failure::Internal(error.to_string()))?;
-            filled.push((*name, segment));
-        }
-        let mut read = Read::new(route, &filled).map_err(|error| Failure::Internal(error.to_string()))?;
+        let mut read = Read::new(route, segments).map_err(|error| Failure::Internal(error.to_string()))?;
         for (name, value) in query {
             read = read.with_query(*name, *value);
         }
@@ -332,8 +332,8 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
     pub(crate) fn bounds(&self) -> Bounds<'_> {
         Bounds {
             policy: &self.call.guards.policy,
-            project: self.call.selected.project.as_ref().map(ProjectId::as_str),
-            organization: self.call.selected.organization.as_ref().map(OrganizationId::as_str),
+            project: self.call.selected.project.as_ref(),
+            organization: self.call.selected.organization.as_ref(),
         }
     }
 
@@ -344,7 +344,7 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
     }
 
     /// A branch, as the call was judged by it.
-    pub(crate) async fn branch(&self, project: &str, branch: &str) -> Result<Arc<Value>, Failure> {
+    pub(crate) async fn branch(&self, project: &ProjectId, branch: &BranchId) -> Result<Arc<Value>, Failure> {
         match self.look {
             Some(look) => look.branch(project, branch).await,
             None => ReadSnapshot::new(self.call).branch(project, branch).await,
@@ -352,7 +352,7 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
     }
 
     /// All branches of a project.
-    pub(crate) async fn branches(&self, project: &str) -> Result<Vec<Value>, Failure> {
+    pub(crate) async fn branches(&self, project: &ProjectId) -> Result<Vec<Value>, Failure> {
         let look = ReadSnapshot::new(self.call);
         let branches = look.branches(project).await?;
         Ok(items(&branches).cloned().collect())
@@ -435,7 +435,11 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
             };
             let Some(id) = left.id.as_deref() else { continue };
             let branch = serde_json::json!({"project_id": left.project, "branch_id": id});
-            if self.deleted_when_free(branch).await.is_err() && self.is_gone(&left.project, id).await {
+            let named = left.project.as_ref().zip(BranchId::parse(id).ok());
+            if self.deleted_when_free(branch).await.is_err()
+                && let Some((project, branch)) = named
+                && self.is_gone(project, &branch).await
+            {
                 self.call.left_behind.is_gone(&left);
             }
         }
@@ -468,38 +472,36 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
         if self.arguments.values().any(|given| given.as_str() == Some(name)) {
             return None;
         }
-        let segments = [("project_id", left.project.as_str())];
+        let project = left.project.as_ref()?;
+        let segments = [("project_id", project.into())];
         let answer = self
             .get("/projects/{project_id}/branches", &segments, &[("search", name)])
             .await
             .ok()?;
-        let branches = answer.get("branches")?.as_array()?;
-        let mut same = branches
-            .iter()
-            .filter(|branch| branch.get("name").and_then(Value::as_str) == Some(name));
+        let mut same = Branch::all(answer.get("branches")?).filter(|branch| branch.name() == Ok(name));
         let (Some(one), None) = (same.next(), same.next()) else {
             return None;
         };
-        let id = one.get("id")?.as_str()?;
-        self.call.left_behind.is_found(left, id);
+        let id = one.id().ok()?;
+        self.call.left_behind.is_found(left, &id);
         // The lost answer would have told them, too.
-        let segments = [("project_id", left.project.as_str()), ("branch_id", id)];
+        let segments = [("project_id", project.into()), ("branch_id", (&id).into())];
         let listed = self
             .get("/projects/{project_id}/branches/{branch_id}/endpoints", &segments, &[])
             .await
             .unwrap_or_default();
-        let computes = listed.get("endpoints").and_then(Value::as_array).into_iter().flatten();
-        let ids: Vec<String> = computes
-            .filter_map(|compute| compute.get("id").and_then(Value::as_str).map(str::to_owned))
+        let computes = listed.get("endpoints").unwrap_or(&Value::Null);
+        let ids: Vec<EndpointId> = Endpoint::all(computes)
+            .filter_map(|compute| compute.id().ok())
             .collect();
-        self.call.left_behind.has_computes(&left.project, id, &ids);
+        self.call.left_behind.has_computes(project, &id, &ids);
         let all = self.call.left_behind.list();
-        all.into_iter().find(|left| left.id.as_deref() == Some(id))
+        all.into_iter().find(|left| left.id.as_deref() == Some(id.as_str()))
     }
 
     /// Whether Neon says that there is no such branch.
-    pub(crate) async fn is_gone(&self, project: &str, branch: &str) -> bool {
-        let segments = [("project_id", project), ("branch_id", branch)];
+    pub(crate) async fn is_gone(&self, project: &ProjectId, branch: &BranchId) -> bool {
+        let segments = [("project_id", project.into()), ("branch_id", branch.into())];
         let answer = self
             .get("/projects/{project_id}/branches/{branch_id}", &segments, &[])
             .await;
@@ -531,8 +533,8 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
     /// How to connect to a branch: to the database and as the role that are given, or those that there are.
     pub(crate) async fn connection(
         &self,
-        project: &str,
-        branch: &str,
+        project: &ProjectId,
+        branch: &BranchId,
         database: Option<&str>,
         role: Option<&str>,
     ) -> Result<Connection, Failure> {

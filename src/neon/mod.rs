@@ -23,6 +23,7 @@ mod poll;
 pub mod request;
 pub mod retry;
 pub mod sql;
+pub mod views;
 
 pub use crate::text;
 
@@ -42,3 +43,4 @@ pub use path_segment::{PathSegment, SegmentError};
 pub use poll::PollPolicy;
 pub use request::{Method, Read, Request, RequestError};
 pub use retry::RetryPolicy;
+pub use views::OddAnswer;
