@@ -9,7 +9,7 @@ use crate::engine::check::reference::Reference;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::neon::text::{one_line, trimmed};
-use crate::neon::{Changed, OddAnswer, PageLimit, Paging, PathSegment, ProjectId, Read, pages};
+use crate::neon::{AnyId, Changed, PageLimit, Paging, PathSegment, ProjectId, Read, pages};
 
 /// How many items of a list are read for a name. A search narrows the list first, so one page is the rule.
 const MAX_ITEMS: usize = 4_000;
@@ -51,18 +51,18 @@ pub(in crate::engine) async fn resolve(
                         .to_owned(),
                 });
             }
-            Reference::Either(text) => find(call, arguments, &name, resource, &text, true).await?,
+            Reference::Either(id) => find(call, arguments, &name, resource, id.as_str(), true).await?,
             Reference::Name(text) => find(call, arguments, &name, resource, &text, false).await?,
         };
         // Nothing is looked up in a project that calls may not be about.
-        if resource == Resource::Project && !is_admitted(call, &id) {
-            arguments.insert(name, Value::String(id));
+        if resource == Resource::Project && !is_admitted(call, id.as_str()) {
+            arguments.insert(name, Value::String(id.into()));
             call.guards
                 .policy
                 .admits(tool, arguments, tool.declaration.effect, chrono::Utc::now())?;
             continue;
         }
-        arguments.insert(name, Value::String(id));
+        arguments.insert(name, Value::String(id.into()));
     }
     Ok(())
 }
@@ -85,18 +85,14 @@ impl Found {
     ///
     /// # Errors
     /// Where what Neon gives as one is none: it isn't passed on.
-    fn id(&self) -> Result<String, Failure> {
-        match PathSegment::id(&self.id) {
-            Ok(_) => Ok(self.id.clone()),
-            Err(_) => Err(Failure::Answer {
-                message: format!(
-                    "Neon's list {} of what is named `{}`, so the call wasn't made.",
-                    OddAnswer::NoId("/id"),
-                    one_line(&self.name, 100)
-                ),
-                changed: Changed::No,
-            }),
-        }
+    fn id(&self) -> Result<AnyId, Failure> {
+        AnyId::parse(self.id.as_str()).map_err(|_| Failure::Answer {
+            message: format!(
+                "Neon's list has no valid id of what is named `{}`, so the call wasn't made.",
+                one_line(&self.name, 100)
+            ),
+            changed: Changed::No,
+        })
     }
 
     /// Its id and name, for a sentence.
@@ -159,7 +155,7 @@ async fn find(
     resource: Resource,
     text: &str,
     may_be_id: bool,
-) -> Result<String, Failure> {
+) -> Result<AnyId, Failure> {
     let plain = trimmed(text);
     let Listing { read, paging, tool } = listing(resource, arguments, plain).map_err(Failure::Internal)?;
     let (mut items, mut more) = (Vec::new(), false);
