@@ -288,15 +288,15 @@ async fn list(flow: &WorkflowContext<'_, '_>, input: &ListThrowawayBranches) -> 
     let found: Vec<Value> = throwaway
         .into_iter()
         .map(|branch| {
-            let field = |name: &str| branch.shown(name);
+            let shown = |name: &str| branch.shown(name);
             json!({
-                "id": field("id"),
-                "name": field("name"),
-                "parent_id": field("parent_id"),
-                "expires_at": field("expires_at"),
-                "created_at": field("created_at"),
-                "created_by": field("created_by").get("name"),
-                "bytes": field("logical_size"),
+                "id": shown("id"),
+                "name": shown("name"),
+                "parent_id": shown("parent_id"),
+                "expires_at": shown("expires_at"),
+                "created_at": shown("created_at"),
+                "created_by": shown("created_by").get("name"),
+                "bytes": shown("logical_size"),
             })
         })
         .collect();

@@ -373,17 +373,17 @@ fn compute_in_short(compute: Endpoint<'_>) -> String {
 
 /// The computes that run, or that one if it does.
 fn running(computes: &Value, only: Option<&EndpointId>) -> Vec<String> {
-    let shown: Vec<String> = Endpoint::all(computes)
+    let lines: Vec<String> = Endpoint::all(computes)
         .filter(|compute| compute.runs() && only.is_none_or(|only| compute.is(only)))
         .map(|compute| {
-            let field = |name: &str| told_plain(compute.shown(name).as_str().unwrap_or("unknown"));
-            format!("those to {} ({})", field("id"), field("current_state"))
+            let shown = |name: &str| told_plain(compute.shown(name).as_str().unwrap_or("unknown"));
+            format!("those to {} ({})", shown("id"), shown("current_state"))
         })
         .collect();
-    if shown.is_empty() {
+    if lines.is_empty() {
         return vec!["none: no such compute runs".to_owned()];
     }
-    shown
+    lines
 }
 
 fn last_active(computes: &Value) -> Option<String> {
