@@ -10,22 +10,22 @@ use crate::engine::connections::Key;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::engine::snapshot::ReadSnapshot;
-use crate::engine::values::items;
 use crate::neon::sql::{Connection, Expected, Identity, Reads, ResultSet, SqlAddress, SqlError, Stop};
-use crate::neon::{Changed, PathSegment, Read};
+use crate::neon::views::{Database, Role};
+use crate::neon::{BranchId, Changed, EndpointId, ProjectId, Read};
 use crate::sql::Statement;
 
 /// How to connect to a branch: from what is known, else by two reads.
 pub(in crate::engine) async fn connection(
     call: &CallContext<'_>,
-    project: &str,
-    branch: &str,
+    project: &ProjectId,
+    branch: &BranchId,
     database: Option<&str>,
     role: Option<&str>,
 ) -> Result<Connection, Failure> {
     let key = Key {
-        project: project.to_owned(),
-        branch: branch.to_owned(),
+        project: project.clone(),
+        branch: branch.clone(),
         database: database.map(str::to_owned),
         role: role.map(str::to_owned),
     };
@@ -33,12 +33,14 @@ pub(in crate::engine) async fn connection(
         return Ok(known);
     }
     let (database, role) = choose(call, project, branch, database, role).await?;
-    let segment = PathSegment::id(project).map_err(|error| Failure::Internal(error.to_string()))?;
-    let read = Read::new("/projects/{project_id}/connection_uri", &[("project_id", segment)])
-        .map_err(|error| Failure::Internal(error.to_string()))?
-        .with_query("branch_id", branch)
-        .with_query("database_name", database.as_str())
-        .with_query("role_name", role.as_str());
+    let read = Read::new(
+        "/projects/{project_id}/connection_uri",
+        &[("project_id", project.into())],
+    )
+    .map_err(|error| Failure::Internal(error.to_string()))?
+    .with_query("branch_id", branch.as_str())
+    .with_query("database_name", database.as_str())
+    .with_query("role_name", role.as_str());
     let answer = call.client.read(read, &call.context).await;
     if let Err(error) = &answer
         && error.status() == Some(404)
@@ -69,8 +71,8 @@ pub(in crate::engine) async fn connection(
         database,
         role,
         identity: Identity {
-            project: project.to_owned(),
-            branch: branch.to_owned(),
+            project: project.clone(),
+            branch: branch.clone(),
             endpoint: endpoint(uri),
         },
         fresh: true,
@@ -82,29 +84,26 @@ pub(in crate::engine) async fn connection(
 /// Which of the names isn't one of the branch's, with those that are; nothing where both are, or nobody says.
 async fn unknown_name(
     call: &CallContext<'_>,
-    project: &str,
-    branch: &str,
+    project: &ProjectId,
+    branch: &BranchId,
     database: &str,
     role: &str,
 ) -> Option<Failure> {
     let look = ReadSnapshot::new(call);
-    let names = |list: &Value| -> Vec<String> {
-        let name = |one: &Value| one.get("name").and_then(Value::as_str).map(str::to_owned);
-        items(list).filter_map(name).collect()
-    };
-    let databases = names(&*look.databases(project, branch).await.ok()?);
-    if !databases.iter().any(|known| known == database) {
-        return Some(unknown(call, "database_name", "database", database, &databases));
+    let databases = look.databases(project, branch).await.ok()?;
+    let names: Vec<&str> = Database::all(&databases).filter_map(Database::name).collect();
+    if !names.contains(&database) {
+        return Some(unknown(call, "database_name", "database", database, &names));
     }
-    let roles = names(&*look.roles(project, branch).await.ok()?);
-    let known = roles.iter().any(|known| known == role);
-    (!known).then(|| unknown(call, "role_name", "role", role, &roles))
+    let roles = look.roles(project, branch).await.ok()?;
+    let names: Vec<&str> = Role::all(&roles).filter_map(Role::name).collect();
+    (!names.contains(&role)).then(|| unknown(call, "role_name", "role", role, &names))
 }
 
 /// There is no such name among these: the nearest come first.
-fn unknown(call: &CallContext<'_>, argument: &str, what: &str, given: &str, names: &[String]) -> Failure {
+fn unknown(call: &CallContext<'_>, argument: &str, what: &str, given: &str, names: &[&str]) -> Failure {
     let like = |name: &str| strsim::jaro_winkler(&name.to_lowercase(), &given.to_lowercase());
-    let mut names: Vec<&String> = names.iter().collect();
+    let mut names = names.to_vec();
     names.sort_by(|one, other| like(other).total_cmp(&like(one)));
     let shown: Vec<String> = names
         .iter()
@@ -119,18 +118,18 @@ fn unknown(call: &CallContext<'_>, argument: &str, what: &str, given: &str, name
 }
 
 /// The compute that a connection string leads to, where its host names one: `ep-cool-sun-123456-pooler.us-east-2.aws.neon.tech`.
-fn endpoint(uri: &str) -> Option<String> {
+fn endpoint(uri: &str) -> Option<EndpointId> {
     let host = url::Url::parse(uri).ok()?.host_str()?.to_owned();
     let label = host.split('.').next()?;
     let label = label.strip_suffix("-pooler").unwrap_or(label);
-    label.starts_with("ep-").then(|| label.to_owned())
+    EndpointId::parse(label).ok().filter(|_| label.starts_with("ep-"))
 }
 
 /// The database and the role: what is given, else the only database (or `neondb`), and its owner.
 async fn choose(
     call: &CallContext<'_>,
-    project: &str,
-    branch: &str,
+    project: &ProjectId,
+    branch: &BranchId,
     database: Option<&str>,
     role: Option<&str>,
 ) -> Result<(String, String), Failure> {
@@ -139,17 +138,16 @@ async fn choose(
     }
     let look = ReadSnapshot::new(call);
     let databases = look.databases(project, branch).await?;
-    let name = |database: &Value| database.get("name").and_then(Value::as_str).map(str::to_owned);
-    let names: Vec<String> = items(&databases).filter_map(name).collect();
+    let names: Vec<&str> = Database::all(&databases).filter_map(Database::name).collect();
     let chosen = match (database, names.as_slice()) {
-        (Some(database), _) => names.iter().find(|name| *name == database),
+        (Some(database), _) => names.iter().find(|name| **name == database),
         (None, [only]) => Some(only),
-        (None, _) => names.iter().find(|name| *name == "neondb"),
+        (None, _) => names.iter().find(|name| **name == "neondb"),
     };
     if let (Some(given), None) = (database, chosen) {
         return Err(unknown(call, "database_name", "database", given, &names));
     }
-    let Some(chosen) = chosen else {
+    let Some(chosen) = chosen.copied() else {
         let shown: Vec<String> = names
             .iter()
             .take(20)
@@ -165,16 +163,15 @@ async fn choose(
             next: "Give database_name.".to_owned(),
         });
     };
-    let owner = items(&databases)
-        .find(|database| name(database).as_ref() == Some(chosen))
-        .and_then(|database| database.get("owner_name"))
-        .and_then(Value::as_str);
+    let owner = Database::all(&databases)
+        .find(|database| database.name() == Some(chosen))
+        .and_then(Database::owner);
     let role = role.or(owner).ok_or_else(|| Failure::Reference {
         argument: "role_name".to_owned(),
         message: "Neon doesn't say who owns the database.".to_owned(),
         next: "Give role_name.".to_owned(),
     })?;
-    Ok((chosen.clone(), role.to_owned()))
+    Ok((chosen.to_owned(), role.to_owned()))
 }
 
 /// How to connect after an attempt of which nothing ran: passwords change, and computes move. `None` where Neon now says the same as

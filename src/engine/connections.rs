@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use crate::neon::sql::{Connection, SqlHosts};
+use crate::neon::{BranchId, ProjectId};
 
 /// How long a connection string is used before Neon is asked again.
 const KEPT: Duration = Duration::from_secs(600);
@@ -18,8 +19,8 @@ const MOST: usize = 1_000;
 /// The role and database are told apart by what was asked for, not by what was found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::engine) struct Key {
-    pub(in crate::engine) project: String,
-    pub(in crate::engine) branch: String,
+    pub(in crate::engine) project: ProjectId,
+    pub(in crate::engine) branch: BranchId,
     pub(in crate::engine) database: Option<String>,
     pub(in crate::engine) role: Option<String>,
 }
@@ -68,14 +69,14 @@ impl Connections {
     }
 
     /// Forgets what is known of a branch: it was reset, restored or deleted.
-    pub(in crate::engine) fn forget_branch(&self, project: &str, branch: &str) {
+    pub(in crate::engine) fn forget_branch(&self, project: &ProjectId, branch: &BranchId) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|key, _| key.project != project || key.branch != branch);
+        known.retain(|key, _| key.project != *project || key.branch != *branch);
     }
 
     /// Forgets what is known of a project: something in it was changed.
-    pub(in crate::engine) fn forget_project(&self, project: &str) {
+    pub(in crate::engine) fn forget_project(&self, project: &ProjectId) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|key, _| key.project != project);
+        known.retain(|key, _| key.project != *project);
     }
 }

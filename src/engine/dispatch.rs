@@ -17,7 +17,7 @@ use crate::engine::decide::bounds;
 use crate::engine::decide::facts;
 use crate::engine::error::Failure;
 use crate::engine::snapshot::ReadSnapshot;
-use crate::engine::values::text;
+use crate::engine::values::id;
 use crate::engine::wait;
 use crate::engine::wait::Waited;
 use crate::guard::{AllowedCall, Assessment, Permitted, PolicyDecision, RiskAssessment};
@@ -96,13 +96,13 @@ pub(in crate::engine) async fn dispatch(
     let request = bind::bind(tool, arguments, files).map_err(Failure::Internal)?;
     let changes = cleared.assessment().changes();
     // Of several calls that would each add the last branch, one does.
-    let counts = bounds::adds_to_a_counted_project(call, tool, arguments);
-    let _adding = match counts {
+    let counts = bounds::adds_to_a_counted_project(call, tool, arguments)?;
+    let _adding = match &counts {
         Some(_) => Some(call.adding.lock().await),
         None => None,
     };
     if let Some(project) = counts {
-        let now = ReadSnapshot::new(call).branch_count(project).await?;
+        let now = ReadSnapshot::new(call).branch_count(&project).await?;
         call.guards.policy.check_branches(now)?;
     }
     let permitted = cleared
@@ -193,13 +193,13 @@ fn would_ask(because: &str) -> String {
 
 /// A change to a project may change its passwords, databases and computes; a step changes what it names.
 fn forget_connections(call: &CallContext<'_>, own: bool, arguments: &Map<String, Value>) {
-    let Some(project) = text(arguments, "project_id") else {
+    let Ok(Some(project)) = id(arguments, "project_id") else {
         return;
     };
-    match text(arguments, "branch_id") {
-        _ if own => call.connections.forget_project(project),
-        Some(branch) => call.connections.forget_branch(project, branch),
-        None => {}
+    match id(arguments, "branch_id") {
+        _ if own => call.connections.forget_project(&project),
+        Ok(Some(branch)) => call.connections.forget_branch(&project, &branch),
+        _ => {}
     }
 }
 

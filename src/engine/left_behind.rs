@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::Tool;
 use crate::engine::present::untrusted::Fence;
-use crate::engine::values::text;
+use crate::engine::values::{id, text};
 use crate::guard::Undoing;
-use crate::neon::Changed;
 use crate::neon::text::one_line;
+use crate::neon::views::Endpoint;
+use crate::neon::{BranchId, Changed, EndpointId, ProjectId};
 
 /// What the tools are called by that remove what another one made.
 const REMOVES: [&str; 2] = ["delete_", "revoke_"];
@@ -33,8 +34,8 @@ pub(crate) struct Left {
     pub(crate) id: Option<String>,
     /// Its name, where the call gave it one.
     pub(crate) name: Option<String>,
-    /// The project that it is in.
-    pub(crate) project: String,
+    /// The project that it is in, where it is in one.
+    pub(crate) project: Option<ProjectId>,
     /// The call that removes it.
     remove: Option<Value>,
     /// The call that shows whether it is there, where that isn't known.
@@ -57,13 +58,12 @@ impl LeftBehind {
         };
         let what = made_by(&remove);
         let id = id_in(&remove, &what);
-        let project = text(arguments, "project_id").unwrap_or_default().to_owned();
-        let computes = answer.get("endpoints").and_then(Value::as_array);
-        for compute in computes.into_iter().flatten().filter(|_| what == "branch") {
-            let Some(compute) = compute.get("id").and_then(Value::as_str) else {
-                continue;
-            };
-            all.push(Left::compute(&project, compute, id.as_deref()));
+        let project = project_of(arguments);
+        if let (Some(project), "branch") = (&project, what.as_str()) {
+            let computes = answer.get("endpoints").unwrap_or(&Value::Null);
+            for compute in Endpoint::all(computes).filter_map(|compute| compute.id().ok()) {
+                all.push(Left::compute(project, &compute, id.as_deref()));
+            }
         }
         let find = id.is_none().then(|| finding(tool, arguments)).flatten();
         let left = Left {
@@ -94,7 +94,7 @@ impl LeftBehind {
             what: made_by(&remove),
             id: None,
             name: text(arguments, "name").map(str::to_owned),
-            project: text(arguments, "project_id").unwrap_or_default().to_owned(),
+            project: project_of(arguments),
             remove: None,
             find: finding(tool, arguments),
             goes_with: None,
@@ -126,9 +126,9 @@ impl LeftBehind {
     }
 
     /// Notes the id of what was found by its name.
-    pub(in crate::engine) fn is_found(&self, of: &Left, id: &str) {
+    pub(in crate::engine) fn is_found(&self, of: &Left, id: &BranchId) {
         if let Some(left) = self.all().iter_mut().find(|left| *left == of) {
-            left.id = Some(id.to_owned());
+            left.id = Some(id.to_string());
             left.find = None;
             let arguments = json!({"project_id": left.project, "branch_id": id});
             left.remove = Some(json!({"tool": "delete_branch", "arguments": arguments}));
@@ -136,21 +136,24 @@ impl LeftBehind {
     }
 
     /// Notes the computes of a branch that was found by its name: they stand after it, and go with it.
-    pub(in crate::engine) fn has_computes(&self, project: &str, branch: &str, computes: &[String]) {
+    pub(in crate::engine) fn has_computes(&self, project: &ProjectId, branch: &BranchId, computes: &[EndpointId]) {
         let mut all = self.all();
-        let is_it =
-            |left: &Left| left.what == "branch" && left.project == project && left.id.as_deref() == Some(branch);
+        let is_it = |left: &Left| {
+            left.what == "branch"
+                && left.project.as_ref() == Some(project)
+                && left.id.as_deref() == Some(branch.as_str())
+        };
         let Some(at) = all.iter().position(is_it) else {
             return;
         };
-        let known = |id: &String| {
+        let known = |id: &EndpointId| {
             all.iter()
-                .any(|left| left.what == "compute" && left.id.as_ref() == Some(id))
+                .any(|left| left.what == "compute" && left.id.as_deref() == Some(id.as_str()))
         };
         let new: Vec<Left> = computes
             .iter()
             .filter(|id| !known(id))
-            .map(|id| Left::compute(project, id, Some(branch)))
+            .map(|id| Left::compute(project, id, Some(branch.as_str())))
             .collect();
         all.splice(at + 1..at + 1, new);
     }
@@ -214,13 +217,13 @@ impl LeftBehind {
 
 impl Left {
     /// A branch that stays behind, as a result says it.
-    pub(crate) fn branch(project: &str, branch: &str) -> Self {
+    pub(crate) fn branch(project: &ProjectId, branch: &BranchId) -> Self {
         let arguments = json!({"project_id": project, "branch_id": branch});
         Self {
             what: "branch".to_owned(),
-            id: Some(branch.to_owned()),
+            id: Some(branch.to_string()),
             name: None,
-            project: project.to_owned(),
+            project: Some(project.clone()),
             remove: Some(json!({"tool": "delete_branch", "arguments": arguments})),
             find: None,
             goes_with: None,
@@ -228,13 +231,13 @@ impl Left {
     }
 
     /// A compute of a branch.
-    fn compute(project: &str, compute: &str, branch: Option<&str>) -> Self {
+    fn compute(project: &ProjectId, compute: &EndpointId, branch: Option<&str>) -> Self {
         let arguments = json!({"project_id": project, "endpoint_id": compute});
         Self {
             what: "compute".to_owned(),
-            id: Some(compute.to_owned()),
+            id: Some(compute.to_string()),
             name: None,
-            project: project.to_owned(),
+            project: Some(project.clone()),
             remove: Some(json!({"tool": "delete_compute", "arguments": arguments})),
             find: None,
             goes_with: branch.map(str::to_owned),
@@ -267,6 +270,11 @@ impl Left {
         }
         Value::Object(shown)
     }
+}
+
+/// The project that a step is about.
+fn project_of(arguments: &Map<String, Value>) -> Option<ProjectId> {
+    id(arguments, "project_id").ok().flatten()
 }
 
 /// The call that removes what a tool makes; nothing for a tool that makes nothing.
@@ -336,7 +344,7 @@ fn finding(tool: &Tool, arguments: &Map<String, Value>) -> Option<Value> {
 /// The branch on which a restore keeps what it overwrites.
 fn preserved(tool: &Tool, arguments: &Map<String, Value>, sure: bool) -> Option<Left> {
     let name = text(arguments, "preserve_under_name").filter(|_| tool.declares("preserve_under_name"))?;
-    let project = text(arguments, "project_id")?;
+    let project = project_of(arguments)?;
     let delete =
         json!({"tool": "delete_branch", "arguments": {"project_id": project, "branch_id": format!("name:{name}")}});
     let find = json!({"tool": "list_branches", "arguments": {"project_id": project, "search": name}});
@@ -344,7 +352,7 @@ fn preserved(tool: &Tool, arguments: &Map<String, Value>, sure: bool) -> Option<
         what: "branch".to_owned(),
         id: None,
         name: Some(name.to_owned()),
-        project: project.to_owned(),
+        project: Some(project),
         remove: sure.then_some(delete),
         find: (!sure).then_some(find),
         goes_with: None,

@@ -50,7 +50,6 @@ pub use api::{
 };
 pub use check::files::{FilesDir, MAX_FILE_BYTES, MAX_INLINE_BYTES};
 pub use check::sql::{Analyze, Explained, Explains};
-pub(crate) use decide::facts::will_expire;
 pub use error::{ArgumentProblem, Failure, WorkflowError};
 pub use kind::{About, Kind, reference as errors_reference};
 pub(crate) use left_behind::Left;

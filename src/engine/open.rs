@@ -42,7 +42,7 @@ pub(in crate::engine) async fn open(
             let copy = safety::copy(call, arguments, record).await?;
             if let Some(digest) = confirmed {
                 // A copy takes its time: what was approved must still be there.
-                let look = ReadSnapshot::passing_over(call, copy.id);
+                let look = ReadSnapshot::passing_over(call, copy.branch);
                 let assessment = assess::judge(call, &look, arguments).await?;
                 let plan = assess::plan(call, workflow, &look, &assessment, arguments).await?;
                 if plan.digest() != digest {

@@ -11,7 +11,11 @@ use crate::engine::check::organizations;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::guard::mask;
-use crate::neon::{Changed, Method, PageLimit, Paging, PathSegment, Read, Request, pages};
+use crate::neon::views::Branch;
+use crate::neon::{
+    BranchId, Changed, EndpointId, Method, OddAnswer, OrganizationId, PageLimit, Paging, PathSegment, ProjectId, Read,
+    Request, pages,
+};
 
 /// The most items of a list that are read; Neon's plans allow fewer branches.
 const MAX_ITEMS: usize = 10_000;
@@ -20,8 +24,8 @@ const MAX_ITEMS: usize = 10_000;
 pub(in crate::engine) struct ReadSnapshot<'c, 'a> {
     call: &'c CallContext<'a>,
     seen: Mutex<HashMap<String, Arc<Value>>>,
-    /// What isn't looked at: the copy that this call made itself.
-    passed_over: Option<String>,
+    /// The branch that isn't looked at: the copy that this call made itself.
+    passed_over: Option<BranchId>,
 }
 
 impl<'c, 'a> ReadSnapshot<'c, 'a> {
@@ -33,10 +37,10 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
         }
     }
 
-    /// A look that passes over what this call made itself.
-    pub(in crate::engine) fn passing_over(call: &'c CallContext<'a>, id: String) -> Self {
+    /// A look that passes over the branch that this call made itself, where it made one.
+    pub(in crate::engine) fn passing_over(call: &'c CallContext<'a>, own: Option<BranchId>) -> Self {
         Self {
-            passed_over: Some(id),
+            passed_over: own,
             ..Self::new(call)
         }
     }
@@ -46,28 +50,37 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
         self.get("/auth", &[]).await
     }
 
-    pub(in crate::engine) async fn project(&self, project: &str) -> Result<Arc<Value>, Failure> {
-        self.get("/projects/{project_id}", &[("project_id", project)]).await
+    pub(in crate::engine) async fn project(&self, project: &ProjectId) -> Result<Arc<Value>, Failure> {
+        self.get("/projects/{project_id}", &[("project_id", project.into())])
+            .await
     }
 
-    pub(in crate::engine) async fn branch(&self, project: &str, branch: &str) -> Result<Arc<Value>, Failure> {
-        let segments = [("project_id", project), ("branch_id", branch)];
+    pub(in crate::engine) async fn branch(
+        &self,
+        project: &ProjectId,
+        branch: &BranchId,
+    ) -> Result<Arc<Value>, Failure> {
+        let segments = [("project_id", project.into()), ("branch_id", branch.into())];
         self.get("/projects/{project_id}/branches/{branch_id}", &segments).await
     }
 
-    pub(in crate::engine) async fn endpoint(&self, project: &str, endpoint: &str) -> Result<Arc<Value>, Failure> {
-        let segments = [("project_id", project), ("endpoint_id", endpoint)];
+    pub(in crate::engine) async fn endpoint(
+        &self,
+        project: &ProjectId,
+        endpoint: &EndpointId,
+    ) -> Result<Arc<Value>, Failure> {
+        let segments = [("project_id", project.into()), ("endpoint_id", endpoint.into())];
         self.get("/projects/{project_id}/endpoints/{endpoint_id}", &segments)
             .await
     }
 
     /// All branches of a project.
-    pub(in crate::engine) async fn branches(&self, project: &str) -> Result<Arc<Value>, Failure> {
+    pub(in crate::engine) async fn branches(&self, project: &ProjectId) -> Result<Arc<Value>, Failure> {
         let route = "/projects/{project_id}/branches";
         if let Some(seen) = self.known(&format!("{route} {project}")) {
             return Ok(seen);
         }
-        let read = Read::new(route, &[("project_id", segment(project)?)]).map_err(internal)?;
+        let read = Read::new(route, &[("project_id", project.into())]).map_err(internal)?;
         let first = self
             .read(read.clone().with_query("limit", MAX_ITEMS.to_string()))
             .await?;
@@ -94,46 +107,56 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
             }
         };
         if let Some(own) = &self.passed_over {
-            branches.retain(|branch| branch.get("id").and_then(Value::as_str) != Some(own));
+            branches.retain(|branch| !Branch::of(branch).is(own));
         }
         Ok(self.remember(format!("{route} {project}"), Value::Array(branches)))
     }
 
-    pub(in crate::engine) async fn branch_computes(&self, project: &str, branch: &str) -> Result<Arc<Value>, Failure> {
-        let segments = [("project_id", project), ("branch_id", branch)];
+    pub(in crate::engine) async fn branch_computes(
+        &self,
+        project: &ProjectId,
+        branch: &BranchId,
+    ) -> Result<Arc<Value>, Failure> {
+        let segments = [("project_id", project.into()), ("branch_id", branch.into())];
         let route = "/projects/{project_id}/branches/{branch_id}/endpoints";
         self.whole_list(route, &segments, "/endpoints").await
     }
 
-    pub(in crate::engine) async fn computes(&self, project: &str) -> Result<Arc<Value>, Failure> {
+    pub(in crate::engine) async fn computes(&self, project: &ProjectId) -> Result<Arc<Value>, Failure> {
         let route = "/projects/{project_id}/endpoints";
-        self.whole_list(route, &[("project_id", project)], "/endpoints").await
+        self.whole_list(route, &[("project_id", project.into())], "/endpoints")
+            .await
     }
 
-    pub(in crate::engine) async fn databases(&self, project: &str, branch: &str) -> Result<Arc<Value>, Failure> {
-        let segments = [("project_id", project), ("branch_id", branch)];
+    pub(in crate::engine) async fn databases(
+        &self,
+        project: &ProjectId,
+        branch: &BranchId,
+    ) -> Result<Arc<Value>, Failure> {
+        let segments = [("project_id", project.into()), ("branch_id", branch.into())];
         let route = "/projects/{project_id}/branches/{branch_id}/databases";
         self.whole_list(route, &segments, "/databases").await
     }
 
-    pub(in crate::engine) async fn roles(&self, project: &str, branch: &str) -> Result<Arc<Value>, Failure> {
-        let segments = [("project_id", project), ("branch_id", branch)];
+    pub(in crate::engine) async fn roles(&self, project: &ProjectId, branch: &BranchId) -> Result<Arc<Value>, Failure> {
+        let segments = [("project_id", project.into()), ("branch_id", branch.into())];
         let route = "/projects/{project_id}/branches/{branch_id}/roles";
         self.whole_list(route, &segments, "/roles").await
     }
 
-    pub(in crate::engine) async fn snapshots(&self, project: &str) -> Result<Arc<Value>, Failure> {
+    pub(in crate::engine) async fn snapshots(&self, project: &ProjectId) -> Result<Arc<Value>, Failure> {
         let route = "/projects/{project_id}/snapshots";
-        self.whole_list(route, &[("project_id", project)], "/snapshots").await
+        self.whole_list(route, &[("project_id", project.into())], "/snapshots")
+            .await
     }
 
-    pub(in crate::engine) async fn branch_count(&self, project: &str) -> Result<u64, Failure> {
+    pub(in crate::engine) async fn branch_count(&self, project: &ProjectId) -> Result<u64, Failure> {
         let route = "/projects/{project_id}/branches/count";
-        let answer = self.get(route, &[("project_id", project)]).await?;
+        let answer = self.get(route, &[("project_id", project.into())]).await?;
         answer
             .get("count")
             .and_then(Value::as_u64)
-            .ok_or_else(|| lacks("/count"))
+            .ok_or_else(|| unread(OddAnswer::Lacks("/count")))
     }
 
     /// The answer of a reading tool of the catalogue, with those of the call's arguments that the tool takes, and its
@@ -196,11 +219,11 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
             return Ok(vec![request]);
         }
         let over = match arguments.get("org_id").and_then(Value::as_str) {
-            Some(given) => vec![Some(given.to_owned())],
+            Some(given) => vec![Some(OrganizationId::parse(given).map_err(internal)?)],
             None => organizations::to_look_in(self.call).await?,
         };
         let requests = over.into_iter().map(|organization| match organization {
-            Some(id) => request.clone().with_query_replaced("org_id", id),
+            Some(id) => request.clone().with_query_replaced("org_id", id.as_str()),
             None => request.clone(),
         });
         Ok(requests.collect())
@@ -209,22 +232,18 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
     async fn whole_list(
         &self,
         route: &'static str,
-        segments: &[(&'static str, &str)],
-        items: &str,
+        segments: &[(&'static str, PathSegment)],
+        items: &'static str,
     ) -> Result<Arc<Value>, Failure> {
         let answer = self.get(route, segments).await?;
         match answer.pointer(items) {
             Some(list @ Value::Array(_)) => Ok(Arc::new(list.clone())),
-            _ => Err(lacks(items)),
+            _ => Err(unread(OddAnswer::Lacks(items))),
         }
     }
 
-    async fn get(&self, route: &'static str, segments: &[(&'static str, &str)]) -> Result<Arc<Value>, Failure> {
-        let mut filled = Vec::new();
-        for (name, id) in segments {
-            filled.push((*name, segment(id)?));
-        }
-        self.read(Read::new(route, &filled).map_err(internal)?).await
+    async fn get(&self, route: &'static str, segments: &[(&'static str, PathSegment)]) -> Result<Arc<Value>, Failure> {
+        self.read(Read::new(route, segments).map_err(internal)?).await
     }
 
     /// The answer to a read: the one that was read before, where the same address was. The answer may hold secrets.
@@ -265,33 +284,12 @@ fn address(request: &Request) -> String {
     format!("{}?{query}", request.path())
 }
 
-/// Whether a branch is the default, and whether it is protected, by Neon's word. What isn't said counts as the
-/// dangerous case.
-pub(in crate::engine) fn flags(branch: &Value) -> (bool, bool) {
-    let flag = |name: &str| branch.get(name).and_then(Value::as_bool);
-    // `primary` is what older answers call the default.
-    let default = flag("default").or_else(|| flag("primary")).unwrap_or(true);
-    (default, flag("protected").unwrap_or(true))
-}
-
-/// A text that an answer must have: without it the call isn't made.
-pub(in crate::engine) fn string(answer: &Value, pointer: &str) -> Result<String, Failure> {
-    answer
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-        .ok_or_else(|| lacks(pointer))
-}
-
-fn lacks(pointer: &str) -> Failure {
+/// The failure of a call that isn't made, because Neon's answer about its target doesn't say what must be known.
+pub(in crate::engine) fn unread(odd: OddAnswer) -> Failure {
     Failure::Answer {
-        message: format!("Neon's answer about the target of this call lacks {pointer}, so the call wasn't made."),
+        message: format!("Neon's answer about the target of this call {odd}, so the call wasn't made."),
         changed: Changed::No,
     }
-}
-
-fn segment(id: &str) -> Result<PathSegment, Failure> {
-    PathSegment::id(id).map_err(|error| Failure::Internal(format!("an id from Neon: {error}")))
 }
 
 fn internal(error: impl std::fmt::Display) -> Failure {

@@ -43,8 +43,6 @@ pub struct Facts {
 /// What matters about a branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BranchFacts {
-    /// Its id.
-    pub id: String,
     /// Its name.
     pub name: String,
     /// It is the project's default branch.

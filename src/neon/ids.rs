@@ -137,6 +137,11 @@ neon_id!(
     "organization id",
     "An organization's id, such as `org-plain-sun-12345678`."
 );
+neon_id!(
+    AnyId,
+    "id",
+    "The id of a project, a branch, a compute, a snapshot or an organization: which one, the place where it stands says."
+);
 id!(
     OperationId,
     "operation id",

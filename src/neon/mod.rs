@@ -37,6 +37,7 @@ mod poll;
 pub mod request;
 pub mod retry;
 pub mod sql;
+pub mod views;
 
 pub use crate::text;
 
@@ -48,7 +49,7 @@ pub use credential::{Credential, InvalidCredential};
 pub use error::{Changed, Error, ErrorKind};
 pub use form::{Content, FilePart};
 pub use identity::{KeyKind, key_kind};
-pub use ids::{BranchId, EndpointId, ID_PATTERN, InvalidId, OperationId, OrganizationId, ProjectId, SnapshotId};
+pub use ids::{AnyId, BranchId, EndpointId, ID_PATTERN, InvalidId, OperationId, OrganizationId, ProjectId, SnapshotId};
 pub use limits::{FairQueue, LimitSettings, Rate, RateLimits};
 pub use operations::{Ending, OperationState, OperationStatus, Outcome};
 pub use pages::{CursorPlace, PageLimit, Paging};
@@ -56,3 +57,4 @@ pub use path_segment::{PathSegment, SegmentError};
 pub use poll::PollPolicy;
 pub use request::{Method, Read, Request, RequestError};
 pub use retry::RetryPolicy;
+pub use views::OddAnswer;

@@ -170,8 +170,8 @@ mod tests {
             database: "db".to_owned(),
             role: "me".to_owned(),
             identity: Identity {
-                project: "quiet-forest-12345678".to_owned(),
-                branch: "br-quiet-forest-a1b2c3d4".to_owned(),
+                project: "quiet-forest-12345678".parse().unwrap(),
+                branch: "br-quiet-forest-a1b2c3d4".parse().unwrap(),
                 endpoint: None,
             },
             fresh: false,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::engine::{Failure, Fence, WorkflowContext};
+use crate::neon::views::Branch;
 use crate::neon::{BranchId, ProjectId};
 use crate::sql::{Difference, Dump, without_noise};
 
@@ -18,8 +19,8 @@ const MAX_LINE: usize = 300;
 /// A database's schema, as Neon dumps it.
 pub(super) async fn dump(
     flow: &WorkflowContext<'_, '_>,
-    project: &str,
-    branch: &str,
+    project: &ProjectId,
+    branch: &BranchId,
     database: &str,
     at: &[(&str, &str)],
 ) -> Result<String, Failure> {
@@ -28,7 +29,7 @@ pub(super) async fn dump(
     let answer = flow
         .get(
             "/projects/{project_id}/branches/{branch_id}/schema",
-            &[("project_id", project), ("branch_id", branch)],
+            &[("project_id", project.into()), ("branch_id", branch.into())],
             &query,
         )
         .await?;
@@ -159,14 +160,14 @@ fn moment<'m>(lsn: &'m Option<String>, timestamp: &'m Option<String>) -> Vec<(&'
 
 async fn compared(flow: &WorkflowContext<'_, '_>) -> Result<Difference, Failure> {
     let input: CompareDatabaseSchema = flow.input()?;
-    let (project, branch) = (input.project_id.as_str(), input.branch_id.as_str());
+    let (project, branch) = (&input.project_id, &input.branch_id);
     let database = input.db_name.as_str();
     let base = match &input.base_branch_id {
-        Some(base) => base.as_str().to_owned(),
+        Some(base) => base.clone(),
         None => {
             let about = flow.branch(project, branch).await?;
-            let parent = about.pointer("/branch/parent_id").and_then(Value::as_str);
-            parent.map(str::to_owned).ok_or_else(|| Failure::Answer {
+            let parent = Branch::in_answer(&about).parent().known();
+            parent.ok_or_else(|| Failure::Answer {
                 message: "Neon doesn't say what the branch's parent is.".to_owned(),
                 changed: crate::neon::Changed::No,
             })?

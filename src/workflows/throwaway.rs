@@ -10,9 +10,10 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::engine::{ArgumentProblem, Failure, WorkflowCall, WorkflowContext, WorkflowOutput, will_expire};
+use crate::engine::{ArgumentProblem, Failure, WorkflowCall, WorkflowContext, WorkflowOutput};
 use crate::neon::sql::{Connection, Reads};
 use crate::neon::text::one_line;
+use crate::neon::views::{Branch, Parent};
 use crate::neon::{BranchId, Changed, ProjectId};
 
 /// How long a throwaway branch lives when the caller doesn't say.
@@ -62,7 +63,7 @@ impl WorkflowCall for CreateThrowawayBranch {
 
 /// `create_throwaway_branch`
 async fn create(flow: &WorkflowContext<'_, '_>, input: &CreateThrowawayBranch) -> Result<WorkflowOutput, Failure> {
-    let project = input.project_id.as_str();
+    let project = &input.project_id;
     let hours = i64::try_from(input.hours.unwrap_or(HOURS)).unwrap_or(720);
     let now = Utc::now();
     let expires = now + TimeDelta::hours(hours);
@@ -91,27 +92,24 @@ async fn create(flow: &WorkflowContext<'_, '_>, input: &CreateThrowawayBranch) -
     } else {
         "create_branch"
     };
-    let branch = match make(flow, step, arguments, expires).await {
-        Ok(branch) => branch,
+    let Made { id, branch } = match make(flow, step, arguments, expires).await {
+        Ok(made) => made,
         Err(failure) => {
             flow.clean_up().await;
             return Err(failure);
         }
     };
-    let text = |field: &str| branch.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (id, echoed) = (text("id"), text("expires_at"));
+    let about = Branch::of(&branch);
+    let text = |field: &str| about.shown(field).as_str().unwrap_or_default();
     let delete = json!({"tool": "delete_throwaway_branches", "arguments": {"project_id": project, "branches": [id]}});
     let mut result = json!({
         "branch_id": id,
         "name": text("name"),
-        "expires_at": echoed,
+        "expires_at": text("expires_at"),
     });
     // A branch with the schema alone has none.
-    if let (Some(object), Some(parent)) = (
-        result.as_object_mut(),
-        branch.get("parent_id").filter(|parent| parent.is_string()),
-    ) {
-        object.insert("parent_id".into(), parent.clone());
+    if let (Some(object), Parent::Branch(parent)) = (result.as_object_mut(), about.parent()) {
+        object.insert("parent_id".into(), parent.as_str().into());
     }
     let masked = match rules {
         Some(_) => masked(flow, project, &id).await,
@@ -164,13 +162,13 @@ async fn create(flow: &WorkflowContext<'_, '_>, input: &CreateThrowawayBranch) -
 ///
 /// # Errors
 /// What Neon says where masking failed.
-async fn masked(flow: &WorkflowContext<'_, '_>, project: &str, branch: &str) -> Result<bool, String> {
+async fn masked(flow: &WorkflowContext<'_, '_>, project: &ProjectId, branch: &BranchId) -> Result<bool, String> {
     let until = tokio::time::Instant::now() + MASKED;
     loop {
         let status = flow
             .get(
                 "/projects/{project_id}/branches/{branch_id}/anonymized_status",
-                &[("project_id", project), ("branch_id", branch)],
+                &[("project_id", project.into()), ("branch_id", branch.into())],
                 &[],
             )
             .await
@@ -185,33 +183,48 @@ async fn masked(flow: &WorkflowContext<'_, '_>, project: &str, branch: &str) -> 
     }
 }
 
+/// A branch that was made.
+pub(super) struct Made {
+    pub(super) id: BranchId,
+    /// What Neon says of it.
+    branch: Value,
+}
+
 /// Makes a branch that Neon deletes by itself, and makes sure that Neon took it so.
 pub(super) async fn make(
     flow: &WorkflowContext<'_, '_>,
     step: &str,
     arguments: Value,
     expires: DateTime<Utc>,
-) -> Result<Value, Failure> {
+) -> Result<Made, Failure> {
     let made = flow.tool(step, arguments).await?;
-    let branch = made.get("branch").cloned().unwrap_or_default();
-    let text = |field: &str| branch.get(field).and_then(Value::as_str).unwrap_or_default();
-    let agreed = DateTime::parse_from_rfc3339(text("expires_at"))
-        .is_ok_and(|echoed| (echoed.to_utc() - expires).abs() < TimeDelta::seconds(2));
-    if agreed {
-        return Ok(branch);
-    }
-    Err(Failure::Step {
+    let about = Branch::in_answer(&made);
+    let failed = |why: String| Failure::Step {
         step: step.to_owned(),
-        why: format!(
-            "the branch {} was made, but Neon didn't say that it will be deleted: it stays until someone deletes it",
-            text("id")
-        ),
+        why,
         changed: Changed::Yes,
-    })
+    };
+    let id = about
+        .id()
+        .map_err(|odd| failed(format!("a branch was made, but Neon's answer {odd}")))?;
+    let agreed = about
+        .expires()
+        .is_some_and(|echoed| (echoed - expires).abs() < TimeDelta::seconds(2));
+    if agreed {
+        let branch = made.get("branch").cloned().unwrap_or_default();
+        return Ok(Made { id, branch });
+    }
+    Err(failed(format!(
+        "the branch {id} was made, but Neon didn't say that it will be deleted: it stays until someone deletes it"
+    )))
 }
 
 /// Waits until a branch answers a query. Gives how it is reached.
-async fn answers(flow: &WorkflowContext<'_, '_>, project: &str, branch: &str) -> Result<Option<Connection>, String> {
+async fn answers(
+    flow: &WorkflowContext<'_, '_>,
+    project: &ProjectId,
+    branch: &BranchId,
+) -> Result<Option<Connection>, String> {
     let answered = until_it_answers(flow, || async move {
         let connection = flow.connection(project, branch, None, None).await?;
         let reads = Reads::own("SELECT 1 AS one", Vec::new()).pinned();
@@ -244,15 +257,9 @@ pub(super) async fn until_it_answers<T, F: Future<Output = Result<T, Failure>>>(
 }
 
 /// Whether Neon will delete a branch anyway: it expires, is neither default nor protected, and has no children.
-fn is_throwaway(branch: &Value, all: &[Value]) -> bool {
-    let flag = |name: &str| branch.get(name).and_then(Value::as_bool);
-    let id = branch.get("id").and_then(Value::as_str);
-    will_expire(branch)
-        && flag("default").or_else(|| flag("primary")) == Some(false)
-        && flag("protected") == Some(false)
-        && !all
-            .iter()
-            .any(|other| other.get("parent_id").and_then(Value::as_str) == id)
+fn is_throwaway(branch: Branch<'_>, all: &[Branch<'_>]) -> bool {
+    let may_have_children = |id: &BranchId| all.iter().any(|other| other.may_be_child_of(id));
+    branch.will_expire() && !branch.is_guarded() && branch.id().is_ok_and(|id| !may_have_children(&id))
 }
 
 /// What `list_throwaway_branches` takes.
@@ -270,24 +277,29 @@ impl WorkflowCall for ListThrowawayBranches {
 
 /// `list_throwaway_branches`
 async fn list(flow: &WorkflowContext<'_, '_>, input: &ListThrowawayBranches) -> Result<WorkflowOutput, Failure> {
-    let all = flow.branches(input.project_id.as_str()).await?;
-    let mut found: Vec<Value> = all
+    let listed = flow.branches(&input.project_id).await?;
+    let all: Vec<Branch<'_>> = listed.iter().map(Branch::of).collect();
+    let mut throwaway: Vec<Branch<'_>> = all
         .iter()
-        .filter(|branch| is_throwaway(branch, &all))
+        .copied()
+        .filter(|branch| is_throwaway(*branch, &all))
+        .collect();
+    throwaway.sort_by_key(|branch| branch.expires());
+    let found: Vec<Value> = throwaway
+        .into_iter()
         .map(|branch| {
-            let field = |name: &str| branch.get(name).cloned().unwrap_or_default();
+            let shown = |name: &str| branch.shown(name);
             json!({
-                "id": field("id"),
-                "name": field("name"),
-                "parent_id": field("parent_id"),
-                "expires_at": field("expires_at"),
-                "created_at": field("created_at"),
-                "created_by": branch.pointer("/created_by/name").cloned().unwrap_or_default(),
-                "bytes": field("logical_size"),
+                "id": shown("id"),
+                "name": shown("name"),
+                "parent_id": shown("parent_id"),
+                "expires_at": shown("expires_at"),
+                "created_at": shown("created_at"),
+                "created_by": shown("created_by").get("name"),
+                "bytes": shown("logical_size"),
             })
         })
         .collect();
-    found.sort_by_key(|branch| branch.get("expires_at").and_then(Value::as_str).map(str::to_owned));
     let fence = flow.fence();
     let count = found.len();
     let lines: String = found.iter().map(|branch| format!("{branch}\n")).collect();
@@ -317,22 +329,22 @@ impl WorkflowCall for DeleteThrowawayBranches {
 
 /// `delete_throwaway_branches`
 async fn delete(flow: &WorkflowContext<'_, '_>, input: &DeleteThrowawayBranches) -> Result<WorkflowOutput, Failure> {
-    let project = input.project_id.as_str();
+    let project = &input.project_id;
     let named = input.branches.as_deref().unwrap_or_default();
-    let all = flow.branches(project).await?;
-    let text = |branch: &Value, field: &str| branch.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let listed = flow.branches(project).await?;
+    let all: Vec<Branch<'_>> = listed.iter().map(Branch::of).collect();
     let now = Utc::now();
-    let mut chosen: Vec<&Value> = Vec::new();
+    let mut chosen: Vec<Branch<'_>> = Vec::new();
     let mut problems = Vec::new();
     for name in named {
-        let by_id = all.iter().find(|branch| text(branch, "id") == *name);
+        let of_id = BranchId::parse(name.as_str()).ok();
+        let by_id = of_id.and_then(|id| all.iter().copied().find(|branch| branch.is(&id)));
         let by_name = || {
-            all.iter()
-                .filter(|branch| text(branch, "name") == *name)
-                .collect::<Vec<_>>()
+            let named = all.iter().filter(|branch| branch.name() == Ok(name.as_str()));
+            named.copied().collect::<Vec<_>>()
         };
         match by_id.map_or_else(by_name, |branch| vec![branch]).as_slice() {
-            [one] if is_throwaway(one, &all) => chosen.push(one),
+            [one] if is_throwaway(*one, &all) => chosen.push(*one),
             [_] => problems.push(format!("{name} is no throwaway branch: it doesn't expire, has children, or is default or protected (delete_branch deletes it, and asks)")),
             [] => problems.push(format!("there is no branch {name}")),
             _ => problems.push(format!("several branches are named {name}: give ids")),
@@ -351,17 +363,16 @@ async fn delete(flow: &WorkflowContext<'_, '_>, input: &DeleteThrowawayBranches)
         ));
     }
     if input.expired {
-        let expired = |branch: &&Value| {
-            DateTime::parse_from_rfc3339(&text(branch, "expires_at")).is_ok_and(|expires| expires.to_utc() <= now)
-        };
-        chosen.extend(all.iter().filter(|branch| is_throwaway(branch, &all)).filter(expired));
+        let expired = |branch: &Branch<'_>| branch.expires().is_some_and(|expires| expires <= now);
+        let throwaway = all.iter().copied().filter(|branch| is_throwaway(*branch, &all));
+        chosen.extend(throwaway.filter(expired));
     }
-    chosen.dedup_by_key(|branch| text(branch, "id"));
+    chosen.dedup_by_key(|branch| branch.id().ok());
     let mut deleted = Vec::new();
     let mut failed = Vec::new();
     let mut ours = Vec::new();
     for branch in chosen {
-        let (id, name) = (text(branch, "id"), text(branch, "name"));
+        let (id, name) = (branch.shown("id"), branch.name().unwrap_or_default());
         // Judged once more by what Neon says now: a branch that has become something else is not deleted.
         match flow
             .tool("delete_branch", json!({"project_id": project, "branch_id": id}))
@@ -411,9 +422,9 @@ impl WorkflowCall for ResetFromParent {
 
 /// `reset_from_parent`
 async fn reset(flow: &WorkflowContext<'_, '_>, input: &ResetFromParent) -> Result<WorkflowOutput, Failure> {
-    let (project, branch) = (input.project_id.as_str(), input.branch_id.as_str());
+    let (project, branch) = (&input.project_id, &input.branch_id);
     let about = flow.branch(project, branch).await?;
-    let Some(parent) = about.pointer("/branch/parent_id").and_then(Value::as_str) else {
+    let Some(parent) = Branch::in_answer(&about).parent().known() else {
         return Err(Failure::Arguments(vec![ArgumentProblem {
             argument: "branch_id".to_owned(),
             message: "the branch has no parent to be reset to: restore_branch restores it from a branch or a time"

@@ -1,6 +1,8 @@
 //! One gate: nothing but the dispatch obtains a permit, and nothing else of the engine sends what was permitted. And one parse: the SQL
-//! of a call is parsed where its arguments are checked.
+//! of a call is parsed where its arguments are checked. And one reading: what an absent or odd field of Neon's answers means is decided
+//! in `src/neon/views`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// The sources of the product, with their texts; tests in them left out.
@@ -75,4 +77,95 @@ fn sql_is_parsed_in_one_place() {
         }
     }
     assert_eq!(places("crate::sql::parse_all(").len(), 1);
+}
+
+/// What rules decide by: fields of Neon's branches, computes and databases.
+const DECIDING: [&str; 6] = [
+    "protected",
+    "default",
+    "primary",
+    "parent_id",
+    "current_state",
+    "owner_name",
+];
+
+/// Whether a line reads one of those fields out of a JSON value: by a call with its name or a pointer to it as the only argument, or
+/// by indexing. `shown` is what hands a field over as it stands, for what is only shown.
+fn reads_deciding_field(line: &str) -> bool {
+    DECIDING.iter().any(|field| reads(line, field))
+}
+
+fn reads(line: &str, field: &str) -> bool {
+    line.match_indices(&format!("{field}\"")).any(|(at, found)| {
+        let Some((before, name)) = line[..at].rsplit_once('"') else {
+            return false;
+        };
+        if !(name.is_empty() || (name.starts_with('/') && name.ends_with('/'))) {
+            return false;
+        }
+        let after = &line[at + found.len()..];
+        let called = |open: char| {
+            before
+                .strip_suffix(open)
+                .map(|before| {
+                    before
+                        .rsplit(|one: char| !one.is_alphanumeric() && one != '_')
+                        .next()
+                        .unwrap_or_default()
+                })
+                .filter(|name| !name.is_empty())
+        };
+        let by_call = after.starts_with(')')
+            && called('(').is_some_and(|name| !["shown", "Some", "shift_remove"].contains(&name));
+        by_call || (after.starts_with(']') && called('[').is_some())
+    })
+}
+
+#[test]
+fn reading_of_a_deciding_field_is_recognized() {
+    for line in [
+        r#"about.pointer("/branch/parent_id").is_some()"#,
+        r#"branch.get("default").and_then(Value::as_bool)"#,
+        r#"flag("protected") == Some(false)"#,
+        r#"let is = branch["primary"] == true;"#,
+        r#"items.iter().any(|one| one.get("id") == id && one.get("current_state").is_none())"#,
+    ] {
+        assert!(reads_deciding_field(line), "{line}");
+    }
+    for line in [
+        r#"Line::fact("default", [yes(about.is_default())]),"#,
+        r#"json!({"parent_id": branch, "protected": true})"#,
+        r#"text(arguments, "parent_id")"#,
+        r#""default": shown("default"), "protected": branch.shown("protected"),"#,
+        r#"matches!(field, "parent_id" | "default" | "protected")"#,
+        r#"for name in ["default", "protected"] {"#,
+        r#"key(&["protected_branches"])"#,
+        r#"object.shift_remove("current_state");"#,
+    ] {
+        assert!(!reads_deciding_field(line), "{line}");
+    }
+}
+
+#[test]
+fn deciding_fields_are_read_in_the_views_alone() {
+    // Schemas of tools and of the policy have a `default` of their own, and none of these reads answers of Neon's.
+    let reads_no_answers = ["/src/catalog/", "/src/guard/policy/", "/src/settings/", "/src/cli/"];
+    let mut in_views = HashSet::new();
+    let mut elsewhere = Vec::new();
+    for (path, source) in sources() {
+        let path = path.display().to_string();
+        if reads_no_answers.iter().any(|room| path.contains(room)) {
+            continue;
+        }
+        let lines = source.lines().enumerate();
+        for (number, line) in lines.filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            match (reads_deciding_field(line), path.contains("/src/neon/views/")) {
+                (true, true) => in_views.extend(DECIDING.into_iter().filter(|field| reads(line, field))),
+                (true, false) => elsewhere.push(format!("{path}:{}: {}", number + 1, line.trim())),
+                (false, _) => {}
+            }
+        }
+    }
+    assert_eq!(in_views.len(), DECIDING.len(), "in src/neon/views: {in_views:?}");
+    assert!(elsewhere.is_empty(), "read them by src/neon/views: {elsewhere:#?}");
 }

@@ -216,7 +216,6 @@ fn branches(
         _ => "",
     };
     let ordinary = BranchFacts {
-        id: "br-made-up-00000000".to_owned(),
         name: name.to_owned(),
         default: false,
         protected: false,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::error::Failure;
+use crate::neon::OrganizationId;
 
 /// How long a list of organizations is good: a person may be added to one while a server runs.
 const GOOD: Duration = Duration::from_secs(600);
@@ -15,7 +16,7 @@ pub(in crate::engine) struct Organizations(tokio::sync::Mutex<Option<(Instant, A
 /// An organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::engine) struct Organization {
-    pub(in crate::engine) id: String,
+    pub(in crate::engine) id: OrganizationId,
     pub(in crate::engine) name: String,
 }
 

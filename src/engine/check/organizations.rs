@@ -10,7 +10,7 @@ use crate::engine::check::known::Organization;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::neon::text::one_line;
-use crate::neon::{ErrorKind, Read};
+use crate::neon::{ErrorKind, OrganizationId, Read};
 
 /// How many organizations a message names.
 const NAMED: usize = 20;
@@ -46,18 +46,17 @@ async fn read(call: &CallContext<'_>) -> Result<Arc<[Organization]>, Failure> {
 
 fn read_one(organization: &Value) -> Option<Organization> {
     let text = |field: &str| organization.get(field).and_then(Value::as_str).unwrap_or_default();
-    let id = Some(text("id")).filter(|id| !id.is_empty() && !id.chars().any(char::is_control))?;
     Some(Organization {
-        id: id.to_owned(),
+        id: OrganizationId::parse(text("id")).ok()?,
         name: text("name").to_owned(),
     })
 }
 
 /// Those over which projects are looked for, in Neon's order: the one that the operator fixed, else all that the key reaches and the
 /// policy allows. `None` stands for the key's own, which needs no name.
-pub(in crate::engine) async fn to_look_in(call: &CallContext<'_>) -> Result<Vec<Option<String>>, Failure> {
+pub(in crate::engine) async fn to_look_in(call: &CallContext<'_>) -> Result<Vec<Option<OrganizationId>>, Failure> {
     if let Some(fixed) = &call.selected.organization {
-        return Ok(vec![Some(fixed.to_string())]);
+        return Ok(vec![Some(fixed.clone())]);
     }
     let all = of_key(call).await?;
     if all.is_empty() {
@@ -108,7 +107,7 @@ pub(in crate::engine) async fn fill(
                 .iter()
                 .take(NAMED)
                 .map(|one| {
-                    let id = call.fence.quote(&one_line(&one.id, 80));
+                    let id = call.fence.quote(&one_line(one.id.as_str(), 80));
                     format!("{id} ({})", call.fence.quote(&one_line(&one.name, 60)))
                 })
                 .collect();

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Argument, Resource, Tool};
 use crate::engine::error::ArgumentProblem;
-use crate::neon::PathSegment;
 use crate::neon::text::{is_zero_width, trimmed};
+use crate::neon::{AnyId, PathSegment};
 
 /// What marks an argument as a name, whatever it looks like.
 const NAME_PREFIX: &str = "name:";
@@ -17,9 +17,9 @@ const MAX_NAME: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::engine) enum Reference {
     /// It has the form that Neon gives to such ids: taken as one.
-    Id(String),
+    Id(AnyId),
     /// It could be an id, and could be a name: looked up, as an id first.
-    Either(String),
+    Either(AnyId),
     /// It is a name: looked up.
     Name(String),
 }
@@ -157,11 +157,11 @@ pub(in crate::engine) fn parse(resource: Resource, text: &str) -> Result<Referen
         return legal_name(name).map(Reference::Name);
     }
     PathSegment::name(text).map_err(|error| error.to_string())?;
-    if PathSegment::id(text).is_ok() {
+    if let Ok(id) = AnyId::parse(text) {
         return Ok(if !named || has_form(resource, text) {
-            Reference::Id(text.to_owned())
+            Reference::Id(id)
         } else {
-            Reference::Either(text.to_owned())
+            Reference::Either(id)
         });
     }
     if !named {
@@ -205,17 +205,18 @@ mod tests {
     #[test]
     fn ids_names_and_what_could_be_either() {
         let parse = |text| parse(Resource::Branch, text);
-        assert_eq!(parse("br-cool-sun-a1b2"), Ok(Reference::Id("br-cool-sun-a1b2".into())));
-        assert_eq!(parse("main"), Ok(Reference::Either("main".into())));
+        let id = |text| AnyId::parse(text).unwrap();
+        assert_eq!(parse("br-cool-sun-a1b2"), Ok(Reference::Id(id("br-cool-sun-a1b2"))));
+        assert_eq!(parse("main"), Ok(Reference::Either(id("main"))));
         assert_eq!(parse("Main Branch"), Ok(Reference::Name("Main Branch".into())));
         assert_eq!(parse("name:feature/login"), Ok(Reference::Name("feature/login".into())));
         assert_eq!(
             super::parse(Resource::Project, "quiet-sun-12345678"),
-            Ok(Reference::Id("quiet-sun-12345678".into()))
+            Ok(Reference::Id(id("quiet-sun-12345678")))
         );
         assert_eq!(
             super::parse(Resource::Project, "shop"),
-            Ok(Reference::Either("shop".into()))
+            Ok(Reference::Either(id("shop")))
         );
     }
 

@@ -9,7 +9,7 @@ use crate::engine::check::reference::Reference;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::neon::text::{one_line, trimmed};
-use crate::neon::{PageLimit, Paging, PathSegment, Read, pages};
+use crate::neon::{AnyId, Changed, PageLimit, Paging, PathSegment, ProjectId, Read, pages};
 
 /// How many items of a list are read for a name. A search narrows the list first, so one page is the rule.
 const MAX_ITEMS: usize = 4_000;
@@ -52,18 +52,18 @@ pub(in crate::engine) async fn resolve(
                         .to_owned(),
                 });
             }
-            Reference::Either(text) => find(call, arguments, &name, resource, &text, true).await?,
+            Reference::Either(id) => find(call, arguments, &name, resource, id.as_str(), true).await?,
             Reference::Name(text) => find(call, arguments, &name, resource, &text, false).await?,
         };
         // Nothing is looked up in a project that calls may not be about.
-        if resource == Resource::Project && !call.guards.policy.admits_project(&id) {
-            arguments.insert(name, Value::String(id));
+        if resource == Resource::Project && !is_admitted(call, id.as_str()) {
+            arguments.insert(name, Value::String(id.into()));
             call.guards
                 .policy
                 .admits(tool, arguments, tool.declaration.safety.effect, chrono::Utc::now())?;
             continue;
         }
-        arguments.insert(name, Value::String(id));
+        arguments.insert(name, Value::String(id.into()));
     }
     Ok(())
 }
@@ -82,6 +82,20 @@ impl Found {
         }
     }
 
+    /// Its id.
+    ///
+    /// # Errors
+    /// Where what Neon gives as one is none: it isn't passed on.
+    fn id(&self) -> Result<AnyId, Failure> {
+        AnyId::parse(self.id.as_str()).map_err(|_| Failure::Answer {
+            message: format!(
+                "Neon's list has no valid id of what is named `{}`, so the call wasn't made.",
+                one_line(&self.name, 100)
+            ),
+            changed: Changed::No,
+        })
+    }
+
     /// Its id and name, for a sentence.
     fn shown(&self, call: &CallContext<'_>) -> String {
         format!(
@@ -90,6 +104,12 @@ impl Found {
             call.fence.quote(&one_line(&self.name, 60))
         )
     }
+}
+
+/// Whether calls may be about a project of this id.
+fn is_admitted(call: &CallContext<'_>, id: &str) -> bool {
+    let id = ProjectId::parse(id).ok();
+    call.guards.policy.admits_project(id.as_ref())
 }
 
 /// The most things that are told of whose name is like the one that isn't there.
@@ -118,7 +138,7 @@ async fn nearest(
         };
         for found in found.items.iter().map(Found::of) {
             let like = strsim::jaro_winkler(&found.name.to_lowercase(), &wanted);
-            let admitted = resource != Resource::Project || call.guards.policy.admits_project(&found.id);
+            let admitted = resource != Resource::Project || is_admitted(call, &found.id);
             if like >= LIKE_ENOUGH && admitted && !found.id.is_empty() {
                 near.push((like, found));
             }
@@ -136,7 +156,7 @@ async fn find(
     resource: Resource,
     text: &str,
     may_be_id: bool,
-) -> Result<String, Failure> {
+) -> Result<AnyId, Failure> {
     let plain = trimmed(text);
     let Listing { read, paging, tool } = listing(resource, arguments, plain).map_err(Failure::Internal)?;
     let (mut items, mut more) = (Vec::new(), false);
@@ -152,7 +172,7 @@ async fn find(
     for text in meant.iter().copied() {
         for found in items.iter().map(Found::of) {
             if may_be_id && found.id == text {
-                return Ok(found.id);
+                return found.id();
             }
             if found.name == text && !found.id.is_empty() && !matches.iter().any(|other| other.id == found.id) {
                 matches.push(found);
@@ -174,7 +194,7 @@ async fn find(
         });
     }
     match matches.as_slice() {
-        [one] => Ok(one.id.clone()),
+        [one] => one.id(),
         [] => Err(Failure::Reference {
             argument: argument.to_owned(),
             message: format!(
@@ -221,7 +241,7 @@ async fn over_organizations(
     }
     let organizations = organizations::to_look_in(call).await?;
     let reads = organizations.into_iter().map(|organization| match organization {
-        Some(id) => read.clone().with_query_replaced("org_id", id),
+        Some(id) => read.clone().with_query_replaced("org_id", id.as_str()),
         None => read.clone(),
     });
     Ok(reads.collect())

@@ -7,8 +7,10 @@ use crate::catalog::{Resource, Tool};
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::engine::snapshot::ReadSnapshot;
-use crate::engine::values::text;
+use crate::engine::values::id;
 use crate::guard::Effect;
+use crate::neon::ProjectId;
+use crate::neon::views::Project;
 
 /// The operator's bounds on a tool with these arguments, of that effect.
 pub(in crate::engine) async fn check(
@@ -22,25 +24,28 @@ pub(in crate::engine) async fn check(
     policy.admits(tool, arguments, effect, Utc::now())?;
     // Of a deleted project Neon tells nothing.
     let gone = tool.declaration.safety.target_is_deleted && matches!(tool.target(), Some((_, Resource::Project)));
-    let Some(project) = text(arguments, "project_id").filter(|_| !gone) else {
+    let Some(project) = id::<ProjectId>(arguments, "project_id")?.filter(|_| !gone) else {
         return Ok(());
     };
     if policy.wants_organization() {
-        let answer = look.project(project).await?;
-        policy.check_organization(answer.pointer("/project/org_id").and_then(Value::as_str))?;
+        let answer = look.project(&project).await?;
+        policy.check_organization(Project::in_answer(&answer).organization().as_ref())?;
     }
-    if adds_to_a_counted_project(call, tool, arguments).is_some() {
-        policy.check_branches(look.branch_count(project).await?)?;
+    if adds_to_a_counted_project(call, tool, arguments)?.is_some() {
+        policy.check_branches(look.branch_count(&project).await?)?;
     }
     Ok(())
 }
 
 /// The project whose branches the policy counts, when the tool adds one.
-pub(in crate::engine) fn adds_to_a_counted_project<'s>(
+pub(in crate::engine) fn adds_to_a_counted_project(
     call: &CallContext<'_>,
     tool: &Tool,
-    arguments: &'s Map<String, Value>,
-) -> Option<&'s str> {
+    arguments: &Map<String, Value>,
+) -> Result<Option<ProjectId>, Failure> {
     let adds = tool.declaration.safety.adds_branch || arguments.contains_key("preserve_under_name");
-    text(arguments, "project_id").filter(|_| adds && call.guards.policy.branch_limit().is_some())
+    match adds && call.guards.policy.branch_limit().is_some() {
+        true => id(arguments, "project_id"),
+        false => Ok(None),
+    }
 }

@@ -1,18 +1,15 @@
 //! What the guard wants to know about the target of a call before it judges.
 
-use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::catalog::{Resource, Tool};
 use crate::engine::decide::target::branch_of;
 use crate::engine::error::Failure;
-use crate::engine::snapshot::{ReadSnapshot, flags, string};
-use crate::engine::values::{items, text};
+use crate::engine::snapshot::{ReadSnapshot, unread};
+use crate::engine::values::{id, text};
 use crate::guard::{BranchFacts, Facts, Needs, Policy};
-
-/// The longest that a branch with an expiry lives after its creation: Neon's limit of 30 days, and a day for clocks that differ.
-/// <https://neon.com/docs/guides/branch-expiration>
-const MAX_LIFETIME: TimeDelta = TimeDelta::days(31);
+use crate::neon::views::{Branch, Endpoint, Parent, Role};
+use crate::neon::{BranchId, ProjectId};
 
 /// How many generations of branches are looked at; beyond that the answer is "may be".
 const MAX_ANCESTORS: usize = 10;
@@ -26,43 +23,46 @@ pub(in crate::engine) async fn read(
     needs: Needs,
 ) -> Result<Facts, Failure> {
     let mut facts = Facts::default();
-    let (Some(project), Some((_, resource))) = (text(arguments, "project_id"), tool.target()) else {
+    let (Some(project), Some((_, resource))) = (id::<ProjectId>(arguments, "project_id")?, tool.target()) else {
         return Ok(facts);
     };
     if resource == Resource::Project && needs.present {
-        facts.present = Some((*look.project(project).await?).clone());
+        facts.present = Some((*look.project(&project).await?).clone());
     }
     let branch = branch_of(look, tool, arguments).await?;
     if resource == Resource::Endpoint
         && needs.present
-        && let Some(id) = tool.target().and_then(|(argument, _)| text(arguments, argument))
+        && let Some((argument, _)) = tool.target()
+        && let Some(endpoint) = id(arguments, argument)?
     {
-        facts.present = Some((*look.endpoint(project, id).await?).clone());
+        facts.present = Some((*look.endpoint(&project, &endpoint).await?).clone());
     }
     let looks = needs.branch || needs.running || (needs.present && resource == Resource::Branch);
-    if let (Some(id), true) = (branch, looks) {
-        let answer = look.branch(project, &id).await?;
-        let branch = answer.get("branch").unwrap_or(&Value::Null);
-        let name = string(&answer, "/branch/name")?;
-        let (default, protected) = flags(branch);
-        let protected = protected || policy.protects(&name);
-        let expires = will_expire(branch);
+    if let (Some(branch_id), true) = (branch, looks) {
+        let answer = look.branch(&project, &branch_id).await?;
+        let branch = Branch::in_answer(&answer);
+        let name = branch.name().map_err(unread)?.to_owned();
+        let default = branch.is_default();
+        let protected = branch.is_protected() || policy.protects(&name);
+        let expires = branch.will_expire();
         let mut about = BranchFacts {
             default,
             protected,
             running: false,
-            throwaway: needs.children && expires && !default && !protected && !has_children(look, project, &id).await?,
+            throwaway: needs.children
+                && expires
+                && !default
+                && !protected
+                && !has_children(look, &project, &branch_id).await?,
             inherits_secret: false,
             name,
-            id,
         };
         if needs.running {
-            let computes = look.branch_computes(project, &about.id).await?;
-            about.running =
-                items(&computes).any(|compute| compute.get("current_state").and_then(Value::as_str) != Some("idle"));
+            let computes = look.branch_computes(&project, &branch_id).await?;
+            about.running = Endpoint::all(&computes).any(Endpoint::runs);
         }
         if needs.role && !about.default && !about.protected {
-            about.inherits_secret = inherits(look, policy, project, branch, text(arguments, "role_name")).await?;
+            about.inherits_secret = inherits(look, policy, &project, branch, text(arguments, "role_name")).await?;
         }
         if needs.present && resource == Resource::Branch {
             facts.present = Some((*answer).clone());
@@ -72,24 +72,9 @@ pub(in crate::engine) async fn read(
     Ok(facts)
 }
 
-/// Whether Neon deletes the branch by itself: its expiry is a time, and one that Neon gives. What can't be one isn't taken for it,
-/// whatever else it may mean. One that has passed is of a branch that is about to go.
-pub(crate) fn will_expire(branch: &Value) -> bool {
-    let time = |field: &str| -> Option<DateTime<Utc>> {
-        let text = branch.get(field)?.as_str()?;
-        DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
-    };
-    let (Some(created), Some(expires)) = (time("created_at"), time("expires_at")) else {
-        return false;
-    };
-    let lifetime = expires.signed_duration_since(created);
-    lifetime > TimeDelta::zero() && lifetime <= MAX_LIFETIME
-}
-
-async fn has_children(look: &ReadSnapshot<'_, '_>, project: &str, id: &str) -> Result<bool, Failure> {
+async fn has_children(look: &ReadSnapshot<'_, '_>, project: &ProjectId, id: &BranchId) -> Result<bool, Failure> {
     let branches = look.branches(project).await?;
-    let parent = |branch: &Value| branch.get("parent_id").and_then(Value::as_str) == Some(id);
-    Ok(items(&branches).any(parent))
+    Ok(Branch::all(&branches).any(|branch| branch.may_be_child_of(id)))
 }
 
 /// Whether a branch may have the role's password from a default or protected branch. Every branch that it descends from is
@@ -97,88 +82,29 @@ async fn has_children(look: &ReadSnapshot<'_, '_>, project: &str, id: &str) -> R
 async fn inherits(
     look: &ReadSnapshot<'_, '_>,
     policy: &Policy,
-    project: &str,
-    branch: &Value,
+    project: &ProjectId,
+    branch: Branch<'_>,
     role: Option<&str>,
 ) -> Result<bool, Failure> {
     let Some(role) = role else { return Ok(true) };
-    let parent = |branch: &Value| branch.get("parent_id").and_then(Value::as_str).map(str::to_owned);
-    let Some(mut id) = parent(branch) else { return Ok(true) };
+    let Some(mut id) = branch.parent().known() else {
+        return Ok(true);
+    };
     for _ in 0..MAX_ANCESTORS {
         let answer = look.branch(project, &id).await?;
-        let ancestor = answer.get("branch").unwrap_or(&Value::Null);
-        let (default, protected) = flags(ancestor);
-        let name = ancestor.get("name").and_then(Value::as_str);
-        if default || protected || name.is_none_or(|name| policy.protects(name)) {
+        let ancestor = Branch::in_answer(&answer);
+        if ancestor.is_guarded() || ancestor.name().map_or(true, |name| policy.protects(name)) {
             // Roles are few, and Neon gives them all at once.
             let roles = look.roles(project, &id).await?;
-            if items(&roles).any(|one| one.get("name").and_then(Value::as_str) == Some(role)) {
+            if Role::all(&roles).any(|one| one.may_be(role)) {
                 return Ok(true);
             }
         }
-        match parent(ancestor) {
-            Some(next) => id = next,
-            None => return Ok(!default),
+        match ancestor.parent() {
+            Parent::Branch(next) => id = next,
+            Parent::Root => return Ok(!ancestor.is_default()),
+            Parent::Unknown => return Ok(true),
         }
     }
     Ok(true)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn expiry_counts_only_as_a_time_that_neon_gives() {
-        let branch = |created: Value, expires: Value| json!({"created_at": created, "expires_at": expires});
-        let created = "2026-03-01T12:00:00Z";
-        for expires in [
-            "2026-03-01T12:00:01Z",
-            "2026-03-31T12:00:00Z",
-            "2026-04-01T12:00:00Z",
-            "2026-03-01T10:30:00-02:00",
-            "2026-03-02t00:00:00.123456z",
-        ] {
-            assert!(will_expire(&branch(json!(created), json!(expires))), "{expires}");
-        }
-        for expires in [
-            json!("never"),
-            json!("9999-12-31T23:59:59Z"),
-            json!("2026-04-01T12:00:01Z"),
-            json!("2026-03-01T12:00:00Z"),
-            json!("2026-02-28T12:00:00Z"),
-            json!("2026-03-01T13:30:00+02:00"),
-            json!("0000-00-00T00:00:00Z"),
-            json!("-2026-03-02T00:00:00Z"),
-            json!("+262142-12-31T23:59:59Z"),
-            json!("2026-03-02"),
-            json!("2026-03-02T12:00:00"),
-            json!("2026-02-30T12:00:00Z"),
-            json!("2026-03-02T12:00:00Z trailing"),
-            json!(""),
-            json!(" "),
-            json!(null),
-            json!(true),
-            json!(1_772_452_800),
-            json!(["2026-03-02T12:00:00Z"]),
-            json!({"time": "2026-03-02T12:00:00Z"}),
-        ] {
-            assert!(!will_expire(&branch(json!(created), expires.clone())), "{expires}");
-        }
-        for created in [
-            json!(null),
-            json!(""),
-            json!(0),
-            json!("long ago"),
-            json!("2026-03-03T00:00:00Z"),
-        ] {
-            assert!(
-                !will_expire(&branch(created.clone(), json!("2026-03-02T12:00:00Z"))),
-                "{created}"
-            );
-        }
-        assert!(!will_expire(&json!({})) && !will_expire(&json!(null)));
-    }
 }

@@ -8,10 +8,12 @@ use serde_json::{Map, Value};
 use crate::catalog::{Argument, Resource, Tool};
 use crate::engine::decide::target::{branch_of, shown, unknown_loss};
 use crate::engine::error::Failure;
-use crate::engine::snapshot::{ReadSnapshot, flags, string};
-use crate::engine::values::{items, text};
+use crate::engine::snapshot::{ReadSnapshot, unread};
+use crate::engine::values::{id, items, text};
 use crate::guard::{Assessment, Cause, Effect, Impact, Line, Policy, TypedName, quoted, told, told_plain};
 use crate::neon::text::{is_hidden, one_line};
+use crate::neon::views::{Branch, Database, Endpoint, Parent, Project};
+use crate::neon::{BranchId, EndpointId, ProjectId};
 
 /// Reads what the plan of a call shows.
 pub(in crate::engine) async fn read(
@@ -31,10 +33,10 @@ pub(in crate::engine) async fn read(
     } else {
         "running computes"
     };
-    let project = text(arguments, "project_id");
+    let project: Option<ProjectId> = id(arguments, "project_id")?;
     let target = tool.target().map(|(_, resource)| resource);
     let mut lost = Lost::default();
-    if let Some(project) = project.filter(|_| !tool.declaration.safety.target_is_deleted) {
+    if let Some(project) = project.as_ref().filter(|_| !tool.declaration.safety.target_is_deleted) {
         see_project(
             look,
             project,
@@ -43,11 +45,12 @@ pub(in crate::engine) async fn read(
             &mut lost,
         )
         .await?;
-        if let Some(endpoint) = named(tool, arguments, Resource::Endpoint) {
+        let compute = named_compute(tool, arguments)?;
+        if let Some(endpoint) = &compute {
             see_compute(look, project, endpoint, &mut impact, &mut lost).await?;
         }
         if let Some(branch) = branch_of(look, tool, arguments).await? {
-            let compute = named(tool, arguments, Resource::Endpoint).filter(|_| target == Some(Resource::Endpoint));
+            let compute = compute.as_ref().filter(|_| target == Some(Resource::Endpoint));
             see_branch(look, policy, project, &branch, (drops, compute), &mut impact, &mut lost).await?;
         }
         name_other_branches(look, tool, arguments, project, &mut impact).await?;
@@ -146,18 +149,18 @@ fn typed(what: &str, name: String, id: &str) -> Option<TypedName> {
 
 async fn see_project(
     look: &ReadSnapshot<'_, '_>,
-    project: &str,
+    project: &ProjectId,
     whole: Option<&str>,
     impact: &mut Impact,
     lost: &mut Lost,
 ) -> Result<(), Failure> {
     let answer = look.project(project).await?;
-    let about = answer.get("project").unwrap_or(&Value::Null);
-    let name = string(&answer, "/project/name")?;
-    let shown = called(&name, project);
-    impact.names.insert(project.to_owned(), shown.clone());
+    let about = Project::in_answer(&answer);
+    let name = about.name().map_err(unread)?;
+    let shown = called(name, project.as_str());
+    impact.names.insert(project.to_string(), shown.clone());
     impact.lines.push(Line::fact("project", [shown]));
-    lost.project = Some(name);
+    lost.project = Some(name.to_owned());
     let Some(drops) = whole else {
         return Ok(());
     };
@@ -166,31 +169,35 @@ async fn see_project(
         ("region", "region_id"),
         ("created", "created_at"),
     ] {
-        impact
-            .lines
-            .push(Line::fact(label, words(about.get(field).unwrap_or(&Value::Null))));
+        impact.lines.push(Line::fact(label, words(about.shown(field))));
     }
     let (branches, computes) = try_join(look.branches(project), look.computes(project)).await?;
     impact.lines.push(Line::fact(
         "branches",
-        guarded_first(items(&branches)).into_iter().map(branch_in_short),
+        guarded_first(Branch::all(&branches)).into_iter().map(branch_in_short),
     ));
     impact
         .lines
-        .push(Line::fact("computes", items(&computes).map(compute_in_short)));
+        .push(Line::fact("computes", Endpoint::all(&computes).map(compute_in_short)));
     impact.lines.push(Line::circumstance(drops, running(&computes, None)));
-    impact
-        .lines
-        .push(Line::circumstance("storage", size(about.get("synthetic_storage_size"))));
-    let active = about.get("compute_last_active_at").unwrap_or(&Value::Null);
-    impact.lines.push(Line::circumstance("last active", words(active)));
+    impact.lines.push(Line::circumstance(
+        "storage",
+        size(about.shown("synthetic_storage_size")),
+    ));
+    let active = words(about.shown("compute_last_active_at"));
+    impact.lines.push(Line::circumstance("last active", active));
     impact.lines.push(snapshots(look, project, "snapshots", |_| true).await);
     Ok(())
 }
 
 /// The snapshots that depend on the target. Scheduled ones come and go: they are shown, and bind nothing. Where they can't be
 /// read, the plan says so.
-async fn snapshots(look: &ReadSnapshot<'_, '_>, project: &str, label: &str, which: impl Fn(&Value) -> bool) -> Line {
+async fn snapshots(
+    look: &ReadSnapshot<'_, '_>,
+    project: &ProjectId,
+    label: &str,
+    which: impl Fn(&Value) -> bool,
+) -> Line {
     let shown = match look.snapshots(project).await {
         Ok(snapshots) => items(&snapshots)
             .filter(|snapshot| which(snapshot))
@@ -212,25 +219,21 @@ async fn snapshots(look: &ReadSnapshot<'_, '_>, project: &str, label: &str, whic
 
 async fn see_compute(
     look: &ReadSnapshot<'_, '_>,
-    project: &str,
-    endpoint: &str,
+    project: &ProjectId,
+    endpoint: &EndpointId,
     impact: &mut Impact,
     lost: &mut Lost,
 ) -> Result<(), Failure> {
     let answer = look.endpoint(project, endpoint).await?;
-    let about = answer.get("endpoint").unwrap_or(&Value::Null);
-    let name = about
-        .get("name")
-        .and_then(Value::as_str)
-        .filter(|name| !name.is_empty());
-    let shown = name.map_or_else(|| one_line(endpoint, 80), |name| called(name, endpoint));
-    impact.names.insert(endpoint.to_owned(), shown.clone());
+    let about = Endpoint::in_answer(&answer);
+    let (name, id) = (about.name(), endpoint.as_str());
+    let shown = name.map_or_else(|| one_line(id, 80), |name| called(name, id));
+    impact.names.insert(endpoint.to_string(), shown.clone());
     impact.lines.push(Line::fact("compute", [shown]));
     for field in ["type", "host"] {
-        impact.lines.push(Line::fact(
-            &format!("compute {field}"),
-            words(about.get(field).unwrap_or(&Value::Null)),
-        ));
+        impact
+            .lines
+            .push(Line::fact(&format!("compute {field}"), words(about.shown(field))));
     }
     lost.compute = name.map(str::to_owned);
     Ok(())
@@ -239,55 +242,55 @@ async fn see_compute(
 async fn see_branch(
     look: &ReadSnapshot<'_, '_>,
     policy: &Policy,
-    project: &str,
-    branch: &str,
-    (drops, compute): (&str, Option<&str>),
+    project: &ProjectId,
+    branch: &BranchId,
+    (drops, compute): (&str, Option<&EndpointId>),
     impact: &mut Impact,
     lost: &mut Lost,
 ) -> Result<(), Failure> {
     let (answer, branches) = try_join(look.branch(project, branch), look.branches(project)).await?;
     let (computes, databases) =
         try_join(look.branch_computes(project, branch), look.databases(project, branch)).await?;
-    let about = answer.get("branch").unwrap_or(&Value::Null);
-    let name = string(&answer, "/branch/name")?;
-    let shown = called(&name, branch);
-    impact.names.insert(branch.to_owned(), shown.clone());
-    let (default, protected) = flags(about);
-    let marked = policy.protects(&name);
-    let protection = match (protected, marked) {
+    let about = Branch::in_answer(&answer);
+    let name = about.name().map_err(unread)?;
+    let shown = called(name, branch.as_str());
+    impact.names.insert(branch.to_string(), shown.clone());
+    let protection = match (about.is_protected(), policy.protects(name)) {
         (true, _) => "yes",
         (false, true) => "by the operator's policy",
         (false, false) => "no",
     };
-    let parent = about.get("parent_id").and_then(Value::as_str);
-    let parent_name = parent.map(|parent| {
-        let found = items(&branches).find(|branch| branch.get("id").and_then(Value::as_str) == Some(parent));
-        let name = found.and_then(|branch| branch.get("name")).and_then(Value::as_str);
-        name.map_or_else(|| parent.to_owned(), |name| called(name, parent))
-    });
-    let children = items(&branches).filter(|other| other.get("parent_id").and_then(Value::as_str) == Some(branch));
+    let parent = match about.parent() {
+        Parent::Root => None,
+        Parent::Branch(parent) => Some(match name_of(&branches, &parent) {
+            Some(name) => called(name, parent.as_str()),
+            None => parent.to_string(),
+        }),
+        Parent::Unknown => Some("unknown".to_owned()),
+    };
+    let children = Branch::all(&branches).filter(|other| other.may_be_child_of(branch));
     impact.lines.extend([
         Line::fact("branch", [shown]),
-        Line::fact("default", [yes(default)]),
+        Line::fact("default", [yes(about.is_default())]),
         Line::fact("protected", [protection.to_owned()]),
-        Line::fact("parent", parent_name),
-        Line::fact("created", words(about.get("created_at").unwrap_or(&Value::Null))),
-        Line::fact("expires", words(about.get("expires_at").unwrap_or(&Value::Null))),
+        Line::fact("parent", parent),
+        Line::fact("created", words(about.shown("created_at"))),
+        Line::fact("expires", words(about.shown("expires_at"))),
         Line::fact("children", guarded_first(children).into_iter().map(branch_in_short)),
         Line::fact(
             "databases",
-            items(&databases).map(|database| told(database.get("name").and_then(Value::as_str).unwrap_or_default())),
+            Database::all(&databases).map(|database| told(database.name().unwrap_or_default())),
         ),
-        Line::fact("computes", items(&computes).map(compute_in_short)),
+        Line::fact("computes", Endpoint::all(&computes).map(compute_in_short)),
         Line::circumstance(drops, running(&computes, compute)),
-        Line::circumstance("size", size(about.get("logical_size"))),
+        Line::circumstance("size", size(about.shown("logical_size"))),
         Line::circumstance("last active", last_active(&computes)),
     ]);
-    let of_it = |snapshot: &Value| snapshot.get("source_branch_id").and_then(Value::as_str) == Some(branch);
+    let of_it = |snapshot: &Value| snapshot.get("source_branch_id").and_then(Value::as_str) == Some(branch.as_str());
     impact
         .lines
         .push(snapshots(look, project, "snapshots of it", of_it).await);
-    lost.branch = Some(name);
+    lost.branch = Some(name.to_owned());
     Ok(())
 }
 
@@ -296,7 +299,7 @@ async fn name_other_branches(
     look: &ReadSnapshot<'_, '_>,
     tool: &Tool,
     arguments: &Map<String, Value>,
-    project: &str,
+    project: &ProjectId,
     impact: &mut Impact,
 ) -> Result<(), Failure> {
     let others: Vec<&str> = arguments
@@ -311,8 +314,8 @@ async fn name_other_branches(
     let branches = look.branches(project).await?;
     let mut names = BTreeMap::new();
     for id in others {
-        let found = items(&branches).find(|branch| branch.get("id").and_then(Value::as_str) == Some(id));
-        let name = found.and_then(|branch| branch.get("name")).and_then(Value::as_str);
+        let found = BranchId::parse(id).ok();
+        let name = found.and_then(|id| name_of(&branches, &id));
         let shown = name.map_or_else(|| format!("{} (not found)", one_line(id, 80)), |name| called(name, id));
         names.insert(id.to_owned(), shown);
     }
@@ -323,12 +326,18 @@ async fn name_other_branches(
     Ok(())
 }
 
-/// What an argument of that kind names.
-fn named<'a>(tool: &Tool, arguments: &'a Map<String, Value>, resource: Resource) -> Option<&'a str> {
-    arguments
-        .keys()
-        .find(|argument| tool.names(argument) == Some(Argument::Resource(resource)))
-        .and_then(|argument| text(arguments, argument))
+/// The compute that an argument names.
+fn named_compute(tool: &Tool, arguments: &Map<String, Value>) -> Result<Option<EndpointId>, Failure> {
+    let names_one = |argument: &&String| tool.names(argument) == Some(Argument::Resource(Resource::Endpoint));
+    match arguments.keys().find(names_one) {
+        Some(argument) => id(arguments, argument),
+        None => Ok(None),
+    }
+}
+
+/// The name of the branch of that id, where it is among these and has one.
+fn name_of<'v>(branches: &'v Value, id: &BranchId) -> Option<&'v str> {
+    Branch::all(branches).find(|branch| branch.is(id))?.name().ok()
 }
 
 /// A name and an id: `"dev" (br-…)`.
@@ -341,19 +350,15 @@ fn yes(value: bool) -> String {
 }
 
 /// The default and the protected branches in front: of a long list the first are shown.
-fn guarded_first<'v>(branches: impl Iterator<Item = &'v Value>) -> Vec<&'v Value> {
-    let mut branches: Vec<&Value> = branches.collect();
-    branches.sort_by_key(|branch| {
-        let (default, protected) = flags(branch);
-        !(default || protected)
-    });
+fn guarded_first<'v>(branches: impl Iterator<Item = Branch<'v>>) -> Vec<Branch<'v>> {
+    let mut branches: Vec<Branch<'_>> = branches.collect();
+    branches.sort_by_key(|branch| !branch.is_guarded());
     branches
 }
 
-fn branch_in_short(branch: &Value) -> String {
-    let field = |name: &str| branch.get(name).and_then(Value::as_str).unwrap_or_default();
-    let (default, protected) = flags(branch);
-    let marks = [(default, "default"), (protected, "protected")];
+fn branch_in_short(branch: Branch<'_>) -> String {
+    let field = |name: &str| branch.shown(name).as_str().unwrap_or_default();
+    let marks = [(branch.is_default(), "default"), (branch.is_protected(), "protected")];
     let marks: Vec<&str> = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
     let shown = called(field("name"), field("id"));
     if marks.is_empty() {
@@ -363,45 +368,37 @@ fn branch_in_short(branch: &Value) -> String {
     }
 }
 
-fn compute_in_short(compute: &Value) -> String {
-    let field = |name: &str| compute.get(name).and_then(Value::as_str).unwrap_or_default();
+fn compute_in_short(compute: Endpoint<'_>) -> String {
+    let field = |name: &str| compute.shown(name).as_str().unwrap_or_default();
     format!("{} {}", told_plain(field("id")), told_plain(field("type")))
 }
 
 /// The computes that run, or that one if it does.
-fn running(computes: &Value, only: Option<&str>) -> Vec<String> {
-    let runs = |compute: &&Value| {
-        let is_meant = only.is_none_or(|only| compute.get("id").and_then(Value::as_str) == Some(only));
-        is_meant && compute.get("current_state").and_then(Value::as_str) != Some("idle")
-    };
-    let count = items(computes).filter(runs).count();
-    match count {
-        0 => vec!["none: no such compute runs".to_owned()],
-        _ => items(computes)
-            .filter(runs)
-            .map(|compute| {
-                let field = |name: &str| compute.get(name).and_then(Value::as_str).unwrap_or("unknown");
-                format!(
-                    "those to {} ({})",
-                    told_plain(field("id")),
-                    told_plain(field("current_state"))
-                )
-            })
-            .collect(),
+fn running(computes: &Value, only: Option<&EndpointId>) -> Vec<String> {
+    let lines: Vec<String> = Endpoint::all(computes)
+        .filter(|compute| compute.runs() && only.is_none_or(|only| compute.is(only)))
+        .map(|compute| {
+            let shown = |name: &str| told_plain(compute.shown(name).as_str().unwrap_or("unknown"));
+            format!("those to {} ({})", shown("id"), shown("current_state"))
+        })
+        .collect();
+    if lines.is_empty() {
+        return vec!["none: no such compute runs".to_owned()];
     }
+    lines
 }
 
 fn last_active(computes: &Value) -> Option<String> {
-    items(computes)
-        .filter_map(|compute| compute.get("last_active").and_then(Value::as_str))
+    Endpoint::all(computes)
+        .filter_map(|compute| compute.shown("last_active").as_str())
         .max()
         .map(told_plain)
 }
 
 /// Bytes for people, in powers of 1,024.
 #[allow(clippy::cast_precision_loss)]
-fn size(bytes: Option<&Value>) -> Option<String> {
-    let bytes = bytes?.as_u64()?;
+fn size(bytes: &Value) -> Option<String> {
+    let bytes = bytes.as_u64()?;
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = bytes as f64;
     let mut unit = 0;

@@ -9,11 +9,12 @@ use crate::engine::decide::target::branch_of;
 use crate::engine::dispatch::{Origin, dispatch};
 use crate::engine::error::Failure;
 use crate::engine::record::Record;
-use crate::engine::snapshot::{ReadSnapshot, string};
-use crate::engine::values::{items, text};
+use crate::engine::snapshot::{ReadSnapshot, unread};
+use crate::engine::values::{id, text};
 use crate::guard::{Assessment, Effect, told};
-use crate::neon::Changed;
 use crate::neon::text::one_line;
+use crate::neon::views::{Branch, Parent};
+use crate::neon::{BranchId, Changed, ProjectId, SnapshotId};
 
 /// Whether the policy demands a copy before this call. What Neon would delete anyway needs none.
 pub(in crate::engine) fn wanted(call: &CallContext<'_>, assessment: &Assessment) -> bool {
@@ -33,14 +34,16 @@ pub(in crate::engine) async fn preserved_name(
     if !applies || arguments.contains_key("preserve_under_name") {
         return Ok(None);
     }
-    let (Some(project), Some(branch)) = (text(arguments, "project_id"), branch_of(look, tool, arguments).await?) else {
+    let (Some(project), Some(branch)) = (
+        id::<ProjectId>(arguments, "project_id")?,
+        branch_of(look, tool, arguments).await?,
+    ) else {
         return Ok(None);
     };
-    let answer = look.branch(project, &branch).await?;
-    let name = one_line(&string(&answer, "/branch/name")?, 200);
-    let branches = look.branches(project).await?;
-    let taken =
-        |wanted: &str| items(&branches).any(|branch| branch.get("name").and_then(Value::as_str) == Some(wanted));
+    let answer = look.branch(&project, &branch).await?;
+    let name = one_line(Branch::in_answer(&answer).name().map_err(unread)?, 200);
+    let branches = look.branches(&project).await?;
+    let taken = |wanted: &str| Branch::all(&branches).any(|branch| branch.name() == Ok(wanted));
     let free = (1..1_000)
         .map(|number| format!("{name} before restore {number}"))
         .find(|name| !taken(name));
@@ -73,8 +76,8 @@ pub(in crate::engine) fn preserved(arguments: &Map<String, Value>) -> Option<Val
 
 /// A copy that was made.
 pub(in crate::engine) struct Copy {
-    /// Its id: a look at the target passes it over.
-    pub(in crate::engine) id: String,
+    /// Its id, where it is a branch: a look at the target passes it over.
+    pub(in crate::engine) branch: Option<BranchId>,
     /// What the result says of it.
     pub(in crate::engine) shown: Value,
 }
@@ -89,16 +92,19 @@ pub(in crate::engine) async fn copy(
     record: &mut Record,
 ) -> Result<Copy, Failure> {
     let look = ReadSnapshot::new(call);
-    let project = text(arguments, "project_id").unwrap_or_default();
-    let Some(branch) = branch_of(&look, &call.selected.tool, arguments).await? else {
+    let (Some(project), Some(branch)) = (
+        id::<ProjectId>(arguments, "project_id")?,
+        branch_of(&look, &call.selected.tool, arguments).await?,
+    ) else {
         return Err(not_made("the call names no branch"));
     };
-    let answer = look.branch(project, &branch).await?;
-    let name = string(&answer, "/branch/name")?;
+    let answer = look.branch(&project, &branch).await?;
+    let about = Branch::in_answer(&answer);
+    let name = about.name().map_err(unread)?;
     let now = Utc::now();
     let stamp = now.format("%Y-%m-%d %H:%M:%S");
-    let is_root = answer.pointer("/branch/parent_id").is_none_or(Value::is_null);
-    let name = format!("{} before {} {stamp}", one_line(&name, 150), call.selected.tool.name());
+    let is_root = about.parent() == Parent::Root;
+    let name = format!("{} before {} {stamp}", one_line(name, 150), call.selected.tool.name());
     let (tool, copy) = if is_root {
         (
             "create_snapshot",
@@ -134,11 +140,13 @@ pub(in crate::engine) async fn copy(
     let body = sent.answer.body.unwrap_or_default();
     let kind = if is_root { "snapshot" } else { "branch" };
     let id = body.get(kind).and_then(|made| made.get("id")).and_then(Value::as_str);
+    // What is no id names nothing that could be found again.
+    let id = id.filter(|id| SnapshotId::parse(*id).is_ok());
     let begun = |why: &str| Failure::NoCopy {
         why: one_line(why, 300),
         begun: true,
     };
-    let Some(id) = id.filter(|id| !id.is_empty()).map(str::to_owned) else {
+    let Some(id) = id else {
         return Err(begun("Neon's answer names no copy"));
     };
     if let Some(waited) = sent.waited
@@ -152,7 +160,10 @@ pub(in crate::engine) async fn copy(
     } else {
         json!({"branch_id": id, "branch_name": name, "note": "It is kept until someone deletes it."})
     };
-    Ok(Copy { id, shown })
+    Ok(Copy {
+        branch: BranchId::parse(id).ok().filter(|_| !is_root),
+        shown,
+    })
 }
 
 fn not_made(why: &str) -> Failure {

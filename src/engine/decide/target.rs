@@ -4,11 +4,12 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Argument, PlanDeclaration, Resource, Tool};
 use crate::engine::error::{ArgumentProblem, Failure};
-use crate::engine::snapshot::{ReadSnapshot, string};
-use crate::engine::values::{items, text};
+use crate::engine::snapshot::{ReadSnapshot, unread};
+use crate::engine::values::{id, items, text};
 use crate::guard::Effect;
-use crate::neon::Changed;
 use crate::neon::text::one_line;
+use crate::neon::views::Endpoint;
+use crate::neon::{BranchId, Changed, EndpointId, ProjectId};
 
 /// The id of the branch that a call is about: what it loses, where a plan says so, else what it acts on, or what the
 /// compute that it acts on belongs to. Nothing when the call leaves it to Neon.
@@ -16,8 +17,8 @@ pub(in crate::engine) async fn branch_of(
     look: &ReadSnapshot<'_, '_>,
     tool: &Tool,
     arguments: &Map<String, Value>,
-) -> Result<Option<String>, Failure> {
-    let Some(project) = text(arguments, "project_id") else {
+) -> Result<Option<BranchId>, Failure> {
+    let Some(project) = id::<ProjectId>(arguments, "project_id")? else {
         return Ok(None);
     };
     if let Some(lost) = lost_branch(look, tool, arguments).await? {
@@ -26,32 +27,35 @@ pub(in crate::engine) async fn branch_of(
     let Some((argument, resource)) = tool.target() else {
         return Ok(None);
     };
-    let endpoint = match (resource, text(arguments, argument)) {
-        (Resource::Branch, Some(id)) => {
+    let endpoint: Option<EndpointId> = match (resource, text(arguments, argument)) {
+        (Resource::Branch, Some(_)) => {
+            let Some(branch) = id::<BranchId>(arguments, argument)? else {
+                return Ok(None);
+            };
             // Both named: the compute decides where the call goes, so they must agree.
             if let (Some(endpoint), Some(Argument::Resource(Resource::Endpoint))) =
-                (text(arguments, "endpoint_id"), tool.names("endpoint_id"))
+                (id(arguments, "endpoint_id")?, tool.names("endpoint_id"))
             {
-                let answer = look.endpoint(project, endpoint).await?;
-                let of = string(&answer, "/endpoint/branch_id")?;
-                if of != id {
+                let answer = look.endpoint(&project, &endpoint).await?;
+                let of = Endpoint::in_answer(&answer).branch().map_err(unread)?;
+                if of != branch {
                     return Err(Failure::Arguments(vec![ArgumentProblem {
                         argument: "endpoint_id".to_owned(),
-                        message: format!("is a compute of branch {}, not of branch_id", one_line(&of, 80)),
+                        message: format!("is a compute of branch {}, not of branch_id", one_line(of.as_str(), 80)),
                     }]));
                 }
             }
-            return Ok(Some(id.to_owned()));
+            return Ok(Some(branch));
         }
-        (Resource::Endpoint, Some(id)) => Some(id),
+        (Resource::Endpoint, Some(_)) => id(arguments, argument)?,
         // A compute can be named instead of the branch that it is on.
-        (Resource::Branch, None) => text(arguments, "endpoint_id"),
+        (Resource::Branch, None) => id(arguments, "endpoint_id")?,
         _ => None,
     };
     match endpoint {
-        Some(id) => {
-            let answer = look.endpoint(project, id).await?;
-            string(&answer, "/endpoint/branch_id").map(Some)
+        Some(endpoint) => {
+            let answer = look.endpoint(&project, &endpoint).await?;
+            Endpoint::in_answer(&answer).branch().map(Some).map_err(unread)
         }
         None => Ok(None),
     }
@@ -62,7 +66,7 @@ async fn lost_branch(
     look: &ReadSnapshot<'_, '_>,
     tool: &Tool,
     arguments: &Map<String, Value>,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<BranchId>, Failure> {
     let Some(plan) = &tool.declaration.safety.plan else {
         return Ok(None);
     };
@@ -79,8 +83,9 @@ async fn lost_branch(
         return Ok(None);
     }
     let seen = shown(look, plan, arguments).await?;
-    match seen.pointer(pointer).and_then(Value::as_str) {
-        Some(id) => Ok(Some(id.to_owned())),
+    let lost = seen.pointer(pointer).and_then(Value::as_str);
+    match lost.and_then(|id| BranchId::parse(id).ok()) {
+        Some(id) => Ok(Some(id)),
         // Of what else is lost nobody could be asked.
         None if tool.declaration.safety.effect == Effect::Destructive => Err(unknown_loss(pointer)),
         None => Ok(None),

@@ -15,7 +15,7 @@ use crate::engine::dispatch;
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::guard::AllowedCall;
 use crate::neon::pages::Walk;
-use crate::neon::{Changed, CursorPlace, PageLimit, Paging, Request};
+use crate::neon::{Changed, CursorPlace, OrganizationId, PageLimit, Paging, ProjectId, Request};
 
 /// How many items a list gives when the caller doesn't say.
 const LIST_LIMIT: usize = 50;
@@ -38,7 +38,7 @@ pub(in crate::engine) struct Position {
     of: String,
     /// The organization whose items they are, in a list that goes over several.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
-    organization: Option<String>,
+    organization: Option<OrganizationId>,
     /// Neon's cursor of the page; nothing for the first.
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     page: Option<String>,
@@ -259,7 +259,7 @@ pub(in crate::engine) async fn read(
 }
 
 /// The organization after this one, in a list that goes over several.
-fn following(over: &[Option<String>], organization: &Option<String>) -> Option<String> {
+fn following(over: &[Option<OrganizationId>], organization: &Option<OrganizationId>) -> Option<OrganizationId> {
     let mut rest = over.iter().skip_while(|one| *one != organization);
     rest.next();
     rest.next().cloned().flatten()
@@ -338,8 +338,9 @@ fn other_items(pages: &Pages, body: &Value) -> Option<Pages> {
 
 /// Whether the policy lets calls see the item: of lists of projects, those that it admits.
 fn is_admitted(call: &CallContext<'_>, pages: &Pages, item: &Value) -> bool {
-    let id = || ["id", "project_id"].iter().find_map(|key| item.get(key)?.as_str());
-    pages.items != "/projects" || id().is_none_or(|id| call.guards.policy.admits_project(id))
+    let id = ["id", "project_id"].iter().find_map(|key| item.get(key)?.as_str());
+    let id = id.and_then(|id| ProjectId::parse(id).ok());
+    pages.items != "/projects" || call.guards.policy.admits_project(id.as_ref())
 }
 
 /// The request for one page.

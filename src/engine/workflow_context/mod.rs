@@ -29,7 +29,7 @@ use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::values::items;
 use crate::guard::AllowedCall;
 use crate::neon::sql::Measured;
-use crate::neon::{OrganizationId, PathSegment, ProjectId, Read};
+use crate::neon::{BranchId, PathSegment, ProjectId, Read};
 use crate::sql::Script;
 
 /// A workflow's way to Neon.
@@ -134,15 +134,10 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
     pub(crate) async fn get(
         &self,
         route: &'static str,
-        segments: &[(&str, &str)],
+        segments: &[(&str, PathSegment)],
         query: &[(&str, &str)],
     ) -> Result<Value, Failure> {
-        let mut filled = Vec::new();
-        for (name, id) in segments {
-            let segment = PathSegment::name(id).map_err(|error| Failure::Internal(error.to_string()))?;
-            filled.push((*name, segment));
-        }
-        let mut read = Read::new(route, &filled).map_err(|error| Failure::Internal(error.to_string()))?;
+        let mut read = Read::new(route, segments).map_err(|error| Failure::Internal(error.to_string()))?;
         for (name, value) in query {
             read = read.with_query(*name, *value);
         }
@@ -154,8 +149,8 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
     pub(crate) fn bounds(&self) -> Bounds<'_> {
         Bounds {
             policy: &self.call.guards.policy,
-            project: self.call.selected.project.as_ref().map(ProjectId::as_str),
-            organization: self.call.selected.organization.as_ref().map(OrganizationId::as_str),
+            project: self.call.selected.project.as_ref(),
+            organization: self.call.selected.organization.as_ref(),
         }
     }
 
@@ -166,7 +161,7 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
     }
 
     /// A branch, as the call was judged by it.
-    pub(crate) async fn branch(&self, project: &str, branch: &str) -> Result<Arc<Value>, Failure> {
+    pub(crate) async fn branch(&self, project: &ProjectId, branch: &BranchId) -> Result<Arc<Value>, Failure> {
         match self.look {
             Some(look) => look.branch(project, branch).await,
             None => ReadSnapshot::new(self.call).branch(project, branch).await,
@@ -174,7 +169,7 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
     }
 
     /// All branches of a project.
-    pub(crate) async fn branches(&self, project: &str) -> Result<Vec<Value>, Failure> {
+    pub(crate) async fn branches(&self, project: &ProjectId) -> Result<Vec<Value>, Failure> {
         let look = ReadSnapshot::new(self.call);
         let branches = look.branches(project).await?;
         Ok(items(&branches).cloned().collect())

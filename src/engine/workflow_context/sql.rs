@@ -9,6 +9,7 @@ use crate::guard::{AllowedCall, Effect};
 use crate::neon::sql::{
     Allowance, Connection, Executed, Expected, Guard, Measured, Reads, ResultSet, SqlError, Statements,
 };
+use crate::neon::{BranchId, ProjectId};
 
 /// What holds statements.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +26,8 @@ impl WorkflowContext<'_, '_> {
     /// How to connect to a branch: to the database and as the role that are given, or those that there are.
     pub(crate) async fn connection(
         &self,
-        project: &str,
-        branch: &str,
+        project: &ProjectId,
+        branch: &BranchId,
         database: Option<&str>,
         role: Option<&str>,
     ) -> Result<Connection, Failure> {

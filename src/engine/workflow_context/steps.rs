@@ -10,6 +10,8 @@ use crate::engine::error::Failure;
 use crate::engine::left_behind::Left;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::guard;
+use crate::neon::views::{Branch, Endpoint};
+use crate::neon::{BranchId, EndpointId, ProjectId};
 use crate::neon::{Changed, ErrorKind};
 
 /// How long a clean-up waits for what is under way in a project.
@@ -101,7 +103,11 @@ impl WorkflowContext<'_, '_> {
             };
             let Some(id) = left.id.as_deref() else { continue };
             let branch = serde_json::json!({"project_id": left.project, "branch_id": id});
-            if self.deleted_when_free(branch).await.is_err() && self.is_gone(&left.project, id).await {
+            let named = left.project.as_ref().zip(BranchId::parse(id).ok());
+            if self.deleted_when_free(branch).await.is_err()
+                && let Some((project, branch)) = named
+                && self.is_gone(project, &branch).await
+            {
                 self.call.left_behind.is_gone(&left);
             }
         }
@@ -134,38 +140,36 @@ impl WorkflowContext<'_, '_> {
         if self.arguments.values().any(|given| given.as_str() == Some(name)) {
             return None;
         }
-        let segments = [("project_id", left.project.as_str())];
+        let project = left.project.as_ref()?;
+        let segments = [("project_id", project.into())];
         let answer = self
             .get("/projects/{project_id}/branches", &segments, &[("search", name)])
             .await
             .ok()?;
-        let branches = answer.get("branches")?.as_array()?;
-        let mut same = branches
-            .iter()
-            .filter(|branch| branch.get("name").and_then(Value::as_str) == Some(name));
+        let mut same = Branch::all(answer.get("branches")?).filter(|branch| branch.name() == Ok(name));
         let (Some(one), None) = (same.next(), same.next()) else {
             return None;
         };
-        let id = one.get("id")?.as_str()?;
-        self.call.left_behind.is_found(left, id);
+        let id = one.id().ok()?;
+        self.call.left_behind.is_found(left, &id);
         // The lost answer would have told them, too.
-        let segments = [("project_id", left.project.as_str()), ("branch_id", id)];
+        let segments = [("project_id", project.into()), ("branch_id", (&id).into())];
         let listed = self
             .get("/projects/{project_id}/branches/{branch_id}/endpoints", &segments, &[])
             .await
             .unwrap_or_default();
-        let computes = listed.get("endpoints").and_then(Value::as_array).into_iter().flatten();
-        let ids: Vec<String> = computes
-            .filter_map(|compute| compute.get("id").and_then(Value::as_str).map(str::to_owned))
+        let computes = listed.get("endpoints").unwrap_or(&Value::Null);
+        let ids: Vec<EndpointId> = Endpoint::all(computes)
+            .filter_map(|compute| compute.id().ok())
             .collect();
-        self.call.left_behind.has_computes(&left.project, id, &ids);
+        self.call.left_behind.has_computes(project, &id, &ids);
         let all = self.call.left_behind.list();
-        all.into_iter().find(|left| left.id.as_deref() == Some(id))
+        all.into_iter().find(|left| left.id.as_deref() == Some(id.as_str()))
     }
 
     /// Whether Neon says that there is no such branch.
-    pub(crate) async fn is_gone(&self, project: &str, branch: &str) -> bool {
-        let segments = [("project_id", project), ("branch_id", branch)];
+    pub(crate) async fn is_gone(&self, project: &ProjectId, branch: &BranchId) -> bool {
+        let segments = [("project_id", project.into()), ("branch_id", branch.into())];
         let answer = self
             .get("/projects/{project_id}/branches/{branch_id}", &segments, &[])
             .await;

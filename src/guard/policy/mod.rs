@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::catalog::Effect;
 use crate::catalog::{Allowed, Tool};
+use crate::neon::{OrganizationId, ProjectId};
 
 pub use explain::PolicyExplanation;
 pub use file::Channel;
@@ -245,17 +246,17 @@ impl Policy {
     ///
     /// # Errors
     /// The denial.
-    pub fn check_organization(&self, organization: Option<&str>) -> Result<(), Denied> {
+    pub fn check_organization(&self, organization: Option<&OrganizationId>) -> Result<(), Denied> {
         self.layers()
             .try_for_each(|layer| scope::check_organization(layer, organization))
     }
 
-    /// Whether calls may be about the project, and lists show it.
+    /// Whether calls may be about the project, and lists show it. What has no id that can be told is none of the allowed ones.
     #[must_use]
-    pub fn admits_project(&self, id: &str) -> bool {
+    pub fn admits_project(&self, id: Option<&ProjectId>) -> bool {
         self.layers()
             .filter_map(|layer| layer.allowed_projects.as_ref())
-            .all(|allowed| allowed.iter().any(|one| one == id))
+            .all(|allowed| id.is_some_and(|id| allowed.iter().any(|one| one == id.as_str())))
     }
 
     /// Whether calls that would change something answer with what they would send.

@@ -6,6 +6,7 @@ use super::file::PolicyFile;
 use super::rule::{Denied, TELL};
 use crate::catalog::{Argument, Resource, Tool};
 use crate::guard::Effect;
+use crate::neon::OrganizationId;
 use crate::text::one_line;
 
 /// The most ids that a message names.
@@ -74,14 +75,17 @@ pub(super) fn admits(
 }
 
 /// Whether the organization that a project belongs to is in bounds; nothing when Neon doesn't tell it.
-pub(super) fn check_organization(file: &PolicyFile, organization: Option<&str>) -> Result<(), Denied> {
+pub(super) fn check_organization(file: &PolicyFile, organization: Option<&OrganizationId>) -> Result<(), Denied> {
     let Some(allowed) = &file.allowed_organizations else {
         return Ok(());
     };
     match organization {
-        Some(id) if allowed.iter().any(|one| one == id) => Ok(()),
+        Some(id) if allowed.iter().any(|one| one == id.as_str()) => Ok(()),
         Some(id) => {
-            let why = format!("the project belongs to {}, which isn't one of them", one_line(id, 80));
+            let why = format!(
+                "the project belongs to {}, which isn't one of them",
+                one_line(id.as_str(), 80)
+            );
             Err(beyond_organizations(file, &why))
         }
         None => Err(beyond_organizations(

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::address::SqlAddress;
+use crate::neon::ids::{BranchId, EndpointId, ProjectId};
 
 /// The largest answer that is read, in bytes. Neon's proxy itself refuses larger ones than 10 MiB.
 pub const MAX_ANSWER: usize = 11 * 1024 * 1024;
@@ -67,11 +68,11 @@ impl Isolation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The project's id.
-    pub project: String,
+    pub project: ProjectId,
     /// The branch's id.
-    pub branch: String,
+    pub branch: BranchId,
     /// The compute's id, where the host names one.
-    pub endpoint: Option<String>,
+    pub endpoint: Option<EndpointId>,
 }
 
 /// Who connects to which database where. `Debug` shows no password.

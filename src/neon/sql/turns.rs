@@ -84,8 +84,8 @@ impl Databases {
 
     fn of(&self, connection: &Connection) -> Arc<RwLock<()>> {
         let key = [
-            connection.identity.project.clone(),
-            connection.identity.branch.clone(),
+            connection.identity.project.to_string(),
+            connection.identity.branch.to_string(),
             connection.database.clone(),
         ];
         let mut databases = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,6 +16,7 @@ use super::trial::{self, Prepared};
 use crate::engine::{Basis, CallSql, Failure, Measuring, Preview, RunsOn, WorkflowContext, WorkflowOutput};
 use crate::guard::StatementRisk;
 use crate::neon::sql::{Allowance, Connection, Isolation, Reads};
+use crate::neon::views::{Branch, Parent};
 use crate::neon::{BranchId, Changed, ProjectId};
 use crate::sql::{Dump, Script, Statement};
 use crate::workflows::schema;
@@ -279,8 +280,8 @@ async fn moment(flow: &WorkflowContext<'_, '_>, target: &Connection) -> String {
 async fn way_back(flow: &WorkflowContext<'_, '_>, prepared: &Prepared, moment: &str) -> Value {
     // Where its branch came from doesn't change, so what the call was judged by will do.
     let about = flow.branch(&prepared.project_id, &prepared.branch_id).await;
-    let parent = about.is_ok_and(|about| about.pointer("/branch/parent_id").is_some_and(Value::is_string));
-    if parent {
+    // What can't be told to be a root branch is promised no restore.
+    if !about.is_ok_and(|about| Branch::in_answer(&about).parent() == Parent::Root) {
         return NO_WAY_BACK.into();
     }
     json!({

@@ -13,8 +13,9 @@ use crate::engine::{
     Failure, Kind, Left, Preview, WorkflowContext, WorkflowError, WorkflowOutput, postgres_says, sql_next,
 };
 use crate::guard;
-use crate::neon::Changed;
 use crate::neon::sql::{Connection, Measured};
+use crate::neon::views::Branch;
+use crate::neon::{BranchId, Changed, ProjectId};
 use crate::sql::Dump;
 use crate::workflows::sql::statements::Target;
 use crate::workflows::sql::{self, failing, losses, plan};
@@ -43,12 +44,12 @@ pub(super) struct Prepared {
     /// The tool that completes it.
     pub(super) tool: String,
     /// The target.
-    pub(super) project_id: String,
-    pub(super) branch_id: String,
+    pub(super) project_id: ProjectId,
+    pub(super) branch_id: BranchId,
     pub(super) database_name: String,
     pub(super) role_name: String,
     /// The branch where it was tried.
-    pub(super) trial_branch_id: String,
+    pub(super) trial_branch_id: BranchId,
     pub(super) statements: Vec<String>,
     pub(super) parts: Vec<Part>,
     /// The schema's fingerprint before the first part, and after each.
@@ -83,7 +84,7 @@ pub(super) struct Query {
 /// A throwaway branch on which something is tried.
 pub(super) struct Trial<'a> {
     at: Target<'a>,
-    pub(super) branch_id: String,
+    pub(super) branch_id: BranchId,
     name: String,
     expires_at: DateTime<Utc>,
     /// The target's database and role.
@@ -97,7 +98,7 @@ pub(super) struct Trial<'a> {
 impl<'a> Trial<'a> {
     /// Makes the branch and waits until it answers.
     pub(super) async fn begin(flow: &WorkflowContext<'_, '_>, at: Target<'a>, purpose: &str) -> Result<Self, Failure> {
-        let project = at.project_id.as_str();
+        let project = at.project_id;
         flow.room_to_prepare()?;
         // First who connects to what: if nobody can, no branch is made.
         let target = at.connect(flow).await?;
@@ -126,9 +127,9 @@ impl<'a> Trial<'a> {
                 return Err(explained(flow, &at, failure).await);
             }
         };
-        let branch_id = branch.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let branch_id = branch.id;
         let made = async {
-            let (trial, target) = (branch_id.as_str(), &target);
+            let (trial, target) = (&branch_id, &target);
             // As the target's role: how to connect, and what the schema is.
             let (connection, state) = throwaway::until_it_answers(flow, || async move {
                 let connection = flow
@@ -265,7 +266,7 @@ impl<'a> Trial<'a> {
         completing: &str,
         query: Option<Query>,
     ) -> Result<WorkflowOutput, Failure> {
-        let project = self.at.project_id.as_str();
+        let project = self.at.project_id;
         let after = schema::dump(flow, project, &self.branch_id, &self.target.database, &[]).await?;
         let mut difference = Dump::read(&self.before).to(&Dump::read(&after));
         // Dumps know objects by their names; what was measured knows them by their ids. Names are those of before its part.
@@ -277,7 +278,7 @@ impl<'a> Trial<'a> {
         let prepared = Prepared {
             tool: completing.to_owned(),
             project_id: project.to_owned(),
-            branch_id: self.at.branch_id.as_str().to_owned(),
+            branch_id: self.at.branch_id.clone(),
             database_name: self.target.database.clone(),
             role_name: self.target.role.clone(),
             trial_branch_id: self.branch_id.clone(),
@@ -408,8 +409,8 @@ async fn explained(flow: &WorkflowContext<'_, '_>, at: &Target<'_>, failure: Fai
     if !matches!(&failure, Failure::Neon { error, .. } if error.changed() == Changed::No) {
         return failure;
     }
-    let about = flow.branch(at.project_id.as_str(), at.branch_id.as_str()).await;
-    let expires = about.is_ok_and(|about| about.pointer("/branch/expires_at").is_some_and(Value::is_string));
+    let about = flow.branch(at.project_id, at.branch_id).await;
+    let expires = about.is_ok_and(|about| Branch::in_answer(&about).has_expiry());
     if !expires {
         return failure;
     }
@@ -443,7 +444,7 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 /// Deletes a branch on which something was tried. Whether it is gone.
-pub(super) async fn discard(flow: &WorkflowContext<'_, '_>, project: &str, branch: &str) -> bool {
+pub(super) async fn discard(flow: &WorkflowContext<'_, '_>, project: &ProjectId, branch: &BranchId) -> bool {
     let deleted = flow
         .tool("delete_branch", json!({"project_id": project, "branch_id": branch}))
         .await
@@ -453,6 +454,6 @@ pub(super) async fn discard(flow: &WorkflowContext<'_, '_>, project: &str, branc
 }
 
 /// The item of `left_behind` for a branch on which something was tried, and which couldn't be deleted.
-pub(super) fn left_behind(flow: &WorkflowContext<'_, '_>, project: &str, branch: &str) -> Value {
+pub(super) fn left_behind(flow: &WorkflowContext<'_, '_>, project: &ProjectId, branch: &BranchId) -> Value {
     json!([Left::branch(project, branch).shown(flow.fence())])
 }

@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::hit::{Id, field, title};
+use super::hit::{Id, title};
 use crate::engine::{Failure, WorkflowCall, WorkflowContext, WorkflowOutput};
+use crate::neon::ProjectId;
+use crate::neon::views::{Branch, Project};
 
 /// What `fetch` takes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -49,7 +51,7 @@ async fn fetch(flow: &WorkflowContext<'_, '_>, input: &Fetch) -> Result<Workflow
             let branches = count.map(|count| count.get("count").cloned().unwrap_or_default());
             let branches = readable(flow, branches, "the number of branches", &mut notes);
             let metadata = json!({
-                "kind": id.kind(), "project_id": project, "organization_id": about.get("org_id"), "branches": branches,
+                "kind": id.kind(), "project_id": project, "organization_id": Project::of(&about).shown("org_id"), "branches": branches,
             });
             (about, json!({"branches": branches}), metadata)
         }
@@ -76,9 +78,10 @@ async fn fetch(flow: &WorkflowContext<'_, '_>, input: &Fetch) -> Result<Workflow
                 "databases": part(databases, "databases"),
                 "roles": part(roles, "roles"),
             });
+            let shown = |field: &str| Branch::of(&about).shown(field);
             let metadata = json!({
-                "kind": id.kind(), "project_id": project, "branch_id": branch, "default": about.get("default"),
-                "protected": about.get("protected"), "expires_at": about.get("expires_at"),
+                "kind": id.kind(), "project_id": project, "branch_id": branch, "default": shown("default"),
+                "protected": shown("protected"), "expires_at": shown("expires_at"),
             });
             (about, more, metadata)
         }
@@ -110,12 +113,11 @@ async fn fetch(flow: &WorkflowContext<'_, '_>, input: &Fetch) -> Result<Workflow
 }
 
 /// A project, if its organization is one that calls may see.
-async fn project_in_bounds(flow: &WorkflowContext<'_, '_>, project: &str) -> Result<Value, Failure> {
+async fn project_in_bounds(flow: &WorkflowContext<'_, '_>, project: &ProjectId) -> Result<Value, Failure> {
     let answer = flow.masked("describe_project", json!({"project_id": project})).await?;
-    let about = answer.get("project").cloned().unwrap_or_default();
-    let organization = Some(field(&about, "org_id")).filter(|id| !id.is_empty());
-    flow.bounds().check_organization("id", organization)?;
-    Ok(about)
+    let organization = Project::in_answer(&answer).organization();
+    flow.bounds().check_organization("id", organization.as_ref())?;
+    Ok(answer.get("project").cloned().unwrap_or_default())
 }
 
 /// A part that may be missing: then the rest is shown all the same, and what is missing is said.

@@ -4,15 +4,16 @@ use serde_json::{Map, Value};
 
 use super::rank::Rank;
 use crate::engine::{ArgumentProblem, Failure};
-use crate::neon::PathSegment;
 use crate::neon::text::one_line;
+use crate::neon::views::Branch;
+use crate::neon::{BranchId, OrganizationId, ProjectId};
 
 /// What is found, by kind. The order is that of hits which fit equally well.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Id {
-    Organization(String),
-    Project(String),
-    Branch { project: String, branch: String },
+    Organization(OrganizationId),
+    Project(ProjectId),
+    Branch { project: ProjectId, branch: BranchId },
 }
 
 impl Id {
@@ -21,13 +22,12 @@ impl Id {
     /// # Errors
     /// What is none says the form.
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
-        let id = |text: &str| PathSegment::id(text).is_ok().then(|| text.to_owned());
         let parsed = match text.split_once(':') {
-            Some(("org", rest)) => id(rest).map(Self::Organization),
-            Some(("project", rest)) => id(rest).map(Self::Project),
+            Some(("org", rest)) => rest.parse().ok().map(Self::Organization),
+            Some(("project", rest)) => rest.parse().ok().map(Self::Project),
             Some(("branch", rest)) => rest
                 .split_once('/')
-                .and_then(|(project, branch)| id(project).zip(id(branch)))
+                .and_then(|(project, branch)| project.parse().ok().zip(branch.parse().ok()))
                 .map(|(project, branch)| Self::Branch { project, branch }),
             _ => None,
         };
@@ -156,7 +156,7 @@ pub(super) fn about_project(project: &Value) -> String {
 pub(super) fn about_branch(branch: &Value) -> String {
     let mut parts = vec!["Branch".to_owned()];
     for (mark, name) in [("default", "default"), ("protected", "protected")] {
-        if branch.get(name) == Some(&Value::Bool(true)) {
+        if Branch::of(branch).shown(name) == &Value::Bool(true) {
             parts.push(mark.to_owned());
         }
     }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::engine::{ArgumentProblem, Failure, WorkflowCall, WorkflowContext, WorkflowOutput};
 use crate::neon::text::one_line;
+use crate::neon::views::{Branch, Project};
 use crate::neon::{OrganizationId, ProjectId};
 use hit::{Hit, Id, about_branch, about_organization, about_project, field, title};
 use rank::Wanted;
@@ -76,10 +77,9 @@ async fn search(flow: &WorkflowContext<'_, '_>, input: &SearchNeon) -> Result<Wo
         notes: Vec::new(),
     };
     match &input.project_id {
-        Some(project) => search.one_project(project.as_str()).await?,
+        Some(project) => search.one_project(project).await?,
         None => {
-            let organization = input.org_id.as_ref().map(OrganizationId::as_str);
-            search.everything(organization).await?;
+            search.everything(input.org_id.as_ref()).await?;
         }
     }
     Ok(search.ended())
@@ -99,7 +99,7 @@ struct Search<'f, 'c, 'a> {
 
 /// Projects of an organization, or of the key.
 struct Projects {
-    organization: Option<String>,
+    organization: Option<OrganizationId>,
     found: Vec<Value>,
     /// There are more than were asked for.
     more: bool,
@@ -115,22 +115,24 @@ impl Search<'_, '_, '_> {
     }
 
     /// One project and its branches.
-    async fn one_project(&mut self, id: &str) -> Result<(), Failure> {
+    async fn one_project(&mut self, id: &ProjectId) -> Result<(), Failure> {
         self.take(1, 0);
         let answer = self
             .flow
-            .get("/projects/{project_id}", &[("project_id", id)], &[])
+            .get("/projects/{project_id}", &[("project_id", id.into())], &[])
             .await?;
         let project = answer.get("project").cloned().unwrap_or_default();
-        let organization = Some(field(&project, "org_id")).filter(|id| !id.is_empty());
-        self.flow.bounds().check_organization("project_id", organization)?;
+        let organization = Project::of(&project).organization();
+        self.flow
+            .bounds()
+            .check_organization("project_id", organization.as_ref())?;
         self.hit_project(&project);
         self.branches_of(&[project]).await;
         Ok(())
     }
 
     /// All that the key, the policy and the operator let be seen.
-    async fn everything(&mut self, organization: Option<&str>) -> Result<(), Failure> {
+    async fn everything(&mut self, organization: Option<&OrganizationId>) -> Result<(), Failure> {
         // A personal key lists projects by organization, which it must name; a key of an organization or of a project lists
         // what is its own, and may not be allowed to list organizations.
         let organizations = match organization {
@@ -149,8 +151,9 @@ impl Search<'_, '_, '_> {
             .into_iter()
             .flat_map(|list| list.found)
             .filter(|project| {
-                let organization = Some(field(project, "org_id")).filter(|id| !id.is_empty());
-                bounds.admits_project(field(project, "id")) && bounds.admits_organization(organization)
+                let project = Project::of(project);
+                project.id().is_ok_and(|id| bounds.admits_project(&id))
+                    && bounds.admits_organization(project.organization().as_ref())
             })
             .filter(|project| seen.insert(field(project, "id").to_owned()))
             .collect();
@@ -177,17 +180,18 @@ impl Search<'_, '_, '_> {
     }
 
     /// The organization that was given or fixed. Its projects are looked for even where it can't be read itself.
-    async fn one_organization(&mut self, id: &str) -> Option<Vec<Option<String>>> {
+    async fn one_organization(&mut self, id: &OrganizationId) -> Option<Vec<Option<OrganizationId>>> {
         self.take(1, 0);
-        match self.flow.get("/organizations/{org_id}", &[("org_id", id)], &[]).await {
+        let at = [("org_id", id.into())];
+        match self.flow.get("/organizations/{org_id}", &at, &[]).await {
             Ok(organization) => self.hit_organization(&organization),
             Err(failure) => self.not_looked_over("The organization", failure),
         }
-        Some(vec![Some(id.to_owned())])
+        Some(vec![Some(id.clone())])
     }
 
     /// The organizations that may be seen: in each, projects are looked for. Nothing where there are some, and none may be.
-    async fn organizations(&mut self) -> Result<Option<Vec<Option<String>>>, Failure> {
+    async fn organizations(&mut self) -> Result<Option<Vec<Option<OrganizationId>>>, Failure> {
         self.take(1, 0);
         let listed = match self.flow.get("/users/me/organizations", &[], &[]).await {
             Ok(answer) => answer
@@ -207,10 +211,11 @@ impl Search<'_, '_, '_> {
         let bounds = self.flow.bounds();
         let mut admitted = Vec::new();
         for organization in &listed {
-            let id = field(organization, "id");
-            if !id.is_empty() && bounds.admits_organization(Some(id)) {
+            if let Ok(id) = OrganizationId::parse(field(organization, "id"))
+                && bounds.admits_organization(Some(&id))
+            {
                 self.hit_organization(organization);
-                admitted.push(Some(id.to_owned()));
+                admitted.push(Some(id));
             }
         }
         if admitted.len() > MAX_ORGANIZATIONS {
@@ -227,7 +232,7 @@ impl Search<'_, '_, '_> {
     ///
     /// # Errors
     /// When none of the lists can be read.
-    async fn projects(&mut self, organizations: Vec<Option<String>>) -> Result<Vec<Projects>, Failure> {
+    async fn projects(&mut self, organizations: Vec<Option<OrganizationId>>) -> Result<Vec<Projects>, Failure> {
         let count = self.take(organizations.len(), 0);
         let read = stream::iter(organizations.into_iter().take(count))
             .map(|organization| self.list(organization, None))
@@ -272,10 +277,10 @@ impl Search<'_, '_, '_> {
     }
 
     /// A page of projects.
-    async fn list(&self, organization: Option<String>, search: Option<String>) -> Result<Projects, Failure> {
+    async fn list(&self, organization: Option<OrganizationId>, search: Option<String>) -> Result<Projects, Failure> {
         let limit = PROJECTS.to_string();
         let mut query = vec![("limit", limit.as_str())];
-        query.extend(organization.as_deref().map(|id| ("org_id", id)));
+        query.extend(organization.as_ref().map(|id| ("org_id", id.as_str())));
         query.extend(search.as_deref().map(|search| ("search", search)));
         let answer = self.flow.get("/projects", &[], &query).await?;
         let found = answer
@@ -293,19 +298,23 @@ impl Search<'_, '_, '_> {
 
     /// The branches of projects that fit.
     async fn branches_of(&mut self, projects: &[Value]) {
-        let count = self.take(projects.len(), 0);
-        let ids: Vec<String> = projects.iter().map(|project| field(project, "id").to_owned()).collect();
+        let known: Vec<(&Value, ProjectId)> = projects
+            .iter()
+            .filter_map(|project| Some((project, Project::of(project).id().ok()?)))
+            .collect();
+        let count = self.take(known.len(), 0);
+        let ids: Vec<ProjectId> = known.iter().map(|(_, id)| id.clone()).collect();
         let read = stream::iter(ids.into_iter().take(count))
             .map(|project| self.page_of_branches(project, None))
             .buffered(AT_ONCE)
             .collect::<Vec<_>>()
             .await;
         let mut larger = Vec::new();
-        for (project, branches) in projects.iter().zip(read) {
+        for ((project, id), branches) in known.iter().zip(read) {
             match branches {
                 Ok((branches, more)) => {
-                    self.hit_branches(project, &branches);
-                    larger.extend(more.then_some(project));
+                    self.hit_branches(project, id, &branches);
+                    larger.extend(more.then_some((project, id)));
                 }
                 Err(failure) => self.not_looked_over(
                     &format!("The branches of {}", self.flow.fence().quote(&title(project))),
@@ -315,13 +324,11 @@ impl Search<'_, '_, '_> {
         }
         // One with more branches than a request gives is searched by Neon, by the longest word.
         let longest = self.wanted.searches().last().map(|word| (*word).to_owned());
-        for project in larger {
+        for (project, id) in larger {
             if self.take(1, 0) == 1
-                && let Ok((branches, _)) = self
-                    .page_of_branches(field(project, "id").to_owned(), longest.clone())
-                    .await
+                && let Ok((branches, _)) = self.page_of_branches(id.clone(), longest.clone()).await
             {
-                self.hit_branches(project, &branches);
+                self.hit_branches(project, id, &branches);
             }
             self.notes.push(format!(
                 "{} has more than {BRANCHES} branches, of which not all were looked over: list_branches with search does.",
@@ -331,11 +338,15 @@ impl Search<'_, '_, '_> {
     }
 
     /// Branches of a project, and whether there are more.
-    async fn page_of_branches(&self, project: String, search: Option<String>) -> Result<(Vec<Value>, bool), Failure> {
+    async fn page_of_branches(
+        &self,
+        project: ProjectId,
+        search: Option<String>,
+    ) -> Result<(Vec<Value>, bool), Failure> {
         let limit = BRANCHES.to_string();
         let mut query = vec![("limit", limit.as_str())];
         query.extend(search.as_deref().map(|search| ("search", search)));
-        let at = [("project_id", project.as_str())];
+        let at = [("project_id", (&project).into())];
         let answer = self.flow.get("/projects/{project_id}/branches", &at, &query).await?;
         let branches = answer
             .get("branches")
@@ -347,11 +358,13 @@ impl Search<'_, '_, '_> {
     }
 
     fn hit_organization(&mut self, organization: &Value) {
-        let id = field(organization, "id");
-        if let Some(rank) = self.wanted.rank(field(organization, "name"), id, "") {
+        let Ok(id) = OrganizationId::parse(field(organization, "id")) else {
+            return;
+        };
+        if let Some(rank) = self.wanted.rank(field(organization, "name"), id.as_str(), "") {
             self.hits.push(Hit {
                 rank,
-                id: Id::Organization(id.to_owned()),
+                id: Id::Organization(id),
                 title: title(organization),
                 within: None,
                 text: about_organization(organization),
@@ -360,12 +373,14 @@ impl Search<'_, '_, '_> {
     }
 
     fn hit_project(&mut self, project: &Value) {
-        let id = field(project, "id");
-        if let Some(rank) = self.wanted.rank(field(project, "name"), id, "") {
+        let Ok(id) = Project::of(project).id() else {
+            return;
+        };
+        if let Some(rank) = self.wanted.rank(field(project, "name"), id.as_str(), "") {
             let organization = one_line(field(project, "org_id"), 80);
             self.hits.push(Hit {
                 rank,
-                id: Id::Project(id.to_owned()),
+                id: Id::Project(id),
                 title: title(project),
                 within: (!organization.is_empty()).then(|| format!("organization {organization}")),
                 text: about_project(project),
@@ -373,21 +388,24 @@ impl Search<'_, '_, '_> {
         }
     }
 
-    fn hit_branches(&mut self, project: &Value, branches: &[Value]) {
+    fn hit_branches(&mut self, project: &Value, project_id: &ProjectId, branches: &[Value]) {
         let around = format!("{} {}", field(project, "name"), field(project, "id"));
         for branch in branches {
-            if let Some(rank) = self.wanted.rank(field(branch, "name"), field(branch, "id"), &around) {
+            let Ok(id) = Branch::of(branch).id() else {
+                continue;
+            };
+            if let Some(rank) = self.wanted.rank(field(branch, "name"), id.as_str(), &around) {
                 self.hits.push(Hit {
                     rank,
                     id: Id::Branch {
-                        project: field(project, "id").to_owned(),
-                        branch: field(branch, "id").to_owned(),
+                        project: project_id.clone(),
+                        branch: id,
                     },
                     title: title(branch),
                     within: Some(format!(
                         "project {} ({})",
                         self.flow.fence().quote(&title(project)),
-                        one_line(field(project, "id"), 80)
+                        project_id
                     )),
                     text: about_branch(branch),
                 });

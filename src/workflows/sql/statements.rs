@@ -59,8 +59,7 @@ impl<'a> Target<'a> {
 
     /// How to connect to it.
     pub(in crate::workflows) async fn connect(&self, flow: &WorkflowContext<'_, '_>) -> Result<Connection, Failure> {
-        let (project, branch) = (self.project_id.as_str(), self.branch_id.as_str());
-        flow.connection(project, branch, self.database_name, self.role_name)
+        flow.connection(self.project_id, self.branch_id, self.database_name, self.role_name)
             .await
     }
 

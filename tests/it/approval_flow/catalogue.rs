@@ -13,10 +13,10 @@ use crate::support::server::{Era, TestClient};
 use crate::support::world::World;
 
 /// How many calls one server gets: as many as one client may have waiting.
-const AT_ONCE: usize = 20;
+pub(super) const AT_ONCE: usize = 20;
 
 /// Every call that asks by its declaration: with the required arguments alone, and with all.
-fn calls() -> Vec<(Arc<Tool>, Map<String, Value>)> {
+pub(super) fn calls() -> Vec<(Arc<Tool>, Map<String, Value>)> {
     let catalog = catalog();
     let asking = catalog
         .tools()

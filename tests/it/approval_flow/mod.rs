@@ -4,6 +4,7 @@ mod binding;
 mod catalogue;
 mod codes;
 mod conduct;
+mod odd_answers;
 mod owners;
 mod page;
 mod sequences;

@@ -67,9 +67,9 @@ pub fn connection() -> Connection {
         database: DATABASE.to_owned(),
         role: OWNER.to_owned(),
         identity: Identity {
-            project: "quiet-forest-12345678".to_owned(),
-            branch: "br-quiet-forest-a1b2c3d4".to_owned(),
-            endpoint: Some("ep-quiet-forest-a1b2c3d4".to_owned()),
+            project: "quiet-forest-12345678".parse().unwrap(),
+            branch: "br-quiet-forest-a1b2c3d4".parse().unwrap(),
+            endpoint: Some("ep-quiet-forest-a1b2c3d4".parse().unwrap()),
         },
         fresh: false,
     }

@@ -16,6 +16,7 @@ fn branches(request: &Recorded) -> Reply {
             branch("dev-old", "other"),
             branch("br-four", "dev-old"),
             branch("br-five", "feature/login"),
+            branch("../../users/me", "odd"),
         ];
         return Reply::json(200, json!({"branches": list, "pagination": {}}));
     }
@@ -74,6 +75,24 @@ async fn two_matches_are_listed_and_none_says_where_to_look() {
         is_error && error(&value)["next"].as_str().expect("next").contains("list_branches"),
         "{value}"
     );
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .all(|request| request.path().ends_with("/branches"))
+    );
+}
+
+#[tokio::test]
+async fn odd_id_of_a_named_branch_is_not_passed_on() {
+    let upstream = FakeNeon::route(branches).await;
+    let server = server::start(&[], &upstream.url()).await;
+    let (value, is_error) = server
+        .call("describe_branch", json!({"project_id": PROJECT, "branch_id": "odd"}))
+        .await;
+    assert!(is_error && error(&value)["kind"] == "malformed_answer", "{value}");
+    assert_eq!(error(&value)["changed"], "no", "{value}");
+    assert!(!value.to_string().contains("users/me"), "{value}");
     assert!(
         upstream
             .requests()

@@ -165,8 +165,8 @@ impl Catalogues {
     fn key(connection: &Connection) -> [String; 4] {
         let identity = &connection.identity;
         [
-            identity.project.clone(),
-            identity.branch.clone(),
+            identity.project.to_string(),
+            identity.branch.to_string(),
             connection.database.clone(),
             connection.role.clone(),
         ]

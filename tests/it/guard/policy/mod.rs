@@ -7,6 +7,7 @@ mod rows;
 use chrono::{DateTime, Utc};
 use neon_mcp::catalog::Tool;
 use neon_mcp::guard::{Cause, Channel, Effect, Occasion, Policy, Rule};
+use neon_mcp::neon::{OrganizationId, ProjectId};
 use serde_json::{Map, Value, json};
 
 use crate::support::catalog;
@@ -227,10 +228,14 @@ fn what_is_bounded_is_the_tightest_of_all_layers() {
         assert_eq!(both.protects(branch), protected, "{branch}");
     }
     for (project, admitted) in [("a", false), ("b", true), ("c", false)] {
-        assert_eq!(both.admits_project(project), admitted, "{project}");
+        let project = ProjectId::parse(project).unwrap();
+        assert_eq!(both.admits_project(Some(&project)), admitted, "{project}");
     }
+    // What has no id that can be told is none of the allowed ones.
+    assert!(!both.admits_project(None) && Policy::default().admits_project(None));
     for (organization, admitted) in [(Some("org-a"), false), (Some("org-b"), true), (None, false)] {
-        let checked = both.check_organization(organization);
+        let organization = organization.map(|id| OrganizationId::parse(id).unwrap());
+        let checked = both.check_organization(organization.as_ref());
         assert_eq!(checked.is_ok(), admitted, "{organization:?}");
     }
     assert_eq!(both.throwaway_lifetime().as_secs(), 24 * 3600);
