@@ -121,9 +121,9 @@ async fn tables(flow: &WorkflowContext<'_, '_>, input: &GetDatabaseTables) -> Re
         ended = ended.note(note);
     }
     if more {
-        ended = ended.note(format!(
-            "There are more: call again with offset {}, or give schema.",
-            offset + MAX_TABLES
+        let next = offset + MAX_TABLES;
+        ended = ended.next_offset(next).note(format!(
+            "There are more: call again with offset {next}, or give schema."
         ));
     }
     if has_partitions {
@@ -211,7 +211,7 @@ async fn table(flow: &WorkflowContext<'_, '_>, input: &DescribeTableSchema) -> R
         ended = ended.note(COUNTED);
     }
     Ok(match next {
-        Some(next) => ended.note(format!(
+        Some(next) => ended.next_offset(next).note(format!(
             "There is more (columns, constraints, indexes and so on, in this order): call again with offset {next}."
         )),
         None => ended,
