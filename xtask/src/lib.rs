@@ -2,3 +2,7 @@
 
 pub mod circles;
 pub mod drift;
+mod known;
+pub mod phrases;
+
+pub use known::{Known, KnownError};
