@@ -26,6 +26,14 @@ impl WorkflowOutput {
         }
     }
 
+    /// Says where the next part of a result begins that is given in parts.
+    pub(crate) fn next_offset(mut self, offset: impl Into<Value>) -> Self {
+        if let Value::Object(result) = &mut self.result {
+            result.insert("next_offset".to_owned(), offset.into());
+        }
+        self
+    }
+
     /// Adds a note.
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());

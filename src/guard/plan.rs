@@ -627,6 +627,6 @@ mod tests {
         assert!(line.shown().ends_with("n10, n11"), "{}", line.shown());
         assert_ne!(line, Line::fact("children", names(13)));
         let line = Line::circumstance("computes", names(12));
-        assert!(line.shown().ends_with("and 4 more"), "{}", line.shown());
+        assert!(line.shown().ends_with(" 4 more"), "{}", line.shown());
     }
 }

@@ -345,13 +345,13 @@ mod tests {
                 }
                 let full = keeper.room_to_prepare(&client.to_string(), 0, now).unwrap_err();
                 assert!(
-                    matches!(&full, NotPrepared::Full(why) if why.contains("50 of this client")),
+                    matches!(&full, NotPrepared::Full(why) if why.contains(&CAPS.owner.to_string())),
                     "{full}"
                 );
             }
             let full = keeper.prepare("another", json!({}), until, now).unwrap_err();
             assert!(
-                matches!(&full, NotPrepared::Full(why) if why.contains("200 of all")),
+                matches!(&full, NotPrepared::Full(why) if why.contains(&CAPS.all.to_string())),
                 "{full}"
             );
             assert_eq!(

@@ -76,7 +76,7 @@ async fn list(flow: &WorkflowContext<'_, '_>, input: &ListDocsResources) -> Resu
         ended = ended.note("No page has all of these words: these have some of them, most of them first.");
     }
     if next < found.len() {
-        ended = ended.note(format!(
+        ended = ended.next_offset(next).note(format!(
             "There are more: call again with offset {next}, or with other words in query."
         ));
     }

@@ -2,4 +2,8 @@
 
 pub mod circles;
 pub mod drift;
+mod known;
 pub mod mutations;
+pub mod phrases;
+
+pub use known::{Known, KnownError};

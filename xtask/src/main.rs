@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use clap::Parser;
 use neon_mcp::catalog::Catalog;
 use neon_openapi::Document;
-use xtask::circles::{Crate, Known, Verdict, circles, packages};
+use xtask::Known;
+use xtask::circles::{Crate, Verdict, circles, packages};
 use xtask::drift::{Intended, changes, compare};
 use xtask::mutations;
 

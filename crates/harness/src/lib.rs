@@ -8,6 +8,7 @@
 //! | a sandbox in this process, or as one of its own | `sandbox::start`, `sandbox_process::Running` |
 //! | a Neon whose answers get lost | `proxy::Counting` before a sandbox |
 //! | a PostgreSQL | `postgres::Postgres` |
+//! | a sentence pinned in a file of its area | [`assert_worded`] |
 //! | something that must come | [`wait`] |
 //! | a folder | [`folder`] |
 //!
@@ -52,5 +53,6 @@ pub mod sql;
 #[cfg(feature = "client")]
 pub mod terminal;
 pub mod wait;
+pub mod wording;
 #[cfg(feature = "client")]
 pub mod world;

@@ -128,7 +128,7 @@ mod tests {
         folder.write(b"first").unwrap();
         let most = usize::try_from(MAX_STATE_BYTES).unwrap();
         let error = folder.write(&vec![b' '; most + 1]).unwrap_err();
-        assert!(error.to_string().contains("what was written before stays"), "{error}");
+        harness::assert_worded!("refusals", "state that could not be read again", error.to_string());
         assert_eq!(folder.read().unwrap().unwrap(), b"first");
         folder.write(&vec![b' '; most]).unwrap();
         assert_eq!(folder.read().unwrap().unwrap().len(), most);

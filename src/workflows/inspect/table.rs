@@ -62,7 +62,7 @@ async fn table(flow: &WorkflowContext<'_, '_>, input: &DescribeTableSchema) -> R
         ended = ended.note(COUNTED);
     }
     Ok(match next {
-        Some(next) => ended.note(format!(
+        Some(next) => ended.next_offset(next).note(format!(
             "There is more (columns, constraints, indexes and so on, in this order): call again with offset {next}."
         )),
         None => ended,

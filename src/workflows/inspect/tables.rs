@@ -96,9 +96,9 @@ async fn tables(flow: &WorkflowContext<'_, '_>, input: &GetDatabaseTables) -> Re
         ended = ended.note(note);
     }
     if more {
-        ended = ended.note(format!(
-            "There are more: call again with offset {}, or give schema.",
-            offset + MAX_TABLES
+        let next = offset + MAX_TABLES;
+        ended = ended.next_offset(next).note(format!(
+            "There are more: call again with offset {next}, or give schema."
         ));
     }
     if has_partitions {

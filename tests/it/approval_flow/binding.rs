@@ -1,5 +1,6 @@
 //! A yes is for one call, by one caller, on one thing as it was shown, once.
 
+use harness::{assert_worded, wording::line_with};
 use rmcp::model::{CallToolRequestParams, CallToolResponse};
 use serde_json::{Value, json};
 
@@ -306,11 +307,7 @@ async fn a_target_that_changes_while_the_human_reads_is_asked_about_anew() {
         assert!(!is_error, "{what}: {value}");
         let asked = human.asked();
         assert_eq!(asked.len(), 2, "{what}");
-        assert!(
-            asked[1].0.contains("changed while you were asked"),
-            "{what}: {}",
-            asked[1].0
-        );
+        assert_worded!("approvals", &format!("asked again: {what}"), asked[1].0);
         assert_eq!(world.changes().len(), 1, "{what}");
     }
 }
@@ -383,9 +380,11 @@ async fn the_plan_shows_what_the_call_sends_and_always_its_end() {
     started.call("update_project", update).await;
     let asked = human.asked();
     let deletion = &asked[0].0;
-    assert!(
-        deletion.contains("Way back: recover_branch") && deletion.contains("Request: DELETE"),
-        "{deletion}"
+    assert!(deletion.contains("Request: DELETE"), "{deletion}");
+    assert_worded!(
+        "approvals",
+        "way back of a deletion",
+        line_with(deletion, "recover_branch")
     );
     let children = deletion
         .lines()
@@ -524,12 +523,10 @@ async fn what_no_question_can_show_is_not_asked() {
     assert!(!is_error && human.asked()[0].0.contains("0.0.0.0/0"), "{value}");
     let (value, is_error) = started.call("update_project", update(300)).await;
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
-    assert!(
+    assert_worded!(
+        "errors",
+        "update that is too long to be approved",
         error(&value)["message"]
-            .as_str()
-            .expect("text")
-            .contains("more than a human can be shown"),
-        "{value}"
     );
     assert_eq!(human.asked().len(), 1);
     assert_eq!(world.changes().len(), 1);

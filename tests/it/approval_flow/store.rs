@@ -1,5 +1,6 @@
 //! Where waiting calls are kept: for whom, how many, and who takes them.
 
+use harness::assert_worded;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -14,9 +15,13 @@ fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
+fn token_of(call: &str) -> String {
+    format!("token of {call}")
+}
+
 fn new(call: &str) -> NewApproval {
     NewApproval {
-        token: format!("token of {call}"),
+        token: token_of(call),
         call: call.to_owned(),
         plan_digest: "digest".to_owned(),
         from: call.to_owned(),
@@ -122,7 +127,7 @@ fn no_more_than_a_hundred_wait_and_what_runs_out_makes_room() {
     let known = approvals.list(now()).expect("a list");
     assert_eq!(known.len(), MAX_WAITING);
     assert!(known.iter().any(|known| known.code == own.code));
-    assert!(known.iter().all(|known| known.token != "token of 1"));
+    assert!(known.iter().all(|known| known.token != token_of("1")));
     let later = NewApproval {
         asked_at: now() + TimeDelta::seconds(301),
         ..new("one more")
@@ -161,7 +166,7 @@ fn a_decision_counts_once_and_is_taken_once() {
             .collect::<Vec<_>>()
     });
     assert_eq!(taken.len(), 1);
-    assert_eq!(taken[0].token, "token of a");
+    assert_eq!(taken[0].token, token_of("a"));
     assert!(approvals.get(&code, now()).expect("readable").is_none());
 }
 
@@ -270,8 +275,11 @@ fn sessions_of_one_credential_leave_room_for_others() {
     }
     let full = approvals.add(of(1_000, "http"));
     assert!(matches!(full, Err(ApprovalsError::FullOfGroup)), "{full:?}");
-    let said = full.expect_err("full").to_string();
-    assert!(said.contains("60 calls of other sessions"), "{said}");
+    assert_worded!(
+        "approvals",
+        "waiting room full of other sessions",
+        full.expect_err("full").to_string()
+    );
     assert_eq!(approvals.list(now()).expect("a list").len(), MAX_OF_GROUP);
     assert!(approvals.add(of(0, "stdio")).is_ok());
 }

@@ -136,7 +136,7 @@ async fn row_27_schema_comparison() {
     assert_eq!(compare(json!({})).await, DIFF);
     assert_eq!(compare(json!({"base_branch_id": "main"})).await, DIFF);
     let back = compare(json!({"branch_id": "main", "base_branch_id": "dev"})).await;
-    assert!(back.contains("-    email text"), "{back}");
+    assert!(back.contains("\n-    email text"), "{back}");
 
     // The same branch, then and now.
     story.advance(60).await;

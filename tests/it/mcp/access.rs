@@ -1,5 +1,6 @@
 //! Who may reach what, as an agent goes about it: a human says yes, and what was given can be taken back.
 
+use harness::assert_worded;
 use neon_mcp::sandbox::{ExtraMember, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
@@ -145,7 +146,7 @@ async fn the_key_that_the_server_uses_is_never_revoked() {
     let own = listed["result"]["api_keys"][0]["id"].clone();
     let refused = scene.fails("revoke_api_key", json!({ "key_id": own })).await;
     assert_eq!(refused["kind"], "invalid_arguments");
-    assert!(refused.to_string().contains("this server itself uses"), "{refused}");
+    assert_worded!("errors", "key of this server", refused["problems"][0]["message"]);
     assert_eq!(scene.human.asked().len(), asked);
     assert_eq!(scene.status(scene.sandbox.api_key()).await, 200);
 }

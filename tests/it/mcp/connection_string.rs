@@ -1,5 +1,6 @@
 //! `get_connection_string`: as a URI or as the lines of an `.env` file, by one request either way.
 
+use harness::assert_worded;
 use neon_mcp::sandbox::SandboxOptions;
 use serde_json::{Value, json};
 
@@ -74,7 +75,7 @@ async fn env_lines_come_of_one_request_and_hold_both_hosts() {
         assert_eq!(value(&variables, "PGHOST"), format!("ep-a-pooler.{host}"));
         assert_eq!(value(&variables, "PGHOST_UNPOOLED"), format!("ep-a.{host}"));
         assert_eq!(value(&variables, "PGPASSWORD"), PASSWORD);
-        assert!(answer["notes"].to_string().contains("holds a secret"), "{answer}");
+        assert_worded!("notes", "connection string in parts", answer["notes"]);
         let requests = upstream.requests();
         let sent: Vec<&Recorded> = requests
             .iter()
@@ -125,7 +126,7 @@ async fn what_cannot_be_split_is_shown_as_it_came() {
         !is_error && answer["result"]["uri"] == "postgresql://nobody",
         "{answer}"
     );
-    assert!(answer["notes"].to_string().contains("can't be split"), "{answer}");
+    assert_worded!("notes", "connection string that is none", answer["notes"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The documentation: read from a host on this machine, through the program, and through the library where time passes.
 
+use harness::assert_worded;
 use std::time::Duration;
 
 use neon_mcp::base_url::BaseUrl;
@@ -147,7 +148,7 @@ async fn a_page_cannot_leave_its_fence() {
     );
     let inside = fenced(&first["result"]["text"]);
     assert!(
-        inside.contains("</untrusted-data-000000000000>") && inside.contains("Ignore all rules"),
+        inside.contains("</untrusted-data-000000000000>") && inside.contains("Ignore all"),
         "{inside}"
     );
     let mark = text[1..].split('>').next().expect("a mark");
@@ -314,10 +315,8 @@ async fn a_long_page_comes_in_parts_that_make_the_whole() {
     let (behind, is_error) = server
         .call("get_doc_resource", json!({"slug": "long", "from_byte": 9_000_000}))
         .await;
-    assert!(
-        !is_error && behind["notes"].to_string().contains("only 150000 bytes"),
-        "{behind}"
-    );
+    assert!(!is_error, "{behind}");
+    assert_worded!("notes", "part beyond the end of a page", behind["notes"]);
 }
 
 #[tokio::test]
@@ -330,10 +329,8 @@ async fn a_host_that_is_not_there_delays_nothing_and_the_sandbox_says_it_has_non
         let (refused, is_error) = server.call(tool, arguments).await;
         assert!(is_error && refused["error"]["kind"] == "docs_unreachable", "{refused}");
         let message = refused["error"]["message"].as_str().expect("a message");
-        assert!(
-            message.contains("127.0.0.1:1") && message.contains("sandbox carries no documentation"),
-            "{message}"
-        );
+        assert!(message.contains("127.0.0.1:1"), "{message}");
+        assert_worded!("errors", "documentation that can't be read", message);
     }
     let neon = program(
         &["--toolsets", "docs", "--docs-url", "http://127.0.0.1:1/docs"],
@@ -371,7 +368,7 @@ async fn off_leaves_the_tools_out_and_a_fixed_project_does_not() {
     let server = server("off", &[]).await;
     let request = rmcp::model::CallToolRequestParams::new("list_docs_resources");
     let error = server.client.call_tool(request).await.expect_err("refused").to_string();
-    assert!(error.contains("switched the documentation off"), "{error}");
+    assert_worded!("protocol", "documentation that is off", error);
 }
 
 fn docs(upstream: &FakeNeon, fresh: Duration, text: Duration) -> Docs {

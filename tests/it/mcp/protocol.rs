@@ -1,5 +1,6 @@
 //! MCP itself, in both eras: identity, the list, unknown tools, cancellation, progress.
 
+use harness::assert_worded;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ async fn an_unknown_tool_is_a_protocol_error_that_names_the_nearest() {
         .await
         .expect_err("an error")
         .to_string();
-    assert!(error.contains("toolset is not enabled"), "{error}");
+    assert_worded!("protocol", "tool of a toolset that is off", error);
     assert_eq!(upstream.count(), 0);
 }
 

@@ -1,5 +1,6 @@
 //! `search` and `fetch`: what is found, by how many requests, and what the operator keeps from being seen.
 
+use harness::assert_worded;
 use std::sync::{Arc, Mutex};
 
 use neon_mcp::sandbox::SandboxOptions;
@@ -249,11 +250,10 @@ async fn a_key_that_may_not_list_organizations_searches_what_is_its_own() {
         let on = On::account(account).await;
         let found = on.search(json!({"query": "crm"})).await;
         assert_eq!(found["results"][0]["id"], "project:crm-sun-12345678", "{found}");
-        assert!(
+        assert_worded!(
+            "notes",
+            &format!("search: organizations that failed: {status}"),
             found["notes"]
-                .to_string()
-                .contains("Organizations couldn't be looked over"),
-            "{found}"
         );
         assert!(on.targets().iter().all(|target| !target.contains("org_id")));
     }
@@ -295,8 +295,7 @@ async fn with_many_projects_branches_are_looked_over_where_the_name_fits() {
     let before = on.targets().len();
     let all = on.search(json!({"query": "app"})).await;
     assert_eq!(on.targets().len() - before, 12, "{:?}", on.targets());
-    let notes = all["notes"].to_string();
-    assert!(notes.contains("12 requests at most"), "{notes}");
+    assert_worded!("notes", "search: more than it reads", all["notes"]);
     assert_eq!(
         all["results"].as_array().map(Vec::len),
         Some(40),
@@ -316,7 +315,7 @@ async fn with_many_projects_branches_are_looked_over_where_the_name_fits() {
     );
     let all = on.search(json!({"query": "app"})).await;
     assert_eq!(all["results"].as_array().map(Vec::len), Some(50), "{all}");
-    assert!(all["notes"].to_string().contains("the best 50 of"), "{all}");
+    assert_worded!("notes", "search: more than it shows", all["notes"]);
 }
 
 #[tokio::test]
@@ -539,12 +538,7 @@ async fn a_part_that_fails_is_said_and_the_rest_is_shown() {
         !is_error && found["results"].as_array().map(Vec::len) == Some(2),
         "{found}"
     );
-    assert!(
-        found["notes"]
-            .to_string()
-            .contains("The branches of shop couldn't be looked over"),
-        "{found}"
-    );
+    assert_worded!("notes", "search: branches of a project that failed", found["notes"]);
     *broken.lock().expect("a lock") = "/roles";
     let (whole, is_error) = server
         .call("fetch", json!({"id": "branch:crm-sun-12345678/br-main"}))

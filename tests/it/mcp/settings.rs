@@ -190,14 +190,10 @@ async fn the_start_names_the_kind_of_key_and_fails_on_none() {
             "info",
         )
         .await;
-        until("the kind of key", || server.log().contains("the key is a")).await;
+        until("the kind of key", || server.log().contains("key is")).await;
         let log = server.stop().await;
         assert!(log.contains(told), "{method} {keys}: {log}");
-        assert_eq!(
-            log.contains("reaches every project"),
-            told != "project-scoped key",
-            "{log}"
-        );
+        assert_eq!(log.contains("every project"), told != "project-scoped key", "{log}");
     }
 }
 
@@ -234,9 +230,9 @@ async fn a_sandbox_of_the_program_itself_is_kept_where_the_settings_say() {
     ])
     .await;
     let projects = run(&["list_projects", "--config", file]).await;
-    assert!(projects.contains("outlives the process"), "{projects}");
+    assert!(projects.contains("outlives"), "{projects}");
     let others = run(&["list_projects", "--sandbox"]).await;
-    assert!(!others.contains("outlives the process"), "{others}");
+    assert!(!others.contains("outlives"), "{others}");
 }
 
 #[cfg(unix)]

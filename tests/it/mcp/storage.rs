@@ -1,5 +1,6 @@
 //! Buckets, functions, triggers and logs through a client, on the sandbox.
 
+use harness::assert_worded;
 use harness::wait::until_async;
 use neon_mcp::sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
@@ -185,7 +186,7 @@ async fn long_content_is_read_in_parts_and_too_long_by_a_link() {
     assert_eq!(read, bytes);
     let (past, _) = story.read("bytes", 70_000).await;
     assert_eq!(past["result"]["content"], "");
-    assert!(past["notes"].to_string().contains("only 65536 bytes"), "{past}");
+    assert_worded!("notes", "part beyond the end of an object", past["notes"]);
 
     story.upload("more", vec![b'x'; 65_537]).await;
     let (value, is_error) = story.read("more", 0).await;
@@ -289,7 +290,7 @@ async fn a_function_is_deployed_triggered_and_its_logs_are_read() {
         .call("query_logs", json!({"sort_order": "asc", "cursor": cursor}))
         .await;
     assert_eq!(rest["page"]["returned"], 2, "{rest}");
-    assert!(rest.to_string().contains("run by trigger thumbs"), "{rest}");
+    assert!(rest.to_string().contains("trigger thumbs"), "{rest}");
     let both = json!({"since": "1h", "start_time": "2026-01-01T00:00:00Z"});
     assert!(story.try_call("query_logs", both).await.1);
     let fields = story.call("list_log_fields", json!({})).await;

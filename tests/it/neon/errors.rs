@@ -1,5 +1,6 @@
 //! Errors stand alone: what happened, whether anything changed, what next.
 
+use harness::assert_worded;
 use neon_mcp::neon::{Changed, ErrorKind, Method};
 use serde_json::json;
 
@@ -127,7 +128,7 @@ async fn a_route_for_persons_tells_which_key_it_needs() {
     let message = "this endpoint is not available for organization API keys";
     let upstream = FakeNeon::always(Reply::error(404, "", message)).await;
     let error = read(&upstream).await.unwrap_err();
-    assert!(error.hint().contains("personal API key"), "{error}");
+    assert_worded!("upstream", "route for persons", error.hint());
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ async fn a_form_whose_answer_is_lost_is_not_sent_again() {
 #[test]
 fn a_request_shows_no_content_of_its_files() {
     let shown = format!("{:?}", deployment());
-    assert!(shown.contains("zip (10 bytes)"), "{shown}");
+    assert!(shown.contains("(10 bytes)"), "{shown}");
     assert!(!shown.contains("PK") && !shown.contains("nodejs24"), "{shown}");
     assert!(Read::try_from(deployment()).is_err());
 }
@@ -122,7 +122,7 @@ async fn an_answer_of_too_many_bytes_is_refused_by_its_length_and_without_one() 
     assert!(read(&upstream, 5).await.is_ok());
     let error = read(&upstream, 4).await.unwrap_err();
     assert_eq!((error.kind(), error.changed()), (ErrorKind::TooLarge, Changed::No));
-    assert!(error.summary().contains("larger than 4 bytes"), "{error}");
+    assert!(error.summary().contains("4 bytes"), "{error}");
     let chunked = Reply::raw(200, "5\r\n12345\r\n0\r\n\r\n").header("transfer-encoding", "chunked");
     let upstream = FakeNeon::start(vec![chunked]).await;
     assert_eq!(read(&upstream, 4).await.unwrap_err().kind(), ErrorKind::TooLarge);

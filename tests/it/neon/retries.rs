@@ -1,5 +1,6 @@
 //! What is sent again, and how often.
 
+use harness::{assert_worded, wording::without_numbers};
 use std::time::{Duration, SystemTime};
 
 use neon_mcp::neon::{Changed, Client, Context, ErrorKind, RetryPolicy};
@@ -146,7 +147,9 @@ async fn retry_after_above_ten_seconds_is_reported_at_once() {
         assert_eq!(error.kind(), ErrorKind::RateLimited);
         assert_eq!(error.status(), Some(429));
         assert!(error.retry_after().unwrap() >= Duration::from_secs(least));
-        assert!(error.to_string().contains("Neon asks to wait"), "{error}");
+        let shown = error.retry_after().unwrap().as_secs();
+        assert!(shown >= least, "{error}");
+        assert_worded!("upstream", "rate limit", without_numbers(&error.to_string().into()));
     }
 }
 

@@ -103,7 +103,7 @@ async fn somebody_gave_a_call_no_time_or_all_of_it() {
         let variable = said(command).await;
         for (output, said) in [flag, variable] {
             assert_eq!(output.status.success(), taken, "{seconds}: {said}");
-            assert_eq!(!said.contains("write 1 to 86400 seconds"), taken, "{seconds}: {said}");
+            assert_eq!(!said.contains("86400 seconds"), taken, "{seconds}: {said}");
         }
     }
     let (output, said) = said(program(
@@ -112,8 +112,5 @@ async fn somebody_gave_a_call_no_time_or_all_of_it() {
         KEY,
     ))
     .await;
-    assert!(
-        !output.status.success() && said.contains("write 0 to 86400 seconds"),
-        "{said}"
-    );
+    assert!(!output.status.success() && said.contains("86400 seconds"), "{said}");
 }

@@ -1,5 +1,6 @@
 //! What dead processes leave is input: nothing of it stops a start, is followed through a link, or harms a process that lives.
 
+use harness::wording::line_with;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
@@ -90,6 +91,17 @@ async fn start_and_end(places: &Places) -> String {
     sandbox.interrupt().await
 }
 
+/// How many folders it removed and how many servers it stopped, as the log tells: each number stands before its word.
+fn cleared(said: &str) -> (u64, u64) {
+    let line = line_with(said, "folders removed");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let number = |of: &str| {
+        let at = words.iter().position(|word| *word == of).expect(of);
+        words[..at].iter().rev().find_map(|word| word.parse().ok()).expect(line)
+    };
+    (number("folders"), number("servers"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_started_a_sandbox_after_one_that_left_broken_files() {
     let places = Places::new(crate::support::SANDBOX);
@@ -169,10 +181,7 @@ async fn somebody_started_a_sandbox_after_one_that_left_broken_files() {
     fifo(&all.join("fifo.gone"));
 
     let said = start_and_end(&places).await;
-    assert!(
-        said.contains("26 of its folders removed, 0 of its servers stopped"),
-        "{said}"
-    );
+    assert_eq!(cleared(&said), (26, 0), "{said}");
     assert!(group.lives(), "a negative number was taken for a process group");
     assert_eq!(fs::read(outside.join("kept")).unwrap(), b"precious");
     let mut names: Vec<_> = fs::read_dir(&outside)
@@ -228,7 +237,7 @@ async fn somebody_had_processes_that_look_like_a_dead_sandboxs_servers() {
     fs::write(points.join("data-at"), folder.to_str().unwrap()).unwrap();
 
     let said = start_and_end(&places).await;
-    assert!(said.contains("0 of its servers stopped"), "{said}");
+    assert_eq!(cleared(&said).1, 0, "{said}");
     assert!(tail.lives(), "a reader of a log was stopped");
     assert!(on_other.lives(), "a server on another folder was stopped");
     assert!(names_it.lives(), "a program that names the folder was stopped");
@@ -252,10 +261,7 @@ async fn somebody_killed_a_sandbox_and_its_keeper_and_started_another() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(places.servers().len(), 1, "nobody stops it any more");
         let said = start_and_end(&places).await;
-        assert!(
-            said.contains("1 of its folders removed, 1 of its servers stopped"),
-            "{said}"
-        );
+        assert_eq!(cleared(&said), (1, 1), "{said}");
         assert_eq!(places.processes(), Vec::<String>::new(), "kept: {kept}");
     }
 }

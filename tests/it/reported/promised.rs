@@ -60,7 +60,7 @@ async fn somebody_asked_for_the_tools_in_markdown_and_as_a_table() {
     assert!(
         lines
             .iter()
-            .any(|line| line.starts_with("| `delete_branch` | branches | destructive | deleteProjectBranch | "))
+            .any(|line| line.starts_with("| `delete_branch` |") && line.contains("| destructive |"))
     );
     let columns = |line: &str| line.replace("\\|", "").matches('|').count();
     assert!(lines.iter().all(|line| columns(line) == 6));
@@ -69,7 +69,7 @@ async fn somebody_asked_for_the_tools_in_markdown_and_as_a_table() {
     let (output, _) = run(&["tools", "--format", "xml"]).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && said.contains("table, json, markdown"),
+        !output.status.success() && ["table", "json", "markdown"].iter().all(|format| said.contains(format)),
         "{said}"
     );
 }

@@ -1,5 +1,6 @@
 //! Schemas that models' APIs refuse, and arguments as strict clients send them.
 
+use harness::assert_worded;
 use neon_mcp::server::published_list_problems;
 use serde_json::{Value, json};
 
@@ -93,9 +94,11 @@ async fn somebody_sent_a_map_as_a_list_of_names_and_values() {
         json!([{"name": "team", "value": "a", "more": 1}]),
     ] {
         let (value, is_error) = server.call("create_branch", with(wrong.clone())).await;
-        assert!(
-            is_error && value.to_string().contains("each name once"),
-            "{wrong}: {value}"
+        assert!(is_error, "{wrong}: {value}");
+        assert_worded!(
+            "errors",
+            &format!("labels that are none: {wrong}"),
+            value["error"]["problems"][0]["message"]
         );
     }
     let twice = json!({"project_id": project, "branch_id": "main", "checks": ["cache", "cache"]});
@@ -124,9 +127,11 @@ async fn somebody_called_through_discovery_with_arguments_as_text() {
         let (value, is_error) = server
             .call("call_read_tool", json!({"name": "list_projects", "arguments": wrong}))
             .await;
-        assert!(
-            is_error && value.to_string().contains("must be an object"),
-            "{wrong}: {value}"
+        assert!(is_error, "{wrong}: {value}");
+        assert_worded!(
+            "errors",
+            &format!("arguments that are no object: {wrong}"),
+            value["error"]["problems"][0]["message"]
         );
     }
 }

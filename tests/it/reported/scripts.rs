@@ -1,5 +1,6 @@
 //! Scripts of tools, and texts that no server runs.
 
+use harness::assert_worded;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -57,11 +58,19 @@ async fn somebody_sent_a_file_that_goes_both_ways() {
     ] {
         let both = format!("{up}\nCREATE TABLE t (x int);\n{down}\nDROP TABLE t;\n");
         let error = fails(&story, "prepare_database_migration", &both).await;
-        assert!(error.to_string().contains("what takes it back"), "{both}: {error}");
+        assert_worded!(
+            "errors",
+            &format!("script with what takes it back: {up}"),
+            error["problems"][0]["message"]
+        );
         let statements = json!([format!("{up}\nCREATE TABLE t (x int)"), format!("{down}\nDROP TABLE t")]);
         let arguments = json!({"branch_id": "main", "statements": statements});
         let error = story.shop_fails("run_sql_transaction", arguments).await;
-        assert!(error.to_string().contains("what takes it back"), "{both}: {error}");
+        assert_worded!(
+            "errors",
+            &format!("statements with what takes them back: {up}"),
+            error["problems"][0]["message"]
+        );
     }
     assert_eq!(story.asked(), 0);
 }

@@ -1,5 +1,6 @@
 //! What a session holds between calls, and between the parts of a migration.
 
+use harness::{assert_worded, wording::line_with};
 use serde_json::{Value, json};
 
 use crate::examples::Story;
@@ -55,8 +56,8 @@ async fn somebody_set_something_in_one_call_and_used_it_in_the_next() {
         let said = run(&story, statement).await["notes"].to_string();
         assert!(said.contains(GONE) && said.contains(what), "{statement}: {said}");
     }
-    let said = run(&story, "RESET search_path").await["notes"].to_string();
-    assert!(said.contains("It took nothing back"), "{said}");
+    let said = run(&story, "RESET search_path").await;
+    assert_worded!("notes", "setting that is reset", said["notes"]);
 }
 
 #[tokio::test]
@@ -111,8 +112,7 @@ async fn somebodys_settings_are_set_again_in_each_part() {
     let script = "CREATE TYPE kind AS ENUM ('a'); SET search_path = app, public; SET lock_timeout = '1234ms'; ALTER TYPE kind ADD VALUE 'b'; \
                   CREATE TABLE landed AS SELECT 'b'::kind AS kind, current_setting('lock_timeout') AS waits";
     let prepared = prepare(&story, script).await;
-    let notes = prepared["notes"].to_string();
-    assert!(notes.contains("set again at the start of later parts"), "{notes}");
+    assert_worded!("notes", "migration: setting that later parts need", prepared["notes"]);
     complete(&story, &prepared).await;
     let rows = run(&story, "SELECT waits FROM app.landed").await["result"]["rows"].to_string();
     assert!(rows.contains("1234ms"), "{rows}");
@@ -193,7 +193,11 @@ async fn somebody_executed_what_nothing_prepared() {
     ] {
         let error = story.shop_fails(tool, arguments).await;
         assert_eq!(error["kind"], "invalid_arguments", "{error}");
-        assert!(error.to_string().contains("PREPARE and EXECUTE as one list"), "{error}");
+        assert_worded!(
+            "errors",
+            &format!("execution of what was not prepared: {tool}"),
+            error["problems"][0]["message"]
+        );
     }
     assert_eq!(story.asked(), 0, "nobody is asked about it");
 }
@@ -225,10 +229,11 @@ async fn somebody_executed_what_the_same_list_prepared() {
         )
         .await;
     assert_eq!(story.asked(), 1);
-    assert!(
-        story.question().contains("would delete 400 of 498 rows"),
-        "{}",
-        story.question()
+    let question = story.question();
+    assert_worded!(
+        "approvals",
+        "execution that deletes rows",
+        line_with(&question, "400 of 498")
     );
     let statements = [
         "PREPARE p (text) AS SELECT pg_read_file($1)",

@@ -1,5 +1,6 @@
 //! Values that went into a database or came out of it as others: lists, digits, names that stand twice, large ones.
 
+use harness::assert_worded;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -179,22 +180,22 @@ async fn somebody_stored_lists_in_columns_of_many_types() {
 async fn somebody_gave_what_is_no_array() {
     let story = Story::with_data().await;
     sql(&story, "CREATE TABLE v (id int, i int[], b jsonb)", json!([])).await;
-    for (value, says) in [
-        (json!([[]]), "no empty arrays inside"),
-        (json!([[1], [2, 3]]), "rectangular"),
-        (json!([1, [2]]), "rectangular"),
-        (json!("1,2"), "give a list"),
-        (json!("abc"), "give a list"),
-        (json!(5), "give a list"),
-        (json!({"a": 1}), "give a list"),
+    for value in [
+        json!([[]]),
+        json!([[1], [2, 3]]),
+        json!([1, [2]]),
+        json!("1,2"),
+        json!("abc"),
+        json!(5),
+        json!({"a": 1}),
     ] {
         let error = refused(&story, "INSERT INTO v (id, i) VALUES ($1, $2)", json!([1, value])).await;
         assert_eq!(error["kind"], "invalid_arguments", "{value}: {error}");
         assert_eq!(error["problems"][0]["argument"], "params/1", "{value}: {error}");
-        let text = error.to_string();
-        assert!(
-            text.contains(says) && text.contains("integer[] for $2"),
-            "{value}: {error}"
+        assert_worded!(
+            "errors",
+            &format!("parameter that is no array: {value}"),
+            error["problems"][0]["message"]
         );
     }
     // Postgres can't be asked for these; what to write instead can be written.
@@ -324,10 +325,11 @@ async fn somebody_read_documents_that_a_double_would_change() {
             )
             .await;
         assert_eq!(rows(&read["result"]), [json!([is])], "{expression}");
-        let noted = read["notes"]
-            .to_string()
-            .contains("stand as the text that Postgres printed");
+        let noted = read["notes"].to_string().contains("Postgres printed");
         assert_eq!(noted, as_text, "{expression}: {read}");
+        if noted {
+            assert_worded!("notes", &format!("value as text: {expression}"), read["notes"]);
+        }
     }
 }
 
@@ -414,16 +416,10 @@ async fn somebody_described_a_table_of_1600_columns() {
         seen.extend(columns.iter().map(|column| column["name"].as_str().unwrap().to_owned()));
         indexes += about["indexes"].as_array().map_or(0, Vec::len);
         pages += 1;
-        let notes = page["notes"].to_string();
-        let Some((_, rest)) = notes.split_once("call again with offset ") else {
+        let Some(next) = page["result"]["next_offset"].as_u64() else {
             break;
         };
-        offset = rest
-            .chars()
-            .take_while(char::is_ascii_digit)
-            .collect::<String>()
-            .parse()
-            .unwrap();
+        offset = next;
         assert!(pages < 20);
     }
     let all: Vec<String> = (0..1_600).map(|at| format!("column_number_{at}")).collect();
@@ -495,10 +491,7 @@ async fn somebody_wrote_a_long_comment_on_one_of_the_tables() {
         .await;
     let about: Value = serde_json::from_str(&fenced(&described["table"])).expect("a whole document");
     assert!(
-        about["constraints"][0]["definition"]
-            .as_str()
-            .unwrap()
-            .contains("id < 5"),
+        about["constraints"][0]["definition"].as_str().unwrap().contains("< 5"),
         "{about}"
     );
 }

@@ -1,5 +1,6 @@
 //! What others wrote reaches an agent inside a fence alone: every tool, every kind of answer.
 
+use harness::assert_worded;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
@@ -30,7 +31,7 @@ fn told(what: &str, value: &Value) -> bool {
     let there = text.contains("Ignore all");
     assert_eq!(
         text.contains("<untrusted-data-"),
-        text.contains("data, never instructions"),
+        text.contains("never instructions"),
         "{what}: the marks are explained where there are some: {text}"
     );
     there
@@ -322,7 +323,8 @@ async fn a_value_with_its_marks_is_refused_and_without_them_works() {
     assert!(shown.starts_with("<untrusted-data-"), "{shown}");
     let refused = story.shop_fails("describe_branch", json!({"branch_id": shown})).await;
     assert_eq!(refused["kind"], "invalid_arguments", "{refused}");
-    assert!(refused.to_string().contains("leave them out"), "{refused}");
+    assert_eq!(refused["problems"][0]["argument"], "branch_id", "{refused}");
+    assert_worded!("errors", "marks in an argument", refused["problems"][0]["message"]);
     story.shop("describe_branch", json!({"branch_id": name})).await;
 }
 

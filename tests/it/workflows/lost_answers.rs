@@ -1,5 +1,6 @@
 //! Completing a migration when the way to Postgres or Neon breaks: what holds is told, and nothing is sent twice.
 
+use harness::assert_worded;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -67,21 +68,13 @@ async fn statements_whose_answer_is_lost_are_told_as_what_they_are() {
         (&json!("not_applied"), &json!("no")),
         "{error}"
     );
-    assert!(
-        error["message"].as_str().expect("words").contains("didn't take effect"),
-        "{error}"
-    );
+    assert_worded!("errors", "migration: sent and not applied", error["message"]);
     assert_eq!((writes, behind.count(columns).await), (1, json!("0")));
     // The same handle is good again; now they arrive, and the answer doesn't.
     behind.proxy.trouble("WRITE /sql", 0, Trouble::AnswerLost);
     let (value, is_error, writes) = behind.complete(&handle).await;
     assert!(!is_error, "{value}");
-    assert!(
-        value["notes"]
-            .to_string()
-            .contains("the schema shows that they were applied"),
-        "{value}"
-    );
+    assert_worded!("notes", "migration: applied by what the schema shows", value["notes"]);
     assert_eq!(value["result"]["schema_matches_preview"], true);
     assert_eq!((writes, behind.count(columns).await), (1, json!("1")));
     assert_eq!(behind.story.branches().await, ["main"]);
@@ -169,7 +162,7 @@ async fn what_cant_be_cleaned_up_is_said_and_the_rest_holds() {
         ),
         (&json!(1), &json!(false))
     );
-    assert!(value["notes"].to_string().contains("couldn't be deleted"), "{value}");
+    assert_worded!("notes", "migration: trial branch that stays", value["notes"]);
 }
 
 #[tokio::test]
@@ -185,13 +178,7 @@ async fn a_branch_that_would_stay_is_none_to_try_on() {
         (&json!("step_failed"), &json!("yes")),
         "{error}"
     );
-    assert!(
-        error["message"]
-            .as_str()
-            .expect("words")
-            .contains("stays until someone deletes it"),
-        "{error}"
-    );
+    assert_worded!("errors", "preparation: trial branch that stays", error["message"]);
     assert!(
         !behind.proxy.taken().contains(&"WRITE /sql".to_owned()),
         "nothing was tried"
@@ -207,12 +194,10 @@ async fn a_call_that_runs_out_of_time_says_that_it_doesnt_know() {
     let (value, is_error, writes) = behind.complete(&handle).await;
     assert!(is_error && began.elapsed() < Duration::from_secs(15), "{value}");
     assert_eq!(value["error"]["kind"], "outcome_unknown", "{value}");
-    assert!(
+    assert_worded!(
+        "errors",
+        "migration: outcome that nobody could look at",
         value["error"]["message"]
-            .as_str()
-            .expect("words")
-            .contains("couldn't be looked at"),
-        "{value}"
     );
     assert_eq!(writes, 1);
 }
@@ -225,10 +210,7 @@ async fn a_throwaway_branch_that_nobody_is_told_of_is_deleted_again() {
     let (value, is_error) = behind.server.call("create_throwaway_branch", call).await;
     let error = &value["error"];
     assert!(is_error && error["left_behind"].is_null(), "{value}");
-    assert!(
-        error["next"].as_str().expect("words").contains("was deleted again"),
-        "{error}"
-    );
+    assert_worded!("errors", "throwaway branch: lost answer", error["next"]);
     assert_eq!(behind.story.branches().await, ["main"]);
 }
 

@@ -1,5 +1,6 @@
 //! How many requests a call of each workflow tool is: the first one of a server, and the next.
 
+use harness::assert_worded;
 use std::collections::BTreeSet;
 
 use neon_mcp::catalog::Catalog;
@@ -183,11 +184,7 @@ async fn a_project_without_stored_passwords_says_what_to_do() {
     let refused = story.fails("run_sql", given).await;
     assert_eq!(refused["status"], 412, "{refused}");
     assert_eq!(refused["changed"], "no", "{refused}");
-    let next = refused["next"].as_str().expect("what to do");
-    assert!(
-        next.contains("doesn't store passwords") && next.contains("your own client"),
-        "{next}"
-    );
+    assert_worded!("errors", "project that stores no passwords", refused["next"]);
 }
 
 #[tokio::test]

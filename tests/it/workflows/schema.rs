@@ -30,7 +30,7 @@ async fn a_comparison_names_the_objects_and_marks_what_is_lost() {
     }
     let differs = story.done("compare_database_schema", compare("dev", None)).await;
     assert!(
-        fenced(&differs["result"]["diff"]).contains("-    name text"),
+        fenced(&differs["result"]["diff"]).contains("\n-    name text"),
         "{differs}"
     );
     let summary = &differs["summary"];

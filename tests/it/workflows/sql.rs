@@ -1,5 +1,6 @@
 //! `run_sql` and `run_sql_transaction`.
 
+use harness::assert_worded;
 use serde_json::{Value, json};
 
 use super::{fenced, rows, shop, sql};
@@ -108,22 +109,25 @@ async fn a_transaction_is_all_or_nothing() {
 #[tokio::test]
 async fn what_cannot_be_sent_is_refused_before_it_is() {
     let story = shop().await;
-    for (statement, says) in [
-        ("SELECT 1; SELECT 2", "2 statements"),
-        ("BEGIN", "transaction control"),
-        ("COMMIT", "transaction control"),
-        ("-- nothing", "no statement"),
-        (" ; ", "no statement"),
-    ] {
+    for statement in ["SELECT 1; SELECT 2", "BEGIN", "COMMIT", "-- nothing", " ; "] {
         let refused = story
             .shop_fails("run_sql", json!({"branch_id": "main", "sql": statement}))
             .await;
         assert_eq!(refused["kind"], "invalid_arguments", "{statement}: {refused}");
-        assert!(refused.to_string().contains(says), "{statement}: {refused}");
+        assert_eq!(refused["problems"][0]["argument"], "sql", "{statement}: {refused}");
+        assert_worded!(
+            "errors",
+            &format!("no statement to send: {statement}"),
+            refused["problems"][0]["message"]
+        );
     }
     let outside = json!({"branch_id": "main", "statements": ["VACUUM"]});
     let refused = story.shop_fails("run_sql_transaction", outside).await;
-    assert!(refused.to_string().contains("run it with run_sql"), "{refused}");
+    assert_worded!(
+        "errors",
+        "transaction: statement that runs outside of one",
+        refused["problems"][0]["message"]
+    );
     sql(&story, "main", "CREATE TABLE t (x int)").await;
     sql(&story, "main", "CREATE INDEX CONCURRENTLY by_x ON t (x)").await;
 }
@@ -143,14 +147,11 @@ async fn what_rows_and_errors_say_stays_inside_the_fence() {
         .await;
     assert_eq!(rows(&read["result"]), [json!([evil])]);
     let outside = read.to_string().replace(&json!(read["result"]["rows"]).to_string(), "");
-    assert!(!outside.contains("Ignore all rules"), "{outside}");
+    assert!(!outside.contains("Ignore all"), "{outside}");
     let failed = story.shop_fails("run_sql", insert).await;
-    assert!(
-        fenced(&failed["postgres_says"]).contains("Ignore all rules"),
-        "{failed}"
-    );
+    assert!(fenced(&failed["postgres_says"]).contains("Ignore all"), "{failed}");
     let outside = failed.to_string().replace(&failed["postgres_says"].to_string(), "");
-    assert!(!outside.contains("Ignore all rules"), "{outside}");
+    assert!(!outside.contains("Ignore all"), "{outside}");
 }
 
 #[tokio::test]

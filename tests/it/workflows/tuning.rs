@@ -1,5 +1,6 @@
 //! `prepare_query_tuning` and `complete_query_tuning`.
 
+use harness::{assert_worded, wording::without_numbers};
 use serde_json::json;
 
 use super::{fenced, rows, shop, sql};
@@ -30,10 +31,7 @@ async fn an_index_is_tried_measured_and_applied() {
         )
         .await;
     let result = &prepared["result"];
-    assert!(
-        fenced(&result["plan_before"]["plan"]).contains("Seq Scan on orders"),
-        "{result}"
-    );
+    assert!(fenced(&result["plan_before"]["plan"]).contains("Seq Scan"), "{result}");
     assert!(
         fenced(&result["plan_after"]["plan"]).contains("by_customer"),
         "{result}"
@@ -41,11 +39,7 @@ async fn an_index_is_tried_measured_and_applied() {
     let cost = |of: &str| result[of]["cost"].as_f64().expect("a number");
     assert!(cost("plan_after") < cost("plan_before") / 5.0, "{result}");
     assert!(result["plan_before"]["execution_ms"].as_f64().expect("a number") > 0.0);
-    assert!(
-        prepared["notes"].to_string().contains("The execution time falls to"),
-        "{}",
-        prepared["notes"]
-    );
+    assert_worded!("notes", "tuning: what it gains", without_numbers(&prepared["notes"]));
     let there = sql(&story, "main", "SELECT to_regclass('by_customer') IS NULL").await;
     assert_eq!(rows(&there), [json!([true])], "the target is untouched");
     let done = story
@@ -74,10 +68,10 @@ async fn a_query_that_writes_is_never_run_to_be_measured() {
         )
         .await;
     assert!(prepared["result"]["plan_before"]["execution_ms"].is_null());
-    let notes = prepared["notes"].to_string();
-    assert!(
-        notes.contains("wasn't run") && notes.contains("CREATE INDEX CONCURRENTLY"),
-        "{notes}"
+    assert_worded!(
+        "notes",
+        "tuning: statement that writes",
+        without_numbers(&prepared["notes"])
     );
     let tried = prepared["result"]["trial_branch"]["branch_id"]
         .as_str()

@@ -4,15 +4,15 @@
 //! called on a value needs no path, and makes no edge.
 
 mod graph;
-mod known;
 mod names;
 mod package;
 mod source;
 
 pub use graph::{Circle, Kind, circles};
-pub use known::{Known, KnownError};
 pub use package::{PackageError, packages};
 pub use source::{Crate, SourceError};
+
+use crate::known::Known;
 
 /// What the comparison of the circles found with those known says.
 #[derive(Debug, Default)]

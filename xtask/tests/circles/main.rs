@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use tempfile::TempDir;
-use xtask::circles::{Circle, Crate, Kind, Known, Verdict, circles};
+use xtask::Known;
+use xtask::circles::{Circle, Crate, Kind, Verdict, circles};
 
 /// Writes a crate and finds its circles.
 fn found(files: &[(&str, &str)]) -> Vec<Circle> {

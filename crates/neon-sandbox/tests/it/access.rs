@@ -1,5 +1,6 @@
 //! Keys, request ids, and paths that nobody serves.
 
+use harness::assert_worded;
 use neon_sandbox::{ExtraKey, KeyKind};
 use reqwest::Method;
 use serde_json::json;
@@ -40,9 +41,9 @@ async fn the_request_id_comes_back_in_the_header_and_in_errors() {
 async fn a_path_that_is_not_served_is_404_and_says_so() {
     let rig = Rig::start().await;
     let message = rig.get("/projects/x/nothing").await.refused(404);
-    assert!(message.contains("doesn't serve GET"), "{message}");
+    assert_worded!("refusals", "path that is not served", message);
     let message = rig.call(Method::PUT, "/projects", None).await.refused(404);
-    assert!(message.contains("doesn't serve PUT"), "{message}");
+    assert_worded!("refusals", "method that is not served", message);
 }
 
 #[tokio::test]
@@ -119,7 +120,7 @@ async fn keys_reach_what_their_kind_reaches() {
     );
     for path in ["/users/me", "/api_keys"] {
         let message = rig.get(path).await.refused(404);
-        assert!(message.contains("organization API keys"), "{message}");
+        assert_worded!("refusals", "route for persons", message);
     }
     rig.delete(&mine.path("")).await.expect(200);
 }

@@ -1,5 +1,6 @@
 //! What a folder keeps over a restart, without PostgreSQL.
 
+use harness::assert_worded;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -123,7 +124,11 @@ async fn a_second_sandbox_refuses_a_folder_in_use() {
     let place = tempfile::tempdir().unwrap();
     let first = Rig::with(kept(&place)).await;
     let error = Sandbox::start(kept(&place)).await.unwrap_err().to_string();
-    assert!(error.contains("another sandbox uses"), "{error}");
+    assert_worded!(
+        "refusals",
+        "folder in use",
+        error.replace(place.path().to_str().unwrap(), "[folder]")
+    );
     first.get("/users/me").await.expect(200);
     first.sandbox.shutdown().await;
     Sandbox::start(kept(&place)).await.unwrap();

@@ -1,5 +1,9 @@
 //! What a folder keeps over a restart where branches are data, and what is left when a sandbox ends, however it ends.
 
+use harness::{
+    assert_worded,
+    wording::{line_with, message_of, without_numbers},
+};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -141,12 +145,15 @@ async fn a_restore_that_is_killed_leaves_old_or_new_data_and_the_next_start_says
     // The restore is taken up again: the branch has what it had then, and the backup what it had last.
     assert_eq!(seen, [("main".to_owned(), 300_000), ("old".to_owned(), 150_000)]);
     let stderr = sandbox.interrupt().await;
-    assert!(stderr.contains("ended without cleaning up"), "{stderr}");
-    assert!(stderr.contains("1 unfinished data directories removed"), "{stderr}");
-    assert!(
-        stderr.contains("in the middle of operations") && stderr.contains(&project),
-        "{stderr}"
+    assert!(stderr.contains("1 unfinished"), "{stderr}");
+    let taken_up = line_with(&stderr, "operations");
+    assert!(taken_up.contains(&project), "{stderr}");
+    assert_worded!(
+        "log",
+        "start after one that was killed",
+        without_numbers(&message_of(line_with(&stderr, "unfinished")).into())
     );
+    assert_worded!("log", "operations that are taken up again", message_of(taken_up));
     assert_eq!(places.processes(), Vec::<String>::new());
     assert_eq!(places.short_lived(), Vec::<std::path::PathBuf>::new());
 }
@@ -165,9 +172,13 @@ async fn a_branch_whose_data_is_missing_says_so() {
     let error = connect(&url).await.unwrap_err();
     let said = error.as_db_error().map(|error| error.message().to_owned());
     let said = said.unwrap_or_else(|| error.to_string());
-    assert!(said.contains("its data is missing"), "{said}");
+    assert_worded!("refusals", "connection to a branch whose data is missing", said);
     let stderr = sandbox.interrupt().await;
-    assert!(stderr.contains("has no data any more"), "{stderr}");
+    assert_worded!(
+        "log",
+        "branch whose data is missing",
+        message_of(line_with(&stderr, "data any"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,7 +203,11 @@ async fn a_seed_is_run_whole_as_the_owner_or_the_start_fails_with_its_line() {
     let sandbox = places.start_kept(&arguments).await;
     assert_eq!(number(&url, "SELECT count(*) FROM t").await, 3);
     let stderr = sandbox.interrupt().await;
-    assert!(stderr.contains("good.sql isn't run"), "{stderr}");
+    assert_worded!(
+        "log",
+        "seed of what is kept",
+        message_of(line_with(&stderr, "good.sql"))
+    );
 
     let bad = places.file(
         "bad.sql",

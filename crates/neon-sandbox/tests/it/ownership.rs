@@ -1,5 +1,6 @@
 //! Whose a project is, who may do what on it, and which tokens and private networks reach it.
 
+use harness::assert_worded;
 use neon_sandbox::{Limits, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
@@ -176,7 +177,7 @@ async fn a_vpc_endpoint_goes_to_the_organization_first_and_never_comes_back() {
     let label = |label: &str| json!({ "label": label });
     let of_project = project.path("/vpc_endpoints/vpce-0a");
     let message = rig.post(&of_project, label("office")).await.refused(404);
-    assert!(message.contains("not assigned to the organization"), "{message}");
+    assert_worded!("refusals", "VPC endpoint of no organization", message);
     let one = format!("{path}/vpce-0a");
     rig.get(&one).await.refused(404);
     rig.post(&one, json!({})).await.refused(400);
@@ -213,7 +214,7 @@ async fn a_vpc_endpoint_goes_to_the_organization_first_and_never_comes_back() {
     rig.delete(&one).await.expect(200);
     rig.delete(&one).await.refused(404);
     let message = rig.post(&one, label("again")).await.refused(422);
-    assert!(message.contains("cannot be added again"), "{message}");
+    assert_worded!("refusals", "VPC endpoint that was deleted", message);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Restoring a branch from its past and from another branch.
 
+use harness::assert_worded;
 use serde_json::{Value, json};
 
 use super::{Rig, actions};
@@ -141,7 +142,7 @@ async fn without_history_there_is_no_way_back() {
         "preserve_under_name": "x",
     });
     let message = rig.post(&project.main("/restore"), body).await.refused(422);
-    assert!(message.contains("history_retention_seconds is 0"), "{message}");
+    assert_worded!("refusals", "restore without a history", message);
     let past = json!({ "branch": { "parent_lsn": made["branch"]["parent_lsn"] } });
     rig.post(&project.path("/branches"), past).await.refused(422);
     let path = project.main(&format!(

@@ -1,5 +1,6 @@
 //! Roles and their passwords.
 
+use harness::assert_worded;
 use serde_json::{Value, json};
 
 use super::{Rig, actions};
@@ -82,7 +83,7 @@ async fn a_role_that_owns_a_database_stays() {
     let rig = Rig::start().await;
     let project = rig.project().await;
     let message = rig.delete(&project.main("/roles/neondb_owner")).await.refused(422);
-    assert!(message.contains("owns the database neondb"), "{message}");
+    assert_worded!("refusals", "role that owns a database", message);
     rig.post(&project.main("/roles"), role("app")).await.expect(201);
     rig.settle().await;
     rig.delete(&project.main("/roles/app")).await.expect(200);

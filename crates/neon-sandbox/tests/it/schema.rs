@@ -61,7 +61,7 @@ async fn a_comparison_is_a_unified_diff_against_the_parent() {
     );
     let reverse = project.main(&format!("/compare_schema?db_name=neondb&base_branch_id={child}"));
     let diff = rig.get(&reverse).await.expect(200);
-    assert!(diff["diff"].as_str().unwrap().contains("-    name text"));
+    assert!(diff["diff"].as_str().unwrap().contains("\n-    name text"));
     rig.get(&project.main("/compare_schema?db_name=neondb"))
         .await
         .refused(400);

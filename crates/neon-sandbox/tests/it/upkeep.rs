@@ -1,5 +1,6 @@
 //! What happens to computes and branches by itself: quotas stop them, maintenance restarts them, the archive takes them.
 
+use harness::assert_worded;
 use neon_sandbox::{Limits, SandboxOptions};
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ async fn a_reached_quota_stops_every_compute_until_it_is_lifted_or_the_month_is_
 
     for action in ["/start", "/restart"] {
         let message = rig.post(&compute(&project, action), json!({})).await.refused(422);
-        assert!(message.contains("quota of compute_time_seconds"), "{message}");
+        assert!(message.contains("compute_time_seconds"), "{message}");
     }
     let replica = json!({ "endpoint": { "branch_id": project.branch, "type": "read_only" } });
     rig.post(&project.path("/endpoints"), replica).await.refused(422);
@@ -56,7 +57,8 @@ async fn a_reached_quota_stops_every_compute_until_it_is_lifted_or_the_month_is_
         ),
     ] {
         let message = rig.post(&project.main(path), body).await.refused(422);
-        assert!(message.contains("quota of compute_time_seconds"), "{message}");
+        assert!(message.contains("compute_time_seconds"), "{message}");
+        assert_worded!("refusals", "project whose quota is used up", message);
     }
     rig.patch(
         &compute(&project, ""),

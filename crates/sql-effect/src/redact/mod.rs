@@ -267,7 +267,7 @@ mod tests {
         let open = redact("ALTER ROLE r PASSWORD 'S3cret");
         assert_eq!(open.unshowable(), Some(Unshowable::NotRead));
         assert!(
-            open.text().starts_with("(29 characters of SQL, sha256 "),
+            open.text().starts_with("(29 characters") && open.text().contains("sha256"),
             "{}",
             open.text()
         );

