@@ -145,6 +145,11 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
         Ok(answer.body.unwrap_or_default())
     }
 
+    /// Whether this is the sandbox, which can't do all that Neon does.
+    pub(crate) fn is_sandbox(&self) -> bool {
+        self.call.service == Service::Sandbox
+    }
+
     /// What calls may look at, by the operator's policy and what the operator fixed.
     pub(crate) fn bounds(&self) -> Bounds<'_> {
         Bounds {

@@ -26,6 +26,14 @@ SELECT queryid::text AS id, calls, round(total_exec_time::numeric, 1) AS total_m
 FROM VIEW WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
  AND mean_exec_time >= $1::float8 ORDER BY total_exec_time DESC LIMIT $2::int8";
 
+/// On Neon any role that the API made may create the extension.
+const NOT_INSTALLED: &str = "The extension pg_stat_statements isn't there: run_sql with CREATE EXTENSION pg_stat_statements adds it, and \
+                             it counts from then on (and since the compute's last start).";
+
+/// The sandbox's PostgreSQL doesn't load the extension, and lets nobody create it.
+const NOT_IN_SANDBOX: &str = "The sandbox doesn't count statements: on Neon, the extension pg_stat_statements does. \
+                              explain_sql_statement and prepare_query_tuning measure single queries here, too.";
+
 /// What `list_slow_queries` takes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,11 +58,13 @@ async fn slow(flow: &WorkflowContext<'_, '_>, input: &ListSlowQueries) -> Result
         .await?;
     let view = there.first().and_then(|result| result.first("view"));
     let Some(view) = view.as_ref().and_then(Value::as_str) else {
-        return Ok(WorkflowOutput::with(json!({
-            "database": connection.database,
-            "queries": Value::Null,
-        }))
-        .note("The extension pg_stat_statements isn't there: run_sql with CREATE EXTENSION pg_stat_statements adds it, and it counts from then on (and since the compute's last start)."));
+        let note = if flow.is_sandbox() {
+            NOT_IN_SANDBOX
+        } else {
+            NOT_INSTALLED
+        };
+        let value = json!({"database": connection.database, "queries": Value::Null});
+        return Ok(WorkflowOutput::with(value).note(note));
     };
     let parameters = vec![
         input.min_mean_ms.unwrap_or(0).to_string().into(),
