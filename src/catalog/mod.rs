@@ -6,6 +6,7 @@ mod lint;
 mod lint_bytes;
 mod load;
 mod nearest;
+mod pins;
 mod publish;
 mod search;
 mod selection;
@@ -14,13 +15,14 @@ mod tool;
 pub use crate::permit::Effect;
 pub use condition::Condition;
 pub use declaration::{
-    Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Keep,
-    Operations, Pages, Pick, Place, PlanDeclaration, Resource, Returns, Rule, SafetyCopy, Undo, UndoNever, UndoWay,
-    Workflow,
+    Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Keep, Named,
+    Operations, Pages, Pick, Place, PlanDeclaration, Reach, Reached, Resource, Returns, Rule, SafetyCopy, Undo,
+    UndoNever, UndoWay, Workflow,
 };
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};
 pub use nearest::nearest;
+pub use pins::{BranchPin, Linked, Pins};
 pub use publish::{declared, is_map, published_problems, published_schema, word_for_null};
 pub use search::{SearchIndex, SynonymProblem, synonym_problems};
 pub use selection::{Allowed, SelectedTool, Selection, SelectionError, SelectionOptions};

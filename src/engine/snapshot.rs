@@ -99,6 +99,20 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
         Ok(self.remember(format!("{route} {project}"), Value::Array(branches)))
     }
 
+    /// The same with the deleted ones that Neon still tells of.
+    pub(in crate::engine) async fn with_deleted_branches(&self, project: &str) -> Result<Arc<Value>, Failure> {
+        let route = "/projects/{project_id}/branches";
+        let read = Read::new(route, &[("project_id", segment(project)?)]).map_err(internal)?;
+        let read = read
+            .with_query("limit", MAX_ITEMS.to_string())
+            .with_query("include_deleted", "true");
+        let answer = self.read(read).await?;
+        match answer.pointer("/branches") {
+            Some(list @ Value::Array(_)) => Ok(Arc::new(list.clone())),
+            _ => Err(lacks("/branches")),
+        }
+    }
+
     pub(in crate::engine) async fn branch_computes(&self, project: &str, branch: &str) -> Result<Arc<Value>, Failure> {
         let segments = [("project_id", project), ("branch_id", branch)];
         let route = "/projects/{project_id}/branches/{branch_id}/endpoints";

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::docs::{Docs, DocsError, Entry, Slug};
 use crate::engine::check::sql::Explained;
 use crate::engine::context::CallContext;
+use crate::engine::decide::reach;
 use crate::engine::dispatch::{Origin, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure, WorkflowError};
 use crate::engine::kind::Kind;
@@ -356,6 +357,18 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
         let look = ReadSnapshot::new(self.call);
         let branches = look.branches(project).await?;
         Ok(items(&branches).cloned().collect())
+    }
+
+    /// Whether the operator lets calls reach a branch that was read; each step finds out by itself, too.
+    ///
+    /// # Errors
+    /// The denial.
+    pub(crate) async fn admit_branch(&self, project: &str, branch: &Value) -> Result<(), Failure> {
+        let policy = &self.call.guards.policy;
+        if !policy.bounds_branches() {
+            return Ok(());
+        }
+        reach::admit_seen(policy, &ReadSnapshot::new(self.call), project, branch.clone()).await
     }
 
     /// Calls a declared tool as any caller would, but for asking: a step that a human would have to be asked about is refused.

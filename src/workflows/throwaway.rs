@@ -350,11 +350,20 @@ async fn delete(flow: &WorkflowContext<'_, '_>, input: &DeleteThrowawayBranches)
                 .collect(),
         ));
     }
+    // Nor where one is beyond what the operator lets calls reach.
+    for branch in &chosen {
+        flow.admit_branch(project, branch).await?;
+    }
     if input.expired {
         let expired = |branch: &&Value| {
             DateTime::parse_from_rfc3339(&text(branch, "expires_at")).is_ok_and(|expires| expires.to_utc() <= now)
         };
-        chosen.extend(all.iter().filter(|branch| is_throwaway(branch, &all)).filter(expired));
+        for branch in all.iter().filter(|branch| is_throwaway(branch, &all)).filter(expired) {
+            // Of those that are meant all together, others' are passed over.
+            if flow.admit_branch(project, branch).await.is_ok() {
+                chosen.push(branch);
+            }
+        }
     }
     chosen.dedup_by_key(|branch| text(branch, "id"));
     let mut deleted = Vec::new();

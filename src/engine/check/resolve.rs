@@ -52,7 +52,14 @@ pub(in crate::engine) async fn resolve(
                 });
             }
             Reference::Either(text) => find(call, arguments, &name, resource, &text, true).await?,
-            Reference::Name(text) => find(call, arguments, &name, resource, &text, false).await?,
+            Reference::Name(text) => match find(call, arguments, &name, resource, &text, false).await {
+                Err(Failure::Reference { .. })
+                    if resource == Resource::Branch && call.selected.fixed.contains_key(&name) =>
+                {
+                    return Err(Failure::no_such_pin(&text));
+                }
+                found => found?,
+            },
         };
         // Nothing is looked up in a project that calls may not be about.
         if resource == Resource::Project && !call.guards.policy.admits_project(&id) {

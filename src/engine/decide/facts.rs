@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::catalog::{Resource, Tool};
+use crate::engine::decide::seen::seen;
 use crate::engine::decide::target::branch_of;
 use crate::engine::error::Failure;
 use crate::engine::snapshot::{ReadSnapshot, flags, string};
@@ -109,7 +110,9 @@ async fn inherits(
         let ancestor = answer.get("branch").unwrap_or(&Value::Null);
         let (default, protected) = flags(ancestor);
         let name = ancestor.get("name").and_then(Value::as_str);
-        if default || protected || name.is_none_or(|name| policy.protects(name)) {
+        // A password that opens what calls may not reach is told to nobody unasked either.
+        let is_beyond = policy.bounds_branches() && !is_admitted(policy, ancestor);
+        if default || protected || is_beyond || name.is_none_or(|name| policy.protects(name)) {
             // Roles are few, and Neon gives them all at once.
             let roles = look.roles(project, &id).await?;
             if items(&roles).any(|one| one.get("name").and_then(Value::as_str) == Some(role)) {
@@ -122,6 +125,14 @@ async fn inherits(
         }
     }
     Ok(true)
+}
+
+/// Whether calls may reach the branch, by what it is itself.
+fn is_admitted(policy: &Policy, branch: &Value) -> bool {
+    let Ok(branch) = seen(policy, branch) else {
+        return false;
+    };
+    policy.spares_branch(&branch).is_ok() && policy.allows_branch(&branch).is_ok()
 }
 
 #[cfg(test)]
