@@ -104,6 +104,9 @@ pub struct Declaration {
     /// Branches that a call reaches without naming them: bounds on branches hold for those, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reaches: Vec<Reach>,
+    /// The argument with the name that the branch has from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renames_branch: Option<String>,
     /// Arguments that name a role or a database of Postgres under a name that doesn't say so: of what the call makes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub names: BTreeMap<String, Named>,

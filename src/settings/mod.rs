@@ -313,6 +313,12 @@ impl Settings {
         Ok(self)
     }
 
+    /// Whether the operator named the file with what a folder is linked to.
+    #[must_use]
+    pub fn names_context(&self) -> bool {
+        matches!(self.context, Context::File(_))
+    }
+
     /// What stands between a call and Neon: opened when first used.
     ///
     /// # Errors

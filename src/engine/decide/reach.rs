@@ -47,7 +47,7 @@ pub(in crate::engine) async fn check(
     Ok(())
 }
 
-/// Refuses to make a branch that no call could reach afterwards.
+/// Refuses to make a branch that no call could reach afterwards, or to give one a name under which none could.
 ///
 /// # Errors
 /// The denial.
@@ -56,6 +56,10 @@ pub(in crate::engine) fn check_new_branch(
     tool: &Tool,
     arguments: &Map<String, Value>,
 ) -> Result<(), Failure> {
+    let renamed = tool.declaration.renames_branch.as_deref();
+    if let Some(name) = renamed.and_then(|argument| text(arguments, argument)) {
+        policy.admits_new_branch(Some(name), NewBranch::Renamed)?;
+    }
     let makes_one = tool.declaration.adds_branch && !tool.declaration.target_is_deleted;
     if !makes_one || !policy.bounds_branches() {
         return Ok(());

@@ -6,7 +6,7 @@ use super::file::PolicyFile;
 use super::pattern::fits;
 use super::rule::{Denied, TELL};
 use super::scope::{does_more_than_read, listed};
-use crate::catalog::{Named, Tool};
+use crate::catalog::{BranchPin, Named, Tool};
 use crate::guard::Effect;
 use crate::text::one_line;
 
@@ -38,6 +38,8 @@ pub enum NewBranch {
     Stays,
     /// It has no parent: the schema alone.
     Rootless,
+    /// It is there, and gets another name.
+    Renamed,
 }
 
 impl BranchSeen {
@@ -144,6 +146,11 @@ impl PolicyFile {
             let why = "a branch with the schema alone has no parent that would tell of which branch it is";
             return Err(Denied::new("--branch", why, "Call again for a branch with its data."));
         }
+        let is_by_name = matches!(&self.pins.branch, Some(BranchPin::Name(pin)) if Some(pin.as_str()) != name);
+        if end == NewBranch::Renamed && is_by_name {
+            let why = "the operator fixed the branch by its name, under which no call would find it then";
+            return Err(Denied::new("--branch", why, TELL));
+        }
         let Some(allowed) = self.allowed_branches.as_ref().filter(|_| end != NewBranch::Throwaway) else {
             return Ok(());
         };
@@ -151,10 +158,13 @@ impl PolicyFile {
             return Ok(());
         }
         let why = format!(
-            "a branch that stays, or has the schema alone, has a name of the allowed branches ({}), or no call could reach it",
+            "a branch that is no throwaway has a name of the allowed branches ({}), or no call could reach it",
             listed(allowed)
         );
-        let next = "Call again with such a name, or make a throwaway branch (with expires_at).";
+        let next = match end {
+            NewBranch::Renamed => "Call again with such a name.",
+            _ => "Call again with such a name, or make a throwaway branch with its data (expires_at).",
+        };
         Err(Denied::new("allowed_branches", &why, next))
     }
 

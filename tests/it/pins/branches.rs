@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{catalog, naming, rule, server, with};
 use crate::support::arguments::arguments;
+use crate::support::server::start;
 use crate::support::world::{BRANCH, ENDPOINT, PROJECT, ROOT, SNAPSHOT, World};
 
 /// Another compute and snapshot, so that there is one of each branch.
@@ -21,6 +22,7 @@ async fn world() -> World {
         facts.snapshots.push(snapshot);
         // What would be replaced by it is itself: another test has it replace another.
         facts.branch()["restored_as"] = BRANCH.into();
+        facts.branches[0]["restored_as"] = ROOT.into();
     })
     .await
 }
@@ -93,7 +95,8 @@ async fn branch_in_bounds_is_reached_by_every_tool() {
         for (name, resource) in naming(tool) {
             given.insert(name, of(resource).1.into());
         }
-        if tool.declaration.adds_branch && tool.property("name").is_some() {
+        let makes_one = tool.declaration.adds_branch && tool.property("name").is_some();
+        if makes_one || given.contains_key("name") && tool.declaration.renames_branch.is_some() {
             given.insert("name".into(), "dev".into());
         }
         let (value, _) = server.call(tool.name(), Value::Object(given)).await;
@@ -140,6 +143,70 @@ async fn branch_that_a_restore_would_replace_is_held_to_the_bounds() {
     let (value, is_error) = server.call("finalize_restore_branch", given).await;
     assert!(is_error && rule(&value) == "denied_branches", "{value}");
     assert_eq!(world.changes(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn branch_gets_no_name_under_which_no_call_could_reach_it() {
+    let world = world().await;
+    for (flags, policy, expected) in [
+        (vec![], "allowed_branches = [\"dev\"]", "allowed_branches"),
+        (vec![], "denied_branches = [\"prod*\"]", "denied_branches"),
+        (vec!["--branch", "dev"], "", "--branch"),
+    ] {
+        let server = server(&world, &flags, policy).await;
+        let mut given = json!({"project_id": PROJECT, "branch_id": BRANCH, "name": "production"});
+        if !flags.is_empty() {
+            given.as_object_mut().expect("an object").remove("branch_id");
+        }
+        let (value, is_error) = server.call("update_branch", given).await;
+        assert!(is_error && rule(&value) == expected, "{value}");
+    }
+    assert_eq!(world.changes(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn branch_out_of_bounds_is_not_fetched_by_its_search_id() {
+    let world = world().await;
+    let server = server(&world, &[], "denied_branches = [\"@default\"]").await;
+    for (branch, admitted) in [(BRANCH, true), (ROOT, false)] {
+        let (value, is_error) = server
+            .call("fetch", json!({"id": format!("branch:{PROJECT}/{branch}")}))
+            .await;
+        assert_eq!(!is_error, admitted, "{value}");
+        assert_eq!(rule(&value) == "denied_branches", !admitted, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn password_from_a_branch_out_of_bounds_asks() {
+    let world = world().await;
+    // Neither default nor protected: nothing else would ask.
+    world.change(|facts| {
+        let mut staging = facts.branches[1].clone();
+        staging["id"] = "br-staging".into();
+        staging["name"] = "staging".into();
+        facts.branches.push(staging);
+        facts.branches[1]["parent_id"] = "br-staging".into();
+        // The default branch has no such role.
+        facts.roles[0]["branch_id"] = BRANCH.into();
+        let mut role = facts.roles[0].clone();
+        role["branch_id"] = "br-staging".into();
+        facts.roles.push(role);
+    });
+    let state = crate::support::server::state_home();
+    let file = state.join("policy.toml");
+    for (policy, asks) in [
+        ("", false),
+        ("allowed_branches = [\"dev\"]", true),
+        ("denied_branches = [\"staging\"]", true),
+    ] {
+        std::fs::write(&file, policy).expect("a policy");
+        let path = file.to_str().expect("a path");
+        let server = start(&["--toolsets", "all", "--policy", path], &world.url()).await;
+        let given = json!({"project_id": PROJECT, "branch_id": BRANCH, "database_name": "abc", "role_name": "abc"});
+        let (value, _) = server.call("get_connection_string", given).await;
+        assert_eq!(value["error"]["kind"] == "requires_approval", asks, "{policy}: {value}");
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::catalog;
-use crate::support::server::{Era, KEY, TestClient, TestServer, program};
+use crate::support::http::OverHttp;
+use crate::support::server::{Era, KEY, TestClient, TestServer, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, ROOT, World};
 
 /// A server that is started in a folder, with a home directory.
@@ -237,4 +238,41 @@ async fn words_of_the_file_do_not_reach_the_instructions() {
         instructions.contains(PROJECT) && !instructions.contains("Ignore"),
         "{instructions}"
     );
+}
+
+#[tokio::test]
+async fn server_over_http_takes_no_link_of_its_folder() {
+    let (world, home) = (World::start().await, folder());
+    link(home.path(), dev());
+    let mut command = program(&["http", "--listen", "127.0.0.1:0"], &world.url(), KEY);
+    command
+        .current_dir(home.path())
+        .env_remove("NEON_MCP_CONTEXT_FILE")
+        .env("HOME", home.path());
+    let server = OverHttp::start(command, &state_home()).await;
+    let client = server.client(TestClient::alone(), Era::Modern).await;
+    let (value, is_error) = call(&client, "list_branches", json!({})).await;
+    assert!(is_error && value["error"]["kind"] == "invalid_arguments", "{value}");
+}
+
+#[tokio::test]
+async fn linked_organization_is_the_one_in_which_a_project_is_made() {
+    let (world, home) = (World::start().await, folder());
+    link(home.path(), dev());
+    let server = server(&world, home.path(), Some(home.path()), &[]).await;
+    let (value, is_error) = server.call("create_project", json!({"name": "next"})).await;
+    assert!(!is_error && value["organization_from"] == ".neon", "{value}");
+    let requests = world.upstream.requests();
+    let made = requests
+        .iter()
+        .rfind(|request| request.method == "POST")
+        .expect("a request");
+    assert!(
+        made.json().to_string().contains("org-quiet-sun-12345678"),
+        "{}",
+        made.json()
+    );
+    // A list isn't narrowed by it.
+    let (value, is_error) = server.call("list_projects", json!({})).await;
+    assert!(!is_error && value.get("organization_from").is_none(), "{value}");
 }
