@@ -257,12 +257,12 @@ impl Linter {
         for (index, reach) in declaration.reaches.iter().enumerate() {
             for name in &reach.unless {
                 let pointer = format!("/reaches/{index}/unless");
-                self.require(tool.declares(name), &pointer, &format!("`{name}` is no argument"));
+                self.require(tool.declares(name), &pointer, format!("`{name}` is no argument"));
             }
         }
         let named = declaration.names.keys().map(|name| (name, "/names"));
         for (name, pointer) in named.chain(declaration.renames_branch.iter().map(|name| (name, "/renames_branch"))) {
-            self.require(tool.declares(name), pointer, &format!("`{name}` is no argument"));
+            self.require(tool.declares(name), pointer, format!("`{name}` is no argument"));
         }
         let properties = tool.input.get("properties").and_then(Value::as_object);
         for name in properties
