@@ -109,7 +109,8 @@ impl<'a> Pipeline<'a> {
         self.call.files = Files::load(tool, &arguments, self.call.limits.files_dir.as_ref()).await?;
         resolve::resolve(&self.call, tool, &mut arguments).await?;
         if linked.branch(self.call.selected, &mut arguments)? {
-            resolve::resolve(&self.call, tool, &mut arguments).await?;
+            let resolved = resolve::resolve(&self.call, tool, &mut arguments).await;
+            resolved.map_err(|failure| linked.without_branch(failure))?;
         }
         organizations::fill(&self.call, tool, &mut arguments, &mut linked).await?;
         self.call.linked = linked;

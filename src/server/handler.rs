@@ -23,6 +23,7 @@ use super::{ask, progress};
 use crate::catalog::{BranchPin, SearchIndex};
 use crate::engine::{CallResult, Caller, Engine, Kind, Outcome};
 use crate::guard::Session;
+use crate::guard::untrusted::can_speak;
 use crate::neon::FairQueue;
 use crate::neon::text::one_line;
 
@@ -422,17 +423,20 @@ fn told_bounds(engine: &Engine) -> String {
     let policy = &engine.guards().policy;
     let pins = policy.pins();
     let mut text = String::new();
-    let mut fixed = |what: &str, name: Option<&str>| {
-        if let Some(name) = name {
-            let name = one_line(name, 80);
-            text.push_str(&format!(
-                "- This server works with the {what} {name} alone: no tool takes another.\n"
-            ));
-        }
-    };
-    fixed("branch", pins.branch.as_ref().map(BranchPin::as_str));
-    fixed("role", pins.role.as_deref());
-    fixed("database", pins.database.as_deref());
+    let fixed = [
+        ("branch", pins.branch.as_ref().map(BranchPin::as_str)),
+        ("role", pins.role.as_deref()),
+        ("database", pins.database.as_deref()),
+    ];
+    let fixed = fixed
+        .into_iter()
+        .filter_map(|(what, name)| Some(format!("{what} {}", one_line(name?, 80))));
+    let fixed = fixed.collect::<Vec<_>>().join(", ");
+    if !fixed.is_empty() {
+        text.push_str(&format!(
+            "- This server works with {fixed} alone: no tool takes another.\n"
+        ));
+    }
     if pins.branch.is_none() && policy.bounds_branches() {
         text.push_str("- The operator bounds which branches calls reach; a denial names them.\n");
     }
@@ -446,19 +450,13 @@ fn told_bounds(engine: &Engine) -> String {
         links.extend(linked.project.as_ref().map(|id| format!("project {id}")));
         links.extend(linked.organization.as_ref().map(|id| format!("organization {id}")));
         // The file may have come with somebody's repository: a name that could say something isn't repeated here.
-        let plain = |name: &str| {
-            name.len() <= 64
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
-        };
         links.extend(linked.branch.as_ref().map(|branch| match branch.as_str() {
-            name if plain(name) => format!("branch {name}"),
-            _ => "a branch".to_owned(),
+            name if can_speak(name) => "a branch".to_owned(),
+            name => format!("branch {name}"),
         }));
         text.push_str(&format!(
-            "- {} links this folder to {}: leave project_id out to mean it, and branch_id where a tool only reads; what changes a \
-             branch names it. `project_from` in a result says that it was filled in.\n",
+            "- {} links this folder to {}: project_id may be left out, and branch_id where a tool only reads (the result says \
+             `project_from`); a change names its branch.\n",
             one_line(&linked.file, 80),
             links.join(", ")
         ));

@@ -67,6 +67,21 @@ impl Filled {
         }
     }
 
+    /// The failure where the linked branch isn't there: in our words, since the file may have come with somebody's repository.
+    pub(in crate::engine) fn without_branch(&self, failure: Failure) -> Failure {
+        match (failure, &self.from) {
+            (Failure::Reference { .. }, Some(linked)) => Failure::Reference {
+                argument: "branch_id".to_owned(),
+                message: format!(
+                    "{} links this folder to a branch that the project doesn't have. Nothing was changed.",
+                    linked.file
+                ),
+                next: "Call again with branch_id: list_branches shows what there is.".to_owned(),
+            },
+            (other, _) => other,
+        }
+    }
+
     /// Fills in the organization in which something is made, where a call names none.
     pub(in crate::engine) fn organization(&mut self, arguments: &mut Map<String, Value>) {
         let organization = self.from.as_ref().and_then(|linked| linked.organization.clone());

@@ -289,6 +289,44 @@ async fn throwaway_branch_of_an_allowed_one_is_in_bounds_and_of_another_is_not()
 }
 
 #[tokio::test]
+async fn expired_branches_out_of_bounds_are_passed_over_and_named_ones_refused() {
+    let world = World::with(|facts| {
+        for (id, parent) in [("br-of-dev", BRANCH), ("br-of-main", ROOT)] {
+            facts.branches.push(json!({
+                "id": id, "project_id": PROJECT, "name": id, "default": false, "protected": false, "parent_id": parent,
+                "created_at": "2026-01-01T00:00:00Z", "expires_at": "2026-01-02T00:00:00Z",
+            }));
+        }
+    })
+    .await;
+    let server = server(&world, &[], "allowed_branches = [\"dev\"]").await;
+    let named = json!({"project_id": PROJECT, "branches": ["br-of-dev", "br-of-main"]});
+    let (value, is_error) = server.call("delete_throwaway_branches", named).await;
+    assert!(is_error && rule(&value) == "allowed_branches", "{value}");
+    assert_eq!(world.changes(), [] as [&str; 0]);
+    let expired = json!({"project_id": PROJECT, "expired": true});
+    let (value, is_error) = server.call("delete_throwaway_branches", expired).await;
+    assert!(!is_error, "{value}");
+    assert_eq!(
+        world.changes(),
+        [format!("DELETE /projects/{PROJECT}/branches/br-of-dev")]
+    );
+}
+
+#[tokio::test]
+async fn database_of_a_branch_out_of_bounds_is_not_asked_what_sql_would_do() {
+    let world = world().await;
+    let server = server(&world, &[], "denied_branches = [\"main\"]").await;
+    // Only the database knows whether a procedure commits.
+    let given = json!({"project_id": PROJECT, "branch_id": ROOT, "sql": "CALL nightly()"});
+    let (value, is_error) = server.call("run_sql", given).await;
+    assert!(is_error && rule(&value) == "denied_branches", "{value}");
+    let requests = world.upstream.requests();
+    let asked = |path: &str| requests.iter().any(|request| request.path().ends_with(path));
+    assert!(!asked("/connection_uri") && !asked("/sql"), "{requests:?}");
+}
+
+#[tokio::test]
 async fn branch_facts_are_those_at_the_time_of_the_call() {
     let world = world().await;
     let server = server(&world, &[], "denied_branches = [\"@default\", \"@protected\"]").await;
