@@ -263,6 +263,22 @@ impl Linter {
                 "a placeholder is known by its name",
             );
         }
+        for (index, reach) in declaration.safety.reaches.iter().enumerate() {
+            for name in &reach.unless {
+                let pointer = format!("/reaches/{index}/unless");
+                self.require(tool.declares(name), &pointer, format!("`{name}` is no argument"));
+            }
+        }
+        let named = declaration.safety.names.keys().map(|name| (name, "/names"));
+        for (name, pointer) in named.chain(
+            declaration
+                .safety
+                .renames_branch
+                .iter()
+                .map(|name| (name, "/renames_branch")),
+        ) {
+            self.require(tool.declares(name), pointer, format!("`{name}` is no argument"));
+        }
         let properties = tool.input.get("properties").and_then(Value::as_object);
         for name in properties
             .into_iter()

@@ -20,6 +20,7 @@ mod lint;
 mod lint_bytes;
 mod load;
 mod nearest;
+mod pins;
 mod publish;
 mod search;
 mod selection;
@@ -29,12 +30,14 @@ pub use crate::permit::Effect;
 pub use condition::Condition;
 pub use declaration::{
     Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Keep,
-    ListingDeclaration, Operations, OutputDeclaration, Pages, Pick, Place, PlanDeclaration, RequestDeclaration,
-    Resource, Rule, SafetyCopy, SafetyDeclaration, Undo, UndoNever, UndoWay, Workflow, WorkflowDeclaration,
+    ListingDeclaration, Named, Operations, OutputDeclaration, Pages, Pick, Place, PlanDeclaration, Reach, Reached,
+    RequestDeclaration, Resource, Rule, SafetyCopy, SafetyDeclaration, Undo, UndoNever, UndoWay, Workflow,
+    WorkflowDeclaration,
 };
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};
 pub use nearest::nearest;
+pub use pins::{BranchPin, Linked, Pins};
 pub use publish::{declared, is_map, published_problems, published_schema, word_for_null};
 pub use search::{SearchIndex, SynonymProblem, synonym_problems};
 pub use selection::{Allowed, SelectedTool, Selection, SelectionError, SelectionOptions};

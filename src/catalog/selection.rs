@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::declaration::Workflow;
 use super::load::Catalog;
 use super::nearest::nearest;
+use super::pins::{Linked, Pins};
 use super::publish::published_schema;
 use super::tool::{Tool, Validator};
 use crate::neon::{OrganizationId, ProjectId};
@@ -30,6 +31,10 @@ pub struct SelectionOptions {
     pub project_id: Option<ProjectId>,
     /// The one organization that the tools are about.
     pub organization_id: Option<OrganizationId>,
+    /// What the operator fixed inside of a project.
+    pub pins: Pins,
+    /// What the working directory is linked to, as far as nothing else is fixed.
+    pub linked: Option<Arc<Linked>>,
     /// There is no documentation to read: the tools that do are left out.
     pub without_docs: bool,
     /// List a search and a few callers in place of the tools. None named means all of them then.
@@ -105,6 +110,8 @@ pub struct SelectedTool {
     pub project: Option<ProjectId>,
     /// The one organization.
     pub organization: Option<OrganizationId>,
+    /// What the working directory is linked to: it stands in for arguments that aren't given.
+    pub linked: Option<Arc<Linked>>,
     /// Advanced arguments that aren't offered.
     pub left_out: Vec<String>,
     /// Calls that do more than read are refused.
@@ -301,14 +308,7 @@ impl Selection {
 fn about_one_project(tool: &Tool) -> bool {
     tool.declaration.safety.stays_in_project
         || tool.placeholders.iter().any(|placeholder| placeholder == "project_id")
-        || tool.property("project_id").is_some() && is_required(tool, "project_id")
-}
-
-fn is_required(tool: &Tool, argument: &str) -> bool {
-    tool.input
-        .get("required")
-        .and_then(Value::as_array)
-        .is_some_and(|names| names.iter().any(|name| name == argument))
+        || tool.property("project_id").is_some() && tool.requires("project_id")
 }
 
 /// The tool as it is offered: whole, or without its advanced arguments and those that are fixed.
@@ -325,21 +325,33 @@ fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool, read_only: 
         ("project_id", options.project_id.as_ref().map(ToString::to_string)),
         ("org_id", options.organization_id.as_ref().map(ToString::to_string)),
     ];
-    let fixed: Map<String, Value> = scopes
+    let mut fixed: Map<String, Value> = scopes
         .into_iter()
         .filter(|(argument, _)| has(argument))
         .filter_map(|(argument, value)| Some((argument.to_owned(), value?.into())))
         .collect();
+    fixed.extend(options.pins.fixed(tool));
+    let linked = options.linked.clone();
+    // What stands in for them needn't be given, and may be.
+    let optional = |argument: &str| {
+        linked.as_ref().is_some_and(|linked| match argument {
+            "project_id" => linked.gives_project(tool),
+            "org_id" => linked.gives_organization(tool),
+            "branch_id" => linked.gives_branch(tool),
+            _ => false,
+        })
+    };
+    let is_linked = ["project_id", "org_id", "branch_id"].into_iter().any(optional);
     let mut input = tool.input.clone();
     // Copied only where something is left out.
-    if !left_out.is_empty() || !fixed.is_empty() {
+    if !left_out.is_empty() || !fixed.is_empty() || is_linked {
         let stays = |argument: &str| !fixed.contains_key(argument) && !left_out.iter().any(|name| name == argument);
         let input = Arc::make_mut(&mut input);
         if let Some(properties) = input.get_mut("properties").and_then(Value::as_object_mut) {
             properties.retain(|argument, _| stays(argument));
         }
         if let Some(required) = input.get_mut("required").and_then(Value::as_array_mut) {
-            required.retain(|argument| argument.as_str().is_some_and(stays));
+            required.retain(|argument| argument.as_str().is_some_and(|name| stays(name) && !optional(name)));
             if required.is_empty() {
                 input.shift_remove("required");
             }
@@ -351,6 +363,7 @@ fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool, read_only: 
         fixed,
         project: options.project_id.clone(),
         organization: options.organization_id.clone(),
+        linked,
         left_out,
         read_only: read_only || options.read_only,
         excluded_steps: Vec::new(),

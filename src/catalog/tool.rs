@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
-use super::declaration::{Declaration, FileSource, Place, Resource};
+use super::declaration::{Declaration, FileSource, Named, Place, Resource};
 use crate::neon::Method;
 
 /// A tool of the catalogue: its declaration, with references resolved and common arguments added.
@@ -113,6 +113,35 @@ impl Tool {
                 }
             }
         })
+    }
+
+    /// Whether a call must give the argument, where nothing is fixed.
+    #[must_use]
+    pub fn requires(&self, argument: &str) -> bool {
+        let required = self.input.get("required").and_then(Value::as_array);
+        required.is_some_and(|names| names.iter().any(|name| name == argument))
+    }
+
+    /// The role or database that an argument names: by its own name, or where the declaration says so.
+    #[must_use]
+    pub fn names_in_postgres(&self, argument: &str) -> Option<Named> {
+        match argument {
+            "role_name" | "owner_name" | "db_anon_role" => Some(Named::Role),
+            "database_name" | "db_name" => Some(Named::Database),
+            _ => self.declaration.safety.names.get(argument).copied(),
+        }
+    }
+
+    /// Whether a call says, or its declaration does, which branches it reaches: by a branch, a compute or a snapshot.
+    #[must_use]
+    pub fn reaches_branches(&self) -> bool {
+        let properties = self.input.get("properties").and_then(Value::as_object);
+        let mut names = properties.into_iter().flat_map(Map::keys);
+        !self.declaration.safety.reaches.is_empty()
+            || names.any(|argument| {
+                let branches = [Resource::Branch, Resource::Endpoint, Resource::Snapshot];
+                matches!(self.names(argument), Some(Argument::Resource(resource)) if branches.contains(&resource))
+            })
     }
 
     /// Whether the tool can be about a branch or a compute. What it reveals is then a secret of that branch's.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use stop_signal::{Hangup, stop_signal};
 
-use super::common::{print, resolve};
+use super::common::{here, print, resolve};
 use super::serve::start;
 use super::terminal::{self, AtTheTerminal};
 use crate::engine::{ApprovalMode, Caller, Outcome};
@@ -35,7 +35,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Err(error) => bail!("the arguments are no JSON object that can be taken: {error}"),
     };
     // Whoever was told a code comes back as another process, which takes the approval of this one.
-    let mut settings = resolve(arguments.settings)?.with_kept_seal_key();
+    let mut settings = here(resolve(arguments.settings)?)?.with_kept_seal_key();
     // Whoever names a tool wants that one, whatever is listed by default.
     if settings.selection.toolsets.is_none() && settings.selection.tools.is_empty() {
         settings.selection.toolsets = Some(vec!["all".to_owned()]);

@@ -7,6 +7,12 @@ pub(super) fn resolve(flags: Layer) -> anyhow::Result<Settings> {
     Ok(Settings::resolve(flags, std::env::vars_os())?)
 }
 
+/// The same, with what the working directory is linked to.
+pub(super) fn here(settings: Settings) -> anyhow::Result<Settings> {
+    let directory = std::env::current_dir().ok();
+    Ok(settings.with_context(directory.as_deref())?)
+}
+
 /// Prints to standard output. A reader that has gone away (`| head`) is no reason to complain.
 pub(super) fn print(text: &str) {
     use std::io::Write as _;

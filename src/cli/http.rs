@@ -29,6 +29,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = resolve(arguments.settings)?;
+    if settings.names_context() {
+        tracing::warn!("--context-file is for one client in its folder: `neon-mcp http` doesn't read it");
+    }
     // Whoever was told the address may send signals.
     let stop = stop_signal(Hangup::IsNoted);
     let http = HttpServer::bind(arguments.listen).await?;

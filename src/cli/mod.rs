@@ -37,7 +37,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::Layer;
-use common::{print, resolve};
+use common::{here, print, resolve};
 
 /// An MCP server that hands Neon (serverless Postgres) to AI agents, safely.
 ///
@@ -133,7 +133,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let command = cli.command.unwrap_or(Command::Stdio { settings: cli.settings });
     match command {
         // One client on one pipe: a second thread would only cost start and memory.
-        Command::Stdio { settings } => block_on(&mut Builder::new_current_thread(), stdio::run(resolve(settings)?)),
+        Command::Stdio { settings } => block_on(
+            &mut Builder::new_current_thread(),
+            stdio::run(here(resolve(settings)?)?),
+        ),
         Command::Http(arguments) => runtime(http::run(arguments)),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => runtime(demo::run(arguments)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
+use crate::catalog::Named;
 use crate::engine::connections::Key;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
@@ -23,6 +24,10 @@ pub(in crate::engine) async fn connection(
     database: Option<&str>,
     role: Option<&str>,
 ) -> Result<Connection, Failure> {
+    let policy = &call.guards.policy;
+    // What the operator fixed stands in for what isn't given, on branches that the call makes, too.
+    let database = database.or(policy.pins().database.as_deref());
+    let role = role.or(policy.pins().role.as_deref());
     let key = Key {
         project: project.clone(),
         branch: branch.clone(),
@@ -33,6 +38,8 @@ pub(in crate::engine) async fn connection(
         return Ok(known);
     }
     let (database, role) = choose(call, project, branch, database, role).await?;
+    policy.admits_name(Named::Database, &database)?;
+    policy.admits_name(Named::Role, &role)?;
     let read = Read::new(
         "/projects/{project_id}/connection_uri",
         &[("project_id", project.into())],

@@ -9,6 +9,7 @@ use crate::docs::Docs;
 use crate::engine::api::{ApprovalMode, CallLimits, Guards, Progress, Service};
 use crate::engine::check::files::Files;
 use crate::engine::check::known::Organizations;
+use crate::engine::check::linked::Filled;
 use crate::engine::check::sql::Explained;
 use crate::engine::connections::Connections;
 use crate::engine::decide::whole::Wholes;
@@ -75,6 +76,10 @@ pub(in crate::engine) struct CallContext<'a> {
     pub(in crate::engine) progress: Option<Arc<dyn Progress>>,
     /// What stands around texts of others in the result.
     pub(in crate::engine) fence: Fence,
+    /// What stands in for arguments that aren't given, of what the working directory is linked to.
+    pub(in crate::engine) linked: Filled,
+    /// The id of the operator's branch, once a call resolved its name.
+    pub(in crate::engine) pinned_branch: Option<String>,
     /// The files that the arguments give, once they are read.
     pub(in crate::engine) files: Files,
     /// The server's own key, which nothing that is told or kept holds.

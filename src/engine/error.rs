@@ -282,6 +282,18 @@ impl From<Denied> for Failure {
 }
 
 impl Failure {
+    /// The branch that the operator fixed isn't in the project.
+    pub(in crate::engine) fn no_such_pin(branch: &str) -> Self {
+        Self::Reference {
+            argument: "--branch".to_owned(),
+            message: format!(
+                "The operator set --branch {}, and the project has no such branch. Nothing was changed.",
+                one_line(branch, 100)
+            ),
+            next: "Tell the user: only the operator can change --branch.".to_owned(),
+        }
+    }
+
     /// Why SQL gave no rows: Postgres said no, or a statement of our own stopped the others.
     pub(in crate::engine) fn of_sql(error: SqlError) -> Self {
         let told = |kind: Kind, message: String, next: &str| {

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Tool, Undo, templates_within};
+use crate::catalog::{Argument, Resource, SelectedTool, Tool, Undo, templates_within};
 use crate::engine::check::files::Files;
+use crate::engine::check::linked::Filled;
 use crate::engine::check::organizations;
 use crate::engine::check::prepared;
 use crate::engine::check::{arguments, bind, reference, resolve, sql};
 use crate::engine::context::CallContext;
 use crate::engine::decide::approve::{Ready, Step};
-use crate::engine::decide::{approve, assess, bounds, safety, self_lockout, target};
+use crate::engine::decide::{approve, assess, bounds, reach, safety, self_lockout, target};
 use crate::engine::dispatch::{Origin, Sent, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::open::{self, Opened};
 use crate::engine::present::list;
+use crate::engine::present::offered;
 use crate::engine::present::shape::{Extras, Shaping};
 use crate::engine::present::untrusted as fence;
 use crate::engine::rate_cap::RateCap;
@@ -24,7 +26,7 @@ use crate::engine::record::Record;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::{Basis, RunsOn, WorkflowCall, Workflows};
 use crate::engine::{CallResult, Outcome, WorkflowContext};
-use crate::guard::{self, AllowedCall, Approver, Assessment, Plan, PolicyDecision, StatementRisk, Undoing};
+use crate::guard::{self, AllowedCall, Approver, Assessment, Effect, Plan, PolicyDecision, StatementRisk, Undoing};
 use crate::neon::sql::Measured;
 
 /// How often one call is judged anew because its statements lose more than was judged or approved.
@@ -79,6 +81,8 @@ impl<'a> Pipeline<'a> {
         let unrecorded = record.close(&self.call, &outcome, failure);
         let mut outcome = outcome;
         if let Outcome::Done(result) = &mut outcome {
+            self.call.linked.told(&mut result.value);
+            offered::fit(&self.call, &mut result.value);
             self.call.fence.explain(&mut result.value);
         }
         match (outcome, unrecorded) {
@@ -99,11 +103,24 @@ impl<'a> Pipeline<'a> {
         policy.offers(tool)?;
         let mut arguments = arguments::check(self.call.selected, given).map_err(Failure::Arguments)?;
         copied(&arguments).map_err(Failure::Arguments)?;
+        let mut linked = Filled::begin(self.call.selected, &mut arguments);
         reference::check(tool, &arguments).map_err(Failure::Arguments)?;
         record.given(tool, &arguments);
         self.call.files = Files::load(tool, &arguments, self.call.limits.files_dir.as_ref()).await?;
         resolve::resolve(&self.call, tool, &mut arguments).await?;
-        organizations::fill(&self.call, tool, &mut arguments).await?;
+        if linked.branch(self.call.selected, &mut arguments)? {
+            let resolved = resolve::resolve(&self.call, tool, &mut arguments).await;
+            resolved.map_err(|failure| linked.without_branch(failure))?;
+        }
+        organizations::fill(&self.call, tool, &mut arguments, &mut linked).await?;
+        self.call.linked = linked;
+        self.call.pinned_branch = pinned_branch(self.call.selected, &arguments);
+        if policy.bounds_branches() {
+            // Before anything of a branch is read, its SQL looked into, or a human asked.
+            let look = ReadSnapshot::new(&self.call);
+            bounds::check(&self.call, &look, tool, Effect::Read, &arguments).await?;
+            reach::check_new_branch(policy, tool, &arguments)?;
+        }
         self.call.prepared = prepared::open(&self.call, tool, &mut arguments)?;
         record.given(tool, &arguments);
         self.workflow = begin(self.workflows, tool, &arguments)?;
@@ -149,6 +166,7 @@ impl<'a> Pipeline<'a> {
         self.call.scripts = parsed.scripts;
         self.call.sources = parsed.sources;
         self.call.explained = parsed.explained;
+        reach::check_sql(&self.call.guards.policy, &self.call.scripts)?;
         let basis = Basis {
             declared: self.call.selected.tool.declaration.safety.effect,
             prepared,
@@ -259,6 +277,11 @@ impl<'a> Pipeline<'a> {
             measured,
         } = ready;
         let tool = &*self.call.selected.tool;
+        if seen.is_none() && self.call.guards.policy.bounds_branches() {
+            // While a human read, another branch may have become the default.
+            let (look, effect) = (ReadSnapshot::new(&self.call), cleared.assessment().effect());
+            bounds::check(&self.call, &look, tool, effect, &arguments).await?;
+        }
         record.cleared(cleared.approver());
         let request = bind::bind(tool, &arguments, &self.call.files).map_err(Failure::Internal)?;
         let shaping = Shaping {
@@ -465,6 +488,13 @@ impl<'a> Pipeline<'a> {
         }
         value
     }
+}
+
+/// The id of the operator's branch, where the call names it.
+fn pinned_branch(selected: &SelectedTool, arguments: &Map<String, Value>) -> Option<String> {
+    let is_branch = |name: &&String| selected.tool.names(name) == Some(Argument::Resource(Resource::Branch));
+    let name = selected.fixed.keys().find(is_branch)?;
+    arguments.get(name)?.as_str().map(str::to_owned)
 }
 
 /// The SQL that tells what a tool would.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::catalog::{SelectedTool, Selection, Tool, declared};
 use crate::docs::Docs;
 use crate::engine::api::{APPROVAL, CallLimits, Caller, Guards, Outcome, Service, UnknownTool};
-use crate::engine::check::{arguments, files, known, reference};
+use crate::engine::check::{arguments, files, known, linked, reference};
 use crate::engine::decide::whole;
 use crate::engine::error::ArgumentProblem;
 use crate::engine::pipeline::Pipeline;
@@ -213,6 +213,8 @@ impl Engine {
             },
             progress: caller.progress.clone(),
             fence: untrusted::Fence::new(&arguments),
+            linked: linked::Filled::default(),
+            pinned_branch: None,
             files: files::Files::default(),
             key: &inner.key,
         };

@@ -112,6 +112,20 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
         Ok(self.remember(format!("{route} {project}"), Value::Array(branches)))
     }
 
+    /// The same with the deleted ones that Neon still tells of.
+    pub(in crate::engine) async fn with_deleted_branches(&self, project: &ProjectId) -> Result<Arc<Value>, Failure> {
+        let route = "/projects/{project_id}/branches";
+        let read = Read::new(route, &[("project_id", project.into())]).map_err(internal)?;
+        let read = read
+            .with_query("limit", MAX_ITEMS.to_string())
+            .with_query("include_deleted", "true");
+        let answer = self.read(read).await?;
+        match answer.pointer("/branches") {
+            Some(list @ Value::Array(_)) => Ok(Arc::new(list.clone())),
+            _ => Err(unread(OddAnswer::Lacks("/branches"))),
+        }
+    }
+
     pub(in crate::engine) async fn branch_computes(
         &self,
         project: &ProjectId,

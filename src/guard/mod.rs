@@ -55,8 +55,8 @@ pub use mask::{MASK, OwnKey, mask, mask_text, without_own_keys};
 pub(crate) use plan::can_be_shown;
 pub use plan::{Impact, Plan, file_in_short, would_send};
 pub use policy::{
-    Cause, Channel, ConfirmRules, Denied, Occasion, Policy, PolicyError, PolicyExplanation, Rule, policy_reference,
-    policy_schema,
+    BranchSeen, Cause, Channel, ConfirmRules, Denied, NewBranch, Occasion, Policy, PolicyError, PolicyExplanation,
+    Rule, policy_reference, policy_schema,
 };
 pub use prepared::NotPrepared;
 pub use seal::{MIN_KEY, Sealer, ShortKey};

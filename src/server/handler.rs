@@ -20,10 +20,12 @@ use tokio_util::task::TaskTracker;
 use super::discovery::{self, Asked};
 use super::listing::published;
 use super::{ask, progress};
-use crate::catalog::SearchIndex;
+use crate::catalog::{BranchPin, SearchIndex};
 use crate::engine::{CallResult, Caller, Engine, Kind, Outcome};
 use crate::guard::Session;
+use crate::guard::untrusted::can_speak;
 use crate::neon::FairQueue;
+use crate::neon::text::one_line;
 
 /// How long a client may keep the list of tools: it can't change while the server runs.
 const LIST_TTL_MILLISECONDS: u64 = 3_600_000;
@@ -409,8 +411,55 @@ fn instructions(engine: &Engine) -> String {
     if scoped {
         text.push_str("- This server works on one project: no tool takes a project_id.\n");
     }
+    text.push_str(&told_bounds(engine));
     if engine.service() == crate::engine::Service::Sandbox {
         text.push_str("- This is the sandbox that neon-mcp carries, not Neon: nothing here is real, and it is gone when it stops.\n");
+    }
+    text
+}
+
+/// What the operator fixed and what the working directory is linked to, in a line each.
+fn told_bounds(engine: &Engine) -> String {
+    let policy = &engine.guards().policy;
+    let pins = policy.pins();
+    let mut text = String::new();
+    let fixed = [
+        ("branch", pins.branch.as_ref().map(BranchPin::as_str)),
+        ("role", pins.role.as_deref()),
+        ("database", pins.database.as_deref()),
+    ];
+    let fixed = fixed
+        .into_iter()
+        .filter_map(|(what, name)| Some(format!("{what} {}", one_line(name?, 80))));
+    let fixed = fixed.collect::<Vec<_>>().join(", ");
+    if !fixed.is_empty() {
+        text.push_str(&format!(
+            "- This server works with {fixed} alone: no tool takes another.\n"
+        ));
+    }
+    if pins.branch.is_none() && policy.bounds_branches() {
+        text.push_str("- The operator bounds which branches calls reach; a denial names them.\n");
+    }
+    let linked = engine
+        .selection()
+        .tools()
+        .first()
+        .and_then(|tool| tool.linked.as_deref());
+    if let Some(linked) = linked {
+        let mut links = Vec::new();
+        links.extend(linked.project.as_ref().map(|id| format!("project {id}")));
+        links.extend(linked.organization.as_ref().map(|id| format!("organization {id}")));
+        // The file may have come with somebody's repository: a name that could say something isn't repeated here.
+        links.extend(linked.branch.as_ref().map(|branch| match branch.as_str() {
+            name if can_speak(name) => "a branch".to_owned(),
+            name => format!("branch {name}"),
+        }));
+        text.push_str(&format!(
+            "- {} links this folder to {}: project_id may be left out, and branch_id where a tool only reads (the result says \
+             `project_from`); a change names its branch.\n",
+            one_line(&linked.file, 80),
+            links.join(", ")
+        ));
     }
     text
 }

@@ -1,12 +1,13 @@
 //! The tools at a glance, for people and programs: what each does, what it is marked as, and what of it asks a human.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::listing::published;
 use super::tools::offered;
-use crate::catalog::{Catalog, SelectedTool, Selection, SelectionOptions, published_problems};
+use crate::catalog::{BranchPin, Catalog, Linked, Pins, SelectedTool, Selection, SelectionOptions, published_problems};
 use crate::guard::{Effect, Policy};
 
 /// The tools of a selection, each with its toolset, effect, operations, hints for clients, and what asks a human as long as the
@@ -134,6 +135,29 @@ pub fn published_list_problems() -> anyhow::Result<Vec<String>> {
             "one organization",
             SelectionOptions {
                 organization_id,
+                ..all()
+            },
+        ),
+        (
+            "one branch, role and database",
+            SelectionOptions {
+                pins: Pins {
+                    branch: BranchPin::parse("main").ok(),
+                    role: Some("app".to_owned()),
+                    database: Some("shop".to_owned()),
+                },
+                ..all()
+            },
+        ),
+        (
+            "linked",
+            SelectionOptions {
+                linked: Some(Arc::new(Linked {
+                    file: ".neon".to_owned(),
+                    project: crate::neon::ProjectId::parse("quiet-sun-12345678").ok(),
+                    organization: crate::neon::OrganizationId::parse("org-quiet-sun-12345678").ok(),
+                    branch: BranchPin::parse("main").ok(),
+                })),
                 ..all()
             },
         ),

@@ -85,6 +85,22 @@ pub enum SettingsError {
         /// What is wrong.
         source: InvalidId,
     },
+    /// A name that isn't one.
+    #[error("{setting} {why}")]
+    Name {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong, as the end of a sentence.
+        why: &'static str,
+    },
+    /// The context file that the operator named can't be used.
+    #[error("context file: {path}: {message}", path = .path.display())]
+    Context {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
     /// A suffix that isn't one.
     #[error("SQL host suffix: {0}")]
     SqlHost(#[from] crate::neon::sql::InvalidSuffix),

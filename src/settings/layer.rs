@@ -39,6 +39,19 @@ pub struct Layer {
     /// Fill in this organization: tools no longer take one (it does not confine tools that take a project)
     #[arg(long, value_name = "ID")]
     pub org_id: Option<String>,
+    /// Work on this branch alone, by id or exact name: tools no longer take a branch
+    #[arg(long, value_name = "BRANCH")]
+    pub branch: Option<String>,
+    /// Work as this Postgres role alone: tools no longer take a role, and no other role's password is handed over
+    #[arg(long, value_name = "NAME")]
+    pub role: Option<String>,
+    /// Work in this database alone: tools no longer take a database
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// Take the linked project, organization and branch from this file of Neon's command line; `off` for from none
+    /// [default: the nearest .neon, not above the home directory; never with `neon-mcp http`]
+    #[arg(long, value_name = "FILE")]
+    pub context_file: Option<PathBuf>,
     /// Read the API key from this file (the variable NEON_API_KEY holds a key itself)
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
@@ -117,6 +130,10 @@ impl Layer {
             discovery: self.discovery.or(other.discovery),
             project_id: self.project_id.or(other.project_id),
             org_id: self.org_id.or(other.org_id),
+            branch: self.branch.or(other.branch),
+            role: self.role.or(other.role),
+            database: self.database.or(other.database),
+            context_file: self.context_file.or(other.context_file),
             api_key_file: self.api_key_file.or(other.api_key_file),
             api_host: self.api_host.or(other.api_host),
             sandbox: self.sandbox.or(other.sandbox),
@@ -203,6 +220,7 @@ fn path<'a>(layer: &'a mut Layer, name: &str) -> Option<&'a mut Option<PathBuf>>
     Some(match name {
         "api_key_file" => &mut layer.api_key_file,
         "files_dir" => &mut layer.files_dir,
+        "context_file" => &mut layer.context_file,
         "policy" => &mut layer.policy,
         "audit_log" => &mut layer.audit_log,
         "state_dir" => &mut layer.state_dir,
@@ -244,6 +262,9 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "discovery" => layer.discovery = truth()?,
         "project_id" => layer.project_id = text(),
         "org_id" => layer.org_id = text(),
+        "branch" => layer.branch = text(),
+        "role" => layer.role = text(),
+        "database" => layer.database = text(),
         "no_auth" => layer.no_auth = truth()?,
         "api_host" => layer.api_host = text(),
         "sql_host_suffix" => layer.sql_host_suffix = list(),

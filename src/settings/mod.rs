@@ -10,6 +10,7 @@
 //! assert!(Settings::resolve(Layer::default(), environment).is_ok());
 //! ```
 
+mod context_file;
 mod error;
 mod file;
 mod layer;
@@ -31,7 +32,7 @@ pub use layer::Layer;
 use error::{MAX_SECONDS, MIN_SECRET};
 
 use crate::base_url::BaseUrl;
-use crate::catalog::{Catalog, SelectionOptions};
+use crate::catalog::{BranchPin, Catalog, Pins, SelectionOptions};
 use crate::engine::{CallLimits, FilesDir, Guards};
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{
@@ -54,6 +55,8 @@ pub struct Settings {
     pub sandbox_rate_limits: bool,
     /// Budgets of a call.
     pub limits: CallLimits,
+    /// Where what the working directory is linked to is read.
+    context: Context,
     /// The operator's policy, a file.
     policy: Option<PathBuf>,
     /// The audit log, a file.
@@ -66,6 +69,17 @@ pub struct Settings {
     state: Option<PathBuf>,
     /// Who is let in over HTTP.
     auth: HttpAuth,
+}
+
+/// Where what the working directory is linked to is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Context {
+    /// Nowhere.
+    None,
+    /// In the nearest `.neon`, not above this home directory.
+    Nearest(Option<PathBuf>),
+    /// In the file that the operator named.
+    File(PathBuf),
 }
 
 /// Who is let in over HTTP.
@@ -121,6 +135,11 @@ impl Settings {
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
+        let home = environment
+            .iter()
+            .filter(|(name, value)| (name == "HOME" || name == "USERPROFILE") && !value.is_empty())
+            .map(|(_, value)| PathBuf::from(value))
+            .next();
         let variable = |name: &str| {
             environment
                 .iter()
@@ -160,6 +179,16 @@ impl Settings {
             (None, false) => HttpAuth::Made,
         };
         let sandbox = layer.sandbox.unwrap_or(false);
+        let pins = Pins {
+            branch: layer
+                .branch
+                .as_deref()
+                .map(BranchPin::parse)
+                .transpose()
+                .map_err(|why| SettingsError::Name { setting: "branch", why })?,
+            role: layer.role.map(|name| postgres_name("role", name)).transpose()?,
+            database: layer.database.map(|name| postgres_name("database", name)).transpose()?,
+        };
         if sandbox && layer.api_host.is_some() {
             return Err(SettingsError::Conflict(
                 "--sandbox starts its own API: leave the API host out, or the sandbox".into(),
@@ -229,6 +258,15 @@ impl Settings {
                         source,
                     }
                 })?,
+                pins,
+                linked: None,
+            },
+            context: match layer.context_file {
+                // What a folder is linked to is no project of a sandbox.
+                _ if sandbox => Context::None,
+                Some(path) if path.as_os_str() == "off" => Context::None,
+                Some(path) => Context::File(path),
+                None => Context::Nearest(home),
             },
             sandbox_rate_limits: layer.sandbox_rate_limits.unwrap_or(true),
             limits: CallLimits {
@@ -263,7 +301,32 @@ impl Settings {
             Some(path) => Policy::read(path, catalog.tools().iter().map(|tool| tool.name()))?,
             None => Policy::default(),
         };
+        let policy = policy.with_pins(self.selection.pins.clone());
         Ok(policy.with_read_only(self.selection.read_only))
+    }
+
+    /// The same settings, with what the working directory is linked to as defaults: for one client on this machine that is started in
+    /// its folder.
+    ///
+    /// # Errors
+    /// When the operator named a file that can't be used. One that was found is passed over then, with a warning.
+    pub fn with_context(mut self, working_directory: Option<&Path>) -> Result<Self, SettingsError> {
+        let linked = match (&self.context, working_directory) {
+            (Context::File(path), _) => Some(context_file::named(path)?),
+            (Context::Nearest(home), Some(directory)) => context_file::nearest(directory, home.as_deref()),
+            (Context::None, _) | (Context::Nearest(_), None) => None,
+        };
+        let options = &mut self.selection;
+        options.linked = linked
+            .and_then(|linked| context_file::beside(linked, options))
+            .map(Arc::new);
+        Ok(self)
+    }
+
+    /// Whether the operator named the file with what a folder is linked to.
+    #[must_use]
+    pub fn names_context(&self) -> bool {
+        matches!(self.context, Context::File(_))
     }
 
     /// What stands between a call and Neon: opened when first used.
@@ -327,6 +390,17 @@ impl Settings {
     pub fn approvals(&self) -> Option<PathBuf> {
         self.state.as_ref().map(|state| state.join("approvals"))
     }
+}
+
+/// A name of a role or a database.
+fn postgres_name(setting: &'static str, name: String) -> Result<String, SettingsError> {
+    let why = match name.chars().count() {
+        0 => "is empty: write its name, as Postgres has it",
+        256.. => "is longer than any name in Postgres",
+        _ if name.chars().any(char::is_control) => "holds a control character, which no name does",
+        _ => return Ok(name),
+    };
+    Err(SettingsError::Name { setting, why })
 }
 
 /// Opens the folder that files may come from.

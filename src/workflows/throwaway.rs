@@ -362,10 +362,23 @@ async fn delete(flow: &WorkflowContext<'_, '_>, input: &DeleteThrowawayBranches)
                 .collect(),
         ));
     }
+    // Nor where one is beyond what the operator lets calls reach.
+    for branch in &chosen {
+        flow.admit_branch(project, *branch).await?;
+    }
     if input.expired {
         let expired = |branch: &Branch<'_>| branch.expires().is_some_and(|expires| expires <= now);
-        let throwaway = all.iter().copied().filter(|branch| is_throwaway(*branch, &all));
-        chosen.extend(throwaway.filter(expired));
+        for branch in all
+            .iter()
+            .copied()
+            .filter(|branch| is_throwaway(*branch, &all))
+            .filter(expired)
+        {
+            // Of those that are meant all together, others' are passed over.
+            if flow.admit_branch(project, branch).await.is_ok() {
+                chosen.push(branch);
+            }
+        }
     }
     chosen.dedup_by_key(|branch| branch.id().ok());
     let mut deleted = Vec::new();

@@ -20,6 +20,7 @@ mod lint_bytes;
 mod mcp;
 mod neon;
 mod one_gate;
+mod pins;
 mod reported;
 mod requests;
 mod retrieval;

@@ -18,7 +18,7 @@ pub use output::{Addition, Content, Keep, OutputDeclaration, Pages};
 pub use place::Place;
 pub use plan::{Pick, PlanDeclaration};
 pub use request::{BodyForm, Constant, FileSource, RequestDeclaration, Resource, Rule};
-pub use safety::{Comparison, Escalation, Fact, SafetyCopy, SafetyDeclaration};
+pub use safety::{Comparison, Escalation, Fact, Named, Reach, Reached, SafetyCopy, SafetyDeclaration};
 pub use undo::{Undo, UndoNever, UndoWay};
 pub use workflow::{Workflow, WorkflowDeclaration};
 

@@ -1,5 +1,7 @@
 //! What a call does to the world, and what decides whether it may.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +48,15 @@ pub struct SafetyDeclaration {
     /// there too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stays_in_project: bool,
+    /// Branches that a call reaches without naming them: bounds on branches hold for those, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reaches: Vec<Reach>,
+    /// The argument with the name that the branch has from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renames_branch: Option<String>,
+    /// Arguments that name a role or a database of Postgres under a name that doesn't say so: of what the call makes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, Named>,
     /// The argument that names an API key: the call is refused where that is the key that this server uses itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spares_own_key: Option<String>,
@@ -55,6 +66,41 @@ pub struct SafetyDeclaration {
     /// The way back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,
+}
+
+/// A branch that a call reaches without naming it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reach {
+    /// Which one.
+    pub branch: Reached,
+    /// Not where one of these arguments is given: they name the branch then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unless: Vec<String>,
+}
+
+/// Which branch a call reaches without naming it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reached {
+    /// The project's default branch.
+    Default,
+    /// The parent of the branch that the call acts on.
+    Parent,
+    /// All branches of the project.
+    Every,
+    /// Those that the workflow chooses: each of its steps names one, and is held to the bounds by itself.
+    Chosen,
+}
+
+/// Something of Postgres' own that has a name and no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Named {
+    /// A role.
+    Role,
+    /// A database.
+    Database,
 }
 
 /// Raises the effect of a call. Every condition that is given must hold.

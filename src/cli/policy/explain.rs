@@ -155,6 +155,11 @@ fn notes(policy: &Policy, tool: &Tool, arguments: &Map<String, Value>) {
     if policy.wants_organization() && arguments.contains_key("project_id") {
         print("Neon is asked first whose the project is: allowed_organizations refuses any other's.");
     }
+    if policy.bounds_branches() && tool.reaches_branches() {
+        print(
+            "Neon is asked first which branches the call reaches, and what they are: allowed_branches and denied_branches refuse it then.",
+        );
+    }
     if let Some(most) = policy.branch_limit().filter(|_| tool.declaration.safety.adds_branch) {
         print(&format!(
             "Neon is asked first how many branches there are: caps.branches_per_project refuses at {most}."

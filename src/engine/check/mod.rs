@@ -4,6 +4,7 @@ pub(in crate::engine) mod arguments;
 pub(in crate::engine) mod bind;
 pub(in crate::engine) mod files;
 pub(in crate::engine) mod known;
+pub(in crate::engine) mod linked;
 pub(in crate::engine) mod organizations;
 pub(in crate::engine) mod prepared;
 pub(in crate::engine) mod reference;

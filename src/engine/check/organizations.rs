@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::catalog::Tool;
 use crate::engine::check::known::Organization;
+use crate::engine::check::linked::Filled;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::neon::text::one_line;
@@ -86,9 +87,16 @@ pub(in crate::engine) async fn fill(
     call: &CallContext<'_>,
     tool: &Tool,
     arguments: &mut Map<String, Value>,
+    filled: &mut Filled,
 ) -> Result<(), Failure> {
     if !are_wanted(tool, arguments) {
         return Ok(());
+    }
+    if tool.declaration.request.method.changes() {
+        filled.organization(arguments);
+        if arguments.contains_key(ARGUMENT) {
+            return Ok(());
+        }
     }
     let all = of_key(call).await?;
     let admitted: Vec<&Organization> = all.iter().filter(|one| is_admitted(call, one)).collect();

@@ -53,7 +53,14 @@ pub(in crate::engine) async fn resolve(
                 });
             }
             Reference::Either(id) => find(call, arguments, &name, resource, id.as_str(), true).await?,
-            Reference::Name(text) => find(call, arguments, &name, resource, &text, false).await?,
+            Reference::Name(text) => match find(call, arguments, &name, resource, &text, false).await {
+                Err(Failure::Reference { .. })
+                    if resource == Resource::Branch && call.selected.fixed.contains_key(&name) =>
+                {
+                    return Err(Failure::no_such_pin(&text));
+                }
+                found => found?,
+            },
         };
         // Nothing is looked up in a project that calls may not be about.
         if resource == Resource::Project && !is_admitted(call, id.as_str()) {

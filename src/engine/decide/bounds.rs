@@ -1,10 +1,11 @@
-//! The operator's bounds on a call: scope, hours, effects, organization, and how many branches there may be.
+//! The operator's bounds on a call: scope, branches, roles, hours, effects, organization, and how many branches there may be.
 
 use chrono::Utc;
 use serde_json::{Map, Value};
 
 use crate::catalog::{Resource, Tool};
 use crate::engine::context::CallContext;
+use crate::engine::decide::reach;
 use crate::engine::error::Failure;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::values::id;
@@ -22,6 +23,7 @@ pub(in crate::engine) async fn check(
 ) -> Result<(), Failure> {
     let policy = &call.guards.policy;
     policy.admits(tool, arguments, effect, Utc::now())?;
+    reach::check(call, look, tool, arguments).await?;
     // Of a deleted project Neon tells nothing.
     let gone = tool.declaration.safety.target_is_deleted && matches!(tool.target(), Some((_, Resource::Project)));
     let Some(project) = id::<ProjectId>(arguments, "project_id")?.filter(|_| !gone) else {

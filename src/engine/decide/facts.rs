@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::catalog::{Resource, Tool};
+use crate::engine::decide::seen::seen;
 use crate::engine::decide::target::branch_of;
 use crate::engine::error::Failure;
 use crate::engine::snapshot::{ReadSnapshot, unread};
@@ -93,7 +94,9 @@ async fn inherits(
     for _ in 0..MAX_ANCESTORS {
         let answer = look.branch(project, &id).await?;
         let ancestor = Branch::in_answer(&answer);
-        if ancestor.is_guarded() || ancestor.name().map_or(true, |name| policy.protects(name)) {
+        // A password that opens what calls may not reach is told to nobody unasked either.
+        let is_beyond = policy.bounds_branches() && !is_admitted(policy, ancestor);
+        if ancestor.is_guarded() || is_beyond || ancestor.name().map_or(true, |name| policy.protects(name)) {
             // Roles are few, and Neon gives them all at once.
             let roles = look.roles(project, &id).await?;
             if Role::all(&roles).any(|one| one.may_be(role)) {
@@ -107,4 +110,12 @@ async fn inherits(
         }
     }
     Ok(true)
+}
+
+/// Whether calls may reach the branch, by what it is itself.
+fn is_admitted(policy: &Policy, branch: Branch<'_>) -> bool {
+    let Ok(branch) = seen(policy, branch) else {
+        return false;
+    };
+    policy.spares_branch(&branch).is_ok() && policy.allows_branch(&branch).is_ok()
 }

@@ -22,6 +22,7 @@ use serde_json::{Map, Value};
 use crate::engine::Service;
 use crate::engine::check::sql::Explained;
 use crate::engine::context::CallContext;
+use crate::engine::decide::reach;
 use crate::engine::error::Failure;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::record::Record;
@@ -29,6 +30,7 @@ use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::values::items;
 use crate::guard::AllowedCall;
 use crate::neon::sql::Measured;
+use crate::neon::views::Branch;
 use crate::neon::{BranchId, PathSegment, ProjectId, Read};
 use crate::sql::Script;
 
@@ -143,6 +145,18 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
         }
         let answer = self.call.client.read(read, &self.call.context).await?;
         Ok(answer.body.unwrap_or_default())
+    }
+
+    /// Whether the operator lets calls reach a branch that was read; each step finds out by itself, too.
+    ///
+    /// # Errors
+    /// The denial.
+    pub(crate) async fn admit_branch(&self, project: &ProjectId, branch: Branch<'_>) -> Result<(), Failure> {
+        let policy = &self.call.guards.policy;
+        if !policy.bounds_branches() {
+            return Ok(());
+        }
+        reach::admit_seen(policy, &ReadSnapshot::new(self.call), project, branch).await
     }
 
     /// Whether this is the sandbox, which can't do all that Neon does.

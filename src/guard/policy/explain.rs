@@ -69,6 +69,30 @@ fn rules(file: &PolicyFile) -> Vec<String> {
             file.protected_branches.join(", ")
         ));
     }
+    if let Some(allowed) = &file.allowed_branches {
+        say(format!(
+            "allowed_branches: calls reach no other branch than {}, and throwaway branches made of those",
+            allowed.join(", ")
+        ));
+    }
+    if !file.denied_branches.is_empty() {
+        say(format!(
+            "denied_branches: no call reaches {}, and no branch is made of it",
+            file.denied_branches.join(", ")
+        ));
+    }
+    if let Some(allowed) = &file.allowed_roles {
+        say(format!(
+            "allowed_roles: calls name no other role than {}, and SQL runs as no other",
+            allowed.join(", ")
+        ));
+    }
+    if let Some(allowed) = &file.allowed_databases {
+        say(format!(
+            "allowed_databases: calls name no other database than {}, and SQL runs in no other",
+            allowed.join(", ")
+        ));
+    }
     for effect in EFFECTS {
         if let Some(action) = file.effects.of(effect) {
             say(format!("effects.{effect}: {} calls {}", effect, in_words(action)));

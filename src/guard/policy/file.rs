@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::catalog::Pins;
 use crate::guard::Effect;
 
 /// The operator's policy. Every key may be left out; an empty file changes nothing about the defaults.
@@ -36,6 +37,28 @@ pub(super) struct PolicyFile {
     /// Upper and lower case differ, and the pattern is of the whole name.
     #[schemars(inner(length(min = 1, max = 256)))]
     pub protected_branches: Vec<String>,
+    /// The only branches that calls may reach, to read as to change: by name (patterns as above), by id, or as `@default` and
+    /// `@protected`, which mean the branches that are so at the time of the call. A throwaway branch that was made of one of them
+    /// counts, too. What a call reaches is more than what it names: the branch of a compute, the source of a snapshot, the parent
+    /// that a branch is made or reset from, the default branch where none is named. A tool that changes something and is about
+    /// no branch (`update_project`, `create_api_key`) is denied; lists of a project's branches stay whole.
+    #[schemars(with = "Vec<String>", length(min = 1), inner(length(min = 1, max = 256)))]
+    pub allowed_branches: Option<Vec<String>>,
+    /// Branches that no call may reach, written as in `allowed_branches`. Never production, whatever it is called:
+    /// `denied_branches = ["@default", "@protected"]`. No branch is made of one either, since a copy has its data.
+    #[schemars(inner(length(min = 1, max = 256)))]
+    pub denied_branches: Vec<String>,
+    /// The only roles of Postgres that calls may name, by name (patterns as above): no other role's connection string or password
+    /// is handed over, none is reset, and no SQL runs as another. SQL that takes another role or changes roles is denied.
+    /// A call that names no role takes the owner of the database, who must be one of them.
+    #[schemars(with = "Vec<String>", length(min = 1), inner(length(min = 1, max = 256)))]
+    pub allowed_roles: Option<Vec<String>>,
+    /// The only databases that calls may name and SQL runs in, by name (patterns as above).
+    #[schemars(with = "Vec<String>", length(min = 1), inner(length(min = 1, max = 256)))]
+    pub allowed_databases: Option<Vec<String>>,
+    /// What flags fix: no key of a file.
+    #[serde(skip)]
+    pub pins: Pins,
     /// What happens with calls of an effect. The effect is that of the call: some calls do more than their tool usually does.
     pub effects: EffectRules,
     /// What happens with calls of a tool, by its name (`neon-mcp tools --toolsets all` lists them).

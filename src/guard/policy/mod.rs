@@ -4,6 +4,7 @@
 //! bounds?) and [`Policy::rule`] (does it run, ask, or neither?). Each answers for the file and for everything that narrows
 //! it; the strictest answer counts.
 
+mod branches;
 mod evaluate;
 mod explain;
 mod file;
@@ -20,9 +21,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::catalog::Effect;
-use crate::catalog::{Allowed, Tool};
+use crate::catalog::{Allowed, Named, Pins, Tool};
 use crate::neon::{OrganizationId, ProjectId};
 
+pub use branches::{BranchSeen, NewBranch};
 pub use explain::PolicyExplanation;
 pub use file::Channel;
 use file::{Action, CopiedBefore, PolicyFile};
@@ -139,6 +141,85 @@ impl Policy {
     pub fn with_read_only(mut self, read_only: bool) -> Self {
         self.base.read_only |= read_only;
         self
+    }
+
+    /// Narrowed to what the operator's flags fix.
+    #[must_use]
+    pub fn with_pins(mut self, pins: Pins) -> Self {
+        self.base.pins = pins;
+        self
+    }
+
+    /// What the operator's flags fix.
+    #[must_use]
+    pub fn pins(&self) -> &Pins {
+        &self.base.pins
+    }
+
+    /// Whether it matters which branches a call reaches.
+    #[must_use]
+    pub fn bounds_branches(&self) -> bool {
+        self.layers().any(PolicyFile::bounds_branches)
+    }
+
+    /// Whether it matters which role SQL runs as.
+    #[must_use]
+    pub fn bounds_roles(&self) -> bool {
+        self.layers().any(PolicyFile::bounds_roles)
+    }
+
+    /// Whether the branch is none of those that no call may reach.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn spares_branch(&self, branch: &BranchSeen) -> Result<(), Denied> {
+        self.layers().try_for_each(|layer| layer.spares_branch(branch))
+    }
+
+    /// Whether the branch is one of those that calls may reach.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn allows_branch(&self, branch: &BranchSeen) -> Result<(), Denied> {
+        self.layers().try_for_each(|layer| layer.allows_branch(branch))
+    }
+
+    /// Whether a branch may be made under that name.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn admits_new_branch(&self, name: Option<&str>, end: NewBranch) -> Result<(), Denied> {
+        self.layers().try_for_each(|layer| layer.admits_new_branch(name, end))
+    }
+
+    /// The denial of a call that reaches every branch of a project, where that matters.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn admits_every_branch(&self) -> Result<(), Denied> {
+        match self.layers().find(|layer| layer.bounds_branches()) {
+            Some(layer) => Err(layer.beyond_branches()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a role or database is in bounds.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn admits_name(&self, named: Named, name: &str) -> Result<(), Denied> {
+        self.layers().try_for_each(|layer| layer.admits_name(named, name))
+    }
+
+    /// The denial of SQL that takes another role or changes roles, where roles are bounded.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn admits_roles_in_sql(&self, kind: &str) -> Result<(), Denied> {
+        match self.layers().find(|layer| layer.bounds_roles()) {
+            Some(layer) => Err(layer.beyond(Named::Role, &format!("{kind} reaches beyond it"))),
+            None => Ok(()),
+        }
     }
 
     /// Whether calls that do more than read are denied.

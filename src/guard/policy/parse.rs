@@ -9,6 +9,7 @@ use thiserror::Error;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::branches::is_unknown_fact;
 use super::file::PolicyFile;
 use super::reference::schema;
 use crate::catalog::nearest;
@@ -122,15 +123,47 @@ fn understand(text: &str, tools: &[&str]) -> Result<PolicyFile, Problem> {
             message: "`freeze` has nothing to show: write why nothing may change, or leave the key out".to_owned(),
         });
     }
-    if policy
-        .protected_branches
-        .iter()
-        .any(|pattern| pattern.trim().is_empty())
-    {
-        return Err(Problem {
-            at: key(&["protected_branches"]),
-            message: "`protected_branches` has an empty pattern: write a name, as \"main\" or \"release/*\"".to_owned(),
-        });
+    let none = Vec::new();
+    let patterns = [
+        (
+            "protected_branches",
+            &policy.protected_branches,
+            "\"main\" or \"release/*\"",
+        ),
+        ("denied_branches", &policy.denied_branches, "\"main\" or \"@default\""),
+        (
+            "allowed_branches",
+            policy.allowed_branches.as_ref().unwrap_or(&none),
+            "\"dev\" or \"feature/*\"",
+        ),
+        (
+            "allowed_roles",
+            policy.allowed_roles.as_ref().unwrap_or(&none),
+            "\"app\" or \"app_*\"",
+        ),
+        (
+            "allowed_databases",
+            policy.allowed_databases.as_ref().unwrap_or(&none),
+            "\"shop\" or \"shop_*\"",
+        ),
+    ];
+    for (name, patterns, such) in patterns {
+        if patterns.iter().any(|pattern| pattern.trim().is_empty()) {
+            return Err(Problem {
+                at: key(&[name]),
+                message: format!("`{name}` has an empty pattern: write a name, as {such}"),
+            });
+        }
+        let unknown = patterns.iter().find(|pattern| is_unknown_fact(pattern));
+        if let Some(pattern) = unknown.filter(|_| matches!(name, "denied_branches" | "allowed_branches")) {
+            return Err(Problem {
+                at: key(&[name]),
+                message: format!(
+                    "`{name}`: there is no `{}`, only `@default` and `@protected`; for a branch of that name write ? in place of @",
+                    one_line(pattern, 80)
+                ),
+            });
+        }
     }
     Ok(policy)
 }

@@ -14,6 +14,7 @@ const MAX_NAMED: usize = 5;
 
 /// Whether a call of the tool can stay in bounds at all: what its declaration alone decides.
 pub(super) fn offers(file: &PolicyFile, tool: &Tool) -> Result<(), Denied> {
+    file.offers_inside(tool)?;
     if !does_more_than_read(tool, tool.declaration.safety.effect) {
         return Ok(());
     }
@@ -48,6 +49,7 @@ pub(super) fn admits(
             .filter(move |(name, value)| names_something(value) && names(tool, name) == Some(wanted))
     };
     let more = does_more_than_read(tool, effect);
+    file.admits_names(tool, arguments, effect)?;
     if let Some(allowed) = &file.allowed_projects {
         for (name, value) in given(Resource::Project) {
             check(value, |id| allowed.iter().any(|one| one == id)).map_err(|id| {
@@ -95,7 +97,7 @@ pub(super) fn check_organization(file: &PolicyFile, organization: Option<&Organi
     }
 }
 
-fn does_more_than_read(tool: &Tool, effect: Effect) -> bool {
+pub(super) fn does_more_than_read(tool: &Tool, effect: Effect) -> bool {
     effect != Effect::Read || tool.declaration.safety.reveals
 }
 
@@ -132,7 +134,7 @@ fn beyond_organizations(file: &PolicyFile, why: &str) -> Denied {
     Denied::new("allowed_organizations", &why, TELL)
 }
 
-fn listed(ids: &[String]) -> String {
+pub(super) fn listed(ids: &[String]) -> String {
     let named: Vec<&str> = ids.iter().map(String::as_str).take(MAX_NAMED).collect();
     let named = named.join(", ");
     match ids.len().saturating_sub(MAX_NAMED) {

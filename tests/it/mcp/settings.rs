@@ -43,6 +43,10 @@ async fn unknown_names_stop_the_start_and_the_nearest_is_told() {
         (vec![], vec![("NEON_API_HOST", "http://example.com/api/v2")], "https"),
         (vec![], vec![("NEON_API_KEY", "")], "--sandbox"),
         (vec!["--project-id", "../x"], vec![], "project id"),
+        (vec!["--branch", "name:"], vec![], "branch is empty"),
+        (vec!["--role", ""], vec![], "role is empty"),
+        (vec![], vec![("NEON_MCP_DATABASE", "a\u{1b}b")], "database holds"),
+        (vec!["--context-file", "/nowhere/.neon"], vec![], "/nowhere/.neon"),
         (vec!["--sql-host-suffix", "com"], vec![], "db.example.com"),
         (
             vec![],

@@ -42,6 +42,8 @@ pub fn program(arguments: &[&str], api: &str, key: &str) -> Command {
         .env("XDG_STATE_HOME", state_home())
         // No test reads documentation over a network: where one wants a host, it names its own.
         .env("NEON_MCP_DOCS_URL", "http://127.0.0.1:1/docs")
+        // What the folder of the tests is linked to is nothing to them.
+        .env("NEON_MCP_CONTEXT_FILE", "off")
         // A sandbox starts sooner without data, and these tests need none.
         .env("NEON_MCP_SANDBOX_POSTGRES", "off")
         // How requests are kept to Neon's limits is tested by itself; the others needn't take their time.

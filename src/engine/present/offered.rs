@@ -1,0 +1,91 @@
+//! Calls that a result hands over, fitted to what is offered here: what the operator fixed is no argument of theirs, and a call about
+//! something else than that would be refused, so it isn't told.
+
+use serde_json::{Map, Value};
+
+use crate::catalog::{Argument, Resource, SelectedTool};
+use crate::engine::context::CallContext;
+
+/// The keys under which results hand over calls.
+const CALLS: [&str; 6] = ["undo", "undo_if_applied", "remove", "find", "call", "to_discard"];
+
+/// How deep calls stand in results.
+const MAX_DEPTH: usize = 6;
+
+/// Fits every call that a result hands over.
+pub(in crate::engine) fn fit(call: &CallContext<'_>, result: &mut Value) {
+    let fixes = call.selection.tools().iter().any(|tool| !tool.fixed.is_empty());
+    if fixes {
+        walk(call, result, MAX_DEPTH);
+    }
+}
+
+fn walk(call: &CallContext<'_>, value: &mut Value, depth: usize) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                match (CALLS.contains(&name.as_str()), &mut *field) {
+                    (true, Value::Array(calls)) => calls.iter_mut().for_each(|one| fit_one(call, one)),
+                    (true, one @ Value::Object(_)) => fit_one(call, one),
+                    _ => walk(call, field, depth),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(call, item, depth)),
+        _ => {}
+    }
+}
+
+fn fit_one(call: &CallContext<'_>, value: &mut Value) {
+    let Some(selected) = value
+        .get("tool")
+        .and_then(Value::as_str)
+        .and_then(|tool| call.selection.tool(tool))
+    else {
+        return;
+    };
+    let Some(arguments) = value.get_mut("arguments").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let other = selected
+        .fixed
+        .iter()
+        .find_map(|(name, fixed)| differs(call, selected, arguments, name, fixed).then_some(name.as_str()));
+    if let Some(name) = other {
+        let tool = selected.tool.name();
+        *value = format!(
+            "none here: {tool} would be about another {} than the one that the operator fixed",
+            word(name)
+        )
+        .into();
+        return;
+    }
+    arguments.retain(|name, _| !selected.fixed.contains_key(name));
+}
+
+/// Whether a call is about something else than what is fixed.
+fn differs(
+    call: &CallContext<'_>,
+    selected: &SelectedTool,
+    arguments: &Map<String, Value>,
+    name: &str,
+    fixed: &Value,
+) -> bool {
+    let Some(value) = arguments.get(name) else {
+        return false;
+    };
+    let is_branch = selected.tool.names(name) == Some(Argument::Resource(Resource::Branch));
+    let resolved = call.pinned_branch.as_deref().filter(|_| is_branch);
+    value != fixed && (resolved.is_none() || value.as_str() != resolved)
+}
+
+fn word(argument: &str) -> &str {
+    match argument {
+        "project_id" => "project",
+        "org_id" => "organization",
+        "role_name" | "owner_name" => "role",
+        "database_name" | "db_name" => "database",
+        _ => "branch",
+    }
+}
