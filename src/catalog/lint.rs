@@ -263,6 +263,23 @@ impl Linter {
                 "a placeholder is known by its name",
             );
         }
+        if let Some(name) = &declaration.request.default_branch {
+            let names = tool.names(name) == Some(Argument::Resource(Resource::Branch));
+            let fills = names && declaration.safety.effect == Effect::Read;
+            self.require(
+                fills,
+                "/request/default_branch",
+                "names the branch of a tool that reads: a change falls back to none",
+            );
+        }
+        if declaration.listing.read_by.is_some() {
+            let reads = declaration.least_effect() == Effect::Read && declaration.safety.effect > Effect::Read;
+            self.require(
+                reads,
+                "/listing/read_by",
+                "is of tools whose statements say what they do",
+            );
+        }
         let properties = tool.input.get("properties").and_then(Value::as_object);
         for name in properties
             .into_iter()

@@ -6,6 +6,7 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{Tool, Undo, templates_within};
+use crate::engine::check::default_branch;
 use crate::engine::check::files::Files;
 use crate::engine::check::organizations;
 use crate::engine::check::prepared;
@@ -104,6 +105,7 @@ impl<'a> Pipeline<'a> {
         self.call.files = Files::load(tool, &arguments, self.call.limits.files_dir.as_ref()).await?;
         resolve::resolve(&self.call, tool, &mut arguments).await?;
         organizations::fill(&self.call, tool, &mut arguments).await?;
+        default_branch::fill(&self.call, tool, &mut arguments).await?;
         self.call.prepared = prepared::open(&self.call, tool, &mut arguments)?;
         record.given(tool, &arguments);
         self.workflow = begin(self.workflows, tool, &arguments)?;
@@ -189,6 +191,7 @@ impl<'a> Pipeline<'a> {
             assessment = assess::judge(&self.call, &look, &arguments).await?;
         }
         record.judged(&assessment);
+        self.call.within_bound(&assessment)?;
         bounds::check(&self.call, &look, tool, assessment.effect(), &arguments).await?;
         self_lockout::check(&look, tool, &arguments).await?;
         let workflow = self.workflow.as_deref();
@@ -370,7 +373,7 @@ impl<'a> Pipeline<'a> {
         for note in &mut ended.notes {
             self.add_what_is_not_offered(note);
         }
-        if ended.undo.is_none() && assessment.changes() {
+        if ended.undo.is_none() && assessment.changes() && !ended.unchanged {
             ended.undo = Undoing {
                 tool: assessment.tool(),
                 arguments,
