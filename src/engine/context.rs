@@ -17,7 +17,7 @@ use crate::engine::kind::Kind;
 use crate::engine::left_behind::LeftBehind;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::rate_cap::RateCap;
-use crate::guard::{self, Assessment, StatementRisk, Subject};
+use crate::guard::{self, Effect, StatementRisk, Subject};
 use crate::neon::sql::Measured;
 use crate::neon::{Changed, Client, Context};
 use crate::sql::Script;
@@ -97,8 +97,8 @@ impl CallContext<'_> {
     }
 
     /// Ends a call that does more than whoever made it may do with it.
-    pub(in crate::engine) fn within_bound(&self, assessment: &Assessment) -> Result<(), Failure> {
-        let Some(bound) = self.bound.filter(|bound| assessment.effect() > bound.effect) else {
+    pub(in crate::engine) fn within_bound(&self, effect: Effect) -> Result<(), Failure> {
+        let Some(bound) = self.bound.filter(|bound| effect > bound.effect) else {
             return Ok(());
         };
         let CallBound { caller, instead, .. } = bound;
@@ -106,7 +106,7 @@ impl CallContext<'_> {
             kind: Kind::WrongCaller,
             message: format!(
                 "{caller} runs what only reads, and this call of {} isn't proven to. Nothing was run.",
-                assessment.tool().name()
+                self.selected.tool.name()
             ),
             changed: Changed::No,
             next: format!("Call it through {instead}, if that is what the user wants: it asks where it must."),

@@ -157,6 +157,9 @@ impl<'a> Pipeline<'a> {
             unasked_rows: self.call.unasked_rows(),
         };
         let assessed = workflow.assess(&self.call.scripts, &basis)?;
+        if let Some(assessed) = &assessed {
+            self.call.within_bound(assessed.effect)?;
+        }
         approve::look_over(&self.call, arguments, record)?;
         let mut scripts = std::mem::take(&mut self.call.scripts);
         let looked = workflow
@@ -191,7 +194,7 @@ impl<'a> Pipeline<'a> {
             assessment = assess::judge(&self.call, &look, &arguments).await?;
         }
         record.judged(&assessment);
-        self.call.within_bound(&assessment)?;
+        self.call.within_bound(assessment.effect())?;
         bounds::check(&self.call, &look, tool, assessment.effect(), &arguments).await?;
         self_lockout::check(&look, tool, &arguments).await?;
         let workflow = self.workflow.as_deref();
@@ -441,8 +444,10 @@ impl<'a> Pipeline<'a> {
             .into_iter()
             .map(|name| {
                 let mut sentence = self.call.selection.missing(name);
-                if let Some(sql) = instead(name).filter(|_| self.call.selection.tool("run_sql").is_some()) {
-                    sentence.push_str(&format!(" With run_sql: {sql}."));
+                let runs = ["query_database", "run_sql"];
+                let runs = runs.iter().find(|tool| self.call.selection.tool(tool).is_some());
+                if let Some((sql, runs)) = instead(name).zip(runs) {
+                    sentence.push_str(&format!(" With {runs}: {sql}."));
                 }
                 sentence
             })

@@ -60,6 +60,12 @@ fn needs(selected: &SelectedTool) -> Effect {
     }
 }
 
+/// Whether what a tool's statements do decides what its call does, and they may do no more than that.
+fn decides_by_statements(selected: &SelectedTool, allowed: Effect) -> bool {
+    let declaration = &selected.tool.declaration;
+    declaration.statements().is_some() && declaration.least_effect() <= allowed && !declaration.safety.reveals
+}
+
 fn caller_of(effect: Effect) -> &'static str {
     let found = CALLERS.iter().find(|(runs, ..)| *runs == effect);
     found.map_or("call_destructive_tool", |(_, name, ..)| name)
@@ -221,7 +227,7 @@ pub(super) fn read(engine: &Engine, name: &str, given: Map<String, Value>) -> As
     };
     match selection.tool(&inner.name) {
         // What its statements do decides: those that are proven to read may run.
-        Some(selected) if needs(selected) > *allowed && selected.tool.declaration.least_effect() <= *allowed => {
+        Some(selected) if needs(selected) > *allowed && decides_by_statements(selected, *allowed) => {
             let bound = CallBound {
                 effect: *allowed,
                 caller,
