@@ -265,19 +265,36 @@ impl Linter {
         }
         for (index, reach) in declaration.safety.reaches.iter().enumerate() {
             for name in &reach.unless {
-                let pointer = format!("/reaches/{index}/unless");
+                let pointer = format!("/safety/reaches/{index}/unless");
                 self.require(tool.declares(name), &pointer, format!("`{name}` is no argument"));
             }
         }
-        let named = declaration.safety.names.keys().map(|name| (name, "/names"));
+        let named = declaration.safety.names.keys().map(|name| (name, "/safety/names"));
         for (name, pointer) in named.chain(
             declaration
                 .safety
                 .renames_branch
                 .iter()
-                .map(|name| (name, "/renames_branch")),
+                .map(|name| (name, "/safety/renames_branch")),
         ) {
             self.require(tool.declares(name), pointer, format!("`{name}` is no argument"));
+        }
+        if let Some(name) = &declaration.request.default_branch {
+            let names = tool.names(name) == Some(Argument::Resource(Resource::Branch));
+            let fills = names && declaration.safety.effect == Effect::Read;
+            self.require(
+                fills,
+                "/request/default_branch",
+                "names the branch of a tool that reads: a change falls back to none",
+            );
+        }
+        if declaration.listing.read_by.is_some() {
+            let reads = declaration.least_effect() == Effect::Read && declaration.safety.effect > Effect::Read;
+            self.require(
+                reads,
+                "/listing/read_by",
+                "is of tools whose statements say what they do",
+            );
         }
         let properties = tool.input.get("properties").and_then(Value::as_object);
         for name in properties

@@ -221,6 +221,12 @@ impl Selection {
                 Some(Cow::from("the operator excluded it"))
             } else if options.read_only && (declaration.least_effect() != Effect::Read || declaration.safety.reveals) {
                 Some("this server is read-only".into())
+            } else if let Some(reads) =
+                declaration.listing.read_by.as_deref().filter(|reads| {
+                    options.read_only && !options.tools.iter().any(|tool| tool == name) && !excluded(reads)
+                })
+            {
+                Some(format!("this server is read-only, where `{reads}` does what it would").into())
             } else if options.without_docs && declaration.workflow().is_some_and(Workflow::reads_docs) {
                 Some("the operator switched the documentation off".into())
             } else if options.project_id.is_some() && !about_one_project(tool) {

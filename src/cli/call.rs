@@ -67,6 +67,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             ApprovalMode::OutOfBand
         },
         lane: FairQueue::new(),
+        bound: None,
         cancel,
         progress: None,
     };

@@ -11,7 +11,7 @@ use crate::base_url::BaseUrl;
 use crate::docs::default_docs;
 use crate::engine::check::files::FilesDir;
 use crate::guard::audit::AuditLog;
-use crate::guard::{ApprovalFlow, Channel, Policy, Question, Reply, Session};
+use crate::guard::{ApprovalFlow, Channel, Effect, Policy, Question, Reply, Session};
 use crate::neon::FairQueue;
 
 /// What answers the requests: every result says it.
@@ -94,12 +94,25 @@ pub struct Caller {
     pub client: Option<String>,
     /// How its human can be asked.
     pub way: ApprovalMode,
+    /// What its call may do at most, where it comes by a way that says so.
+    pub bound: Option<CallBound>,
     /// The caller's place in the line for Neon's rate limits.
     pub lane: FairQueue,
     /// Ends the call's waits and requests.
     pub cancel: CancellationToken,
     /// Hears how long work goes on.
     pub progress: Option<Arc<dyn Progress>>,
+}
+
+/// What a call may do at most that comes through a tool which calls others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallBound {
+    /// The most.
+    pub effect: Effect,
+    /// The tool that it came through.
+    pub caller: &'static str,
+    /// The one that runs what does more.
+    pub instead: &'static str,
 }
 
 /// How a caller's human can be asked.

@@ -6,19 +6,21 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Catalog, SelectedTool, Selection};
 use crate::docs::Docs;
-use crate::engine::api::{ApprovalMode, CallLimits, Guards, Progress, Service};
+use crate::engine::api::{ApprovalMode, CallBound, CallLimits, Guards, Progress, Service};
 use crate::engine::check::files::Files;
 use crate::engine::check::known::Organizations;
 use crate::engine::check::linked::Filled;
 use crate::engine::check::sql::Explained;
 use crate::engine::connections::Connections;
 use crate::engine::decide::whole::Wholes;
+use crate::engine::error::{Failure, WorkflowError};
+use crate::engine::kind::Kind;
 use crate::engine::left_behind::LeftBehind;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::rate_cap::RateCap;
-use crate::guard::{self, StatementRisk, Subject};
+use crate::guard::{self, Effect, StatementRisk, Subject};
 use crate::neon::sql::Measured;
-use crate::neon::{Client, Context};
+use crate::neon::{Changed, Client, Context};
 use crate::sql::Script;
 
 /// What was prepared, and its handle.
@@ -69,6 +71,8 @@ pub(in crate::engine) struct CallContext<'a> {
     pub(in crate::engine) principal: &'a str,
     pub(in crate::engine) client_name: Option<&'a str>,
     pub(in crate::engine) way: &'a ApprovalMode,
+    /// What the call may do at most, where it came by a way that says so.
+    pub(in crate::engine) bound: Option<&'a CallBound>,
     pub(in crate::engine) selected: &'a SelectedTool,
     /// What is offered here.
     pub(in crate::engine) selection: &'a Selection,
@@ -95,6 +99,24 @@ impl CallContext<'_> {
             true => 0,
             false => self.guards.policy.unasked_rows(),
         }
+    }
+
+    /// Ends a call that does more than whoever made it may do with it.
+    pub(in crate::engine) fn within_bound(&self, effect: Effect) -> Result<(), Failure> {
+        let Some(bound) = self.bound.filter(|bound| effect > bound.effect) else {
+            return Ok(());
+        };
+        let CallBound { caller, instead, .. } = bound;
+        Err(Failure::WorkflowError(Box::new(WorkflowError {
+            kind: Kind::WrongCaller,
+            message: format!(
+                "{caller} runs what only reads, and this call of {} isn't proven to. Nothing was run.",
+                self.selected.tool.name()
+            ),
+            changed: Changed::No,
+            next: format!("Call it through {instead}, if that is what the user wants: it asks where it must."),
+            more: serde_json::json!({ "caller": instead }),
+        })))
     }
 
     /// Who asks for what.

@@ -426,6 +426,9 @@ impl Failure {
             Self::Reaches(_) => refusal(Recorded::Refused, REACHES.to_owned()),
             Self::CallsCode => refusal(Recorded::Refused, CALLS_CODE.to_owned()),
             Self::Step { step, why, changed } => named(by_change(*changed), format!("{step}: {}", one_line(why, 300))),
+            Self::WorkflowError(told) if told.kind == Kind::WrongCaller => {
+                refusal(Recorded::Refused, one_line(&told.message, 300))
+            }
             Self::WorkflowError(told) => named(by_change(told.changed), one_line(&told.message, 300)),
             Self::AfterCopy { failure, .. } => failure.recorded(),
             Self::Docs { error, .. } => named(Recorded::Failed, error.to_string()),

@@ -196,6 +196,10 @@ kinds! {
         "The result of the SQL is larger than what is read.",
         "as `changed` says",
         "Select fewer rows or columns, or parts of long values.";
+    NotARead = "not_a_read",
+        "`query_database`: the statement isn't proven to only read. `reasons` says why, `call` is the one that runs it.",
+        "no",
+        "Call `run_sql` with the same arguments, if the user wants that.";
     ReachesListedFunction = "reaches_listed_function",
         "A statement that was taken for a read reaches a function that changes something.",
         "no",

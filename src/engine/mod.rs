@@ -45,8 +45,8 @@ mod workflow_context;
 mod workflow_output;
 
 pub use api::{
-    APPROVAL, ApprovalMode, Ask, CallLimits, CallResult, Caller, Guards, Outcome, Progress, Returned, Service,
-    UnknownTool,
+    APPROVAL, ApprovalMode, Ask, CallBound, CallLimits, CallResult, Caller, Guards, Outcome, Progress, Returned,
+    Service, UnknownTool,
 };
 pub use check::files::{FilesDir, MAX_FILE_BYTES, MAX_INLINE_BYTES};
 pub use check::sql::{Analyze, Explained, Explains};

@@ -6,6 +6,7 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{Argument, Resource, SelectedTool, Tool, Undo, templates_within};
+use crate::engine::check::default_branch;
 use crate::engine::check::files::Files;
 use crate::engine::check::linked::Filled;
 use crate::engine::check::organizations;
@@ -113,6 +114,7 @@ impl<'a> Pipeline<'a> {
             resolved.map_err(|failure| linked.without_branch(failure))?;
         }
         organizations::fill(&self.call, tool, &mut arguments, &mut linked).await?;
+        default_branch::fill(&self.call, tool, &mut arguments).await?;
         self.call.linked = linked;
         self.call.pinned_branch = pinned_branch(self.call.selected, &arguments);
         if policy.bounds_branches() {
@@ -173,6 +175,9 @@ impl<'a> Pipeline<'a> {
             unasked_rows: self.call.unasked_rows(),
         };
         let assessed = workflow.assess(&self.call.scripts, &basis)?;
+        if let Some(assessed) = &assessed {
+            self.call.within_bound(assessed.effect)?;
+        }
         approve::look_over(&self.call, arguments, record)?;
         let mut scripts = std::mem::take(&mut self.call.scripts);
         let looked = workflow
@@ -207,6 +212,7 @@ impl<'a> Pipeline<'a> {
             assessment = assess::judge(&self.call, &look, &arguments).await?;
         }
         record.judged(&assessment);
+        self.call.within_bound(assessment.effect())?;
         bounds::check(&self.call, &look, tool, assessment.effect(), &arguments).await?;
         self_lockout::check(&look, tool, &arguments).await?;
         let workflow = self.workflow.as_deref();
@@ -393,7 +399,7 @@ impl<'a> Pipeline<'a> {
         for note in &mut ended.notes {
             self.add_what_is_not_offered(note);
         }
-        if ended.undo.is_none() && assessment.changes() {
+        if ended.undo.is_none() && assessment.changes() && !ended.unchanged {
             ended.undo = Undoing {
                 tool: assessment.tool(),
                 arguments,
@@ -461,8 +467,10 @@ impl<'a> Pipeline<'a> {
             .into_iter()
             .map(|name| {
                 let mut sentence = self.call.selection.missing(name);
-                if let Some(sql) = instead(name).filter(|_| self.call.selection.tool("run_sql").is_some()) {
-                    sentence.push_str(&format!(" With run_sql: {sql}."));
+                let runs = ["query_database", "run_sql"];
+                let runs = runs.iter().find(|tool| self.call.selection.tool(tool).is_some());
+                if let Some((sql, runs)) = instead(name).zip(runs) {
+                    sentence.push_str(&format!(" With {runs}: {sql}."));
                 }
                 sentence
             })

@@ -204,6 +204,7 @@ impl Engine {
             principal: &caller.principal,
             client_name: caller.client.as_deref(),
             way: &caller.way,
+            bound: caller.bound.as_ref(),
             selected,
             selection: &inner.selection,
             context: crate::neon::Context {

@@ -11,6 +11,8 @@ pub struct WorkflowOutput {
     pub(crate) notes: Vec<String>,
     /// The way back, where something was changed.
     pub(crate) undo: Option<Value>,
+    /// Nothing was changed, so there is nothing to take back.
+    pub(crate) unchanged: bool,
     /// Sentences of ours in the result: they stand outside the fence.
     pub(crate) ours: Vec<String>,
     /// Something failed, which the result tells.

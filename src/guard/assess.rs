@@ -8,12 +8,15 @@ use super::losses;
 use super::policy::Cause;
 use crate::catalog::Effect;
 use crate::catalog::{Comparison, Condition, Escalation, Fact, Resource, Tool};
-use crate::neon::sql::{Grade, Measured, Reaching};
+use crate::neon::sql::{Grade, Measured, Reaching, Unasked};
 use crate::permit::JudgedTexts;
 
 /// Why a statement outside of a transaction asks that evaluates what indexes hold.
 const INDEX_CODE: &str = "builds indexes outside of a transaction, where nothing holds functions of the database's own, and its indexes, or what \
                           the statements make or run, call some or may";
+
+/// Why statements ask that delete rows, however few.
+const DELETES_PROTECTED: &str = "deletes rows on a protected branch";
 
 /// What the guard wants to know before it can judge a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,6 +72,8 @@ pub struct StatementRisk {
     pub reasons: Vec<String>,
     /// The statements, as they would be sent.
     pub texts: JudgedTexts,
+    /// One of them deletes rows of what was there before, by its text or where it was tried.
+    pub deletes: bool,
     /// They can be tried in a transaction that is rolled back: none acts outside of it.
     pub measurable: bool,
     /// One of them runs outside of a transaction and evaluates what indexes are made of: code of the database's own, if they call it.
@@ -81,6 +86,14 @@ impl StatementRisk {
     pub fn running_code(mut self) -> Self {
         self.effect = Effect::Destructive;
         self.reasons.insert(0, INDEX_CODE.to_owned());
+        self
+    }
+
+    /// The same of statements that delete rows, once it is known that their branch is protected.
+    #[must_use]
+    pub fn on_protected(mut self) -> Self {
+        self.effect = Effect::Destructive;
+        self.reasons.push(DELETES_PROTECTED.to_owned());
         self
     }
 
@@ -104,8 +117,8 @@ impl StatementRisk {
 
     /// The same, once the guarded commit has stopped the statements because they lose more than runs unasked.
     #[must_use]
-    pub fn exceeding(self, measured: &Measured, unasked_rows: u64) -> Self {
-        let mut reasons = losses::reasons(measured, unasked_rows);
+    pub fn exceeding(self, measured: &Measured, unasked: impl Into<Unasked>) -> Self {
+        let mut reasons = losses::reasons(measured, unasked.into());
         reasons.extend(
             self.reasons
                 .into_iter()
@@ -115,6 +128,7 @@ impl StatementRisk {
         Self {
             effect: Effect::Destructive,
             reasons,
+            deletes: self.deletes || measured.deletes(),
             ..self
         }
     }
@@ -149,6 +163,8 @@ pub struct Assessment {
     causes: Vec<Cause>,
     reasons: Vec<String>,
     texts: JudgedTexts,
+    /// It changes a branch by SQL, and the branch is protected.
+    protected: bool,
     tool: Arc<Tool>,
 }
 
@@ -197,6 +213,8 @@ impl<'a> RiskAssessment<'a> {
         needs.branch |= declaration.safety.interrupts || (declaration.safety.reveals && tool.is_about_a_branch());
         // A role that the call makes has a password of its own; one that it names may have its parent's.
         needs.role = declaration.safety.reveals && tool.property("role_name").is_some();
+        // On a protected branch no row is deleted unasked, by whoever the statements have do it.
+        needs.branch |= changes_by_sql(tool, assessed.as_ref());
         if raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
             // On a default or protected branch it is severe; on a throwaway nobody may have to be asked.
             needs.branch = true;
@@ -231,6 +249,12 @@ impl Pending<'_> {
             ..
         } = self;
         let declaration = &tool.declaration;
+        let protected =
+            changes_by_sql(tool, assessed.as_ref()) && facts.branch.as_ref().is_some_and(|branch| branch.protected);
+        let assessed = assessed.map(|assessed| match protected && assessed.deletes {
+            true => assessed.on_protected(),
+            false => assessed,
+        });
         let mut raised = Raised::declared(tool, assessed.as_ref());
         for escalation in &declaration.safety.escalate {
             let holds = fits(escalation.when.as_ref(), arguments)
@@ -254,6 +278,7 @@ impl Pending<'_> {
         let interrupts = raised.interrupts;
         let throwaway = facts.branch.as_ref().is_some_and(|branch| branch.throwaway);
         let mut assessment = raised.assessment(tool, throwaway);
+        assessment.protected = protected;
         let branch = match &facts.branch {
             Some(branch) if branch.default => "the default branch",
             Some(_) => "a protected branch",
@@ -327,6 +352,7 @@ impl Raised {
             },
             reasons: self.reasons,
             texts: self.texts,
+            protected: false,
             tool: tool.clone(),
         };
         if tool.declaration.safety.reveals && !tool.is_about_a_branch() {
@@ -338,6 +364,11 @@ impl Raised {
         }
         assessment
     }
+}
+
+/// Whether the call changes a branch by statements.
+fn changes_by_sql(tool: &Tool, assessed: Option<&StatementRisk>) -> bool {
+    assessed.is_some_and(|assessed| assessed.effect > Effect::Read) && acts_on_a_branch(tool)
 }
 
 /// Whether what the call acts on is a branch, or something on one.
@@ -387,6 +418,12 @@ impl Assessment {
     #[must_use]
     pub fn reasons(&self) -> &[String] {
         &self.reasons
+    }
+
+    /// Whether it changes a protected branch by SQL: no row is deleted there unasked.
+    #[must_use]
+    pub fn is_on_protected(&self) -> bool {
+        self.protected
     }
 
     /// The statements that were judged: no others may be sent.

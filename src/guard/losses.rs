@@ -2,7 +2,7 @@
 
 use super::shown::{Line, digest, told};
 use super::untrusted::{bare, marked};
-use crate::neon::sql::{Grade, Loss, Measured, Reaching, TableImpact};
+use crate::neon::sql::{Grade, Loss, Measured, Reaching, TableImpact, Unasked};
 
 /// How many losses are told one by one; beyond that they are counted by kind, with a digest of all.
 const MAX_TOLD: usize = 40;
@@ -13,8 +13,8 @@ const MAX_NAMES: usize = 5;
 /// Why statements with these losses need an approval: each ends a sentence that begins with "because it …". In place of the count,
 /// which is beside it, stands what an approval covers, so that the same reasons come of nearly the same measurement.
 #[must_use]
-pub fn reasons(measured: &Measured, unasked_rows: u64) -> Vec<String> {
-    let rows = measured.over(unasked_rows).map(|table| {
+pub fn reasons(measured: &Measured, unasked: Unasked) -> Vec<String> {
+    let rows = measured.over(unasked).map(|table| {
         let verb = verb(table);
         format!(
             "{verb} rows of {} (approval covers up to {})",

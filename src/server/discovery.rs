@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::tools::annotations;
 use crate::catalog::{SearchIndex, SelectedTool, Selection};
-use crate::engine::{ArgumentProblem, CallResult, Engine, Failure, Fence, Kind};
+use crate::engine::{ArgumentProblem, CallBound, CallResult, Engine, Failure, Fence, Kind};
 use crate::guard::Effect;
 
 /// The search.
@@ -27,7 +27,7 @@ const CALLERS: [(Effect, &str, &str, &str); 4] = [
         Effect::Read,
         "call_read_tool",
         "Call a reading tool",
-        "Call a tool that search_tools found: one that changes nothing and hands over no secret.",
+        "Call a tool that search_tools found: one that changes nothing and hands over no secret, or run_sql with a query.",
     ),
     (
         Effect::Write,
@@ -58,6 +58,12 @@ fn needs(selected: &SelectedTool) -> Effect {
         Effect::Read if selected.tool.declaration.safety.reveals => Effect::Access,
         effect => effect,
     }
+}
+
+/// Whether what a tool's statements do decides what its call does, and they may do no more than that.
+fn decides_by_statements(selected: &SelectedTool, allowed: Effect) -> bool {
+    let declaration = &selected.tool.declaration;
+    declaration.statements().is_some() && declaration.least_effect() <= allowed && !declaration.safety.reveals
 }
 
 fn caller_of(effect: Effect) -> &'static str {
@@ -172,8 +178,8 @@ pub(super) enum Asked {
     Search(Map<String, Value>),
     /// It is answered already.
     Answered(CallResult),
-    /// To call a tool with these arguments, which may be one that isn't offered.
-    Call(String, Map<String, Value>),
+    /// To call a tool with these arguments, which may be one that isn't offered; it may do no more than that.
+    Call(String, Map<String, Value>, Option<CallBound>),
     /// A tool that came through a caller that doesn't run it: why it isn't called.
     Refused(Arc<SelectedTool>, Map<String, Value>, CallResult),
     /// A tool that isn't listed. The text says how it is called, if it is there.
@@ -220,11 +226,20 @@ pub(super) fn read(engine: &Engine, name: &str, given: Map<String, Value>) -> As
         Err(wrong) => return Asked::Answered(invalid(engine, caller, &wrong)),
     };
     match selection.tool(&inner.name) {
+        // What its statements do decides: those that are proven to read may run.
+        Some(selected) if needs(selected) > *allowed && decides_by_statements(selected, *allowed) => {
+            let bound = CallBound {
+                effect: *allowed,
+                caller,
+                instead: caller_of(needs(selected)),
+            };
+            Asked::Call(inner.name, arguments, Some(bound))
+        }
         Some(selected) if needs(selected) > *allowed => {
             let result = wrong_caller(engine, selected, caller);
             Asked::Refused(selected.clone(), arguments, result)
         }
-        _ => Asked::Call(inner.name, arguments),
+        _ => Asked::Call(inner.name, arguments, None),
     }
 }
 

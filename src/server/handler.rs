@@ -195,6 +195,7 @@ impl NeonServer {
                 .map(str::to_owned),
             client,
             way: ask::way(&context, &request, is_modern(&context)),
+            bound: None,
             lane: self.lane.clone(),
             cancel: context.ct.child_token(),
             progress: None,
@@ -210,7 +211,10 @@ impl NeonServer {
         let engine = &self.shared.engine;
         let (name, arguments) = if engine.selection().discovery() {
             match discovery::read(engine, &request.name, arguments) {
-                Asked::Call(name, arguments) => (Cow::Owned(name), arguments),
+                Asked::Call(name, arguments, bound) => {
+                    caller.bound = bound;
+                    (Cow::Owned(name), arguments)
+                }
                 Asked::Search(arguments) => {
                     let result = discovery::search(engine, self.index()?, arguments);
                     return Ok(to_mcp(result, stamp).into());

@@ -60,6 +60,7 @@ macro_rules! workflows {
 }
 
 workflows! {
+    QueryDatabase => sql::QueryDatabase,
     RunSql => sql::RunSql,
     RunSqlTransaction => sql::RunSqlTransaction,
     ExplainSqlStatement => sql::ExplainSqlStatement,

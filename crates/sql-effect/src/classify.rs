@@ -30,6 +30,7 @@ struct Judgement {
     transaction: Transaction,
     unguarded: Unguarded,
     explain_analyze_ok: bool,
+    deletes: bool,
     session: Vec<SessionAct>,
     refusal: Option<String>,
 }
@@ -53,6 +54,7 @@ impl Judgement {
                 self.add(effect, format!("{when} {reason}"));
             }
         }
+        self.deletes |= other.deletes;
         if other.transaction != self.transaction {
             self.add(Destructive, format!("{when} stands elsewhere to transactions"));
         }
@@ -75,6 +77,7 @@ impl Judgement {
             transaction: self.transaction,
             unguarded: self.unguarded,
             explain_analyze_ok: self.explain_analyze_ok,
+            deletes: self.deletes,
             session: self.session,
             refusal: self.refusal,
         }
@@ -89,6 +92,7 @@ impl Judgement {
             transaction: Transaction::Inside,
             unguarded: Unguarded::No,
             explain_analyze_ok: false,
+            deletes: false,
             session: Vec::new(),
             refusal: None,
         }
@@ -202,6 +206,7 @@ fn judge(node: &SyntaxNode, tokens: &[Token<'_>]) -> Judgement {
         transaction: transaction::of(node),
         unguarded: Unguarded::No,
         explain_analyze_ok: false,
+        deletes: false,
         session: session::of(node, tokens),
         refusal: tools::unrunnable(node),
     };
@@ -279,7 +284,10 @@ fn inside(judgement: &mut Judgement, root: &SyntaxNode, prefix: &str, outside: &
                     judgement.transaction = Transaction::Outside;
                 }
             }
+            // A definition deletes nothing by itself.
+            K::MERGE_DELETE => judgement.deletes |= !judgement.kind.starts_with("CREATE"),
             kind if ast::Stmt::can_cast(kind) => {
+                judgement.deletes |= kind == K::DELETE && !judgement.kind.starts_with("CREATE");
                 let (effect, reason) = table::own(&node, outside);
                 add(judgement, effect, reason);
                 // `TABLE t` names what it reads.

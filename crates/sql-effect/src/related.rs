@@ -61,8 +61,11 @@ pub fn relate(scripts: &mut [Script]) {
             }
         }
         if is_about(statement, &made) {
-            statement.effect = StatementEffect::Write;
-            statement.of_made = true;
+            statement.deletes = false;
+            if statement.effect == StatementEffect::Destructive {
+                statement.effect = StatementEffect::Write;
+                statement.of_made = true;
+            }
         }
         unseen |= may_prepare(statement);
         for act in &statement.session {
@@ -118,7 +121,7 @@ fn moves_names(act: &SessionAct) -> bool {
 
 /// Whether a statement only takes something of tables that are among these.
 fn is_about(statement: &Statement, made: &BTreeSet<TableName>) -> bool {
-    statement.effect == StatementEffect::Destructive
+    statement.effect > StatementEffect::Read
         && !statement.leaves
         && statement.transaction == Transaction::Inside
         && KINDS.iter().any(|kind| statement.kind.starts_with(kind))
@@ -221,6 +224,7 @@ fn judge_by(statement: &mut Statement, prepared: &Statement) {
             .collect::<Vec<_>>(),
     );
     statement.effect = prepared.effect.max(own.effect()).max(StatementEffect::Write);
+    statement.deletes = prepared.deletes;
     statement.leaves = prepared.leaves || own == Grade::Leaves;
     statement.tables.clone_from(&prepared.tables);
     statement.reasons = reasons;

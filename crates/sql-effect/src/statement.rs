@@ -36,6 +36,8 @@ pub struct Statement {
     pub unguarded: Unguarded,
     /// Whether `EXPLAIN ANALYZE` takes it and changes nothing.
     pub explain_analyze_ok: bool,
+    /// It deletes rows by its own text: a `DELETE` or a `MERGE` that deletes, wherever it stands.
+    pub deletes: bool,
     /// It was judged as being about tables that the same call made: what existed before, it may not touch.
     pub of_made: bool,
     /// What it does to its session.

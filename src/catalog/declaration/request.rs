@@ -27,6 +27,9 @@ pub struct RequestDeclaration {
     /// Arguments outside the path that hold the id or the name of something.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resolve: BTreeMap<String, Resource>,
+    /// The argument that is the project's default branch where it is left out. Only of what reads: a change never falls back to a branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_branch: Option<String>,
     /// Where an argument goes when the method doesn't say it: see [`Place`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bind: BTreeMap<String, Place>,

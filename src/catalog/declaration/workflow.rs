@@ -45,6 +45,8 @@ impl WorkflowDeclaration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Workflow {
+    /// One SQL statement that only reads.
+    QueryDatabase,
     /// One SQL statement.
     RunSql,
     /// Several, in one transaction.

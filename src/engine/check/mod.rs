@@ -2,6 +2,7 @@
 
 pub(in crate::engine) mod arguments;
 pub(in crate::engine) mod bind;
+pub(in crate::engine) mod default_branch;
 pub(in crate::engine) mod files;
 pub(in crate::engine) mod known;
 pub(in crate::engine) mod linked;

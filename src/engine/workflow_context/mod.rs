@@ -173,6 +173,32 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
         }
     }
 
+    /// The arguments of the call, complete.
+    pub(crate) fn arguments(&self) -> &'c Map<String, Value> {
+        self.arguments
+    }
+
+    /// A call of a tool as this server offers it: without the arguments that the operator fixed.
+    ///
+    /// # Errors
+    /// Where the tool isn't offered: why, and in which toolset it is.
+    pub(crate) fn offered(&self, name: &str, mut arguments: Map<String, Value>) -> Result<Value, String> {
+        let Some(selected) = self.call.selection.tool(name) else {
+            let toolset = self.call.catalog.tool(name).map(|tool| tool.toolset.to_string());
+            let toolset = toolset
+                .map(|toolset| format!(" It is in the toolset {toolset}."))
+                .unwrap_or_default();
+            return Err(format!("{}{toolset}", self.call.selection.missing(name)));
+        };
+        arguments.retain(|argument, _| !selected.fixed.contains_key(argument));
+        Ok(serde_json::json!({"tool": name, "arguments": arguments}))
+    }
+
+    /// A project, read now.
+    pub(crate) async fn project(&self, project: &ProjectId) -> Result<Arc<Value>, Failure> {
+        ReadSnapshot::new(self.call).project(project).await
+    }
+
     /// Where people look at something in Neon's console: beside the API. The sandbox has none.
     pub(crate) fn console(&self, path: &str) -> Option<String> {
         let base = &self.call.client.config().base;

@@ -7,7 +7,7 @@ use crate::engine::dispatch;
 use crate::engine::error::Failure;
 use crate::guard::{AllowedCall, Effect};
 use crate::neon::sql::{
-    Allowance, Connection, Executed, Expected, Guard, Measured, Reads, ResultSet, SqlError, Statements,
+    Allowance, Connection, Executed, Expected, Guard, Measured, Reads, ResultSet, SqlError, Statements, Unasked,
 };
 use crate::neon::{BranchId, ProjectId};
 
@@ -95,7 +95,7 @@ impl WorkflowContext<'_, '_> {
     /// What the statements of the call may lose; nothing where they may lose anything: what destroys on a throwaway branch, or is
     /// allowed by the operator's policy, or was approved by a human who was told that it can't be measured.
     pub(super) fn allowance(&self, cleared: &AllowedCall) -> Option<Allowance> {
-        let unasked = self.unasked_rows();
+        let unasked = self.unasked();
         match (self.approved, cleared.assessment().effect()) {
             (Some(approved), _) if cleared.approver().is_human() => Some(Allowance::approved(approved, unasked)),
             (_, Effect::Read | Effect::Write) => Some(Allowance::unasked(unasked)),
@@ -109,9 +109,18 @@ impl WorkflowContext<'_, '_> {
         objection.map_err(Failure::of_sql)
     }
 
-    /// How many rows of a table SQL may lose unasked, by the operator's policy.
-    pub(crate) fn unasked_rows(&self) -> u64 {
-        self.call.unasked_rows()
+    /// What SQL may lose unasked, by the operator's policy and by what the branch is.
+    pub(crate) fn unasked(&self) -> Unasked {
+        Unasked {
+            rows: self.call.unasked_rows(),
+            deletes: !self.is_on_protected(),
+        }
+    }
+
+    /// Whether the call changes a protected branch by SQL, as it was judged.
+    pub(crate) fn is_on_protected(&self) -> bool {
+        self.cleared
+            .is_some_and(|cleared| cleared.assessment().is_on_protected())
     }
 
     /// Runs statements in a transaction that is never committed, to see what they would lose.

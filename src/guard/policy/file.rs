@@ -140,7 +140,7 @@ pub(super) struct Caps {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SqlRules {
     /// How many rows of a table SQL may delete or change before a human is asked, on every branch that isn't a throwaway; and never
-    /// half of a table with more than ten rows. Default: 100.
+    /// more than a tenth of a table, but for a single row. On a protected branch every deletion asks. Default: 100.
     #[schemars(with = "u64", range(min = 0, max = 1_000_000))]
     pub unasked_rows: Option<u64>,
 }

@@ -70,16 +70,20 @@ impl Client {
         let checked = self
             .batch(connection, &check, Isolation::ReadCommitted, true, context)
             .await;
-        if let Err(error) = checked {
-            turn.ended();
-            return Err(error.changed_nothing());
-        }
+        let checked = match checked {
+            Ok(checked) => checked,
+            Err(error) => {
+                turn.ended();
+                return Err(error.changed_nothing());
+            }
+        };
         let running = Alone {
             client: self.clone(),
             connection: connection.clone(),
             query: query.clone(),
             timeout,
             context: context.clone(),
+            moment: checked.moment,
             turn,
         };
         // Whoever waits may go away: it is ended all the same.
@@ -97,6 +101,8 @@ struct Alone {
     query: Query,
     timeout: Duration,
     context: Context,
+    /// Before it.
+    moment: Option<String>,
     turn: Turn,
 }
 
@@ -136,6 +142,7 @@ impl Alone {
         }
         Ok(Executed {
             results: vec![answer::one(answer?)?],
+            moment: self.moment,
             measured: None,
         })
     }

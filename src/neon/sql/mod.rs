@@ -17,7 +17,10 @@ mod value;
 pub use address::{InvalidConnection, InvalidSuffix, SqlAddress, SqlHosts};
 pub use answer::{Column, Found, ResultSet, SqlError};
 pub(super) use guard::Catalogues;
-pub use guard::{Allowance, Baseline, Batch, Grade, Guard, INDEX_CODE, Loss, Measured, Reaching, Stop, TableImpact};
+pub use guard::{
+    Allowance, Baseline, Batch, Grade, Guard, INDEX_CODE, Loss, Measured, Reaching, Stop, TableImpact, Unasked,
+    large_share,
+};
 pub use parameters::{Expected, depend_on_types, is_array_literal, texts};
 pub use query::{Connection, Identity, Isolation, MAX_ANSWER, MAX_REQUEST, Query};
 pub use statements::{Builds, Executed, Numbers, Reads, Statements};

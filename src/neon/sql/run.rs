@@ -315,9 +315,12 @@ impl Client {
             self.catalogues()
                 .keep(connection, found.first("version"), found.first("known"));
         }
+        let moment = results.get(batch.head).and_then(Option::as_ref);
+        let moment = moment.and_then(|result| result.first("moment")?.as_str().map(str::to_owned));
         let measured = batch.measured.and_then(|place| results.get_mut(place)?.take());
         let measured = measured.as_ref().and_then(|result| result.first("measured"));
         Ok(Executed {
+            moment,
             measured: measured.as_ref().and_then(Measured::of),
             results: batch
                 .own

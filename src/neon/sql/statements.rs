@@ -332,6 +332,9 @@ impl Statements {
 pub struct Executed {
     /// The result of each.
     pub results: Vec<ResultSet>,
+    /// Right before they began, by the database's clock (RFC 3339, to the microsecond): what was committed by then is there, and nothing
+    /// of theirs.
+    pub moment: Option<String>,
     /// What they lost; nothing where that wasn't measured.
     pub measured: Option<Measured>,
 }

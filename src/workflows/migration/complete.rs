@@ -16,7 +16,6 @@ use super::trial::{self, Prepared};
 use crate::engine::{Basis, CallSql, Failure, Measuring, Preview, RunsOn, WorkflowContext, WorkflowOutput};
 use crate::guard::StatementRisk;
 use crate::neon::sql::{Allowance, Connection, Isolation, Reads};
-use crate::neon::views::{Branch, Parent};
 use crate::neon::{BranchId, Changed, ProjectId};
 use crate::sql::{Dump, Script, Statement};
 use crate::workflows::schema;
@@ -25,10 +24,6 @@ use crate::workflows::sql::{self, SqlCall, plan};
 
 /// How long a look at the clock may take.
 const LOOK: Duration = Duration::from_secs(10);
-
-/// The way back on a branch that has a parent.
-const NO_WAY_BACK: &str = "none by one call: Neon restores root branches alone to their past, and this one has a parent. Other statements \
-                           undo it as far as no rows were lost; reset_from_parent makes the branch what its parent is now.";
 
 /// What `complete_database_migration` and `complete_query_tuning` take: they differ in the name of their handle.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -173,7 +168,7 @@ async fn complete(flow: &WorkflowContext<'_, '_>, at: &Target<'_>, discards: boo
         .iter()
         .flat_map(|script| script.statements.clone())
         .collect();
-    let allowance = Allowance::approved(&prepared.measured, flow.unasked_rows());
+    let allowance = Allowance::approved(&prepared.measured, flow.unasked());
     let whole = (statements.as_slice(), prepared.parts.as_slice());
     let applied = apply::apply(flow, (at, &target), whole, &before, &allowance).await;
     // What the schema is now tells what holds, whatever became of the answer.
@@ -256,7 +251,8 @@ async fn complete(flow: &WorkflowContext<'_, '_>, at: &Target<'_>, discards: boo
         }
     }
     ended.result = Value::Object(result);
-    ended.undo = Some(way_back(flow, &prepared, &moment).await);
+    let on = (&prepared.project_id, &prepared.branch_id);
+    ended.undo = Some(sql::undo::to_moment(flow, on, &moment).await);
     Ok(Completed {
         ended,
         prepared,
@@ -274,29 +270,6 @@ async fn moment(flow: &WorkflowContext<'_, '_>, target: &Connection) -> String {
     });
     // Another clock may differ: better a little too early than too late.
     now.unwrap_or_else(|| (Utc::now() - TimeDelta::seconds(1)).to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
-/// Back to the moment before: a root branch Neon restores to any time of its history, and no other.
-async fn way_back(flow: &WorkflowContext<'_, '_>, prepared: &Prepared, moment: &str) -> Value {
-    // Where its branch came from doesn't change, so what the call was judged by will do.
-    let about = flow.branch(&prepared.project_id, &prepared.branch_id).await;
-    // What can't be told to be a root branch is promised no restore.
-    if !about.is_ok_and(|about| Branch::in_answer(&about).parent() == Parent::Root) {
-        return NO_WAY_BACK.into();
-    }
-    json!({
-        "tool": "restore_branch",
-        "arguments": {
-            "project_id": prepared.project_id,
-            "branch_id": prepared.branch_id,
-            "source_branch_id": prepared.branch_id,
-            "source_timestamp": moment,
-            // Without blanks: what holds some comes back to an agent in a fence, and the call must be good as it stands.
-            "preserve_under_name": format!("before-undo-{}", Utc::now().format("%Y%m%d-%H%M%S")),
-        },
-        "note": "The branch becomes what it was before: what was written since goes from it, too, and stays on the preserved branch. \
-                 Connections drop. Works as long as the project's history reaches back. Where statements can undo it, prepare those instead.",
-    })
 }
 
 async fn discarded(flow: &WorkflowContext<'_, '_>, prepared: Prepared) -> Completed {

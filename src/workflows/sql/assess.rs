@@ -14,6 +14,7 @@ pub(in crate::workflows) fn tried(scripts: &[Script], basis: &Basis<'_>) -> Stat
         leaves: false,
         reasons: Vec::new(),
         texts: JudgedTexts::new(statements.map(|statement| statement.text.as_str())),
+        deletes: false,
         measurable: false,
         rebuilds_indexes: false,
     }
@@ -24,10 +25,11 @@ pub(in crate::workflows) fn tried(scripts: &[Script], basis: &Basis<'_>) -> Stat
 pub(in crate::workflows) fn completed(scripts: &[Script], basis: &Basis<'_>, discards: bool) -> StatementRisk {
     let mut assessed = assessed(scripts);
     assessed.effect = assessed.effect.max(Effect::Write);
-    match basis.prepared.and_then(lost_when_tried) {
-        Some(measured) if measured.exceeds(basis.unasked_rows) && !discards => {
-            assessed.exceeding(&measured, basis.unasked_rows)
-        }
+    let measured = basis.prepared.and_then(lost_when_tried).filter(|_| !discards);
+    // A trigger or a function may have done it.
+    assessed.deletes = !discards && (assessed.deletes || measured.as_ref().is_some_and(Measured::deletes));
+    match measured {
+        Some(measured) if measured.exceeds(basis.unasked_rows) => assessed.exceeding(&measured, basis.unasked_rows),
         _ => assessed,
     }
 }
@@ -42,11 +44,14 @@ pub(in crate::workflows) fn completing(
     let script = Script {
         statements: statements.to_vec(),
     };
-    let unasked = flow.unasked_rows();
+    let unasked = flow.unasked();
     let mut assessed = assessed(std::slice::from_ref(&script));
     assessed.effect = assessed.effect.max(Effect::Write);
     if measured.exceeds(unasked) {
         assessed = assessed.exceeding(measured, unasked);
+    }
+    if flow.is_on_protected() && (assessed.deletes || measured.deletes()) {
+        assessed = assessed.on_protected();
     }
     if assessed.rebuilds_indexes && runs_index_code {
         assessed = assessed.running_code();
@@ -81,6 +86,7 @@ pub(in crate::workflows) fn assessed(scripts: &[Script]) -> StatementRisk {
             Some(StatementEffect::Destructive) => Effect::Destructive,
         },
         leaves: scripts.iter().any(Script::leaves),
+        deletes: statements().any(|statement| statement.deletes && !statement.of_made),
         reasons,
         texts: JudgedTexts::new(statements().map(|statement| statement.text.as_str())),
         // Measuring must take everything back.

@@ -12,7 +12,7 @@ use super::call::SqlCall;
 use super::failing::{self, Sent};
 use super::readable::readable;
 use super::statements::{Level, Place, Target, about};
-use super::{outside, parameters, plan};
+use super::{outside, parameters, plan, undo};
 use crate::engine::{Basis, CallSql, Failure, Held, Measuring, Preview, RunsOn, WorkflowContext, WorkflowOutput};
 use crate::guard::StatementRisk;
 use crate::neon::Changed;
@@ -280,6 +280,8 @@ async fn ran(
     let parameters = encoded(flow, given, connection).await?;
     let readings: Option<Vec<_>> = texts.iter().map(|statement| Reading::of(statement)).collect();
     let mut taken = Vec::new();
+    let mut unchanged = false;
+    let mut way_back = None;
     let results = match readings.filter(|_| !flow.changes()) {
         Some(readings) => {
             let reads = match <[Reading; 1]>::try_from(readings) {
@@ -307,6 +309,10 @@ async fn ran(
                 }
                 (Ok(executed), _) => {
                     taken = taken_along(executed.measured.as_ref(), &texts);
+                    unchanged = undo::is_nothing(&executed, &texts);
+                    if !unchanged {
+                        way_back = undo::of(flow, target, &executed).await;
+                    }
                     executed.results
                 }
                 (Err(Failure::Sql(error)), None) => {
@@ -318,6 +324,8 @@ async fn ran(
         }
     };
     let mut ended = ended(flow, connection, &results, &taken);
+    ended.undo = way_back;
+    ended.unchanged = unchanged;
     ended.notes.extend(ends_with_the_call(&texts));
     if flow.changes() {
         ended

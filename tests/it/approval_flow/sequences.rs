@@ -291,6 +291,7 @@ impl Model {
             client: Some("client".to_owned()),
             way,
             lane: FairQueue::new(),
+            bound: None,
             cancel: tokio_util::sync::CancellationToken::new(),
             progress: None,
         };
@@ -385,6 +386,7 @@ async fn the_same_model_with_an_acceptance_changes_something() {
                 )),
             })),
             lane: FairQueue::new(),
+            bound: None,
             cancel: tokio_util::sync::CancellationToken::new(),
             progress: None,
         };

@@ -10,8 +10,9 @@ use tokio_postgres::{Client, Row, Statement};
 /// So many rows of a table may go or change unasked.
 pub const MAX_ROWS: usize = 100;
 
-/// A table of no more rows than this may lose half of them and more.
-pub const SMALL_TABLE: usize = 10;
+/// So few are no share of a table, and of more than one in so many it takes an approval.
+pub const FEW_ROWS: usize = 1;
+pub const SHARE: usize = 10;
 
 const FACETS: &str = include_str!("facets.sql");
 
@@ -327,7 +328,7 @@ fn row_losses(before: &State, now: &HashMap<i64, Vec<i64>>, incomparable: &HashS
     for (root, (count, left)) in roots {
         let lost: i64 = left.values().filter(|left| **left > 0).sum();
         let lost = usize::try_from(lost).unwrap();
-        if lost > MAX_ROWS || (count > SMALL_TABLE && 2 * lost >= count) {
+        if lost > MAX_ROWS || (lost > FEW_ROWS && SHARE * lost > count) {
             losses.push(Loss {
                 kind: "rows".to_owned(),
                 what: format!("{lost} of {count} rows of {}", before.name(root)),

@@ -15,12 +15,15 @@ mod prepared_owner;
 mod prepared_policy;
 mod prepared_processes;
 mod prepared_yes;
+mod query;
 mod read_only;
 mod requests_per_call;
 mod schema;
 mod sql;
 mod throwaway;
 mod tuning;
+mod unasked;
+mod undo;
 
 use serde_json::{Value, json};
 

@@ -15,12 +15,14 @@ use crate::support::proxy::Counting;
 /// A tool, what is special about the call, and its requests when the server knows nothing yet and when it does. Looks at
 /// operations under way are left out: how many there are is time's to say.
 const TABLE: &[(&str, &str, usize, usize)] = &[
+    ("query_database", "a read", 3, 1),
+    ("query_database", "the default branch", 4, 2),
     ("run_sql", "a read", 3, 1),
     ("run_sql", "a read of a given database and role", 2, 1),
-    ("run_sql", "a write", 3, 1),
+    ("run_sql", "a write", 5, 3),
     ("run_sql", "a deletion on a throwaway branch", 5, 3),
     ("run_sql_transaction", "reads", 3, 1),
-    ("run_sql_transaction", "writes", 3, 1),
+    ("run_sql_transaction", "writes", 5, 3),
     ("get_database_tables", "", 3, 1),
     ("describe_table_schema", "", 3, 1),
     ("explain_sql_statement", "", 3, 1),
@@ -33,11 +35,11 @@ const TABLE: &[(&str, &str, usize, usize)] = &[
     ("compare_database_schema", "no difference", 1, 1),
     ("compare_database_schema", "a difference", 4, 4),
     ("compare_database_schema", "a difference from a given branch", 3, 3),
-    ("prepare_database_migration", "one part", 9, 7),
-    ("prepare_query_tuning", "measured", 11, 9),
-    ("complete_database_migration", "", 8, 7),
-    ("complete_database_migration", "discarded", 3, 3),
-    ("complete_query_tuning", "", 9, 8),
+    ("prepare_database_migration", "one part", 10, 8),
+    ("prepare_query_tuning", "measured", 12, 10),
+    ("complete_database_migration", "", 9, 8),
+    ("complete_database_migration", "discarded", 4, 4),
+    ("complete_query_tuning", "", 10, 9),
     ("search", "", 3, 3),
     ("fetch", "an organization", 1, 1),
     ("fetch", "a project", 2, 2),
@@ -78,6 +80,7 @@ async fn each_workflow_sends_as_few_requests_as_the_table_says() {
         let main = Value::from(main.as_str());
         let calls = match (*tool, *what) {
             (_, "a read") => vec![on(&main, json!({"sql": "SELECT * FROM t"})); 2],
+            (_, "the default branch") => vec![json!({"project_id": project, "sql": "SELECT * FROM t"}); 2],
             (_, "a read of a given database and role") => {
                 let given = json!({"sql": "SELECT 1", "database_name": "neondb", "role_name": "neondb_owner"});
                 vec![on(&main, given); 2]

@@ -1,7 +1,8 @@
 -- Compares what is there now with the baseline, and says or refuses what was lost: one row, `measured`, or an error of ours.
 -- $1: the secret. $2: the mark that our errors carry. $3: `enforce`, `measure` (never commits) or `report`. $4: what may be lost:
 -- {"unasked_rows": n or null for any number, "rows": {oid of the table: n, approved}, "left": {oid: what is left of unasked_rows},
--- "former": {oid: [rows that it held before the first part of a migration, how many of them are lost]}, "lines": [...]}.
+-- "former": {oid: [rows that it held before the first part of a migration, how many of them are lost]}, "deletes": null where any table's
+-- rows may be deleted, else the oids of those whose may, "lines": [...]}. What a large share of a table is, measured.rs says.
 WITH RECURSIVE kept AS MATERIALIZED (
   SELECT pg_catalog.current_setting('neon_mcp.before', true) AS text, pg_catalog.current_setting('neon_mcp.seal', true) AS seal,
     pg_catalog.current_setting('neon_mcp.settled', true) AS settled),
@@ -53,8 +54,7 @@ outspent AS MATERIALIZED (
   SELECT n.oid FROM nodes n, verified v WHERE v.allowed ->> 'unasked_rows' IS NOT NULL AND CASE
       WHEN (v.allowed #>> ARRAY['rows', n.oid::pg_catalog.text]) IS NOT NULL THEN n.lost > (v.allowed #>> ARRAY['rows', n.oid::pg_catalog.text])::bigint
       ELSE coalesce(n.lost > (v.allowed #>> ARRAY['left', n.oid::pg_catalog.text])::bigint, false)
-        OR coalesce((v.allowed #>> ARRAY['former', n.oid::pg_catalog.text, '0'])::bigint > 10
-          AND 2 * (n.lost + (v.allowed #>> ARRAY['former', n.oid::pg_catalog.text, '1'])::bigint) >= (v.allowed #>> ARRAY['former', n.oid::pg_catalog.text, '0'])::bigint, false) END),
+        OR coalesce(/*{large share of the parts}*/, false) END),
 down AS (
   SELECT r.top, r.top AS oid, 0 AS depth FROM roots r
   UNION ALL SELECT d.top, h.child, d.depth + 1 FROM down d JOIN hierarchy h ON h.parent = d.oid WHERE d.depth < 64),
@@ -71,17 +71,19 @@ counted AS MATERIALIZED (
       FROM members m WHERE m.top = r.top) END AS kept
   FROM roots r, LATERAL (SELECT s.nspname || '.' || c.relname AS name FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace WHERE c.oid = r.top) n,
-  LATERAL (SELECT LEAST(2 * (r.updated + r.deleted), 200000) + 12 AS most) l),
+  -- Enough to tell a large share of what may be lost unasked, also in several parts; and to say of how many where that is asked.
+  LATERAL (SELECT 10 * LEAST(GREATEST(r.updated + r.deleted, coalesce((SELECT (v.allowed ->> 'unasked_rows')::bigint FROM verified v), 1000)), 100000) + 12 AS most) l),
 -- `lost` is what of the former rows can be gone or changed, at most; `held` is null where it isn't known how many there were.
 sized AS MATERIALIZED (
   SELECT c.*, c.kept + c.updated + c.deleted AS held, c.kept >= c.most AS more, c.updated + c.deleted AS lost FROM counted c),
 tables AS MATERIALIZED (
   SELECT s.*, CASE
       WHEN s.lost = 0 OR v.allowed ->> 'unasked_rows' IS NULL THEN false
+      WHEN s.deleted > 0 AND pg_catalog.jsonb_typeof(v.allowed -> 'deletes') = 'array'
+        AND NOT (v.allowed -> 'deletes') @> pg_catalog.to_jsonb(s.top::bigint) THEN true
       WHEN (v.allowed #>> ARRAY['rows', s.top::pg_catalog.text]) IS NOT NULL THEN s.lost > (v.allowed #>> ARRAY['rows', s.top::pg_catalog.text])::bigint
       WHEN s.lost > coalesce((v.allowed #>> ARRAY['left', s.top::pg_catalog.text])::bigint, (v.allowed ->> 'unasked_rows')::bigint) THEN true
-      WHEN s.held IS NULL THEN true
-      ELSE NOT s.more AND s.held > 10 AND 2 * s.lost >= s.held END AS over
+      ELSE /*{large share}*/ END AS over
   FROM sized s, verified v),
 /*{losses}*/superuser AS (
   SELECT 'role' AS key, session_user::pg_catalog.text AS name, NULL::pg_catalog.text AS facet, NULL::pg_catalog.text AS label, 'superuser' AS what,
@@ -108,6 +110,7 @@ report AS MATERIALIZED (
     'lines', coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('line', n.line, 'key', n.key, 'name', n.name, 'facet', n.facet,
       'label', n.label, 'what', n.what, 'now', n.now, 'kind', n.kind) ORDER BY n.facet IS NOT NULL, n.key, n.facet)
       FROM (SELECT * FROM named ORDER BY facet IS NOT NULL, key, facet LIMIT 400) n), '[]'),
+    'catalogue', (SELECT (h.counters ->> 'catalogue')::numeric - (v.was ->> 'catalogue')::numeric FROM verified v, here h),
     'count', (SELECT pg_catalog.count(*) FROM named)) AS measured)
 SELECT CASE
   WHEN NOT EXISTS (SELECT FROM verified) THEN ('neon-mcp ' || $2 || ' tampered ' || (SELECT coalesce(pg_catalog.length(k.text), 0) FROM kept k))::int4::text

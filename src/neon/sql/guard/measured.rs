@@ -1,9 +1,42 @@
 //! What statements lose, as Postgres measured it; and how much of it may be lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+/// The share of a table that nobody is asked about is one of so many.
+const SHARE: u64 = 10;
+
+/// So few rows are no share, however small their table is.
+const FEW: u64 = 1;
+
+/// Whether it is a large share of a table that held so many rows, or nobody can say.
+fn is_large_share(lost: u64, held: Option<u64>) -> bool {
+    lost > FEW && held.is_none_or(|held| lost.saturating_mul(SHARE) > held)
+}
+
+/// The same rule in SQL, of two expressions: the guarded commit holds statements to it in the database. The second is null where nobody
+/// can say.
+#[must_use]
+pub fn large_share(lost: &str, held: &str) -> String {
+    format!("({lost} > {FEW} AND coalesce({SHARE} * {lost} > {held}, true))")
+}
+
+/// What runs unasked: how much of a table statements may lose before a human must approve it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unasked {
+    /// How many rows of a table, as long as they are no more than a tenth of it.
+    pub rows: u64,
+    /// Whether any of them may be deleted: not on a protected branch.
+    pub deletes: bool,
+}
+
+impl From<u64> for Unasked {
+    fn from(rows: u64) -> Self {
+        Self { rows, deletes: true }
+    }
+}
 
 /// What statements did to a table and what hangs below it (partitions, inheriting tables).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +93,9 @@ pub struct Measured {
     pub lines: Vec<Loss>,
     /// How many there are in all.
     pub count: u64,
+    /// How many rows of the catalogue were written; nothing where that wasn't told.
+    #[serde(default)]
+    pub catalogue: Option<u64>,
 }
 
 impl Measured {
@@ -93,6 +129,7 @@ impl Measured {
             }
         }
         self.count += later.count;
+        self.catalogue = self.catalogue.zip(later.catalogue).map(|(one, other)| one + other);
         for loss in later.lines {
             if self.lines.contains(&loss) {
                 self.count -= 1;
@@ -109,27 +146,36 @@ impl Measured {
     }
 
     /// The tables of which more is lost than runs unasked.
-    pub fn over(&self, unasked_rows: u64) -> impl Iterator<Item = &TableImpact> {
-        self.tables.iter().filter(move |table| table.over(unasked_rows))
+    pub fn over(&self, unasked: impl Into<Unasked>) -> impl Iterator<Item = &TableImpact> {
+        let unasked = unasked.into();
+        self.tables.iter().filter(move |table| table.over(unasked))
     }
 
     /// Whether more is lost than runs unasked.
     #[must_use]
-    pub fn exceeds(&self, unasked_rows: u64) -> bool {
-        self.count > 0 || self.over(unasked_rows).next().is_some()
+    pub fn exceeds(&self, unasked: impl Into<Unasked>) -> bool {
+        self.count > 0 || self.over(unasked).next().is_some()
+    }
+
+    /// Whether rows were deleted, by whoever did it.
+    #[must_use]
+    pub fn deletes(&self) -> bool {
+        self.tables.iter().any(|table| table.deleted > 0)
+    }
+
+    /// Whether nothing was written: neither rows nor definitions.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.tables.is_empty() && self.count == 0 && self.catalogue == Some(0)
     }
 }
 
 impl TableImpact {
-    /// Whether more than that number of rows is lost, or half or more of a table with more than ten; or nobody can say. The same
-    /// rule stands in `compare.sql`.
-    fn over(&self, unasked_rows: u64) -> bool {
-        self.lost > 0
-            && (self.lost > unasked_rows
-                || match self.held {
-                    None => true,
-                    Some(held) => self.more != Some(true) && held > 10 && self.lost.saturating_mul(2) >= held,
-                })
+    /// Whether more is lost than runs unasked: more rows than that, a large share of the table, or any that is deleted where none may
+    /// be. Of a table that held more than was counted, what was counted is enough to tell. `compare.sql` holds statements to the same.
+    fn over(&self, unasked: Unasked) -> bool {
+        let deletes = self.deleted > 0 && !unasked.deletes;
+        deletes || self.lost > unasked.rows || is_large_share(self.lost, self.held)
     }
 
     /// How many rows an approval of this covers: a little more than was measured, since others may add some meanwhile. Rounded up,
@@ -148,16 +194,18 @@ impl TableImpact {
 /// What may be lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
-    /// How many rows of every table, as long as that is less than half of one with more than ten; nothing means any number, and
-    /// whatever else.
+    /// How many rows of every table, as long as that is no large share of it; nothing means any number, and whatever else.
     unasked_rows: Option<u64>,
-    /// How many rows of single tables, by object id: those that were shown and approved, half of a table or not.
+    /// How many rows of single tables, by object id: those that were shown and approved, a large share of a table or not.
     rows: BTreeMap<u32, u64>,
     /// How many rows are left of what runs unasked, of tables of which earlier parts of a migration lost some.
     left: BTreeMap<u32, u64>,
     /// How many rows those tables held before the first of these parts, and how many of them are lost by now.
     #[serde(default)]
     former: BTreeMap<u32, (u64, u64)>,
+    /// The tables of which rows may be deleted, by object id; nothing means any.
+    #[serde(default)]
+    deletes: Option<BTreeSet<u32>>,
     /// What else.
     lines: Vec<String>,
 }
@@ -165,28 +213,33 @@ pub struct Allowance {
 impl Allowance {
     /// What runs unasked.
     #[must_use]
-    pub fn unasked(unasked_rows: u64) -> Self {
+    pub fn unasked(unasked: impl Into<Unasked>) -> Self {
+        let unasked = unasked.into();
         Self {
-            unasked_rows: Some(unasked_rows),
+            unasked_rows: Some(unasked.rows),
+            deletes: (!unasked.deletes).then(BTreeSet::new),
             ..Self::default()
         }
     }
 
     /// What was measured and then approved, with its margin, beside what runs unasked. A table of which no more was lost than
-    /// runs unasked stays held to half of it, too: nobody was told of more.
+    /// runs unasked stays held to a share of it, too: nobody was told of more.
     #[must_use]
-    pub fn approved(measured: &Measured, unasked_rows: u64) -> Self {
+    pub fn approved(measured: &Measured, unasked: impl Into<Unasked>) -> Self {
+        let unasked = unasked.into();
+        let deleted = measured.tables.iter().filter(|table| table.deleted > 0);
         Self {
-            unasked_rows: Some(unasked_rows),
+            unasked_rows: Some(unasked.rows),
+            deletes: (!unasked.deletes).then(|| deleted.map(|table| table.oid).collect()),
             rows: measured
-                .over(unasked_rows)
+                .over(unasked)
                 .map(|table| (table.oid, table.ceiling()))
                 .collect(),
             left: measured
                 .tables
                 .iter()
-                .filter(|table| table.lost > 0 && !table.over(unasked_rows))
-                .map(|table| (table.oid, table.ceiling().min(unasked_rows)))
+                .filter(|table| table.lost > 0 && !table.over(unasked))
+                .map(|table| (table.oid, table.ceiling().min(unasked.rows)))
                 .collect(),
             former: BTreeMap::new(),
             lines: measured.lines.iter().map(|loss| loss.line.clone()).collect(),
@@ -197,7 +250,8 @@ impl Allowance {
     pub(crate) fn spend(&mut self, lost: &Measured) {
         let unasked = self.unasked_rows.unwrap_or(u64::MAX);
         for table in lost.tables.iter().filter(|table| table.lost > 0) {
-            if let Some(held) = table.held.filter(|_| table.more != Some(true)) {
+            // Of one that held more than was counted, that much: then the parts together are no large share of it, or nobody can say.
+            if let Some(held) = table.held {
                 self.former.entry(table.oid).or_insert((held, 0));
             }
             let parts = table.under.iter().flatten().map(|(oid, lost)| (*oid, *lost));
@@ -227,6 +281,7 @@ impl Allowance {
             "rows": by_name(&self.rows),
             "left": by_name(&self.left),
             "former": self.former.iter().map(|(oid, of)| (oid.to_string(), *of)).collect::<BTreeMap<_, _>>(),
+            "deletes": self.deletes,
             "lines": self.lines,
         })
     }
@@ -251,20 +306,47 @@ mod tests {
     }
 
     #[test]
-    fn bound_is_a_number_of_rows_and_never_half_of_a_table() {
+    fn bound_is_a_number_of_rows_and_no_more_than_a_tenth_of_a_table() {
         for (lost, held, over) in [
             (0, Some(0), false),
-            (5, Some(5), false),
-            (10, Some(10), false),
-            (5, Some(11), false),
-            (6, Some(11), true),
+            (1, Some(1), false),
+            (2, Some(2), true),
+            (1, Some(11), false),
+            (2, Some(19), true),
+            (2, Some(20), false),
             (100, Some(1_000), false),
+            (100, Some(999), true),
             (101, Some(1_000_000), true),
-            (100, Some(200), true),
-            (1, None, true),
+            (1, None, false),
+            (2, None, true),
         ] {
-            assert_eq!(table(lost, held).over(100), over, "{lost} of {held:?}");
+            assert_eq!(table(lost, held).over(100.into()), over, "{lost} of {held:?}");
         }
+    }
+
+    #[test]
+    fn deleted_row_is_over_where_none_may_be_deleted() {
+        let protected = Unasked {
+            rows: 100,
+            deletes: false,
+        };
+        assert!(table(1, Some(1_000)).over(protected));
+        let updated = TableImpact {
+            updated: 1,
+            deleted: 0,
+            ..table(1, Some(1_000))
+        };
+        assert!(!updated.over(protected));
+        let measured = Measured {
+            tables: vec![table(1, Some(1_000)), TableImpact { oid: 2, ..updated }],
+            ..Measured::default()
+        };
+        assert_eq!(Allowance::unasked(protected).to_json()["deletes"], json!([]));
+        assert_eq!(Allowance::unasked(100).to_json()["deletes"], json!(null));
+        assert_eq!(
+            Allowance::approved(&measured, protected).to_json()["deletes"],
+            json!([1])
+        );
     }
 
     #[test]
@@ -303,7 +385,7 @@ mod tests {
     #[test]
     fn table_that_was_put_under_another_one_keeps_what_it_lost() {
         let first = Measured {
-            tables: vec![table(100, Some(300))],
+            tables: vec![table(100, Some(1_000))],
             ..Measured::default()
         };
         let mut above = table(100, Some(2_000));
@@ -319,7 +401,7 @@ mod tests {
         allowance.spend(&second);
         assert_eq!(
             allowance.to_json()["former"],
-            json!({"1": [300, 200], "2": [2_000, 100]})
+            json!({"1": [1_000, 200], "2": [2_000, 100]})
         );
         let mut both = first;
         assert!(!both.exceeds(100));

@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 
 use super::query::{Connection, Query};
 
-pub use measured::{Allowance, Loss, Measured, TableImpact};
+pub use measured::{Allowance, Loss, Measured, TableImpact, Unasked, large_share};
 pub(in crate::neon) use reach::Catalogues;
 pub(super) use reach::Look;
 pub use reach::{Grade, Reaching};
@@ -83,10 +83,20 @@ fn before(baseline: &str) -> String {
         .replace("/*{counters}*/", include_str!("counters.sql"))
 }
 
+/// What the allowance says of a table of which earlier parts of a migration lost some.
+fn former(place: u8) -> String {
+    format!("(v.allowed #>> ARRAY['former', n.oid::pg_catalog.text, '{place}'])::bigint")
+}
+
 fn compare(losses: &str, lines: &str) -> String {
     include_str!("compare.sql")
         .replace("/*{losses}*/", losses)
         .replace("/*{lines}*/", lines)
+        .replace("/*{large share}*/", &measured::large_share("s.lost", "s.held"))
+        .replace(
+            "/*{large share of the parts}*/",
+            &measured::large_share(&format!("(n.lost + {})", former(1)), &former(0)),
+        )
         .replace("/*{counters}*/", include_str!("counters.sql"))
 }
 
@@ -171,6 +181,8 @@ pub struct Batch {
     pub(super) queries: Vec<Query>,
     /// Which results are the caller's, in order.
     pub(super) own: Vec<usize>,
+    /// Which result says when it began.
+    pub(super) head: usize,
     /// Which result holds what was measured.
     pub(super) measured: Option<usize>,
     /// Which result holds what was found in the catalogue.
@@ -219,6 +231,7 @@ impl Batch {
             catalogue = matches!(look, Look::Search { .. }).then_some(queries.len());
             queries.push(look.query(&mark));
         }
+        let at_head = queries.len();
         queries.push(head);
         let mut own = Vec::new();
         for (index, statement) in body.statements.iter().enumerate() {
@@ -231,6 +244,7 @@ impl Batch {
         Self {
             queries,
             own,
+            head: at_head,
             measured: None,
             catalogue,
             mark,

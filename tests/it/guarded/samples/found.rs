@@ -97,7 +97,16 @@ async fn tool_that_looks_runs_no_view_of_others() {
          'x'::text AS query, d.oid AS dbid FROM pg_database d WHERE d.datname = current_database()",
     )
     .await;
-    for arguments in [&["--toolsets", "all"][..], &["--read-only", "--toolsets", "all"]] {
+    for arguments in [
+        &["--toolsets", "all"][..],
+        &[
+            "--read-only",
+            "--toolsets",
+            "all",
+            "--tools",
+            "run_sql,run_sql_transaction",
+        ],
+    ] {
         let server = server(&story, arguments).await;
         let (answer, is_error) = server
             .call("list_slow_queries", json!({"project_id": "shop", "branch_id": "main"}))
@@ -125,7 +134,17 @@ async fn what_was_found_harmless_is_looked_at_again_when_it_changes() {
          CREATE VIEW seen AS SELECT 1 AS n",
     )
     .await;
-    let read_only = server(&story, &["--read-only", "--toolsets", "all"]).await;
+    let read_only = server(
+        &story,
+        &[
+            "--read-only",
+            "--toolsets",
+            "all",
+            "--tools",
+            "run_sql,run_sql_transaction",
+        ],
+    )
+    .await;
     for (read, change) in [
         ("SELECT '5'::number", "ALTER DOMAIN number ADD CHECK (ok(VALUE))"),
         (

@@ -121,7 +121,17 @@ async fn sample_of_a_kind_changes_nothing_unasked() {
     }
     story.human().changes_to(Manner::Declines);
     let discovery = server(&story, &["--discovery", "--toolsets", "all"]).await;
-    let read_only = server(&story, &["--read-only", "--toolsets", "all"]).await;
+    let read_only = server(
+        &story,
+        &[
+            "--read-only",
+            "--toolsets",
+            "all",
+            "--tools",
+            "run_sql,run_sql_transaction",
+        ],
+    )
+    .await;
     let cases = chosen();
     eprintln!("ready after {:?}", began.elapsed());
     let runs = branches

@@ -1,0 +1,113 @@
+//! The way back from SQL that changed something: the branch as it was right before, by the database's clock.
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde_json::{Map, Value};
+
+use super::statements::Target;
+use crate::engine::{Failure, WorkflowContext};
+use crate::neon::sql::{Executed, Measured};
+use crate::neon::views::{Branch, Parent};
+use crate::neon::{BranchId, ProjectId};
+use crate::sql::Statement;
+
+/// What restores a branch to its own past.
+const RESTORE: &str = "restore_branch";
+
+/// What it costs.
+const COSTS: &str = "The branch becomes what it was before, in all of its databases: what anybody wrote since goes from it, too, and stays on the \
+                     preserved branch. Connections drop, and the user is asked. Where statements can undo it, run those instead.";
+
+/// Whether statements wrote nothing, so that there is nothing to take back.
+pub(in crate::workflows) fn is_nothing(executed: &Executed, statements: &[&Statement]) -> bool {
+    // Sequences advance outside of what is counted.
+    let advances = |statement: &&Statement| {
+        let mentions = statement.mentions();
+        ["nextval", "setval"]
+            .iter()
+            .any(|name| mentions.identifiers.contains(*name))
+    };
+    if statements.iter().any(advances) {
+        return false;
+    }
+    match &executed.measured {
+        Some(measured) => Measured::is_nothing(measured),
+        // Of what wasn't measured, Postgres counts the rows that each statement wrote.
+        None => executed.results.iter().all(|result| {
+            let counts = ["INSERT", "UPDATE", "DELETE", "MERGE"].contains(&result.command.as_str());
+            counts && result.row_count == Some(0)
+        }),
+    }
+}
+
+/// The way back to a moment of the target's past: a root branch Neon restores to any time of its history, and no other.
+pub(in crate::workflows) async fn to_moment(
+    flow: &WorkflowContext<'_, '_>,
+    (project, branch): (&ProjectId, &BranchId),
+    moment: &str,
+) -> Value {
+    // Where a branch came from doesn't change, so what the call was judged by will do.
+    let about = flow.branch(project, branch).await;
+    if !about.is_ok_and(|about| Branch::in_answer(&about).parent() == Parent::Root) {
+        return format!(
+            "none by one call: Neon restores root branches alone to their past, and this one has a parent. create_branch with parent_id \
+             {branch} and parent_timestamp {moment} makes a branch that has what was there before, as far as the history reaches; \
+             reset_from_parent makes this one what its parent is now."
+        )
+        .into();
+    }
+    let retention = retention(flow, project).await;
+    if retention == Ok(0) {
+        return "none: the project keeps no history (its history_retention_seconds is 0). Only other statements undo it.".into();
+    }
+    let mut arguments = Map::new();
+    arguments.insert("project_id".into(), project.as_str().into());
+    arguments.insert("branch_id".into(), branch.as_str().into());
+    arguments.insert("source_branch_id".into(), branch.as_str().into());
+    arguments.insert("source_timestamp".into(), moment.into());
+    // Without blanks: what holds some comes back to an agent in a fence, and the call must be good as it stands.
+    let preserved = format!("before-undo-{}", Utc::now().format("%Y%m%d-%H%M%S"));
+    arguments.insert("preserve_under_name".into(), preserved.into());
+    let mut undo = match flow.offered(RESTORE, arguments) {
+        Ok(undo) => undo,
+        Err(why) => {
+            return format!(
+                "none by a tool that is offered: {RESTORE} of branch {branch} from itself, with source_timestamp {moment}, brings it \
+                 back. {why}"
+            )
+            .into();
+        }
+    };
+    if let Some(undo) = undo.as_object_mut() {
+        if let Ok(seconds) = retention {
+            undo.insert("within_seconds".into(), seconds.into());
+            undo.extend(until(moment, seconds).map(|until| ("until".to_owned(), until.into())));
+        }
+        undo.insert("note".into(), COSTS.into());
+    }
+    undo
+}
+
+/// The same, of a target whose statements ran.
+pub(in crate::workflows) async fn of(
+    flow: &WorkflowContext<'_, '_>,
+    target: &Target<'_>,
+    executed: &Executed,
+) -> Option<Value> {
+    let moment = executed.moment.as_deref()?;
+    Some(to_moment(flow, (target.project_id, target.branch_id), moment).await)
+}
+
+/// How long the project keeps its history, in seconds.
+async fn retention(flow: &WorkflowContext<'_, '_>, project: &ProjectId) -> Result<u64, ()> {
+    let read: Result<_, Failure> = flow.project(project).await;
+    let project = read.map_err(drop)?;
+    let seconds = project.pointer("/project/history_retention_seconds");
+    seconds.and_then(Value::as_u64).ok_or(())
+}
+
+/// Until when a moment lies within the history.
+fn until(moment: &str, seconds: u64) -> Option<String> {
+    let moment = DateTime::parse_from_rfc3339(moment).ok()?.to_utc();
+    let until = moment.checked_add_signed(TimeDelta::try_seconds(i64::try_from(seconds).ok()?)?)?;
+    Some(until.to_rfc3339_opts(SecondsFormat::Secs, true))
+}

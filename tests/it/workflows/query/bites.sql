@@ -1,0 +1,10 @@
+create table t (x int);
+insert into t select generate_series(1, 9);
+create sequence s;
+create materialized view m as select count(*) from t;
+create function sneaky() returns int language plpgsql volatile as $$ begin delete from t; return 1; end $$;
+create procedure emptying() language sql as 'delete from t';
+create schema hidden;
+create function hidden.nextval(text) returns bigint language sql as $$ select pg_catalog.nextval($1::regclass) $$;
+create function locked(a int, b int) returns int language sql as $$ select 1 from pg_catalog.pg_advisory_lock(a) $$;
+create operator ?! (leftarg = int, rightarg = int, function = locked);
