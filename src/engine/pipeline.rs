@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{Tool, Undo, templates_within};
 use crate::engine::check::files::Files;
-use crate::engine::check::organizations;
 use crate::engine::check::prepared;
 use crate::engine::check::{arguments, bind, reference, resolve, sql};
 use crate::engine::context::CallContext;
@@ -16,6 +15,7 @@ use crate::engine::decide::{approve, assess, bounds, safety, self_lockout, targe
 use crate::engine::dispatch::{Origin, Sent, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::open::{self, Opened};
+use crate::engine::present::advice;
 use crate::engine::present::list;
 use crate::engine::present::shape::{Extras, Shaping};
 use crate::engine::present::untrusted as fence;
@@ -36,6 +36,8 @@ pub(in crate::engine) struct Pipeline<'a> {
     workflows: &'a dyn Workflows,
     /// The workflow's call, where the tool is one: with what its arguments say.
     workflow: Option<Arc<dyn WorkflowCall>>,
+    /// The call's arguments, with names resolved to ids as far as it came.
+    arguments: Map<String, Value>,
 }
 
 /// What the call of a workflow's tool does with its arguments.
@@ -56,6 +58,7 @@ impl<'a> Pipeline<'a> {
             call,
             workflows,
             workflow: None,
+            arguments: Map::new(),
         }
     }
 
@@ -97,13 +100,14 @@ impl<'a> Pipeline<'a> {
         let tool = &self.call.selected.tool;
         let policy = &self.call.guards.policy;
         policy.offers(tool)?;
-        let mut arguments = arguments::check(self.call.selected, given).map_err(Failure::Arguments)?;
+        let mut arguments =
+            arguments::check(self.call.selected, given, &mut self.call.times).map_err(Failure::Arguments)?;
         copied(&arguments).map_err(Failure::Arguments)?;
         reference::check(tool, &arguments).map_err(Failure::Arguments)?;
         record.given(tool, &arguments);
         self.call.files = Files::load(tool, &arguments, self.call.limits.files_dir.as_ref()).await?;
         resolve::resolve(&self.call, tool, &mut arguments).await?;
-        organizations::fill(&self.call, tool, &mut arguments).await?;
+        self.arguments = arguments.clone();
         self.call.prepared = prepared::open(&self.call, tool, &mut arguments)?;
         record.given(tool, &arguments);
         self.workflow = begin(self.workflows, tool, &arguments)?;
@@ -239,7 +243,10 @@ impl<'a> Pipeline<'a> {
             }
         };
         match step {
-            Step::Ask(question) => Ok(Outcome::Ask(question)),
+            Step::Ask(mut question) => {
+                question.seal = self.call.times.mark(std::mem::take(&mut question.seal));
+                Ok(Outcome::Ask(question))
+            }
             // While a human read, what was seen may have changed.
             Step::Run(ready) => self.execute(*ready, None, record).await.map(Outcome::Done),
         }
@@ -265,6 +272,7 @@ impl<'a> Pipeline<'a> {
             service: self.call.service,
             tool,
             arguments: &arguments,
+            times: self.call.times,
             most_bytes: self.call.limits.result_bytes,
             fence: &self.call.fence,
         };
@@ -408,7 +416,6 @@ impl<'a> Pipeline<'a> {
         let request = bind::bind(tool, arguments, &self.call.files).map_err(Failure::Internal)?;
         record.dry();
         let mut value = json!({
-            "service": self.call.service.name(),
             "dry_run": true,
             "tool": tool.name(),
             "effect": assessment.effect().name(),
@@ -416,6 +423,9 @@ impl<'a> Pipeline<'a> {
             "would_send": guard::would_send(tool, arguments, &request),
             "notes": ["Nothing was sent: the operator's policy is a dry run."],
         });
+        if let Some(object) = value.as_object_mut() {
+            self.call.service.stamp(object);
+        }
         if let (Some(object), Some(plan)) = (value.as_object_mut(), plan) {
             let mut plan = plan.told();
             self.call.fence.enclose_plan(&mut plan);
@@ -452,16 +462,27 @@ impl<'a> Pipeline<'a> {
 
     /// A failure as a result that says where it happened.
     fn stamped(&self, failure: Failure) -> Value {
+        let advice = failure.of_neon().and_then(|error| {
+            let tool = &self.call.selected.tool;
+            advice::advise(tool, error, &self.arguments, self.call.selection)
+        });
         let mut value = failure.into_value(&self.call.fence);
         self.call.left_behind.told(&mut value, &self.call.fence);
         // Neon's own words may quote a secret.
         guard::mask(&mut value, &[], &[]);
+        if let (Some(advice), Some(error)) = (advice, value.get_mut("error").and_then(Value::as_object_mut)) {
+            error.insert("next".into(), advice.next.into());
+            if let Some(mut call) = advice.call {
+                self.call.fence.enclose_undo(&mut call);
+                error.insert("next_call".into(), call);
+            }
+        }
         if let Some(Value::String(next)) = value.pointer_mut("/error/next") {
             self.add_what_is_not_offered(next);
         }
         if let Some(object) = value.as_object_mut() {
             object.insert("tool".into(), self.call.selected.tool.name().into());
-            object.insert("service".into(), self.call.service.name().into());
+            self.call.service.stamp(object);
         }
         value
     }
