@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::declaration::{Declaration, Keep, Place, PlanDeclaration, Resource, SafetyCopy, Undo, UndoWay};
 use super::load::{Catalog, LoadError};
-use super::publish::{published_problems, published_schema};
+use super::publish::{TIME, Tense, published_problems, published_schema};
 use super::tool::{Argument, INJECTED, Tool, property, templates, templates_within};
 use crate::catalog::Effect;
 use crate::neon::Method;
@@ -183,6 +183,13 @@ impl Linter {
                 .and_then(Value::as_str)
                 .is_some_and(|text| !text.is_empty());
             self.require(described, &pointer, "an argument has a description");
+            let is_time = matches!(schema.get("format").and_then(Value::as_str), Some("date-time" | "date"));
+            let tense = schema.as_object().and_then(Tense::of);
+            self.require(
+                is_time == tense.is_some() && (is_time || schema.get(TIME).is_none()),
+                &format!("{pointer}/{TIME}"),
+                "what takes a time says whether a duration is meant in the past or the future, and nothing else does",
+            );
             self.require(is_name(name), &pointer, "an argument is ^[a-z][a-z0-9_]*$");
             let injected = INJECTED.contains(&name.as_str()) && tool.declares(name);
             self.require(!injected, &pointer, "the loader adds this argument");
@@ -227,7 +234,7 @@ impl Linter {
                 format!("`{name}` is no argument"),
             );
             self.require(
-                required.contains(&name.as_str()),
+                required.contains(&name.as_str()) || tool.declaration.request.fills.as_ref() == Some(name),
                 "/input/required",
                 format!("`{name}` is in the path"),
             );
@@ -258,9 +265,9 @@ impl Linter {
             let pointer = format!("/request/resolve/{name}");
             self.require(tool.declares(name), &pointer, "is no argument");
             self.require(
-                !tool.placeholders.contains(name),
+                !tool.placeholders.contains(name) || Resource::of_placeholder(name).is_none(),
                 &pointer,
-                "a placeholder is known by its name",
+                "this placeholder is known by its name",
             );
         }
         for (index, reach) in declaration.safety.reaches.iter().enumerate() {

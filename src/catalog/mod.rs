@@ -29,16 +29,16 @@ mod tool;
 pub use crate::permit::Effect;
 pub use condition::Condition;
 pub use declaration::{
-    Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Keep,
-    ListingDeclaration, Named, Operations, OutputDeclaration, Pages, Pick, Place, PlanDeclaration, Reach, Reached,
-    RequestDeclaration, Resource, Rule, SafetyCopy, SafetyDeclaration, Undo, UndoNever, UndoWay, Workflow,
-    WorkflowDeclaration,
+    Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Deleted, Escalation, Fact, FileSource, Keep,
+    ListingDeclaration, Lookup, Named, Operations, OutputDeclaration, Pages, Pick, Place, PlanDeclaration, Reach,
+    Reached, RequestDeclaration, Resource, Rule, SHARED_ALIASES, SafetyCopy, SafetyDeclaration, Undo, UndoNever,
+    UndoWay, Workflow, WorkflowDeclaration,
 };
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};
 pub use nearest::nearest;
 pub use pins::{BranchPin, Linked, Pins};
-pub use publish::{declared, is_map, published_problems, published_schema, word_for_null};
+pub use publish::{Tense, declared, is_map, published_problems, published_schema, word_for_null};
 pub use search::{SearchIndex, SynonymProblem, synonym_problems};
 pub use selection::{Allowed, SelectedTool, Selection, SelectionError, SelectionOptions};
 pub use tool::{Argument, Tool, Validator, templates, templates_within};

@@ -5,6 +5,7 @@
 //! - An `enum` has its `type`.
 //! - A map of texts is a list of `{name, value}`: strict modes close every object, and a closed map takes nothing.
 //! - A list of anything is one of texts: a value of any type can be written as one.
+//! - A time has no `format`: a day or `2d` is taken, too.
 //! - A `null` that means something has a word ([`UNSET`]): strict clients send null for whatever they leave out.
 //!
 //! [`declared`] takes arguments back to what the declaration says.
@@ -14,11 +15,35 @@ use serde_json::{Map, Value, json};
 /// The keyword of a declaration that gives the word for null: `"x-unset": "never"`.
 pub(super) const UNSET: &str = "x-unset";
 
+/// The keyword of a declaration that says which way a duration counts where a time is taken: `"x-time": "past"`.
+pub(super) const TIME: &str = "x-time";
+
+/// Which way a duration counts from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tense {
+    /// `2d` is two days ago: a point in history.
+    Past,
+    /// `2d` is in two days: an end.
+    Future,
+}
+
+impl Tense {
+    /// Which way it is for an argument that takes a time; `None` for every other one.
+    #[must_use]
+    pub fn of(schema: &Map<String, Value>) -> Option<Self> {
+        match schema.get(TIME)?.as_str()? {
+            "past" => Some(Self::Past),
+            "future" => Some(Self::Future),
+            _ => None,
+        }
+    }
+}
+
 /// The formats that OpenAI's strict mode and Gemini both take.
 const FORMATS: [&str; 4] = ["date-time", "date", "uuid", "email"];
 
 /// What no published schema has, with why not.
-const REFUSED: [(&str, &str); 23] = [
+const REFUSED: [(&str, &str); 24] = [
     ("uniqueItems", "OpenAI's strict mode refuses it"),
     ("contentMediaType", "OpenAI's strict mode refuses it"),
     ("contentEncoding", "OpenAI's strict mode refuses it"),
@@ -42,12 +67,15 @@ const REFUSED: [(&str, &str); 23] = [
     ("propertyNames", "OpenAI's strict mode refuses it"),
     ("dependentRequired", "OpenAI's strict mode refuses it"),
     (UNSET, "it is for declarations"),
+    (TIME, "it is for declarations"),
 ];
 
 /// The schema that is published of one that calls are checked against.
 #[must_use]
 pub fn published_schema(declared: &Map<String, Value>) -> Map<String, Value> {
     let worded = declared.contains_key(UNSET);
+    // A client that knows the format would refuse the other forms that a time may have.
+    let loose = worded || declared.contains_key(TIME);
     let map = values_of_map(declared).is_some();
     let mut schema = Map::new();
     if !declared.contains_key("type")
@@ -58,8 +86,8 @@ pub fn published_schema(declared: &Map<String, Value>) -> Map<String, Value> {
     for (key, value) in declared {
         let value = match (key.as_str(), value) {
             ("uniqueItems" | "contentMediaType" | "writeOnly", _) => continue,
-            (UNSET, _) => continue,
-            ("format", Value::String(format)) if worded || !FORMATS.contains(&format.as_str()) => continue,
+            (UNSET | TIME, _) => continue,
+            ("format", Value::String(format)) if loose || !FORMATS.contains(&format.as_str()) => continue,
             // The word wouldn't fit them.
             ("pattern" | "minLength", _) if worded => continue,
             ("type", Value::Array(kinds)) => {

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
-use super::declaration::{Declaration, FileSource, Named, Place, Resource};
+use super::declaration::{Declaration, FileSource, Named, Place, Resource, SHARED_ALIASES};
 use crate::neon::Method;
 
 /// A tool of the catalogue: its declaration, with references resolved and common arguments added.
@@ -51,6 +51,8 @@ impl Validator {
 pub enum Argument {
     /// An id, or where the resource has names, a name.
     Resource(Resource),
+    /// The id or the name of what is only an item of a list here.
+    Item(Resource),
     /// A UUID.
     Uuid,
     /// A whole number.
@@ -83,35 +85,38 @@ impl Tool {
         property(&self.input, argument)
     }
 
+    /// Other names of arguments, each with the argument's own: the tool's before those of all.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.declaration.request.aliases.iter();
+        own.map(|(alias, name)| (alias.as_str(), name.as_str()))
+            .chain(SHARED_ALIASES)
+    }
+
     /// What an argument names, if it names something.
     #[must_use]
     pub fn names(&self, argument: &str) -> Option<Argument> {
         if let Some(resource) = self.declaration.request.resolve.get(argument) {
-            return Some(Argument::Resource(*resource));
+            return Some(match resource.is_item() {
+                true => Argument::Item(*resource),
+                false => Argument::Resource(*resource),
+            });
         }
         if !self.placeholders.iter().any(|placeholder| placeholder == argument) {
-            let is_name = matches!(argument, "database_name" | "db_name" | "role_name" | "owner_name");
+            let is_name = matches!(argument, "database_name" | "role_name" | "owner_name");
             return is_name.then_some(Argument::Name);
         }
-        Some(match argument {
-            "project_id" => Argument::Resource(Resource::Project),
-            "branch_id" => Argument::Resource(Resource::Branch),
-            "endpoint_id" => Argument::Resource(Resource::Endpoint),
-            "snapshot_id" => Argument::Resource(Resource::Snapshot),
-            "org_id" | "source_org_id" => Argument::Resource(Resource::Organization),
-            _ => {
-                let schema = self.property(argument);
-                let is = |key: &str, value: &str| {
-                    schema.and_then(|schema| schema.get(key)).and_then(Value::as_str) == Some(value)
-                };
-                if is("type", "integer") {
-                    Argument::Integer
-                } else if is("format", "uuid") {
-                    Argument::Uuid
-                } else {
-                    Argument::Name
-                }
-            }
+        if let Some(resource) = Resource::of_placeholder(argument) {
+            return Some(Argument::Resource(resource));
+        }
+        let schema = self.property(argument);
+        let is =
+            |key: &str, value: &str| schema.and_then(|schema| schema.get(key)).and_then(Value::as_str) == Some(value);
+        Some(if is("type", "integer") {
+            Argument::Integer
+        } else if is("format", "uuid") {
+            Argument::Uuid
+        } else {
+            Argument::Name
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::base_url::BaseUrl;
@@ -31,6 +31,13 @@ impl Service {
             Self::Neon => "neon",
             Self::Sandbox => "sandbox",
         }
+    }
+
+    /// Says in a result where the call ran, and what time it is there: who counts from its own clock may be wrong by years.
+    pub fn stamp(self, result: &mut Map<String, Value>) {
+        result.insert("service".to_owned(), self.name().into());
+        let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        result.insert("now".to_owned(), now.into());
     }
 }
 

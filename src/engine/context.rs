@@ -11,6 +11,7 @@ use crate::engine::check::files::Files;
 use crate::engine::check::known::Organizations;
 use crate::engine::check::linked::Filled;
 use crate::engine::check::sql::Explained;
+use crate::engine::check::time::Reference;
 use crate::engine::connections::Connections;
 use crate::engine::decide::whole::Wholes;
 use crate::engine::error::{Failure, WorkflowError};
@@ -68,6 +69,8 @@ pub(in crate::engine) struct CallContext<'a> {
     pub(in crate::engine) session: &'a guard::Session,
     /// What came back of an earlier question outside the client.
     pub(in crate::engine) approval: Option<String>,
+    /// What durations in the arguments count from.
+    pub(in crate::engine) times: Reference,
     pub(in crate::engine) principal: &'a str,
     pub(in crate::engine) client_name: Option<&'a str>,
     pub(in crate::engine) way: &'a ApprovalMode,

@@ -358,6 +358,16 @@ impl Failure {
         }
     }
 
+    /// Neon's own refusal, where it is one.
+    #[must_use]
+    pub(in crate::engine) fn of_neon(&self) -> Option<&Error> {
+        match self {
+            Self::Neon { error, .. } => Some(error),
+            Self::AfterCopy { failure, .. } => failure.of_neon(),
+            _ => None,
+        }
+    }
+
     /// Adds the copy that was made before, if one was.
     #[must_use]
     pub(in crate::engine) fn after_copy(self, copy: Option<&Value>) -> Self {

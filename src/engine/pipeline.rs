@@ -9,7 +9,6 @@ use crate::catalog::{Argument, Resource, SelectedTool, Tool, Undo, templates_wit
 use crate::engine::check::default_branch;
 use crate::engine::check::files::Files;
 use crate::engine::check::linked::Filled;
-use crate::engine::check::organizations;
 use crate::engine::check::prepared;
 use crate::engine::check::{arguments, bind, reference, resolve, sql};
 use crate::engine::context::CallContext;
@@ -18,6 +17,7 @@ use crate::engine::decide::{approve, assess, bounds, reach, safety, self_lockout
 use crate::engine::dispatch::{Origin, Sent, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::open::{self, Opened};
+use crate::engine::present::advice;
 use crate::engine::present::list;
 use crate::engine::present::offered;
 use crate::engine::present::shape::{Extras, Shaping};
@@ -39,6 +39,8 @@ pub(in crate::engine) struct Pipeline<'a> {
     workflows: &'a dyn Workflows,
     /// The workflow's call, where the tool is one: with what its arguments say.
     workflow: Option<Arc<dyn WorkflowCall>>,
+    /// The call's arguments, with names resolved to ids as far as it came.
+    arguments: Map<String, Value>,
 }
 
 /// What the call of a workflow's tool does with its arguments.
@@ -59,6 +61,7 @@ impl<'a> Pipeline<'a> {
             call,
             workflows,
             workflow: None,
+            arguments: Map::new(),
         }
     }
 
@@ -102,18 +105,18 @@ impl<'a> Pipeline<'a> {
         let tool = &self.call.selected.tool;
         let policy = &self.call.guards.policy;
         policy.offers(tool)?;
-        let mut arguments = arguments::check(self.call.selected, given).map_err(Failure::Arguments)?;
+        let mut arguments =
+            arguments::check(self.call.selected, given, &mut self.call.times).map_err(Failure::Arguments)?;
         copied(&arguments).map_err(Failure::Arguments)?;
         let mut linked = Filled::begin(self.call.selected, &mut arguments);
         reference::check(tool, &arguments).map_err(Failure::Arguments)?;
         record.given(tool, &arguments);
         self.call.files = Files::load(tool, &arguments, self.call.limits.files_dir.as_ref()).await?;
-        resolve::resolve(&self.call, tool, &mut arguments).await?;
+        resolve::resolve(&self.call, tool, &mut arguments, &mut linked).await?;
         if linked.branch(self.call.selected, &mut arguments)? {
-            let resolved = resolve::resolve(&self.call, tool, &mut arguments).await;
+            let resolved = resolve::resolve(&self.call, tool, &mut arguments, &mut linked).await;
             resolved.map_err(|failure| linked.without_branch(failure))?;
         }
-        organizations::fill(&self.call, tool, &mut arguments, &mut linked).await?;
         default_branch::fill(&self.call, tool, &mut arguments).await?;
         self.call.linked = linked;
         self.call.pinned_branch = pinned_branch(self.call.selected, &arguments);
@@ -123,6 +126,7 @@ impl<'a> Pipeline<'a> {
             bounds::check(&self.call, &look, tool, Effect::Read, &arguments).await?;
             reach::check_new_branch(policy, tool, &arguments)?;
         }
+        self.arguments = arguments.clone();
         self.call.prepared = prepared::open(&self.call, tool, &mut arguments)?;
         record.given(tool, &arguments);
         self.workflow = begin(self.workflows, tool, &arguments)?;
@@ -263,7 +267,10 @@ impl<'a> Pipeline<'a> {
             }
         };
         match step {
-            Step::Ask(question) => Ok(Outcome::Ask(question)),
+            Step::Ask(mut question) => {
+                question.seal = self.call.times.mark(std::mem::take(&mut question.seal));
+                Ok(Outcome::Ask(question))
+            }
             // While a human read, what was seen may have changed.
             Step::Run(ready) => self.execute(*ready, None, record).await.map(Outcome::Done),
         }
@@ -294,6 +301,7 @@ impl<'a> Pipeline<'a> {
             service: self.call.service,
             tool,
             arguments: &arguments,
+            times: self.call.times,
             most_bytes: self.call.limits.result_bytes,
             fence: &self.call.fence,
         };
@@ -437,7 +445,6 @@ impl<'a> Pipeline<'a> {
         let request = bind::bind(tool, arguments, &self.call.files).map_err(Failure::Internal)?;
         record.dry();
         let mut value = json!({
-            "service": self.call.service.name(),
             "dry_run": true,
             "tool": tool.name(),
             "effect": assessment.effect().name(),
@@ -445,6 +452,9 @@ impl<'a> Pipeline<'a> {
             "would_send": guard::would_send(tool, arguments, &request),
             "notes": ["Nothing was sent: the operator's policy is a dry run."],
         });
+        if let Some(object) = value.as_object_mut() {
+            self.call.service.stamp(object);
+        }
         if let (Some(object), Some(plan)) = (value.as_object_mut(), plan) {
             let mut plan = plan.told();
             self.call.fence.enclose_plan(&mut plan);
@@ -483,16 +493,27 @@ impl<'a> Pipeline<'a> {
 
     /// A failure as a result that says where it happened.
     fn stamped(&self, failure: Failure) -> Value {
+        let advice = failure.of_neon().and_then(|error| {
+            let tool = &self.call.selected.tool;
+            advice::advise(tool, error, &self.arguments, self.call.selection)
+        });
         let mut value = failure.into_value(&self.call.fence);
         self.call.left_behind.told(&mut value, &self.call.fence);
         // Neon's own words may quote a secret.
         guard::mask(&mut value, &[], &[]);
+        if let (Some(advice), Some(error)) = (advice, value.get_mut("error").and_then(Value::as_object_mut)) {
+            error.insert("next".into(), advice.next.into());
+            if let Some(mut call) = advice.call {
+                self.call.fence.enclose_undo(&mut call);
+                error.insert("next_call".into(), call);
+            }
+        }
         if let Some(Value::String(next)) = value.pointer_mut("/error/next") {
             self.add_what_is_not_offered(next);
         }
         if let Some(object) = value.as_object_mut() {
             object.insert("tool".into(), self.call.selected.tool.name().into());
-            object.insert("service".into(), self.call.service.name().into());
+            self.call.service.stamp(object);
         }
         value
     }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::catalog::{SelectedTool, Selection, Tool, declared};
 use crate::docs::Docs;
-use crate::engine::api::{APPROVAL, CallLimits, Caller, Guards, Outcome, Service, UnknownTool};
+use crate::engine::api::{APPROVAL, ApprovalMode, CallLimits, Caller, Guards, Outcome, Service, UnknownTool};
+use crate::engine::check::time::Reference;
 use crate::engine::check::{arguments, files, known, linked, reference};
 use crate::engine::decide::whole;
 use crate::engine::error::ArgumentProblem;
@@ -35,7 +37,7 @@ pub fn complete_arguments(
         };
         problems.into_iter().map(say).collect::<Vec<String>>()
     };
-    let arguments = arguments::check(selected, given).map_err(said)?;
+    let arguments = arguments::check(selected, given, &mut Reference::of_repeated(None, Utc::now())).map_err(said)?;
     reference::check(&selected.tool, &arguments).map_err(said)?;
     Ok(arguments)
 }
@@ -156,7 +158,7 @@ impl Engine {
         &self,
         name: &str,
         mut arguments: Map<String, Value>,
-        caller: Caller,
+        mut caller: Caller,
     ) -> Result<Outcome, UnknownTool> {
         let Some(selected) = self.selection().tool(name) else {
             let missing = self.selection().missing(name);
@@ -174,6 +176,16 @@ impl Engine {
             let given = arguments.shift_remove(APPROVAL);
             approval = given.as_ref().and_then(Value::as_str).map(str::to_owned).or(approval);
         }
+        let returned = match &mut caller.way {
+            ApprovalMode::InReturn(Some(returned)) => Some(&mut returned.seal),
+            _ if approval.is_some() => approval.as_mut(),
+            // A list goes on over the same span of time.
+            _ => match arguments.get_mut("cursor") {
+                Some(Value::String(cursor)) => Some(cursor),
+                _ => None,
+            },
+        };
+        let times = Reference::of_repeated(returned, Utc::now());
         let credential = caller.credential.as_deref().unwrap_or("-");
         let peer = format!("{} {} {credential}", inner.account, caller.principal);
         let who = format!("{peer} {}", caller.client.as_deref().unwrap_or("-"));
@@ -201,6 +213,7 @@ impl Engine {
             peer,
             session: &caller.session,
             approval,
+            times,
             principal: &caller.principal,
             client_name: caller.client.as_deref(),
             way: &caller.way,

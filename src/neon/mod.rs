@@ -49,6 +49,7 @@ pub use credential::{Credential, InvalidCredential};
 pub use error::{Changed, Error, ErrorKind};
 pub use form::{Content, FilePart};
 pub use identity::{KeyKind, key_kind};
+pub(crate) use ids::is_id;
 pub use ids::{AnyId, BranchId, EndpointId, ID_PATTERN, InvalidId, OperationId, OrganizationId, ProjectId, SnapshotId};
 pub use limits::{FairQueue, LimitSettings, Rate, RateLimits};
 pub use operations::{Ending, OperationState, OperationStatus, Outcome};

@@ -317,10 +317,11 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
     } else {
         "Call the one that fits through its caller, with its name and its arguments. If none does, search in other words.".to_owned()
     };
-    CallResult {
-        value: json!({"service": engine.service().name(), "tools": hits, "next": next}),
-        is_error: false,
+    let mut value = json!({"tools": hits, "next": next});
+    if let Some(object) = value.as_object_mut() {
+        engine.service().stamp(object);
     }
+    CallResult { value, is_error: false }
 }
 
 /// All that an agent needs to call the tool.
@@ -400,7 +401,7 @@ pub(super) fn unknown(engine: &Engine, index: &SearchIndex, name: &str, missing:
 fn stamped(engine: &Engine, name: &str, mut value: Value) -> CallResult {
     if let Some(object) = value.as_object_mut() {
         object.insert("tool".into(), crate::neon::text::one_line(name, 100).into());
-        object.insert("service".into(), engine.service().name().into());
+        engine.service().stamp(object);
     }
     CallResult { value, is_error: true }
 }

@@ -137,7 +137,7 @@ pub(super) async fn add_summary(flow: &WorkflowContext<'_, '_>, value: &mut Valu
 pub(super) struct CompareDatabaseSchema {
     project_id: ProjectId,
     branch_id: BranchId,
-    db_name: String,
+    database_name: String,
     base_branch_id: Option<BranchId>,
     lsn: Option<String>,
     timestamp: Option<String>,
@@ -161,7 +161,7 @@ fn moment<'m>(lsn: &'m Option<String>, timestamp: &'m Option<String>) -> Vec<(&'
 async fn compared(flow: &WorkflowContext<'_, '_>) -> Result<Difference, Failure> {
     let input: CompareDatabaseSchema = flow.input()?;
     let (project, branch) = (&input.project_id, &input.branch_id);
-    let database = input.db_name.as_str();
+    let database = input.database_name.as_str();
     let base = match &input.base_branch_id {
         Some(base) => base.clone(),
         None => {

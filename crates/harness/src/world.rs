@@ -254,7 +254,7 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
         ["projects", _, "branches", _, "credentials"] => Reply::json(
             200,
             json!({"credentials": [{
-                "token_id": "abc", "token_id_short": "abc", "name": "app", "scopes": ["storage:read"],
+                "token_id": ID, "token_id_short": "abc", "name": "app", "scopes": ["storage:read"],
                 "principal_type": "user", "created_at": "2026-01-01T00:00:00Z",
             }]}),
         ),
@@ -283,17 +283,17 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
             Reply::json(200, json!({"project_members": [member], "pagination": {}}))
         }
         ["projects", _, "permissions"] => {
-            let permission = json!({"id": "abc", "granted_to_email": "someone@example.com"});
+            let permission = json!({"id": ID, "granted_to_email": "someone@example.com"});
             Reply::json(200, json!({"project_permissions": [permission]}))
         }
         ["projects", _, "jwks"] => {
-            let jwks = json!({"id": "abc", "jwks_url": "https://id.example.com/jwks.json", "provider_name": "abc"});
+            let jwks = json!({"id": ID, "jwks_url": "https://id.example.com/jwks.json", "provider_name": "abc"});
             Reply::json(200, json!({"jwks": [jwks]}))
         }
         ["projects", _, "available_preload_libraries"] => Reply::json(200, json!({"libraries": []})),
         ["projects", _, "advisors"] => Reply::json(200, json!({"issues": []})),
         [.., "vpc_endpoints"] => {
-            let endpoint = json!({"vpc_endpoint_id": "abc", "label": "abc"});
+            let endpoint = json!({"vpc_endpoint_id": "vpce-1", "label": "abc"});
             Reply::json(200, json!({"endpoints": [endpoint]}))
         }
         ["organizations", _, "members"] => {
@@ -338,7 +338,7 @@ fn services(parts: &[&str]) -> Option<Reply> {
         "id": "fn-1", "slug": "hello", "name": "hello", "invocation_url": "https://hello.example", "created_at": created,
     });
     let trigger = json!({
-        "type": "schedule", "trigger_id": "abc", "function_slug": "hello", "name": "nightly", "function_path": "/",
+        "type": "schedule", "trigger_id": ID, "function_slug": "hello", "name": "nightly", "function_path": "/",
         "schedule": {"cron": "0 3 * * *"}, "enabled": true, "version": 1, "next_run_at": null, "inherited": false,
     });
     let body = match parts {

@@ -1,6 +1,7 @@
 //! What a declaration in `tools/*.json` may say: the types that `tools/schema.json` is made from, a file for each group.
 
 mod listing;
+mod lookup;
 mod output;
 mod place;
 mod plan;
@@ -14,10 +15,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use listing::ListingDeclaration;
+pub use lookup::{Deleted, Lookup};
 pub use output::{Addition, Content, Keep, OutputDeclaration, Pages};
 pub use place::Place;
 pub use plan::{Pick, PlanDeclaration};
-pub use request::{BodyForm, Constant, FileSource, RequestDeclaration, Resource, Rule};
+pub use request::{BodyForm, Constant, FileSource, RequestDeclaration, Resource, Rule, SHARED_ALIASES};
 pub use safety::{Comparison, Escalation, Fact, Named, Reach, Reached, SafetyCopy, SafetyDeclaration};
 pub use undo::{Undo, UndoNever, UndoWay};
 pub use workflow::{Workflow, WorkflowDeclaration};

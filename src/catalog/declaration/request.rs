@@ -24,12 +24,22 @@ pub struct RequestDeclaration {
     /// Arguments that are texts of many lines, where their schema doesn't say so by a `contentMediaType`: SQL and its values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<String>,
-    /// Arguments outside the path that hold the id or the name of something.
+    /// Arguments that hold the id or the name of something, beside those in the path whose name says what they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resolve: BTreeMap<String, Resource>,
     /// The argument that is the project's default branch where it is left out. Only of what reads: a change never falls back to a branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<String>,
+    /// Of those, the arguments that name something deleted: looked for among what can be recovered, never among what is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub among_deleted: Vec<String>,
+    /// The argument that names the organization and may be left out: where the key reaches only one, it is that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fills: Option<String>,
+    /// Other names under which an argument is taken, each with its own name: those of Neon's API and of Neon's own MCP server, where
+    /// they differ by more than the case. [`SHARED_ALIASES`] holds for every tool.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, String>,
     /// Where an argument goes when the method doesn't say it: see [`Place`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bind: BTreeMap<String, Place>,
@@ -40,6 +50,24 @@ pub struct RequestDeclaration {
     #[serde(default, skip_serializing_if = "BodyForm::is_json")]
     pub body: BodyForm,
 }
+
+/// Other names of arguments that mean the same whatever the tool.
+pub const SHARED_ALIASES: [(&str, &str); 14] = [
+    ("db_name", "database_name"),
+    ("database", "database_name"),
+    ("role", "role_name"),
+    ("compute_id", "endpoint_id"),
+    ("organization_id", "org_id"),
+    ("branch_id_or_name", "branch_id"),
+    ("sql_statements", "statements"),
+    ("query", "search"),
+    ("search", "query"),
+    ("table_name", "table"),
+    ("schema_name", "schema"),
+    ("migration_sql", "sql"),
+    ("migration_id", "migration"),
+    ("tuning_id", "tuning"),
+];
 
 /// A rule over the arguments that the published schema doesn't carry.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -55,16 +83,36 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
+    /// An organization: id or name.
+    Organization,
     /// A project: id or name.
     Project,
     /// A branch: id or name.
     Branch,
     /// A compute endpoint: id or name.
     Endpoint,
-    /// A snapshot: id.
+    /// A snapshot: id or name.
     Snapshot,
-    /// An organization: id.
-    Organization,
+    /// A personal API key: id or name.
+    ApiKey,
+    /// An API key of an organization: id or name.
+    OrganizationApiKey,
+    /// A member of an organization: id or e-mail address.
+    OrganizationMember,
+    /// A member of the organization, in a project: id or e-mail address.
+    ProjectMember,
+    /// A permission on a project: id, or the e-mail address that has it.
+    ProjectPermission,
+    /// A VPC endpoint of an organization: id or label.
+    OrganizationVpcEndpoint,
+    /// A VPC endpoint of a project: id or label.
+    ProjectVpcEndpoint,
+    /// A JWKS of a project: id, name of its provider, or URL.
+    Jwks,
+    /// A credential of a branch: id or name.
+    Credential,
+    /// A trigger of a branch: id or name.
+    Trigger,
 }
 
 /// A value that the request carries without being an argument.

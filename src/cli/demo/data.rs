@@ -102,7 +102,7 @@ async fn migration(agent: &mut Agent) -> anyhow::Result<()> {
         .does(
             "Compare the schemas of the branch where it was tried and of main.",
             "compare_database_schema",
-            json!({"project_id": SHOP, "branch_id": tried, "base_branch_id": "main", "db_name": "neondb"}),
+            json!({"project_id": SHOP, "branch_id": tried, "base_branch_id": "main", "database_name": "neondb"}),
         )
         .await?;
     agent.check(

@@ -34,7 +34,7 @@ pub(super) async fn story(agent: &mut Agent, sandbox: &Sandbox, project: &str) -
         .does(
             "Compare its schema with that of main.",
             "compare_database_schema",
-            json!({"project_id": SHOP, "branch_id": "add-orders", "db_name": "neondb"}),
+            json!({"project_id": SHOP, "branch_id": "add-orders", "database_name": "neondb"}),
         )
         .await?;
     let summary = fenced(&compared, "/summary/objects")?;

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
-use crate::catalog::{SelectedTool, is_map, nearest};
-use crate::engine::check::reference;
+use crate::catalog::{Argument, SelectedTool, is_map, nearest};
+use crate::engine::check::time::{self, Reference};
+use crate::engine::check::{aliases, reference};
 use crate::engine::error::ArgumentProblem;
 use crate::json::{self, MAX_NUMBER};
 use crate::neon::text::{one_line, trimmed};
@@ -41,18 +42,10 @@ const SHOWN_FORMS: usize = 4;
 pub(in crate::engine) fn check(
     selected: &SelectedTool,
     mut given: Map<String, Value>,
+    times: &mut Reference,
 ) -> Result<Map<String, Value>, Vec<ArgumentProblem>> {
+    aliases::apply(selected, &mut given);
     given.retain(|name, value| !value.is_null() || takes_null(selected, name));
-    for (asked, meant) in [("db_name", "database_name"), ("database_name", "db_name")] {
-        let knows = |name: &str| selected.arguments().any(|argument| argument == name);
-        if knows(meant)
-            && !knows(asked)
-            && !given.contains_key(meant)
-            && let Some(value) = given.shift_remove(asked)
-        {
-            given.insert(meant.to_owned(), value);
-        }
-    }
     for name in SCRIPTS {
         let is_text = selected
             .tool
@@ -84,10 +77,12 @@ pub(in crate::engine) fn check(
         }]
     })?;
     reference::trim(&selected.tool, &mut given);
+    times.write(&selected.tool, &mut given);
     let mut value = Value::Object(given);
     let statements = selected.tool.declaration.statements();
     for reading in [
         &held as &dyn Fn(&str, &Value) -> Option<Value>,
+        &|place, value| id_as_text(selected, place, value),
         &|_, value| bare(value),
         &|_, value| switch(value),
         &|place, value| list_of_one(place, value, statements),
@@ -232,6 +227,16 @@ fn places(error: &jsonschema::ValidationError<'_>) -> Vec<String> {
         }
         _ => vec![at],
     }
+}
+
+/// An id that is a number, as the text that it is given as.
+fn id_as_text(selected: &SelectedTool, place: &str, value: &Value) -> Option<Value> {
+    let name = place.trim_start_matches('/').split('/').next()?;
+    let is_id = matches!(
+        selected.tool.names(name),
+        Some(Argument::Resource(_) | Argument::Item(_))
+    );
+    (is_id && value.is_number()).then(|| value.to_string().into())
 }
 
 /// A text without the blanks around it.
@@ -484,9 +489,9 @@ fn reason(error: &jsonschema::ValidationError<'_>) -> String {
             let text = error.masked_with("it").to_string();
             let text = text.strip_prefix("it ").map_or(text.clone(), str::to_owned);
             let instead = match text.as_str() {
+                "is not a \"date-time\"" => return format!("is no time: {}", time::FORMS),
                 "is not of type \"boolean\"" => ": write true or false",
                 "is not of type \"array\"" => ": write a list, [\"…\", \"…\"]",
-                "is not a \"date-time\"" => ": write a day with its time and zone, 2026-01-31T10:00:00Z",
                 _ => "",
             };
             return text + instead;

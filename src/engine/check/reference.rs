@@ -4,8 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Argument, Resource, Tool};
 use crate::engine::error::ArgumentProblem;
+use crate::neon::PathSegment;
+use crate::neon::is_id;
 use crate::neon::text::{is_zero_width, trimmed};
-use crate::neon::{AnyId, PathSegment};
 
 /// What marks an argument as a name, whatever it looks like.
 const NAME_PREFIX: &str = "name:";
@@ -17,9 +18,9 @@ const MAX_NAME: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::engine) enum Reference {
     /// It has the form that Neon gives to such ids: taken as one.
-    Id(AnyId),
+    Id(String),
     /// It could be an id, and could be a name: looked up, as an id first.
-    Either(AnyId),
+    Either(String),
     /// It is a name: looked up.
     Name(String),
 }
@@ -60,7 +61,7 @@ pub(in crate::engine) fn check(tool: &Tool, arguments: &Map<String, Value>) -> R
 /// Takes what stands around ids off: blanks, and what shows nothing. No id has any. A name may have blanks, and keeps them.
 pub(in crate::engine) fn trim(tool: &Tool, arguments: &mut Map<String, Value>) {
     for (name, value) in arguments.iter_mut() {
-        if let Some(argument @ (Argument::Resource(_) | Argument::Uuid)) = tool.names(name) {
+        if let Some(argument @ (Argument::Resource(_) | Argument::Item(_) | Argument::Uuid)) = tool.names(name) {
             trim_value(argument, value);
         }
     }
@@ -71,7 +72,9 @@ fn trim_value(argument: Argument, value: &mut Value) {
         Value::String(text) => {
             let bare = trimmed(text);
             let is_id = match argument {
-                Argument::Resource(resource) => has_form(resource, bare) && PathSegment::id(bare).is_ok(),
+                Argument::Resource(resource) | Argument::Item(resource) => {
+                    resource.has_id_form(bare) && PathSegment::id(bare).is_ok()
+                }
                 _ => true,
             };
             let kept = if is_id {
@@ -93,7 +96,11 @@ fn problem(argument: Argument, value: &Value) -> Option<String> {
     let says = |result: Result<(), String>| result.err();
     match (argument, value) {
         (Argument::Integer, value) => (!value.is_i64() && !value.is_u64()).then(|| "is no whole number".to_owned()),
-        (Argument::Resource(resource), Value::String(text)) => says(parse(resource, text).map(|_| ())),
+        (Argument::Resource(resource) | Argument::Item(resource), Value::String(text)) => {
+            says(parse(resource, text).map(|_| ()))
+        }
+        // The id of a key is one.
+        (Argument::Item(_), Value::Number(_)) => None,
         (Argument::Uuid, Value::String(text)) => {
             says(PathSegment::uuid(text).map(|_| ()).map_err(|error| error.to_string()))
         }
@@ -151,21 +158,16 @@ fn control(value: &Value, allowed: Controls) -> Option<String> {
 /// # Errors
 /// Why the text is neither an id nor a name, as the end of a sentence that begins with the argument.
 pub(in crate::engine) fn parse(resource: Resource, text: &str) -> Result<Reference, String> {
-    let named = matches!(resource, Resource::Project | Resource::Branch | Resource::Endpoint);
-    if let Some(name) = text.strip_prefix(NAME_PREFIX).filter(|_| named) {
+    if let Some(name) = text.strip_prefix(NAME_PREFIX) {
         PathSegment::name(name).map_err(|error| error.to_string())?;
         return legal_name(name).map(Reference::Name);
     }
     PathSegment::name(text).map_err(|error| error.to_string())?;
-    if let Ok(id) = AnyId::parse(text) {
-        return Ok(if !named || has_form(resource, text) {
-            Reference::Id(id)
-        } else {
-            Reference::Either(id)
-        });
+    if resource.has_id_form(text) && is_id(text) {
+        return Ok(Reference::Id(text.to_owned()));
     }
-    if !named {
-        return Err("is no id: an id is 1 to 60 of a-z, 0-9 and -".to_owned());
+    if is_id(text) {
+        return Ok(Reference::Either(text.to_owned()));
     }
     if let Some(char) = text
         .chars()
@@ -175,7 +177,12 @@ pub(in crate::engine) fn parse(resource: Resource, text: &str) -> Result<Referen
             "holds `{char}`, so it is no id; if it is a name, write {NAME_PREFIX}{text}"
         ));
     }
-    legal_name(text).map(Reference::Name)
+    let name = legal_name(text)?;
+    // What is only an item of a list may have an id of any form.
+    Ok(match resource.is_item() {
+        true => Reference::Either(name),
+        false => Reference::Name(name),
+    })
 }
 
 fn legal_name(name: &str) -> Result<String, String> {
@@ -186,18 +193,6 @@ fn legal_name(name: &str) -> Result<String, String> {
     }
 }
 
-/// Whether a text has the form that Neon gives to ids of this kind (older projects have six digits).
-fn has_form(resource: Resource, text: &str) -> bool {
-    match resource {
-        Resource::Branch => text.starts_with("br-"),
-        Resource::Endpoint => text.starts_with("ep-"),
-        Resource::Project => text.rsplit_once('-').is_some_and(|(words, digits)| {
-            words.contains('-') && (6..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-        }),
-        Resource::Snapshot | Resource::Organization => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,7 +200,7 @@ mod tests {
     #[test]
     fn ids_names_and_what_could_be_either() {
         let parse = |text| parse(Resource::Branch, text);
-        let id = |text| AnyId::parse(text).unwrap();
+        let id = |text: &str| text.to_owned();
         assert_eq!(parse("br-cool-sun-a1b2"), Ok(Reference::Id(id("br-cool-sun-a1b2"))));
         assert_eq!(parse("main"), Ok(Reference::Either(id("main"))));
         assert_eq!(parse("Main Branch"), Ok(Reference::Name("Main Branch".into())));
@@ -273,6 +268,9 @@ mod tests {
             Resource::Endpoint,
             Resource::Snapshot,
             Resource::Organization,
+            Resource::ApiKey,
+            Resource::OrganizationMember,
+            Resource::Trigger,
         ] {
             for text in hostile {
                 assert!(parse(resource, text).is_err(), "{resource:?} {text:?}");

@@ -303,7 +303,7 @@ fn elsewhere(
             let page = confirmations.page_for(&approval.code);
             let terminal = confirmations.takes(Channel::Terminal);
             let code = terminal.then(|| approval.code.clone());
-            let proof = confirmations.proof(&approval);
+            let proof = call.times.mark(confirmations.proof(&approval));
             Err(needs(code, page, Some(proof), None, left.unsigned_abs()))
         }
         Ok(OutOfBand::NotApproved(no)) => Err(Failure::NotConfirmed(no)),

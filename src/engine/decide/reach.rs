@@ -129,7 +129,19 @@ async fn reached(
                 Resource::Snapshot => {
                     found.insert(source_of(look, project, text).await?, false);
                 }
-                Resource::Project | Resource::Organization => {}
+                // A credential or a trigger is named beside its branch; the others are on none.
+                Resource::Project
+                | Resource::Organization
+                | Resource::ApiKey
+                | Resource::OrganizationApiKey
+                | Resource::OrganizationMember
+                | Resource::ProjectMember
+                | Resource::ProjectPermission
+                | Resource::OrganizationVpcEndpoint
+                | Resource::ProjectVpcEndpoint
+                | Resource::Jwks
+                | Resource::Credential
+                | Resource::Trigger => {}
             }
         }
     }

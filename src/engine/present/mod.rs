@@ -1,5 +1,6 @@
 //! From an answer to a result: cut, masked, and with the texts of others delimited.
 
+pub(in crate::engine) mod advice;
 pub(in crate::engine) mod content;
 pub(in crate::engine) mod dotenv;
 pub(in crate::engine) mod errors;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{Keep, Tool};
 use crate::engine::Service;
+use crate::engine::check::time::Reference;
 use crate::engine::present::list::List;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::wait::Waited;
@@ -18,6 +19,8 @@ pub(in crate::engine) struct Shaping<'a> {
     pub(in crate::engine) service: Service,
     pub(in crate::engine) tool: &'a Tool,
     pub(in crate::engine) arguments: &'a Map<String, Value>,
+    /// What durations in the arguments count from.
+    pub(in crate::engine) times: Reference,
     pub(in crate::engine) most_bytes: usize,
     /// What stands around texts of others.
     pub(in crate::engine) fence: &'a Fence,
@@ -235,7 +238,7 @@ impl Shaping<'_> {
             page.insert("total".into(), total.into());
         }
         if let Some(next) = &next {
-            page.insert("next_cursor".into(), next.encode().into());
+            page.insert("next_cursor".into(), self.times.mark(next.encode()).into());
         }
         let content = if lines {
             let text: String = kept.iter().filter_map(Value::as_str).collect();
@@ -256,7 +259,7 @@ impl Shaping<'_> {
     /// Where the call ran.
     pub(in crate::engine) fn envelope(&self, answer: Option<&Value>) -> Map<String, Value> {
         let mut envelope = Map::new();
-        envelope.insert("service".into(), self.service.name().into());
+        self.service.stamp(&mut envelope);
         for (name, pointer) in [("project_id", "/project/id"), ("branch_id", "/branch/id")] {
             let given = self.arguments.get(name);
             if let Some(id) = given.or_else(|| answer?.pointer(pointer)).and_then(Value::as_str) {

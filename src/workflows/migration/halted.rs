@@ -184,7 +184,7 @@ pub(super) async fn halted(
             "arguments": {
                 "project_id": prepared.project_id,
                 "branch_id": prepared.branch_id,
-                "db_name": prepared.database_name,
+                "database_name": prepared.database_name,
                 "base_branch_id": prepared.trial_branch_id,
             },
         });

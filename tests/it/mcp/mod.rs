@@ -9,12 +9,15 @@ mod docs;
 mod excluded;
 mod faults;
 mod files;
+mod forms;
 mod hostile;
 mod http;
 mod http_auth;
 mod http_bounds;
 mod lists;
+mod lookups;
 mod names;
+mod next_calls;
 mod protocol;
 mod refusals;
 mod search;
@@ -22,6 +25,7 @@ mod secrets;
 mod settings;
 mod sql_hosts;
 mod storage;
+mod times;
 
 use serde_json::{Value, json};
 

@@ -103,7 +103,19 @@ async fn odd_id_of_a_named_branch_is_not_passed_on() {
 
 #[tokio::test]
 async fn a_deleted_thing_is_never_taken_for_a_living_namesake() {
-    let upstream = FakeNeon::route(branches).await;
+    let upstream = FakeNeon::route(|request: &Recorded| {
+        let deleted = request.query().contains("include_deleted=true");
+        let gone = json!({"id": "br-gone", "name": "twin", "recovery": {"deleted_at": "2026-01-01T00:00:00Z"}});
+        match (request.path().ends_with("/branches"), deleted) {
+            (true, true) => {
+                let living = json!({"id": "br-one", "name": "dev"});
+                let namesake = json!({"id": "br-two", "name": "twin"});
+                Reply::json(200, json!({"branches": [living, namesake, gone], "pagination": {}}))
+            }
+            _ => branches(request),
+        }
+    })
+    .await;
     let server = server::start(&["--toolsets", "all"], &upstream.url()).await;
     let (value, is_error) = server
         .call(
@@ -119,12 +131,16 @@ async fn a_deleted_thing_is_never_taken_for_a_living_namesake() {
                 .contains("include_deleted"),
         "{value}"
     );
-    assert_eq!(upstream.count(), 0);
-    server
+    let (value, is_error) = server
         .call("recover_branch", json!({"project_id": PROJECT, "branch_id": "dev"}))
         .await;
+    assert!(is_error && error(&value)["kind"] == "unresolved", "{value}");
+    assert!(upstream.requests().iter().all(|request| request.method == "GET"));
+    server
+        .call("recover_branch", json!({"project_id": PROJECT, "branch_id": "twin"}))
+        .await;
     let last = upstream.requests().pop().expect("a request");
-    assert!(last.path().ends_with("/branches/dev/recover"), "{}", last.path());
+    assert!(last.path().ends_with("/branches/br-gone/recover"), "{}", last.path());
 }
 
 #[tokio::test]

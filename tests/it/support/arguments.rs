@@ -32,13 +32,15 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
         rules.iter().filter(|rule| !rule.is_valid(&value)).count()
     };
     for (name, schema) in properties.iter().filter(|(name, _)| !required.contains(&name.as_str())) {
-        if name == "cursor" || (!all && broken(&given) == 0) {
+        // Here no key tells which organization is its own.
+        let is_filled = tool.declaration.request.fills.as_ref() == Some(name);
+        if name == "cursor" || (!all && broken(&given) == 0 && !is_filled) {
             continue;
         }
         let before = broken(&given);
         let mut with = given.clone();
         with.insert(name.clone(), value(name, schema));
-        if (all && broken(&with) <= before) || broken(&with) < before {
+        if ((all || is_filled) && broken(&with) <= before) || broken(&with) < before {
             given = with;
         }
     }
@@ -82,6 +84,11 @@ fn value(name: &str, schema: &Value) -> Value {
     if name == "statements" {
         return json!(["DROP TABLE abc"]);
     }
+    match name {
+        "project_ids" => return json!(["quiet-sun-12345678"]),
+        "branch_ids" => return json!(["br-quiet-sun-a1b2c3d4"]),
+        _ => {}
+    }
     let known = match name {
         "project_id" => Some("quiet-sun-12345678"),
         "branch_id" | "parent_id" | "source_branch_id" | "target_branch_id" | "base_branch_id" => {
@@ -89,7 +96,12 @@ fn value(name: &str, schema: &Value) -> Value {
         }
         "endpoint_id" => Some("ep-quiet-sun-a1b2c3d4"),
         "snapshot_id" => Some("snap-quiet-sun-a1b2c3d4"),
-        "org_id" => Some("org-quiet-sun-12345678"),
+        "org_id" | "source_org_id" | "destination_org_id" => Some("org-quiet-sun-12345678"),
+        "key_id" => Some("1"),
+        "vpc_endpoint_id" => Some("vpce-1"),
+        "member_id" | "permission_id" | "jwks_id" | "token_id" | "trigger_id" => {
+            Some("11111111-2222-4333-8444-555555555555")
+        }
         "expires_at" => Some("2036-01-01T00:00:00Z"),
         "sql" => Some("DROP TABLE abc"),
         "region_id" => Some("aws-us-east-1"),

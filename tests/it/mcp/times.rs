@@ -1,0 +1,176 @@
+//! Times as people say them, in every argument of every tool that takes one.
+
+use chrono::{DateTime, Duration, Utc};
+use neon_mcp::catalog::{Tense, Tool};
+use serde_json::{Map, Value, json};
+
+use super::{catalog, error};
+use crate::support::arguments::arguments;
+use crate::support::server::{self, TestServer};
+use crate::support::world::{BRANCH, PROJECT, World};
+
+/// A server that shows what it would change and changes nothing.
+async fn dry(world: &World) -> (TestServer, tempfile::TempDir) {
+    let place = tempfile::tempdir().expect("a directory");
+    let policy = place.path().join("policy.toml");
+    std::fs::write(&policy, "dry_run = true\n").expect("a policy");
+    let policy = policy.to_str().expect("a path");
+    let server = server::start(&["--toolsets", "all", "--policy", policy], &world.url()).await;
+    (server, place)
+}
+
+/// Every argument that takes a time.
+fn times() -> Vec<(&'static Tool, &'static str, Tense)> {
+    let mut all = Vec::new();
+    for tool in catalog().tools() {
+        let properties = tool.input["properties"].as_object().expect("properties");
+        for (name, schema) in properties {
+            if let Some(tense) = schema.as_object().and_then(Tense::of) {
+                all.push((&**tool, name.as_str(), tense));
+            }
+        }
+    }
+    assert!(all.len() >= 18, "{}", all.len());
+    all
+}
+
+/// Arguments with a time in them, and nothing that excludes it.
+fn with(tool: &Tool, name: &str, time: &str) -> Map<String, Value> {
+    let mut given = arguments(tool, false);
+    given.retain(|other, _| !other.ends_with("lsn"));
+    given.insert(name.to_owned(), time.into());
+    if tool.name() == "restore_branch" {
+        given.insert("source_branch_id".to_owned(), BRANCH.into());
+        given.insert("preserve_under_name".to_owned(), "before".into());
+    }
+    given
+}
+
+/// What the call would send, or sent.
+async fn sent(world: &World, server: &TestServer, tool: &Tool, given: Map<String, Value>) -> String {
+    let (value, is_error) = server.call(tool.name(), given.clone().into()).await;
+    assert!(!is_error, "{} {given:?}: {value}", tool.name());
+    let requests: Vec<String> = world
+        .upstream
+        .requests()
+        .iter()
+        .map(|request| format!("{} {}", request.target, String::from_utf8_lossy(&request.body)))
+        .collect();
+    format!("{} {}", value["would_send"], requests.join(" "))
+}
+
+/// The times in a text that lie near this one.
+fn holds(text: &str, near: DateTime<Utc>) -> bool {
+    let text = text.replace("%3A", ":");
+    let starts = text.char_indices().map(|(at, _)| at);
+    let times = starts.filter_map(|at| DateTime::parse_from_rfc3339(text.get(at..at + 20)?).ok());
+    times
+        .into_iter()
+        .any(|time| (time.to_utc() - near).num_seconds().abs() <= 120)
+}
+
+#[tokio::test]
+async fn duration_is_taken_by_every_argument_that_takes_a_time() {
+    let world = World::start().await;
+    let (server, _place) = dry(&world).await;
+    for (tool, name, tense) in times() {
+        for (said, distance) in [("2d", Duration::days(2)), ("1h30m", Duration::minutes(90))] {
+            let now = Utc::now();
+            let meant = match tense {
+                Tense::Past => now - distance,
+                Tense::Future => now + distance,
+            };
+            let sent = sent(&world, &server, tool, with(tool, name, said)).await;
+            assert!(holds(&sent, meant), "{} {name} {said}: {sent}", tool.name());
+            assert!(!sent.contains(said), "{} {name}: {sent}", tool.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn day_and_time_with_an_offset_are_taken_by_every_argument() {
+    let world = World::start().await;
+    let (server, _place) = dry(&world).await;
+    for (tool, name, _) in times() {
+        for (said, meant) in [
+            ("2035-01-31", "2035-01-31T00:00:00Z"),
+            ("2035-01-31 10:00+02", "2035-01-31T08:00:00Z"),
+        ] {
+            let sent = sent(&world, &server, tool, with(tool, name, said)).await;
+            let meant = DateTime::parse_from_rfc3339(meant).expect("a time").to_utc();
+            assert!(holds(&sent, meant), "{} {name} {said}: {sent}", tool.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_time_is_refused_by_every_argument_before_anything_is_sent() {
+    let world = World::start().await;
+    let (server, _place) = dry(&world).await;
+    for (tool, name, _) in times() {
+        let (value, is_error) = server.call(tool.name(), with(tool, name, "soon").into()).await;
+        assert!(is_error, "{} {name}: {value}", tool.name());
+        assert_eq!(error(&value)["kind"], "invalid_arguments", "{value}");
+        assert_eq!(
+            error(&value)["problems"][0]["argument"],
+            name,
+            "{}: {value}",
+            tool.name()
+        );
+        harness::assert_worded!("errors", "no time", error(&value)["problems"][0]["message"]);
+    }
+    assert_eq!(world.upstream.count(), 0);
+}
+
+#[tokio::test]
+async fn published_time_has_no_format_that_a_client_would_hold_against_a_duration() {
+    let world = World::start().await;
+    let server = server::start(&["--toolsets", "all"], &world.url()).await;
+    let listed = server.client.list_all_tools().await.expect("tools");
+    for (tool, name, _) in times() {
+        let tool = listed.iter().find(|listed| listed.name == tool.name()).expect("listed");
+        let schema = &tool.input_schema["properties"][name];
+        assert_eq!(schema["type"], "string", "{} {name}: {schema}", tool.name);
+        assert!(schema.get("format").is_none(), "{} {name}: {schema}", tool.name);
+    }
+}
+
+#[tokio::test]
+async fn each_result_says_what_time_it_is() {
+    let world = World::start().await;
+    let server = server::start(&["--toolsets", "all"], &world.url()).await;
+    for (tool, given) in [
+        ("describe_project", json!({"project_id": PROJECT})),
+        ("list_branches", json!({"project_id": PROJECT})),
+        ("describe_project", json!({})),
+        ("delete_branch", json!({"project_id": PROJECT, "branch_id": BRANCH})),
+    ] {
+        let (value, _) = server.call(tool, given).await;
+        let now = value["now"].as_str().unwrap_or_else(|| panic!("{tool}: {value}"));
+        let now = DateTime::parse_from_rfc3339(now).expect("a time").to_utc();
+        assert!((Utc::now() - now).num_seconds().abs() < 60, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn repeated_call_with_a_duration_is_the_one_that_was_approved() {
+    let world = World::start().await;
+    let server = server::start(&["--toolsets", "all"], &world.url()).await;
+    let given = json!({
+        "project_id": PROJECT, "branch_id": BRANCH, "source_branch_id": BRANCH, "source_timestamp": "90m",
+        "preserve_under_name": "before",
+    });
+    let (first, _) = server.call("restore_branch", given.clone()).await;
+    let approval = error(&first)["approval"].as_str().unwrap_or_else(|| panic!("{first}"));
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let mut again = given;
+    again["approval"] = approval.into();
+    let (second, _) = server.call("restore_branch", again).await;
+    // It waits for the same yes: with a later time it would be another call, with a code of its own.
+    assert_eq!(error(&second)["code"], error(&first)["code"], "{second}");
+    assert_eq!(
+        error(&second)["plan"]["would_send"],
+        error(&first)["plan"]["would_send"],
+        "{second}"
+    );
+}
