@@ -51,6 +51,8 @@ pub mod server;
 pub mod sql;
 #[cfg(feature = "client")]
 pub mod terminal;
+#[cfg(feature = "client")]
+pub mod told;
 pub mod wait;
 #[cfg(feature = "client")]
 pub mod world;

@@ -22,6 +22,7 @@ mod secrets;
 mod settings;
 mod sql_hosts;
 mod storage;
+mod told;
 
 use serde_json::{Value, json};
 
