@@ -3,6 +3,7 @@
 pub(in crate::engine) mod content;
 pub(in crate::engine) mod dotenv;
 pub(in crate::engine) mod errors;
+pub(in crate::engine) mod figures;
 pub(in crate::engine) mod list;
 pub(in crate::engine) mod shape;
 pub(in crate::engine) mod sql;

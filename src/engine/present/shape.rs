@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{Keep, Tool, type_of_field};
 use crate::engine::Service;
+use crate::engine::present::figures;
 use crate::engine::present::list::List;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::wait::Waited;
@@ -274,7 +275,11 @@ impl Shaping<'_> {
             forget_nulls(answer);
         }
         let full = self.arguments.get("detail").and_then(Value::as_str) == Some("full");
-        if let (Some(keep), false, true) = (&output.keep, full, project) {
+        if let (Some(place), Some(pages), false) = (&output.figures, &output.pages, full) {
+            if let Some(items) = answer.pointer_mut(&pages.items) {
+                figures::as_rows(items, place);
+            }
+        } else if let (Some(keep), false, true) = (&output.keep, full, project) {
             *answer = kept(answer, keep).unwrap_or_else(|| json!({}));
         } else if let (Some(object), false) = (answer.as_object_mut(), full) {
             // The operations are reported by themselves.

@@ -158,6 +158,13 @@ impl Writer<'_> {
 
     fn list(&mut self, items: &[Value], depth: usize) {
         if is_objects(items) {
+            let holds_list = |item: &Value| {
+                item.as_object()
+                    .is_some_and(|item| item.values().any(is_list_of_objects))
+            };
+            if items.iter().any(holds_list) {
+                return self.blocks(items, depth);
+            }
             return self.table(items, depth);
         }
         let words: Option<Vec<String>> = items.iter().map(word).collect();
@@ -173,6 +180,16 @@ impl Writer<'_> {
                 Value::String(text) => self.line(&plain(text)),
                 other => self.line(&other.to_string()),
             }
+        }
+    }
+
+    /// Things that hold lists, one after the other.
+    fn blocks(&mut self, items: &[Value], depth: usize) {
+        self.out.push('\n');
+        for fields in items.iter().filter_map(Value::as_object) {
+            self.indent(depth + 1);
+            self.out.push_str("-\n");
+            self.fields(fields, depth + 2);
         }
     }
 
@@ -422,7 +439,7 @@ mod tests {
         assert_eq!(
             text,
             format!(
-                "result:\n tables: {opens}\n  schema | name | bytes\n  public | \"a\\u007cb\"\n  public | c | 3\n {closes}\n \
+                "result:\n tables: {opens}\n  schema | name | bytes\n  public | \"a\\u007cb\" |\n  public | c | 3\n {closes}\n \
                  table: {opens}\n  name: t\n  columns:\n   name | type\n   id | bigint\n   \"x\\ny\" | text\n {closes}\n \
                  content: {opens}{lines}{closes}\nmore: m"
             )
