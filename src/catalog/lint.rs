@@ -257,7 +257,7 @@ impl Linter {
         let required = tool.input.get("required").and_then(Value::as_array);
         for (index, name) in declaration.listing.advanced.iter().enumerate() {
             let pointer = format!("/listing/advanced/{index}");
-            self.require(tool.declares(name), &pointer, "is no argument");
+            self.require(tool.property(name).is_some(), &pointer, "is no argument");
             let needed = required.is_some_and(|required| required.iter().any(|required| required == name));
             self.require(!needed, &pointer, "is required");
         }

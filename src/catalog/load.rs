@@ -178,7 +178,8 @@ fn resolve(
     if declaration.output.pages.is_some() {
         injected.extend(["limit", "cursor"]);
     }
-    if declaration.output.keep.is_some() && declaration.request.method == Method::Get {
+    let is_reduced = declaration.output.keep.is_some() || declaration.output.figures.is_some();
+    if is_reduced && declaration.request.method == Method::Get {
         injected.push("detail");
     }
     if declaration.output.waits {

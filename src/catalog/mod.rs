@@ -20,6 +20,7 @@ mod lint;
 mod lint_bytes;
 mod load;
 mod nearest;
+mod output_schema;
 mod pins;
 mod publish;
 mod search;
@@ -37,8 +38,11 @@ pub use declaration::{
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};
 pub use nearest::nearest;
+pub use output_schema::{envelope, output_schema, type_of_field};
 pub use pins::{BranchPin, Linked, Pins};
-pub use publish::{Tense, declared, is_map, published_problems, published_schema, word_for_null};
+pub use publish::{
+    Tense, declared, is_map, published_output_problems, published_problems, published_schema, word_for_null,
+};
 pub use search::{SearchIndex, SynonymProblem, synonym_problems};
 pub use selection::{Allowed, SelectedTool, Selection, SelectionError, SelectionOptions};
 pub use tool::{Argument, Tool, Validator, templates, templates_within};

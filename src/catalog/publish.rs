@@ -42,6 +42,9 @@ impl Tense {
 /// The formats that OpenAI's strict mode and Gemini both take.
 const FORMATS: [&str; 4] = ["date-time", "date", "uuid", "email"];
 
+/// The form that ids have: calls are checked against it.
+const ID_PATTERN: &str = "^[a-z0-9-]{1,60}$";
+
 /// What no published schema has, with why not.
 const REFUSED: [(&str, &str); 24] = [
     ("uniqueItems", "OpenAI's strict mode refuses it"),
@@ -88,6 +91,9 @@ pub fn published_schema(declared: &Map<String, Value>) -> Map<String, Value> {
             ("uniqueItems" | "contentMediaType" | "writeOnly", _) => continue,
             (UNSET | TIME, _) => continue,
             ("format", Value::String(format)) if loose || !FORMATS.contains(&format.as_str()) => continue,
+            // What every text and every id has says nothing to a model, which reads it in each tool.
+            ("minLength", Value::Number(least)) if least.as_u64() == Some(1) => continue,
+            ("pattern", Value::String(pattern)) if pattern == ID_PATTERN => continue,
             // The word wouldn't fit them.
             ("pattern" | "minLength", _) if worded => continue,
             ("type", Value::Array(kinds)) => {
@@ -224,18 +230,35 @@ pub fn word_for_null(schema: &Map<String, Value>) -> Option<&str> {
     schema.get(UNSET)?.as_str()
 }
 
-/// What is wrong with a published tool's schema, of arguments or of results: each with a JSON pointer into it.
+/// What is wrong with the published schema of a tool's arguments: each with a JSON pointer into it.
 #[must_use]
 pub fn published_problems(schema: &Map<String, Value>) -> Vec<(String, String)> {
+    problems_of(schema, Role::Arguments)
+}
+
+/// The same for the schema of results, which is open: Neon may add fields, and no model has to fill it in.
+#[must_use]
+pub fn published_output_problems(schema: &Map<String, Value>) -> Vec<(String, String)> {
+    problems_of(schema, Role::Results)
+}
+
+/// What a schema is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Arguments,
+    Results,
+}
+
+fn problems_of(schema: &Map<String, Value>, role: Role) -> Vec<(String, String)> {
     let mut problems = Vec::new();
     if schema.get("type").and_then(Value::as_str) != Some("object") {
         problems.push((String::new(), "is no object: every API wants one".to_owned()));
     }
-    within(schema, "", true, &mut problems);
+    within(schema, "", true, role, &mut problems);
     problems
 }
 
-fn within(schema: &Map<String, Value>, at: &str, root: bool, problems: &mut Vec<(String, String)>) {
+fn within(schema: &Map<String, Value>, at: &str, root: bool, role: Role, problems: &mut Vec<(String, String)>) {
     let mut wrong = |below: &str, message: &str| problems.push((format!("{at}{below}"), message.to_owned()));
     for (key, why) in REFUSED {
         if schema.contains_key(key) {
@@ -281,7 +304,7 @@ fn within(schema: &Map<String, Value>, at: &str, root: bool, problems: &mut Vec<
         }
         None => &empty,
     };
-    if kind == "object" {
+    if kind == "object" && role == Role::Arguments {
         if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
             wrong(
                 "/additionalProperties",
@@ -316,12 +339,12 @@ fn within(schema: &Map<String, Value>, at: &str, root: bool, problems: &mut Vec<
     for (name, schema) in properties {
         let at = format!("{at}/properties/{name}");
         match schema {
-            Value::Object(schema) if !schema.is_empty() => within(schema, &at, false, problems),
+            Value::Object(schema) if !schema.is_empty() => within(schema, &at, false, role, problems),
             _ => problems.push((at, "is no schema with something in it".to_owned())),
         }
     }
     if let Some(Value::Object(items)) = schema.get("items") {
-        within(items, &format!("{at}/items"), false, problems);
+        within(items, &format!("{at}/items"), false, role, problems);
     }
 }
 

@@ -16,6 +16,15 @@ use super::tool::{Tool, Validator};
 use crate::neon::{OrganizationId, ProjectId};
 use crate::permit::Effect;
 
+/// What a description ends with where a plain call requires approval.
+const ASKS: &str = " (asks)";
+
+/// The flag that enables one more toolset.
+fn turns_on(toolset: &str, chosen: &[&str]) -> String {
+    let names: Vec<&str> = chosen.iter().copied().chain([toolset]).collect();
+    format!("--toolsets {}", names.join(","))
+}
+
 /// What the operator asked for.
 #[derive(Debug, Clone, Default)]
 pub struct SelectionOptions {
@@ -87,6 +96,8 @@ fn suggestion(nearest: Option<&str>) -> String {
 #[derive(Debug)]
 pub struct Selection {
     tools: Vec<Arc<SelectedTool>>,
+    /// The tools, and those beside them that only their toolset keeps from being offered.
+    findable: Vec<Arc<SelectedTool>>,
     index: HashMap<String, usize>,
     /// Tools that exist but aren't offered, with why not.
     left_out: HashMap<String, Cow<'static, str>>,
@@ -95,6 +106,8 @@ pub struct Selection {
     /// Everything that there is: plans look with reading tools that may not be offered.
     catalog: Arc<Catalog>,
     discovery: bool,
+    /// The toolsets that were asked for.
+    toolsets: Vec<String>,
 }
 
 /// A tool as it is offered: without the arguments that the operator fixed.
@@ -114,6 +127,8 @@ pub struct SelectedTool {
     pub linked: Option<Arc<Linked>>,
     /// Advanced arguments that aren't offered.
     pub left_out: Vec<String>,
+    /// Arguments that many tools have and that aren't told here: they are taken all the same.
+    untold: Vec<String>,
     /// Calls that do more than read are refused.
     pub read_only: bool,
     /// Steps of a workflow that the operator excluded: it goes without them.
@@ -125,7 +140,11 @@ impl SelectedTool {
     /// The schema of the arguments as it is published.
     #[must_use]
     pub fn published(&self) -> Map<String, Value> {
-        published_schema(&self.input)
+        let mut published = published_schema(&self.input);
+        if let Some(properties) = published.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.retain(|argument, _| !self.untold.contains(argument));
+        }
+        published
     }
 
     /// The compiled schema of the arguments: compiled at the first call.
@@ -145,6 +164,14 @@ impl SelectedTool {
         } else {
             declaration.safety.effect
         }
+    }
+
+    /// What is told of the tool: what it does, and whether a plain call requires approval.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let declaration = &self.tool.declaration;
+        let mark = if declaration.plain_call_asks() { ASKS } else { "" };
+        format!("{}{mark}", declaration.description)
     }
 
     /// The names of the arguments that may be given.
@@ -198,17 +225,21 @@ impl Selection {
         let catalog = Arc::new(catalog);
         let mut selection = Self {
             tools: Vec::new(),
+            findable: Vec::new(),
             index: HashMap::new(),
             left_out: HashMap::new(),
             without_step: Vec::new(),
             catalog: catalog.clone(),
             discovery: options.discovery,
+            toolsets: chosen.iter().map(|name| (*name).to_owned()).collect(),
         };
         // By name, that is: what an effect or a scope denies is for each step to find out.
         let excluded = |name: &str| {
             options.exclude.iter().any(|tool| tool == name)
                 || catalog.tool(name).is_some_and(|tool| allowed.denies_by_name(tool))
         };
+        // The default list is the daily work alone: the rest can be found from it, and the operator can turn it on.
+        let finds_more = chosen.contains(&"default") && !options.discovery;
         for tool in catalog.tools() {
             let name = tool.name();
             let declaration = &tool.declaration;
@@ -233,11 +264,19 @@ impl Selection {
                 Some("this server is for one project, and the tool reaches beyond it".into())
             } else if !allowed.lists(tool) {
                 Some("the operator's policy doesn't allow it".into())
-            } else if !asked {
-                Some("its toolset is not enabled".into())
             } else if let Some(step) = missing {
-                selection.without_step.push(name.to_owned());
+                if asked {
+                    selection.without_step.push(name.to_owned());
+                }
                 Some(format!("it does what `{step}` does, which the operator excluded").into())
+            } else if !asked {
+                if finds_more {
+                    let selected = select(tool, options, true, allowed.is_read_only());
+                    selection.findable.push(Arc::new(selected));
+                }
+                let toolset = &tool.toolset;
+                let flag = turns_on(toolset, &chosen);
+                Some(format!("its toolset `{toolset}` is not enabled; the operator turns it on with {flag}, or this tool alone with --tools {name}").into())
             } else {
                 None
             };
@@ -254,7 +293,9 @@ impl Selection {
                         // What the policy denies is denied in its own words when it comes to it.
                         .filter(|step| options.exclude.contains(step));
                     selected.excluded_steps = optional.cloned().collect();
-                    selection.tools.push(Arc::new(selected));
+                    let selected = Arc::new(selected);
+                    selection.findable.push(selected.clone());
+                    selection.tools.push(selected);
                 }
             }
         }
@@ -268,6 +309,24 @@ impl Selection {
     #[must_use]
     pub fn tools(&self) -> &[Arc<SelectedTool>] {
         &self.tools
+    }
+
+    /// The tools, and those that aren't offered only because their toolset is not enabled, where a search is offered for them.
+    #[must_use]
+    pub fn findable(&self) -> &[Arc<SelectedTool>] {
+        &self.findable
+    }
+
+    /// Whether a search is offered beside the tools, since there are more.
+    #[must_use]
+    pub fn finds_more(&self) -> bool {
+        self.findable.len() > self.tools.len()
+    }
+
+    /// Whether the tool exists and isn't offered.
+    #[must_use]
+    pub fn leaves_out(&self, name: &str) -> bool {
+        self.left_out.contains_key(name)
     }
 
     /// Everything that there is, offered or not.
@@ -294,6 +353,17 @@ impl Selection {
     #[must_use]
     pub fn discovery(&self) -> bool {
         self.discovery
+    }
+
+    /// The flag that turns on the toolset of a tool that isn't offered, beside those that are.
+    #[must_use]
+    pub fn flag_for(&self, selected: &SelectedTool) -> Option<String> {
+        let offered = self.tool(selected.tool.name()).is_some();
+        (!offered).then(|| turns_on(&selected.tool.toolset, &self.chosen()))
+    }
+
+    fn chosen(&self) -> Vec<&str> {
+        self.toolsets.iter().map(String::as_str).collect()
     }
 
     /// What to say about a name that isn't offered.
@@ -326,7 +396,10 @@ fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool, read_only: 
         .advanced
         .iter()
         .filter(|name| !whole && has(name));
-    let left_out: Vec<String> = advanced.cloned().collect();
+    // Who knows of what the loader adds to tools may use it everywhere.
+    let (untold, left_out): (Vec<String>, Vec<String>) = advanced
+        .cloned()
+        .partition(|name| tool.injected.contains(&name.as_str()));
     let scopes = [
         ("project_id", options.project_id.as_ref().map(ToString::to_string)),
         ("org_id", options.organization_id.as_ref().map(ToString::to_string)),
@@ -371,6 +444,7 @@ fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool, read_only: 
         organization: options.organization_id.clone(),
         linked,
         left_out,
+        untold,
         read_only: read_only || options.read_only,
         excluded_steps: Vec::new(),
         validator: Validator::default(),

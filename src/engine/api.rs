@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::base_url::BaseUrl;
 use crate::docs::default_docs;
 use crate::engine::check::files::FilesDir;
+use crate::engine::present::text;
+use crate::engine::present::untrusted::Fence;
 use crate::guard::audit::AuditLog;
 use crate::guard::{ApprovalFlow, Channel, Effect, Policy, Question, Reply, Session};
 use crate::neon::FairQueue;
@@ -175,6 +177,20 @@ pub struct CallResult {
     pub value: Value,
     /// The call failed, or was refused.
     pub is_error: bool,
+    /// What delimits the texts of others in it.
+    fence: Fence,
+}
+
+impl CallResult {
+    pub(crate) fn new(value: Value, is_error: bool, fence: Fence) -> Self {
+        Self { value, is_error, fence }
+    }
+
+    /// The result as a person would read it: all that the value holds, in fewer words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        text::written(&self.value, &self.fence)
+    }
 }
 
 /// There is no such tool here. The text says what was probably meant, or why it isn't offered.

@@ -60,6 +60,10 @@ kinds! {
         "Discovery mode: no tool of that name is there, or it isn't offered.",
         "no",
         "Find it with `search_tools`.";
+    NotOffered = "not_offered",
+        "The tool exists, and this server doesn't offer it. The message says why, and which flag of the operator's turns it on.",
+        "no",
+        "Tell the user, or use another tool.";
     WrongCaller = "wrong_caller",
         "Discovery mode: the tool does more than this caller may. `caller` names the right one.",
         "no",

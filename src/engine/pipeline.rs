@@ -79,7 +79,7 @@ impl<'a> Pipeline<'a> {
                     named.reason = format!("{}; {left}", named.reason.trim_end_matches('.'));
                 }
                 let value = self.stamped(failure);
-                (Outcome::Done(CallResult { value, is_error: true }), Some(named))
+                (Outcome::Done(self.result(value, true)), Some(named))
             }
         };
         let unrecorded = record.close(&self.call, &outcome, failure);
@@ -325,7 +325,7 @@ impl<'a> Pipeline<'a> {
                 let flow = WorkflowContext::looking(&self.call, &arguments);
                 self.workflows.add(addition, &flow, &mut value).await;
             }
-            return Ok(CallResult { value, is_error: false });
+            return Ok(self.result(value, false));
         }
         let assessment = cleared.assessment().clone();
         let approver = cleared.approver();
@@ -363,10 +363,7 @@ impl<'a> Pipeline<'a> {
             failure => failure.after_copy(copy.as_ref()),
         })?;
         if let Some(content) = &answer.content {
-            return Ok(CallResult {
-                value: shaping.content(content, answer.request_id),
-                is_error: false,
-            });
+            return Ok(self.result(shaping.content(content, answer.request_id), false));
         }
         let undo = way_back(answer.body.as_ref().unwrap_or(&Value::Null));
         let is_error = waited.as_ref().is_some_and(|waited| waited.failed);
@@ -375,10 +372,7 @@ impl<'a> Pipeline<'a> {
             safety_copy: copy,
             undo,
         };
-        Ok(CallResult {
-            value: shaping.single(answer.body, answer.request_id, waited, extras),
-            is_error,
-        })
+        Ok(self.result(shaping.single(answer.body, answer.request_id, waited, extras), is_error))
     }
 
     /// Runs a workflow whose call was let through.
@@ -417,10 +411,8 @@ impl<'a> Pipeline<'a> {
             }
             .way();
         }
-        Ok(CallResult {
-            is_error: ended.failed,
-            value: shaping.workflow(ended, confirmed_by, copy),
-        })
+        let failed = ended.failed;
+        Ok(self.result(shaping.workflow(ended, confirmed_by, copy), failed))
     }
 
     /// What the plan would have read, for the way back of a call that nobody was asked about.
@@ -460,7 +452,7 @@ impl<'a> Pipeline<'a> {
             self.call.fence.enclose_plan(&mut plan);
             object.insert("plan".into(), plan);
         }
-        Ok(Outcome::Done(CallResult { value, is_error: false }))
+        Ok(Outcome::Done(self.result(value, false)))
     }
 
     /// Says of each tool that an advice names and that isn't offered here why not, and what to run in its place.
@@ -489,6 +481,10 @@ impl<'a> Pipeline<'a> {
             advice.push(' ');
             advice.push_str(&sentence);
         }
+    }
+
+    fn result(&self, value: Value, is_error: bool) -> CallResult {
+        CallResult::new(value, is_error, self.call.fence.clone())
     }
 
     /// A failure as a result that says where it happened.

@@ -15,14 +15,18 @@
 
 mod approve_page;
 mod ask;
+mod callers;
 mod discovery;
 mod handler;
 pub mod http;
+mod instructions;
 mod listing;
 mod messages;
 mod overview;
+mod own_results;
 mod progress;
 mod reference;
+mod search;
 pub mod stdio;
 mod tools;
 

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 use super::listing::published;
 use super::tools::offered;
-use crate::catalog::{BranchPin, Catalog, Linked, Pins, SelectedTool, Selection, SelectionOptions, published_problems};
+use crate::catalog::{
+    BranchPin, Catalog, Linked, Pins, SelectedTool, Selection, SelectionOptions, published_output_problems,
+    published_problems,
+};
 use crate::guard::{Effect, Policy};
 
 /// The tools of a selection, each with its toolset, effect, operations, hints for clients, and what asks a human as long as the
@@ -177,12 +180,15 @@ pub fn published_list_problems() -> anyhow::Result<Vec<String>> {
             if name.is_empty() || name.len() > 64 {
                 problems.push(format!("{mode}: {name}: a name has 1 to 64 characters"));
             }
+            let output = match &tool.output_schema {
+                Some(schema) => published_output_problems(schema),
+                None => vec![(String::new(), "there is none".to_owned())],
+            };
             let schemas = [
-                ("inputSchema", Some(&tool.input_schema)),
-                ("outputSchema", tool.output_schema.as_ref()),
+                ("inputSchema", published_problems(&tool.input_schema)),
+                ("outputSchema", output),
             ];
-            for (which, schema) in schemas {
-                let found = schema.map(|schema| published_problems(schema)).unwrap_or_default();
+            for (which, found) in schemas {
                 problems.extend(
                     found
                         .into_iter()

@@ -113,7 +113,7 @@ fn one(text: &mut String, selected: &SelectedTool) {
         "\n### `{}`\n\n{}. {}\n\n{} · `{} {}`\n",
         tool.name(),
         declaration.title.trim_end_matches('.'),
-        declaration.description,
+        selected.description(),
         marks.join(" · "),
         declaration.request.method,
         declaration.request.path

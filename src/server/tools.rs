@@ -1,8 +1,10 @@
 //! Tools as they are published: schema, title, and hints that follow from the effect.
 
+use std::sync::Arc;
+
 use rmcp::model::{Tool as McpTool, ToolAnnotations};
 
-use crate::catalog::{SelectedTool, Selection, Tool};
+use crate::catalog::{SelectedTool, Selection, Tool, output_schema};
 use crate::guard::Effect;
 use crate::neon::Method;
 
@@ -12,24 +14,23 @@ pub fn offered(selection: &Selection) -> Vec<McpTool> {
     selection.tools().iter().map(|selected| publish(selected)).collect()
 }
 
-/// The bytes of a list of tools, as minified JSON.
+/// The bytes of a list of tools, as minified JSON: what a model is told, which is all but the schemas of results.
 #[must_use]
 pub fn published_bytes(tools: &[McpTool]) -> usize {
-    serde_json::to_vec(tools).map_or(0, |json| json.len())
+    let mut told = tools.to_vec();
+    told.iter_mut().for_each(|tool| tool.output_schema = None);
+    serde_json::to_vec(&told).map_or(0, |json| json.len())
 }
 
 pub(super) fn publish(selected: &SelectedTool) -> McpTool {
     let declaration = &selected.tool.declaration;
-    McpTool::new(
-        declaration.name.clone(),
-        declaration.description.clone(),
-        selected.published(),
-    )
-    .with_title(declaration.title.clone())
-    .with_annotations(annotations(&selected.tool, selected.read_only))
+    McpTool::new(declaration.name.clone(), selected.description(), selected.published())
+        .with_title(declaration.title.clone())
+        .with_raw_output_schema(Arc::new(output_schema(&selected.tool)))
+        .with_annotations(annotations(&selected.tool, selected.read_only))
 }
 
-/// Hints for clients. Nothing here relies on them: the guard decides.
+/// Hints for clients, which say what the plain call does. Nothing here relies on them: the guard decides.
 pub(super) fn annotations(tool: &Tool, read_only: bool) -> ToolAnnotations {
     let declaration = &tool.declaration;
     let declared = if read_only {
@@ -45,9 +46,14 @@ pub(super) fn annotations(tool: &Tool, read_only: bool) -> ToolAnnotations {
         .fold(declared, Effect::max);
     ToolAnnotations::from_raw(
         None,
-        Some(greatest == Effect::Read),
-        Some(greatest.needs_consent()),
-        Some(declaration.request.method != Method::Post || declared == Effect::Read),
+        Some(greatest == Effect::Read && !declaration.safety.reveals),
+        // A workflow that deletes may be free to do so, and destroys all the same.
+        Some(
+            declared == Effect::Destructive
+                || declaration.safety.destroys
+                || declaration.request.method == Method::Delete,
+        ),
+        Some(declared == Effect::Read || declaration.is_idempotent()),
         Some(true),
     )
 }

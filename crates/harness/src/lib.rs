@@ -52,6 +52,8 @@ pub mod server;
 pub mod sql;
 #[cfg(feature = "client")]
 pub mod terminal;
+#[cfg(feature = "client")]
+pub mod told;
 pub mod wait;
 pub mod wording;
 #[cfg(feature = "client")]

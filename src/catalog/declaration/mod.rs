@@ -25,6 +25,8 @@ pub use undo::{Undo, UndoNever, UndoWay};
 pub use workflow::{Workflow, WorkflowDeclaration};
 
 use crate::catalog::Effect;
+use crate::catalog::condition::Condition;
+use crate::neon::Method;
 
 /// One file of `tools/`: the tools of one area of the API.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -101,6 +103,30 @@ impl Declaration {
     #[must_use]
     pub fn covers(&self, step: &str) -> bool {
         self.workflow.as_ref().is_some_and(|workflow| workflow.covers(step))
+    }
+
+    /// Whether a plain call requires approval: one with its required arguments alone, on a default branch. What SQL does is told by
+    /// the SQL.
+    #[must_use]
+    pub fn plain_call_asks(&self) -> bool {
+        if self.statements().is_some() || self.completes().is_some() {
+            return false;
+        }
+        let none = Map::new();
+        let always = |escalation: &Escalation| {
+            let applies = |condition: &Condition| condition.fits(&none) == Some(true);
+            escalation.effect.needs_consent()
+                && escalation.lowers.is_none()
+                && escalation.when.as_ref().is_none_or(applies)
+        };
+        let safety = &self.safety;
+        safety.effect.needs_consent() || safety.reveals || safety.interrupts || safety.escalate.iter().any(always)
+    }
+
+    /// Whether repeating a call changes nothing more: what reads, sets values or takes something away does so by its method.
+    #[must_use]
+    pub fn is_idempotent(&self) -> bool {
+        self.request.method != Method::Post || self.safety.effect == Effect::Read || self.safety.idempotent
     }
 
     /// The least that a call can do: what statements do is theirs to say.

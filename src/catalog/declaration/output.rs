@@ -26,6 +26,10 @@ pub struct OutputDeclaration {
     /// The parts that an agent uses next. Without it, everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
+    /// Where figures over time stand in each item of the list, as a JSON pointer with `*` for every item: they become rows, without
+    /// what is zero. In place of `keep`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<String>,
     /// Secrets that are masked: JSON pointers, `*` for every item or value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mask: Vec<String>,

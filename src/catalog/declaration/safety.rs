@@ -28,6 +28,12 @@ pub struct SafetyDeclaration {
     /// Live connections drop.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupts: bool,
+    /// A workflow whose plain call destroys something, though nobody is asked about it: a hint for clients.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub destroys: bool,
+    /// A POST that sets a state: repeating the call changes nothing more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idempotent: bool,
     /// What is lost is on the branch alone: nobody is asked where that branch is a throwaway, which Neon deletes anyway.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub free_on_throwaway: bool,

@@ -96,7 +96,7 @@ struct Part {
 }
 
 impl SearchIndex {
-    /// Indexes the tools of a selection.
+    /// Indexes what can be found in a selection.
     ///
     /// # Errors
     /// When the synonyms that the binary carries can't be read; the tests see to it that this doesn't happen.
@@ -111,8 +111,12 @@ impl SearchIndex {
             toolsets: Likelihood::new(toolset_names.len(), TOOLSET_TRUST),
         };
         // There are thousands of requests: each is read once.
-        let asked: Vec<Vec<Vec<Unit>>> = selection.tools().iter().map(|selected| index.asked(selected)).collect();
-        let with_asked = || selection.tools().iter().zip(&asked);
+        let asked: Vec<Vec<Vec<Unit>>> = selection
+            .findable()
+            .iter()
+            .map(|selected| index.asked(selected))
+            .collect();
+        let with_asked = || selection.findable().iter().zip(&asked);
         let parts: Vec<Vec<Part>> = with_asked()
             .map(|(selected, asked)| index.parts(selected, asked))
             .collect();
@@ -175,7 +179,7 @@ impl SearchIndex {
         let mut found: Vec<(f64, &Arc<SelectedTool>)> = self
             .documents
             .iter()
-            .zip(selection.tools())
+            .zip(selection.findable())
             .map(|(document, selected)| {
                 let words: f64 = units.iter().map(|unit| self.of_unit(document, unit)).sum();
                 let score =

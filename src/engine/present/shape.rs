@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Keep, Tool};
+use crate::catalog::{Keep, Tool, type_of_field};
 use crate::engine::Service;
 use crate::engine::check::time::Reference;
+use crate::engine::present::figures;
 use crate::engine::present::list::List;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::wait::Waited;
@@ -273,8 +274,15 @@ impl Shaping<'_> {
     fn reduce(&self, answer: &mut Value, project: bool) {
         let output = &self.tool.declaration.output;
         guard::mask(answer, &output.mask, &output.reveal);
+        if output.keep.is_some() {
+            forget_nulls(answer);
+        }
         let full = self.arguments.get("detail").and_then(Value::as_str) == Some("full");
-        if let (Some(keep), false, true) = (&output.keep, full, project) {
+        if let (Some(place), Some(pages), false) = (&output.figures, &output.pages, full) {
+            if let Some(items) = answer.pointer_mut(&pages.items) {
+                figures::as_rows(items, place);
+            }
+        } else if let (Some(keep), false, true) = (&output.keep, full, project) {
             *answer = kept(answer, keep).unwrap_or_else(|| json!({}));
         } else if let (Some(object), false) = (answer.as_object_mut(), full) {
             // The operations are reported by themselves.
@@ -342,6 +350,18 @@ fn kept(value: &Value, keep: &Keep) -> Option<Value> {
                 .filter_map(|(field, value)| Some((field.clone(), kept(value, tree.get(field)?)?)));
             Some(Value::Object(part.collect()))
         }
+    }
+}
+
+/// Drops the nulls of fields that are never null by Neon's own word: a client that checks results would refuse the whole.
+fn forget_nulls(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.retain(|name, value| !value.is_null() || type_of_field(name).is_none());
+            object.values_mut().for_each(forget_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_nulls),
+        _ => {}
     }
 }
 

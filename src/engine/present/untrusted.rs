@@ -47,11 +47,11 @@ impl Fence {
         }
     }
 
-    fn opens(&self) -> String {
+    pub(in crate::engine::present) fn opens(&self) -> String {
         format!("<{CALLED}{}>", self.id)
     }
 
-    fn closes(&self) -> String {
+    pub(in crate::engine::present) fn closes(&self) -> String {
         format!("</{CALLED}{}>", self.id)
     }
 
@@ -84,7 +84,7 @@ impl Fence {
     }
 
     /// Whether a text is in the fence already, whole.
-    fn holds(&self, text: &str) -> bool {
+    pub(in crate::engine::present) fn holds(&self, text: &str) -> bool {
         text.starts_with(&self.opens()) && text.ends_with(&self.closes())
     }
 
@@ -233,7 +233,7 @@ impl Fence {
         end
     }
 
-    /// A text without these marks, for the audit log, which people read.
+    /// A text without these marks.
     pub(crate) fn bare(&self, text: &str) -> String {
         text.replace(&self.opens(), "").replace(&self.closes(), "")
     }

@@ -43,6 +43,22 @@ def arguments_of(schema: dict, at: str = "") -> dict[str, str]:
     return found
 
 
+def output_troubles(schema: dict | None, at: str = "") -> list[str]:
+    """What no framework can make a type of, in the schema of results."""
+    if schema is None:
+        return [f"{at}: there is none"]
+    troubles = [] if isinstance(schema.get("type"), str) else [f"{at}: no type, or several"]
+    refused = {"uniqueItems", "contentMediaType", "writeOnly", "$ref", "oneOf", "anyOf", "allOf"} & schema.keys()
+    troubles += [f"{at}: has {key}" for key in sorted(refused)]
+    if schema.get("type") == "array" and "items" not in schema:
+        troubles.append(f"{at}: a list of what?")
+    for name, below in schema.get("properties", {}).items():
+        troubles += output_troubles(below, f"{at}/{name}")
+    if "items" in schema:
+        troubles += output_troubles(schema["items"], f"{at}/*")
+    return troubles
+
+
 def langchain(tool, wrapped) -> dict:
     return convert_to_openai_tool(wrapped, strict=True)["function"]["parameters"]
 
@@ -100,6 +116,7 @@ def server(arguments: list[str], home: str) -> StdioServerParameters:
 
 class Converters(unittest.IsolatedAsyncioTestCase):
     async def test_every_tool_is_taken_whole_by_every_converter(self) -> None:
+        print("\n| list | converter | tools | arguments | refused | lost |\n| --- | --- | --- | --- | --- | --- |")
         for mode, flags in MODES.items():
             with tempfile.TemporaryDirectory() as home:
                 async with stdio_client(server(flags, home)) as streams, ClientSession(*streams) as session:
@@ -108,21 +125,29 @@ class Converters(unittest.IsolatedAsyncioTestCase):
                     wrapped = {tool.name: tool for tool in await load_mcp_tools(session)}
             self.assertGreaterEqual(len(tools), 4)
             troubles = []
+            refused = dict.fromkeys((convert.__name__ for convert in CONVERTERS), 0)
+            lossy = dict.fromkeys(refused, 0)
+            arguments = 0
             for tool in tools:
+                troubles += [f"{tool.name}: outputSchema{trouble}" for trouble in output_troubles(tool.outputSchema)]
                 wanted = arguments_of(tool.inputSchema)
+                arguments += len(wanted)
                 for convert in CONVERTERS:
                     try:
                         taken = arguments_of(convert(tool, wrapped[tool.name]))
                     except Exception as error:  # noqa: BLE001: whatever a converter says is a refusal
                         troubles.append(f"{tool.name}: {convert.__name__} refuses: {error}")
+                        refused[convert.__name__] += 1
                         continue
                     lost = {at: kind for at, kind in wanted.items() if taken.get(at) != kind}
                     empty = [at for at, kind in taken.items() if kind == "object" and not any(
                         other.startswith(f"{at}/") for other in taken)]
                     if lost or empty:
                         troubles.append(f"{tool.name}: {convert.__name__} loses {lost or empty}")
+                        lossy[convert.__name__] += len(lost) + len(empty)
+            for name in refused:
+                print(f"| {mode} | {name} | {len(tools)} | {arguments} | {refused[name]} | {lossy[name]} |")
             self.assertEqual(troubles, [], f"{mode}: {len(troubles)} of {len(tools)} tools")
-            print(f"{mode}: {len(tools)} tools, {len(CONVERTERS)} converters")
 
     async def test_null_for_what_is_left_out_is_taken(self) -> None:
         """Strict modes make every argument required: what a model leaves out comes as null."""
@@ -136,7 +161,7 @@ class Converters(unittest.IsolatedAsyncioTestCase):
                     nulls = {argument: None for argument in schema["properties"] if argument not in given}
                     result = await session.call_tool(tool, {**nulls, **given})
                     self.assertFalse(result.isError, f"{tool}: {result.content}")
-                    return json.loads(result.content[0].text)["result"]
+                    return result.structuredContent["result"]
 
                 organization = (await call("list_organizations"))["organizations"][0]["id"]
                 project = (await call("create_project", name="nulls", org_id=organization))["project"]["id"]
@@ -147,6 +172,8 @@ class Converters(unittest.IsolatedAsyncioTestCase):
                 labelled = await call("create_branch", project_id=project, name="labelled",
                                       annotation_value=[{"name": "team", "value": "shop"}])
                 self.assertIn("labelled", json.dumps(labelled))
+                for never in ({"expires_at": None}, {"expires_at": "never"}):
+                    await call("update_branch", project_id=project, branch_id=branch, **never)
                 renamed = await call("update_branch", project_id=project, branch_id=branch, name="renamed")
                 self.assertIn("renamed", json.dumps(renamed))
 

@@ -171,3 +171,48 @@ async fn accepting_sends_exactly_one_request_of_each_tool() {
         }
     }
 }
+
+/// "(asks)" is what an agent knows before it calls. The world's branch is what `arguments` name, and an ordinary one: what asks on
+/// a default branch alone is told by the declaration.
+#[tokio::test]
+async fn tool_that_asks_says_so_in_its_description_and_no_other() {
+    let catalog = catalog();
+    let by_sql = |tool: &Tool| tool.declaration.statements().is_some() || tool.declaration.completes().is_some();
+    let tools: Vec<Arc<Tool>> = catalog.tools().iter().filter(|tool| !by_sql(tool)).cloned().collect();
+    let checked = join_all(tools.chunks(AT_ONCE).map(async |tools| {
+        let world = World::start().await;
+        let started = start(&world, TestClient::alone(), Era::Legacy, "").await;
+        let listed = started.server.client.list_all_tools().await.expect("a list");
+        for tool in tools {
+            let told = listed
+                .iter()
+                .find(|listed| listed.name == tool.name())
+                .expect("it is listed");
+            let says = told.description.as_ref().expect("a description").ends_with(" (asks)");
+            assert_eq!(says, tool.declaration.plain_call_asks(), "{}", tool.name());
+            let (value, _) = started.call(tool.name(), Value::Object(arguments(tool, false))).await;
+            if value["error"]["kind"] == "requires_approval" {
+                // The arguments that a rule wants may be more than a plain call has.
+                let by_arguments = tool
+                    .declaration
+                    .safety
+                    .escalate
+                    .iter()
+                    .any(|escalation| escalation.when.is_some());
+                assert!(says || by_arguments, "{} asks and doesn't say so: {value}", tool.name());
+            } else if says {
+                let safety = &tool.declaration.safety;
+                let elsewhere = safety.reveals || safety.interrupts || safety.free_on_throwaway;
+                let by_fact = safety.escalate.iter().any(|escalation| !escalation.facts.is_empty());
+                assert!(
+                    elsewhere || by_fact || value["error"].is_object(),
+                    "{} says that it asks: {value}",
+                    tool.name()
+                );
+            }
+        }
+        tools.len()
+    }))
+    .await;
+    assert!(checked.iter().sum::<usize>() > 150, "{checked:?}");
+}

@@ -103,14 +103,8 @@ async fn denied_tools_are_neither_listed_nor_run() {
             .iter()
             .all(|tool| tool.name != "delete_branch" && tool.name != "set_default_branch")
     );
-    let request = rmcp::model::CallToolRequestParams::new("delete_branch");
-    let request = request.with_arguments(on(BRANCH).as_object().cloned().expect("an object"));
-    let refused = started
-        .server
-        .client
-        .call_tool(request)
-        .await
-        .expect_err("no such tool");
+    let (refused, is_error) = started.call("delete_branch", on(BRANCH)).await;
+    assert!(is_error && refused["error"]["kind"] == "not_offered", "{refused}");
     assert!(refused.to_string().contains("policy"), "{refused}");
     // What does more than its tool usually does is judged by what it does.
     let rename = with(on(ROOT), "name", "trunk");

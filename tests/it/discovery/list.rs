@@ -131,14 +131,22 @@ async fn a_search_gives_all_that_a_call_needs() {
     let hits = found["tools"].as_array().expect("tools");
     assert_eq!(hits.len(), 5);
     assert_eq!(hits[0]["name"], "delete_branch");
-    for hit in hits {
+    for (rank, hit) in hits.iter().enumerate() {
         let name = hit["name"].as_str().expect("a name");
         let selected = listed.tool(name).expect("a tool");
         assert_eq!(hit["caller"], CALLERS[level(&selected.tool)], "{name}");
         assert_eq!(hit["effect"], selected.tool.declaration.safety.effect.name());
         assert_eq!(hit["title"], selected.tool.declaration.title);
-        assert_eq!(hit["description"], selected.tool.declaration.description);
-        assert_eq!(hit["input_schema"], Value::Object(selected.published()));
+        // The first two are whole, the others a line.
+        if rank < 2 {
+            assert_eq!(hit["description"], selected.description());
+            assert_eq!(hit["input_schema"], Value::Object(selected.published()));
+        } else {
+            assert!(
+                hit.get("description").is_none() && hit.get("input_schema").is_none(),
+                "{hit}"
+            );
+        }
     }
     let one = started
         .search(json!({"query": "branches", "limit": 1, "effect": "destructive"}))
@@ -195,7 +203,7 @@ async fn the_largest_answers_are_small() {
             .to_string()
             .len();
         eprintln!("{query}: {usual} bytes, of ten tools {most}");
-        assert!(usual <= 16_000 && most <= 40_000, "{query}: {usual} and {most} bytes");
+        assert!(usual <= 12_000 && most <= 13_000, "{query}: {usual} and {most} bytes");
     }
 }
 

@@ -18,21 +18,10 @@ fn about(value: &Value, wanted: u64) {
     assert!(value.abs_diff(wanted) <= SLACK, "{value}, not {wanted}");
 }
 
-/// The sum of a metric over all timeframes: in the second version it is one of a list, in the first a field.
+/// The sum of a metric over all timeframes; one where it is zero has none.
 fn total(item: &Value, metric: &str) -> u64 {
-    let periods = item["periods"].as_array().expect("periods");
-    let frames = periods
-        .iter()
-        .flat_map(|period| period["consumption"].as_array().expect("timeframes"));
-    frames
-        .map(|frame| {
-            let value = match frame["metrics"].as_array() {
-                Some(_) => &find(&frame["metrics"], "metric_name", metric)["value"],
-                None => &frame[metric],
-            };
-            value.as_u64().unwrap_or_else(|| panic!("no {metric} in {frame}"))
-        })
-        .sum()
+    let rows = item["usage"].as_array().unwrap_or_else(|| panic!("no rows in {item}"));
+    rows.iter().filter_map(|row| row[metric].as_u64()).sum()
 }
 
 /// The question for the last hours until the next full one.

@@ -242,10 +242,8 @@ async fn consumption_follows_the_computes() {
         "metrics": ["compute_unit_seconds"],
     });
     let total = |item: &Value| -> u64 {
-        let frames = item["periods"].as_array().expect("periods").iter();
-        frames
-            .flat_map(|period| period["consumption"].as_array().expect("timeframes"))
-            .map(|frame| frame["metrics"][0]["value"].as_u64().expect("a figure"))
+        let rows = item["usage"].as_array().expect("rows").iter();
+        rows.map(|row| row["compute_unit_seconds"].as_u64().expect("a figure that isn't zero"))
             .sum()
     };
     let used = story.call("get_project_consumption", asked.clone()).await;
@@ -253,6 +251,16 @@ async fn consumption_follows_the_computes() {
     assert!(
         (148..=152).contains(&all),
         "two computes, 300 s each at 0.25 CU: {all} {used}"
+    );
+    let mut whole = asked.clone();
+    whole["detail"] = "full".into();
+    let full = story.call("get_project_consumption", whole).await;
+    let frames = full["projects"][0]["periods"][0]["consumption"]
+        .as_array()
+        .expect("timeframes");
+    assert!(
+        frames.len() > used["projects"][0]["usage"].as_array().expect("rows").len(),
+        "{full}"
     );
     let used = story.call("get_branch_consumption", asked.clone()).await;
     let branches = used["branches"].as_array().expect("branches");

@@ -366,9 +366,9 @@ async fn off_leaves_the_tools_out_and_a_fixed_project_does_not() {
     }
     assert_eq!(both(&names(&[]).await), 0, "not by default");
     let server = server("off", &[]).await;
-    let request = rmcp::model::CallToolRequestParams::new("list_docs_resources");
-    let error = server.client.call_tool(request).await.expect_err("refused").to_string();
-    assert_worded!("protocol", "documentation that is off", error);
+    let (value, is_error) = server.call("list_docs_resources", json!({})).await;
+    assert!(is_error && value["error"]["kind"] == "not_offered", "{value}");
+    assert!(value.to_string().contains("switched the documentation off"), "{value}");
 }
 
 fn docs(upstream: &FakeNeon, fresh: Duration, text: Duration) -> Docs {

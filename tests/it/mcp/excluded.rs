@@ -122,13 +122,9 @@ async fn without(world: &World, excluded: &str) -> TestServer {
 async fn start_and_refusal_say_which_step_is_missing() {
     let world = World::start().await;
     let server = without(&world, "create_branch").await;
-    let request = rmcp::model::CallToolRequestParams::new("create_throwaway_branch");
-    let error = server
-        .client
-        .call_tool(request)
-        .await
-        .expect_err("no such tool")
-        .to_string();
+    let (value, is_error) = server.call("create_throwaway_branch", json!({})).await;
+    assert!(is_error && value["error"]["kind"] == "not_offered", "{value}");
+    let error = value["error"]["message"].as_str().expect("a message");
     assert!(
         error.contains("not offered") && error.contains("`create_branch`"),
         "{error}"

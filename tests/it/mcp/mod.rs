@@ -26,6 +26,7 @@ mod settings;
 mod sql_hosts;
 mod storage;
 mod times;
+mod told;
 
 use serde_json::{Value, json};
 

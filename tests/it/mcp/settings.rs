@@ -107,9 +107,9 @@ async fn read_only_lists_and_runs_reads_alone() {
         );
     }
     for name in ["create_branch", "get_connection_string", "delete_project"] {
-        let request = rmcp::model::CallToolRequestParams::new(name);
-        let error = server.client.call_tool(request).await.expect_err("refused").to_string();
-        assert!(error.contains("read-only"), "{error}");
+        let (value, is_error) = server.call(name, json!({})).await;
+        assert!(is_error && value["error"]["kind"] == "not_offered", "{value}");
+        assert!(value.to_string().contains("read-only"), "{value}");
     }
     assert_eq!(upstream.count(), 0);
 }

@@ -61,9 +61,9 @@ impl Raw {
                 r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"run_sql","arguments":{{"project_id":"shop","branch_id":"main","sql":{sql},"params":{params}}}}}}}"#
             ))
             .await;
-        match answer["result"]["content"][0]["text"].as_str() {
-            Some(text) => serde_json::from_str(text).unwrap(),
-            None => answer,
+        match &answer["result"]["structuredContent"] {
+            Value::Null => answer,
+            value => value.clone(),
         }
     }
 }

@@ -1,0 +1,54 @@
+//! The callers of discovery mode: which of them runs a tool.
+
+use crate::catalog::SelectedTool;
+use crate::guard::Effect;
+
+/// The callers, by what they run, the most harmless first.
+pub(super) const CALLERS: [(Effect, &str, &str, &str); 4] = [
+    (
+        Effect::Read,
+        "call_read_tool",
+        "Call a reading tool",
+        "Call a tool that search_tools found: one that changes nothing and hands over no secret, or run_sql with a query.",
+    ),
+    (
+        Effect::Write,
+        "call_write_tool",
+        "Call a writing tool",
+        "Call a tool that search_tools found: one that adds something, or changes what can be changed back. Where its arguments \
+         do more than that, a human is asked.",
+    ),
+    (
+        Effect::Access,
+        "call_access_tool",
+        "Call a tool that gives access",
+        "Call a tool that search_tools found: one that hands over a secret, gives someone access, opens data up, or changes what \
+         is spent. As a rule a human is asked.",
+    ),
+    (
+        Effect::Destructive,
+        "call_destructive_tool",
+        "Call a destructive tool",
+        "Call a tool that search_tools found: one that loses data or access, or can't be taken back. A human is asked.",
+    ),
+];
+
+/// The caller that a tool needs: that of its declared effect. What arguments and facts raise is asked about as in a direct call.
+/// A reading tool that hands over a secret needs the caller for access: `call_read_tool` runs what `--read-only` leaves.
+pub(super) fn needs(selected: &SelectedTool) -> Effect {
+    match selected.effect() {
+        Effect::Read if selected.tool.declaration.safety.reveals => Effect::Access,
+        effect => effect,
+    }
+}
+
+/// Whether what a tool's statements do decides what its call does, and they may do no more than that.
+pub(super) fn decides_by_statements(selected: &SelectedTool, allowed: Effect) -> bool {
+    let declaration = &selected.tool.declaration;
+    declaration.statements().is_some() && declaration.least_effect() <= allowed && !declaration.safety.reveals
+}
+
+pub(super) fn caller_of(effect: Effect) -> &'static str {
+    let found = CALLERS.iter().find(|(runs, ..)| *runs == effect);
+    found.map_or("call_destructive_tool", |(_, name, ..)| name)
+}
