@@ -496,7 +496,7 @@ impl Linter {
             let pointer = format!("/safety/undo/former/{name}");
             let both = tool.declares(name) && property(&undo.input, name).is_some();
             self.require(both, &pointer, "is no argument of both tools");
-            let known = former.starts_with('/') && declaration.safety.plan.is_some();
+            let known = former.pointer().starts_with('/') && declaration.safety.plan.is_some();
             self.require(known, &pointer, "is no part of what the plan reads");
         }
         let required = undo

@@ -28,8 +28,8 @@ mod tool;
 pub use crate::permit::Effect;
 pub use condition::Condition;
 pub use declaration::{
-    Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Keep,
-    ListingDeclaration, Operations, OutputDeclaration, Pages, Pick, Place, PlanDeclaration, RequestDeclaration,
+    Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Finding, Former, Keep, Light,
+    ListingDeclaration, Moment, Operations, OutputDeclaration, Pages, Pick, Place, PlanDeclaration, Refusal, RequestDeclaration,
     Resource, Rule, SafetyCopy, SafetyDeclaration, Undo, UndoNever, UndoWay, Workflow, WorkflowDeclaration,
 };
 pub use lint::{Problem, lint};

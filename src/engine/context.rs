@@ -11,6 +11,7 @@ use crate::engine::check::files::Files;
 use crate::engine::check::known::Organizations;
 use crate::engine::check::sql::Explained;
 use crate::engine::connections::Connections;
+use crate::engine::decide::light::Made;
 use crate::engine::decide::whole::Wholes;
 use crate::engine::left_behind::LeftBehind;
 use crate::engine::present::untrusted::Fence;
@@ -37,6 +38,8 @@ pub(in crate::engine) struct CallContext<'a> {
     pub(in crate::engine) rate_cap: Option<&'a RateCap>,
     pub(in crate::engine) adding: &'a tokio::sync::Mutex<()>,
     pub(in crate::engine) connections: &'a Connections,
+    /// What sessions made.
+    pub(in crate::engine) made: &'a Made,
     /// The lists of statements that plans show in part.
     pub(in crate::engine) wholes: &'a Wholes,
     pub(in crate::engine) docs: Option<&'a Docs>,

@@ -81,6 +81,8 @@ pub enum Failure {
         /// What to do.
         next: String,
     },
+    /// Neon would refuse the call, so nobody was asked about it. Only reads were sent.
+    WouldFail(Box<WouldFail>),
     /// The operator's policy says no.
     Denied(Denied),
     /// A human must say yes first, and the client can't ask one.
@@ -147,6 +149,17 @@ pub enum Failure {
     },
     /// A defect of this server.
     Internal(String),
+}
+
+/// Why Neon would refuse a call.
+#[derive(Debug)]
+pub struct WouldFail {
+    /// Why, as sentences of ours.
+    pub message: String,
+    /// What to do before it.
+    pub next: String,
+    /// What stands in its way: names from outside, marked.
+    pub found: Vec<String>,
 }
 
 /// A failure in a workflow's own words.
@@ -374,6 +387,7 @@ impl Failure {
         match self {
             Self::Arguments(_) => named(Recorded::Failed, "the arguments don't fit".to_owned()),
             Self::Reference { message, .. } => named(Recorded::Failed, message.clone()),
+            Self::WouldFail(why) => refusal(Recorded::Refused, format!("it would fail: {}", one_line(&why.message, 300))),
             Self::Denied(denied) => Named {
                 rule: Some(denied.rule.clone()),
                 ..refusal(Recorded::Refused, denied.message.clone())
@@ -445,6 +459,7 @@ impl Failure {
         match self {
             Self::Arguments(_) => Kind::InvalidArguments,
             Self::Reference { .. } => Kind::Unresolved,
+            Self::WouldFail(_) => Kind::WouldFail,
             Self::Denied(_) => Kind::DeniedByPolicy,
             Self::RequiresApproval(_) => Kind::RequiresApproval,
             Self::NotConfirmed(no) => Kind::named(no.kind()).unwrap_or(Kind::ApprovalInvalid),
@@ -479,6 +494,7 @@ impl Failure {
             Self::Internal(_) => Changed::Unknown,
             Self::Arguments(_)
             | Self::Reference { .. }
+            | Self::WouldFail(_)
             | Self::Denied(_)
             | Self::RequiresApproval(_)
             | Self::NotConfirmed(_)

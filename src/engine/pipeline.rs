@@ -18,6 +18,7 @@ use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::open::{self, Opened};
 use crate::engine::present::list;
 use crate::engine::present::shape::{Extras, Shaping};
+use crate::engine::present::undo;
 use crate::engine::present::untrusted as fence;
 use crate::engine::rate_cap::RateCap;
 use crate::engine::record::Record;
@@ -293,7 +294,7 @@ impl<'a> Pipeline<'a> {
         let assessment = cleared.assessment().clone();
         let approver = cleared.approver();
         let before = match before {
-            None if assessment.effect().needs_consent() && wants_before(tool) => self.before(&arguments).await?,
+            None if assessment.changes() && wants_before(tool, &arguments) => self.before(&arguments).await?,
             before => before,
         };
         let Opened { copy } =
@@ -308,6 +309,7 @@ impl<'a> Pipeline<'a> {
             };
             if assessment.changes() { undoing.way() } else { None }
         };
+        let fitted = |undo: Option<Value>| undo.map(|undo| undo::fitted(self.call.selection, undo));
         let look = ReadSnapshot::new(&self.call);
         let sent = dispatch(
             &self.call,
@@ -321,7 +323,7 @@ impl<'a> Pipeline<'a> {
         let Sent { answer, waited } = sent.map_err(|failure| match failure {
             failure @ Failure::Neon { .. } => {
                 let check = tool.declaration.output.check.as_deref();
-                failure.with_help(check, copy.as_ref(), way_back(&Value::Null))
+                failure.with_help(check, copy.as_ref(), fitted(way_back(&Value::Null)))
             }
             failure => failure.after_copy(copy.as_ref()),
         })?;
@@ -331,7 +333,12 @@ impl<'a> Pipeline<'a> {
                 is_error: false,
             });
         }
-        let undo = way_back(answer.body.as_ref().unwrap_or(&Value::Null));
+        let body = answer.body.as_ref().unwrap_or(&Value::Null);
+        let undo = way_back(body);
+        if let Some(undo) = &undo {
+            self.call.made.note(&self.call, undo, body);
+        }
+        let undo = fitted(undo);
         let is_error = waited.as_ref().is_some_and(|waited| waited.failed);
         let extras = Extras {
             confirmed_by: approver.name().filter(|_| approver != Approver::Nobody),
@@ -380,6 +387,7 @@ impl<'a> Pipeline<'a> {
             }
             .way();
         }
+        ended.undo = ended.undo.map(|undo| undo::fitted(self.call.selection, undo));
         Ok(CallResult {
             is_error: ended.failed,
             value: shaping.workflow(ended, confirmed_by, copy),
@@ -502,10 +510,10 @@ fn copied(arguments: &Map<String, Value>) -> Result<(), Vec<ArgumentProblem>> {
 }
 
 /// Whether the way back needs what was there before.
-fn wants_before(tool: &Tool) -> bool {
+fn wants_before(tool: &Tool, arguments: &Map<String, Value>) -> bool {
     match &tool.declaration.safety.undo {
         Some(Undo::Way(way)) => {
-            !way.former.is_empty()
+            way.former.keys().any(|name| arguments.contains_key(name))
                 || way.arguments.values().any(|value| {
                     templates_within(value)
                         .iter()

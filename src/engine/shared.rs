@@ -9,7 +9,7 @@ use crate::catalog::{SelectedTool, Selection, Tool, declared};
 use crate::docs::Docs;
 use crate::engine::api::{APPROVAL, CallLimits, Caller, Guards, Outcome, Service, UnknownTool};
 use crate::engine::check::{arguments, files, known, reference};
-use crate::engine::decide::whole;
+use crate::engine::decide::{light, whole};
 use crate::engine::error::ArgumentProblem;
 use crate::engine::pipeline::Pipeline;
 use crate::engine::present::untrusted;
@@ -61,6 +61,8 @@ struct Inner {
     docs: Option<Docs>,
     /// The organizations of the key, once they were read.
     wholes: whole::Wholes,
+    /// What sessions made, of which they may delete again by a click.
+    made: light::Made,
     organizations: known::Organizations,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
@@ -93,6 +95,7 @@ impl Engine {
                 docs: limits.docs.clone().map(Docs::new),
                 organizations: known::Organizations::default(),
                 wholes: whole::Wholes::default(),
+                made: light::Made::default(),
                 adding: tokio::sync::Mutex::default(),
                 account,
                 key,
@@ -187,6 +190,7 @@ impl Engine {
             adding: &inner.adding,
             connections: &inner.connections,
             wholes: &inner.wholes,
+            made: &inner.made,
             docs: inner.docs.as_ref(),
             organizations: &inner.organizations,
             left_behind: left_behind::LeftBehind::default(),

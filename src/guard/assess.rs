@@ -376,13 +376,19 @@ impl Assessment {
         self.severe
     }
 
-    /// Why the call does more than its declaration says by itself: each ends a sentence that begins
+    /// The same, where so little is lost that nobody has to type its name.
+    #[must_use]
+    pub fn lightened(self) -> Self {
+        Self { severe: false, ..self }
+    }
+
     /// Whether it was judged as one that runs functions of the database's own, unheld, by building indexes.
     #[must_use]
     pub fn runs_index_code(&self) -> bool {
         self.reasons().iter().any(|reason| reason == INDEX_CODE)
     }
 
+    /// Why the call does more than its declaration says by itself: each ends a sentence that begins
     /// with "because it …".
     #[must_use]
     pub fn reasons(&self) -> &[String] {

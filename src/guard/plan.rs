@@ -126,6 +126,13 @@ impl Plan {
         }
     }
 
+    /// The same plan with its way back changed to what can be called.
+    #[must_use]
+    pub fn with_undo(mut self, change: impl FnOnce(Value) -> Value) -> Self {
+        self.undo = change(std::mem::take(&mut self.undo));
+        self
+    }
+
     /// A digest of what the plan is about: it changes when the target does, and not with sizes or activity.
     #[must_use]
     pub fn digest(&self) -> &str {
@@ -299,7 +306,7 @@ fn sends(tool: &Tool, arguments: &Map<String, Value>, impact: &Impact) -> Vec<St
         let Some(Undo::Way(way)) = &tool.declaration.safety.undo else {
             return None;
         };
-        impact.before.as_ref()?.pointer(way.former.get(name)?)
+        impact.before.as_ref()?.pointer(way.former.get(name)?.pointer())
     };
     let own = |name: &&String| {
         let name = name.as_str();

@@ -6,10 +6,11 @@ use chrono::Utc;
 use serde_json::{Map, Value};
 
 use super::whole::Whole;
-use super::{facts, impact, safety};
+use super::{facts, impact, light, refusals, safety};
 use crate::engine::check::bind;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
+use crate::engine::present::undo;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::{Measuring, Preview, WorkflowCall};
 use crate::engine::workflow_context::WorkflowContext;
@@ -22,13 +23,15 @@ pub(in crate::engine) async fn judge(
     arguments: &Map<String, Value>,
 ) -> Result<Assessment, Failure> {
     let tool = &call.selected.tool;
-    match RiskAssessment::begin_assessed(tool, arguments, call.assessed.clone()) {
-        RiskAssessment::Done(assessment) => Ok(assessment),
+    let assessment = match RiskAssessment::begin_assessed(tool, arguments, call.assessed.clone()) {
+        RiskAssessment::Done(assessment) => assessment,
         RiskAssessment::Looks(pending) => {
             let facts = facts::read(look, &call.guards.policy, tool, arguments, pending.needs()).await?;
-            Ok(pending.with(&facts))
+            pending.with(&facts)
         }
-    }
+    };
+    let is_light = assessment.severe() && assessment.asks() && light::holds(call, look, arguments).await?;
+    Ok(if is_light { assessment.lightened() } else { assessment })
 }
 
 /// The plan: what is shown to whoever must say yes.
@@ -40,6 +43,7 @@ pub(in crate::engine) async fn plan(
     arguments: &Map<String, Value>,
 ) -> Result<Plan, Failure> {
     let tool = &*call.selected.tool;
+    refusals::check(look, tool, arguments).await?;
     let by_sql = workflow.is_some_and(|workflow| workflow.runs_on().is_target());
     let mut impact = impact::read(look, &call.guards.policy, (tool, by_sql), arguments, assessment).await?;
     impact.lines.extend(call.files.lines.iter().cloned());
@@ -74,5 +78,6 @@ pub(in crate::engine) async fn plan(
         }
     }
     impact.safety_copy = safety::announced(call, assessment, arguments);
-    Ok(Plan::new(tool, &shown, assessment, &request, impact, Utc::now()))
+    let plan = Plan::new(tool, &shown, assessment, &request, impact, Utc::now());
+    Ok(plan.with_undo(|undo| undo::fitted(call.selection, undo)))
 }

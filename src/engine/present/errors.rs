@@ -41,6 +41,18 @@ impl Failure {
                 message,
                 next,
             } => error(&message, &next, json!({"argument": argument})),
+            Self::WouldFail(why) => {
+                let mut more = json!({});
+                if !why.found.is_empty() {
+                    more = json!({ "found": why.found });
+                    fence.enclose_plan(&mut more);
+                }
+                error(
+                    &format!("{} Nobody was asked, and nothing was sent.", why.message),
+                    &why.next,
+                    more,
+                )
+            }
             Self::Denied(denied) => error(&denied.message, &denied.next, json!({"rule": denied.rule})),
             Self::RequiresApproval(needs) => needs_yes(*needs, fence),
             Self::NotConfirmed(no) => error(

@@ -6,4 +6,5 @@ pub(in crate::engine) mod errors;
 pub(in crate::engine) mod list;
 pub(in crate::engine) mod shape;
 pub(in crate::engine) mod sql;
+pub(in crate::engine) mod undo;
 pub(in crate::engine) mod untrusted;

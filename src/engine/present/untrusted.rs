@@ -145,6 +145,11 @@ impl Fence {
 
     /// The same, but for the texts that `ours` names.
     pub(crate) fn enclose_undo_but(&self, undo: &mut Value, ours: &dyn Fn(&str) -> bool) {
+        if let Some(Value::Array(also)) = undo.get_mut("also") {
+            for call in also {
+                self.enclose_undo_but(call, ours);
+            }
+        }
         if let Some(arguments) = undo.get_mut("arguments") {
             self.enclose_but(arguments, &|text| {
                 text == FROM_THE_ANSWER || self.was_sent(text) || ours(text)
