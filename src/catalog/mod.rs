@@ -28,9 +28,10 @@ mod tool;
 pub use crate::permit::Effect;
 pub use condition::Condition;
 pub use declaration::{
-    Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Finding, Former, Keep, Light,
-    ListingDeclaration, Moment, Operations, OutputDeclaration, Pages, Pick, Place, PlanDeclaration, Refusal, RequestDeclaration,
-    Resource, Rule, SafetyCopy, SafetyDeclaration, Undo, UndoNever, UndoWay, Workflow, WorkflowDeclaration,
+    Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Escalation, Fact, FileSource, Finding,
+    Former, Keep, Light, ListingDeclaration, Moment, Operations, OutputDeclaration, Pages, Pick, Place,
+    PlanDeclaration, Refusal, RequestDeclaration, Resource, Rule, SafetyCopy, SafetyDeclaration, StateDeclaration,
+    Undo, UndoNever, UndoWay, Workflow, WorkflowDeclaration,
 };
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};

@@ -8,7 +8,7 @@ use crate::engine::present::untrusted::Fence;
 
 use crate::docs::DocsError;
 use crate::guard::audit::AuditOutcome as Recorded;
-use crate::guard::{Denied, NotApproved};
+use crate::guard::{self, Denied, NotApproved};
 use crate::neon::sql::{Measured, Reaching, SqlError, Stop};
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error, ErrorKind};
@@ -387,7 +387,10 @@ impl Failure {
         match self {
             Self::Arguments(_) => named(Recorded::Failed, "the arguments don't fit".to_owned()),
             Self::Reference { message, .. } => named(Recorded::Failed, message.clone()),
-            Self::WouldFail(why) => refusal(Recorded::Refused, format!("it would fail: {}", one_line(&why.message, 300))),
+            Self::WouldFail(why) => refusal(
+                Recorded::Refused,
+                format!("it would fail: {}", one_line(&why.message, 300)),
+            ),
             Self::Denied(denied) => Named {
                 rule: Some(denied.rule.clone()),
                 ..refusal(Recorded::Refused, denied.message.clone())
@@ -412,7 +415,7 @@ impl Failure {
                     | NotApproved::Channel(_)
                     | NotApproved::Unrecorded(_) => Recorded::Refused,
                 };
-                refusal(outcome, no.to_string())
+                refusal(outcome, guard::untrusted::bare(&no.to_string()))
             }
             Self::Unrecorded(_) => refusal(Recorded::Refused, self.message()),
             Self::NoCopy { begun: true, .. } => named(Recorded::Failed, self.message()),

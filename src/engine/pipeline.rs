@@ -16,6 +16,7 @@ use crate::engine::decide::{approve, assess, bounds, safety, self_lockout, targe
 use crate::engine::dispatch::{Origin, Sent, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::open::{self, Opened};
+use crate::engine::present::done;
 use crate::engine::present::list;
 use crate::engine::present::shape::{Extras, Shaping};
 use crate::engine::present::undo;
@@ -340,7 +341,14 @@ impl<'a> Pipeline<'a> {
         }
         let undo = fitted(undo);
         let is_error = waited.as_ref().is_some_and(|waited| waited.failed);
+        let is_over = waited.as_ref().is_none_or(|waited| waited.done);
+        let state = match assessment.changes() && is_over && !is_error {
+            true => done::state(&self.call, &arguments).await,
+            false => None,
+        };
         let extras = Extras {
+            state,
+            password_of: done::password_of(&self.call, &arguments).await.ok().flatten(),
             confirmed_by: approver.name().filter(|_| approver != Approver::Nobody),
             safety_copy: copy,
             undo,
@@ -489,8 +497,8 @@ fn instead(tool: &str) -> Option<&'static str> {
             "SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns WHERE table_name = 'the table'"
         }
         "explain_sql_statement" => "EXPLAIN and the statement",
-        "list_branch_databases" => "SELECT datname FROM pg_database",
-        "list_branch_roles" => "SELECT rolname FROM pg_roles",
+        "list_databases" => "SELECT datname FROM pg_database",
+        "list_roles" => "SELECT rolname FROM pg_roles",
         _ => return None,
     })
 }

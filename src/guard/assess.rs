@@ -148,6 +148,7 @@ pub struct Assessment {
     severe: bool,
     causes: Vec<Cause>,
     reasons: Vec<String>,
+    summary: Option<String>,
     texts: JudgedTexts,
     tool: Arc<Tool>,
 }
@@ -280,6 +281,8 @@ struct Raised {
     effect: Effect,
     severe: bool,
     reasons: Vec<String>,
+    /// What the first escalation that has one says of it.
+    summary: Option<String>,
     /// Something in it asks on a throwaway branch too.
     stays: bool,
     /// It drops connections.
@@ -296,6 +299,7 @@ impl Raised {
             effect,
             severe: asks && declaration.safety.plan.as_ref().is_some_and(|plan| plan.severe),
             reasons: assessed.map(|assessed| assessed.reasons.clone()).unwrap_or_default(),
+            summary: None,
             interrupts: declaration.safety.interrupts,
             texts: assessed.map(|assessed| assessed.texts.clone()).unwrap_or_default(),
             stays: asks
@@ -310,6 +314,9 @@ impl Raised {
         self.interrupts |= escalation.interrupts;
         self.stays |= escalation.effect.needs_consent()
             && !(escalation.effect == Effect::Destructive && escalation.free_on_throwaway);
+        if self.summary.is_none() {
+            self.summary.clone_from(&escalation.summary);
+        }
         if !self.reasons.contains(&escalation.because) {
             self.reasons.push(escalation.because.clone());
         }
@@ -326,6 +333,7 @@ impl Raised {
                 Vec::new()
             },
             reasons: self.reasons,
+            summary: self.summary,
             texts: self.texts,
             tool: tool.clone(),
         };
@@ -374,6 +382,12 @@ impl Assessment {
     #[must_use]
     pub fn severe(&self) -> bool {
         self.severe
+    }
+
+    /// What would happen, where an escalation says it in place of the declaration.
+    #[must_use]
+    pub fn summary(&self) -> Option<&str> {
+        self.summary.as_deref()
     }
 
     /// The same, where so little is lost that nobody has to type its name.

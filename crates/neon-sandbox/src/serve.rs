@@ -171,7 +171,12 @@ async fn serve(shared: &Shared, route: Option<Route>, request: Request) -> Respo
     }
     let mut response = response.unwrap_or_default();
     // The sandbox's time may be ahead of the machine's, and clients go by it.
-    let date = shared.state().clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let date = shared
+        .state()
+        .clock
+        .now()
+        .format("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string();
     if let Ok(value) = HeaderValue::from_str(&date) {
         response.headers_mut().insert(DATE, value);
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use listing::ListingDeclaration;
-pub use output::{Addition, Content, Keep, OutputDeclaration, Pages};
+pub use output::{Addition, Content, Keep, OutputDeclaration, Pages, StateDeclaration};
 pub use place::Place;
 pub use plan::{Pick, PlanDeclaration};
 pub use refusal::{Finding, Moment, Refusal};

@@ -107,6 +107,9 @@ pub struct Escalation {
     pub interrupts: bool,
     /// Why, as the end of a sentence that begins with "because it …".
     pub because: String,
+    /// What would happen then, in place of the plan's summary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
 }
 
 /// A comparison of an argument with what Neon has now.

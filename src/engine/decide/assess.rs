@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::whole::Whole;
 use super::{facts, impact, light, refusals, safety};
+use crate::engine::Service;
 use crate::engine::check::bind;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
@@ -77,6 +78,7 @@ pub(in crate::engine) async fn plan(
             call.wholes.keep(whole);
         }
     }
+    impact.sandbox = call.service == Service::Sandbox;
     impact.safety_copy = safety::announced(call, assessment, arguments);
     let plan = Plan::new(tool, &shown, assessment, &request, impact, Utc::now());
     Ok(plan.with_undo(|undo| undo::fitted(call.selection, undo)))

@@ -47,7 +47,10 @@ pub(in crate::engine) async fn find(
         None => Vec::new(),
     };
     if finding.absent {
-        let given = finding.argument.as_ref().is_none_or(|name| arguments.contains_key(name));
+        let given = finding
+            .argument
+            .as_ref()
+            .is_none_or(|name| arguments.contains_key(name));
         let none = items.is_empty() && is_whole(&answer) && given;
         return none.then(|| Found { items: Vec::new() });
     }
@@ -80,8 +83,11 @@ async fn read(
 /// Whether an answer with a list holds all of it.
 pub(in crate::engine) fn is_whole(answer: &Value) -> bool {
     let more = ["/pagination/next", "/pagination/cursor", "/next_cursor"];
-    let has_more = more
-        .iter()
-        .any(|pointer| answer.pointer(pointer).and_then(Value::as_str).is_some_and(|next| !next.is_empty()));
+    let has_more = more.iter().any(|pointer| {
+        answer
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .is_some_and(|next| !next.is_empty())
+    });
     !has_more && answer.pointer("/is_truncated") != Some(&Value::Bool(true))
 }

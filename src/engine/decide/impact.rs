@@ -125,11 +125,16 @@ impl Lost {
     /// The database's name for a database, the branch's for a branch: the last thing in the path, unless another branch
     /// than that is lost.
     fn type_name(self, tool: &Tool, arguments: &Map<String, Value>) -> Option<TypedName> {
-        let (last, names) = tool
+        let found = tool
             .placeholders
             .iter()
             .rev()
-            .find_map(|argument| Some((argument, tool.names(argument)?)))?;
+            .find_map(|argument| Some((argument, tool.names(argument)?)));
+        let Some((last, names)) = found else {
+            // What is made has a name already.
+            let name = text(arguments, "name")?;
+            return typed("name", name.to_owned(), name);
+        };
         let id = text(arguments, last);
         let branch_instead = tool
             .declaration

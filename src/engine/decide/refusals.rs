@@ -59,7 +59,10 @@ async fn holds(
     refusal: &Refusal,
     arguments: &Map<String, Value>,
 ) -> Option<Vec<String>> {
-    let applies = refusal.when.as_ref().is_none_or(|when| when.fits(arguments) == Some(true));
+    let applies = refusal
+        .when
+        .as_ref()
+        .is_none_or(|when| when.fits(arguments) == Some(true));
     let value = |name: &String| arguments.get(name);
     let same = refusal
         .same
@@ -77,7 +80,15 @@ async fn holds(
     };
     let found = finding::find(look, tool, finding, arguments).await?;
     let listed = finding.list.is_some();
-    Some(found.items.iter().filter(|_| listed).take(MAX_FOUND).map(called).collect())
+    Some(
+        found
+            .items
+            .iter()
+            .filter(|_| listed)
+            .take(MAX_FOUND)
+            .map(called)
+            .collect(),
+    )
 }
 
 /// What an item is called: its name and its id, as far as it has them.
@@ -121,7 +132,9 @@ async fn in_history(
         let message = format!("`{argument}` lies in the future: Neon's clock says {}.", shown(now));
         return Err(would_fail(&message, "Give a time that has passed.", Vec::new()));
     }
-    let seconds = answer.pointer("/project/history_retention_seconds").and_then(Value::as_i64);
+    let seconds = answer
+        .pointer("/project/history_retention_seconds")
+        .and_then(Value::as_i64);
     if seconds == Some(0) {
         return Err(would_fail(
             "The project keeps no history: its history_retention_seconds is 0.",
@@ -142,7 +155,11 @@ async fn in_history(
             Vec::new(),
         ));
     }
-    let Some(branch) = branch.map(|name| id::<BranchId>(arguments, name)).transpose()?.flatten() else {
+    let Some(branch) = branch
+        .map(|name| id::<BranchId>(arguments, name))
+        .transpose()?
+        .flatten()
+    else {
         return Ok(());
     };
     let answer = look.branch(&project, &branch).await?;
@@ -151,7 +168,10 @@ async fn in_history(
     match created {
         // A child has its parent's history.
         Some(created) if about_branch.parent() == Parent::Root && time < created - SLACK => Err(would_fail(
-            &format!("`{argument}` lies before the branch, which was made at {}.", shown(created)),
+            &format!(
+                "`{argument}` lies before the branch, which was made at {}.",
+                shown(created)
+            ),
             about,
             Vec::new(),
         )),

@@ -53,8 +53,13 @@ fn not_offered(selection: &Selection, name: &str, why: &str, mut undo: Map<Strin
     if let Some(object) = told.as_object_mut() {
         object.extend(undo);
         let toolset = selection.catalog().tool(name).map(|tool| tool.toolset.to_string());
-        let flag = toolset.as_ref().map(|toolset| format!(" The operator offers it with --toolsets {toolset}."));
-        let note = object.get("note").and_then(Value::as_str).map(|note| format!(" {note}"));
+        let flag = toolset
+            .as_ref()
+            .map(|toolset| format!(" The operator offers it with --toolsets {toolset}."));
+        let note = object
+            .get("note")
+            .and_then(Value::as_str)
+            .map(|note| format!(" {note}"));
         let note = format!("{why}{}{}", flag.unwrap_or_default(), note.unwrap_or_default());
         object.extend(toolset.map(|toolset| ("toolset".to_owned(), toolset.into())));
         object.insert("note".to_owned(), note.into());

@@ -177,6 +177,14 @@ impl Fence {
         }
     }
 
+    /// A sentence of ours, with the marked names in it fenced.
+    pub(crate) fn resolved_line(&self, text: &str) -> String {
+        match text.contains([OPENS, CLOSES]) {
+            true => self.resolved(text),
+            false => text.to_owned(),
+        }
+    }
+
     /// A sentence whose marked names stand in the fence. One that was cut inside a name is closed.
     fn resolved(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len() + self.bytes());

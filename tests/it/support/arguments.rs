@@ -42,6 +42,7 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
             given = with;
         }
     }
+    apart(tool.name(), &mut given);
     assert_eq!(
         broken(&given),
         0,
@@ -49,6 +50,27 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
         tool.name()
     );
     given
+}
+
+/// What a call makes isn't there yet, and what it takes from elsewhere is elsewhere: otherwise nobody would be asked.
+fn apart(tool: &str, given: &mut Map<String, Value>) {
+    let other = match tool {
+        "restore_branch" => json!({"source_branch_id": "br-root"}),
+        "provision_neon_auth" | "provision_neon_data_api" => json!({"branch_id": "br-root"}),
+        "add_auth_domain" => json!({"domain": "https://other.example.com"}),
+        "add_auth_oauth_provider" => json!({"oauth_provider_id": "github"}),
+        "add_project_jwks" => json!({"jwks_url": "https://other.example.com/jwks.json"}),
+        "add_custom_domain" => json!({"domain": "other.example.com"}),
+        "transfer_projects" => json!({"destination_org_id": "org-other-12345678"}),
+        _ => return,
+    };
+    given.extend(other.as_object().cloned().into_iter().flatten());
+}
+
+/// A time so many hours from now.
+fn hours(count: i64) -> Value {
+    let time = chrono::Utc::now() + chrono::TimeDelta::hours(count);
+    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into()
 }
 
 /// The same arguments with a handle in them, where the tool completes what another one prepared: that one is called first, and
@@ -82,6 +104,12 @@ fn value(name: &str, schema: &Value) -> Value {
     if name == "statements" {
         return json!(["DROP TABLE abc"]);
     }
+    if name == "expires_at" {
+        return hours(7 * 24);
+    }
+    if name.ends_with("timestamp") {
+        return hours(-1);
+    }
     let known = match name {
         "project_id" => Some("quiet-sun-12345678"),
         "branch_id" | "parent_id" | "source_branch_id" | "target_branch_id" | "base_branch_id" => {
@@ -90,7 +118,6 @@ fn value(name: &str, schema: &Value) -> Value {
         "endpoint_id" => Some("ep-quiet-sun-a1b2c3d4"),
         "snapshot_id" => Some("snap-quiet-sun-a1b2c3d4"),
         "org_id" => Some("org-quiet-sun-12345678"),
-        "expires_at" => Some("2036-01-01T00:00:00Z"),
         "sql" => Some("DROP TABLE abc"),
         "region_id" => Some("aws-us-east-1"),
         "slug" | "function_slug" => Some("hello"),
