@@ -65,10 +65,12 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
     story
         .shop("create_bucket", json!({"branch_id": "main", "name": "files"}))
         .await;
+    let auth = json!({"branch_id": "main", "auth_provider": "better_auth"});
+    story.shop("provision_neon_auth", auth).await;
     story
         .shop(
             "add_auth_domain",
-            json!({"branch_id": "main", "domain": "https://a.example"}),
+            json!({"branch_id": "main", "domain": "https://a.example", "auth_provider": "better_auth"}),
         )
         .await;
     let snapshot = story.shop("create_snapshot", json!({"branch_id": "main"})).await;
@@ -149,7 +151,6 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
         ),
         ("delete_compute", json!({"endpoint_id": safe})),
         ("delete_project", json!({})),
-        ("update_project", json!({"hipaa": false})),
         ("delete_role", json!({"branch_id": "main", "role_name": "neondb_owner"})),
         ("create_role", json!({"branch_id": "main", "name": "quiet"})),
         ("create_role", json!({"branch_id": "main", "name": "pg_me"})),
@@ -187,9 +188,6 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
             json!({"org_id": org, "region_id": "azure-eastus2", "vpc_endpoint_id": "vpce-1", "label": "a"}),
         ),
     ] {
-        if tool == "update_project" {
-            continue;
-        }
         refused(&story, &mut seen, tool, arguments).await;
     }
     // What is there once can't be made twice.
@@ -204,7 +202,7 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
         ),
         (
             "add_auth_domain",
-            json!({"branch_id": "main", "domain": "https://a.example"}),
+            json!({"branch_id": "main", "domain": "https://a.example", "auth_provider": "better_auth"}),
         ),
         (
             "add_auth_oauth_provider",
@@ -228,7 +226,7 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
         ("delete_project_jwks", json!({"jwks_id": nobody})),
         (
             "delete_auth_domain",
-            json!({"branch_id": "main", "domain": "https://b.example"}),
+            json!({"branch_id": "main", "domain": "https://b.example", "auth_provider": "better_auth"}),
         ),
         ("delete_bucket", json!({"branch_id": "main", "bucket_name": "nothing"})),
     ] {

@@ -23,7 +23,7 @@ async fn row_02_manage_projects() {
         .await;
     let shown = story.call("describe_project", json!({"project_id": shop})).await;
     assert_eq!(shown["project"]["name"], "store");
-    story.undo_with(&renamed, json!({"name": "shop"})).await;
+    story.undo(&renamed).await;
 
     let uri = story.uri("main").await;
     assert!(
@@ -166,8 +166,7 @@ async fn row_04_manage_computes() {
     assert_eq!(endpoint["name"], "worker");
     assert_eq!(endpoint["autoscaling_limit_max_cu"], 2.0);
     assert_eq!(endpoint["suspend_timeout_seconds"], 120);
-    let former = json!({"autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 1});
-    story.undo_with(&changed, former).await;
+    story.undo(&changed).await;
     assert_eq!(shown().await["endpoint"]["autoscaling_limit_max_cu"], 1.0);
 
     let host = shown().await["endpoint"]["host"].clone();

@@ -61,6 +61,8 @@ fn apart(tool: &str, given: &mut Map<String, Value>) {
         "add_auth_oauth_provider" => json!({"oauth_provider_id": "github"}),
         "add_project_jwks" => json!({"jwks_url": "https://other.example.com/jwks.json"}),
         "add_custom_domain" => json!({"domain": "other.example.com"}),
+        "create_bucket" | "create_role" | "create_database" => json!({"name": "fresh"}),
+        "create_compute" => json!({"type": "read_only"}),
         "transfer_projects" => json!({"destination_org_id": "org-other-12345678"}),
         _ => return,
     };
