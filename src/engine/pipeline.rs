@@ -12,7 +12,7 @@ use crate::engine::check::prepared;
 use crate::engine::check::{arguments, bind, reference, resolve, sql};
 use crate::engine::context::CallContext;
 use crate::engine::decide::approve::{Ready, Step};
-use crate::engine::decide::{approve, assess, bounds, safety, self_lockout, target};
+use crate::engine::decide::{approve, assess, bounds, light, safety, self_lockout, target};
 use crate::engine::dispatch::{Origin, Sent, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::open::{self, Opened};
@@ -336,8 +336,8 @@ impl<'a> Pipeline<'a> {
         }
         let body = answer.body.as_ref().unwrap_or(&Value::Null);
         let undo = way_back(body);
-        if let Some(undo) = &undo {
-            self.call.made.note(&self.call, undo, body);
+        if let (Some(undo), Some(session)) = (&undo, light::owner(&self.call)) {
+            self.call.made.note(session, self.call.catalog, undo, body);
         }
         let undo = fitted(undo);
         let is_error = waited.as_ref().is_some_and(|waited| waited.failed);

@@ -9,13 +9,13 @@ use crate::catalog::{SelectedTool, Selection, Tool, declared};
 use crate::docs::Docs;
 use crate::engine::api::{APPROVAL, CallLimits, Caller, Guards, Outcome, Service, UnknownTool};
 use crate::engine::check::{arguments, files, known, reference};
-use crate::engine::decide::{light, whole};
+use crate::engine::decide::whole;
 use crate::engine::error::ArgumentProblem;
 use crate::engine::pipeline::Pipeline;
 use crate::engine::present::untrusted;
 use crate::engine::rate_cap::RateCap;
 use crate::engine::workflow::Workflows;
-use crate::engine::{connections, context, left_behind, record};
+use crate::engine::{connections, context, left_behind, made, record};
 use crate::guard::OwnKey;
 use crate::neon::Client;
 
@@ -62,7 +62,7 @@ struct Inner {
     /// The organizations of the key, once they were read.
     wholes: whole::Wholes,
     /// What sessions made, of which they may delete again by a click.
-    made: light::Made,
+    made: made::Made,
     organizations: known::Organizations,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
@@ -95,7 +95,7 @@ impl Engine {
                 docs: limits.docs.clone().map(Docs::new),
                 organizations: known::Organizations::default(),
                 wholes: whole::Wholes::default(),
-                made: light::Made::default(),
+                made: made::Made::default(),
                 adding: tokio::sync::Mutex::default(),
                 account,
                 key,

@@ -27,7 +27,14 @@ pub(in crate::engine) async fn judge(
     let assessment = match RiskAssessment::begin_assessed(tool, arguments, call.assessed.clone()) {
         RiskAssessment::Done(assessment) => assessment,
         RiskAssessment::Looks(pending) => {
-            let facts = facts::read(look, &call.guards.policy, tool, arguments, pending.needs()).await?;
+            let facts = match facts::read(look, &call.guards.policy, tool, arguments, pending.needs()).await {
+                Ok(facts) => facts,
+                Err(failure) => {
+                    // What Neon doesn't say of the target may be why it would refuse the call.
+                    refusals::check(look, tool, arguments).await?;
+                    return Err(failure);
+                }
+            };
             pending.with(&facts)
         }
     };

@@ -119,7 +119,7 @@ async fn a_severe_call_wants_its_name_typed() {
     let world = World::start().await;
     let started = alone(&world, "").await;
     let code = code(&started, "delete_branch", delete_for_good()).await;
-    for wrong in ["yes", "Main", "dev", "main."] {
+    for wrong in ["yes", "Dev", "main", "dev."] {
         let (exit, _, screen) = at_terminal(&started.state, &code, &[wrong]).await;
         assert_eq!(exit, 2, "{screen}");
         let last = screen.trim_end().lines().last().expect("a line");
@@ -187,7 +187,7 @@ async fn without_a_terminal_only_a_no_counts_unless_the_policy_says_so() {
     let severe = self::code(&started, "delete_branch", delete_for_good()).await;
     for (arguments, expected) in [
         (vec!["--yes"], 2),
-        (vec!["--yes", "--name", "dev"], 2),
+        (vec!["--yes", "--name", "main"], 2),
         (vec!["--yes", "--name", "dev"], 0),
     ] {
         let (exit, said) = run(&started.state, &[&[severe.as_str()], &*arguments].concat());

@@ -11,8 +11,10 @@ use super::catalog;
 use crate::examples::{Story, in_shop};
 
 /// Fields that change by themselves, or that what comes back has anew.
-const OTHERS: [&str; 28] = [
+const OTHERS: [&str; 30] = [
     "active_time_seconds",
+    "compute_last_active_at",
+    "compute_time_seconds",
     "cpu_used_sec",
     "created_at",
     "current_state",

@@ -56,7 +56,7 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
 fn apart(tool: &str, given: &mut Map<String, Value>) {
     let other = match tool {
         "restore_branch" => json!({"source_branch_id": "br-root"}),
-        "provision_neon_auth" | "provision_neon_data_api" => json!({"branch_id": "br-root"}),
+        "provision_neon_auth" | "provision_neon_data_api" | "set_backup_schedule" => json!({"branch_id": "br-root"}),
         "add_auth_domain" => json!({"domain": "https://other.example.com"}),
         "add_auth_oauth_provider" => json!({"oauth_provider_id": "github"}),
         "add_project_jwks" => json!({"jwks_url": "https://other.example.com/jwks.json"}),
