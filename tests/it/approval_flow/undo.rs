@@ -208,10 +208,7 @@ async fn way_back_takes_back_what_the_call_did() {
         ),
         (
             "update_project",
-            with(
-                project.clone(),
-                json!({"history_retention_seconds": 604_800, "default_max_cu": 2}),
-            ),
+            with(project.clone(), json!({"history_retention_seconds": 604_800})),
             described.clone(),
         ),
         (

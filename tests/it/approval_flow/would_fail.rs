@@ -206,7 +206,7 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
         ),
         (
             "add_auth_oauth_provider",
-            json!({"branch_id": "main", "oauth_provider_id": "github"}),
+            json!({"branch_id": "main", "oauth_provider_id": "google"}),
         ),
         (
             "add_project_jwks",
