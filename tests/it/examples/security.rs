@@ -34,7 +34,7 @@ async fn row_33_hipaa() {
     assert_eq!(since, text(&shown["created_at"]));
     let off = json!({"project_id": "shop", "hipaa": false});
     let error = story.fails("update_project", off).await;
-    assert_eq!(error["status"], 422, "{error}");
+    assert_eq!(error["kind"], "would_fail", "{error}");
     assert_eq!(project("shop").await["hipaa_enabled_at"], since.as_str());
 
     let clinic = json!({"name": "clinic", "org_id": story.org});
