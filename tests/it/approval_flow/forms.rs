@@ -21,7 +21,12 @@ struct Form {
 /// The forms of every tool that asks about such calls: with the required arguments, with all, and on the default branch.
 async fn forms() -> Vec<Form> {
     let mut forms = Vec::new();
-    for tool in catalog().tools() {
+    let catalog = catalog();
+    let asking = catalog
+        .tools()
+        .iter()
+        .filter(|tool| tool.declaration.safety.plan.is_some());
+    for tool in asking {
         for (variant, all, branch) in [
             ("required", false, None),
             ("all", true, None),
