@@ -21,9 +21,15 @@ impl Condition {
     /// Whether arguments fit; nothing when the schema can't be compiled, which the lints see to.
     #[must_use]
     pub fn fits(&self, arguments: &Map<String, Value>) -> Option<bool> {
+        self.fits_value(&Value::Object(arguments.clone()))
+    }
+
+    /// Whether a value fits; nothing when the schema can't be compiled.
+    #[must_use]
+    pub fn fits_value(&self, value: &Value) -> Option<bool> {
         let compile = || jsonschema::draft202012::new(&Value::Object(self.schema.clone())).ok();
         let validator = self.compiled.get_or_init(compile).as_ref()?;
-        Some(validator.is_valid(&Value::Object(arguments.clone())))
+        Some(validator.is_valid(value))
     }
 }
 

@@ -469,6 +469,11 @@ impl Linter {
             "/output/check",
             "a change names the tool that tells whether it happened",
         );
+        self.require(
+            !changes || reads || declaration.output.done.is_some() || declaration.workflow.is_some(),
+            "/output/done",
+            "a change says what was done",
+        );
         let reveals = !declaration.output.reveal.is_empty();
         self.require(
             reveals == declaration.safety.reveals,
@@ -489,16 +494,30 @@ impl Linter {
             self.require(!plan.show.is_empty(), "/safety/plan/show", "shows nothing");
             self.pointers(&plan.show, "/safety/plan/show");
             self.plan(tool, plan, catalog);
-            for name in templates(&plan.summary) {
-                self.require(
-                    tool.declares(name),
-                    "/safety/plan/summary",
-                    format!("`{{{name}}}` is no argument"),
-                );
+            self.summary(tool, &plan.summary, "/safety/plan/summary");
+        }
+        for (index, escalation) in declaration.safety.escalate.iter().enumerate() {
+            if let Some(summary) = &escalation.summary {
+                self.summary(tool, summary, &format!("/safety/escalate/{index}/summary"));
             }
         }
+        self.refusals(tool, catalog, &reader);
         if let Some(check) = &declaration.output.check {
             self.require(reader(check), "/output/check", "is no reading tool");
+        }
+        if let Some(state) = &declaration.output.state {
+            self.require(reader(&state.read), "/output/state/read", "is no reading tool");
+        }
+        let filled = declaration.output.done.iter().chain(declaration.output.also.values());
+        for name in filled
+            .flat_map(|text| templates(text))
+            .filter(|name| !name.starts_with('/'))
+        {
+            self.require(
+                tool.declares(name),
+                "/output/done",
+                format!("`{{{name}}}` is no argument"),
+            );
         }
         let Some(Undo::Way(way)) = &declaration.safety.undo else {
             return;
@@ -536,7 +555,7 @@ impl Linter {
             let pointer = format!("/safety/undo/former/{name}");
             let both = tool.declares(name) && property(&undo.input, name).is_some();
             self.require(both, &pointer, "is no argument of both tools");
-            let known = former.starts_with('/') && declaration.safety.plan.is_some();
+            let known = former.pointer().starts_with('/') && declaration.safety.plan.is_some();
             self.require(known, &pointer, "is no part of what the plan reads");
         }
         let required = undo
@@ -550,6 +569,73 @@ impl Linter {
                 way.arguments.contains_key(name) || way.former.contains_key(name),
                 "/safety/undo/arguments",
                 format!("`{name}` is required"),
+            );
+        }
+    }
+
+    /// A summary names arguments, and those that may be left out stand in brackets.
+    fn summary(&mut self, tool: &Tool, summary: &str, pointer: &str) {
+        for name in templates(summary) {
+            self.require(tool.declares(name), pointer, format!("`{{{name}}}` is no argument"));
+        }
+        let outside: String = summary
+            .split('[')
+            .map(|part| part.split_once(']').map_or(part, |(_, after)| after))
+            .collect();
+        let conditional = pointer.contains("/escalate/");
+        for name in templates(&outside).filter(|_| !conditional) {
+            let required = tool.input.get("required").and_then(Value::as_array);
+            let required = required.is_some_and(|names| names.iter().any(|one| one == name));
+            self.require(
+                required,
+                pointer,
+                format!("`{{{name}}}` may be left out: put it in brackets"),
+            );
+        }
+    }
+
+    /// What is found out before a human is asked can be read, and its advice names tools that there are.
+    fn refusals(&mut self, tool: &Tool, catalog: &Catalog, reader: &dyn Fn(&str) -> bool) {
+        let safety = &tool.declaration.safety;
+        let refused = safety.refuse.iter().enumerate();
+        let refused = refused.map(|(index, refusal)| (format!("/safety/refuse/{index}"), refusal.finds.as_ref()));
+        let light = safety.light.iter().enumerate();
+        let light = light.map(|(index, light)| (format!("/safety/light/{index}"), light.finds.as_ref()));
+        let findings: Vec<_> = refused.chain(light).collect();
+        for (pointer, finding) in findings {
+            let Some(finding) = finding else { continue };
+            let pointer = format!("{pointer}/finds");
+            let read = finding.read.as_deref();
+            self.require(read.is_none_or(reader), &pointer, "is no reading tool");
+            let pointers = finding.list.iter().chain(&finding.field);
+            let rooted = pointers.into_iter().all(|one| one.is_empty() || one.starts_with('/'));
+            self.require(rooted, &pointer, "has no JSON pointer");
+            self.require(
+                finding.field.is_some() == finding.argument.is_some(),
+                &pointer,
+                "a field equals an argument",
+            );
+            let own = finding.argument.iter().chain(finding.with.values());
+            let known = own.into_iter().all(|name| tool.declares(name));
+            self.require(known, &pointer, "names no argument");
+        }
+        for (index, refusal) in safety.refuse.iter().enumerate() {
+            let words = refusal.next.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            for word in words.filter(|word| word.contains('_')) {
+                let argument = catalog.tools().iter().any(|tool| tool.property(word).is_some());
+                let known = catalog.tool(word).is_some() || argument || word == "restore_status";
+                self.require(
+                    known,
+                    &format!("/safety/refuse/{index}/next"),
+                    format!("`{word}` is no tool"),
+                );
+            }
+        }
+        for name in safety.moments.keys() {
+            self.require(
+                tool.declares(name),
+                "/safety/moments",
+                format!("`{name}` is no argument"),
             );
         }
     }

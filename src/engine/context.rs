@@ -17,6 +17,7 @@ use crate::engine::decide::whole::Wholes;
 use crate::engine::error::{Failure, WorkflowError};
 use crate::engine::kind::Kind;
 use crate::engine::left_behind::LeftBehind;
+use crate::engine::made::Made;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::rate_cap::RateCap;
 use crate::guard::{self, Effect, StatementRisk, Subject};
@@ -41,6 +42,8 @@ pub(in crate::engine) struct CallContext<'a> {
     pub(in crate::engine) rate_cap: Option<&'a RateCap>,
     pub(in crate::engine) adding: &'a tokio::sync::Mutex<()>,
     pub(in crate::engine) connections: &'a Connections,
+    /// What sessions made.
+    pub(in crate::engine) made: &'a Made,
     /// The lists of statements that plans show in part.
     pub(in crate::engine) wholes: &'a Wholes,
     pub(in crate::engine) docs: Option<&'a Docs>,

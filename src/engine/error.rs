@@ -8,7 +8,7 @@ use crate::engine::present::untrusted::Fence;
 
 use crate::docs::DocsError;
 use crate::guard::audit::AuditOutcome as Recorded;
-use crate::guard::{Denied, NotApproved};
+use crate::guard::{self, Denied, NotApproved};
 use crate::neon::sql::{Measured, Reaching, SqlError, Stop};
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error, ErrorKind};
@@ -81,6 +81,8 @@ pub enum Failure {
         /// What to do.
         next: String,
     },
+    /// Neon would refuse the call, so nobody was asked about it. Only reads were sent.
+    WouldFail(Box<WouldFail>),
     /// The operator's policy says no.
     Denied(Denied),
     /// A human must say yes first, and the client can't ask one.
@@ -147,6 +149,17 @@ pub enum Failure {
     },
     /// A defect of this server.
     Internal(String),
+}
+
+/// Why Neon would refuse a call.
+#[derive(Debug)]
+pub struct WouldFail {
+    /// Why, as sentences of ours.
+    pub message: String,
+    /// What to do before it.
+    pub next: String,
+    /// What stands in its way: names from outside, marked.
+    pub found: Vec<String>,
 }
 
 /// A failure in a workflow's own words.
@@ -396,6 +409,10 @@ impl Failure {
         match self {
             Self::Arguments(_) => named(Recorded::Failed, "the arguments don't fit".to_owned()),
             Self::Reference { message, .. } => named(Recorded::Failed, message.clone()),
+            Self::WouldFail(why) => refusal(
+                Recorded::Refused,
+                format!("it would fail: {}", one_line(&why.message, 300)),
+            ),
             Self::Denied(denied) => Named {
                 rule: Some(denied.rule.clone()),
                 ..refusal(Recorded::Refused, denied.message.clone())
@@ -420,7 +437,7 @@ impl Failure {
                     | NotApproved::Channel(_)
                     | NotApproved::Unrecorded(_) => Recorded::Refused,
                 };
-                refusal(outcome, no.to_string())
+                refusal(outcome, guard::untrusted::bare(&no.to_string()))
             }
             Self::Unrecorded(_) => refusal(Recorded::Refused, self.message()),
             Self::NoCopy { begun: true, .. } => named(Recorded::Failed, self.message()),
@@ -470,6 +487,7 @@ impl Failure {
         match self {
             Self::Arguments(_) => Kind::InvalidArguments,
             Self::Reference { .. } => Kind::Unresolved,
+            Self::WouldFail(_) => Kind::WouldFail,
             Self::Denied(_) => Kind::DeniedByPolicy,
             Self::RequiresApproval(_) => Kind::RequiresApproval,
             Self::NotConfirmed(no) => Kind::named(no.kind()).unwrap_or(Kind::ApprovalInvalid),
@@ -504,6 +522,7 @@ impl Failure {
             Self::Internal(_) => Changed::Unknown,
             Self::Arguments(_)
             | Self::Reference { .. }
+            | Self::WouldFail(_)
             | Self::Denied(_)
             | Self::RequiresApproval(_)
             | Self::NotConfirmed(_)

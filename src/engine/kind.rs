@@ -56,6 +56,10 @@ kinds! {
         "A name leads to nothing, or to more than one thing. `argument` says which.",
         "no",
         "Give an id, or one of the names that the message lists.";
+    WouldFail = "would_fail",
+        "Neon would refuse the call, by what it says of the target now. Nobody was asked. `found` names what stands in the way.",
+        "no",
+        "Do first what `next` says.";
     UnknownTool = "unknown_tool",
         "Discovery mode: no tool of that name is there, or it isn't offered.",
         "no",

@@ -31,6 +31,7 @@ mod dispatch;
 mod error;
 mod kind;
 mod left_behind;
+mod made;
 mod open;
 mod pipeline;
 mod present;

@@ -13,15 +13,16 @@ use crate::engine::check::prepared;
 use crate::engine::check::{arguments, bind, reference, resolve, sql};
 use crate::engine::context::CallContext;
 use crate::engine::decide::approve::{Ready, Step};
-use crate::engine::decide::{approve, assess, bounds, reach, safety, self_lockout, target};
+use crate::engine::decide::{approve, assess, bounds, light, reach, safety, self_lockout, target};
 use crate::engine::dispatch::{Origin, Sent, dispatch};
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::open::{self, Opened};
-use crate::engine::present::advice;
 use crate::engine::present::list;
 use crate::engine::present::offered;
 use crate::engine::present::shape::{Extras, Shaping};
+use crate::engine::present::undo;
 use crate::engine::present::untrusted as fence;
+use crate::engine::present::{advice, done};
 use crate::engine::rate_cap::RateCap;
 use crate::engine::record::Record;
 use crate::engine::snapshot::ReadSnapshot;
@@ -330,7 +331,7 @@ impl<'a> Pipeline<'a> {
         let assessment = cleared.assessment().clone();
         let approver = cleared.approver();
         let before = match before {
-            None if assessment.effect().needs_consent() && wants_before(tool) => self.before(&arguments).await?,
+            None if assessment.changes() && wants_before(tool, &arguments) => self.before(&arguments).await?,
             before => before,
         };
         let Opened { copy } =
@@ -345,6 +346,7 @@ impl<'a> Pipeline<'a> {
             };
             if assessment.changes() { undoing.way() } else { None }
         };
+        let fitted = |undo: Option<Value>| undo.map(|undo| undo::fitted(self.call.selection, undo));
         let look = ReadSnapshot::new(&self.call);
         let sent = dispatch(
             &self.call,
@@ -358,16 +360,28 @@ impl<'a> Pipeline<'a> {
         let Sent { answer, waited } = sent.map_err(|failure| match failure {
             failure @ Failure::Neon { .. } => {
                 let check = tool.declaration.output.check.as_deref();
-                failure.with_help(check, copy.as_ref(), way_back(&Value::Null))
+                failure.with_help(check, copy.as_ref(), fitted(way_back(&Value::Null)))
             }
             failure => failure.after_copy(copy.as_ref()),
         })?;
         if let Some(content) = &answer.content {
             return Ok(self.result(shaping.content(content, answer.request_id), false));
         }
-        let undo = way_back(answer.body.as_ref().unwrap_or(&Value::Null));
+        let body = answer.body.as_ref().unwrap_or(&Value::Null);
+        let undo = way_back(body);
+        if let (Some(undo), Some(session)) = (&undo, light::owner(&self.call)) {
+            self.call.made.note(session, self.call.catalog, undo, body);
+        }
+        let undo = fitted(undo);
         let is_error = waited.as_ref().is_some_and(|waited| waited.failed);
+        let is_over = waited.as_ref().is_none_or(|waited| waited.done);
+        let state = match assessment.changes() && is_over && !is_error {
+            true => done::state(&self.call, &arguments).await,
+            false => None,
+        };
         let extras = Extras {
+            state,
+            password_of: done::password_of(&self.call, &arguments).await.ok().flatten(),
             confirmed_by: approver.name().filter(|_| approver != Approver::Nobody),
             safety_copy: copy,
             undo,
@@ -411,6 +425,7 @@ impl<'a> Pipeline<'a> {
             }
             .way();
         }
+        ended.undo = ended.undo.map(|undo| undo::fitted(self.call.selection, undo));
         let failed = ended.failed;
         Ok(self.result(shaping.workflow(ended, confirmed_by, copy), failed))
     }
@@ -536,8 +551,8 @@ fn instead(tool: &str) -> Option<&'static str> {
             "SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns WHERE table_name = 'the table'"
         }
         "explain_sql_statement" => "EXPLAIN and the statement",
-        "list_branch_databases" => "SELECT datname FROM pg_database",
-        "list_branch_roles" => "SELECT rolname FROM pg_roles",
+        "list_databases" => "SELECT datname FROM pg_database",
+        "list_roles" => "SELECT rolname FROM pg_roles",
         _ => return None,
     })
 }
@@ -557,10 +572,10 @@ fn copied(arguments: &Map<String, Value>) -> Result<(), Vec<ArgumentProblem>> {
 }
 
 /// Whether the way back needs what was there before.
-fn wants_before(tool: &Tool) -> bool {
+fn wants_before(tool: &Tool, arguments: &Map<String, Value>) -> bool {
     match &tool.declaration.safety.undo {
         Some(Undo::Way(way)) => {
-            !way.former.is_empty()
+            way.former.keys().any(|name| arguments.contains_key(name))
                 || way.arguments.values().any(|value| {
                     templates_within(value)
                         .iter()

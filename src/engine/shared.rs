@@ -17,7 +17,7 @@ use crate::engine::pipeline::Pipeline;
 use crate::engine::present::untrusted;
 use crate::engine::rate_cap::RateCap;
 use crate::engine::workflow::Workflows;
-use crate::engine::{connections, context, left_behind, record};
+use crate::engine::{connections, context, left_behind, made, record};
 use crate::guard::OwnKey;
 use crate::neon::Client;
 
@@ -63,6 +63,8 @@ struct Inner {
     docs: Option<Docs>,
     /// The organizations of the key, once they were read.
     wholes: whole::Wholes,
+    /// What sessions made, of which they may delete again by a click.
+    made: made::Made,
     organizations: known::Organizations,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
@@ -95,6 +97,7 @@ impl Engine {
                 docs: limits.docs.clone().map(Docs::new),
                 organizations: known::Organizations::default(),
                 wholes: whole::Wholes::default(),
+                made: made::Made::default(),
                 adding: tokio::sync::Mutex::default(),
                 account,
                 key,
@@ -199,6 +202,7 @@ impl Engine {
             adding: &inner.adding,
             connections: &inner.connections,
             wholes: &inner.wholes,
+            made: &inner.made,
             docs: inner.docs.as_ref(),
             organizations: &inner.organizations,
             left_behind: left_behind::LeftBehind::default(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::catalog::{Pages, Place, Tool};
@@ -24,6 +25,8 @@ const MAX_ITEMS: usize = 10_000;
 pub(in crate::engine) struct ReadSnapshot<'c, 'a> {
     call: &'c CallContext<'a>,
     seen: Mutex<HashMap<String, Arc<Value>>>,
+    /// When the newest answer was made, by Neon's clock.
+    date: Mutex<Option<DateTime<Utc>>>,
     /// The branch that isn't looked at: the copy that this call made itself.
     passed_over: Option<BranchId>,
 }
@@ -33,6 +36,7 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
         Self {
             call,
             seen: Mutex::default(),
+            date: Mutex::default(),
             passed_over: None,
         }
     }
@@ -43,6 +47,12 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
             passed_over: own,
             ..Self::new(call)
         }
+    }
+
+    /// The present by Neon's clock, as far as it told; else by this machine's.
+    pub(in crate::engine) fn now(&self) -> DateTime<Utc> {
+        let date = self.date.lock().unwrap_or_else(PoisonError::into_inner);
+        date.unwrap_or_else(Utc::now)
     }
 
     /// How this server is signed in.
@@ -268,6 +278,10 @@ impl<'c, 'a> ReadSnapshot<'c, 'a> {
             return Ok(seen);
         }
         let answer = self.call.client.read(read, &self.call.context).await?;
+        if let Some(made) = answer.date {
+            let mut date = self.date.lock().unwrap_or_else(PoisonError::into_inner);
+            *date = Some(date.map_or(made, |known| known.max(made)));
+        }
         let body = answer.body.unwrap_or_default();
         Ok(match key {
             Some(key) => self.remember(key, body),

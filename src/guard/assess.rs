@@ -162,6 +162,7 @@ pub struct Assessment {
     severe: bool,
     causes: Vec<Cause>,
     reasons: Vec<String>,
+    summary: Option<String>,
     texts: JudgedTexts,
     /// It changes a branch by SQL, and the branch is protected.
     protected: bool,
@@ -305,6 +306,8 @@ struct Raised {
     effect: Effect,
     severe: bool,
     reasons: Vec<String>,
+    /// What the first escalation that has one says of it.
+    summary: Option<String>,
     /// Something in it asks on a throwaway branch too.
     stays: bool,
     /// It drops connections.
@@ -321,6 +324,7 @@ impl Raised {
             effect,
             severe: asks && declaration.safety.plan.as_ref().is_some_and(|plan| plan.severe),
             reasons: assessed.map(|assessed| assessed.reasons.clone()).unwrap_or_default(),
+            summary: None,
             interrupts: declaration.safety.interrupts,
             texts: assessed.map(|assessed| assessed.texts.clone()).unwrap_or_default(),
             stays: asks
@@ -335,6 +339,9 @@ impl Raised {
         self.interrupts |= escalation.interrupts;
         self.stays |= escalation.effect.needs_consent()
             && !(escalation.effect == Effect::Destructive && escalation.free_on_throwaway);
+        if self.summary.is_none() {
+            self.summary.clone_from(&escalation.summary);
+        }
         if !self.reasons.contains(&escalation.because) {
             self.reasons.push(escalation.because.clone());
         }
@@ -351,6 +358,7 @@ impl Raised {
                 Vec::new()
             },
             reasons: self.reasons,
+            summary: self.summary,
             texts: self.texts,
             protected: false,
             tool: tool.clone(),
@@ -407,13 +415,25 @@ impl Assessment {
         self.severe
     }
 
-    /// Why the call does more than its declaration says by itself: each ends a sentence that begins
+    /// What would happen, where an escalation says it in place of the declaration.
+    #[must_use]
+    pub fn summary(&self) -> Option<&str> {
+        self.summary.as_deref()
+    }
+
+    /// The same, where so little is lost that nobody has to type its name.
+    #[must_use]
+    pub fn lightened(self) -> Self {
+        Self { severe: false, ..self }
+    }
+
     /// Whether it was judged as one that runs functions of the database's own, unheld, by building indexes.
     #[must_use]
     pub fn runs_index_code(&self) -> bool {
         self.reasons().iter().any(|reason| reason == INDEX_CODE)
     }
 
+    /// Why the call does more than its declaration says by itself: each ends a sentence that begins
     /// with "because it …".
     #[must_use]
     pub fn reasons(&self) -> &[String] {

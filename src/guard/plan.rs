@@ -12,7 +12,7 @@ use super::mask::{self, MASK};
 use super::shown::{Line, digest, hex, quoted, shown};
 use super::undo::Undoing;
 use super::untrusted::bare;
-use crate::catalog::{Tool, Undo};
+use crate::catalog::{Tool, Undo, templates};
 use crate::neon::Request;
 use crate::neon::sql::Measured;
 use crate::sql::{Redacted, Unshowable, redact};
@@ -27,6 +27,9 @@ const MAX_SENDING: usize = 3_000;
 /// The longest text for people, in characters. What the approval is about fits whole, or nobody is asked; of circumstances, the
 /// last may be left out.
 const MAX_TEXT: usize = 16_000;
+
+/// The most lines of the text for people.
+const MAX_LINES: usize = 12;
 
 /// What was read from Neon about the target of a call: what the plan shows.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +48,8 @@ pub struct Impact {
     pub measured: Option<Measured>,
     /// All statements, without their secrets, where the plan shows some of them by their digest alone.
     pub whole: Option<String>,
+    /// It is the sandbox, not Neon.
+    pub sandbox: bool,
 }
 
 /// What a call would do. Values from outside are cleaned, quoted and bounded.
@@ -83,9 +88,10 @@ impl Plan {
             answer: None,
             now,
         };
-        let summary = match &tool.declaration.safety.plan {
-            Some(declared) => fill(&declared.summary, tool, arguments, &impact.names),
-            None => tool.declaration.title.clone(),
+        let summary = match (assessment.summary(), &tool.declaration.safety.plan) {
+            (Some(raised), _) => fill(raised, tool, arguments, &impact.names),
+            (None, Some(declared)) => fill(&declared.summary, tool, arguments, &impact.names),
+            (None, None) => tool.declaration.title.clone(),
         };
         let told_summary = summary;
         let summary = bare(&told_summary);
@@ -124,6 +130,13 @@ impl Plan {
             digest: digest(&shown),
             impact,
         }
+    }
+
+    /// The same plan with its way back changed to what can be called.
+    #[must_use]
+    pub fn with_undo(mut self, change: impl FnOnce(Value) -> Value) -> Self {
+        self.undo = change(std::mem::take(&mut self.undo));
+        self
     }
 
     /// A digest of what the plan is about: it changes when the target does, and not with sizes or activity.
@@ -172,14 +185,9 @@ impl Plan {
             return Err(format!("it {why}"));
         }
         let sending: usize = self.sends.iter().map(|line| line.chars().count()).sum();
-        let (before, about, after) = self.parts();
-        if sending > MAX_SENDING
-            || [&before, &about, &after]
-                .iter()
-                .map(|lines| length(lines))
-                .sum::<usize>()
-                > MAX_TEXT
-        {
+        let [head, sends, about, _, after] = self.sections();
+        let whole: usize = [&head, &sends, &about, &after].iter().map(|lines| length(lines)).sum();
+        if sending > MAX_SENDING || whole > MAX_TEXT {
             return Err(
                 "it sends more than a human can be shown in one question (make it in smaller steps)".to_owned(),
             );
@@ -187,50 +195,74 @@ impl Plan {
         Ok(())
     }
 
-    /// What the approval is about: what stands before the facts about the target, those, and what stands behind them.
-    fn parts(&self) -> (Vec<String>, Vec<String>, Vec<String>) {
-        let mut before = vec![format!("{}.", self.summary.trim_end_matches('.')), String::new()];
-        before.extend(self.assessment.reasons().iter().map(|reason| format!("It {reason}.")));
-        before.push(format!(
-            "Effect: {}{}.",
+    /// The sections of the text: what would happen and why it asks, what it sends, what it is about, the circumstances of that, and
+    /// what stands behind them.
+    fn sections(&self) -> [Vec<String>; 5] {
+        let place = if self.impact.sandbox { " (in the sandbox)" } else { "" };
+        let head = format!("{}{place}.", self.summary.trim_end_matches('.'));
+        let reasons = self.assessment.reasons();
+        let because = match reasons {
+            [] => String::new(),
+            reasons => format!(": it {}", reasons.join("; it ")),
+        };
+        let effect = format!(
+            "Effect: {}{}{because}.",
             self.assessment.effect(),
             if self.assessment.severe() { ", severe" } else { "" }
-        ));
-        before.extend(self.sends.iter().cloned());
-        let facts = self.impact.lines.iter().filter(|line| line.binds);
-        let about = facts.map(Line::sentence).collect();
+        );
+        // What isn't there has no line, and what the first says already neither.
+        let mut said: Vec<String> = Vec::new();
+        let mut lines = |binds: bool| -> Vec<String> {
+            let shown = self
+                .impact
+                .lines
+                .iter()
+                .filter(|line| line.binds == binds && !line.values.is_empty());
+            let mut lines: Vec<String> = Vec::new();
+            for line in shown {
+                let sentence = line.sentence();
+                let named = line
+                    .values
+                    .iter()
+                    .all(|value| self.told_summary.contains(value.as_str()));
+                if !(named && line.is_a_name()) && !said.contains(&sentence) {
+                    said.push(sentence.clone());
+                    lines.push(sentence);
+                }
+            }
+            lines
+        };
+        let (about, circumstances) = (lines(true), lines(false));
         let mut after: Vec<String> = Vec::new();
         after.extend(self.impact.safety_copy.iter().map(|copy| format!("First: {copy}")));
         after.push(format!("Way back: {}", undo_text(&self.undo)));
         if let Some(request) = self.would_send.get("request").and_then(Value::as_str) {
             after.push(format!("Request: {request}"));
         }
-        (before, about, after)
+        [vec![head, effect], self.sends.clone(), about, circumstances, after]
     }
 
-    /// The plan for people: lines of plain text. What the approval is about is whole; of the circumstances the last may be left
-    /// out, and then it says so.
+    /// The plan for people: at most [`MAX_LINES`] lines of plain text. What the approval is about is whole; of the circumstances
+    /// the last may be left out, and then it says so.
     #[must_use]
     pub fn text(&self) -> String {
-        let (before, about, after) = self.parts();
-        let mut room = MAX_TEXT.saturating_sub(length(&before) + length(&about) + length(&after) + 60);
-        let mut target = Vec::new();
-        let mut missing = 0_usize;
-        for line in &self.impact.lines {
-            let is_fact = line.binds;
-            let line = line.sentence();
-            let needs = if is_fact { 0 } else { line.chars().count() + 1 };
-            if needs > room || (missing > 0 && !is_fact) {
-                missing += 1;
-                continue;
+        let [head, sends, about, circumstances, after] = self.sections();
+        let fixed: usize = [&head, &sends, &about, &after].iter().map(|lines| length(lines)).sum();
+        let mut room = MAX_TEXT.saturating_sub(fixed + 60);
+        let mut shown: Vec<String> = Vec::new();
+        let count = circumstances.len();
+        for line in circumstances {
+            let needs = line.chars().count() + 1;
+            if needs > room {
+                break;
             }
             room -= needs;
-            target.push(line);
+            shown.push(line);
         }
-        if missing > 0 {
-            target.push(format!("… and {missing} more lines about the target"));
+        if shown.len() < count {
+            shown.push(format!("… and {} more lines about the target", count - shown.len()));
         }
-        let lines = [before, target, after].concat();
+        let lines = folded(head, [sends, about, shown], after);
         let lines: Vec<String> = lines.iter().map(|line| escaped(&bare(line))).collect();
         lines.join("\n")
     }
@@ -288,6 +320,29 @@ impl Plan {
     }
 }
 
+/// The lines in their order, at most [`MAX_LINES`]: the shortest neighbours within a section share one.
+fn folded(head: Vec<String>, mut sections: [Vec<String>; 3], after: Vec<String>) -> Vec<String> {
+    let most = MAX_LINES.saturating_sub(head.len() + after.len());
+    while sections.iter().map(Vec::len).sum::<usize>() > most {
+        let pairs = sections.iter().enumerate().flat_map(|(section, lines)| {
+            let pairs = lines.windows(2).enumerate();
+            pairs.map(move |(at, pair)| (length(pair), section, at))
+        });
+        let Some((_, section, at)) = pairs.min() else {
+            break;
+        };
+        if let Some(lines) = sections.get_mut(section) {
+            let second = lines.remove(at + 1);
+            if let Some(first) = lines.get_mut(at) {
+                first.push_str("; ");
+                first.push_str(&second);
+            }
+        }
+    }
+    let [sends, about, circumstances] = sections;
+    [head, sends, about, circumstances, after].concat()
+}
+
 fn length(lines: &[String]) -> usize {
     lines.iter().map(|line| line.chars().count() + 1).sum()
 }
@@ -299,7 +354,7 @@ fn sends(tool: &Tool, arguments: &Map<String, Value>, impact: &Impact) -> Vec<St
         let Some(Undo::Way(way)) = &tool.declaration.safety.undo else {
             return None;
         };
-        impact.before.as_ref()?.pointer(way.former.get(name)?)
+        impact.before.as_ref()?.pointer(way.former.get(name)?.pointer())
     };
     let own = |name: &&String| {
         let name = name.as_str();
@@ -479,7 +534,8 @@ pub fn file_in_short(bytes: &[u8]) -> String {
 /// A way back, as a sentence.
 fn undo_text(undo: &Value) -> String {
     let text = |name: &str| undo.get(name).and_then(Value::as_str);
-    match (undo.as_str(), text("tool")) {
+    let tool = text("tool").or_else(|| text("not_offered"));
+    match (undo.as_str(), tool) {
         (Some(text), _) => text.to_owned(),
         (None, Some(tool)) => {
             let arguments = undo.get("arguments").map(Value::to_string).unwrap_or_default();
@@ -487,7 +543,12 @@ fn undo_text(undo: &Value) -> String {
                 .map(|until| format!(", until {until}"))
                 .unwrap_or_default();
             let note = text("note").map(|note| format!(". {note}")).unwrap_or_default();
-            format!("{tool} {}{until}{note}", escaped(&arguments))
+            let also = undo.get("also").and_then(Value::as_array).map_or(0, Vec::len);
+            let more = match also {
+                0 => String::new(),
+                more => format!(" and {more} more calls"),
+            };
+            format!("{tool} {}{more}{until}{note}", escaped(&arguments))
         }
         _ => "none".to_owned(),
     }
@@ -561,9 +622,32 @@ fn cut(value: &Value) -> Value {
     }
 }
 
-/// A text with `{argument}` replaced by what it names, in quotes where that is a name.
+/// A text with `{argument}` replaced by what it names, in quotes where that is a name. Of `[this|that]` the first is taken where all
+/// its arguments are given, else the second; `[this]` is left out then.
 fn fill(text: &str, tool: &Tool, arguments: &Map<String, Value>, names: &BTreeMap<String, String>) -> String {
     let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, choice, after)) = rest.split_once('[').and_then(|(before, after)| {
+        let (choice, after) = after.split_once(']')?;
+        Some((before, choice, after))
+    }) {
+        fill_given(before, tool, arguments, names, &mut out);
+        let (one, other) = choice.split_once('|').unwrap_or((choice, ""));
+        let given = templates(one).all(|name| arguments.get(name).is_some_and(|value| !value.is_null()));
+        fill_given(if given { one } else { other }, tool, arguments, names, &mut out);
+        rest = after;
+    }
+    fill_given(rest, tool, arguments, names, &mut out);
+    out
+}
+
+fn fill_given(
+    text: &str,
+    tool: &Tool,
+    arguments: &Map<String, Value>,
+    names: &BTreeMap<String, String>,
+    out: &mut String,
+) {
     let mut rest = text;
     while let Some((before, name, after)) = rest.split_once('{').and_then(|(before, after)| {
         let (name, after) = after.split_once('}')?;
@@ -578,13 +662,11 @@ fn fill(text: &str, tool: &Tool, arguments: &Map<String, Value>, names: &BTreeMa
                     .unwrap_or_else(|| quoted(&mask::mask_text(text))),
             ),
             Some(value) => out.push_str(&escaped(&without_secrets(tool, name, value, arguments).to_string())),
-            None if tool.property(name).is_some() => out.push_str("(not given)"),
             None => out.push_str(name),
         }
         rest = after;
     }
     out.push_str(rest);
-    out
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub(super) struct Binding {
     pub(super) until: i64,
     /// What makes it one of a kind, so that it is used once.
     pub(super) nonce: String,
+    /// It asks again, after a name that was wrong.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) again: bool,
 }
 
 /// The key is too short.
@@ -201,6 +204,7 @@ mod tests {
             caller: "c".into(),
             until: 1,
             nonce: "n".into(),
+            again: false,
         }
     }
 

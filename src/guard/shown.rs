@@ -53,6 +53,11 @@ impl Line {
         }
     }
 
+    /// Whether it says what something is called, and nothing more of it.
+    pub(super) fn is_a_name(&self) -> bool {
+        matches!(self.label.as_str(), "project" | "branch" | "compute" | "other branch")
+    }
+
     /// The line for people.
     pub(super) fn sentence(&self) -> String {
         format!("{}: {}", upper(&self.label), self.shown())

@@ -67,10 +67,7 @@ impl Undoing<'_> {
         let mut unset: Vec<&str> = Vec::new();
         let mut formers = 0;
         for (name, pointer) in way.former.iter().filter(|(name, _)| self.arguments.contains_key(*name)) {
-            match self
-                .before
-                .map(|before| before.pointer(pointer).cloned().unwrap_or_default())
-            {
+            match self.before.map(|before| pointer.value(before)) {
                 Some(former) if former.is_null() && !takes_null(self.tool, name) => unset.push(name),
                 Some(former) => {
                     formers += 1;

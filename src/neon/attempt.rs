@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
+use chrono::{DateTime, Utc};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use url::Url;
@@ -44,6 +45,8 @@ pub(super) struct Attempt<'a> {
 pub(super) struct Progress {
     pub(super) phase: Phase,
     pub(super) request_id: Option<String>,
+    /// When the answer was made, by Neon's clock.
+    pub(super) date: Option<DateTime<Utc>>,
 }
 
 /// The steps of an attempt.
@@ -193,6 +196,7 @@ impl Attempt<'_> {
         if let Some(theirs) = usable_id(response.headers().get(REQUEST_ID)) {
             progress.request_id = Some(self.credential.redact(&theirs));
         }
+        progress.date = date(response.headers());
         match status {
             200..=299 => self
                 .received(response, status, request.bytes_answer())
@@ -321,6 +325,12 @@ impl Attempt<'_> {
             message,
         }
     }
+}
+
+/// When the answer was made, by the clock of whoever made it (RFC 9110, 6.6.1).
+fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(text.trim()).ok().map(DateTime::from)
 }
 
 fn too_slow(time: Duration) -> String {

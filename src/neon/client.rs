@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tracing::Instrument;
@@ -36,6 +37,8 @@ pub struct Answer {
     pub body: Option<Value>,
     /// What it holds instead, where any bytes were asked for.
     pub content: Option<Content>,
+    /// When it was made, by Neon's clock.
+    pub date: Option<DateTime<Utc>>,
     /// How often the request was sent, 1 for no retry. Redirects that were followed don't count.
     pub attempts: u32,
 }
@@ -179,6 +182,7 @@ impl Client {
                         request_id: progress.request_id.unwrap_or_default(),
                         body: received.body,
                         content: received.content,
+                        date: progress.date,
                         attempts: attempt,
                     });
                 }

@@ -89,11 +89,8 @@ fn form(question: &Question) -> ElicitRequestParams {
             NAME_FIELD,
             PrimitiveSchemaDefinition::String(
                 StringSchema::new()
-                    .title(format!("Name of the {}", expected.what))
-                    .description(format!(
-                        "To confirm, type the name of the {} exactly as it is shown above, without the quotes",
-                        expected.what
-                    )),
+                    .title(format!("Type {}", expected.name))
+                    .description(format!("The name of the {}: that confirms it", expected.what)),
             ),
         ),
         None => (

@@ -407,13 +407,21 @@ async fn delete(flow: &WorkflowContext<'_, '_>, input: &DeleteThrowawayBranches)
             object.insert("not_deleted".into(), failed.into());
         }
     }
-    ended.undo = deleted.first().map(|first| {
-        let note = match deleted.len() {
-            1 => "Within 7 days; it comes back without its expiry.",
-            _ => "Within 7 days, one call for each of `deleted` by its id, this being the first; they come back without their expiry.",
-        };
-        let id = first.get("id").cloned().unwrap_or_default();
-        json!({"tool": "recover_branch", "arguments": {"project_id": project, "branch_id": id}, "note": note})
+    // A call for each, the first with the others beside it.
+    let mut calls = deleted.iter().map(|one| {
+        let id = one.get("id").cloned().unwrap_or_default();
+        json!({"tool": "recover_branch", "arguments": {"project_id": project, "branch_id": id}})
+    });
+    ended.undo = calls.next().map(|mut first| {
+        let also: Vec<Value> = calls.collect();
+        if let Some(object) = first.as_object_mut() {
+            if !also.is_empty() {
+                object.insert("also".to_owned(), also.into());
+            }
+            let note = "Within 7 days; what comes back has no expiry.";
+            object.insert("note".to_owned(), note.into());
+        }
+        first
     });
     Ok(ended)
 }

@@ -114,8 +114,9 @@ pub fn filled(message: &str, schema: &Value) -> Value {
     match schema["properties"]["name"]["title"].as_str() {
         None => json!({"confirm": true}),
         Some(title) => {
-            let what = title.trim_start_matches("Name of the ");
-            json!({"name": name_in(message, what)})
+            let name = title.strip_prefix("Type ").expect("what to type");
+            assert!(message.contains(name), "{name} is shown: {message}");
+            json!({"name": name})
         }
     }
 }

@@ -92,17 +92,6 @@ impl SandboxProject {
         self.call(&text(&undo["tool"]), bare_value(&undo["arguments"])).await
     }
 
-    /// The call that an answer names as the way back, with what it says must be added: nobody had read that before.
-    pub async fn undo_with(&self, done: &Value, former: Value) -> Value {
-        let undo = &done["undo"];
-        let mut arguments = bare_value(&undo["arguments"]);
-        for (name, value) in former.as_object().expect("an object") {
-            assert!(text(&undo["note"]).contains(name), "the note names what to add: {undo}");
-            arguments[name] = value.clone();
-        }
-        self.call(&text(&undo["tool"]), arguments).await
-    }
-
     /// Makes the project `shop`, with these settings: its id.
     pub async fn make_shop(&self, mut arguments: Value) -> String {
         arguments["name"] = "shop".into();

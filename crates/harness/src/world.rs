@@ -52,8 +52,11 @@ impl Default for Facts {
                 "host": "ep-quiet-sun-a1b2c3d4.us-east-1.aws.neon.tech", "current_state": "idle",
                 "autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 2, "suspend_timeout_seconds": 0,
             })],
-            databases: vec![json!({"name": "abc", "owner_name": "abc", "created_at": created})],
-            roles: vec![json!({"name": "abc", "protected": false, "created_at": created})],
+            databases: vec![json!({"name": "abc", "owner_name": "owner", "created_at": created})],
+            roles: vec![
+                json!({"name": "abc", "protected": false, "created_at": created}),
+                json!({"name": "owner", "protected": false, "created_at": created}),
+            ],
             snapshots: vec![json!({
                 "id": SNAPSHOT, "name": "before", "source_branch_id": ROOT, "created_at": created, "manual": true,
             })],
@@ -250,6 +253,8 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
             200,
             json!({"schedule": [{"frequency": "daily", "retention_seconds": 604_800}]}),
         ),
+        // The default branch has neither, so that they can be turned on there.
+        ["projects", _, "branches", ROOT, "auth"] | ["projects", _, "branches", ROOT, "data-api", _] => missing(),
         ["projects", _, "branches", _, "auth", rest @ ..] => Reply::json(200, auth(rest)),
         ["projects", _, "branches", _, "credentials"] => Reply::json(
             200,
@@ -302,8 +307,10 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
         }
         ["projects", _, "connection_uri"] => Reply::json(200, json!({"uri": "postgresql://u:canary-password@host/db"})),
         ["projects", _, "branches", _, rest @ ..] if services(rest).is_some() => services(rest).unwrap_or_else(missing),
-        ["api_keys"] => Reply::json(200, json!([])),
-        [.., "api_keys"] => Reply::json(200, json!([])),
+        [.., "api_keys"] => Reply::json(
+            200,
+            json!([{"id": 1, "name": "ci", "created_at": "2026-01-01T00:00:00Z", "last_used_at": null}]),
+        ),
         _ => Reply::json(
             200,
             json!({"organizations": [], "projects": [], "branches": [], "members": [], "operations": [], "invitations": [], "regions": [], "pagination": {}}),
@@ -318,7 +325,7 @@ fn auth(part: &[&str]) -> Value {
             "auth_provider": "better_auth", "db_name": "abc", "name": "shop",
             "base_url": "https://ep-quiet-sun-a1b2c3d4.neonauth.us-east-1.aws.neon.tech/abc/auth",
         }),
-        ["domains"] => json!({"domains": [{"domain": "https://example.com", "auth_provider": "better_auth"}]}),
+        ["domains"] => json!({"domains": [{"domain": "https://example.com/abc", "auth_provider": "better_auth"}]}),
         ["oauth_providers"] => json!({
             "providers": [{"id": "google", "type": "standard", "client_id": "abc", "client_secret": "canary-password"}],
         }),

@@ -36,7 +36,7 @@ use axum::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONTENT_TYPE, HOST},
+    header::{CONTENT_TYPE, DATE, HOST},
     request::Parts,
 };
 
@@ -170,6 +170,16 @@ async fn serve(shared: &Shared, route: Option<Route>, request: Request) -> Respo
         received.connection.reset();
     }
     let mut response = response.unwrap_or_default();
+    // The sandbox's time may be ahead of the machine's, and clients go by it.
+    let date = shared
+        .state()
+        .clock
+        .now()
+        .format("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string();
+    if let Ok(value) = HeaderValue::from_str(&date) {
+        response.headers_mut().insert(DATE, value);
+    }
     if let Ok(value) = HeaderValue::from_str(&received.request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

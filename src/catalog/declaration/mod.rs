@@ -5,6 +5,7 @@ mod lookup;
 mod output;
 mod place;
 mod plan;
+mod refusal;
 mod request;
 mod safety;
 mod undo;
@@ -16,12 +17,13 @@ use serde_json::{Map, Value};
 
 pub use listing::ListingDeclaration;
 pub use lookup::{Deleted, Lookup};
-pub use output::{Addition, Content, Keep, OutputDeclaration, Pages};
+pub use output::{Addition, Content, Keep, OutputDeclaration, Pages, StateDeclaration};
 pub use place::Place;
 pub use plan::{Pick, PlanDeclaration};
+pub use refusal::{Finding, Moment, Refusal};
 pub use request::{BodyForm, Constant, FileSource, RequestDeclaration, Resource, Rule, SHARED_ALIASES};
-pub use safety::{Comparison, Escalation, Fact, Named, Reach, Reached, SafetyCopy, SafetyDeclaration};
-pub use undo::{Undo, UndoNever, UndoWay};
+pub use safety::{Comparison, Escalation, Fact, Light, Named, Reach, Reached, SafetyCopy, SafetyDeclaration};
+pub use undo::{Former, Undo, UndoNever, UndoWay};
 pub use workflow::{Workflow, WorkflowDeclaration};
 
 use crate::catalog::Effect;

@@ -49,15 +49,38 @@ pub struct OutputDeclaration {
     /// The name for an answer that is a bare list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap: Option<String>,
-    /// What is said when Neon answers without a body.
+    /// What was done, as a sentence: `{argument}` stands for an argument, `{/pointer}` for a part of the answer, and of
+    /// `[this|that]` the first is said where all that it names is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<String>,
+    /// What is said instead when Neon answers without a body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<String>,
+    /// What is so now, read after the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateDeclaration>,
+    /// Texts that are added to the result by name, filled as `done` is: links that people open.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub also: BTreeMap<String, String>,
+    /// The result says whose password it holds, and where the branch has it from.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub password_of_role: bool,
     /// What the answer is made of.
     #[serde(default, skip_serializing_if = "Content::is_json")]
     pub content: Content,
     /// The tool that gives a link to bytes that are too many for a result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+}
+
+/// What is so after a call.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StateDeclaration {
+    /// The reading tool.
+    pub read: String,
+    /// What of its answer is shown, by the name that it is shown under: JSON pointers.
+    pub show: BTreeMap<String, String>,
 }
 
 /// What is read after an answer and added to the result, beside it.

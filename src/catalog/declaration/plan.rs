@@ -47,4 +47,7 @@ pub struct Pick {
     /// The value that the field equals, where it isn't an argument's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
+    /// There may be none: the call makes it, or the key doesn't see it. Otherwise nobody is asked about what isn't there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::plan::PlanDeclaration;
+use super::refusal::{Finding, Moment, Refusal};
 use super::undo::Undo;
 use crate::catalog::Effect;
 use crate::catalog::condition::Condition;
@@ -66,6 +67,15 @@ pub struct SafetyDeclaration {
     /// The argument that names an API key: the call is refused where that is the key that this server uses itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spares_own_key: Option<String>,
+    /// What Neon would refuse anyway: nobody is asked about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refuse: Vec<Refusal>,
+    /// Arguments that are times, with what they must be.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moments: BTreeMap<String, Moment>,
+    /// Where one of these is found, so little is lost that a click is enough, and no name is typed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub light: Vec<Light>,
     /// What a human is shown before the call may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanDeclaration>,
@@ -109,6 +119,18 @@ pub enum Named {
     Database,
 }
 
+/// Of what so little is lost that a click is enough. Every condition that is given must hold.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Light {
+    /// What is found at Neon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finds: Option<Finding>,
+    /// The session itself made the target minutes ago: where its creation time stands in the plan's answer, as a JSON pointer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_here: Option<String>,
+}
+
 /// Raises the effect of a call. Every condition that is given must hold.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -135,6 +157,9 @@ pub struct Escalation {
     pub interrupts: bool,
     /// Why, as the end of a sentence that begins with "because it …".
     pub because: String,
+    /// What would happen then, in place of the plan's summary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
 }
 
 /// A comparison of an argument with what Neon has now.

@@ -33,7 +33,7 @@ pub struct UndoWay {
     /// Arguments that go back to what they were: those of them that this call gives, with JSON pointers to their former
     /// values in what the plan read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub former: BTreeMap<String, String>,
+    pub former: BTreeMap<String, Former>,
     /// Only when the arguments of this call fit this JSON Schema; otherwise the note says what is left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Condition>,
@@ -43,6 +43,41 @@ pub struct UndoWay {
     /// What does not come back, or what else is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// Where the former value of an argument stands.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Former {
+    /// At a JSON pointer.
+    At(String),
+    /// At a JSON pointer, or where nothing stood there, what unsets it.
+    Or {
+        /// The JSON pointer.
+        at: String,
+        /// What unsets it.
+        unset: Value,
+    },
+}
+
+impl Former {
+    /// The JSON pointer.
+    #[must_use]
+    pub fn pointer(&self) -> &str {
+        match self {
+            Self::At(pointer) | Self::Or { at: pointer, .. } => pointer,
+        }
+    }
+
+    /// The value as it was, in what was read before; null where it wasn't set and nothing unsets it.
+    #[must_use]
+    pub fn value(&self, before: &Value) -> Value {
+        let was = before.pointer(self.pointer()).filter(|was| !was.is_null()).cloned();
+        match self {
+            Self::At(_) => was.unwrap_or_default(),
+            Self::Or { unset, .. } => was.unwrap_or_else(|| unset.clone()),
+        }
+    }
 }
 
 /// Nothing undoes the call.

@@ -117,6 +117,11 @@ pub(in crate::engine) async fn confirm(
                     record.asked_again();
                     Ok(Step::Ask(Box::new(anew(call, &plan, &arguments))))
                 }
+                Err(NotApproved::WrongName(_)) if !confirmations.was_asked_again(call.subject(&arguments), seal) => {
+                    record.asked_again();
+                    let question = confirmations.question_again(&plan, call.subject(&arguments), Utc::now());
+                    Ok(Step::Ask(Box::new(question)))
+                }
                 Err(no) => Err(Failure::NotConfirmed(no)),
             }
         }
@@ -169,6 +174,7 @@ async fn in_call(
         .guards
         .confirmations
         .question(&plan, call.subject(&arguments), Utc::now());
+    let mut again = false;
     for _ in 0..MAX_QUESTIONS {
         let reply = waiting(call, ask, &question).await;
         // Who says no needs no second look.
@@ -210,6 +216,10 @@ async fn in_call(
                 })));
             }
             Err(NotApproved::Changed) => question = anew(call, &plan, &arguments),
+            Err(NotApproved::WrongName(_)) if !again => {
+                again = true;
+                question = confirmations.question_again(&plan, call.subject(&arguments), Utc::now());
+            }
             Err(no) => return Err(Failure::NotConfirmed(no)),
         }
     }

@@ -6,10 +6,12 @@ use chrono::Utc;
 use serde_json::{Map, Value};
 
 use super::whole::Whole;
-use super::{facts, impact, safety};
+use super::{facts, impact, light, refusals, safety};
+use crate::engine::Service;
 use crate::engine::check::bind;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
+use crate::engine::present::undo;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::{Measuring, Preview, WorkflowCall};
 use crate::engine::workflow_context::WorkflowContext;
@@ -22,13 +24,22 @@ pub(in crate::engine) async fn judge(
     arguments: &Map<String, Value>,
 ) -> Result<Assessment, Failure> {
     let tool = &call.selected.tool;
-    match RiskAssessment::begin_assessed(tool, arguments, call.assessed.clone()) {
-        RiskAssessment::Done(assessment) => Ok(assessment),
+    let assessment = match RiskAssessment::begin_assessed(tool, arguments, call.assessed.clone()) {
+        RiskAssessment::Done(assessment) => assessment,
         RiskAssessment::Looks(pending) => {
-            let facts = facts::read(look, &call.guards.policy, tool, arguments, pending.needs()).await?;
-            Ok(pending.with(&facts))
+            let facts = match facts::read(look, &call.guards.policy, tool, arguments, pending.needs()).await {
+                Ok(facts) => facts,
+                Err(failure) => {
+                    // What Neon doesn't say of the target may be why it would refuse the call.
+                    refusals::check(look, tool, arguments).await?;
+                    return Err(failure);
+                }
+            };
+            pending.with(&facts)
         }
-    }
+    };
+    let is_light = assessment.severe() && assessment.asks() && light::holds(call, look, arguments).await?;
+    Ok(if is_light { assessment.lightened() } else { assessment })
 }
 
 /// The plan: what is shown to whoever must say yes.
@@ -40,6 +51,7 @@ pub(in crate::engine) async fn plan(
     arguments: &Map<String, Value>,
 ) -> Result<Plan, Failure> {
     let tool = &*call.selected.tool;
+    refusals::check(look, tool, arguments).await?;
     let by_sql = workflow.is_some_and(|workflow| workflow.runs_on().is_target());
     let mut impact = impact::read(look, &call.guards.policy, (tool, by_sql), arguments, assessment).await?;
     impact.lines.extend(call.files.lines.iter().cloned());
@@ -73,6 +85,8 @@ pub(in crate::engine) async fn plan(
             call.wholes.keep(whole);
         }
     }
+    impact.sandbox = call.service == Service::Sandbox;
     impact.safety_copy = safety::announced(call, assessment, arguments);
-    Ok(Plan::new(tool, &shown, assessment, &request, impact, Utc::now()))
+    let plan = Plan::new(tool, &shown, assessment, &request, impact, Utc::now());
+    Ok(plan.with_undo(|undo| undo::fitted(call.selection, undo)))
 }

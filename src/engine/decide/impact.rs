@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use futures::future::try_join;
 use serde_json::{Map, Value};
 
-use crate::catalog::{Argument, Resource, Tool};
+use super::finding;
+use crate::catalog::{Argument, PlanDeclaration, Resource, Tool};
 use crate::engine::decide::target::{branch_of, shown, unknown_loss};
-use crate::engine::error::Failure;
+use crate::engine::error::{Failure, WouldFail};
 use crate::engine::snapshot::{ReadSnapshot, unread};
 use crate::engine::values::{id, items, text};
 use crate::guard::{Assessment, Cause, Effect, Impact, Line, Policy, TypedName, quoted, told, told_plain};
@@ -70,6 +71,13 @@ pub(in crate::engine) async fn read(
         }
         if plan.pick.is_some() && seen.is_null() {
             let what = plan.of.as_deref().unwrap_or("what the call is about");
+            if let Some(reader) = not_there(look, plan, arguments).await? {
+                return Err(Failure::WouldFail(Box::new(WouldFail {
+                    message: format!("There is no such {what}."),
+                    next: format!("{reader} names those that there are."),
+                    found: Vec::new(),
+                })));
+            }
             impact.lines.push(Line::fact(what, ["not found".to_owned()]));
         }
         if target == Some(Resource::Snapshot) {
@@ -90,6 +98,20 @@ pub(in crate::engine) async fn read(
     Ok(impact)
 }
 
+/// The tool that lists what the call is about, where the list was read whole and that isn't in it.
+async fn not_there<'p>(
+    look: &ReadSnapshot<'_, '_>,
+    plan: &'p PlanDeclaration,
+    arguments: &Map<String, Value>,
+) -> Result<Option<&'p str>, Failure> {
+    let Some(pick) = plan.pick.as_ref().filter(|pick| !pick.optional) else {
+        return Ok(None);
+    };
+    let answer = look.tool(&plan.read, &plan.with, arguments).await?;
+    let listed = answer.pointer(&pick.list).is_some_and(Value::is_array);
+    Ok((listed && finding::is_whole(&answer)).then_some(plan.read.as_str()))
+}
+
 /// The names of what may be lost, for what must be typed.
 #[derive(Default)]
 struct Lost {
@@ -103,11 +125,16 @@ impl Lost {
     /// The database's name for a database, the branch's for a branch: the last thing in the path, unless another branch
     /// than that is lost.
     fn type_name(self, tool: &Tool, arguments: &Map<String, Value>) -> Option<TypedName> {
-        let (last, names) = tool
+        let found = tool
             .placeholders
             .iter()
             .rev()
-            .find_map(|argument| Some((argument, tool.names(argument)?)))?;
+            .find_map(|argument| Some((argument, tool.names(argument)?)));
+        let Some((last, names)) = found else {
+            // What is made has a name already.
+            let name = text(arguments, "name")?;
+            return typed("name", name.to_owned(), name);
+        };
         let id = text(arguments, last);
         let branch_instead = tool
             .declaration

@@ -41,10 +41,22 @@ impl Failure {
                 message,
                 next,
             } => error(&message, &next, json!({"argument": argument})),
+            Self::WouldFail(why) => {
+                let mut more = json!({});
+                if !why.found.is_empty() {
+                    more = json!({ "found": why.found });
+                    fence.enclose_plan(&mut more);
+                }
+                error(
+                    &format!("{} Nobody was asked, and nothing was sent.", why.message),
+                    &why.next,
+                    more,
+                )
+            }
             Self::Denied(denied) => error(&denied.message, &denied.next, json!({"rule": denied.rule})),
             Self::RequiresApproval(needs) => needs_yes(*needs, fence),
             Self::NotConfirmed(no) => error(
-                &format!("{no} Nothing was sent to Neon."),
+                &fence.resolved_line(&format!("{no} Nothing was sent to Neon.")),
                 if no.is_a_decision() {
                     "Take it as the user's decision: don't call this again, and don't try another way around, unless the user asks for it."
                 } else {

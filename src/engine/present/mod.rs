@@ -2,6 +2,7 @@
 
 pub(in crate::engine) mod advice;
 pub(in crate::engine) mod content;
+pub(in crate::engine) mod done;
 pub(in crate::engine) mod dotenv;
 pub(in crate::engine) mod errors;
 pub(in crate::engine) mod figures;
@@ -10,4 +11,5 @@ pub(in crate::engine) mod offered;
 pub(in crate::engine) mod shape;
 pub(in crate::engine) mod sql;
 pub(in crate::engine) mod text;
+pub(in crate::engine) mod undo;
 pub(in crate::engine) mod untrusted;

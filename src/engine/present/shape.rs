@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use crate::catalog::{Keep, Tool, type_of_field};
 use crate::engine::Service;
 use crate::engine::check::time::Reference;
-use crate::engine::present::figures;
 use crate::engine::present::list::List;
 use crate::engine::present::untrusted::Fence;
+use crate::engine::present::{done, figures};
 use crate::engine::wait::Waited;
 use crate::engine::workflow_output::WorkflowOutput;
 use crate::guard;
@@ -36,6 +36,10 @@ pub(in crate::engine) struct Extras {
     pub(in crate::engine) safety_copy: Option<Value>,
     /// The way back.
     pub(in crate::engine) undo: Option<Value>,
+    /// What is so now.
+    pub(in crate::engine) state: Option<Value>,
+    /// Whose password the result holds.
+    pub(in crate::engine) password_of: Option<Value>,
 }
 
 impl Shaping<'_> {
@@ -53,6 +57,9 @@ impl Shaping<'_> {
         let empty = answer
             .as_ref()
             .is_none_or(|answer| answer.is_null() || answer.as_object().is_some_and(Map::is_empty));
+        let output = &self.tool.declaration.output;
+        let whole = answer.clone().unwrap_or_default();
+        let fill = |template: &String| done::filled(template, self.arguments, &whole, self.fence);
         if let Some(answer) = &mut answer {
             if waited.as_ref().is_some_and(|waited| waited.done) {
                 forget_states(answer);
@@ -65,14 +72,29 @@ impl Shaping<'_> {
                 answer,
             ));
         }
-        let done = self.tool.declaration.output.done.as_ref();
-        envelope.insert(
-            "result".into(),
-            match answer {
-                Some(answer) if !empty => answer,
-                _ => Value::from(done.map_or("Done.", String::as_str)),
-            },
-        );
+        let said = match empty {
+            true => output
+                .gone
+                .as_ref()
+                .or(output.done.as_ref())
+                .map_or_else(|| "Done.".to_owned(), fill),
+            false => output.done.as_ref().map(fill).unwrap_or_default(),
+        };
+        if !said.is_empty() {
+            envelope.insert("done".into(), said.into());
+        }
+        if let Some(mut answer) = answer.filter(|_| !empty) {
+            if let Some(object) = answer.as_object_mut() {
+                let also = output.also.iter();
+                object.extend(also.map(|(name, template)| (name.clone(), fill(template).into())));
+            }
+            envelope.insert("result".into(), answer);
+        }
+        envelope.extend(extras.state.map(|state| ("state".to_owned(), state)));
+        if let Some(of) = extras.password_of {
+            envelope.insert("password_of".into(), of);
+            notes.push("run_sql needs no password: give this to nobody who doesn't need it.".to_owned());
+        }
         self.add_work(&mut envelope, &mut notes, waited);
         envelope.extend(extras.confirmed_by.map(|by| ("confirmed_by".to_owned(), by.into())));
         envelope.extend(extras.safety_copy.map(|mut copy| {

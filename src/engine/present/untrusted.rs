@@ -145,6 +145,11 @@ impl Fence {
 
     /// The same, but for the texts that `ours` names.
     pub(crate) fn enclose_undo_but(&self, undo: &mut Value, ours: &dyn Fn(&str) -> bool) {
+        if let Some(Value::Array(also)) = undo.get_mut("also") {
+            for call in also {
+                self.enclose_undo_but(call, ours);
+            }
+        }
         if let Some(arguments) = undo.get_mut("arguments") {
             self.enclose_but(arguments, &|text| {
                 text == FROM_THE_ANSWER || self.was_sent(text) || ours(text)
@@ -169,6 +174,14 @@ impl Fence {
             Value::Array(items) => items.iter_mut().for_each(|item| self.resolve_marks(item)),
             Value::Object(object) => object.values_mut().for_each(|value| self.resolve_marks(value)),
             _ => {}
+        }
+    }
+
+    /// A sentence of ours, with the marked names in it fenced.
+    pub(crate) fn resolved_line(&self, text: &str) -> String {
+        match text.contains([OPENS, CLOSES]) {
+            true => self.resolved(text),
+            false => text.to_owned(),
         }
     }
 

@@ -28,6 +28,7 @@ impl ApprovalFlow {
             caller: self.caller(caller),
             until: (now + seconds(waits)).timestamp(),
             nonce: random_id(),
+            again: false,
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) fn read_form(plan: &Plan, content: &Value) -> Result<(), NotApproved>
     match plan.type_name() {
         Some(expected) => match form.get(NAME_FIELD) {
             Some(Value::String(typed)) if expected.matches(typed) => Ok(()),
-            Some(Value::String(_)) => Err(NotApproved::WrongName(expected.what.clone())),
+            Some(Value::String(_)) => Err(NotApproved::WrongName(expected.clone())),
             Some(_) => Err(NotApproved::Malformed(format!("`{NAME_FIELD}` is no text"))),
             None => Err(NotApproved::Malformed(format!("`{NAME_FIELD}` is missing"))),
         },

@@ -34,6 +34,7 @@ use crate::guard::plan::Plan;
 use crate::guard::policy::{Channel, ConfirmRules};
 use crate::guard::prepared::{MAX_FILE, Stored};
 use crate::guard::seal::{Binding, Sealer};
+use crate::guard::shown::quoted;
 use crate::guard::store::{DirectoryStore, MemoryStore, StateStore};
 use crate::text::one_line;
 
@@ -165,13 +166,41 @@ impl ApprovalFlow {
     /// A question about a call, for the client to put to its human.
     #[must_use]
     pub fn question(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>) -> Question {
+        self.asking(plan, subject, now, false)
+    }
+
+    /// The same question once more, after a name that was wrong. A name that is wrong again ends it.
+    #[must_use]
+    pub fn question_again(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>) -> Question {
+        let mut question = self.asking(plan, subject, now, true);
+        if let Some(name) = &question.type_name {
+            question.text = format!(
+                "What was typed is not the name of the {}, which is {}. Nothing was done.\n\n{}",
+                name.what,
+                quoted(&name.name),
+                question.text
+            );
+        }
+        question
+    }
+
+    /// Whether the question behind a seal is one that was asked again.
+    #[must_use]
+    pub fn was_asked_again(&self, subject: Subject<'_>, seal: &str) -> bool {
+        self.open(subject, &self.owner(subject), seal)
+            .is_ok_and(|binding| binding.again)
+    }
+
+    fn asking(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>, again: bool) -> Question {
         let waits = self.rules.question_seconds;
+        let binding = Binding {
+            again,
+            ..self.binding(plan, subject, &self.owner(subject), now, waits)
+        };
         Question {
             text: plan.text(),
             type_name: plan.type_name().cloned(),
-            seal: self
-                .sealer
-                .seal(&self.binding(plan, subject, &self.owner(subject), now, waits)),
+            seal: self.sealer.seal(&binding),
             waits: Duration::from_secs(waits),
         }
     }

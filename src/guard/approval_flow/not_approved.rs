@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::guard::approvals::ApprovalsError;
+use crate::guard::approvals::{ApprovalsError, TypedName};
+use crate::guard::shown::told;
 
 /// Why a call isn't cleared. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -17,8 +18,8 @@ pub enum NotApproved {
     #[error("Nobody answered in time, which means no.")]
     TimedOut,
     /// The typed name isn't the one that is lost.
-    #[error("The name that was typed is not the name of the {0}, which means no.")]
-    WrongName(String),
+    #[error("What was typed is not {}, the name of the {}, which means no.", told(&.0.name), .0.what)]
+    WrongName(TypedName),
     /// The form was accepted without its yes.
     #[error("The form came back accepted, but without the yes that it asks for, which means no.")]
     NotTicked,

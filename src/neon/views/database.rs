@@ -43,6 +43,12 @@ impl<'v> Role<'v> {
         self.0.text("name")
     }
 
+    /// A field as it stands, for what only shows it.
+    #[must_use]
+    pub fn shown(self, field: &str) -> &'v Value {
+        self.0.raw(field)
+    }
+
     /// Whether it may be the one of that name: one without a name may be any.
     #[must_use]
     pub fn may_be(self, name: &str) -> bool {

@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 use super::{NOTHING, Started, error, start};
 use crate::support::server::{Era, KEY, TestClient, TestServer, program, state_home};
 use crate::support::terminal::AtTerminal;
-use crate::support::world::{BRANCH, PROJECT, ROOT, World};
+use crate::support::world::{BRANCH, PROJECT, World};
 
 fn delete_branch() -> Value {
     json!({"project_id": PROJECT, "branch_id": BRANCH})
 }
 
-fn delete_main() -> Value {
-    json!({"project_id": PROJECT, "branch_id": ROOT})
+/// A deletion for good, for which the name is typed.
+fn delete_for_good() -> Value {
+    json!({"project_id": PROJECT, "branch_id": BRANCH, "hard_delete": true})
 }
 
 async fn alone(world: &World, policy: &str) -> Started {
@@ -117,16 +118,16 @@ async fn a_no_in_a_terminal_is_told_to_the_agent() {
 async fn a_severe_call_wants_its_name_typed() {
     let world = World::start().await;
     let started = alone(&world, "").await;
-    let code = code(&started, "delete_branch", delete_main()).await;
-    for wrong in ["yes", "Main", "dev", "main."] {
+    let code = code(&started, "delete_branch", delete_for_good()).await;
+    for wrong in ["yes", "Dev", "main", "dev."] {
         let (exit, _, screen) = at_terminal(&started.state, &code, &[wrong]).await;
         assert_eq!(exit, 2, "{screen}");
         let last = screen.trim_end().lines().last().expect("a line");
         assert_worded!("approvals", &format!("typed name that is another: {wrong}"), last);
     }
-    let (exit, _, screen) = at_terminal(&started.state, &code, &["main"]).await;
+    let (exit, _, screen) = at_terminal(&started.state, &code, &["dev"]).await;
     assert_eq!(exit, 0, "{screen}");
-    let (value, is_error) = started.call("delete_branch", delete_main()).await;
+    let (value, is_error) = started.call("delete_branch", delete_for_good()).await;
     assert!(!is_error, "{value}");
     assert_eq!(world.changes().len(), 1);
 }
@@ -135,11 +136,11 @@ async fn a_severe_call_wants_its_name_typed() {
 async fn the_fifth_wrong_name_is_a_no() {
     let world = World::start().await;
     let started = alone(&world, "").await;
-    let code = code(&started, "delete_branch", delete_main()).await;
+    let code = code(&started, "delete_branch", delete_for_good()).await;
     for exit in [2, 2, 2, 2, 1] {
         assert_eq!(at_terminal(&started.state, &code, &["wrong"]).await.0, exit);
     }
-    let (value, _) = started.call("delete_branch", delete_main()).await;
+    let (value, _) = started.call("delete_branch", delete_for_good()).await;
     assert_eq!(error(&value)["kind"], "rejected", "{value}");
     assert_eq!(world.changes(), NOTHING);
 }
@@ -183,17 +184,17 @@ async fn without_a_terminal_only_a_no_counts_unless_the_policy_says_so() {
     let plain = self::code(&started, "delete_branch", delete_branch()).await;
     let (exit, said) = run(&started.state, &[&plain, "--yes"]);
     assert_eq!(exit, 0, "{said}");
-    let severe = self::code(&started, "delete_branch", delete_main()).await;
+    let severe = self::code(&started, "delete_branch", delete_for_good()).await;
     for (arguments, expected) in [
         (vec!["--yes"], 2),
-        (vec!["--yes", "--name", "dev"], 2),
-        (vec!["--yes", "--name", "main"], 0),
+        (vec!["--yes", "--name", "main"], 2),
+        (vec!["--yes", "--name", "dev"], 0),
     ] {
         let (exit, said) = run(&started.state, &[&[severe.as_str()], &*arguments].concat());
         assert_eq!(exit, expected, "{said}");
     }
     assert!(!started.call("delete_branch", delete_branch()).await.1);
-    assert!(!started.call("delete_branch", delete_main()).await.1);
+    assert!(!started.call("delete_branch", delete_for_good()).await.1);
     assert_eq!(world.changes().len(), 2);
 }
 
@@ -212,7 +213,7 @@ async fn an_approval_is_for_its_arguments_its_target_and_its_caller() {
     let mut hard = delete_branch();
     hard["hard_delete"] = true.into();
     code(&started, "delete_branch", hard).await;
-    code(&started, "delete_branch", delete_main()).await;
+    code(&started, "delete_branch", delete_for_good()).await;
     assert_eq!(world.changes(), NOTHING);
 
     // Another client on the same state, key and API: with the key of the seals, so that it could open this one's.
@@ -245,11 +246,11 @@ async fn codes_and_approvals_run_out() {
     let world = World::start().await;
     let policy = "[confirm]\nquestion_seconds = 10\napproval_seconds = 10\nterminal_yes = true\n";
     let started = alone(&world, policy).await;
-    let late = code(&started, "delete_branch", delete_main()).await;
+    let late = code(&started, "delete_branch", delete_for_good()).await;
     let early = code(&started, "delete_branch", delete_branch()).await;
     assert_eq!(run(&started.state, &[&early, "--yes"]).0, 0);
     tokio::time::sleep(std::time::Duration::from_secs(12)).await;
-    let (exit, said) = run(&started.state, &[&late, "--yes", "--name", "main"]);
+    let (exit, said) = run(&started.state, &[&late, "--yes", "--name", "dev"]);
     assert!(exit == 2 && said.contains("run out"), "{said}");
     code(&started, "delete_branch", delete_branch()).await;
     assert_eq!(world.changes(), NOTHING);

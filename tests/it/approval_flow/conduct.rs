@@ -240,7 +240,8 @@ async fn what_an_effect_allows_runs_unasked_and_what_is_severe_asks_nevertheless
     let started = under(&world, "[effects]\ndestructive = \"allow\"\n").await;
     let (value, is_error) = started.call("delete_branch", on(BRANCH)).await;
     assert!(!is_error && value["confirmed_by"] == "policy", "{value}");
-    let (value, is_error) = started.call("delete_branch", on(ROOT)).await;
+    let hard = with(on(BRANCH), "hard_delete", true);
+    let (value, is_error) = started.call("delete_branch", hard.clone()).await;
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
     let (value, is_error) = started
         .call("delete_branch", with(on(BRANCH), "hard_delete", true))
@@ -249,7 +250,7 @@ async fn what_an_effect_allows_runs_unasked_and_what_is_severe_asks_nevertheless
     assert_eq!(world.changes().len(), 1);
     // Whoever names the tool means it.
     let started = under(&world, "[tools]\ndelete_branch = \"allow\"\n").await;
-    assert!(!started.call("delete_branch", on(ROOT)).await.1);
+    assert!(!started.call("delete_branch", hard).await.1);
     let (value, is_error) = started.call("delete_project", json!({"project_id": PROJECT})).await;
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
     let started = under(&world, "[effects]\nwrite = \"confirm\"\n").await;
@@ -350,10 +351,13 @@ async fn a_throwaway_branch_is_free_to_delete_and_to_reset() {
         ("set_default_branch", on(BRANCH)),
     ] {
         let (value, is_error) = started.call(tool, arguments).await;
-        assert!(
-            is_error && error(&value)["kind"] == "requires_approval",
-            "{tool}: {value}"
-        );
+        // A branch that expires can't be the default.
+        let expected = if tool == "set_default_branch" {
+            "would_fail"
+        } else {
+            "requires_approval"
+        };
+        assert!(is_error && error(&value)["kind"] == expected, "{tool}: {value}");
     }
     assert_eq!(world.changes().len(), 5);
 }
@@ -398,10 +402,10 @@ async fn what_only_looks_like_a_throwaway_asks() {
         world.change(change);
         let started = under(&world, "").await;
         let (value, is_error) = started.call("delete_branch", on(BRANCH)).await;
-        assert!(
-            is_error && error(&value)["kind"] == "requires_approval",
-            "{what}: {value}"
-        );
+        // Of what Neon refuses to delete nobody is asked, and it isn't deleted either.
+        let refused = ["the default", "protected", "with a child"].contains(&what);
+        let expected = if refused { "would_fail" } else { "requires_approval" };
+        assert!(is_error && error(&value)["kind"] == expected, "{what}: {value}");
         assert_eq!(world.changes(), NOTHING, "{what}");
     }
     // The way around: to make it a throwaway first. That asks.

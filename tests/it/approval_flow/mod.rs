@@ -4,11 +4,14 @@ mod binding;
 mod catalogue;
 mod codes;
 mod conduct;
+mod forms;
 mod odd_answers;
 mod owners;
 mod page;
 mod sequences;
 mod store;
+mod undo;
+mod would_fail;
 
 use std::path::PathBuf;
 

@@ -11,7 +11,7 @@ use super::{NOTHING, error};
 use crate::support::http::{OverHttp, plain};
 use crate::support::human::{Human, Manner};
 use crate::support::server::{Era, KEY, TestClient, TestServer, call, program, state_home};
-use crate::support::world::{BRANCH, PROJECT, ROOT, World};
+use crate::support::world::{BRANCH, PROJECT, World};
 
 type Client = RunningService<RoleClient, TestClient>;
 
@@ -144,8 +144,9 @@ async fn what_was_handed_out_is_good_for_its_call_and_in_the_meta_data_too() {
         approve(&server.state, &code).await;
         let mut hard = delete_branch();
         hard["hard_delete"] = true.into();
-        let main = json!({"project_id": PROJECT, "branch_id": ROOT});
-        for other in [hard, main] {
+        let mut soft = delete_branch();
+        soft["hard_delete"] = false.into();
+        for other in [hard, soft] {
             let (its, _) = asked(call(&client, "delete_branch", with(other, &approval)).await);
             assert_ne!(its, code);
         }

@@ -13,7 +13,10 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use super::{NOTHING, error};
 use crate::support::http::{connect, plain, token};
 use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
-use crate::support::world::{BRANCH, PROJECT, ROOT, World};
+use crate::support::world::{BRANCH, PROJECT, World};
+
+/// What stands behind a branch that is deleted for good.
+const FOR_GOOD: &str = " for good";
 
 /// A server over HTTP with a client that can't ask.
 struct Web {
@@ -89,6 +92,9 @@ impl Web {
     /// A request that stands alone: what was handed out with the code comes back with it, as an agent gives it back.
     async fn delete(&self, branch: &str) -> (Value, bool) {
         let mut arguments = json!({"project_id": PROJECT, "branch_id": branch});
+        if let Some(branch) = branch.strip_suffix(FOR_GOOD) {
+            arguments = json!({"project_id": PROJECT, "branch_id": branch, "hard_delete": true});
+        }
         if let Some(approval) = self.approvals.lock().expect("a lock").get(branch) {
             arguments["approval"] = approval.clone().into();
         }
@@ -344,9 +350,10 @@ async fn guessing_the_secret_ends_in_a_no() {
 
 #[tokio::test]
 async fn the_page_asks_for_the_name_and_takes_a_no() {
+    let for_good = format!("{BRANCH}{FOR_GOOD}");
     let world = World::start().await;
     let mut web = Web::start(&world, "", &[]).await;
-    let page = web.wait_for_yes(ROOT).await;
+    let page = web.wait_for_yes(&for_good).await;
     let secret = web.secret(&page).await;
     assert!(web.get(&page).await.2.contains("name=\"name\""));
     for name in ["", "Main", "yes"] {
@@ -357,9 +364,9 @@ async fn the_page_asks_for_the_name_and_takes_a_no() {
             "{html}"
         );
     }
-    let form = [("decision", "approve"), ("secret", secret.as_str()), ("name", "main")];
+    let form = [("decision", "approve"), ("secret", secret.as_str()), ("name", "dev")];
     assert_eq!(web.post(&page, &form, &[]).await.0, StatusCode::OK);
-    assert!(!web.delete(ROOT).await.1);
+    assert!(!web.delete(&for_good).await.1);
     let page = web.wait_for_yes(BRANCH).await;
     let secret = web.secret(&page).await;
     let (_, html) = web

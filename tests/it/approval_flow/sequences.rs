@@ -41,14 +41,12 @@ fn calls() -> Vec<(String, Map<String, Value>)> {
         }
         arguments
     };
+    let soon = (chrono::Utc::now() + chrono::TimeDelta::days(7)).to_rfc3339();
     for (tool, arguments) in [
-        ("delete_branch", branch(ROOT, json!({}))),
+        ("delete_branch", branch(BRANCH, json!({"hard_delete": false}))),
         ("delete_branch", branch(BRANCH, json!({"hard_delete": true}))),
         ("delete_branch", json!({"project_id": "shop", "branch_id": "dev"})),
-        (
-            "update_branch",
-            branch(BRANCH, json!({"expires_at": "2036-01-01T00:00:00Z"})),
-        ),
+        ("update_branch", branch(BRANCH, json!({"expires_at": soon}))),
         ("update_branch", branch(ROOT, json!({"name": "trunk"}))),
         ("restore_branch", branch(BRANCH, json!({"source_branch_id": ROOT}))),
         (
@@ -308,7 +306,7 @@ impl Model {
 
 /// A form that answers any question with yes.
 fn yes() -> Reply {
-    Reply::Accepted(json!({"confirm": true, "name": "main"}))
+    Reply::Accepted(json!({"confirm": true, "name": "dev"}))
 }
 
 #[test]
@@ -381,9 +379,7 @@ async fn the_same_model_with_an_acceptance_changes_something() {
             client: Some("client".to_owned()),
             way: ApprovalMode::InReturn(Some(Returned {
                 seal,
-                reply: Some(Reply::Accepted(
-                    json!({"confirm": true, "name": if model.calls[index].1["branch_id"] == ROOT { "main" } else { "dev" }}),
-                )),
+                reply: Some(Reply::Accepted(json!({"confirm": true, "name": "dev"}))),
             })),
             lane: FairQueue::new(),
             bound: None,

@@ -44,6 +44,7 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
             given = with;
         }
     }
+    apart(tool.name(), &mut given);
     assert_eq!(
         broken(&given),
         0,
@@ -51,6 +52,29 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
         tool.name()
     );
     given
+}
+
+/// What a call makes isn't there yet, and what it takes from elsewhere is elsewhere: otherwise nobody would be asked.
+fn apart(tool: &str, given: &mut Map<String, Value>) {
+    let other = match tool {
+        "restore_branch" => json!({"source_branch_id": "br-root"}),
+        "provision_neon_auth" | "provision_neon_data_api" | "set_backup_schedule" => json!({"branch_id": "br-root"}),
+        "add_auth_domain" => json!({"domain": "https://other.example.com"}),
+        "add_auth_oauth_provider" => json!({"oauth_provider_id": "github"}),
+        "add_project_jwks" => json!({"jwks_url": "https://other.example.com/jwks.json"}),
+        "add_custom_domain" => json!({"domain": "other.example.com"}),
+        "create_bucket" | "create_role" | "create_database" => json!({"name": "fresh"}),
+        "create_compute" => json!({"type": "read_only"}),
+        "transfer_projects" => json!({"destination_org_id": "org-other-12345678"}),
+        _ => return,
+    };
+    given.extend(other.as_object().cloned().into_iter().flatten());
+}
+
+/// A time so many hours from now.
+fn hours(count: i64) -> Value {
+    let time = chrono::Utc::now() + chrono::TimeDelta::hours(count);
+    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into()
 }
 
 /// The same arguments with a handle in them, where the tool completes what another one prepared: that one is called first, and
@@ -87,6 +111,8 @@ fn value(name: &str, schema: &Value) -> Value {
     match name {
         "project_ids" => return json!(["quiet-sun-12345678"]),
         "branch_ids" => return json!(["br-quiet-sun-a1b2c3d4"]),
+        "expires_at" => return hours(7 * 24),
+        _ if name.ends_with("timestamp") => return hours(-1),
         _ => {}
     }
     let known = match name {
@@ -102,7 +128,6 @@ fn value(name: &str, schema: &Value) -> Value {
         "member_id" | "permission_id" | "jwks_id" | "token_id" | "trigger_id" => {
             Some("11111111-2222-4333-8444-555555555555")
         }
-        "expires_at" => Some("2036-01-01T00:00:00Z"),
         "sql" => Some("DROP TABLE abc"),
         "region_id" => Some("aws-us-east-1"),
         "slug" | "function_slug" => Some("hello"),

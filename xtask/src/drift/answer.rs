@@ -200,7 +200,11 @@ impl Comparison<'_> {
             }));
         }
         if let Some(Undo::Way(way)) = &declaration.safety.undo {
-            wanted.extend(way.former.values().map(|pointer| (read.clone(), within(pointer))));
+            wanted.extend(
+                way.former
+                    .values()
+                    .map(|former| (read.clone(), within(former.pointer()))),
+            );
             for template in way.arguments.values().flat_map(templates_within) {
                 let before = template
                     .strip_prefix("before:")

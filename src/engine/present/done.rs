@@ -1,0 +1,136 @@
+//! What a call did, as a sentence, and what is so after it.
+
+use serde_json::{Map, Value};
+
+use crate::catalog::templates;
+use crate::engine::context::CallContext;
+use crate::engine::decide::target::branch_of;
+use crate::engine::error::Failure;
+use crate::engine::present::untrusted::Fence;
+use crate::engine::snapshot::ReadSnapshot;
+use crate::engine::values::{id, text};
+use crate::guard::{mask_text, told};
+use crate::neon::ProjectId;
+use crate::neon::views::{Branch, Role};
+
+/// A template filled with arguments and parts of the answer; names from outside stand in the fence.
+pub(in crate::engine) fn filled(
+    template: &str,
+    arguments: &Map<String, Value>,
+    answer: &Value,
+    fence: &Fence,
+) -> String {
+    let value = |name: &str| {
+        let found = match name.starts_with('/') {
+            true => answer.pointer(name),
+            false => arguments.get(name),
+        };
+        found.filter(|value| !value.is_null()).map(shown)
+    };
+    let fill = |part: &str, out: &mut String| {
+        let mut rest = part;
+        while let Some((before, name, after)) = rest.split_once('{').and_then(|(before, after)| {
+            let (name, after) = after.split_once('}')?;
+            Some((before, name, after))
+        }) {
+            out.push_str(before);
+            out.push_str(&value(name).unwrap_or_else(|| "unknown".to_owned()));
+            rest = after;
+        }
+        out.push_str(rest);
+    };
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some((before, choice, after)) = rest.split_once('[').and_then(|(before, after)| {
+        let (choice, after) = after.split_once(']')?;
+        Some((before, choice, after))
+    }) {
+        fill(before, &mut out);
+        let (one, other) = choice.split_once('|').unwrap_or((choice, ""));
+        let there = templates(one).all(|name| value(name).is_some());
+        fill(if there { one } else { other }, &mut out);
+        rest = after;
+    }
+    fill(rest, &mut out);
+    fence.resolved_line(&out)
+}
+
+/// An id as it is, a name in quotes.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'+');
+            match !text.is_empty() && text.len() <= 100 && text.bytes().all(plain) {
+                true => text.clone(),
+                false => told(&mask_text(text)),
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What is so now: what the declared reading tool shows after the call. What can't be read is left out.
+pub(in crate::engine) async fn state(call: &CallContext<'_>, arguments: &Map<String, Value>) -> Option<Value> {
+    let declared = call.selected.tool.declaration.output.state.as_ref()?;
+    let look = ReadSnapshot::new(call);
+    let answer = look.tool(&declared.read, &Default::default(), arguments).await.ok()?;
+    let mut state: Value = declared
+        .show
+        .iter()
+        .filter_map(|(name, pointer)| Some((name.clone(), answer.pointer(pointer)?.clone())))
+        .collect::<Map<_, _>>()
+        .into();
+    call.fence.enclose(&mut state);
+    Some(state)
+}
+
+/// Whose password a result holds: the role, the branch, and where the branch has it from.
+pub(in crate::engine) async fn password_of(
+    call: &CallContext<'_>,
+    arguments: &Map<String, Value>,
+) -> Result<Option<Value>, Failure> {
+    let tool = &call.selected.tool;
+    if !tool.declaration.output.password_of_role {
+        return Ok(None);
+    }
+    let look = ReadSnapshot::new(call);
+    let (Some(role), Some(project)) = (text(arguments, "role_name"), id::<ProjectId>(arguments, "project_id")?) else {
+        return Ok(None);
+    };
+    let branch = match branch_of(&look, tool, arguments).await? {
+        Some(branch) => branch,
+        None => {
+            let branches = look.branches(&project).await?;
+            let default = Branch::all(&branches).find(|branch| branch.is_default());
+            let Some(default) = default.and_then(|branch| branch.id().ok()) else {
+                return Ok(None);
+            };
+            default
+        }
+    };
+    let answer = look.branch(&project, &branch).await?;
+    let about = Branch::in_answer(&answer);
+    let mut told = Map::new();
+    told.insert("role".into(), role.into());
+    told.insert("branch".into(), about.shown("name").clone());
+    if let Some(parent) = about.parent().known() {
+        let (above, its_roles, roles) = (
+            look.branch(&project, &parent).await?,
+            look.roles(&project, &parent).await?,
+            look.roles(&project, &branch).await?,
+        );
+        let above = Branch::in_answer(&above);
+        let made = |roles: &Value| {
+            let role = Role::all(roles).find(|one| one.name() == Some(role));
+            role.map(|role| role.shown("updated_at").clone())
+        };
+        // Children of a protected branch get passwords of their own, and so does a role that was reset.
+        let same = made(&its_roles).is_some_and(|there| made(&roles).is_some_and(|here| here == there));
+        if same && !above.is_protected() {
+            told.insert("inherited_from".into(), above.shown("name").clone());
+        }
+    }
+    let mut told = Value::Object(told);
+    call.fence.enclose(&mut told);
+    Ok(Some(told))
+}
