@@ -218,7 +218,7 @@ impl Comparison<'_> {
                     Resource::Project => "getProject",
                     Resource::Branch => "getProjectBranch",
                     Resource::Endpoint => "getProjectEndpoint",
-                    Resource::Snapshot | Resource::Organization => continue,
+                    _ => continue,
                 };
                 wanted.push((Some(reader.to_owned()), comparison.present.clone()));
             }
