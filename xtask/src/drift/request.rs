@@ -8,7 +8,7 @@ use super::Comparison;
 use super::report::Subject;
 use super::schema::{self, Difference};
 use neon_mcp::catalog::{Argument, Tool};
-use neon_mcp::catalog::{BodyForm, Place, Resource};
+use neon_mcp::catalog::{BodyForm, Place};
 use neon_openapi::{Operation, Parameter};
 
 /// Something that a tool can send.
@@ -279,16 +279,13 @@ fn argument<'a>(tool: &'a Tool, name: &str) -> Option<What<'a>> {
     let properties = tool.input.get("properties")?;
     let required = tool.input.get("required").and_then(Value::as_array);
     let resource = match tool.names(name) {
-        Some(Argument::Resource(resource)) => Some(resource),
+        Some(Argument::Resource(resource) | Argument::Item(resource)) => Some(resource),
         _ => None,
     };
     Some(What::Argument {
         schema: properties.get(name)?,
         required: required.is_some_and(|names| names.iter().any(|one| one == name)),
-        resolved: matches!(
-            resource,
-            Some(Resource::Project | Resource::Branch | Resource::Endpoint)
-        ),
+        resolved: resource.is_some(),
     })
 }
 
