@@ -5,11 +5,10 @@ use std::sync::{LazyLock, Mutex};
 
 use jsonschema::Validator;
 use rmcp::RoleClient;
-use rmcp::service::RunningService;
+use rmcp::service::Peer;
 use serde_json::Value;
 
 use crate::fence;
-use crate::server::TestClient;
 
 /// The schemas of results, by tool: what is true of a tool's results is so whatever else a server offers.
 static SCHEMAS: LazyLock<Mutex<HashMap<String, Validator>>> = LazyLock::new(Mutex::default);
@@ -91,7 +90,7 @@ fn each(value: &Value, then: &mut dyn FnMut(Option<&str>, Option<&Value>)) {
 }
 
 /// Panics where a result isn't what its tool's schema of results says.
-pub async fn fits_schema(client: &RunningService<RoleClient, TestClient>, tool: &str, value: &Value) {
+pub async fn fits_schema(client: &Peer<RoleClient>, tool: &str, value: &Value) {
     if !SCHEMAS.lock().expect("a lock").contains_key(tool) {
         let tools = client.list_all_tools().await.expect("a list");
         let mut schemas = SCHEMAS.lock().expect("a lock");
