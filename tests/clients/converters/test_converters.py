@@ -172,7 +172,7 @@ class Converters(unittest.IsolatedAsyncioTestCase):
                 labelled = await call("create_branch", project_id=project, name="labelled",
                                       annotation_value=[{"name": "team", "value": "shop"}])
                 self.assertIn("labelled", json.dumps(labelled))
-                for never in ({"expires_at": None}, {"expires_at": "never"}):
+                for never in ({"expires_at": None, "name": "shorter"}, {"expires_at": "never"}):
                     await call("update_branch", project_id=project, branch_id=branch, **never)
                 renamed = await call("update_branch", project_id=project, branch_id=branch, name="renamed")
                 self.assertIn("renamed", json.dumps(renamed))
