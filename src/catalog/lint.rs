@@ -586,8 +586,10 @@ impl Linter {
         for name in templates(&outside).filter(|_| !conditional) {
             let required = tool.input.get("required").and_then(Value::as_array);
             let required = required.is_some_and(|names| names.iter().any(|one| one == name));
+            // What is filled in before anything is planned is there, too.
+            let filled = tool.declaration.request.fills.as_deref() == Some(name);
             self.require(
-                required,
+                required || filled,
                 pointer,
                 format!("`{{{name}}}` may be left out: put it in brackets"),
             );
