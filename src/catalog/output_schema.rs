@@ -98,8 +98,14 @@ pub fn output_schema(tool: &Tool) -> Map<String, Value> {
     let output = &tool.declaration.output;
     let mut fields = Map::new();
     let mut put = |name: &str, schema: Value| fields.insert(name.to_owned(), schema);
+    if output.done.is_some() {
+        put("done", json!({"type": "string"}));
+    }
     if let Some(result) = result(tool) {
         put("result", result);
+    }
+    if output.state.is_some() {
+        put("state", json!({"type": "object"}));
     }
     if output.pages.is_some() {
         let page = json!({
@@ -126,8 +132,7 @@ fn result(tool: &Tool) -> Option<Value> {
         });
         return Some(json!({"type": "object", "properties": properties}));
     }
-    // Where Neon may answer with nothing, the result is the sentence that it is done.
-    if output.done.is_some() || tool.declaration.workflow.is_some() {
+    if tool.declaration.workflow.is_some() {
         return None;
     }
     match (&output.wrap, &output.keep) {

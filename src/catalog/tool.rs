@@ -145,7 +145,8 @@ impl Tool {
         !self.declaration.safety.reaches.is_empty()
             || names.any(|argument| {
                 let branches = [Resource::Branch, Resource::Endpoint, Resource::Snapshot];
-                matches!(self.names(argument), Some(Argument::Resource(resource)) if branches.contains(&resource))
+                let named = self.names(argument);
+                matches!(named, Some(Argument::Resource(resource) | Argument::Item(resource)) if branches.contains(&resource))
             })
     }
 

@@ -331,7 +331,7 @@ impl<'a> Pipeline<'a> {
         let assessment = cleared.assessment().clone();
         let approver = cleared.approver();
         let before = match before {
-            None if assessment.changes() && wants_before(tool, &arguments) => self.before(&arguments).await?,
+            None if assessment.changes() && wants_before(tool, &arguments) => self.before(&arguments, seen).await?,
             before => before,
         };
         let Opened { copy } =
@@ -430,14 +430,21 @@ impl<'a> Pipeline<'a> {
         Ok(self.result(shaping.workflow(ended, confirmed_by, copy), failed))
     }
 
-    /// What the plan would have read, for the way back of a call that nobody was asked about.
-    async fn before(&self, arguments: &Map<String, Value>) -> Result<Option<Value>, Failure> {
-        match &self.call.selected.tool.declaration.safety.plan {
-            Some(plan) => target::shown(&ReadSnapshot::new(&self.call), plan, arguments)
-                .await
-                .map(Some),
-            None => Ok(None),
-        }
+    /// What the plan would have read, for the undo of a call that nobody was asked about: as it was judged by, where that was just
+    /// read.
+    async fn before(
+        &self,
+        arguments: &Map<String, Value>,
+        seen: Option<&ReadSnapshot<'_, 'a>>,
+    ) -> Result<Option<Value>, Failure> {
+        let Some(plan) = &self.call.selected.tool.declaration.safety.plan else {
+            return Ok(None);
+        };
+        let shown = match seen {
+            Some(look) => target::shown(look, plan, arguments).await,
+            None => target::shown(&ReadSnapshot::new(&self.call), plan, arguments).await,
+        };
+        shown.map(Some)
     }
 
     /// What a call would send, where the operator wants no more than that.

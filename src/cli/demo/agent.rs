@@ -126,8 +126,17 @@ impl Agent {
 
     /// One question was asked since then, and it holds these words.
     pub(super) fn was_asked(&mut self, words: &[&str], claim: &str) -> anyhow::Result<()> {
+        self.was_asked_times(1, words, claim)
+    }
+
+    /// A question was asked since then, and asked again, and both times it holds these words.
+    pub(super) fn was_asked_again(&mut self, words: &[&str], claim: &str) -> anyhow::Result<()> {
+        self.was_asked_times(2, words, claim)
+    }
+
+    fn was_asked_times(&mut self, times: usize, words: &[&str], claim: &str) -> anyhow::Result<()> {
         let asked = self.human.asked();
-        let holds = asked.len() == 1
+        let holds = asked.len() == times
             && words
                 .iter()
                 .all(|word| asked.iter().all(|question| question.contains(word)));

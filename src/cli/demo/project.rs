@@ -43,7 +43,10 @@ pub(super) async fn end(agent: &mut Agent) -> anyhow::Result<()> {
             delete.clone(),
         )
         .await?;
-    agent.was_asked(&["Delete project \"shop\""], "A wrong name is a no.")?;
+    agent.was_asked_again(
+        &["Delete project \"shop\""],
+        "A wrong name is asked again, once, and approves nothing.",
+    )?;
     let there = agent.looks("describe_project", delete.clone()).await?;
     agent.check(
         text(&there, "/project/name")? == SHOP,

@@ -113,7 +113,7 @@ async fn reached(
     let mut found: BTreeMap<BranchId, bool> = BTreeMap::new();
     let target = tool.target().map(|(argument, _)| argument);
     for (name, value) in arguments {
-        let Some(Argument::Resource(resource)) = tool.names(name) else {
+        let Some(Argument::Resource(resource) | Argument::Item(resource)) = tool.names(name) else {
             continue;
         };
         let deleted = tool.declaration.safety.target_is_deleted && target == Some(name.as_str());

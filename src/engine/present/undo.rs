@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::Selection;
 
-/// The same way back without what the operator fixed; where it can't be called here, what it would be and who offers it.
+/// The same way back; where it can't be called here, what it would be and who offers it.
 pub(in crate::engine) fn fitted(selection: &Selection, undo: Value) -> Value {
     let Value::Object(mut undo) = undo else {
         return undo;
@@ -20,23 +20,13 @@ pub(in crate::engine) fn fitted(selection: &Selection, undo: Value) -> Value {
     let Some(selected) = selection.tool(&name) else {
         return not_offered(selection, &name, &selection.missing(&name), undo);
     };
-    let Some(Value::Object(arguments)) = undo.get_mut("arguments") else {
+    let Some(Value::Object(arguments)) = undo.get("arguments") else {
         return undo.into();
     };
-    for (argument, fixed) in &selected.fixed {
-        match arguments.get(argument) {
-            Some(given) if given == fixed => {
-                arguments.shift_remove(argument);
-            }
-            Some(_) => {
-                let why = format!("`{argument}` is fixed here, to something else.");
-                return not_offered(selection, &name, &why, undo);
-            }
-            None => {}
-        }
-    }
     let offered: Vec<&str> = selected.arguments().collect();
-    let other = arguments.keys().find(|name| !offered.contains(&name.as_str())).cloned();
+    // What is fixed is no argument: that is fitted with every call that a result hands over.
+    let is_taken = |name: &String| offered.contains(&name.as_str()) || selected.fixed.contains_key(name);
+    let other = arguments.keys().find(|name| !is_taken(name)).cloned();
     match other {
         Some(argument) => {
             let why = format!("Its argument `{argument}` is not offered here.");

@@ -151,8 +151,9 @@ pub(super) fn names(tool: &Tool, argument: &str) -> Option<Resource> {
             .any(|name| argument == name || argument.ends_with(&format!("_{name}")))
     };
     match tool.names(argument) {
-        Some(Argument::Resource(resource @ (Resource::Project | Resource::Organization))) => Some(resource),
-        Some(Argument::Resource(_)) => None,
+        Some(Argument::Resource(named) | Argument::Item(named)) => {
+            matches!(named, Resource::Project | Resource::Organization).then_some(named)
+        }
         _ if is("project") => Some(Resource::Project),
         _ if is("org") || is("organization") => Some(Resource::Organization),
         _ => None,

@@ -411,8 +411,9 @@ async fn what_only_looks_like_a_throwaway_asks() {
     // The way around: to make it a throwaway first. That asks.
     let world = World::start().await;
     let started = under(&world, "").await;
+    let soon = (chrono::Utc::now() + chrono::TimeDelta::days(7)).to_rfc3339();
     let (value, is_error) = started
-        .call("update_branch", with(on(BRANCH), "expires_at", "2036-01-01T00:00:00Z"))
+        .call("update_branch", with(on(BRANCH), "expires_at", soon))
         .await;
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
     assert_eq!(world.changes(), NOTHING);

@@ -11,7 +11,7 @@ use super::catalog;
 use crate::examples::{Story, in_shop};
 
 /// Fields that change by themselves, or that what comes back has anew.
-const OTHERS: [&str; 30] = [
+const OTHERS: [&str; 32] = [
     "active_time_seconds",
     "compute_last_active_at",
     "compute_time_seconds",
@@ -28,6 +28,8 @@ const OTHERS: [&str; 30] = [
     "joined_at",
     "jwks_id",
     "last_active",
+    "last_used_at",
+    "last_used_from_addr",
     "logical_size",
     "page",
     "pending_state",

@@ -10,6 +10,7 @@ use crate::support::server::{self, TestServer};
 use crate::support::world::{self, BRANCH, ENDPOINT, Facts, PROJECT, SNAPSHOT};
 
 const ORGANIZATION: &str = "org-quiet-sun-12345678";
+const OTHER_ORGANIZATION: &str = "org-annex-12345678";
 const MEMBER: &str = "11111111-2222-4333-8444-555555555555";
 
 /// A name that no list has.
@@ -91,6 +92,14 @@ async fn one_organization() -> FakeNeon {
     FakeNeon::route(neon(vec![organization(ORGANIZATION, "Acme Inc")])).await
 }
 
+async fn two_organizations() -> FakeNeon {
+    let known = vec![
+        organization(ORGANIZATION, "Acme Inc"),
+        organization(OTHER_ORGANIZATION, "Annex"),
+    ];
+    FakeNeon::route(neon(known)).await
+}
+
 /// A server that shows what it would change and changes nothing.
 async fn dry(upstream: &FakeNeon) -> (TestServer, tempfile::TempDir) {
     let place = tempfile::tempdir().expect("a directory");
@@ -137,6 +146,15 @@ fn with(tool: &Tool, name: &str, text: &str) -> Value {
             given.insert(other, if list { json!([id]) } else { id });
         }
     }
+    // From one organization to itself nothing is transferred: what it is isn't looked at beside the one that is named.
+    if tool.name() == "transfer_projects" {
+        let other = if name == "destination_org_id" {
+            "source_org_id"
+        } else {
+            "destination_org_id"
+        };
+        given.insert(other.to_owned(), OTHER_ORGANIZATION.into());
+    }
     given.into()
 }
 
@@ -154,7 +172,7 @@ fn looks_up(request: &Recorded) -> bool {
 
 #[tokio::test]
 async fn name_is_taken_by_every_argument_that_takes_an_id() {
-    let upstream = one_organization().await;
+    let upstream = two_organizations().await;
     let (server, _place) = dry(&upstream).await;
     let mut before = 0;
     for (tool, name, resource) in ids() {

@@ -168,6 +168,7 @@ async fn a_password_inherited_from_the_default_branch_asks_and_a_branchs_own_doe
 async fn a_backup_schedule_of_a_default_branch_is_not_replaced_unasked() {
     let schedule = |entries: Value| json!({"project_id": PROJECT, "branch_id": BRANCH, "schedule": entries});
     let world = guarded("default").await;
+    world.change(|facts| facts.branch()["parent_id"] = Value::Null);
     let server = server::start(&["--toolsets", "all"], &world.url()).await;
     let (value, is_error) = server
         .call("set_backup_schedule", schedule(json!([{"frequency": "daily"}])))
@@ -175,7 +176,7 @@ async fn a_backup_schedule_of_a_default_branch_is_not_replaced_unasked() {
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
     assert_eq!(world.changes(), Vec::<String>::new());
     // Elsewhere one entry must be both daily and kept: another entry doesn't make up for it.
-    let world = World::start().await;
+    let world = World::with(|facts| facts.branch()["parent_id"] = Value::Null).await;
     let server = server::start(&["--toolsets", "all"], &world.url()).await;
     let short = json!([{"frequency": "daily", "retention_seconds": 3600}, {"frequency": "monthly"}]);
     let (value, is_error) = server.call("set_backup_schedule", schedule(short)).await;

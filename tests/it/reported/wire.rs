@@ -217,7 +217,7 @@ fn somebody_called_with_parameters_of_another_form() {
 #[test]
 fn somebody_sent_arguments_as_a_string() {
     let mut client = Client::begun();
-    for arguments in [json!("{\"query\": 5}"), json!({"query": 5})] {
+    for arguments in [json!("{\"search\": 5}"), json!({"search": 5})] {
         let params = json!({"name": "list_projects", "arguments": arguments});
         client.say(&json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}).to_string());
         let answer = client.next();
@@ -225,7 +225,7 @@ fn somebody_sent_arguments_as_a_string() {
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        assert!(said.contains("query"), "{answer}");
+        assert!(said.contains("search"), "{answer}");
     }
 }
 

@@ -58,6 +58,8 @@ pub fn arguments(tool: &Tool, all: bool) -> Map<String, Value> {
 fn apart(tool: &str, given: &mut Map<String, Value>) {
     let other = match tool {
         "restore_branch" => json!({"source_branch_id": "br-root"}),
+        // Trials of migrations are its children.
+        "reset_from_parent" => json!({"preserve_under_name": "kept"}),
         "provision_neon_auth" | "provision_neon_data_api" | "set_backup_schedule" => json!({"branch_id": "br-root"}),
         "add_auth_domain" => json!({"domain": "https://other.example.com"}),
         "add_auth_oauth_provider" => json!({"oauth_provider_id": "github"}),

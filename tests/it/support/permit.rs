@@ -11,8 +11,9 @@ pub fn permit(request: Request) -> Permitted<Request> {
         "$schema": "schema.json", "toolset": "test", "title": "Test", "about": "A test.",
         "tools": [{
             "name": "test", "title": "Test", "description": "A test.", "operation": "test",
-            "method": request.method().as_str(), "path": &**request.route(), "effect": "write",
-            "input": {"type": "object"}, "returns": {},
+            "input": {"type": "object"},
+            "request": {"method": request.method().as_str(), "path": &**request.route()},
+            "safety": {"effect": "write"}, "output": {},
         }],
     });
     let catalog = Catalog::load(&[("test.json", &area.to_string())]).expect("a catalogue");
