@@ -6,7 +6,7 @@
 //! ```
 //! use neon_mcp::docs::{Docs, Slug, default_docs};
 //!
-//! let docs = Docs::new(default_docs());
+//! let docs = Docs::new(default_docs().ok_or("the address is no address")?);
 //! let slug = Slug::parse("introduction/branching", docs.base())?;
 //! assert!(docs.address(&slug).contains("introduction/branching"));
 //! // Only a page of this host has a slug.

@@ -225,7 +225,7 @@ impl Plan {
                     .values
                     .iter()
                     .all(|value| self.told_summary.contains(value.as_str()));
-                if !(named && line.is_a_name()) && !said.contains(&sentence) {
+                if !(said.contains(&sentence) || named && line.is_a_name()) {
                     said.push(sentence.clone());
                     lines.push(sentence);
                 }

@@ -75,9 +75,9 @@ pub(super) fn instructions(engine: &Engine) -> String {
         }
         line("Writes wait for Neon's operations. `undo` in a result is the call that takes it back.");
         line(
-            "(asks) in a description: the call runs only after a human approves it, throwaway branches aside. This server asks through \
-             the client, or refuses with a plan and a code: show the user both, and once they approve make the same call again. A \
-             rejection is final: don't look for a way around it.",
+            "(asks) in a description: the call runs only after a human approves it, throwaway branches aside. The client asks, or the \
+             call ends with a plan and a code: show the user both, and once they approve call again. A rejection is final: don't look \
+             for a way around it.",
         );
     }
     line("Lists give next_cursor when there is more.");

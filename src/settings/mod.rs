@@ -4,7 +4,7 @@
 //! use neon_mcp::settings::{Layer, Settings};
 //!
 //! // Without a key there is no Neon to go to.
-//! let environment = [("NEON_API_KEY", "")];
+//! let environment = [("NEON_MCP_CONTEXT_FILE", "off"), ("NEON_API_KEY", "")];
 //! assert!(Settings::resolve(Layer::default(), environment).is_err());
 //! let environment = [("NEON_API_KEY", "a-key")];
 //! assert!(Settings::resolve(Layer::default(), environment).is_ok());

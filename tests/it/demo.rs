@@ -79,7 +79,7 @@ async fn with_postgres_it_tells_of_a_migration_that_is_refused_applied_and_undon
             "✓ The two differ by exactly what was shown.",
             "> complete_database_migration",
             "The server asks the human:",
-            "Sends statements: [\"ALTER TABLE customers DROP COLUMN phone\"",
+            "[\"ALTER TABLE customers DROP COLUMN phone\"",
             "says no.",
             "refused The user rejected it. Nothing was sent to Neon.",
             "✓ Main is what it was:",

@@ -105,7 +105,8 @@ pub enum Reached {
     Parent,
     /// All branches of the project.
     Every,
-    /// Those that the workflow chooses: each of its steps names one, and is held to the bounds by itself.
+    /// Those that the workflow chooses: each of its steps names one, and is held to the bounds by itself. Or Neon does, in a list of
+    /// figures that has nothing of what is on them.
     Chosen,
 }
 

@@ -34,9 +34,9 @@ pub(in crate::engine) async fn check(
     if !policy.bounds_branches() || !tool.reaches_branches() {
         return Ok(());
     }
-    let Some(project) = id::<ProjectId>(arguments, "project_id")? else {
+    let Some(project) = project_of(arguments)? else {
         // What lists branches of several projects has nothing of what is on them; whatever else names none is denied.
-        return match tool.declaration.request.method.changes() {
+        return match tool.declaration.request.method.changes() || names_a_branch(tool, arguments) {
             true => Ok(policy.admits_every_branch()?),
             false => Ok(()),
         };
@@ -45,6 +45,35 @@ pub(in crate::engine) async fn check(
         admit(call, look, &project, &branch).await?;
     }
     Ok(())
+}
+
+/// The project that a call is about: the one that it names, by itself or as the only one of a list.
+fn project_of(arguments: &Map<String, Value>) -> Result<Option<ProjectId>, Failure> {
+    if let Some(project) = id(arguments, "project_id")? {
+        return Ok(Some(project));
+    }
+    match arguments
+        .get("project_ids")
+        .map(|ids| texts(ids).collect::<Vec<_>>())
+        .as_deref()
+    {
+        Some([one]) => parsed(one).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a call names a branch, or something on one.
+fn names_a_branch(tool: &Tool, arguments: &Map<String, Value>) -> bool {
+    let on_a_branch = |name: &str| {
+        matches!(
+            tool.names(name),
+            Some(
+                Argument::Resource(Resource::Branch | Resource::Endpoint | Resource::Snapshot)
+                    | Argument::Item(Resource::Branch | Resource::Endpoint | Resource::Snapshot)
+            )
+        )
+    };
+    arguments.keys().any(|name| on_a_branch(name))
 }
 
 /// Refuses to make a branch that no call could reach afterwards, or to give one a name under which none could.

@@ -44,8 +44,9 @@ async fn server(upstream: &FakeNeon, more: &[&str]) -> TestServer {
 /// Arguments with whatever the row's call is filled from.
 fn given(tool: &Tool) -> Map<String, Value> {
     let mut given = arguments(tool, false);
-    // A schedule is a root branch's.
-    if tool.property("branch_id").is_some() && tool.name() != "set_backup_schedule" {
+    // What is on for the branch already isn't turned on again, and a schedule is a root branch's.
+    let apart = ["set_backup_schedule", "provision_neon_auth", "provision_neon_data_api"].contains(&tool.name());
+    if tool.property("branch_id").is_some() && !apart {
         given.insert("branch_id".into(), BRANCH.into());
     }
     given

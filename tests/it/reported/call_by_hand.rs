@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::server::{KEY, program};
 use crate::support::terminal::AtTerminal;
-use crate::support::world::{BRANCH, PROJECT, ROOT, World};
+use crate::support::world::{BRANCH, PROJECT, World};
 
 const NOTHING: [String; 0] = [];
 
@@ -68,7 +68,9 @@ async fn somebody_repeats_a_call_after_the_approval_of_another_process() {
         assert!(exit == 0 && printed.contains("approved"), "{next}\n{printed}\n{screen}");
         assert_eq!(world.changes(), NOTHING, "an approval alone sends nothing");
         // Another call isn't the one that was approved.
-        let (done, value) = call(&world, &state, "delete_branch", &delete(ROOT)).await;
+        let mut other = delete(BRANCH);
+        other["hard_delete"] = true.into();
+        let (done, value) = call(&world, &state, "delete_branch", &other).await;
         assert!(!done && value["error"]["kind"] == "requires_approval", "{value}");
         let (done, value) = call(&world, &state, "delete_branch", &delete(BRANCH)).await;
         assert!(done && value["confirmed_by"] == "terminal", "{value}");

@@ -96,12 +96,12 @@ async fn deletes_nothing_unasked(story: &Story, server: &TestServer) {
         ("INSERT INTO inbox VALUES (5)", "would delete 1 of 1000 rows of"),
         ("INSERT INTO quiet SELECT drop_one(6)", "would delete 1 of 1000 rows of"),
         // It matches none, but that is what it is for.
-        ("DELETE FROM orders WHERE id = 0", "deletes rows on a protected branch"),
+        ("DELETE FROM orders WHERE id = 0", "protected"),
     ] {
         let call = json!({"project_id": "shop", "branch_id": "main", "sql": sql});
         let (_, questions) = decline(story, server, "run_sql", call).await;
         let question = questions.concat();
-        for part in [says, "deletes rows on a protected branch"] {
+        for part in [says, "protected"] {
             assert!(question.contains(part), "{sql}: {part}: {question}");
         }
         assert_eq!(left(&uri).await, before, "{sql}");

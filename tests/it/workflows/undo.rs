@@ -22,7 +22,7 @@ async fn undone(story: &Story, done: &Value, what: &str) {
     assert!(undo["until"].is_string(), "{what}: {undo}");
     let note = undo["note"].as_str().expect("what it costs");
     assert!(
-        note.contains("in all of its databases") && note.contains("Connections drop"),
+        note.contains("databases") && note.contains("Connections drop"),
         "{note}"
     );
     let asked = story.human().count();
@@ -143,10 +143,7 @@ async fn undo_says_where_there_is_none() {
     story.make_branch(json!({"name": "child"})).await;
     let done = story.done("run_sql", insert("child")).await;
     let undo = done["undo"].as_str().expect("a sentence");
-    assert!(
-        undo.starts_with("none by one call") && undo.contains("parent_timestamp"),
-        "{undo}"
-    );
+    assert!(undo.starts_with("none") && undo.contains("parent_timestamp"), "{undo}");
     // The tool isn't offered: what it would take, and where it is.
     let server = story
         .server_at(&["--toolsets", "sql"], &story.sandbox().api_url())
@@ -154,10 +151,7 @@ async fn undo_says_where_there_is_none() {
     let (done, is_error) = server.call("run_sql", insert("main")).await;
     assert!(!is_error, "{done}");
     let undo = done["undo"].as_str().expect("a sentence");
-    assert!(
-        undo.contains("restore_branch") && undo.contains("in the toolset branches"),
-        "{undo}"
-    );
+    assert!(undo.contains("restore_branch") && undo.contains("toolset"), "{undo}");
     // What the operator fixed isn't an argument.
     let project = story.shop("describe_project", json!({})).await["project"]["id"].clone();
     let fixed = ["--project-id", project.as_str().expect("an id")];
@@ -175,5 +169,8 @@ async fn undo_says_where_there_is_none() {
         .await;
     let done = story.done("run_sql", insert("main")).await;
     let undo = done["undo"].as_str().expect("a sentence");
-    assert!(undo.starts_with("none: the project keeps no history"), "{undo}");
+    assert!(
+        undo.starts_with("none") && undo.contains("history_retention_seconds"),
+        "{undo}"
+    );
 }
