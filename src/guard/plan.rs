@@ -242,7 +242,7 @@ impl Plan {
         [vec![head, effect], self.sends.clone(), about, circumstances, after]
     }
 
-    /// The plan for people: at most [`MAX_LINES`] lines of plain text. What the approval is about is whole; of the circumstances
+    /// The plan for people: at most 12 lines of plain text. What the approval is about is whole; of the circumstances
     /// the last may be left out, and then it says so.
     #[must_use]
     pub fn text(&self) -> String {

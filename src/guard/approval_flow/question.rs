@@ -21,7 +21,7 @@ pub struct Subject<'a> {
     pub peer: &'a str,
     /// The session that the call belongs to.
     pub session: &'a Session,
-    /// What was handed out with a question ([`ApprovalFlow::proof`]) and came back with this call.
+    /// What was handed out with a question ([`crate::guard::ApprovalFlow::proof`]) and came back with this call.
     pub approval: Option<&'a str>,
     /// By which way it came, for people.
     pub principal: &'a str,

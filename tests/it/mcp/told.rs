@@ -97,7 +97,7 @@ async fn instructions_name_what_is_offered_alone() {
             // In discovery mode the tools are reached by the callers.
             assert!(is_listed(word) || flags.contains(&"--discovery"), "{flags:?}: {word}");
         }
-        assert_eq!(instructions.contains("search_tools"), finds_more, "{instructions}");
+        assert_eq!(instructions.contains("--toolsets"), finds_more, "{instructions}");
         assert_eq!(
             is_listed("search_tools"),
             finds_more || flags.contains(&"--discovery"),
