@@ -162,6 +162,9 @@ fn masked(text: &str) -> String {
                 "[time]",
             ),
             (r"\b(127\.0\.0\.1|localhost):\d+", "$1:[port]"),
+            // Trials of migrations, and handles with their tags.
+            (r"\b(migration|tuning)-[0-9]{8}-[0-9]{6}-[0-9a-f]{4}\b", "$1-[id]"),
+            (r"\b[0-9a-f]{16}\.[A-Za-z0-9_-]{22}", "[handle]"),
             (r"\b[0-9a-f]*[0-9][0-9a-f]*[a-f][0-9a-f]{10,}\b", "[hex]"),
             (r"\b[0-9a-f]{12,}\b", "[hex]"),
             (r"\x1b\[[0-9;]*m", ""),
