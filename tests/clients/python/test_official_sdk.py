@@ -96,15 +96,15 @@ class Scenarios:
         self.assertIn(result.structured_content["service"], result.content[0].text)
         return result.structured_content, result.is_error
 
-    def assert_shown(self, human: Human, field: str, kind: str, name: str) -> None:
-        """The human saw one form: with the name of what is lost, and one field."""
-        self.assertEqual(len(human.forms), 1)
-        form = human.forms[0]
-        self.assertIn(name, form.message)
-        jsonschema.Draft202012Validator.check_schema(form.requested_schema)
-        self.assertEqual([*form.requested_schema["properties"]], [field])
-        self.assertEqual(form.requested_schema["properties"][field]["type"], kind)
-        self.assertEqual(form.requested_schema["required"], [field])
+    def assert_shown(self, human: Human, field: str, kind: str, name: str, times: int = 1) -> None:
+        """The human saw that many forms, one as a rule: each with the name of what is lost, and one field."""
+        self.assertEqual(len(human.forms), times)
+        for form in human.forms:
+            self.assertIn(name, form.message)
+            jsonschema.Draft202012Validator.check_schema(form.requested_schema)
+            self.assertEqual([*form.requested_schema["properties"]], [field])
+            self.assertEqual(form.requested_schema["properties"][field]["type"], kind)
+            self.assertEqual(form.requested_schema["required"], [field])
 
     async def refused(self, human: Human, kind: str) -> None:
         """A branch survives this human's answer, and nothing arrives."""
@@ -146,7 +146,8 @@ class Scenarios:
         value, is_error = await self.call(wrong, "delete_project", {"project_id": project})
         self.assertTrue(is_error, value)
         self.assertEqual((value["error"]["kind"], value["error"]["changed"]), ("wrong_name", "no"), value)
-        self.assert_shown(wrong, "name", "string", "till")
+        # A wrong name is asked again, once.
+        self.assert_shown(wrong, "name", "string", "till", 2)
         self.assertEqual(self.sandbox.changes(), [])
         self.assertIn(project, self.sandbox.projects())
 
