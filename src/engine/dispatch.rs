@@ -36,7 +36,7 @@ use crate::neon::{Answer, Changed, Error, ErrorKind, Request};
 /// | pace, audit, dry run | `open` | its call's | its call's |
 pub(in crate::engine) enum Origin<'o> {
     /// A caller's own call, whose clearance this uses up.
-    CallContext(AllowedCall),
+    Call(AllowedCall),
     /// A step of a workflow: under the clearance of the workflow's call, where that has one.
     Step(Option<&'o AllowedCall>),
     /// The copy that the policy demands before what destroys.
@@ -64,9 +64,9 @@ pub(in crate::engine) async fn dispatch(
     heard: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Sent, Failure> {
     let name = tool.name();
-    let own = matches!(origin, Origin::CallContext(_));
+    let own = matches!(origin, Origin::Call(_));
     let cleared = match origin {
-        Origin::CallContext(cleared) => cleared,
+        Origin::Call(cleared) => cleared,
         Origin::Step(_) | Origin::Copy => {
             let assessment = checked(call, tool, arguments, look).await?;
             let of = match origin {

@@ -350,7 +350,7 @@ impl<'a> Pipeline<'a> {
         let look = ReadSnapshot::new(&self.call);
         let sent = dispatch(
             &self.call,
-            Origin::CallContext(cleared),
+            Origin::Call(cleared),
             &self.call.selected.tool,
             &arguments,
             &look,
