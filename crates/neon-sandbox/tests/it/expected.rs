@@ -110,7 +110,7 @@ fn declared(operation: &str) -> (String, String) {
         let area: Value = serde_json::from_str(&text).unwrap();
         let tools = area["tools"].as_array().into_iter().flatten();
         if let Some(tool) = tools.into_iter().find(|tool| tool["operation"] == operation) {
-            let text = |name: &str| tool[name].as_str().unwrap().to_owned();
+            let text = |name: &str| tool["request"][name].as_str().unwrap().to_owned();
             return (text("method"), text("path"));
         }
     }
