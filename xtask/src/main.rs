@@ -33,6 +33,9 @@ struct Mutations {
     /// Only find the checks in the sources: nothing is built
     #[arg(long)]
     check: bool,
+    /// Don't run the tests without a mutation first: they are known to pass
+    #[arg(long)]
+    no_baseline: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -135,12 +138,16 @@ fn mutate(arguments: &Mutations) -> anyhow::Result<ExitCode> {
     }
     mutations.retain(|one| arguments.names.is_empty() || arguments.names.contains(&one.name));
     let copy = mutations::Copy::of(&root, Path::new("target/mutations"))?;
-    copy.baseline(&mutations)?;
+    copy.switched(&mutations)?;
+    if !arguments.no_baseline {
+        copy.baseline(&mutations)?;
+    }
     let mut held = true;
     for mutation in &mutations {
         let fate = copy.run(mutation)?;
         held &= matches!(fate, mutations::Fate::Caught(_));
         writeln!(out, "{}: {fate}", mutation.name)?;
+        out.flush()?;
     }
     Ok(match held {
         true => ExitCode::SUCCESS,

@@ -1,8 +1,9 @@
 //! Mutations of the gate: each takes one check away, and a test must fail. One that none fails for is a check that could be lost.
 //!
-//! A mutation replaces a text that stands once in a file. The tests that it names run on a copy of the tree, which must compile: what
-//! doesn't compile isn't held by a test.
+//! A mutation replaces a text that stands once in a file. All are put into one copy of the tree, each behind a switch (`MUTANT` in its
+//! replacement), and built once: the tests that a mutation names then run with its switch on, and with it alone.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -22,9 +23,10 @@ pub struct Mutation {
     pub file: PathBuf,
     /// The text of the check: it stands once in the file.
     pub find: String,
-    /// What stands there instead; nothing takes the check out.
+    /// What stands there instead. `MUTANT` in it is true where the check is to be away, and false where all is as it was. Without it
+    /// the check is a statement that is left out.
     #[serde(default)]
-    pub replace: String,
+    pub replace: Option<String>,
     /// The tests that should fail.
     pub tests: Tests,
 }
@@ -65,8 +67,6 @@ pub enum Fate {
     Caught(Vec<String>),
     /// All tests passed: nothing holds the check.
     Survived,
-    /// The tree with it doesn't compile.
-    Broken(String),
 }
 
 impl fmt::Display for Fate {
@@ -74,10 +74,27 @@ impl fmt::Display for Fate {
         match self {
             Self::Caught(tests) => write!(formatter, "caught by {}", tests.join(", ")),
             Self::Survived => formatter.write_str("SURVIVED: no test failed"),
-            Self::Broken(why) => write!(formatter, "BROKEN: it doesn't compile: {why}"),
         }
     }
 }
+
+/// What a replacement says where its check is to be away.
+const SWITCH: &str = "MUTANT";
+
+/// The module of the copy that says which check is away: a process reads its name once, from a file beside the copy's manifest.
+const MODULE: &str = r#"
+/// Which check is away.
+#[doc(hidden)]
+pub mod mutant {
+    static NAME: std::sync::LazyLock<String> =
+        std::sync::LazyLock::new(|| std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/MUTANT")).unwrap_or_default());
+
+    /// Whether this one is.
+    pub fn on(name: &str) -> bool {
+        *NAME == name
+    }
+}
+"#;
 
 /// Reads the list.
 ///
@@ -96,19 +113,30 @@ pub fn read(text: &str) -> anyhow::Result<Vec<Mutation>> {
         if mutation.tests.names.iter().all(|name| name.trim().is_empty()) {
             bail!("{} names no test", mutation.name);
         }
+        if mutation.replace.as_ref().is_some_and(|text| !text.contains(SWITCH)) {
+            bail!(
+                "{} says nothing of {SWITCH}: its check would be away in every run",
+                mutation.name
+            );
+        }
     }
     Ok(mutations)
 }
 
 impl Mutation {
-    /// The file's text with the check taken away.
+    /// The file's text with the check behind its switch.
     ///
     /// # Errors
     /// When the check doesn't stand there, or more than once.
     pub fn mutate(&self, text: &str) -> anyhow::Result<String> {
         let find = self.find.trim_end_matches('\n');
+        let replacement = match &self.replace {
+            Some(replacement) => replacement.trim_end_matches('\n').to_owned(),
+            None => format!("if !{SWITCH} {{ {find} }}"),
+        };
+        let replacement = replacement.replace(SWITCH, &format!("crate::mutant::on({:?})", self.name));
         match text.matches(find).count() {
-            1 => Ok(text.replacen(find, self.replace.trim_end_matches('\n'), 1)),
+            1 => Ok(text.replacen(find, &replacement, 1)),
             count => bail!(
                 "{}: its text stands {count} times in {}",
                 self.name,
@@ -171,13 +199,7 @@ impl Copy {
     /// # Errors
     /// When one fails, or a name fits none.
     pub fn baseline(&self, mutations: &[Mutation]) -> anyhow::Result<()> {
-        let mut places: Vec<(&str, Target)> = Vec::new();
-        for Mutation { tests, .. } in mutations {
-            if !places.contains(&(&tests.package, tests.target)) {
-                places.push((&tests.package, tests.target));
-            }
-        }
-        for (package, target) in places {
+        for (package, target) in places(mutations) {
             let mut names: Vec<&String> = Vec::new();
             for Mutation { tests, .. } in mutations {
                 if tests.package == package && tests.target == target {
@@ -206,31 +228,60 @@ impl Copy {
         Ok(())
     }
 
-    /// Takes the check away, runs the tests, and puts it back.
+    /// Puts all checks behind their switches, and builds the tests.
     ///
     /// # Errors
-    /// When the check isn't there, or the disk or cargo fails.
-    pub fn run(&self, mutation: &Mutation) -> anyhow::Result<Fate> {
-        let path = self.tree.join(&mutation.file);
-        let whole = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        std::fs::write(&path, mutation.mutate(&whole)?)?;
-        let fate = self.fate(&mutation.tests);
-        std::fs::write(&path, whole)?;
-        fate
+    /// When one isn't there, or what comes of it doesn't compile.
+    pub fn switched(&self, mutations: &[Mutation]) -> anyhow::Result<()> {
+        let mut texts: BTreeMap<PathBuf, String> = BTreeMap::new();
+        let library = PathBuf::from("src/lib.rs");
+        let mut change = |file: &Path, to: &dyn Fn(&str) -> anyhow::Result<String>| {
+            let text = match texts.get(file) {
+                Some(text) => text.clone(),
+                None => {
+                    let path = self.tree.join(file);
+                    std::fs::read_to_string(&path).with_context(|| path.display().to_string())?
+                }
+            };
+            texts.insert(file.to_owned(), to(&text)?);
+            anyhow::Ok(())
+        };
+        change(&library, &|text| Ok(format!("{text}{MODULE}")))?;
+        for mutation in mutations {
+            change(&mutation.file, &|text| mutation.mutate(text))?;
+        }
+        for (file, text) in texts {
+            std::fs::write(self.tree.join(file), text)?;
+        }
+        self.switch("")?;
+        for (package, target) in places(mutations) {
+            let built = self.cargo(package, target).arg("--no-run").output()?;
+            if !built.status.success() {
+                bail!(
+                    "with the switches it doesn't compile:\n{}",
+                    String::from_utf8_lossy(&built.stderr)
+                );
+            }
+        }
+        Ok(())
     }
 
-    fn fate(&self, tests: &Tests) -> anyhow::Result<Fate> {
-        let built = self.cargo(&tests.package, tests.target).arg("--no-run").output()?;
-        if !built.status.success() {
-            let text = String::from_utf8_lossy(&built.stderr).into_owned();
-            let first = text.lines().find(|line| line.starts_with("error"));
-            return Ok(Fate::Broken(first.unwrap_or("cargo failed").to_owned()));
-        }
+    fn switch(&self, name: &str) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.tree.join(SWITCH), name)?)
+    }
+
+    /// Runs the tests with one check away.
+    ///
+    /// # Errors
+    /// When the disk or cargo fails.
+    pub fn run(&self, Mutation { name, tests, .. }: &Mutation) -> anyhow::Result<Fate> {
+        self.switch(name)?;
         let ran = self
             .cargo(&tests.package, tests.target)
             .arg("--")
             .args(&tests.names)
             .output()?;
+        self.switch("")?;
         Ok(match ran.status.success() {
             true => Fate::Survived,
             false => Fate::Caught(failed(&ran)),
@@ -249,6 +300,17 @@ impl Copy {
         };
         command
     }
+}
+
+/// Where the tests of mutations are: packages, and what of them.
+fn places(mutations: &[Mutation]) -> Vec<(&str, Target)> {
+    let mut places: Vec<(&str, Target)> = Vec::new();
+    for Mutation { tests, .. } in mutations {
+        if !places.contains(&(&tests.package, tests.target)) {
+            places.push((&tests.package, tests.target));
+        }
+    }
+    places
 }
 
 /// The names of the tests that failed: of a test that ends the whole process there is none.
@@ -277,13 +339,13 @@ fn output(command: &mut Command) -> anyhow::Result<String> {
 mod tests {
     use super::*;
 
-    fn mutation(find: &str, replace: &str) -> Mutation {
+    fn mutation(find: &str, replace: Option<&str>) -> Mutation {
         Mutation {
             name: "one".to_owned(),
             keeps: "It is kept.".to_owned(),
             file: "src/gate.rs".into(),
             find: find.to_owned(),
-            replace: replace.to_owned(),
+            replace: replace.map(str::to_owned),
             tests: Tests {
                 package: product(),
                 target: Target::It,
@@ -293,11 +355,18 @@ mod tests {
     }
 
     #[test]
-    fn check_that_stands_once_is_taken_away() {
+    fn check_that_stands_once_is_put_behind_its_switch() {
         let text = "a();\ncheck()?;\nb();\n";
-        assert_eq!(mutation("check()?;\n", "").mutate(text).unwrap(), "a();\n\nb();\n");
-        assert!(mutation("other()?;", "").mutate(text).is_err());
-        assert!(mutation("();", "").mutate(text).is_err());
+        assert_eq!(
+            mutation("check()?;\n", None).mutate(text).unwrap(),
+            "a();\nif !crate::mutant::on(\"one\") { check()?; }\nb();\n"
+        );
+        assert_eq!(
+            mutation("a()", Some("(MUTANT || a())")).mutate(text).unwrap(),
+            "(crate::mutant::on(\"one\") || a());\ncheck()?;\nb();\n"
+        );
+        assert!(mutation("other()?;", None).mutate(text).is_err());
+        assert!(mutation("();", None).mutate(text).is_err());
     }
 
     #[test]
@@ -315,5 +384,7 @@ mod tests {
         assert_eq!(read(&format!("[{one}]")).unwrap().len(), 1);
         assert!(read(&format!("[{one}, {one}]")).is_err());
         assert!(read("[{name: a, keeps: b, file: c, find: d, tests: {names: []}}]").is_err());
+        let always = "[{name: a, keeps: b, file: c, find: d, replace: e, tests: {names: [e]}}]";
+        assert!(read(always).is_err());
     }
 }
