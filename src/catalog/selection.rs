@@ -127,6 +127,8 @@ pub struct SelectedTool {
     pub linked: Option<Arc<Linked>>,
     /// Advanced arguments that aren't offered.
     pub left_out: Vec<String>,
+    /// The flag that offers them.
+    pub offers_all: String,
     /// Arguments that many tools have and that aren't told here: they are taken all the same.
     untold: Vec<String>,
     /// Calls that do more than read are refused.
@@ -172,6 +174,12 @@ impl SelectedTool {
         let declaration = &self.tool.declaration;
         let mark = if declaration.plain_call_asks() { ASKS } else { "" };
         format!("{}{mark}", declaration.description)
+    }
+
+    /// The names of the arguments that are told.
+    pub fn told(&self) -> impl Iterator<Item = &str> {
+        self.arguments()
+            .filter(|name| !self.untold.iter().any(|untold| untold == name))
     }
 
     /// The names of the arguments that may be given.
@@ -271,7 +279,7 @@ impl Selection {
                 Some(format!("it does what `{step}` does, which the operator excluded").into())
             } else if !asked {
                 if finds_more {
-                    let selected = select(tool, options, true, allowed.is_read_only());
+                    let selected = select(tool, options, (true, &chosen), allowed.is_read_only());
                     selection.findable.push(Arc::new(selected));
                 }
                 let toolset = &tool.toolset;
@@ -286,7 +294,7 @@ impl Selection {
                 }
                 None => {
                     selection.index.insert(name.to_owned(), selection.tools.len());
-                    let mut selected = select(tool, options, whole, allowed.is_read_only());
+                    let mut selected = select(tool, options, (whole, &chosen), allowed.is_read_only());
                     let optional = workflow
                         .into_iter()
                         .flat_map(|workflow| &workflow.optional_steps)
@@ -357,13 +365,10 @@ impl Selection {
 
     /// The flag that turns on the toolset of a tool that isn't offered, beside those that are.
     #[must_use]
-    pub fn flag_for(&self, selected: &SelectedTool) -> Option<String> {
-        let offered = self.tool(selected.tool.name()).is_some();
-        (!offered).then(|| turns_on(&selected.tool.toolset, &self.chosen()))
-    }
-
-    fn chosen(&self) -> Vec<&str> {
-        self.toolsets.iter().map(String::as_str).collect()
+    pub fn flag_for(&self, tool: &Tool) -> Option<String> {
+        let offered = self.tool(tool.name()).is_some();
+        let chosen: Vec<&str> = self.toolsets.iter().map(String::as_str).collect();
+        (!offered).then(|| turns_on(&tool.toolset, &chosen))
     }
 
     /// What to say about a name that isn't offered.
@@ -388,7 +393,12 @@ fn about_one_project(tool: &Tool) -> bool {
 }
 
 /// The tool as it is offered: whole, or without its advanced arguments and those that are fixed.
-fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool, read_only: bool) -> SelectedTool {
+fn select(
+    tool: &Arc<Tool>,
+    options: &SelectionOptions,
+    (whole, chosen): (bool, &[&str]),
+    read_only: bool,
+) -> SelectedTool {
     let has = |argument: &str| tool.property(argument).is_some();
     let advanced = tool
         .declaration
@@ -444,6 +454,7 @@ fn select(tool: &Arc<Tool>, options: &SelectionOptions, whole: bool, read_only: 
         organization: options.organization_id.clone(),
         linked,
         left_out,
+        offers_all: turns_on(&tool.toolset, chosen),
         untold,
         read_only: read_only || options.read_only,
         excluded_steps: Vec::new(),

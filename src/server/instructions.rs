@@ -88,7 +88,7 @@ pub(super) fn instructions(engine: &Engine) -> String {
     if selection.discovery() {
         line(
             "Only a few tools are listed: search_tools finds the one for a task, with its arguments and the caller that runs it \
-             (call_read_tool with {\"name\": \"list_projects\", \"arguments\": {}}). Every tool named here or in results is called so.",
+             (call_read_tool with {\"name\": \"list_projects\", \"arguments\": \"{}\"}). Every tool named here or in results is called so.",
         );
     } else if search::is_offered(selection) {
         line(&more(selection));

@@ -93,7 +93,7 @@ pub(super) fn tool(selection: &Selection) -> McpTool {
 /// What a search gives.
 fn output_schema() -> Map<String, Value> {
     let text = || json!({"type": "string"});
-    let tool = json!({"name": text(), "title": text(), "effect": text(), "description": text()});
+    let tool = json!({"name": text(), "title": text(), "effect": text(), "description": text(), "turned_on_by": text(), "not_offered": {"type": "object"}});
     let mut fields = Map::new();
     let tools = json!({"type": "array", "items": {"type": "object", "properties": tool}});
     fields.insert("tools".to_owned(), tools);
@@ -190,7 +190,7 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
             .to_owned()
     } else {
         "Call the one that fits. One with turned_on_by isn't offered here: tell the user that the operator can start this server with \
-         that flag. If none fits, search in other words."
+         that flag; so it is with arguments under not_offered. If none fits, search in other words."
             .to_owned()
     };
     let mut value = json!({"tools": hits, "next": next});
@@ -211,9 +211,12 @@ fn hit(selection: &Selection, selected: &SelectedTool, whole: bool) -> Value {
     if selection.discovery() {
         put("caller", caller_of(needs(selected)).into());
     }
-    if let Some(flag) = selection.flag_for(selected) {
+    if let Some(flag) = selection.flag_for(&selected.tool) {
         put("toolset", (*selected.tool.toolset).into());
         put("turned_on_by", flag.into());
+    } else if !selected.left_out.is_empty() {
+        let more = json!({"arguments": selected.left_out, "turned_on_by": selected.offers_all});
+        put("not_offered", more);
     }
     if whole {
         put("description", selected.description().into());

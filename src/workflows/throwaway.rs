@@ -101,7 +101,13 @@ async fn create(flow: &WorkflowContext<'_, '_>, input: &CreateThrowawayBranch) -
     };
     let about = Branch::of(&branch);
     let text = |field: &str| about.shown(field).as_str().unwrap_or_default();
-    let delete = json!({"tool": "delete_throwaway_branches", "arguments": {"project_id": project, "branches": [id]}});
+    let several = json!({"project_id": project, "branches": [id]});
+    let delete = if flow.offers("delete_throwaway_branches") {
+        json!({"tool": "delete_throwaway_branches", "arguments": several})
+    } else {
+        // On a throwaway branch it asks nobody, either, and the default list has it.
+        json!({"tool": "delete_branch", "arguments": {"project_id": project, "branch_id": id}})
+    };
     let mut result = json!({
         "branch_id": id,
         "name": text("name"),

@@ -420,12 +420,16 @@ fn describe(selected: &SelectedTool, error: &jsonschema::ValidationError<'_>) ->
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
             .iter()
             .map(|name| {
-                let known = selected.arguments();
-                let advanced = at.is_empty() && selected.left_out.contains(name);
+                let known = selected.told().chain(selected.left_out.iter().map(String::as_str));
+                let is_left_out = |name: &str| selected.left_out.iter().any(|other| other == name);
                 let message = match (at.is_empty(), nearest(name, known)) {
-                    _ if advanced => format!(
-                        "the argument `{name}` exists, but isn't offered by default: the operator enables it with --toolsets {}",
-                        selected.tool.toolset
+                    (true, _) if is_left_out(name) => format!(
+                        "the argument `{name}` exists, but isn't offered by default: the operator enables it with {}",
+                        selected.offers_all
+                    ),
+                    (true, Some(nearest)) if is_left_out(nearest) => format!(
+                        "there is no argument `{name}`, and `{nearest}` isn't offered by default: the operator enables it with {}",
+                        selected.offers_all
                     ),
                     (true, Some(nearest)) => format!("there is no argument `{name}`: did you mean `{nearest}`?"),
                     (true, None) => format!("there is no argument `{name}`: there are {}", names(selected)),
@@ -517,7 +521,7 @@ fn reason(error: &jsonschema::ValidationError<'_>) -> String {
 }
 
 fn names(selected: &SelectedTool) -> String {
-    let names: Vec<String> = selected.arguments().map(|name| format!("`{name}`")).collect();
+    let names: Vec<String> = selected.told().map(|name| format!("`{name}`")).collect();
     if names.is_empty() {
         "none".to_owned()
     } else {

@@ -42,10 +42,11 @@ fn not_offered(selection: &Selection, name: &str, why: &str, mut undo: Map<Strin
     let mut told = json!({ "not_offered": name });
     if let Some(object) = told.as_object_mut() {
         object.extend(undo);
-        let toolset = selection.catalog().tool(name).map(|tool| tool.toolset.to_string());
-        let flag = toolset
-            .as_ref()
-            .map(|toolset| format!(" The operator offers it with --toolsets {toolset}."));
+        let tool = selection.catalog().tool(name);
+        let toolset = tool.map(|tool| tool.toolset.to_string());
+        let flag = selection
+            .tool(name)
+            .map(|offered| format!(" The operator offers it with {}.", offered.offers_all));
         let note = object
             .get("note")
             .and_then(Value::as_str)

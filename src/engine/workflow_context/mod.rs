@@ -178,6 +178,11 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
         self.arguments
     }
 
+    /// Whether this server offers the tool.
+    pub(crate) fn offers(&self, name: &str) -> bool {
+        self.call.selection.tool(name).is_some()
+    }
+
     /// A call of a tool as this server offers it: without the arguments that the operator fixed.
     ///
     /// # Errors

@@ -370,6 +370,10 @@ impl<'a> Trial<'a> {
         if too_long && script.loses() {
             ended.notes.push(TOO_LONG.to_owned());
         }
+        let complete = json!({"project_id": project, "branch_id": prepared.branch_id, argument: handle});
+        if let Some(completion) = ended.result.get_mut("completion").and_then(Value::as_object_mut) {
+            completion.insert("call".into(), json!({"tool": completing, "arguments": complete}));
+        }
         ended.undo = Some(json!({
             "tool": completing,
             "arguments": {"project_id": project, "branch_id": prepared.branch_id, argument: handle, "discard": true},
