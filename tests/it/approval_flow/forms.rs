@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use harness::assert_worded;
+use neon_mcp::sandbox::SandboxOptions;
 use serde_json::{Map, Value, json};
 
 use super::{Started, catalog, error, start};
+use crate::examples::{Story, in_shop};
 use crate::support::arguments::{arguments, ready};
 use crate::support::human::{Human, Manner};
 use crate::support::server::{Era, TestClient};
@@ -182,4 +184,38 @@ async fn cheap_things_take_a_click_and_what_is_for_ever_a_name() {
     assert!(asks_for_a_name(&world, "delete_role", role).await);
     let branch = json!({"project_id": PROJECT, "branch_id": BRANCH, "role_name": "abc"});
     assert!(!asks_for_a_name(&world, "delete_role", branch).await);
+}
+
+#[tokio::test]
+async fn what_this_session_made_minutes_ago_takes_a_click_and_of_another_session_a_name() {
+    let story = Story::aside(SandboxOptions::default()).await;
+    story.make_shop(json!({})).await;
+    let wants_a_name = || {
+        let (_, schema) = story.human().asked().pop().expect("a question");
+        schema["properties"].get("name").is_some()
+    };
+    for (make, made, delete, named) in [
+        ("create_role", json!({"name": "new"}), "delete_role", "role_name"),
+        (
+            "create_database",
+            json!({"name": "new", "owner_name": "neondb_owner"}),
+            "delete_database",
+            "database_name",
+        ),
+    ] {
+        let on_main = |mut arguments: Value| {
+            arguments["branch_id"] = "main".into();
+            arguments
+        };
+        let gone = || on_main(json!({ named: "new" }));
+        story.shop(make, on_main(made.clone())).await;
+        story.shop(delete, gone()).await;
+        assert!(!wants_a_name(), "{delete}");
+        // Another session can't tell whose it is.
+        story.shop(make, on_main(made)).await;
+        let other = story.client_with(story.sandbox().api_key()).await;
+        let (value, is_error) = other.call(delete, in_shop(gone())).await;
+        assert!(!is_error, "{value}");
+        assert!(wants_a_name(), "{delete}");
+    }
 }

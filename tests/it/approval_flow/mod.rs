@@ -11,6 +11,7 @@ mod page;
 mod sequences;
 mod store;
 mod undo;
+mod undo_of_services;
 mod would_fail;
 
 use std::path::PathBuf;

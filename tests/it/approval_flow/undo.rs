@@ -64,7 +64,7 @@ fn without_others(value: &mut Value) {
     }
 }
 
-async fn state(story: &Story, (tool, arguments): &(&str, Value)) -> Value {
+pub(super) async fn state(story: &Story, (tool, arguments): &(&str, Value)) -> Value {
     let mut value = story.answer(tool, arguments.clone()).await.0;
     let mut value = bare_value(&value["result"].take());
     without_others(&mut value);
@@ -72,7 +72,13 @@ async fn state(story: &Story, (tool, arguments): &(&str, Value)) -> Value {
 }
 
 /// Calls the tool, and then what its result names as the way back: what the reading tool shows is as before.
-async fn comes_back(story: &Story, seen: &mut BTreeSet<String>, tool: &str, arguments: Value, read: (&str, Value)) {
+pub(super) async fn comes_back(
+    story: &Story,
+    seen: &mut BTreeSet<String>,
+    tool: &str,
+    arguments: Value,
+    read: (&str, Value),
+) {
     let before = state(story, &read).await;
     let done = story.done(tool, arguments).await;
     assert_ne!(
@@ -122,6 +128,9 @@ async fn way_back_takes_back_what_the_call_did() {
             "create_database",
             json!({"branch_id": "dev", "name": "spare", "owner_name": "app"}),
         )
+        .await;
+    story
+        .shop("create_role", json!({"branch_id": "dev", "name": "idle"}))
         .await;
     let snapshot = story
         .shop("create_snapshot", json!({"branch_id": "main", "name": "one"}))
@@ -176,6 +185,16 @@ async fn way_back_takes_back_what_the_call_did() {
             "create_role",
             with(on("dev"), json!({"name": "extra"})),
             ("list_roles", on("dev")),
+        ),
+        (
+            "delete_role",
+            with(on("dev"), json!({"role_name": "idle"})),
+            ("list_roles", on("dev")),
+        ),
+        (
+            "restore_snapshot",
+            with(snapshot.clone(), json!({"name": "restored"})),
+            branches.clone(),
         ),
         (
             "create_snapshot",
@@ -256,7 +275,130 @@ async fn way_back_takes_back_what_the_call_did() {
     for (tool, arguments, read) in cases {
         comes_back(&story, &mut seen, tool, arguments, read).await;
     }
-    assert!(seen.len() >= 18, "{seen:?}");
+    // What is gone comes back, and goes again.
+    let listed = || ("list_projects", json!({"org_id": org}));
+    comes_back(
+        &story,
+        &mut seen,
+        "create_project",
+        json!({"name": "next", "org_id": org}),
+        listed(),
+    )
+    .await;
+    story.call("delete_project", project.clone()).await;
+    comes_back(
+        &story,
+        &mut seen,
+        "recover_project",
+        json!({"project_id": shop}),
+        listed(),
+    )
+    .await;
+    story.call("recover_project", json!({"project_id": shop})).await;
+    story.call("delete_branch", on("dev")).await;
+    let gone = in_shop(json!({"branch_id": dev}));
+    comes_back(&story, &mut seen, "recover_branch", gone.clone(), branches.clone()).await;
+    story.call("recover_branch", gone).await;
+    for toolset in [
+        "api_keys",
+        "branches",
+        "buckets",
+        "databases",
+        "projects",
+        "roles",
+        "snapshots",
+    ] {
+        all_of(toolset, &seen);
+    }
+}
+
+#[tokio::test]
+async fn way_back_of_a_compute_wakes_or_suspends_it() {
+    let story = Story::aside(SandboxOptions::default()).await;
+    story.make_shop(json!({})).await;
+    let mut seen = BTreeSet::new();
+    let replica = json!({"branch_id": "main", "type": "read_only"});
+    let replica = story.shop("create_compute", replica).await;
+    let compute = in_shop(json!({"endpoint_id": bare_value(&replica["endpoint"]["id"])}));
+    let is = async || {
+        let shown = story.call("describe_compute", compute.clone()).await;
+        bare_value(&shown["endpoint"]["current_state"])
+    };
+    story.call("start_compute", compute.clone()).await;
+    let suspended = story.done("suspend_compute", compute.clone()).await;
+    assert_eq!(is().await, "idle");
+    story.undo(&suspended).await;
+    assert_eq!(is().await, "active");
+    story.call("suspend_compute", compute.clone()).await;
+    let started = story.done("start_compute", compute.clone()).await;
+    assert_eq!(is().await, "active");
+    story.undo(&started).await;
+    assert_eq!(is().await, "idle");
+    seen.extend(["start_compute", "suspend_compute"].map(str::to_owned));
+    let size = in_shop(json!({"endpoint_id": compute["endpoint_id"], "autoscaling_limit_max_cu": 1}));
+    let computes = ("list_computes", in_shop(json!({})));
+    comes_back(&story, &mut seen, "update_compute", size, computes.clone()).await;
+    let another = in_shop(json!({"branch_id": "main", "type": "read_only"}));
+    comes_back(&story, &mut seen, "create_compute", another, computes.clone()).await;
+    comes_back(&story, &mut seen, "delete_compute", compute, computes).await;
+    all_of("computes", &seen);
+}
+
+#[tokio::test]
+async fn way_back_of_a_restore_brings_the_data_back() {
+    let story = Story::with_data().await;
+    story.make_branch(json!({"name": "dev"})).await;
+    let on_dev = |more: Value| {
+        let mut given = in_shop(more);
+        given["branch_id"] = "dev".into();
+        given
+    };
+    for (tool, more) in [
+        (
+            "restore_branch",
+            json!({"source_branch_id": "main", "preserve_under_name": "kept"}),
+        ),
+        ("reset_from_parent", json!({"preserve_under_name": "saved"})),
+    ] {
+        let table = format!("CREATE TABLE {tool} (id int)");
+        story.call("run_sql", on_dev(json!({"sql": table}))).await;
+        let read = || on_dev(json!({"sql": format!("SELECT count(*) FROM {tool}")}));
+        let done = story.done(tool, on_dev(more)).await;
+        assert!(story.answer("query_database", read()).await.1, "{tool} took the table");
+        story.undo(&done).await;
+        story.call("query_database", read()).await;
+    }
+}
+
+/// What comes back in another form than it had, and why.
+const OTHERWISE: [(&str, &str); 5] = [
+    (
+        "accept_project_transfer_request",
+        "the former owner has to accept: another account's call",
+    ),
+    ("remove_organization_member", "an invitation takes the member's place"),
+    ("transfer_projects", "run with the projects, in this file"),
+    (
+        "restore_branch",
+        "the branch that kept the data stays: see the test of the data",
+    ),
+    (
+        "reset_from_parent",
+        "the branch that kept the data stays: see the test of the data",
+    ),
+];
+
+/// Every tool of a toolset that names a way back has had it run.
+pub(super) fn all_of(toolset: &str, seen: &BTreeSet<String>) {
+    let catalog = catalog();
+    let missing: Vec<&str> = catalog
+        .tools()
+        .iter()
+        .filter(|tool| &*tool.toolset == toolset && matches!(tool.declaration.safety.undo, Some(Undo::Way(_))))
+        .map(|tool| tool.name())
+        .filter(|name| !seen.contains(*name) && OTHERWISE.iter().all(|(other, _)| other != name))
+        .collect();
+    assert!(missing.is_empty(), "no way back was run of {missing:?}");
 }
 
 #[tokio::test]

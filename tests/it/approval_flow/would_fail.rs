@@ -1,15 +1,13 @@
 //! Nobody is asked about what Neon would refuse: for each tool that declares such a thing, on a sandbox.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use neon_mcp::sandbox::SandboxOptions;
+use neon_mcp::sandbox::{Limits, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::catalog;
 use crate::examples::Story;
-
-/// What Neon refuses on plans that the sandbox doesn't have here, and what no sandbox has.
-const ELSEWHERE: [&str; 2] = ["create_anonymized_branch", "start_anonymization"];
 
 /// A call that must fail is refused before anybody is asked, and Neon is sent nothing.
 async fn refused(story: &Story, seen: &mut BTreeSet<String>, tool: &str, mut arguments: Value) {
@@ -149,6 +147,14 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
             "create_compute",
             json!({"branch_id": "dev", "type": "read_write", "suspend_timeout_seconds": -1}),
         ),
+        (
+            "create_anonymized_branch",
+            json!({"name": "dev", "suspend_timeout_seconds": -1}),
+        ),
+        (
+            "create_anonymized_branch",
+            json!({"name": "masked", "parent_id": "short", "suspend_timeout_seconds": -1}),
+        ),
         ("delete_compute", json!({"endpoint_id": safe})),
         ("delete_project", json!({})),
         ("delete_role", json!({"branch_id": "main", "role_name": "neondb_owner"})),
@@ -219,6 +225,18 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
         story.answer(tool, given).await;
         refused(&story, &mut seen, tool, arguments).await;
     }
+    // A function, its domain and what starts it.
+    let function = json!({"branch_id": "main", "slug": "hello", "archive_base64": "UEsDBHh4"});
+    story.shop("deploy_function", function).await;
+    let domain = json!({"branch_id": "main", "domain": "www.a.example", "function_slug": "hello"});
+    story.shop("add_custom_domain", domain.clone()).await;
+    refused(&story, &mut seen, "add_custom_domain", domain).await;
+    let nightly = json!({
+        "branch_id": "main", "name": "nightly", "type": "schedule", "function_slug": "hello", "cron": "0 3 * * *",
+    });
+    story.shop("create_trigger", nightly).await;
+    let moved = json!({"branch_id": "main", "trigger_id": "nightly", "type": "schedule", "function_slug": "nothing"});
+    refused(&story, &mut seen, "update_trigger", moved).await;
     // What isn't there isn't taken away.
     let nobody = "11111111-2222-4333-8444-555555555555";
     for (tool, arguments) in [
@@ -237,15 +255,68 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
         let safety = &tool.declaration.safety;
         !safety.refuse.is_empty() || !safety.moments.is_empty()
     });
-    let known = [
-        "update_project",
-        "update_compute",
-        "add_custom_domain",
-        "update_trigger",
-    ];
+    being_masked(&mut seen).await;
+    on_the_free_plan(&mut seen).await;
     let missing: Vec<&str> = declared
         .map(|tool| tool.name())
-        .filter(|name| !seen.contains(*name) && !ELSEWHERE.contains(name) && !known.contains(name))
+        .filter(|name| !seen.contains(*name))
         .collect();
     assert!(missing.is_empty(), "no call here for {missing:?}");
+}
+
+/// A branch that is being masked isn't masked once more: masking takes its time here.
+async fn being_masked(seen: &mut BTreeSet<String>) {
+    let story = Story::aside(SandboxOptions {
+        operation_time: Duration::from_secs(5),
+        ..SandboxOptions::default()
+    })
+    .await;
+    story.make_shop(json!({})).await;
+    let rule = json!({
+        "database_name": "neondb", "schema_name": "public", "table_name": "people", "column_name": "email",
+        "masking_value": "'x'",
+    });
+    let masked = json!({
+        "project_id": "shop", "name": "masked", "masking_rules": [rule], "start_anonymization": true, "wait": false,
+    });
+    story.call("create_anonymized_branch", masked).await;
+    refused(&story, seen, "start_anonymization", json!({"branch_id": "masked"})).await;
+}
+
+/// What the Free plan has not is refused before anybody is asked about what it would cost.
+async fn on_the_free_plan(seen: &mut BTreeSet<String>) {
+    let story = Story::aside(SandboxOptions {
+        limits: Limits::free(),
+        ..SandboxOptions::default()
+    })
+    .await;
+    story.make_shop(json!({})).await;
+    let computes = story.shop("list_branch_computes", json!({"branch_id": "main"})).await;
+    let compute = &computes["endpoints"][0]["id"];
+    let large = ("autoscaling_limit_max_cu", json!(10));
+    let awake = ("suspend_timeout_seconds", json!(-1));
+    for (tool, base, (argument, value)) in [
+        ("update_project", json!({}), ("default_max_cu", json!(10))),
+        ("update_project", json!({}), ("default_suspend_seconds", json!(-1))),
+        ("update_compute", json!({"endpoint_id": compute}), large.clone()),
+        ("update_compute", json!({"endpoint_id": compute}), awake.clone()),
+        ("create_branch", json!({"name": "next"}), large.clone()),
+        ("create_branch", json!({"name": "next"}), awake.clone()),
+        (
+            "create_compute",
+            json!({"branch_id": "main", "type": "read_only"}),
+            large.clone(),
+        ),
+        (
+            "create_compute",
+            json!({"branch_id": "main", "type": "read_only"}),
+            awake.clone(),
+        ),
+        ("create_anonymized_branch", json!({"name": "next"}), large),
+        ("create_anonymized_branch", json!({"name": "next"}), awake),
+    ] {
+        let mut arguments = base;
+        arguments[argument] = value;
+        refused(&story, seen, tool, arguments).await;
+    }
 }
