@@ -234,7 +234,7 @@ impl Linter {
                 format!("`{name}` is no argument"),
             );
             self.require(
-                required.contains(&name.as_str()) || tool.declaration.request.fills.as_ref() == Some(name),
+                required.contains(&name.as_str()) || tool.declaration.request.fills_in(name),
                 "/input/required",
                 format!("`{name}` is in the path"),
             );
@@ -295,6 +295,11 @@ impl Linter {
                 "names the branch of a tool that reads: a change falls back to none",
             );
         }
+        self.require(
+            !declaration.request.default_database || declaration.safety.effect == Effect::Read,
+            "/request/default_database",
+            "is of a tool that reads: a change falls back to none",
+        );
         if declaration.listing.read_by.is_some() {
             let reads = declaration.least_effect() == Effect::Read && declaration.safety.effect > Effect::Read;
             self.require(
@@ -587,7 +592,7 @@ impl Linter {
             let required = tool.input.get("required").and_then(Value::as_array);
             let required = required.is_some_and(|names| names.iter().any(|one| one == name));
             // What is filled in before anything is planned is there, too.
-            let filled = tool.declaration.request.fills.as_deref() == Some(name);
+            let filled = tool.declaration.request.fills_in(name);
             self.require(
                 required || filled,
                 pointer,

@@ -133,7 +133,7 @@ fn endpoint(uri: &str) -> Option<EndpointId> {
 }
 
 /// The database and the role: what is given, else the only database (or `neondb`), and its owner.
-async fn choose(
+pub(in crate::engine) async fn choose(
     call: &CallContext<'_>,
     project: &ProjectId,
     branch: &BranchId,

@@ -265,4 +265,102 @@ mod tests {
             assert!(!fits(wrong.clone()), "{wrong}");
         }
     }
+
+    /// A workflow that sends a step as it is told.
+    #[derive(Debug, Clone)]
+    struct Steps(Value);
+
+    impl crate::engine::Workflows for Steps {
+        fn begin(
+            &self,
+            _: crate::catalog::Workflow,
+            _: &Map<String, Value>,
+        ) -> Result<Arc<dyn crate::engine::WorkflowCall>, Failure> {
+            Ok(Arc::new(self.clone()))
+        }
+
+        fn add<'f>(
+            &'f self,
+            _: crate::catalog::Addition,
+            _: &'f crate::engine::WorkflowContext<'_, '_>,
+            _: &'f mut Value,
+        ) -> futures::future::BoxFuture<'f, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    impl crate::engine::WorkflowCall for Steps {
+        fn run<'f>(
+            &'f self,
+            flow: &'f crate::engine::WorkflowContext<'_, '_>,
+        ) -> futures::future::BoxFuture<'f, Result<crate::engine::WorkflowOutput, Failure>> {
+            Box::pin(async {
+                let sent = flow.tool("create_branch", self.0.clone()).await?;
+                Ok(crate::engine::WorkflowOutput::with(sent))
+            })
+        }
+    }
+
+    /// What becomes of a call whose workflow sends such a step, where Neon can't be reached.
+    async fn kind_of_step(step: Value) -> Value {
+        use crate::catalog::{Selection, SelectionOptions};
+        use crate::engine::{ApprovalMode, CallLimits, Caller, Engine, Guards, Outcome, Service};
+        use crate::guard::audit::{AuditLimits, AuditLog};
+        use crate::guard::{ApprovalFlow, Policy, Sealer, Session};
+        use crate::neon::{Client, ClientConfig, Credential, FairQueue, api_base};
+
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let place = tempfile::tempdir().expect("a directory");
+        let policy = Policy::default();
+        let base = api_base("http://127.0.0.1:9/api/v2").expect("a base");
+        let credential = Credential::new("sandbox_x".to_owned()).expect("a key");
+        let catalog = Catalog::embedded().expect("tools");
+        let engine = Engine::new(
+            Client::new(ClientConfig::new(base, credential)),
+            Selection::new(catalog, &SelectionOptions::default(), &policy).expect("a selection"),
+            Service::Sandbox,
+            CallLimits {
+                deadline: std::time::Duration::from_millis(500),
+                ..CallLimits::default()
+            },
+            Guards {
+                confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), None),
+                policy,
+                audit: Some(AuditLog::new(place.path().join("audit.jsonl"), AuditLimits::default())),
+            },
+            Arc::new(Steps(step)),
+        );
+        let caller = Caller {
+            principal: "stdio".to_owned(),
+            credential: None,
+            session: Session::Process("one".to_owned()),
+            approval: None,
+            client: None,
+            way: ApprovalMode::OutOfBand,
+            lane: FairQueue::new(),
+            bound: None,
+            cancel: tokio_util::sync::CancellationToken::new(),
+            progress: None,
+        };
+        let given = serde_json::json!({"project_id": "quiet-sun-12345678"});
+        let given = given.as_object().expect("an object").clone();
+        match engine.call("create_throwaway_branch", given, caller).await {
+            Ok(Outcome::Done(result)) => result.value["error"]["kind"].clone(),
+            _ => panic!("nobody is asked"),
+        }
+    }
+
+    #[tokio::test]
+    async fn step_that_no_caller_could_send_is_not_sent() {
+        let project = "quiet-sun-12345678";
+        let fitting = kind_of_step(serde_json::json!({"project_id": project, "name": "next"})).await;
+        assert_ne!(fitting, "step_failed", "it is tried to be sent");
+        for wrong in [
+            serde_json::json!({"project_id": project, "name": 5}),
+            serde_json::json!({"project_id": project, "force": true}),
+            serde_json::json!({"project_id": "../other", "name": "next"}),
+        ] {
+            assert_eq!(kind_of_step(wrong.clone()).await, "step_failed", "{wrong}");
+        }
+    }
 }

@@ -303,7 +303,7 @@ impl Kind {
 pub fn reference() -> String {
     let mut page = String::from(
         "# Errors\n\nEvery failed call answers `{\"error\": {\"kind\", \"message\", \"changed\", \"next\", …}}`. `kind` is one of these, `message` says \
-         what happened, `changed` whether anything was changed at Neon or in the database (`nothing`, `yes`, `unknown`), and `next` what to \
+         what happened, `changed` whether anything was changed at Neon or in the database (`no`, `yes`, `unknown`), and `next` what to \
          do. Where something was made on the way and not removed, `left_behind` lists it, each with the call that removes it.\n\nThis page is \
          made by `cargo xtask errors`.\n\n| kind | meaning | changed | what to do |\n|---|---|---|---|\n",
     );

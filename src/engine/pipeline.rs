@@ -6,7 +6,7 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{Argument, Resource, SelectedTool, Tool, Undo, templates_within};
-use crate::engine::check::default_branch;
+use crate::engine::check::defaults;
 use crate::engine::check::files::Files;
 use crate::engine::check::linked::Filled;
 use crate::engine::check::prepared;
@@ -118,7 +118,7 @@ impl<'a> Pipeline<'a> {
             let resolved = resolve::resolve(&self.call, tool, &mut arguments, &mut linked).await;
             resolved.map_err(|failure| linked.without_branch(failure))?;
         }
-        default_branch::fill(&self.call, tool, &mut arguments).await?;
+        defaults::fill_branch(&self.call, tool, &mut arguments).await?;
         self.call.linked = linked;
         self.call.pinned_branch = pinned_branch(self.call.selected, &arguments);
         if policy.bounds_branches() {
@@ -127,6 +127,7 @@ impl<'a> Pipeline<'a> {
             bounds::check(&self.call, &look, tool, Effect::Read, &arguments).await?;
             reach::check_new_branch(policy, tool, &arguments)?;
         }
+        defaults::fill_database(&self.call, tool, &mut arguments).await?;
         self.arguments = arguments.clone();
         self.call.prepared = prepared::open(&self.call, tool, &mut arguments)?;
         record.given(tool, &arguments);

@@ -210,3 +210,98 @@ impl AllowedCall {
         if judged { Ok(()) } else { Err(NotJudged) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::catalog::{Catalog, Tool};
+    use crate::guard::{RiskAssessment, StatementRisk};
+    use crate::neon::PathSegment;
+    use crate::neon::sql::{Isolation, Query};
+    use crate::permit::{Effect, JudgedTexts};
+
+    fn tool(name: &str) -> Arc<Tool> {
+        Catalog::embedded().unwrap().tool(name).unwrap().clone()
+    }
+
+    fn judged(tool: &Arc<Tool>, arguments: &Value, risk: Option<StatementRisk>) -> Assessment {
+        let arguments: Map<String, Value> = arguments.as_object().unwrap().clone();
+        match RiskAssessment::begin_assessed(tool, &arguments, risk) {
+            RiskAssessment::Done(assessment) => assessment,
+            RiskAssessment::Looks(pending) => pending.with(&Default::default()),
+        }
+    }
+
+    fn asking(tool: &Arc<Tool>, arguments: &Value) -> AwaitingApproval {
+        match judged(tool, arguments, None).under(&Policy::default()) {
+            PolicyDecision::RequireApproval(asking) => asking,
+            other => panic!("{} asks: {other:?}", tool.name()),
+        }
+    }
+
+    fn revoke(path: &'static str, method: Method) -> Request {
+        Request::new(method, path, &[("key_id", PathSegment::integer(5))]).unwrap()
+    }
+
+    #[test]
+    fn permit_is_for_the_method_and_the_route_that_were_judged() {
+        let given = json!({"key_id": 5});
+        let allowed = || asking(&tool("revoke_api_key"), &given).confirmed(Approver::Client);
+        let route = "/api_keys/{key_id}";
+        assert!(allowed().permit(revoke(route, Method::Delete)).is_ok());
+        assert!(allowed().permit(revoke(route, Method::Post)).is_err());
+        assert!(allowed().permit(revoke("/projects/{key_id}", Method::Delete)).is_err());
+        assert!(allowed().permit_page(revoke(route, Method::Delete)).is_err());
+    }
+
+    #[test]
+    fn approval_of_a_workflow_covers_the_steps_that_it_declares_and_no_more_than_was_approved() {
+        let branch = json!({"project_id": "p", "branch_id": "br-a"});
+        let restore = json!({"project_id": "p", "branch_id": "br-a", "source_branch_id": "br-b"});
+        let (reset, restoring) = (tool("reset_from_parent"), tool("restore_branch"));
+        let approved = asking(&reset, &branch).confirmed(Approver::Client);
+        assert!(approved.step(asking(&restoring, &restore)).is_some());
+        let other = json!({"project_id": "p", "endpoint_id": "ep-a"});
+        assert!(approved.step(asking(&tool("delete_compute"), &other)).is_none());
+        // What was approved as a write covers nothing that destroys.
+        let PolicyDecision::Allow(written) =
+            judged(&tool("create_throwaway_branch"), &branch, None).under(&Policy::default())
+        else {
+            panic!("it runs unasked");
+        };
+        let mut weaker = asking(&reset, &branch).confirmed(Approver::Client);
+        weaker.assessment = judged(&reset, &branch, None).lightened();
+        let severe = asking(&restoring, &restore);
+        assert!(severe.assessment().severe());
+        assert!(weaker.step(severe).is_none());
+        assert!(written.step(asking(&restoring, &restore)).is_none());
+    }
+
+    #[test]
+    fn permit_for_statements_is_for_the_texts_that_were_judged() {
+        let risk = StatementRisk {
+            effect: Effect::Destructive,
+            leaves: false,
+            reasons: vec!["deletes".to_owned()],
+            texts: JudgedTexts::new(["DELETE FROM t"].into_iter()),
+            deletes: true,
+            measurable: false,
+            rebuilds_indexes: false,
+        };
+        let given = json!({"project_id": "p", "branch_id": "br-a", "sql": "DELETE FROM t"});
+        let allowed = match judged(&tool("run_sql"), &given, Some(risk)).under(&Policy::default()) {
+            PolicyDecision::RequireApproval(asking) => asking.confirmed(Approver::Client),
+            other => panic!("it asks: {other:?}"),
+        };
+        let statements =
+            |text: &str| Statements::together(vec![Query::plain(text.to_owned())], Isolation::ReadCommitted);
+        assert!(allowed.permit_statements(statements("DELETE FROM t")).is_ok());
+        for other in ["DELETE FROM t ", "DELETE FROM u", "delete from t"] {
+            assert!(allowed.permit_statements(statements(other)).is_err(), "{other}");
+        }
+    }
+}

@@ -4,14 +4,11 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::{ArgumentProblem, CallResult, Engine, Failure, Fence, Kind};
 
-/// Why arguments can't be read: first what is expected, then the beginning of what was given.
+/// Why arguments can't be read: what is expected, without what was given.
 pub(super) fn reason_first(wrong: &serde_json::Error) -> String {
     let text = wrong.to_string();
     match text.rsplit_once(", expected ") {
-        Some((given, expected)) => format!(
-            "expected {expected}; given: {}",
-            crate::neon::text::one_line(given, 100)
-        ),
+        Some((_, expected)) => format!("expected {expected}"),
         None => text,
     }
 }

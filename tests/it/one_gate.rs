@@ -16,13 +16,38 @@ fn sources() -> Vec<(PathBuf, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).expect("a text");
-                let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
-                found.push((path, text));
+                found.push((path, without_tests(&text)));
             }
         }
     }
     assert!(found.len() > 100, "{} files", found.len());
     found
+}
+
+/// A source without what is for tests alone: an item behind `#[cfg(test)]`, to its end at the same depth.
+fn without_tests(text: &str) -> String {
+    let mut kept = String::new();
+    let mut skipped: Option<&str> = None;
+    for line in text.lines() {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        match skipped {
+            None if line.trim() == "#[cfg(test)]" => skipped = Some(indent),
+            None => kept.push_str(&format!("{line}\n")),
+            Some(depth) => {
+                let ends = line.ends_with(';') || line.trim() == "}" || line.ends_with(" }");
+                if indent == depth && ends {
+                    skipped = None;
+                }
+            }
+        }
+    }
+    kept
+}
+
+#[test]
+fn source_is_looked_at_behind_its_tests() {
+    let text = "a\n#[cfg(test)]\nmod tests {\n    x.permit();\n}\n#[cfg(test)]\nuse y;\nb\n";
+    assert_eq!(without_tests(text), "a\nb\n");
 }
 
 /// The lines outside of comments in which a text stands.
@@ -45,6 +70,8 @@ fn dispatch_alone_obtains_permits() {
         assert_eq!(places.len(), 1, "{call} stands in {places:?}");
         assert!(places[0].contains("/dispatch.rs:"), "{places:?}");
     }
+    // Not by the other way to write it, either.
+    assert_eq!(places("AllowedCall::permit"), Vec::<String>::new());
 }
 
 #[test]
@@ -58,7 +85,7 @@ fn guard_alone_holds_the_right_to_issue_permits() {
 fn guard_alone_issues_permits() {
     for call in ["Permitted::issue(", "Permitted::issue_texts("] {
         for place in places(call) {
-            assert!(place.contains("/guard/"), "{place}");
+            assert!(place.contains("/src/guard/"), "{place}");
         }
     }
 }

@@ -89,11 +89,19 @@ impl World {
     pub async fn with(change: impl FnOnce(&mut Facts)) -> Self {
         let mut facts = Facts::default();
         change(&mut facts);
+        Self::meeting(facts, |_, _| None).await
+    }
+
+    /// A world in which something happens when a request arrives, or that answers some of them itself.
+    pub async fn meeting(
+        facts: Facts,
+        meets: impl Fn(&mut Facts, &Recorded) -> Option<Reply> + Send + Sync + 'static,
+    ) -> Self {
         let facts = Arc::new(Mutex::new(facts));
         let known = facts.clone();
         let upstream = FakeNeon::route(move |request| {
             let mut facts = known.lock().expect("a lock");
-            match throwaway(&mut facts, request) {
+            match meets(&mut facts, request).or_else(|| throwaway(&mut facts, request)) {
                 Some(reply) => reply,
                 None => answer(&facts, request),
             }

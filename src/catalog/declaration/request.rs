@@ -30,6 +30,10 @@ pub struct RequestDeclaration {
     /// The argument that is the project's default branch where it is left out. Only of what reads: a change never falls back to a branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<String>,
+    /// `database_name` and `role_name` are the branch's only database, or `neondb`, and its owner, where they are left out. Only of what
+    /// reads.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub default_database: bool,
     /// Of those, the arguments that name something deleted: looked for among what can be recovered, never among what is there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub among_deleted: Vec<String>,
@@ -49,6 +53,16 @@ pub struct RequestDeclaration {
     /// How the body is written.
     #[serde(default, skip_serializing_if = "BodyForm::is_json")]
     pub body: BodyForm,
+}
+
+impl RequestDeclaration {
+    /// Whether an argument that is left out is there all the same once a call is judged.
+    #[must_use]
+    pub fn fills_in(&self, argument: &str) -> bool {
+        self.fills.as_deref() == Some(argument)
+            || self.default_branch.as_deref() == Some(argument)
+            || (self.default_database && matches!(argument, "database_name" | "role_name"))
+    }
 }
 
 /// Other names of arguments that mean the same whatever the tool.

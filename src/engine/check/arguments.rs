@@ -24,8 +24,8 @@ const MAX_VALUES: usize = 100_000;
 /// The most texts of a call that are taken for what they hold.
 const MAX_MEANT: usize = 1_000;
 
-/// How much of a value is shown that doesn't fit, in characters.
-const SHOWN_VALUE: usize = 60;
+/// How much of a reason is told.
+const MAX_REASON: usize = 220;
 
 /// How many of the forms that a value may have are told of.
 const SHOWN_FORMS: usize = 4;
@@ -445,43 +445,18 @@ fn describe(selected: &SelectedTool, error: &jsonschema::ValidationError<'_>) ->
             vec![ArgumentProblem { argument, message: "is required".to_owned() }]
         }
         _ => {
-            let secret = at
-                .split('/')
-                .next()
-                .and_then(|name| selected.tool.property(name))
-                // Of a map of secrets, the values are.
-                .and_then(|schema| {
-                    let of_map = || schema.get("additionalProperties")?.get("writeOnly");
-                    schema.get("writeOnly").or_else(of_map)
-                })
-                == Some(&Value::Bool(true));
             let is_map = error.instance().is_array() && selected.tool.property(&at).is_some_and(is_map);
             let message = if is_map {
                 "is a list of {\"name\": …, \"value\": …}, each name once, or an object".to_owned()
             } else {
-                message(error, secret)
+                one_line(&reason(error), MAX_REASON)
             };
             vec![ArgumentProblem { argument: at, message }]
         }
     }
 }
 
-/// What is wrong with a value: first why, then what was given, and of that no more than its beginning.
-fn message(error: &jsonschema::ValidationError<'_>, secret: bool) -> String {
-    let reason = one_line(&reason(error), 220);
-    if secret {
-        return reason;
-    }
-    // Only its beginning is written.
-    let mut start = match error.instance().as_ref() {
-        Value::String(text) => text.chars().take(SHOWN_VALUE + 1).collect::<String>().into(),
-        Value::Array(items) => Value::from(items.get(..SHOWN_VALUE).unwrap_or(items)),
-        other => other.clone(),
-    };
-    crate::guard::mask(&mut start, &[], &[]);
-    format!("{reason}; given: {}", one_line(&start.to_string(), SHOWN_VALUE))
-}
-
+/// Why a value doesn't fit, in words: never the value, which may be a secret, and which the caller has.
 fn reason(error: &jsonschema::ValidationError<'_>) -> String {
     let forms = match error.kind() {
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => context,

@@ -136,10 +136,15 @@ impl Shaping<'_> {
             mut notes,
             undo,
             ours,
+            failed,
             ..
         } = ended;
         let mut envelope = self.envelope(None);
         let output = &self.tool.declaration.output;
+        if let (Some(template), false) = (&output.done, failed) {
+            let said = done::filled(template, self.arguments, &result, self.fence);
+            envelope.insert("done".into(), said.into());
+        }
         guard::mask(&mut result, &output.mask, &output.reveal);
         self.fence.enclose_answer(&mut result, &[], &output.reveal, &|text| {
             ours.iter().any(|own| own == text)

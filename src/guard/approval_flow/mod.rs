@@ -1,11 +1,11 @@
-//! The confirmation ladder: a question is bound to exactly one call on exactly one resource as it was shown, and an answer
-//! is checked against all of it before the call is cleared.
+//! The approval flow: a question is bound to exactly one call on exactly one resource as it was shown, and an answer is checked
+//! against all of it before the call is allowed.
 //!
 //! ```text
-//!  Asking ──► question ──► client's dialog ──────────► reply ──┐
-//!                     └──► code ──► terminal or page ──► yes ──┤
-//!             look again at Neon: the same plan? ◄─────────────┘
-//!                     └──► redeem, once ──► Cleared
+//!  AwaitingApproval ──► question ──► client's dialog ───────────────► reply ──┐
+//!                              └──► code ──► terminal or page ──► approval ──┤
+//!                     look again at Neon: the same plan? ◄───────────────────┘
+//!                              └──► redeem, once ──► AllowedCall
 //! ```
 
 mod binding;
@@ -13,6 +13,8 @@ mod form;
 mod not_approved;
 mod page;
 mod question;
+#[cfg(test)]
+mod tests;
 
 pub use form::{CONFIRM_FIELD, NAME_FIELD};
 pub use not_approved::{NobodyToAsk, NotApproved};

@@ -622,7 +622,7 @@ async fn where_nothing_can_be_recorded_nothing_changes() {
     let mut command = program(&["--toolsets", "all", "--audit-log", log], &world.url(), KEY);
     command.env("NEON_MCP_LOG", "off");
     let human = Human::who(Manner::Accepts);
-    let server = TestServer::run(command, TestClient::with(human), Era::Legacy).await;
+    let server = TestServer::run(command, TestClient::with(human.clone()), Era::Legacy).await;
     for (tool, arguments) in [
         ("create_branch", json!({"project_id": PROJECT, "name": "next"})),
         ("delete_branch", on(BRANCH)),
@@ -630,6 +630,7 @@ async fn where_nothing_can_be_recorded_nothing_changes() {
         let (value, is_error) = server.call(tool, arguments).await;
         assert!(is_error && error(&value)["kind"] == "unrecorded", "{value}");
     }
+    assert_eq!(human.count(), 0, "an approval would be used up for nothing");
     assert!(!server.call("describe_branch", on(BRANCH)).await.1, "reading goes on");
     assert_eq!(world.changes(), NOTHING);
 }

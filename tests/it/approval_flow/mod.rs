@@ -1,10 +1,11 @@
-//! The confirmation ladder: who may say yes, to what, and what happens when nobody does.
+//! The approval flow: who may approve, what an approval is for, and what happens when nobody approves.
 
 mod binding;
 mod catalogue;
 mod codes;
 mod conduct;
 mod forms;
+mod gate;
 mod odd_answers;
 mod owners;
 mod page;

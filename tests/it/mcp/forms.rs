@@ -153,6 +153,12 @@ async fn wrong_value_of_every_argument_is_told_by_its_name_and_without_a_request
                     .is_some_and(|at| at.starts_with(name.as_str()))
             };
             assert!(problems.iter().any(named), "{} {name}: {value}", tool.name());
+            // Who sent it has it; whoever reads a log of it may not.
+            assert!(
+                !value.to_string().contains("no such thing"),
+                "{} {name}: {value}",
+                tool.name()
+            );
         }
     }
     assert_eq!(world.upstream.count(), 0);

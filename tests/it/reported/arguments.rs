@@ -191,7 +191,7 @@ async fn somebody_was_refused_and_got_the_reason_before_the_value() {
         assert_eq!(problem["argument"], argument, "{value}");
         let message = crate::support::fence::bare(problem["message"].as_str().unwrap());
         assert!(message.starts_with(reason), "{reason}: {message}");
-        assert!(message.contains("; given: ") && message.len() < 330, "{message}");
+        assert!(message.len() <= 220, "{message}");
     }
 }
 
@@ -235,7 +235,7 @@ async fn somebody_called_through_a_caller_with_arguments_as_text() {
     let (value, is_error) = server.call("search_tools", json!({"query": 5, "limit": "two"})).await;
     let message = value["error"]["problems"][0]["message"].to_string();
     assert!(
-        is_error && message.contains("expected ") && message.find("expected") < message.find("given"),
+        is_error && message.contains("expected ") && !message.contains('5'),
         "{value}"
     );
 }

@@ -121,3 +121,20 @@ async fn advice_goes_by_the_code_and_not_by_words_in_the_message() {
         assert!(!next.contains("password"), "{statement}: {said}");
     }
 }
+
+#[tokio::test]
+async fn nobody_is_asked_about_what_is_no_sql_though_it_runs_in_no_transaction() {
+    let story = shop().await;
+    let asked = story.asked();
+    for statement in [
+        "DROP DATABASE neondb FORCEFULLY",
+        "VACUUM FULL pg_class AND OTHERS",
+        "REINDEX EVERYTHING neondb",
+    ] {
+        let refused = story
+            .shop_fails("run_sql", json!({"branch_id": "main", "sql": statement}))
+            .await;
+        assert_eq!(refused["kind"], "sql_failed", "{statement}: {refused}");
+    }
+    assert_eq!(story.asked(), asked);
+}

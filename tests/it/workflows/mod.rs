@@ -1,6 +1,7 @@
 //! Tools that are more than one request, through a real client on a sandbox whose branches hold data.
 
 mod cancellation;
+mod defaults;
 mod failures;
 mod fingerprint;
 mod halted;

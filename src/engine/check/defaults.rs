@@ -1,0 +1,86 @@
+//! What a tool that reads is about where it is told of no branch, database or role.
+
+use serde_json::{Map, Value};
+
+use crate::catalog::{Argument, Resource, Tool};
+use crate::engine::connect;
+use crate::engine::context::CallContext;
+use crate::engine::error::Failure;
+use crate::engine::snapshot::ReadSnapshot;
+use crate::engine::values::id;
+use crate::neon::views::Branch;
+use crate::neon::{BranchId, ProjectId};
+
+/// Fills in the argument that the tool declares for it. Neon is asked each time: which branch is the default can change.
+pub(in crate::engine) async fn fill_branch(
+    call: &CallContext<'_>,
+    tool: &Tool,
+    arguments: &mut Map<String, Value>,
+) -> Result<(), Failure> {
+    let Some(argument) = &tool.declaration.request.default_branch else {
+        return Ok(());
+    };
+    // A compute is on one branch: what is about it is about that one.
+    let names_a_compute = arguments
+        .keys()
+        .any(|name| tool.names(name) == Some(Argument::Resource(Resource::Endpoint)));
+    if arguments.contains_key(argument) || names_a_compute {
+        return Ok(());
+    }
+    let Some(project) = id::<ProjectId>(arguments, "project_id")? else {
+        return Ok(());
+    };
+    // Nothing is looked up in a project that calls may not be about: the bounds say so.
+    if !call.guards.policy.admits_project(Some(&project)) {
+        return Ok(());
+    }
+    let branches = ReadSnapshot::new(call).branches(&project).await?;
+    // One that doesn't say whether it is the default isn't taken for it.
+    let mut defaults = Branch::all(&branches).filter(|branch| branch.is_default());
+    let default = match (defaults.next(), defaults.next()) {
+        (Some(one), None) => one.id().ok(),
+        _ => None,
+    };
+    let id = default.ok_or_else(|| Failure::Reference {
+        argument: argument.clone(),
+        message: "Neon doesn't say which branch is the default. Nothing was run.".to_owned(),
+        next: format!("Give {argument}: list_branches shows what there is."),
+    })?;
+    arguments.insert(argument.clone(), id.to_string().into());
+    Ok(())
+}
+
+/// Fills in the database and the role, for a tool that declares it: the branch's only database, or `neondb`, and its owner. Comes after
+/// the bounds on branches were checked, since it reads the branch.
+pub(in crate::engine) async fn fill_database(
+    call: &CallContext<'_>,
+    tool: &Tool,
+    arguments: &mut Map<String, Value>,
+) -> Result<(), Failure> {
+    const DATABASE: &str = "database_name";
+    const ROLE: &str = "role_name";
+    let wants_role = tool.property(ROLE).is_some() && !arguments.contains_key(ROLE);
+    if !tool.declaration.request.default_database || (arguments.contains_key(DATABASE) && !wants_role) {
+        return Ok(());
+    }
+    let (Some(project), Some(branch)) = (
+        id::<ProjectId>(arguments, "project_id")?,
+        id::<BranchId>(arguments, "branch_id")?,
+    ) else {
+        return Err(Failure::Reference {
+            argument: DATABASE.to_owned(),
+            message: "Without branch_id nobody knows which database is meant. Nothing was changed.".to_owned(),
+            next: format!("Give {DATABASE}, or branch_id."),
+        });
+    };
+    if !call.guards.policy.admits_project(Some(&project)) {
+        return Ok(());
+    }
+    let given = |name: &str| arguments.get(name).and_then(Value::as_str);
+    let (database, role) = connect::choose(call, &project, &branch, given(DATABASE), given(ROLE)).await?;
+    arguments.insert(DATABASE.to_owned(), database.into());
+    if wants_role {
+        arguments.insert(ROLE.to_owned(), role.into());
+    }
+    Ok(())
+}

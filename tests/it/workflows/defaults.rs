@@ -1,0 +1,77 @@
+//! What a tool that reads is about where it is told of no branch, database or role: the default branch, its only database, its owner.
+
+use harness::fence::bare_value;
+use neon_mcp::catalog::Effect;
+use serde_json::json;
+
+use crate::examples::{Story, in_shop};
+use crate::support::arguments::arguments;
+use crate::support::catalog;
+
+const FILLED: [&str; 3] = ["branch_id", "database_name", "role_name"];
+
+#[tokio::test]
+async fn place_that_is_left_out_of_a_read_is_the_default_one() {
+    let story = Story::with_data().await;
+    story.make_branch(json!({"name": "dev"})).await;
+    let table = json!({"branch_id": "main", "sql": "CREATE TABLE here (id int)"});
+    story.shop("run_sql", table).await;
+    let main = story.branch_id("main").await;
+    let catalog = catalog();
+    let mut tried = 0;
+    for tool in catalog.tools() {
+        let request = &tool.declaration.request;
+        if request.default_branch.is_none() && !request.default_database {
+            continue;
+        }
+        let mut given = arguments(tool, false);
+        given.retain(|name, _| !FILLED.contains(&name.as_str()));
+        if request.default_branch.is_none() {
+            given.insert("branch_id".to_owned(), "dev".into());
+        }
+        for (name, value) in [("sql", "SELECT * FROM here"), ("table", "here")] {
+            if given.contains_key(name) {
+                given.insert(name.to_owned(), value.into());
+            }
+        }
+        let done = story.done(tool.name(), in_shop(given.into())).await;
+        let branch = bare_value(&done)["branch_id"].take();
+        let expected = if request.default_branch.is_some() {
+            json!(main)
+        } else {
+            branch.clone()
+        };
+        assert_eq!(branch, expected, "{}: {done}", tool.name());
+        tried += 1;
+    }
+    assert!(tried >= 9, "{tried}");
+    // Which of several is meant is for the caller to say, unless one has the usual name.
+    for name in ["one", "two"] {
+        let made = json!({"branch_id": "main", "name": name, "owner_name": "neondb_owner"});
+        story.shop("create_database", made).await;
+    }
+    let usual = story.shop("get_database_schema", json!({})).await;
+    assert!(bare_value(&usual).to_string().contains("here"), "{usual}");
+    let gone = json!({"branch_id": "main", "database_name": "neondb"});
+    story.shop("delete_database", gone).await;
+    let error = story.shop_fails("get_database_schema", json!({})).await;
+    assert_eq!(error["argument"], "database_name", "{error}");
+    // A compute is on one branch, and that one may not be the default.
+    let computes = story.shop("list_branch_computes", json!({"branch_id": "dev"})).await;
+    let compute = json!({"endpoint_id": bare_value(&computes["endpoints"][0]["id"])});
+    let error = story.shop_fails("get_connection_string", compute).await;
+    assert_eq!(error["argument"], "database_name", "{error}");
+}
+
+#[test]
+fn change_falls_back_to_no_branch() {
+    for tool in catalog().tools() {
+        let request = &tool.declaration.request;
+        let fills = request.default_branch.is_some() || request.default_database;
+        assert!(
+            !fills || tool.declaration.safety.effect == Effect::Read,
+            "{}",
+            tool.name()
+        );
+    }
+}
