@@ -96,7 +96,9 @@ impl Pins {
                 let mut unless = tool.declaration.safety.reaches.iter().flat_map(|reach| &reach.unless);
                 unless.any(|name| name == argument)
             };
-            let fills = tool.requires(argument) || stands_for_another();
+            // What a read falls back to is never another branch than the one that the operator fixed.
+            let falls_back = tool.declaration.request.default_branch.as_deref() == Some(argument);
+            let fills = tool.requires(argument) || falls_back || stands_for_another();
             return self.branch.as_ref().filter(|_| fills).map(BranchPin::argument);
         }
         // What a call makes has the name that the call gives it.
@@ -133,7 +135,11 @@ impl Linked {
     pub fn gives_project(&self, tool: &Tool) -> bool {
         let (argument, resource) = ("project_id", Argument::Resource(Resource::Project));
         let is_own_target = tool.target() == Some((argument, Resource::Project));
-        let takes_from_it = matches!(tool.declaration.safety.effect, Effect::Access | Effect::Destructive);
+        let safety = &tool.declaration.safety;
+        // Of a change to the project itself, what some arguments make of it counts, too.
+        let changes_itself = tool.declaration.request.path.ends_with("{project_id}");
+        let mut raised = safety.escalate.iter().map(|escalation| escalation.effect);
+        let takes_from_it = safety.effect.needs_consent() || (changes_itself && raised.any(Effect::needs_consent));
         self.project.is_some()
             && tool.names(argument) == Some(resource)
             && tool.requires(argument)

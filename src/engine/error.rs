@@ -8,6 +8,7 @@ use crate::engine::present::untrusted::Fence;
 
 use crate::docs::DocsError;
 use crate::guard::audit::AuditOutcome as Recorded;
+use crate::guard::untrusted::bare;
 use crate::guard::{self, Denied, NotApproved};
 use crate::neon::sql::{Measured, Reaching, SqlError, Stop};
 use crate::neon::text::one_line;
@@ -50,7 +51,10 @@ impl ToolError {
     pub(in crate::engine) fn into_value(self, fence: &Fence) -> Value {
         let mut object = Map::new();
         object.insert("kind".into(), self.kind.name().into());
-        object.insert("message".into(), fence.line(&self.message, 900).into());
+        object.insert(
+            "message".into(),
+            fence.line(&fence.resolved_line(&self.message), 900).into(),
+        );
         object.insert("changed".into(), changed_name(self.changed).into());
         object.insert("next".into(), fence.line(&self.next, 400).into());
         object.extend(self.details);
@@ -415,7 +419,7 @@ impl Failure {
             ),
             Self::Denied(denied) => Named {
                 rule: Some(denied.rule.clone()),
-                ..refusal(Recorded::Refused, denied.message.clone())
+                ..refusal(Recorded::Refused, bare(&denied.message))
             },
             Self::RequiresApproval(needs) => match (&needs.code, &needs.nobody) {
                 (_, Some(nobody)) => refusal(Recorded::Refused, format!("nobody can be asked: {nobody}")),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::catalog::{Catalog, Resource, Selection, SelectionOptions, Tool};
 use crate::cli::common::print;
 use crate::engine::complete_arguments;
+use crate::guard::untrusted::bare;
 use crate::guard::{Assessment, BranchFacts, Denied, Facts, Needs, Policy, PolicyDecision, RiskAssessment};
 use crate::neon::text::one_line;
 
@@ -137,7 +138,7 @@ fn rule(policy: &Policy, case: &str, assessment: Assessment, arguments: &Map<Str
 fn refuse(case: &str, denied: &Denied) {
     say(
         case,
-        &format!("refused by {}: {} {}", denied.rule, denied.message, denied.next),
+        &format!("refused by {}: {} {}", denied.rule, bare(&denied.message), denied.next),
     );
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::catalog::{Argument, Resource, Tool};
+use crate::catalog::{Argument, Named, Resource, Tool};
 use crate::engine::connect;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
@@ -77,6 +77,12 @@ pub(in crate::engine) async fn fill_database(
         return Ok(());
     }
     let given = |name: &str| arguments.get(name).and_then(Value::as_str);
+    // Of one that is out of bounds, nothing is looked up.
+    for (named, name) in [(Named::Database, DATABASE), (Named::Role, ROLE)] {
+        if let Some(text) = given(name) {
+            call.guards.policy.admits_name(named, text)?;
+        }
+    }
     let (database, role) = connect::choose(call, &project, &branch, given(DATABASE), given(ROLE)).await?;
     arguments.insert(DATABASE.to_owned(), database.into());
     if wants_role {

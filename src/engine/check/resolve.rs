@@ -9,6 +9,9 @@ use crate::engine::check::organizations;
 use crate::engine::check::reference::{self, Reference};
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
+use crate::engine::snapshot::ReadSnapshot;
+use crate::neon::ProjectId;
+use crate::neon::views::Project;
 
 /// Replaces names by ids in the arguments, in lists of them too, and fills in the organization. Lists are read only where an argument isn't plainly an id.
 pub(in crate::engine) async fn resolve(
@@ -60,6 +63,9 @@ async fn each(
             _ => continue,
         };
         let beyond = resource == Resource::Project && names_beyond(call, &resolved);
+        if resource == Resource::Project && !beyond {
+            of_admitted_organization(call, tool, &name, &resolved).await?;
+        }
         arguments.insert(name, resolved);
         // Nothing is looked up in a project that calls may not be about.
         if beyond {
@@ -68,6 +74,25 @@ async fn each(
         }
     }
     Ok(())
+}
+
+/// Refuses a project of another organization than calls may be about, before anything in it is looked up by name: the nearest names
+/// would tell what there is.
+async fn of_admitted_organization(
+    call: &CallContext<'_>,
+    tool: &Tool,
+    argument: &str,
+    project: &Value,
+) -> Result<(), Failure> {
+    let policy = &call.guards.policy;
+    // Of a deleted project, or of one that isn't ours yet, Neon tells nothing.
+    let is_told = !tool.declaration.safety.target_is_deleted && argument == "project_id";
+    let id = project.as_str().and_then(|id| ProjectId::parse(id).ok());
+    let (true, true, Some(id)) = (policy.wants_organization(), is_told, id) else {
+        return Ok(());
+    };
+    let answer = ReadSnapshot::new(call).project(&id).await?;
+    Ok(policy.check_organization(Project::in_answer(&answer).organization().as_ref())?)
 }
 
 fn names_beyond(call: &CallContext<'_>, resolved: &Value) -> bool {

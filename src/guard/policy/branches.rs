@@ -8,6 +8,7 @@ use super::rule::{Denied, TELL};
 use super::scope::{does_more_than_read, listed};
 use crate::catalog::{BranchPin, Named, Tool};
 use crate::guard::Effect;
+use crate::guard::shown::told_plain;
 use crate::text::one_line;
 
 /// Stands for the branch that is the project's default at the time of the call, whatever its name.
@@ -45,8 +46,8 @@ pub enum NewBranch {
 impl BranchSeen {
     fn shown(&self) -> String {
         match self.id.as_str() {
-            "" => one_line(&self.name, 80),
-            id => format!("{} ({})", one_line(&self.name, 80), one_line(id, 80)),
+            "" => told_plain(&one_line(&self.name, 80)),
+            id => format!("{} ({})", told_plain(&one_line(&self.name, 80)), one_line(id, 80)),
         }
     }
 
@@ -260,7 +261,10 @@ impl PolicyFile {
             return Ok(());
         }
         let what = word(named);
-        Err(self.beyond(named, &format!("{what} {} is another one", one_line(name, 80))))
+        Err(self.beyond(
+            named,
+            &format!("{what} {} is another one", told_plain(&one_line(name, 80))),
+        ))
     }
 
     fn names(&self, named: Named) -> (Option<&str>, Option<&[String]>) {

@@ -227,6 +227,8 @@ fn tool_with_an_optional_branch_declares_what_it_reaches_without() {
                 resource != Resource::Branch
                     || tool.requires(&name)
                     || has_snapshot
+                    // The default branch is filled in, and judged as one that was given.
+                    || tool.declaration.request.fills_in(&name)
                     || unless.any(|unless| *unless == name),
                 "{}: {name}",
                 tool.name()

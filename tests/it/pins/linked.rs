@@ -117,7 +117,12 @@ async fn linked_branch_is_filled_in_by_no_tool_that_changes_something() {
         if tool.requires("project_id") && (reads || !itself) {
             assert!(!requires(&schema, "project_id"), "{}", tool.name());
         }
-        if tool.declaration.safety.effect.needs_consent() && itself && tool.requires("project_id") {
+        let safety = &tool.declaration.safety;
+        let mut raised = safety.escalate.iter().map(|escalation| escalation.effect);
+        let changes_itself = tool.declaration.request.path.ends_with("{project_id}");
+        let raises = changes_itself && raised.any(neon_mcp::guard::Effect::needs_consent);
+        let takes = safety.effect.needs_consent() || raises;
+        if takes && itself && tool.requires("project_id") {
             assert!(requires(&schema, "project_id"), "{}", tool.name());
         }
     }

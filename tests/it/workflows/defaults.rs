@@ -75,3 +75,41 @@ fn change_falls_back_to_no_branch() {
         );
     }
 }
+
+#[tokio::test]
+async fn read_falls_back_to_the_branch_that_the_operator_fixed() {
+    let story = Story::with_data().await;
+    story.make_branch(json!({"name": "dev"})).await;
+    story
+        .shop(
+            "run_sql",
+            json!({"branch_id": "dev", "sql": "CREATE TABLE here (id int)"}),
+        )
+        .await;
+    let dev = story.branch_id("dev").await;
+    let flags = ["--toolsets", "all", "--branch", "dev"];
+    let server = story.server_at(&flags, &story.sandbox().api_url()).await;
+    let listed = server.client.list_all_tools().await.expect("a list");
+    for tool in catalog().tools() {
+        let Some(argument) = &tool.declaration.request.default_branch else {
+            continue;
+        };
+        let name = tool.name();
+        let published = listed.iter().find(|one| one.name == name).expect("it is listed");
+        let taken = published
+            .input_schema
+            .get("properties")
+            .and_then(|all| all.get(argument));
+        assert!(taken.is_none(), "{name} takes {argument}");
+        let mut given = arguments(tool, false);
+        given.retain(|name, _| !FILLED.contains(&name.as_str()));
+        for (name, value) in [("sql", "SELECT * FROM here"), ("table", "here")] {
+            if given.contains_key(name) {
+                given.insert(name.to_owned(), value.into());
+            }
+        }
+        let (value, is_error) = server.call(name, in_shop(given.into())).await;
+        assert!(!is_error, "{name}: {value}");
+        assert_eq!(bare_value(&value)["branch_id"], json!(dev), "{name}");
+    }
+}
