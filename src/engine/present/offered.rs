@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::catalog::{Argument, Resource, SelectedTool};
+use crate::catalog::{ACCOUNT, Argument, Resource, SelectedTool};
 use crate::engine::context::CallContext;
 
 /// The keys under which results hand over calls.
@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 6;
 /// Fits every call that a result hands over.
 pub(in crate::engine) fn fit(call: &CallContext<'_>, result: &mut Value) {
     let fixes = call.selection.tools().iter().any(|tool| !tool.fixed.is_empty());
-    if fixes {
+    if fixes || call.account.is_some() {
         walk(call, result, MAX_DEPTH);
     }
 }
@@ -62,6 +62,9 @@ fn fit_one(call: &CallContext<'_>, value: &mut Value) {
         return;
     }
     arguments.retain(|name, _| !selected.fixed.contains_key(name));
+    if let Some(account) = call.account.filter(|_| !selected.accounts.is_empty()) {
+        arguments.insert(ACCOUNT.to_owned(), account.into());
+    }
 }
 
 /// Whether a call is about something else than what is fixed.
