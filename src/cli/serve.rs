@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 
 use crate::base_url::BaseUrl;
 use crate::catalog::{Catalog, Selection};
-use crate::engine::{Engine, EngineAccount, Service, SignInPage};
+use crate::engine::{Engine, EngineAccount, Service, SignInEnd, SignInPage};
 use crate::neon::{self, Client, ClientConfig, KeyKind, LimitSettings, RateLimits};
 #[cfg(feature = "sandbox")]
 use crate::neon::{Credential, api_base};
@@ -129,7 +129,7 @@ pub(super) fn engine_account(account: Account, base: &BaseUrl, limits: LimitSett
 struct Page(SignIn);
 
 impl SignInPage for Page {
-    fn open(&self) -> BoxFuture<'_, Result<(String, BoxFuture<'static, Result<(), String>>), String>> {
+    fn open(&self) -> BoxFuture<'_, Result<(String, SignInEnd), String>> {
         self.0.offer().boxed()
     }
 }

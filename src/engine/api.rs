@@ -167,10 +167,13 @@ pub enum Outcome {
     SignIn(CallResult, Arc<dyn SignInPage>),
 }
 
+/// Ends when somebody signed in, or nobody did: why then.
+pub type SignInEnd = BoxFuture<'static, Result<(), String>>;
+
 /// A page on which a human signs in.
 pub trait SignInPage: Send + Sync + std::fmt::Debug {
     /// The page's address, and what ends when somebody signed in there, or nobody did in time. Where there is none, why.
-    fn open(&self) -> BoxFuture<'_, Result<(String, BoxFuture<'static, Result<(), String>>), String>>;
+    fn open(&self) -> BoxFuture<'_, Result<(String, SignInEnd), String>>;
 }
 
 /// An account, as an engine is given it.

@@ -48,7 +48,7 @@ mod workflow_output;
 
 pub use api::{
     APPROVAL, ApprovalMode, Ask, CallBound, CallLimits, CallResult, Caller, EngineAccount, Guards, Outcome, Progress,
-    Returned, Service, SignInPage, UnknownTool,
+    Returned, Service, SignInEnd, SignInPage, UnknownTool,
 };
 pub use check::files::{FilesDir, MAX_FILE_BYTES, MAX_INLINE_BYTES};
 pub use check::sql::{Analyze, Explained, Explains};
