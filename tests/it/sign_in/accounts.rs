@@ -223,7 +223,7 @@ async fn discovery_takes_the_account_too() {
         .await;
     let call = json!({"name": "list_projects", "arguments": "{\"account\": \"b\"}"});
     let value = told(&server, "call_read_tool", call).await;
-    assert_eq!(value["items"][0]["id"], project("bob").as_str());
+    assert_eq!(value["result"]["projects"][0]["id"], project("bob").as_str());
     let (found, _) = server.call("search_tools", json!({"query": "list projects"})).await;
     assert!(found.to_string().contains("\"enum\":[\"a\",\"b\"]"), "{found}");
 }

@@ -265,7 +265,7 @@ async fn key_beats_a_login_and_a_named_profile_beats_a_key_of_the_environment() 
         let output = command.output().await.expect("runs");
         let value: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         assert_eq!(
-            value["items"][0]["id"],
+            value["result"]["projects"][0]["id"],
             project(person).as_str(),
             "{arguments:?} {variables:?}: {value}"
         );

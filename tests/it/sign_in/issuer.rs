@@ -292,7 +292,10 @@ fn api(state: &State, request: &Recorded) -> Reply {
             json!({"branches": [{"id": "br-quiet-sun-a1b2c3d4", "project_id": project(&person), "name": "main", "default": true,
                 "protected": false, "created_at": "2026-01-01T00:00:00Z", "current_state": "ready"}]}),
         ),
-        ("GET", path) if path.starts_with(&format!("/projects/{}/", project(&person))) => Reply::json(200, json!({})),
+        ("GET", path) if path.starts_with(&format!("/projects/{}/", project(&person))) => {
+            let list = path.rsplit('/').next().expect("a last part").to_owned();
+            Reply::json(200, Value::Object(Map::from_iter([(list, json!([]))])))
+        }
         _ => Reply::error(404, "", "not found"),
     }
 }

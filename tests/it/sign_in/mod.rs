@@ -144,7 +144,7 @@ pub fn kind(value: &Value) -> &str {
 pub async fn whose(server: &TestServer, arguments: Value) -> String {
     let (value, is_error) = server.call("list_projects", arguments).await;
     assert!(!is_error, "{value}");
-    value["items"][0]["id"]
+    value["result"]["projects"][0]["id"]
         .as_str()
         .unwrap_or_else(|| panic!("no project in {value}"))
         .to_owned()

@@ -31,7 +31,7 @@ async fn called(home: &Home, issuer: &Issuer, arguments: &[&str]) -> Value {
 }
 
 fn shown(value: &Value) -> &str {
-    value["items"][0]["id"]
+    value["result"]["projects"][0]["id"]
         .as_str()
         .unwrap_or_else(|| panic!("no project in {value}"))
 }
