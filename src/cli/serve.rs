@@ -132,6 +132,10 @@ impl SignInPage for Page {
     fn open(&self) -> BoxFuture<'_, Result<(String, SignInEnd), String>> {
         self.0.offer().boxed()
     }
+
+    fn command(&self) -> String {
+        self.0.command()
+    }
 }
 
 /// What a service lets through. What the operator says of a sandbox is nothing to Neon.

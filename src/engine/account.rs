@@ -20,6 +20,9 @@ use crate::neon::{Bearer, Client, Context, NoCredential, OrganizationId, Project
 /// How many projects are remembered by account.
 const MAX_PROJECTS: usize = 4_000;
 
+/// In how many organizations of an account a project is looked for by its name.
+const MAX_ORGANIZATIONS: usize = 20;
+
 /// An account, whoever is signed in to it.
 #[derive(Debug)]
 pub(in crate::engine) struct Account {
@@ -176,8 +179,14 @@ impl Accounts {
         }
         let found = match (organization(selected, arguments), project(selected, arguments)) {
             (Some(organization), _) => self.of_organization(&organization, context).await,
-            (None, Some(project)) => self.of_project(&project, context).await,
-            (None, None) => None,
+            (None, Some(project)) => match self.of_project(&project, context).await {
+                None => self.of_name(project.as_str(), context).await,
+                found => found,
+            },
+            (None, None) => match arguments.get("project_id").and_then(Value::as_str) {
+                Some(name) => self.of_name(name, context).await,
+                None => None,
+            },
         };
         found.and_then(|place| self.all.get(place)).ok_or_else(|| Failure::Reference {
             argument: ACCOUNT.to_owned(),
@@ -243,9 +252,57 @@ impl Accounts {
         found
     }
 
+    /// The only one with a project of that exact name.
+    async fn of_name(&self, name: &str, context: &Context) -> Option<usize> {
+        let mut found = None;
+        for (place, account) in self.all.iter().enumerate() {
+            let Ok(open) = account.open().await else { continue };
+            if has_project(&open, name, context).await && found.replace(place).is_some() {
+                return None;
+            }
+        }
+        found
+    }
+
     fn projects(&self) -> std::sync::MutexGuard<'_, HashMap<ProjectId, usize>> {
         self.projects.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an account has a project of that name, in any of its organizations.
+async fn has_project(open: &Open, name: &str, context: &Context) -> bool {
+    let read = organizations::read(&open.client, context);
+    let Ok(list) = open.organizations.known_or(read).await else {
+        return false;
+    };
+    // A key of an organization's names none.
+    let mut places: Vec<Option<&OrganizationId>> = list
+        .iter()
+        .map(|known| Some(&known.id))
+        .take(MAX_ORGANIZATIONS)
+        .collect();
+    if places.is_empty() {
+        places.push(None);
+    }
+    for organization in places {
+        let Ok(mut read) = Read::new("/projects", &[]) else {
+            return false;
+        };
+        read = read.with_query("search", name).with_query("limit", "100");
+        if let Some(organization) = organization {
+            read = read.with_query("org_id", organization.as_str());
+        }
+        let Ok(answer) = open.client.read(read, context).await else {
+            continue;
+        };
+        let body = answer.body.unwrap_or_default();
+        let projects = body.get("projects").and_then(Value::as_array);
+        let is_named = |project: &Value| project.get("name").and_then(Value::as_str) == Some(name);
+        if projects.into_iter().flatten().any(is_named) {
+            return true;
+        }
+    }
+    false
 }
 
 /// The organization that a call names, or that stands in for one.
@@ -260,7 +317,7 @@ fn organization(selected: &SelectedTool, arguments: &Map<String, Value>) -> Opti
     given.or(fixed)
 }
 
-/// The project that a call names, or that stands in for one. Of a name, nobody knows which account it is in.
+/// The project that a call names by something that can be an id, or that stands in for one.
 fn project(selected: &SelectedTool, arguments: &Map<String, Value>) -> Option<ProjectId> {
     let given = arguments.get("project_id").and_then(Value::as_str);
     match given {

@@ -174,6 +174,9 @@ pub type SignInEnd = BoxFuture<'static, Result<(), String>>;
 pub trait SignInPage: Send + Sync + std::fmt::Debug {
     /// The page's address, and what ends when somebody signed in there, or nobody did in time. Where there is none, why.
     fn open(&self) -> BoxFuture<'_, Result<(String, SignInEnd), String>>;
+
+    /// The command that does the same in a terminal.
+    fn command(&self) -> String;
 }
 
 /// An account, as an engine is given it.

@@ -146,10 +146,14 @@ impl Engine {
         self.inner.accounts.all().iter().filter_map(Account::name)
     }
 
-    /// Whether there is an account that somebody is signed in to, as far as this machine knows.
+    /// The command that signs in, where nobody is signed in to any account as far as this machine knows.
     #[must_use]
-    pub fn is_signed_in(&self) -> bool {
-        self.inner.accounts.all().iter().any(Account::is_there)
+    pub fn sign_in_command(&self) -> Option<String> {
+        let accounts = self.inner.accounts.all();
+        if accounts.iter().any(Account::is_there) {
+            return None;
+        }
+        accounts.iter().find_map(Account::page).map(|page| page.command())
     }
 
     /// Takes what requests are sent with out of a value.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::discovery::{self, Asked};
-use super::instructions::{SIGN_IN, instructions};
+use super::instructions::{how_to_sign_in, instructions};
 use super::listing::published;
 use super::own_results;
 use super::search;
@@ -288,9 +288,9 @@ impl ServerHandler for NeonServer {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
             .with_server_info(self.shared.identity.clone())
-            .with_instructions(match self.shared.engine.is_signed_in() {
-                true => self.shared.instructions.clone(),
-                false => format!("{SIGN_IN}{}", self.shared.instructions),
+            .with_instructions(match self.shared.engine.sign_in_command() {
+                None => self.shared.instructions.clone(),
+                Some(command) => format!("{}{}", how_to_sign_in(&command), self.shared.instructions),
             })
     }
 

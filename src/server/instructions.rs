@@ -25,8 +25,12 @@ const FINDS: [&str; 4] = [
 ];
 
 /// What comes first as long as nobody is signed in.
-pub(super) const SIGN_IN: &str = "NOBODY IS SIGNED IN TO NEON: every call says so (`not_signed_in`). Ask the user to run `neon-mcp login` in a terminal; \
-    then call again, no restart is needed.\n\n";
+pub(super) fn how_to_sign_in(command: &str) -> String {
+    format!(
+        "NOBODY IS SIGNED IN TO NEON: every call says so (`not_signed_in`). Ask the user to run `{command}` in a terminal; then call \
+         again, no restart is needed.\n\n"
+    )
+}
 
 /// What every client is told: under 2 KB, where one large client cuts.
 pub(super) fn instructions(engine: &Engine) -> String {

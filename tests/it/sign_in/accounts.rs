@@ -69,6 +69,12 @@ async fn account_is_named_or_told_by_what_belongs_to_one_alone() {
             let value = told(&server, "describe_project", json!({"project_id": project(person)})).await;
             assert_eq!(value["account"], account);
         }
+        // By its name alone, too.
+        let value = told(&server, "describe_project", json!({"project_id": "shop of bob"})).await;
+        assert_eq!(
+            (&value["account"], &value["result"]["project"]["id"]),
+            (&json!("b"), &json!(project("bob")))
+        );
         for (arguments, expected) in [
             (json!({}), "unresolved"),
             (json!({"org_id": organization("cyd")}), "unresolved"),

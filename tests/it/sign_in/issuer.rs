@@ -36,6 +36,8 @@ pub struct State {
     pub claims: Map<String, Value>,
     /// Answers 503 to everything.
     pub is_away: bool,
+    /// The API takes no token at all.
+    pub takes_none: bool,
     /// How long a renewal takes.
     pub slow: Duration,
 }
@@ -59,6 +61,12 @@ impl Issuer {
 
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("a lock")
+    }
+
+    /// How often tokens were renewed, and how often one was shown that didn't count.
+    pub fn counts(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.renewals, state.refused)
     }
 
     pub fn origin(&self) -> String {
@@ -257,6 +265,7 @@ fn api(state: &State, request: &Recorded) -> Reply {
     let person = match token {
         Some(key) if key.starts_with("napi_") => key.trim_start_matches("napi_").to_owned(),
         Some(token) => match state.access.get(token) {
+            Some(_) if state.takes_none => return Reply::error(401, "", "not even this one"),
             Some(person) => person.clone(),
             None => return Reply::error(401, "", "this token does not count"),
         },

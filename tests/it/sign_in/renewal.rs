@@ -47,7 +47,7 @@ async fn token_that_neon_refuses_is_renewed_once_and_the_call_is_made() {
     issuer.state().slow = Duration::from_millis(100);
     let seen = at_once(&[&first, &second], 2).await;
     assert!(seen.iter().all(|seen| *seen == project("ada")), "{seen:?}");
-    assert_eq!((issuer.state().renewals, issuer.state().refused), (1, 0));
+    assert_eq!(issuer.counts(), (1, 0));
     // A change, too: what was refused did nothing.
     issuer.state().forget_access();
     let changed = json!({"project_id": project("ada"), "name": "other"});
@@ -139,4 +139,23 @@ async fn login_that_somebody_else_left_is_no_login() {
     std::os::unix::fs::symlink(&other, &login).expect("a link");
     let (value, is_error) = server.call("list_projects", json!({})).await;
     assert!(is_error && kind(&value) == "not_signed_in", "{value}");
+}
+
+#[tokio::test]
+async fn token_that_neon_refuses_though_it_is_new_is_not_renewed_for_ever() {
+    let (home, issuer) = (Home::new(), Issuer::start().await);
+    home.signs_in(&[], &issuer, "ada").await;
+    issuer.state().takes_none = true;
+    let server = home.server(&[], &issuer, Era::Legacy).await;
+    let before = issuer.api_requests();
+    let (value, is_error) = server.call("list_projects", json!({})).await;
+    assert!(is_error && kind(&value) == "unauthorized", "{value}");
+    assert!(
+        value["error"]["next"]
+            .as_str()
+            .expect("a text")
+            .contains("neon-mcp login")
+    );
+    assert_eq!(issuer.counts(), (1, 0));
+    assert_eq!(issuer.api_requests() - before, 2);
 }

@@ -17,7 +17,7 @@ const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 async fn server_without_a_credential_starts_and_goes_on_after_a_login() {
     for era in ERAS {
         let (home, issuer) = (Home::new(), Issuer::start().await);
-        let server = home.server(&[], &issuer, era).await;
+        let server = home.server(&["--toolsets", "default,docs"], &issuer, era).await;
         assert!(server.client.list_all_tools().await.expect("a list").len() > 30);
         let instructions = server.client.peer_info().and_then(|info| info.instructions.clone());
         assert!(instructions.expect("some").contains("neon-mcp login"));
