@@ -44,7 +44,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         name: None,
         source: AccountSource::SignIn(sign_in.clone()),
     };
-    let who = whose(&upstream, account).await.ok().and_then(|info| info.person);
+    let who = whose(&upstream, account).await.ok().and_then(|(info, _)| info.person);
     let who = match who {
         Some(person) if person.name.is_empty() => Some(person.email),
         Some(person) => Some(format!("{} ({})", person.email, person.name)),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::common::{print, resolve};
 use super::serve::engine_account;
-use crate::neon::{self, AccountInfo, Context, Error, ErrorKind, LimitSettings};
+use crate::neon::{self, AccountInfo, Context, Error, ErrorKind, KeyKind, LimitSettings};
 use crate::settings::{Account, AccountSource, KeyOrigin, Layer, Upstream};
 use crate::text::escaped;
 
@@ -38,7 +38,12 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     for account in accounts {
         let mut said = known(&account);
         match whose(&settings.upstream, account).await {
-            Ok(info) => add(&mut said, info),
+            Ok((info, key)) => {
+                add(&mut said, info);
+                if let Some(kind) = key.filter(|_| said.get("credential").is_some_and(|kind| kind == "api_key")) {
+                    put(&mut said, "key", kind.name().into());
+                }
+            }
             Err(error) => {
                 are_usable = false;
                 let kind = match error.kind() {
@@ -68,15 +73,17 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Asks Neon whose account it is.
-pub(super) async fn whose(upstream: &Upstream, account: Account) -> Result<AccountInfo, Error> {
+/// Asks Neon whose account it is, and what kind of key it has.
+pub(super) async fn whose(upstream: &Upstream, account: Account) -> Result<(AccountInfo, Option<KeyKind>), Error> {
     match upstream {
         Upstream::Api { base, .. } => {
             let account = engine_account(account, base, LimitSettings::default());
-            neon::account(&account.client, &Context::within(TIME)).await
+            let context = Context::within(TIME);
+            let info = neon::account(&account.client, &context).await?;
+            Ok((info, neon::key_kind(&account.client, &context).await.ok()))
         }
         #[cfg(feature = "sandbox")]
-        Upstream::Sandbox(_) => Ok(AccountInfo::default()),
+        Upstream::Sandbox(_) => Ok((AccountInfo::default(), None)),
     }
 }
 
@@ -181,12 +188,15 @@ fn lines(said: &Value) -> String {
         );
     }
     let credential = match text("/credential") {
-        Some("api_key") => "an API key, which doesn't expire by itself",
-        Some("login") => "a login",
-        Some("unusable") => "one that can't be used",
-        _ => "none",
+        Some("api_key") => format!(
+            "an API key, which doesn't expire by itself ({})",
+            text("/key").unwrap_or("of an unknown kind")
+        ),
+        Some("login") => "a login".to_owned(),
+        Some("unusable") => "one that can't be used".to_owned(),
+        _ => "none".to_owned(),
     };
-    line("Credential", credential.to_owned());
+    line("Credential", credential);
     if let Some(from) = text("/from") {
         line("From", from.to_owned());
     }

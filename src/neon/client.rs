@@ -273,7 +273,7 @@ impl Client {
     /// Makes sure that it is the account's whose client this is.
     fn own(&self, bearer: Bearer) -> Result<Bearer, NoCredential> {
         match &self.shared.config.account {
-            Some(account) if account != bearer.account() => Err(NoCredential::AnotherAccount),
+            Some(account) if *account != bearer.account_digest() => Err(NoCredential::AnotherAccount),
             _ => Ok(bearer),
         }
     }
@@ -282,7 +282,7 @@ impl Client {
     #[must_use]
     pub fn of_account(&self, bearer: &Bearer) -> Self {
         let mut config = self.shared.config.clone();
-        config.account = Some(bearer.account().to_owned());
+        config.account = Some(bearer.account_digest());
         Self::hearing(config, self.shared.heard.clone())
     }
 

@@ -16,9 +16,9 @@ pub struct ClientConfig {
     pub base: BaseUrl,
     /// What requests are sent with.
     pub credential: Arc<dyn CredentialSource>,
-    /// The account that all requests are of, as [`Bearer::account`](super::Bearer::account) has it; requests of another one aren't
-    /// sent. Default: whoever is signed in.
-    pub account: Option<String>,
+    /// The account that all requests are of, as [`Bearer::account_digest`](super::Bearer::account_digest) has it; requests of
+    /// another one aren't sent. Default: whoever is signed in.
+    pub account: Option<[u8; 32]>,
     /// The `User-Agent`. Default: `neon-mcp/VERSION`, with the project's address.
     pub user_agent: String,
     /// The longest that one attempt may take, from sending to the last byte. Default: 30 s.

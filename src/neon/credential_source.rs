@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use sha2::{Digest as _, Sha256};
 
 use super::credential::Credential;
 
@@ -34,6 +35,12 @@ impl Bearer {
     #[must_use]
     pub fn account(&self) -> &str {
         self.account.as_deref().unwrap_or_else(|| self.credential.expose())
+    }
+
+    /// The same as a digest, which may be kept and compared.
+    #[must_use]
+    pub fn account_digest(&self) -> [u8; 32] {
+        Sha256::digest(self.account().as_bytes()).into()
     }
 }
 

@@ -71,6 +71,14 @@ pub enum SignInError {
         "the profile `{0}` keeps its credential in the operating system's keyring, which only the neon command line reads"
     )]
     Keyring(String),
+    /// The API isn't the one that the issuer's tokens are for.
+    #[error("a login of {issuer} isn't sent to {api}: set both addresses, or neither")]
+    OtherApi {
+        /// The issuer.
+        issuer: String,
+        /// The API that is set.
+        api: String,
+    },
     /// Another process holds the lock.
     #[error("{path} is locked by another process that renews the sign-in", path = .0.display())]
     Locked(PathBuf),

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use super::error::SignInError;
 use super::file::{Owner, Place};
+use super::issuer::Issuer;
 use super::neon_cli::Folders;
 use super::own::{self, ProfileName};
 use super::session::{Held, Session};
 use crate::base_url::BaseUrl;
 
-/// The hosts that the neon command line's logins are sent to, beside this machine: nobody else gets a person's token because a
-/// setting of some folder names them.
+/// The hosts that Neon's logins are sent to: nobody else gets a person's token because a setting of some folder names them.
 const NEON_HOSTS: [&str; 2] = ["neon.tech", "neon.com"];
 
 /// Where a credential was found. No part of it is a secret.
@@ -91,14 +91,15 @@ impl Places {
 
 impl Found {
     /// Makes sure that this API may be sent the credential: the one that it is for.
-    pub(super) fn is_for(&self, api: &BaseUrl) -> Result<(), SignInError> {
+    pub(super) fn is_for(&self, api: &BaseUrl, issuer: &Issuer) -> Result<(), SignInError> {
         let session = match &self.held {
             Held::Session(session) => Some(session),
             Held::ApiKey(_) => None,
         };
         let is_right = match self.place.owner {
             Owner::Us => session.and_then(Session::api).is_none_or(|own| own == api.as_str()),
-            Owner::NeonCli => api.is_loopback() || is_neons(api),
+            // Both addresses may come from the settings of some folder: for Neon's own tokens that says nothing.
+            Owner::NeonCli => is_neons(api) || (api.is_loopback() && issuer.is_here()),
         };
         if is_right {
             return Ok(());
@@ -108,6 +109,11 @@ impl Found {
             why: format!("it is for another API than {}", api.as_str()),
         })
     }
+}
+
+/// Whether tokens of that issuer may be sent to that API: to Neon's, or both are on this machine, or the operator named both.
+pub(super) fn belong_together(api: &BaseUrl, issuer: &Issuer) -> bool {
+    is_neons(api) || !issuer.is_neons() && (api.is_loopback() || !issuer.is_here())
 }
 
 fn is_neons(api: &BaseUrl) -> bool {
@@ -134,5 +140,20 @@ mod tests {
         ] {
             assert_eq!(is_neons(&BaseUrl::parse(api).unwrap()), right, "{api}");
         }
+        let (neons, here) = (issuer(None), issuer(Some("http://127.0.0.1:1")));
+        let together = |api: &str, issuer: &Issuer| belong_together(&BaseUrl::parse(api).unwrap(), issuer);
+        assert!(together("https://console.neon.tech/api/v2", &neons));
+        assert!(!together("http://127.0.0.1:2/api/v2", &neons));
+        assert!(!together("https://example.com/api/v2", &neons));
+        assert!(together("http://127.0.0.1:2/api/v2", &here));
+        assert!(!together("https://example.com/api/v2", &here));
+        assert!(together(
+            "https://example.com/api/v2",
+            &issuer(Some("https://id.example.com"))
+        ));
+    }
+
+    fn issuer(address: Option<&str>) -> Issuer {
+        Issuer::new(address, None, None).unwrap()
     }
 }

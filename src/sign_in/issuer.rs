@@ -85,9 +85,14 @@ impl Issuer {
         self.base.as_str()
     }
 
-    /// Whether it is Neon's own, or on this machine.
-    pub(super) fn is_neons_or_here(&self) -> bool {
-        self.address() == DEFAULT_ISSUER || self.base.is_loopback()
+    /// Whether it is Neon's own.
+    pub(super) fn is_neons(&self) -> bool {
+        self.address() == DEFAULT_ISSUER
+    }
+
+    /// Whether it is on this machine.
+    pub(super) fn is_here(&self) -> bool {
+        self.base.is_loopback()
     }
 
     pub(super) fn host(&self) -> String {

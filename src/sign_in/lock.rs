@@ -38,8 +38,12 @@ impl Drop for Held {
 
 /// Waits for the lock of our own files.
 pub(super) async fn own(path: &Path) -> Result<Held, SignInError> {
+    own_within(path, WAIT).await
+}
+
+async fn own_within(path: &Path, wait: Duration) -> Result<Held, SignInError> {
     let file = open_private(path)?;
-    let end = Instant::now() + WAIT;
+    let end = Instant::now() + wait;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Held::File { _file: file }),
@@ -52,7 +56,11 @@ pub(super) async fn own(path: &Path) -> Result<Held, SignInError> {
 
 /// Waits for the lock of the neon command line, which is a file that there is or isn't.
 pub(super) async fn neon_cli(path: &Path) -> Result<Held, SignInError> {
-    let end = Instant::now() + WAIT;
+    neon_cli_within(path, WAIT).await
+}
+
+async fn neon_cli_within(path: &Path, wait: Duration) -> Result<Held, SignInError> {
+    let end = Instant::now() + wait;
     loop {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -89,29 +97,34 @@ fn io(action: &'static str, path: &Path, source: std::io::Error) -> SignInError 
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    const SHORT: Duration = Duration::from_millis(120);
+
+    #[tokio::test]
     async fn lock_of_the_command_line_is_waited_for_and_one_of_a_dead_process_is_taken() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".refresh-1.lock");
-        let held = neon_cli(&path).await.unwrap();
+        let held = neon_cli_within(&path, SHORT).await.unwrap();
         assert!(path.exists());
-        assert!(matches!(neon_cli(&path).await, Err(SignInError::Locked(_))));
+        assert!(matches!(
+            neon_cli_within(&path, SHORT).await,
+            Err(SignInError::Locked(_))
+        ));
         drop(held);
         assert!(!path.exists());
         let left = File::create(&path).unwrap();
         left.set_modified(SystemTime::now() - 2 * STALE).unwrap();
-        let held = neon_cli(&path).await.unwrap();
+        let held = neon_cli_within(&path, SHORT).await.unwrap();
         drop(held);
         assert!(!path.exists());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn lock_of_our_own_is_held_by_one_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.lock");
-        let held = own(&path).await.unwrap();
-        assert!(matches!(own(&path).await, Err(SignInError::Locked(_))));
+        let held = own_within(&path, SHORT).await.unwrap();
+        assert!(matches!(own_within(&path, SHORT).await, Err(SignInError::Locked(_))));
         drop(held);
-        assert!(own(&path).await.is_ok());
+        assert!(own_within(&path, SHORT).await.is_ok());
     }
 }

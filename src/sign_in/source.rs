@@ -13,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use super::browser::{Flow, SignedIn};
 use super::error::SignInError;
 use super::file::{Owner, Place};
-use super::find::{Found, Origin, Places};
+use super::find::{Found, Origin, Places, belong_together};
 use super::issuer::Issuer;
 use super::own::ProfileName;
 use super::renew::renew;
@@ -167,7 +167,7 @@ impl SignIn {
     fn find(&self) -> Result<Option<Found>, SignInError> {
         let found = self.inner.places.find(&self.inner.profile)?;
         if let Some(found) = &found {
-            found.is_for(&self.inner.api)?;
+            found.is_for(&self.inner.api, &self.inner.issuer)?;
         }
         Ok(found)
     }
@@ -177,10 +177,18 @@ impl SignIn {
     /// # Errors
     /// When the issuer can't be used, or there is no place to keep the login.
     pub async fn begin(&self) -> Result<Flow, SignInError> {
+        let (issuer, api) = (&self.inner.issuer, &self.inner.api);
+        if !belong_together(api, issuer) {
+            return Err(SignInError::OtherApi {
+                issuer: issuer.address().to_owned(),
+                api: api.as_str().to_owned(),
+            });
+        }
         // Before anybody goes to a page for nothing.
         let place = self.inner.places.own(&self.inner.profile)?;
-        let _held = place.lock().await?;
+        let held = place.lock().await?;
         place.can_be_replaced()?;
+        drop(held);
         Flow::begin(self.inner.issuer.clone()).await
     }
 
@@ -345,7 +353,7 @@ impl SignIn {
             )));
         }
         // A setting of some folder must not have Neon's own token sent elsewhere.
-        if place.owner == Owner::NeonCli && !self.inner.issuer.is_neons_or_here() {
+        if place.owner == Owner::NeonCli && !self.inner.issuer.is_neons() && !self.inner.issuer.is_here() {
             return Err(self.not_signed_in(
                 "The neon command line's login is renewed at Neon alone, not at the issuer that is set.".to_owned(),
             ));

@@ -284,3 +284,41 @@ async fn key_beats_a_login_and_a_named_profile_beats_a_key_of_the_environment() 
         );
     }
 }
+
+#[tokio::test]
+async fn key_is_told_by_its_kind_and_place_alone() {
+    let (home, issuer) = (Home::new(), Issuer::start().await);
+    let file = home.path().join("key");
+    std::fs::write(&file, "napi_cyd").expect("written");
+    for (arguments, variable, from) in [
+        (vec![], Some("napi_cyd"), "NEON_API_KEY"),
+        (
+            vec!["--api-key-file", file.to_str().expect("a path")],
+            None,
+            file.to_str().expect("a path"),
+        ),
+    ] {
+        let mut command = home.program(&["whoami", "--json"], &issuer);
+        command.args(&arguments).envs(variable.map(|key| ("NEON_API_KEY", key)));
+        let output = command.output().await.expect("runs");
+        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let account = &told["accounts"][0];
+        assert_eq!(
+            (&account["credential"], &account["key"]),
+            (&json!("api_key"), &json!("personal key")),
+            "{told}"
+        );
+        assert!(account["from"].as_str().expect("a text").contains(from), "{told}");
+        assert!(!told.to_string().contains("napi_"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn login_of_neons_is_not_begun_for_another_api() {
+    let (home, issuer) = (Home::new(), Issuer::start().await);
+    let mut command = home.program(&["login", "--no-browser"], &issuer);
+    command.env_remove("NEON_MCP_OAUTH_ISSUER");
+    let output = command.output().await.expect("runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(issuer.upstream.count(), 0);
+}

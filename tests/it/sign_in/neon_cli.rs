@@ -181,16 +181,22 @@ async fn file_that_is_broken_or_open_to_others_is_no_login() {
 #[tokio::test]
 async fn login_of_neons_goes_neither_to_another_issuer_nor_to_another_api() {
     let (home, issuer) = (Home::new(), Issuer::start().await);
-    issuer.state().lifetime = 5;
-    write(&home, "neon/credentials.json", &issuer.tokens("ada"));
-    for (variable, value) in [
-        ("NEON_MCP_OAUTH_ISSUER", "https://evil.example"),
-        ("NEON_API_HOST", "https://evil.example/api/v2"),
-    ] {
-        let mut command = home.program(&["call", "list_projects"], &issuer);
-        let output = command.env(variable, value).output().await.expect("runs");
-        let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        assert_eq!(kind(&value), "not_signed_in", "{variable}: {value}");
+    let evil = ("NEON_MCP_OAUTH_ISSUER", "https://evil.example");
+    let evils = ("NEON_API_HOST", "https://evil.example/api/v2");
+    // Good for long, and to be renewed first.
+    for lifetime in [3_600, 5] {
+        issuer.state().lifetime = lifetime;
+        write(&home, "neon/credentials.json", &issuer.tokens("ada"));
+        for variables in [vec![evils], vec![evil, evils]] {
+            let mut command = home.program(&["call", "list_projects"], &issuer);
+            let output = command.envs(variables.clone()).output().await.expect("runs");
+            let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            assert_eq!(kind(&value), "not_signed_in", "{variables:?}: {value}");
+        }
     }
+    let mut command = home.program(&["call", "list_projects"], &issuer);
+    let output = command.envs([evil]).output().await.expect("runs");
+    let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(kind(&value), "not_signed_in", "{value}");
     assert_eq!(issuer.upstream.count(), 0);
 }
