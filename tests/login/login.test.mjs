@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import { Client } from '@modelcontextprotocol/client';
@@ -16,6 +18,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { browse, start } from './provider.mjs';
 
 const BIN = process.env.NEON_MCP_BIN;
+const NEON = fileURLToPath(new URL('node_modules/neon/dist/cli.js', import.meta.url));
 const run = promisify(execFile);
 
 /** A person with a home of their own, at that provider. */
@@ -149,6 +152,58 @@ test('provider that is away leaves the sign-in as it is', async (t) => {
   assert.equal(code, 1);
   who.world.isAway = false;
   assert.equal((await projects(who)).result.projects.length, 1);
+});
+
+/** Runs Neon's own command line. */
+const neon = async (who, ...words) => {
+  const { stdout } = await run(process.execPath, [NEON, ...words, '--no-analytics', '-o', 'json'], { env: cli(who) });
+  return JSON.parse(stdout);
+};
+
+/** It has other variables for the same. */
+const cli = (who) => ({ ...who.env, NEON_OAUTH_HOST: who.world.origin });
+
+/** Signs in with that program. */
+async function signInThere(who) {
+  const child = spawn(process.execPath, [NEON, 'auth', '--force-auth', '--no-analytics'], { env: cli(who), stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'exit');
+  child.stdout.resume();
+  let log = '';
+  for await (const line of createInterface({ input: child.stderr })) {
+    log += `${line}\n`;
+    const page = line.match(/Auth Url: (http\S+)/)?.[1];
+    if (page) fetch(await browse(page)).catch(() => {});
+  }
+  const [code] = await ended;
+  assert.equal(code, 0, log);
+  return join(who.env.XDG_CONFIG_HOME, 'neon', 'credentials.json');
+}
+
+test("Neon's own command line and this program renew one login together", async (t) => {
+  const who = await person(t);
+  who.world.lifetime = 2;
+  const file = await signInThere(who);
+  const before = JSON.parse(await readFile(file, 'utf8'));
+  assert.equal(before.user_id, 'ada');
+  await delay(2_500);
+  who.world.lifetime = 3600;
+  const both = await Promise.all([projects(who), neon(who, 'me'), projects(who), neon(who, 'me')]);
+  assert.equal(both[0].result?.projects.length, 1, JSON.stringify(both[0]));
+  assert.equal(both[1].email, 'ada@example.com');
+  assert.equal(both[2].result?.projects.length, 1, JSON.stringify(both[2]));
+  assert.equal(who.world.renewals, 1);
+  assert.equal(who.world.refusals, 0);
+  // Renewed by this program alone, it is still that program's.
+  const kept = JSON.parse(await readFile(file, 'utf8'));
+  await (await who.world.provider.AccessToken.find(kept.access_token)).destroy();
+  assert.equal((await projects(who)).result.projects.length, 1);
+  const after = JSON.parse(await readFile(file, 'utf8'));
+  assert.notEqual(after.refresh_token, kept.refresh_token);
+  assert.equal(after.user_id, 'ada');
+  assert.equal((await stat(file)).mode & 0o777, 0o600);
+  assert.equal((await neon(who, 'me')).email, 'ada@example.com');
+  assert.deepEqual([who.world.renewals, who.world.refusals], [2, 0]);
+  await assert.rejects(stat(who.file), 'there is no login of our own');
 });
 
 for (const mode of [undefined, 'auto']) {

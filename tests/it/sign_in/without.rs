@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::issuer::{Issuer, project, tokens_in};
 use super::{Era, Home, kind, whose};
-use crate::support::server::TestClient;
+use crate::support::http::OverHttp;
+use crate::support::server::{TestClient, call};
 
 const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
@@ -49,6 +50,26 @@ async fn server_without_a_credential_starts_and_goes_on_after_a_login() {
         home.signs_in(&[], &issuer, "ada").await;
         assert_eq!(whose(&server, json!({})).await, project("ada"));
         assert!(tokens_in(&server.stop().await).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn server_over_http_goes_on_after_a_login() {
+    let (home, issuer) = (Home::new(), Issuer::start().await);
+    let command = home.program(&["http", "--listen", "127.0.0.1:0"], &issuer);
+    let http = OverHttp::start(command, &home.path().join("state")).await;
+    let mut clients = Vec::new();
+    for era in ERAS {
+        let client = http.client(TestClient::alone(), era).await;
+        let (value, is_error) = call(&client, "list_projects", json!({})).await;
+        assert!(is_error && kind(&value) == "not_signed_in", "{value}");
+        clients.push(client);
+    }
+    home.signs_in(&[], &issuer, "ada").await;
+    for client in clients {
+        let (value, is_error) = call(&client, "list_projects", json!({})).await;
+        assert!(!is_error, "{value}");
+        client.cancel().await.expect("ends");
     }
 }
 
