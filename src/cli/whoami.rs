@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
@@ -31,7 +30,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let accounts = match &settings.upstream {
         Upstream::Api { accounts, .. } => accounts.clone(),
         #[cfg(feature = "sandbox")]
-        Upstream::Sandbox(_) => bail!("a sandbox has no account: leave --sandbox out"),
+        Upstream::Sandbox(_) => anyhow::bail!("a sandbox has no account: leave --sandbox out"),
     };
     let mut told = Vec::new();
     let mut are_usable = true;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::SettingsError;
 use super::layer::Layer;
-use super::warn_if_readable_by_others;
+use super::readable::warn_if_readable_by_others;
 use crate::base_url::BaseUrl;
 use crate::guard::read_trusted_text;
 use crate::neon::{Credential, CredentialSource};

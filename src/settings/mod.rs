@@ -19,6 +19,7 @@ mod layer;
 mod no_sandbox;
 #[cfg(not(feature = "sandbox"))]
 mod postgres;
+mod readable;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub use layer::Layer;
 
 use accounts::Choice;
 use error::{MAX_SECONDS, MIN_SECRET};
+use readable::warn_if_readable_by_others;
 
 use crate::base_url::BaseUrl;
 use crate::catalog::{BranchPin, Catalog, Pins, SelectionOptions};
@@ -457,19 +459,4 @@ pub fn read_token(path: &Path) -> Result<BearerToken, SettingsError> {
         path: path.to_owned(),
         source,
     })
-}
-
-fn warn_if_readable_by_others(path: &Path) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::metadata(path)
-            .map(|metadata| metadata.permissions().mode())
-            .unwrap_or_default();
-        if mode & 0o077 != 0 {
-            tracing::warn!("{} can be read by others than its owner: chmod 600 it", path.display());
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = path;
 }

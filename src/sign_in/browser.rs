@@ -55,7 +55,7 @@ impl Flow {
     /// # Errors
     /// When the issuer can't be used, or no port be listened on.
     pub async fn begin(issuer: Issuer) -> Result<Self, SignInError> {
-        let wire = Wire::new(&issuer)?;
+        let wire = issuer.wire()?;
         let metadata = issuer.discover(&wire).await?;
         let callback = Callback::listen().await?;
         let (state, nonce, verifier) = (random(), random(), SecretString::from(random()));

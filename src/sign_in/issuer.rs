@@ -4,7 +4,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::error::SignInError;
-use super::wire::Wire;
+use super::wire::{Wire, unusable};
 use crate::base_url::{BaseUrl, InvalidBaseUrl};
 
 /// Neon's own.
@@ -95,22 +95,18 @@ impl Issuer {
         self.base.is_loopback()
     }
 
-    pub(super) fn host(&self) -> String {
-        self.base.authority().to_owned()
+    /// The way to it.
+    pub(super) fn wire(&self) -> Result<Wire, SignInError> {
+        Wire::new(self.base.authority(), self.base.is_loopback())
     }
 
     pub(super) fn answer(&self, why: impl Into<String>) -> SignInError {
-        SignInError::Answer {
-            host: self.host(),
-            why: why.into(),
-        }
+        unusable(self.base.authority(), why)
     }
 
     /// Reads what it says of itself (OpenID Connect Discovery 1.0).
     pub(super) async fn discover(&self, wire: &Wire) -> Result<Metadata, SignInError> {
-        let told: Told = wire
-            .get(self, self.base.file(".well-known/openid-configuration"))
-            .await?;
+        let told: Told = wire.get(self.base.file(".well-known/openid-configuration")).await?;
         // Section 4.3: it must be the one that was asked, or somebody else's endpoints would be given our codes.
         if told.issuer.trim_end_matches('/') != self.address() {
             return Err(self.answer("its metadata are those of another issuer"));

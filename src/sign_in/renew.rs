@@ -7,7 +7,6 @@ use super::file::Place;
 use super::issuer::Issuer;
 use super::session::{Held, Session};
 use super::tokens::Tokens;
-use super::wire::Wire;
 use crate::guard::OwnKey;
 
 /// Renews the sign-in of a file and keeps it there. Where another process did so since `seen` was read, that is taken.
@@ -33,7 +32,7 @@ pub(super) async fn renew(place: Place, issuer: Issuer, seen: Session, key: OwnK
         .refresh()
         .ok_or_else(|| gone("its token has expired, and there is none to renew it"))?;
     place.can_be_replaced()?;
-    let wire = Wire::new(&issuer)?;
+    let wire = issuer.wire()?;
     let metadata = issuer.discover(&wire).await?;
     let tokens = Tokens::of_refresh(&wire, &issuer, &metadata, &refresh).await?;
     let renewed = current.renewed(&tokens, Utc::now());

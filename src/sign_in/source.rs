@@ -19,7 +19,6 @@ use super::own::ProfileName;
 use super::renew::renew;
 use super::session::{Held, Session};
 use super::tokens::revoke;
-use super::wire::Wire;
 use crate::base_url::BaseUrl;
 use crate::guard::{OwnKey, digest};
 use crate::neon::{Bearer, Credential, CredentialSource, NoCredential};
@@ -234,7 +233,7 @@ impl SignIn {
 
     async fn revoke(&self, session: &Session) -> Result<(), SignInError> {
         let issuer = &self.inner.issuer;
-        let wire = Wire::new(issuer)?;
+        let wire = issuer.wire()?;
         let metadata = issuer.discover(&wire).await?;
         if let Some(refresh) = session.refresh() {
             revoke(&wire, issuer, &metadata, (&refresh, "refresh_token")).await?;

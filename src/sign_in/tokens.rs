@@ -87,7 +87,7 @@ impl Tokens {
             ("code_verifier", verifier.expose_secret()),
             ("redirect_uri", redirect),
         ];
-        let answer = wire.post(issuer, metadata.token.clone(), &fields).await?;
+        let answer = wire.post(metadata.token.clone(), &fields).await?;
         Self::read(issuer, answer)
     }
 
@@ -103,7 +103,7 @@ impl Tokens {
             ("client_id", &issuer.client_id),
             ("refresh_token", refresh.expose_secret()),
         ];
-        let answer = wire.post(issuer, metadata.token.clone(), &fields).await?;
+        let answer = wire.post(metadata.token.clone(), &fields).await?;
         Self::read(issuer, answer)
     }
 }
@@ -123,5 +123,5 @@ pub(super) async fn revoke(
         ("token", token.expose_secret()),
         ("token_type_hint", hint),
     ];
-    wire.tell(issuer, endpoint.clone(), &fields).await
+    wire.tell(endpoint.clone(), &fields).await
 }

@@ -10,7 +10,6 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::error::SignInError;
-use super::issuer::Issuer;
 use crate::text::one_line;
 
 /// How long a request may take. The neon command line takes a lock for abandoned after a minute: two requests under it take less.
@@ -22,6 +21,7 @@ const MAX_ANSWER: usize = 256 * 1_024;
 /// The way to an authorization server.
 pub(super) struct Wire {
     http: reqwest::Client,
+    host: String,
 }
 
 /// An answer that says no (RFC 6749, 5.2).
@@ -32,7 +32,8 @@ struct Refusal {
 }
 
 impl Wire {
-    pub(super) fn new(issuer: &Issuer) -> Result<Self, SignInError> {
+    /// The way to that host.
+    pub(super) fn new(host: &str, is_loopback: bool) -> Result<Self, SignInError> {
         // A second installation in the same process fails, and the first one serves just as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -42,52 +43,43 @@ impl Wire {
             .referer(false)
             .timeout(TIME)
             .pool_max_idle_per_host(0);
-        if issuer.base.is_loopback() {
+        if is_loopback {
             builder = builder.no_proxy();
         }
-        let http = builder.build().map_err(|error| unreachable(issuer, &error))?;
-        Ok(Self { http })
+        let http = builder.build().map_err(|error| unreachable(host, &error))?;
+        let host = host.to_owned();
+        Ok(Self { http, host })
     }
 
-    pub(super) async fn get<T: DeserializeOwned>(&self, issuer: &Issuer, url: Url) -> Result<T, SignInError> {
-        let (status, body) = self.send(issuer, self.http.get(url)).await?;
+    pub(super) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, SignInError> {
+        let (status, body) = self.send(self.http.get(url)).await?;
         match status {
-            200 => read(issuer, &body),
-            _ => Err(failed(issuer, status)),
+            200 => read(&self.host, &body),
+            _ => Err(failed(&self.host, status)),
         }
     }
 
     /// Sends a form. Its answer is an object, or OAuth's refusal.
-    pub(super) async fn post<T: DeserializeOwned>(
-        &self,
-        issuer: &Issuer,
-        url: Url,
-        fields: &[(&str, &str)],
-    ) -> Result<T, SignInError> {
-        let (status, body) = self.form(issuer, url, fields).await?;
+    pub(super) async fn post<T: DeserializeOwned>(&self, url: Url, fields: &[(&str, &str)]) -> Result<T, SignInError> {
+        let (status, body) = self.form(url, fields).await?;
         match status {
-            200 => read(issuer, &body),
-            400..=499 => Err(refused(issuer, status, &body)),
-            _ => Err(failed(issuer, status)),
+            200 => read(&self.host, &body),
+            400..=499 => Err(refused(&self.host, status, &body)),
+            _ => Err(failed(&self.host, status)),
         }
     }
 
     /// Sends a form whose answer says nothing.
-    pub(super) async fn tell(&self, issuer: &Issuer, url: Url, fields: &[(&str, &str)]) -> Result<(), SignInError> {
-        let (status, body) = self.form(issuer, url, fields).await?;
+    pub(super) async fn tell(&self, url: Url, fields: &[(&str, &str)]) -> Result<(), SignInError> {
+        let (status, body) = self.form(url, fields).await?;
         match status {
             200..=299 => Ok(()),
-            400..=499 => Err(refused(issuer, status, &body)),
-            _ => Err(failed(issuer, status)),
+            400..=499 => Err(refused(&self.host, status, &body)),
+            _ => Err(failed(&self.host, status)),
         }
     }
 
-    async fn form(
-        &self,
-        issuer: &Issuer,
-        url: Url,
-        fields: &[(&str, &str)],
-    ) -> Result<(u16, SecretString), SignInError> {
+    async fn form(&self, url: Url, fields: &[(&str, &str)]) -> Result<(u16, SecretString), SignInError> {
         let form = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
@@ -96,54 +88,54 @@ impl Wire {
             .post(url)
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form);
-        self.send(issuer, request).await
+        self.send(request).await
     }
 
     /// The status, and the body, which may hold tokens.
-    async fn send(&self, issuer: &Issuer, request: RequestBuilder) -> Result<(u16, SecretString), SignInError> {
+    async fn send(&self, request: RequestBuilder) -> Result<(u16, SecretString), SignInError> {
         let request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
-        let response = request.send().await.map_err(|error| unreachable(issuer, &error))?;
+        let response = request.send().await.map_err(|error| unreachable(&self.host, &error))?;
         let status = response.status().as_u16();
-        let body = body(issuer, response).await?;
+        let body = body(&self.host, response).await?;
         Ok((status, body))
     }
 }
 
-async fn body(issuer: &Issuer, mut response: Response) -> Result<SecretString, SignInError> {
+async fn body(host: &str, mut response: Response) -> Result<SecretString, SignInError> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(issuer, &error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(host, &error))? {
         if bytes.len() + chunk.len() > MAX_ANSWER {
-            return Err(issuer.answer("it is larger than any such answer is"));
+            return Err(unusable(host, "it is larger than any such answer is"));
         }
         bytes.extend_from_slice(&chunk);
     }
-    let text = String::from_utf8(bytes).map_err(|_| issuer.answer("it is no text"))?;
+    let text = String::from_utf8(bytes).map_err(|_| unusable(host, "it is no text"))?;
     Ok(SecretString::from(text))
 }
 
-fn read<T: DeserializeOwned>(issuer: &Issuer, body: &SecretString) -> Result<T, SignInError> {
+fn read<T: DeserializeOwned>(host: &str, body: &SecretString) -> Result<T, SignInError> {
     // Without the parser's own words: they may quote a token.
-    serde_json::from_str(body.expose_secret()).map_err(|_| issuer.answer("it isn't the JSON that is expected"))
+    serde_json::from_str(body.expose_secret()).map_err(|_| unusable(host, "it isn't the JSON that is expected"))
 }
 
-fn refused(issuer: &Issuer, status: u16, body: &SecretString) -> SignInError {
+fn refused(host: &str, status: u16, body: &SecretString) -> SignInError {
     match serde_json::from_str::<Refusal>(body.expose_secret()) {
         Ok(refusal) => SignInError::Refused {
             error: one_line(&refusal.error, 60),
             description: refusal.error_description.map(|text| one_line(&text, 200)),
         },
-        Err(_) => failed(issuer, status),
+        Err(_) => failed(host, status),
     }
 }
 
-fn failed(issuer: &Issuer, status: u16) -> SignInError {
+fn failed(host: &str, status: u16) -> SignInError {
     SignInError::Unreachable {
-        host: issuer.host(),
+        host: host.to_owned(),
         why: format!("it answered {status}"),
     }
 }
 
-fn unreachable(issuer: &Issuer, error: &reqwest::Error) -> SignInError {
+fn unreachable(host: &str, error: &reqwest::Error) -> SignInError {
     let why = if error.is_timeout() {
         format!("no answer came within {} s", TIME.as_secs())
     } else if error.is_connect() {
@@ -152,7 +144,15 @@ fn unreachable(issuer: &Issuer, error: &reqwest::Error) -> SignInError {
         "the connection broke".to_owned()
     };
     SignInError::Unreachable {
-        host: issuer.host(),
+        host: host.to_owned(),
         why,
+    }
+}
+
+/// What it answered can't be used.
+pub(super) fn unusable(host: &str, why: impl Into<String>) -> SignInError {
+    SignInError::Answer {
+        host: host.to_owned(),
+        why: why.into(),
     }
 }

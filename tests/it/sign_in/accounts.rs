@@ -212,7 +212,7 @@ async fn account_that_nobody_is_signed_in_to_says_which_it_is() {
         value["error"]["next"]
             .as_str()
             .expect("a text")
-            .contains("neon-mcp login --profile b")
+            .contains("--profile b`")
     );
     let (code, said, _) = home.run(&["whoami", "--json", "--profiles", "a,b"], &issuer).await;
     let told: Value = serde_json::from_str(&said).expect("JSON");
