@@ -160,7 +160,8 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
