@@ -25,6 +25,7 @@ pub mod neon;
 mod permit;
 pub mod server;
 pub mod settings;
+pub mod sign_in;
 pub mod text;
 pub mod workflows;
 

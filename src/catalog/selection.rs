@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::declaration::Workflow;
@@ -15,6 +15,17 @@ use super::publish::published_schema;
 use super::tool::{Tool, Validator};
 use crate::neon::{OrganizationId, ProjectId};
 use crate::permit::Effect;
+
+/// The argument that says which account a call is of, beside those of any tool, where there are several accounts.
+pub const ACCOUNT: &str = "account";
+
+fn account_argument(names: &[String]) -> Value {
+    json!({
+        "type": "string",
+        "enum": names,
+        "description": "Which Neon account; may be left out where an id in the call belongs to one alone",
+    })
+}
 
 /// What a description ends with where a plain call requires approval.
 const ASKS: &str = " (asks)";
@@ -48,6 +59,8 @@ pub struct SelectionOptions {
     pub without_docs: bool,
     /// List a search and a few callers in place of the tools. None named means all of them then.
     pub discovery: bool,
+    /// The names of the accounts, where there are several: tools take which one it is.
+    pub accounts: Vec<String>,
 }
 
 /// What the operator's policy leaves of the catalogue: what a selection needs to know of it.
@@ -131,6 +144,8 @@ pub struct SelectedTool {
     pub offers_all: String,
     /// Arguments that many tools have and that aren't told here: they are taken all the same.
     untold: Vec<String>,
+    /// The names of the accounts, where there are several: calls name one in [`ACCOUNT`].
+    pub accounts: Arc<[String]>,
     /// Calls that do more than read are refused.
     pub read_only: bool,
     /// Steps of a workflow that the operator excluded: it goes without them.
@@ -145,6 +160,14 @@ impl SelectedTool {
         let mut published = published_schema(&self.input);
         if let Some(properties) = published.get_mut("properties").and_then(Value::as_object_mut) {
             properties.retain(|argument, _| !self.untold.contains(argument));
+            if !self.accounts.is_empty() {
+                properties.insert(ACCOUNT.to_owned(), account_argument(&self.accounts));
+            }
+        } else if !self.accounts.is_empty() {
+            published.insert(
+                "properties".to_owned(),
+                json!({ ACCOUNT: account_argument(&self.accounts) }),
+            );
         }
         published
     }
@@ -453,6 +476,10 @@ fn select(
         project: options.project_id.clone(),
         organization: options.organization_id.clone(),
         linked,
+        accounts: match tool.declaration.workflow().is_some_and(Workflow::reads_docs) {
+            true => Arc::from([]),
+            false => options.accounts.clone().into(),
+        },
         left_out,
         offers_all: turns_on(&tool.toolset, chosen),
         untold,

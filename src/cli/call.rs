@@ -72,8 +72,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         progress: None,
     };
     let outcome = started.engine.call(&arguments.tool, given, caller).await?;
-    let Outcome::Done(result) = outcome else {
-        bail!("the call asks for an answer that this command can't give");
+    let result = match outcome {
+        Outcome::Done(result) | Outcome::SignIn(result, _) => result,
+        Outcome::Ask(_) => bail!("the call asks for an answer that this command can't give"),
     };
     print(&serde_json::to_string_pretty(&result.value)?);
     #[cfg(feature = "sandbox")]

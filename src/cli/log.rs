@@ -222,6 +222,12 @@ impl Style {
         }
         about.extend(
             entry
+                .account
+                .as_ref()
+                .map(|account| format!("account {}", clean(account))),
+        );
+        about.extend(
+            entry
                 .channel
                 .as_deref()
                 .map(|channel| format!("through {}", clean(channel))),

@@ -16,11 +16,14 @@ mod demo;
 mod http;
 mod log;
 mod log_lines;
+mod login;
+mod logout;
 mod policy;
 mod serve;
 mod stdio;
 mod terminal;
 mod tools;
+mod whoami;
 
 use std::env::VarError;
 use std::io::IsTerminal as _;
@@ -93,6 +96,12 @@ enum Command {
     Tools(tools::Arguments),
     /// Call one tool and print its result
     Call(call::Arguments),
+    /// Sign in to Neon in the browser: all servers of this user have it then
+    Login(login::Arguments),
+    /// End the login: at Neon, and on this machine
+    Logout(logout::Arguments),
+    /// Say who is signed in, where the credential comes from and what it reaches
+    Whoami(whoami::Arguments),
     /// Say yes or no to a call that waits for it; without a code, list what waits
     Approve(approve::Arguments),
     /// Show the audit log, oldest first
@@ -148,6 +157,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sandbox(_) => bail!("this neon-mcp was built without the sandbox. {WITH_ALL}"),
         Command::Tools(arguments) => tools::run(&arguments),
         Command::Call(arguments) => runtime(call::run(arguments)),
+        Command::Login(arguments) => runtime(login::run(arguments)),
+        Command::Logout(arguments) => runtime(logout::run(arguments)),
+        Command::Whoami(arguments) => runtime(whoami::run(arguments)),
         Command::Approve(arguments) => approve::run(arguments),
         Command::Log(arguments) => log::run(arguments),
         Command::Policy(arguments) => policy::run(&arguments),

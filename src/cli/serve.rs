@@ -1,18 +1,25 @@
 //! What the serving commands share: from settings to an engine, and what is said at the start.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "sandbox")]
 use anyhow::Context as _;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
+use crate::base_url::BaseUrl;
 use crate::catalog::{Catalog, Selection};
-use crate::engine::{Engine, Service};
+use crate::engine::{Engine, EngineAccount, Service, SignInEnd, SignInPage};
 use crate::neon::{self, Client, ClientConfig, KeyKind, LimitSettings, RateLimits};
 #[cfg(feature = "sandbox")]
 use crate::neon::{Credential, api_base};
 #[cfg(feature = "sandbox")]
 use crate::sandbox::{Sandbox, SandboxOptions};
-use crate::settings::{Settings, SettingsError, Upstream};
+#[cfg(feature = "sandbox")]
+use crate::settings::KeyOrigin;
+use crate::settings::{Account, AccountSource, Settings, Upstream};
+use crate::sign_in::SignIn;
 
 /// What the keys of a sandbox begin with. Lean builds know it too: a sandbox may run beside them.
 const SANDBOX_KEY_PREFIX: &str = "sandbox_";
@@ -34,7 +41,7 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
     let selection = Selection::new(catalog, &settings.selection, &guards.policy)?;
     #[cfg(feature = "sandbox")]
     let mut carried = None;
-    let (base, credential, service) = match settings.upstream {
+    let (base, accounts, service) = match settings.upstream {
         #[cfg(feature = "sandbox")]
         Upstream::Sandbox(data) => {
             let sandbox = Sandbox::start(SandboxOptions {
@@ -47,16 +54,14 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
             .await
             .context("the sandbox can't start")?;
             let base = api_base(&sandbox.api_url())?;
-            let credential = Credential::new(sandbox.api_key().to_owned())?;
+            let key = Credential::new(sandbox.api_key().to_owned())?;
             carried = Some(sandbox);
-            (base, credential, Service::Sandbox)
+            let source = AccountSource::Key(key, KeyOrigin::Variable);
+            (base, vec![Account { name: None, source }], Service::Sandbox)
         }
-        Upstream::Api { base, credential } => {
-            let credential = credential.ok_or(SettingsError::NoKey)?;
-            // A sandbox that runs by itself: its keys say what they are, and it listens on loopback only.
-            let is_sandbox = base.is_loopback() && credential.expose().starts_with(SANDBOX_KEY_PREFIX);
-            let service = if is_sandbox { Service::Sandbox } else { Service::Neon };
-            (base, credential, service)
+        Upstream::Api { base, accounts } => {
+            let service = service(&base, &accounts);
+            (base, accounts, service)
         }
     };
     tracing::info!(
@@ -69,12 +74,14 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
     for (name, why) in selection.without_step() {
         tracing::warn!("{name} is not offered: {why}");
     }
-    let mut config = ClientConfig::new(base, credential);
-    config.limits = RateLimits::new(rate_limits(service, settings.sandbox_rate_limits));
-    let client = Client::new(config);
+    let limits = rate_limits(service, settings.sandbox_rate_limits);
+    let accounts = accounts
+        .into_iter()
+        .map(|account| engine_account(account, &base, limits));
+    let accounts: Vec<EngineAccount> = accounts.collect();
     Ok(Started {
-        engine: Engine::new(
-            client,
+        engine: Engine::over(
+            accounts,
             selection,
             service,
             settings.limits,
@@ -84,6 +91,51 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
         #[cfg(feature = "sandbox")]
         sandbox: carried,
     })
+}
+
+/// What answers there. A sandbox that runs by itself: its keys say what they are, and it listens on loopback only.
+fn service(base: &BaseUrl, accounts: &[Account]) -> Service {
+    let is_sandbox = |account: &Account| match &account.source {
+        AccountSource::Key(key, _) => key.expose().starts_with(SANDBOX_KEY_PREFIX),
+        AccountSource::SignIn(_) => false,
+    };
+    match base.is_loopback() && accounts.iter().all(is_sandbox) {
+        true => Service::Sandbox,
+        false => Service::Neon,
+    }
+}
+
+/// An account for an engine: its client, and where a person signs in to it.
+pub(super) fn engine_account(account: Account, base: &BaseUrl, limits: LimitSettings) -> EngineAccount {
+    let mut config = ClientConfig::new(base.clone(), account.source.credentials());
+    config.limits = RateLimits::new(limits);
+    let client = Client::new(config);
+    match account.source {
+        AccountSource::Key(..) => EngineAccount {
+            name: account.name,
+            ..EngineAccount::of_key(client)
+        },
+        AccountSource::SignIn(sign_in) => EngineAccount {
+            name: account.name,
+            client,
+            key: sign_in.key().clone(),
+            page: Some(Arc::new(Page(sign_in))),
+        },
+    }
+}
+
+/// Where a person signs in.
+#[derive(Debug)]
+struct Page(SignIn);
+
+impl SignInPage for Page {
+    fn open(&self) -> BoxFuture<'_, Result<(String, SignInEnd), String>> {
+        self.0.offer().boxed()
+    }
+
+    fn command(&self) -> String {
+        self.0.command()
+    }
 }
 
 /// What a service lets through. What the operator says of a sandbox is nothing to Neon.
@@ -99,24 +151,33 @@ pub(super) fn name_the_key(engine: &Engine) {
     if engine.service() == Service::Sandbox {
         return;
     }
-    let client = engine.client().clone();
-    tokio::spawn(async move {
-        // After the client's first questions: they shouldn't wait while TLS is set up.
-        tokio::time::sleep(KEY_DELAY).await;
-        match neon::key_kind(&client, &neon::Context::within(Duration::from_secs(20))).await {
-            Ok(kind @ KeyKind::Project) => tracing::info!("the key is a {}", kind.name()),
-            Ok(kind) => tracing::warn!(
-                "the key is a {}: it reaches every project of the {}. A project-scoped key or --project-id bounds what an agent can reach",
-                kind.name(),
-                if kind == KeyKind::Organization {
-                    "organization"
-                } else {
-                    "account"
-                },
-            ),
-            Err(error) => tracing::warn!("Neon didn't say what kind of key this is: {error}"),
-        }
-    });
+    for client in engine.clients().cloned() {
+        tokio::spawn(name_one(client));
+    }
+}
+
+async fn name_one(client: Client) {
+    // After the client's first questions: they shouldn't wait while TLS is set up.
+    tokio::time::sleep(KEY_DELAY).await;
+    match client.bearer().await {
+        Err(error) => return tracing::warn!("{error} Calls say how to sign in."),
+        // A person's own: what it reaches is what they may do, and they know that.
+        Ok(bearer) if bearer.account.is_some() => return,
+        Ok(_) => {}
+    }
+    match neon::key_kind(&client, &neon::Context::within(Duration::from_secs(20))).await {
+        Ok(kind @ KeyKind::Project) => tracing::info!("the key is a {}", kind.name()),
+        Ok(kind) => tracing::warn!(
+            "the key is a {}: it reaches every project of the {}. A project-scoped key or --project-id bounds what an agent can reach",
+            kind.name(),
+            if kind == KeyKind::Organization {
+                "organization"
+            } else {
+                "account"
+            },
+        ),
+        Err(error) => tracing::warn!("Neon didn't say what kind of key this is: {error}"),
+    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use crate::engine::check::files::FilesDir;
 use crate::engine::present::text;
 use crate::engine::present::untrusted::Fence;
 use crate::guard::audit::AuditLog;
-use crate::guard::{ApprovalFlow, Channel, Effect, Policy, Question, Reply, Session};
-use crate::neon::FairQueue;
+use crate::guard::{ApprovalFlow, Channel, Effect, OwnKey, Policy, Question, Reply, Session};
+use crate::neon::{Client, FairQueue};
 
 /// What answers the requests: every result says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +162,52 @@ pub enum Outcome {
     Done(CallResult),
     /// With a question: the caller asks its human and repeats the call ([`ApprovalMode::InReturn`]).
     Ask(Box<Question>),
+    /// Nobody is signed in, and a human can on a page: then the call can be made again. The result says so to whoever has no
+    /// page.
+    SignIn(CallResult, Arc<dyn SignInPage>),
+}
+
+/// Ends when somebody signed in, or nobody did: why then.
+pub type SignInEnd = BoxFuture<'static, Result<(), String>>;
+
+/// A page on which a human signs in.
+pub trait SignInPage: Send + Sync + std::fmt::Debug {
+    /// The page's address, and what ends when somebody signed in there, or nobody did in time. Where there is none, why.
+    fn open(&self) -> BoxFuture<'_, Result<(String, SignInEnd), String>>;
+
+    /// The command that does the same in a terminal.
+    fn command(&self) -> String;
+}
+
+/// An account, as an engine is given it.
+#[derive(Debug, Clone)]
+pub struct EngineAccount {
+    /// What calls name it by, where there are several.
+    pub name: Option<String>,
+    /// The client of it.
+    pub client: Client,
+    /// What its requests are sent with, which nothing that is told or kept holds.
+    pub key: OwnKey,
+    /// Where a human signs in to it, where one can.
+    pub page: Option<Arc<dyn SignInPage>>,
+}
+
+impl EngineAccount {
+    /// The one account of a client whose key stays. Of any other client the key isn't known here.
+    #[must_use]
+    pub fn of_key(client: Client) -> Self {
+        let key = OwnKey::default();
+        if let Some(own) = client.config().credential.fixed() {
+            key.add(own.expose());
+        }
+        key.keep_out_of_logs();
+        Self {
+            name: None,
+            client,
+            key,
+            page: None,
+        }
+    }
 }
 
 /// Hears about the progress of a call.

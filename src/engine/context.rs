@@ -35,6 +35,8 @@ pub(in crate::engine) struct Opened {
 /// A call under way.
 pub(in crate::engine) struct CallContext<'a> {
     pub(in crate::engine) client: &'a Client,
+    /// The name of the account, where there are several.
+    pub(in crate::engine) account: Option<&'a str>,
     pub(in crate::engine) catalog: &'a Catalog,
     pub(in crate::engine) service: Service,
     pub(in crate::engine) limits: &'a CallLimits,

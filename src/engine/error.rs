@@ -542,6 +542,7 @@ impl Failure {
 
 pub(in crate::engine) fn kind_of(kind: ErrorKind) -> Kind {
     match kind {
+        ErrorKind::NotSignedIn => Kind::NotSignedIn,
         ErrorKind::Unauthorized => Kind::Unauthorized,
         ErrorKind::Forbidden => Kind::Forbidden,
         ErrorKind::NotFound => Kind::NotFound,

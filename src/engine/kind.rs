@@ -128,6 +128,10 @@ kinds! {
         "The copy that the policy demands first couldn't be made.",
         "nothing, but for a copy that may have been begun",
         "Tell the user; `list_snapshots` and `list_branches` show what there is.";
+    NotSignedIn = "not_signed_in",
+        "Nobody is signed in to Neon, or no longer. `next` says how to. Where the client takes URL elicitation, it opens the page.",
+        "no",
+        "Tell the user to sign in as `next` says, then call again: the server goes on without a restart.";
     Unauthorized = "unauthorized",
         "Neon doesn't take the key (401).",
         "no",

@@ -21,6 +21,7 @@
 //! }
 //! ```
 
+mod account;
 mod api;
 mod check;
 mod connect;
@@ -46,8 +47,8 @@ mod workflow_context;
 mod workflow_output;
 
 pub use api::{
-    APPROVAL, ApprovalMode, Ask, CallBound, CallLimits, CallResult, Caller, Guards, Outcome, Progress, Returned,
-    Service, UnknownTool,
+    APPROVAL, ApprovalMode, Ask, CallBound, CallLimits, CallResult, Caller, EngineAccount, Guards, Outcome, Progress,
+    Returned, Service, SignInEnd, SignInPage, UnknownTool,
 };
 pub use check::files::{FilesDir, MAX_FILE_BYTES, MAX_INLINE_BYTES};
 pub use check::sql::{Analyze, Explained, Explains};

@@ -72,7 +72,7 @@ impl<'a> Pipeline<'a> {
         let ended = self.steps(given, &mut record).await;
         let (outcome, failure) = match ended {
             Ok(Outcome::Done(result)) => (Outcome::Done(result), None),
-            Ok(outcome @ Outcome::Ask(_)) => (outcome, None),
+            Ok(outcome @ (Outcome::Ask(_) | Outcome::SignIn(..))) => (outcome, None),
             Err(failure) => {
                 let mut named = failure.recorded();
                 named.reason = self.call.fence.bare(&named.reason);

@@ -36,6 +36,7 @@ impl Record {
         }
         call.principal.clone_into(&mut entry.caller);
         entry.client = call.client_name.map(str::to_owned);
+        entry.account = call.account.map(str::to_owned);
         Self {
             began: Instant::now(),
             entry,
@@ -139,7 +140,7 @@ impl Record {
                 self.entry.outcome = Recorded::Failed;
                 self.entry.reason = Some("an operation failed at Neon".to_owned());
             }
-            (None, Outcome::Done(_)) => {}
+            (None, Outcome::Done(_) | Outcome::SignIn(..)) => {}
         }
         match (self.pending.take(), call.guards.audit.as_ref()) {
             (Some(pending), _) => pending.finish(&self.entry).err(),
@@ -159,7 +160,8 @@ pub(in crate::engine) fn left_out(
     why: &str,
     arguments: &Map<String, Value>,
     caller: &Caller,
-    (guards, service, key): (&Guards, Service, &OwnKey),
+    (guards, service): (&Guards, Service),
+    redact: impl FnOnce(&mut Value),
 ) {
     let declaration = &tool.declaration;
     if declaration.safety.effect == Effect::Read && !declaration.safety.reveals {
@@ -171,7 +173,7 @@ pub(in crate::engine) fn left_out(
     caller.principal.clone_into(&mut entry.caller);
     entry.client.clone_from(&caller.client);
     entry.arguments = Entry::arguments(tool, arguments);
-    key.redact(&mut entry.arguments);
+    redact(&mut entry.arguments);
     entry.reason = Some(why.to_owned());
     entry.rule = guards.policy.offers(tool).err().map(|denied| denied.rule);
     // Nothing was sent, so nothing is hidden: the log itself told of an error.

@@ -3,23 +3,25 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::catalog::{SelectedTool, Selection, Tool, declared};
+use crate::catalog::{ACCOUNT, SelectedTool, Selection, Tool, Workflow, declared};
 use crate::docs::Docs;
-use crate::engine::api::{APPROVAL, ApprovalMode, CallLimits, Caller, Guards, Outcome, Service, UnknownTool};
+use crate::engine::account::{Account, Accounts};
+use crate::engine::api::{
+    APPROVAL, ApprovalMode, CallLimits, CallResult, Caller, EngineAccount, Guards, Outcome, Service, UnknownTool,
+};
 use crate::engine::check::time::Reference;
-use crate::engine::check::{arguments, files, known, linked, reference};
+use crate::engine::check::{arguments, files, linked, reference};
 use crate::engine::decide::whole;
-use crate::engine::error::ArgumentProblem;
+use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::pipeline::Pipeline;
 use crate::engine::present::untrusted;
 use crate::engine::rate_cap::RateCap;
 use crate::engine::workflow::Workflows;
-use crate::engine::{connections, context, left_behind, made, record};
-use crate::guard::OwnKey;
-use crate::neon::Client;
+use crate::engine::{context, left_behind, record};
+use crate::neon::{Client, Method, NoCredential};
 
 /// The arguments of a call as it would run, checked as every call's are before anything is sent. Names aren't looked up.
 ///
@@ -50,32 +52,23 @@ pub struct Engine {
 
 #[derive(Debug)]
 struct Inner {
-    client: Client,
+    accounts: Accounts,
     selection: Selection,
     service: Service,
     limits: CallLimits,
     guards: Guards,
     workflows: Arc<dyn Workflows>,
     rate_cap: Option<RateCap>,
-    /// Where SQL goes, as far as that is known.
-    connections: connections::Connections,
     /// The documentation, where it is read.
     docs: Option<Docs>,
-    /// The organizations of the key, once they were read.
+    /// The statements that plans show in part.
     wholes: whole::Wholes,
-    /// What sessions made, of which they may delete again by a click.
-    made: made::Made,
-    organizations: known::Organizations,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
-    /// Which account and which API, as a digest: an approval for one is none for another.
-    account: String,
-    /// The server's own key, which no answer holds.
-    key: OwnKey,
 }
 
 impl Engine {
-    /// An engine for the selected tools.
+    /// An engine for the selected tools, over the one account of a client whose key stays.
     #[must_use]
     pub fn new(
         client: Client,
@@ -85,23 +78,30 @@ impl Engine {
         guards: Guards,
         workflows: Arc<dyn Workflows>,
     ) -> Self {
-        let config = client.config();
-        let account = crate::guard::digest(&json!([config.base.as_str(), config.credential.expose()]));
+        let accounts = vec![EngineAccount::of_key(client)];
+        Self::over(accounts, selection, service, limits, guards, workflows)
+    }
+
+    /// An engine for the selected tools, over these accounts.
+    #[must_use]
+    pub fn over(
+        accounts: Vec<EngineAccount>,
+        selection: Selection,
+        service: Service,
+        limits: CallLimits,
+        guards: Guards,
+        workflows: Arc<dyn Workflows>,
+    ) -> Self {
         let rate_cap = guards.policy.changes_per_minute().map(RateCap::new);
-        let key = OwnKey::new(config.credential.expose());
-        key.keep_out_of_logs();
+        let accounts = accounts.into_iter();
+        let accounts = accounts.map(|given| Account::new(given, limits.sql_hosts.clone()));
         Self {
             inner: Arc::new(Inner {
+                accounts: Accounts::new(accounts.collect()),
                 rate_cap,
-                connections: connections::Connections::new(limits.sql_hosts.clone()),
                 docs: limits.docs.clone().map(Docs::new),
-                organizations: known::Organizations::default(),
                 wholes: whole::Wholes::default(),
-                made: made::Made::default(),
                 adding: tokio::sync::Mutex::default(),
-                account,
-                key,
-                client,
                 selection,
                 service,
                 limits,
@@ -130,15 +130,37 @@ impl Engine {
         &self.inner.selection
     }
 
-    /// The client.
-    #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.inner.client
+    /// The clients, one for each account.
+    pub fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.inner.accounts.all().iter().map(Account::client)
     }
 
-    /// What a line of the audit log needs of the engine.
-    fn recording(&self) -> (&Guards, Service, &OwnKey) {
-        (&self.inner.guards, self.inner.service, &self.inner.key)
+    /// How many requests have ended so far: who waits for calls sees by it whether they get on.
+    #[must_use]
+    pub fn heard(&self) -> u64 {
+        self.clients().map(Client::heard).sum()
+    }
+
+    /// The names of the accounts, where there are several.
+    pub fn account_names(&self) -> impl Iterator<Item = &str> {
+        self.inner.accounts.all().iter().filter_map(Account::name)
+    }
+
+    /// The command that signs in, where nobody is signed in to any account as far as this machine knows.
+    #[must_use]
+    pub fn sign_in_command(&self) -> Option<String> {
+        let accounts = self.inner.accounts.all();
+        if accounts.iter().any(Account::is_there) {
+            return None;
+        }
+        accounts.iter().find_map(Account::page).map(|page| page.command())
+    }
+
+    /// Takes what requests are sent with out of a value.
+    fn redact(&self, value: &mut Value) {
+        for account in self.inner.accounts.all() {
+            account.key().redact(value);
+        }
     }
 
     /// What answers the requests.
@@ -150,7 +172,18 @@ impl Engine {
     /// Notes a call that is refused before it begins, as every refusal is: one that would have changed something, or handed
     /// over a secret.
     pub fn note_refusal(&self, tool: &Tool, why: &str, arguments: &Map<String, Value>, caller: &Caller) {
-        record::left_out(tool, why, arguments, caller, self.recording());
+        self.leave_out(tool, why, arguments, caller);
+    }
+
+    fn leave_out(&self, tool: &Tool, why: &str, arguments: &Map<String, Value>, caller: &Caller) {
+        record::left_out(
+            tool,
+            why,
+            arguments,
+            caller,
+            (self.guards(), self.inner.service),
+            |value| self.redact(value),
+        );
     }
 
     /// Calls a tool. Whatever goes wrong in the call is in its result.
@@ -166,7 +199,7 @@ impl Engine {
         let Some(selected) = self.selection().tool(name) else {
             let missing = self.selection().missing(name);
             if let Some(tool) = self.selection().catalog().tool(name) {
-                record::left_out(tool, &missing, &arguments, &caller, self.recording());
+                self.leave_out(tool, &missing, &arguments, &caller);
             }
             return Err(UnknownTool(missing));
         };
@@ -189,22 +222,48 @@ impl Engine {
             },
         };
         let times = Reference::of_repeated(returned, Utc::now());
+        let context = crate::neon::Context {
+            deadline: started + inner.limits.deadline,
+            cancel: caller.cancel.clone(),
+            lane: caller.lane.clone(),
+        };
+        let account = match inner.accounts.of_call(selected, &mut arguments, &context).await {
+            Ok(account) => account,
+            Err(failure) => return Ok(Outcome::Done(self.refused(selected, failure, &arguments, &caller))),
+        };
+        let open = match account.open().await {
+            Ok(open) => open,
+            // The documentation is read without a key.
+            Err(_) if selected.tool.declaration.workflow().is_some_and(Workflow::reads_docs) => account.nobodys(),
+            Err(error) => {
+                let failure = Failure::from(crate::neon::Error::no_credential(Method::Get, &error));
+                let result = self.refused(selected, failure, &arguments, &caller);
+                let page = account
+                    .page()
+                    .filter(|_| matches!(error, NoCredential::NotSignedIn { .. }));
+                return Ok(match page {
+                    Some(page) => Outcome::SignIn(result, page.clone()),
+                    None => Outcome::Done(result),
+                });
+            }
+        };
         let credential = caller.credential.as_deref().unwrap_or("-");
-        let peer = format!("{} {} {credential}", inner.account, caller.principal);
+        let peer = format!("{} {} {credential}", open.digest, caller.principal);
         let who = format!("{peer} {}", caller.client.as_deref().unwrap_or("-"));
         let call = context::CallContext {
-            client: &inner.client,
+            client: &open.client,
+            account: account.name(),
             catalog: inner.selection.catalog(),
             service: inner.service,
             limits: &inner.limits,
             guards: &inner.guards,
             rate_cap: inner.rate_cap.as_ref(),
             adding: &inner.adding,
-            connections: &inner.connections,
+            connections: &open.connections,
             wholes: &inner.wholes,
-            made: &inner.made,
+            made: &open.made,
             docs: inner.docs.as_ref(),
-            organizations: &inner.organizations,
+            organizations: &open.organizations,
             left_behind: left_behind::LeftBehind::default(),
             assessed: None,
             scripts: Vec::new(),
@@ -224,23 +283,24 @@ impl Engine {
             bound: caller.bound.as_ref(),
             selected,
             selection: &inner.selection,
-            context: crate::neon::Context {
-                deadline: started + inner.limits.deadline,
-                cancel: caller.cancel.clone(),
-                lane: caller.lane.clone(),
-            },
+            context,
             progress: caller.progress.clone(),
             fence: untrusted::Fence::new(&arguments),
             linked: linked::Filled::default(),
             pinned_branch: None,
             files: files::Files::default(),
-            key: &inner.key,
+            key: account.key(),
         };
         let mut outcome = Pipeline::new(call, &*inner.workflows).run(arguments).await;
         match &mut outcome {
-            Outcome::Done(result) => inner.key.redact(&mut result.value),
+            Outcome::Done(result) => {
+                self.redact(&mut result.value);
+                if let (Some(name), Some(object)) = (account.name(), result.value.as_object_mut()) {
+                    object.insert(ACCOUNT.to_owned(), name.into());
+                }
+            }
             // The plan was looked through before: what holds the key isn't asked about.
-            Outcome::Ask(_) => {}
+            Outcome::Ask(_) | Outcome::SignIn(..) => {}
         }
         tracing::info!(
             tool = name,
@@ -248,10 +308,32 @@ impl Engine {
                 Outcome::Done(result) if result.is_error => "error",
                 Outcome::Done(_) => "ok",
                 Outcome::Ask(_) => "asked",
+                Outcome::SignIn(..) => "not signed in",
             },
             milliseconds = started.elapsed().as_millis(),
             "tool call"
         );
         Ok(outcome)
+    }
+
+    /// The result of a call that ends before it begins.
+    fn refused(
+        &self,
+        selected: &SelectedTool,
+        failure: Failure,
+        arguments: &Map<String, Value>,
+        caller: &Caller,
+    ) -> CallResult {
+        let tool = &selected.tool;
+        self.leave_out(tool, &failure.recorded().reason, arguments, caller);
+        let fence = untrusted::Fence::new(arguments);
+        let mut value = failure.into_value(&fence);
+        if let Some(object) = value.as_object_mut() {
+            object.insert("tool".to_owned(), tool.name().into());
+            self.inner.service.stamp(object);
+        }
+        self.redact(&mut value);
+        tracing::info!(tool = tool.name(), outcome = "error", "tool call");
+        CallResult::new(value, true, fence)
     }
 }

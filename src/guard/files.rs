@@ -105,7 +105,7 @@ pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
 }
 
 /// Makes a directory, and those above it, for us alone. One that is there is left as it is.
-pub(super) fn make_directory(path: &Path) -> Result<(), FileError> {
+pub(crate) fn make_directory(path: &Path) -> Result<(), FileError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -117,7 +117,7 @@ pub(super) fn make_directory(path: &Path) -> Result<(), FileError> {
 }
 
 /// Makes sure that a directory is one, is ours, and is closed to others.
-pub(super) fn close_directory(path: &Path) -> Result<(), FileError> {
+pub(crate) fn close_directory(path: &Path) -> Result<(), FileError> {
     let metadata = fs::symlink_metadata(path).map_err(FileError::io("look at", path))?;
     if !metadata.is_dir() {
         return Err(FileError::NotAFile {
@@ -145,7 +145,7 @@ pub(super) fn create_private(path: &Path) -> Result<File, FileError> {
 }
 
 /// Opens a file for reading and appending, or creates it. Only its owner may read it, and that must be us.
-pub(super) fn open_private(path: &Path) -> Result<File, FileError> {
+pub(crate) fn open_private(path: &Path) -> Result<File, FileError> {
     match create_private(path) {
         Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {}
         other => return other,

@@ -1,8 +1,9 @@
 //! Secrets are masked everywhere but in the tools that are there to hand one over.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use regex::{Captures, Regex};
 use serde_json::Value;
@@ -25,12 +26,14 @@ pub fn mask(value: &mut Value, masked: &[String], revealed: &[String]) {
     walk(value, &mut Vec::new(), &masked, &revealed);
 }
 
-/// The server's own API key, in the forms in which it could come back: as it is, percent-encoded, in base64.
+/// The server's own API key or tokens, in the forms in which they could come back: as they are, percent-encoded, in base64. Clones
+/// hold the same ones.
 ///
 /// Another place to which the key was sent by mistake, or an upstream that repeats it, doesn't get it through.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct OwnKey {
-    forms: std::sync::Arc<Vec<String>>,
+    /// The forms of each, the newest last.
+    keys: Arc<RwLock<VecDeque<Vec<String>>>>,
 }
 
 impl std::fmt::Debug for OwnKey {
@@ -56,43 +59,38 @@ pub fn without_own_keys(line: &str) -> Cow<'_, str> {
 /// The shortest key that is looked for, in bytes: a shorter one is no key, and stands in many words.
 const MIN_KEY: usize = 8;
 
+/// How many tokens of one sign-in are looked for: each is renewed within the hour, and those before are worth nothing.
+const MAX_KEYS: usize = 16;
+
 impl OwnKey {
     /// The forms of a key.
     #[must_use]
     pub fn new(key: &str) -> Self {
-        use base64::Engine as _;
-        use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-        let mut forms = Vec::new();
-        if key.len() >= MIN_KEY {
-            forms.push(key.to_owned());
-            // RFC 3986, 2.3: what is unreserved needn't be encoded, and may be.
-            const RESERVED: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
-                .remove(b'-')
-                .remove(b'.')
-                .remove(b'_')
-                .remove(b'~');
-            for set in [&RESERVED, percent_encoding::NON_ALPHANUMERIC] {
-                forms.push(percent_encoding::utf8_percent_encode(key, set).to_string());
-            }
-            // Inside of a longer text in base64 it begins at any of three places; what its neighbours change is left out.
-            for offset in 0..3_usize {
-                let mut bytes = vec![0; offset];
-                bytes.extend_from_slice(key.as_bytes());
-                let (from, to) = ((offset * 8).div_ceil(6), bytes.len() * 8 / 6);
-                for text in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
-                    forms.extend(text.get(from..to).map(str::to_owned));
-                }
-            }
-            forms.sort_unstable();
-            forms.dedup();
+        let own = Self::default();
+        own.add(key);
+        own
+    }
+
+    /// Looks for that one, too: a token that came in the place of another.
+    pub fn add(&self, key: &str) {
+        if key.len() < MIN_KEY {
+            return;
         }
-        Self { forms: forms.into() }
+        let forms = forms(key);
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if keys.contains(&forms) {
+            return;
+        }
+        keys.push_back(forms);
+        if keys.len() > MAX_KEYS {
+            keys.pop_front();
+        }
     }
 
     /// Keeps it out of the log of this process from now on.
     pub fn keep_out_of_logs(&self) {
         let mut keys = OWN_KEYS.write().unwrap_or_else(PoisonError::into_inner);
-        if !self.forms.is_empty() && !keys.iter().any(|key| key.forms == self.forms) {
+        if !keys.iter().any(|key| Arc::ptr_eq(&key.keys, &self.keys)) {
             keys.push(self.clone());
         }
     }
@@ -100,15 +98,19 @@ impl OwnKey {
     /// Whether a text holds it.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
-        self.forms.iter().any(|form| text.contains(form.as_str()))
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().flatten().any(|form| text.contains(form.as_str()))
     }
 
     /// A text without it.
     #[must_use]
     pub fn redacted(&self, text: &str) -> String {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let mut out = text.to_owned();
-        for form in self.forms.iter().filter(|form| text.contains(form.as_str())) {
-            out = out.replace(form.as_str(), MASK);
+        for form in keys.iter().flatten() {
+            if out.contains(form.as_str()) {
+                out = out.replace(form.as_str(), MASK);
+            }
         }
         out
     }
@@ -128,6 +130,34 @@ impl OwnKey {
             _ => {}
         }
     }
+}
+
+/// The forms of a key in which it could come back.
+fn forms(key: &str) -> Vec<String> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    let mut forms = vec![key.to_owned()];
+    // RFC 3986, 2.3: what is unreserved needn't be encoded, and may be.
+    const RESERVED: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    for set in [&RESERVED, percent_encoding::NON_ALPHANUMERIC] {
+        forms.push(percent_encoding::utf8_percent_encode(key, set).to_string());
+    }
+    // Inside of a longer text in base64 it begins at any of three places; what its neighbours change is left out.
+    for offset in 0..3_usize {
+        let mut bytes = vec![0; offset];
+        bytes.extend_from_slice(key.as_bytes());
+        let (from, to) = ((offset * 8).div_ceil(6), bytes.len() * 8 / 6);
+        for text in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
+            forms.extend(text.get(from..to).map(str::to_owned));
+        }
+    }
+    forms.sort_unstable();
+    forms.dedup();
+    forms
 }
 
 /// A text in which the passwords of connection strings and statements are masked.

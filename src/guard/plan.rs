@@ -50,6 +50,8 @@ pub struct Impact {
     pub whole: Option<String>,
     /// It is the sandbox, not Neon.
     pub sandbox: bool,
+    /// The name of the account, where there are several.
+    pub account: Option<String>,
 }
 
 /// What a call would do. Values from outside are cleaned, quoted and bounded.
@@ -198,7 +200,11 @@ impl Plan {
     /// The sections of the text: what would happen and why it asks, what it sends, what it is about, the circumstances of that, and
     /// what stands behind them.
     fn sections(&self) -> [Vec<String>; 5] {
-        let place = if self.impact.sandbox { " (in the sandbox)" } else { "" };
+        let place = match (&self.impact.account, self.impact.sandbox) {
+            (Some(account), _) => format!(" (in the account {account})"),
+            (None, true) => " (in the sandbox)".to_owned(),
+            (None, false) => String::new(),
+        };
         let head = format!("{}{place}.", self.summary.trim_end_matches('.'));
         let reasons = self.assessment.reasons();
         let because = match reasons {

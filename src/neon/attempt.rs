@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::credential::Credential;
+use super::credential_source::NoCredential;
 use super::error_body::ErrorBody;
 use super::form::{self, Content};
 use super::limits::{FairQueue, RateLimits};
@@ -74,6 +75,8 @@ pub(super) struct Received {
 pub(super) enum Failure {
     /// The request can't be made.
     Setup(String),
+    /// There is nothing to send it with.
+    NoCredential(NoCredential),
     /// No connection: nothing was sent.
     NotConnected(String),
     /// The connection broke, or the attempt's time ran out, before a status came.
@@ -84,6 +87,8 @@ pub(super) enum Failure {
         retry_after: Option<Duration>,
         code: Option<String>,
         message: Option<String>,
+        /// What the credential's source says of that, where it was refused.
+        advice: Option<String>,
     },
     /// A redirect that isn't followed.
     Redirect { status: u16, why: &'static str },
@@ -93,6 +98,19 @@ pub(super) enum Failure {
     NotJson { status: u16 },
     /// A 2xx status with too large a body.
     TooLarge { status: u16 },
+}
+
+impl Failure {
+    /// The same with what the credential's source says of a refusal of it.
+    pub(super) fn advised(mut self, said: Option<String>) -> Self {
+        if let Self::Status {
+            status: 401, advice, ..
+        } = &mut self
+        {
+            *advice = said;
+        }
+        self
+    }
 }
 
 impl Attempt<'_> {
@@ -323,6 +341,7 @@ impl Attempt<'_> {
             retry_after,
             code: code.map(|code| one_line(&code, 100)),
             message,
+            advice: None,
         }
     }
 }

@@ -17,6 +17,7 @@ use tracing::Instrument;
 use super::attempt::{Attempt, Failure, Phase, Progress, Received};
 use super::config::ClientConfig;
 use super::context::Context;
+use super::credential_source::{Bearer, NoCredential};
 use super::error::{Error, ErrorKind};
 use super::error_mapping::{self, Stop};
 use super::form::Content;
@@ -69,8 +70,8 @@ struct Shared {
     catalogues: Catalogues,
     /// Whose turn it is to change the databases' definitions.
     turns: Databases,
-    /// How many requests have ended.
-    heard: AtomicU64,
+    /// How many requests have ended, whoever signed in meanwhile.
+    heard: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -87,13 +88,17 @@ impl Client {
     /// A client that hasn't done anything yet: no connection, no TLS set-up.
     #[must_use]
     pub fn new(config: ClientConfig) -> Self {
+        Self::hearing(config, Arc::default())
+    }
+
+    fn hearing(config: ClientConfig, heard: Arc<AtomicU64>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 config,
                 http: OnceCell::new(),
                 catalogues: Catalogues::default(),
                 turns: Databases::default(),
-                heard: AtomicU64::new(0),
+                heard,
             }),
         }
     }
@@ -257,14 +262,61 @@ impl Client {
         }
     }
 
-    /// One attempt.
+    /// What the next request would be sent with. It says whose it is.
+    ///
+    /// # Errors
+    /// When nobody is signed in, or another account than the client's; or when a token couldn't be renewed.
+    pub async fn bearer(&self) -> Result<Bearer, NoCredential> {
+        self.own(self.shared.config.credential.current().await?)
+    }
+
+    /// Makes sure that it is the account's whose client this is.
+    fn own(&self, bearer: Bearer) -> Result<Bearer, NoCredential> {
+        match &self.shared.config.account {
+            Some(account) if *account != bearer.account_digest() => Err(NoCredential::AnotherAccount),
+            _ => Ok(bearer),
+        }
+    }
+
+    /// A client for requests of that account alone, whoever signs in later. It knows nothing of what this one learned.
+    #[must_use]
+    pub fn of_account(&self, bearer: &Bearer) -> Self {
+        let mut config = self.shared.config.clone();
+        config.account = Some(bearer.account_digest());
+        Self::hearing(config, self.shared.heard.clone())
+    }
+
+    /// One attempt, and a second one with a renewed token where Neon doesn't take the first: 401 means that nothing was done.
     async fn attempt(&self, request: &Request, lane: &FairQueue, progress: &mut Progress) -> Result<Received, Failure> {
+        let bearer = self.bearer().await.map_err(Failure::NoCredential)?;
+        let refused = match self.attempt_as(&bearer, request, lane, progress).await {
+            Err(refused @ Failure::Status { status: 401, .. }) => refused,
+            ended => return ended,
+        };
+        let renewed = self.shared.config.credential.renewed(&bearer).await;
+        match renewed.map_err(Failure::NoCredential)? {
+            None => Err(refused.advised(bearer.refused)),
+            Some(renewed) => {
+                let renewed = self.own(renewed).map_err(Failure::NoCredential)?;
+                let ended = self.attempt_as(&renewed, request, lane, progress).await;
+                ended.map_err(|failure| failure.advised(renewed.refused))
+            }
+        }
+    }
+
+    async fn attempt_as(
+        &self,
+        bearer: &Bearer,
+        request: &Request,
+        lane: &FairQueue,
+        progress: &mut Progress,
+    ) -> Result<Received, Failure> {
         let config = &self.shared.config;
         let http = self.shared.http.get_or_try_init(|| async { build(config) }).await?;
         let exchange = Attempt {
             http,
             base: &config.base,
-            credential: &config.credential,
+            credential: &bearer.credential,
             limits: &config.limits,
             lane,
             request_timeout: config.request_timeout,

@@ -1,8 +1,9 @@
 //! What a client is made of.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::credential::Credential;
+use super::credential_source::CredentialSource;
 use super::limits::RateLimits;
 use super::poll::PollPolicy;
 use super::retry::RetryPolicy;
@@ -13,8 +14,11 @@ use crate::base_url::BaseUrl;
 pub struct ClientConfig {
     /// Where the API is.
     pub base: BaseUrl,
-    /// Whose requests these are.
-    pub credential: Credential,
+    /// What requests are sent with.
+    pub credential: Arc<dyn CredentialSource>,
+    /// The account that all requests are of, as [`Bearer::account_digest`](super::Bearer::account_digest) has it; requests of
+    /// another one aren't sent. Default: whoever is signed in.
+    pub account: Option<[u8; 32]>,
     /// The `User-Agent`. Default: `neon-mcp/VERSION`, with the project's address.
     pub user_agent: String,
     /// The longest that one attempt may take, from sending to the last byte. Default: 30 s.
@@ -33,12 +37,13 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// The defaults for a base and a credential.
+    /// The defaults for a base and a credential, or what gives one.
     #[must_use]
-    pub fn new(base: BaseUrl, credential: Credential) -> Self {
+    pub fn new(base: BaseUrl, credential: impl Into<Arc<dyn CredentialSource>>) -> Self {
         Self {
             base,
-            credential,
+            credential: credential.into(),
+            account: None,
             user_agent: user_agent(),
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::credential_source::NoCredential;
 use super::request::Method;
 use super::text::one_line;
 
@@ -13,6 +14,8 @@ pub const MAX_MESSAGE: usize = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// Nobody is signed in, or no longer: nothing was sent.
+    NotSignedIn,
     /// 401: the key is wrong or revoked.
     Unauthorized,
     /// 403: the key may not do this.
@@ -186,6 +189,29 @@ impl Error {
         self
     }
 
+    /// The error of a request that there was nothing to send with. Nothing was sent.
+    #[must_use]
+    pub fn no_credential(method: Method, why: &NoCredential) -> Self {
+        match why {
+            NoCredential::NotSignedIn { why, next } => {
+                let summary = format!("{why} Nothing was sent to Neon.");
+                Self::new(ErrorKind::NotSignedIn, method, summary).with_hint(next.clone())
+            }
+            NoCredential::AnotherAccount => Self::new(
+                ErrorKind::NotSignedIn,
+                method,
+                "Another account signed in while the call ran. This request was not sent.".to_owned(),
+            )
+            .with_hint("Call again: the call begins anew with the account that is signed in now."),
+            NoCredential::NotRenewed { why } => Self::new(
+                ErrorKind::Network,
+                method,
+                format!("The sign-in couldn't be renewed: {why}. Nothing was sent to Neon."),
+            )
+            .with_hint("Try again in a while: the sign-in itself still counts."),
+        }
+    }
+
     /// The kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -298,6 +324,7 @@ impl std::error::Error for Error {}
 /// What to do next, by kind alone.
 fn hint(kind: ErrorKind) -> &'static str {
     match kind {
+        ErrorKind::NotSignedIn => "Tell the user to sign in: `neon-mcp login`.",
         ErrorKind::Unauthorized => "Give a valid Neon API key: this one is mistyped, revoked or from another account.",
         ErrorKind::Forbidden => {
             "The key lacks this right: use a key with wider rights, or ask an administrator of the organization."

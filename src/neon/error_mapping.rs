@@ -73,7 +73,11 @@ impl Failure {
                 status: *status,
                 retry_after: *retry_after,
             }),
-            Self::Setup(_) | Self::Redirect { .. } | Self::NotJson { .. } | Self::TooLarge { .. } => None,
+            Self::Setup(_)
+            | Self::NoCredential(_)
+            | Self::Redirect { .. }
+            | Self::NotJson { .. }
+            | Self::TooLarge { .. } => None,
         }
     }
 
@@ -90,6 +94,7 @@ impl Failure {
         let host = config.base.authority();
         let error = match self {
             Self::Setup(why) => Error::new(ErrorKind::Setup, method, format!("{call} could not be made: {why}.")),
+            Self::NoCredential(why) => Error::no_credential(method, &why),
             Self::NotConnected(why) => Error::new(
                 ErrorKind::Network,
                 method,
@@ -112,7 +117,14 @@ impl Failure {
                 retry_after,
                 code,
                 message,
-            } => status_error(request, status, code, message.as_deref()).with_retry_after(retry_after),
+                advice,
+            } => {
+                let error = status_error(request, status, code, message.as_deref()).with_retry_after(retry_after);
+                match advice {
+                    Some(advice) => error.with_hint(advice),
+                    None => error,
+                }
+            }
             Self::Redirect { status, why } => {
                 let error = Error::new(
                     ErrorKind::RedirectRefused,
@@ -191,7 +203,7 @@ fn status_error(request: &Request, status: u16, code: Option<String>, message: O
     let kind = ErrorKind::of_status(status, method);
     let changed = Changed::by_status(status, method);
     let meaning = match kind {
-        ErrorKind::Unauthorized => "the API key was not accepted",
+        ErrorKind::Unauthorized => "the API key or sign-in was not accepted",
         ErrorKind::Forbidden => "the API key may not do this",
         ErrorKind::NotFound => "it was not found",
         ErrorKind::Conflict => "it conflicts with what is there",

@@ -40,6 +40,82 @@ impl KeyKind {
     }
 }
 
+/// Whose account it is, as far as Neon tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountInfo {
+    /// The person, where the credential is one's.
+    pub person: Option<Person>,
+    /// The organizations that the credential reaches: ids and names.
+    pub organizations: Vec<(String, String)>,
+}
+
+/// A person. Texts are on one line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Person {
+    /// Neon's id of them.
+    pub id: String,
+    /// Their address.
+    pub email: String,
+    /// Their name.
+    pub name: String,
+}
+
+/// Asks Neon whose account it is: two requests for a person's, one for any other.
+///
+/// # Errors
+/// When Neon can't be asked, or doesn't take the credential.
+pub async fn account(client: &Client, context: &Context) -> Result<AccountInfo, Error> {
+    let setup = |error: String| Error::malformed(format!("Neon's answer about the account can't be used: {error}."));
+    let read = |path: &'static str| Read::new(path, &[]).map_err(|error| setup(error.to_string()));
+    let line = |value: &Value, name: &str| {
+        let text = value.get(name).and_then(Value::as_str).unwrap_or_default();
+        super::text::one_line(text, 200)
+    };
+    match client.read(read("/users/me")?, context).await {
+        Ok(answer) => {
+            let user = answer.body.unwrap_or_default();
+            let name = format!("{} {}", line(&user, "name"), line(&user, "last_name"));
+            let person = Person {
+                id: line(&user, "id"),
+                email: line(&user, "email"),
+                name: name.trim().to_owned(),
+            };
+            let answer = client
+                .read(read("/users/me/organizations")?, context)
+                .await?
+                .body
+                .unwrap_or_default();
+            let list = answer.get("organizations").and_then(Value::as_array);
+            let organizations = list
+                .into_iter()
+                .flatten()
+                .map(|one| (line(one, "id"), line(one, "name")));
+            Ok(AccountInfo {
+                person: Some(person),
+                organizations: organizations.collect(),
+            })
+        }
+        // A route of users alone: the key is an organization's or a project's.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Refused
+            ) =>
+        {
+            let answer = client.read(read("/auth")?, context).await?.body.unwrap_or_default();
+            let id = line(&answer, "account_id");
+            Ok(AccountInfo {
+                person: None,
+                organizations: [(id, String::new())]
+                    .into_iter()
+                    .filter(|(id, _)| !id.is_empty())
+                    .collect(),
+            })
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Asks Neon what kind of key the client has: one request, or two.
 ///
 /// Neon says `api_key_org` of project-scoped keys too. What tells them apart is that only an organization's own key may list

@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 use futures::FutureExt as _;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Icon, Implementation,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
-    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ResourceContents,
-    ResourceTemplate, ServerCapabilities, ServerConfig, Tool,
+    InputRequiredResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
+    ResourceContents, ResourceTemplate, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::discovery::{self, Asked};
-use super::instructions::instructions;
+use super::instructions::{how_to_sign_in, instructions};
 use super::listing::published;
 use super::own_results;
 use super::search;
-use super::{ask, progress};
+use super::{ask, progress, sign_in};
 use crate::catalog::SearchIndex;
 use crate::engine::{CallResult, Caller, Engine, Fence, Kind, Outcome};
 use crate::guard::Session;
@@ -210,6 +210,7 @@ impl NeonServer {
             cancel: context.ct.child_token(),
             progress: None,
         };
+        let leads = sign_in::way(&context, &request, is_modern(&context));
         // When the server stops for good, the call says what it knows: it isn't simply cut.
         let cut = self.shared.cut.clone();
         let cancel = caller.cancel.clone();
@@ -242,6 +243,8 @@ impl NeonServer {
         } else {
             (request.name, arguments)
         };
+        // Without the progress of the first try: its end would never come.
+        let again = leads.leads().then(|| (arguments.clone(), caller.clone()));
         let result = match context.meta.get_progress_token() {
             None => engine.call(&name, arguments, caller).await,
             Some(token) => {
@@ -251,6 +254,16 @@ impl NeonServer {
                 let (result, ()) = tokio::join!(engine.call(&name, arguments, caller), forward);
                 result
             }
+        };
+        let result = match (result, again) {
+            (Ok(Outcome::SignIn(result, page)), Some((arguments, caller))) => {
+                match leads.lead(&page, &caller.cancel).await {
+                    sign_in::Next::Again => engine.call(&name, arguments, caller).await,
+                    sign_in::Next::Ask(asked) => return Ok(told.asked(asked)),
+                    sign_in::Next::Tell => Ok(Outcome::Done(result)),
+                }
+            }
+            (result, _) => result,
         };
         let result = match result {
             Ok(result) => result,
@@ -265,15 +278,8 @@ impl NeonServer {
             Err(unknown) => return Err(ErrorData::invalid_params(unknown.to_string(), None)),
         };
         Ok(match result {
-            Outcome::Done(result) => told.result(result),
-            Outcome::Ask(question) => {
-                let asked = ask::input_required(&question);
-                match told.stamp {
-                    Some(stamp) => asked.with_meta(stamp),
-                    None => asked,
-                }
-                .into()
-            }
+            Outcome::Done(result) | Outcome::SignIn(result, _) => told.result(result),
+            Outcome::Ask(question) => told.asked(ask::input_required(&question)),
         })
     }
 }
@@ -282,7 +288,10 @@ impl ServerHandler for NeonServer {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
             .with_server_info(self.shared.identity.clone())
-            .with_instructions(self.shared.instructions.clone())
+            .with_instructions(match self.shared.engine.sign_in_command() {
+                None => self.shared.instructions.clone(),
+                Some(command) => format!("{}{}", how_to_sign_in(&command), self.shared.instructions),
+            })
     }
 
     async fn list_tools(
@@ -390,6 +399,15 @@ struct Told {
 }
 
 impl Told {
+    /// A question in the place of a result.
+    fn asked(self, asked: InputRequiredResult) -> CallToolResponse {
+        match self.stamp {
+            Some(stamp) => asked.with_meta(stamp),
+            None => asked,
+        }
+        .into()
+    }
+
     /// The value as structured content, and as text: to read where the client takes structured content, else the JSON.
     fn result(self, result: CallResult) -> CallToolResponse {
         let text = if self.takes_structured {

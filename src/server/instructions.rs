@@ -24,6 +24,14 @@ const FINDS: [&str; 4] = [
     "get_database_tables",
 ];
 
+/// What comes first as long as nobody is signed in.
+pub(super) fn how_to_sign_in(command: &str) -> String {
+    format!(
+        "NOBODY IS SIGNED IN TO NEON: every call says so (`not_signed_in`). Ask the user to run `{command}` in a terminal; then call \
+         again, no restart is needed.\n\n"
+    )
+}
+
 /// What every client is told: under 2 KB, where one large client cuts.
 pub(super) fn instructions(engine: &Engine) -> String {
     let selection = engine.selection();
@@ -99,6 +107,13 @@ pub(super) fn instructions(engine: &Engine) -> String {
         .any(|tool| tool.fixed.contains_key("project_id"))
     {
         line("This server works on one project: no tool takes a project_id.");
+    }
+    let accounts: Vec<&str> = engine.account_names().collect();
+    if !accounts.is_empty() {
+        line(&format!(
+            "Several Neon accounts: {}. `account` in a call says which; it may be left out where an org_id or project_id belongs to one alone.",
+            accounts.join(", ")
+        ));
     }
     for said in bounds(engine) {
         line(&said);

@@ -27,6 +27,7 @@ mod own_results;
 mod progress;
 mod reference;
 mod search;
+mod sign_in;
 pub mod stdio;
 mod tools;
 

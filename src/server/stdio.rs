@@ -60,7 +60,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// When the client's first message isn't MCP's. A client that leaves before it says anything is no error.
 pub async fn serve(server: NeonServer, stop: CancellationToken) -> Result<(), StdioError> {
     let left = CancellationToken::new();
-    let client = server.engine().client().clone();
+    let engine = server.engine().clone();
     let serving = server.serve_with_ct(Answering::new(stdio_pipes(), left.clone()), stop.clone());
     let running = match serving.await {
         Ok(running) => running,
@@ -75,11 +75,11 @@ pub async fn serve(server: NeonServer, stop: CancellationToken) -> Result<(), St
     let late = tokio::spawn(async move {
         left.cancelled().await;
         let end = Instant::now() + MAX_LAST_ANSWERS;
-        let (mut heard, mut since) = (client.heard(), Instant::now());
+        let (mut heard, mut since) = (engine.heard(), Instant::now());
         while since.elapsed() < LAST_ANSWERS && Instant::now() < end {
             tokio::time::sleep(LOOK).await;
-            if client.heard() != heard {
-                (heard, since) = (client.heard(), Instant::now());
+            if engine.heard() != heard {
+                (heard, since) = (engine.heard(), Instant::now());
             }
         }
         stop.cancel();

@@ -140,9 +140,7 @@ pub enum SettingsError {
         /// What is wrong.
         source: crate::server::http::InvalidToken,
     },
-    /// No key.
-    #[error(
-        "no API key: set NEON_API_KEY or give --api-key-file FILE (https://console.neon.tech/app/settings/api-keys makes one), or try everything without an account: --sandbox"
-    )]
-    NoKey,
+    /// Who signs people in can't be used.
+    #[error(transparent)]
+    Issuer(#[from] crate::sign_in::InvalidIssuer),
 }

@@ -55,6 +55,21 @@ pub struct Layer {
     /// Read the API key from this file (the variable NEON_API_KEY holds a key itself)
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
+    /// Use the login of this profile, one of `neon-mcp login` or of Neon's command line, also NEON_PROFILE [default: DEFAULT]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Use the logins of several profiles: tools take `account` then, which names one
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub profiles: Option<Vec<String>>,
+    /// Who signs people in; https, but for loopback [default: Neon's own, https://oauth2.neon.tech]
+    #[arg(long, value_name = "URL")]
+    pub oauth_issuer: Option<String>,
+    /// Which client this program is there [default: that of Neon's command line]
+    #[arg(long, value_name = "ID")]
+    pub oauth_client_id: Option<String>,
+    /// What is asked for there, `openid` among it [default: what Neon's command line asks for]
+    #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
+    pub oauth_scopes: Option<Vec<String>>,
     /// The address of the API, also NEON_API_HOST; https, but for loopback [default: Neon itself]
     #[arg(long, value_name = "URL")]
     pub api_host: Option<String>,
@@ -135,6 +150,11 @@ impl Layer {
             database: self.database.or(other.database),
             context_file: self.context_file.or(other.context_file),
             api_key_file: self.api_key_file.or(other.api_key_file),
+            profile: self.profile.or(other.profile),
+            profiles: self.profiles.or(other.profiles),
+            oauth_issuer: self.oauth_issuer.or(other.oauth_issuer),
+            oauth_client_id: self.oauth_client_id.or(other.oauth_client_id),
+            oauth_scopes: self.oauth_scopes.or(other.oauth_scopes),
             api_host: self.api_host.or(other.api_host),
             sandbox: self.sandbox.or(other.sandbox),
             sandbox_dir: self.sandbox_dir.or(other.sandbox_dir),
@@ -178,7 +198,7 @@ pub(super) fn from_environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Layer, Option<String>), SettingsError> {
     let mut layer = Layer::default();
-    let mut key = None;
+    let (mut key, mut profile) = (None, None);
     for (variable, value) in variables {
         // A name that isn't UTF-8 is none of ours, or one that there isn't.
         let variable = variable.to_string_lossy();
@@ -191,6 +211,8 @@ pub(super) fn from_environment(
             // An empty variable counts as none: that is how many launchers leave one out.
             _ if value.is_empty() => {}
             "NEON_API_KEY" => key = Some(text()?.to_owned()),
+            // The field's own, and weaker than ours.
+            "NEON_PROFILE" => profile = Some(text()?.to_owned()),
             "NEON_API_HOST" => layer.api_host = Some(text()?.to_owned()),
             // The log filter is read before there are settings.
             "NEON_MCP_LOG" => {}
@@ -211,6 +233,9 @@ pub(super) fn from_environment(
         return Err(SettingsError::Conflict(
             "NEON_API_KEY and NEON_MCP_API_KEY_FILE are both set: keep one".into(),
         ));
+    }
+    if layer.profiles.is_none() && layer.api_key_file.is_none() {
+        layer.profile = layer.profile.or(profile);
     }
     Ok((layer, key))
 }
@@ -266,6 +291,11 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "role" => layer.role = text(),
         "database" => layer.database = text(),
         "no_auth" => layer.no_auth = truth()?,
+        "profile" => layer.profile = text(),
+        "profiles" => layer.profiles = list(),
+        "oauth_issuer" => layer.oauth_issuer = text(),
+        "oauth_client_id" => layer.oauth_client_id = text(),
+        "oauth_scopes" => layer.oauth_scopes = list(),
         "api_host" => layer.api_host = text(),
         "sql_host_suffix" => layer.sql_host_suffix = list(),
         "docs_url" => layer.docs_url = text(),

@@ -3,13 +3,14 @@
 //! ```
 //! use neon_mcp::settings::{Layer, Settings};
 //!
-//! // Without a key there is no Neon to go to.
+//! // Without a key it is whoever signs in.
 //! let environment = [("NEON_MCP_CONTEXT_FILE", "off"), ("NEON_API_KEY", "")];
-//! assert!(Settings::resolve(Layer::default(), environment).is_err());
-//! let environment = [("NEON_API_KEY", "a-key")];
 //! assert!(Settings::resolve(Layer::default(), environment).is_ok());
+//! let environment = [("NEON_API_KEY", "a key")];
+//! assert!(Settings::resolve(Layer::default(), environment).is_err());
 //! ```
 
+mod accounts;
 mod context_file;
 mod error;
 mod file;
@@ -18,6 +19,7 @@ mod layer;
 mod no_sandbox;
 #[cfg(not(feature = "sandbox"))]
 mod postgres;
+mod readable;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -26,10 +28,13 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use accounts::{Account, AccountSource, KeyOrigin};
 pub use error::SettingsError;
 pub use layer::Layer;
 
+use accounts::Choice;
 use error::{MAX_SECONDS, MIN_SECRET};
+use readable::warn_if_readable_by_others;
 
 use crate::base_url::BaseUrl;
 use crate::catalog::{BranchPin, Catalog, Pins, SelectionOptions};
@@ -39,10 +44,11 @@ use crate::guard::{
     ApprovalFlow, Approvals, Policy, Sealer, kept_seal_key, read_trusted, read_trusted_text, state_dir,
 };
 use crate::neon::sql::SqlHosts;
-use crate::neon::{Credential, DEFAULT_BASE, OrganizationId, ProjectId, api_base};
+use crate::neon::{DEFAULT_BASE, OrganizationId, ProjectId, api_base};
 #[cfg(feature = "sandbox")]
 use crate::sandbox::Postgres;
 use crate::server::http::BearerToken;
+use crate::sign_in::{Issuer, Places};
 
 /// Settings, resolved.
 #[derive(Debug)]
@@ -103,8 +109,8 @@ pub enum Upstream {
     Api {
         /// The address.
         base: BaseUrl,
-        /// The key; nothing where none was given, which only commands that send nothing can live with.
-        credential: Option<Credential>,
+        /// Whose it is used as: one account, or several that have names.
+        accounts: Vec<Account>,
     },
 }
 
@@ -147,17 +153,17 @@ impl Settings {
                 .map(|(_, value)| value.clone())
         };
         let state = state_dir(variable);
-        let (variables, mut key) = layer::from_environment(environment)?;
-        // A file named by a flag beats a key in the environment; one named by the settings file doesn't.
-        if flags.api_key_file.is_some() {
-            key = None;
-        }
+        let places = Places::of(variable);
+        let (mut variables, key) = layer::from_environment(environment)?;
+        let mut flags = flags;
+        let mut choices = vec![
+            Choice::of(&mut flags, None, "the flags")?,
+            Choice::of(&mut variables, key, "the environment")?,
+        ];
         let mut layer = flags.over(variables);
         if let Some(path) = layer.config.clone() {
             let mut file = file::read(&path)?;
-            if key.is_some() {
-                file.api_key_file = None;
-            }
+            choices.push(Choice::of(&mut file, None, &path.display().to_string())?);
             layer = layer.over(file);
         }
         if layer.seal_key_file.is_some() && layer.state_dir.is_none() {
@@ -201,12 +207,14 @@ impl Settings {
         }
         let api = || {
             let base = api_base(layer.api_host.as_deref().unwrap_or(DEFAULT_BASE)).map_err(SettingsError::Base)?;
-            let credential = match (key, &layer.api_key_file) {
-                (Some(key), _) => Some(Credential::new(key)?),
-                (None, Some(path)) => Some(read_key(path)?),
-                (None, None) => None,
-            };
-            Ok::<_, SettingsError>(Upstream::Api { base, credential })
+            let issuer = Issuer::new(
+                layer.oauth_issuer.as_deref(),
+                layer.oauth_client_id.clone(),
+                layer.oauth_scopes.clone(),
+            )?;
+            let choice = choices.into_iter().flatten().next();
+            let accounts = accounts::of(choice, &places, &issuer, &base)?;
+            Ok::<_, SettingsError>(Upstream::Api { base, accounts })
         };
         #[cfg(feature = "sandbox")]
         let upstream = if sandbox {
@@ -220,6 +228,7 @@ impl Settings {
         };
         #[cfg(not(feature = "sandbox"))]
         let upstream = api()?;
+        let account_names = account_names(&upstream);
         let defaults = CallLimits::default();
         let docs = match layer.docs_url.as_deref() {
             Some(text) if text.trim().eq_ignore_ascii_case("off") => None,
@@ -260,6 +269,7 @@ impl Settings {
                 })?,
                 pins,
                 linked: None,
+                accounts: account_names,
             },
             context: match layer.context_file {
                 // What a folder is linked to is no project of a sandbox.
@@ -392,6 +402,15 @@ impl Settings {
     }
 }
 
+/// The names of the accounts, where there are several.
+fn account_names(upstream: &Upstream) -> Vec<String> {
+    match upstream {
+        Upstream::Api { accounts, .. } => accounts.iter().filter_map(|account| account.name.clone()).collect(),
+        #[cfg(feature = "sandbox")]
+        Upstream::Sandbox(_) => Vec::new(),
+    }
+}
+
 /// A name of a role or a database.
 fn postgres_name(setting: &'static str, name: String) -> Result<String, SettingsError> {
     let why = match name.chars().count() {
@@ -440,26 +459,4 @@ pub fn read_token(path: &Path) -> Result<BearerToken, SettingsError> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// Reads a key from a file.
-fn read_key(path: &Path) -> Result<Credential, SettingsError> {
-    let text = read_trusted_text(path)?;
-    warn_if_readable_by_others(path);
-    Ok(Credential::new(text)?)
-}
-
-fn warn_if_readable_by_others(path: &Path) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::metadata(path)
-            .map(|metadata| metadata.permissions().mode())
-            .unwrap_or_default();
-        if mode & 0o077 != 0 {
-            tracing::warn!("{} can be read by others than its owner: chmod 600 it", path.display());
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = path;
 }

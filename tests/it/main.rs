@@ -24,6 +24,7 @@ mod pins;
 mod reported;
 mod requests;
 mod retrieval;
+mod sign_in;
 mod snapshots;
 mod support;
 mod workflows;

@@ -3,9 +3,10 @@
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use futures::future::BoxFuture;
 use rmcp::model::{
-    CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationCapability,
-    FormElicitationCapability, Implementation, ProtocolVersion,
+    CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction,
+    ElicitationCapability, FormElicitationCapability, Implementation, ProtocolVersion, UrlElicitationCapability,
 };
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, RequestContext, RunningService};
 use rmcp::transport::TokioChildProcess;
@@ -25,11 +26,15 @@ pub enum Era {
     Modern,
 }
 
+/// Goes to a page that the client is sent to: what the client answers then.
+pub type Visits = dyn Fn(String) -> BoxFuture<'static, ElicitationAction> + Send + Sync;
+
 /// The client, with the human behind it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct TestClient {
     human: Option<Human>,
     name: Option<String>,
+    visits: Option<Arc<Visits>>,
 }
 
 impl TestClient {
@@ -42,7 +47,15 @@ impl TestClient {
     pub fn with(human: Human) -> Self {
         Self {
             human: Some(human),
-            name: None,
+            ..Self::default()
+        }
+    }
+
+    /// A client that declares URL elicitation, and whose human goes to each page so.
+    pub fn visiting(visits: impl Fn(String) -> BoxFuture<'static, ElicitationAction> + Send + Sync + 'static) -> Self {
+        Self {
+            visits: Some(Arc::new(visits)),
+            ..Self::default()
         }
     }
 
@@ -55,11 +68,23 @@ impl TestClient {
     }
 }
 
+impl std::fmt::Debug for TestClient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("TestClient")
+            .field("human", &self.human)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl ClientHandler for TestClient {
     fn get_info(&self) -> ClientConfig {
         let mut capabilities = ClientCapabilities::default();
         if self.human.is_some() {
             capabilities.elicitation = Some(ElicitationCapability::new().with_form(FormElicitationCapability::new()));
+        } else if self.visits.is_some() {
+            capabilities.elicitation = Some(ElicitationCapability::new().with_url(UrlElicitationCapability::default()));
         }
         ClientConfig::new(
             capabilities,
@@ -72,9 +97,12 @@ impl ClientHandler for TestClient {
         request: ElicitRequestParams,
         _: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, rmcp::ErrorData> {
-        match &self.human {
-            Some(human) => human.answer(request).await,
-            None => panic!("a client without elicitation was asked"),
+        match (&self.human, &self.visits, request) {
+            (Some(human), _, request) => human.answer(request).await,
+            (None, Some(visits), ElicitRequestParams::UrlElicitationParams { url, .. }) => {
+                Ok(ElicitResult::new(visits(url).await))
+            }
+            _ => panic!("a client without elicitation was asked"),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::engine::check::linked::Filled;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::neon::text::{one_line, trimmed};
-use crate::neon::{ErrorKind, OrganizationId, Read};
+use crate::neon::{Client, Context, ErrorKind, OrganizationId, Read};
 
 /// How many organizations a message names.
 const NAMED: usize = 20;
@@ -21,12 +21,13 @@ const ARGUMENT: &str = "org_id";
 
 /// Those of a personal key; none for any other key.
 async fn of_key(call: &CallContext<'_>) -> Result<Arc<[Organization]>, Failure> {
-    call.organizations.known_or(read(call)).await
+    call.organizations.known_or(read(call.client, &call.context)).await
 }
 
-async fn read(call: &CallContext<'_>) -> Result<Arc<[Organization]>, Failure> {
+/// Those that a client's key lists.
+pub(in crate::engine) async fn read(client: &Client, context: &Context) -> Result<Arc<[Organization]>, Failure> {
     let read = Read::new("/users/me/organizations", &[]).map_err(|error| Failure::Internal(error.to_string()))?;
-    match call.client.read(read, &call.context).await {
+    match client.read(read, context).await {
         Ok(answer) => {
             let body = answer.body.unwrap_or_default();
             let list = body.get("organizations").and_then(Value::as_array);

@@ -86,6 +86,7 @@ pub(in crate::engine) async fn plan(
         }
     }
     impact.sandbox = call.service == Service::Sandbox;
+    impact.account = call.account.map(str::to_owned);
     impact.safety_copy = safety::announced(call, assessment, arguments);
     let plan = Plan::new(tool, &shown, assessment, &request, impact, Utc::now());
     Ok(plan.with_undo(|undo| undo::fitted(call.selection, undo)))

@@ -3,11 +3,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::catalog::{Argument, Resource, SelectedTool};
+use crate::catalog::{ACCOUNT, Argument, Resource, SelectedTool};
 use crate::engine::context::CallContext;
 
 /// The keys under which results hand over calls.
 const CALLS: [&str; 6] = ["undo", "undo_if_applied", "remove", "find", "call", "to_discard"];
+
+/// The keys of calls that are made for what is offered here already.
+const FITTING: [&str; 2] = ["next_call", "look"];
 
 /// How deep calls stand in results.
 const MAX_DEPTH: usize = 6;
@@ -15,7 +18,7 @@ const MAX_DEPTH: usize = 6;
 /// Fits every call that a result hands over.
 pub(in crate::engine) fn fit(call: &CallContext<'_>, result: &mut Value) {
     let fixes = call.selection.tools().iter().any(|tool| !tool.fixed.is_empty());
-    if fixes {
+    if fixes || call.account.is_some() {
         walk(call, result, MAX_DEPTH);
     }
 }
@@ -28,6 +31,7 @@ fn walk(call: &CallContext<'_>, value: &mut Value, depth: usize) {
                 match (CALLS.contains(&name.as_str()), &mut *field) {
                     (true, Value::Array(calls)) => calls.iter_mut().for_each(|one| fit_one(call, one)),
                     (true, one @ Value::Object(_)) => fit_one(call, one),
+                    (false, one @ Value::Object(_)) if FITTING.contains(&name.as_str()) => name_account(call, one),
                     _ => walk(call, field, depth),
                 }
             }
@@ -62,6 +66,18 @@ fn fit_one(call: &CallContext<'_>, value: &mut Value) {
         return;
     }
     arguments.retain(|name, _| !selected.fixed.contains_key(name));
+    name_account(call, value);
+}
+
+/// Has a call say which account it is of, where there are several.
+fn name_account(call: &CallContext<'_>, value: &mut Value) {
+    let tool = value.get("tool").and_then(Value::as_str);
+    let takes = tool
+        .and_then(|tool| call.selection.tool(tool))
+        .is_some_and(|selected| !selected.accounts.is_empty());
+    if let (Some(account), true, Some(Value::Object(arguments))) = (call.account, takes, value.get_mut("arguments")) {
+        arguments.insert(ACCOUNT.to_owned(), account.into());
+    }
 }
 
 /// Whether a call is about something else than what is fixed.

@@ -100,6 +100,9 @@ pub struct Entry {
     pub service: String,
     /// Who called.
     pub caller: String,
+    /// The account that it went to, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The client's name and version, as it gave them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
@@ -144,6 +147,7 @@ impl Entry {
             effect,
             service: "neon".to_owned(),
             caller: String::new(),
+            account: None,
             client: None,
             project_id: None,
             branch_id: None,

@@ -31,6 +31,7 @@ pub(super) fn line(entry: &Entry, id: Uuid) -> String {
         effect: entry.effect,
         service: clean(&entry.service, 16),
         caller: clean(&entry.caller, 128),
+        account: optional(&entry.account, 64),
         client: optional(&entry.client, 128),
         project_id: optional(&entry.project_id, 64),
         branch_id: optional(&entry.branch_id, 64),

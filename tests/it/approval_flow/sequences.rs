@@ -299,6 +299,7 @@ impl Model {
                 self.seals.lock().expect("a lock").push((question.seal, call, client));
                 false
             }
+            Outcome::SignIn(..) => panic!("a key needs nobody"),
             Outcome::Done(result) => !result.is_error,
         }
     }

@@ -41,7 +41,7 @@ async fn unknown_names_stop_the_start_and_the_nearest_is_told() {
         (vec![], vec![("NEON_MCP_TOOLSET", "all")], "NEON_MCP_TOOLSETS"),
         (vec![], vec![("NEON_MCP_READ_ONLY", "perhaps")], "true or false"),
         (vec![], vec![("NEON_API_HOST", "http://example.com/api/v2")], "https"),
-        (vec![], vec![("NEON_API_KEY", "")], "--sandbox"),
+        (vec![], vec![("NEON_API_KEY", "a key")], "key"),
         (vec!["--project-id", "../x"], vec![], "project id"),
         (vec!["--branch", "name:"], vec![], "branch"),
         (vec!["--role", ""], vec![], "role"),

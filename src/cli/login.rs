@@ -1,0 +1,89 @@
+//! `neon-mcp login`: signing in to Neon, in the browser.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use stop_signal::{Hangup, stop_signal};
+
+use super::common::print;
+use super::whoami::whose;
+use crate::settings::{Account, AccountSource, Layer, Settings, Upstream};
+use crate::sign_in::{SignIn, open_browser};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Only print the page's address: for a browser that you open yourself, on this machine
+    #[arg(long)]
+    no_browser: bool,
+    /// How long to wait for you, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=3_600))]
+    timeout: u64,
+    #[command(flatten)]
+    settings: Layer,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let (sign_in, upstream) = sign_in(arguments.settings)?;
+    let stop = stop_signal(Hangup::Ends);
+    let flow = tokio::select! {
+        flow = sign_in.begin() => flow?,
+        () = stop.cancelled() => bail!("stopped before anybody signed in"),
+    };
+    let opened = !arguments.no_browser && open_browser(flow.address());
+    print(match opened {
+        true => "Sign in to Neon in the browser that opens. If none does, open this page on this machine:",
+        false => "Sign in to Neon on this page, in a browser on this machine:",
+    });
+    print(&format!("\n  {}\n", flow.address()));
+    let label = tokio::select! {
+        label = sign_in.finish(flow, Duration::from_secs(arguments.timeout)) => label?,
+        () = stop.cancelled() => bail!("stopped before anybody signed in; nothing was kept"),
+    };
+    let account = Account {
+        name: None,
+        source: AccountSource::SignIn(sign_in.clone()),
+    };
+    let who = whose(&upstream, account).await.ok().and_then(|(info, _)| info.person);
+    let who = match who {
+        Some(person) if person.name.is_empty() => Some(person.email),
+        Some(person) => Some(format!("{} ({})", person.email, person.name)),
+        None => label,
+    };
+    print(&match who {
+        Some(who) => format!("Signed in to Neon as {who}."),
+        None => "Signed in to Neon.".to_owned(),
+    });
+    if let Ok(Some(status)) = sign_in.status() {
+        print(&format!(
+            "It is kept in {}; servers that run have it without a restart. `neon-mcp logout` ends it.",
+            status.origin
+        ));
+    }
+    if std::env::var_os("NEON_API_KEY").is_some_and(|key| !key.is_empty()) {
+        eprintln!("neon-mcp: NEON_API_KEY is set here, and beats the login: a server that has it uses that key");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The login that is meant, whatever key there is beside it.
+pub(super) fn sign_in(flags: Layer) -> anyhow::Result<(SignIn, Upstream)> {
+    const KEYS: [&str; 2] = ["NEON_API_KEY", "NEON_MCP_API_KEY_FILE"];
+    let environment = std::env::vars_os().filter(|(name, _)| !KEYS.iter().any(|key| name == key));
+    let settings = Settings::resolve(flags, environment)?;
+    let sign_in = match &settings.upstream {
+        Upstream::Api { accounts, .. } => match accounts.as_slice() {
+            [
+                Account {
+                    source: AccountSource::SignIn(sign_in),
+                    ..
+                },
+            ] => sign_in.clone(),
+            [_] => bail!("a key is given (--api-key-file), which needs no login: leave it out"),
+            _ => bail!("several profiles are given: name the one that is meant, as --profile NAME"),
+        },
+        #[cfg(feature = "sandbox")]
+        Upstream::Sandbox(_) => bail!("a sandbox needs no login: leave --sandbox out"),
+    };
+    Ok((sign_in, settings.upstream))
+}

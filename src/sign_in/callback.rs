@@ -1,0 +1,184 @@
+//! The answer that the browser brings back: one, on loopback, and what a person reads then.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::get;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::error::SignInError;
+use super::page;
+use crate::text::one_line;
+
+/// The path that the browser comes back to.
+const PATH: &str = "/callback";
+
+/// The largest query that is read, in bytes.
+const MAX_QUERY: usize = 16 * 1_024;
+
+/// A listener for one answer.
+pub(super) struct Callback {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// An answer that came, with the browser that waits for what became of it.
+pub(super) struct Came {
+    pub(super) answer: Result<Answer, SignInError>,
+    pub(super) reply: oneshot::Sender<Result<(), String>>,
+}
+
+/// What it says (RFC 6749, 4.1.2; RFC 9207).
+pub(super) struct Answer {
+    pub(super) state: Option<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) result: Result<SecretString, (String, Option<String>)>,
+}
+
+/// What the listener has: whom to hand the one answer to.
+struct Shared {
+    authority: String,
+    takes: Mutex<Option<oneshot::Sender<Came>>>,
+}
+
+impl Callback {
+    /// Listens on a free port of 127.0.0.1.
+    pub(super) async fn listen() -> Result<Self, SignInError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(SignInError::Listener)?;
+        let address = listener.local_addr().map_err(SignInError::Listener)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where the browser is to come back to.
+    pub(super) fn redirect(&self) -> String {
+        format!("http://{}{PATH}", self.address)
+    }
+
+    /// Takes one answer and gives it to whoever judges it. The rest ends when the last page was sent, or `ended` says so.
+    pub(super) fn serve(self, ended: oneshot::Receiver<()>) -> (oneshot::Receiver<Came>, JoinHandle<()>) {
+        let (takes, comes) = oneshot::channel();
+        let shared = Arc::new(Shared {
+            authority: self.address.to_string(),
+            takes: Mutex::new(Some(takes)),
+        });
+        let router = Router::new()
+            .route(PATH, get(answer))
+            .fallback(|| async { StatusCode::NOT_FOUND })
+            .with_state(shared);
+        let serving = tokio::spawn(async move {
+            let served = axum::serve(self.listener, router).with_graceful_shutdown(async {
+                let _ = ended.await;
+            });
+            if let Err(error) = served.await {
+                tracing::debug!("the page of the sign-in ended: {error}");
+            }
+        });
+        (comes, serving)
+    }
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if method != Method::GET {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    // A page elsewhere whose name leads here isn't the browser coming back.
+    if headers.get(HOST).and_then(|host| host.to_str().ok()) != Some(&shared.authority) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let takes = shared.takes.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(takes) = takes else {
+        return told(StatusCode::GONE, Err("This page was used already."));
+    };
+    let (reply, judged) = oneshot::channel();
+    let answer = read(&query.unwrap_or_default());
+    if takes.send(Came { answer, reply }).is_err() {
+        return told(
+            StatusCode::GONE,
+            Err("Nobody waits for this sign-in any more: begin again."),
+        );
+    }
+    match judged.await {
+        Ok(Ok(())) => told(StatusCode::OK, Ok(())),
+        Ok(Err(why)) => told(StatusCode::BAD_REQUEST, Err(&why)),
+        Err(_) => told(
+            StatusCode::GONE,
+            Err("Nobody waits for this sign-in any more: begin again."),
+        ),
+    }
+}
+
+/// Reads the query. What stands in it twice is no answer.
+fn read(query: &str) -> Result<Answer, SignInError> {
+    if query.len() > MAX_QUERY {
+        return Err(SignInError::Callback("it is longer than any such answer is"));
+    }
+    let mut fields: [(&str, Option<String>); 5] =
+        ["code", "state", "iss", "error", "error_description"].map(|name| (name, None));
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        if let Some((_, field)) = fields.iter_mut().find(|(known, _)| *known == name)
+            && field.replace(value.into_owned()).is_some()
+        {
+            return Err(SignInError::Callback("it says something twice"));
+        }
+    }
+    let [(_, code), (_, state), (_, issuer), (_, error), (_, description)] = fields;
+    let result = match (code, error) {
+        (Some(code), None) if !code.is_empty() => Ok(SecretString::from(code)),
+        (None, Some(error)) => Err((one_line(&error, 60), description.map(|text| one_line(&text, 200)))),
+        _ => return Err(SignInError::Callback("it has neither a code nor an error")),
+    };
+    Ok(Answer { state, issuer, result })
+}
+
+fn told(status: StatusCode, became: Result<(), &str>) -> Response {
+    let policy = HeaderValue::from_str(&page::CONTENT_POLICY).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    let headers = [
+        (CONTENT_SECURITY_POLICY, policy),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        // The address holds the code.
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (status, headers, Html(page::written(became))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answer_has_a_code_or_an_error_and_each_thing_once() {
+        let right = read("state=s&code=c%2B1&iss=https%3A%2F%2Fi&more=x").unwrap();
+        assert_eq!(right.state.as_deref(), Some("s"));
+        assert_eq!(right.issuer.as_deref(), Some("https://i"));
+        assert!(right.result.is_ok());
+        let denied = read("error=access_denied&state=s").unwrap();
+        assert_eq!(denied.result.unwrap_err().0, "access_denied");
+        for wrong in [
+            "",
+            "state=s",
+            "code=",
+            "code=a&error=b",
+            "code=a&code=b",
+            "state=a&code=c&state=a",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        assert!(read(&format!("code={}", "x".repeat(MAX_QUERY))).is_err());
+    }
+}
