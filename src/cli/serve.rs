@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 #[cfg(feature = "sandbox")]
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+#[cfg(feature = "sandbox")]
 use anyhow::Context as _;
+
+#[cfg(feature = "sandbox")]
+use super::common::told;
 
 use crate::catalog::{Catalog, Selection};
 use crate::engine::{Engine, Service};
@@ -11,7 +17,7 @@ use crate::neon::{self, Client, ClientConfig, KeyKind, LimitSettings, RateLimits
 #[cfg(feature = "sandbox")]
 use crate::neon::{Credential, api_base};
 #[cfg(feature = "sandbox")]
-use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::sandbox::{Sandbox, SandboxOptions, command::project_ready};
 use crate::settings::{Settings, SettingsError, Upstream};
 
 /// What the keys of a sandbox begin with. Lean builds know it too: a sandbox may run beside them.
@@ -24,7 +30,39 @@ const KEY_DELAY: Duration = Duration::from_millis(500);
 pub(super) struct Started {
     pub(super) engine: Engine,
     #[cfg(feature = "sandbox")]
-    pub(super) sandbox: Option<Sandbox>,
+    pub(super) sandbox: Option<Carried>,
+}
+
+/// A sandbox that this process carries, and what makes its first project.
+#[cfg(feature = "sandbox")]
+pub(super) struct Carried {
+    sandbox: Sandbox,
+    preparing: Option<AbortOnDropHandle<()>>,
+}
+
+#[cfg(feature = "sandbox")]
+impl Carried {
+    /// Has a project made, where one is wanted. What comes back is cancelled when that is over, however it went: calls wait for it.
+    fn new(sandbox: Sandbox, with_project: bool) -> (Self, CancellationToken) {
+        let ready = CancellationToken::new();
+        let over = ready.clone().drop_guard();
+        let preparing = with_project.then(|| {
+            let project = project_ready(&sandbox);
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                let _over = over;
+                if let Err(error) = project.await {
+                    tracing::warn!("the sandbox has no project ready: {}", told(&error));
+                }
+            }))
+        });
+        (Self { sandbox, preparing }, ready)
+    }
+
+    /// Ends it.
+    pub(super) async fn shutdown(self) {
+        drop(self.preparing);
+        self.sandbox.shutdown().await;
+    }
 }
 
 /// Makes the engine; with `--sandbox`, starts the sandbox first. Sends nothing to Neon.
@@ -48,7 +86,7 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
             .context("the sandbox can't start")?;
             let base = api_base(&sandbox.api_url())?;
             let credential = Credential::new(sandbox.api_key().to_owned())?;
-            carried = Some(sandbox);
+            carried = Some(Carried::new(sandbox, data.project));
             (base, credential, Service::Sandbox)
         }
         Upstream::Api { base, credential } => {
@@ -72,17 +110,21 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
     let mut config = ClientConfig::new(base, credential);
     config.limits = RateLimits::new(rate_limits(service, settings.sandbox_rate_limits));
     let client = Client::new(config);
+    let engine = Engine::new(
+        client,
+        selection,
+        service,
+        settings.limits,
+        guards,
+        crate::workflows::all(),
+    );
     Ok(Started {
-        engine: Engine::new(
-            client,
-            selection,
-            service,
-            settings.limits,
-            guards,
-            crate::workflows::all(),
-        ),
         #[cfg(feature = "sandbox")]
-        sandbox: carried,
+        sandbox: carried.map(|(sandbox, ready)| {
+            engine.begins_when(ready);
+            sandbox
+        }),
+        engine,
     })
 }
 

@@ -1,10 +1,11 @@
 //! The engine: what all calls of a server share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{SelectedTool, Selection, Tool, declared};
 use crate::docs::Docs;
@@ -72,6 +73,8 @@ struct Inner {
     account: String,
     /// The server's own key, which no answer holds.
     key: OwnKey,
+    /// Cancelled when calls may begin.
+    ready: OnceLock<CancellationToken>,
 }
 
 impl Engine {
@@ -101,6 +104,7 @@ impl Engine {
                 adding: tokio::sync::Mutex::default(),
                 account,
                 key,
+                ready: OnceLock::new(),
                 client,
                 selection,
                 service,
@@ -109,6 +113,12 @@ impl Engine {
                 workflows,
             }),
         }
+    }
+
+    /// Has calls wait until this is cancelled: what they are about is being made. All else of a server goes on meanwhile. Once is
+    /// enough.
+    pub fn begins_when(&self, ready: CancellationToken) {
+        let _ = self.inner.ready.set(ready);
     }
 
     /// What stands between a call and Neon.
@@ -170,6 +180,13 @@ impl Engine {
             }
             return Err(UnknownTool(missing));
         };
+        if let Some(ready) = self.inner.ready.get() {
+            tokio::select! {
+                () = ready.cancelled() => {}
+                // The call itself says what that means for it.
+                () = caller.cancel.cancelled() => {}
+            }
+        }
         let started = Instant::now();
         // Before anything looks at them or records them.
         declared(&selected.tool.input, &mut arguments);

@@ -26,4 +26,5 @@ mod requests;
 mod retrieval;
 mod snapshots;
 mod support;
+mod terminal;
 mod workflows;
