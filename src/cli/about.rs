@@ -32,6 +32,9 @@ const TO_DO: [(&str, &str, &str); 7] = [
     ("", "--help", "all commands and settings"),
 ];
 
+/// How much room must be left beside what is typed, for what it does.
+const MIN_BESIDE: usize = 30;
+
 /// Whether somebody typed it: a client's end of standard input is no terminal.
 pub(super) fn is_wanted() -> bool {
     std::io::stdin().is_terminal()
@@ -63,8 +66,13 @@ pub(super) fn say(command: &Command) {
     let to_do: Vec<_> = TO_DO.into_iter().filter(|(name, ..)| known(name)).collect();
     let longest = to_do.iter().map(|(_, typed, _)| typed.len()).max().unwrap_or_default();
     for (_, typed, what) in to_do {
-        let first = format!("  neon-mcp {typed:<longest$}  ");
-        let rest = " ".repeat(first.len());
+        let mut first = format!("  neon-mcp {typed:<longest$}  ");
+        let mut rest = " ".repeat(first.len());
+        if width.is_some_and(|width| width < first.len() + MIN_BESIDE) {
+            // Below it, where there is too little room beside.
+            print(&style.cyan(first.trim_end()));
+            (first, rest) = ("      ".to_owned(), "      ".to_owned());
+        }
         for line in folded(what, width, &first, &rest) {
             match line.strip_prefix(&first) {
                 Some(what) => print(&format!("{}{what}", style.cyan(&first))),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use stop_signal::{Hangup, stop_signal};
 
 use super::common::{here, print, resolve};
+use super::fold::folded;
 use super::readable::readable;
 use super::serve::{Started, start};
 use super::spinner::Spinner;
@@ -84,10 +85,11 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let result = called?;
     show(&result, arguments.json)?;
     if goes {
-        eprintln!(
-            "neon-mcp: the sandbox of this call is gone, with all that was in it. To keep one from call to call, name a folder for it: \
-             --sandbox-dir FOLDER"
-        );
+        let text = "neon-mcp: the sandbox of this call is gone, with all that was in it. To keep one from call to call, name a folder \
+                    for it: --sandbox-dir FOLDER";
+        folded(text, width(std::io::stderr()), "", "")
+            .iter()
+            .for_each(|line| eprintln!("{line}"));
     }
     Ok(if result.is_error {
         ExitCode::FAILURE

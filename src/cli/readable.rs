@@ -16,8 +16,8 @@ const STEP: usize = 2;
 /// The longest word that a column makes room for. Where there isn't room for the words of all columns, a table is told row by row.
 const MAX_WORD: usize = 40;
 
-/// What stands between columns: a blank at each side of a cell.
-const PADDING: usize = 2;
+/// What a column takes beside its text: a blank at each side, and one between it and the next.
+const PADDING: usize = 3;
 
 /// A rule below the names, and nothing else.
 const LOOK: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
@@ -223,7 +223,7 @@ impl Grid {
                     .iter()
                     .filter_map(|row| row.get(column).copied().flatten())
                     .peekable();
-                cells.peek().is_some() && cells.all(|cell| cell.is_number() || cell.is_null())
+                cells.peek().is_some() && cells.all(|cell| cell.is_null() || is_numeric(&cell.to_string()))
             })
             .collect();
         let rows = rows.into_iter().map(|row| {
@@ -264,12 +264,22 @@ impl Grid {
                 return None;
             }
             for (is_number, cell) in numbers.iter_mut().zip(&row) {
-                *is_number &= cell.get() == "null" || cell.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
+                *is_number &= cell.get() == "null" || is_numeric(cell.get());
             }
             rows.push(row.into_iter().map(raw).collect());
         }
         Some(Self { names, rows, numbers })
     }
+}
+
+/// Whether JSON is a number, or a text that is one: Postgres' large ones are told as texts.
+fn is_numeric(json: &str) -> bool {
+    let text = json
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(json);
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    digits.starts_with(|c: char| c.is_ascii_digit()) && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// A value in its own digits.
