@@ -107,6 +107,8 @@ impl Asking<'_> {
             .flatten()
             .filter(|(label, _)| !CIRCUMSTANCES.contains(&label.as_str()))
             .filter_map(|(label, value)| Some((label, value.as_str()?)))
+            // What isn't there needn't be weighed.
+            .filter(|(_, value)| *value != "none" && !value.starts_with("none: "))
             .collect();
         html! {
             @if !sends.is_empty() || !told.is_empty() {
