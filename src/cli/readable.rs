@@ -16,11 +16,11 @@ const STEP: usize = 2;
 /// The longest word that a column makes room for. Where there isn't room for the words of all columns, a table is told row by row.
 const MAX_WORD: usize = 40;
 
-/// What a column takes beside its text: a blank at each side, and one between it and the next.
-const PADDING: usize = 3;
+/// What a column takes beside its text: a blank at each side.
+const PADDING: usize = 2;
 
 /// A rule below the names, and nothing else.
-const LOOK: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
+const LOOK: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
 /// How wide the list of an object's few words may be that stands on one line.
 const MAX_INLINE: usize = 60;
@@ -411,11 +411,11 @@ mod tests {
             drawn(&rows(), 80),
             "service: sandbox\n\
              result:\n  command: SELECT\n  rows:\n\
-             \x20                        id  name          note\n\
+             \x20                         id  name          note\n\
              \x20   ────────────────────────────────────────────────────\n\
-             \x20                         1  Ada           null\n\
-             \x20   12345678901234567890123  Grace Hopper  \"null\"\n\
-             \x20                         3  \"\"            a\\u{1b}[2Jb\n"
+             \x20                          1  Ada           null\n\
+             \x20    12345678901234567890123  Grace Hopper  \"null\"\n\
+             \x20                          3  \"\"            a\\u{1b}[2Jb\n"
         );
     }
 
@@ -423,7 +423,7 @@ mod tests {
     fn tables_fit_any_width_and_break_at_blanks() {
         let note = "a note of several words that somebody wrote";
         let items: Vec<Value> = (0..3)
-            .map(|id| json!({"id": id, "name": "main", "note": note, "more": note}))
+            .map(|id| json!({"id": id, "name": "main", "about": note, "besides": note}))
             .collect();
         let value = json!({"branches": items});
         for width in 30..140 {

@@ -21,6 +21,8 @@ fn sandbox(arguments: &[&str], place: &Path) -> tokio::process::Command {
         .env("NEON_MCP_SANDBOX_POSTGRES", "required")
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("TMPDIR", place)
+        // Without one, nothing may move on a screen.
+        .env("TERM", "xterm-256color")
         .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     command
 }
@@ -93,7 +95,7 @@ async fn rows_are_drawn_as_a_table_in_the_width_and_colour_of_the_terminal() {
         let rows: Vec<&String> = lines.iter().filter(|line| line.contains("@example.com")).collect();
         assert_eq!(rows.len(), 5, "{lines:#?}");
         if columns == 80 {
-            assert!(rows[0].contains("Ada Lovelace  ada@example.com"), "{lines:#?}");
+            assert!(rows[0].contains("Ada Lovelace   ada@example.com"), "{lines:#?}");
         }
         // Neither the marks that agents get, nor the log.
         assert!(
