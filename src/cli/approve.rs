@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use chrono::Utc;
 
 use super::common::print;
-use super::terminal::{self, Typed};
+use super::terminal::{Terminal, Typed, shown};
 use crate::guard::{Approval, Approvals, DecideError, Decision, State, state_dir};
 use crate::neon::text::{escaped, one_line};
 
@@ -69,11 +69,15 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             );
             return Ok(ExitCode::from(UNDECIDED));
         }
-        show(&approval);
+        eprintln!("{}\n", head(&approval));
+        shown(&approval.text, None).iter().for_each(|line| eprintln!("{line}"));
+        eprintln!();
         Decision::Approve { typed: arguments.name }
-    } else if terminal::is_there() {
-        show(&approval);
-        match terminal::ask(approval.type_name.as_ref()) {
+    } else if let Some(mut terminal) = Terminal::open() {
+        terminal.say(&format!("{}\n", head(&approval)));
+        terminal.show(&approval.text);
+        terminal.say("");
+        match terminal.ask(approval.type_name.as_ref()) {
             Typed::Yes => Decision::Approve { typed: None },
             Typed::Name(name) => Decision::Approve { typed: Some(name) },
             Typed::No => Decision::Reject,
@@ -140,14 +144,13 @@ fn list(approvals: &Approvals) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(approval: &Approval) {
-    eprintln!(
-        "It is {} that wants to call {}:\n",
+/// Who asks for what.
+fn head(approval: &Approval) -> String {
+    format!(
+        "It is {} that wants to call {}:",
         approval.asker(),
         one_line(&approval.tool, 64)
-    );
-    terminal::show(&approval.text);
-    eprintln!();
+    )
 }
 
 fn undecided(error: &DecideError) -> ExitCode {

@@ -1,28 +1,43 @@
 //! `neon-mcp call`: one tool call, for people and scripts.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use stop_signal::{Hangup, stop_signal};
 
 use super::common::{here, print, resolve};
-use super::serve::start;
-use super::terminal::{self, AtTheTerminal};
-use crate::engine::{ApprovalMode, Caller, Outcome};
+use super::fold::folded;
+use super::readable::readable;
+use super::serve::{Started, start};
+use super::spinner::Spinner;
+use super::style::Style;
+use super::terminal::{AtTheTerminal, Terminal, width};
+use crate::engine::{ApprovalMode, CallResult, Caller, Outcome};
 use crate::guard::{Session, kept_session};
 use crate::neon::FairQueue;
-use crate::settings::Layer;
+use crate::settings::{Layer, Settings};
+
+/// The log of a person's own call: nothing but what went wrong in a way that no result tells.
+pub(super) const LOG: &str = "error";
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "In a terminal, rows are drawn as tables. Elsewhere the result is the text that an agent gets; --json prints the raw \
+                  value in both.\nExits with 1 when the call failed or was refused; the result says why."
+)]
 pub(super) struct Arguments {
     /// The tool
     tool: String,
     /// Its arguments, a JSON object
     #[arg(default_value = "{}")]
     arguments: String,
+    /// Print the raw value of the result, as JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     settings: Layer,
 }
@@ -40,20 +55,14 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if settings.selection.toolsets.is_none() && settings.selection.tools.is_empty() {
         settings.selection.toolsets = Some(vec!["all".to_owned()]);
     }
-    // Kept in the state directory: whoever called by hand and was told a code comes back as another process.
-    let session = match settings.approvals().as_deref().map(kept_session) {
-        Some(Ok(session)) => session,
-        Some(Err(error)) => {
-            tracing::warn!("calls by hand have no session that lasts: {error}");
-            Session::of_process()
-        }
-        None => Session::of_process(),
-    };
+    let session = session(&settings);
+    let goes = settings.is_sandbox_short_lived();
     let cancel = stop_signal(Hangup::Ends);
     let started = tokio::select! {
         started = start(settings) => started?,
         () = cancel.cancelled() => bail!("stopped before the call was made"),
     };
+    let spinner = Spinner::start(&arguments.tool);
     let caller = Caller {
         principal: "cli".to_owned(),
         credential: None,
@@ -61,29 +70,69 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         approval: None,
         client: None,
         // Who calls by hand is asked by hand.
-        way: if terminal::is_there() {
-            ApprovalMode::InCall(Arc::new(AtTheTerminal))
+        way: if Terminal::open().is_some() {
+            ApprovalMode::InCall(Arc::new(AtTheTerminal(Arc::clone(&spinner))))
         } else {
             ApprovalMode::OutOfBand
         },
         lane: FairQueue::new(),
         bound: None,
         cancel,
-        progress: None,
+        progress: Some(Arc::clone(&spinner) as _),
     };
-    let outcome = started.engine.call(&arguments.tool, given, caller).await?;
-    let result = match outcome {
-        Outcome::Done(result) | Outcome::SignIn(result, _) => result,
-        Outcome::Ask(_) => bail!("the call asks for an answer that this command can't give"),
-    };
-    print(&serde_json::to_string_pretty(&result.value)?);
-    #[cfg(feature = "sandbox")]
-    if let Some(sandbox) = started.sandbox {
-        sandbox.shutdown().await;
+    let called = call(started, &arguments.tool, given, caller).await;
+    spinner.pause();
+    let result = called?;
+    show(&result, arguments.json)?;
+    if goes {
+        let text = "neon-mcp: the sandbox of this call is gone, with all that was in it. To keep one from call to call, name a folder \
+                    for it: --sandbox-dir FOLDER";
+        folded(text, width(std::io::stderr()), "", "")
+            .iter()
+            .for_each(|line| eprintln!("{line}"));
     }
     Ok(if result.is_error {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Kept in the state directory: whoever called by hand and was told a code comes back as another process.
+fn session(settings: &Settings) -> Session {
+    match settings.approvals().as_deref().map(kept_session) {
+        Some(Ok(session)) => session,
+        Some(Err(error)) => {
+            tracing::error!("calls by hand have no session that lasts: {error}");
+            Session::of_process()
+        }
+        None => Session::of_process(),
+    }
+}
+
+/// Makes the call. However it ends, a sandbox ends with it.
+async fn call(started: Started, tool: &str, given: Map<String, Value>, caller: Caller) -> anyhow::Result<CallResult> {
+    let outcome = started.engine.call(tool, given, caller).await;
+    #[cfg(feature = "sandbox")]
+    if let Some(sandbox) = started.sandbox {
+        sandbox.shutdown().await;
+    }
+    match outcome? {
+        Outcome::Done(result) | Outcome::SignIn(result, _) => Ok(result),
+        Outcome::Ask(_) => bail!("the call asks for an answer that this command can't give"),
+    }
+}
+
+/// Prints a result: drawn for a person, who reads without marks; the text that an agent gets where somebody else reads, which keeps
+/// what others wrote delimited; or the value as it is.
+fn show(result: &CallResult, json: bool) -> anyhow::Result<()> {
+    let stdout = std::io::stdout();
+    if json {
+        print(&serde_json::to_string_pretty(&result.value)?);
+    } else if stdout.is_terminal() {
+        print(readable(&result.bare(), width(&stdout), Style::of(&stdout)).trim_end());
+    } else {
+        print(&result.text());
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! `neon-mcp log`: the audit log, for people.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::style::Style as Paint;
 use crate::guard::audit::{AuditOutcome, Entry, LogReader};
 use crate::guard::{Effect, state_dir};
 use crate::neon::text::{is_hidden, one_line};
@@ -112,7 +113,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .context("there is no state directory, because HOME isn't set: name the log with --file, or the directory with --state-dir")?;
     let style = Style {
         json: arguments.json,
-        colours: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        paint: Paint::of(&std::io::stdout()),
     };
     let mut reader = LogReader::new(&path);
     let mut first = true;
@@ -176,7 +177,7 @@ impl Arguments {
 /// How entries are shown. Whatever stands in the log is taken for untrusted: someone else may have written it.
 struct Style {
     json: bool,
-    colours: bool,
+    paint: Paint,
 }
 
 impl Style {
@@ -194,8 +195,8 @@ impl Style {
         let outcome = format!("{:<10}", entry.outcome.name());
         let mut first = format!(
             "{}  {}  {:<11}  {:<30}",
-            self.paint("2", &time),
-            self.paint(colour(entry.outcome), &outcome),
+            self.paint.dim(&time),
+            self.paint.paint(colour(entry.outcome), &outcome),
             entry.effect.name(),
             clean(&entry.tool),
         );
@@ -235,21 +236,13 @@ impl Style {
         about.extend(entry.rule.as_deref().map(|rule| format!("rule {}", clean(rule))));
         about.push(duration(entry.duration_ms));
         let mut text = first.trim_end().to_owned();
-        let about = self.paint("2", &about.join(", "));
+        let about = self.paint.dim(&about.join(", "));
         for below in [Some(about), entry.reason.as_deref().map(clean)].into_iter().flatten() {
             text.push('\n');
             text.extend(std::iter::repeat_n(' ', INDENT));
             text.push_str(&below);
         }
         text
-    }
-
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.colours {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
-        }
     }
 }
 

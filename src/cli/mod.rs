@@ -8,25 +8,29 @@
 //! assert!(Cli::try_parse_from(["neon-mcp", "no-such-command"]).is_err());
 //! ```
 
+mod about;
 mod approve;
 mod call;
 mod common;
 #[cfg(feature = "demo")]
 mod demo;
+mod fold;
 mod http;
 mod log;
 mod log_lines;
 mod login;
 mod logout;
 mod policy;
+mod readable;
 mod serve;
+mod spinner;
 mod stdio;
+mod style;
 mod terminal;
 mod tools;
 mod whoami;
 
 use std::env::VarError;
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,6 +45,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::Layer;
 use common::{here, print, resolve};
+
+pub use common::told;
 
 /// An MCP server that hands Neon (serverless Postgres) to AI agents, safely.
 ///
@@ -121,8 +127,15 @@ enum Command {
 /// # Errors
 /// When it can't do what it was asked to; the message is for people.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // Somebody who typed the name alone is told what it is; whoever means the server says `stdio`.
+    if cli.command.is_none() && about::is_wanted() {
+        about::say(&Cli::command());
+        return Ok(ExitCode::SUCCESS);
+    }
     let filter = match std::env::var("NEON_MCP_LOG") {
         Ok(filter) => filter,
+        // A call by hand has its result on the same screen.
+        Err(VarError::NotPresent) if matches!(cli.command, Some(Command::Call(_))) => call::LOG.to_owned(),
         Err(VarError::NotPresent) => "warn,neon_mcp=info".to_owned(),
         Err(VarError::NotUnicode(_)) => bail!("NEON_MCP_LOG isn't UTF-8: write it anew"),
     };
@@ -132,7 +145,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // Standard output belongs to the protocol.
     let lines = fmt::layer()
         .with_writer(log_lines::Redacted::to_stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(style::Style::of(&std::io::stderr()).colours())
         .with_target(false);
     tracing_subscriber::registry()
         .with(filter)
@@ -170,21 +183,6 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-/// An error for people: with what it came of, and that once, though errors often tell their cause themselves.
-#[must_use]
-pub fn told(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-    }
-    text
 }
 
 fn runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {

@@ -4,18 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "sandbox")]
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+#[cfg(feature = "sandbox")]
 use anyhow::Context as _;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
+#[cfg(feature = "sandbox")]
+use super::common::told;
 use crate::base_url::BaseUrl;
+
 use crate::catalog::{Catalog, Selection};
 use crate::engine::{Engine, EngineAccount, Service, SignInEnd, SignInPage};
 use crate::neon::{self, Client, ClientConfig, KeyKind, LimitSettings, RateLimits};
 #[cfg(feature = "sandbox")]
 use crate::neon::{Credential, api_base};
 #[cfg(feature = "sandbox")]
-use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::sandbox::{Sandbox, SandboxOptions, command::project_ready};
 #[cfg(feature = "sandbox")]
 use crate::settings::KeyOrigin;
 use crate::settings::{Account, AccountSource, Settings, Upstream};
@@ -31,7 +37,39 @@ const KEY_DELAY: Duration = Duration::from_millis(500);
 pub(super) struct Started {
     pub(super) engine: Engine,
     #[cfg(feature = "sandbox")]
-    pub(super) sandbox: Option<Sandbox>,
+    pub(super) sandbox: Option<Carried>,
+}
+
+/// A sandbox that this process carries, and what makes its first project.
+#[cfg(feature = "sandbox")]
+pub(super) struct Carried {
+    sandbox: Sandbox,
+    preparing: Option<AbortOnDropHandle<()>>,
+}
+
+#[cfg(feature = "sandbox")]
+impl Carried {
+    /// Has a project made, where one is wanted. What comes back is cancelled when that is over, however it went: calls wait for it.
+    fn new(sandbox: Sandbox, with_project: bool) -> (Self, CancellationToken) {
+        let ready = CancellationToken::new();
+        let over = ready.clone().drop_guard();
+        let preparing = with_project.then(|| {
+            let project = project_ready(&sandbox);
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                let _over = over;
+                if let Err(error) = project.await {
+                    tracing::warn!("the sandbox has no project ready: {}", told(&error));
+                }
+            }))
+        });
+        (Self { sandbox, preparing }, ready)
+    }
+
+    /// Ends it.
+    pub(super) async fn shutdown(self) {
+        drop(self.preparing);
+        self.sandbox.shutdown().await;
+    }
 }
 
 /// Makes the engine; with `--sandbox`, starts the sandbox first. Sends nothing to Neon.
@@ -55,7 +93,7 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
             .context("the sandbox can't start")?;
             let base = api_base(&sandbox.api_url())?;
             let key = Credential::new(sandbox.api_key().to_owned())?;
-            carried = Some(sandbox);
+            carried = Some(Carried::new(sandbox, data.project));
             let source = AccountSource::Key(key, KeyOrigin::Variable);
             (base, vec![Account { name: None, source }], Service::Sandbox)
         }
@@ -79,17 +117,21 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
         .into_iter()
         .map(|account| engine_account(account, &base, limits));
     let accounts: Vec<EngineAccount> = accounts.collect();
+    let engine = Engine::over(
+        accounts,
+        selection,
+        service,
+        settings.limits,
+        guards,
+        crate::workflows::all(),
+    );
     Ok(Started {
-        engine: Engine::over(
-            accounts,
-            selection,
-            service,
-            settings.limits,
-            guards,
-            crate::workflows::all(),
-        ),
         #[cfg(feature = "sandbox")]
-        sandbox: carried,
+        sandbox: carried.map(|(sandbox, ready)| {
+            engine.begins_when(ready);
+            sandbox
+        }),
+        engine,
     })
 }
 

@@ -237,6 +237,14 @@ impl CallResult {
     pub fn text(&self) -> String {
         text::written(&self.value, &self.fence)
     }
+
+    /// The value for a person, who needs no marks around what others wrote: without them, and without the note about them.
+    #[must_use]
+    pub fn bare(&self) -> Value {
+        let mut value = self.value.clone();
+        self.fence.strip(&mut value);
+        value
+    }
 }
 
 /// There is no such tool here. The text says what was probably meant, or why it isn't offered.

@@ -1,10 +1,11 @@
 //! The engine: what all calls of a server share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::Utc;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{ACCOUNT, SelectedTool, Selection, Tool, Workflow, declared};
 use crate::docs::Docs;
@@ -65,6 +66,8 @@ struct Inner {
     wholes: whole::Wholes,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
+    /// Cancelled when calls may begin.
+    ready: OnceLock<CancellationToken>,
 }
 
 impl Engine {
@@ -102,6 +105,7 @@ impl Engine {
                 docs: limits.docs.clone().map(Docs::new),
                 wholes: whole::Wholes::default(),
                 adding: tokio::sync::Mutex::default(),
+                ready: OnceLock::new(),
                 selection,
                 service,
                 limits,
@@ -109,6 +113,12 @@ impl Engine {
                 workflows,
             }),
         }
+    }
+
+    /// Has calls wait until this is cancelled: what they are about is being made. All else of a server goes on meanwhile. Once is
+    /// enough.
+    pub fn begins_when(&self, ready: CancellationToken) {
+        let _ = self.inner.ready.set(ready);
     }
 
     /// What stands between a call and Neon.
@@ -203,6 +213,13 @@ impl Engine {
             }
             return Err(UnknownTool(missing));
         };
+        if let Some(ready) = self.inner.ready.get() {
+            tokio::select! {
+                () = ready.cancelled() => {}
+                // The call itself says what that means for it.
+                () = caller.cancel.cancelled() => {}
+            }
+        }
         let started = Instant::now();
         // Before anything looks at them or records them.
         declared(&selected.tool.input, &mut arguments);

@@ -34,9 +34,6 @@ const LIST_TTL_MILLISECONDS: u64 = 3_600_000;
 /// The key of `_meta` under which a client gives back what was handed out with a code.
 const APPROVAL_META: &str = "neon-mcp/approval";
 
-/// Where people read about the server.
-const WEBSITE: &str = "https://crates.io/crates/neon-mcp";
-
 /// The server's picture: a branch that leaves its trunk.
 const ICON: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAyNCAyNCIgZmlsbD0ibm9uZSIgc3Ryb2tlPSIjMDBjMDgwIiBzdHJva2Utd2lkdGg9IjIiIHN0cm9rZS1saW5lY2FwPSJyb3VuZCI+PGNpcmNsZSBjeD0iNiIgY3k9IjUiIHI9IjIiLz48Y2lyY2xlIGN4PSI2IiBjeT0iMTkiIHI9IjIiLz48Y2lyY2xlIGN4PSIxOCIgY3k9IjkiIHI9IjIiLz48cGF0aCBkPSJNNiA3djEwTTYgMTVjMC00IDEyLTIgMTItNCIvPjwvc3ZnPg==";
 
@@ -74,7 +71,8 @@ impl NeonServer {
         let identity = Implementation::new("neon-mcp", env!("CARGO_PKG_VERSION"))
             .with_title("Neon (serverless Postgres)")
             .with_description(env!("CARGO_PKG_DESCRIPTION"))
-            .with_website_url(WEBSITE)
+            // The project's own place, which Cargo.toml says once.
+            .with_website_url(env!("CARGO_PKG_REPOSITORY"))
             .with_icons(vec![
                 Icon::new(ICON)
                     .with_mime_type("image/svg+xml")

@@ -88,6 +88,10 @@ pub struct Layer {
     /// Whether a sandbox has Neon's rate limits, and they are kept to; those of Neon itself always are [default: true]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub sandbox_rate_limits: Option<bool>,
+    /// Whether a sandbox has a project with a little data ready, where none is kept from before [default: true]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
+    pub sandbox_project: Option<bool>,
     /// The folder with PostgreSQL's programs, for the sandbox [default: the newest that is found]
     #[arg(long, value_name = "FOLDER")]
     #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
@@ -160,6 +164,7 @@ impl Layer {
             sandbox_dir: self.sandbox_dir.or(other.sandbox_dir),
             sandbox_postgres: self.sandbox_postgres.or(other.sandbox_postgres),
             sandbox_rate_limits: self.sandbox_rate_limits.or(other.sandbox_rate_limits),
+            sandbox_project: self.sandbox_project.or(other.sandbox_project),
             postgres_bin: self.postgres_bin.or(other.postgres_bin),
             call_timeout_seconds: self.call_timeout_seconds.or(other.call_timeout_seconds),
             wait_timeout_seconds: self.wait_timeout_seconds.or(other.wait_timeout_seconds),
@@ -305,6 +310,7 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
             layer.sandbox_postgres = Some(when);
         }
         "sandbox_rate_limits" => layer.sandbox_rate_limits = truth()?,
+        "sandbox_project" => layer.sandbox_project = truth()?,
         "call_timeout_seconds" => layer.call_timeout_seconds = number()?,
         "wait_timeout_seconds" => layer.wait_timeout_seconds = number()?,
         _ => {

@@ -124,6 +124,8 @@ pub struct SandboxData {
     pub postgres_bin: Option<PathBuf>,
     /// The folder that the sandbox is kept in; without it, it is gone when it ends.
     pub dir: Option<PathBuf>,
+    /// Whether it has a project with a little data ready.
+    pub project: bool,
 }
 
 impl Settings {
@@ -222,6 +224,7 @@ impl Settings {
                 postgres: layer.sandbox_postgres.unwrap_or_default(),
                 postgres_bin: layer.postgres_bin,
                 dir: layer.sandbox_dir,
+                project: layer.sandbox_project.unwrap_or(true),
             })
         } else {
             api()?
@@ -371,12 +374,22 @@ impl Settings {
         }
     }
 
+    /// Whether a sandbox is started that is gone when the process ends.
+    #[must_use]
+    pub fn is_sandbox_short_lived(&self) -> bool {
+        match &self.upstream {
+            #[cfg(feature = "sandbox")]
+            Upstream::Sandbox(data) => data.dir.is_none(),
+            Upstream::Api { .. } => false,
+        }
+    }
+
     fn own_sealer(&self) -> Sealer {
         let directory = self.approvals().filter(|_| self.keeps_seal_key);
         match directory.as_deref().map(kept_seal_key) {
             Some(Ok(key)) => Sealer::shared(&key).unwrap_or_else(|_| Sealer::random()),
             Some(Err(error)) => {
-                tracing::warn!("an approval of this call counts for this process alone: {error}");
+                tracing::error!("an approval of this call counts for this process alone: {error}");
                 Sealer::random()
             }
             None => Sealer::random(),

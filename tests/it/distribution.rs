@@ -58,6 +58,25 @@ fn server_json_is_about_this_package() {
     }
 }
 
+/// `https://github.com/OWNER/NAME`, as the registry wants it of who publishes as `io.github.OWNER/NAME`.
+#[test]
+fn place_of_the_project_is_one_constant() {
+    let place = env!("CARGO_PKG_REPOSITORY");
+    let path = place.strip_prefix("https://github.com/").expect(place);
+    assert_eq!(path.split('/').count(), 2, "{place}");
+    let server = server();
+    assert_eq!(env!("CARGO_PKG_HOMEPAGE"), place);
+    assert_eq!(server["websiteUrl"], place);
+    assert_eq!(server["repository"]["url"], place);
+    assert_eq!(server["name"], format!("io.github.{path}"));
+    // A crate or page that nobody has published is no place.
+    let sources = [
+        include_str!("../../server.json"),
+        include_str!("../../src/server/handler.rs"),
+    ];
+    assert!(sources.iter().all(|text| !text.contains("crates.io/crates/")));
+}
+
 #[test]
 fn changelog_tells_of_this_version() {
     let text = include_str!("../../CHANGELOG.md");

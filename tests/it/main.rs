@@ -27,4 +27,5 @@ mod retrieval;
 mod sign_in;
 mod snapshots;
 mod support;
+mod terminal;
 mod workflows;

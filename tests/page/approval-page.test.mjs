@@ -21,8 +21,8 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
   });
 
   /** An agent waits for a yes to the deletion of a branch. */
-  async function waiting(t, name = 'goes', agent = undefined) {
-    const server = await Server.start(t, agent);
+  async function waiting(t, name = 'goes', agent = undefined, variables = {}) {
+    const server = await Server.start(t, agent, variables);
     const project = await server.project('shop');
     const args = { project_id: project, branch_id: await server.branch(project, name) };
     const call = await server.waits('delete_branch', args);
@@ -52,8 +52,14 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
 
   const secret = (page) => page.getByLabel(/^The secret/);
   const name = (page) => page.getByLabel(/^To approve, type the name/);
+  /** The whole plan, which is folded. */
+  async function plan(page) {
+    await page.getByText('All details').click();
+    return page.locator('pre').first().innerText();
+  }
+
   const alert = (page) => page.getByRole('alert');
-  const heading = (page) => page.getByRole('heading').textContent();
+  const heading = (page) => page.getByRole('heading', { level: 1 }).textContent();
 
   /** Clicks a button, and waits for what the server answers: its status. */
   async function click(page, button) {
@@ -79,7 +85,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
   async function assertAsks(url) {
     const answer = await fetch(url);
     assert.equal(answer.status, 200);
-    assert.match(await answer.text(), /<h1>Approve\?<\/h1>/);
+    assert.match(await answer.text(), /<button[^>]* value="approve"/);
   }
 
   async function assertRuns(again) {
@@ -94,9 +100,10 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     const response = await page.goto(call.url);
     assert.equal(response.status(), 200);
     assert.equal(await page.title(), 'neon-mcp: Approve?');
-    const plan = await page.locator('pre').innerText();
+    assert.match(await heading(page), /^Delete branch "goes"/, 'what is lost comes first');
+    const text = await plan(page);
     for (const shown of ['Delete branch "goes"', 'of project "shop"', 'Effect: destructive.', 'Parent: "main"', 'Way back: ', 'Request: DELETE ']) {
-      assert.ok(plan.includes(shown), plan);
+      assert.ok(text.includes(shown), text);
     }
     assert.ok(await page.getByText('It is a client over http that calls itself "page-test 1" that wants to call delete_branch.').isVisible());
     await shoot(page, 'plan');
@@ -133,7 +140,8 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     const call = await severe(t);
     const page = await browser.page(t);
     await page.goto(call.url);
-    assert.match(await page.locator('pre').innerText(), /Effect: destructive, severe\b/);
+    assert.match(await plan(page), /Effect: destructive, severe\b/);
+    assert.ok(await page.getByText(/^Effect: destructive, severe\b/).first().isVisible());
     for (const [typed, left] of [['tills', 4], ['', 3]]) {
       await name(page).fill(typed);
       await secret(page).fill(call.secret);
@@ -219,7 +227,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     for (const javaScriptEnabled of [false, true]) {
       const page = await browser.page(t, { javaScriptEnabled });
       await page.goto(call.url);
-      assert.ok((await page.locator('pre').innerText()).includes(`${JSON.stringify(HTML)} (br-`));
+      assert.ok((await plan(page)).includes(`${JSON.stringify(HTML)} (br-`));
       assert.ok(await page.getByText('calls itself "<b>agent</b> 1" that wants to call').isVisible());
       assert.equal(await page.locator('img, script, b').count(), 0);
       assert.equal(await page.title(), 'neon-mcp: Approve?');
@@ -245,6 +253,78 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
       await page.evaluate((html) => document.body.insertAdjacentHTML('beforeend', html), other);
       await told;
     }
+  });
+
+  for (const colorScheme of ['light', 'dark']) {
+    test(`every text can be read, ${colorScheme}`, async (t) => {
+      const call = await severe(t);
+      const page = await browser.page(t, { javaScriptEnabled: true, colorScheme });
+      await page.goto(call.url);
+      await name(page).fill('tills');
+      await secret(page).fill(call.secret);
+      assert.equal(await click(page, 'Approve'), 422);
+      await page.locator('summary').first().click();
+      const texts = await page.evaluate(() => {
+        const channels = (color) => {
+          // A color is whatever the browser paints for it: `light-dark()` and names included.
+          const pixel = new OffscreenCanvas(1, 1).getContext('2d');
+          pixel.fillStyle = color;
+          pixel.fillRect(0, 0, 1, 1);
+          return [...pixel.getImageData(0, 0, 1, 1).data];
+        };
+        // WCAG 2.2, relative luminance and contrast ratio.
+        const luminance = ([red, green, blue]) => {
+          const linear = (value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+          return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+        };
+        const ground = (element) => {
+          const color = channels(getComputedStyle(element).backgroundColor);
+          return color[3] === 255 || !element.parentElement ? color : ground(element.parentElement);
+        };
+        const told = [...document.querySelectorAll('main *')].filter(
+          (element) => element.checkVisibility() && [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()),
+        );
+        return told.map((element) => {
+          const [one, other] = [luminance(channels(getComputedStyle(element).color)), luminance(ground(element))];
+          return [element.textContent.trim().slice(0, 40), (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05)];
+        });
+      });
+      assert.ok(texts.length > 12, JSON.stringify(texts));
+      for (const [text, contrast] of texts) assert.ok(contrast >= 4.5, `${text}: ${contrast}`);
+      console.log(`lowest contrast, ${colorScheme}: ${Math.min(...texts.map(([, contrast]) => contrast)).toFixed(2)}`);
+      // Yes and no are told apart without their colours: one is filled, the other isn't.
+      const filled = (button) =>
+        page.getByRole('button', { name: button, exact: true }).evaluate((button) => getComputedStyle(button).backgroundColor);
+      assert.equal(await filled('Reject'), 'rgba(0, 0, 0, 0)');
+      assert.notEqual(await filled('Approve'), 'rgba(0, 0, 0, 0)');
+      for (const width of [320, 600, 1200]) {
+        await page.setViewportSize({ width, height: 800 });
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `it scrolls sideways at ${width}`);
+      }
+    });
+  }
+
+  test('it says where the secret is, counts down, and tells local times', async (t) => {
+    const call = await waiting(t, 'goes', undefined, { TZ: 'IST-5:30' });
+    const page = await browser.page(t, { javaScriptEnabled: true });
+    await page.goto(call.url);
+    assert.ok(await page.getByText(/^Sandbox: /).isVisible());
+    const where = await secret(page).getAttribute('aria-describedby');
+    assert.ok((await page.locator(`#${where}`).innerText()).includes(call.code), 'the line is found by the code');
+    const time = page.locator('.timer time');
+    assert.match(await time.textContent(), /^\d\d:\d\d:\d\d \(UTC\+05:30\)$/);
+    const until = new Date(await time.getAttribute('datetime'));
+    const left = () => page.locator('.left').evaluate((timer) => Number(getComputedStyle(timer).getPropertyValue('--left')));
+    const first = await left();
+    assert.ok(Math.abs((until - Date.now()) / 1_000 - first) <= 3, `${first} s are shown`);
+    await page.waitForTimeout(2_500);
+    const second = await left();
+    assert.ok(second < first && second >= first - 4, `${first}, then ${second}`);
+    assert.equal(await page.locator('.timer [aria-hidden=true]').count(), 1, 'nobody is read each second');
+    // It looks again when its time is over.
+    const refresh = Number(await page.locator('meta[http-equiv=refresh]').getAttribute('content'));
+    assert.ok(refresh > first && refresh <= first + 5, `${refresh}`);
+    assert.deepEqual(page.said, []);
   });
 
   test('going back and reloading approve nothing else', async (t) => {
@@ -323,12 +403,12 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
       return (await on.getAttribute('value')) ?? (await on.getAttribute('name'));
     };
     const order = [];
-    for (const typed of ['till', call.secret, '', '']) {
+    for (const typed of ['', 'till', call.secret, '', '']) {
       await page.keyboard.press('Tab');
       order.push(await focused());
       await page.keyboard.type(typed);
     }
-    assert.deepEqual(order, ['name', 'secret', 'reject', 'approve']);
+    assert.deepEqual(order, [null, 'name', 'secret', 'reject', 'approve'], 'the fold first');
     await page.keyboard.press('Space');
     await page.getByRole('heading', { name: 'Approved' }).waitFor();
     await assertRuns(call.again);

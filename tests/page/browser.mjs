@@ -15,8 +15,8 @@ const FLAGS = [
 ];
 
 const LOOKS = [
-  ['desktop', { width: 1280, height: 960 }],
-  ['phone', { width: 360, height: 740 }],
+  ['wide', { width: 1200, height: 960 }],
+  ['narrow', { width: 320, height: 740 }],
 ];
 
 export class Browser {
@@ -58,7 +58,7 @@ export class Browser {
   }
 }
 
-/** Screenshots: a desktop and a phone, light and dark. */
+/** Screenshots: 1200 and 320 pixels wide, light and dark. */
 export async function shoot(page, name) {
   for (const [device, size] of LOOKS) {
     await page.setViewportSize(size);

@@ -18,11 +18,11 @@ export class Server {
   #approvals = new Map();
 
   /** Starts one that ends with the test, with the client of an agent named `agent`. */
-  static async start(t, agent = 'page-test') {
+  static async start(t, agent = 'page-test', variables = {}) {
     const server = new Server();
     const home = await mkdtemp(join(tmpdir(), 'neon-mcp-page-'));
     t.after(() => server.#stop(home));
-    const env = { PATH: process.env.PATH, HOME: home, XDG_STATE_HOME: home, XDG_CONFIG_HOME: home, NEON_MCP_LOG: 'warn' };
+    const env = { PATH: process.env.PATH, HOME: home, XDG_STATE_HOME: home, XDG_CONFIG_HOME: home, NEON_MCP_LOG: 'warn', NEON_MCP_SANDBOX_PROJECT: 'false', ...variables };
     server.#child = spawn(process.env.NEON_MCP_BIN, ARGUMENTS, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     createInterface({ input: server.#child.stderr }).on('line', (line) => server.#log.push(line));
     const [url] = await once(createInterface({ input: server.#child.stdout }), 'line', { signal: AbortSignal.timeout(20_000) });

@@ -9,7 +9,20 @@ use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-/// A program whose standard input and standard error are a terminal.
+/// Which standard streams of a program are the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streams {
+    /// Input and errors, while its output is collected.
+    InputAndErrors,
+    /// Input alone: `… 2>/dev/null | …`.
+    Input,
+    /// Output alone: `… </dev/null 2>/dev/null`.
+    Output,
+    /// All three, as a shell starts it.
+    All,
+}
+
+/// A program some of whose standard streams are a terminal.
 pub struct AtTerminal {
     child: Child,
     keyboard: File,
@@ -19,7 +32,12 @@ pub struct AtTerminal {
 
 impl AtTerminal {
     /// Starts it. Its standard output is collected for [`Self::end`].
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::with(command, Streams::InputAndErrors, None)
+    }
+
+    /// The same, with these streams on the terminal, of that many columns where that is said.
+    pub fn with(mut command: Command, streams: Streams, columns: Option<u16>) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
         grantpt(&master).expect("granted");
         unlockpt(&master).expect("unlocked");
@@ -32,12 +50,20 @@ impl AtTerminal {
                 .open(path)
                 .expect("the terminal")
         };
-        let child = command
-            .stdin(Stdio::from(OwnedFd::from(open())))
-            .stderr(Stdio::from(OwnedFd::from(open())))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("starts");
+        if let Some(columns) = columns {
+            let mut size = rustix::termios::tcgetwinsize(&master).expect("a size");
+            (size.ws_col, size.ws_row) = (columns, 50);
+            rustix::termios::tcsetwinsize(&master, size).expect("sized");
+        }
+        let on_terminal = || Stdio::from(OwnedFd::from(open()));
+        command.stdin(on_terminal());
+        match streams {
+            Streams::InputAndErrors => command.stderr(on_terminal()).stdout(Stdio::piped()),
+            Streams::Input => command.stderr(Stdio::null()).stdout(Stdio::piped()),
+            Streams::Output => command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(on_terminal()),
+            Streams::All => command.stderr(on_terminal()).stdout(on_terminal()),
+        };
+        let child = command.spawn().expect("starts");
         let keyboard = File::from(master);
         let mut reader = keyboard.try_clone().expect("a second handle");
         let screen = Arc::new(Mutex::new(Vec::new()));
@@ -88,8 +114,9 @@ impl AtTerminal {
     /// Waits for its end: exit code, what it printed, the screen.
     pub fn end(mut self) -> (i32, String, String) {
         let mut printed = String::new();
-        let mut stdout = self.child.stdout.take().expect("stdout");
-        stdout.read_to_string(&mut printed).expect("text");
+        if let Some(mut stdout) = self.child.stdout.take() {
+            stdout.read_to_string(&mut printed).expect("text");
+        }
         let status = self.child.wait().expect("ends");
         // The terminal of a program that has ended gives an error when all is read.
         self.reading.join().expect("a reader");

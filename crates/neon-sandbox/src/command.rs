@@ -1,6 +1,7 @@
 //! The command line of a sandbox: `neon-sandbox`, and `neon-mcp sandbox`.
 
 mod first_project;
+mod sample;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -146,6 +147,20 @@ pub async fn run(arguments: Arguments, print: fn(&str)) -> anyhow::Result<ExitCo
     prepared.map(|()| ExitCode::SUCCESS)
 }
 
+/// Has a project ready for whoever begins with nothing, and a little data in it where branches hold data. One that is kept from
+/// before is left as it is. It goes on by itself; the sandbox may be used, or ended, meanwhile.
+pub fn project_ready(sandbox: &Sandbox) -> impl Future<Output = anyhow::Result<()>> + Send + use<> {
+    let api = first_project::Api::of(sandbox);
+    let holds_data = sandbox.postgres_version().is_some();
+    async move {
+        let project = first_project::ready(&api?).await?;
+        if project.is_new && holds_data {
+            sample::fill(&project.database_url).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Has a project ready, and says where it is.
 async fn prepare(sandbox: &Sandbox, arguments: &Arguments, print: fn(&str)) -> anyhow::Result<()> {
     let Some(psql) = sandbox.psql().filter(|_| !arguments.no_project) else {
@@ -155,7 +170,7 @@ async fn prepare(sandbox: &Sandbox, arguments: &Arguments, print: fn(&str)) -> a
         );
         return Ok(());
     };
-    let project = first_project::ready(sandbox).await?;
+    let project = first_project::ready(&first_project::Api::of(sandbox)?).await?;
     if let Some(file) = &arguments.seed_sql {
         if project.is_new {
             first_project::seed(&psql, &project.database_url, file).await?;

@@ -18,10 +18,21 @@ use tokio_util::sync::CancellationToken;
 /// What a hangup (SIGHUP) means: that the terminal is gone, or, by a custom of servers, that settings are to be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hangup {
-    /// It ends the process, as it does by default.
+    /// It ends the process, in order as Ctrl-C does: a terminal that is closed leaves nothing behind. Where whoever started the
+    /// process has hangups ignored (`nohup`), they stay so.
     Ends,
     /// It is noted, and nothing else: there are no settings that could change while a server runs.
     IsNoted,
+}
+
+/// Whether hangups are ignored, or the system doesn't say: then they do what they would without us.
+#[cfg(unix)]
+fn is_hangup_left_alone() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // A mask in hexadecimal digits, whose lowest bit is the first signal, which is the hangup.
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_none_or(|mask| mask & 1 != 0)
 }
 
 /// A token that is cancelled when the process is asked to end: Ctrl-C, or SIGTERM. Who asks a second time is served at once: the process ends
@@ -35,8 +46,8 @@ pub fn stop_signal(hangup: Hangup) -> CancellationToken {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = || -> std::io::Result<_> {
             let hangups = match hangup {
-                Hangup::Ends => None,
-                Hangup::IsNoted => Some(signal(SignalKind::hangup())?),
+                Hangup::Ends if is_hangup_left_alone() => None,
+                Hangup::Ends | Hangup::IsNoted => Some(signal(SignalKind::hangup())?),
             };
             Ok((
                 signal(SignalKind::interrupt())?,
@@ -53,8 +64,11 @@ pub fn stop_signal(hangup: Hangup) -> CancellationToken {
                             Some(()) = interrupts.recv() => 130,
                             Some(()) = terminations.recv() => 143,
                             Some(()) = async { hangups.as_mut()?.recv().await } => {
-                                tracing::info!("a hangup changes nothing: settings are read at the start");
-                                continue;
+                                if hangup == Hangup::IsNoted {
+                                    tracing::info!("a hangup changes nothing: settings are read at the start");
+                                    continue;
+                                }
+                                129
                             }
                             else => return,
                         };

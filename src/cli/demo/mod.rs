@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 use rmcp::transport::TokioChildProcess;
+use stop_signal::{Hangup, stop_signal};
 use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
 
 use self::agent::Agent;
 use self::human::Human;
@@ -35,6 +37,8 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
+    // Whoever stops us meanwhile stops us in order: sandbox and server end with us, and leave nothing behind.
+    let stop = stop_signal(Hangup::Ends);
     let sandbox = Sandbox::start(arguments.data.options())
         .await
         .context("the sandbox can't start")?;
@@ -47,7 +51,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
     ));
     let state = StateFolder::new();
-    let outcome = told(&arguments, &sandbox, &state.0).await;
+    let outcome = told(&arguments, &sandbox, &state.0, &stop).await;
     let with_data = sandbox.postgres_version().is_some();
     sandbox.shutdown().await;
     drop(state);
@@ -65,6 +69,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is said where the story isn't told to its end.
+const STOPPED: &str = "the demo was stopped before its end; its sandbox and everything in it is gone";
+
 /// How much was done and checked.
 struct Counted {
     calls: usize,
@@ -72,7 +79,12 @@ struct Counted {
 }
 
 /// Starts server and client, tells the story, and ends both, however the story ends.
-async fn told(arguments: &Arguments, sandbox: &Sandbox, state: &Path) -> anyhow::Result<Counted> {
+async fn told(
+    arguments: &Arguments,
+    sandbox: &Sandbox,
+    state: &Path,
+    stop: &CancellationToken,
+) -> anyhow::Result<Counted> {
     let mut command = Command::new(std::env::current_exe().context("this program can't be found")?);
     // The story is the same whatever this machine's settings are, and writes into nobody's audit log.
     for (name, _) in std::env::vars_os() {
@@ -89,19 +101,39 @@ async fn told(arguments: &Arguments, sandbox: &Sandbox, state: &Path) -> anyhow:
     if let Some(policy) = &arguments.server_policy {
         command.env("NEON_MCP_POLICY", policy);
     }
-    let mut agent = Agent::start(
-        TokioChildProcess::new(command)?,
-        Human::new(arguments.full),
-        arguments.full,
-    )
-    .await?;
-    let outcome = story(&mut agent, sandbox).await;
+    let server = TokioChildProcess::new(command)?;
+    let process = server.id();
+    let mut agent = tokio::select! {
+        agent = Agent::start(server, Human::new(arguments.full), arguments.full) => agent?,
+        () = stop.cancelled() => bail!(STOPPED),
+    };
+    let outcome = tokio::select! {
+        outcome = story(&mut agent, sandbox) => outcome,
+        () = stop.cancelled() => {
+            // It needn't wait for the end of a call that nobody waits for.
+            terminate(process);
+            Err(anyhow!(STOPPED))
+        }
+    };
     let counted = Counted {
         calls: agent.calls(),
         checks: agent.checks(),
     };
     agent.end().await?;
     outcome.map(|()| counted)
+}
+
+/// Tells the server to end, where the system has a way to.
+fn terminate(process: Option<u32>) {
+    #[cfg(unix)]
+    if let Some(process) = process
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(rustix::process::Pid::from_raw)
+    {
+        let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
+    }
+    #[cfg(not(unix))]
+    let _ = process;
 }
 
 async fn story(agent: &mut Agent, sandbox: &Sandbox) -> anyhow::Result<()> {

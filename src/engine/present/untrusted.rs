@@ -251,6 +251,29 @@ impl Fence {
         text.replace(&self.opens(), "").replace(&self.closes(), "")
     }
 
+    /// Takes the marks out of a finished result, and the note that says what they are.
+    pub(in crate::engine) fn strip(&self, value: &mut Value) {
+        let note = self.note();
+        match value {
+            Value::String(text) => *text = self.bare(text),
+            Value::Array(items) => {
+                items.retain(|item| item.as_str() != Some(&note));
+                items.iter_mut().for_each(|item| self.strip(item));
+            }
+            Value::Object(object) => {
+                *object = std::mem::take(object)
+                    .into_iter()
+                    .filter(|(_, value)| value.as_str() != Some(&note) && *value != serde_json::json!([note]))
+                    .map(|(name, mut value)| {
+                        self.strip(&mut value);
+                        (self.bare(&name), value)
+                    })
+                    .collect();
+            }
+            _ => {}
+        }
+    }
+
     /// Adds to a finished result what the marks in it are, where it has some.
     pub(crate) fn explain(&self, value: &mut Value) {
         if !serde_json::to_string(value).is_ok_and(|text| text.contains(&self.opens())) {

@@ -21,6 +21,9 @@ pub const MAX_OF_GROUP: usize = 60;
 /// How many wrong names, or wrong secrets of a page, make a no.
 pub(super) const MAX_WRONG: u32 = 5;
 
+/// The way of who calls by hand.
+const BY_HAND: &str = "cli";
+
 /// What a human must type for a severe plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypedName {
@@ -146,6 +149,9 @@ impl Approval {
     /// Who asks. What a client calls itself is its own word, and so is quoted.
     #[must_use]
     pub fn asker(&self) -> String {
+        if self.caller == BY_HAND && self.client.is_none() {
+            return "somebody with `neon-mcp call`".to_owned();
+        }
         let way = one_line(&self.caller, 60);
         match &self.client {
             Some(client) => format!("a client over {way} that calls itself {}", quoted(client)),

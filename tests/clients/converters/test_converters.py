@@ -110,6 +110,7 @@ CONVERTERS = [
 
 def server(arguments: list[str], home: str) -> StdioServerParameters:
     environment = {"PATH": os.environ.get("PATH", ""), "HOME": home, "XDG_STATE_HOME": home, "NEON_MCP_LOG": "error"}
+    environment["NEON_MCP_SANDBOX_PROJECT"] = "false"
     sandbox = ["--sandbox", "--sandbox-postgres", "off"]
     return StdioServerParameters(command=PROGRAM, args=[*sandbox, *arguments], env=environment)
 

@@ -286,7 +286,7 @@ async fn a_call_by_hand_is_asked_by_hand() {
     for (typed, exit, changes) in [("yes", 0, 1), ("no", 1, 0)] {
         let world = World::start().await;
         let arguments = delete_branch().to_string();
-        let command = program(&["call", "delete_branch", &arguments], &world.url(), KEY).into_std();
+        let command = program(&["call", "delete_branch", &arguments, "--json"], &world.url(), KEY).into_std();
         let (ended, printed, screen) = tokio::task::spawn_blocking(move || {
             let mut terminal = AtTerminal::start(command);
             terminal.wait_for("to refuse: ", 1);

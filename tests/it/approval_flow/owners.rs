@@ -252,7 +252,7 @@ async fn a_call_by_hand_is_repeated_by_hand_and_takes_no_approval_of_another() {
     let state = state_home();
     let by_hand = async || {
         let mut command = program(
-            &["call", "delete_branch", &delete_branch().to_string()],
+            &["call", "delete_branch", &delete_branch().to_string(), "--json"],
             &world.url(),
             KEY,
         );

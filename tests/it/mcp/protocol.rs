@@ -48,7 +48,12 @@ async fn both_eras_list_the_same_tools_with_title_hints_and_schema() {
             (identity.name.as_str(), identity.version.as_str()),
             ("neon-mcp", env!("CARGO_PKG_VERSION"))
         );
-        assert!(identity.website_url.is_some() && identity.icons.is_some_and(|icons| !icons.is_empty()));
+        assert_eq!(
+            identity.website_url.as_deref(),
+            Some(env!("CARGO_PKG_REPOSITORY")),
+            "the project's own place"
+        );
+        assert!(identity.icons.is_some_and(|icons| !icons.is_empty()));
         let instructions = peer.instructions.clone().expect("instructions");
         assert!(instructions.len() < 2_000, "{} bytes", instructions.len());
     }

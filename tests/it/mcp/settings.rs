@@ -208,7 +208,7 @@ async fn a_sandbox_of_the_program_itself_is_kept_where_the_settings_say() {
     let file = place.path().join("settings.toml");
     std::fs::write(&file, format!("sandbox = true\nsandbox_dir = {kept:?}\n")).expect("written");
     let run = async |arguments: &[&str]| {
-        let mut command = program(&["call"], "", "");
+        let mut command = program(&["call", "--json"], "", "");
         let output = command.args(arguments).output().await.expect("runs");
         assert!(
             output.status.success(),

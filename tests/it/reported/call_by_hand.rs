@@ -19,7 +19,11 @@ fn delete(branch: &str) -> Value {
 async fn call(world: &World, state: &Path, tool: &str, arguments: &Value) -> (bool, Value) {
     let arguments = arguments.to_string();
     let state = state.to_str().expect("a path");
-    let mut command = program(&["call", tool, &arguments, "--state-dir", state], &world.url(), KEY);
+    let mut command = program(
+        &["call", tool, &arguments, "--json", "--state-dir", state],
+        &world.url(),
+        KEY,
+    );
     let output = command.stdin(std::process::Stdio::null()).output().await.expect("runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {said}"));

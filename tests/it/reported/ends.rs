@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -142,7 +143,7 @@ fn ended_by(told: Signal, input: Input, calls: bool) -> Duration {
     let place = tempfile::tempdir().unwrap();
     let (listener, api) = silent();
     let (mut child, mut other) = started(stdio(&api), input, place.path());
-    // A hangup is left to the system: that it listens to the others says that it has begun.
+    // That it listens to one of them says that it has begun.
     blocking("its listening to signals", || catches(&child, Signal::TERM));
     if let (true, Some(other)) = (calls, &mut other) {
         other.write_all(INITIALIZE.as_bytes()).unwrap();
@@ -154,18 +155,13 @@ fn ended_by(told: Signal, input: Input, calls: bool) -> Duration {
         listener.accept().unwrap();
     }
     signal(&child, told);
-    if told != Signal::HUP {
-        return ended(child, Duration::from_secs(10));
-    }
-    let began = Instant::now();
-    blocking("the end at a hangup", || child.try_wait().unwrap().is_some());
-    began.elapsed()
+    ended(child, Duration::from_secs(10))
 }
 
 #[test]
 fn somebody_closed_the_input_of_a_sandbox_with_data() {
     for kept in [false, true] {
-        for told in [None, Some(Signal::TERM), Some(Signal::INT)] {
+        for told in [None, Some(Signal::TERM), Some(Signal::INT), Some(Signal::HUP)] {
             let most = if told.is_some() {
                 HALF_A_SECOND
             } else {
@@ -232,6 +228,82 @@ fn closed_on_data(kept: bool, told: Option<Signal>) -> Duration {
     assert_eq!(places.processes(), Vec::<String>::new());
     assert_eq!(places.short_lived(), Vec::<std::path::PathBuf>::new());
     took
+}
+
+/// The temporary folder of a process, which the user that runs PostgreSQL can pass through.
+fn temporary() -> tempfile::TempDir {
+    let place = harness::folder::own();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    place
+}
+
+/// The command lines of processes that name a folder.
+fn processes_in(folder: &Path) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .filter(|line| line.contains(folder.to_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn somebody_stopped_the_demo_in_the_middle() {
+    for told in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let place = temporary();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+            .args(["demo", "--sandbox-postgres", "required"])
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("TMPDIR", place.path())
+            .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+        // The story is under way: something of it has been checked.
+        assert!(lines.by_ref().any(|line| line.unwrap().contains('\u{2713}')));
+        signal(&child, told);
+        let began = Instant::now();
+        blocking("the end of the demo", || child.try_wait().unwrap().is_some());
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "{told:?}: {:?}",
+            began.elapsed()
+        );
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{told:?}");
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(said.lines().count(), 1, "{told:?}: {said}");
+        assert_eq!(processes_in(place.path()), Vec::<String>::new(), "{told:?}");
+        // Neither the sandbox's folders nor those of the demo's server.
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "{told:?}");
+    }
+}
+
+#[test]
+fn hangups_that_are_ignored_stay_so() {
+    let place = temporary();
+    let child = Command::new("/bin/sh")
+        .args(["-c", "trap '' HUP; exec \"$0\" sandbox --sandbox-postgres off"])
+        .arg(env!("CARGO_BIN_EXE_neon-mcp"))
+        .env_clear()
+        .env("TMPDIR", place.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = child.unwrap();
+    let mut line = String::new();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    signal(&child, Signal::HUP);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "a hangup ended it");
+    signal(&child, Signal::TERM);
+    ended(child, Duration::from_secs(10));
 }
 
 #[test]

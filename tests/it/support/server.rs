@@ -46,6 +46,8 @@ pub fn program(arguments: &[&str], api: &str, key: &str) -> Command {
         .env("NEON_MCP_CONTEXT_FILE", "off")
         // A sandbox starts sooner without data, and these tests need none.
         .env("NEON_MCP_SANDBOX_POSTGRES", "off")
+        // It has no project but those that a test makes; the one that it has ready otherwise is tested by itself.
+        .env("NEON_MCP_SANDBOX_PROJECT", "false")
         // How requests are kept to Neon's limits is tested by itself; the others needn't take their time.
         .env("NEON_MCP_SANDBOX_RATE_LIMITS", "false")
         .stdin(Stdio::piped())

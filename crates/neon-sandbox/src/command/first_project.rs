@@ -32,8 +32,7 @@ pub(super) struct Ready {
 }
 
 /// The oldest project, made where there is none.
-pub(super) async fn ready(sandbox: &Sandbox) -> anyhow::Result<Ready> {
-    let api = Api::of(sandbox)?;
+pub(super) async fn ready(api: &Api) -> anyhow::Result<Ready> {
     let organizations = api.call(Method::GET, "/users/me/organizations", None).await?;
     let organization = text(&organizations, "/organizations/0/id")?;
     if let Some(id) = api.oldest_project(&organization).await? {
@@ -91,14 +90,14 @@ pub(super) async fn seed(psql: &Path, database_url: &str, file: &Path) -> anyhow
 }
 
 /// The API of a sandbox.
-struct Api {
+pub(super) struct Api {
     http: reqwest::Client,
     base: String,
     key: String,
 }
 
 impl Api {
-    fn of(sandbox: &Sandbox) -> anyhow::Result<Self> {
+    pub(super) fn of(sandbox: &Sandbox) -> anyhow::Result<Self> {
         // There may be a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {

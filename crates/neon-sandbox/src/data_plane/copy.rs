@@ -78,6 +78,19 @@ pub(crate) fn data(from: &Path, to: &Path, owner: Option<Owner>, log: Log) -> Re
     Ok(())
 }
 
+/// The same without holding up other work: a thousand files take their time. Whoever stops waiting for it takes the folder away,
+/// and then it ends by itself.
+pub(crate) async fn data_aside(
+    from: PathBuf,
+    to: PathBuf,
+    owner: Option<Owner>,
+    log: Log,
+) -> Result<(), DataPlaneError> {
+    tokio::task::spawn_blocking(move || data(&from, &to, owner, log))
+        .await
+        .map_err(|error| DataPlaneError::new(error.to_string()))?
+}
+
 /// Copies one file, unless it has vanished.
 pub(crate) fn file(from: &Path, to: &Path, owner: Option<Owner>) -> Result<(), DataPlaneError> {
     copy_file(from, to, owner, &mut true)

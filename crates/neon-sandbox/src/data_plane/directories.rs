@@ -7,6 +7,7 @@
 
 use std::{
     fs::{self, File},
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -30,6 +31,9 @@ const DATA_ELSEWHERE: &str = "data-at";
 
 /// How long a folder without a lock may be one that is just being made.
 const LOCK_PATIENCE: Duration = Duration::from_secs(600);
+
+/// How often a folder is made anew that another sandbox removed meanwhile.
+const MAX_TRIES: usize = 5;
 
 /// The longest path that is read, in bytes: the kernel's longest (`PATH_MAX` on Linux).
 const MAX_PATH_BYTES: u64 = 4_096;
@@ -73,9 +77,7 @@ impl Directories {
         kept: Option<&Path>,
     ) -> Result<(Self, Leftovers), DataPlaneError> {
         let all = common_folder(temporary);
-        fs::create_dir_all(&all).map_err(|error| DataPlaneError::io("make", &all, &error))?;
-        check_ours(&all)?;
-        passable(&all)?;
+        make_common(&all)?;
         let mut left = clean(&all, install);
         for path in [Some(all.as_path()), kept].into_iter().flatten() {
             // PostgreSQL's settings and commands, which name them, are texts.
@@ -87,7 +89,16 @@ impl Directories {
             }
         }
         let run = all.join(Uuid::new_v4().simple().to_string().get(..12).unwrap_or("sandbox"));
-        fs::create_dir(&run).map_err(|error| DataPlaneError::io("make", &run, &error))?;
+        let mut made = fs::create_dir(&run);
+        for _ in 0..MAX_TRIES {
+            if !matches!(&made, Err(error) if error.kind() == ErrorKind::NotFound) {
+                break;
+            }
+            // The last of the others went, and took the folder of all with it.
+            make_common(&all)?;
+            made = fs::create_dir(&run);
+        }
+        made.map_err(|error| DataPlaneError::io("make", &run, &error))?;
         passable(&run)?;
         let mut locks = vec![lock(&run)?.ok_or_else(|| DataPlaneError::new("another sandbox holds our folder"))?];
         let data = match kept {
@@ -180,6 +191,10 @@ impl Directories {
             keeper.dismiss();
         }
         let _ = remove(&self.run);
+        if let Some(all) = self.run.parent() {
+            // The last one takes the folder of all with it: one that isn't empty stays.
+            let _ = fs::remove_dir(all);
+        }
         if self.kept {
             let _ = fs::remove_file(self.data.join(LOCK));
         }
@@ -204,6 +219,20 @@ fn common_folder(temporary: Option<&Path>) -> PathBuf {
     let user = 0;
     let temporary = temporary.map_or_else(std::env::temp_dir, Path::to_owned);
     temporary.join(format!("neon-mcp-sandbox-{user}"))
+}
+
+/// Makes the folder of all sandboxes of this user, where it isn't there.
+fn make_common(all: &Path) -> Result<(), DataPlaneError> {
+    let mut made = Ok(());
+    for _ in 0..MAX_TRIES {
+        fs::create_dir_all(all).map_err(|error| DataPlaneError::io("make", all, &error))?;
+        made = check_ours(all).and_then(|()| passable(all));
+        // Another sandbox that was the last one may have removed it just now.
+        if made.is_ok() || fs::symlink_metadata(all).is_ok() {
+            break;
+        }
+    }
+    made
 }
 
 /// Refuses a folder that another user made: the temporary directory is everybody's.

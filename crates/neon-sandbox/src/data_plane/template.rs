@@ -58,11 +58,11 @@ pub(crate) async fn prepare(place: &Directories, common: &Common) -> Result<(), 
     let owner = common.install.owner;
     let cached = cache(&common.install);
     if let Some(cached) = cached.as_ref().filter(|cached| is_whole(cached, &common.install)) {
-        copy::data(cached, &unfinished, owner, copy::Log::Whole)?;
+        copy::data_aside(cached.clone(), unfinished.clone(), owner, copy::Log::Whole).await?;
     } else {
         make(&unfinished, common).await?;
         if let Some(cached) = cached
-            && let Err(error) = keep(&unfinished, &cached, &common.install)
+            && let Err(error) = keep(&unfinished, &cached, &common.install).await
         {
             tracing::debug!(%error, "the template isn't kept for the next sandbox");
         }
@@ -165,12 +165,12 @@ fn cache(install: &Install) -> Option<PathBuf> {
     )
 }
 
-fn keep(folder: &Path, cached: &Path, install: &Install) -> Result<(), DataPlaneError> {
+async fn keep(folder: &Path, cached: &Path, install: &Install) -> Result<(), DataPlaneError> {
     let parent = cached.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).map_err(|error| DataPlaneError::io("make", parent, &error))?;
     remove_unfinished(parent);
     let unfinished = parent.join(format!("{UNFINISHED}{}", Uuid::new_v4().simple()));
-    copy::data(folder, &unfinished, None, copy::Log::Whole)?;
+    copy::data_aside(folder.to_owned(), unfinished.clone(), None, copy::Log::Whole).await?;
     // Something else may stand in its place, or what is left of one.
     if !is_whole(cached, install) {
         leftover::remove(cached).map_err(|error| DataPlaneError::io("remove", cached, &error))?;

@@ -113,10 +113,7 @@ pub(crate) async fn copy_data(
     to: PathBuf,
     log: copy::Log,
 ) -> Result<(), DataPlaneError> {
-    let owner = common.install.owner;
-    tokio::task::spawn_blocking(move || copy::data(&from, &to, owner, log))
-        .await
-        .map_err(|error| DataPlaneError::new(error.to_string()))?
+    copy::data_aside(from, to, common.install.owner, log).await
 }
 
 /// Makes a timeline that is another one as it is now, whether that runs or not.

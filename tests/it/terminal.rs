@@ -1,0 +1,323 @@
+//! The command line for a person at a terminal: what is drawn, in which width and colour, and where questions are asked.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::server::{Era, KEY, TestClient, TestServer, program};
+use crate::support::terminal::{AtTerminal, Streams};
+use crate::support::world::{BRANCH, PROJECT, World};
+
+/// A sandbox with data, and what it keeps for itself, below a folder of the test's own.
+fn sandbox(arguments: &[&str], place: &Path) -> tokio::process::Command {
+    let mut command = program(arguments, "", "");
+    command
+        .env_remove("NEON_API_HOST")
+        .env_remove("NEON_API_KEY")
+        .env_remove("NEON_MCP_SANDBOX_PROJECT")
+        .env("NEON_MCP_SANDBOX", "true")
+        .env("NEON_MCP_SANDBOX_POSTGRES", "required")
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("TMPDIR", place)
+        // Without one, nothing may move on a screen.
+        .env("TERM", "xterm-256color")
+        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    command
+}
+
+fn place() -> tempfile::TempDir {
+    let place = harness::folder::own();
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o711)).expect("permissions");
+    place
+}
+
+fn customers() -> String {
+    let sql = "SELECT id, name, email FROM customers ORDER BY id";
+    json!({"project_id": "sandbox", "branch_id": "main", "sql": sql}).to_string()
+}
+
+/// The lines of a screen without what paints it, and of those that a turning line was drawn over the last state.
+fn lines(screen: &str) -> Vec<String> {
+    let mut bare = String::new();
+    let mut rest = screen;
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        bare.push_str(before);
+        let end = after
+            .find(|c: char| c.is_ascii_alphabetic())
+            .map_or(after.len(), |at| at + 1);
+        rest = &after[end..];
+    }
+    bare.push_str(rest);
+    let last = |line: &str| {
+        line.rsplit('\r')
+            .find(|part| !part.trim().is_empty())
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned()
+    };
+    bare.lines().map(last).collect()
+}
+
+/// Lines fit, but for a word that is longer than a line: it stays whole, and can be copied.
+fn fit(lines: &[String], columns: u16) {
+    for line in lines {
+        let is_word = line.trim().split(' ').count() == 1;
+        assert!(
+            is_word || line.chars().count() <= usize::from(columns),
+            "{line}\n{lines:#?}"
+        );
+    }
+}
+
+/// Runs a program at a terminal of so many columns until it ends.
+async fn at(command: tokio::process::Command, streams: Streams, columns: u16) -> (i32, String, String) {
+    let command = command.into_std();
+    tokio::task::spawn_blocking(move || AtTerminal::with(command, streams, Some(columns)).end())
+        .await
+        .expect("ends")
+}
+
+#[tokio::test]
+async fn rows_are_drawn_as_a_table_in_the_width_and_colour_of_the_terminal() {
+    for (columns, no_color) in [(80, false), (44, false), (80, true)] {
+        let place = place();
+        let mut command = sandbox(&["call", "run_sql", &customers()], place.path());
+        if no_color {
+            command.env("NO_COLOR", "1");
+        }
+        let (exit, _, screen) = at(command, Streams::All, columns).await;
+        let lines = lines(&screen);
+        assert_eq!(exit, 0, "{screen}");
+        assert_eq!(screen.contains("\u{1b}[36m"), !no_color, "{screen:?}");
+        fit(&lines, columns);
+        let rows: Vec<&String> = lines.iter().filter(|line| line.contains("@example.com")).collect();
+        assert_eq!(rows.len(), 5, "{lines:#?}");
+        if columns == 80 {
+            assert!(rows[0].contains("Ada Lovelace   ada@example.com"), "{lines:#?}");
+        }
+        // Neither the marks that agents get, nor the log.
+        assert!(
+            !screen.contains("untrusted-data") && !screen.contains("INFO"),
+            "{screen}"
+        );
+        let gone = lines.join(" ").contains("--sandbox-dir");
+        assert!(gone, "nobody is told that the sandbox is gone: {lines:#?}");
+        assert_eq!(
+            std::fs::read_dir(place.path()).expect("a folder").count(),
+            0,
+            "something is left"
+        );
+    }
+}
+
+#[tokio::test]
+async fn results_elsewhere_are_text_with_marks_or_with_json_the_raw_value() {
+    let place = place();
+    let kept = place.path().join("kept");
+    let kept = kept.to_str().expect("a path");
+    let said = customers();
+    let run = async |more: &[&str]| {
+        let arguments = [&["call", "run_sql", &said, "--sandbox-dir", kept], more].concat();
+        let output = sandbox(&arguments, place.path()).output().await.expect("runs");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{errors}");
+        assert_eq!(
+            errors, "",
+            "a sandbox that is kept isn't gone, and nobody asked for a log"
+        );
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let text = run(&[]).await;
+    assert!(text.contains("untrusted-data") && !text.contains('\u{1b}'), "{text}");
+    assert!(serde_json::from_str::<Value>(&text).is_err());
+    let value: Value = serde_json::from_str(&run(&["--json"]).await).expect("JSON");
+    assert_eq!(value["result"]["row_count"], 5, "{value}");
+}
+
+#[tokio::test]
+async fn operations_are_named_while_a_call_waits_for_them() {
+    let place = place();
+    let mut command = sandbox(&["call", "create_project", r#"{"name": "another"}"#], place.path());
+    command.env("NEON_MCP_SANDBOX_PROJECT", "false");
+    let (exit, _, screen) = at(command, Streams::All, 80).await;
+    assert_eq!(exit, 0, "{screen}");
+    let under_way = ["create_project: create_timeline", "create_project: start_compute"];
+    assert!(under_way.iter().any(|line| screen.contains(line)), "{screen:?}");
+    // It is taken off the screen.
+    assert!(
+        !lines(&screen).iter().any(|line| line.contains("create_project: ")),
+        "{:#?}",
+        lines(&screen)
+    );
+}
+
+#[tokio::test]
+async fn question_is_asked_at_the_terminal_though_other_streams_lead_elsewhere() {
+    for streams in [Streams::InputAndErrors, Streams::Input, Streams::Output, Streams::All] {
+        for (typed, exit, changes) in [("yes", 0, 1), ("no", 1, 0)] {
+            let world = World::start().await;
+            let arguments = json!({"project_id": PROJECT, "branch_id": BRANCH}).to_string();
+            let command = program(&["call", "delete_branch", &arguments], &world.url(), KEY).into_std();
+            let (ended, _, screen) = tokio::task::spawn_blocking(move || {
+                let mut terminal = AtTerminal::with(command, streams, Some(60));
+                terminal.wait_for("to refuse: ", 1);
+                terminal.type_line(typed);
+                terminal.end()
+            })
+            .await
+            .expect("ends");
+            assert_eq!((ended, world.changes().len()), (exit, changes), "{streams:?}: {screen}");
+            let lines = lines(&screen);
+            fit(&lines, 60);
+            assert!(
+                lines
+                    .iter()
+                    .any(|line| line.ends_with(BRANCH) || line.contains(&format!("{BRANCH})"))),
+                "{lines:#?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn process_in_the_background_of_its_terminal_asks_nobody() {
+    let world = World::start().await;
+    let arguments = json!({"project_id": PROJECT, "branch_id": BRANCH}).to_string();
+    // A session with this terminal, and the call in another group of processes than the one in its foreground.
+    let script = r#"set -m; "$0" call delete_branch "$1" --json 2>"$2" & wait $!"#;
+    let place = place();
+    let errors = place.path().join("errors");
+    let template = program(&[], &world.url(), KEY).into_std();
+    let mut command = Command::new("setsid");
+    command
+        .args(["-c", "-w", "bash", "-c", script])
+        .arg(template.get_program())
+        .arg(&arguments)
+        .arg(&errors)
+        .env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    for (name, value) in template.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    let (exit, printed, screen) =
+        tokio::task::spawn_blocking(move || AtTerminal::with(command, Streams::Input, Some(80)).end())
+            .await
+            .expect("ends");
+    assert_eq!(exit, 1, "{printed}{screen}");
+    let value: Value = serde_json::from_str(&printed).unwrap_or_else(|_| panic!("{printed}{screen}"));
+    assert_eq!(value["error"]["kind"], "requires_approval", "{value}");
+}
+
+#[tokio::test]
+async fn name_alone_says_in_a_terminal_what_it_is_and_to_a_client_speaks() {
+    for columns in [40, 80] {
+        let (exit, _, screen) = at(program(&[], "", ""), Streams::All, columns).await;
+        assert_eq!(exit, 0, "{screen}");
+        let lines = lines(&screen);
+        fit(&lines, columns);
+        for typed in ["neon-mcp demo", "neon-mcp call", "neon-mcp --help"] {
+            assert!(
+                lines.iter().any(|line| line.trim_start().starts_with(typed)),
+                "{typed}: {lines:#?}"
+            );
+        }
+    }
+    let mut command = program(&[], "http://127.0.0.1:1/api/v2", KEY);
+    let output = command.stdin(Stdio::null()).output().await.expect("runs");
+    assert!(
+        output.status.success() && output.stdout.is_empty(),
+        "a client that left at once"
+    );
+}
+
+#[tokio::test]
+async fn sandbox_that_a_client_starts_has_a_project_with_data() {
+    let place = place();
+    let command = sandbox(&["--toolsets", "all"], place.path());
+    let server = TestServer::run(command, TestClient::alone(), Era::Legacy).await;
+    let (value, is_error) = server.call("list_projects", json!({})).await;
+    assert!(!is_error, "{value}");
+    let names: Vec<&str> = value["result"]["projects"]
+        .as_array()
+        .expect("projects")
+        .iter()
+        .filter_map(|project| project["name"].as_str())
+        .collect();
+    assert_eq!(names, ["sandbox"]);
+    let sql = "SELECT count(*) AS orders FROM orders JOIN customers ON customers.id = customer_id";
+    let (value, is_error) = server
+        .call(
+            "run_sql",
+            json!({"project_id": "sandbox", "branch_id": "main", "sql": sql}),
+        )
+        .await;
+    assert!(
+        !is_error && value["result"]["rows"].as_str().is_some_and(|rows| rows.contains("20")),
+        "{value}"
+    );
+    server.stop().await;
+    assert_eq!(
+        std::fs::read_dir(place.path()).expect("a folder").count(),
+        0,
+        "something is left"
+    );
+    // Without data it has a project all the same, and one that is told not to has none.
+    for (project, expected) in [("true", 1), ("false", 0)] {
+        let mut command = sandbox(&["--toolsets", "all"], place.path());
+        command
+            .env("NEON_MCP_SANDBOX_PROJECT", project)
+            .env("NEON_MCP_SANDBOX_POSTGRES", "off");
+        let server = TestServer::run(command, TestClient::alone(), Era::Modern).await;
+        let (value, _) = server.call("list_projects", json!({})).await;
+        assert_eq!(
+            value["result"]["projects"].as_array().map_or(0, Vec::len),
+            expected,
+            "{value}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn plan_breaks_at_blanks_in_a_narrow_terminal() {
+    let world = World::start().await;
+    let state = tempfile::tempdir().expect("a directory");
+    let state = state.path().to_str().expect("a path");
+    let arguments = json!({"project_id": PROJECT, "branch_id": BRANCH}).to_string();
+    let call = ["call", "delete_branch", &arguments, "--json", "--state-dir", state];
+    let output = program(&call, &world.url(), KEY)
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("runs");
+    let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let code = value["error"]["code"].as_str().expect("a code").to_owned();
+    let shown = async |columns: u16| {
+        let command = program(&["approve", &code, "--state-dir", state], "", "").into_std();
+        let (_, _, screen) = tokio::task::spawn_blocking(move || {
+            let mut terminal = AtTerminal::with(command, Streams::All, Some(columns));
+            terminal.wait_for("to refuse: ", 1);
+            terminal.end_input();
+            terminal.end()
+        })
+        .await
+        .expect("ends");
+        let plan = screen.split("Type ").next().unwrap_or_default().to_owned();
+        lines(&plan)
+    };
+    let wide = shown(400).await;
+    let words = |lines: &[String]| {
+        lines
+            .iter()
+            .flat_map(|line| line.split_whitespace().map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    for columns in [40, 60, 80] {
+        let narrow = shown(columns).await;
+        assert_eq!(words(&narrow), words(&wide), "a word is cut at {columns}: {narrow:#?}");
+        fit(&narrow, columns);
+    }
+}
