@@ -16,11 +16,14 @@ mod demo;
 mod http;
 mod log;
 mod log_lines;
+mod man;
 mod policy;
+mod reference;
 mod serve;
 mod stdio;
 mod terminal;
 mod tools;
+mod version;
 
 use std::env::VarError;
 use std::io::IsTerminal as _;
@@ -37,13 +40,14 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::Layer;
+pub use common::told;
 use common::{here, print, resolve};
 
 /// An MCP server that hands Neon (serverless Postgres) to AI agents, safely.
 ///
 /// Without a command it serves one client over standard input and output, as MCP clients start it.
 #[derive(Debug, Parser)]
-#[command(name = "neon-mcp", version, args_conflicts_with_subcommands = true)]
+#[command(name = "neon-mcp", version = version::VERSION, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -105,6 +109,8 @@ enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+    /// Write manual pages into a folder, e.g. `neon-mcp man ~/.local/share/man/man1`
+    Man(man::Arguments),
 }
 
 /// Runs a command.
@@ -117,7 +123,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Err(VarError::NotPresent) => "warn,neon_mcp=info".to_owned(),
         Err(VarError::NotUnicode(_)) => bail!("NEON_MCP_LOG isn't UTF-8: write it anew"),
     };
-    let filter: Targets = filter.parse().with_context(|| format!("NEON_MCP_LOG is `{filter}`"))?;
+    let filter: Targets = filter
+        .parse()
+        .with_context(|| format!("NEON_MCP_LOG is `{filter}`, and looks like warn,neon_mcp=info"))?;
     // rmcp logs whole messages below `info`, and a result may hand over a secret: those never reach a log, whatever was asked for.
     let no_messages = filter_fn(|event| !(event.target().starts_with("rmcp") && *event.level() > Level::INFO));
     // Standard output belongs to the protocol.
@@ -151,6 +159,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Approve(arguments) => approve::run(arguments),
         Command::Log(arguments) => log::run(arguments),
         Command::Policy(arguments) => policy::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments, Cli::command()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "neon-mcp", &mut script);
@@ -158,21 +167,6 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-/// An error for people: with what it came of, and that once, though errors often tell their cause themselves.
-#[must_use]
-pub fn told(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-    }
-    text
 }
 
 fn runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
@@ -185,4 +179,10 @@ fn block_on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<Exi
     // A read of standard input that waits can't be called off, unless that is a pipe: nothing waits for it.
     runtime.shutdown_timeout(LAST_WORK);
     result
+}
+
+/// What docs/settings.md holds: every setting and every flag of every command.
+#[must_use]
+pub fn settings_reference() -> String {
+    reference::page(Cli::command())
 }

@@ -10,6 +10,7 @@
 
 mod approval_flow;
 mod catalog;
+mod commands;
 mod demo;
 mod discovery;
 mod distribution;

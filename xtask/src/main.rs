@@ -22,6 +22,8 @@ enum Command {
     Circles,
     /// Print docs/errors.md
     Errors,
+    /// Print docs/settings.md
+    Settings,
     /// Take the checks of the gate away, one at a time, in a copy of the tree: each must make a test fail
     Mutations(Mutations),
 }
@@ -53,6 +55,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Drift(arguments) => drift(&arguments),
         Command::Circles => find_circles(),
         Command::Mutations(arguments) => mutate(&arguments),
+        Command::Settings => {
+            std::io::stdout().write_all(neon_mcp::cli::settings_reference().as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Errors => {
             std::io::stdout().write_all(neon_mcp::engine::errors_reference().as_bytes())?;
             Ok(ExitCode::SUCCESS)
