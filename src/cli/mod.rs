@@ -14,6 +14,7 @@ mod common;
 #[cfg(feature = "demo")]
 mod demo;
 mod http;
+mod install;
 mod log;
 mod log_lines;
 mod man;
@@ -103,6 +104,10 @@ enum Command {
     Log(log::Arguments),
     /// Check a policy file, and say what it does
     Policy(policy::Arguments),
+    /// Write this server into the files of the clients on this machine, after a yes
+    Install(install::Install),
+    /// Take it out of them again
+    Uninstall(install::Uninstall),
     /// Print what makes a shell complete commands and options, e.g. `neon-mcp completions bash > /etc/bash_completion.d/neon-mcp`
     Completions {
         /// The shell
@@ -160,6 +165,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Log(arguments) => log::run(arguments),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Man(arguments) => man::run(&arguments, Cli::command()),
+        Command::Install(arguments) => runtime(install::run(arguments)),
+        Command::Uninstall(arguments) => install::run_uninstall(&arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "neon-mcp", &mut script);

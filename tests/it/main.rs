@@ -17,6 +17,7 @@ mod distribution;
 mod examples;
 mod guard;
 mod guarded;
+mod install;
 mod lint_bytes;
 mod mcp;
 mod neon;

@@ -8,6 +8,15 @@ fn kept(name: &str) -> String {
 }
 
 #[test]
+fn page_of_clients_is_up_to_date() {
+    let made = neon_mcp::clients::clients_reference().expect("a page");
+    assert!(
+        kept("clients.md") == made,
+        "docs/clients.md is out of date: run `cargo xtask clients > docs/clients.md`"
+    );
+}
+
+#[test]
 fn page_of_settings_is_up_to_date() {
     assert!(
         kept("settings.md") == neon_mcp::cli::settings_reference(),

@@ -28,6 +28,9 @@ async fn wrong_value_is_answered_with_a_right_one() {
         (&["log", "--outcome", "x"], "timed_out"),
         (&["completions", "tcsh"], "zsh"),
         (&["tools", "--format", "xml"], "markdown"),
+        (&["install", "cursr"], "cursor"),
+        (&["install", "cursor", "--name", "a b"], "neon-staging"),
+        (&["install", "cursor", "--url", "7373"], "http://127.0.0.1:7373/mcp"),
     ] {
         let told = run(arguments).await;
         assert_ne!(told.code, 0, "{arguments:?}");
