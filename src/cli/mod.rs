@@ -13,6 +13,7 @@ mod call;
 mod common;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod http;
 mod install;
 mod log;
@@ -104,6 +105,8 @@ enum Command {
     Log(log::Arguments),
     /// Check a policy file, and say what it does
     Policy(policy::Arguments),
+    /// Look at what an agent needs: credential, network, clients, policy; and say the next step
+    Doctor(doctor::Arguments),
     /// Write this server into the files of the clients on this machine, after a yes
     Install(install::Install),
     /// Take it out of them again
@@ -164,6 +167,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Approve(arguments) => approve::run(arguments),
         Command::Log(arguments) => log::run(arguments),
         Command::Policy(arguments) => policy::run(&arguments),
+        Command::Doctor(arguments) => runtime(doctor::run(arguments)),
         Command::Man(arguments) => man::run(&arguments, Cli::command()),
         Command::Install(arguments) => runtime(install::run(arguments)),
         Command::Uninstall(arguments) => install::run_uninstall(&arguments),

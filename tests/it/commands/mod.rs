@@ -1,5 +1,6 @@
 //! What people type: the commands beside the servers.
 
+mod doctor;
 mod pages;
 mod wrong_values;
 
