@@ -13,14 +13,14 @@ async fn wrong_value_is_answered_with_a_right_one() {
         (&["stdio", "--org-id", "a/b"], "org-quiet-sun-12345678"),
         (&["stdio", "--branch", "name:"], "br-cool-sun-a1b2c3d4"),
         (&["stdio", "--role", ""], "neondb_owner"),
-        (&["stdio", "--database", "a\u{1}"], "looks like neondb"),
+        (&["stdio", "--database", "a\u{1}"], "neondb"),
         (&["stdio", "--toolsets", "qqqq"], "`branches`"),
         (&["stdio", "--tools", "qqqq"], "`list_projects`"),
         (&["stdio", "--exclude-tools", "qqqq"], "`list_projects`"),
         (&["stdio", "--api-host", "ftp://x"], "https://console.neon.tech/api/v2"),
         (&["stdio", "--docs-url", "docs"], "https://neon.com/docs"),
         (&["stdio", "--sql-host-suffix", "com"], "db.example.com"),
-        (&["stdio", "--sandbox-postgres", "maybe"], "off, auto, required"),
+        (&["stdio", "--sandbox-postgres", "maybe"], "required"),
         (&["stdio", "--call-timeout-seconds", "0"], "e.g. 120"),
         (&["call", "list_projects", "nojson"], "\"project_id\""),
         (&["call", "list_projects", "[1]"], "\"project_id\""),
@@ -38,8 +38,8 @@ async fn wrong_value_is_answered_with_a_right_one() {
     }
     for (variable, value, right) in [
         ("NEON_MCP_LOG", "==,", "warn,neon_mcp=info"),
-        ("NEON_MCP_READ_ONLY", "perhaps", "true or false"),
-        ("NEON_MCP_SANDBOX_POSTGRES", "perhaps", "auto, off or required"),
+        ("NEON_MCP_READ_ONLY", "perhaps", "false"),
+        ("NEON_MCP_SANDBOX_POSTGRES", "perhaps", "required"),
         ("NEON_MCP_WAIT_TIMEOUT_SECONDS", "x", "e.g. 120"),
         ("NEON_MCP_PROJECT_ID", "A b", "quiet-sun-12345678"),
     ] {
