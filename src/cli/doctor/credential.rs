@@ -113,6 +113,7 @@ pub(super) fn none() -> Check {
 }
 
 /// A sandbox has one of its own.
+#[cfg(feature = "sandbox")]
 pub(super) fn of_sandbox() -> Check {
     Check::ok(CHECK, "the sandbox has its own, and nothing in it is real").with("kind", "sandbox")
 }
