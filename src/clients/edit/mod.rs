@@ -134,3 +134,55 @@ fn without_bom(text: &str) -> (&str, &str) {
         None => ("", text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Values as files hold them, with texts that look like syntax.
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            "[a-z{}\\[\\],:/*\" \n\\\\é]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec(("[a-z/*,\"]{1,5}", inner), 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn entry_that_is_put_and_taken_out_leaves_the_file_as_it_was(
+            mut file in prop::collection::vec(("[a-z]{1,6}", values()), 0..4),
+            others in prop::collection::vec(("[a-m]{1,6}", values()), 0..4),
+            at in 0_usize..4,
+            pretty in any::<bool>(),
+            windows in any::<bool>(),
+        ) {
+            let servers = others.into_iter().map(|(name, value)| (name, json!({ "command": value })));
+            file.insert(at.min(file.len()), ("servers".to_owned(), Value::Object(servers.collect())));
+            let file: Map<String, Value> = file.into_iter().collect();
+            prop_assume!(file.get("servers").is_some_and(Value::is_object));
+            let text = if pretty { serde_json::to_string_pretty(&file) } else { serde_json::to_string(&file) }.unwrap();
+            let text = if windows { text.replace('\n', "\r\n") } else { text };
+            let spot = Spot { key: "servers", name: "neon" };
+            let fields = json!({"command": "x", "args": ["1", "2"], "env": {"A": "b"}});
+            let fields = fields.as_object().unwrap().clone();
+            let put = Put { spot, fields: &fields, owned: vec!["command", "args", "env"], input: None };
+            let with = Format::Json.put(&text, &put).unwrap();
+            let read: Value = serde_json::from_str(&with).unwrap();
+            prop_assert_eq!(read.pointer("/servers/neon"), Some(&Value::Object(fields.clone())));
+            prop_assert_eq!(&Format::Json.put(&with, &put).unwrap(), &with);
+            prop_assert_eq!(Format::Json.take(&with, spot).unwrap().unwrap(), text);
+        }
+    }
+}
