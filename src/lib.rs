@@ -17,6 +17,7 @@
 pub mod base_url;
 pub mod catalog;
 pub mod cli;
+pub mod clients;
 pub mod docs;
 pub mod engine;
 pub mod guard;

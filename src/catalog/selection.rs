@@ -79,7 +79,7 @@ pub trait Allowed {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SelectionError {
     /// No such toolset.
-    #[error("there is no toolset `{name}`{}", suggestion(.nearest.as_deref()))]
+    #[error("there is no toolset `{name}`{}", suggestion(.nearest.as_deref(), "branches"))]
     Toolset {
         /// What was given.
         name: String,
@@ -87,7 +87,7 @@ pub enum SelectionError {
         nearest: Option<String>,
     },
     /// No such tool.
-    #[error("there is no tool `{name}`{}", suggestion(.nearest.as_deref()))]
+    #[error("there is no tool `{name}`{}", suggestion(.nearest.as_deref(), "list_projects"))]
     Tool {
         /// What was given.
         name: String,
@@ -99,10 +99,10 @@ pub enum SelectionError {
     Empty,
 }
 
-fn suggestion(nearest: Option<&str>) -> String {
+fn suggestion(nearest: Option<&str>, example: &str) -> String {
     nearest
         .map(|name| format!(": did you mean `{name}`?"))
-        .unwrap_or_else(|| ": see `neon-mcp tools`".to_owned())
+        .unwrap_or_else(|| format!(": see `neon-mcp tools`; it looks like `{example}`"))
 }
 
 /// The tools that this server offers, in the order of the catalogue. What isn't here can't be called.

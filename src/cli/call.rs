@@ -24,6 +24,9 @@ use crate::settings::{Layer, Settings};
 /// The log of a person's own call: nothing but what went wrong in a way that no result tells.
 pub(super) const LOG: &str = "error";
 
+/// Arguments as they are right.
+const EXAMPLE: &str = r#"'{"project_id": "quiet-sun-12345678"}'"#;
+
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "In a terminal, rows are drawn as tables. Elsewhere the result is the text that an agent gets; --json prints the raw \
@@ -46,8 +49,8 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let given = match crate::json::read(&arguments.arguments).map(|read| read.value) {
         Ok(Value::Object(given)) => given,
-        Ok(_) => bail!("the arguments are no JSON object"),
-        Err(error) => bail!("the arguments are no JSON object that can be taken: {error}"),
+        Ok(_) => bail!("the arguments are no JSON object; they look like {EXAMPLE}"),
+        Err(error) => bail!("the arguments are no JSON object that can be taken: {error}; they look like {EXAMPLE}"),
     };
     // Whoever was told a code comes back as another process, which takes the approval of this one.
     let mut settings = here(resolve(arguments.settings)?)?.with_kept_seal_key();

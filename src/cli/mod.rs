@@ -14,20 +14,25 @@ mod call;
 mod common;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod fold;
 mod http;
+mod install;
 mod log;
 mod log_lines;
 mod login;
 mod logout;
+mod man;
 mod policy;
 mod readable;
+mod reference;
 mod serve;
 mod spinner;
 mod stdio;
 mod style;
 mod terminal;
 mod tools;
+mod version;
 mod whoami;
 
 use std::env::VarError;
@@ -52,7 +57,7 @@ pub use common::told;
 ///
 /// Without a command it serves one client over standard input and output, as MCP clients start it.
 #[derive(Debug, Parser)]
-#[command(name = "neon-mcp", version, args_conflicts_with_subcommands = true)]
+#[command(name = "neon-mcp", version = version::VERSION, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -114,12 +119,20 @@ enum Command {
     Log(log::Arguments),
     /// Check a policy file, and say what it does
     Policy(policy::Arguments),
+    /// Look at what an agent needs: credential, network, clients, policy; and say the next step
+    Doctor(doctor::Arguments),
+    /// Write this server into the files of the clients on this machine, after a yes
+    Install(install::Install),
+    /// Take it out of them again
+    Uninstall(install::Uninstall),
     /// Print what makes a shell complete commands and options, e.g. `neon-mcp completions bash > /etc/bash_completion.d/neon-mcp`
     Completions {
         /// The shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+    /// Write manual pages into a folder, e.g. `neon-mcp man ~/.local/share/man/man1`
+    Man(man::Arguments),
 }
 
 /// Runs a command.
@@ -139,7 +152,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Err(VarError::NotPresent) => "warn,neon_mcp=info".to_owned(),
         Err(VarError::NotUnicode(_)) => bail!("NEON_MCP_LOG isn't UTF-8: write it anew"),
     };
-    let filter: Targets = filter.parse().with_context(|| format!("NEON_MCP_LOG is `{filter}`"))?;
+    let filter: Targets = filter
+        .parse()
+        .with_context(|| format!("NEON_MCP_LOG is `{filter}`, and looks like warn,neon_mcp=info"))?;
     // rmcp logs whole messages below `info`, and a result may hand over a secret: those never reach a log, whatever was asked for.
     let no_messages = filter_fn(|event| !(event.target().starts_with("rmcp") && *event.level() > Level::INFO));
     // Standard output belongs to the protocol.
@@ -176,6 +191,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Approve(arguments) => approve::run(arguments),
         Command::Log(arguments) => log::run(arguments),
         Command::Policy(arguments) => policy::run(&arguments),
+        Command::Doctor(arguments) => runtime(doctor::run(arguments)),
+        Command::Man(arguments) => man::run(&arguments, Cli::command()),
+        Command::Install(arguments) => runtime(install::run(arguments)),
+        Command::Uninstall(arguments) => install::run_uninstall(&arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "neon-mcp", &mut script);
@@ -195,4 +214,10 @@ fn block_on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<Exi
     // A read of standard input that waits can't be called off, unless that is a pipe: nothing waits for it.
     runtime.shutdown_timeout(LAST_WORK);
     result
+}
+
+/// What docs/settings.md holds: every setting and every flag of every command.
+#[must_use]
+pub fn settings_reference() -> String {
+    reference::page(Cli::command())
 }

@@ -66,7 +66,7 @@ const RETRY_SECONDS: &str = "10";
 pub enum HttpError {
     /// Another address than loopback would let anyone on the network use the operator's key.
     #[error(
-        "{0} is not a loopback address: what is said here isn't encrypted, so this server listens on 127.0.0.1 or ::1 only"
+        "{0} is not a loopback address: what is said here isn't encrypted, so this server listens on 127.0.0.1 or ::1 only, e.g. --listen 127.0.0.1:7373"
     )]
     NotLoopback(IpAddr),
     /// The operating system said no.

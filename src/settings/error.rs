@@ -78,18 +78,22 @@ pub enum SettingsError {
     #[error("API key: {0}")]
     Credential(#[from] InvalidCredential),
     /// An id that isn't one.
-    #[error("{setting}: {source}")]
+    #[error("{setting}: {source}; it looks like {example}")]
     Id {
         /// The setting.
         setting: &'static str,
+        /// One that is right.
+        example: &'static str,
         /// What is wrong.
         source: InvalidId,
     },
     /// A name that isn't one.
-    #[error("{setting} {why}")]
+    #[error("{setting} {why}; it looks like {example}")]
     Name {
         /// The setting.
         setting: &'static str,
+        /// One that is right.
+        example: &'static str,
         /// What is wrong, as the end of a sentence.
         why: &'static str,
     },

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::{PREFIX, SettingsError};
 #[cfg(not(feature = "sandbox"))]
@@ -15,10 +15,10 @@ use crate::sandbox::Postgres;
 
 /// What one source says. The same names serve as flags (`--read-only`), variables (`NEON_MCP_READ_ONLY`) and keys of
 /// the settings file (`read_only`).
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema, clap::Args)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema, clap::Args)]
 #[serde(default, deny_unknown_fields)]
 pub struct Layer {
-    /// Offer these toolsets, e.g. branches,snapshots; `all` for everything, `default` for the daily work
+    /// Offer these toolsets, e.g. branches,snapshots; `all` for everything, `default` for the daily work [default: default]
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub toolsets: Option<Vec<String>>,
     /// Offer these tools, beside the toolsets
@@ -27,10 +27,10 @@ pub struct Layer {
     /// Never offer these tools, whatever else is said
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub exclude_tools: Option<Vec<String>>,
-    /// Offer only tools that change nothing and hand over no secret
+    /// Offer only tools that change nothing and hand over no secret [default: false]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub read_only: Option<bool>,
-    /// List a search and one caller per effect in place of the tools; every tool can be found, unless others say otherwise
+    /// List a search and one caller per effect in place of the tools; every tool can be found, unless others say otherwise [default: false]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub discovery: Option<bool>,
     /// Work on this project alone: tools no longer take a project
@@ -70,10 +70,10 @@ pub struct Layer {
     /// What is asked for there, `openid` among it [default: what Neon's command line asks for]
     #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
     pub oauth_scopes: Option<Vec<String>>,
-    /// The address of the API, also NEON_API_HOST; https, but for loopback [default: Neon itself]
+    /// The address of the API, also NEON_API_HOST; https, but for loopback [default: https://console.neon.tech/api/v2]
     #[arg(long, value_name = "URL")]
     pub api_host: Option<String>,
-    /// Use the Neon that this program carries: no account, no key, nothing real
+    /// Use the Neon that this program carries: no account, no key, nothing real [default: false]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub sandbox: Option<bool>,
@@ -105,20 +105,21 @@ pub struct Layer {
     /// Let tools send files from this folder, and from nowhere else [default: none]
     #[arg(long, value_name = "DIR")]
     pub files_dir: Option<PathBuf>,
-    /// Send SQL to hosts under these names alone, e.g. db.example.com [default: Neon's own]
+    /// Send SQL to hosts under these names alone, e.g. db.example.com [default: Neon's own, neon.tech, neon.build, neon.com]
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub sql_host_suffix: Option<Vec<String>>,
     /// Where the documentation is, with its llms.txt; https, but for loopback; `off` leaves the tools for it out
-    /// [default: Neon's own, neon.com/docs]
+    /// [default: https://neon.com/docs]
     #[arg(long, value_name = "URL")]
     pub docs_url: Option<String>,
     /// The operator's policy, a TOML file: what may run, what asks, what never runs (see `neon-mcp policy`)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Record calls in this file [default: audit.jsonl in $XDG_STATE_HOME/neon-mcp]
+    /// Record calls in this file [default: audit.jsonl in the state directory]
     #[arg(long, value_name = "FILE")]
     pub audit_log: Option<PathBuf>,
-    /// Keep what waits for a yes, used confirmations and the audit log here [default: $XDG_STATE_HOME/neon-mcp]
+    /// Keep what waits for a yes, used confirmations and the audit log here [default: neon-mcp in
+    /// $XDG_STATE_HOME, or in ~/.local/state; on Windows in %LOCALAPPDATA%]
     #[arg(long, value_name = "DIRECTORY")]
     pub state_dir: Option<PathBuf>,
     /// Seal confirmations with the key in this file (32 bytes or more), so that replicas and a restart take them; wants
@@ -128,7 +129,7 @@ pub struct Layer {
     /// `neon-mcp http`: let in who shows the bearer token in this file (16 characters or more) [default: one is made at the start]
     #[arg(long, value_name = "FILE")]
     pub auth_token_file: Option<PathBuf>,
-    /// `neon-mcp http`: let in whoever reaches the port, which is every user and program of this machine
+    /// `neon-mcp http`: let in whoever reaches the port, which is every user and program of this machine [default: false]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub no_auth: Option<bool>,
     /// Read settings from this TOML file
@@ -215,6 +216,11 @@ pub(super) fn from_environment(
         match &*variable {
             // An empty variable counts as none: that is how many launchers leave one out.
             _ if value.is_empty() => {}
+            "NEON_API_KEY" if is_unexpanded(text()?) => {
+                tracing::warn!(
+                    "NEON_API_KEY is a reference that whoever started this program left unexpanded: it counts as none"
+                );
+            }
             "NEON_API_KEY" => key = Some(text()?.to_owned()),
             // The field's own, and weaker than ours.
             "NEON_PROFILE" => profile = Some(text()?.to_owned()),
@@ -243,6 +249,14 @@ pub(super) fn from_environment(
         layer.profile = layer.profile.or(profile);
     }
     Ok((layer, key))
+}
+
+/// Whether a value is a reference to a variable, as clients write them, in place of what it refers to: the client knows no such
+/// variable, or expands none.
+fn is_unexpanded(value: &str) -> bool {
+    let value = value.trim();
+    let reference = value.starts_with("${") || value.starts_with("{env:") || value.starts_with("$NEON_");
+    reference && !value.contains(char::is_whitespace)
 }
 
 /// The setting of that name, where it is a path.
@@ -329,6 +343,68 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reference_that_nobody_expanded_is_no_key() {
+        let key = |value: &str| from_environment([("NEON_API_KEY".into(), value.into())]).unwrap().1;
+        for reference in [
+            "${NEON_API_KEY}",
+            "${env:NEON_API_KEY}",
+            "${input:neon_api_key}",
+            "{env:NEON_API_KEY}",
+            "$NEON_API_KEY",
+        ] {
+            assert_eq!(key(reference), None, "{reference}");
+        }
+        assert_eq!(key("napi_$x").as_deref(), Some("napi_$x"));
+    }
+
+    #[test]
+    fn defaults_that_are_told_are_those_that_hold() {
+        use clap::Args as _;
+        let command = Layer::augment_args(clap::Command::new("x"));
+        let told: std::collections::HashMap<String, String> = command
+            .get_arguments()
+            .filter_map(|argument| {
+                let help = argument.get_help()?.to_string().replace('\n', " ");
+                let told = help.split("[default: ").nth(1)?.split(']').next()?.to_owned();
+                Some((argument.get_id().to_string(), told))
+            })
+            .collect();
+        let limits = crate::engine::CallLimits::default();
+        assert_eq!(told["call_timeout_seconds"], limits.deadline.as_secs().to_string());
+        assert_eq!(told["wait_timeout_seconds"], limits.wait.as_secs().to_string());
+        assert_eq!(told["docs_url"], crate::docs::DEFAULT_DOCS);
+        assert_eq!(told["api_host"], crate::neon::DEFAULT_BASE);
+        let settings = super::super::Settings::resolve(Layer::default(), [("NEON_API_KEY", "a-key")]).unwrap();
+        for (name, now) in [
+            ("read_only", settings.selection.read_only),
+            ("discovery", settings.selection.discovery),
+            ("sandbox_rate_limits", settings.sandbox_rate_limits),
+        ] {
+            assert_eq!(told[name], now.to_string(), "{name}");
+        }
+        #[cfg(feature = "sandbox")]
+        {
+            use clap::ValueEnum as _;
+            let data = Postgres::default().to_possible_value().unwrap();
+            assert_eq!(told["sandbox_postgres"], data.get_name());
+        }
+        // One that says nothing has none: what isn't given isn't so.
+        for silent in [
+            "tools",
+            "exclude_tools",
+            "project_id",
+            "org_id",
+            "branch",
+            "role",
+            "database",
+            "policy",
+            "config",
+        ] {
+            assert!(!told.contains_key(silent), "{silent}");
+        }
+    }
 
     #[test]
     fn every_setting_of_the_file_is_a_variable_too() {

@@ -11,6 +11,7 @@
 //! ```
 
 mod accounts;
+mod arguments;
 mod context_file;
 mod error;
 mod file;
@@ -193,7 +194,11 @@ impl Settings {
                 .as_deref()
                 .map(BranchPin::parse)
                 .transpose()
-                .map_err(|why| SettingsError::Name { setting: "branch", why })?,
+                .map_err(|why| SettingsError::Name {
+                    setting: "branch",
+                    example: "main",
+                    why,
+                })?,
             role: layer.role.map(|name| postgres_name("role", name)).transpose()?,
             database: layer.database.map(|name| postgres_name("database", name)).transpose()?,
         };
@@ -262,11 +267,13 @@ impl Settings {
                     .transpose()
                     .map_err(|source| SettingsError::Id {
                         setting: "project id",
+                        example: "quiet-sun-12345678",
                         source,
                     })?,
                 organization_id: layer.org_id.map(OrganizationId::parse).transpose().map_err(|source| {
                     SettingsError::Id {
                         setting: "organization id",
+                        example: "org-quiet-sun-12345678",
                         source,
                     }
                 })?,
@@ -408,6 +415,12 @@ impl Settings {
         self.state.as_deref()
     }
 
+    /// The operator's policy, where a file was named.
+    #[must_use]
+    pub fn policy_file(&self) -> Option<&Path> {
+        self.policy.as_deref()
+    }
+
     /// Where waiting approvals are kept.
     #[must_use]
     pub fn approvals(&self) -> Option<PathBuf> {
@@ -432,7 +445,8 @@ fn postgres_name(setting: &'static str, name: String) -> Result<String, Settings
         _ if name.chars().any(char::is_control) => "holds a control character, which no name does",
         _ => return Ok(name),
     };
-    Err(SettingsError::Name { setting, why })
+    let example = if setting == "role" { "neondb_owner" } else { "neondb" };
+    Err(SettingsError::Name { setting, example, why })
 }
 
 /// Opens the folder that files may come from.

@@ -10,12 +10,14 @@
 
 mod approval_flow;
 mod catalog;
+mod commands;
 mod demo;
 mod discovery;
 mod distribution;
 mod examples;
 mod guard;
 mod guarded;
+mod install;
 mod lint_bytes;
 mod mcp;
 mod neon;

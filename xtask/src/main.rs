@@ -22,6 +22,10 @@ enum Command {
     Circles,
     /// Print docs/errors.md
     Errors,
+    /// Print docs/clients.md
+    Clients,
+    /// Print docs/settings.md
+    Settings,
     /// Take the checks of the gate away, one at a time, in a copy of the tree: each must make a test fail
     Mutations(Mutations),
 }
@@ -53,6 +57,15 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Drift(arguments) => drift(&arguments),
         Command::Circles => find_circles(),
         Command::Mutations(arguments) => mutate(&arguments),
+        Command::Clients => {
+            let page = neon_mcp::clients::clients_reference().map_err(anyhow::Error::msg)?;
+            std::io::stdout().write_all(page.as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Settings => {
+            std::io::stdout().write_all(neon_mcp::cli::settings_reference().as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Errors => {
             std::io::stdout().write_all(neon_mcp::engine::errors_reference().as_bytes())?;
             Ok(ExitCode::SUCCESS)

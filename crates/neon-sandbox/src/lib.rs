@@ -205,6 +205,15 @@ impl Sandbox {
     }
 }
 
+/// The PostgreSQL that a sandbox would run its branches on: its version, and the folder of its programs. It is looked for where the
+/// sandbox looks for it.
+///
+/// # Errors
+/// When there is none that can be run; the text says how to get one.
+pub fn find_postgres(given: Option<&std::path::Path>) -> Result<(String, std::path::PathBuf), String> {
+    data_plane::find_postgres(given)
+}
+
 /// What the folder holds from before.
 fn read_state(folder: &Folder) -> std::io::Result<Option<Persisted>> {
     let Some(bytes) = folder.read()? else { return Ok(None) };

@@ -91,7 +91,7 @@ impl std::fmt::Debug for SandboxOptions {
 }
 
 /// Whether a sandbox's branches hold data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema, clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Postgres {

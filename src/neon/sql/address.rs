@@ -126,6 +126,12 @@ impl SqlAddress {
     }
 }
 
+impl fmt::Display for SqlAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.as_str())
+    }
+}
+
 impl fmt::Debug for SqlAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.0.as_str())

@@ -57,6 +57,17 @@ pub(crate) use server::SUPERUSER;
 pub(crate) use target::Target;
 use work::{Before, Work};
 
+/// The PostgreSQL of this machine: its version, and the folder of its programs.
+pub(crate) fn find_postgres(given: Option<&Path>) -> Result<(String, PathBuf), String> {
+    let install = install::Install::find(given).map_err(|error| error.to_string())?;
+    let folder = install
+        .program("postgres")
+        .parent()
+        .map(Path::to_owned)
+        .unwrap_or_default();
+    Ok((install.version.clone(), folder))
+}
+
 /// What a project's task is told.
 enum Command {
     DesiredState(u64, Arc<DesiredState>),

@@ -1,0 +1,85 @@
+//! The clients on this machine, and their entries.
+
+use super::check::Check;
+use crate::cli::install::{ClientState, machine, states};
+use crate::clients::{Answer, Client, clients};
+
+const CHECK: &str = "client";
+
+/// A check for each client that is here, and one where none is.
+pub(super) async fn checks(offline: bool) -> Vec<Check> {
+    let machine = match machine() {
+        Ok(machine) => machine,
+        Err(error) => {
+            return vec![Check::problem(
+                CHECK,
+                error.to_string(),
+                "set HOME to your home directory",
+            )];
+        }
+    };
+    let all: Vec<&'static Client> = clients().unwrap_or_default().iter().collect();
+    let states = states(&machine, &all, None, !offline).await;
+    let here = states.iter().filter(|state| state.found || !state.entries.is_empty());
+    let checks: Vec<Check> = here.flat_map(of_client).collect();
+    if checks.is_empty() {
+        let next = "any MCP client will do: `neon-mcp install --print cursor` prints what to give it";
+        return vec![Check::warning(CHECK, "none that is known was found", next)];
+    }
+    if states.iter().all(|state| state.entries.is_empty()) {
+        return checks
+            .into_iter()
+            .chain([Check::warning(
+                CHECK,
+                "no client has this server",
+                "run `neon-mcp install`",
+            )])
+            .collect();
+    }
+    checks
+}
+
+fn of_client(state: &ClientState) -> Vec<Check> {
+    let id = &state.client;
+    let mut checks: Vec<Check> = state
+        .entries
+        .iter()
+        .map(|entry| {
+            let place = format!("{id}: `{}` in {}", entry.name, entry.path.display());
+            let check = match &entry.answer {
+                None => Check::skipped(CHECK, format!("{place}: not started")),
+                Some(Answer::Answers { version }) if version == env!("CARGO_PKG_VERSION") => {
+                    Check::ok(CHECK, format!("{place}: answers, version {version}"))
+                }
+                Some(Answer::Answers { version }) => Check::warning(
+                    CHECK,
+                    format!("{place}: answers, version {version}, which isn't this one's"),
+                    format!("run `neon-mcp install {id}` to have this one started"),
+                ),
+                Some(Answer::WantsToken) => Check::warning(
+                    CHECK,
+                    format!("{place}: answers, and wants a bearer token"),
+                    "set NEON_HTTP_TOKEN to the token that `neon-mcp http` says where to find",
+                ),
+                Some(Answer::Silent { reason }) => Check::problem(
+                    CHECK,
+                    format!("{place}: doesn't answer: {reason}"),
+                    format!("run `neon-mcp install {id}`, or `neon-mcp uninstall {id}`"),
+                ),
+            };
+            check
+                .with("client", id.as_str())
+                .with("path", entry.path.display().to_string())
+                .with("name", entry.name.as_str())
+        })
+        .collect();
+    checks.extend(state.unreadable.iter().map(|file| {
+        let message = format!("{id}: {}: {}", file.path.display(), file.reason);
+        Check::problem(CHECK, message, format!("mend the file; {id} can't read it either")).with("client", id.as_str())
+    }));
+    if checks.is_empty() {
+        let check = Check::skipped(CHECK, format!("{id} is here, and hasn't this server"));
+        checks.push(check.with("client", id.as_str()));
+    }
+    checks
+}

@@ -1,0 +1,151 @@
+//! Where the server is installed, which version answers there.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use futures::future::join_all;
+use serde::Serialize;
+
+use crate::cli::common::print;
+use crate::clients::{Answer, Client, Machine, Place, Scope, entries, probe};
+use crate::guard::mask_text;
+use crate::neon::text::one_line;
+
+/// What is so with one client.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct ClientState {
+    /// Its id.
+    pub(in crate::cli) client: String,
+    /// Whether it is on this machine.
+    pub(in crate::cli) found: bool,
+    /// The entries that are ours.
+    pub(in crate::cli) entries: Vec<EntryState>,
+    /// The files that can't be read.
+    pub(in crate::cli) unreadable: Vec<Unreadable>,
+}
+
+/// What is so with one entry.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct EntryState {
+    pub(in crate::cli) path: PathBuf,
+    pub(in crate::cli) name: String,
+    /// The program with its arguments, or the address.
+    pub(in crate::cli) runs: String,
+    /// What it says; nothing where it isn't asked.
+    pub(in crate::cli) answer: Option<Answer>,
+}
+
+/// A file that can't be read.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Unreadable {
+    pub(in crate::cli) path: PathBuf,
+    pub(in crate::cli) reason: String,
+}
+
+/// Looks at the clients, and with `ask`, asks each server that is installed in one.
+pub(in crate::cli) async fn states(
+    machine: &Machine,
+    clients: &[&'static Client],
+    project: Option<&Path>,
+    ask: bool,
+) -> Vec<ClientState> {
+    let looked = clients.iter().map(|client| async move {
+        let scope = project.map_or(Scope::User, Scope::Project);
+        let (places, unreadable) = entries(machine, client, scope);
+        ClientState {
+            client: client.id.clone(),
+            found: machine.has(client),
+            entries: join_all(places.iter().map(|place| state(machine, place, ask))).await,
+            unreadable: unreadable
+                .into_iter()
+                .map(|(path, reason)| Unreadable { path, reason })
+                .collect(),
+        }
+    });
+    join_all(looked).await
+}
+
+async fn state(machine: &Machine, place: &Place, ask: bool) -> EntryState {
+    let entry = &place.entry;
+    let runs = match (entry.command(), entry.url()) {
+        (Some((command, arguments)), _) => std::iter::once(command).chain(arguments).collect::<Vec<_>>().join(" "),
+        (None, url) => url.unwrap_or_default().to_owned(),
+    };
+    // Whoever made a project says what its file starts: only this very program is started for it.
+    let may_ask = ask && (!place.of_project || entry.command().is_none_or(|(command, _)| is_this_program(&command)));
+    EntryState {
+        path: place.path.clone(),
+        name: one_line(&entry.name, 64),
+        runs: one_line(&mask_text(&runs), 300),
+        answer: match may_ask {
+            true => Some(probe(machine, entry).await),
+            false => None,
+        },
+    }
+}
+
+fn is_this_program(command: &str) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let own = std::env::current_exe().ok().and_then(|own| real(&own));
+    own.is_some() && real(Path::new(command)) == own
+}
+
+/// Exits with 1 when a server that is installed doesn't answer, or a file can't be read.
+pub(super) async fn run(
+    machine: &Machine,
+    clients: &[&'static Client],
+    project: Option<&Path>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let states = states(machine, clients, project, true).await;
+    if json {
+        print(&serde_json::to_string_pretty(&states)?);
+    } else {
+        states.iter().for_each(show);
+    }
+    let is_silent = |entry: &EntryState| matches!(entry.answer, Some(Answer::Silent { .. }));
+    let wrong = |state: &ClientState| !state.unreadable.is_empty() || state.entries.iter().any(is_silent);
+    Ok(if states.iter().any(wrong) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn show(state: &ClientState) {
+    let id = &state.client;
+    if state.entries.is_empty() && state.unreadable.is_empty() {
+        let what = if state.found {
+            "on this machine, not installed there"
+        } else {
+            "-"
+        };
+        print(&format!("{id:<15} {what}"));
+    }
+    for entry in &state.entries {
+        print(&format!(
+            "{id:<15} {} in {}: {}",
+            entry.name,
+            entry.path.display(),
+            answer(entry.answer.as_ref())
+        ));
+        print(&format!("{:<15}   {}", "", entry.runs));
+    }
+    for file in &state.unreadable {
+        print(&format!(
+            "{id:<15} {}: {}",
+            file.path.display(),
+            one_line(&file.reason, 200)
+        ));
+    }
+}
+
+/// What a server said, in words.
+fn answer(answer: Option<&Answer>) -> String {
+    match answer {
+        None => "not started, since the file may be somebody else's".to_owned(),
+        Some(Answer::Answers { version }) => format!("answers, version {version}"),
+        Some(Answer::WantsToken) => "answers, and wants a bearer token (NEON_HTTP_TOKEN)".to_owned(),
+        Some(Answer::Silent { reason }) => format!("doesn't answer: {reason}"),
+    }
+}

@@ -1,0 +1,276 @@
+//! `neon-mcp install` and `uninstall`: this server in the files of the clients on the machine, after a yes.
+
+mod list;
+mod program;
+mod write;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+
+pub(super) use list::{ClientState, states};
+use write::Writing;
+
+use super::common::print;
+use crate::base_url::BaseUrl;
+use crate::catalog::{Catalog, Selection};
+use crate::clients::{
+    Client, Credential, Machine, Outcome, Scope, Server, ServerName, Transport, clients, find, install, uninstall,
+};
+use crate::settings::{Layer, Settings, Upstream};
+
+/// The variables that `--api-key-file` and paths depend on: what a client's environment has, too.
+const LASTING: [&str; 6] = [
+    "HOME",
+    "USERPROFILE",
+    "LOCALAPPDATA",
+    "APPDATA",
+    "XDG_STATE_HOME",
+    "XDG_CONFIG_HOME",
+];
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Settings that are given here become the arguments of the server. No key is written into any file: \
+                  an entry refers to the variable NEON_API_KEY, or the key comes from this machine."
+)]
+pub(super) struct Install {
+    #[command(flatten)]
+    which: Which,
+    /// Write the address of a server that runs (`neon-mcp http`) in place of this program
+    #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "list")]
+    url: Option<BaseUrl>,
+    /// With --url: write no reference to a bearer token (the variable NEON_HTTP_TOKEN)
+    #[arg(long, requires = "url")]
+    no_token: bool,
+    /// Print what to write for these clients, which needn't be on this machine, and touch nothing
+    #[arg(long, requires = "clients", conflicts_with_all = ["dry_run", "yes", "list"])]
+    print: bool,
+    /// Show where it is installed, which version, and whether it answers
+    #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
+    list: bool,
+    /// With --list: for programs
+    #[arg(long, requires = "list")]
+    json: bool,
+    #[command(flatten)]
+    settings: Layer,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Uninstall {
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// The clients, such as claude-code, cursor, vscode, codex [default: those on this machine]
+    clients: Vec<String>,
+    /// The file of the project in this folder, in place of the user's own
+    #[arg(long)]
+    project: bool,
+    /// The name of the entry
+    #[arg(long, default_value = "neon", value_parser = ServerName::parse)]
+    name: ServerName,
+    /// Take the place of another server that has the name
+    #[arg(long)]
+    replace: bool,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Write without asking
+    #[arg(long, short, conflicts_with = "dry_run")]
+    yes: bool,
+}
+
+fn url(text: &str) -> Result<BaseUrl, String> {
+    BaseUrl::parse(text).map_err(|error| format!("{error}; it looks like http://127.0.0.1:7373/mcp"))
+}
+
+impl Which {
+    fn named(&self) -> anyhow::Result<Vec<&'static Client>> {
+        let mut named: Vec<&Client> = Vec::new();
+        for id in &self.clients {
+            let client = find(id).map_err(anyhow::Error::msg)?;
+            if !named.iter().any(|one| one.id == client.id) {
+                named.push(client);
+            }
+        }
+        Ok(named)
+    }
+
+    fn project(&self) -> anyhow::Result<Option<PathBuf>> {
+        let here = || std::env::current_dir().context("there is no working directory");
+        self.project.then(here).transpose()
+    }
+
+    fn writing(&self) -> Writing {
+        Writing {
+            dry_run: self.dry_run,
+            yes: self.yes,
+        }
+    }
+}
+
+fn scope(project: Option<&PathBuf>) -> Scope<'_> {
+    project.map_or(Scope::User, |folder| Scope::Project(folder))
+}
+
+pub(super) fn machine() -> anyhow::Result<Machine> {
+    Machine::new(std::env::vars_os()).context("there is no home directory: set HOME to an absolute path")
+}
+
+/// Exits with 1 when a file was left alone, 2 when nobody said yes.
+pub(super) async fn run(arguments: Install) -> anyhow::Result<ExitCode> {
+    let machine = machine()?;
+    let project = arguments.which.project()?;
+    let mut named = arguments.which.named()?;
+    if arguments.list {
+        let all = if named.is_empty() {
+            clients().map_err(anyhow::Error::msg)?.iter().collect()
+        } else {
+            named
+        };
+        return list::run(&machine, &all, project.as_deref(), arguments.json).await;
+    }
+    let server = server(&arguments)?;
+    if arguments.print {
+        return print_entries(&machine, &named, project.as_ref(), &server);
+    }
+    if named.is_empty() {
+        let all = clients().map_err(anyhow::Error::msg)?;
+        named = all
+            .iter()
+            .filter(|client| machine.has(client))
+            .filter(|client| project.is_none() || client.has_projects())
+            .collect();
+    }
+    if named.is_empty() {
+        let all = clients().map_err(anyhow::Error::msg)?;
+        let ids: Vec<&str> = all.iter().map(|client| client.id.as_str()).collect();
+        bail!(
+            "no client was found on this machine; name one of {}, or have the entry printed: `neon-mcp install --print cursor`",
+            ids.join(", ")
+        );
+    }
+    let replace = arguments.which.replace;
+    let plans = named
+        .into_iter()
+        .map(|client| install(&machine, client, scope(project.as_ref()), &server, replace))
+        .collect();
+    if let Some(warning) = program::does_not_last(&server) {
+        eprintln!("neon-mcp: {warning}");
+    }
+    Ok(arguments.which.writing().run(plans, true))
+}
+
+/// Exits as `install` does.
+pub(super) fn run_uninstall(arguments: &Uninstall) -> anyhow::Result<ExitCode> {
+    let machine = machine()?;
+    let which = &arguments.which;
+    let project = which.project()?;
+    let mut named = which.named()?;
+    let asked_for = !named.is_empty();
+    if !asked_for {
+        named = clients().map_err(anyhow::Error::msg)?.iter().collect();
+    }
+    let plans = named
+        .into_iter()
+        .map(|client| uninstall(&machine, client, scope(project.as_ref()), &which.name, which.replace))
+        // Of clients that nobody named, those that have it; another server of that name in some other client is nobody's concern.
+        .filter(|plan| asked_for || matches!(plan.outcome, Outcome::Change(_)))
+        .collect::<Vec<_>>();
+    if plans.is_empty() {
+        print(&format!(
+            "No client's file has an entry `{}` of ours.",
+            which.name.as_str()
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(which.writing().run(plans, false))
+}
+
+/// What is written. It must start: wrong settings are told here, where there is somebody to read it.
+fn server(arguments: &Install) -> anyhow::Result<Server> {
+    let name = arguments.which.name.clone();
+    let mut settings = arguments.settings.clone();
+    let mut words = settings.arguments()?;
+    if let Some(url) = &arguments.url {
+        if !words.is_empty() {
+            bail!(
+                "--url is a server that runs with its own settings: give {} there",
+                words.join(" ")
+            );
+        }
+        let credential = if arguments.no_token {
+            Credential::Elsewhere
+        } else {
+            Credential::Referred
+        };
+        return Ok(Server {
+            name,
+            transport: Transport::Http(url.clone()),
+            credential,
+        });
+    }
+    // A file with a key lasts, wherever it was named; a key in a variable doesn't.
+    let named = std::env::var_os("NEON_MCP_API_KEY_FILE").filter(|path| !path.is_empty());
+    if settings.api_key_file.is_none() && settings.config.is_none() && !settings.sandbox.unwrap_or(false) {
+        settings.api_key_file = named.map(PathBuf::from);
+        words = settings.arguments()?;
+    }
+    let says_nothing = words.is_empty();
+    let lasting = std::env::vars_os().filter(|(name, _)| LASTING.iter().any(|one| name == one));
+    let resolved = Settings::resolve(settings, lasting)?;
+    // The defaults start, and everything else is tried.
+    if !says_nothing {
+        let catalog = Catalog::embedded()?;
+        let policy = resolved.policy(&catalog)?;
+        Selection::new(catalog, &resolved.selection, &policy)?;
+    }
+    let credential = match resolved.upstream {
+        // A login or a key file is found where it is; without either the entry refers to the variable.
+        Upstream::Api { ref accounts, .. }
+            if accounts.iter().all(|account| !account.source.credentials().is_there()) =>
+        {
+            Credential::Referred
+        }
+        _ => Credential::Elsewhere,
+    };
+    Ok(Server {
+        name,
+        transport: Transport::Stdio {
+            command: program::path()?,
+            arguments: words,
+        },
+        credential,
+    })
+}
+
+/// Prints the entries alone, so that they can be piped; where they go is told beside.
+fn print_entries(
+    machine: &Machine,
+    named: &[&'static Client],
+    project: Option<&PathBuf>,
+    server: &Server,
+) -> anyhow::Result<ExitCode> {
+    let mut all = true;
+    for client in named {
+        let entry = crate::clients::entry_alone(client, server, project.is_none());
+        let path = crate::clients::files(machine, client, scope(project))
+            .into_iter()
+            .next();
+        match (entry, path) {
+            (Some(entry), Some(path)) => {
+                eprintln!("{}: {}", client.name, path.display());
+                print(entry.trim_end());
+            }
+            _ => {
+                eprintln!("neon-mcp: {} has no place for this", client.name);
+                all = false;
+            }
+        }
+    }
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,28 @@
+//! The programs that agents live in, and where each keeps its MCP servers: which they are is data (`clients.json`), how a file is
+//! changed depends on its format alone.
+//!
+//! No credential comes in here: [`Server`] has no place for one. What is written is a *reference* to where the client or this
+//! machine holds it.
+
+mod diff;
+mod edit;
+mod file;
+mod format;
+mod machine;
+mod plan;
+mod probe;
+mod reference;
+mod server;
+mod table;
+mod variables;
+
+pub use diff::diff;
+pub use edit::{Entry, NotEdited};
+pub use file::FileProblem;
+pub use machine::Machine;
+pub use plan::{Change, Outcome, Place, Plan, Scope, entries, entry_alone, files, install, uninstall};
+pub use probe::{Answer, probe};
+pub use reference::clients_reference;
+pub use server::{Credential, InvalidName, Server, ServerName, Transport};
+pub use table::{Client, clients, find};
+pub use variables::{KEY_VARIABLE, TOKEN_VARIABLE};

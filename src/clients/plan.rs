@@ -1,0 +1,392 @@
+//! What would be done to one client: which file, and how it would read then. Nothing is written before [`Change::write`].
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::edit::{Entry, Put, Spot, holds_a_key};
+use super::file::{self, FileProblem, Found};
+use super::machine::Machine;
+use super::server::{Credential, Server, ServerName, Transport};
+use super::table::Client;
+
+/// Whose file.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope<'a> {
+    /// The user's own.
+    User,
+    /// That of the project in this folder.
+    Project(&'a Path),
+}
+
+impl<'a> Scope<'a> {
+    fn project(self) -> Option<&'a Path> {
+        match self {
+            Self::User => None,
+            Self::Project(folder) => Some(folder),
+        }
+    }
+}
+
+/// What would be done to one client.
+#[derive(Debug)]
+pub struct Plan {
+    /// The client.
+    pub client: &'static Client,
+    /// Its file; none where it has none for this.
+    pub path: Option<PathBuf>,
+    /// What would be done.
+    pub outcome: Outcome,
+    /// What its user should know.
+    pub notes: Vec<String>,
+}
+
+/// What would be done.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The file would change.
+    Change(Change),
+    /// It says so already.
+    Unchanged,
+    /// There is no such entry to be removed.
+    NotThere,
+    /// The file is left alone; what to write there by hand.
+    ByHand {
+        /// Why.
+        why: String,
+        /// What to add; nothing where something is to be removed, or can't be added.
+        add: Option<String>,
+    },
+}
+
+/// A change that is ready to be written.
+#[derive(Debug)]
+pub struct Change {
+    found: Found,
+    after: String,
+    project: Option<PathBuf>,
+}
+
+impl Change {
+    /// What the file says now.
+    #[must_use]
+    pub fn before(&self) -> &str {
+        self.found.text.as_deref().unwrap_or_default()
+    }
+
+    /// What it would say.
+    #[must_use]
+    pub fn after(&self) -> &str {
+        &self.after
+    }
+
+    /// Whether the file is made by it.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.found.text.is_none()
+    }
+
+    /// Writes it, in one step.
+    ///
+    /// # Errors
+    /// When the file was changed meanwhile, or can't be written.
+    pub fn write(&self) -> Result<(), FileProblem> {
+        file::write(&self.found, &self.after, self.project.as_deref())
+    }
+}
+
+/// An entry that is ours, and where it stands.
+#[derive(Debug)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// The entry.
+    pub entry: Entry,
+    /// Whether it is a project's file, which may be somebody else's.
+    pub of_project: bool,
+}
+
+/// Where a client's file may be.
+#[must_use]
+pub fn files(machine: &Machine, client: &Client, scope: Scope<'_>) -> Vec<PathBuf> {
+    match scope {
+        Scope::User => client
+            .user(machine.system())
+            .iter()
+            .filter_map(|template| machine.path(template))
+            .collect(),
+        Scope::Project(folder) => client.project.iter().map(|name| folder.join(name)).collect(),
+    }
+}
+
+/// The file of a client that counts: the one that has the entry, else the first that is there, else the first.
+fn choose(machine: &Machine, client: &Client, scope: Scope<'_>, name: &ServerName) -> Option<PathBuf> {
+    let all = files(machine, client, scope);
+    let has = |path: &&PathBuf| {
+        let text = file::read(path, scope.project()).ok().and_then(|found| found.text);
+        let entries = text.and_then(|text| client.format.read(&text, &client.key).ok());
+        entries.is_some_and(|entries| entries.iter().any(|entry| entry.name == name.as_str()))
+    };
+    let chosen = all.iter().find(has).or_else(|| all.iter().find(|path| path.exists()));
+    chosen.or(all.first()).cloned()
+}
+
+/// What a file holds that has our entry and nothing else; none where the client takes no such server.
+#[must_use]
+pub fn entry_alone(client: &Client, server: &Server, in_user_file: bool) -> Option<String> {
+    let fields = server.entry(client, in_user_file)?;
+    let input = server.input(client);
+    let put = Put {
+        spot: Spot {
+            key: &client.key,
+            name: server.name.as_str(),
+        },
+        fields: &fields,
+        owned: Vec::new(),
+        input: input.as_ref(),
+    };
+    client.format.alone(&put).ok()
+}
+
+/// What an installation would do.
+#[must_use]
+pub fn install(machine: &Machine, client: &'static Client, scope: Scope<'_>, server: &Server, replace: bool) -> Plan {
+    let mut notes = Vec::new();
+    let fields = server.entry(client, matches!(scope, Scope::User));
+    let by_hand = |why: String, add| Outcome::ByHand { why, add };
+    let plan = |path, outcome, notes| Plan {
+        client,
+        path,
+        outcome,
+        notes,
+    };
+    let Some(path) = choose(machine, client, scope, &server.name) else {
+        return plan(None, by_hand("it has no file for projects".to_owned(), None), notes);
+    };
+    let Some(fields) = fields else {
+        let why = "it starts servers as programs alone, and takes no URL".to_owned();
+        return plan(Some(path), by_hand(why, None), notes);
+    };
+    let input = server.input(client);
+    let put = Put {
+        spot: Spot {
+            key: &client.key,
+            name: server.name.as_str(),
+        },
+        fields: &fields,
+        owned: client.owned().collect(),
+        input: input.as_ref(),
+    };
+    let add = client.format.alone(&put).ok();
+    let found = match file::read(&path, scope.project()) {
+        Ok(found) => found,
+        Err(problem) => return plan(Some(path), by_hand(problem.to_string(), add), notes),
+    };
+    let text = found.text.clone().unwrap_or_default();
+    let there = match client.format.read(&text, &client.key) {
+        Ok(entries) => entries.into_iter().find(|entry| entry.name == server.name.as_str()),
+        Err(error) => return plan(Some(path), by_hand(error.to_string(), add), notes),
+    };
+    if let Some(there) = &there {
+        if !replace && !is_ours(there) && !calls(there, server) {
+            let why = format!(
+                "`{}` there is another server ({}): give ours a name of its own with --name, or --replace that one",
+                there.name,
+                in_short(there)
+            );
+            return plan(Some(path), by_hand(why, None), notes);
+        }
+        if holds_a_key(there) {
+            notes.push("a key stands in the file itself, where you put it; it stays. `--api-key-file` or the environment is a better place".to_owned());
+        }
+    }
+    let edited = match client.format.put(&text, &put) {
+        Ok(edited) => edited,
+        Err(error) => return plan(Some(path), by_hand(error.to_string(), add), notes),
+    };
+    if found.text.is_some() && edited == text {
+        return plan(Some(path), Outcome::Unchanged, notes);
+    }
+    if let Err(problem) = file::may_write(&found) {
+        return plan(Some(path), by_hand(problem.to_string(), add), notes);
+    }
+    if server.credential == Credential::Referred && !client.can_refer() {
+        notes.extend(client.key_note.clone());
+        if let Transport::Http(_) = server.transport {
+            notes.push("add the header `Authorization: Bearer TOKEN` where the server wants one".to_owned());
+        } else {
+            notes.push(
+                "the key comes from this machine: keep it in a file that you alone can read, and install again with --api-key-file FILE"
+                    .to_owned(),
+            );
+        }
+    }
+    let change = Change {
+        found,
+        after: edited,
+        project: scope.project().map(Path::to_owned),
+    };
+    plan(Some(path), Outcome::Change(change), notes)
+}
+
+/// What removing an entry would do.
+#[must_use]
+pub fn uninstall(
+    machine: &Machine,
+    client: &'static Client,
+    scope: Scope<'_>,
+    name: &ServerName,
+    replace: bool,
+) -> Plan {
+    let plan = |path, outcome| Plan {
+        client,
+        path,
+        outcome,
+        notes: Vec::new(),
+    };
+    let Some(path) = choose(machine, client, scope, name) else {
+        return plan(None, Outcome::NotThere);
+    };
+    let by_hand = |path, why: String| plan(Some(path), Outcome::ByHand { why, add: None });
+    let found = match file::read(&path, scope.project()) {
+        Ok(found) => found,
+        Err(problem) => return by_hand(path, problem.to_string()),
+    };
+    let Some(text) = found.text.clone() else {
+        return plan(Some(path), Outcome::NotThere);
+    };
+    let there = match client.format.read(&text, &client.key) {
+        Ok(entries) => entries.into_iter().find(|entry| entry.name == name.as_str()),
+        Err(error) => return by_hand(path, error.to_string()),
+    };
+    let Some(there) = there else {
+        return plan(Some(path), Outcome::NotThere);
+    };
+    if !replace && !is_ours(&there) {
+        let why = format!(
+            "`{}` there is another server ({}); --replace removes it",
+            there.name,
+            in_short(&there)
+        );
+        return by_hand(path, why);
+    }
+    let spot = Spot {
+        key: &client.key,
+        name: name.as_str(),
+    };
+    let edited = match client.format.take(&text, spot) {
+        Ok(Some(edited)) => edited,
+        Ok(None) => return plan(Some(path), Outcome::NotThere),
+        Err(error) => return by_hand(path, error.to_string()),
+    };
+    if let Err(problem) = file::may_write(&found) {
+        return by_hand(path, problem.to_string());
+    }
+    let change = Change {
+        found,
+        after: edited,
+        project: scope.project().map(Path::to_owned),
+    };
+    plan(Some(path), Outcome::Change(change))
+}
+
+/// The entries of a client's files that are ours, whatever they are called; and the files that can't be read, with why.
+#[must_use]
+pub fn entries(machine: &Machine, client: &Client, scope: Scope<'_>) -> (Vec<Place>, Vec<(PathBuf, String)>) {
+    let mut places = Vec::new();
+    let mut problems = Vec::new();
+    for path in files(machine, client, scope) {
+        let text = match file::read(&path, scope.project()) {
+            Ok(Found { text: Some(text), .. }) => text,
+            Ok(Found { text: None, .. }) => continue,
+            Err(problem) => {
+                problems.push((path, problem.to_string()));
+                continue;
+            }
+        };
+        match client.format.read(&text, &client.key) {
+            Ok(all) => places.extend(all.into_iter().filter(is_ours).map(|entry| Place {
+                path: path.clone(),
+                entry,
+                of_project: scope.project().is_some(),
+            })),
+            Err(error) => problems.push((path, error.to_string())),
+        }
+    }
+    (places, problems)
+}
+
+impl Entry {
+    /// The program that it starts and its arguments.
+    #[must_use]
+    pub fn command(&self) -> Option<(String, Vec<String>)> {
+        let word = |value: &Value| value.as_str().map(str::to_owned);
+        let words = |value: &Value| value.as_array()?.iter().map(word).collect::<Option<Vec<_>>>();
+        let field = |names: [&str; 2]| names.into_iter().find_map(|name| self.fields.get(name));
+        let command = field(["command", "cmd"])?;
+        if let Some(all) = words(command) {
+            let (first, rest) = all.split_first()?;
+            return Some((first.clone(), rest.to_vec()));
+        }
+        let arguments = self.fields.get("args").and_then(words).unwrap_or_default();
+        Some((word(command)?, arguments))
+    }
+
+    /// The address that it calls.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        let names = ["url", "httpUrl", "serverUrl", "uri"];
+        names.into_iter().find_map(|name| self.fields.get(name)?.as_str())
+    }
+
+    /// The variables that it sets to a text of their own: references aren't among them.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let names = ["env", "environment", "envs"];
+        let all = names
+            .into_iter()
+            .filter_map(|name| self.fields.get(name)?.as_object())
+            .flatten();
+        all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .filter(|(_, text)| !text.contains('$') && !text.contains("{env:"))
+            .collect()
+    }
+}
+
+/// Whether an entry starts this program, by whatever way, or calls it on this machine.
+fn is_ours(entry: &Entry) -> bool {
+    let is_name = |word: &str| {
+        let file = word.rsplit(['/', '\\']).next().unwrap_or(word);
+        let file = file.split('@').next().unwrap_or(file);
+        let file = file.strip_suffix(".exe").unwrap_or(file);
+        file.eq_ignore_ascii_case("neon-mcp")
+    };
+    if let Some((command, arguments)) = entry.command() {
+        // `npx -y neon-mcp`, `docker run … neon-mcp` and the like.
+        let runner = ["npx", "bunx", "pnpx", "docker", "podman", "cmd"];
+        let file = command.rsplit(['/', '\\']).next().unwrap_or(&command);
+        let runs = runner.contains(&file.split('.').next().unwrap_or(file));
+        return is_name(&command) || runs && arguments.iter().any(|word| is_name(word));
+    }
+    let url = entry.url().and_then(|url| crate::base_url::BaseUrl::parse(url).ok());
+    url.is_some_and(|url| url.is_loopback() && url.as_str().ends_with("/mcp"))
+}
+
+/// Whether an entry calls the address that the server is at.
+fn calls(entry: &Entry, server: &Server) -> bool {
+    match &server.transport {
+        Transport::Http(url) => entry.url().is_some_and(|own| own.trim_end_matches('/') == url.as_str()),
+        Transport::Stdio { .. } => false,
+    }
+}
+
+/// What an entry is, for people: its program or host alone, since arguments may hold secrets.
+fn in_short(entry: &Entry) -> String {
+    let host = || {
+        let url = url::Url::parse(entry.url()?).ok()?;
+        Some(url.host_str()?.to_owned())
+    };
+    let command = entry.command().map(|(command, _)| command);
+    let told = command.or_else(host).unwrap_or_else(|| "of an unknown kind".to_owned());
+    crate::neon::text::one_line(&told, 80)
+}

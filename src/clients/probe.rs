@@ -1,0 +1,167 @@
+//! Whether a server answers: it is started or called as its client would, and asked who it is.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
+
+use super::edit::Entry;
+use super::machine::Machine;
+use super::variables::TOKEN_VARIABLE;
+use crate::base_url::BaseUrl;
+
+/// How long a server may take to say who it is.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: u64 = 256 * 1024;
+
+/// What came of asking.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Answer {
+    /// It answers.
+    Answers {
+        /// The version that it says.
+        version: String,
+    },
+    /// It is there, and wants a token that we don't have.
+    WantsToken,
+    /// It doesn't.
+    Silent {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Asks the server of an entry who it is.
+pub async fn probe(machine: &Machine, entry: &Entry) -> Answer {
+    let asked = async {
+        match (entry.command(), entry.url()) {
+            (Some((command, arguments)), _) => start(entry, &command, &arguments).await,
+            (None, Some(url)) => call(machine, url).await,
+            (None, None) => Err("the entry names neither a program nor a URL".to_owned()),
+        }
+    };
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(reason)) => Answer::Silent { reason },
+        Err(_) => Answer::Silent {
+            reason: format!("it said nothing for {} seconds", PATIENCE.as_secs()),
+        },
+    }
+}
+
+/// The first request of any client.
+fn initialize() -> Value {
+    json!({
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": { "name": "neon-mcp-install", "version": env!("CARGO_PKG_VERSION") },
+        },
+    })
+}
+
+fn version(answer: &Value) -> Result<Answer, String> {
+    let version = answer.pointer("/result/serverInfo/version").and_then(Value::as_str);
+    version
+        .map(|version| Answer::Answers {
+            version: crate::neon::text::one_line(version, 60),
+        })
+        .ok_or_else(|| "it answered, and not as an MCP server does".to_owned())
+}
+
+async fn start(entry: &Entry, command: &str, arguments: &[String]) -> Result<Answer, String> {
+    if Path::new(command).is_absolute() && !Path::new(command).exists() {
+        return Err(format!("there is no {command}"));
+    }
+    let mut child = Command::new(command)
+        .args(arguments)
+        .envs(entry.variables())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("it can't be started: {error}"))?;
+    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err("it can't be started".to_owned());
+    };
+    let said = tokio::spawn(async move {
+        let mut text = Vec::new();
+        let _ = stderr.take(MAX_ANSWER).read_to_end(&mut text).await;
+        text
+    });
+    let request = format!("{}\n", initialize());
+    // One that has ended already says why on standard error.
+    let _ = stdin.write_all(request.as_bytes()).await;
+    let mut lines = BufReader::new(stdout.take(MAX_ANSWER)).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let Ok(answer) = serde_json::from_str::<Value>(&line) else {
+            continue;
+        };
+        if answer.get("id") == Some(&json!(1)) {
+            drop(stdin);
+            let _ = tokio::time::timeout(Duration::from_secs(2), child.wait()).await;
+            return version(&answer);
+        }
+    }
+    let told = said.await.unwrap_or_default();
+    let told = String::from_utf8_lossy(&told);
+    let last = told.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    let last = crate::guard::mask_text(last);
+    Err(format!("it ended: {}", crate::neon::text::one_line(&last, 300)))
+}
+
+async fn call(machine: &Machine, url: &str) -> Result<Answer, String> {
+    let url = BaseUrl::parse(url).map_err(|error| error.to_string())?;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    if url.is_loopback() {
+        builder = builder.no_proxy();
+    }
+    let http = builder.build().map_err(|_| "HTTP can't be set up".to_owned())?;
+    let mut request = http
+        .post(url.as_str())
+        .header("Accept", "application/json, text/event-stream")
+        .json(&initialize());
+    // Sent where its user's clients would send it, and nowhere that isn't encrypted.
+    if let Some(token) = machine.variable(TOKEN_VARIABLE).and_then(|token| token.to_str()) {
+        request = request.bearer_auth(token);
+    }
+    let answer = request.send().await.map_err(|error| match error.is_connect() {
+        true => "nothing listens there".to_owned(),
+        false => "the request failed".to_owned(),
+    })?;
+    match answer.status().as_u16() {
+        200 => {}
+        401 | 403 => return Ok(Answer::WantsToken),
+        status => return Err(format!("it answered with {status}")),
+    }
+    let mut answer = answer;
+    let mut text = Vec::new();
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        text.extend_from_slice(&chunk);
+        let so_far = String::from_utf8_lossy(&text);
+        let lines = so_far
+            .lines()
+            .map(|line| line.strip_prefix("data:").unwrap_or(line).trim());
+        let mut read = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        if let Some(value) = read.find(|value| value.get("id") == Some(&json!(1))) {
+            return version(&value);
+        }
+        if text.len() as u64 > MAX_ANSWER {
+            break;
+        }
+    }
+    Err("it answered, and not as an MCP server does".to_owned())
+}
