@@ -19,6 +19,7 @@ async fn demo(arguments: &[&str]) -> (String, String, bool) {
         // Settings of whoever runs it are none of the demo's.
         .env("NEON_MCP_READ_ONLY", "true")
         .env("NEON_API_KEY", "napi_somebodys_own")
+        .env("NEON_MCP_POSTGRES_BIN", harness::postgres::programs())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();

@@ -14,6 +14,7 @@ mod demo;
 mod discovery;
 mod distribution;
 mod examples;
+mod fetch_postgres;
 mod guard;
 mod guarded;
 mod lint_bytes;

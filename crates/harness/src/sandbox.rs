@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use neon_sandbox::{Sandbox, SandboxOptions};
+use neon_sandbox::{Postgres, Sandbox, SandboxOptions};
 
 /// Starts a sandbox with these options, whose operations end at once if they say nothing else of it, that doesn't limit requests, and whose folders are its own.
 pub async fn start(options: SandboxOptions) -> Sandbox {
@@ -15,6 +15,7 @@ pub async fn start(options: SandboxOptions) -> Sandbox {
             time => time,
         },
         rate_limits: false,
+        postgres_bin: (options.postgres == Postgres::Required).then(crate::postgres::programs),
         temporary_dir: Some(crate::folder::of_a_sandbox()),
         ..options
     };

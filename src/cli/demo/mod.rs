@@ -35,7 +35,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let sandbox = Sandbox::start(arguments.data.options())
+    let sandbox = Sandbox::start(arguments.data.options().await)
         .await
         .context("the sandbox can't start")?;
     layout::say(&format!(
