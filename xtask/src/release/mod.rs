@@ -2,6 +2,7 @@
 //! folder, the image and the workflow. They are committed, and `xtask/tests/release.rs` compares.
 
 mod buttons;
+mod file;
 mod mcpb;
 mod npm;
 mod oci;
@@ -15,7 +16,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
-use serde_json::Value;
 
 pub use buttons::buttons;
 pub use project::Project;
@@ -64,9 +64,4 @@ pub fn write(root: &Path) -> anyhow::Result<()> {
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
     Ok(())
-}
-
-/// A file of JSON.
-fn json(path: &str, value: &Value) -> (String, String) {
-    (path.to_owned(), format!("{value:#}\n"))
 }

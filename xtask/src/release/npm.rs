@@ -3,7 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Project, TARGETS, Target, json as file};
+use super::file::json as file;
+use super::project::Project;
+use super::targets::{TARGETS, Target};
 
 pub(super) fn files(project: &Project) -> Vec<(String, String)> {
     let mut files = vec![

@@ -3,7 +3,8 @@
 
 use serde_json::json;
 
-use super::{Project, json as file};
+use super::file::json as file;
+use super::project::Project;
 
 /// Where the certificates of authorities are in it: an empty image has none, and without them no TLS is trusted.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";

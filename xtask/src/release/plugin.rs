@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Project, json as file};
+use super::file::json as file;
+use super::project::Project;
 
 /// The plugin's folder.
 const FOLDER: &str = "plugin";

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Project, json as file};
+use super::file::json as file;
+use super::project::Project;
 
 pub(super) fn files(project: &Project) -> Vec<(String, String)> {
     let server = json!({

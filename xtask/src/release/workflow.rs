@@ -1,6 +1,7 @@
 //! `.github/workflows/release.yml`: what a tag `vVERSION` sets off.
 
-use super::{Project, TARGETS};
+use super::project::Project;
+use super::targets::TARGETS;
 
 /// Everything but the list of systems and of packages.
 const TEMPLATE: &str = include_str!("release.yml.in");
