@@ -115,3 +115,34 @@ fn readme_has_the_buttons_and_no_secret_in_them() {
         assert!(!decoded.contains("napi_"), "{decoded}");
     }
 }
+
+/// Where there is no node, packaging is somebody else's work: `packaging/run` says that it needs it.
+#[test]
+fn server_json_with_bundles_fits_the_schema_of_the_registry() {
+    let place = tempfile::tempdir().expect("a directory");
+    let bundle = "neon-mcp-v0.1.0-linux-x64.mcpb";
+    std::fs::write(place.path().join(bundle), "a bundle").expect("a file");
+    let url = "https://github.com/neon-mcp/neon-mcp/releases/download/v0.1.0";
+    let run = std::process::Command::new("node")
+        .arg(root().join("packaging/mcpb/register"))
+        .arg(place.path())
+        .arg(url)
+        .output();
+    let Ok(run) = run else { return };
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let server: Value = serde_json::from_slice(&run.stdout).expect("JSON");
+    let schema =
+        std::fs::read_to_string(root().join("tests/registry/server.schema.2025-12-11.json")).expect("a schema");
+    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let problems: Vec<String> = validator.iter_errors(&server).map(|error| error.to_string()).collect();
+    assert!(problems.is_empty(), "{problems:?}");
+    let added = server["packages"]
+        .as_array()
+        .expect("packages")
+        .last()
+        .expect("a package");
+    assert_eq!(added["identifier"], format!("{url}/{bundle}"));
+    let sum = "cd98c950d629c66548537b4ecd68dab3e8cf59974ba6e40df5a1a7354b39db5f";
+    assert_eq!(added["fileSha256"], sum);
+}

@@ -174,23 +174,31 @@ impl Postgres {
 /// The directory of the programs of the PostgreSQL that tests run on: from `POSTGRES_BIN`, else the newest of this machine, else
 /// one that is fetched. `NEON_MCP_FETCH_POSTGRES=always` passes over what the machine has.
 ///
+/// # Errors
+/// When there is none and none can be fetched.
+pub fn found() -> Result<PathBuf, String> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let find = || {
+        if let Some(place) = std::env::var_os("POSTGRES_BIN") {
+            return Ok(place.into());
+        }
+        let always = std::env::var_os("NEON_MCP_FETCH_POSTGRES").is_some_and(|when| when == "always");
+        match local_postgres::find(None) {
+            Ok(install) if !always => Ok(install.bin().to_owned()),
+            _ => local_postgres::fetch().map_err(|error| error.to_string()),
+        }
+    };
+    FOUND.get_or_init(find).clone()
+}
+
+/// The same, for a test that needs one.
+///
 /// # Panics
 /// When there is none and none can be fetched.
 pub fn programs() -> PathBuf {
-    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
-    let found = || {
-        if let Some(place) = std::env::var_os("POSTGRES_BIN") {
-            return place.into();
-        }
-        let always = std::env::var_os("NEON_MCP_FETCH_POSTGRES").is_some_and(|when| when == "always");
-        if !always && let Ok(install) = local_postgres::find(None) {
-            return install.bin().to_owned();
-        }
-        local_postgres::fetch().unwrap_or_else(|error| {
-            panic!("these tests need PostgreSQL (on Debian and Ubuntu: postgresql), or its programs' directory in POSTGRES_BIN: {error}")
-        })
-    };
-    PROGRAMS.get_or_init(found).clone()
+    found().unwrap_or_else(|error| {
+        panic!("these tests need PostgreSQL (on Debian and Ubuntu: postgresql), or its programs' directory in POSTGRES_BIN: {error}")
+    })
 }
 
 /// Who runs the server: it refuses to run as root, so then it is `postgres`, whom the package has made, or `nobody`.

@@ -9,13 +9,15 @@ pub async fn start(options: SandboxOptions) -> Sandbox {
     // A second installation fails, and the first serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let usual = SandboxOptions::default().operation_time;
+    let required = options.postgres == Postgres::Required;
+    let postgres_bin = options.postgres_bin.clone();
     let options = SandboxOptions {
         operation_time: match options.operation_time {
             time if time == usual => Duration::from_millis(1),
             time => time,
         },
         rate_limits: false,
-        postgres_bin: (options.postgres == Postgres::Required).then(crate::postgres::programs),
+        postgres_bin: postgres_bin.or_else(|| required.then(crate::postgres::programs)),
         temporary_dir: Some(crate::folder::of_a_sandbox()),
         ..options
     };

@@ -110,7 +110,7 @@ impl Places {
             .env("NEON_MCP_SANDBOX_RATE_LIMITS", "false")
             .env("TMPDIR", self.root.path().join("tmp"))
             // Where what was fetched is kept isn't looked for without a home directory.
-            .env("NEON_MCP_POSTGRES_BIN", crate::postgres::programs())
+            .envs(crate::postgres::found().map(|bin| ("NEON_MCP_POSTGRES_BIN", bin)))
             // The template is made once for all.
             .env("XDG_CACHE_HOME", Path::new(self.program.folder).join("cache"))
             .stdin(Stdio::null())

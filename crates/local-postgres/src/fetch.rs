@@ -493,8 +493,8 @@ mod tests {
         let error = run(command, &place.path().join(LOG)).unwrap_err();
         assert_eq!(error.to_string(), "last");
         let mut command = Command::new("sh");
-        command.args(["-c", "echo ERROR: the hashes differ >&2; echo last >&2; exit 3"]);
+        command.args(["-c", "echo ERROR:differs >&2; echo last >&2; exit 3"]);
         let error = run(command, &place.path().join(LOG)).unwrap_err();
-        assert_eq!(error.to_string(), "ERROR: the hashes differ");
+        assert_eq!(error.to_string(), "ERROR:differs");
     }
 }
