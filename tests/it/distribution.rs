@@ -44,7 +44,7 @@ fn server_json_is_about_this_package() {
     let server = server();
     assert_eq!(server["version"], env!("CARGO_PKG_VERSION"));
     let readme = include_str!("../../README.md");
-    let settings = include_str!("../../docs/configuration.md");
+    let settings = include_str!("../../docs/settings.md");
     // So the registry knows that who publishes the one owns the other.
     let line = format!("mcp-name: {}", server["name"].as_str().expect("a name"));
     assert!(readme.lines().any(|said| said == line), "{line}");
