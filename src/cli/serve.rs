@@ -85,6 +85,7 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
             let sandbox = Sandbox::start(SandboxOptions {
                 postgres: data.postgres,
                 postgres_bin: data.postgres_bin,
+                fetch_postgres: data.fetch_postgres,
                 dir: data.dir,
                 rate_limits: settings.sandbox_rate_limits,
                 ..SandboxOptions::default()

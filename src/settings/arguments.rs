@@ -18,6 +18,9 @@ const PATHS: [&str; 9] = [
     "postgres_bin",
 ];
 
+/// The settings, beside those that are true or false, that may stand without a value.
+const WITH_EQUALS: [&str; 1] = ["fetch_postgres"];
+
 impl Layer {
     /// The arguments that say what this says, with paths that hold wherever the server is started.
     ///
@@ -63,8 +66,8 @@ impl Layer {
                 Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
                 other => other.to_string(),
             };
-            // What begins with a dash would be read as a flag.
-            if text.starts_with('-') {
+            // What begins with a dash would be read as a flag, and what may stand without a value takes it so alone.
+            if text.starts_with('-') || WITH_EQUALS.contains(&name.as_str()) {
                 arguments.push(format!("{flag}={text}"));
             } else {
                 arguments.extend([flag, text]);
@@ -99,6 +102,9 @@ mod tests {
             "--context-file=off",
             "--policy=/p.toml",
             "--sandbox-postgres=off",
+            "--fetch-postgres=always",
+            "--profiles=a,b",
+            "--sandbox-project=false",
         ];
         let layer = Given::try_parse_from(given).unwrap().layer;
         let arguments = layer.arguments().unwrap();

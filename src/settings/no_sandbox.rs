@@ -2,7 +2,7 @@
 
 use super::error::SettingsError;
 use super::layer::Layer;
-use super::postgres::Postgres;
+use super::postgres::{FetchPostgres, Postgres};
 
 /// Rejects settings that want the sandbox. `sandbox = false` wants none.
 ///
@@ -15,6 +15,10 @@ pub(super) fn check(layer: &Layer) -> Result<(), SettingsError> {
         (
             "--sandbox-postgres",
             layer.sandbox_postgres.is_some_and(|when| when != Postgres::Off),
+        ),
+        (
+            "--fetch-postgres",
+            layer.fetch_postgres.is_some_and(|when| when != FetchPostgres::Never),
         ),
     ];
     match wanted.iter().find(|(_, wanted)| *wanted) {

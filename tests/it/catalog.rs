@@ -95,14 +95,14 @@ fn the_references_are_those_of_the_catalogue() {
         written.trim_end() == tools_reference(&selection).trim_end(),
         "run `cargo run -- tools --toolsets all --reference > docs/tools.md`"
     );
-    let readme = include_str!("../../README.md");
-    let table = readme
+    let page = include_str!("../../docs/toolsets.md");
+    let table = page
         .split("<!-- toolsets -->")
         .nth(1)
         .and_then(|rest| rest.split("<!-- /toolsets -->").next());
     assert_eq!(
         table.expect("a table").trim(),
         toolset_table(&selection).trim(),
-        "put this into README.md"
+        "put this into docs/toolsets.md"
     );
 }

@@ -19,6 +19,7 @@ async fn demo(arguments: &[&str]) -> (String, String, bool) {
         // Settings of whoever runs it are none of the demo's.
         .env("NEON_MCP_READ_ONLY", "true")
         .env("NEON_API_KEY", "napi_somebodys_own")
+        .envs(harness::postgres::found().map(|bin| ("NEON_MCP_POSTGRES_BIN", bin)))
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
@@ -33,7 +34,7 @@ async fn demo(arguments: &[&str]) -> (String, String, bool) {
 /// Every line fits into a narrow terminal.
 fn fits(text: &str) {
     for line in text.lines() {
-        assert!(line.chars().count() <= 92, "{line}");
+        assert!(line.chars().count() <= 80, "{line}");
     }
 }
 
@@ -79,7 +80,7 @@ async fn with_postgres_it_tells_of_a_migration_that_is_refused_applied_and_undon
             "✓ The two differ by exactly what was shown.",
             "> complete_database_migration",
             "The server asks the human:",
-            "[\"ALTER TABLE customers DROP COLUMN phone\"",
+            "drops the column \"phone\"",
             "says no.",
             "refused The user rejected it. Nothing was sent to Neon.",
             "✓ Main is what it was:",
@@ -104,6 +105,19 @@ async fn with_postgres_it_tells_of_a_migration_that_is_refused_applied_and_undon
         ],
     );
     assert!(!told.contains("Not shown"), "{told}");
+    // Nobody looks at it on a terminal.
+    assert!(!told.contains('\u{1b}'), "{told}");
+    // A question is short: its head, what it does and loses, how it is undone.
+    let (mut longest, mut rows) = (0, 0);
+    for line in told.lines() {
+        rows = if line.trim_start().starts_with('|') {
+            rows + 1
+        } else {
+            0
+        };
+        longest = longest.max(rows);
+    }
+    assert!((1..=11).contains(&longest), "{told}");
     // It takes about five seconds alone; here others run beside it.
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }

@@ -44,16 +44,27 @@ fn server_json_is_about_this_package() {
     let server = server();
     assert_eq!(server["version"], env!("CARGO_PKG_VERSION"));
     let readme = include_str!("../../README.md");
+    let settings = include_str!("../../docs/settings.md");
     // So the registry knows that who publishes the one owns the other.
     let line = format!("mcp-name: {}", server["name"].as_str().expect("a name"));
     assert!(readme.lines().any(|said| said == line), "{line}");
-    for package in server["packages"].as_array().expect("packages") {
-        assert_eq!(package["registryType"], "cargo");
-        assert_eq!(package["identifier"], env!("CARGO_PKG_NAME"));
-        assert_eq!(package["version"], env!("CARGO_PKG_VERSION"));
+    let image = env!("CARGO_PKG_REPOSITORY").replace("https://github.com", "ghcr.io");
+    let packages = server["packages"].as_array().expect("packages");
+    let known = [
+        ("npm", env!("CARGO_PKG_NAME").to_owned()),
+        ("oci", format!("{image}:{}", env!("CARGO_PKG_VERSION"))),
+    ];
+    assert_eq!(packages.len(), known.len());
+    for (package, (registry, identifier)) in packages.iter().zip(known) {
+        assert_eq!(package["registryType"], registry);
+        assert_eq!(package["identifier"], identifier);
+        // The tag of an image is its version.
+        if registry != "oci" {
+            assert_eq!(package["version"], env!("CARGO_PKG_VERSION"));
+        }
         for variable in package["environmentVariables"].as_array().expect("variables") {
             let name = variable["name"].as_str().expect("a name");
-            assert!(readme.contains(&format!("`{name}`")), "the README doesn't know {name}");
+            assert!(settings.contains(&format!("`{name}`")), "no page knows {name}");
         }
     }
 }

@@ -15,6 +15,7 @@ mod demo;
 mod discovery;
 mod distribution;
 mod examples;
+mod fetch_postgres;
 mod guard;
 mod guarded;
 mod install;

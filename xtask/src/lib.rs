@@ -5,5 +5,7 @@ pub mod drift;
 mod known;
 pub mod mutations;
 pub mod phrases;
+pub mod recording;
+pub mod release;
 
 pub use known::{Known, KnownError};

@@ -11,7 +11,7 @@ use neon_openapi::Document;
 use xtask::Known;
 use xtask::circles::{Crate, Verdict, circles, packages};
 use xtask::drift::{Intended, changes, compare};
-use xtask::mutations;
+use xtask::{mutations, recording, release};
 
 /// What maintainers of neon-mcp run.
 #[derive(Debug, Parser)]
@@ -26,6 +26,14 @@ enum Command {
     Clients,
     /// Print docs/settings.md
     Settings,
+    /// Write the files that a release is made of: manifests, packages, the plugin folder, the image, the workflow
+    ReleaseFiles,
+    /// Run the demo and draw docs/demo.svg of it
+    Recording {
+        /// The program whose demo it is
+        #[arg(default_value = "target/debug/neon-mcp")]
+        program: PathBuf,
+    },
     /// Take the checks of the gate away, one at a time, in a copy of the tree: each must make a test fail
     Mutations(Mutations),
 }
@@ -64,6 +72,15 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Settings => {
             std::io::stdout().write_all(neon_mcp::cli::settings_reference().as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Recording { program } => {
+            let lines = recording::chosen(&recording::record(&program)?)?;
+            std::fs::write("docs/demo.svg", recording::svg(&lines))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::ReleaseFiles => {
+            release::write(Path::new("."))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Errors => {

@@ -171,21 +171,34 @@ impl Postgres {
     }
 }
 
-/// The directory of the server's programs: from `POSTGRES_BIN`, or the newest of where Debian has them.
-fn programs() -> PathBuf {
-    if let Some(place) = std::env::var_os("POSTGRES_BIN") {
-        return place.into();
-    }
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    versions
-        .filter_map(|entry| {
-            let version: u32 = entry.file_name().to_str()?.parse().ok()?;
-            let programs = entry.path().join("bin");
-            programs.join("initdb").exists().then_some((version, programs))
-        })
-        .max()
-        .map(|(_, programs)| programs)
-        .expect("these tests need PostgreSQL (on Debian and Ubuntu: postgresql), or its programs' directory in POSTGRES_BIN")
+/// The directory of the programs of the PostgreSQL that tests run on: from `POSTGRES_BIN`, else the newest of this machine, else
+/// one that is fetched. `NEON_MCP_FETCH_POSTGRES=always` passes over what the machine has.
+///
+/// # Errors
+/// When there is none and none can be fetched.
+pub fn found() -> Result<PathBuf, String> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let find = || {
+        if let Some(place) = std::env::var_os("POSTGRES_BIN") {
+            return Ok(place.into());
+        }
+        let always = std::env::var_os("NEON_MCP_FETCH_POSTGRES").is_some_and(|when| when == "always");
+        match local_postgres::find(None) {
+            Ok(install) if !always => Ok(install.bin().to_owned()),
+            _ => local_postgres::fetch().map_err(|error| error.to_string()),
+        }
+    };
+    FOUND.get_or_init(find).clone()
+}
+
+/// The same, for a test that needs one.
+///
+/// # Panics
+/// When there is none and none can be fetched.
+pub fn programs() -> PathBuf {
+    found().unwrap_or_else(|error| {
+        panic!("these tests need PostgreSQL (on Debian and Ubuntu: postgresql), or its programs' directory in POSTGRES_BIN: {error}")
+    })
 }
 
 /// Who runs the server: it refuses to run as root, so then it is `postgres`, whom the package has made, or `nobody`.

@@ -109,6 +109,8 @@ impl Places {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("NEON_MCP_SANDBOX_RATE_LIMITS", "false")
             .env("TMPDIR", self.root.path().join("tmp"))
+            // Where what was fetched is kept isn't looked for without a home directory.
+            .envs(crate::postgres::found().map(|bin| ("NEON_MCP_POSTGRES_BIN", bin)))
             // The template is made once for all.
             .env("XDG_CACHE_HOME", Path::new(self.program.folder).join("cache"))
             .stdin(Stdio::null())

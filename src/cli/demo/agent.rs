@@ -21,6 +21,9 @@ pub(super) struct Agent {
     checks: usize,
 }
 
+/// How often a look is made again whose compute is just starting.
+const MAX_TRIES: usize = 3;
+
 impl Agent {
     /// Starts the server and greets it.
     pub(super) async fn start(server: TokioChildProcess, human: Human, full: bool) -> anyhow::Result<Self> {
@@ -98,10 +101,16 @@ impl Agent {
 
     /// A look beside the story: its result.
     pub(super) async fn looks(&mut self, tool: &str, arguments: Value) -> anyhow::Result<Value> {
-        let (value, is_error) = self.call(tool, arguments).await?;
-        match value.get("result") {
-            Some(result) if !is_error => Ok(result.clone()),
-            _ => bail!("a look with {tool} at what step {} did failed: {value:#}", self.number),
+        let mut tries = 0;
+        loop {
+            let (value, is_error) = self.call(tool, arguments.clone()).await?;
+            // What came back starts its compute, which may cut a connection that was just made: a look is made again, as told.
+            let restarts = value.pointer("/error/sqlstate") == Some(&json!("57P01"));
+            match value.get("result") {
+                Some(result) if !is_error => return Ok(result.clone()),
+                _ if restarts && tries < MAX_TRIES => tries += 1,
+                _ => bail!("a look with {tool} at what step {} did failed: {value:#}", self.number),
+            }
         }
     }
 

@@ -34,8 +34,6 @@ struct Mind {
     answer: Answer,
     /// The questions since the last look.
     asked: Vec<String>,
-    /// One was printed whole.
-    shown: bool,
 }
 
 impl Human {
@@ -62,15 +60,22 @@ impl Human {
 
     fn hears(&self, question: &str) -> Answer {
         let mut mind = self.mind();
-        let whole = self.full || !mind.shown;
-        mind.shown = true;
         mind.asked.push(question.to_owned());
-        print_question(question, whole);
+        print_question(question, self.full);
         std::mem::take(&mut mind.answer)
     }
 }
 
-/// Prints a question: whole, or what the call does and the way back.
+/// What a line of a question begins with that is shown beside its head: what it does, loses, and how it is undone.
+const SHOWN: [&str; 4] = ["Effect:", "What is lost", "Way back", "Undo"];
+
+/// The longest such line, in characters: two rows.
+const MAX_SHOWN: usize = 132;
+
+/// From which length on a word is cut in it.
+const LONG_WORD: usize = 30;
+
+/// Prints a question: whole, or in short, as a client's dialog would begin it.
 fn print_question(question: &str, whole: bool) {
     let bar = format!("{INDENT}  | ");
     let hanging = format!("{INDENT}  |   ");
@@ -78,20 +83,30 @@ fn print_question(question: &str, whole: bool) {
     let mut left_out = 0;
     let mut in_head = true;
     for line in question.lines().filter(|line| !line.is_empty()) {
-        if whole || in_head || line.starts_with("Way back") {
+        in_head = in_head && !line.starts_with("Effect:");
+        if whole {
             layout::say_with(&bar, &hanging, line);
+        } else if in_head || SHOWN.iter().any(|begins| line.starts_with(begins)) {
+            layout::say_with(&bar, &hanging, &shortened(line));
         } else {
             left_out += 1;
         }
-        in_head = in_head && !line.starts_with("Effect:");
     }
     if left_out > 0 {
-        layout::say_with(
-            &bar,
-            &hanging,
-            &format!("(and {left_out} more lines, which --full shows)"),
-        );
+        layout::say_with(&bar, &hanging, &format!("({left_out} more lines: --full)"));
     }
+}
+
+/// A line that fits into two rows: cut behind a word.
+fn shortened(line: &str) -> String {
+    if line.chars().count() <= MAX_SHOWN {
+        return line.to_owned();
+    }
+    let cut: String = line.chars().take(MAX_SHOWN - 1).collect();
+    // Not in a word, unless it is a long one, such as JSON.
+    let (before, rest) = cut.rsplit_once(' ').unwrap_or((&cut, ""));
+    let short = if rest.chars().count() < LONG_WORD { before } else { &cut };
+    format!("{}…", short.trim_end())
 }
 
 impl ClientHandler for Human {
@@ -136,5 +151,20 @@ impl ClientHandler for Human {
                 params.message.unwrap_or_default()
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_line_of_a_question_is_cut_behind_a_word() {
+        assert_eq!(shortened("short"), "short");
+        let short = shortened(&"word ".repeat(100));
+        assert!(
+            short.chars().count() <= MAX_SHOWN && short.ends_with("word…"),
+            "{short}"
+        );
     }
 }

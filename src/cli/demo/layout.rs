@@ -1,9 +1,9 @@
-//! How the demo prints: lines that fit into a terminal of 92 columns.
+//! How the demo prints: lines that fit into a terminal of 80 columns, in colour where there is one.
 
-use super::super::common::print;
+use anstyle::{AnsiColor, Style};
 
 /// The longest line, in characters.
-const WIDTH: usize = 92;
+const WIDTH: usize = 80;
 
 /// From which length on a word may be broken behind its commas.
 const LONG_WORD: usize = 40;
@@ -18,7 +18,8 @@ pub(super) fn say(text: &str) {
 
 /// Prints a text, folded: the first line begins with `first`, all others with `rest`.
 pub(super) fn say_with(first: &str, rest: &str, text: &str) {
-    folded(first, rest, text).iter().for_each(|line| print(line));
+    let style = style(first, text);
+    folded(first, rest, text).iter().for_each(|line| print(style, line));
 }
 
 /// Prints a label and what it is about, line by line; long lines are folded.
@@ -34,10 +35,43 @@ pub(super) fn tell(label: &str, text: &str) {
 pub(super) fn tell_as_is(label: &str, lines: &[String]) {
     for (index, line) in lines.iter().enumerate() {
         let label = if index == 0 { label } else { "" };
+        // In a difference, what is new and what goes.
+        let style = match line.chars().next() {
+            Some('+') => AnsiColor::Green.on_default(),
+            Some('-') => AnsiColor::Red.on_default(),
+            _ => Style::new(),
+        };
         let line = format!("{INDENT}{label:<10}{line}");
         let cut: String = line.chars().take(WIDTH).collect();
-        print(cut.trim_end());
+        print(style, cut.trim_end());
     }
+}
+
+/// How a text is shown, by the mark that it begins with.
+fn style(first: &str, text: &str) -> Style {
+    match first.trim() {
+        "✓" => AnsiColor::Green.on_default(),
+        ">" => AnsiColor::Cyan.on_default(),
+        "|" => AnsiColor::Yellow.on_default(),
+        "refused" => AnsiColor::Red.on_default(),
+        number if number.ends_with('.') => Style::new().bold(),
+        // A chapter.
+        "" if !text.is_empty() && text.chars().all(|char| !char.is_lowercase()) => AnsiColor::Blue.on_default().bold(),
+        _ => Style::new(),
+    }
+}
+
+/// Prints a line; the styles go only where they are shown (a terminal, unless NO_COLOR says otherwise; CLICOLOR_FORCE). A reader
+/// that has gone away is no reason to complain.
+fn print(style: Style, line: &str) {
+    use std::io::Write as _;
+    let mut out = anstream::stdout();
+    // A chapter begins with an empty line.
+    let (before, line) = match line.strip_prefix('\n') {
+        Some(line) => ("\n", line),
+        None => ("", line),
+    };
+    let _ = writeln!(out, "{before}{style}{line}{style:#}");
 }
 
 /// A text in lines that fit, broken between words where there is a place for it. Blanks at its beginning are kept.
@@ -72,6 +106,14 @@ fn folded(first: &str, rest: &str, text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_have_their_colours() {
+        assert_ne!(style("    ✓ ", "so"), style("    > ", "tool"));
+        assert_ne!(style("", "\nA PROJECT"), Style::new());
+        assert_eq!(style("", "plain words"), Style::new());
+        assert_eq!(style("", ""), Style::new());
+    }
 
     #[test]
     fn lines_fit_and_hold_every_word() {

@@ -39,7 +39,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     // Whoever stops us meanwhile stops us in order: sandbox and server end with us, and leave nothing behind.
     let stop = stop_signal(Hangup::Ends);
-    let sandbox = Sandbox::start(arguments.data.options())
+    let sandbox = Sandbox::start(arguments.data.options().await)
         .await
         .context("the sandbox can't start")?;
     layout::say(&format!(

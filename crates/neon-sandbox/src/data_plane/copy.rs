@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DataPlaneError, install::Owner};
+use local_postgres::Owner;
+
+use super::DataPlaneError;
 use local_files::leftover;
 
 /// Files that belong to the process that runs on a directory, not to its data.

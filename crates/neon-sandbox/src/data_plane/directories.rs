@@ -16,10 +16,10 @@ use std::{
 use uuid::Uuid;
 
 use local_files::leftover;
+use local_postgres::{Install, Owner};
 
 use super::{
     DataPlaneError, copy,
-    install::{Install, Owner},
     watchdog::{Watchdog, stop_below},
 };
 

@@ -4,11 +4,12 @@ use std::{io::Write as _, process::Stdio};
 
 use serde_json::{Value, json};
 
+use local_postgres::Install;
+
 use super::{
     DataPlaneError, contents,
     contents::identifier,
     desired_state::DesiredTimeline,
-    install::Install,
     server::{SUPERUSER, Server},
     template::{run, succeed},
 };

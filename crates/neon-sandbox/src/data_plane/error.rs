@@ -23,3 +23,9 @@ impl DataPlaneError {
         }
     }
 }
+
+impl From<local_postgres::LocalPostgresError> for DataPlaneError {
+    fn from(error: local_postgres::LocalPostgresError) -> Self {
+        Self(error.to_string())
+    }
+}

@@ -8,7 +8,7 @@
 //! doors     the ports that clients connect to: a connection wakes a compute
 //! ```
 //!
-//! Beside them: `install` (finding PostgreSQL), `place` and `keeper` (folders, and that nothing outlives us), `template` (the empty
+//! Beside them: `place` and `keeper` (folders, and that nothing outlives us), `template` (the empty
 //! cluster), `contents` (roles and databases), `dump` (schemas), `masking` (anonymized branches), `wal` and `copy`.
 
 mod base;
@@ -19,7 +19,6 @@ mod desired_state;
 mod directories;
 mod dump;
 mod error;
-mod install;
 mod masking;
 mod proxy;
 mod server;
@@ -59,7 +58,7 @@ use work::{Before, Work};
 
 /// The PostgreSQL of this machine: its version, and the folder of its programs.
 pub(crate) fn find_postgres(given: Option<&Path>) -> Result<(String, PathBuf), String> {
-    let install = install::Install::find(given).map_err(|error| error.to_string())?;
+    let install = local_postgres::find(given).map_err(|error| error.to_string())?;
     let folder = install
         .program("postgres")
         .parent()

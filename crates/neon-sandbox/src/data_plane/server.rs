@@ -11,8 +11,9 @@ use std::{
 use tokio::{process::Child, time::Instant};
 use tokio_postgres::{Client, NoTls};
 
-use super::{DataPlaneError, install::Install, watchdog::MAX_PID_FILE_BYTES};
+use super::{DataPlaneError, watchdog::MAX_PID_FILE_BYTES};
 use local_files::leftover;
+use local_postgres::Install;
 
 /// How much of a log is read, from its end, in bytes.
 const MAX_LOG_BYTES: u64 = 64 * 1024;
@@ -54,7 +55,6 @@ const SETTINGS: &[&str] = &[
     "log_destination=stderr",
     "timezone=UTC",
     "password_encryption=scram-sha-256",
-    "ssl=on",
 ];
 
 /// How a server is started.
@@ -78,6 +78,8 @@ pub(crate) struct Common {
     pub(crate) sockets: PathBuf,
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
+    /// Whether this PostgreSQL can encrypt connections: not every build can.
+    pub(crate) tls: bool,
     pub(crate) dying: Dying,
 }
 
@@ -168,8 +170,11 @@ impl Server {
         set("port", &port.to_string());
         set("listen_addresses", "127.0.0.1");
         set("unix_socket_directories", &common.sockets.to_string_lossy());
-        set("ssl_cert_file", &common.certificate.to_string_lossy());
-        set("ssl_key_file", &common.key.to_string_lossy());
+        if common.tls {
+            set("ssl", "on");
+            set("ssl_cert_file", &common.certificate.to_string_lossy());
+            set("ssl_key_file", &common.key.to_string_lossy());
+        }
         match &start.archive {
             Some(archive) => {
                 set("archive_mode", "on");

@@ -12,11 +12,11 @@ use uuid::Uuid;
 use super::{
     DataPlaneError, copy,
     directories::Directories,
-    install::Install,
     server::{Common, SUPERUSER, Server, Start},
     wal::SEGMENT_BYTES,
 };
 use local_files::leftover;
+use local_postgres::Install;
 
 /// Raised when what is in a template changes, so that older ones are not used.
 const FORM: u32 = 1;
@@ -237,7 +237,7 @@ fn move_across(from: &Path, to: &Path) -> Result<(), DataPlaneError> {
     let owner = {
         use std::os::unix::fs::MetadataExt as _;
         let metadata = fs::metadata(from).map_err(|error| DataPlaneError::io("look at", from, &error))?;
-        Some(super::install::Owner {
+        Some(local_postgres::Owner {
             uid: metadata.uid(),
             gid: metadata.gid(),
         })

@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DataPlaneError, copy, install::Owner};
+use local_postgres::Owner;
+
+use super::{DataPlaneError, copy};
 use local_files::leftover;
 
 use crate::state::data::Lsn;

@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::install::Owner;
 use local_files::leftover;
+use local_postgres::Owner;
 
 /// The file of a data directory that says which process runs on it.
 const PID_FILE: &str = "postmaster.pid";

@@ -17,6 +17,7 @@ impl Rig {
     async fn with_postgres() -> (Self, Made) {
         let rig = Self::with(SandboxOptions {
             postgres: Postgres::Required,
+            postgres_bin: Some(harness::postgres::programs()),
             operation_time: Duration::from_millis(10),
             ..options()
         })

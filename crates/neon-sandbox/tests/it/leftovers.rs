@@ -41,6 +41,7 @@ async fn two_hundred_branches_come_and_go_while_their_parent_is_asked() {
     let places = Places::new(crate::PROGRAM);
     let rig = Rig::with(SandboxOptions {
         postgres: Postgres::Required,
+        postgres_bin: Some(harness::postgres::programs()),
         dir: Some(places.kept()),
         operation_time: Duration::from_millis(2),
         ..options()
@@ -156,6 +157,7 @@ fn a_sandbox_that_is_dropped_takes_its_servers_along() {
     let (url, port) = runtime.block_on(async {
         let rig = Rig::with(SandboxOptions {
             postgres: Postgres::Required,
+            postgres_bin: Some(harness::postgres::programs()),
             ..options()
         })
         .await;
@@ -190,6 +192,7 @@ async fn a_removal_that_was_cut_short_is_gone_on_with() {
     std::fs::create_dir_all(half.join("data/timelines")).unwrap();
     let rig = Rig::with(SandboxOptions {
         postgres: Postgres::Required,
+        postgres_bin: Some(harness::postgres::programs()),
         temporary_dir: Some(temporary),
         ..options()
     })

