@@ -407,16 +407,7 @@ mod tests {
 
     #[test]
     fn rows_are_a_table_with_their_digits() {
-        assert_eq!(
-            drawn(&rows(), 80),
-            "service: sandbox\n\
-             result:\n  command: SELECT\n  rows:\n\
-             \x20                         id  name          note\n\
-             \x20   ────────────────────────────────────────────────────\n\
-             \x20                          1  Ada           null\n\
-             \x20    12345678901234567890123  Grace Hopper  \"null\"\n\
-             \x20                          3  \"\"            a\\u{1b}[2Jb\n"
-        );
+        harness::assert_worded!("cli", "rows in a terminal", drawn(&rows(), 80));
     }
 
     #[test]
@@ -445,10 +436,7 @@ mod tests {
     #[test]
     fn undo_is_a_command_that_can_be_pasted() {
         let value = json!({"undo": {"tool": "recover_project", "arguments": {"project_id": "p's"}, "until": "2026-12-06T00:00:00Z"}});
-        assert_eq!(
-            drawn(&value, 80),
-            "undo: neon-mcp call recover_project '{\"project_id\":\"p'\\''s\"}'\n  until: 2026-12-06T00:00:00Z\n"
-        );
+        harness::assert_worded!("cli", "undo as a command", drawn(&value, 80));
     }
 
     #[test]

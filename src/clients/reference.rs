@@ -7,7 +7,7 @@ use super::server::{Credential, Server, ServerName, Transport};
 use super::table::{Client, System, clients};
 use crate::base_url::BaseUrl;
 
-const INTRO: &str = include_str!("reference/intro.md");
+const INTRO: &str = include_str!("reference/intro.md.part");
 
 /// What docs/clients.md holds.
 ///

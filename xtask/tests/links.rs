@@ -5,9 +5,6 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-/// Pages that come with other work, in the same release. Take one off when it is there.
-const COMING: [&str; 2] = ["docs/clients.md", "docs/signing-in.md"];
-
 fn root() -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .canonicalize()
@@ -106,10 +103,7 @@ fn broken(root: &Path, page: &Path, text: &str) -> Vec<String> {
             "" => page.to_owned(),
             file => normal(&page.parent().expect("a folder").join(file)),
         };
-        let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-        let problem = if COMING.contains(&name.as_str()) {
-            continue;
-        } else if !path.starts_with(root) {
+        let problem = if !path.starts_with(root) {
             Some("leads out of the repository")
         } else if !path.exists() {
             Some("there is no such file")
@@ -135,16 +129,6 @@ fn links_of_every_page_lead_somewhere() {
         .flat_map(|page| broken(&root, page, &std::fs::read_to_string(page).expect("a page")))
         .collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
-}
-
-#[test]
-fn pages_that_were_to_come_are_taken_off_the_list() {
-    for page in COMING {
-        assert!(
-            !root().join(page).exists(),
-            "{page} is there: take it off COMING, so that its links are checked"
-        );
-    }
 }
 
 #[test]
