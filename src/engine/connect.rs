@@ -35,7 +35,11 @@ pub(in crate::engine) async fn connection(
         role: role.map(str::to_owned),
     };
     if let Some(known) = call.connections.get(&key) {
-        return Ok(known);
+        return Ok(Connection {
+            // Who may do what is this call's.
+            holds_role: policy.bounds_roles(),
+            ..known
+        });
     }
     let (database, role) = choose(call, project, branch, database, role).await?;
     policy.admits_name(Named::Database, &database)?;
@@ -82,6 +86,7 @@ pub(in crate::engine) async fn connection(
             branch: branch.clone(),
             endpoint: endpoint(uri),
         },
+        holds_role: policy.bounds_roles(),
         fresh: true,
     };
     call.connections.keep(key, connection.clone());

@@ -335,6 +335,12 @@ impl Failure {
                 ),
                 "Its compute may have moved to another branch just now: look with describe_branch and list_branch_computes, then try again.",
             ),
+            Some(Stop::Role) => told(
+                Kind::DeniedByPolicy,
+                "The operator bounds the roles that this server works with, and a statement took another one than the connection's. All of it was rolled back."
+                    .to_owned(),
+                "Leave that out. Only the operator can change which roles there are: tell the user.",
+            ),
             Some(Stop::Lexical(setting)) => told(
                 Kind::UnsafeSetting,
                 format!(

@@ -174,6 +174,7 @@ mod tests {
                 branch: "br-quiet-forest-a1b2c3d4".parse().unwrap(),
                 endpoint: None,
             },
+            holds_role: false,
             fresh: false,
         };
         let client = Client::new(ClientConfig::new(

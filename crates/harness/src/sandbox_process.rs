@@ -338,6 +338,24 @@ pub async fn number(url: &str, query: &str) -> i64 {
     client.query_one(query, &[]).await.unwrap().get(0)
 }
 
+/// Runs statements in a branch's database as its superuser, who comes in through the socket, and only as the user that started the
+/// sandbox.
+pub async fn execute_as_superuser(url: &str, statements: &[&str]) {
+    let owner = connect(url).await.unwrap();
+    let place =
+        "SELECT current_setting('unix_socket_directories'), current_setting('port')::int, current_database()::text";
+    let place = owner.query_one(place, &[]).await.unwrap();
+    let (folder, port, database): (String, i32, String) = (place.get(0), place.get(1), place.get(2));
+    let mut superuser = tokio_postgres::Config::new();
+    superuser.host_path(folder).port(port.try_into().unwrap());
+    superuser.user("cloud_admin").dbname(database);
+    let (client, connection) = superuser.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for statement in statements {
+        client.batch_execute(statement).await.unwrap();
+    }
+}
+
 /// Runs statements in a database.
 pub async fn execute(url: &str, statements: &str) {
     connect(url).await.unwrap().batch_execute(statements).await.unwrap();

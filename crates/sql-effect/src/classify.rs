@@ -161,7 +161,7 @@ fn alone(own: &str, budget: &mut Budget) -> Judgement {
 }
 
 /// What begins the reason of a statement that is worse under other settings.
-const OTHERWISE: &str = "has a string that can end elsewhere, and then";
+pub(super) const OTHERWISE: &str = "has a string that can end elsewhere, and then";
 
 /// Judges a text as Postgres reads it by its usual settings.
 fn as_read(text: &str, tokens: &[Token<'_>], budget: &mut Budget) -> Judgement {

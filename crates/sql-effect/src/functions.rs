@@ -127,6 +127,18 @@ const LISTED: &[Entry] = &[
     ("fireworks_*", Leaves, "sends a request to another server"),
     ("pg_extension_config_dump", Write, "changes what a dump of an extension holds"),
     ("injection_points_*", Destructive, "makes the server fail"),
+    // Code of a type or an index that is named at run time.
+    ("array_in", Leaves, "calls code of a type that is named at run time"),
+    ("domain_in", Leaves, "calls code of a type that is named at run time"),
+    ("multirange_in", Leaves, "calls code of a type that is named at run time"),
+    ("range_in", Leaves, "calls code of a type that is named at run time"),
+    ("record_in", Leaves, "calls code of a type that is named at run time"),
+    ("pg_input_error_info", Leaves, "calls code of a type that is named at run time"),
+    ("pg_input_is_valid", Leaves, "calls code of a type that is named at run time"),
+    ("fmgr_sql_validator", Leaves, "calls code of a function that is named at run time"),
+    ("plpgsql_validator", Leaves, "calls code of a function that is named at run time"),
+    ("bt_index_*", Leaves, "calls code of an index that is named at run time"),
+    ("gin_index_check", Leaves, "calls code of an index that is named at run time"),
     // pg_cron and other schedulers: what they run later is seen by nobody.
     ("cron.schedule*", Leaves, "runs SQL from a string later, which isn't seen here"),
     ("schedule_in_database", Leaves, "runs SQL from a string later, which isn't seen here"),

@@ -32,6 +32,7 @@ mod reading;
 mod redact;
 mod related;
 mod relations;
+mod roles;
 pub mod secret;
 mod session;
 mod settings;

@@ -89,37 +89,6 @@ impl Statement {
         self.text.get(start..)
     }
 
-    /// What it is called where it takes another role than that of the connection, or changes roles or who is a member of one: `SET
-    /// ROLE` and its like, `ALTER ROLE`, `GRANT` of a role. Nothing for all else; what code does inside of Postgres isn't seen here.
-    #[must_use]
-    pub fn reaches_roles(&self) -> Option<String> {
-        let takes = self.session.iter().any(|act| match act {
-            SessionAct::TakesRole | SessionAct::TakesUser => true,
-            SessionAct::Sets {
-                setting: Some(setting), ..
-            }
-            | SessionAct::SetsLocally(setting) => {
-                matches!(setting.as_str(), "role" | "session_authorization")
-            }
-            // Its name is made at run time.
-            SessionAct::Sets { setting: None, .. } => true,
-            _ => false,
-        });
-        if takes {
-            return Some(self.kind.clone());
-        }
-        let lexed = lex::lexed(&self.text);
-        let mut tokens = lexed.tokens.iter();
-        let first = tokens.next()?;
-        let second = tokens.next()?;
-        let is_role = second.is_any(&["role", "user", "group"]);
-        let is_mapping = second.is("user") && tokens.next().is_some_and(|token| token.is("mapping"));
-        let defines = first.is_any(&["create", "alter", "drop"]) && is_role && !is_mapping;
-        // A grant of what isn't on something is one of a role.
-        let grants = first.is_any(&["grant", "revoke"]) && !lexed.tokens.iter().any(|token| token.is("on"));
-        (defines || grants).then(|| self.kind.clone())
-    }
-
     /// Whether it could be read here. What couldn't may be no SQL at all.
     #[must_use]
     pub fn is_read(&self) -> bool {

@@ -107,8 +107,8 @@ pub(in crate::engine) fn check_new_branch(
     Ok(())
 }
 
-/// Refuses SQL that takes another role, or changes roles, where the operator bounds them. What a function does inside of Postgres is
-/// bounded by what the role may do there.
+/// Refuses SQL that takes another role, could do so by code that isn't seen, or changes roles, where the operator bounds them. What a
+/// function of the database's own leaves behind, the database stops; what it does in itself is bounded by what the role may do there.
 ///
 /// # Errors
 /// The denial.

@@ -49,7 +49,8 @@ pub(super) struct PolicyFile {
     #[schemars(inner(length(min = 1, max = 256)))]
     pub denied_branches: Vec<String>,
     /// The only roles of Postgres that calls may name, by name (patterns as above): no other role's connection string or password
-    /// is handed over, none is reset, and no SQL runs as another. SQL that takes another role or changes roles is denied.
+    /// is handed over, none is reset, and no SQL runs as another. SQL that takes another role or changes roles is denied, and so is SQL
+    /// that makes code (`CREATE FUNCTION`) or runs code that is made at run time (`DO`, `PREPARE`).
     /// A call that names no role takes the owner of the database, who must be one of them.
     #[schemars(with = "Vec<String>", length(min = 1), inner(length(min = 1, max = 256)))]
     pub allowed_roles: Option<Vec<String>>,

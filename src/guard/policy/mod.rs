@@ -211,13 +211,13 @@ impl Policy {
         self.layers().try_for_each(|layer| layer.admits_name(named, name))
     }
 
-    /// The denial of SQL that takes another role or changes roles, where roles are bounded.
+    /// The denial of SQL that takes another role, may do so unseen, or changes roles, where roles are bounded.
     ///
     /// # Errors
     /// The denial.
     pub fn admits_roles_in_sql(&self, kind: &str) -> Result<(), Denied> {
         match self.layers().find(|layer| layer.bounds_roles()) {
-            Some(layer) => Err(layer.beyond(Named::Role, &format!("{kind} reaches beyond it"))),
+            Some(layer) => Err(layer.beyond(Named::Role, &format!("{kind} can act for another or change one"))),
             None => Ok(()),
         }
     }

@@ -88,6 +88,8 @@ pub struct Connection {
     pub role: String,
     /// The branch that is meant.
     pub identity: Identity,
+    /// The operator bounds roles: nothing may act for another one than this.
+    pub holds_role: bool,
     /// Neon said so just now: what was kept for a while may lead elsewhere meanwhile.
     pub fresh: bool,
 }

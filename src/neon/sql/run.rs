@@ -105,10 +105,10 @@ impl Client {
             .preparable()
             .map_or(0, |text| statement.text.len() - text.len());
         let skipped = statement.text.get(..skipped).unwrap_or_default().chars().count();
-        let results = self
-            .query(connection, reads, timeout, context)
-            .await
-            .map_err(|error| error.behind(before.saturating_sub(skipped)))?;
+        let results = match self.query(connection, reads, timeout, context).await {
+            Err(error) if matches!(error.stop(), Some(Stop::Reaches(_))) => return Ok(None),
+            ran => ran.map_err(|error| error.behind(before.saturating_sub(skipped)))?,
+        };
         Ok(results.get(1).map(Expected::all))
     }
 

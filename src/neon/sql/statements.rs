@@ -94,6 +94,8 @@ impl Reads {
                 Query::new(parameters::TYPES, vec![name.as_str().into()]),
                 Query::plain(format!("DEALLOCATE {name}")),
             ],
+            // A literal of a type is read by that type's code when its statement is parsed.
+            mentions: Some(statement.mentions()),
             ..Self::own_batch(Vec::new())
         })
     }

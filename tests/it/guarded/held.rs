@@ -71,6 +71,7 @@ pub fn connection() -> Connection {
             branch: "br-quiet-forest-a1b2c3d4".parse().unwrap(),
             endpoint: Some("ep-quiet-forest-a1b2c3d4".parse().unwrap()),
         },
+        holds_role: false,
         fresh: false,
     }
 }

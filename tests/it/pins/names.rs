@@ -119,6 +119,13 @@ async fn sql_that_takes_or_changes_a_role_is_denied_where_roles_are_bounded() {
             "DROP ROLE other",
             "GRANT other TO abc",
             "SELECT 1; SET ROLE other; SELECT 2",
+            "SET role = other",
+            "SET LOCAL role = 'other'",
+            "DO $$ BEGIN SET ROLE other; END $$",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "PREPARE p AS SELECT 1",
+            "SELECT set_config($1, 'other', true)",
+            "CREATE VIEW v AS SELECT set_config('a.b', 'other', false)",
         ] {
             let given = json!({"project_id": PROJECT, "branch_id": BRANCH, "sql": sql});
             let (value, is_error) = server.call("run_sql", given).await;

@@ -4,7 +4,7 @@
 //! ```text
 //!  pin.sql       settings that a text's meaning depends on; names are Postgres' own for the next statement
 //!  before.sql    whom we talk to (identity.sql); the baseline (counters.sql, and ledger.sql where definitions may change)
-//!  … the caller's statements, with again.sql between them …
+//!  … the caller's statements, with again.sql between them, and where roles are bounded with role.sql around each …
 //!  SET CONSTRAINTS ALL IMMEDIATE      deferred triggers run now
 //!  DISCARD TEMP  what is temporary goes now, with all that depends on it, and not at the commit
 //!  settle.sql    role and search path set back; how much was changed so far
@@ -46,6 +46,8 @@ const PIN: &str = include_str!("pin.sql");
 const AGAIN: &str = include_str!("again.sql");
 const SETTLE: &str = include_str!("settle.sql");
 const PINNED_AGAIN: &str = include_str!("again_pinned.sql");
+/// Whether the session still acts for the connection's role, where it may act for no other.
+const ROLE: &str = include_str!("role.sql");
 const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 const TEMPORARY: &str = "DISCARD TEMP";
 
@@ -167,6 +169,8 @@ pub enum Stop {
     Stale,
     /// A setting that a text's meaning depends on is another one outside of transactions: its name.
     Lexical(String),
+    /// The session came to act for another role than the connection's, where that is bounded.
+    Role,
     /// Building indexes would call code of the database's own.
     CallsCode,
     /// What they would lose: they were only measured.
@@ -222,7 +226,7 @@ impl Body<'_> {
 
 impl Batch {
     /// The pins, then what runs first, then what checks the identity, then the caller's statements.
-    fn begin(body: Body<'_>, head: Query, mark: String) -> Self {
+    fn begin(connection: &Connection, body: Body<'_>, head: Query, mark: String) -> Self {
         let mut queries = vec![Query::new(PIN, body.times())];
         queries.extend(body.turn.map(Query::plain));
         queries.extend_from_slice(body.first);
@@ -233,6 +237,8 @@ impl Batch {
         }
         let at_head = queries.len();
         queries.push(head);
+        let role = role(connection, &mark);
+        queries.extend(role.clone());
         let mut own = Vec::new();
         for (index, statement) in body.statements.iter().enumerate() {
             if index > 0 {
@@ -240,6 +246,7 @@ impl Batch {
             }
             own.push(queries.len());
             queries.push(statement.clone());
+            queries.extend(role.clone());
         }
         Self {
             queries,
@@ -255,7 +262,7 @@ impl Batch {
     pub(super) fn identified(connection: &Connection, body: Body<'_>) -> Self {
         let mark = secret();
         let parameters = head("", &mark, connection);
-        Self::begin(body, Query::new(IDENTIFY.as_str(), parameters), mark)
+        Self::begin(connection, body, Query::new(IDENTIFY.as_str(), parameters), mark)
     }
 
     /// Statements that are measured, and committed as far as the guard lets them.
@@ -288,11 +295,15 @@ impl Batch {
                 (BEFORE_ALL.as_str(), COMPARE_ALL.as_str())
             }
         };
-        let mut batch = Self::begin(body, Query::new(before, parameters), mark.clone());
+        let mut batch = Self::begin(connection, body, Query::new(before, parameters), mark.clone());
+        let role = role(connection, &mark);
         batch.queries.push(Query::plain(DEFERRED));
         batch.queries.push(Query::plain(TEMPORARY));
+        // Before the role is set back.
+        batch.queries.extend(role.clone());
         batch.queries.push(Query::new(SETTLE, vec![secret.as_str().into()]));
         batch.queries.push(Query::plain(DEFERRED));
+        batch.queries.extend(role);
         batch.queries.push(Query::plain(PINNED_AGAIN));
         batch.measured = Some(batch.queries.len());
         let allowed = allowance.to_json().to_string();
@@ -322,6 +333,7 @@ impl Batch {
             "reaches" => Stop::Reaches(Reaching::read(text)),
             "stale" => Stop::Stale,
             "catalogue" => Stop::Catalogue,
+            "role" => Stop::Role,
             "lexical" => Stop::Lexical(text.to_owned()),
             "calls" => Stop::CallsCode,
             "measured" => Stop::Measured(measured()?),
@@ -330,6 +342,12 @@ impl Batch {
             _ => Stop::Tampered,
         })
     }
+}
+
+/// What stops a batch whose session acts for another role than the connection's, where that is bounded.
+fn role(connection: &Connection, mark: &str) -> Option<Query> {
+    let parameters = || vec![mark.into(), connection.role.as_str().into()];
+    connection.holds_role.then(|| Query::new(ROLE, parameters()))
 }
 
 /// The parameters of the first statement behind the pins.

@@ -1,5 +1,7 @@
 //! `query_database`: everyday reads run, nothing else does.
 
+mod reached;
+
 use serde_json::{Value, json};
 
 use super::{rows, shop};
