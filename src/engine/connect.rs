@@ -41,7 +41,8 @@ pub(in crate::engine) async fn connection(
             ..known
         });
     }
-    let (database, role) = choose(call, project, branch, database, role).await?;
+    let look = ReadSnapshot::new(call);
+    let (database, role) = choose(call, &look, (project, branch), database, role).await?;
     policy.admits_name(Named::Database, &database)?;
     policy.admits_name(Named::Role, &role)?;
     let read = Read::new(
@@ -140,15 +141,14 @@ fn endpoint(uri: &str) -> Option<EndpointId> {
 /// The database and the role: what is given, else the only database (or `neondb`), and its owner.
 pub(in crate::engine) async fn choose(
     call: &CallContext<'_>,
-    project: &ProjectId,
-    branch: &BranchId,
+    look: &ReadSnapshot<'_, '_>,
+    (project, branch): (&ProjectId, &BranchId),
     database: Option<&str>,
     role: Option<&str>,
 ) -> Result<(String, String), Failure> {
     if let (Some(database), Some(role)) = (database, role) {
         return Ok((database.to_owned(), role.to_owned()));
     }
-    let look = ReadSnapshot::new(call);
     let databases = look.databases(project, branch).await?;
     let names: Vec<&str> = Database::all(&databases).filter_map(Database::name).collect();
     let chosen = match (database, names.as_slice()) {

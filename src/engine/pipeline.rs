@@ -25,7 +25,7 @@ use crate::engine::present::untrusted as fence;
 use crate::engine::present::{advice, done};
 use crate::engine::rate_cap::RateCap;
 use crate::engine::record::Record;
-use crate::engine::snapshot::ReadSnapshot;
+use crate::engine::snapshot::{ReadSnapshot, Seen};
 use crate::engine::workflow::{Basis, RunsOn, WorkflowCall, Workflows};
 use crate::engine::{CallResult, Outcome, WorkflowContext};
 use crate::guard::{self, AllowedCall, Approver, Assessment, Effect, Plan, PolicyDecision, StatementRisk, Undoing};
@@ -42,6 +42,8 @@ pub(in crate::engine) struct Pipeline<'a> {
     workflow: Option<Arc<dyn WorkflowCall>>,
     /// The call's arguments, with names resolved to ids as far as it came.
     arguments: Map<String, Value>,
+    /// What was read to fill arguments in, for the first attempt.
+    seen: Option<Seen>,
 }
 
 /// What the call of a workflow's tool does with its arguments.
@@ -62,6 +64,7 @@ impl<'a> Pipeline<'a> {
             call,
             workflows,
             workflow: None,
+            seen: None,
             arguments: Map::new(),
         }
     }
@@ -118,16 +121,19 @@ impl<'a> Pipeline<'a> {
             let resolved = resolve::resolve(&self.call, tool, &mut arguments, &mut linked).await;
             resolved.map_err(|failure| linked.without_branch(failure))?;
         }
-        defaults::fill_branch(&self.call, tool, &mut arguments).await?;
+        let look = ReadSnapshot::new(&self.call);
+        defaults::fill_branch(&self.call, &look, tool, &mut arguments).await?;
+        let seen = look.into_seen();
         self.call.linked = linked;
         self.call.pinned_branch = pinned_branch(self.call.selected, &arguments);
+        let look = ReadSnapshot::going_on(&self.call, seen);
         if policy.bounds_branches() {
             // Before anything of a branch is read, its SQL looked into, or a human asked.
-            let look = ReadSnapshot::new(&self.call);
             bounds::check(&self.call, &look, tool, Effect::Read, &arguments).await?;
             reach::check_new_branch(policy, tool, &arguments)?;
         }
-        defaults::fill_database(&self.call, tool, &mut arguments).await?;
+        defaults::fill_database(&self.call, &look, tool, &mut arguments).await?;
+        self.seen = Some(look.into_seen());
         self.arguments = arguments.clone();
         self.call.prepared = prepared::open(&self.call, tool, &mut arguments)?;
         record.given(tool, &arguments);
@@ -209,7 +215,8 @@ impl<'a> Pipeline<'a> {
     async fn attempt(&mut self, mut arguments: Map<String, Value>, record: &mut Record) -> Result<Outcome, Failure> {
         let tool = &self.call.selected.tool;
         let policy = &self.call.guards.policy;
-        let look = ReadSnapshot::new(&self.call);
+        // The first attempt goes on with what was read to fill arguments in; another one looks anew.
+        let look = ReadSnapshot::going_on(&self.call, self.seen.take().unwrap_or_default());
         let mut assessment = assess::judge(&self.call, &look, &arguments).await?;
         if let Some(name) = safety::preserved_name(&self.call, &look, &assessment, &arguments).await? {
             arguments.insert("preserve_under_name".to_owned(), name.into());

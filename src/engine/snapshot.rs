@@ -31,7 +31,31 @@ pub(in crate::engine) struct ReadSnapshot<'c, 'a> {
     passed_over: Option<BranchId>,
 }
 
+/// What a look saw, for one that goes on with it.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Seen {
+    answers: HashMap<String, Arc<Value>>,
+    date: Option<DateTime<Utc>>,
+}
+
 impl<'c, 'a> ReadSnapshot<'c, 'a> {
+    /// The same look, gone on with: of what was read so far, nothing is read again.
+    pub(in crate::engine) fn going_on(call: &'c CallContext<'a>, seen: Seen) -> Self {
+        Self {
+            seen: Mutex::new(seen.answers),
+            date: Mutex::new(seen.date),
+            ..Self::new(call)
+        }
+    }
+
+    /// What it saw.
+    pub(in crate::engine) fn into_seen(self) -> Seen {
+        Seen {
+            answers: self.seen.into_inner().unwrap_or_else(PoisonError::into_inner),
+            date: self.date.into_inner().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
     pub(in crate::engine) fn new(call: &'c CallContext<'a>) -> Self {
         Self {
             call,

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::approvals::TypedName;
 use super::assess::Assessment;
 use super::mask::{self, MASK};
-use super::shown::{Line, digest, hex, quoted, shown};
+use super::shown::{Line, digest, hex, shown, told};
 use super::undo::Undoing;
 use super::untrusted::bare;
 use crate::catalog::{Tool, Undo, templates};
@@ -665,7 +665,8 @@ fn fill_given(
                 &names
                     .get(text)
                     .cloned()
-                    .unwrap_or_else(|| quoted(&mask::mask_text(text))),
+                    // Its own words, or what was filled in from the branch.
+                    .unwrap_or_else(|| told(&mask::mask_text(text))),
             ),
             Some(value) => out.push_str(&escaped(&without_secrets(tool, name, value, arguments).to_string())),
             None => out.push_str(name),
@@ -680,6 +681,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::guard::shown::quoted;
 
     #[test]
     fn a_digest_is_of_the_content_and_not_of_its_order() {

@@ -8,6 +8,10 @@ use crate::engine::{ArgumentProblem, CallResult, Engine, Failure, Fence, Kind};
 pub(super) fn reason_first(wrong: &serde_json::Error) -> String {
     let text = wrong.to_string();
     match text.rsplit_once(", expected ") {
+        // The name of a field is no value.
+        Some((given, expected)) if given.starts_with("unknown field") => {
+            format!("{}: expected {expected}", crate::neon::text::one_line(given, 100))
+        }
         Some((_, expected)) => format!("expected {expected}"),
         None => text,
     }

@@ -116,7 +116,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::catalog::Catalog;
+    use crate::catalog::{Catalog, Tool};
 
     fn names(list: Option<&Value>) -> BTreeSet<String> {
         match list {
@@ -129,11 +129,16 @@ mod tests {
         }
     }
 
-    fn assert_takes(tool: &str, declared: &Map<String, Value>, schema: &schemars::Schema) {
-        for key in ["properties", "required"] {
-            assert_eq!(names(schema.get(key)), names(declared.get(key)), "{tool}: {key}");
-        }
-        assert_eq!(schema.get("additionalProperties"), Some(&Value::Bool(false)), "{tool}");
+    fn assert_takes(tool: &Tool, schema: &schemars::Schema) {
+        let (name, declared) = (tool.name(), &tool.input);
+        let of = |key: &str| (names(schema.get(key)), names(declared.get(key)));
+        let (taken, published) = of("properties");
+        assert_eq!(taken, published, "{name}: properties");
+        // What is filled in before a workflow begins needn't be given to the tool.
+        let (mut wanted, required) = of("required");
+        wanted.retain(|argument| required.contains(argument) || !tool.declaration.request.fills_in(argument));
+        assert_eq!(wanted, required, "{name}: required");
+        assert_eq!(schema.get("additionalProperties"), Some(&Value::Bool(false)), "{name}");
     }
 
     #[test]
@@ -146,7 +151,7 @@ mod tests {
                 continue;
             };
             let (_, schema) = inputs.iter().find(|(known, _)| *known == workflow).expect("an input");
-            assert_takes(tool.name(), &tool.input, schema);
+            assert_takes(tool, schema);
             seen.push(workflow);
         }
         assert_eq!(seen.len(), inputs.len(), "every workflow has a tool");
@@ -169,8 +174,11 @@ mod tests {
             let Some(workflow) = tool.declaration.workflow.as_ref().map(|workflow| workflow.name) else {
                 continue;
             };
+            let properties = names(tool.input.get("properties")).into_iter();
+            let filled = properties.filter(|name| tool.declaration.request.fills_in(name));
             let mut arguments: Map<String, Value> = names(tool.input.get("required"))
                 .into_iter()
+                .chain(filled)
                 .map(|name| {
                     let value = value_of(&tool.input["properties"][name.as_str()]);
                     (name, value)
@@ -190,6 +198,6 @@ mod tests {
         let catalog = Catalog::embedded().expect("tools");
         let tool = catalog.tool("compare_database_schema").expect("a tool");
         let schema = schemars::schema_for!(schema::CompareDatabaseSchema);
-        assert_takes(tool.name(), &tool.input, &schema);
+        assert_takes(tool, &schema);
     }
 }

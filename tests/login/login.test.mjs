@@ -63,7 +63,7 @@ async function json(who, ...words) {
   return JSON.parse(stdout);
 }
 
-const projects = (who) => json(who, 'call', 'list_projects');
+const projects = (who) => json(who, 'call', 'list_projects', '--json');
 
 const kept = async (who) => JSON.parse(await readFile(who.file, 'utf8'));
 

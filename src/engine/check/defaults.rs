@@ -8,12 +8,14 @@ use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::values::id;
-use crate::neon::views::Branch;
-use crate::neon::{BranchId, ProjectId};
+use crate::guard::untrusted::can_speak;
+use crate::neon::views::{Branch, Endpoint};
+use crate::neon::{BranchId, EndpointId, ProjectId};
 
 /// Fills in the argument that the tool declares for it. Neon is asked each time: which branch is the default can change.
 pub(in crate::engine) async fn fill_branch(
     call: &CallContext<'_>,
+    look: &ReadSnapshot<'_, '_>,
     tool: &Tool,
     arguments: &mut Map<String, Value>,
 ) -> Result<(), Failure> {
@@ -34,7 +36,7 @@ pub(in crate::engine) async fn fill_branch(
     if !call.guards.policy.admits_project(Some(&project)) {
         return Ok(());
     }
-    let branches = ReadSnapshot::new(call).branches(&project).await?;
+    let branches = look.branches(&project).await?;
     // One that doesn't say whether it is the default isn't taken for it.
     let mut defaults = Branch::all(&branches).filter(|branch| branch.is_default());
     let default = match (defaults.next(), defaults.next()) {
@@ -54,6 +56,7 @@ pub(in crate::engine) async fn fill_branch(
 /// the bounds on branches were checked, since it reads the branch.
 pub(in crate::engine) async fn fill_database(
     call: &CallContext<'_>,
+    look: &ReadSnapshot<'_, '_>,
     tool: &Tool,
     arguments: &mut Map<String, Value>,
 ) -> Result<(), Failure> {
@@ -63,10 +66,22 @@ pub(in crate::engine) async fn fill_database(
     if !tool.declaration.request.default_database || (arguments.contains_key(DATABASE) && !wants_role) {
         return Ok(());
     }
-    let (Some(project), Some(branch)) = (
-        id::<ProjectId>(arguments, "project_id")?,
+    let Some(project) = id::<ProjectId>(arguments, "project_id")? else {
+        return Ok(());
+    };
+    let branch = match (
         id::<BranchId>(arguments, "branch_id")?,
-    ) else {
+        id::<EndpointId>(arguments, "endpoint_id")?,
+    ) {
+        (Some(branch), _) => Some(branch),
+        // A compute says on which branch it is.
+        (None, Some(endpoint)) => {
+            let answer = look.endpoint(&project, &endpoint).await?;
+            Endpoint::in_answer(&answer).branch().ok()
+        }
+        (None, None) => None,
+    };
+    let Some(branch) = branch else {
         return Err(Failure::Reference {
             argument: DATABASE.to_owned(),
             message: "Without branch_id nobody knows which database is meant. Nothing was changed.".to_owned(),
@@ -83,7 +98,19 @@ pub(in crate::engine) async fn fill_database(
             call.guards.policy.admits_name(named, text)?;
         }
     }
-    let (database, role) = connect::choose(call, &project, &branch, given(DATABASE), given(ROLE)).await?;
+    let (database, role) = connect::choose(call, look, (&project, &branch), given(DATABASE), given(ROLE)).await?;
+    call.guards.policy.admits_name(Named::Database, &database)?;
+    call.guards.policy.admits_name(Named::Role, &role)?;
+    // What is filled in stands among the call's own words: a name that could say something is for the caller to give.
+    let (fills_database, fills_role) = (!arguments.contains_key(DATABASE), wants_role);
+    if (fills_database && can_speak(&database)) || (fills_role && can_speak(&role)) {
+        return Err(Failure::Reference {
+            argument: DATABASE.to_owned(),
+            message: "The database or its owner has a name of several words, which isn't filled in by itself."
+                .to_owned(),
+            next: format!("Give {DATABASE} and {ROLE}: list_databases shows them."),
+        });
+    }
     arguments.insert(DATABASE.to_owned(), database.into());
     if wants_role {
         arguments.insert(ROLE.to_owned(), role.into());

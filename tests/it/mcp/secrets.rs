@@ -89,6 +89,12 @@ async fn canaries_show_only_where_a_tool_is_there_to_reveal_them() {
         if tool.declaration.safety.reveals {
             given.insert("branch_id".into(), BRANCH.into());
         }
+        // What is filled in where it is left out can't be read here.
+        if tool.declaration.request.default_database {
+            let names = ["database_name", "role_name"].into_iter();
+            let taken = names.filter(|name| tool.property(name).is_some());
+            given.extend(taken.map(|name| (name.to_owned(), "abc".into())));
+        }
         if tool.input["properties"].get("detail").is_some() {
             given.insert("detail".into(), "full".into());
         }

@@ -163,7 +163,10 @@ async fn an_advanced_argument_is_offered_with_its_toolset_only() {
     let arguments = json!({"project_id": PROJECT, "preload_defaults": true, "preload_libraries": ["x"]});
     let server = server::start(&[], &upstream.url()).await;
     let (value, is_error) = server.call("create_branch", arguments.clone()).await;
-    assert!(is_error && value.to_string().contains("--toolsets branches"), "{value}");
+    assert!(
+        is_error && value.to_string().contains("--toolsets default,branches"),
+        "{value}"
+    );
     let server = server::start(&["--toolsets", "branches"], &upstream.url()).await;
     let (value, is_error) = server.call("create_branch", arguments).await;
     assert!(!is_error, "{value}");

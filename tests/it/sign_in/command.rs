@@ -230,7 +230,7 @@ async fn login_is_sent_to_no_other_api_than_its_own() {
     let (home, issuer) = (Home::new(), Issuer::start().await);
     home.signs_in(&[], &issuer, "ada").await;
     let other = Issuer::start().await;
-    let mut command = home.program(&["call", "list_projects"], &issuer);
+    let mut command = home.program(&["call", "--json", "list_projects"], &issuer);
     let output = command.env("NEON_API_HOST", other.api()).output().await.expect("runs");
     let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(kind(&value), "not_signed_in");
@@ -260,7 +260,7 @@ async fn key_beats_a_login_and_a_named_profile_beats_a_key_of_the_environment() 
         (&["--api-key-file", file], work, "cyd"),
         (&["--api-key-file", file], key, "cyd"),
     ] {
-        let mut command = home.program(&["call", "list_projects"], &issuer);
+        let mut command = home.program(&["call", "--json", "list_projects"], &issuer);
         command.args(arguments).envs(variables.iter().copied());
         let output = command.output().await.expect("runs");
         let value: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
@@ -276,7 +276,7 @@ async fn key_beats_a_login_and_a_named_profile_beats_a_key_of_the_environment() 
         &["--profile", "../work"],
         &["--profiles", ""],
     ] {
-        let mut command = home.program(&["call", "list_projects"], &issuer);
+        let mut command = home.program(&["call", "--json", "list_projects"], &issuer);
         let output = command.args(arguments).output().await.expect("runs");
         assert!(
             output.status.code() == Some(1) && output.stdout.is_empty(),

@@ -24,7 +24,7 @@ fn read(path: &PathBuf) -> Value {
 }
 
 async fn called(home: &Home, issuer: &Issuer, arguments: &[&str]) -> Value {
-    let arguments = [&["call", "list_projects"], arguments].concat();
+    let arguments = [&["call", "--json", "list_projects"], arguments].concat();
     let (_, said, log) = home.run(&arguments, issuer).await;
     assert!(tokens_in(&said).is_empty() && tokens_in(&log).is_empty(), "{log}");
     serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said} {log}"))
@@ -90,7 +90,7 @@ async fn folder_that_a_variable_names_is_the_only_one() {
         ("NEONCTL_CONFIG_DIR", "elsewhere", Some("bob")),
         ("NEON_CONFIG_DIR", "nowhere", None),
     ] {
-        let mut command = home.program(&["call", "list_projects"], &issuer);
+        let mut command = home.program(&["call", "--json", "list_projects"], &issuer);
         command.env(variable, home.path().join(".config").join(folder));
         let output = command.output().await.expect("runs");
         let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -188,13 +188,13 @@ async fn login_of_neons_goes_neither_to_another_issuer_nor_to_another_api() {
         issuer.state().lifetime = lifetime;
         write(&home, "neon/credentials.json", &issuer.tokens("ada"));
         for variables in [vec![evils], vec![evil, evils]] {
-            let mut command = home.program(&["call", "list_projects"], &issuer);
+            let mut command = home.program(&["call", "--json", "list_projects"], &issuer);
             let output = command.envs(variables.clone()).output().await.expect("runs");
             let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
             assert_eq!(kind(&value), "not_signed_in", "{variables:?}: {value}");
         }
     }
-    let mut command = home.program(&["call", "list_projects"], &issuer);
+    let mut command = home.program(&["call", "--json", "list_projects"], &issuer);
     let output = command.envs([evil]).output().await.expect("runs");
     let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(kind(&value), "not_signed_in", "{value}");

@@ -56,11 +56,11 @@ async fn place_that_is_left_out_of_a_read_is_the_default_one() {
     story.shop("delete_database", gone).await;
     let error = story.shop_fails("get_database_schema", json!({})).await;
     assert_eq!(error["argument"], "database_name", "{error}");
-    // A compute is on one branch, and that one may not be the default.
+    // A compute is on one branch, which isn't the default one here: its database and role are that branch's.
     let computes = story.shop("list_branch_computes", json!({"branch_id": "dev"})).await;
     let compute = json!({"endpoint_id": bare_value(&computes["endpoints"][0]["id"])});
-    let error = story.shop_fails("get_connection_string", compute).await;
-    assert_eq!(error["argument"], "database_name", "{error}");
+    let handed = story.done("get_connection_string", in_shop(compute)).await;
+    assert_eq!(bare_value(&handed["password_of"])["branch"], "dev", "{handed}");
 }
 
 #[test]
