@@ -1,5 +1,8 @@
 //! One source of settings: the flags, the environment or the file, each of which may leave anything out.
 
+// The words of fields are the help that a terminal shows.
+#![allow(rustdoc::bare_urls)]
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
