@@ -8,7 +8,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=NEON_MCP_COMMIT");
     let of_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     let told = given().or_else(packaged).or_else(|| checked_out(of_release));
-    println!("cargo::rustc-env=NEON_MCP_BUILT_FROM={}", told.unwrap_or_default());
+    println!("cargo::rustc-env=BUILT_FROM_COMMIT={}", told.unwrap_or_default());
 }
 
 /// What who packages the program says.

@@ -4,8 +4,8 @@
 pub(super) const VERSION: &str = if COMMIT.is_empty() {
     env!("CARGO_PKG_VERSION")
 } else {
-    concat!(env!("CARGO_PKG_VERSION"), " (", env!("NEON_MCP_BUILT_FROM"), ")")
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILT_FROM_COMMIT"), ")")
 };
 
 /// The commit, as `build.rs` found it; empty where it found none.
-pub(super) const COMMIT: &str = env!("NEON_MCP_BUILT_FROM");
+pub(super) const COMMIT: &str = env!("BUILT_FROM_COMMIT");
