@@ -69,6 +69,10 @@ pub(in crate::engine) async fn fill_database(
     let Some(project) = id::<ProjectId>(arguments, "project_id")? else {
         return Ok(());
     };
+    // Nothing is looked up in a project that calls may not be about: the bounds say so.
+    if !call.guards.policy.admits_project(Some(&project)) {
+        return Ok(());
+    }
     let branch = match (
         id::<BranchId>(arguments, "branch_id")?,
         id::<EndpointId>(arguments, "endpoint_id")?,
@@ -88,9 +92,6 @@ pub(in crate::engine) async fn fill_database(
             next: format!("Give {DATABASE}, or branch_id."),
         });
     };
-    if !call.guards.policy.admits_project(Some(&project)) {
-        return Ok(());
-    }
     let given = |name: &str| arguments.get(name).and_then(Value::as_str);
     // Of one that is out of bounds, nothing is looked up.
     for (named, name) in [(Named::Database, DATABASE), (Named::Role, ROLE)] {
