@@ -11,6 +11,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use neon_mcp::catalog::{Catalog, Selection, SelectionOptions};
@@ -206,7 +207,7 @@ async fn added() -> bool {
     let policy = Policy::default();
     let guards = Guards {
         confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), None),
-        policy,
+        policy: Arc::new(policy),
         audit: None,
     };
     let engine = Engine::new(

@@ -17,7 +17,7 @@ use super::spinner::Spinner;
 use super::style::Style;
 use super::terminal::{AtTheTerminal, Terminal, width};
 use crate::engine::{ApprovalMode, CallResult, Caller, Outcome};
-use crate::guard::{Session, kept_session};
+use crate::guard::{Identity, Principal, Session, kept_session};
 use crate::neon::FairQueue;
 use crate::settings::{Layer, Settings};
 
@@ -67,8 +67,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let spinner = Spinner::start(&arguments.tool);
     let caller = Caller {
-        principal: "cli".to_owned(),
-        credential: None,
+        principal: Principal::new(Identity::Cli),
         session,
         approval: None,
         client: None,

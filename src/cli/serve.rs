@@ -76,7 +76,7 @@ impl Carried {
 pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
     let catalog = Catalog::embedded()?;
     let guards = settings.guards(&catalog)?;
-    let selection = Selection::new(catalog, &settings.selection, &guards.policy)?;
+    let selection = Selection::new(catalog, &settings.selection, &*guards.policy)?;
     #[cfg(feature = "sandbox")]
     let mut carried = None;
     let (base, accounts, service) = match settings.upstream {

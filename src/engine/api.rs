@@ -13,7 +13,7 @@ use crate::engine::check::files::FilesDir;
 use crate::engine::present::text;
 use crate::engine::present::untrusted::Fence;
 use crate::guard::audit::AuditLog;
-use crate::guard::{ApprovalFlow, Channel, Effect, OwnKey, Policy, Question, Reply, Session};
+use crate::guard::{ApprovalFlow, Channel, Effect, OwnKey, Policy, Principal, Question, Reply, Session};
 use crate::neon::{Client, FairQueue};
 
 /// What answers the requests: every result says it.
@@ -76,11 +76,11 @@ impl Default for CallLimits {
 /// The argument, beside those of any tool, with which an agent gives back what it was handed with a code.
 pub const APPROVAL: &str = "approval";
 
-/// What stands between a call and Neon.
-#[derive(Debug)]
+/// What stands between a call and Neon. Cheap to clone: clones share approvals and the log.
+#[derive(Debug, Clone)]
 pub struct Guards {
     /// What the operator allows.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// How a human is asked.
     pub confirmations: ApprovalFlow,
     /// Where calls are recorded. Without a place for it, nothing that changes something runs.
@@ -90,10 +90,8 @@ pub struct Guards {
 /// Who calls, and how to reach it while the call runs.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// By which way it comes: `stdio`, `http`, `cli`.
-    pub principal: String,
-    /// Which credential it came with, as a digest; nothing where the way asks for none.
-    pub credential: Option<String>,
+    /// Who it is, as the server established it.
+    pub principal: Principal,
     /// The session that the call belongs to.
     pub session: Session,
     /// What was handed out with an earlier question outside the client, and came back with this call. It may also stand among

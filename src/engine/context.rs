@@ -76,7 +76,7 @@ pub(in crate::engine) struct CallContext<'a> {
     pub(in crate::engine) approval: Option<String>,
     /// What durations in the arguments count from.
     pub(in crate::engine) times: Reference,
-    pub(in crate::engine) principal: &'a str,
+    pub(in crate::engine) principal: &'a guard::Principal,
     pub(in crate::engine) client_name: Option<&'a str>,
     pub(in crate::engine) way: &'a ApprovalMode,
     /// What the call may do at most, where it came by a way that says so.

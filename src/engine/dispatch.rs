@@ -306,7 +306,7 @@ mod tests {
         use crate::catalog::{Selection, SelectionOptions};
         use crate::engine::{ApprovalMode, CallLimits, Caller, Engine, Guards, Outcome, Service};
         use crate::guard::audit::{AuditLimits, AuditLog};
-        use crate::guard::{ApprovalFlow, Policy, Sealer, Session};
+        use crate::guard::{ApprovalFlow, Identity, Policy, Principal, Sealer, Session};
         use crate::neon::{Client, ClientConfig, Credential, FairQueue, api_base};
 
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -325,14 +325,13 @@ mod tests {
             },
             Guards {
                 confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), None),
-                policy,
+                policy: Arc::new(policy),
                 audit: Some(AuditLog::new(place.path().join("audit.jsonl"), AuditLimits::default())),
             },
             Arc::new(Steps(step)),
         );
         let caller = Caller {
-            principal: "stdio".to_owned(),
-            credential: None,
+            principal: Principal::new(Identity::Stdio),
             session: Session::Process("one".to_owned()),
             approval: None,
             client: None,

@@ -34,7 +34,7 @@ impl Record {
         match call.service {
             Service::Neon | Service::Sandbox => call.service.name().clone_into(&mut entry.service),
         }
-        call.principal.clone_into(&mut entry.caller);
+        entry.caller = call.principal.name();
         entry.client = call.client_name.map(str::to_owned);
         entry.account = call.account.map(str::to_owned);
         Self {
@@ -170,7 +170,7 @@ pub(in crate::engine) fn left_out(
     let Some(log) = &guards.audit else { return };
     let mut entry = Entry::new(tool.name(), declaration.safety.effect, Recorded::Refused);
     service.name().clone_into(&mut entry.service);
-    caller.principal.clone_into(&mut entry.caller);
+    entry.caller = caller.principal.name();
     entry.client.clone_from(&caller.client);
     entry.arguments = Entry::arguments(tool, arguments);
     redact(&mut entry.arguments);

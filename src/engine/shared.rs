@@ -22,6 +22,7 @@ use crate::engine::present::untrusted;
 use crate::engine::rate_cap::RateCap;
 use crate::engine::workflow::Workflows;
 use crate::engine::{context, left_behind, record};
+use crate::guard::{Policy, Principal};
 use crate::neon::{Client, Method, NoCredential};
 
 /// The arguments of a call as it would run, checked as every call's are before anything is sent. Names aren't looked up.
@@ -45,6 +46,19 @@ pub fn complete_arguments(
     Ok(arguments)
 }
 
+fn rate_cap(policy: &Policy) -> Option<Arc<RateCap>> {
+    policy.changes_per_minute().map(RateCap::new).map(Arc::new)
+}
+
+fn of_accounts(given: Vec<EngineAccount>, limits: &CallLimits) -> Accounts {
+    let accounts = given.into_iter();
+    Accounts::new(
+        accounts
+            .map(|given| Account::new(given, limits.sql_hosts.clone()))
+            .collect(),
+    )
+}
+
 /// Runs tool calls: the selected tools over the shared client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -53,13 +67,19 @@ pub struct Engine {
 
 #[derive(Debug)]
 struct Inner {
-    accounts: Accounts,
-    selection: Selection,
+    accounts: Arc<Accounts>,
+    selection: Arc<Selection>,
     service: Service,
-    limits: CallLimits,
+    limits: Arc<CallLimits>,
     guards: Guards,
     workflows: Arc<dyn Workflows>,
-    rate_cap: Option<RateCap>,
+    rate_cap: Option<Arc<RateCap>>,
+    common: Arc<Common>,
+}
+
+/// What all callers of a process share, whatever each of them may do.
+#[derive(Debug)]
+struct Common {
     /// The documentation, where it is read.
     docs: Option<Docs>,
     /// The statements that plans show in part.
@@ -68,6 +88,17 @@ struct Inner {
     adding: tokio::sync::Mutex<()>,
     /// Cancelled when calls may begin.
     ready: OnceLock<CancellationToken>,
+}
+
+/// What a caller gets of an engine in place of what all get.
+#[derive(Debug, Default)]
+pub struct Narrowing {
+    /// The tools.
+    pub selection: Option<Arc<Selection>>,
+    /// What the operator lets this caller do. A policy that caps changes a minute has a count of its own.
+    pub policy: Option<Policy>,
+    /// With which accounts calls are made: a caller's own are nobody else's.
+    pub accounts: Option<Vec<EngineAccount>>,
 }
 
 impl Engine {
@@ -95,22 +126,57 @@ impl Engine {
         guards: Guards,
         workflows: Arc<dyn Workflows>,
     ) -> Self {
-        let rate_cap = guards.policy.changes_per_minute().map(RateCap::new);
-        let accounts = accounts.into_iter();
-        let accounts = accounts.map(|given| Account::new(given, limits.sql_hosts.clone()));
         Self {
             inner: Arc::new(Inner {
-                accounts: Accounts::new(accounts.collect()),
-                rate_cap,
-                docs: limits.docs.clone().map(Docs::new),
-                wholes: whole::Wholes::default(),
-                adding: tokio::sync::Mutex::default(),
-                ready: OnceLock::new(),
-                selection,
+                accounts: Arc::new(of_accounts(accounts, &limits)),
+                rate_cap: rate_cap(&guards.policy),
+                common: Arc::new(Common {
+                    docs: limits.docs.clone().map(Docs::new),
+                    wholes: whole::Wholes::default(),
+                    adding: tokio::sync::Mutex::default(),
+                    ready: OnceLock::new(),
+                }),
+                selection: Arc::new(selection),
                 service,
-                limits,
+                limits: Arc::new(limits),
                 guards,
                 workflows,
+            }),
+        }
+    }
+
+    /// The engine for a caller that gets less of it, or works with accounts of its own. Approvals, the audit log and what is kept of
+    /// plans stay shared.
+    #[must_use]
+    pub fn narrowed(&self, narrowing: Narrowing) -> Self {
+        let Narrowing {
+            selection,
+            policy,
+            accounts,
+        } = narrowing;
+        let inner = &*self.inner;
+        let mut guards = inner.guards.clone();
+        let rate_cap = match &policy {
+            Some(policy) => rate_cap(policy),
+            None => inner.rate_cap.clone(),
+        };
+        if let Some(policy) = policy {
+            guards.confirmations = guards.confirmations.with_rules(policy.confirm().clone());
+            guards.policy = Arc::new(policy);
+        }
+        Self {
+            inner: Arc::new(Inner {
+                accounts: match accounts {
+                    Some(accounts) => Arc::new(of_accounts(accounts, &inner.limits)),
+                    None => inner.accounts.clone(),
+                },
+                selection: selection.unwrap_or_else(|| inner.selection.clone()),
+                service: inner.service,
+                limits: inner.limits.clone(),
+                guards,
+                workflows: inner.workflows.clone(),
+                rate_cap,
+                common: inner.common.clone(),
             }),
         }
     }
@@ -118,7 +184,7 @@ impl Engine {
     /// Has calls wait until this is cancelled: what they are about is being made. All else of a server goes on meanwhile. Once is
     /// enough.
     pub fn begins_when(&self, ready: CancellationToken) {
-        let _ = self.inner.ready.set(ready);
+        let _ = self.inner.common.ready.set(ready);
     }
 
     /// What stands between a call and Neon.
@@ -128,10 +194,10 @@ impl Engine {
     }
 
     /// All statements of a plan that shows some of them by their digest alone, without their secrets, under the address that
-    /// the plan names.
+    /// the plan names. Those of another principal's plans are as unknown as any.
     #[must_use]
-    pub fn statements(&self, uri: &str) -> Option<String> {
-        self.inner.wholes.get(uri)
+    pub fn statements(&self, principal: &Principal, uri: &str) -> Option<String> {
+        self.inner.common.wholes.get(&principal.id(), uri)
     }
 
     /// The tools.
@@ -213,7 +279,7 @@ impl Engine {
             }
             return Err(UnknownTool(missing));
         };
-        if let Some(ready) = self.inner.ready.get() {
+        if let Some(ready) = self.inner.common.ready.get() {
             tokio::select! {
                 () = ready.cancelled() => {}
                 // The call itself says what that means for it.
@@ -264,8 +330,7 @@ impl Engine {
                 });
             }
         };
-        let credential = caller.credential.as_deref().unwrap_or("-");
-        let peer = format!("{} {} {credential}", open.digest, caller.principal);
+        let peer = format!("{} {}", open.digest, caller.principal.id());
         let who = format!("{peer} {}", caller.client.as_deref().unwrap_or("-"));
         let call = context::CallContext {
             client: &open.client,
@@ -274,12 +339,12 @@ impl Engine {
             service: inner.service,
             limits: &inner.limits,
             guards: &inner.guards,
-            rate_cap: inner.rate_cap.as_ref(),
-            adding: &inner.adding,
+            rate_cap: inner.rate_cap.as_deref(),
+            adding: &inner.common.adding,
             connections: &open.connections,
-            wholes: &inner.wholes,
+            wholes: &inner.common.wholes,
             made: &open.made,
-            docs: inner.docs.as_ref(),
+            docs: inner.common.docs.as_ref(),
             organizations: &open.organizations,
             left_behind: left_behind::LeftBehind::default(),
             assessed: None,

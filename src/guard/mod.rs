@@ -28,6 +28,8 @@ mod plan;
 mod policy;
 mod prepared;
 mod preparing;
+mod principal;
+mod scopes;
 mod seal;
 mod session;
 mod shown;
@@ -59,6 +61,8 @@ pub use policy::{
     Rule, policy_reference, policy_schema,
 };
 pub use prepared::NotPrepared;
+pub use principal::{Identity, Principal};
+pub use scopes::Scopes;
 pub use seal::{MIN_KEY, Sealer, ShortKey};
 pub use session::Session;
 pub use shown::{Line, digest, quoted};

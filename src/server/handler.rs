@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt as _;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Icon, Implementation,
-    InputRequiredResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
-    ResourceContents, ResourceTemplate, ServerCapabilities, ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, Icon,
+    Implementation, InitializeRequestParams, InitializeResult, InputRequiredResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ResourceContents, ResourceTemplate,
+    ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -25,7 +26,7 @@ use super::search;
 use super::{ask, progress, sign_in};
 use crate::catalog::SearchIndex;
 use crate::engine::{CallResult, Caller, Engine, Fence, Kind, Outcome};
-use crate::guard::Session;
+use crate::guard::{Identity, Principal, Session};
 use crate::neon::FairQueue;
 
 /// How long a client may keep the list of tools: it can't change while the server runs.
@@ -40,32 +41,80 @@ const ICON: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My
 /// One client's server: a handle on the shared engine and a place of its own in the line.
 #[derive(Debug, Clone)]
 pub struct NeonServer {
-    shared: Arc<Shared>,
-    lane: FairQueue,
-    /// By which transport the client comes.
-    transport: &'static str,
-    /// Which credential every client of this server has, as a digest.
-    credential: Option<Arc<str>>,
+    /// What a request is served that brings nothing of its own.
+    admitted: Admitted,
+    process: Arc<Process>,
     /// The session of this client, if it is one.
     session: Session,
 }
 
+/// Who makes a request, and what it is served. Over HTTP each request brings its own in its extensions; one that doesn't is served what
+/// the server was made with.
+#[derive(Debug, Clone)]
+pub(super) struct Admitted {
+    pub(super) principal: Principal,
+    pub(super) offer: Arc<Offer>,
+    /// Its place in the line for Neon's rate limits.
+    pub(super) lane: FairQueue,
+}
+
+/// What a caller is offered: an engine, and all that is told of it.
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Offer {
     engine: Engine,
     tools: Vec<Tool>,
-    identity: Implementation,
-    stamp: MetaObject,
     instructions: String,
-    running: TaskTracker,
-    /// Cancelled when calls that still run must end.
-    cut: CancellationToken,
     /// In discovery mode: made when first searched.
     index: OnceLock<Result<SearchIndex, String>>,
 }
 
+/// What all requests of a process share.
+#[derive(Debug)]
+struct Process {
+    identity: Implementation,
+    stamp: MetaObject,
+    running: TaskTracker,
+    /// Cancelled when calls that still run must end.
+    cut: CancellationToken,
+}
+
+impl Offer {
+    pub(super) fn new(engine: Engine) -> Self {
+        let tools = published(engine.selection());
+        let instructions = instructions(&engine);
+        Self {
+            engine,
+            tools,
+            instructions,
+            index: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The index of the tools.
+    fn index(&self) -> Result<&SearchIndex, ErrorData> {
+        let selection = self.engine.selection();
+        let index = self
+            .index
+            .get_or_init(|| SearchIndex::new(selection).map_err(|error| error.to_string()));
+        index
+            .as_ref()
+            .map_err(|error| ErrorData::internal_error(error.clone(), None))
+    }
+
+    fn instructions(&self) -> String {
+        match self.engine.sign_in_command() {
+            None => self.instructions.clone(),
+            Some(command) => format!("{}{}", how_to_sign_in(&command), self.instructions),
+        }
+    }
+}
+
 impl NeonServer {
-    /// A server over an engine.
+    /// A server over an engine, for the client that started it.
     #[must_use]
     pub fn new(engine: Engine) -> Self {
         let identity = Implementation::new("neon-mcp", env!("CARGO_PKG_VERSION"))
@@ -81,23 +130,18 @@ impl NeonServer {
         let mut stamp = MetaObject::new();
         let identified = json!({"name": identity.name, "version": identity.version});
         stamp.insert("io.modelcontextprotocol/serverInfo".to_owned(), identified);
-        let tools = published(engine.selection());
-        let instructions = instructions(&engine);
-        let running = TaskTracker::new();
         Self {
-            shared: Arc::new(Shared {
-                engine,
-                tools,
+            admitted: Admitted {
+                principal: Principal::new(Identity::Stdio),
+                offer: Arc::new(Offer::new(engine)),
+                lane: FairQueue::new(),
+            },
+            process: Arc::new(Process {
                 identity,
                 stamp,
-                instructions,
-                running,
+                running: TaskTracker::new(),
                 cut: CancellationToken::new(),
-                index: OnceLock::new(),
             }),
-            lane: FairQueue::new(),
-            transport: "stdio",
-            credential: None,
             session: Session::of_process(),
         }
     }
@@ -107,25 +151,33 @@ impl NeonServer {
     #[must_use]
     pub fn for_another_client(&self) -> Self {
         Self {
-            shared: self.shared.clone(),
-            lane: FairQueue::new(),
-            transport: "http",
-            credential: self.credential.clone(),
+            admitted: Admitted {
+                lane: FairQueue::new(),
+                ..self.admitted.clone()
+            },
+            process: self.process.clone(),
             session: Session::of_mcp(),
         }
     }
 
-    /// The same server, to clients that all had to show a credential, given here as a digest.
+    /// The same server, to this principal where a request brings none of its own.
     #[must_use]
-    pub fn behind(mut self, credential: &str) -> Self {
-        self.credential = Some(credential.into());
+    pub fn to(mut self, principal: Principal) -> Self {
+        self.admitted.principal = principal;
         self
     }
 
     /// The engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {
-        &self.shared.engine
+        &self.admitted.offer.engine
+    }
+
+    /// Who makes a request, and what it is served.
+    fn admitted<'a>(&'a self, context: &'a RequestContext<RoleServer>) -> &'a Admitted {
+        let parts = context.extensions.get::<http::request::Parts>();
+        let own = parts.and_then(|parts| parts.extensions.get::<Admitted>());
+        own.unwrap_or(&self.admitted)
     }
 
     /// Says in a list or a resource that its client may keep it, where the protocol has words for that.
@@ -138,7 +190,7 @@ impl NeonServer {
     ) {
         if is_modern(context) {
             *ttl_ms = Some(LIST_TTL_MILLISECONDS);
-            // What is listed depends on the operator's settings alone today, but another caller may get another list.
+            // What is listed depends on who asks.
             *cache_scope = Some(CacheScope::Private);
             *meta = self.stamp(context);
         }
@@ -146,28 +198,22 @@ impl NeonServer {
 
     /// The calls that run, to wait for when the server stops.
     pub(super) fn running(&self) -> &TaskTracker {
-        &self.shared.running
+        &self.process.running
     }
 
     /// Cancelled to have the calls that run end at once, with what they know.
     pub(super) fn cut(&self) -> &CancellationToken {
-        &self.shared.cut
-    }
-
-    /// The index of the tools.
-    fn index(&self) -> Result<&SearchIndex, ErrorData> {
-        let selection = self.shared.engine.selection();
-        let index = self
-            .shared
-            .index
-            .get_or_init(|| SearchIndex::new(selection).map_err(|error| error.to_string()));
-        index
-            .as_ref()
-            .map_err(|error| ErrorData::internal_error(error.clone(), None))
+        &self.process.cut
     }
 
     fn stamp(&self, context: &RequestContext<RoleServer>) -> Option<MetaObject> {
-        is_modern(context).then(|| self.shared.stamp.clone())
+        is_modern(context).then(|| self.process.stamp.clone())
+    }
+
+    fn info_for(&self, offer: &Offer) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
+            .with_server_info(self.process.identity.clone())
+            .with_instructions(offer.instructions())
     }
 
     fn told(&self, context: &RequestContext<RoleServer>) -> Told {
@@ -185,12 +231,12 @@ impl NeonServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let told = self.told(&context);
+        let Admitted { principal, offer, lane } = self.admitted(&context).clone();
         let client = context
             .client_info()
             .map(|info| format!("{} {}", info.name, info.version));
         let mut caller = Caller {
-            principal: self.transport.to_owned(),
-            credential: self.credential.as_deref().map(str::to_owned),
+            principal,
             session: match self.session {
                 // What negotiates nothing keeps nothing either: such a request is all that its handle on the server is for.
                 Session::Mcp(_) if is_modern(&context) => Session::Stateless,
@@ -204,20 +250,20 @@ impl NeonServer {
             client,
             way: ask::way(&context, &request, is_modern(&context)),
             bound: None,
-            lane: self.lane.clone(),
+            lane,
             cancel: context.ct.child_token(),
             progress: None,
         };
         let leads = sign_in::way(&context, &request, is_modern(&context));
         // When the server stops for good, the call says what it knows: it isn't simply cut.
-        let cut = self.shared.cut.clone();
+        let cut = self.process.cut.clone();
         let cancel = caller.cancel.clone();
         let _watch = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
             cut.cancelled().await;
             cancel.cancel();
         }));
         let arguments = request.arguments.unwrap_or_default();
-        let engine = &self.shared.engine;
+        let engine = &offer.engine;
         let (name, arguments) = if engine.selection().discovery() {
             match discovery::read(engine, &request.name, arguments) {
                 Asked::Call(name, arguments, bound) => {
@@ -225,7 +271,7 @@ impl NeonServer {
                     (Cow::Owned(name), arguments)
                 }
                 Asked::Search(arguments) => {
-                    let result = search::search(engine, self.index()?, arguments);
+                    let result = search::search(engine, offer.index()?, arguments);
                     return Ok(told.result(result));
                 }
                 Asked::Answered(result) => return Ok(told.result(result)),
@@ -236,7 +282,7 @@ impl NeonServer {
                 Asked::Unlisted(how) => return Err(ErrorData::invalid_params(how, None)),
             }
         } else if request.name == search::SEARCH && search::is_offered(engine.selection()) {
-            let result = search::search(engine, self.index()?, arguments);
+            let result = search::search(engine, offer.index()?, arguments);
             return Ok(told.result(result));
         } else {
             (request.name, arguments)
@@ -267,7 +313,7 @@ impl NeonServer {
             Ok(result) => result,
             // The tool that was called is there: what it was to call isn't.
             Err(unknown) if engine.selection().discovery() => {
-                let result = discovery::unknown(engine, self.index()?, &name, &unknown.to_string());
+                let result = discovery::unknown(engine, offer.index()?, &name, &unknown.to_string());
                 return Ok(told.result(result));
             }
             Err(unknown) if engine.selection().leaves_out(&name) => {
@@ -284,12 +330,25 @@ impl NeonServer {
 
 impl ServerHandler for NeonServer {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
-            .with_server_info(self.shared.identity.clone())
-            .with_instructions(match self.shared.engine.sign_in_command() {
-                None => self.shared.instructions.clone(),
-                Some(command) => format!("{}{}", how_to_sign_in(&command), self.shared.instructions),
-            })
+        self.info_for(&self.admitted.offer)
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        let offer = self.admitted(&context).offer.clone();
+        context.peer.set_peer_info(request.clone());
+        let mut result = self.negotiate_initialize(&request)?;
+        result.instructions = Some(offer.instructions());
+        Ok(result)
+    }
+
+    async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let info = self.info_for(&self.admitted(&context).offer);
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, info))
     }
 
     async fn list_tools(
@@ -304,7 +363,7 @@ impl ServerHandler for NeonServer {
         {
             return Err(ErrorData::invalid_params("unknown cursor: leave it out", None));
         }
-        let mut list = ListToolsResult::with_all_items(self.shared.tools.clone());
+        let mut list = ListToolsResult::with_all_items(self.admitted(&context).offer.tools.clone());
         self.may_be_kept(&context, &mut list.ttl_ms, &mut list.cache_scope, &mut list.meta);
         Ok(list)
     }
@@ -341,7 +400,8 @@ impl ServerHandler for NeonServer {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let Some(text) = self.shared.engine.statements(&request.uri) else {
+        let Admitted { principal, offer, .. } = self.admitted(&context);
+        let Some(text) = offer.engine.statements(principal, &request.uri) else {
             return Err(ErrorData::resource_not_found(
                 "there is no such resource: a plan names the address of its statements, while this server keeps them",
                 None,
@@ -361,12 +421,12 @@ impl ServerHandler for NeonServer {
         let name = request.name.clone();
         let told = self.told(&context);
         // A panic would leave the client waiting for ever.
-        let call = self.shared.running.track_future(self.call(request, context));
+        let call = self.process.running.track_future(self.call(request, context));
         match AssertUnwindSafe(call).catch_unwind().await {
             Ok(result) => result,
             Err(_) => {
                 tracing::error!(tool = %name, "a tool call panicked");
-                let value = json!({"service": self.shared.engine.service().name(), "error": {
+                let value = json!({"service": self.engine().service().name(), "error": {
                     "kind": Kind::Internal.name(),
                     "message": "neon-mcp failed inside; the server goes on.",
                     "changed": "unknown",
@@ -378,7 +438,7 @@ impl ServerHandler for NeonServer {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.shared.tools.iter().find(|tool| tool.name == name).cloned()
+        self.admitted.offer.tools.iter().find(|tool| tool.name == name).cloned()
     }
 }
 

@@ -42,6 +42,7 @@ use self::sessions::{BoundedSessions, Lack};
 use super::approve_page;
 use super::handler::NeonServer;
 use super::messages::{self, Checked, Refused};
+use crate::guard::{Identity, Principal};
 use crate::neon::text::one_line;
 
 pub use auth::{BearerToken, InvalidToken, MIN_TOKEN_CHARS, TokenFile};
@@ -162,10 +163,8 @@ impl HttpServer {
             limits,
             token,
         } = self;
-        let server = match &token {
-            Some(token) => server.behind(&token.digest()),
-            None => server,
-        };
+        let digest = token.as_ref().map(BearerToken::digest);
+        let server = server.to(Principal::new(Identity::Http(digest)));
         // rmcp's own token ends sessions at once: it comes after the drain.
         let end = CancellationToken::new();
         let running = server.running().clone();

@@ -369,7 +369,7 @@ impl Settings {
         let audit = audit.or_else(|| self.state.as_ref().map(|state| state.join("audit.jsonl")));
         Ok(Guards {
             confirmations: ApprovalFlow::new(sealer, policy.confirm().clone(), self.approvals().map(Approvals::new)),
-            policy,
+            policy: Arc::new(policy),
             audit: audit.map(|path| AuditLog::new(path, AuditLimits::default())),
         })
     }

@@ -82,7 +82,7 @@ pub(in crate::engine) async fn plan(
         // This server's own key is shown to nobody.
         if !call.key.is_in(&whole.text) {
             impact.whole = Some(whole.text.clone());
-            call.wholes.keep(whole);
+            call.wholes.keep(&call.principal.id(), whole);
         }
     }
     impact.sandbox = call.service == Service::Sandbox;

@@ -9,8 +9,11 @@ use crate::guard::digest;
 use crate::neon::text::escaped;
 use crate::sql::redact;
 
-/// The most lists that are kept; the oldest goes.
+/// The most lists that are kept of one principal; its oldest goes.
 const MAX_LISTS: usize = 32;
+
+/// The most lists of all principals; the oldest goes.
+const MAX_OF_ALL: usize = 512;
 
 /// The longest list that is kept, in bytes; of a longer one, the rest is counted.
 const MAX_BYTES: usize = 256 * 1024;
@@ -60,31 +63,46 @@ impl Whole {
     }
 }
 
-/// Those lists that a human may still be asked about.
+/// A list, and whose plan it is of.
+#[derive(Debug)]
+struct Kept {
+    principal: String,
+    whole: Whole,
+}
+
+/// The lists that a human may still be asked about. A principal reads those of its own plans alone.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct Wholes(Mutex<VecDeque<Whole>>);
+pub(in crate::engine) struct Wholes(Mutex<VecDeque<Kept>>);
 
 impl Wholes {
-    fn all(&self) -> MutexGuard<'_, VecDeque<Whole>> {
+    fn all(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a list.
-    pub(in crate::engine) fn keep(&self, whole: Whole) {
+    /// Keeps a list of a principal, which is given by its id.
+    pub(in crate::engine) fn keep(&self, principal: &str, whole: Whole) {
         let mut all = self.all();
-        all.retain(|known| known.uri != whole.uri);
-        if all.len() >= MAX_LISTS {
+        all.retain(|kept| kept.principal != principal || kept.whole.uri != whole.uri);
+        let own = all.iter().filter(|kept| kept.principal == principal).count();
+        if own >= MAX_LISTS {
+            let first = all.iter().position(|kept| kept.principal == principal);
+            first.and_then(|first| all.remove(first));
+        } else if all.len() >= MAX_OF_ALL {
             all.pop_front();
         }
-        all.push_back(whole);
+        all.push_back(Kept {
+            principal: principal.to_owned(),
+            whole,
+        });
     }
 
-    /// The list under this address.
-    pub(in crate::engine) fn get(&self, uri: &str) -> Option<String> {
+    /// The list of a principal under this address.
+    pub(in crate::engine) fn get(&self, principal: &str, uri: &str) -> Option<String> {
         let all = self.all();
-        all.iter()
-            .find(|known| known.uri == uri)
-            .map(|known| known.text.clone())
+        let found = all
+            .iter()
+            .find(|kept| kept.principal == principal && kept.whole.uri == uri);
+        found.map(|kept| kept.whole.text.clone())
     }
 }
 
@@ -103,13 +121,22 @@ mod tests {
         assert!(!first.text.contains("S3cret"), "{}", first.text);
         let other = Whole::of(&json!(["CREATE ROLE a PASSWORD 'another'", "DROP TABLE t"]));
         assert_ne!(first.uri, other.uri);
-        kept.keep(first.clone());
-        kept.keep(first.clone());
-        assert_eq!(kept.get(&first.uri), Some(first.text.clone()));
+        kept.keep("me", first.clone());
+        kept.keep("me", first.clone());
+        assert_eq!(kept.get("me", &first.uri), Some(first.text.clone()));
+        assert_eq!(kept.get("you", &first.uri), None, "it is of another's plan");
         for index in 0..MAX_LISTS {
-            kept.keep(Whole::of(&json!([format!("SELECT {index}")])));
+            kept.keep("you", Whole::of(&json!([format!("SELECT {index}")])));
         }
-        assert_eq!(kept.get(&first.uri), None);
+        assert_eq!(
+            kept.get("me", &first.uri),
+            Some(first.text.clone()),
+            "others take none of its places"
+        );
+        for index in 0..MAX_LISTS {
+            kept.keep("me", Whole::of(&json!([format!("SELECT {index}")])));
+        }
+        assert_eq!(kept.get("me", &first.uri), None);
         let long = Whole::of(&json!(vec!["SELECT 1 -- padding".repeat(1_000); 100]));
         assert!(long.text.len() < MAX_BYTES + 100 && long.text.ends_with("more statements"));
     }

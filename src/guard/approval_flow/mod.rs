@@ -23,7 +23,7 @@ pub use question::{Answer, Question, Reply, Subject};
 
 use form::{accepted, read_form};
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -54,18 +54,18 @@ pub enum OutOfBand {
     NotApproved(NotApproved),
 }
 
-/// Asks, and takes answers.
-#[derive(Debug)]
+/// Asks, and takes answers. Cheap to clone: clones share what waits, what was used and what was prepared.
+#[derive(Debug, Clone)]
 pub struct ApprovalFlow {
-    pub(super) sealer: Sealer,
+    pub(super) sealer: Arc<Sealer>,
     rules: ConfirmRules,
     approvals: Option<Approvals>,
     /// Confirmations that were used, for seals that no other process takes.
-    used: MemoryStore<Nonce>,
+    used: Arc<MemoryStore<Nonce>>,
     /// Whether a page asks too, so that approvals get a secret for it.
-    page: Mutex<Option<Page>>,
+    page: Arc<Mutex<Option<Page>>>,
     /// What was prepared to be completed later.
-    pub(super) preparations: Box<dyn StateStore<Stored>>,
+    pub(super) preparations: Arc<dyn StateStore<Stored>>,
 }
 
 impl ApprovalFlow {
@@ -73,21 +73,27 @@ impl ApprovalFlow {
     #[must_use]
     pub fn new(sealer: Sealer, rules: ConfirmRules, approvals: Option<Approvals>) -> Self {
         // Beside the approvals, and only where another process could open what lies there.
-        let preparations: Box<dyn StateStore<Stored>> = match &approvals {
+        let preparations: Arc<dyn StateStore<Stored>> = match &approvals {
             Some(approvals) if sealer.is_shared() => {
                 let directory = approvals.directory().with_file_name("prepared");
-                Box::new(DirectoryStore::new(directory, MAX_FILE, true))
+                Arc::new(DirectoryStore::new(directory, MAX_FILE, true))
             }
-            _ => Box::new(MemoryStore::default()),
+            _ => Arc::new(MemoryStore::default()),
         };
         Self {
-            sealer,
+            sealer: Arc::new(sealer),
             rules,
             approvals,
-            used: MemoryStore::default(),
-            page: Mutex::default(),
+            used: Arc::default(),
+            page: Arc::default(),
             preparations,
         }
+    }
+
+    /// The same flow under other rules: those of one caller, or those that were read again.
+    #[must_use]
+    pub fn with_rules(&self, rules: ConfirmRules) -> Self {
+        Self { rules, ..self.clone() }
     }
 
     /// Says that this process serves the approval page.
@@ -306,7 +312,7 @@ impl ApprovalFlow {
             text: plan.text(),
             whole: plan.whole().map(bounded),
             type_name: plan.type_name().cloned(),
-            caller: one_line(subject.principal, 60),
+            caller: one_line(&subject.principal.name(), 60),
             client: subject.client.map(|client| one_line(client, 100)),
             asked_at: now,
             expires_at: now + seconds(waits),
@@ -405,7 +411,7 @@ impl ApprovalFlow {
                 .redeem(&binding.nonce, until)
                 .map_err(|error| NotApproved::Unrecorded(error.to_string()))?
         } else {
-            redeem(&self.used, &binding.nonce, until).map_err(|error| NotApproved::Unrecorded(error.to_string()))?
+            redeem(&*self.used, &binding.nonce, until).map_err(|error| NotApproved::Unrecorded(error.to_string()))?
         };
         if first { Ok(()) } else { Err(NotApproved::Used) }
     }

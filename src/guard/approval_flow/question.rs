@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::guard::approvals::TypedName;
 use crate::guard::policy::Channel;
+use crate::guard::principal::Principal;
 use crate::guard::session::Session;
 
 /// The call that a question is about.
@@ -23,8 +24,8 @@ pub struct Subject<'a> {
     pub session: &'a Session,
     /// What was handed out with a question ([`crate::guard::ApprovalFlow::proof`]) and came back with this call.
     pub approval: Option<&'a str>,
-    /// By which way it came, for people.
-    pub principal: &'a str,
+    /// Who calls, as the server established it.
+    pub principal: &'a Principal,
     /// The client's name for itself, for people.
     pub client: Option<&'a str>,
 }

@@ -7,11 +7,12 @@ use crate::catalog::{Catalog, Tool};
 use crate::guard::plan::Impact;
 use crate::guard::policy::Policy;
 use crate::guard::session::Session;
-use crate::guard::{PolicyDecision, RiskAssessment};
+use crate::guard::{Identity, PolicyDecision, Principal, RiskAssessment};
 use crate::neon::{Method, PathSegment, Request};
 
 /// A call that asks.
 struct Call {
+    principal: Principal,
     tool: Arc<Tool>,
     arguments: Map<String, Value>,
     session: Session,
@@ -24,6 +25,7 @@ impl Call {
             tool: catalog.tool("revoke_api_key").unwrap().clone(),
             arguments: json!({"key_id": 5}).as_object().unwrap().clone(),
             session: Session::Mcp("one".to_owned()),
+            principal: Principal::new(Identity::Stdio),
         }
     }
 
@@ -55,7 +57,7 @@ impl Call {
             peer: "peer",
             session: &self.session,
             approval: None,
-            principal: "stdio",
+            principal: &self.principal,
             client: None,
         }
     }

@@ -1,11 +1,12 @@
 //! What each check of the gate keeps by itself, where another one would come too late.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use neon_mcp::catalog::{Selection, SelectionOptions};
 use neon_mcp::engine::{ApprovalMode, CallLimits, Caller, Engine, Guards, Outcome, Service};
-use neon_mcp::guard::{ApprovalFlow, Policy, Sealer, Session};
+use neon_mcp::guard::{ApprovalFlow, Identity, Policy, Principal, Sealer, Session};
 use neon_mcp::neon::{Client, ClientConfig, Credential, FairQueue, api_base};
 use serde_json::{Value, json};
 
@@ -114,7 +115,7 @@ async fn tool_that_the_policy_denies_reads_nothing_though_it_is_selected() {
     let policy = Policy::parse("[tools]\ndelete_branch = \"deny\"\n", names).expect("a policy");
     let guards = Guards {
         confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), None),
-        policy,
+        policy: Arc::new(policy),
         audit: None,
     };
     let base = api_base(&world.url()).expect("a base");
@@ -128,8 +129,7 @@ async fn tool_that_the_policy_denies_reads_nothing_though_it_is_selected() {
         neon_mcp::workflows::all(),
     );
     let caller = Caller {
-        principal: "stdio".to_owned(),
-        credential: None,
+        principal: Principal::new(Identity::Stdio),
         session: Session::Process("one".to_owned()),
         approval: None,
         client: None,

@@ -7,7 +7,9 @@ use futures::{FutureExt as _, StreamExt as _};
 use neon_mcp::catalog::{Selection, SelectionOptions};
 use neon_mcp::engine::{ApprovalMode, Ask, CallLimits, Caller, Engine, Guards, Outcome, Returned, Service};
 use neon_mcp::guard::audit::{AuditLimits, AuditLog};
-use neon_mcp::guard::{ApprovalFlow, Approvals, Decision, Policy, Question, Reply, Sealer, Session};
+use neon_mcp::guard::{
+    ApprovalFlow, Approvals, Decision, Identity, Policy, Principal, Question, Reply, Sealer, Session,
+};
 use neon_mcp::neon::{Client, ClientConfig, Credential, FairQueue, LimitSettings, Rate, RateLimits, api_base};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -200,7 +202,7 @@ impl Model {
         let approvals = Approvals::new(home.path().join("approvals"));
         let guards = Guards {
             confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), Some(approvals.clone())),
-            policy,
+            policy: Arc::new(policy),
             audit: Some(AuditLog::new(home.path().join("audit.jsonl"), AuditLimits::default())),
         };
         Self {
@@ -282,8 +284,7 @@ impl Model {
             }
         };
         let caller = Caller {
-            principal: "stdio".to_owned(),
-            credential: None,
+            principal: Principal::new(Identity::Stdio),
             session: Session::Process(client.to_string()),
             approval: None,
             client: Some("client".to_owned()),
@@ -373,8 +374,7 @@ async fn the_same_model_with_an_acceptance_changes_something() {
         assert!(!model.call(index, 0, &Manner::InReturn).await);
         let (seal, ..) = model.seals.lock().expect("a lock").last().expect("a seal").clone();
         let caller = Caller {
-            principal: "stdio".to_owned(),
-            credential: None,
+            principal: Principal::new(Identity::Stdio),
             session: Session::Process("0".to_owned()),
             approval: None,
             client: Some("client".to_owned()),

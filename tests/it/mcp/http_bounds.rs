@@ -1,5 +1,6 @@
 //! What clients may hold of a server over HTTP: sessions, connections, time.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use harness::wait::until_async;
@@ -47,7 +48,7 @@ impl Small {
         let selection = Selection::new(own_catalog(), &SelectionOptions::default(), &policy).expect("a selection");
         let guards = Guards {
             confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), None),
-            policy,
+            policy: Arc::new(policy),
             audit: None,
         };
         let client = Client::new(ClientConfig::new(base, credential));

@@ -1,0 +1,137 @@
+//! Who calls, as the server itself established it: what a client says of itself proves nothing.
+
+use std::sync::Arc;
+
+use super::scopes::Scopes;
+
+/// How a caller was identified.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// By starting the server: stdio.
+    Stdio,
+    /// By running a command of this program.
+    Cli,
+    /// By reaching the port, and showing the server's only token where it has one: its digest.
+    Http(Option<String>),
+    /// By a token of its own, which the operator gave this name.
+    Token(String),
+    /// By an access token of the operator's OAuth issuer.
+    Subject {
+        /// The issuer (`iss`).
+        issuer: String,
+        /// Whom the token is of (`sub`).
+        subject: String,
+    },
+    /// By its own Neon API key: a keyed digest of it.
+    NeonKey(String),
+}
+
+/// A caller that the server knows. Sessions, approvals, prepared work, tasks, limits and audit lines belong to one. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal(Arc<Known>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    identity: Identity,
+    groups: Vec<String>,
+    scopes: Scopes,
+}
+
+impl Principal {
+    /// A principal without groups that may do whatever the policy allows.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        Self::with(identity, Vec::new(), Scopes::ALL)
+    }
+
+    /// A principal with the groups that its issuer names, bounded by scopes.
+    #[must_use]
+    pub fn with(identity: Identity, groups: Vec<String>, scopes: Scopes) -> Self {
+        Self(Arc::new(Known {
+            identity,
+            groups,
+            scopes,
+        }))
+    }
+
+    /// How it was identified.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// The groups that its issuer says it is in.
+    #[must_use]
+    pub fn groups(&self) -> &[String] {
+        &self.0.groups
+    }
+
+    /// What its token lets it do at most.
+    #[must_use]
+    pub fn scopes(&self) -> Scopes {
+        self.0.scopes
+    }
+
+    /// The name for people, in the audit log and in policies: `stdio`, `cli`, `http`, `token NAME`, `ISSUER SUBJECT`, and the
+    /// beginning of the digest of a Neon key. It holds no secret.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.identity() {
+            Identity::Stdio => "stdio".to_owned(),
+            Identity::Cli => "cli".to_owned(),
+            Identity::Http(_) => "http".to_owned(),
+            Identity::Token(name) => format!("token {name}"),
+            Identity::Subject { issuer, subject } => format!("{issuer} {subject}"),
+            Identity::NeonKey(digest) => format!("neon-key {}", digest.get(..12).unwrap_or(digest)),
+        }
+    }
+
+    /// What tells it from every other principal. The parts carry their lengths, so that no name can stand for another.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let of = |kind: &str, parts: &[&str]| {
+            let parts: Vec<String> = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
+            format!("{kind} {}", parts.join(" "))
+        };
+        match self.identity() {
+            Identity::Stdio => "stdio -".to_owned(),
+            Identity::Cli => "cli -".to_owned(),
+            Identity::Http(None) => "http -".to_owned(),
+            Identity::Http(Some(digest)) => format!("http {digest}"),
+            Identity::Token(name) => of("token", &[name]),
+            Identity::Subject { issuer, subject } => of("subject", &[issuer, subject]),
+            Identity::NeonKey(digest) => of("neon-key", &[digest]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_different_principals_differ_whatever_their_names_hold() {
+        let subject = |issuer: &str, subject: &str| Identity::Subject {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+        };
+        let all = [
+            Identity::Stdio,
+            Identity::Cli,
+            Identity::Http(None),
+            Identity::Http(Some("a".into())),
+            Identity::Token("a".into()),
+            Identity::Token("-".into()),
+            Identity::NeonKey("a".into()),
+            subject("a", "b c"),
+            subject("a b", "c"),
+            subject("a 3:b c", ""),
+            subject("a", ""),
+        ];
+        let ids: std::collections::HashSet<String> = all
+            .iter()
+            .map(|identity| Principal::new(identity.clone()).id())
+            .collect();
+        assert_eq!(ids.len(), all.len());
+    }
+}

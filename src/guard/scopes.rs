@@ -1,0 +1,83 @@
+//! OAuth scopes: what a token lets its bearer do at most. They bound the effect of calls, and never stand for an approval.
+
+use super::Effect;
+
+/// The scopes by the effect that each allows, from the least.
+const NAMES: [(Effect, &str); 4] = [
+    (Effect::Read, "neon:read"),
+    (Effect::Write, "neon:write"),
+    (Effect::Access, "neon:access"),
+    (Effect::Destructive, "neon:destructive"),
+];
+
+/// A set of the scopes `neon:read`, `neon:write`, `neon:access` and `neon:destructive`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// No scope: nothing may be called.
+    pub const NONE: Self = Self(0);
+
+    /// All four: nothing is bounded.
+    pub const ALL: Self = Self(0b1111);
+
+    /// The scopes that a list of names holds; other names are passed over, since a token may be good for other servers' scopes, too.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut scopes = Self::NONE;
+        for name in names {
+            if let Some((effect, _)) = NAMES.iter().find(|(_, known)| *known == name) {
+                scopes.0 |= bit(*effect);
+            }
+        }
+        scopes
+    }
+
+    /// The scope that calls of an effect need.
+    #[must_use]
+    pub fn needed(effect: Effect) -> &'static str {
+        let found = NAMES.iter().find(|(known, _)| *known == effect);
+        found.map_or("neon:destructive", |(_, name)| name)
+    }
+
+    /// Whether calls of that effect are allowed.
+    #[must_use]
+    pub fn allows(self, effect: Effect) -> bool {
+        self.0 & bit(effect) != 0
+    }
+
+    /// The names, from the least effect.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let names = NAMES.into_iter().filter(move |(effect, _)| self.allows(*effect));
+        names.map(|(_, name)| name)
+    }
+
+    /// What both allow.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+fn bit(effect: Effect) -> u8 {
+    match effect {
+        Effect::Read => 0b0001,
+        Effect::Write => 0b0010,
+        Effect::Access => 0b0100,
+        Effect::Destructive => 0b1000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_allow_the_effects_that_they_name_and_no_other() {
+        let some = Scopes::of(["neon:read", "openid", "neon:access", "neon:Write", "neon:", ""]);
+        assert!(some.allows(Effect::Read) && some.allows(Effect::Access));
+        assert!(!some.allows(Effect::Write) && !some.allows(Effect::Destructive));
+        assert_eq!(some.names().collect::<Vec<_>>(), ["neon:read", "neon:access"]);
+        assert_eq!(Scopes::of(Scopes::ALL.names()), Scopes::ALL);
+        assert_eq!(Scopes::of([]), Scopes::NONE);
+    }
+}
