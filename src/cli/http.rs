@@ -10,7 +10,7 @@ use super::serve::{name_the_key, start};
 use crate::guard::Page;
 use crate::server::NeonServer;
 use crate::server::http::{BearerToken, HttpServer, TokenFile};
-use crate::settings::{HttpAuth, Layer, Settings, read_page_secret, read_token};
+use crate::settings::{HttpAuth, HttpLayer, Layer, Settings, read_page_secret, read_token};
 use anyhow::Context as _;
 
 #[derive(Debug, clap::Args)]
@@ -18,6 +18,8 @@ pub(super) struct Arguments {
     /// Where to listen: a loopback address and a port (0 takes a free one)
     #[arg(long, default_value = "127.0.0.1:7373", value_parser = address)]
     listen: SocketAddr,
+    #[command(flatten)]
+    http: HttpLayer,
     #[command(flatten)]
     settings: Layer,
 }
@@ -28,7 +30,10 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let settings = resolve(arguments.settings)?;
+    let settings = resolve(Layer {
+        http: Some(arguments.http),
+        ..arguments.settings
+    })?;
     if settings.names_context() {
         tracing::warn!("--context-file is for one client in its folder: `neon-mcp http` doesn't read it");
     }

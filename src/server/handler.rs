@@ -167,6 +167,11 @@ impl NeonServer {
         self
     }
 
+    /// What a request is served that brings nothing of its own.
+    pub(super) fn offer(&self) -> &Arc<Offer> {
+        &self.admitted.offer
+    }
+
     /// The engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {

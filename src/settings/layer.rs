@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::{PREFIX, SettingsError};
+use super::http::{self, HttpLayer};
 #[cfg(not(feature = "sandbox"))]
 use super::postgres::{FetchPostgres, Postgres};
 use crate::catalog::nearest;
@@ -66,13 +67,13 @@ pub struct Layer {
     pub profiles: Option<Vec<String>>,
     /// Who signs people in; https, but for loopback [default: Neon's own, https://oauth2.neon.tech]
     #[arg(long, value_name = "URL")]
-    pub oauth_issuer: Option<String>,
+    pub login_issuer: Option<String>,
     /// Which client this program is there [default: that of Neon's command line]
     #[arg(long, value_name = "ID")]
-    pub oauth_client_id: Option<String>,
+    pub login_client_id: Option<String>,
     /// What is asked for there, `openid` among it [default: what Neon's command line asks for]
     #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
-    pub oauth_scopes: Option<Vec<String>>,
+    pub login_scopes: Option<Vec<String>>,
     /// The address of the API, also NEON_API_HOST; https, but for loopback [default: https://console.neon.tech/api/v2]
     #[arg(long, value_name = "URL")]
     pub api_host: Option<String>,
@@ -151,6 +152,9 @@ pub struct Layer {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
+    /// What `neon-mcp http` alone takes
+    #[arg(skip)]
+    pub http: Option<HttpLayer>,
 }
 
 impl Layer {
@@ -172,9 +176,9 @@ impl Layer {
             api_key_file: self.api_key_file.or(other.api_key_file),
             profile: self.profile.or(other.profile),
             profiles: self.profiles.or(other.profiles),
-            oauth_issuer: self.oauth_issuer.or(other.oauth_issuer),
-            oauth_client_id: self.oauth_client_id.or(other.oauth_client_id),
-            oauth_scopes: self.oauth_scopes.or(other.oauth_scopes),
+            login_issuer: self.login_issuer.or(other.login_issuer),
+            login_client_id: self.login_client_id.or(other.login_client_id),
+            login_scopes: self.login_scopes.or(other.login_scopes),
             api_host: self.api_host.or(other.api_host),
             sandbox: self.sandbox.or(other.sandbox),
             sandbox_dir: self.sandbox_dir.or(other.sandbox_dir),
@@ -195,6 +199,10 @@ impl Layer {
             auth_token_file: self.auth_token_file.or(other.auth_token_file),
             no_auth: self.no_auth.or(other.no_auth),
             config: self.config.or(other.config),
+            http: match (self.http, other.http) {
+                (Some(own), Some(other)) => Some(own.over(other)),
+                (own, other) => own.or(other),
+            },
         }
     }
 }
@@ -328,9 +336,9 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "no_auth" => layer.no_auth = truth()?,
         "profile" => layer.profile = text(),
         "profiles" => layer.profiles = list(),
-        "oauth_issuer" => layer.oauth_issuer = text(),
-        "oauth_client_id" => layer.oauth_client_id = text(),
-        "oauth_scopes" => layer.oauth_scopes = list(),
+        "login_issuer" => layer.login_issuer = text(),
+        "login_client_id" => layer.login_client_id = text(),
+        "login_scopes" => layer.login_scopes = list(),
         "api_host" => layer.api_host = text(),
         "sql_host_suffix" => layer.sql_host_suffix = list(),
         "docs_url" => layer.docs_url = text(),
@@ -348,7 +356,10 @@ fn set(layer: &mut Layer, name: &str, value: &str, variable: &str) -> Result<(),
         "call_timeout_seconds" => layer.call_timeout_seconds = number()?,
         "wait_timeout_seconds" => layer.wait_timeout_seconds = number()?,
         _ => {
-            let names = names();
+            if let Some(set) = layer.http.get_or_insert_default().set(name, value) {
+                return set;
+            }
+            let names: Vec<String> = names().into_iter().chain(http::names()).collect();
             let nearest = nearest(name, names.iter().map(String::as_str));
             return Err(SettingsError::Unknown {
                 place: "environment".into(),
@@ -428,7 +439,7 @@ mod tests {
 
     #[test]
     fn every_setting_of_the_file_is_a_variable_too() {
-        for name in names() {
+        for name in names().into_iter().filter(|name| name != "http") {
             let mut layer = Layer::default();
             let value = match name.as_str() {
                 "sandbox_postgres" => "off",

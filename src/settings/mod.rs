@@ -15,6 +15,7 @@ mod arguments;
 mod context_file;
 mod error;
 mod file;
+mod http;
 mod layer;
 #[cfg(not(feature = "sandbox"))]
 mod no_sandbox;
@@ -31,6 +32,7 @@ use secrecy::SecretString;
 
 pub use accounts::{Account, AccountSource, KeyOrigin};
 pub use error::SettingsError;
+pub use http::{AuthMode, HttpLayer, LogFormat};
 pub use layer::Layer;
 
 use accounts::Choice;
@@ -76,6 +78,8 @@ pub struct Settings {
     state: Option<PathBuf>,
     /// Who is let in over HTTP.
     auth: HttpAuth,
+    /// What `neon-mcp http` alone takes.
+    pub http: HttpLayer,
 }
 
 /// Where what the working directory is linked to is read.
@@ -179,16 +183,11 @@ impl Settings {
         }
         #[cfg(not(feature = "sandbox"))]
         no_sandbox::check(&layer)?;
-        let auth = match (layer.auth_token_file, layer.no_auth.unwrap_or(false)) {
-            (Some(_), true) => {
-                return Err(SettingsError::Conflict(
-                    "--auth-token-file and --no-auth exclude each other: keep one".into(),
-                ));
-            }
-            (Some(file), false) => HttpAuth::File(file),
-            (None, true) => HttpAuth::Nobody,
-            (None, false) => HttpAuth::Made,
-        };
+        let auth = http_auth(
+            layer.http.as_ref().and_then(|http| http.auth),
+            layer.auth_token_file,
+            layer.no_auth.unwrap_or(false),
+        )?;
         let sandbox = layer.sandbox.unwrap_or(false);
         let pins = Pins {
             branch: layer
@@ -217,9 +216,9 @@ impl Settings {
         let api = || {
             let base = api_base(layer.api_host.as_deref().unwrap_or(DEFAULT_BASE)).map_err(SettingsError::Base)?;
             let issuer = Issuer::new(
-                layer.oauth_issuer.as_deref(),
-                layer.oauth_client_id.clone(),
-                layer.oauth_scopes.clone(),
+                layer.login_issuer.as_deref(),
+                layer.login_client_id.clone(),
+                layer.login_scopes.clone(),
             )?;
             let choice = choices.into_iter().flatten().next();
             let accounts = accounts::of(choice, &places, &issuer, &base)?;
@@ -312,6 +311,7 @@ impl Settings {
             keeps_seal_key: false,
             state: layer.state_dir.or(state),
             auth,
+            http: layer.http.unwrap_or_default(),
         })
     }
 
@@ -437,6 +437,23 @@ fn account_names(upstream: &Upstream) -> Vec<String> {
         Upstream::Api { accounts, .. } => accounts.iter().filter_map(|account| account.name.clone()).collect(),
         #[cfg(feature = "sandbox")]
         Upstream::Sandbox(_) => Vec::new(),
+    }
+}
+
+/// Who is let in over HTTP, of the settings that say it.
+fn http_auth(mode: Option<AuthMode>, token: Option<PathBuf>, nobody: bool) -> Result<HttpAuth, SettingsError> {
+    let conflict = |text: &str| Err(SettingsError::Conflict(text.to_owned()));
+    match (mode, token, nobody) {
+        (_, Some(_), true) => conflict("--auth-token-file and --no-auth exclude each other: keep one"),
+        (Some(AuthMode::None) | None, None, true) => Ok(HttpAuth::Nobody),
+        (Some(_), _, true) => conflict("--no-auth and --auth exclude each other: keep one"),
+        (None | Some(AuthMode::Token), Some(file), false) => Ok(HttpAuth::File(file)),
+        (Some(_), Some(_), false) => conflict("--auth-token-file is for --auth token: leave one of both out"),
+        (None | Some(AuthMode::Token), None, false) => Ok(HttpAuth::Made),
+        (Some(AuthMode::None), None, false) => Ok(HttpAuth::Nobody),
+        (Some(AuthMode::Bearer | AuthMode::Oauth | AuthMode::NeonKey), None, false) => {
+            conflict("this way to tell callers apart isn't built yet: use --auth token")
+        }
     }
 }
 

@@ -28,7 +28,7 @@ async function person(t) {
   t.after(() => rm(home, { recursive: true, force: true }));
   const env = {
     PATH: process.env.PATH, HOME: home, XDG_STATE_HOME: join(home, 'state'), XDG_CONFIG_HOME: join(home, 'config'), NEON_API_HOST: `${world.origin}/api/v2`,
-    NEON_MCP_OAUTH_ISSUER: world.origin, NEON_MCP_CONTEXT_FILE: 'off', NEON_MCP_LOG: 'warn',
+    NEON_MCP_LOGIN_ISSUER: world.origin, NEON_MCP_CONTEXT_FILE: 'off', NEON_MCP_LOG: 'warn',
   };
   const file = join(home, 'config', 'neon-mcp', 'logins', 'DEFAULT.json');
   return { world, env, file };

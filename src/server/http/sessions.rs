@@ -5,7 +5,6 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -18,8 +17,17 @@ use rmcp::transport::streamable_http_server::session::{ServerSseMessage, Session
 use tokio::time::Instant;
 
 tokio::task_local! {
-    /// From where the request comes that is being answered, and which session it lacked.
-    static ASKED: (IpAddr, Arc<OnceLock<Lack>>);
+    /// Who makes the request that is being answered, and which session it lacked.
+    static ASKED: (Owner, Arc<OnceLock<Lack>>);
+}
+
+/// Whose sessions are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// The id of the principal: to every other, they are unknown.
+    pub(super) principal: Arc<str>,
+    /// Which sessions are counted together: those of the principal, or of an address.
+    pub(super) share: Arc<str>,
 }
 
 /// Why a request has no session that wanted one.
@@ -31,10 +39,10 @@ pub(super) enum Lack {
     Unknown,
 }
 
-/// Answers a request from that peer, and says which session it lacked, if any.
-pub(super) async fn counted<T>(peer: IpAddr, answering: impl Future<Output = T>) -> (T, Option<Lack>) {
+/// Answers a request of that owner, and says which session it lacked, if any.
+pub(super) async fn counted<T>(owner: Owner, answering: impl Future<Output = T>) -> (T, Option<Lack>) {
     let lack = Arc::new(OnceLock::new());
-    let answer = ASKED.scope((peer, lack.clone()), answering).await;
+    let answer = ASKED.scope((owner, lack.clone()), answering).await;
     (answer, lack.get().copied())
 }
 
@@ -49,6 +57,9 @@ pub(super) enum SessionError {
     /// As many as there may be are all in use.
     #[error("{0} sessions are in use, and no more are opened")]
     Full(usize),
+    /// The request came by no way that says whose it is.
+    #[error("a session wants an owner")]
+    Nobodys,
     /// What rmcp says.
     #[error(transparent)]
     Local(#[from] LocalSessionManagerError),
@@ -57,7 +68,7 @@ pub(super) enum SessionError {
 /// What is known of a session.
 #[derive(Debug)]
 struct Known {
-    peer: IpAddr,
+    owner: Owner,
     /// How many streams of it are open: running calls, and what only listens.
     open: usize,
     /// Whether anything came after its first request.
@@ -97,6 +108,14 @@ impl BoundedSessions {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a session is of whoever makes the request that is being answered. Another's is as unknown as one that never was.
+    fn is_own(&self, id: &SessionId) -> bool {
+        let owner = ASKED.try_with(|(owner, _)| owner.principal.clone());
+        let table = self.table();
+        let known = table.get(id);
+        known.is_some_and(|known| owner.is_ok_and(|owner| owner == known.owner.principal))
+    }
+
     /// Notes that a session is used now.
     fn touch(&self, id: &SessionId) {
         if let Some(known) = self.table().get_mut(id) {
@@ -119,28 +138,29 @@ impl BoundedSessions {
 
     /// Takes a place for a new session. Where none is left, one that is idle goes: one that was opened and never used before
     /// others, and the one that was used longest ago.
-    fn place(&self, id: &SessionId, peer: IpAddr) -> Result<Option<SessionId>, SessionError> {
+    fn place(&self, id: &SessionId, owner: Owner) -> Result<Option<SessionId>, SessionError> {
         let mut table = self.table();
-        let of_peer = table.values().filter(|known| known.peer == peer).count();
-        let full = if of_peer >= self.most_of_one {
-            Some(of_peer)
+        let is_own = |known: &Known| known.owner.share == owner.share;
+        let of_one = table.values().filter(|known| is_own(known)).count();
+        let full = if of_one >= self.most_of_one {
+            Some(of_one)
         } else {
             (table.len() >= self.most).then_some(table.len())
         };
         let mut goes = None;
         if let Some(full) = full {
             // Whoever is over its share makes room of its own.
-            let own = of_peer >= self.most_of_one;
+            let own = of_one >= self.most_of_one;
             let idle = table
                 .iter()
-                .filter(|(_, known)| known.open == 0 && (!own || known.peer == peer));
+                .filter(|(_, known)| known.open == 0 && (!own || is_own(known)));
             let oldest = idle.min_by_key(|(_, known)| (known.used, Reverse(known.last.elapsed())));
             let oldest = oldest.map(|(id, _)| id.clone()).ok_or(SessionError::Full(full))?;
             table.remove(&oldest);
             goes = Some(oldest);
         }
         let known = Known {
-            peer,
+            owner,
             open: 0,
             used: false,
             last: Instant::now(),
@@ -210,9 +230,11 @@ impl SessionManager for BoundedSessions {
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
-        let peer = ASKED.try_with(|(peer, _)| *peer).unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        let Ok(owner) = ASKED.try_with(|(owner, _)| owner.clone()) else {
+            return Err(SessionError::Nobodys);
+        };
         let (id, transport) = self.local.create_session().await?;
-        match self.place(&id, peer) {
+        match self.place(&id, owner) {
             Ok(goes) => {
                 if let Some(goes) = goes {
                     tracing::debug!("an idle session makes room for another");
@@ -239,14 +261,21 @@ impl SessionManager for BoundedSessions {
     }
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
+        if !self.is_own(id) {
+            return Ok(false);
+        }
         self.touch(id);
         Ok(self.local.has_session(id).await?)
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
-        if self.table().remove(id).is_none() {
+        // The server ends sessions, too, by itself.
+        let is_asked = ASKED.try_with(|_| ()).is_ok();
+        if is_asked && !self.is_own(id) {
             lacking(Lack::Unknown);
+            return Ok(());
         }
+        self.table().remove(id);
         Ok(self.local.close_session(id).await?)
     }
 

@@ -163,7 +163,7 @@ async fn issuer_that_cannot_be_trusted_or_reached_is_not_gone_to() {
     for wrong in ["http://example.com", "no address"] {
         let mut command = home.program(&["login", "--no-browser"], &issuer);
         let output = command
-            .env("NEON_MCP_OAUTH_ISSUER", wrong)
+            .env("NEON_MCP_LOGIN_ISSUER", wrong)
             .output()
             .await
             .expect("runs");
@@ -317,7 +317,7 @@ async fn key_is_told_by_its_kind_and_place_alone() {
 async fn login_of_neons_is_not_begun_for_another_api() {
     let (home, issuer) = (Home::new(), Issuer::start().await);
     let mut command = home.program(&["login", "--no-browser"], &issuer);
-    command.env_remove("NEON_MCP_OAUTH_ISSUER");
+    command.env_remove("NEON_MCP_LOGIN_ISSUER");
     let output = command.output().await.expect("runs");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(issuer.upstream.count(), 0);

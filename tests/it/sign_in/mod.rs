@@ -41,7 +41,7 @@ impl Home {
             .env_remove("NEON_API_KEY")
             .env("HOME", self.path())
             .env("XDG_STATE_HOME", self.path().join("state"))
-            .env("NEON_MCP_OAUTH_ISSUER", issuer.origin())
+            .env("NEON_MCP_LOGIN_ISSUER", issuer.origin())
             .env("NEON_MCP_LOG", "trace");
         command
     }

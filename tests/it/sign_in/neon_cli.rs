@@ -181,7 +181,7 @@ async fn file_that_is_broken_or_open_to_others_is_no_login() {
 #[tokio::test]
 async fn login_of_neons_goes_neither_to_another_issuer_nor_to_another_api() {
     let (home, issuer) = (Home::new(), Issuer::start().await);
-    let evil = ("NEON_MCP_OAUTH_ISSUER", "https://evil.example");
+    let evil = ("NEON_MCP_LOGIN_ISSUER", "https://evil.example");
     let evils = ("NEON_API_HOST", "https://evil.example/api/v2");
     // Good for long, and to be renewed first.
     for lifetime in [3_600, 5] {

@@ -7,14 +7,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
@@ -25,10 +22,6 @@ pub const MIN_TOKEN_CHARS: usize = 16;
 
 /// The longest, in characters: what fits into a header without trouble.
 pub const MAX_TOKEN_CHARS: usize = 1_024;
-
-/// What is said to whoever comes without the token.
-const HOW: &str =
-    "This server wants `Authorization: Bearer TOKEN`. Its start says on standard error where the token is.\n";
 
 /// A text that can't be a bearer token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -114,13 +107,14 @@ impl Drop for TokenFile {
 /// What a request is checked against. The key is new for each server: a comparison of tags tells nothing of the token, however
 /// long it takes.
 #[derive(Clone)]
-pub(super) struct Gate {
+pub(in crate::server::http) struct Gate {
     key: Arc<[u8; 32]>,
     expected: Arc<[u8]>,
+    digest: Arc<str>,
 }
 
 impl Gate {
-    pub(super) fn new(token: &BearerToken) -> Self {
+    pub(in crate::server::http) fn new(token: &BearerToken) -> Self {
         let key: [u8; 32] = rand::random();
         let expected = mac(&key, token.0.expose_secret().as_bytes());
         let expected = expected.map(|mac| mac.finalize().into_bytes().to_vec());
@@ -128,11 +122,17 @@ impl Gate {
             key: Arc::new(key),
             // Nothing verifies against an empty tag.
             expected: expected.unwrap_or_default().into(),
+            digest: token.digest().into(),
         }
     }
 
+    /// What tells the token from others, and is of no use to anyone else.
+    pub(super) fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// Whether exactly one token was shown, and it is this one.
-    fn opens(&self, headers: &HeaderMap) -> bool {
+    pub(super) fn opens(&self, headers: &HeaderMap) -> bool {
         let mut shown = headers.get_all(AUTHORIZATION).iter();
         let (Some(only), None) = (shown.next(), shown.next()) else {
             return false;
@@ -153,20 +153,10 @@ fn mac(key: &[u8], message: &[u8]) -> Option<Hmac<Sha256>> {
     Some(mac)
 }
 
-/// Where the approval page is, which has a secret of its own: no browser has the token.
-const PAGE: &str = "/approve/";
-
-/// Lets only requests in that show the token. Nothing of the body is read before.
-pub(super) async fn checked(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    if request.uri().path().starts_with(PAGE) || gate.opens(request.headers()) {
-        return next.run(request).await;
-    }
-    let asks = [(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
-    (StatusCode::UNAUTHORIZED, asks, HOW).into_response()
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn headers(values: &[&str]) -> HeaderMap {
