@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// Reject it
     #[arg(long, requires = "code", conflicts_with_all = ["yes", "name"])]
     reject: bool,
-    /// Approve it without a terminal, which only a policy with confirm.terminal_yes allows
+    /// Approve it without a terminal, which only a policy with approval.without_terminal allows
     #[arg(long, requires = "code")]
     yes: bool,
     /// The name of what is lost, where one must be typed; with --yes
@@ -63,9 +63,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let decision = if arguments.reject {
         Decision::Reject
     } else if arguments.yes {
-        if !approval.terminal_yes {
+        if !approval.without_terminal {
             eprintln!(
-                "neon-mcp: --yes counts only where the server's policy has confirm.terminal_yes = true; run this in a terminal without it"
+                "neon-mcp: --yes counts only where the server's policy has approval.without_terminal = true; run this in a terminal without it"
             );
             return Ok(ExitCode::from(UNDECIDED));
         }

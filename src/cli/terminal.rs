@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::fold::folded;
 use super::spinner::Spinner;
 use crate::engine::Ask;
-use crate::guard::{CONFIRM_FIELD, Channel, NAME_FIELD, Question, Reply, TypedName};
+use crate::guard::{APPROVE_FIELD, Channel, NAME_FIELD, Question, Reply, TypedName};
 use crate::neon::text::{escaped, one_line};
 
 /// How often an answer that is neither yes nor no is asked for again.
@@ -193,7 +193,7 @@ async fn wait(answered: oneshot::Receiver<Typed>, limit: Duration) -> Reply {
         }
         Ok(Err(_) | Ok(Typed::Nothing)) => Reply::Cancelled,
         Ok(Ok(Typed::No)) => Reply::Rejected,
-        Ok(Ok(Typed::Yes)) => Reply::Accepted(json!({ CONFIRM_FIELD: true })),
+        Ok(Ok(Typed::Yes)) => Reply::Accepted(json!({ APPROVE_FIELD: true })),
         Ok(Ok(Typed::Name(name))) => Reply::Accepted(json!({ NAME_FIELD: name })),
     }
 }

@@ -82,7 +82,7 @@ pub struct Guards {
     /// What the operator allows.
     pub policy: Policy,
     /// How a human is asked.
-    pub confirmations: ApprovalFlow,
+    pub approval_flow: ApprovalFlow,
     /// Where calls are recorded. Without a place for it, nothing that changes something runs.
     pub audit: Option<AuditLog>,
 }

@@ -92,7 +92,7 @@ pub enum Failure {
     /// A human must say yes first, and the client can't ask one.
     RequiresApproval(Box<RequiresApproval>),
     /// A human was asked, and there is no yes that counts.
-    NotConfirmed(NotApproved),
+    NotApproved(NotApproved),
     /// The call can't be recorded, so it wasn't made.
     Unrecorded(String),
     /// The copy that the policy demands first couldn't be made.
@@ -124,7 +124,7 @@ pub enum Failure {
     Reaches(Reaching),
     /// Building indexes outside of a transaction would call code of the database's own by now. The statement was not run.
     CallsCode,
-    /// The guarded commit stopped statements that lose more than was judged or approved. They were rolled back.
+    /// The measured commit stopped statements that lose more than was judged or approved. They were rolled back.
     Exceeded(Box<Measured>),
     /// A step of a workflow didn't come about.
     Step {
@@ -229,7 +229,7 @@ pub(in crate::engine) const REACHES: &str =
 pub(in crate::engine) const CALLS_CODE: &str = "Indexes of the database call functions of its own by now, which nothing holds outside of a transaction: the \
                           statement wasn't run.";
 
-/// Said where the guarded commit stopped statements.
+/// Said where the measured commit stopped statements.
 pub(in crate::engine) const EXCEEDED: &str =
     "The statements lose more than was judged or approved, so they were rolled back. Nothing was changed.";
 
@@ -432,7 +432,7 @@ impl Failure {
                 (Some(code), _) => refusal(Recorded::Asked, format!("waits for a human's yes as {code}")),
                 (None, None) => refusal(Recorded::Asked, "waits for a human's yes on the page".to_owned()),
             },
-            Self::NotConfirmed(no) => {
+            Self::NotApproved(no) => {
                 let outcome = match no {
                     NotApproved::Rejected => Recorded::Rejected,
                     NotApproved::Cancelled => Recorded::Cancelled,
@@ -500,7 +500,7 @@ impl Failure {
             Self::WouldFail(_) => Kind::WouldFail,
             Self::Denied(_) => Kind::DeniedByPolicy,
             Self::RequiresApproval(_) => Kind::RequiresApproval,
-            Self::NotConfirmed(no) => Kind::named(no.kind()).unwrap_or(Kind::ApprovalInvalid),
+            Self::NotApproved(no) => Kind::named(no.kind()).unwrap_or(Kind::ApprovalInvalid),
             Self::Unrecorded(_) => Kind::Unrecorded,
             Self::NoCopy { .. } => Kind::NoSafetyCopy,
             Self::ChangedMeanwhile(_) => Kind::TargetChanged,
@@ -535,7 +535,7 @@ impl Failure {
             | Self::WouldFail(_)
             | Self::Denied(_)
             | Self::RequiresApproval(_)
-            | Self::NotConfirmed(_)
+            | Self::NotApproved(_)
             | Self::Unrecorded(_)
             | Self::NoCopy { .. }
             | Self::Reaches(_)

@@ -288,7 +288,7 @@ impl Engine {
             explained: None,
             exceeded: None,
             prepared: None,
-            owner: inner.guards.confirmations.owner_of(&who, &caller.session),
+            owner: inner.guards.approval_flow.owner_of(&who, &caller.session),
             who,
             peer,
             session: &caller.session,

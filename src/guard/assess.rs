@@ -27,7 +27,7 @@ pub struct Needs {
     pub running: bool,
     /// The target's present state, for comparisons.
     pub present: bool,
-    /// Whether the role that the call is about was inherited from a guarded branch.
+    /// Whether the role that the call is about was inherited from a default or protected branch.
     pub role: bool,
     /// Whether that branch has children, without which it may be a throwaway.
     pub children: bool,
@@ -115,7 +115,7 @@ impl StatementRisk {
         }
     }
 
-    /// The same, once the guarded commit has stopped the statements because they lose more than runs unasked.
+    /// The same, once the default_or_protected commit has stopped the statements because they lose more than runs unasked.
     #[must_use]
     pub fn exceeding(self, measured: &Measured, unasked: impl Into<Unasked>) -> Self {
         let mut reasons = losses::reasons(measured, unasked.into());
@@ -268,12 +268,12 @@ impl Pending<'_> {
                 raised.by(escalation);
             }
         }
-        let guarded = match &facts.branch {
+        let default_or_protected = match &facts.branch {
             Some(branch) => branch.default || branch.protected,
             // Left out means the default branch, whichever that is when Neon looks.
             None => true,
         };
-        if guarded && raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
+        if default_or_protected && raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
             raised.severe = true;
         }
         let interrupts = raised.interrupts;
@@ -285,10 +285,10 @@ impl Pending<'_> {
             Some(_) => "a protected branch",
             None => "whichever branch is the default",
         };
-        if guarded && declaration.safety.reveals && tool.is_about_a_branch() {
+        if default_or_protected && declaration.safety.reveals && tool.is_about_a_branch() {
             assessment.add(Cause::Reveals, format!("hands over a secret of {branch}"));
         }
-        if guarded && interrupts {
+        if default_or_protected && interrupts {
             assessment.add(Cause::Interrupts, format!("drops live connections to {branch}"));
         }
         if declaration.safety.reveals && facts.branch.as_ref().is_some_and(|branch| branch.inherits_secret) {

@@ -106,7 +106,7 @@ impl Assessment {
                     approver,
                 })
             }
-            Rule::Confirm => PolicyDecision::RequireApproval(AwaitingApproval { assessment: self }),
+            Rule::RequireApproval => PolicyDecision::RequireApproval(AwaitingApproval { assessment: self }),
             Rule::Deny(denied) => PolicyDecision::Deny(denied),
         }
     }
@@ -120,7 +120,7 @@ impl AwaitingApproval {
     }
 
     /// A human said yes, and everything about that yes was checked.
-    pub(in crate::guard) fn confirmed(self, approver: Approver) -> AllowedCall {
+    pub(in crate::guard) fn approved(self, approver: Approver) -> AllowedCall {
         AllowedCall {
             assessment: self.assessment,
             approver,
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn permit_is_for_the_method_and_the_route_that_were_judged() {
         let given = json!({"key_id": 5});
-        let allowed = || asking(&tool("revoke_api_key"), &given).confirmed(Approver::Client);
+        let allowed = || asking(&tool("revoke_api_key"), &given).approved(Approver::Client);
         let route = "/api_keys/{key_id}";
         assert!(allowed().permit(revoke(route, Method::Delete)).is_ok());
         assert!(allowed().permit(revoke(route, Method::Post)).is_err());
@@ -263,7 +263,7 @@ mod tests {
         let branch = json!({"project_id": "p", "branch_id": "br-a"});
         let restore = json!({"project_id": "p", "branch_id": "br-a", "source_branch_id": "br-b"});
         let (reset, restoring) = (tool("reset_from_parent"), tool("restore_branch"));
-        let approved = asking(&reset, &branch).confirmed(Approver::Client);
+        let approved = asking(&reset, &branch).approved(Approver::Client);
         assert!(approved.step(asking(&restoring, &restore)).is_some());
         let other = json!({"project_id": "p", "endpoint_id": "ep-a"});
         assert!(approved.step(asking(&tool("delete_compute"), &other)).is_none());
@@ -273,7 +273,7 @@ mod tests {
         else {
             panic!("it runs unasked");
         };
-        let mut weaker = asking(&reset, &branch).confirmed(Approver::Client);
+        let mut weaker = asking(&reset, &branch).approved(Approver::Client);
         weaker.assessment = judged(&reset, &branch, None).lightened();
         let severe = asking(&restoring, &restore);
         assert!(severe.assessment().severe());
@@ -294,7 +294,7 @@ mod tests {
         };
         let given = json!({"project_id": "p", "branch_id": "br-a", "sql": "DELETE FROM t"});
         let allowed = match judged(&tool("run_sql"), &given, Some(risk)).under(&Policy::default()) {
-            PolicyDecision::RequireApproval(asking) => asking.confirmed(Approver::Client),
+            PolicyDecision::RequireApproval(asking) => asking.approved(Approver::Client),
             other => panic!("it asks: {other:?}"),
         };
         let statements =

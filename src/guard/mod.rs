@@ -39,7 +39,7 @@ pub(crate) mod untrusted;
 
 pub use crate::permit::{Effect, JudgedTexts, Permitted};
 pub use approval_flow::{
-    Answer, ApprovalFlow, CONFIRM_FIELD, NAME_FIELD, NobodyToAsk, NotApproved, OutOfBand, Page, Question, Reply,
+    APPROVE_FIELD, Answer, ApprovalFlow, NAME_FIELD, NobodyToAsk, NotApproved, OutOfBand, Page, Question, Reply,
     Subject,
 };
 pub use approvals::{
@@ -55,7 +55,7 @@ pub use mask::{MASK, OwnKey, mask, mask_text, without_own_keys};
 pub(crate) use plan::can_be_shown;
 pub use plan::{Impact, Plan, file_in_short, would_send};
 pub use policy::{
-    BranchSeen, Cause, Channel, ConfirmRules, Denied, NewBranch, Occasion, Policy, PolicyError, PolicyExplanation,
+    ApprovalRules, BranchSeen, Cause, Channel, Denied, NewBranch, Occasion, Policy, PolicyError, PolicyExplanation,
     Rule, policy_reference, policy_schema,
 };
 pub use prepared::NotPrepared;

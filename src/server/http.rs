@@ -179,8 +179,8 @@ impl HttpServer {
             .enforce_origin_validation()
             .with_allowed_origins(origins.clone())
             .with_cancellation_token(end.clone());
-        let confirmations = &server.engine().guards().confirmations;
-        let page = confirmations.serves_page().then(|| server.engine().clone());
+        let approval_flow = &server.engine().guards().approval_flow;
+        let page = approval_flow.serves_page().then(|| server.engine().clone());
         let service = StreamableHttpService::new(
             move || Ok(server.for_another_client()),
             BoundedSessions::new(limits.sessions, limits.sessions_of_one, limits.session_idle),

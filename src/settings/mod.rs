@@ -368,7 +368,7 @@ impl Settings {
         let audit = self.audit_log.clone();
         let audit = audit.or_else(|| self.state.as_ref().map(|state| state.join("audit.jsonl")));
         Ok(Guards {
-            confirmations: ApprovalFlow::new(sealer, policy.confirm().clone(), self.approvals().map(Approvals::new)),
+            approval_flow: ApprovalFlow::new(sealer, policy.approval().clone(), self.approvals().map(Approvals::new)),
             policy,
             audit: audit.map(|path| AuditLog::new(path, AuditLimits::default())),
         })

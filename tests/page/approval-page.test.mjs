@@ -91,7 +91,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
   async function assertRuns(again) {
     const [value, isError] = await again();
     assert.equal(isError, false, JSON.stringify(value));
-    assert.equal(value.confirmed_by, 'page');
+    assert.equal(value.approved_by, 'page');
   }
 
   test('a yes lets the call run once', async (t) => {

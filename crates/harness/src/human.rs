@@ -112,7 +112,7 @@ impl Human {
 /// The form as a human fills it who means yes.
 pub fn filled(message: &str, schema: &Value) -> Value {
     match schema["properties"]["name"]["title"].as_str() {
-        None => json!({"confirm": true}),
+        None => json!({"approve": true}),
         Some(title) => {
             let name = title.strip_prefix("Type ").expect("what to type");
             assert!(message.contains(name), "{name} is shown: {message}");

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn offer_is_taken_by_a_yes_alone_and_says_what_it_fetches() {
+    fn offer_is_taken_by_yes_alone_and_says_what_it_fetches() {
         let offer = Offer {
             postgres: "17.10",
             package: "some-package 1.2".to_owned(),

@@ -201,7 +201,7 @@ async fn see_project(
     let (branches, computes) = try_join(look.branches(project), look.computes(project)).await?;
     impact.lines.push(Line::fact(
         "branches",
-        guarded_first(Branch::all(&branches)).into_iter().map(branch_in_short),
+        protected_first(Branch::all(&branches)).into_iter().map(branch_in_short),
     ));
     impact
         .lines
@@ -303,7 +303,7 @@ async fn see_branch(
         Line::fact("parent", parent),
         Line::fact("created", words(about.shown("created_at"))),
         Line::fact("expires", words(about.shown("expires_at"))),
-        Line::fact("children", guarded_first(children).into_iter().map(branch_in_short)),
+        Line::fact("children", protected_first(children).into_iter().map(branch_in_short)),
         Line::fact(
             "databases",
             Database::all(&databases).map(|database| told(database.name().unwrap_or_default())),
@@ -377,9 +377,9 @@ fn yes(value: bool) -> String {
 }
 
 /// The default and the protected branches in front: of a long list the first are shown.
-fn guarded_first<'v>(branches: impl Iterator<Item = Branch<'v>>) -> Vec<Branch<'v>> {
+fn protected_first<'v>(branches: impl Iterator<Item = Branch<'v>>) -> Vec<Branch<'v>> {
     let mut branches: Vec<Branch<'_>> = branches.collect();
-    branches.sort_by_key(|branch| !branch.is_guarded());
+    branches.sort_by_key(|branch| !branch.is_default_or_protected());
     branches
 }
 

@@ -54,13 +54,13 @@ impl Failure {
                 )
             }
             Self::Denied(denied) => error(&denied.message, &denied.next, json!({"rule": denied.rule})),
-            Self::RequiresApproval(needs) => needs_yes(*needs, fence),
-            Self::NotConfirmed(no) => error(
+            Self::RequiresApproval(needs) => requires_approval(*needs, fence),
+            Self::NotApproved(no) => error(
                 &fence.resolved_line(&format!("{no} Nothing was sent to Neon.")),
                 if no.is_a_decision() {
                     "Take it as the user's decision: don't call this again, and don't try another way around, unless the user asks for it."
                 } else {
-                    "Call again without a confirmation to be asked anew, if the user still wants it."
+                    "Call again without an approval to be asked anew, if the user still wants it."
                 },
                 Value::Null,
             ),
@@ -140,7 +140,7 @@ impl Failure {
 }
 
 /// What an agent is told whose client can't ask: the plan, and how its user says yes.
-fn needs_yes(needs: RequiresApproval, fence: &Fence) -> ToolError {
+fn requires_approval(needs: RequiresApproval, fence: &Fence) -> ToolError {
     let mut ways = Vec::new();
     if let Some(command) = &needs.command {
         ways.push(format!("run `{command}` in a terminal"));

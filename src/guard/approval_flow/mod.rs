@@ -16,7 +16,7 @@ mod question;
 #[cfg(test)]
 mod tests;
 
-pub use form::{CONFIRM_FIELD, NAME_FIELD};
+pub use form::{APPROVE_FIELD, NAME_FIELD};
 pub use not_approved::{NobodyToAsk, NotApproved};
 pub use page::Page;
 pub use question::{Answer, Question, Reply, Subject};
@@ -33,7 +33,7 @@ use crate::guard::approvals::{
 };
 use crate::guard::decision::{AllowedCall, AwaitingApproval};
 use crate::guard::plan::Plan;
-use crate::guard::policy::{Channel, ConfirmRules};
+use crate::guard::policy::{ApprovalRules, Channel};
 use crate::guard::prepared::{MAX_FILE, Stored};
 use crate::guard::seal::{Binding, Sealer};
 use crate::guard::shown::quoted;
@@ -58,7 +58,7 @@ pub enum OutOfBand {
 #[derive(Debug)]
 pub struct ApprovalFlow {
     pub(super) sealer: Sealer,
-    rules: ConfirmRules,
+    rules: ApprovalRules,
     approvals: Option<Approvals>,
     /// Confirmations that were used, for seals that no other process takes.
     used: MemoryStore<Nonce>,
@@ -71,7 +71,7 @@ pub struct ApprovalFlow {
 impl ApprovalFlow {
     /// Without a place for approvals nobody can be asked outside the client.
     #[must_use]
-    pub fn new(sealer: Sealer, rules: ConfirmRules, approvals: Option<Approvals>) -> Self {
+    pub fn new(sealer: Sealer, rules: ApprovalRules, approvals: Option<Approvals>) -> Self {
         // Beside the approvals, and only where another process could open what lies there.
         let preparations: Box<dyn StateStore<Stored>> = match &approvals {
             Some(approvals) if sealer.is_shared() => {
@@ -230,7 +230,7 @@ impl ApprovalFlow {
         }
         read_form(plan, form)?;
         self.redeem(&binding)?;
-        Ok(asking.confirmed(by.into()))
+        Ok(asking.approved(by.into()))
     }
 
     /// Looks whether a human said yes outside the client, and if nobody was asked yet, asks.
@@ -270,7 +270,7 @@ impl ApprovalFlow {
                         continue;
                     };
                     match self.taken(&taken, plan, subject, by, now) {
-                        Ok(()) => return Ok(OutOfBand::Allowed(Box::new(asking.confirmed(by.into())))),
+                        Ok(()) => return Ok(OutOfBand::Allowed(Box::new(asking.approved(by.into())))),
                         // What was approved isn't what is there now: a new plan, under a new code.
                         Err(NotApproved::Changed) => changed = true,
                         Err(no) => return Ok(OutOfBand::NotApproved(no)),
@@ -312,7 +312,7 @@ impl ApprovalFlow {
             expires_at: now + seconds(waits),
             approval_seconds: approval,
             terminal: self.takes(Channel::Terminal),
-            terminal_yes: self.rules.terminal_yes,
+            without_terminal: self.rules.without_terminal,
             page_secret: secret.as_deref().map(|secret| self.page_secret(secret)),
         })?;
         if let (Some(page), Some(secret)) = (&page, &secret)

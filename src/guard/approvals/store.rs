@@ -148,7 +148,7 @@ impl Approvals {
             expires_at: new.expires_at,
             approval_seconds: new.approval_seconds,
             terminal: new.terminal,
-            terminal_yes: new.terminal_yes,
+            without_terminal: new.without_terminal,
             page_secret: new.page_secret,
             wrong: 0,
             state: State::Waiting,

@@ -81,7 +81,7 @@ pub struct NewApproval {
     /// Whether it may be decided in a terminal.
     pub terminal: bool,
     /// Whether a yes counts that comes from no terminal: the operator's policy has scripts approve.
-    pub terminal_yes: bool,
+    pub without_terminal: bool,
     /// The secret that the approval page asks for, as a keyed digest; without one, no page decides it.
     pub page_secret: Option<String>,
 }
@@ -127,7 +127,7 @@ pub struct Approval {
     /// Whether it may be decided in a terminal.
     pub terminal: bool,
     /// Whether a yes counts that comes from no terminal: the operator's policy has scripts approve.
-    pub terminal_yes: bool,
+    pub without_terminal: bool,
     /// Keyed digest of the secret that the approval page asks for.
     pub(super) page_secret: Option<String>,
     /// How many wrong names and secrets were given.

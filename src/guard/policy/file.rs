@@ -67,7 +67,7 @@ pub(super) struct PolicyFile {
     /// Bounds on what calls may use.
     pub caps: Caps,
     /// Who may say yes to a call that asks, and how long that takes.
-    pub confirm: Confirm,
+    pub approval: Approval,
     /// Copies of what is about to be lost.
     pub safety_copy: SafetyCopies,
     /// What SQL may do before a human is asked.
@@ -81,7 +81,7 @@ pub(super) enum Action {
     /// It runs without a question.
     Allow,
     /// A human must say yes first.
-    Confirm,
+    RequireApproval,
     /// It doesn't run, whoever says yes.
     Deny,
 }
@@ -149,7 +149,7 @@ pub(super) struct SqlRules {
 /// How a human is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Confirm {
+pub(super) struct Approval {
     /// Where a human may say yes: in the MCP client, with `neon-mcp approve` in a terminal, on the approval page. An empty
     /// list means that nobody may, so that what asks never runs. Default: all three.
     #[schemars(with = "Vec<Channel>")]
@@ -161,7 +161,7 @@ pub(super) struct Confirm {
     #[schemars(with = "u64", range(min = 10, max = 3600))]
     pub approval_seconds: Option<u64>,
     /// Lets `neon-mcp approve --yes` say yes without a terminal.
-    pub terminal_yes: bool,
+    pub without_terminal: bool,
     /// A file with the secret of the approval page; a relative path starts at this file's directory. Without one, every
     /// question has a secret of its own in the server's log.
     #[schemars(with = "String", length(min = 1))]

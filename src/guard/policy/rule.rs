@@ -32,7 +32,7 @@ pub enum Rule {
     /// It runs.
     Allow,
     /// A human must say yes first.
-    Confirm,
+    RequireApproval,
     /// It doesn't run, whoever says yes.
     Deny(Denied),
 }

@@ -24,7 +24,7 @@ async fn over_http(world: &World) -> OverHttp {
     let policy = state.join("policy.toml");
     std::fs::write(
         &policy,
-        "[confirm]\nterminal_yes = true\npage_secret_file = \"page.secret\"\n",
+        "[approval]\nwithout_terminal = true\npage_secret_file = \"page.secret\"\n",
     )
     .expect("a policy");
     let policy = policy.to_str().expect("a path").to_owned();
@@ -211,7 +211,7 @@ async fn a_question_is_for_the_client_whose_call_it_is() {
 
 /// A stdio server and what calls by hand, on one state directory with one seal key.
 async fn sharing(world: &World, state: &Path) -> tokio::process::Command {
-    let mut command = super::command(world, state, "[confirm]\nterminal_yes = true\n");
+    let mut command = super::command(world, state, "[approval]\nwithout_terminal = true\n");
     share(&mut command, state);
     command
 }
@@ -241,7 +241,7 @@ async fn another_process_takes_an_approval_only_with_what_was_handed_out() {
         assert_eq!(world.changes(), NOTHING);
         one.stop().await;
         let (value, is_error) = other.call("delete_branch", with(delete_branch(), &approval)).await;
-        assert!(!is_error && value["confirmed_by"] == "terminal", "{value}");
+        assert!(!is_error && value["approved_by"] == "terminal", "{value}");
         assert_eq!(world.changes().len(), 1);
     }
 }

@@ -84,11 +84,15 @@ enum Step {
 #[derive(Debug, Clone)]
 enum Manner {
     /// While the call runs.
-    InCall(NoYes),
+    InCall(NoApproval),
     /// By a question in the result, which the client takes note of.
     InReturn,
     /// With one of the seals that were handed out: for another call even with a full yes.
-    Returned { seal: usize, answer: NoYes, full: bool },
+    Returned {
+        seal: usize,
+        answer: NoApproval,
+        full: bool,
+    },
     /// With a seal that was never handed out.
     MadeUp(String),
     /// Not by the client.
@@ -97,7 +101,7 @@ enum Manner {
 
 /// A reply that is no acceptance of the question.
 #[derive(Debug, Clone)]
-enum NoYes {
+enum NoApproval {
     Declined,
     Cancelled,
     Silence,
@@ -106,7 +110,7 @@ enum NoYes {
     Form(Value),
 }
 
-impl NoYes {
+impl NoApproval {
     fn reply(&self) -> Option<Reply> {
         Some(match self {
             Self::Declined => Reply::Rejected,
@@ -119,33 +123,33 @@ impl NoYes {
     }
 }
 
-fn no_yes() -> impl Strategy<Value = NoYes> {
+fn no_approval() -> impl Strategy<Value = NoApproval> {
     let form = prop_oneof![
         Just(json!({})),
         Just(Value::Null),
         Just(json!([true])),
-        Just(json!({"confirm": false})),
-        Just(json!({"confirm": "true"})),
-        Just(json!({"confirm": 1})),
-        Just(json!({"confirm": null, "name": null})),
+        Just(json!({"approve": false})),
+        Just(json!({"approve": "true"})),
+        Just(json!({"approve": 1})),
+        Just(json!({"approve": null, "name": null})),
         Just(json!({"name": true})),
-        "[a-z ]{0,8}x9".prop_map(|name| json!({"name": name, "confirm": "yes"})),
+        "[a-z ]{0,8}x9".prop_map(|name| json!({"name": name, "approve": "yes"})),
     ];
     prop_oneof![
-        Just(NoYes::Declined),
-        Just(NoYes::Cancelled),
-        Just(NoYes::Silence),
-        Just(NoYes::Malformed),
-        Just(NoYes::Missing),
-        form.prop_map(NoYes::Form),
+        Just(NoApproval::Declined),
+        Just(NoApproval::Cancelled),
+        Just(NoApproval::Silence),
+        Just(NoApproval::Malformed),
+        Just(NoApproval::Missing),
+        form.prop_map(NoApproval::Form),
     ]
 }
 
 fn step(calls: usize) -> impl Strategy<Value = Step> {
     let manner = prop_oneof![
-        2 => no_yes().prop_map(Manner::InCall),
+        2 => no_approval().prop_map(Manner::InCall),
         2 => Just(Manner::InReturn),
-        3 => (any::<usize>(), no_yes(), any::<bool>()).prop_map(|(seal, answer, full)| Manner::Returned { seal, answer, full }),
+        3 => (any::<usize>(), no_approval(), any::<bool>()).prop_map(|(seal, answer, full)| Manner::Returned { seal, answer, full }),
         1 => "[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,43}".prop_map(Manner::MadeUp),
         2 => Just(Manner::OutOfBand),
     ];
@@ -199,7 +203,7 @@ impl Model {
         let selection = Selection::new(own_catalog(), &options, &policy).expect("a selection");
         let approvals = Approvals::new(home.path().join("approvals"));
         let guards = Guards {
-            confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), Some(approvals.clone())),
+            approval_flow: ApprovalFlow::new(Sealer::random(), policy.approval().clone(), Some(approvals.clone())),
             policy,
             audit: Some(AuditLog::new(home.path().join("audit.jsonl"), AuditLimits::default())),
         };
@@ -307,7 +311,7 @@ impl Model {
 
 /// A form that answers any question with yes.
 fn yes() -> Reply {
-    Reply::Accepted(json!({"confirm": true, "name": "dev"}))
+    Reply::Accepted(json!({"approve": true, "name": "dev"}))
 }
 
 #[test]
@@ -380,7 +384,7 @@ async fn the_same_model_with_an_acceptance_changes_something() {
             client: Some("client".to_owned()),
             way: ApprovalMode::InReturn(Some(Returned {
                 seal,
-                reply: Some(Reply::Accepted(json!({"confirm": true, "name": "dev"}))),
+                reply: Some(Reply::Accepted(json!({"approve": true, "name": "dev"}))),
             })),
             lane: FairQueue::new(),
             bound: None,

@@ -39,7 +39,7 @@ fn new(call: &str) -> NewApproval {
         expires_at: now() + TimeDelta::seconds(300),
         approval_seconds: 300,
         terminal: true,
-        terminal_yes: false,
+        without_terminal: false,
         page_secret: Some("the digest of a secret".to_owned()),
     }
 }

@@ -102,7 +102,7 @@ async fn a_no_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_yes_sends_exactly_one_request_of_each_tool() {
+async fn approval_sends_exactly_one_request_of_each_tool() {
     for era in [Era::Legacy, Era::Modern] {
         for (tool, arguments) in calls().into_iter().step_by(2) {
             let world = World::start().await;
@@ -125,7 +125,7 @@ async fn a_yes_sends_exactly_one_request_of_each_tool() {
             );
             assert_eq!(human.asked().len(), 1, "one question, one yes");
             assert_eq!(
-                (&value["confirmed_by"], &value["tool"]),
+                (&value["approved_by"], &value["tool"]),
                 (&json!("client"), &Value::Null),
                 "{value}"
             );
@@ -157,8 +157,7 @@ async fn once(started: &Started, tool: &str, arguments: Value, answer: Option<(&
     request.arguments = json!({"name": tool, "arguments": arguments}).as_object().cloned();
     if let Some((seal, response)) = answer {
         request.request_state = Some(seal.to_owned());
-        request.input_responses =
-            Some(serde_json::from_value(json!({"confirmation": response})).expect("input responses"));
+        request.input_responses = Some(serde_json::from_value(json!({"approval": response})).expect("input responses"));
     }
     started.server.client.call_tool_once(request).await.expect("an answer")
 }
@@ -175,7 +174,7 @@ fn refusal(response: CallToolResponse) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_yes_is_for_the_inner_tool_and_its_arguments() {
+async fn approval_is_for_the_inner_tool_and_its_arguments() {
     let world = World::start().await;
     let human = Human::who(Manner::Accepts);
     let started = start(&world, TestClient::with(human), Era::Modern, &[]).await;
@@ -184,7 +183,7 @@ async fn a_yes_is_for_the_inner_tool_and_its_arguments() {
         panic!("no question");
     };
     let required = serde_json::to_value(&required).expect("JSON");
-    let form = &required["inputRequests"]["confirmation"]["params"];
+    let form = &required["inputRequests"]["approval"]["params"];
     let seal = required["requestState"].as_str().expect("a seal");
     let message = form["message"].as_str().expect("a message");
     let yes = json!({"action": "accept", "content": filled(message, &form["requestedSchema"])});
