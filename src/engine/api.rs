@@ -146,7 +146,7 @@ pub struct Returned {
 
 /// Puts a question to a human and waits for the reply.
 pub trait Ask: Send + Sync + std::fmt::Debug {
-    /// Where the human sits: the policy says from where a yes counts.
+    /// Where the human sits: the policy says from where an approval counts.
     fn channel(&self) -> Channel {
         Channel::Client
     }

@@ -35,9 +35,9 @@ use crate::neon::{Answer, Changed, Error, ErrorKind, Request};
 /// | cap on branches | here, alone among calls | here | here: a copy is a branch like any other |
 /// | pace, audit, dry run | `open` | its call's | its call's |
 pub(in crate::engine) enum Origin<'o> {
-    /// A caller's own call, whose clearance this uses up.
+    /// A caller's own call, which this uses up.
     Call(AllowedCall),
-    /// A step of a workflow: under the clearance of the workflow's call, where that has one.
+    /// A step of a workflow: under the allowed call of the workflow, where there is one.
     Step(Option<&'o AllowedCall>),
     /// The copy that the policy demands before what destroys.
     Copy,

@@ -89,9 +89,9 @@ pub enum Failure {
     WouldFail(Box<WouldFail>),
     /// The operator's policy says no.
     Denied(Denied),
-    /// A human must say yes first, and the client can't ask one.
+    /// A human must approve the call first, and the client can't ask one.
     RequiresApproval(Box<RequiresApproval>),
-    /// A human was asked, and there is no yes that counts.
+    /// A human was asked, and there is no approval that counts.
     NotApproved(NotApproved),
     /// The call can't be recorded, so it wasn't made.
     Unrecorded(String),
@@ -197,7 +197,7 @@ pub struct Help {
 pub struct RequiresApproval {
     /// The plan, as data.
     pub plan: Value,
-    /// The code for `neon-mcp approve`, where the policy takes a yes from a terminal.
+    /// The code for `neon-mcp approve`, where the policy takes approvals from a terminal.
     pub code: Option<String>,
     /// That command, with the state directory where it must be named.
     pub command: Option<String>,
@@ -429,8 +429,8 @@ impl Failure {
             },
             Self::RequiresApproval(needs) => match (&needs.code, &needs.nobody) {
                 (_, Some(nobody)) => refusal(Recorded::Refused, format!("nobody can be asked: {nobody}")),
-                (Some(code), _) => refusal(Recorded::Asked, format!("waits for a human's yes as {code}")),
-                (None, None) => refusal(Recorded::Asked, "waits for a human's yes on the page".to_owned()),
+                (Some(code), _) => refusal(Recorded::Asked, format!("waits for a human's approval as {code}")),
+                (None, None) => refusal(Recorded::Asked, "waits for a human's approval on the page".to_owned()),
             },
             Self::NotApproved(no) => {
                 let outcome = match no {

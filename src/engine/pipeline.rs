@@ -259,7 +259,7 @@ impl<'a> Pipeline<'a> {
                     return self.dry_run(&arguments, asking.assessment(), Some(&plan), record);
                 }
                 drop(look);
-                // A yes would be used up for nothing where the call can't be made anyway.
+                // An approval would be used up for nothing where the call can't be made anyway.
                 if plan.assessment().changes() {
                     open::paced(&self.call, RateCap::fits)?;
                     record.can_begin(&self.call)?;

@@ -1,4 +1,4 @@
-//! From a declaration, arguments and facts to a verdict: what the call does, and why a human may have to say yes to it.
+//! From a declaration, arguments and facts to an assessment: what the call does, and why a human may have to approve it.
 
 use std::sync::Arc;
 
@@ -115,7 +115,7 @@ impl StatementRisk {
         }
     }
 
-    /// The same, once the default_or_protected commit has stopped the statements because they lose more than runs unasked.
+    /// The same, once the measured commit has stopped the statements because they lose more than runs unasked.
     #[must_use]
     pub fn exceeding(self, measured: &Measured, unasked: impl Into<Unasked>) -> Self {
         let mut reasons = losses::reasons(measured, unasked.into());
@@ -152,7 +152,7 @@ pub struct Pending<'a> {
     assessed: Option<StatementRisk>,
 }
 
-/// What a call does, and why a human must say yes to it first, if one must.
+/// What a call does, and why a human must approve it first, if one must.
 ///
 /// By itself it lets nothing through: the operator's policy rules over it ([`crate::guard::AwaitingApproval`],
 /// [`crate::guard::AllowedCall`]).
@@ -397,13 +397,13 @@ impl Assessment {
         self.effect
     }
 
-    /// Why a human must say yes first; empty when none must.
+    /// Why a human must approve the call first; empty when none must.
     #[must_use]
     pub fn causes(&self) -> &[Cause] {
         &self.causes
     }
 
-    /// Whether a human must say yes first, as long as no policy says otherwise.
+    /// Whether a human must approve the call first, as long as no policy says otherwise.
     #[must_use]
     pub fn asks(&self) -> bool {
         !self.causes.is_empty()

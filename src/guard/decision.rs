@@ -1,4 +1,4 @@
-//! From a verdict to a permit: the operator's policy rules first, then, where it must, a human.
+//! From an assessment to a permit: the operator's policy decides first, then, where it must, a human.
 
 use std::sync::LazyLock;
 
@@ -10,24 +10,24 @@ use crate::neon::sql::Statements;
 use crate::neon::{Method, Request};
 use crate::permit::{Issuer, Permitted};
 
-/// What the policy says about a verdict.
+/// What the policy decides about an assessment.
 #[derive(Debug)]
 pub enum PolicyDecision {
     /// It may run.
     Allow(AllowedCall),
-    /// A human must say yes first.
+    /// A human must approve it first.
     RequireApproval(AwaitingApproval),
-    /// It doesn't run, whoever says yes.
+    /// It doesn't run, whoever approves it.
     Deny(Denied),
 }
 
-/// A call that waits for a human's yes. Only [`crate::guard::ApprovalFlow`] makes a [`AllowedCall`] of it.
+/// A call that waits for a human's approval. Only [`crate::guard::ApprovalFlow`] makes a [`AllowedCall`] of it.
 #[derive(Debug)]
 pub struct AwaitingApproval {
     assessment: Assessment,
 }
 
-/// A call that may run: the policy let it, or a human said yes to it.
+/// A call that may run: the policy let it, or a human approved it.
 #[derive(Debug)]
 pub struct AllowedCall {
     assessment: Assessment,
@@ -119,7 +119,7 @@ impl AwaitingApproval {
         &self.assessment
     }
 
-    /// A human said yes, and everything about that yes was checked.
+    /// A human approved it, and everything about that approval was checked.
     pub(in crate::guard) fn approved(self, approver: Approver) -> AllowedCall {
         AllowedCall {
             assessment: self.assessment,
@@ -149,7 +149,7 @@ impl AllowedCall {
         self.approver
     }
 
-    /// The permit for the call's request, which uses the clearance up: one yes, one request.
+    /// The permit for the call's request, which uses the allowed call up: one approval, one request.
     ///
     /// # Errors
     /// When the request has another method or route than the declaration that was judged.
@@ -170,8 +170,8 @@ impl AllowedCall {
         Ok(Permitted::issue(issuer()?, request, self.assessment.effect()))
     }
 
-    /// The clearance of a workflow's step that would have to be asked about by itself: the yes to the workflow's call covers it
-    /// where the workflow declares the step, and the step does no more than what was said yes to. `None`: it doesn't.
+    /// The allowed call of a workflow's step that would need an approval by itself: the approval of the workflow's call covers it
+    /// where the workflow declares the step, and the step does no more than what was approved. `None`: it doesn't.
     #[must_use]
     pub fn step(&self, asking: AwaitingApproval) -> Option<Self> {
         let declaration = &self.assessment.tool().declaration;

@@ -1,8 +1,8 @@
 //! Decides whether a call may run; it never sends anything itself.
 //!
 //! The way through is one-way: [`RiskAssessment::begin`] looks at the declaration and the arguments, asks
-//! for [`Facts`] where those decide, and ends in a [`Assessment`]. The operator's [`Policy`] rules over it, and what a human
-//! must say yes to is put to one by [`ApprovalFlow`]. Only the [`AllowedCall`] that comes out of either gives a [`Permitted`]
+//! for [`Facts`] where those decide, and ends in a [`Assessment`]. The operator's [`Policy`] decides about it, and what a human
+//! must approve is put to one by [`ApprovalFlow`]. Only the [`AllowedCall`] that comes out of either gives a [`Permitted`]
 //! request, and only for the method and route that was judged.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! The approval page of an HTTP server: plain HTML for a human's yes or no to a call that waits.
+//! The approval page of an HTTP server: plain HTML for a human's decision about a call that waits.
 //!
 //! Whoever decides must have the secret that was told to the operator for this one call, so no other page can decide by
 //! sending the form (CSRF), and no other program on this machine can by knowing the code, which the agent knows too.

@@ -82,7 +82,7 @@ impl Ask for Elicit {
     }
 }
 
-/// The form: the name of what is lost, or a plain yes.
+/// The form: the name of what is lost, or a box to tick.
 fn form(question: &Question) -> ElicitRequestParams {
     let (name, field) = match &question.type_name {
         Some(expected) => (
@@ -115,7 +115,7 @@ fn reply(result: ElicitResult) -> Reply {
         ElicitationAction::Accept => Reply::Accepted(result.content.unwrap_or(Value::Null)),
         ElicitationAction::Decline => Reply::Rejected,
         ElicitationAction::Cancel => Reply::Cancelled,
-        // An action that this version doesn't know is no yes.
+        // An action that this version doesn't know is no approval.
         other => Reply::Malformed(format!("{other:?} is no answer to a form")),
     }
 }

@@ -146,7 +146,7 @@ impl HttpServer {
 
     /// Serves until `stop` is cancelled; then accepts no more, lets running calls end for ten seconds, and cancels the rest.
     ///
-    /// The approval page is served beside it, where the policy takes a yes from there: it has a secret of its own, and so wants no
+    /// The approval page is served beside it, where the policy takes approvals from there: it has a secret of its own, and so wants no
     /// token. Everything else wants the token, where there is one (401 without it).
     ///
     /// Requests with a `Host` other than loopback are refused (403), as are those with an `Origin` that isn't this server's own,

@@ -173,7 +173,7 @@ impl Settings {
         }
         if layer.seal_key_file.is_some() && layer.state_dir.is_none() {
             return Err(SettingsError::Conflict(
-                "--seal-key-file wants --state-dir: whoever has the key must see which confirmations were used, in one directory"
+                "--seal-key-file wants --state-dir: whoever has the key must see which approvals were redeemed, in one directory"
                     .into(),
             ));
         }

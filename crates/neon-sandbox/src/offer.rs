@@ -31,7 +31,7 @@ fn ask() -> FetchPostgres {
     }
 }
 
-/// Says what would be fetched, and reads the answer. Anything but a yes is a no.
+/// Says what would be fetched, and reads the answer. Anything but yes means no.
 fn asked(offer: &Offer, input: &mut impl BufRead, output: &mut impl Write) -> FetchPostgres {
     let question = format!(
         "This machine has no PostgreSQL, without which branches hold no data.\n\

@@ -1,4 +1,4 @@
-//! Getting a human's yes: ask by the way that the caller has, look again, and only then go on.
+//! Getting a human's approval: ask through the channel that the caller has, look again, and only then go on.
 
 use std::time::Instant;
 
@@ -44,7 +44,7 @@ const MAX_QUESTIONS: usize = 3;
 /// How often a client that waits hears that a human is being asked.
 const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Refuses what came back with a call and is no yes to it, whatever is there now: before anything is read for it.
+/// Rejects what came back with a call and is no approval of it, whatever is there now: before anything is read for it.
 pub(in crate::engine) fn look_over(
     call: &CallContext<'_>,
     arguments: &Map<String, Value>,
@@ -226,7 +226,7 @@ async fn in_call(
     Err(Failure::NotApproved(NotApproved::Changed))
 }
 
-/// The judgement of a plan, as one that waits for a yes. One that needs none any more isn't what was asked about.
+/// The judgement of a plan, as one that waits for approval. One that needs none any more isn't what was asked about.
 fn asking_of(call: &CallContext<'_>, plan: &Plan) -> Result<AwaitingApproval, Failure> {
     match plan.assessment().clone().under(&call.guards.policy) {
         PolicyDecision::RequireApproval(asking) => Ok(asking),

@@ -30,7 +30,7 @@ pub(in crate::engine) struct Shaping<'a> {
 /// What a result says beside Neon's answer.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Extras {
-    /// Who said yes, where somebody had to.
+    /// Who approved, where somebody had to.
     pub(in crate::engine) approved_by: Option<&'static str>,
     /// The copy that was made first.
     pub(in crate::engine) safety_copy: Option<Value>,

@@ -36,7 +36,7 @@ pub(super) fn read_form(plan: &Plan, content: &Value) -> Result<(), NotApproved>
             Some(_) => Err(NotApproved::Malformed(format!("`{NAME_FIELD}` is no text"))),
             None => Err(NotApproved::Malformed(format!("`{NAME_FIELD}` is missing"))),
         },
-        // Whoever must type a name and has none to type can't say yes.
+        // Whoever must type a name and has none to type can't approve.
         None if plan.assessment().severe() => Err(NotApproved::Malformed("there is no name to type".to_owned())),
         None => match form.get(APPROVE_FIELD) {
             Some(Value::Bool(true)) => Ok(()),

@@ -46,7 +46,7 @@ const PROOF: &str = "approval";
 /// What is known of a call whose human is asked outside the client.
 #[derive(Debug)]
 pub enum OutOfBand {
-    /// A human said yes there, and the call is cleared.
+    /// A human approved it there, and the call is allowed.
     Allowed(Box<AllowedCall>),
     /// It waits under this code.
     Waits(Box<Approval>, AwaitingApproval),
@@ -60,7 +60,7 @@ pub struct ApprovalFlow {
     pub(super) sealer: Sealer,
     rules: ApprovalRules,
     approvals: Option<Approvals>,
-    /// Confirmations that were used, for seals that no other process takes.
+    /// Approvals that were redeemed, for seals that no other process takes.
     used: MemoryStore<Nonce>,
     /// Whether a page asks too, so that approvals get a secret for it.
     page: Mutex<Option<Page>>,
@@ -128,7 +128,7 @@ impl ApprovalFlow {
     }
 
     fn page_seal(&self, approval: &Approval) -> String {
-        self.sealer.digest("page yes", &[&approval.code, &approval.token])
+        self.sealer.digest("page approval", &[&approval.code, &approval.token])
     }
 
     /// What is wrong with an answer whatever is there now: whose question it was, how long it waited, a plain no. Known before
@@ -147,7 +147,7 @@ impl ApprovalFlow {
         Ok(())
     }
 
-    /// Whether this process serves the approval page, and the policy takes a yes from there.
+    /// Whether this process serves the approval page, and the policy takes approvals from there.
     #[must_use]
     pub fn serves_page(&self) -> bool {
         self.takes(Channel::Page) && self.page.lock().unwrap_or_else(PoisonError::into_inner).is_some()
@@ -159,7 +159,7 @@ impl ApprovalFlow {
         self.approvals.as_ref()
     }
 
-    /// Whether the policy takes a human's yes that comes that way.
+    /// Whether the policy takes approvals of that channel.
     #[must_use]
     pub fn takes(&self, channel: Channel) -> bool {
         self.rules.channels.contains(&channel)
@@ -233,10 +233,10 @@ impl ApprovalFlow {
         Ok(asking.approved(by.into()))
     }
 
-    /// Looks whether a human said yes outside the client, and if nobody was asked yet, asks.
+    /// Looks whether a human approved the call outside the client, and if nobody was asked yet, asks.
     ///
     /// # Errors
-    /// When the place for approvals can't be used, or the policy takes no yes from there: nobody can be asked.
+    /// When the place for approvals can't be used, or the policy takes no approval from there: nobody can be asked.
     pub fn elsewhere(
         &self,
         asking: AwaitingApproval,
@@ -254,7 +254,7 @@ impl ApprovalFlow {
         for known in self.known(approvals, subject, &call, now)? {
             match &known.state {
                 State::Rejected { .. } => return Ok(OutOfBand::NotApproved(NotApproved::Rejected)),
-                // Written by someone who isn't the page: no yes.
+                // Written by someone who isn't the page: no approval.
                 State::Approved {
                     by: Decider::Page,
                     seal,
@@ -394,7 +394,7 @@ impl ApprovalFlow {
         format!("{}.{tag}", approval.code)
     }
 
-    /// Uses a confirmation up. Of many that come at once, one succeeds.
+    /// Redeems an approval. Of many that come at once, one succeeds.
     fn redeem(&self, binding: &Binding) -> Result<(), NotApproved> {
         let until = DateTime::from_timestamp(binding.until, 0).unwrap_or_default();
         let first = if self.sealer.is_shared() {

@@ -124,7 +124,7 @@ fn rules(file: &PolicyFile) -> Vec<String> {
     let channels: Vec<&str> = approval.channels.iter().map(|channel| channel.name()).collect();
     if file.approval.channels.is_some() && !channels.is_empty() {
         say(format!(
-            "approval.channels: a yes may come through {}",
+            "approval.channels: approvals may come through {}",
             channels.join(", ")
         ));
     }
@@ -136,7 +136,7 @@ fn rules(file: &PolicyFile) -> Vec<String> {
     }
     if file.approval.approval_seconds.is_some() {
         say(format!(
-            "approval.approval_seconds: a yes waits {} s for its call",
+            "approval.approval_seconds: an approval waits {} s for its call",
             approval.approval_seconds
         ));
     }

@@ -38,19 +38,19 @@ const NEONS_LIFETIME_HOURS: u64 = 720;
 /// How many rows of a table SQL may delete or change unasked, where the policy doesn't say it.
 const UNASKED_ROWS: u64 = 100;
 
-/// How long a question and a yes wait, where the policy doesn't say it.
+/// How long a question and an approval wait, where the policy doesn't say it.
 const WAITS_SECONDS: u64 = 300;
 
 /// How a human is asked.
 #[derive(Debug, Clone)]
 pub struct ApprovalRules {
-    /// Where a yes may come from. Empty: from nowhere, and what asks never runs.
+    /// Where approvals may come from. Empty: from nowhere, and what asks never runs.
     pub channels: Vec<Channel>,
     /// How long a question waits, in seconds.
     pub question_seconds: u64,
-    /// How long a yes that was given elsewhere waits for its call, in seconds.
+    /// How long an approval that was given elsewhere waits for its call, in seconds.
     pub approval_seconds: u64,
-    /// Whether `neon-mcp approve --yes` may say yes without a terminal.
+    /// Whether `neon-mcp approve --yes` may approve without a terminal.
     pub without_terminal: bool,
     /// The file with the secret of the approval page.
     pub page_secret_file: Option<PathBuf>,

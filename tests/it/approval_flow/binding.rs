@@ -1,4 +1,4 @@
-//! A yes is for one call, by one caller, on one thing as it was shown, once.
+//! An approval is for one call, by one caller, on one thing as it was shown, once.
 
 use harness::{assert_worded, wording::line_with};
 use rmcp::model::{CallToolRequestParams, CallToolResponse};
@@ -52,10 +52,10 @@ async fn once(server: &TestServer, tool: &str, arguments: Value, answer: Option<
     server.client.call_tool_once(request).await.expect("an answer")
 }
 
-/// Answers a question with yes, and gives the kind of the refusal; nothing when the call ran.
+/// Approves a question, and gives the kind of the refusal; nothing when the call ran.
 async fn answer(server: &TestServer, tool: &str, arguments: Value, asked: &Asked) -> Option<String> {
-    let yes = json!({"action": "accept", "content": filled(&asked.message, &asked.schema)});
-    refusal(once(server, tool, arguments, Some((&asked.seal, yes))).await)
+    let approved = json!({"action": "accept", "content": filled(&asked.message, &asked.schema)});
+    refusal(once(server, tool, arguments, Some((&asked.seal, approved))).await)
 }
 
 fn refusal(response: CallToolResponse) -> Option<String> {

@@ -166,7 +166,7 @@ async fn accepting_sends_exactly_one_request_of_each_tool() {
                 let length = |path: &str| path.split('/').count();
                 assert_eq!(length(path), length(&tool.declaration.request.path), "{path}");
             }
-            assert_eq!(human.asked().len(), 1, "one question, one yes");
+            assert_eq!(human.asked().len(), 1, "one question, one approval");
             assert_eq!(value["approved_by"], "client", "{value}");
         }
     }

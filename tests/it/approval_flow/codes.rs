@@ -1,4 +1,4 @@
-//! A yes from a terminal, for a client that can't ask.
+//! An approval from a terminal, for a client that can't ask.
 
 use harness::assert_worded;
 use std::path::Path;
@@ -86,11 +86,11 @@ async fn approval_in_a_terminal_lets_the_same_call_run_once() {
             printed.contains("approved") && screen.contains("\"dev\" (br-quiet-sun-a1b2c3d4)"),
             "{screen}"
         );
-        assert_eq!(world.changes(), NOTHING, "a yes alone sends nothing");
+        assert_eq!(world.changes(), NOTHING, "an approval alone sends nothing");
         let (value, is_error) = started.call("delete_branch", delete_branch()).await;
         assert!(!is_error && value["approved_by"] == "terminal", "{value}");
         assert_eq!(world.changes().len(), 1);
-        // The next one needs a yes of its own.
+        // The next one needs an approval of its own.
         let next = self::code(&started, "delete_branch", delete_branch()).await;
         assert_ne!(next, code);
         assert_eq!(world.changes().len(), 1);
@@ -270,7 +270,7 @@ async fn approval_channels_are_those_of_the_policy() {
         assert!(error(&value).get("code").is_none(), "{value}");
         assert_worded!("errors", "approval without a channel", error(&value)["message"]);
     }
-    // A client that could ask isn't asked where its yes wouldn't count.
+    // A client that could ask isn't asked where its approval wouldn't count.
     let human = crate::support::human::Human::who(crate::support::human::Manner::Accepts);
     for era in [Era::Legacy, Era::Modern] {
         let client = TestClient::with(human.clone());

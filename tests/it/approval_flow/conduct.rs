@@ -25,7 +25,7 @@ async fn under(world: &World, policy: &str) -> Started {
     start(world, TestClient::alone(), Era::Legacy, policy).await
 }
 
-/// A server whose human says yes.
+/// A server whose human approves.
 async fn accepting(world: &World, policy: &str) -> (Started, Human) {
     let human = Human::who(Manner::Accepts);
     (

@@ -63,14 +63,14 @@ async fn delete(client: &Client) -> (Value, bool) {
     call(client, "delete_branch", delete_branch()).await
 }
 
-/// Says yes to a code, as a script that the policy lets.
+/// Approves a code, as a script that the policy lets.
 async fn approve(state: &Path, code: &str) {
     let mut command = program(&["approve", code, "--yes"], "http://127.0.0.1:1/api/v2", KEY);
     let ended = command.env("XDG_STATE_HOME", state).output().await.expect("runs");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
 }
 
-/// Says yes on the page.
+/// Approves on the page.
 async fn approve_on_page(server: &OverHttp, code: &str) {
     let page = format!("{}/approve/{code}", server.origin());
     let body = format!("decision=approve&secret={}", SECRET.replace(' ', "+"));
@@ -176,18 +176,18 @@ async fn a_question_is_for_the_client_whose_call_it_is() {
     // Up to 2025-11-25: each session's own human is asked, at the same time.
     let world = World::start().await;
     let server = over_http(&world).await;
-    let (yes, no) = (Human::who(Manner::Accepts), Human::who(Manner::Declines));
-    let one = server.client(TestClient::with(yes.clone()), Era::Legacy).await;
-    let other = server.client(TestClient::with(no.clone()), Era::Legacy).await;
+    let (approver, rejecter) = (Human::who(Manner::Accepts), Human::who(Manner::Declines));
+    let one = server.client(TestClient::with(approver.clone()), Era::Legacy).await;
+    let other = server.client(TestClient::with(rejecter.clone()), Era::Legacy).await;
     let (ran, refused) = tokio::join!(delete(&one), delete(&other));
     assert!(!ran.1 && refused.1, "{ran:?} {refused:?}");
-    assert!(yes.asked().len() == 1 && no.asked().len() == 1);
+    assert!(approver.asked().len() == 1 && rejecter.asked().len() == 1);
     assert_eq!(world.changes().len(), 1);
     // 2026-07-28: the other's own question answers nothing of this one, and a call without one is asked.
     let world = World::start().await;
     let server = over_http(&world).await;
-    let one = server.client(TestClient::with(yes), Era::Modern).await;
-    let other = server.client(TestClient::with(no), Era::Modern).await;
+    let one = server.client(TestClient::with(approver), Era::Modern).await;
+    let other = server.client(TestClient::with(rejecter), Era::Modern).await;
     let state = async |client: &Client, arguments: Value| {
         let mut request = CallToolRequestParams::new("delete_branch");
         request.arguments = arguments.as_object().cloned();

@@ -1,4 +1,4 @@
-//! A yes from the approval page of an HTTP server.
+//! An approval from the approval page of an HTTP server.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -87,7 +87,7 @@ enum Manner {
     InCall(NoApproval),
     /// By a question in the result, which the client takes note of.
     InReturn,
-    /// With one of the seals that were handed out: for another call even with a full yes.
+    /// With one of the seals that were handed out: for another call even with a full approval.
     Returned {
         seal: usize,
         answer: NoApproval,
@@ -266,20 +266,24 @@ impl Model {
             Manner::OutOfBand => ApprovalMode::OutOfBand,
             Manner::MadeUp(seal) => ApprovalMode::InReturn(Some(Returned {
                 seal: seal.clone(),
-                reply: Some(yes()),
+                reply: Some(approved()),
             })),
             Manner::Returned { seal, answer, full } => {
                 let seals = self.seals.lock().expect("a lock");
                 match seals.get(seal.checked_rem(seals.len()).unwrap_or_default()) {
                     None => ApprovalMode::InReturn(None),
                     Some((seal, of, by)) => {
-                        // A full yes to another call, or of another client, is no yes to this one. By name and by id the
+                        // A full approval of another call, or of another client, is no approval of this one. By name and by id the
                         // same branch is the same call.
                         let same = |one: usize, other: usize| one == other || self.calls[one].0 == self.calls[other].0;
                         let other = !same(*of, call) || *by != client;
                         ApprovalMode::InReturn(Some(Returned {
                             seal: seal.clone(),
-                            reply: if *full && other { Some(yes()) } else { answer.reply() },
+                            reply: if *full && other {
+                                Some(approved())
+                            } else {
+                                answer.reply()
+                            },
                         }))
                     }
                 }
@@ -309,8 +313,8 @@ impl Model {
     }
 }
 
-/// A form that answers any question with yes.
-fn yes() -> Reply {
+/// A form that approves any question.
+fn approved() -> Reply {
     Reply::Accepted(json!({"approve": true, "name": "dev"}))
 }
 

@@ -123,7 +123,7 @@ async fn approval_sends_exactly_one_request_of_each_tool() {
                 changes[0].starts_with(tool.declaration.request.method.as_str()),
                 "{changes:?}"
             );
-            assert_eq!(human.asked().len(), 1, "one question, one yes");
+            assert_eq!(human.asked().len(), 1, "one question, one approval");
             assert_eq!(
                 (&value["approved_by"], &value["tool"]),
                 (&json!("client"), &Value::Null),
@@ -186,7 +186,7 @@ async fn approval_is_for_the_inner_tool_and_its_arguments() {
     let form = &required["inputRequests"]["approval"]["params"];
     let seal = required["requestState"].as_str().expect("a seal");
     let message = form["message"].as_str().expect("a message");
-    let yes = json!({"action": "accept", "content": filled(message, &form["requestedSchema"])});
+    let approved = json!({"action": "accept", "content": filled(message, &form["requestedSchema"])});
     let mut hard = branch.clone();
     hard["hard_delete"] = true.into();
     let compute = json!({"project_id": PROJECT, "endpoint_id": ENDPOINT});
@@ -196,16 +196,16 @@ async fn approval_is_for_the_inner_tool_and_its_arguments() {
         ("delete_compute", compute),
         ("delete_project", project),
     ] {
-        let kind = refusal(once(&started, tool, arguments, Some((seal, &yes))).await);
+        let kind = refusal(once(&started, tool, arguments, Some((seal, &approved))).await);
         assert_eq!(kind.as_deref(), Some("approval_invalid"), "{tool}");
     }
     assert_eq!(world.changes(), NOTHING);
     assert_eq!(
-        refusal(once(&started, "delete_branch", branch.clone(), Some((seal, &yes))).await),
+        refusal(once(&started, "delete_branch", branch.clone(), Some((seal, &approved))).await),
         None
     );
     assert_eq!(world.changes().len(), 1);
-    let again = refusal(once(&started, "delete_branch", branch, Some((seal, &yes))).await);
+    let again = refusal(once(&started, "delete_branch", branch, Some((seal, &approved))).await);
     assert_eq!(again.as_deref(), Some("approval_used"));
     assert_eq!(world.changes().len(), 1);
 }

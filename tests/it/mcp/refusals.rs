@@ -1,4 +1,4 @@
-//! What needs a human's yes is refused with its plan, and nothing reaches Neon.
+//! What needs a human's approval is refused with its plan, and nothing reaches Neon.
 
 use harness::assert_worded;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Saying yes to a prepared migration: by a client that asks, in both protocols, and in a terminal.
+//! Approving a prepared migration: by a client that asks, in both protocols, and in a terminal.
 
 use serde_json::{Value, json};
 
