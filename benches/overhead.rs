@@ -206,7 +206,7 @@ async fn added() -> bool {
     let selection = Selection::new(catalog, &SelectionOptions::default(), &Policy::default()).expect("a selection");
     let policy = Policy::default();
     let guards = Guards {
-        confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), None),
+        approval_flow: ApprovalFlow::new(Sealer::random(), policy.approval().clone(), None),
         policy: Arc::new(policy),
         audit: None,
     };

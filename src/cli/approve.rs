@@ -1,4 +1,4 @@
-//! `neon-mcp approve`: a human's yes or no to a call that waits for it.
+//! `neon-mcp approve`: a human's decision about a call that waits for approval.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// Reject it
     #[arg(long, requires = "code", conflicts_with_all = ["yes", "name"])]
     reject: bool,
-    /// Approve it without a terminal, which only a policy with confirm.terminal_yes allows
+    /// Approve it without a terminal, which only a policy with approval.without_terminal allows
     #[arg(long, requires = "code")]
     yes: bool,
     /// The name of what is lost, where one must be typed; with --yes
@@ -63,9 +63,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let decision = if arguments.reject {
         Decision::Reject
     } else if arguments.yes {
-        if !approval.terminal_yes {
+        if !approval.without_terminal {
             eprintln!(
-                "neon-mcp: --yes counts only where the server's policy has confirm.terminal_yes = true; run this in a terminal without it"
+                "neon-mcp: --yes counts only where the server's policy has approval.without_terminal = true; run this in a terminal without it"
             );
             return Ok(ExitCode::from(UNDECIDED));
         }
@@ -78,7 +78,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         terminal.show(&approval.text);
         terminal.say("");
         match terminal.ask(approval.type_name.as_ref()) {
-            Typed::Yes => Decision::Approve { typed: None },
+            Typed::Approved => Decision::Approve { typed: None },
             Typed::Name(name) => Decision::Approve { typed: Some(name) },
             Typed::No => Decision::Reject,
             Typed::Nothing => {
@@ -87,7 +87,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             }
         }
     } else {
-        eprintln!("neon-mcp: a yes is typed in a terminal, and this isn't one: nothing was decided");
+        eprintln!("neon-mcp: approvals are typed in a terminal, and this isn't one: nothing was decided");
         return Ok(ExitCode::from(UNDECIDED));
     };
     match approvals.decide(code, &decision, Utc::now()) {
@@ -120,7 +120,7 @@ fn list(approvals: &Approvals) -> anyhow::Result<ExitCode> {
     let now = Utc::now();
     let waiting: Vec<Approval> = approvals.list(now)?.into_iter().filter(Approval::waits).collect();
     if waiting.is_empty() {
-        print("No call waits for a yes.");
+        print("No call waits for approval.");
     }
     for approval in &waiting {
         let left = (approval.expires_at - now).num_seconds().max(0);

@@ -40,15 +40,15 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // Whoever was told the address may send signals.
     let stop = stop_signal(Hangup::IsNoted);
     let http = HttpServer::bind(arguments.listen).await?;
-    let (http, _kept) = guarded(http, &settings)?;
+    let (http, _kept) = with_token(http, &settings)?;
     let started = tokio::select! {
         started = start(settings) => started?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
     name_the_key(&started.engine);
     let guards = started.engine.guards();
-    let secret = guards.policy.confirm().page_secret_file.as_deref();
-    guards.confirmations.serve_page(Page {
+    let secret = guards.policy.approval().page_secret_file.as_deref();
+    guards.approval_flow.serve_page(Page {
         origin: http.origin(),
         secret: secret.map(read_page_secret).transpose()?,
     });
@@ -63,7 +63,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 /// Has the server ask for the token, and says on standard error how clients get in, whatever the log holds. The file with the
 /// token lasts as long as what is given back.
-fn guarded(http: HttpServer, settings: &Settings) -> anyhow::Result<(HttpServer, Option<TokenFile>)> {
+fn with_token(http: HttpServer, settings: &Settings) -> anyhow::Result<(HttpServer, Option<TokenFile>)> {
     let how = "clients send `Authorization: Bearer TOKEN`";
     match settings.auth() {
         HttpAuth::Made => {

@@ -113,7 +113,7 @@ enum Command {
     Logout(logout::Arguments),
     /// Say who is signed in, where the credential comes from and what it reaches
     Whoami(whoami::Arguments),
-    /// Say yes or no to a call that waits for it; without a code, list what waits
+    /// Approve or reject a call that waits for approval; without a code, list what waits
     Approve(approve::Arguments),
     /// Show the audit log, oldest first
     Log(log::Arguments),
@@ -121,7 +121,7 @@ enum Command {
     Policy(policy::Arguments),
     /// Look at what an agent needs: credential, network, clients, policy; and say the next step
     Doctor(doctor::Arguments),
-    /// Write this server into the files of the clients on this machine, after a yes
+    /// Write this server into the files of the clients on this machine, after asking
     Install(install::Install),
     /// Take it out of them again
     Uninstall(install::Uninstall),

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::fold::folded;
 use super::spinner::Spinner;
 use crate::engine::Ask;
-use crate::guard::{CONFIRM_FIELD, Channel, NAME_FIELD, Question, Reply, TypedName};
+use crate::guard::{APPROVE_FIELD, Channel, NAME_FIELD, Question, Reply, TypedName};
 use crate::neon::text::{escaped, one_line};
 
 /// How often an answer that is neither yes nor no is asked for again.
@@ -22,8 +22,8 @@ const MAX_TRIES: usize = 3;
 /// What a human typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Typed {
-    /// Yes, where a plain yes will do.
-    Yes,
+    /// An approval, where no name must be typed.
+    Approved,
     /// A name, where one must be typed.
     Name(String),
     /// No.
@@ -74,15 +74,15 @@ impl Terminal {
         }
     }
 
-    /// Asks for the name of what is lost, or for a plain yes.
+    /// Asks for the name of what is lost, or for yes or no.
     pub(super) fn ask(&mut self, name: Option<&TypedName>) -> Typed {
         for _ in 0..MAX_TRIES {
             let question = match name {
                 Some(name) => format!(
-                    "Type the name of the {} to approve, or no to refuse: ",
+                    "Type the name of the {} to approve, or no to reject: ",
                     one_line(&name.what, 60)
                 ),
-                None => "Type yes to approve, or no to refuse: ".to_owned(),
+                None => "Type yes to approve, or no to reject: ".to_owned(),
             };
             let _ = write!(self.output, "{question}");
             let _ = self.output.flush();
@@ -98,7 +98,7 @@ impl Terminal {
                 (Some(name), _) if name.matches(typed) => return Typed::Name(typed.to_owned()),
                 (_, "n" | "no") => return Typed::No,
                 (Some(_), _) => return Typed::Name(typed.to_owned()),
-                (None, "y" | "yes") => return Typed::Yes,
+                (None, "y" | "yes") => return Typed::Approved,
                 (None, _) => {}
             }
         }
@@ -193,7 +193,7 @@ async fn wait(answered: oneshot::Receiver<Typed>, limit: Duration) -> Reply {
         }
         Ok(Err(_) | Ok(Typed::Nothing)) => Reply::Cancelled,
         Ok(Ok(Typed::No)) => Reply::Rejected,
-        Ok(Ok(Typed::Yes)) => Reply::Accepted(json!({ CONFIRM_FIELD: true })),
+        Ok(Ok(Typed::Approved)) => Reply::Accepted(json!({ APPROVE_FIELD: true })),
         Ok(Ok(Typed::Name(name))) => Reply::Accepted(json!({ NAME_FIELD: name })),
     }
 }

@@ -82,7 +82,7 @@ pub struct Guards {
     /// What the operator allows.
     pub policy: Arc<Policy>,
     /// How a human is asked.
-    pub confirmations: ApprovalFlow,
+    pub approval_flow: ApprovalFlow,
     /// Where calls are recorded. Without a place for it, nothing that changes something runs.
     pub audit: Option<AuditLog>,
 }
@@ -144,7 +144,7 @@ pub struct Returned {
 
 /// Puts a question to a human and waits for the reply.
 pub trait Ask: Send + Sync + std::fmt::Debug {
-    /// Where the human sits: the policy says from where a yes counts.
+    /// Where the human sits: the policy says from where an approval counts.
     fn channel(&self) -> Channel {
         Channel::Client
     }

@@ -1,7 +1,7 @@
 //! The gate: whatever may change something at Neon leaves through here, and nowhere else is a permit obtained.
 //!
 //! A caller's call, a step of a workflow and a safety copy take the same way: fit the schema → judge → the operator's bounds → the
-//! operator's ruling → the cap on branches → permit → send → note what was made → wait. What differs between them is [`Origin`]; a call
+//! policy's decision → the cap on branches → permit → send → note what was made → wait. What differs between them is [`Origin`]; a call
 //! itself is also paced, recorded and copied first (`open`), once, whatever it sends.
 
 use std::sync::Arc;
@@ -35,9 +35,9 @@ use crate::neon::{Answer, Changed, Error, ErrorKind, Request};
 /// | cap on branches | here, alone among calls | here | here: a copy is a branch like any other |
 /// | pace, audit, dry run | `open` | its call's | its call's |
 pub(in crate::engine) enum Origin<'o> {
-    /// A caller's own call, whose clearance this uses up.
+    /// A caller's own call, which this uses up.
     Call(AllowedCall),
-    /// A step of a workflow: under the clearance of the workflow's call, where that has one.
+    /// A step of a workflow: under the allowed call of the workflow, where there is one.
     Step(Option<&'o AllowedCall>),
     /// The copy that the policy demands before what destroys.
     Copy,
@@ -65,8 +65,8 @@ pub(in crate::engine) async fn dispatch(
 ) -> Result<Sent, Failure> {
     let name = tool.name();
     let own = matches!(origin, Origin::Call(_));
-    let cleared = match origin {
-        Origin::Call(cleared) => cleared,
+    let allowed = match origin {
+        Origin::Call(allowed) => allowed,
         Origin::Step(_) | Origin::Copy => {
             let assessment = checked(call, tool, arguments, look).await?;
             let of = match origin {
@@ -75,18 +75,18 @@ pub(in crate::engine) async fn dispatch(
             };
             if matches!(origin, Origin::Step(_))
                 && assessment.changes()
-                && of.is_none_or(|cleared| !cleared.assessment().changes())
+                && of.is_none_or(|allowed| !allowed.assessment().changes())
             {
                 return Err(Failure::Internal(format!(
                     "the step `{name}` changes something in a call that doesn't"
                 )));
             }
             match assessment.under(&call.guards.policy) {
-                PolicyDecision::Allow(cleared) => cleared,
+                PolicyDecision::Allow(allowed) => allowed,
                 PolicyDecision::Deny(denied) => return Err(denied.into()),
                 PolicyDecision::RequireApproval(asking) => {
                     let because = asking.assessment().reasons().join("; ");
-                    of.and_then(|cleared| cleared.step(asking))
+                    of.and_then(|allowed| allowed.step(asking))
                         .ok_or_else(|| refused(name, &would_ask(&because)))?
                 }
             }
@@ -94,7 +94,7 @@ pub(in crate::engine) async fn dispatch(
     };
     let files = if own { &call.files } else { &Files::default() };
     let request = bind::bind(tool, arguments, files).map_err(Failure::Internal)?;
-    let changes = cleared.assessment().changes();
+    let changes = allowed.assessment().changes();
     // Of several calls that would each add the last branch, one does.
     let counts = bounds::adds_to_a_counted_project(call, tool, arguments)?;
     let _adding = match &counts {
@@ -105,7 +105,7 @@ pub(in crate::engine) async fn dispatch(
         let now = ReadSnapshot::new(call).branch_count(&project).await?;
         call.guards.policy.check_branches(now)?;
     }
-    let permitted = cleared
+    let permitted = allowed
         .permit(asked(tool, request))
         .map_err(|error| Failure::Internal(error.to_string()))?;
     let left = &call.left_behind;
@@ -188,7 +188,7 @@ fn would_ask(because: &str) -> String {
         "" => String::new(),
         because => format!(" because it {because}"),
     };
-    format!("it would have to be confirmed by a human{because}")
+    format!("a human would have to approve it{because}")
 }
 
 /// A change to a project may change its passwords, databases and computes; a step changes what it names.
@@ -225,8 +225,8 @@ fn explained(tool: &Tool, error: Error) -> Error {
 ///
 /// # Errors
 /// When the call was judged to change something.
-pub(in crate::engine) fn page(cleared: &AllowedCall, page: Request) -> Result<Permitted<Request>, Failure> {
-    cleared
+pub(in crate::engine) fn page(allowed: &AllowedCall, page: Request) -> Result<Permitted<Request>, Failure> {
+    allowed
         .permit_page(page)
         .map_err(|error| Failure::Internal(error.to_string()))
 }
@@ -236,10 +236,10 @@ pub(in crate::engine) fn page(cleared: &AllowedCall, page: Request) -> Result<Pe
 /// # Errors
 /// When they aren't, byte for byte, those that were judged.
 pub(in crate::engine) fn statements(
-    cleared: &AllowedCall,
+    allowed: &AllowedCall,
     statements: Statements,
 ) -> Result<Permitted<Statements>, Failure> {
-    cleared
+    allowed
         .permit_statements(statements)
         .map_err(|error| Failure::Internal(error.to_string()))
 }
@@ -324,7 +324,7 @@ mod tests {
                 ..CallLimits::default()
             },
             Guards {
-                confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), None),
+                approval_flow: ApprovalFlow::new(Sealer::random(), policy.approval().clone(), None),
                 policy: Arc::new(policy),
                 audit: Some(AuditLog::new(place.path().join("audit.jsonl"), AuditLimits::default())),
             },

@@ -89,10 +89,10 @@ pub enum Failure {
     WouldFail(Box<WouldFail>),
     /// The operator's policy says no.
     Denied(Denied),
-    /// A human must say yes first, and the client can't ask one.
+    /// A human must approve the call first, and the client can't ask one.
     RequiresApproval(Box<RequiresApproval>),
-    /// A human was asked, and there is no yes that counts.
-    NotConfirmed(NotApproved),
+    /// A human was asked, and there is no approval that counts.
+    NotApproved(NotApproved),
     /// The call can't be recorded, so it wasn't made.
     Unrecorded(String),
     /// The copy that the policy demands first couldn't be made.
@@ -124,7 +124,7 @@ pub enum Failure {
     Reaches(Reaching),
     /// Building indexes outside of a transaction would call code of the database's own by now. The statement was not run.
     CallsCode,
-    /// The guarded commit stopped statements that lose more than was judged or approved. They were rolled back.
+    /// The measured commit stopped statements that lose more than was judged or approved. They were rolled back.
     Exceeded(Box<Measured>),
     /// A step of a workflow didn't come about.
     Step {
@@ -197,7 +197,7 @@ pub struct Help {
 pub struct RequiresApproval {
     /// The plan, as data.
     pub plan: Value,
-    /// The code for `neon-mcp approve`, where the policy takes a yes from a terminal.
+    /// The code for `neon-mcp approve`, where the policy takes approvals from a terminal.
     pub code: Option<String>,
     /// That command, with the state directory where it must be named.
     pub command: Option<String>,
@@ -229,7 +229,7 @@ pub(in crate::engine) const REACHES: &str =
 pub(in crate::engine) const CALLS_CODE: &str = "Indexes of the database call functions of its own by now, which nothing holds outside of a transaction: the \
                           statement wasn't run.";
 
-/// Said where the guarded commit stopped statements.
+/// Said where the measured commit stopped statements.
 pub(in crate::engine) const EXCEEDED: &str =
     "The statements lose more than was judged or approved, so they were rolled back. Nothing was changed.";
 
@@ -429,10 +429,10 @@ impl Failure {
             },
             Self::RequiresApproval(needs) => match (&needs.code, &needs.nobody) {
                 (_, Some(nobody)) => refusal(Recorded::Refused, format!("nobody can be asked: {nobody}")),
-                (Some(code), _) => refusal(Recorded::Asked, format!("waits for a human's yes as {code}")),
-                (None, None) => refusal(Recorded::Asked, "waits for a human's yes on the page".to_owned()),
+                (Some(code), _) => refusal(Recorded::Asked, format!("waits for a human's approval as {code}")),
+                (None, None) => refusal(Recorded::Asked, "waits for a human's approval on the page".to_owned()),
             },
-            Self::NotConfirmed(no) => {
+            Self::NotApproved(no) => {
                 let outcome = match no {
                     NotApproved::Rejected => Recorded::Rejected,
                     NotApproved::Cancelled => Recorded::Cancelled,
@@ -500,7 +500,7 @@ impl Failure {
             Self::WouldFail(_) => Kind::WouldFail,
             Self::Denied(_) => Kind::DeniedByPolicy,
             Self::RequiresApproval(_) => Kind::RequiresApproval,
-            Self::NotConfirmed(no) => Kind::named(no.kind()).unwrap_or(Kind::ApprovalInvalid),
+            Self::NotApproved(no) => Kind::named(no.kind()).unwrap_or(Kind::ApprovalInvalid),
             Self::Unrecorded(_) => Kind::Unrecorded,
             Self::NoCopy { .. } => Kind::NoSafetyCopy,
             Self::ChangedMeanwhile(_) => Kind::TargetChanged,
@@ -535,7 +535,7 @@ impl Failure {
             | Self::WouldFail(_)
             | Self::Denied(_)
             | Self::RequiresApproval(_)
-            | Self::NotConfirmed(_)
+            | Self::NotApproved(_)
             | Self::Unrecorded(_)
             | Self::NoCopy { .. }
             | Self::Reaches(_)

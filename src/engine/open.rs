@@ -18,7 +18,7 @@ pub(in crate::engine) struct Opened {
     pub(in crate::engine) copy: Option<Value>,
 }
 
-/// Begins what a call does: counts it, records it (a call that leaves no trace doesn't run), and keeps what it destroys. `confirmed` is the
+/// Begins what a call does: counts it, records it (a call that leaves no trace doesn't run), and keeps what it destroys. `approved_plan` is the
 /// digest of the plan that was approved.
 ///
 /// # Errors
@@ -28,7 +28,7 @@ pub(in crate::engine) async fn open(
     workflow: Option<&dyn WorkflowCall>,
     assessment: &Assessment,
     arguments: &Map<String, Value>,
-    confirmed: Option<&str>,
+    approved_plan: Option<&str>,
     record: &mut Record,
 ) -> Result<Opened, Failure> {
     if assessment.changes() {
@@ -40,7 +40,7 @@ pub(in crate::engine) async fn open(
     let copy = match assessment.tool().declaration.safety.safety_copy {
         Some(SafetyCopy::Branch) if safety::wanted(call, assessment) => {
             let copy = safety::copy(call, arguments, record).await?;
-            if let Some(digest) = confirmed {
+            if let Some(digest) = approved_plan {
                 // A copy takes its time: what was approved must still be there.
                 let look = ReadSnapshot::passing_over(call, copy.branch);
                 let assessment = assess::judge(call, &look, arguments).await?;

@@ -238,15 +238,15 @@ impl<'a> Pipeline<'a> {
         }
         let step = match assessment.under(policy) {
             PolicyDecision::Deny(denied) => return Err(denied.into()),
-            PolicyDecision::Allow(cleared) if policy.dry_run() && cleared.assessment().changes() => {
-                return self.dry_run(&arguments, cleared.assessment(), None, record);
+            PolicyDecision::Allow(allowed) if policy.dry_run() && allowed.assessment().changes() => {
+                return self.dry_run(&arguments, allowed.assessment(), None, record);
             }
-            PolicyDecision::Allow(cleared) => {
+            PolicyDecision::Allow(allowed) => {
                 let ready = Ready {
-                    cleared,
+                    allowed,
                     arguments,
                     before: None,
-                    confirmed: None,
+                    approved_plan: None,
                     measured: None,
                 };
                 // No time passes: what was seen is what there is.
@@ -259,12 +259,12 @@ impl<'a> Pipeline<'a> {
                     return self.dry_run(&arguments, asking.assessment(), Some(&plan), record);
                 }
                 drop(look);
-                // A yes would be used up for nothing where the call can't be made anyway.
+                // An approval would be used up for nothing where the call can't be made anyway.
                 if plan.assessment().changes() {
                     open::paced(&self.call, RateCap::fits)?;
                     record.can_begin(&self.call)?;
                 }
-                approve::confirm(
+                approve::approve(
                     &mut self.call,
                     self.workflow.as_deref(),
                     asking,
@@ -292,19 +292,19 @@ impl<'a> Pipeline<'a> {
         record: &mut Record,
     ) -> Result<CallResult, Failure> {
         let Ready {
-            cleared,
+            allowed,
             arguments,
             before,
-            confirmed,
+            approved_plan,
             measured,
         } = ready;
         let tool = &*self.call.selected.tool;
         if seen.is_none() && self.call.guards.policy.bounds_branches() {
             // While a human read, another branch may have become the default.
-            let (look, effect) = (ReadSnapshot::new(&self.call), cleared.assessment().effect());
+            let (look, effect) = (ReadSnapshot::new(&self.call), allowed.assessment().effect());
             bounds::check(&self.call, &look, tool, effect, &arguments).await?;
         }
-        record.cleared(cleared.approver());
+        record.allowed(allowed.approver());
         let request = bind::bind(tool, &arguments, &self.call.files).map_err(Failure::Internal)?;
         let shaping = Shaping {
             service: self.call.service,
@@ -318,16 +318,16 @@ impl<'a> Pipeline<'a> {
             return self
                 .flow(
                     &**workflow,
-                    &cleared,
+                    &allowed,
                     &arguments,
-                    (confirmed.as_deref(), measured.as_ref(), seen),
+                    (approved_plan.as_deref(), measured.as_ref(), seen),
                     &shaping,
                     record,
                 )
                 .await;
         }
         if let Some(pages) = &tool.declaration.output.pages {
-            let list = list::read(&self.call, self.call.selected, pages, &arguments, &cleared, request).await?;
+            let list = list::read(&self.call, self.call.selected, pages, &arguments, &allowed, request).await?;
             let whole = arguments.get("cursor").is_none() && !list.positions.is_empty();
             let mut value = shaping.list(list);
             if let Some(addition) = tool.declaration.output.adds.filter(|_| whole) {
@@ -336,14 +336,21 @@ impl<'a> Pipeline<'a> {
             }
             return Ok(self.result(value, false));
         }
-        let assessment = cleared.assessment().clone();
-        let approver = cleared.approver();
+        let assessment = allowed.assessment().clone();
+        let approver = allowed.approver();
         let before = match before {
             None if assessment.changes() && wants_before(tool, &arguments) => self.before(&arguments, seen).await?,
             before => before,
         };
-        let Opened { copy } =
-            open::open(&self.call, None, &assessment, &arguments, confirmed.as_deref(), record).await?;
+        let Opened { copy } = open::open(
+            &self.call,
+            None,
+            &assessment,
+            &arguments,
+            approved_plan.as_deref(),
+            record,
+        )
+        .await?;
         let way_back = |answer: &Value| {
             let undoing = Undoing {
                 tool,
@@ -358,7 +365,7 @@ impl<'a> Pipeline<'a> {
         let look = ReadSnapshot::new(&self.call);
         let sent = dispatch(
             &self.call,
-            Origin::Call(cleared),
+            Origin::Call(allowed),
             &self.call.selected.tool,
             &arguments,
             &look,
@@ -390,7 +397,7 @@ impl<'a> Pipeline<'a> {
         let extras = Extras {
             state,
             password_of: done::password_of(&self.call, &arguments).await.ok().flatten(),
-            confirmed_by: approver.name().filter(|_| approver != Approver::Nobody),
+            approved_by: approver.name().filter(|_| approver != Approver::Nobody),
             safety_copy: copy,
             undo,
         };
@@ -401,24 +408,25 @@ impl<'a> Pipeline<'a> {
     async fn flow(
         &self,
         workflow: &dyn WorkflowCall,
-        cleared: &AllowedCall,
+        allowed: &AllowedCall,
         arguments: &Map<String, Value>,
-        (confirmed, measured, seen): (Option<&str>, Option<&Measured>, Option<&ReadSnapshot<'_, 'a>>),
+        (approved_plan, measured, seen): (Option<&str>, Option<&Measured>, Option<&ReadSnapshot<'_, 'a>>),
         shaping: &Shaping<'_>,
         record: &mut Record,
     ) -> Result<CallResult, Failure> {
-        let assessment = cleared.assessment();
-        let Opened { copy } = open::open(&self.call, Some(workflow), assessment, arguments, confirmed, record).await?;
+        let assessment = allowed.assessment();
+        let Opened { copy } =
+            open::open(&self.call, Some(workflow), assessment, arguments, approved_plan, record).await?;
         let ended = {
-            let flow = WorkflowContext::new(&self.call, Some(cleared), arguments, Some(record))
+            let flow = WorkflowContext::new(&self.call, Some(allowed), arguments, Some(record))
                 .having_seen(seen)
                 .approved_with(measured);
             let ended = workflow.run(&flow).await;
             // Whatever became of the call: a copy that was made is there, and somebody must know of it.
             ended.map_err(|failure| failure.after_copy(copy.as_ref()))?
         };
-        let approver = cleared.approver();
-        let confirmed_by = approver.name().filter(|_| approver != Approver::Nobody);
+        let approver = allowed.approver();
+        let approved_by = approver.name().filter(|_| approver != Approver::Nobody);
         let mut ended = ended;
         for note in &mut ended.notes {
             self.add_what_is_not_offered(note);
@@ -435,7 +443,7 @@ impl<'a> Pipeline<'a> {
         }
         ended.undo = ended.undo.map(|undo| undo::fitted(self.call.selection, undo));
         let failed = ended.failed;
-        Ok(self.result(shaping.workflow(ended, confirmed_by, copy), failed))
+        Ok(self.result(shaping.workflow(ended, approved_by, copy), failed))
     }
 
     /// What the plan would have read, for the undo of a call that nobody was asked about: as it was judged by, where that was just

@@ -65,7 +65,7 @@ impl Record {
         self.wanted = true;
     }
 
-    pub(in crate::engine) fn cleared(&mut self, approver: Approver) {
+    pub(in crate::engine) fn allowed(&mut self, approver: Approver) {
         self.entry.channel = approver.name().map(str::to_owned);
     }
 

@@ -161,7 +161,7 @@ impl Engine {
             None => inner.rate_cap.clone(),
         };
         if let Some(policy) = policy {
-            guards.confirmations = guards.confirmations.with_rules(policy.confirm().clone());
+            guards.approval_flow = guards.approval_flow.with_rules(policy.approval().clone());
             guards.policy = Arc::new(policy);
         }
         Self {
@@ -353,7 +353,7 @@ impl Engine {
             explained: None,
             exceeded: None,
             prepared: None,
-            owner: inner.guards.confirmations.owner_of(&who, &caller.session),
+            owner: inner.guards.approval_flow.owner_of(&who, &caller.session),
             who,
             peer,
             session: &caller.session,

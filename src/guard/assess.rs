@@ -1,4 +1,4 @@
-//! From a declaration, arguments and facts to a verdict: what the call does, and why a human may have to say yes to it.
+//! From a declaration, arguments and facts to an assessment: what the call does, and why a human may have to approve it.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Needs {
     pub running: bool,
     /// The target's present state, for comparisons.
     pub present: bool,
-    /// Whether the role that the call is about was inherited from a guarded branch.
+    /// Whether the role that the call is about was inherited from a default or protected branch.
     pub role: bool,
     /// Whether that branch has children, without which it may be a throwaway.
     pub children: bool,
@@ -115,7 +115,7 @@ impl StatementRisk {
         }
     }
 
-    /// The same, once the guarded commit has stopped the statements because they lose more than runs unasked.
+    /// The same, once the measured commit has stopped the statements because they lose more than runs unasked.
     #[must_use]
     pub fn exceeding(self, measured: &Measured, unasked: impl Into<Unasked>) -> Self {
         let mut reasons = losses::reasons(measured, unasked.into());
@@ -152,7 +152,7 @@ pub struct Pending<'a> {
     assessed: Option<StatementRisk>,
 }
 
-/// What a call does, and why a human must say yes to it first, if one must.
+/// What a call does, and why a human must approve it first, if one must.
 ///
 /// By itself it lets nothing through: the operator's policy rules over it ([`crate::guard::AwaitingApproval`],
 /// [`crate::guard::AllowedCall`]).
@@ -268,12 +268,12 @@ impl Pending<'_> {
                 raised.by(escalation);
             }
         }
-        let guarded = match &facts.branch {
+        let default_or_protected = match &facts.branch {
             Some(branch) => branch.default || branch.protected,
             // Left out means the default branch, whichever that is when Neon looks.
             None => true,
         };
-        if guarded && raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
+        if default_or_protected && raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
             raised.severe = true;
         }
         let interrupts = raised.interrupts;
@@ -285,10 +285,10 @@ impl Pending<'_> {
             Some(_) => "a protected branch",
             None => "whichever branch is the default",
         };
-        if guarded && declaration.safety.reveals && tool.is_about_a_branch() {
+        if default_or_protected && declaration.safety.reveals && tool.is_about_a_branch() {
             assessment.add(Cause::Reveals, format!("hands over a secret of {branch}"));
         }
-        if guarded && interrupts {
+        if default_or_protected && interrupts {
             assessment.add(Cause::Interrupts, format!("drops live connections to {branch}"));
         }
         if declaration.safety.reveals && facts.branch.as_ref().is_some_and(|branch| branch.inherits_secret) {
@@ -397,13 +397,13 @@ impl Assessment {
         self.effect
     }
 
-    /// Why a human must say yes first; empty when none must.
+    /// Why a human must approve the call first; empty when none must.
     #[must_use]
     pub fn causes(&self) -> &[Cause] {
         &self.causes
     }
 
-    /// Whether a human must say yes first, as long as no policy says otherwise.
+    /// Whether a human must approve the call first, as long as no policy says otherwise.
     #[must_use]
     pub fn asks(&self) -> bool {
         !self.causes.is_empty()

@@ -1,4 +1,4 @@
-//! From a verdict to a permit: the operator's policy rules first, then, where it must, a human.
+//! From an assessment to a permit: the operator's policy decides first, then, where it must, a human.
 
 use std::sync::LazyLock;
 
@@ -10,24 +10,24 @@ use crate::neon::sql::Statements;
 use crate::neon::{Method, Request};
 use crate::permit::{Issuer, Permitted};
 
-/// What the policy says about a verdict.
+/// What the policy decides about an assessment.
 #[derive(Debug)]
 pub enum PolicyDecision {
     /// It may run.
     Allow(AllowedCall),
-    /// A human must say yes first.
+    /// A human must approve it first.
     RequireApproval(AwaitingApproval),
-    /// It doesn't run, whoever says yes.
+    /// It doesn't run, whoever approves it.
     Deny(Denied),
 }
 
-/// A call that waits for a human's yes. Only [`crate::guard::ApprovalFlow`] makes a [`AllowedCall`] of it.
+/// A call that waits for a human's approval. Only [`crate::guard::ApprovalFlow`] makes a [`AllowedCall`] of it.
 #[derive(Debug)]
 pub struct AwaitingApproval {
     assessment: Assessment,
 }
 
-/// A call that may run: the policy let it, or a human said yes to it.
+/// A call that may run: the policy let it, or a human approved it.
 #[derive(Debug)]
 pub struct AllowedCall {
     assessment: Assessment,
@@ -106,7 +106,7 @@ impl Assessment {
                     approver,
                 })
             }
-            Rule::Confirm => PolicyDecision::RequireApproval(AwaitingApproval { assessment: self }),
+            Rule::RequireApproval => PolicyDecision::RequireApproval(AwaitingApproval { assessment: self }),
             Rule::Deny(denied) => PolicyDecision::Deny(denied),
         }
     }
@@ -119,8 +119,8 @@ impl AwaitingApproval {
         &self.assessment
     }
 
-    /// A human said yes, and everything about that yes was checked.
-    pub(in crate::guard) fn confirmed(self, approver: Approver) -> AllowedCall {
+    /// A human approved it, and everything about that approval was checked.
+    pub(in crate::guard) fn approved(self, approver: Approver) -> AllowedCall {
         AllowedCall {
             assessment: self.assessment,
             approver,
@@ -149,7 +149,7 @@ impl AllowedCall {
         self.approver
     }
 
-    /// The permit for the call's request, which uses the clearance up: one yes, one request.
+    /// The permit for the call's request, which uses the allowed call up: one approval, one request.
     ///
     /// # Errors
     /// When the request has another method or route than the declaration that was judged.
@@ -170,8 +170,8 @@ impl AllowedCall {
         Ok(Permitted::issue(issuer()?, request, self.assessment.effect()))
     }
 
-    /// The clearance of a workflow's step that would have to be asked about by itself: the yes to the workflow's call covers it
-    /// where the workflow declares the step, and the step does no more than what was said yes to. `None`: it doesn't.
+    /// The allowed call of a workflow's step that would need an approval by itself: the approval of the workflow's call covers it
+    /// where the workflow declares the step, and the step does no more than what was approved. `None`: it doesn't.
     #[must_use]
     pub fn step(&self, asking: AwaitingApproval) -> Option<Self> {
         let declaration = &self.assessment.tool().declaration;
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn permit_is_for_the_method_and_the_route_that_were_judged() {
         let given = json!({"key_id": 5});
-        let allowed = || asking(&tool("revoke_api_key"), &given).confirmed(Approver::Client);
+        let allowed = || asking(&tool("revoke_api_key"), &given).approved(Approver::Client);
         let route = "/api_keys/{key_id}";
         assert!(allowed().permit(revoke(route, Method::Delete)).is_ok());
         assert!(allowed().permit(revoke(route, Method::Post)).is_err());
@@ -263,7 +263,7 @@ mod tests {
         let branch = json!({"project_id": "p", "branch_id": "br-a"});
         let restore = json!({"project_id": "p", "branch_id": "br-a", "source_branch_id": "br-b"});
         let (reset, restoring) = (tool("reset_from_parent"), tool("restore_branch"));
-        let approved = asking(&reset, &branch).confirmed(Approver::Client);
+        let approved = asking(&reset, &branch).approved(Approver::Client);
         assert!(approved.step(asking(&restoring, &restore)).is_some());
         let other = json!({"project_id": "p", "endpoint_id": "ep-a"});
         assert!(approved.step(asking(&tool("delete_compute"), &other)).is_none());
@@ -273,7 +273,7 @@ mod tests {
         else {
             panic!("it runs unasked");
         };
-        let mut weaker = asking(&reset, &branch).confirmed(Approver::Client);
+        let mut weaker = asking(&reset, &branch).approved(Approver::Client);
         weaker.assessment = judged(&reset, &branch, None).lightened();
         let severe = asking(&restoring, &restore);
         assert!(severe.assessment().severe());
@@ -294,7 +294,7 @@ mod tests {
         };
         let given = json!({"project_id": "p", "branch_id": "br-a", "sql": "DELETE FROM t"});
         let allowed = match judged(&tool("run_sql"), &given, Some(risk)).under(&Policy::default()) {
-            PolicyDecision::RequireApproval(asking) => asking.confirmed(Approver::Client),
+            PolicyDecision::RequireApproval(asking) => asking.approved(Approver::Client),
             other => panic!("it asks: {other:?}"),
         };
         let statements =

@@ -1,8 +1,8 @@
 //! Decides whether a call may run; it never sends anything itself.
 //!
 //! The way through is one-way: [`RiskAssessment::begin`] looks at the declaration and the arguments, asks
-//! for [`Facts`] where those decide, and ends in a [`Assessment`]. The operator's [`Policy`] rules over it, and what a human
-//! must say yes to is put to one by [`ApprovalFlow`]. Only the [`AllowedCall`] that comes out of either gives a [`Permitted`]
+//! for [`Facts`] where those decide, and ends in a [`Assessment`]. The operator's [`Policy`] decides about it, and what a human
+//! must approve is put to one by [`ApprovalFlow`]. Only the [`AllowedCall`] that comes out of either gives a [`Permitted`]
 //! request, and only for the method and route that was judged.
 //!
 //! ```
@@ -41,7 +41,7 @@ pub(crate) mod untrusted;
 
 pub use crate::permit::{Effect, JudgedTexts, Permitted};
 pub use approval_flow::{
-    Answer, ApprovalFlow, CONFIRM_FIELD, NAME_FIELD, NobodyToAsk, NotApproved, OutOfBand, Page, Question, Reply,
+    APPROVE_FIELD, Answer, ApprovalFlow, NAME_FIELD, NobodyToAsk, NotApproved, OutOfBand, Page, Question, Reply,
     Subject,
 };
 pub use approvals::{
@@ -57,7 +57,7 @@ pub use mask::{MASK, OwnKey, mask, mask_text, without_own_keys};
 pub(crate) use plan::can_be_shown;
 pub use plan::{Impact, Plan, file_in_short, would_send};
 pub use policy::{
-    BranchSeen, Cause, Channel, ConfirmRules, Denied, NewBranch, Occasion, Policy, PolicyError, PolicyExplanation,
+    ApprovalRules, BranchSeen, Cause, Channel, Denied, NewBranch, Occasion, Policy, PolicyError, PolicyExplanation,
     Rule, policy_reference, policy_schema,
 };
 pub use prepared::NotPrepared;

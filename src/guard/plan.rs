@@ -1,4 +1,4 @@
-//! What a call would do: what is shown to whoever must say yes, and what that yes is bound to.
+//! What a call would do: what is shown to whoever must approve it, and what that approval is bound to.
 
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a call: from its declaration, its arguments, the verdict, the request and what was seen of the target.
+    /// The plan of a call: from its declaration, its arguments, the assessment, the request and what was seen of the target.
     #[must_use]
     pub fn new(
         tool: &Tool,
@@ -153,7 +153,7 @@ impl Plan {
         &self.summary
     }
 
-    /// What must be typed for a yes: nothing unless the plan is severe.
+    /// What must be typed to approve it: nothing unless the plan is severe.
     #[must_use]
     pub fn type_name(&self) -> Option<&TypedName> {
         self.impact.type_name.as_ref().filter(|_| self.assessment.severe())

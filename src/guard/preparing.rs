@@ -134,20 +134,20 @@ mod tests {
     use serde_json::json;
 
     use super::super::approvals::Approvals;
-    use super::super::policy::ConfirmRules;
+    use super::super::policy::ApprovalRules;
     use super::super::seal::Sealer;
     use super::*;
 
     fn shared(folder: &Path, key: u8) -> ApprovalFlow {
         ApprovalFlow::new(
             Sealer::shared(&[key; 32]).unwrap(),
-            ConfirmRules::default(),
+            ApprovalRules::default(),
             Some(Approvals::new(folder.join("approvals"))),
         )
     }
 
     fn alone() -> ApprovalFlow {
-        ApprovalFlow::new(Sealer::random(), ConfirmRules::default(), None)
+        ApprovalFlow::new(Sealer::random(), ApprovalRules::default(), None)
     }
 
     #[cfg(unix)]

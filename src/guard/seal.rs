@@ -56,7 +56,7 @@ pub(super) struct Binding {
 pub struct ShortKey;
 
 /// What seals are for, which is part of what is signed: a MAC for one purpose is none for another.
-const CONFIRMATION: &[u8] = b"neon-mcp/1/confirmation";
+const APPROVAL: &[u8] = b"neon-mcp/1/approval";
 
 /// Makes and checks seals.
 pub struct Sealer {
@@ -167,7 +167,7 @@ impl Sealer {
     }
 
     pub(super) fn seal(&self, binding: &Binding) -> String {
-        let options = SealOptions::new().associated_data(CONFIRMATION);
+        let options = SealOptions::new().associated_data(APPROVAL);
         self.codec.seal_json_with(binding, &options).unwrap_or_default()
     }
 
@@ -176,7 +176,7 @@ impl Sealer {
         if seal.len() > LONGEST {
             return None;
         }
-        let binding: Binding = self.codec.open_json_with(seal, CONFIRMATION).ok()?;
+        let binding: Binding = self.codec.open_json_with(seal, APPROVAL).ok()?;
         (binding.v == 1).then_some(binding)
     }
 
@@ -237,16 +237,16 @@ mod tests {
             let options = SealOptions::new().associated_data(purpose);
             codec.seal_json_with(value, &options).unwrap()
         };
-        assert_eq!(sealer.open(&sealed(&binding(), CONFIRMATION)), Some(binding()));
+        assert_eq!(sealer.open(&sealed(&binding(), APPROVAL)), Some(binding()));
         assert_eq!(sealer.open(&sealed(&binding(), b"")), None);
         assert_eq!(sealer.open(&sealed(&binding(), b"another")), None);
         let later = Binding { v: 2, ..binding() };
-        assert_eq!(sealer.open(&sealed(&later, CONFIRMATION)), None);
+        assert_eq!(sealer.open(&sealed(&later, APPROVAL)), None);
         let long = Binding {
             tool: "x".repeat(LONGEST),
             ..binding()
         };
-        assert_eq!(sealer.open(&sealed(&long, CONFIRMATION)), None);
+        assert_eq!(sealer.open(&sealed(&long, APPROVAL)), None);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// A fact that the yes is bound to: when it changes, the plan is another one.
+    /// A fact that the approval is bound to: when it changes, the plan is another one.
     #[must_use]
     pub fn fact(label: &str, values: impl IntoIterator<Item = String>) -> Self {
         Self::new(label, values, true)

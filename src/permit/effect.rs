@@ -18,7 +18,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Whether a human (or the operator's policy) must have said yes.
+    /// Whether a human (or the operator's policy) must have approved the call.
     #[must_use]
     pub fn needs_consent(self) -> bool {
         matches!(self, Self::Access | Self::Destructive)

@@ -127,7 +127,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::neon::sql::{Connection, Guard, Identity, Isolation, Query, SqlAddress, SqlHosts, Statements};
+    use crate::neon::sql::{CommitRule, Connection, Identity, Isolation, Query, SqlAddress, SqlHosts, Statements};
     use crate::neon::{Client, ClientConfig, Context, Credential, api_base};
 
     const JUDGED: &str = "DELETE FROM t WHERE id = 1";
@@ -190,7 +190,13 @@ mod tests {
         );
         let context = Context::within(Duration::from_secs(1));
         let ran = client
-            .execute(&connection, permit, Guard::Identity, Duration::from_secs(1), &context)
+            .execute(
+                &connection,
+                permit,
+                CommitRule::Identity,
+                Duration::from_secs(1),
+                &context,
+            )
             .await;
         let refused = ran.unwrap_err().to_string();
         harness::assert_worded!("errors", "text that was not judged", refused);

@@ -1,4 +1,4 @@
-//! The approval page of an HTTP server: plain HTML for a human's yes or no to a call that waits.
+//! The approval page of an HTTP server: plain HTML for a human's decision about a call that waits.
 //!
 //! Whoever decides must have the secret that was told to the operator for this one call, so no other page can decide by
 //! sending the form (CSRF), and no other program on this machine can by knowing the code, which the agent knows too.
@@ -46,7 +46,7 @@ pub(super) fn router(engine: Engine, origins: Vec<String>) -> Router {
     Router::new()
         .route("/approve/{code}", get(show).post(decide))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
-        .layer(from_fn_with_state(shared.clone(), guarded))
+        .layer(from_fn_with_state(shared.clone(), check_origin))
         .with_state(shared)
 }
 
@@ -68,8 +68,8 @@ enum Choice {
 }
 
 impl Shared {
-    fn confirmations(&self) -> &ApprovalFlow {
-        &self.engine.guards().confirmations
+    fn approval_flow(&self) -> &ApprovalFlow {
+        &self.engine.guards().approval_flow
     }
 
     /// What is asked about a call, again where an answer was wrong.
@@ -77,13 +77,13 @@ impl Shared {
         Asking {
             approval,
             sandbox: self.engine.service() == Service::Sandbox,
-            own_secret: self.confirmations().page_has_own_secret(),
+            own_secret: self.approval_flow().page_has_own_secret(),
             wrong,
         }
     }
 
     fn known(&self, code: &str) -> Result<Option<Approval>, ApprovalsError> {
-        match self.confirmations().approvals() {
+        match self.approval_flow().approvals() {
             Some(approvals) => approvals.get(code, Utc::now()),
             None => Ok(None),
         }
@@ -92,7 +92,7 @@ impl Shared {
 
 /// Lets only requests in that a human's browser makes for this page itself, and has nothing of it kept. To look, a link from
 /// elsewhere will do (a chat that shows it); to decide, it must be this page's own form.
-async fn guarded(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+async fn check_origin(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let looks = request.method() == Method::GET;
     let is_own = looks || is_own_page(&shared, request.headers());
     let mut response = if is_own && is_own_host(request.headers(), request.uri()) {
@@ -156,7 +156,7 @@ async fn decide(
     let (store, given, now) = (shared.clone(), code.clone(), Utc::now());
     let decided_now = tokio::task::spawn_blocking(move || {
         store
-            .confirmations()
+            .approval_flow()
             .decide_from_page(&given, &answer.secret, &decision, now)
     });
     match decided_now.await {
@@ -178,7 +178,7 @@ async fn decide(
                 _ => unknown(),
             }
         }
-        Ok(Err(DecideError::NotHere(_))) => match (shared.known(&code), shared.confirmations().approvals()) {
+        Ok(Err(DecideError::NotHere(_))) => match (shared.known(&code), shared.approval_flow().approvals()) {
             (Ok(Some(approval)), Some(approvals)) => told(
                 StatusCode::FORBIDDEN,
                 "Not here",

@@ -14,10 +14,10 @@ use rmcp::service::{Peer, RequestContext, ServiceError};
 use serde_json::Value;
 
 use crate::engine::{ApprovalMode, Ask, Returned};
-use crate::guard::{CONFIRM_FIELD, NAME_FIELD, Question, Reply};
+use crate::guard::{APPROVE_FIELD, NAME_FIELD, Question, Reply};
 
 /// The key of our one question among the input requests of a result.
-const KEY: &str = "confirmation";
+const KEY: &str = "approval";
 
 /// How a client's human can be asked: by what the client declares, never by its name.
 pub(super) fn way(context: &RequestContext<RoleServer>, request: &CallToolRequestParams, modern: bool) -> ApprovalMode {
@@ -82,7 +82,7 @@ impl Ask for Elicit {
     }
 }
 
-/// The form: the name of what is lost, or a plain yes.
+/// The form: the name of what is lost, or a box to tick.
 fn form(question: &Question) -> ElicitRequestParams {
     let (name, field) = match &question.type_name {
         Some(expected) => (
@@ -90,11 +90,11 @@ fn form(question: &Question) -> ElicitRequestParams {
             PrimitiveSchemaDefinition::String(
                 StringSchema::new()
                     .title(format!("Type {}", expected.name))
-                    .description(format!("The name of the {}: that confirms it", expected.what)),
+                    .description(format!("The name of the {}: that approves it", expected.what)),
             ),
         ),
         None => (
-            CONFIRM_FIELD,
+            APPROVE_FIELD,
             PrimitiveSchemaDefinition::Boolean(
                 BooleanSchema::new()
                     .title("Yes, do this")
@@ -115,7 +115,7 @@ fn reply(result: ElicitResult) -> Reply {
         ElicitationAction::Accept => Reply::Accepted(result.content.unwrap_or(Value::Null)),
         ElicitationAction::Decline => Reply::Rejected,
         ElicitationAction::Cancel => Reply::Cancelled,
-        // An action that this version doesn't know is no yes.
+        // An action that this version doesn't know is no approval.
         other => Reply::Malformed(format!("{other:?} is no answer to a form")),
     }
 }

@@ -139,7 +139,7 @@ impl HttpServer {
 
     /// Serves until `stop` is cancelled; then accepts no more, lets running calls end for ten seconds, and cancels the rest.
     ///
-    /// The approval page is served beside it, where the policy takes a yes from there: it has a secret of its own, and so wants no
+    /// The approval page is served beside it, where the policy takes approvals from there: it has a secret of its own, and so wants no
     /// token. Everything else wants the token, where there is one (401 without it).
     ///
     /// Requests with a `Host` other than loopback are refused (403), as are those with an `Origin` that isn't this server's own,
@@ -177,8 +177,8 @@ impl HttpServer {
             .enforce_origin_validation()
             .with_allowed_origins(origins.clone())
             .with_cancellation_token(end.clone());
-        let confirmations = &server.engine().guards().confirmations;
-        let page = confirmations.serves_page().then(|| server.engine().clone());
+        let approval_flow = &server.engine().guards().approval_flow;
+        let page = approval_flow.serves_page().then(|| server.engine().clone());
         let service = StreamableHttpService::new(
             move || Ok(server.for_another_client()),
             BoundedSessions::new(limits.sessions, limits.sessions_of_one, limits.session_idle),

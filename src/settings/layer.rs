@@ -134,11 +134,11 @@ pub struct Layer {
     /// Record calls in this file [default: audit.jsonl in the state directory]
     #[arg(long, value_name = "FILE")]
     pub audit_log: Option<PathBuf>,
-    /// Keep what waits for a yes, used confirmations and the audit log here [default: neon-mcp in
+    /// Keep what waits for approval, redeemed approvals and the audit log here [default: neon-mcp in
     /// $XDG_STATE_HOME, or in ~/.local/state; on Windows in %LOCALAPPDATA%]
     #[arg(long, value_name = "DIRECTORY")]
     pub state_dir: Option<PathBuf>,
-    /// Seal confirmations with the key in this file (32 bytes or more), so that replicas and a restart take them; wants
+    /// Seal approvals with the key in this file (32 bytes or more), so that replicas and a restart take them; wants
     /// --state-dir, the directory that they share
     #[arg(long, value_name = "FILE")]
     pub seal_key_file: Option<PathBuf>,

@@ -177,7 +177,7 @@ impl Settings {
         }
         if layer.seal_key_file.is_some() && layer.state_dir.is_none() {
             return Err(SettingsError::Conflict(
-                "--seal-key-file wants --state-dir: whoever has the key must see which confirmations were used, in one directory"
+                "--seal-key-file wants --state-dir: whoever has the key must see which approvals were redeemed, in one directory"
                     .into(),
             ));
         }
@@ -368,7 +368,7 @@ impl Settings {
         let audit = self.audit_log.clone();
         let audit = audit.or_else(|| self.state.as_ref().map(|state| state.join("audit.jsonl")));
         Ok(Guards {
-            confirmations: ApprovalFlow::new(sealer, policy.confirm().clone(), self.approvals().map(Approvals::new)),
+            approval_flow: ApprovalFlow::new(sealer, policy.approval().clone(), self.approvals().map(Approvals::new)),
             policy: Arc::new(policy),
             audit: audit.map(|path| AuditLog::new(path, AuditLimits::default())),
         })

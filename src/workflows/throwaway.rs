@@ -265,7 +265,7 @@ pub(super) async fn until_it_answers<T, F: Future<Output = Result<T, Failure>>>(
 /// Whether Neon will delete a branch anyway: it expires, is neither default nor protected, and has no children.
 fn is_throwaway(branch: Branch<'_>, all: &[Branch<'_>]) -> bool {
     let may_have_children = |id: &BranchId| all.iter().any(|other| other.may_be_child_of(id));
-    branch.will_expire() && !branch.is_guarded() && branch.id().is_ok_and(|id| !may_have_children(&id))
+    branch.will_expire() && !branch.is_default_or_protected() && branch.id().is_ok_and(|id| !may_have_children(&id))
 }
 
 /// What `list_throwaway_branches` takes.

@@ -156,7 +156,7 @@ async fn where_the_story_is_not_so_it_fails() {
             "[effects]\ndestructive = \"allow\"\n[tools]\ndelete_branch = \"allow\"\n",
         ),
         ("required", "[tools]\ncomplete_database_migration = \"allow\"\n"),
-        ("required", "[tools]\nrun_sql = \"confirm\"\n"),
+        ("required", "[tools]\nrun_sql = \"require_approval\"\n"),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("policy.toml");

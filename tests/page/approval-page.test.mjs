@@ -20,7 +20,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     await browser?.stop();
   });
 
-  /** An agent waits for a yes to the deletion of a branch. */
+  /** An agent waits for approval of the deletion of a branch. */
   async function waiting(t, name = 'goes', agent = undefined, variables = {}) {
     const server = await Server.start(t, agent, variables);
     const project = await server.project('shop');
@@ -42,7 +42,7 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
     };
   }
 
-  /** An agent waits for a yes to the deletion of a whole project. */
+  /** An agent waits for approval of the deletion of a whole project. */
   async function severe(t) {
     const server = await Server.start(t);
     const args = { project_id: await server.project('till') };
@@ -91,10 +91,10 @@ describe('the approval page', { timeout: 300_000, concurrency: 3 }, () => {
   async function assertRuns(again) {
     const [value, isError] = await again();
     assert.equal(isError, false, JSON.stringify(value));
-    assert.equal(value.confirmed_by, 'page');
+    assert.equal(value.approved_by, 'page');
   }
 
-  test('a yes lets the call run once', async (t) => {
+  test('approval lets the call run once', async (t) => {
     const call = await waiting(t);
     const page = await browser.page(t);
     const response = await page.goto(call.url);

@@ -65,7 +65,7 @@ export class Server {
     return value.result;
   }
 
-  /** Calls a tool that waits for a yes: the page's address and code as the agent gets them, the secret as the log tells it. */
+  /** Calls a tool that waits for approval: the page's address and code as the agent gets them, the secret as the log tells it. */
   async waits(name, args) {
     const [value, isError] = await this.call(name, args);
     assert.deepEqual([isError, value.error?.kind, value.error?.changed], [true, 'requires_approval', 'no'], JSON.stringify(value));

@@ -9,7 +9,7 @@ use clap::Parser;
 use neon_mcp::catalog::Catalog;
 use neon_openapi::Document;
 use xtask::Known;
-use xtask::circles::{Crate, Verdict, circles, packages};
+use xtask::circles::{Comparison, Crate, circles, packages};
 use xtask::drift::{Intended, changes, compare};
 use xtask::{mutations, recording, release};
 
@@ -118,25 +118,25 @@ fn find_circles() -> anyhow::Result<ExitCode> {
             found.extend(circles(&package.name, &Crate::read(root)?.edges()));
         }
     }
-    let verdict = Verdict::new(found, &known);
+    let comparison = Comparison::new(found, &known);
     let mut out = std::io::stdout().lock();
-    for circle in &verdict.known {
+    for circle in &comparison.known {
         writeln!(out, "known: {}", circle.key())?;
     }
-    for circle in &verdict.new {
+    for circle in &comparison.new {
         writeln!(out, "new: {circle}")?;
     }
-    for line in &verdict.gone {
+    for line in &comparison.gone {
         writeln!(out, "gone, so take it off {}: {line}", list.display())?;
     }
     writeln!(
         out,
         "{} circles known, {} new, {} gone",
-        verdict.known.len(),
-        verdict.new.len(),
-        verdict.gone.len()
+        comparison.known.len(),
+        comparison.new.len(),
+        comparison.gone.len()
     )?;
-    Ok(match verdict.is_clean() {
+    Ok(match comparison.is_clean() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// What a human does with a question.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Manner {
-    /// Says yes; a name that must be typed is taken from the question, as a human reads it there.
+    /// Approves; a name that must be typed is taken from the question, as a human reads it there.
     Accepts,
     /// Accepts and fills the form with this.
     Fills(Value),
@@ -109,10 +109,10 @@ impl Human {
     }
 }
 
-/// The form as a human fills it who means yes.
+/// The form as a human fills it who approves.
 pub fn filled(message: &str, schema: &Value) -> Value {
     match schema["properties"]["name"]["title"].as_str() {
-        None => json!({"confirm": true}),
+        None => json!({"approve": true}),
         Some(title) => {
             let name = title.strip_prefix("Type ").expect("what to type");
             assert!(message.contains(name), "{name} is shown: {message}");

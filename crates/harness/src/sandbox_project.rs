@@ -1,4 +1,4 @@
-//! A server with every tool on a sandbox of its own, and the human behind its client, who says yes unless told otherwise.
+//! A server with every tool on a sandbox of its own, and the human behind its client, who approves unless told otherwise.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

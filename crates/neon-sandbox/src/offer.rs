@@ -31,7 +31,7 @@ fn ask() -> FetchPostgres {
     }
 }
 
-/// Says what would be fetched, and reads the answer. Anything but a yes is a no.
+/// Says what would be fetched, and reads the answer. Anything but yes means no.
 fn asked(offer: &Offer, input: &mut impl BufRead, output: &mut impl Write) -> FetchPostgres {
     let question = format!(
         "This machine has no PostgreSQL, without which branches hold no data.\n\
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn offer_is_taken_by_a_yes_alone_and_says_what_it_fetches() {
+    fn offer_is_taken_by_yes_alone_and_says_what_it_fetches() {
         let offer = Offer {
             postgres: "17.10",
             package: "some-package 1.2".to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! A call is a session of its own, so what it executes it must have prepared, and what it made nobody else has. This is a matter of
 //! text, and decides who is asked, not what is held: a name may lead to another table than it seems to (a search path, a temporary
-//! table that is gone again). The guarded commit measures what is really lost, and has it asked about: where such
+//! table that is gone again). The measured commit measures what is really lost, and has it asked about: where such
 //! a judgement counts, not one row of what existed before may go.
 
 use std::collections::{BTreeMap, BTreeSet};

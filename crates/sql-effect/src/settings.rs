@@ -38,11 +38,11 @@ const LISTED: &[(&str, &str)] = &[
     ("neon_mcp.*", "changes what this server measures"),
 ];
 
-/// Settings under which every statement here is read, with the values that say so: [`pin.sql`](../neon/sql/guard/pin.sql) sets them
+/// Settings under which every statement here is read, with the values that say so: [`pin.sql`](../neon/sql/measure/pin.sql) sets them
 /// before each statement in a transaction, and one outside of transactions isn't run where the session has others. To set one to
 /// that value changes nothing, and every dump begins with it.
 ///
-/// What dumps set beside these is on no list: time limits (the guarded commit sets its own before each statement), what is logged
+/// What dumps set beside these is on no list: time limits (the measured commit sets its own before each statement), what is logged
 /// (`client_min_messages`), whether bodies are checked when functions are made (`check_function_bodies`), where new tables lie
 /// (`default_tablespace`, `default_table_access_method`), how XML is read (`xmloption`). `row_security = off` shows no hidden row:
 /// where a policy would filter, the statement fails. A search path of nothing finds less than any other.

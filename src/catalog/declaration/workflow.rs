@@ -23,9 +23,9 @@ pub struct WorkflowDeclaration {
     /// The tools that a workflow calls beside those, as far as the operator doesn't exclude them. It calls no others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub optional_steps: Vec<String>,
-    /// The tools that a workflow calls as its steps and that a yes to the workflow's own call covers.
+    /// The tools that a workflow calls as its steps that an approval of the workflow's own call covers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub steps: Vec<String>,
+    pub approved_steps: Vec<String>,
 }
 
 impl WorkflowDeclaration {
@@ -37,7 +37,7 @@ impl WorkflowDeclaration {
 
     /// Whether an approval of the workflow's own call covers the tool as a step.
     pub(super) fn covers(&self, step: &str) -> bool {
-        self.steps.iter().any(|name| name == step)
+        self.approved_steps.iter().any(|name| name == step)
     }
 }
 

@@ -70,7 +70,7 @@ async fn throwaway(agent: &mut Agent) -> anyhow::Result<()> {
     rows_are(agent, "main", &FILLED, "Main has all of its own").await
 }
 
-/// A migration: tried and shown, refused, confirmed, undone.
+/// A migration: tried and shown, rejected, approved, undone.
 async fn migration(agent: &mut Agent) -> anyhow::Result<()> {
     layout::say("\nA MIGRATION: TRIED FIRST, THEN APPLIED AS IT WAS SHOWN");
     let prepared = agent

@@ -1,4 +1,4 @@
-//! `neon-mcp install` and `uninstall`: this server in the files of the clients on the machine, after a yes.
+//! `neon-mcp install` and `uninstall`: this server in the files of the clients on the machine, after asking.
 
 mod list;
 mod program;
@@ -121,7 +121,7 @@ pub(super) fn machine() -> anyhow::Result<Machine> {
     Machine::new(std::env::vars_os()).context("there is no home directory: set HOME to an absolute path")
 }
 
-/// Exits with 1 when a file was left alone, 2 when nobody said yes.
+/// Exits with 1 when a file was left alone, 2 when nobody agreed.
 pub(super) async fn run(arguments: Install) -> anyhow::Result<ExitCode> {
     let machine = machine()?;
     let project = arguments.which.project()?;

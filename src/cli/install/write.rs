@@ -10,8 +10,8 @@ use crate::neon::text::escaped;
 /// A file was left alone.
 const LEFT_ALONE: u8 = 1;
 
-/// Nobody said yes.
-const NO_YES: u8 = 2;
+/// Nobody agreed.
+const NOT_AGREED: u8 = 2;
 
 /// How the changes are written.
 pub(super) struct Writing {
@@ -20,7 +20,7 @@ pub(super) struct Writing {
 }
 
 impl Writing {
-    /// Shows what would change, and writes it after a yes.
+    /// Shows what would change, and writes it after asking.
     pub(super) fn run(&self, plans: Vec<Plan>, is_install: bool) -> ExitCode {
         let colours =
             std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -48,7 +48,7 @@ impl Writing {
             return code(left_alone);
         }
         if !self.yes && !agreed(changes.len()) {
-            return ExitCode::from(NO_YES);
+            return ExitCode::from(NOT_AGREED);
         }
         for (plan, change) in changes {
             let path = plan
@@ -115,7 +115,7 @@ fn show(plan: &Plan, colours: bool) {
     }
 }
 
-/// Whether somebody says yes at the terminal.
+/// Whether somebody agrees at the terminal.
 fn agreed(count: usize) -> bool {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         eprintln!("neon-mcp: nothing was written: say yes in a terminal, or with --yes");

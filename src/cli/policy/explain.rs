@@ -119,11 +119,11 @@ fn rule(policy: &Policy, case: &str, assessment: Assessment, arguments: &Map<Str
             say(case, &format!("would ask a human{dry} (effect {effect}{because})"));
             End::Asks
         }
-        PolicyDecision::RequireApproval(_) if policy.confirm().channels.is_empty() => {
+        PolicyDecision::RequireApproval(_) if policy.approval().channels.is_empty() => {
             say(
                 case,
                 &format!(
-                    "would ask a human, but nobody may confirm (confirm.channels): refused (effect {effect}{because})"
+                    "would ask a human, but nobody may approve (approval.channels): refused (effect {effect}{because})"
                 ),
             );
             End::Refused

@@ -31,7 +31,7 @@ pub(in crate::engine) fn open(
         }]))
     };
     let handle = text(arguments, argument).unwrap_or_default().to_owned();
-    let content = match call.guards.confirmations.prepared(&call.owner, &handle, Utc::now()) {
+    let content = match call.guards.approval_flow.prepared(&call.owner, &handle, Utc::now()) {
         Ok(content) => content,
         Err(error) => return problem(argument, format!("the handle {error}. Prepare again.")),
     };

@@ -1,4 +1,4 @@
-//! Getting a human's yes: ask by the way that the caller has, look again, and only then go on.
+//! Getting a human's approval: ask through the channel that the caller has, look again, and only then go on.
 
 use std::time::Instant;
 
@@ -28,12 +28,12 @@ pub(in crate::engine) enum Step {
 
 /// A call that may run.
 pub(in crate::engine) struct Ready {
-    pub(in crate::engine) cleared: AllowedCall,
+    pub(in crate::engine) allowed: AllowedCall,
     pub(in crate::engine) arguments: Map<String, Value>,
     /// What the plan read, for the way back.
     pub(in crate::engine) before: Option<Value>,
-    /// The digest of the plan that a human said yes to.
-    pub(in crate::engine) confirmed: Option<String>,
+    /// The digest of the plan that a human approved.
+    pub(in crate::engine) approved_plan: Option<String>,
     /// What the statements would lose, as the plan showed it.
     pub(in crate::engine) measured: Option<Measured>,
 }
@@ -44,7 +44,7 @@ const MAX_QUESTIONS: usize = 3;
 /// How often a client that waits hears that a human is being asked.
 const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Refuses what came back with a call and is no yes to it, whatever is there now: before anything is read for it.
+/// Rejects what came back with a call and is no approval of it, whatever is there now: before anything is read for it.
 pub(in crate::engine) fn look_over(
     call: &CallContext<'_>,
     arguments: &Map<String, Value>,
@@ -63,14 +63,14 @@ pub(in crate::engine) fn look_over(
         by: Channel::Client,
     };
     record.asked_by(Approver::Client);
-    let confirmations = &call.guards.confirmations;
-    confirmations
+    let approval_flow = &call.guards.approval_flow;
+    approval_flow
         .look_over(call.subject(arguments), answer, Utc::now())
-        .map_err(Failure::NotConfirmed)
+        .map_err(Failure::NotApproved)
 }
 
 /// Asks. `asking` and `plan` are of a look just taken.
-pub(in crate::engine) async fn confirm(
+pub(in crate::engine) async fn approve(
     call: &mut CallContext<'_>,
     workflow: Option<&dyn WorkflowCall>,
     asking: AwaitingApproval,
@@ -78,16 +78,16 @@ pub(in crate::engine) async fn confirm(
     arguments: Map<String, Value>,
     record: &mut Record,
 ) -> Result<Step, Failure> {
-    let confirmations = &call.guards.confirmations;
+    let approval_flow = &call.guards.approval_flow;
     showable(call, &plan)?;
-    let by_client = confirmations.takes(Channel::Client);
+    let by_client = approval_flow.takes(Channel::Client);
     match call.way {
-        ApprovalMode::InCall(ask) if confirmations.takes(ask.channel()) => record.asked_by(ask.channel().into()),
+        ApprovalMode::InCall(ask) if approval_flow.takes(ask.channel()) => record.asked_by(ask.channel().into()),
         ApprovalMode::InReturn(Some(Returned { reply: Some(_), .. })) if by_client => record.asked_by(Approver::Client),
         _ => {}
     }
     match call.way {
-        ApprovalMode::InCall(ask) if confirmations.takes(ask.channel()) => {
+        ApprovalMode::InCall(ask) if approval_flow.takes(ask.channel()) => {
             in_call(call, workflow, ask.as_ref(), plan, arguments, record).await
         }
         ApprovalMode::InReturn(Some(Returned {
@@ -95,7 +95,7 @@ pub(in crate::engine) async fn confirm(
             reply: Some(reply),
         })) if by_client => {
             // The look behind this plan is the second one: the first was before the question.
-            match confirmations.answer(
+            match approval_flow.answer(
                 asking,
                 &plan,
                 call.subject(&arguments),
@@ -106,10 +106,10 @@ pub(in crate::engine) async fn confirm(
                 },
                 Utc::now(),
             ) {
-                Ok(cleared) => Ok(Step::Run(Box::new(Ready {
-                    cleared,
+                Ok(allowed) => Ok(Step::Run(Box::new(Ready {
+                    allowed,
                     before: plan.before().cloned(),
-                    confirmed: Some(plan.digest().to_owned()),
+                    approved_plan: Some(plan.digest().to_owned()),
                     measured: plan.measured().cloned(),
                     arguments,
                 }))),
@@ -117,16 +117,16 @@ pub(in crate::engine) async fn confirm(
                     record.asked_again();
                     Ok(Step::Ask(Box::new(anew(call, &plan, &arguments))))
                 }
-                Err(NotApproved::WrongName(_)) if !confirmations.was_asked_again(call.subject(&arguments), seal) => {
+                Err(NotApproved::WrongName(_)) if !approval_flow.was_asked_again(call.subject(&arguments), seal) => {
                     record.asked_again();
-                    let question = confirmations.question_again(&plan, call.subject(&arguments), Utc::now());
+                    let question = approval_flow.question_again(&plan, call.subject(&arguments), Utc::now());
                     Ok(Step::Ask(Box::new(question)))
                 }
-                Err(no) => Err(Failure::NotConfirmed(no)),
+                Err(no) => Err(Failure::NotApproved(no)),
             }
         }
         ApprovalMode::InReturn(_) if by_client => {
-            let question = confirmations.question(&plan, call.subject(&arguments), Utc::now());
+            let question = approval_flow.question(&plan, call.subject(&arguments), Utc::now());
             Ok(Step::Ask(Box::new(question)))
         }
         _ => elsewhere(call, asking, plan, arguments),
@@ -172,7 +172,7 @@ async fn in_call(
     let by = ask.channel();
     let mut question = call
         .guards
-        .confirmations
+        .approval_flow
         .question(&plan, call.subject(&arguments), Utc::now());
     let mut again = false;
     for _ in 0..MAX_QUESTIONS {
@@ -180,15 +180,15 @@ async fn in_call(
         // Who says no needs no second look.
         if !matches!(reply, Reply::Accepted(_)) {
             let asking = asking_of(call, &plan)?;
-            let confirmations = &call.guards.confirmations;
-            let no = confirmations.answer(
+            let approval_flow = &call.guards.approval_flow;
+            let no = approval_flow.answer(
                 asking,
                 &plan,
                 call.subject(&arguments),
                 answer(&question, &reply, by),
                 Utc::now(),
             );
-            return Err(no.map_or_else(Failure::NotConfirmed, |_| Failure::NotConfirmed(NotApproved::Changed)));
+            return Err(no.map_or_else(Failure::NotApproved, |_| Failure::NotApproved(NotApproved::Changed)));
         }
         let look = ReadSnapshot::new(call);
         let assessment = assess::judge(call, &look, &arguments).await?;
@@ -198,19 +198,19 @@ async fn in_call(
         record.planned(&plan);
         showable(call, &plan)?;
         let asking = asking_of(call, &plan)?;
-        let confirmations = &call.guards.confirmations;
-        match confirmations.answer(
+        let approval_flow = &call.guards.approval_flow;
+        match approval_flow.answer(
             asking,
             &plan,
             call.subject(&arguments),
             answer(&question, &reply, by),
             Utc::now(),
         ) {
-            Ok(cleared) => {
+            Ok(allowed) => {
                 return Ok(Step::Run(Box::new(Ready {
-                    cleared,
+                    allowed,
                     before: plan.before().cloned(),
-                    confirmed: Some(plan.digest().to_owned()),
+                    approved_plan: Some(plan.digest().to_owned()),
                     measured: plan.measured().cloned(),
                     arguments,
                 })));
@@ -218,20 +218,20 @@ async fn in_call(
             Err(NotApproved::Changed) => question = anew(call, &plan, &arguments),
             Err(NotApproved::WrongName(_)) if !again => {
                 again = true;
-                question = confirmations.question_again(&plan, call.subject(&arguments), Utc::now());
+                question = approval_flow.question_again(&plan, call.subject(&arguments), Utc::now());
             }
-            Err(no) => return Err(Failure::NotConfirmed(no)),
+            Err(no) => return Err(Failure::NotApproved(no)),
         }
     }
-    Err(Failure::NotConfirmed(NotApproved::Changed))
+    Err(Failure::NotApproved(NotApproved::Changed))
 }
 
-/// The judgement of a plan, as one that waits for a yes. One that needs none any more isn't what was asked about.
+/// The judgement of a plan, as one that waits for approval. One that needs none any more isn't what was asked about.
 fn asking_of(call: &CallContext<'_>, plan: &Plan) -> Result<AwaitingApproval, Failure> {
     match plan.assessment().clone().under(&call.guards.policy) {
         PolicyDecision::RequireApproval(asking) => Ok(asking),
         PolicyDecision::Deny(denied) => Err(denied.into()),
-        PolicyDecision::Allow(_) => Err(Failure::NotConfirmed(NotApproved::Changed)),
+        PolicyDecision::Allow(_) => Err(Failure::NotApproved(NotApproved::Changed)),
     }
 }
 
@@ -239,7 +239,7 @@ fn asking_of(call: &CallContext<'_>, plan: &Plan) -> Result<AwaitingApproval, Fa
 fn anew(call: &CallContext<'_>, plan: &Plan, arguments: &Map<String, Value>) -> Question {
     let mut question = call
         .guards
-        .confirmations
+        .approval_flow
         .question(plan, call.subject(arguments), Utc::now());
     question.text = format!(
         "The target changed while you were asked, so nothing was done. This is what it would be now:\n\n{}",
@@ -286,13 +286,13 @@ fn elsewhere(
     plan: Plan,
     arguments: Map<String, Value>,
 ) -> Result<Step, Failure> {
-    let confirmations = &call.guards.confirmations;
+    let approval_flow = &call.guards.approval_flow;
     let needs = |code: Option<String>, page: Option<String>, approval, nobody: Option<String>, waits: u64| {
         Failure::RequiresApproval(Box::new(RequiresApproval {
             plan: told(call, &plan),
             command: code
                 .as_ref()
-                .and_then(|code| Some(confirmations.approvals()?.command(code))),
+                .and_then(|code| Some(approval_flow.approvals()?.command(code))),
             code,
             page,
             approval,
@@ -300,23 +300,23 @@ fn elsewhere(
             waits,
         }))
     };
-    match confirmations.elsewhere(asking, &plan, call.subject(&arguments), Utc::now()) {
-        Ok(OutOfBand::Allowed(cleared)) => Ok(Step::Run(Box::new(Ready {
-            cleared: *cleared,
+    match approval_flow.elsewhere(asking, &plan, call.subject(&arguments), Utc::now()) {
+        Ok(OutOfBand::Allowed(allowed)) => Ok(Step::Run(Box::new(Ready {
+            allowed: *allowed,
             before: plan.before().cloned(),
-            confirmed: Some(plan.digest().to_owned()),
+            approved_plan: Some(plan.digest().to_owned()),
             measured: plan.measured().cloned(),
             arguments,
         }))),
         Ok(OutOfBand::Waits(approval, _)) => {
             let left = (approval.expires_at - Utc::now()).num_seconds().max(0);
-            let page = confirmations.page_for(&approval.code);
-            let terminal = confirmations.takes(Channel::Terminal);
+            let page = approval_flow.page_for(&approval.code);
+            let terminal = approval_flow.takes(Channel::Terminal);
             let code = terminal.then(|| approval.code.clone());
-            let proof = call.times.mark(confirmations.proof(&approval));
+            let proof = call.times.mark(approval_flow.proof(&approval));
             Err(needs(code, page, Some(proof), None, left.unsigned_abs()))
         }
-        Ok(OutOfBand::NotApproved(no)) => Err(Failure::NotConfirmed(no)),
+        Ok(OutOfBand::NotApproved(no)) => Err(Failure::NotApproved(no)),
         Err(nobody) => Err(needs(None, None, None, Some(nobody.to_string()), 0)),
     }
 }

@@ -42,7 +42,7 @@ pub(in crate::engine) async fn judge(
     Ok(if is_light { assessment.lightened() } else { assessment })
 }
 
-/// The plan: what is shown to whoever must say yes.
+/// The plan: what is shown to whoever must approve it.
 pub(in crate::engine) async fn plan(
     call: &CallContext<'_>,
     workflow: Option<&dyn WorkflowCall>,

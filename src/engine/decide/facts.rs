@@ -96,7 +96,8 @@ async fn inherits(
         let ancestor = Branch::in_answer(&answer);
         // A password that opens what calls may not reach is told to nobody unasked either.
         let is_beyond = policy.bounds_branches() && !is_admitted(policy, ancestor);
-        if ancestor.is_guarded() || is_beyond || ancestor.name().map_or(true, |name| policy.protects(name)) {
+        if ancestor.is_default_or_protected() || is_beyond || ancestor.name().map_or(true, |name| policy.protects(name))
+        {
             // Roles are few, and Neon gives them all at once.
             let roles = look.roles(project, &id).await?;
             if Role::all(&roles).any(|one| one.may_be(role)) {

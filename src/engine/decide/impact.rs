@@ -201,7 +201,7 @@ async fn see_project(
     let (branches, computes) = try_join(look.branches(project), look.computes(project)).await?;
     impact.lines.push(Line::fact(
         "branches",
-        guarded_first(Branch::all(&branches)).into_iter().map(branch_in_short),
+        protected_first(Branch::all(&branches)).into_iter().map(branch_in_short),
     ));
     impact
         .lines
@@ -298,12 +298,12 @@ async fn see_branch(
     let children = Branch::all(&branches).filter(|other| other.may_be_child_of(branch));
     impact.lines.extend([
         Line::fact("branch", [shown]),
-        Line::fact("default", [yes(about.is_default())]),
+        Line::fact("default", [yes_or_no(about.is_default())]),
         Line::fact("protected", [protection.to_owned()]),
         Line::fact("parent", parent),
         Line::fact("created", words(about.shown("created_at"))),
         Line::fact("expires", words(about.shown("expires_at"))),
-        Line::fact("children", guarded_first(children).into_iter().map(branch_in_short)),
+        Line::fact("children", protected_first(children).into_iter().map(branch_in_short)),
         Line::fact(
             "databases",
             Database::all(&databases).map(|database| told(database.name().unwrap_or_default())),
@@ -372,14 +372,14 @@ fn called(name: &str, id: &str) -> String {
     format!("{} ({})", told(name), told_plain(id))
 }
 
-fn yes(value: bool) -> String {
+fn yes_or_no(value: bool) -> String {
     if value { "yes" } else { "no" }.to_owned()
 }
 
 /// The default and the protected branches in front: of a long list the first are shown.
-fn guarded_first<'v>(branches: impl Iterator<Item = Branch<'v>>) -> Vec<Branch<'v>> {
+fn protected_first<'v>(branches: impl Iterator<Item = Branch<'v>>) -> Vec<Branch<'v>> {
     let mut branches: Vec<Branch<'_>> = branches.collect();
-    branches.sort_by_key(|branch| !branch.is_guarded());
+    branches.sort_by_key(|branch| !branch.is_default_or_protected());
     branches
 }
 
@@ -445,7 +445,7 @@ fn size(bytes: &Value) -> Option<String> {
 fn words(value: &Value) -> Vec<String> {
     match value {
         Value::Null => Vec::new(),
-        Value::Bool(value) => vec![yes(*value)],
+        Value::Bool(value) => vec![yes_or_no(*value)],
         Value::String(text) if is_plain(text) => vec![text.clone()],
         Value::String(text) => vec![told(text)],
         Value::Array(values) => values.iter().flat_map(words).collect(),
@@ -489,7 +489,7 @@ fn is_seen_already(pointer: &str) -> bool {
     }
 }
 
-/// Whether a field changes by itself, so that no yes can be bound to it: sizes, states, counters, the last change.
+/// Whether a field changes by itself, so that no approval can be bound to it: sizes, states, counters, the last change.
 fn is_volatile(field: &str) -> bool {
     let ends = [
         "_size",

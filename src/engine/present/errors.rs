@@ -54,13 +54,13 @@ impl Failure {
                 )
             }
             Self::Denied(denied) => error(&denied.message, &denied.next, json!({"rule": denied.rule})),
-            Self::RequiresApproval(needs) => needs_yes(*needs, fence),
-            Self::NotConfirmed(no) => error(
+            Self::RequiresApproval(needs) => requires_approval(*needs, fence),
+            Self::NotApproved(no) => error(
                 &fence.resolved_line(&format!("{no} Nothing was sent to Neon.")),
                 if no.is_a_decision() {
                     "Take it as the user's decision: don't call this again, and don't try another way around, unless the user asks for it."
                 } else {
-                    "Call again without a confirmation to be asked anew, if the user still wants it."
+                    "Call again without an approval to be asked anew, if the user still wants it."
                 },
                 Value::Null,
             ),
@@ -139,8 +139,8 @@ impl Failure {
     }
 }
 
-/// What an agent is told whose client can't ask: the plan, and how its user says yes.
-fn needs_yes(needs: RequiresApproval, fence: &Fence) -> ToolError {
+/// What an agent is told whose client can't ask: the plan, and how its user approves.
+fn requires_approval(needs: RequiresApproval, fence: &Fence) -> ToolError {
     let mut ways = Vec::new();
     if let Some(command) = &needs.command {
         ways.push(format!("run `{command}` in a terminal"));
@@ -150,16 +150,16 @@ fn needs_yes(needs: RequiresApproval, fence: &Fence) -> ToolError {
     }
     let (message, next) = match (&needs.nobody, ways.is_empty()) {
         (None, false) => (
-            "This call needs a human's yes, and this client can't ask for one, so it was not sent. Nothing was changed at Neon.".to_owned(),
+            "This call needs a human's approval, and this client can't ask for one, so it was not sent. Nothing was changed at Neon.".to_owned(),
             format!(
-                "Show the user the plan and ask them to {}; it waits {} s. After their yes, make exactly the same call again, with `approval` from here as one more argument. Don't approve it yourself, and don't try another way around.",
+                "Show the user the plan and ask them to {}; it waits {} s. After their approval, make exactly the same call again, with `approval` from here as one more argument. Don't approve it yourself, and don't try another way around.",
                 ways.join(", or to "),
                 needs.waits
             ),
         ),
         (nobody, _) => (
             format!(
-                "This call needs a human's yes, and nobody can be asked: {}. It was not sent. Nothing was changed at Neon.",
+                "This call needs a human's approval, and nobody can be asked: {}. It was not sent. Nothing was changed at Neon.",
                 nobody.as_deref().unwrap_or("there is no way to")
             ),
             "Tell the user what the plan says; they can do it in the Neon Console. Don't try another way around.".to_owned(),

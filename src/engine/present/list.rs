@@ -102,7 +102,7 @@ pub(in crate::engine) async fn read(
     selected: &SelectedTool,
     pages: &Pages,
     arguments: &Map<String, Value>,
-    cleared: &AllowedCall,
+    allowed: &AllowedCall,
     request: Request,
 ) -> Result<List, Failure> {
     let tool = selected.tool.name();
@@ -154,7 +154,7 @@ pub(in crate::engine) async fn read(
         if let Some(organization) = &at.organization {
             page = page.with_query_replaced("org_id", organization.as_str());
         }
-        let answer = call.client.send(dispatch::page(cleared, page)?, &call.context).await?;
+        let answer = call.client.send(dispatch::page(allowed, page)?, &call.context).await?;
         let request_id = answer.request_id;
         let mut body = answer.body.unwrap_or_default();
         let other = other_items(pages, &body);

@@ -30,8 +30,8 @@ pub(in crate::engine) struct Shaping<'a> {
 /// What a result says beside Neon's answer.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Extras {
-    /// Who said yes, where somebody had to.
-    pub(in crate::engine) confirmed_by: Option<&'static str>,
+    /// Who approved, where somebody had to.
+    pub(in crate::engine) approved_by: Option<&'static str>,
     /// The copy that was made first.
     pub(in crate::engine) safety_copy: Option<Value>,
     /// The way back.
@@ -96,7 +96,7 @@ impl Shaping<'_> {
             notes.push("run_sql needs no password: give this to nobody who doesn't need it.".to_owned());
         }
         self.add_work(&mut envelope, &mut notes, waited);
-        envelope.extend(extras.confirmed_by.map(|by| ("confirmed_by".to_owned(), by.into())));
+        envelope.extend(extras.approved_by.map(|by| ("approved_by".to_owned(), by.into())));
         envelope.extend(extras.safety_copy.map(|mut copy| {
             self.fence.enclose_copy(&mut copy);
             ("safety_copy".to_owned(), copy)
@@ -128,7 +128,7 @@ impl Shaping<'_> {
     pub(in crate::engine) fn workflow(
         &self,
         ended: WorkflowOutput,
-        confirmed_by: Option<&'static str>,
+        approved_by: Option<&'static str>,
         safety_copy: Option<Value>,
     ) -> Value {
         let WorkflowOutput {
@@ -158,7 +158,7 @@ impl Shaping<'_> {
         if self.tool.declaration.safety.reveals {
             notes.push("This result holds a secret: don't repeat it where others can read it.".into());
         }
-        envelope.extend(confirmed_by.map(|by| ("confirmed_by".to_owned(), by.into())));
+        envelope.extend(approved_by.map(|by| ("approved_by".to_owned(), by.into())));
         envelope.extend(safety_copy.map(|copy| ("safety_copy".to_owned(), copy)));
         envelope.extend(undo.map(|mut undo| {
             guard::mask(&mut undo, &[], &[]);

@@ -38,7 +38,7 @@ use crate::sql::Script;
 pub struct WorkflowContext<'c, 'a> {
     call: &'c CallContext<'a>,
     /// Nothing while a plan is made: then nothing can be changed.
-    cleared: Option<&'c AllowedCall>,
+    allowed: Option<&'c AllowedCall>,
     arguments: &'c Map<String, Value>,
     record: Option<Mutex<&'c mut Record>>,
     /// What the call was judged by, where it is still that: nobody was asked in between.
@@ -50,13 +50,13 @@ pub struct WorkflowContext<'c, 'a> {
 impl<'c, 'a> WorkflowContext<'c, 'a> {
     pub(in crate::engine) fn new(
         call: &'c CallContext<'a>,
-        cleared: Option<&'c AllowedCall>,
+        allowed: Option<&'c AllowedCall>,
         arguments: &'c Map<String, Value>,
         record: Option<&'c mut Record>,
     ) -> Self {
         Self {
             call,
-            cleared,
+            allowed,
             arguments,
             record: record.map(Mutex::new),
             look: None,
@@ -87,7 +87,7 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
 
     /// Whether the call was judged to change something.
     pub(crate) fn changes(&self) -> bool {
-        self.cleared.is_some_and(|cleared| cleared.assessment().changes())
+        self.allowed.is_some_and(|allowed| allowed.assessment().changes())
     }
 
     /// The statements of the call, parsed: a script for each text.

@@ -20,8 +20,8 @@ impl WorkflowContext<'_, '_> {
 
     /// Keeps what was prepared until then, for a call that completes it. Gives the handle.
     pub(crate) fn prepare(&self, content: Value, until: DateTime<Utc>) -> Result<String, Failure> {
-        let confirmations = &self.call.guards.confirmations;
-        confirmations
+        let approval_flow = &self.call.guards.approval_flow;
+        approval_flow
             .prepare(&self.call.owner, content, until, Utc::now())
             .map_err(|error| self.not_stored(error))
     }
@@ -31,7 +31,7 @@ impl WorkflowContext<'_, '_> {
         let is_full = matches!(error, NotPrepared::Full(_));
         let mut failure = not_stored(error);
         if is_full && let Failure::WorkflowError(told) = &mut failure {
-            let waiting = self.call.guards.confirmations.waiting(&self.call.owner, Utc::now());
+            let waiting = self.call.guards.approval_flow.waiting(&self.call.owner, Utc::now());
             let all = waiting.len();
             let shown: Vec<Value> = waiting
                 .into_iter()
@@ -59,10 +59,10 @@ impl WorkflowContext<'_, '_> {
 
     /// Refuses what would be prepared in vain, before any work: too much waits already, or the statements are too long to be kept.
     pub(crate) fn room_to_prepare(&self) -> Result<(), Failure> {
-        let confirmations = &self.call.guards.confirmations;
+        let approval_flow = &self.call.guards.approval_flow;
         let statements = self.call.scripts.iter().flat_map(|script| &script.statements);
         let bytes = statements.map(|statement| statement.text.len()).sum();
-        confirmations
+        approval_flow
             .room_to_prepare(&self.call.owner, bytes, Utc::now())
             .map_err(|error| self.not_stored(error))
     }
@@ -72,8 +72,8 @@ impl WorkflowContext<'_, '_> {
         let Some(opened) = &self.call.prepared else {
             return Err(Failure::Internal("the call completes nothing".to_owned()));
         };
-        let confirmations = &self.call.guards.confirmations;
-        confirmations
+        let approval_flow = &self.call.guards.approval_flow;
+        approval_flow
             .take_prepared(&self.call.owner, &opened.handle, Utc::now())
             .map_err(|error| {
                 Failure::WorkflowError(Box::new(WorkflowError {
@@ -89,7 +89,7 @@ impl WorkflowContext<'_, '_> {
     /// Gives back what was taken: nothing came of it.
     pub(crate) fn give_back_prepared(&self) {
         if let Some(opened) = &self.call.prepared {
-            self.call.guards.confirmations.give_back_prepared(&opened.handle);
+            self.call.guards.approval_flow.give_back_prepared(&opened.handle);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::engine::dispatch;
 use crate::engine::error::Failure;
 use crate::guard::{AllowedCall, Effect};
 use crate::neon::sql::{
-    Allowance, Connection, Executed, Expected, Guard, Measured, Reads, ResultSet, SqlError, Statements, Unasked,
+    Allowance, CommitRule, Connection, Executed, Expected, Measured, Reads, ResultSet, SqlError, Statements, Unasked,
 };
 use crate::neon::{BranchId, ProjectId};
 
@@ -65,24 +65,24 @@ impl WorkflowContext<'_, '_> {
         held: Held<'_>,
         timeout: Duration,
     ) -> Result<Executed, Failure> {
-        let cleared = self
-            .cleared
+        let allowed = self
+            .allowed
             .ok_or_else(|| Failure::Internal("nothing is changed while a plan is made".to_owned()))?;
-        let allowance = self.allowance(cleared);
+        let allowance = self.allowance(allowed);
         let guard = match (held, &allowance) {
-            (Held::Trial, _) => Guard::Report,
-            (Held::AsTried(allowance), _) => Guard::Enforce(allowance),
-            (Held::AsJudged, Some(allowance)) => Guard::Enforce(allowance),
-            (Held::AsJudged, None) => Guard::Identity,
+            (Held::Trial, _) => CommitRule::Report,
+            (Held::AsTried(allowance), _) => CommitRule::Enforce(allowance),
+            (Held::AsJudged, Some(allowance)) => CommitRule::Enforce(allowance),
+            (Held::AsJudged, None) => CommitRule::Identity,
         };
         let statements = match held {
             // On a branch that is there to try them, code of the database's own may run.
             Held::Trial => statements,
-            _ if cleared.assessment().runs_index_code() => statements,
+            _ if allowed.assessment().runs_index_code() => statements,
             _ => statements.only_plain_indexes(),
         };
         let (client, context) = (self.call.client, &self.call.context);
-        let permit = || dispatch::statements(cleared, statements.clone());
+        let permit = || dispatch::statements(allowed, statements.clone());
         let mut ran = client.execute(connection, permit()?, guard, timeout, context).await;
         if let Err(error) = &ran
             && let Some(fresh) = crate::engine::connect::again(self.call, connection, error).await
@@ -94,10 +94,10 @@ impl WorkflowContext<'_, '_> {
 
     /// What the statements of the call may lose; nothing where they may lose anything: what destroys on a throwaway branch, or is
     /// allowed by the operator's policy, or was approved by a human who was told that it can't be measured.
-    pub(super) fn allowance(&self, cleared: &AllowedCall) -> Option<Allowance> {
+    pub(super) fn allowance(&self, allowed: &AllowedCall) -> Option<Allowance> {
         let unasked = self.unasked();
-        match (self.approved, cleared.assessment().effect()) {
-            (Some(approved), _) if cleared.approver().is_human() => Some(Allowance::approved(approved, unasked)),
+        match (self.approved, allowed.assessment().effect()) {
+            (Some(approved), _) if allowed.approver().is_human() => Some(Allowance::approved(approved, unasked)),
             (_, Effect::Read | Effect::Write) => Some(Allowance::unasked(unasked)),
             (_, Effect::Access | Effect::Destructive) => None,
         }
@@ -119,8 +119,8 @@ impl WorkflowContext<'_, '_> {
 
     /// Whether the call changes a protected branch by SQL, as it was judged.
     pub(crate) fn is_on_protected(&self) -> bool {
-        self.cleared
-            .is_some_and(|cleared| cleared.assessment().is_on_protected())
+        self.allowed
+            .is_some_and(|allowed| allowed.assessment().is_on_protected())
     }
 
     /// Runs statements in a transaction that is never committed, to see what they would lose.

@@ -63,7 +63,7 @@ impl WorkflowContext<'_, '_> {
         }
         let sent = dispatch(
             self.call,
-            Origin::Step(self.cleared),
+            Origin::Step(self.allowed),
             tool,
             &arguments,
             look,

@@ -11,7 +11,7 @@ use crate::text::one_line;
 pub const NAME_FIELD: &str = "name";
 
 /// The field of the form that any other plan asks for: it must be true.
-pub const CONFIRM_FIELD: &str = "confirm";
+pub const APPROVE_FIELD: &str = "approve";
 
 /// The form, when a human accepted it.
 pub(super) fn accepted(reply: &Reply) -> Result<&Value, NotApproved> {
@@ -24,7 +24,7 @@ pub(super) fn accepted(reply: &Reply) -> Result<&Value, NotApproved> {
     }
 }
 
-/// Whether the form says yes.
+/// Checks that the form approves the plan.
 pub(super) fn read_form(plan: &Plan, content: &Value) -> Result<(), NotApproved> {
     let Some(form) = content.as_object() else {
         return Err(NotApproved::Malformed("the form is missing".to_owned()));
@@ -36,13 +36,13 @@ pub(super) fn read_form(plan: &Plan, content: &Value) -> Result<(), NotApproved>
             Some(_) => Err(NotApproved::Malformed(format!("`{NAME_FIELD}` is no text"))),
             None => Err(NotApproved::Malformed(format!("`{NAME_FIELD}` is missing"))),
         },
-        // Whoever must type a name and has none to type can't say yes.
+        // Whoever must type a name and has none to type can't approve.
         None if plan.assessment().severe() => Err(NotApproved::Malformed("there is no name to type".to_owned())),
-        None => match form.get(CONFIRM_FIELD) {
+        None => match form.get(APPROVE_FIELD) {
             Some(Value::Bool(true)) => Ok(()),
             Some(Value::Bool(false)) | None => Err(NotApproved::NotTicked),
             Some(_) => Err(NotApproved::Malformed(format!(
-                "`{CONFIRM_FIELD}` is neither true nor false"
+                "`{APPROVE_FIELD}` is neither true nor false"
             ))),
         },
     }

@@ -16,7 +16,7 @@ mod question;
 #[cfg(test)]
 mod tests;
 
-pub use form::{CONFIRM_FIELD, NAME_FIELD};
+pub use form::{APPROVE_FIELD, NAME_FIELD};
 pub use not_approved::{NobodyToAsk, NotApproved};
 pub use page::Page;
 pub use question::{Answer, Question, Reply, Subject};
@@ -33,7 +33,7 @@ use crate::guard::approvals::{
 };
 use crate::guard::decision::{AllowedCall, AwaitingApproval};
 use crate::guard::plan::Plan;
-use crate::guard::policy::{Channel, ConfirmRules};
+use crate::guard::policy::{ApprovalRules, Channel};
 use crate::guard::prepared::{MAX_FILE, Stored};
 use crate::guard::seal::{Binding, Sealer};
 use crate::guard::shown::quoted;
@@ -46,7 +46,7 @@ const PROOF: &str = "approval";
 /// What is known of a call whose human is asked outside the client.
 #[derive(Debug)]
 pub enum OutOfBand {
-    /// A human said yes there, and the call is cleared.
+    /// A human approved it there, and the call is allowed.
     Allowed(Box<AllowedCall>),
     /// It waits under this code.
     Waits(Box<Approval>, AwaitingApproval),
@@ -58,9 +58,9 @@ pub enum OutOfBand {
 #[derive(Debug, Clone)]
 pub struct ApprovalFlow {
     pub(super) sealer: Arc<Sealer>,
-    rules: ConfirmRules,
+    rules: ApprovalRules,
     approvals: Option<Approvals>,
-    /// Confirmations that were used, for seals that no other process takes.
+    /// Approvals that were redeemed, for seals that no other process takes.
     used: Arc<MemoryStore<Nonce>>,
     /// Whether a page asks too, so that approvals get a secret for it.
     page: Arc<Mutex<Option<Page>>>,
@@ -71,7 +71,7 @@ pub struct ApprovalFlow {
 impl ApprovalFlow {
     /// Without a place for approvals nobody can be asked outside the client.
     #[must_use]
-    pub fn new(sealer: Sealer, rules: ConfirmRules, approvals: Option<Approvals>) -> Self {
+    pub fn new(sealer: Sealer, rules: ApprovalRules, approvals: Option<Approvals>) -> Self {
         // Beside the approvals, and only where another process could open what lies there.
         let preparations: Arc<dyn StateStore<Stored>> = match &approvals {
             Some(approvals) if sealer.is_shared() => {
@@ -92,7 +92,7 @@ impl ApprovalFlow {
 
     /// The same flow under other rules: those of one caller, or those that were read again.
     #[must_use]
-    pub fn with_rules(&self, rules: ConfirmRules) -> Self {
+    pub fn with_rules(&self, rules: ApprovalRules) -> Self {
         Self { rules, ..self.clone() }
     }
 
@@ -134,7 +134,7 @@ impl ApprovalFlow {
     }
 
     fn page_seal(&self, approval: &Approval) -> String {
-        self.sealer.digest("page yes", &[&approval.code, &approval.token])
+        self.sealer.digest("page approval", &[&approval.code, &approval.token])
     }
 
     /// What is wrong with an answer whatever is there now: whose question it was, how long it waited, a plain no. Known before
@@ -153,7 +153,7 @@ impl ApprovalFlow {
         Ok(())
     }
 
-    /// Whether this process serves the approval page, and the policy takes a yes from there.
+    /// Whether this process serves the approval page, and the policy takes approvals from there.
     #[must_use]
     pub fn serves_page(&self) -> bool {
         self.takes(Channel::Page) && self.page.lock().unwrap_or_else(PoisonError::into_inner).is_some()
@@ -165,7 +165,7 @@ impl ApprovalFlow {
         self.approvals.as_ref()
     }
 
-    /// Whether the policy takes a human's yes that comes that way.
+    /// Whether the policy takes approvals of that channel.
     #[must_use]
     pub fn takes(&self, channel: Channel) -> bool {
         self.rules.channels.contains(&channel)
@@ -236,13 +236,13 @@ impl ApprovalFlow {
         }
         read_form(plan, form)?;
         self.redeem(&binding)?;
-        Ok(asking.confirmed(by.into()))
+        Ok(asking.approved(by.into()))
     }
 
-    /// Looks whether a human said yes outside the client, and if nobody was asked yet, asks.
+    /// Looks whether a human approved the call outside the client, and if nobody was asked yet, asks.
     ///
     /// # Errors
-    /// When the place for approvals can't be used, or the policy takes no yes from there: nobody can be asked.
+    /// When the place for approvals can't be used, or the policy takes no approval from there: nobody can be asked.
     pub fn elsewhere(
         &self,
         asking: AwaitingApproval,
@@ -260,7 +260,7 @@ impl ApprovalFlow {
         for known in self.known(approvals, subject, &call, now)? {
             match &known.state {
                 State::Rejected { .. } => return Ok(OutOfBand::NotApproved(NotApproved::Rejected)),
-                // Written by someone who isn't the page: no yes.
+                // Written by someone who isn't the page: no approval.
                 State::Approved {
                     by: Decider::Page,
                     seal,
@@ -276,7 +276,7 @@ impl ApprovalFlow {
                         continue;
                     };
                     match self.taken(&taken, plan, subject, by, now) {
-                        Ok(()) => return Ok(OutOfBand::Allowed(Box::new(asking.confirmed(by.into())))),
+                        Ok(()) => return Ok(OutOfBand::Allowed(Box::new(asking.approved(by.into())))),
                         // What was approved isn't what is there now: a new plan, under a new code.
                         Err(NotApproved::Changed) => changed = true,
                         Err(no) => return Ok(OutOfBand::NotApproved(no)),
@@ -318,7 +318,7 @@ impl ApprovalFlow {
             expires_at: now + seconds(waits),
             approval_seconds: approval,
             terminal: self.takes(Channel::Terminal),
-            terminal_yes: self.rules.terminal_yes,
+            without_terminal: self.rules.without_terminal,
             page_secret: secret.as_deref().map(|secret| self.page_secret(secret)),
         })?;
         if let (Some(page), Some(secret)) = (&page, &secret)
@@ -400,7 +400,7 @@ impl ApprovalFlow {
         format!("{}.{tag}", approval.code)
     }
 
-    /// Uses a confirmation up. Of many that come at once, one succeeds.
+    /// Redeems an approval. Of many that come at once, one succeeds.
     fn redeem(&self, binding: &Binding) -> Result<(), NotApproved> {
         let until = DateTime::from_timestamp(binding.until, 0).unwrap_or_default();
         let first = if self.sealer.is_shared() {

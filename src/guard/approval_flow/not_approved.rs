@@ -1,11 +1,11 @@
-//! Why a call isn't cleared, and why nobody can be asked.
+//! Why a call isn't approved, and why nobody can be asked.
 
 use thiserror::Error;
 
 use crate::guard::approvals::{ApprovalsError, TypedName};
 use crate::guard::shown::told;
 
-/// Why a call isn't cleared. Nothing was sent.
+/// Why a call isn't approved. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotApproved {
     /// The human said no.
@@ -20,32 +20,32 @@ pub enum NotApproved {
     /// The typed name isn't the one that is lost.
     #[error("What was typed is not {}, the name of the {}, which means no.", told(&.0.name), .0.what)]
     WrongName(TypedName),
-    /// The form was accepted without its yes.
-    #[error("The form came back accepted, but without the yes that it asks for, which means no.")]
+    /// The form was accepted without its approval.
+    #[error("The form came back accepted, but without the approval that it asks for, which means no.")]
     NotTicked,
     /// What came back is no answer.
     #[error("The answer could not be read ({0}), which means no.")]
     Malformed(String),
     /// The seal was changed, made up, or made with another key (as before a restart).
-    #[error("The confirmation is not one that this server gave out, or it was changed.")]
+    #[error("The approval is not one that this server gave out, or it was changed.")]
     Tampered,
-    /// The confirmation is for another call.
-    #[error("The confirmation is for another {0}.")]
+    /// The approval is for another call.
+    #[error("The approval is for another {0}.")]
     Other(&'static str),
-    /// The confirmation ran out.
-    #[error("The confirmation has run out.")]
+    /// The approval ran out.
+    #[error("The approval has run out.")]
     Expired,
-    /// The confirmation was used already.
-    #[error("The confirmation was used already: each is good for one call.")]
+    /// The approval was used already.
+    #[error("The approval was used already: each is good for one call.")]
     Used,
     /// The target isn't what was shown any more.
-    #[error("The target changed since the plan was shown, so the confirmation no longer counts.")]
+    #[error("The target changed since the plan was shown, so the approval no longer counts.")]
     Changed,
-    /// The way by which the yes came isn't one that the policy takes.
-    #[error("The operator's policy takes no confirmation from {0}.")]
+    /// The channel that the approval came through isn't one that the policy takes.
+    #[error("The operator's policy takes no approval from {0}.")]
     Channel(&'static str),
-    /// Where used confirmations are kept can't be read or written: who can't tell says no.
-    #[error("Used confirmations can't be recorded ({0}), so none counts.")]
+    /// Where used approvals are kept can't be read or written: without that, none counts.
+    #[error("Used approvals can't be recorded ({0}), so none counts.")]
     Unrecorded(String),
 }
 
@@ -83,8 +83,8 @@ pub enum NobodyToAsk {
     /// There is no directory for it.
     #[error("there is no state directory (set XDG_STATE_HOME or HOME)")]
     NoPlace,
-    /// The policy takes no yes from there.
-    #[error("the operator's policy takes no confirmation from where this server could get one")]
+    /// The policy takes no approval from there.
+    #[error("the operator's policy takes no approval from where this server could get one")]
     Policy,
     /// The directory can't be used.
     #[error("waiting approvals can't be kept: {0}")]

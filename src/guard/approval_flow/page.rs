@@ -31,9 +31,9 @@ impl Page {
     pub(super) fn tell(&self, code: &str, tool: &str, secret: &str) {
         let origin = &self.origin;
         if self.secret.is_some() {
-            tracing::warn!("{tool} waits for a human's yes: {origin}/approve/{code}, with the operator's secret");
+            tracing::warn!("{tool} waits for a human's approval: {origin}/approve/{code}, with the operator's secret");
         } else {
-            tracing::warn!("{tool} waits for a human's yes: {origin}/approve/{code}, one-time secret {secret}");
+            tracing::warn!("{tool} waits for a human's approval: {origin}/approve/{code}, one-time secret {secret}");
         }
     }
 }

@@ -35,7 +35,7 @@ pub struct Subject<'a> {
 pub struct Question {
     /// The plan, as text.
     pub text: String,
-    /// What must be typed, for a severe plan. Otherwise a plain yes will do.
+    /// What must be typed, for a severe plan. Otherwise nothing.
     pub type_name: Option<TypedName>,
     /// What comes back with the answer, unchanged.
     pub seal: String,

@@ -64,15 +64,15 @@ impl Call {
 }
 
 fn flow(channels: Vec<Channel>, approvals: Option<Approvals>) -> ApprovalFlow {
-    let rules = ConfirmRules {
+    let rules = ApprovalRules {
         channels,
-        ..ConfirmRules::default()
+        ..ApprovalRules::default()
     };
     ApprovalFlow::new(Sealer::random(), rules, approvals)
 }
 
 fn accepted_by_click() -> Reply {
-    Reply::Accepted(json!({CONFIRM_FIELD: true}))
+    Reply::Accepted(json!({APPROVE_FIELD: true}))
 }
 
 fn answered(flow: &ApprovalFlow, call: &Call, as_tool: &str, by: Channel, later: TimeDelta) -> Result<(), NotApproved> {

@@ -1,7 +1,7 @@
-//! Calls that wait for a human's yes outside the MCP client: in a terminal, or on the approval page.
+//! Calls that wait for a human's approval outside the MCP client: in a terminal, or on the approval page.
 //!
 //! The server puts a call down, a human decides it, the server takes the decision once. What they share is a directory
-//! that only its owner can read, so that they may be different processes. A decision alone clears nothing: what was put
+//! that only its owner can read, so that they may be different processes. A decision alone allows nothing: what was put
 //! down carries the server's seal, which says for what it counts ([`crate::guard::ApprovalFlow`]).
 
 mod store;

@@ -35,7 +35,7 @@ const CAPS: Caps = Caps {
 /// How many codes are tried for one that nothing has: there are 25 billion, and at most some hundred are in use.
 const MAX_CODES: usize = 16;
 
-/// What comes with a decision from the page: the secret's digest, and what seals a yes.
+/// What comes with a decision from the page: the secret's digest, and what seals an approval.
 type FromPage<'a> = (&'a str, &'a dyn Fn(&Approval) -> String);
 
 /// A path as one word of a shell: as it is where nothing in it is special, else in single quotes, and in the form `$'…'` where it
@@ -73,7 +73,7 @@ fn in_a_shell(path: &Path) -> String {
     quoted
 }
 
-/// Where the calls are kept that wait for a human's yes.
+/// Where the calls are kept that wait for a human's approval.
 #[derive(Debug, Clone)]
 pub struct Approvals {
     directory: PathBuf,
@@ -148,7 +148,7 @@ impl Approvals {
             expires_at: new.expires_at,
             approval_seconds: new.approval_seconds,
             terminal: new.terminal,
-            terminal_yes: new.terminal_yes,
+            without_terminal: new.without_terminal,
             page_secret: new.page_secret,
             wrong: 0,
             state: State::Waiting,
@@ -207,7 +207,7 @@ impl Approvals {
     }
 
     /// Decides, on the approval page: its secret is wanted for either decision, as the keyed digest that was put down.
-    /// `seal` makes the server's seal on a yes.
+    /// `seal` makes the server's seal on an approval.
     ///
     /// # Errors
     /// As [`Self::decide`], and when the secret is wrong.
@@ -279,7 +279,7 @@ pub(in crate::guard) fn redeem(
     ))
 }
 
-/// A confirmation that was used.
+/// An approval that was redeemed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::guard) struct Nonce {
@@ -371,7 +371,7 @@ fn decide(
         Decision::Approve { typed } => {
             let is_wrong = match &approval.type_name {
                 Some(name) => !name.matches(typed.as_deref().unwrap_or_default()),
-                // Whoever must type a name and has none to type can't say yes.
+                // Whoever must type a name and has none to type can't approve.
                 None => approval.severe,
             };
             if is_wrong {

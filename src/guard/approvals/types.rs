@@ -76,12 +76,12 @@ pub struct NewApproval {
     pub asked_at: DateTime<Utc>,
     /// How long it waits for a decision.
     pub expires_at: DateTime<Utc>,
-    /// How long a yes lasts, in seconds.
+    /// How long an approval lasts, in seconds.
     pub approval_seconds: u64,
     /// Whether it may be decided in a terminal.
     pub terminal: bool,
-    /// Whether a yes counts that comes from no terminal: the operator's policy has scripts approve.
-    pub terminal_yes: bool,
+    /// Whether an approval counts that comes from no terminal: the operator's policy has scripts approve.
+    pub without_terminal: bool,
     /// The secret that the approval page asks for, as a keyed digest; without one, no page decides it.
     pub page_secret: Option<String>,
 }
@@ -122,12 +122,12 @@ pub struct Approval {
     pub asked_at: DateTime<Utc>,
     /// Until when it can be decided.
     pub expires_at: DateTime<Utc>,
-    /// How long a yes lasts, in seconds.
+    /// How long an approval lasts, in seconds.
     pub approval_seconds: u64,
     /// Whether it may be decided in a terminal.
     pub terminal: bool,
-    /// Whether a yes counts that comes from no terminal: the operator's policy has scripts approve.
-    pub terminal_yes: bool,
+    /// Whether an approval counts that comes from no terminal: the operator's policy has scripts approve.
+    pub without_terminal: bool,
     /// Keyed digest of the secret that the approval page asks for.
     pub(super) page_secret: Option<String>,
     /// How many wrong names and secrets were given.
@@ -172,7 +172,7 @@ impl Approval {
 pub enum State {
     /// Nothing yet.
     Waiting,
-    /// Yes.
+    /// A human approved it.
     Approved {
         /// When.
         at: DateTime<Utc>,
@@ -180,11 +180,11 @@ pub enum State {
         by: Decider,
         /// Until when it counts.
         until: DateTime<Utc>,
-        /// The server's seal on a yes from its page: a file that anyone of this user writes is no yes from there.
+        /// The server's seal on an approval from its page: a file that anyone of this user writes is no approval from there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seal: Option<String>,
     },
-    /// No.
+    /// A human rejected it.
     Rejected {
         /// When.
         at: DateTime<Utc>,
@@ -206,12 +206,12 @@ pub enum Decider {
 /// What a human says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Yes, with the name where one must be typed.
+    /// Approve it, with the name where one must be typed.
     Approve {
         /// What was typed.
         typed: Option<String>,
     },
-    /// No.
+    /// Reject it.
     Reject,
 }
 
@@ -222,11 +222,13 @@ pub enum ApprovalsError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Too many calls wait.
-    #[error("{MAX_WAITING} calls wait for a yes already: decide some (neon-mcp approve), or wait until they run out")]
+    #[error(
+        "{MAX_WAITING} calls wait for approval already: decide some (neon-mcp approve), or wait until they run out"
+    )]
     Full,
     /// Too many calls of other sessions with the same credential wait.
     #[error(
-        "{MAX_OF_GROUP} calls of other sessions with the same credential wait for a yes already: decide some (neon-mcp approve), or wait until they run out"
+        "{MAX_OF_GROUP} calls of other sessions with the same credential wait for approval already: decide some (neon-mcp approve), or wait until they run out"
     )]
     FullOfGroup,
 }

@@ -118,7 +118,7 @@ pub struct Entry {
     /// The digest of the plan that was shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// Who said yes or no: `client`, `terminal`, `page` or `policy`.
+    /// Who approved or rejected: `client`, `terminal`, `page` or `policy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
     /// The rule of the policy that decided.

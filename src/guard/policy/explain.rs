@@ -120,32 +120,32 @@ fn rules(file: &PolicyFile) -> Vec<String> {
     if let Some(most) = caps.changes_per_minute {
         say(format!("caps.changes_per_minute: at most {most} changes in a minute"));
     }
-    let confirm = super::ConfirmRules::of(file);
-    let channels: Vec<&str> = confirm.channels.iter().map(|channel| channel.name()).collect();
-    if file.confirm.channels.is_some() && !channels.is_empty() {
+    let approval = super::ApprovalRules::of(file);
+    let channels: Vec<&str> = approval.channels.iter().map(|channel| channel.name()).collect();
+    if file.approval.channels.is_some() && !channels.is_empty() {
         say(format!(
-            "confirm.channels: a yes may come through {}",
+            "approval.channels: approvals may come through {}",
             channels.join(", ")
         ));
     }
-    if file.confirm.question_seconds.is_some() {
+    if file.approval.question_seconds.is_some() {
         say(format!(
-            "confirm.question_seconds: a question waits {} s",
-            confirm.question_seconds
+            "approval.question_seconds: a question waits {} s",
+            approval.question_seconds
         ));
     }
-    if file.confirm.approval_seconds.is_some() {
+    if file.approval.approval_seconds.is_some() {
         say(format!(
-            "confirm.approval_seconds: a yes waits {} s for its call",
-            confirm.approval_seconds
+            "approval.approval_seconds: an approval waits {} s for its call",
+            approval.approval_seconds
         ));
     }
-    if confirm.terminal_yes {
-        say("confirm.terminal_yes: `neon-mcp approve --yes` works without a terminal".to_owned());
+    if approval.without_terminal {
+        say("approval.without_terminal: `neon-mcp approve --yes` works without a terminal".to_owned());
     }
-    if let Some(path) = &confirm.page_secret_file {
+    if let Some(path) = &approval.page_secret_file {
         say(format!(
-            "confirm.page_secret_file: the approval page's secret is in {}",
+            "approval.page_secret_file: the approval page's secret is in {}",
             path.display()
         ));
     }
@@ -158,7 +158,7 @@ fn rules(file: &PolicyFile) -> Vec<String> {
 fn in_words(action: Action) -> &'static str {
     match action {
         Action::Allow => "run without a question",
-        Action::Confirm => "ask a human",
+        Action::RequireApproval => "ask a human",
         Action::Deny => "are denied",
     }
 }
@@ -166,7 +166,7 @@ fn in_words(action: Action) -> &'static str {
 fn quoted(action: Action) -> &'static str {
     match action {
         Action::Allow => "\"allow\"",
-        Action::Confirm => "\"confirm\"",
+        Action::RequireApproval => "\"require_approval\"",
         Action::Deny => "\"deny\"",
     }
 }
@@ -186,9 +186,9 @@ fn warnings(file: &PolicyFile, catalog: &Catalog) -> Vec<String> {
                 ));
                 continue;
             }
-            Some(Action::Confirm) if *action == Action::Allow => {
+            Some(Action::RequireApproval) if *action == Action::Allow => {
                 warnings.push(format!(
-                    "tools.{name} = {written} does nothing: effects.{effect} = \"confirm\" is stricter"
+                    "tools.{name} = {written} does nothing: effects.{effect} = \"require_approval\" is stricter"
                 ));
             }
             _ => {}
@@ -230,17 +230,17 @@ fn warnings(file: &PolicyFile, catalog: &Catalog) -> Vec<String> {
         }
     }
     let takes = |wanted: Channel| {
-        let channels = file.confirm.channels.as_ref();
+        let channels = file.approval.channels.as_ref();
         channels.is_none_or(|channels| channels.contains(&wanted))
     };
-    if file.confirm.channels.as_ref().is_some_and(Vec::is_empty) {
-        warnings.push("confirm.channels is empty: nobody may confirm, and what asks never runs".to_owned());
+    if file.approval.channels.as_ref().is_some_and(Vec::is_empty) {
+        warnings.push("approval.channels is empty: nobody may approve, and what asks never runs".to_owned());
     }
-    if file.confirm.terminal_yes && !takes(Channel::Terminal) {
-        warnings.push("confirm.terminal_yes does nothing: confirm.channels leaves the terminal out".to_owned());
+    if file.approval.without_terminal && !takes(Channel::Terminal) {
+        warnings.push("approval.without_terminal does nothing: approval.channels leaves the terminal out".to_owned());
     }
-    if file.confirm.page_secret_file.is_some() && !takes(Channel::Page) {
-        warnings.push("confirm.page_secret_file does nothing: confirm.channels leaves the page out".to_owned());
+    if file.approval.page_secret_file.is_some() && !takes(Channel::Page) {
+        warnings.push("approval.page_secret_file does nothing: approval.channels leaves the page out".to_owned());
     }
     warnings
 }

@@ -66,8 +66,8 @@ pub(super) struct PolicyFile {
     pub tools: BTreeMap<String, Action>,
     /// Bounds on what calls may use.
     pub caps: Caps,
-    /// Who may say yes to a call that asks, and how long that takes.
-    pub confirm: Confirm,
+    /// Who may approve a call that asks, and how long that takes.
+    pub approval: Approval,
     /// Copies of what is about to be lost.
     pub safety_copy: SafetyCopies,
     /// What SQL may do before a human is asked.
@@ -80,9 +80,9 @@ pub(super) struct PolicyFile {
 pub(super) enum Action {
     /// It runs without a question.
     Allow,
-    /// A human must say yes first.
-    Confirm,
-    /// It doesn't run, whoever says yes.
+    /// A human must approve it first.
+    RequireApproval,
+    /// It doesn't run, whoever approves it.
     Deny,
 }
 
@@ -149,26 +149,26 @@ pub(super) struct SqlRules {
 /// How a human is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Confirm {
-    /// Where a human may say yes: in the MCP client, with `neon-mcp approve` in a terminal, on the approval page. An empty
+pub(super) struct Approval {
+    /// Where a human may approve calls: in the MCP client, with `neon-mcp approve` in a terminal, on the approval page. An empty
     /// list means that nobody may, so that what asks never runs. Default: all three.
     #[schemars(with = "Vec<Channel>")]
     pub channels: Option<Vec<Channel>>,
     /// How long a question waits for an answer, in seconds. Default: 300.
     #[schemars(with = "u64", range(min = 10, max = 3600))]
     pub question_seconds: Option<u64>,
-    /// How long a yes that was given elsewhere waits for the call to be repeated, in seconds. Default: 300.
+    /// How long an approval that was given elsewhere waits for the call to be repeated, in seconds. Default: 300.
     #[schemars(with = "u64", range(min = 10, max = 3600))]
     pub approval_seconds: Option<u64>,
-    /// Lets `neon-mcp approve --yes` say yes without a terminal.
-    pub terminal_yes: bool,
+    /// Lets `neon-mcp approve --yes` approve without a terminal.
+    pub without_terminal: bool,
     /// A file with the secret of the approval page; a relative path starts at this file's directory. Without one, every
     /// question has a secret of its own in the server's log.
     #[schemars(with = "String", length(min = 1))]
     pub page_secret_file: Option<PathBuf>,
 }
 
-/// Where a human may say yes.
+/// Where a human may approve calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {

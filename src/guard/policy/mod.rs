@@ -38,20 +38,20 @@ const NEONS_LIFETIME_HOURS: u64 = 720;
 /// How many rows of a table SQL may delete or change unasked, where the policy doesn't say it.
 const UNASKED_ROWS: u64 = 100;
 
-/// How long a question and a yes wait, where the policy doesn't say it.
+/// How long a question and an approval wait, where the policy doesn't say it.
 const WAITS_SECONDS: u64 = 300;
 
 /// How a human is asked.
 #[derive(Debug, Clone)]
-pub struct ConfirmRules {
-    /// Where a yes may come from. Empty: from nowhere, and what asks never runs.
+pub struct ApprovalRules {
+    /// Where approvals may come from. Empty: from nowhere, and what asks never runs.
     pub channels: Vec<Channel>,
     /// How long a question waits, in seconds.
     pub question_seconds: u64,
-    /// How long a yes that was given elsewhere waits for its call, in seconds.
+    /// How long an approval that was given elsewhere waits for its call, in seconds.
     pub approval_seconds: u64,
-    /// Whether `neon-mcp approve --yes` may say yes without a terminal.
-    pub terminal_yes: bool,
+    /// Whether `neon-mcp approve --yes` may approve without a terminal.
+    pub without_terminal: bool,
     /// The file with the secret of the approval page.
     pub page_secret_file: Option<PathBuf>,
 }
@@ -63,24 +63,24 @@ pub struct Policy {
     base: PolicyFile,
     /// What narrows it: these only take away.
     narrowing: Vec<PolicyFile>,
-    confirm: ConfirmRules,
+    approval: ApprovalRules,
 }
 
-impl Default for ConfirmRules {
+impl Default for ApprovalRules {
     fn default() -> Self {
         Self::of(&PolicyFile::default())
     }
 }
 
-impl ConfirmRules {
+impl ApprovalRules {
     fn of(file: &PolicyFile) -> Self {
-        let confirm = &file.confirm;
+        let approval = &file.approval;
         Self {
-            channels: confirm.channels.clone().unwrap_or_else(|| Channel::ALL.to_vec()),
-            question_seconds: confirm.question_seconds.unwrap_or(WAITS_SECONDS),
-            approval_seconds: confirm.approval_seconds.unwrap_or(WAITS_SECONDS),
-            terminal_yes: confirm.terminal_yes,
-            page_secret_file: confirm.page_secret_file.clone(),
+            channels: approval.channels.clone().unwrap_or_else(|| Channel::ALL.to_vec()),
+            question_seconds: approval.question_seconds.unwrap_or(WAITS_SECONDS),
+            approval_seconds: approval.approval_seconds.unwrap_or(WAITS_SECONDS),
+            without_terminal: approval.without_terminal,
+            page_secret_file: approval.page_secret_file.clone(),
         }
     }
 
@@ -92,7 +92,7 @@ impl ConfirmRules {
             channels,
             question_seconds: self.question_seconds.min(other.question_seconds),
             approval_seconds: self.approval_seconds.min(other.approval_seconds),
-            terminal_yes: self.terminal_yes && other.terminal_yes,
+            without_terminal: self.without_terminal && other.without_terminal,
             page_secret_file: self.page_secret_file,
         }
     }
@@ -101,7 +101,7 @@ impl ConfirmRules {
 impl Policy {
     fn new(base: PolicyFile) -> Self {
         Self {
-            confirm: ConfirmRules::of(&base),
+            approval: ApprovalRules::of(&base),
             base,
             narrowing: Vec::new(),
         }
@@ -130,7 +130,7 @@ impl Policy {
     /// asks for nothing only because its own default would.
     #[must_use]
     pub fn narrowed_by(mut self, other: Self) -> Self {
-        self.confirm = self.confirm.narrowed_by(&other.confirm);
+        self.approval = self.approval.narrowed_by(&other.approval);
         self.narrowing.push(other.base);
         self.narrowing.extend(other.narrowing);
         self
@@ -274,11 +274,11 @@ impl Policy {
         if let Some(denied) = self.layers().find_map(|layer| layer.written(occasion).denied(occasion)) {
             return Rule::Deny(denied);
         }
-        let asks = |layer: &PolicyFile| layer.written(occasion).strictest() == Some(Action::Confirm);
+        let asks = |layer: &PolicyFile| layer.written(occasion).strictest() == Some(Action::RequireApproval);
         let base = self.base.written(occasion);
         let stays = |cause: &Cause| !base.lifts(occasion, *cause);
         if self.layers().any(asks) || occasion.causes.iter().any(stays) {
-            Rule::Confirm
+            Rule::RequireApproval
         } else {
             Rule::Allow
         }
@@ -286,8 +286,8 @@ impl Policy {
 
     /// How a human is asked.
     #[must_use]
-    pub fn confirm(&self) -> &ConfirmRules {
-        &self.confirm
+    pub fn approval(&self) -> &ApprovalRules {
+        &self.approval
     }
 
     /// Whether a branch of that name counts as protected.

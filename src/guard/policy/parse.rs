@@ -19,6 +19,15 @@ use crate::text::one_line;
 /// The longest part of an error that quotes the file, in characters.
 const LONGEST: usize = 400;
 
+/// Keys of earlier versions, and what they are called now.
+const RENAMED_KEYS: [(&str, &str); 2] = [
+    ("confirm", "approval"),
+    ("approval.terminal_yes", "approval.without_terminal"),
+];
+
+/// A value of earlier versions, and what it is called now, as [`super::reference::choices_at`] writes it.
+const RENAMED_ACTION: (&str, &str) = ("confirm", "`\"require_approval\"`");
+
 /// The longest reason of a freeze that is shown, in characters.
 const MAX_REASON: usize = 200;
 
@@ -76,7 +85,7 @@ pub(super) fn read(path: &Path, tools: &[&str]) -> Result<PolicyFile, PolicyErro
         }
     };
     let mut policy = parse(&text, &place, tools)?;
-    if let (Some(secret), Some(directory)) = (&mut policy.confirm.page_secret_file, path.parent()) {
+    if let (Some(secret), Some(directory)) = (&mut policy.approval.page_secret_file, path.parent()) {
         *secret = directory.join(&*secret);
     }
     Ok(policy)
@@ -195,6 +204,12 @@ fn describe(error: &jsonschema::ValidationError<'_>, table: &Spanned<DeTable<'_>
     {
         let full = dotted(&path, name);
         let at = find(table, &[&path[..], &[name]].concat()).start;
+        if let Some(new) = RENAMED_KEYS.iter().find_map(|(old, new)| (*old == full).then_some(new)) {
+            return Problem {
+                at,
+                message: format!("`{full}` is now `{new}`: rename it"),
+            };
+        }
         return Problem {
             at,
             message: format!(
@@ -216,6 +231,10 @@ fn describe(error: &jsonschema::ValidationError<'_>, table: &Spanned<DeTable<'_>
         format!("{wrong}: write {range}, e.g. {right}")
     } else if choices.is_empty() {
         error.to_string()
+    } else if error.instance().as_str() == Some(RENAMED_ACTION.0)
+        && choices.iter().any(|choice| choice == RENAMED_ACTION.1)
+    {
+        format!("{} is now {}: rename it", error.instance(), RENAMED_ACTION.1)
     } else {
         format!("{} is none of {}", error.instance(), choices.join(", "))
     };

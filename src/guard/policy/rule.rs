@@ -1,4 +1,4 @@
-//! What is ruled over, and the ruling.
+//! What the policy decides about, and its decision.
 
 use crate::catalog::{Effect, Tool};
 
@@ -13,7 +13,7 @@ pub enum Cause {
     Reveals,
 }
 
-/// What is ruled over.
+/// What the policy decides about.
 #[derive(Debug)]
 pub struct Occasion<'a> {
     /// The tool.
@@ -26,14 +26,14 @@ pub struct Occasion<'a> {
     pub causes: &'a [Cause],
 }
 
-/// The ruling.
+/// The decision.
 #[derive(Debug)]
 pub enum Rule {
     /// It runs.
     Allow,
-    /// A human must say yes first.
-    Confirm,
-    /// It doesn't run, whoever says yes.
+    /// A human must approve it first.
+    RequireApproval,
+    /// It doesn't run, whoever approves it.
     Deny(Denied),
 }
 

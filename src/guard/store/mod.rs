@@ -1,4 +1,4 @@
-//! What replicas of a server share of approvals, used confirmations and prepared work, behind one trait: a directory for processes
+//! What replicas of a server share of approvals, redeemed approvals and prepared work, behind one trait: a directory for processes
 //! of one machine, memory for one process. What a record means, whom it belongs to and whether it is genuine is decided elsewhere.
 
 mod contract;

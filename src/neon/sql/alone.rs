@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::answer::{self, SqlError};
-use super::guard::{self, Body, Grade, Look};
+use super::measure::{self, Body, Grade, Look};
 use super::query::{Connection, Isolation, Query, milliseconds, query_body};
 use super::statements::{Builds, Executed, Reads, Statements};
 use super::turns::Turn;
@@ -58,7 +58,7 @@ impl Client {
         let look = statements.mentions.as_ref().zip(least);
         let look = look.map(|(mentions, least)| Look::search(mentions, least));
         let body = Body {
-            turn: looks.is_some().then_some(guard::OWN_TURN),
+            turn: looks.is_some().then_some(measure::OWN_TURN),
             first: &[],
             look: look.as_ref(),
             statements: &[],
@@ -66,7 +66,7 @@ impl Client {
             timeout_ms: &timeout_ms,
             lock_ms: "0",
         };
-        let check = guard::before_alone(connection, body, looks);
+        let check = measure::before_alone(connection, body, looks);
         let checked = self
             .batch(connection, &check, Isolation::ReadCommitted, true, context)
             .await;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::guard::{self, Stop};
+use super::measure::{self, Stop};
 use super::value;
 use crate::neon::Changed;
 use crate::neon::text::one_line;
@@ -425,7 +425,7 @@ fn refused(status: u16, refusal: Option<Refusal>) -> SqlError {
     let whole = refusal
         .message
         .clone()
-        .filter(|message| message.len() <= guard::LONGEST && guard::is_ours(message));
+        .filter(|message| message.len() <= measure::LONGEST && measure::is_ours(message));
     let message = clean(refusal.message).unwrap_or_else(|| format!("status {status}"));
     // Five letters or digits, or it is somebody's text, and no code (SQL standard, 24.1).
     let is_code = |code: &String| {

@@ -6,7 +6,7 @@
 mod address;
 mod alone;
 mod answer;
-mod guard;
+mod measure;
 mod parameters;
 mod query;
 mod run;
@@ -16,9 +16,9 @@ mod value;
 
 pub use address::{InvalidConnection, InvalidSuffix, SqlAddress, SqlHosts};
 pub use answer::{Column, Found, ResultSet, SqlError};
-pub(super) use guard::Catalogues;
-pub use guard::{
-    Allowance, Baseline, Batch, Grade, Guard, INDEX_CODE, Loss, Measured, Reaching, Stop, TableImpact, Unasked,
+pub(super) use measure::Catalogues;
+pub use measure::{
+    Allowance, Baseline, Batch, CommitRule, Grade, INDEX_CODE, Loss, Measured, Reaching, Stop, TableImpact, Unasked,
     large_share,
 };
 pub use parameters::{Expected, depend_on_types, is_array_literal, texts};

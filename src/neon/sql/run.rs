@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::answer::{self, ResultSet, SqlError};
-use super::guard::{Baseline, Batch, Body, Grade, Guard, Look, Measured, Stop};
+use super::measure::{Baseline, Batch, Body, CommitRule, Grade, Look, Measured, Stop};
 use super::parameters::Expected;
 use super::query::{
     Connection, Isolation, MAX_ANSWER, MAX_REQUEST, Query, milliseconds, milliseconds_or_none, query_body,
@@ -112,15 +112,15 @@ impl Client {
         Ok(results.get(1).map(Expected::all))
     }
 
-    /// Runs statements that were permitted, held by a guard: they are committed only as far as it lets them.
+    /// Runs statements that were permitted, under a rule of when they are committed.
     ///
     /// # Errors
-    /// [`SqlError`]; it says whether anything was changed, and why the guard stopped it, if it did.
+    /// [`SqlError`]; it says whether anything was changed, and why the rule stopped it, if it did.
     pub async fn execute(
         &self,
         connection: &Connection,
         statements: Permitted<Statements>,
-        guard: Guard<'_>,
+        rule: CommitRule<'_>,
         timeout: Duration,
         context: &Context,
     ) -> Result<Executed, SqlError> {
@@ -129,25 +129,25 @@ impl Client {
             return Err(SqlError::not_sent("a statement isn't one that was judged"));
         }
         let statements = statements.into_inner();
-        let least = match guard {
+        let least = match rule {
             // What was approved as it is, or is allowed to do anything.
-            Guard::Identity => None,
+            CommitRule::Identity => None,
             // Where it is only tried, nothing may leave the branch.
-            Guard::Report => Some(Grade::Leaves),
-            Guard::Enforce(_) => Some(Grade::Destroys),
+            CommitRule::Report => Some(Grade::Leaves),
+            CommitRule::Enforce(_) => Some(Grade::Destroys),
         };
         if statements.alone {
             return self
                 .execute_alone(connection, &statements, least, timeout, context)
                 .await;
         }
-        let turns = match guard {
+        let turns = match rule {
             // Nothing compares, so nothing tells whether it changes definitions.
-            Guard::Identity => Turns::Always(timeout),
-            Guard::Report | Guard::Enforce(_) => Turns::ToDefine(timeout),
+            CommitRule::Identity => Turns::Always(timeout),
+            CommitRule::Report | CommitRule::Enforce(_) => Turns::ToDefine(timeout),
         };
         self.held(connection, &statements, least, turns, context, |baseline, look| {
-            statements.batch_of(connection, baseline, look, guard, timeout)
+            statements.batch_of(connection, baseline, look, rule, timeout)
         })
         .await
     }

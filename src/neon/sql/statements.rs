@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::answer::{ResultSet, SqlError};
-use super::guard::{Baseline, Batch, Body, Guard, Look, Measured};
+use super::measure::{Baseline, Batch, Body, CommitRule, Look, Measured};
 use super::parameters;
 use super::query::{Connection, Isolation, Query, milliseconds, milliseconds_or_none};
 use crate::sql::Mentions;
@@ -270,10 +270,10 @@ impl Statements {
         (Self { queries, ..self }, numbers)
     }
 
-    /// The batch that these statements are sent as, held by a guard.
+    /// The batch that these statements are sent as, under a rule of when they are committed.
     #[must_use]
-    pub fn batch(&self, connection: &Connection, guard: Guard<'_>, timeout: Duration) -> Batch {
-        self.batch_of(connection, self.baseline(), None, guard, timeout)
+    pub fn batch(&self, connection: &Connection, rule: CommitRule<'_>, timeout: Duration) -> Batch {
+        self.batch_of(connection, self.baseline(), None, rule, timeout)
     }
 
     /// The same with a baseline of that reach.
@@ -282,10 +282,10 @@ impl Statements {
         &self,
         connection: &Connection,
         baseline: Baseline,
-        guard: Guard<'_>,
+        rule: CommitRule<'_>,
         timeout: Duration,
     ) -> Batch {
-        self.batch_of(connection, baseline, None, guard, timeout)
+        self.batch_of(connection, baseline, None, rule, timeout)
     }
 
     pub(in crate::neon::sql) fn batch_of(
@@ -293,11 +293,11 @@ impl Statements {
         connection: &Connection,
         baseline: Baseline,
         look: Option<&Look>,
-        guard: Guard<'_>,
+        rule: CommitRule<'_>,
         timeout: Duration,
     ) -> Batch {
         let (timeout_ms, lock_ms) = (milliseconds(timeout), milliseconds_or_none(self.lock_timeout));
-        Batch::guarded(connection, self.body(&timeout_ms, &lock_ms, look), baseline, guard)
+        Batch::committed_by(connection, self.body(&timeout_ms, &lock_ms, look), baseline, rule)
     }
 
     /// How far the baseline reaches that the texts call for.

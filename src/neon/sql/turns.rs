@@ -3,7 +3,7 @@
 //! What indexes call is looked up right before such a statement. Another call could change it between that look and the statement's
 //! lock, and even have its change wait there, uncommitted and unseen, until the statement waits for it. So the look and the statement
 //! have a turn of their own, and what changes definitions shares the other one. It holds among the calls of one process; what isn't
-//! committed yet is waited for in the database, whoever began it ([`super::guard::OWN_TURN`]).
+//! committed yet is waited for in the database, whoever began it ([`super::measure::OWN_TURN`]).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -94,7 +94,7 @@ impl<'v> Branch<'v> {
 
     /// Whether it is the default branch or protected.
     #[must_use]
-    pub fn is_guarded(self) -> bool {
+    pub fn is_default_or_protected(self) -> bool {
         self.is_default() || self.is_protected()
     }
 
@@ -169,14 +169,14 @@ mod tests {
             assert!(branch.is_default() && branch.is_protected(), "{nothing}");
         }
         let branch = json!({"default": false, "protected": false});
-        assert!(!Branch::of(&branch).is_guarded());
-        for guarded in [
+        assert!(!Branch::of(&branch).is_default_or_protected());
+        for flagged in [
             json!({"default": true, "protected": false}),
             json!({"default": false, "protected": true}),
             json!({"default": false}),
             json!({"protected": false}),
         ] {
-            assert!(Branch::of(&guarded).is_guarded(), "{guarded}");
+            assert!(Branch::of(&flagged).is_default_or_protected(), "{flagged}");
         }
     }
 

@@ -58,7 +58,7 @@ impl Asking<'_> {
         page(status, "Approve?", self.body(), Some(left))
     }
 
-    /// The plan, and the form below it. It is the browser's to fill nothing in, and Enter's to send nothing: a no or a yes is a
+    /// The plan, and the form below it. It is the browser's to fill nothing in, and Enter's to send nothing: approving or rejecting is a
     /// button that was meant.
     fn body(&self) -> Markup {
         let approval = self.approval;

@@ -8,7 +8,7 @@ use crate::sql::{Statement, Unguarded};
 /// Why a statement asks that nothing holds.
 pub(in crate::workflows) const UNHELD: &str = "runs outside of a transaction, where nothing can stop what it loses";
 
-/// Whether a statement can lose something where the guarded commit can't hold it: it runs in no transaction.
+/// Whether a statement can lose something where the measured commit can't hold it: it runs in no transaction.
 pub(in crate::workflows) fn is_unheld(statement: &Statement) -> bool {
     statement.unguarded == Unguarded::MayLose
         // A copy of a database has its rows, but not its rights.

@@ -1,4 +1,4 @@
-//! What all workflows with statements share: where they run, how long, and what the guarded commit wants to know of them.
+//! What all workflows with statements share: where they run, how long, and what the measured commit wants to know of them.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Statements with what the guarded commit wants to know of them.
+/// Statements with what the measured commit wants to know of them.
 pub(in crate::workflows) fn about<'s>(statements: Statements, all: impl Iterator<Item = &'s Statement>) -> Statements {
     let (mut mentions, mut names, mut defines, mut builds) = (Vec::new(), Vec::new(), false, None);
     for statement in all {

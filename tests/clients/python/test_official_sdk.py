@@ -1,4 +1,4 @@
-"""A person behind the official Python SDK confirms and refuses what destroys something, over both transports and in both
+"""A person behind the official Python SDK approves and rejects what destroys something, over both transports and in both
 eras of the protocol. What arrived at the sandbox is counted there; what the server says about it isn't taken for it.
 """
 
@@ -113,17 +113,17 @@ class Scenarios:
         value, is_error = await self.call(human, "delete_branch", {"project_id": self.project, "branch_id": branch})
         self.assertTrue(is_error, value)
         self.assertEqual((value["error"]["kind"], value["error"]["changed"]), (kind, "no"), value)
-        self.assert_shown(human, "confirm", "boolean", name)
+        self.assert_shown(human, "approve", "boolean", name)
         self.assertEqual(self.sandbox.changes(), [])
         self.assertIn(branch, self.sandbox.branches(self.project))
 
     async def test_accepted(self) -> None:
         branch = self.sandbox.branch(self.project, "goes")
-        human = Human("accept", {"confirm": True})
+        human = Human("accept", {"approve": True})
         value, is_error = await self.call(human, "delete_branch", {"project_id": self.project, "branch_id": branch})
         self.assertFalse(is_error, value)
-        self.assertEqual(value["confirmed_by"], "client", value)
-        self.assert_shown(human, "confirm", "boolean", "goes")
+        self.assertEqual(value["approved_by"], "client", value)
+        self.assert_shown(human, "approve", "boolean", "goes")
         self.assertEqual(self.sandbox.changes(), [f"DELETE /projects/{self.project}/branches/{branch}"])
         self.assertNotIn(branch, self.sandbox.branches(self.project))
 
@@ -134,7 +134,7 @@ class Scenarios:
         await self.refused(Human("cancel"), "cancelled_by_user")
 
     async def test_accepted_without_the_tick(self) -> None:
-        await self.refused(Human("accept", {"confirm": False}), "approval_malformed")
+        await self.refused(Human("accept", {"approve": False}), "approval_malformed")
 
     async def test_accepted_without_content(self) -> None:
         await self.refused(Human("accept"), "approval_malformed")
@@ -154,7 +154,7 @@ class Scenarios:
         right = Human("accept", {"name": "till"})
         value, is_error = await self.call(right, "delete_project", {"project_id": project})
         self.assertFalse(is_error, value)
-        self.assertEqual(value["confirmed_by"], "client", value)
+        self.assertEqual(value["approved_by"], "client", value)
         self.assert_shown(right, "name", "string", "till")
         self.assertEqual(self.sandbox.changes(), [f"DELETE /projects/{project}"])
         self.assertNotIn(project, self.sandbox.projects())
@@ -187,7 +187,7 @@ class Scenarios:
             arguments = {"project_id": self.project, "name": "made"}
             made = await client.call_tool("create_branch", arguments, progress_callback=progress)
             self.assertFalse(made.is_error, made)
-            self.assertNotIn("confirmed_by", made.structured_content)
+            self.assertNotIn("approved_by", made.structured_content)
         self.assertTrue(heard, "no progress arrived")
         self.assertEqual(human.forms, [])
         self.assertEqual(self.sandbox.changes(), [f"POST /projects/{self.project}/branches"])

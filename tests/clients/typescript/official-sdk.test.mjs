@@ -1,4 +1,4 @@
-// A person behind the official TypeScript SDKs confirms and refuses what destroys something, over both transports and in both
+// A person behind the official TypeScript SDKs approves and rejects what destroys something, over both transports and in both
 // eras of the protocol. What arrived at the sandbox is counted there; what the server says about it isn't taken for it.
 
 import assert from 'node:assert/strict';
@@ -86,18 +86,18 @@ function scenarios(sdk, transport, version) {
     const branch = await sandbox.branch(project, name);
     const [value, isError] = await call(person, 'delete_branch', { project_id: project, branch_id: branch });
     assertNothing(value, isError, kind);
-    assertShown(person, 'confirm', 'boolean', name);
+    assertShown(person, 'approve', 'boolean', name);
     assert.deepEqual(await sandbox.changes(), []);
     assert.ok((await sandbox.branches(project)).includes(branch));
   }
 
   test('accepted', async () => {
     const branch = await sandbox.branch(project, 'goes');
-    const person = human('accept', { confirm: true });
+    const person = human('accept', { approve: true });
     const [value, isError] = await call(person, 'delete_branch', { project_id: project, branch_id: branch });
     assert.equal(isError, false, JSON.stringify(value));
-    assert.equal(value.confirmed_by, 'client');
-    assertShown(person, 'confirm', 'boolean', 'goes');
+    assert.equal(value.approved_by, 'client');
+    assertShown(person, 'approve', 'boolean', 'goes');
     assert.deepEqual(await sandbox.changes(), [`DELETE /projects/${project}/branches/${branch}`]);
     assert.ok(!(await sandbox.branches(project)).includes(branch));
   });
@@ -105,7 +105,7 @@ function scenarios(sdk, transport, version) {
   test('declined', () => refused('declined', human('decline'), 'rejected'));
   test('cancelled', () => refused('cancelled', human('cancel'), 'cancelled_by_user'));
   test('accepted without the tick', () =>
-    refused('unticked', human('accept', { confirm: false }), 'approval_malformed'));
+    refused('unticked', human('accept', { approve: false }), 'approval_malformed'));
   test('accepted without content', () => refused('no content', human('accept'), 'approval_malformed'));
 
   test('a project goes by its typed name alone', async () => {
@@ -121,7 +121,7 @@ function scenarios(sdk, transport, version) {
     const right = human('accept', { name: 'till' });
     const [value, isError] = await call(right, 'delete_project', { project_id: doomed });
     assert.equal(isError, false, JSON.stringify(value));
-    assert.equal(value.confirmed_by, 'client');
+    assert.equal(value.approved_by, 'client');
     assertShown(right, 'name', 'string', 'till');
     assert.deepEqual(await sandbox.changes(), [`DELETE /projects/${doomed}`]);
     assert.ok(!(await sandbox.projects()).includes(doomed));
@@ -150,7 +150,7 @@ function scenarios(sdk, transport, version) {
       const options = { onprogress: (progress) => heard.push(progress) };
       const made = await callTool({ name: 'create_branch', arguments: { project_id: project, name: 'made' } }, options);
       assert.ok(!made.isError, JSON.stringify(made));
-      assert.equal(made.structuredContent.confirmed_by, undefined);
+      assert.equal(made.structuredContent.approved_by, undefined);
       assert.ok(heard.length > 0, 'no progress arrived');
     });
     assert.equal(person.forms.length, 0);

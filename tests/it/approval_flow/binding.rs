@@ -1,4 +1,4 @@
-//! A yes is for one call, by one caller, on one thing as it was shown, once.
+//! An approval is for one call, by one caller, on one thing as it was shown, once.
 
 use harness::{assert_worded, wording::line_with};
 use rmcp::model::{CallToolRequestParams, CallToolResponse};
@@ -30,7 +30,7 @@ async fn ask(server: &TestServer, tool: &str, arguments: Value) -> Asked {
     match once(server, tool, arguments, None).await {
         CallToolResponse::InputRequired(required) => {
             let required = serde_json::to_value(&required).expect("JSON");
-            let form = &required["inputRequests"]["confirmation"]["params"];
+            let form = &required["inputRequests"]["approval"]["params"];
             Asked {
                 message: form["message"].as_str().expect("a message").to_owned(),
                 schema: form["requestedSchema"].clone(),
@@ -47,16 +47,15 @@ async fn once(server: &TestServer, tool: &str, arguments: Value, answer: Option<
     request.arguments = arguments.as_object().cloned();
     if let Some((seal, response)) = answer {
         request.request_state = Some(seal.to_owned());
-        request.input_responses =
-            Some(serde_json::from_value(json!({"confirmation": response})).expect("input responses"));
+        request.input_responses = Some(serde_json::from_value(json!({"approval": response})).expect("input responses"));
     }
     server.client.call_tool_once(request).await.expect("an answer")
 }
 
-/// Answers a question with yes, and gives the kind of the refusal; nothing when the call ran.
+/// Approves a question, and gives the kind of the refusal; nothing when the call ran.
 async fn answer(server: &TestServer, tool: &str, arguments: Value, asked: &Asked) -> Option<String> {
-    let yes = json!({"action": "accept", "content": filled(&asked.message, &asked.schema)});
-    refusal(once(server, tool, arguments, Some((&asked.seal, yes))).await)
+    let approved = json!({"action": "accept", "content": filled(&asked.message, &asked.schema)});
+    refusal(once(server, tool, arguments, Some((&asked.seal, approved))).await)
 }
 
 fn refusal(response: CallToolResponse) -> Option<String> {
@@ -145,7 +144,7 @@ async fn a_changed_or_made_up_seal_is_none() {
 }
 
 #[tokio::test]
-async fn a_yes_is_for_its_arguments_and_its_tool() {
+async fn approval_for_other_arguments_or_another_tool_is_rejected() {
     let world = World::start().await;
     let started = modern(&world).await;
     let asked = ask(&started.server, "delete_branch", delete_branch()).await;
@@ -184,7 +183,7 @@ async fn the_same_thing_by_name_or_by_id_is_the_same_call() {
 }
 
 #[tokio::test]
-async fn a_yes_is_for_its_caller() {
+async fn approval_of_another_caller_is_rejected() {
     let world = World::start().await;
     let state = crate::support::server::state_home();
     let key = state.join("seal.key");
@@ -229,7 +228,7 @@ async fn a_restart_with_another_key_ends_every_question() {
 async fn a_question_runs_out() {
     let world = World::start().await;
     let client = TestClient::with(human());
-    let started = start(&world, client, Era::Modern, "[confirm]\nquestion_seconds = 10\n").await;
+    let started = start(&world, client, Era::Modern, "[approval]\nquestion_seconds = 10\n").await;
     let asked = ask(&started.server, "delete_branch", delete_branch()).await;
     tokio::time::sleep(std::time::Duration::from_secs(12)).await;
     let kind = answer(&started.server, "delete_branch", delete_branch(), &asked).await;
@@ -332,7 +331,7 @@ async fn a_target_that_changes_while_the_human_reads_is_asked_about_anew() {
 }
 
 #[tokio::test]
-async fn what_is_busy_can_be_confirmed_nevertheless() {
+async fn busy_target_can_be_approved() {
     let world = World::start().await;
     let started = modern(&world).await;
     let asked = ask(&started.server, "delete_branch", delete_branch()).await;
@@ -566,7 +565,7 @@ async fn a_severe_plan_takes_the_exact_name_only() {
             (json!({"name": "main"}), "wrong_name"),
             (json!({"name": BRANCH}), "wrong_name"),
             (json!({"name": true}), "approval_malformed"),
-            (json!({"confirm": true}), "approval_malformed"),
+            (json!({"approve": true}), "approval_malformed"),
             (json!({}), "approval_malformed"),
             (json!([]), "approval_malformed"),
             (json!("dev"), "approval_malformed"),
@@ -592,31 +591,31 @@ async fn answers_that_are_none_are_no() {
     for (response, kind) in [
         (json!({"action": "accept"}), "approval_malformed"),
         (
-            json!({"action": "accept", "content": {"confirm": "true"}}),
+            json!({"action": "accept", "content": {"approve": "true"}}),
             "approval_malformed",
         ),
         (
-            json!({"action": "accept", "content": {"confirm": 1}}),
+            json!({"action": "accept", "content": {"approve": 1}}),
             "approval_malformed",
         ),
         (
-            json!({"action": "accept", "content": {"confirm": false}}),
+            json!({"action": "accept", "content": {"approve": false}}),
             "approval_malformed",
         ),
         (
             json!({"action": "accept", "content": {"yes": true}}),
             "approval_malformed",
         ),
-        (json!({"action": "accept", "content": "confirm"}), "approval_malformed"),
+        (json!({"action": "accept", "content": "approve"}), "approval_malformed"),
         (
-            json!({"action": "yes", "content": {"confirm": true}}),
+            json!({"action": "yes", "content": {"approve": true}}),
             "approval_malformed",
         ),
-        (json!({"content": {"confirm": true}}), "approval_malformed"),
+        (json!({"content": {"approve": true}}), "approval_malformed"),
         (json!("accept"), "approval_malformed"),
-        (json!({"action": "decline", "content": {"confirm": true}}), "rejected"),
+        (json!({"action": "decline", "content": {"approve": true}}), "rejected"),
         (
-            json!({"action": "cancel", "content": {"confirm": true}}),
+            json!({"action": "cancel", "content": {"approve": true}}),
             "cancelled_by_user",
         ),
     ] {
@@ -665,7 +664,7 @@ async fn each_no_says_so_in_its_own_words() {
         Manner::Cancels,
         Manner::AcceptsNothing,
         Manner::Fails,
-        Manner::Fills(json!({"confirm": false})),
+        Manner::Fills(json!({"approve": false})),
     ] {
         let world = World::start().await;
         let started = Started::asking(&world, &Human::who(manner.clone()), Era::Legacy).await;

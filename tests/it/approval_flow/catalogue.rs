@@ -46,7 +46,7 @@ async fn none_of_these(calls: &[(Arc<Tool>, Map<String, Value>)], client: TestCl
     // Who never answers is waited for as briefly as may be.
     let silent = kinds == ["approval_timed_out"];
     let policy = if silent {
-        "[confirm]\nquestion_seconds = 10\n"
+        "[approval]\nquestion_seconds = 10\n"
     } else {
         ""
     };
@@ -131,7 +131,7 @@ async fn a_client_of_2026_whose_human_declines_changes_nothing() {
 }
 
 #[tokio::test]
-async fn accepting_without_the_yes_changes_nothing() {
+async fn accepted_form_without_approval_changes_nothing() {
     for era in [Era::Legacy, Era::Modern] {
         let client = TestClient::with(Human::who(Manner::AcceptsNothing));
         nothing_is_sent(client, era, &["approval_malformed"]).await;
@@ -166,8 +166,8 @@ async fn accepting_sends_exactly_one_request_of_each_tool() {
                 let length = |path: &str| path.split('/').count();
                 assert_eq!(length(path), length(&tool.declaration.request.path), "{path}");
             }
-            assert_eq!(human.asked().len(), 1, "one question, one yes");
-            assert_eq!(value["confirmed_by"], "client", "{value}");
+            assert_eq!(human.asked().len(), 1, "one question, one approval");
+            assert_eq!(value["approved_by"], "client", "{value}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A yes from a terminal, for a client that can't ask.
+//! An approval from a terminal, for a client that can't ask.
 
 use harness::assert_worded;
 use std::path::Path;
@@ -70,7 +70,7 @@ async fn at_terminal(state: &Path, code: &str, lines: &[&str]) -> (i32, String, 
 }
 
 #[tokio::test]
-async fn a_yes_in_a_terminal_lets_the_same_call_run_once() {
+async fn approval_in_a_terminal_lets_the_same_call_run_once() {
     for era in [Era::Legacy, Era::Modern] {
         let world = World::start().await;
         let started = start(&world, TestClient::alone(), era, "").await;
@@ -86,11 +86,11 @@ async fn a_yes_in_a_terminal_lets_the_same_call_run_once() {
             printed.contains("approved") && screen.contains("\"dev\" (br-quiet-sun-a1b2c3d4)"),
             "{screen}"
         );
-        assert_eq!(world.changes(), NOTHING, "a yes alone sends nothing");
+        assert_eq!(world.changes(), NOTHING, "an approval alone sends nothing");
         let (value, is_error) = started.call("delete_branch", delete_branch()).await;
-        assert!(!is_error && value["confirmed_by"] == "terminal", "{value}");
+        assert!(!is_error && value["approved_by"] == "terminal", "{value}");
         assert_eq!(world.changes().len(), 1);
-        // The next one needs a yes of its own.
+        // The next one needs an approval of its own.
         let next = self::code(&started, "delete_branch", delete_branch()).await;
         assert_ne!(next, code);
         assert_eq!(world.changes().len(), 1);
@@ -180,7 +180,7 @@ async fn without_a_terminal_only_a_no_counts_unless_the_policy_says_so() {
     let (exit, said) = run(&started.state, &[&code, "--reject"]);
     assert_eq!(exit, 1, "{said}");
 
-    let started = alone(&world, "[confirm]\nterminal_yes = true\n").await;
+    let started = alone(&world, "[approval]\nwithout_terminal = true\n").await;
     let plain = self::code(&started, "delete_branch", delete_branch()).await;
     let (exit, said) = run(&started.state, &[&plain, "--yes"]);
     assert_eq!(exit, 0, "{said}");
@@ -200,7 +200,7 @@ async fn without_a_terminal_only_a_no_counts_unless_the_policy_says_so() {
 
 /// A server on which `--yes` works, and a code of a deletion that was approved.
 async fn approved(world: &World, client: TestClient) -> Started {
-    let started = start(world, client, Era::Legacy, "[confirm]\nterminal_yes = true\n").await;
+    let started = start(world, client, Era::Legacy, "[approval]\nwithout_terminal = true\n").await;
     let code = code(&started, "delete_branch", delete_branch()).await;
     assert_eq!(run(&started.state, &[&code, "--yes"]).0, 0);
     started
@@ -244,7 +244,7 @@ async fn of_many_calls_one_takes_the_approval() {
 #[tokio::test]
 async fn codes_and_approvals_run_out() {
     let world = World::start().await;
-    let policy = "[confirm]\nquestion_seconds = 10\napproval_seconds = 10\nterminal_yes = true\n";
+    let policy = "[approval]\nquestion_seconds = 10\napproval_seconds = 10\nwithout_terminal = true\n";
     let started = alone(&world, policy).await;
     let late = code(&started, "delete_branch", delete_for_good()).await;
     let early = code(&started, "delete_branch", delete_branch()).await;
@@ -257,12 +257,12 @@ async fn codes_and_approvals_run_out() {
 }
 
 #[tokio::test]
-async fn who_may_say_yes_is_the_policys_to_say() {
+async fn approval_channels_are_those_of_the_policy() {
     let world = World::start().await;
     for policy in [
-        "[confirm]\nchannels = [\"client\"]\n",
-        "[confirm]\nchannels = [\"page\"]\n",
-        "[confirm]\nchannels = []\n",
+        "[approval]\nchannels = [\"client\"]\n",
+        "[approval]\nchannels = [\"page\"]\n",
+        "[approval]\nchannels = []\n",
     ] {
         let started = alone(&world, policy).await;
         let (value, is_error) = started.call("delete_branch", delete_branch()).await;
@@ -270,11 +270,11 @@ async fn who_may_say_yes_is_the_policys_to_say() {
         assert!(error(&value).get("code").is_none(), "{value}");
         assert_worded!("errors", "approval without a channel", error(&value)["message"]);
     }
-    // A client that could ask isn't asked where its yes wouldn't count.
+    // A client that could ask isn't asked where its approval wouldn't count.
     let human = crate::support::human::Human::who(crate::support::human::Manner::Accepts);
     for era in [Era::Legacy, Era::Modern] {
         let client = TestClient::with(human.clone());
-        let started = start(&world, client, era, "[confirm]\nchannels = [\"terminal\"]\n").await;
+        let started = start(&world, client, era, "[approval]\nchannels = [\"terminal\"]\n").await;
         code(&started, "delete_branch", delete_branch()).await;
     }
     assert!(human.asked().is_empty());
@@ -299,7 +299,7 @@ async fn a_call_by_hand_is_asked_by_hand() {
         assert_eq!(world.changes().len(), changes, "{screen}");
         let value: Value = serde_json::from_str(&printed).expect("JSON");
         if changes == 1 {
-            assert_eq!(value["confirmed_by"], "terminal");
+            assert_eq!(value["approved_by"], "terminal");
         } else {
             assert_eq!(error(&value)["kind"], "rejected");
         }
@@ -307,7 +307,7 @@ async fn a_call_by_hand_is_asked_by_hand() {
 }
 
 #[tokio::test]
-async fn a_yes_to_a_file_is_none_to_what_stands_there_later() {
+async fn approval_of_a_file_is_none_of_its_later_content() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("f.zip");
     std::fs::write(&file, b"PK\x03\x04shown").expect("written");
@@ -331,7 +331,7 @@ async fn a_yes_to_a_file_is_none_to_what_stands_there_later() {
     let (exit, _, screen) = at_terminal(&started.state, &second, &["yes"]).await;
     assert_eq!(exit, 0, "{screen}");
     let (value, is_error) = started.call("deploy_function", deploy).await;
-    assert!(!is_error && value["confirmed_by"] == "terminal", "{value}");
+    assert!(!is_error && value["approved_by"] == "terminal", "{value}");
     assert_eq!(world.changes().len(), 1);
 }
 

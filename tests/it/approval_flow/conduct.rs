@@ -25,7 +25,7 @@ async fn under(world: &World, policy: &str) -> Started {
     start(world, TestClient::alone(), Era::Legacy, policy).await
 }
 
-/// A server whose human says yes.
+/// A server whose human approves.
 async fn accepting(world: &World, policy: &str) -> (Started, Human) {
     let human = Human::who(Manner::Accepts);
     (
@@ -185,7 +185,7 @@ async fn a_project_of_another_organization_is_denied_by_what_neon_says() {
 }
 
 #[tokio::test]
-async fn caps_hold() {
+async fn call_beyond_a_cap_is_denied() {
     let world = World::start().await;
     let create = |more: Value| {
         let mut arguments = json!({"project_id": PROJECT, "name": "next"});
@@ -239,7 +239,7 @@ async fn what_an_effect_allows_runs_unasked_and_what_is_severe_asks_nevertheless
     let world = World::start().await;
     let started = under(&world, "[effects]\ndestructive = \"allow\"\n").await;
     let (value, is_error) = started.call("delete_branch", on(BRANCH)).await;
-    assert!(!is_error && value["confirmed_by"] == "policy", "{value}");
+    assert!(!is_error && value["approved_by"] == "policy", "{value}");
     let hard = with(on(BRANCH), "hard_delete", true);
     let (value, is_error) = started.call("delete_branch", hard.clone()).await;
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
@@ -253,7 +253,7 @@ async fn what_an_effect_allows_runs_unasked_and_what_is_severe_asks_nevertheless
     assert!(!started.call("delete_branch", hard).await.1);
     let (value, is_error) = started.call("delete_project", json!({"project_id": PROJECT})).await;
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
-    let started = under(&world, "[effects]\nwrite = \"confirm\"\n").await;
+    let started = under(&world, "[effects]\nwrite = \"require_approval\"\n").await;
     let (value, is_error) = started
         .call("create_branch", json!({"project_id": PROJECT, "name": "x"}))
         .await;
@@ -264,7 +264,7 @@ async fn what_an_effect_allows_runs_unasked_and_what_is_severe_asks_nevertheless
 #[tokio::test]
 async fn a_policy_can_have_every_call_ask_reading_ones_too() {
     let world = World::start().await;
-    let policy = "[effects]\nread = \"confirm\"\nwrite = \"confirm\"\n";
+    let policy = "[effects]\nread = \"require_approval\"\nwrite = \"require_approval\"\n";
     let (started, human) = accepting(&world, policy).await;
     let catalog = catalog();
     // Each server has Neon's rate limits for itself.
@@ -342,7 +342,7 @@ async fn a_throwaway_branch_is_free_to_delete_and_to_reset() {
         ("delete_branch", on(BRANCH)),
     ] {
         let (value, is_error) = started.call(tool, arguments).await;
-        assert!(!is_error && value.get("confirmed_by").is_none(), "{tool}: {value}");
+        assert!(!is_error && value.get("approved_by").is_none(), "{tool}: {value}");
     }
     assert_eq!(world.changes().len(), 5);
     for (tool, arguments) in [
@@ -541,7 +541,7 @@ async fn copy_that_the_policy_denies_is_not_made_and_the_call_not_sent() {
     let world = World::start().await;
     for rule in [
         "[tools]\ncreate_branch = \"deny\"\n",
-        "[tools]\ncreate_branch = \"confirm\"\n",
+        "[tools]\ncreate_branch = \"require_approval\"\n",
     ] {
         let (started, _) = accepting(&world, &format!("{COPY}{rule}")).await;
         let (value, is_error) = started

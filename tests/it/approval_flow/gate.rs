@@ -114,7 +114,7 @@ async fn tool_that_the_policy_denies_reads_nothing_though_it_is_selected() {
     let names = catalog().tools().iter().map(|tool| tool.name());
     let policy = Policy::parse("[tools]\ndelete_branch = \"deny\"\n", names).expect("a policy");
     let guards = Guards {
-        confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), None),
+        approval_flow: ApprovalFlow::new(Sealer::random(), policy.approval().clone(), None),
         policy: Arc::new(policy),
         audit: None,
     };

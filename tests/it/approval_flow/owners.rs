@@ -24,7 +24,7 @@ async fn over_http(world: &World) -> OverHttp {
     let policy = state.join("policy.toml");
     std::fs::write(
         &policy,
-        "[confirm]\nterminal_yes = true\npage_secret_file = \"page.secret\"\n",
+        "[approval]\nwithout_terminal = true\npage_secret_file = \"page.secret\"\n",
     )
     .expect("a policy");
     let policy = policy.to_str().expect("a path").to_owned();
@@ -63,14 +63,14 @@ async fn delete(client: &Client) -> (Value, bool) {
     call(client, "delete_branch", delete_branch()).await
 }
 
-/// Says yes to a code, as a script that the policy lets.
+/// Approves a code, as a script that the policy lets.
 async fn approve(state: &Path, code: &str) {
     let mut command = program(&["approve", code, "--yes"], "http://127.0.0.1:1/api/v2", KEY);
     let ended = command.env("XDG_STATE_HOME", state).output().await.expect("runs");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
 }
 
-/// Says yes on the page.
+/// Approves on the page.
 async fn approve_on_page(server: &OverHttp, code: &str) {
     let page = format!("{}/approve/{code}", server.origin());
     let body = format!("decision=approve&secret={}", SECRET.replace(' ', "+"));
@@ -176,18 +176,18 @@ async fn a_question_is_for_the_client_whose_call_it_is() {
     // Up to 2025-11-25: each session's own human is asked, at the same time.
     let world = World::start().await;
     let server = over_http(&world).await;
-    let (yes, no) = (Human::who(Manner::Accepts), Human::who(Manner::Declines));
-    let one = server.client(TestClient::with(yes.clone()), Era::Legacy).await;
-    let other = server.client(TestClient::with(no.clone()), Era::Legacy).await;
+    let (approver, rejecter) = (Human::who(Manner::Accepts), Human::who(Manner::Declines));
+    let one = server.client(TestClient::with(approver.clone()), Era::Legacy).await;
+    let other = server.client(TestClient::with(rejecter.clone()), Era::Legacy).await;
     let (ran, refused) = tokio::join!(delete(&one), delete(&other));
     assert!(!ran.1 && refused.1, "{ran:?} {refused:?}");
-    assert!(yes.asked().len() == 1 && no.asked().len() == 1);
+    assert!(approver.asked().len() == 1 && rejecter.asked().len() == 1);
     assert_eq!(world.changes().len(), 1);
     // 2026-07-28: the other's own question answers nothing of this one, and a call without one is asked.
     let world = World::start().await;
     let server = over_http(&world).await;
-    let one = server.client(TestClient::with(yes), Era::Modern).await;
-    let other = server.client(TestClient::with(no), Era::Modern).await;
+    let one = server.client(TestClient::with(approver), Era::Modern).await;
+    let other = server.client(TestClient::with(rejecter), Era::Modern).await;
     let state = async |client: &Client, arguments: Value| {
         let mut request = CallToolRequestParams::new("delete_branch");
         request.arguments = arguments.as_object().cloned();
@@ -211,7 +211,7 @@ async fn a_question_is_for_the_client_whose_call_it_is() {
 
 /// A stdio server and what calls by hand, on one state directory with one seal key.
 async fn sharing(world: &World, state: &Path) -> tokio::process::Command {
-    let mut command = super::command(world, state, "[confirm]\nterminal_yes = true\n");
+    let mut command = super::command(world, state, "[approval]\nwithout_terminal = true\n");
     share(&mut command, state);
     command
 }
@@ -241,7 +241,7 @@ async fn another_process_takes_an_approval_only_with_what_was_handed_out() {
         assert_eq!(world.changes(), NOTHING);
         one.stop().await;
         let (value, is_error) = other.call("delete_branch", with(delete_branch(), &approval)).await;
-        assert!(!is_error && value["confirmed_by"] == "terminal", "{value}");
+        assert!(!is_error && value["approved_by"] == "terminal", "{value}");
         assert_eq!(world.changes().len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! A yes from the approval page of an HTTP server.
+//! An approval from the approval page of an HTTP server.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -81,7 +81,7 @@ impl Web {
     }
 
     /// Deletes a branch: the page's address, as the agent gets it.
-    async fn wait_for_yes(&self, branch: &str) -> String {
+    async fn wait_for_approval(&self, branch: &str) -> String {
         let (value, is_error) = self.delete(branch).await;
         assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
         let page = error(&value)["approval_page"].as_str().expect("a page").to_owned();
@@ -146,10 +146,10 @@ impl Web {
 }
 
 #[tokio::test]
-async fn a_yes_on_the_page_lets_the_call_run_once() {
+async fn approval_on_the_page_lets_the_call_run_once() {
     let world = World::start().await;
     let mut web = Web::start(&world, "", &[]).await;
-    let page = web.wait_for_yes(BRANCH).await;
+    let page = web.wait_for_approval(BRANCH).await;
     let secret = web.secret(&page).await;
     let code = page.rsplit('/').next().expect("a code").replace('-', "");
     let kept = std::fs::read_to_string(web.state.join(format!("neon-mcp/approvals/{code}.json"))).expect("a file");
@@ -183,9 +183,9 @@ async fn a_yes_on_the_page_lets_the_call_run_once() {
     let (status, html) = web.post(&page, &form, &[]).await;
     assert!(status == StatusCode::CONFLICT && html.contains("Approved"), "{html}");
     let (value, is_error) = web.delete(BRANCH).await;
-    assert!(!is_error && value["confirmed_by"] == "page", "{value}");
+    assert!(!is_error && value["approved_by"] == "page", "{value}");
     assert_eq!(world.changes().len(), 1);
-    let next = web.wait_for_yes(BRANCH).await;
+    let next = web.wait_for_approval(BRANCH).await;
     assert_ne!(next, page);
     assert_ne!(web.secret(&next).await, secret, "each has a secret of its own");
     assert_eq!(web.get(&page).await.0, StatusCode::NOT_FOUND);
@@ -195,7 +195,7 @@ async fn a_yes_on_the_page_lets_the_call_run_once() {
 async fn nobody_decides_without_the_secret() {
     let world = World::start().await;
     let mut web = Web::start(&world, "", &[]).await;
-    let page = web.wait_for_yes(BRANCH).await;
+    let page = web.wait_for_approval(BRANCH).await;
     let secret = web.secret(&page).await;
     for (form, headers, expected) in [
         (vec![("decision", "approve")], vec![], StatusCode::UNPROCESSABLE_ENTITY),
@@ -264,15 +264,15 @@ async fn nobody_decides_without_the_secret() {
         large.send().await.expect("an answer").status(),
         StatusCode::PAYLOAD_TOO_LARGE
     );
-    let waits = web.wait_for_yes(BRANCH).await;
+    let waits = web.wait_for_approval(BRANCH).await;
     assert_eq!(waits, page, "nothing was decided");
     assert_eq!(world.changes(), NOTHING);
 }
 
 #[tokio::test]
-async fn a_file_is_no_yes_from_the_page() {
+async fn file_in_the_state_directory_is_no_approval_from_the_page() {
     let world = World::start().await;
-    let web = Web::start(&world, "[confirm]\nchannels = [\"page\"]\n", &[]).await;
+    let web = Web::start(&world, "[approval]\nchannels = [\"page\"]\n", &[]).await;
     let (value, _) = web.delete(BRANCH).await;
     let page = error(&value)["approval_page"].as_str().expect("a page").to_owned();
     let code = page.rsplit('/').next().expect("a code").replace('-', "");
@@ -294,7 +294,7 @@ async fn a_page_that_can_not_decide_names_the_whole_command_that_can() {
     let world = World::start().await;
     for named in [false, true] {
         let web = Web::start_in(&world, "", &[], named).await;
-        let page = web.wait_for_yes(BRANCH).await;
+        let page = web.wait_for_approval(BRANCH).await;
         let code = page.rsplit('/').next().expect("a code");
         // As a server puts a call down that has no page.
         let directory = web.state.join("neon-mcp");
@@ -319,7 +319,7 @@ async fn a_page_that_can_not_decide_names_the_whole_command_that_can() {
 async fn a_link_from_elsewhere_shows_the_page() {
     let world = World::start().await;
     let web = Web::start(&world, "", &[]).await;
-    let page = web.wait_for_yes(BRANCH).await;
+    let page = web.wait_for_approval(BRANCH).await;
     let linked = web.http.get(&page).header("sec-fetch-site", "cross-site");
     assert_eq!(linked.send().await.expect("an answer").status(), StatusCode::OK);
     let rebound = web.http.get(&page).header("host", "evil.example");
@@ -330,7 +330,7 @@ async fn a_link_from_elsewhere_shows_the_page() {
 async fn guessing_the_secret_ends_in_a_no() {
     let world = World::start().await;
     let mut web = Web::start(&world, "", &[]).await;
-    let page = web.wait_for_yes(BRANCH).await;
+    let page = web.wait_for_approval(BRANCH).await;
     let secret = web.secret(&page).await;
     for guess in 0..5 {
         let guess = guess.to_string();
@@ -353,7 +353,7 @@ async fn the_page_asks_for_the_name_and_takes_a_no() {
     let for_good = format!("{BRANCH}{FOR_GOOD}");
     let world = World::start().await;
     let mut web = Web::start(&world, "", &[]).await;
-    let page = web.wait_for_yes(&for_good).await;
+    let page = web.wait_for_approval(&for_good).await;
     let secret = web.secret(&page).await;
     assert!(web.get(&page).await.2.contains("name=\"name\""));
     for name in ["", "Main", "yes"] {
@@ -367,7 +367,7 @@ async fn the_page_asks_for_the_name_and_takes_a_no() {
     let form = [("decision", "approve"), ("secret", secret.as_str()), ("name", "dev")];
     assert_eq!(web.post(&page, &form, &[]).await.0, StatusCode::OK);
     assert!(!web.delete(&for_good).await.1);
-    let page = web.wait_for_yes(BRANCH).await;
+    let page = web.wait_for_approval(BRANCH).await;
     let secret = web.secret(&page).await;
     let (_, html) = web
         .post(&page, &[("decision", "reject"), ("secret", &secret)], &[])
@@ -385,7 +385,7 @@ async fn what_the_page_shows_is_text() {
     })
     .await;
     let web = Web::start(&world, "", &[]).await;
-    let page = web.wait_for_yes(BRANCH).await;
+    let page = web.wait_for_approval(BRANCH).await;
     let (_, _, html) = web.get(&page).await;
     assert!(
         !html.contains("<script") && !html.contains("<img") && html.contains("&lt;script&gt;"),
@@ -438,7 +438,7 @@ async fn page_shows_every_character_that_is_sent() {
 async fn the_operators_own_secret_stays_out_of_the_log() {
     let world = World::start().await;
     let secret = "an operators own secret";
-    let policy = "[confirm]\nchannels = [\"page\"]\npage_secret_file = \"page.secret\"\n";
+    let policy = "[approval]\nchannels = [\"page\"]\npage_secret_file = \"page.secret\"\n";
     let mut web = Web::start(&world, policy, &[("page.secret", secret)]).await;
     let (value, _) = web.delete(BRANCH).await;
     assert!(error(&value).get("code").is_none(), "no terminal counts: {value}");
@@ -455,9 +455,9 @@ async fn the_operators_own_secret_stays_out_of_the_log() {
 }
 
 #[tokio::test]
-async fn no_page_is_served_where_its_yes_would_not_count() {
+async fn page_is_not_served_where_its_approval_would_not_count() {
     let world = World::start().await;
-    let web = Web::start(&world, "[confirm]\nchannels = [\"terminal\"]\n", &[]).await;
+    let web = Web::start(&world, "[approval]\nchannels = [\"terminal\"]\n", &[]).await;
     let (value, _) = web.delete(BRANCH).await;
     let code = error(&value)["code"].as_str().expect("a code");
     assert!(error(&value).get("approval_page").is_none(), "{value}");

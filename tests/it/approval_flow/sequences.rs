@@ -86,11 +86,15 @@ enum Step {
 #[derive(Debug, Clone)]
 enum Manner {
     /// While the call runs.
-    InCall(NoYes),
+    InCall(NoApproval),
     /// By a question in the result, which the client takes note of.
     InReturn,
-    /// With one of the seals that were handed out: for another call even with a full yes.
-    Returned { seal: usize, answer: NoYes, full: bool },
+    /// With one of the seals that were handed out: for another call even with a full approval.
+    Returned {
+        seal: usize,
+        answer: NoApproval,
+        full: bool,
+    },
     /// With a seal that was never handed out.
     MadeUp(String),
     /// Not by the client.
@@ -99,7 +103,7 @@ enum Manner {
 
 /// A reply that is no acceptance of the question.
 #[derive(Debug, Clone)]
-enum NoYes {
+enum NoApproval {
     Declined,
     Cancelled,
     Silence,
@@ -108,7 +112,7 @@ enum NoYes {
     Form(Value),
 }
 
-impl NoYes {
+impl NoApproval {
     fn reply(&self) -> Option<Reply> {
         Some(match self {
             Self::Declined => Reply::Rejected,
@@ -121,33 +125,33 @@ impl NoYes {
     }
 }
 
-fn no_yes() -> impl Strategy<Value = NoYes> {
+fn no_approval() -> impl Strategy<Value = NoApproval> {
     let form = prop_oneof![
         Just(json!({})),
         Just(Value::Null),
         Just(json!([true])),
-        Just(json!({"confirm": false})),
-        Just(json!({"confirm": "true"})),
-        Just(json!({"confirm": 1})),
-        Just(json!({"confirm": null, "name": null})),
+        Just(json!({"approve": false})),
+        Just(json!({"approve": "true"})),
+        Just(json!({"approve": 1})),
+        Just(json!({"approve": null, "name": null})),
         Just(json!({"name": true})),
-        "[a-z ]{0,8}x9".prop_map(|name| json!({"name": name, "confirm": "yes"})),
+        "[a-z ]{0,8}x9".prop_map(|name| json!({"name": name, "approve": "yes"})),
     ];
     prop_oneof![
-        Just(NoYes::Declined),
-        Just(NoYes::Cancelled),
-        Just(NoYes::Silence),
-        Just(NoYes::Malformed),
-        Just(NoYes::Missing),
-        form.prop_map(NoYes::Form),
+        Just(NoApproval::Declined),
+        Just(NoApproval::Cancelled),
+        Just(NoApproval::Silence),
+        Just(NoApproval::Malformed),
+        Just(NoApproval::Missing),
+        form.prop_map(NoApproval::Form),
     ]
 }
 
 fn step(calls: usize) -> impl Strategy<Value = Step> {
     let manner = prop_oneof![
-        2 => no_yes().prop_map(Manner::InCall),
+        2 => no_approval().prop_map(Manner::InCall),
         2 => Just(Manner::InReturn),
-        3 => (any::<usize>(), no_yes(), any::<bool>()).prop_map(|(seal, answer, full)| Manner::Returned { seal, answer, full }),
+        3 => (any::<usize>(), no_approval(), any::<bool>()).prop_map(|(seal, answer, full)| Manner::Returned { seal, answer, full }),
         1 => "[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,43}".prop_map(Manner::MadeUp),
         2 => Just(Manner::OutOfBand),
     ];
@@ -201,7 +205,7 @@ impl Model {
         let selection = Selection::new(own_catalog(), &options, &policy).expect("a selection");
         let approvals = Approvals::new(home.path().join("approvals"));
         let guards = Guards {
-            confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), Some(approvals.clone())),
+            approval_flow: ApprovalFlow::new(Sealer::random(), policy.approval().clone(), Some(approvals.clone())),
             policy: Arc::new(policy),
             audit: Some(AuditLog::new(home.path().join("audit.jsonl"), AuditLimits::default())),
         };
@@ -264,20 +268,24 @@ impl Model {
             Manner::OutOfBand => ApprovalMode::OutOfBand,
             Manner::MadeUp(seal) => ApprovalMode::InReturn(Some(Returned {
                 seal: seal.clone(),
-                reply: Some(yes()),
+                reply: Some(approved()),
             })),
             Manner::Returned { seal, answer, full } => {
                 let seals = self.seals.lock().expect("a lock");
                 match seals.get(seal.checked_rem(seals.len()).unwrap_or_default()) {
                     None => ApprovalMode::InReturn(None),
                     Some((seal, of, by)) => {
-                        // A full yes to another call, or of another client, is no yes to this one. By name and by id the
+                        // A full approval of another call, or of another client, is no approval of this one. By name and by id the
                         // same branch is the same call.
                         let same = |one: usize, other: usize| one == other || self.calls[one].0 == self.calls[other].0;
                         let other = !same(*of, call) || *by != client;
                         ApprovalMode::InReturn(Some(Returned {
                             seal: seal.clone(),
-                            reply: if *full && other { Some(yes()) } else { answer.reply() },
+                            reply: if *full && other {
+                                Some(approved())
+                            } else {
+                                answer.reply()
+                            },
                         }))
                     }
                 }
@@ -306,9 +314,9 @@ impl Model {
     }
 }
 
-/// A form that answers any question with yes.
-fn yes() -> Reply {
-    Reply::Accepted(json!({"confirm": true, "name": "dev"}))
+/// A form that approves any question.
+fn approved() -> Reply {
+    Reply::Accepted(json!({"approve": true, "name": "dev"}))
 }
 
 #[test]
@@ -380,7 +388,7 @@ async fn the_same_model_with_an_acceptance_changes_something() {
             client: Some("client".to_owned()),
             way: ApprovalMode::InReturn(Some(Returned {
                 seal,
-                reply: Some(Reply::Accepted(json!({"confirm": true, "name": "dev"}))),
+                reply: Some(Reply::Accepted(json!({"approve": true, "name": "dev"}))),
             })),
             lane: FairQueue::new(),
             bound: None,

@@ -39,7 +39,7 @@ fn new(call: &str) -> NewApproval {
         expires_at: now() + TimeDelta::seconds(300),
         approval_seconds: 300,
         terminal: true,
-        terminal_yes: false,
+        without_terminal: false,
         page_secret: Some("the digest of a secret".to_owned()),
     }
 }
@@ -55,7 +55,7 @@ fn severe(call: &str) -> NewApproval {
     }
 }
 
-fn yes(typed: Option<&str>) -> Decision {
+fn approve(typed: Option<&str>) -> Decision {
     Decision::Approve {
         typed: typed.map(str::to_owned),
     }
@@ -141,9 +141,9 @@ fn a_decision_counts_once_and_is_taken_once() {
     let code = add(&approvals, "a").code;
     assert!(
         approvals.take(&code, now()).expect("usable").is_none(),
-        "nobody said yes"
+        "nobody approved"
     );
-    let approved = approvals.decide(&code, &yes(None), now()).expect("decided");
+    let approved = approvals.decide(&code, &approve(None), now()).expect("decided");
     assert!(matches!(
         approved.state,
         State::Approved {
@@ -176,11 +176,11 @@ fn waiting_and_approval_run_out() {
     let code = add(&approvals, "a").code;
     let late = now() + TimeDelta::seconds(301);
     assert!(matches!(
-        approvals.decide(&code, &yes(None), late),
+        approvals.decide(&code, &approve(None), late),
         Err(DecideError::Unknown)
     ));
     approvals
-        .decide(&code, &yes(None), now() + TimeDelta::seconds(200))
+        .decide(&code, &approve(None), now() + TimeDelta::seconds(200))
         .expect("decided");
     assert!(
         approvals
@@ -201,24 +201,24 @@ fn five_wrong_names_refuse() {
     let (_home, approvals) = store();
     let code = approvals.add(severe("a")).expect("put down").code;
     for (tries, typed) in [None, Some(""), Some("main"), Some("Main!")].into_iter().enumerate() {
-        match approvals.decide(&code, &yes(typed), now()) {
+        match approvals.decide(&code, &approve(typed), now()) {
             Err(DecideError::WrongName { left, .. }) => assert_eq!(left as usize, 4 - tries),
             other => panic!("{other:?}"),
         }
     }
-    let fifth = approvals.decide(&code, &yes(Some("MAIN")), now());
+    let fifth = approvals.decide(&code, &approve(Some("MAIN")), now());
     assert!(
         matches!(fifth, Err(DecideError::WrongName { left: 0, .. })),
         "{fifth:?}"
     );
-    let right = approvals.decide(&code, &yes(Some("Main")), now());
+    let right = approvals.decide(&code, &approve(Some("Main")), now());
     assert!(
         matches!(right, Err(DecideError::Decided(State::Rejected { .. }))),
         "{right:?}"
     );
     let code = approvals.add(severe("b")).expect("put down").code;
     approvals
-        .decide(&code, &yes(Some(" Main ")), now())
+        .decide(&code, &approve(Some(" Main ")), now())
         .expect("the right name");
     let nameless = NewApproval {
         type_name: None,
@@ -226,7 +226,7 @@ fn five_wrong_names_refuse() {
     };
     let code = approvals.add(nameless).expect("put down").code;
     assert!(matches!(
-        approvals.decide(&code, &yes(None), now()),
+        approvals.decide(&code, &approve(None), now()),
         Err(DecideError::WrongName { .. })
     ));
 }
@@ -256,7 +256,7 @@ fn one_session_takes_its_share_and_its_oldest_makes_room() {
     assert!(known.contains(&next) && known.contains(&others.code) && !known.contains(&codes[0]));
     assert!(codes[1..].iter().all(|code| known.contains(code)));
     // What was decided isn't given up.
-    approvals.decide(&codes[1], &yes(None), now()).expect("decided");
+    approvals.decide(&codes[1], &approve(None), now()).expect("decided");
     approvals.add(of(1_001, "one", "them")).expect("put down");
     approvals.add(of(1_002, "one", "them")).expect("put down");
     assert!(approvals.take(&codes[1], now()).expect("usable").is_some());
@@ -292,7 +292,7 @@ fn where_no_terminal_counts_only_a_no_comes_from_one() {
         ..new("d")
     };
     let code = approvals.add(terminalless).expect("put down").code;
-    let decided = approvals.decide(&code, &yes(None), now());
+    let decided = approvals.decide(&code, &approve(None), now());
     assert!(
         matches!(decided, Err(DecideError::NotHere(Decider::Terminal))),
         "{decided:?}"
@@ -349,7 +349,7 @@ fn a_hostile_code_reaches_no_file() {
     ] {
         assert!(approvals.get(code, now()).expect("readable").is_none(), "{code}");
         assert!(
-            matches!(approvals.decide(code, &yes(None), now()), Err(DecideError::Unknown)),
+            matches!(approvals.decide(code, &approve(None), now()), Err(DecideError::Unknown)),
             "{code}"
         );
         assert!(approvals.take(code, now()).expect("usable").is_none(), "{code}");

@@ -102,7 +102,7 @@ async fn a_no_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_yes_sends_exactly_one_request_of_each_tool() {
+async fn approval_sends_exactly_one_request_of_each_tool() {
     for era in [Era::Legacy, Era::Modern] {
         for (tool, arguments) in calls().into_iter().step_by(2) {
             let world = World::start().await;
@@ -123,9 +123,9 @@ async fn a_yes_sends_exactly_one_request_of_each_tool() {
                 changes[0].starts_with(tool.declaration.request.method.as_str()),
                 "{changes:?}"
             );
-            assert_eq!(human.asked().len(), 1, "one question, one yes");
+            assert_eq!(human.asked().len(), 1, "one question, one approval");
             assert_eq!(
-                (&value["confirmed_by"], &value["tool"]),
+                (&value["approved_by"], &value["tool"]),
                 (&json!("client"), &Value::Null),
                 "{value}"
             );
@@ -157,8 +157,7 @@ async fn once(started: &Started, tool: &str, arguments: Value, answer: Option<(&
     request.arguments = json!({"name": tool, "arguments": arguments}).as_object().cloned();
     if let Some((seal, response)) = answer {
         request.request_state = Some(seal.to_owned());
-        request.input_responses =
-            Some(serde_json::from_value(json!({"confirmation": response})).expect("input responses"));
+        request.input_responses = Some(serde_json::from_value(json!({"approval": response})).expect("input responses"));
     }
     started.server.client.call_tool_once(request).await.expect("an answer")
 }
@@ -175,7 +174,7 @@ fn refusal(response: CallToolResponse) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_yes_is_for_the_inner_tool_and_its_arguments() {
+async fn approval_is_for_the_inner_tool_and_its_arguments() {
     let world = World::start().await;
     let human = Human::who(Manner::Accepts);
     let started = start(&world, TestClient::with(human), Era::Modern, &[]).await;
@@ -184,10 +183,10 @@ async fn a_yes_is_for_the_inner_tool_and_its_arguments() {
         panic!("no question");
     };
     let required = serde_json::to_value(&required).expect("JSON");
-    let form = &required["inputRequests"]["confirmation"]["params"];
+    let form = &required["inputRequests"]["approval"]["params"];
     let seal = required["requestState"].as_str().expect("a seal");
     let message = form["message"].as_str().expect("a message");
-    let yes = json!({"action": "accept", "content": filled(message, &form["requestedSchema"])});
+    let approved = json!({"action": "accept", "content": filled(message, &form["requestedSchema"])});
     let mut hard = branch.clone();
     hard["hard_delete"] = true.into();
     let compute = json!({"project_id": PROJECT, "endpoint_id": ENDPOINT});
@@ -197,16 +196,16 @@ async fn a_yes_is_for_the_inner_tool_and_its_arguments() {
         ("delete_compute", compute),
         ("delete_project", project),
     ] {
-        let kind = refusal(once(&started, tool, arguments, Some((seal, &yes))).await);
+        let kind = refusal(once(&started, tool, arguments, Some((seal, &approved))).await);
         assert_eq!(kind.as_deref(), Some("approval_invalid"), "{tool}");
     }
     assert_eq!(world.changes(), NOTHING);
     assert_eq!(
-        refusal(once(&started, "delete_branch", branch.clone(), Some((seal, &yes))).await),
+        refusal(once(&started, "delete_branch", branch.clone(), Some((seal, &approved))).await),
         None
     );
     assert_eq!(world.changes().len(), 1);
-    let again = refusal(once(&started, "delete_branch", branch, Some((seal, &yes))).await);
+    let again = refusal(once(&started, "delete_branch", branch, Some((seal, &approved))).await);
     assert_eq!(again.as_deref(), Some("approval_used"));
     assert_eq!(world.changes().len(), 1);
 }

@@ -21,7 +21,7 @@ use tokio::process::Command;
 use crate::support::catalog;
 use crate::support::server::{Era, TestClient, TestServer, program};
 
-/// One row, told through a server with every tool on a sandbox of its own; the human behind the client says yes.
+/// One row, told through a server with every tool on a sandbox of its own; the human behind the client approves.
 ///
 /// When it goes out of scope, each operation of its row must have been called, through its tool and with success.
 pub struct Story {

@@ -34,7 +34,7 @@ fn a_file_is_said_in_plain_words() {
         "Nothing is written that differs from the defaults.\nThe policy is valid.\n"
     );
     let (code, printed) = check(
-        "freeze = \"launch day\"\nprotected_branches = [\"prod-?\"]\n[effects]\ndestructive = \"deny\"\n[tools]\ndelete_branch = \"allow\"\n[caps]\ncompute_cu = 2\n[confirm]\nchannels = []\nterminal_yes = true",
+        "freeze = \"launch day\"\nprotected_branches = [\"prod-?\"]\n[effects]\ndestructive = \"deny\"\n[tools]\ndelete_branch = \"allow\"\n[caps]\ncompute_cu = 2\n[approval]\nchannels = []\nwithout_terminal = true",
         &[],
     );
     assert_eq!(code, 0, "{printed}");
@@ -85,7 +85,7 @@ fn nothing_starts_with_a_policy_that_is_not_understood() {
 #[test]
 fn a_copy_that_could_never_be_made_is_said() {
     let (code, printed) = check(
-        "[effects]\nwrite = \"confirm\"\n[safety_copy]\nbefore = \"destructive\"",
+        "[effects]\nwrite = \"require_approval\"\n[safety_copy]\nbefore = \"destructive\"",
         &[],
     );
     assert_eq!(code, 0);
@@ -111,7 +111,7 @@ fn a_call_is_explained_in_every_case_and_the_strictest_is_the_exit_code() {
     let (code, printed) = delete("[effects]\ndestructive = \"deny\"", "dev");
     assert_eq!(code, 1);
     assert_worded!("policy_check", "deletion that is denied", printed);
-    let (code, printed) = delete("[confirm]\nchannels = []", "dev");
+    let (code, printed) = delete("[approval]\nchannels = []", "dev");
     assert_eq!(code, 1);
     assert_worded!("policy_check", "deletion that nobody may approve", printed);
     let (_, printed) = delete("dry_run = true", "dev");

@@ -33,7 +33,7 @@ fn clients_that_are_there_are_found_and_no_others() {
 }
 
 #[test]
-fn nothing_is_written_without_a_yes() {
+fn files_stay_as_they_are_without_an_approval() {
     let home = Home::new();
     let path = home.file(client("cursor"));
     for (arguments, code) in [

@@ -1,4 +1,4 @@
-//! Who may reach what, as an agent goes about it: a human says yes, and what was given can be taken back.
+//! Who may reach what, as an agent goes about it: a human approves, and what was given can be taken back.
 
 use harness::assert_worded;
 use neon_mcp::sandbox::{ExtraMember, Sandbox, SandboxOptions};

@@ -104,7 +104,7 @@ fn steps_are_tools_and_belong_to_workflows() {
             count += 1;
         }
         assert!(
-            workflow.steps.iter().all(|step| declaration.may_call(step)),
+            workflow.approved_steps.iter().all(|step| declaration.may_call(step)),
             "{}",
             tool.name()
         );

@@ -207,7 +207,7 @@ fn deployment(more: Value) -> Value {
     given
 }
 
-/// A server whose tools may send files of that folder, and whose human says yes.
+/// A server whose tools may send files of that folder, and whose human approves.
 async fn serving(world: &World, folder: Option<&Path>, human: &Human, era: Era) -> TestServer {
     let mut command = program(&["--toolsets", "functions"], &world.url(), KEY);
     if let Some(folder) = folder {

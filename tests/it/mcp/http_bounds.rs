@@ -47,7 +47,7 @@ impl Small {
         let policy = Policy::default();
         let selection = Selection::new(own_catalog(), &SelectionOptions::default(), &policy).expect("a selection");
         let guards = Guards {
-            confirmations: ApprovalFlow::new(Sealer::random(), policy.confirm().clone(), None),
+            approval_flow: ApprovalFlow::new(Sealer::random(), policy.approval().clone(), None),
             policy: Arc::new(policy),
             audit: None,
         };

@@ -33,7 +33,7 @@ fn is_own(tool: &Tool, request: &Recorded) -> bool {
     request.method == request_of.method.as_str() && path.len() == route.len() && path.iter().zip(&route).all(fits)
 }
 
-/// A server whose human says yes to all.
+/// A server whose human approves everything.
 async fn server(upstream: &FakeNeon, more: &[&str]) -> TestServer {
     let human = Human::who(Manner::Accepts);
     let mut command = program(more, &upstream.url(), KEY);

@@ -1,4 +1,4 @@
-//! What needs a human's yes is refused with its plan, and nothing reaches Neon.
+//! What needs a human's approval is refused with its plan, and nothing reaches Neon.
 
 use harness::assert_worded;
 use serde_json::{Value, json};
@@ -32,14 +32,14 @@ async fn an_escalated_call_is_refused_and_the_plain_one_runs() {
 }
 
 /// A world whose branch is the default, or protected.
-async fn guarded(flag: &str) -> World {
+async fn with_flagged_branch(flag: &str) -> World {
     World::with(|facts| facts.branch()[flag] = true.into()).await
 }
 
 #[tokio::test]
 async fn interrupting_or_revealing_a_default_or_protected_branch_asks() {
     for flag in ["default", "protected"] {
-        let world = guarded(flag).await;
+        let world = with_flagged_branch(flag).await;
         let server = server::start(&["--toolsets", "all"], &world.url()).await;
         let connection = json!({"project_id": PROJECT, "branch_id": BRANCH, "database_name": "d", "role_name": "r"});
         let role = json!({"project_id": PROJECT, "branch_id": BRANCH, "name": "r"});
@@ -167,7 +167,7 @@ async fn a_password_inherited_from_the_default_branch_asks_and_a_branchs_own_doe
 #[tokio::test]
 async fn a_backup_schedule_of_a_default_branch_is_not_replaced_unasked() {
     let schedule = |entries: Value| json!({"project_id": PROJECT, "branch_id": BRANCH, "schedule": entries});
-    let world = guarded("default").await;
+    let world = with_flagged_branch("default").await;
     world.change(|facts| facts.branch()["parent_id"] = Value::Null);
     let server = server::start(&["--toolsets", "all"], &world.url()).await;
     let (value, is_error) = server

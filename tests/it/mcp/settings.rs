@@ -255,7 +255,7 @@ async fn file_of_the_operator_that_others_can_change_stops_the_start() {
     let file = folder.join("file");
     let path = file.to_str().expect("a path").to_owned();
     let page = home.path().join("page.toml");
-    std::fs::write(&page, format!("[confirm]\npage_secret_file = {path:?}\n")).expect("written");
+    std::fs::write(&page, format!("[approval]\npage_secret_file = {path:?}\n")).expect("written");
     let page = page.to_str().expect("a path").to_owned();
     let state = home.path().join("state").to_str().expect("a path").to_owned();
     let secret = "sandbox_0123456789abcdef0123456789abcdef";

@@ -11,7 +11,7 @@ use crate::support::human::{Human, Manner};
 use crate::support::sandbox;
 use crate::support::server::{Era, TestClient, TestServer, program};
 
-/// A server on a sandbox with a project, and a human who says yes.
+/// A server on a sandbox with a project, and a human who approves.
 struct Story {
     _sandbox: Sandbox,
     server: TestServer,

@@ -181,7 +181,7 @@ async fn repeated_call_with_a_duration_is_the_one_that_was_approved() {
     let mut again = given;
     again["approval"] = approval.into();
     let (second, _) = server.call("restore_branch", again).await;
-    // It waits for the same yes: with a later time it would be another call, with a code of its own.
+    // It waits for the same approval: with a later time it would be another call, with a code of its own.
     assert_eq!(error(&second)["code"], error(&first)["code"], "{second}");
     assert_eq!(
         error(&second)["plan"]["would_send"],

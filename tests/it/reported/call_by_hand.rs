@@ -77,7 +77,7 @@ async fn somebody_repeats_a_call_after_the_approval_of_another_process() {
         let (done, value) = call(&world, &state, "delete_branch", &other).await;
         assert!(!done && value["error"]["kind"] == "requires_approval", "{value}");
         let (done, value) = call(&world, &state, "delete_branch", &delete(BRANCH)).await;
-        assert!(done && value["confirmed_by"] == "terminal", "{value}");
+        assert!(done && value["approved_by"] == "terminal", "{value}");
         assert_eq!(world.changes().len(), 1);
         // It counted once.
         assert_ne!(asks(&world, &state, &delete(BRANCH)).await.0, code);

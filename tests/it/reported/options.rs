@@ -113,8 +113,8 @@ async fn somebody_wrote_numbers_into_a_policy_that_it_can_not_hold() {
         ("caps", "compute_cu", "e.g. 56"),
         ("caps", "changes_per_minute", "e.g. 600"),
         ("sql", "unasked_rows", "e.g. 1000000"),
-        ("confirm", "question_seconds", "e.g. 3600"),
-        ("confirm", "approval_seconds", "e.g. 3600"),
+        ("approval", "question_seconds", "e.g. 3600"),
+        ("approval", "approval_seconds", "e.g. 3600"),
     ] {
         for number in NO_SUCH_NUMBER
             .iter()

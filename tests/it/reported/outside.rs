@@ -47,7 +47,7 @@ async fn procedure_that_commits_runs_after_the_user_was_asked() {
         );
     }
     assert_eq!(count(&story, "main", "log").await, json!(3 + 2 + 1));
-    // One that doesn't is held by the guarded commit, and nobody is asked.
+    // One that doesn't is held by the measured commit, and nobody is asked.
     let before = story.asked();
     sql(&story, "main", "CALL plain()").await;
     assert_eq!(story.asked(), before);

@@ -177,7 +177,7 @@ async fn with_tables() -> Story {
 }
 
 #[tokio::test]
-async fn somebody_read_all_statements_of_a_long_list_before_the_yes() {
+async fn somebody_read_all_statements_of_a_long_list_before_the_approval() {
     let story = with_tables().await;
     story.human().changes_to(Manner::Declines);
     story.shop_fails("run_sql_transaction", long_list()).await;

@@ -20,7 +20,7 @@ pub fn permit(request: Request) -> Permitted<Request> {
     let arguments = Map::new();
     match RiskAssessment::begin(&catalog.tools()[0], &arguments) {
         RiskAssessment::Done(assessment) => match assessment.under(&Policy::default()) {
-            PolicyDecision::Allow(cleared) => cleared.permit(request).expect("a permit"),
+            PolicyDecision::Allow(allowed) => allowed.permit(request).expect("a permit"),
             other => panic!("a plain write runs: {other:?}"),
         },
         RiskAssessment::Looks(_) => panic!("a plain write needs no facts"),

@@ -12,7 +12,7 @@ use tokio::process::Command;
 /// kind they are, which would be a request more to count.
 pub const KEY: &str = "sandbox_canary_key_0123456789abcdef";
 
-/// A directory of its own for the state of a program: what waits for a yes in one test is nothing to another.
+/// A directory of its own for the state of a program: what waits for approval in one test is nothing to another.
 pub fn state_home() -> PathBuf {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {

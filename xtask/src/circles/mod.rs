@@ -16,7 +16,7 @@ use crate::known::Known;
 
 /// What the comparison of the circles found with those known says.
 #[derive(Debug, Default)]
-pub struct Verdict {
+pub struct Comparison {
     /// Circles that the list doesn't have.
     pub new: Vec<Circle>,
     /// Lines of the list whose circle is gone, so that they must go too.
@@ -25,7 +25,7 @@ pub struct Verdict {
     pub known: Vec<Circle>,
 }
 
-impl Verdict {
+impl Comparison {
     /// Compares the circles found with those known. A circle that lost or gained a member is another one.
     #[must_use]
     pub fn new(found: Vec<Circle>, known: &Known) -> Self {

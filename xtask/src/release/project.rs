@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use toml::Table;
 
 /// What registries and readers are told in a line.
-const SUMMARY: &str = "Hands Neon (serverless Postgres) to AI agents; a human says yes before anything is destroyed";
+const SUMMARY: &str = "Hands Neon (serverless Postgres) to AI agents; a human approves before anything is destroyed";
 
 /// The project, as its files tell of it.
 #[derive(Clone, Debug)]

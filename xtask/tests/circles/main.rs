@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use xtask::Known;
-use xtask::circles::{Circle, Crate, Kind, Verdict, circles};
+use xtask::circles::{Circle, Comparison, Crate, Kind, circles};
 
 /// Writes a crate and finds its circles.
 fn found(files: &[(&str, &str)]) -> Vec<Circle> {
@@ -154,13 +154,13 @@ fn list_of_known_circles_can_only_shrink() {
         ("two.rs", "pub struct Two; pub fn two(_: crate::one::One) {}"),
     ];
     let both = "# Both go with the next change.\nmade-up rooms: one two\n\n# The same.\nmade-up files: one.rs two.rs\n";
-    assert!(Verdict::new(found(&files), &Known::read(both).unwrap()).is_clean());
+    assert!(Comparison::new(found(&files), &Known::read(both).unwrap()).is_clean());
 
-    let one = Verdict::new(found(&files), &Known::read("# Why.\nmade-up rooms: one two\n").unwrap());
+    let one = Comparison::new(found(&files), &Known::read("# Why.\nmade-up rooms: one two\n").unwrap());
     assert_eq!(keys(&one.new), ["made-up files: one.rs two.rs"]);
     assert!(!one.is_clean());
 
-    let gone = Verdict::new(Vec::new(), &Known::read(both).unwrap());
+    let gone = Comparison::new(Vec::new(), &Known::read(both).unwrap());
     assert_eq!(gone.gone.len(), 2);
     assert!(!gone.is_clean());
 }

@@ -101,7 +101,7 @@ impl Call {
         };
         match policy.rule(&occasion) {
             Rule::Allow => (End::Runs, String::new()),
-            Rule::Confirm => (End::Asks, String::new()),
+            Rule::RequireApproval => (End::Asks, String::new()),
             Rule::Deny(denied) => (End::Denied, denied.rule),
         }
     }
@@ -139,7 +139,7 @@ fn an_allowance_lifts_what_it_says_and_no_more() {
             End::Runs,
         ),
         (
-            "[tools]\ndelete_branch = \"allow\"\n[effects]\ndestructive = \"confirm\"",
+            "[tools]\ndelete_branch = \"allow\"\n[effects]\ndestructive = \"require_approval\"",
             delete(),
             End::Asks,
         ),
@@ -149,7 +149,7 @@ fn an_allowance_lifts_what_it_says_and_no_more() {
             End::Denied,
         ),
         (
-            "[tools]\ndelete_branch = \"confirm\"\n[effects]\ndestructive = \"allow\"",
+            "[tools]\ndelete_branch = \"require_approval\"\n[effects]\ndestructive = \"allow\"",
             delete(),
             End::Asks,
         ),
@@ -169,7 +169,7 @@ fn an_allowance_lifts_what_it_says_and_no_more() {
         assert_eq!(delete().end(&policy(text).narrowed_by(Policy::default())).0, End::Runs);
         let other = policy("[effects]\nwrite = \"deny\"");
         assert_eq!(delete().end(&policy(text).narrowed_by(other)).0, End::Runs);
-        let other = policy("[effects]\ndestructive = \"confirm\"");
+        let other = policy("[effects]\ndestructive = \"require_approval\"");
         assert_eq!(delete().end(&policy(text).narrowed_by(other)).0, End::Asks);
     }
 }
@@ -207,12 +207,12 @@ fn what_is_bounded_is_the_tightest_of_all_layers() {
     let one = policy(
         "protected_branches = [\"release/*\"]\nallowed_projects = [\"a\", \"b\"]\nallowed_organizations = [\"org-a\", \"org-b\"]
         [caps]\nthrowaway_lifetime_hours = 24\nbranches_per_project = 10\nchanges_per_minute = 60
-        [confirm]\nchannels = [\"client\", \"terminal\"]\nquestion_seconds = 60\nterminal_yes = true\npage_secret_file = \"mine\"",
+        [approval]\nchannels = [\"client\", \"terminal\"]\nquestion_seconds = 60\nwithout_terminal = true\npage_secret_file = \"mine\"",
     );
     let other = policy(
         "dry_run = true\nfreeze = \" launch\\n day \"\nprotected_branches = [\"prod-?\"]\nallowed_projects = [\"b\", \"c\"]\nallowed_organizations = [\"org-b\"]
         [caps]\nthrowaway_lifetime_hours = 48\nbranches_per_project = 5\nchanges_per_minute = 600
-        [confirm]\nchannels = [\"terminal\", \"page\"]\napproval_seconds = 3600\npage_secret_file = \"theirs\"
+        [approval]\nchannels = [\"terminal\", \"page\"]\napproval_seconds = 3600\npage_secret_file = \"theirs\"
         [safety_copy]\nbefore = \"destructive\"",
     );
     assert!(!one.dry_run() && one.frozen().is_none() && !one.safety_copy());
@@ -244,11 +244,11 @@ fn what_is_bounded_is_the_tightest_of_all_layers() {
     assert!(both.check_branches(4).is_ok());
     assert_eq!(both.check_branches(5).unwrap_err().rule, "caps.branches_per_project");
     assert_eq!(both.changes_per_minute(), Some(60));
-    let confirm = both.confirm();
-    assert_eq!(confirm.channels, [Channel::Terminal]);
-    assert_eq!((confirm.question_seconds, confirm.approval_seconds), (60, 300));
-    assert!(!confirm.terminal_yes);
-    assert_eq!(confirm.page_secret_file.as_deref(), Some("mine".as_ref()));
+    let approval = both.approval();
+    assert_eq!(approval.channels, [Channel::Terminal]);
+    assert_eq!((approval.question_seconds, approval.approval_seconds), (60, 300));
+    assert!(!approval.without_terminal);
+    assert_eq!(approval.page_secret_file.as_deref(), Some("mine".as_ref()));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Call, End, OTHER, PROJECT, now, parse, policy};
 
 fn action() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["allow", "confirm", "deny"])
+    prop::sample::select(vec!["allow", "require_approval", "deny"])
 }
 
 const TOOLS: [&str; 8] = [
@@ -102,8 +102,8 @@ fn call() -> impl Strategy<Value = Call> {
 }
 
 /// Whether a file has a rule that sends a call to a human, so that it doesn't only ask by default.
-fn confirms(text: &str, call: &Call) -> bool {
-    let has = |key: &str| text.contains(&format!("\n{key} = \"confirm\""));
+fn requires_approval(text: &str, call: &Call) -> bool {
+    let has = |key: &str| text.contains(&format!("\n{key} = \"require_approval\""));
     has(call.tool) || has(call.effect.name())
 }
 
@@ -123,7 +123,7 @@ proptest! {
             for (text, alone) in narrowings.iter().zip(&alone) {
                 let alone = call.end(alone).0;
                 // What a narrowing file says nothing about asks by default only where it stands alone.
-                prop_assert!(end >= alone || (alone == End::Asks && !confirms(text, call)), "{text}\n{:?}", call);
+                prop_assert!(end >= alone || (alone == End::Asks && !requires_approval(text, call)), "{text}\n{:?}", call);
             }
             // Grouping makes no difference.
             prop_assert_eq!(call.end(&grouped).0, end);

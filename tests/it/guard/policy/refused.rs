@@ -25,7 +25,19 @@ fn what_is_not_understood_is_refused_with_where_and_what_instead() {
             "[caps]\nread_only = true",
             "did you mean `read_only`, which stands above the first `[table]`?",
         ),
-        ("[confirm]\nchanels = []", "did you mean `confirm.channels`?"),
+        (
+            "\n[confirm]\nchannels = []",
+            "line 2, column 2: `confirm` is now `approval`: rename it",
+        ),
+        (
+            "[approval]\nterminal_yes = true",
+            "line 2, column 1: `approval.terminal_yes` is now `approval.without_terminal`: rename it",
+        ),
+        (
+            "[effects]\ndestructive = \"confirm\"",
+            "`effects.destructive`: \"confirm\" is now `\"require_approval\"`: rename it",
+        ),
+        ("[approval]\nchanels = []", "did you mean `approval.channels`?"),
         ("[safety_copy]\nbefor = \"none\"", "did you mean `safety_copy.before`?"),
         ("xyzzy = 1", "`neon-mcp policy reference` lists the keys"),
         (
@@ -39,7 +51,7 @@ fn what_is_not_understood_is_refused_with_where_and_what_instead() {
         ("[effects]\nread = \"maybe\"", "`effects.read`"),
         (
             "[effects]\nread = \"Allow\"",
-            "`effects.read`: \"Allow\" is none of `\"allow\"`, `\"confirm\"`, `\"deny\"`",
+            "`effects.read`: \"Allow\" is none of `\"allow\"`, `\"require_approval\"`, `\"deny\"`",
         ),
         ("[tools]\ndelete_branch = true", "`tools.delete_branch`"),
         (
@@ -87,15 +99,15 @@ fn what_is_not_understood_is_refused_with_where_and_what_instead() {
         ("[caps]\ncompute_cu = \"2\"", "`caps.compute_cu`"),
         ("[caps]\nchanges_per_minute = 0", "`caps.changes_per_minute`"),
         ("[caps]\nchanges_per_minute = 601", "`caps.changes_per_minute`"),
-        ("[confirm]\nchannels = [\"mail\"]", "`confirm.channels.0`"),
-        ("[confirm]\nchannels = \"client\"", "`confirm.channels`"),
-        ("[confirm]\nquestion_seconds = 9", "`confirm.question_seconds`"),
-        ("[confirm]\nquestion_seconds = 3601", "`confirm.question_seconds`"),
-        ("[confirm]\napproval_seconds = 9", "`confirm.approval_seconds`"),
-        ("[confirm]\napproval_seconds = \"60\"", "`confirm.approval_seconds`"),
-        ("[confirm]\nterminal_yes = \"yes\"", "`confirm.terminal_yes`"),
-        ("[confirm]\npage_secret_file = \"\"", "`confirm.page_secret_file`"),
-        ("[confirm]\npage_secret_file = 1", "`confirm.page_secret_file`"),
+        ("[approval]\nchannels = [\"mail\"]", "`approval.channels.0`"),
+        ("[approval]\nchannels = \"client\"", "`approval.channels`"),
+        ("[approval]\nquestion_seconds = 9", "`approval.question_seconds`"),
+        ("[approval]\nquestion_seconds = 3601", "`approval.question_seconds`"),
+        ("[approval]\napproval_seconds = 9", "`approval.approval_seconds`"),
+        ("[approval]\napproval_seconds = \"60\"", "`approval.approval_seconds`"),
+        ("[approval]\nwithout_terminal = \"yes\"", "`approval.without_terminal`"),
+        ("[approval]\npage_secret_file = \"\"", "`approval.page_secret_file`"),
+        ("[approval]\npage_secret_file = 1", "`approval.page_secret_file`"),
         ("[safety_copy]\nbefore = \"always\"", "`safety_copy.before`"),
         ("[safety_copy]\nbefore = true", "`safety_copy.before`"),
         ("read_only = true\nread_only = true", "line 2"),
@@ -115,10 +127,10 @@ fn a_file_is_read_whole_or_not_at_all() {
     let read = || Policy::read(&path, names());
     let missing = read().unwrap_err();
     assert!(missing.to_string().contains("policy.toml"), "{missing}");
-    std::fs::write(&path, "[confirm]\npage_secret_file = \"secret\"").unwrap();
+    std::fs::write(&path, "[approval]\npage_secret_file = \"secret\"").unwrap();
     let policy = read().unwrap();
     assert_eq!(
-        policy.confirm().page_secret_file.as_deref(),
+        policy.approval().page_secret_file.as_deref(),
         Some(&*place.path().join("secret"))
     );
     std::fs::write(&path, b"read_only = true\n# \xff").unwrap();

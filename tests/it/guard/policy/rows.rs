@@ -133,7 +133,7 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "",
-            ("effects", "write = \"confirm\""),
+            ("effects", "write = \"require_approval\""),
             read(),
             create(json!({})),
             Asks,
@@ -173,7 +173,7 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "",
-            ("tools", "delete_branch = \"confirm\""),
+            ("tools", "delete_branch = \"require_approval\""),
             create(json!({})),
             delete(),
             Asks,
@@ -181,7 +181,7 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "",
-            ("tools", "list_branches = \"confirm\""),
+            ("tools", "list_branches = \"require_approval\""),
             create(json!({})),
             read(),
             Asks,

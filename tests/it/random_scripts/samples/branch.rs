@@ -5,8 +5,8 @@ use tokio_postgres::Config;
 
 use super::table::{Case, Expected};
 use crate::examples::Story;
-use crate::guarded::bench::{Access, Bench, DATABASE, connect};
-use crate::guarded::oracle::Loss;
+use crate::random_scripts::bench::{Access, Bench, DATABASE, connect};
+use crate::random_scripts::oracle::Loss;
 use crate::support::fence::bare;
 use crate::support::server::TestServer;
 

@@ -16,7 +16,7 @@ fn is_large_share(lost: u64, held: Option<u64>) -> bool {
     lost > FEW && held.is_none_or(|held| lost.saturating_mul(SHARE) > held)
 }
 
-/// The same rule in SQL, of two expressions: the guarded commit holds statements to it in the database. The second is null where nobody
+/// The same rule in SQL, of two expressions: the measured commit holds statements to it in the database. The second is null where nobody
 /// can say.
 #[must_use]
 pub fn large_share(lost: &str, held: &str) -> String {

@@ -1,8 +1,8 @@
-//! What the guarded commit costs: a small write with it against the same write without it, in one run.
+//! What the measured commit costs: a small write with it against the same write without it, in one run.
 
 use std::time::{Duration, Instant};
 
-use neon_mcp::neon::sql::{Allowance, Guard, Isolation, Query, Statements};
+use neon_mcp::neon::sql::{Allowance, CommitRule, Isolation, Query, Statements};
 use neon_mcp::sql::Mentions;
 use tokio_postgres::Client;
 
@@ -27,7 +27,7 @@ async fn plain(client: &Client) -> Duration {
     began.elapsed()
 }
 
-async fn guarded(client: &Client) -> Duration {
+async fn measured(client: &Client) -> Duration {
     let statements = Statements::together(vec![Query::plain(WRITE)], Isolation::ReadCommitted).about(
         Mentions::default(),
         Vec::new(),
@@ -35,7 +35,7 @@ async fn guarded(client: &Client) -> Duration {
     );
     let allowance = Allowance::unasked(100);
     let began = Instant::now();
-    let batch = statements.batch(&connection(), Guard::Enforce(&allowance), Duration::from_secs(30));
+    let batch = statements.batch(&connection(), CommitRule::Enforce(&allowance), Duration::from_secs(30));
     send(client, &batch).await.unwrap();
     began.elapsed()
 }
@@ -46,7 +46,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guarded_write_costs_little_more_than_a_bare_one() {
+async fn measured_write_costs_little_more_than_a_bare_one() {
     let bench = Bench::start().await;
     for fresh in [false, true] {
         let mut client = connect(&bench.access.owner, DATABASE).await;
@@ -59,11 +59,11 @@ async fn guarded_write_costs_little_more_than_a_bare_one() {
             if fresh {
                 client = connect(&bench.access.owner, DATABASE).await;
             }
-            with.push(guarded(&client).await);
+            with.push(measured(&client).await);
         }
         let (without, with) = (median(without), median(with));
         let session = if fresh { "new session" } else { "same session" };
-        eprintln!("{session}: bare {without:?}, guarded {with:?}");
-        assert!(with < without + BOUND, "{session}: bare {without:?}, guarded {with:?}");
+        eprintln!("{session}: bare {without:?}, measured {with:?}");
+        assert!(with < without + BOUND, "{session}: bare {without:?}, measured {with:?}");
     }
 }

@@ -1,7 +1,7 @@
-//! What an attacker with the source found, against the guard alone: each loses nothing.
+//! What an attacker with the source found, against the measured commit alone: each loses nothing.
 
 use super::bench::Bench;
-use super::held::{Guarded, Judged};
+use super::held::{Judged, MeasuredCommit};
 use super::runner::{Outcome, Runner};
 
 /// A step is a call: one statement, or several in one transaction.
@@ -192,10 +192,10 @@ const ATTACKS: &[(&str, &[Step])] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn attacks_on_the_guard_lose_nothing() {
+async fn attacks_on_the_measured_commit_lose_nothing() {
     let mut bench = Bench::start().await;
     for (what, steps) in ATTACKS {
-        let runner = Guarded::new(&bench.access, Judged::NotAtAll);
+        let runner = MeasuredCommit::new(&bench.access, Judged::NotAtAll);
         let mut outcomes = Vec::new();
         for step in *steps {
             let statements: Vec<String> = step.iter().map(|text| (*text).to_owned()).collect();
@@ -207,7 +207,7 @@ async fn attacks_on_the_guard_lose_nothing() {
         assert!(losses.is_empty(), "{what}: {outcomes:?} {losses:?}");
         let last = outcomes.last();
         assert!(
-            matches!(last, Some(Outcome::Stopped(why)) if why.starts_with("guard: ")),
+            matches!(last, Some(Outcome::Stopped(why)) if why.starts_with("measured: ")),
             "{what}: {outcomes:?}"
         );
         bench.renew().await;

@@ -1,4 +1,4 @@
-//! Code that statements outside of a transaction would run, where no guard holds it.
+//! Code that statements outside of a transaction would run, where no transaction holds it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;

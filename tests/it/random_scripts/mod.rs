@@ -7,7 +7,7 @@
 //! oracle     a superuser beside, who counts what is gone, replaced or weaker, and who may do more than before
 //! ```
 //!
-//! `GUARDED_RUNS` says how many scripts each test runs, and `GUARDED_SEED` which ones. A finding names its number; what the
+//! `RANDOM_SCRIPTS_RUNS` says how many scripts each test runs, and `RANDOM_SCRIPTS_SEED` which ones. A finding names its number; what the
 //! script found there was left by those that are listed before it, and they are run again the same way.
 
 mod attacks;
@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use bench::Bench;
 use generator::Script;
-use held::{Guarded, Judged};
+use held::{Judged, MeasuredCommit};
 use oracle::Loss;
 use runner::{Outcome, Runner, TextAlone, ThroughServer};
 
@@ -199,8 +199,8 @@ where
     R: Runner + Send + Sync + 'static,
     F: Fn(&Bench) -> R + Copy + Send + 'static,
 {
-    let seed = setting("GUARDED_SEED", 1);
-    let runs = setting("GUARDED_RUNS", runs);
+    let seed = setting("RANDOM_SCRIPTS_SEED", 1);
+    let runs = setting("RANDOM_SCRIPTS_RUNS", runs);
     let began = Instant::now();
     let mut searches = Vec::new();
     for part in 0..BENCHES {
@@ -218,10 +218,10 @@ where
     tally
 }
 
-/// What became of the scripts; with `GUARDED_SHOW`, of each that lost something.
+/// What became of the scripts; with `RANDOM_SCRIPTS_SHOW`, of each that lost something.
 fn tell(seed: u64, began: Instant, tally: &Tally) {
     eprintln!("seed {seed}, {:?}: {tally}", began.elapsed());
-    if std::env::var_os("GUARDED_SHOW").is_some() {
+    if std::env::var_os("RANDOM_SCRIPTS_SHOW").is_some() {
         for (error, count) in &tally.errors {
             eprintln!("{count:6} {error}");
         }
@@ -241,8 +241,8 @@ async fn judgement_of_the_text_alone_lets_losses_through() {
 /// What a client is told was not run, or was stopped, has changed nothing at all.
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_that_the_server_does_not_commit_change_nothing() {
-    let seed = setting("GUARDED_SEED", 1);
-    let runs = setting("GUARDED_RUNS", 150).min(1_000);
+    let seed = setting("RANDOM_SCRIPTS_SEED", 1);
+    let runs = setting("RANDOM_SCRIPTS_RUNS", 150).min(1_000);
     let began = Instant::now();
     let server = ThroughServer::start().await;
     let mut bench = Bench::at(server.access().await, None).await;
@@ -262,27 +262,33 @@ async fn scripts_that_the_server_does_not_commit_change_nothing() {
 }
 
 fn assert_nothing_lost(tally: &Tally) {
-    if std::env::var_os("GUARDED_SHOW").is_some() {
+    if std::env::var_os("RANDOM_SCRIPTS_SHOW").is_some() {
         for (error, count) in &tally.errors {
             eprintln!("{count:6} {error}");
         }
     }
     let findings: Vec<String> = tally.findings.iter().take(20).map(Finding::to_string).collect();
     assert!(tally.findings.is_empty(), "{tally}\n{}", findings.join("\n"));
-    // A guard that stops everything loses nothing either.
+    // A measured commit that stops everything loses nothing either.
     assert!(tally.committed * 10 > tally.runs, "{tally}");
 }
 
 /// What nobody is asked about loses no more than the bound, and no object.
 #[tokio::test(flavor = "multi_thread")]
-async fn guarded_commit_loses_nothing_unasked() {
-    let tally = search_all(4_000, |bench: &Bench| Guarded::new(&bench.access, Judged::ByText)).await;
+async fn measured_commit_loses_nothing_unasked() {
+    let tally = search_all(4_000, |bench: &Bench| {
+        MeasuredCommit::new(&bench.access, Judged::ByText)
+    })
+    .await;
     assert_nothing_lost(&tally);
 }
 
-/// The same where the text isn't judged at all: the guard doesn't need it.
+/// The same where the text isn't judged at all: the measured commit doesn't need it.
 #[tokio::test(flavor = "multi_thread")]
-async fn guarded_commit_holds_without_the_judgement_of_the_text() {
-    let tally = search_all(1_500, |bench: &Bench| Guarded::new(&bench.access, Judged::NotAtAll)).await;
+async fn measured_commit_holds_without_the_judgement_of_the_text() {
+    let tally = search_all(1_500, |bench: &Bench| {
+        MeasuredCommit::new(&bench.access, Judged::NotAtAll)
+    })
+    .await;
     assert_nothing_lost(&tally);
 }

@@ -1,5 +1,5 @@
 //! What a run lost, told by a superuser's connection of its own that looks before and after: nothing that the run does to its
-//! session, and nothing that the guard measures in there, has a part in it.
+//! session, and nothing that the measured commit finds in there, has a part in it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

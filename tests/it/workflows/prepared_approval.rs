@@ -1,4 +1,4 @@
-//! Saying yes to a prepared migration: by a client that asks, in both protocols, and in a terminal.
+//! Approving a prepared migration: by a client that asks, in both protocols, and in a terminal.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ async fn is_there(story: &Story) -> bool {
 }
 
 #[tokio::test]
-async fn a_no_uses_no_handle_up_and_a_yes_applies_it_in_both_protocols() {
+async fn handle_survives_a_rejection_and_is_applied_by_an_approval_in_both_protocols() {
     for era in [Era::Legacy, Era::Modern] {
         let story = started().await;
         let mut command = program(
@@ -56,7 +56,7 @@ async fn a_no_uses_no_handle_up_and_a_yes_applies_it_in_both_protocols() {
 }
 
 #[tokio::test]
-async fn a_yes_in_a_terminal_lets_the_same_call_complete_it() {
+async fn approval_in_a_terminal_lets_the_same_call_complete_it() {
     let story = started().await;
     let state = state_home();
     let mut command = program(
@@ -95,7 +95,7 @@ async fn a_yes_in_a_terminal_lets_the_same_call_complete_it() {
     assert_eq!(exit, 0, "{screen}");
     let (value, is_error) = server.call("complete_database_migration", call).await;
     assert!(
-        !is_error && value["confirmed_by"] == "terminal" && value["result"]["applied_statements"] == 1,
+        !is_error && value["approved_by"] == "terminal" && value["result"]["applied_statements"] == 1,
         "{value}"
     );
     assert!(!is_there(&story).await);

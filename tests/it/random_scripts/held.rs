@@ -1,10 +1,11 @@
-//! A runner over the guarded commit: the statements run between the product's own, as a batch over HTTP would run them.
+//! A runner over the measured commit: the statements run between the product's own, as a batch over HTTP would run them.
 
 use std::time::Duration;
 
 use neon_mcp::neon::api_base;
 use neon_mcp::neon::sql::{
-    Allowance, Baseline, Batch, Connection, Guard, Identity, Isolation, Query, SqlAddress, SqlHosts, Statements, Stop,
+    Allowance, Baseline, Batch, CommitRule, Connection, Identity, Isolation, Query, SqlAddress, SqlHosts, Statements,
+    Stop,
 };
 use neon_mcp::sql::{Mentions, Script, Statement, StatementEffect, Transaction, parse};
 use tokio::sync::Mutex;
@@ -22,18 +23,18 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub enum Judged {
     /// The parser's: what it takes for destructive isn't run.
     ByText,
-    /// Nobody's: whatever fits into a transaction is run, and the guard alone holds it.
+    /// Nobody's: whatever fits into a transaction is run, and the measured commit alone holds it.
     NotAtAll,
 }
 
-/// The guarded commit, with the bounds of what runs unasked.
-pub struct Guarded {
+/// The measured commit, with the bounds of what runs unasked.
+pub struct MeasuredCommit {
     access: Access,
     judged: Judged,
     client: Mutex<Option<Client>>,
 }
 
-impl Guarded {
+impl MeasuredCommit {
     pub fn new(access: &Access, judged: Judged) -> Self {
         Self {
             access: access.clone(),
@@ -89,7 +90,7 @@ pub async fn send(client: &Client, batch: &Batch) -> Result<(), tokio_postgres::
     client.batch_execute("COMMIT").await
 }
 
-impl Runner for Guarded {
+impl Runner for MeasuredCommit {
     async fn run(&self, statements: &[String]) -> Outcome {
         let scripts: Vec<Script> = statements.iter().map(|statement| parse(statement)).collect();
         if let Some(reason) = self.refusal(&scripts) {
@@ -112,7 +113,7 @@ impl Runner for Guarded {
         let (allowance, connection) = (Allowance::unasked(100), connection());
         let mut baseline = sent.baseline();
         let outcome = loop {
-            let batch = sent.batch_with(&connection, baseline, Guard::Enforce(&allowance), TIMEOUT);
+            let batch = sent.batch_with(&connection, baseline, CommitRule::Enforce(&allowance), TIMEOUT);
             match tokio::time::timeout(TIMEOUT * 4, send(&client, &batch)).await {
                 Ok(Ok(())) => break Outcome::Committed,
                 Ok(Err(error)) => {
@@ -126,7 +127,7 @@ impl Runner for Guarded {
                         Some(stop) => {
                             let name = format!("{stop:?}");
                             let name = name.split(['(', ' ']).next().unwrap_or_default().to_owned();
-                            break Outcome::Stopped(format!("guard: {name}"));
+                            break Outcome::Stopped(format!("measured: {name}"));
                         }
                         None => break Outcome::Stopped(message),
                     }

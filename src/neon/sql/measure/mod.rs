@@ -1,4 +1,4 @@
-//! The guarded commit: statements run in one transaction between statements of ours, so that Postgres itself refuses to commit more
+//! The measured commit: statements run in one transaction between statements of ours, so that Postgres itself refuses to commit more
 //! than was judged or approved.
 //!
 //! ```text
@@ -112,9 +112,9 @@ const SHARED_TURN: &str =
 pub(super) const OWN_TURN: &str =
     "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('neon-mcp definitions', 0))";
 
-/// How statements that may change something are held.
+/// When statements that may change something are committed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Guard<'a> {
+pub enum CommitRule<'a> {
     /// Whom we talk to is checked, and nothing is measured: on a throwaway branch, or where the operator's policy allows all.
     Identity,
     /// What they lose is measured and told, and they are committed: on a branch that is there to try them.
@@ -265,18 +265,18 @@ impl Batch {
         Self::begin(connection, body, Query::new(IDENTIFY.as_str(), parameters), mark)
     }
 
-    /// Statements that are measured, and committed as far as the guard lets them.
-    pub(super) fn guarded(connection: &Connection, body: Body<'_>, reach: Baseline, guard: Guard<'_>) -> Self {
+    /// Statements that are measured, and committed as far as the rule lets them.
+    pub(super) fn committed_by(connection: &Connection, body: Body<'_>, reach: Baseline, rule: CommitRule<'_>) -> Self {
         // What is compared with rows alone changes no definitions: it would be stopped.
-        let defines = reach == Baseline::All || matches!(guard, Guard::Identity);
+        let defines = reach == Baseline::All || matches!(rule, CommitRule::Identity);
         let body = Body {
             turn: defines.then_some(SHARED_TURN),
             ..body
         };
-        match guard {
-            Guard::Identity => Self::identified(connection, body),
-            Guard::Report => Self::compared(connection, body, reach, Mode::Report, &Allowance::anything()),
-            Guard::Enforce(allowance) => Self::compared(connection, body, reach, Mode::Enforce, allowance),
+        match rule {
+            CommitRule::Identity => Self::identified(connection, body),
+            CommitRule::Report => Self::compared(connection, body, reach, Mode::Report, &Allowance::anything()),
+            CommitRule::Enforce(allowance) => Self::compared(connection, body, reach, Mode::Enforce, allowance),
         }
     }
 
