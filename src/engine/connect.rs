@@ -11,6 +11,7 @@ use crate::engine::connections::Key;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
 use crate::engine::snapshot::ReadSnapshot;
+use crate::guard::{Effect, StatementRisk};
 use crate::neon::sql::{Connection, Expected, Identity, Reads, ResultSet, SqlAddress, SqlError, Stop};
 use crate::neon::views::{Database, Role};
 use crate::neon::{BranchId, Changed, EndpointId, ProjectId, Read};
@@ -33,6 +34,7 @@ pub(in crate::engine) async fn connection(
         branch: branch.clone(),
         database: database.map(str::to_owned),
         role: role.map(str::to_owned),
+        reads: only_reads(call),
     };
     if let Some(known) = call.connections.get(&key) {
         return Ok(Connection {
@@ -138,7 +140,14 @@ fn endpoint(uri: &str) -> Option<EndpointId> {
     EndpointId::parse(label).ok().filter(|_| label.starts_with("ep-"))
 }
 
-/// The database and the role: what is given, else the only database (or `neondb`), and its owner.
+/// Whether nothing that the call says changes anything.
+fn only_reads(call: &CallContext<'_>) -> bool {
+    let declared = call.selected.tool.declaration.safety.effect;
+    call.assessed.as_ref().map_or(declared, StatementRisk::effect) == Effect::Read
+}
+
+/// The database and the role: what is given, else the only database and its owner. Of several databases, a call that only reads takes
+/// `neondb`, and one that changes something takes none.
 pub(in crate::engine) async fn choose(
     call: &CallContext<'_>,
     look: &ReadSnapshot<'_, '_>,
@@ -154,7 +163,8 @@ pub(in crate::engine) async fn choose(
     let chosen = match (database, names.as_slice()) {
         (Some(database), _) => names.iter().find(|name| **name == database),
         (None, [only]) => Some(only),
-        (None, _) => names.iter().find(|name| **name == "neondb"),
+        (None, _) if only_reads(call) => names.iter().find(|name| **name == "neondb"),
+        (None, _) => None,
     };
     if let (Some(given), None) = (database, chosen) {
         return Err(unknown(call, "database_name", "database", given, &names));
@@ -199,6 +209,7 @@ pub(in crate::engine) async fn anew(
         branch,
         database,
         role,
+        reads: _,
     } = call.connections.forget(refused)?;
     let fresh = connection(call, &project, &branch, database.as_deref(), role.as_deref())
         .await

@@ -23,6 +23,8 @@ pub(in crate::engine) struct Key {
     pub(in crate::engine) branch: BranchId,
     pub(in crate::engine) database: Option<String>,
     pub(in crate::engine) role: Option<String>,
+    /// Whether the call only reads: of several databases, a read without a name takes one that a change doesn't.
+    pub(in crate::engine) reads: bool,
 }
 
 /// Connection strings that are known. `Debug` shows none.

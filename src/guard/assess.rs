@@ -81,6 +81,12 @@ pub struct StatementRisk {
 }
 
 impl StatementRisk {
+    /// What the statements do.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
     /// The same, once it is known that the indexes that they build call code of the database's own, which nothing holds there.
     #[must_use]
     pub fn running_code(mut self) -> Self {

@@ -52,6 +52,24 @@ async fn place_that_is_left_out_of_a_read_is_the_default_one() {
     }
     let usual = story.shop("get_database_schema", json!({})).await;
     assert!(bare_value(&usual).to_string().contains("here"), "{usual}");
+    // A change takes none of several, also where a read has just taken the usual one.
+    let on_main = |sql: &str| json!({"branch_id": "main", "sql": sql});
+    story.shop("run_sql", on_main("SELECT 1")).await;
+    for (tool, arguments) in [
+        ("run_sql", on_main("CREATE TABLE made (id int)")),
+        (
+            "run_sql_transaction",
+            json!({"branch_id": "main", "statements": ["CREATE TABLE made (id int)"]}),
+        ),
+        ("prepare_database_migration", on_main("CREATE TABLE made (id int)")),
+    ] {
+        let error = story.shop_fails(tool, arguments).await;
+        assert_eq!(
+            (&error["argument"], &error["changed"]),
+            (&json!("database_name"), &json!("no")),
+            "{tool}: {error}"
+        );
+    }
     let gone = json!({"branch_id": "main", "database_name": "neondb"});
     story.shop("delete_database", gone).await;
     let error = story.shop_fails("get_database_schema", json!({})).await;
