@@ -162,7 +162,7 @@ async fn question_is_asked_at_the_terminal_though_other_streams_lead_elsewhere()
             let command = program(&["call", "delete_branch", &arguments], &world.url(), KEY).into_std();
             let (ended, _, screen) = tokio::task::spawn_blocking(move || {
                 let mut terminal = AtTerminal::with(command, streams, Some(60));
-                terminal.wait_for("to refuse: ", 1);
+                terminal.wait_for("to reject: ", 1);
                 terminal.type_line(typed);
                 terminal.end()
             })
@@ -299,7 +299,7 @@ async fn plan_breaks_at_blanks_in_a_narrow_terminal() {
         let command = program(&["approve", &code, "--state-dir", state], "", "").into_std();
         let (_, _, screen) = tokio::task::spawn_blocking(move || {
             let mut terminal = AtTerminal::with(command, Streams::All, Some(columns));
-            terminal.wait_for("to refuse: ", 1);
+            terminal.wait_for("to reject: ", 1);
             terminal.end_input();
             terminal.end()
         })

@@ -60,7 +60,7 @@ async fn at_terminal(state: &Path, code: &str, lines: &[&str]) -> (i32, String, 
     tokio::task::spawn_blocking(move || {
         let mut terminal = AtTerminal::start(command);
         for (index, line) in lines.iter().enumerate() {
-            terminal.wait_for("to refuse: ", index + 1);
+            terminal.wait_for("to reject: ", index + 1);
             terminal.type_line(line);
         }
         terminal.end()
@@ -153,7 +153,7 @@ async fn ending_the_input_decides_nothing() {
     let command = approve(&started.state, &[&code]);
     let (exit, ..) = tokio::task::spawn_blocking(move || {
         let mut terminal = AtTerminal::start(command);
-        terminal.wait_for("to refuse: ", 1);
+        terminal.wait_for("to reject: ", 1);
         terminal.end_input();
         terminal.end()
     })
@@ -289,7 +289,7 @@ async fn a_call_by_hand_is_asked_by_hand() {
         let command = program(&["call", "delete_branch", &arguments, "--json"], &world.url(), KEY).into_std();
         let (ended, printed, screen) = tokio::task::spawn_blocking(move || {
             let mut terminal = AtTerminal::start(command);
-            terminal.wait_for("to refuse: ", 1);
+            terminal.wait_for("to reject: ", 1);
             terminal.type_line(typed);
             terminal.end()
         })

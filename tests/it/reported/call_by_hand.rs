@@ -49,7 +49,7 @@ async fn follow(next: &str, lines: &[&str]) -> (i32, String, String) {
         command.args(["-c", &told]).env_clear();
         let mut terminal = AtTerminal::start(command);
         for (index, line) in lines.iter().enumerate() {
-            terminal.wait_for("to refuse: ", index + 1);
+            terminal.wait_for("to reject: ", index + 1);
             terminal.type_line(line);
         }
         terminal.end()

@@ -163,7 +163,7 @@ async fn approval_for_one_account_is_none_for_another() {
     let command = home.program(&["approve", code], &issuer).into_std();
     let ended = tokio::task::spawn_blocking(move || {
         let mut terminal = crate::support::terminal::AtTerminal::start(command);
-        terminal.wait_for("to refuse: ", 1);
+        terminal.wait_for("to reject: ", 1);
         terminal.type_line(&name);
         terminal.end()
     });

@@ -77,7 +77,7 @@ async fn approval_in_a_terminal_lets_the_same_call_complete_it() {
         let command = command.into_std();
         let ended = tokio::task::spawn_blocking(move || {
             let mut terminal = AtTerminal::start(command);
-            terminal.wait_for("to refuse: ", 1);
+            terminal.wait_for("to reject: ", 1);
             terminal.type_line(line);
             terminal.end()
         });

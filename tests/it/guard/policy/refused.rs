@@ -25,18 +25,6 @@ fn what_is_not_understood_is_refused_with_where_and_what_instead() {
             "[caps]\nread_only = true",
             "did you mean `read_only`, which stands above the first `[table]`?",
         ),
-        (
-            "\n[confirm]\nchannels = []",
-            "line 2, column 2: `confirm` is now `approval`: rename it",
-        ),
-        (
-            "[approval]\nterminal_yes = true",
-            "line 2, column 1: `approval.terminal_yes` is now `approval.without_terminal`: rename it",
-        ),
-        (
-            "[effects]\ndestructive = \"confirm\"",
-            "`effects.destructive`: \"confirm\" is now `\"require_approval\"`: rename it",
-        ),
         ("[approval]\nchanels = []", "did you mean `approval.channels`?"),
         ("[safety_copy]\nbefor = \"none\"", "did you mean `safety_copy.before`?"),
         ("xyzzy = 1", "`neon-mcp policy reference` lists the keys"),
@@ -117,6 +105,32 @@ fn what_is_not_understood_is_refused_with_where_and_what_instead() {
         let error = parse(text).expect_err(text);
         assert!(error.contains(expected), "{text}\n{error}");
         assert!(!error.contains('\n') && error.starts_with("the policy text"), "{error}");
+    }
+}
+
+#[test]
+fn names_of_earlier_versions_are_rejected_with_their_new_ones() {
+    for (text, line, old, new) in [
+        ("\n[confirm]\nchannels = []", "line 2,", "`confirm`", "`approval`"),
+        (
+            "[approval]\nterminal_yes = true",
+            "line 2,",
+            "`approval.terminal_yes`",
+            "`approval.without_terminal`",
+        ),
+        (
+            "[effects]\nread = \"allow\"\ndestructive = \"confirm\"",
+            "line 3,",
+            "\"confirm\"",
+            "`\"require_approval\"`",
+        ),
+    ] {
+        let error = parse(text).expect_err(text);
+        for part in [line, old, new] {
+            assert!(error.contains(part), "{text}\n{error}");
+        }
+        // The new name alone, and not what else could be written.
+        assert!(!error.contains("\"allow\""), "{text}\n{error}");
     }
 }
 
