@@ -1,7 +1,7 @@
 //! Discovery mode, from the outside: what is listed, what is found, and that a call through a caller is the call itself.
 
+mod approvals;
 mod calls;
-mod guarded;
 mod list;
 
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Every tool that gives access or destroys, through its caller: guarded as a direct call is.
+//! Every tool that gives access or destroys, through its caller: approved as a direct call is.
 
 use std::sync::Arc;
 
