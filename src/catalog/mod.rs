@@ -17,7 +17,6 @@
 mod condition;
 mod declaration;
 mod lint;
-mod lint_bytes;
 mod load;
 mod nearest;
 mod output_schema;

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::declaration::{BodyForm, Content, FileSource};
-use super::lint::Linter;
-use super::load::Catalog;
-use super::tool::Tool;
+use super::Linter;
 use crate::catalog::Effect;
+use crate::catalog::declaration::{BodyForm, Content, FileSource};
+use crate::catalog::load::Catalog;
+use crate::catalog::tool::Tool;
 use crate::neon::Method;
 
 /// The longest base64 that 64 KiB take.
@@ -59,7 +59,7 @@ impl Linter {
         }
     }
 
-    fn file_argument(&mut self, tool: &Tool, name: &str, pointer: &str) {
+    pub(super) fn file_argument(&mut self, tool: &Tool, name: &str, pointer: &str) {
         let schema = tool.property(name);
         let is_text = schema.is_some_and(|schema| schema.get("type") == Some(&Value::from("string")));
         self.require(

@@ -1,0 +1,212 @@
+//! Lints of what a declaration says of other tools and of its own arguments: undo, plan, refusals, texts.
+
+use serde_json::Value;
+
+use super::Linter;
+use crate::catalog::Effect;
+use crate::catalog::declaration::{PlanDeclaration, Undo};
+use crate::catalog::load::Catalog;
+use crate::catalog::tool::{Tool, property, templates, templates_within};
+
+impl Linter {
+    pub(super) fn references(&mut self, tool: &Tool, catalog: &Catalog) {
+        let declaration = &tool.declaration;
+        let reader = |name: &str| {
+            catalog
+                .tool(name)
+                .is_some_and(|tool| tool.declaration.safety.effect == Effect::Read && !tool.declaration.safety.reveals)
+        };
+        if let Some(plan) = &declaration.safety.plan {
+            self.require(reader(&plan.read), "/safety/plan/read", "is no reading tool");
+            self.require(!plan.show.is_empty(), "/safety/plan/show", "shows nothing");
+            self.pointers(&plan.show, "/safety/plan/show");
+            self.plan(tool, plan, catalog);
+            self.summary(tool, &plan.summary, "/safety/plan/summary");
+        }
+        for (index, escalation) in declaration.safety.escalate.iter().enumerate() {
+            if let Some(summary) = &escalation.summary {
+                self.summary(tool, summary, &format!("/safety/escalate/{index}/summary"));
+            }
+        }
+        self.refusals(tool, catalog, &reader);
+        if let Some(check) = &declaration.output.check {
+            self.require(reader(check), "/output/check", "is no reading tool");
+        }
+        if let Some(state) = &declaration.output.state {
+            self.require(reader(&state.read), "/output/state/read", "is no reading tool");
+        }
+        let filled = declaration.output.done.iter().chain(declaration.output.also.values());
+        for name in filled
+            .flat_map(|text| templates(text))
+            .filter(|name| !name.starts_with('/'))
+        {
+            self.require(
+                tool.declares(name),
+                "/output/done",
+                format!("`{{{name}}}` is no argument"),
+            );
+        }
+        let Some(Undo::Way(way)) = &declaration.safety.undo else {
+            return;
+        };
+        let Some(undo) = catalog.tool(&way.tool) else {
+            self.require(false, "/safety/undo/tool", "is no tool");
+            return;
+        };
+        for (name, value) in &way.arguments {
+            let pointer = format!("/safety/undo/arguments/{name}");
+            self.require(
+                property(&undo.input, name).is_some(),
+                &pointer,
+                "is no argument of that tool",
+            );
+            for template in templates_within(value)
+                .into_iter()
+                .filter(|template| !template.starts_with('/'))
+            {
+                let before = template
+                    .strip_prefix("before:")
+                    .or_else(|| template.strip_prefix("before?:"));
+                let known = match before {
+                    Some(before) => before.starts_with('/') && declaration.safety.plan.is_some(),
+                    None => tool.declares(template),
+                };
+                self.require(
+                    known,
+                    &pointer,
+                    format!("`{{{template}}}` is no argument, nor a part of what the plan reads"),
+                );
+            }
+        }
+        for (name, former) in &way.former {
+            let pointer = format!("/safety/undo/former/{name}");
+            let both = tool.declares(name) && property(&undo.input, name).is_some();
+            self.require(both, &pointer, "is no argument of both tools");
+            let known = former.pointer().starts_with('/') && declaration.safety.plan.is_some();
+            self.require(known, &pointer, "is no part of what the plan reads");
+        }
+        let required = undo
+            .input
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        for name in required.filter_map(Value::as_str) {
+            self.require(
+                way.arguments.contains_key(name) || way.former.contains_key(name),
+                "/safety/undo/arguments",
+                format!("`{name}` is required"),
+            );
+        }
+    }
+
+    /// A summary names arguments, and those that may be left out stand in brackets.
+    pub(super) fn summary(&mut self, tool: &Tool, summary: &str, pointer: &str) {
+        for name in templates(summary) {
+            self.require(tool.declares(name), pointer, format!("`{{{name}}}` is no argument"));
+        }
+        let outside: String = summary
+            .split('[')
+            .map(|part| part.split_once(']').map_or(part, |(_, after)| after))
+            .collect();
+        let conditional = pointer.contains("/escalate/");
+        for name in templates(&outside).filter(|_| !conditional) {
+            let required = tool.input.get("required").and_then(Value::as_array);
+            let required = required.is_some_and(|names| names.iter().any(|one| one == name));
+            // What is filled in before anything is planned is there, too.
+            let filled = tool.declaration.request.fills_in(name);
+            self.require(
+                required || filled,
+                pointer,
+                format!("`{{{name}}}` may be left out: put it in brackets"),
+            );
+        }
+    }
+
+    /// What is found out before a human is asked can be read, and its advice names tools that there are.
+    pub(super) fn refusals(&mut self, tool: &Tool, catalog: &Catalog, reader: &dyn Fn(&str) -> bool) {
+        let safety = &tool.declaration.safety;
+        let refused = safety.refuse.iter().enumerate();
+        let refused = refused.map(|(index, refusal)| (format!("/safety/refuse/{index}"), refusal.finds.as_ref()));
+        let light = safety.light.iter().enumerate();
+        let light = light.map(|(index, light)| (format!("/safety/light/{index}"), light.finds.as_ref()));
+        let findings: Vec<_> = refused.chain(light).collect();
+        for (pointer, finding) in findings {
+            let Some(finding) = finding else { continue };
+            let pointer = format!("{pointer}/finds");
+            let read = finding.read.as_deref();
+            self.require(read.is_none_or(reader), &pointer, "is no reading tool");
+            let pointers = finding.list.iter().chain(&finding.field);
+            let rooted = pointers.into_iter().all(|one| one.is_empty() || one.starts_with('/'));
+            self.require(rooted, &pointer, "has no JSON pointer");
+            self.require(
+                finding.field.is_some() == finding.argument.is_some(),
+                &pointer,
+                "a field equals an argument",
+            );
+            let own = finding.argument.iter().chain(finding.with.values());
+            let known = own.into_iter().all(|name| tool.declares(name));
+            self.require(known, &pointer, "names no argument");
+        }
+        for (index, refusal) in safety.refuse.iter().enumerate() {
+            let words = refusal.next.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            for word in words.filter(|word| word.contains('_')) {
+                let argument = catalog.tools().iter().any(|tool| tool.property(word).is_some());
+                let known = catalog.tool(word).is_some() || argument || word == "restore_status";
+                self.require(
+                    known,
+                    &format!("/safety/refuse/{index}/next"),
+                    format!("`{word}` is no tool"),
+                );
+            }
+        }
+        for name in safety.moments.keys() {
+            self.require(
+                tool.declares(name),
+                "/safety/moments",
+                format!("`{name}` is no argument"),
+            );
+        }
+    }
+
+    /// A plan can be read with the arguments that the call has.
+    pub(super) fn plan(&mut self, tool: &Tool, plan: &PlanDeclaration, catalog: &Catalog) {
+        if let Some(reader) = catalog.tool(&plan.read) {
+            let required = reader.input.get("required").and_then(Value::as_array);
+            for name in required.into_iter().flatten().filter_map(Value::as_str) {
+                self.require(
+                    tool.declares(name),
+                    "/safety/plan/read",
+                    format!("needs `{name}`, which the call doesn't have"),
+                );
+            }
+        }
+        for (theirs, ours) in &plan.with {
+            let pointer = format!("/safety/plan/with/{theirs}");
+            let known = catalog.tool(&plan.read).is_some_and(|reader| reader.declares(theirs));
+            self.require(known, &pointer, "is no argument of the reading tool");
+            self.require(tool.declares(ours), &pointer, format!("`{ours}` is no argument"));
+        }
+        if let Some(pick) = &plan.pick {
+            let rooted = pick.list.is_empty() || pick.list.starts_with('/');
+            self.require(rooted, "/safety/plan/pick/list", "is no JSON pointer");
+            let one = match (&pick.argument, &pick.value) {
+                (Some(argument), None) => tool.declares(argument),
+                (None, Some(_)) => true,
+                _ => false,
+            };
+            self.require(
+                one,
+                "/safety/plan/pick",
+                "an item is picked by an argument of the call or by a value",
+            );
+        }
+        if let Some(pointer) = &plan.lost_branch {
+            self.require(
+                pointer.starts_with('/'),
+                "/safety/plan/lost_branch",
+                "is no JSON pointer",
+            );
+        }
+    }
+}
