@@ -491,7 +491,10 @@ impl ServerHandler for NeonServer {
         let told = self.told(&context);
         let _running = self.calls.begin();
         let cancel = context.ct.child_token();
-        let call = self.process.running.track_future(self.call(request, context, cancel.clone()));
+        let call = self
+            .process
+            .running
+            .track_future(self.call(request, context, cancel.clone()));
         // When the server stops for good, the call says what it knows: it isn't simply cut.
         let call = async {
             tokio::pin!(call);
@@ -519,8 +522,10 @@ impl ServerHandler for NeonServer {
         }
     }
 
+    /// For its schema, which says what a request's `Mcp-Param-` headers must match: what is told of a tool isn't copied for each call.
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.admitted.offer.tools.iter().find(|tool| tool.name == name).cloned()
+        let tool = self.admitted.offer.tools.iter().find(|tool| tool.name == name)?;
+        Some(Tool::new(tool.name.clone(), "", tool.input_schema.clone()))
     }
 }
 

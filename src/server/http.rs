@@ -24,6 +24,7 @@ mod held;
 mod limits;
 mod listen;
 mod message;
+mod patient;
 pub(super) mod place;
 mod probes;
 mod proxy;
@@ -55,9 +56,9 @@ pub use self::limits::{HttpLimits, MAX_BODY_BYTES};
 pub use self::listen::Listen;
 use self::listen::Listener;
 pub use self::place::Place;
+use self::probes::Probes;
 pub use self::proxy::Hops;
 pub use self::reload::{OnReload, Reload, Reloads};
-use self::probes::Probes;
 use self::sessions::BoundedSessions;
 pub use self::tls::{Tls, TlsError, TlsFiles};
 use super::approve_page;
@@ -329,6 +330,7 @@ impl HttpServer {
             count,
             place,
             head: limits.head,
+            unread: limits.body,
             tls,
             end: closing.clone(),
         };

@@ -57,8 +57,18 @@ impl HttpLayer {
                 self.max_connections_per_address,
                 defaults.connections_of_one,
             )?,
-            head: time("header_timeout_seconds", self.header_timeout_seconds, SECONDS, defaults.head)?,
-            body: time("body_timeout_seconds", self.body_timeout_seconds, SECONDS, defaults.body)?,
+            head: time(
+                "header_timeout_seconds",
+                self.header_timeout_seconds,
+                SECONDS,
+                defaults.head,
+            )?,
+            body: time(
+                "body_timeout_seconds",
+                self.body_timeout_seconds,
+                SECONDS,
+                defaults.body,
+            )?,
             calls: count("max_calls", self.max_calls, defaults.calls)?,
             calls_of_one: count("max_calls_per_caller", self.max_calls_per_caller, defaults.calls_of_one)?,
             calls_per_minute: self.calls_per_minute.map_or(Ok(defaults.calls_per_minute), |value| {

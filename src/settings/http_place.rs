@@ -28,15 +28,16 @@ impl HttpLayer {
                 key: key.clone(),
             })?),
             (None, None) => None,
-            (Some(_), None) => return Err(conflict("--tls-cert wants --tls-key, the private key of the certificate")),
+            (Some(_), None) => {
+                return Err(conflict(
+                    "--tls-cert wants --tls-key, the private key of the certificate",
+                ));
+            }
             (None, Some(_)) => return Err(conflict("--tls-key wants --tls-cert, the certificate of the key")),
         };
         Ok(Reach {
             listen,
-            callers_are_known: matches!(
-                self.auth,
-                Some(AuthMode::Bearer | AuthMode::Oauth | AuthMode::NeonKey)
-            ),
+            callers_are_known: matches!(self.auth, Some(AuthMode::Bearer | AuthMode::Oauth | AuthMode::NeonKey)),
             public,
             hops,
             tls,
@@ -46,11 +47,8 @@ impl HttpLayer {
 
 /// What clients see as the server's address.
 fn public(text: &str) -> Result<Url, SettingsError> {
-    let wrong = |why: &str| {
-        SettingsError::Conflict(format!(
-            "--public-url {why}; it looks like https://mcp.example.com"
-        ))
-    };
+    let wrong =
+        |why: &str| SettingsError::Conflict(format!("--public-url {why}; it looks like https://mcp.example.com"));
     let url = Url::parse(text).map_err(|_| wrong("is no URL"))?;
     let name = url.host_str().unwrap_or_default();
     let is_here = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
@@ -63,7 +61,9 @@ fn public(text: &str) -> Result<Url, SettingsError> {
         return Err(wrong("must hold no credentials"));
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("must be an address without a path: clients find the server at /mcp there"));
+        return Err(wrong(
+            "must be an address without a path: clients find the server at /mcp there",
+        ));
     }
     Ok(url)
 }
@@ -74,7 +74,11 @@ mod tests {
 
     #[test]
     fn public_address_is_one_of_https_without_a_path() {
-        for right in ["https://mcp.example.com", "https://mcp.example.com:8443/", "http://localhost:7373"] {
+        for right in [
+            "https://mcp.example.com",
+            "https://mcp.example.com:8443/",
+            "http://localhost:7373",
+        ] {
             assert!(public(right).is_ok(), "{right}");
         }
         for wrong in [
@@ -136,7 +140,11 @@ mod tests {
                 auth,
                 ..HttpLayer::default()
             };
-            assert_eq!(layer.reach(listen.clone()).unwrap().callers_are_known, known, "{auth:?}");
+            assert_eq!(
+                layer.reach(listen.clone()).unwrap().callers_are_known,
+                known,
+                "{auth:?}"
+            );
         }
     }
 }

@@ -72,8 +72,12 @@ impl OneTooMany {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::OfAll => "as many tool calls run as this server takes at once; nothing was done",
-            Self::OfOne => "as many of your tool calls run as this server takes of one caller at once; nothing was done",
-            Self::InAMinute { .. } => "you have made as many tool calls as this server takes of one caller in a minute; nothing was done",
+            Self::OfOne => {
+                "as many of your tool calls run as this server takes of one caller at once; nothing was done"
+            }
+            Self::InAMinute { .. } => {
+                "you have made as many tool calls as this server takes of one caller in a minute; nothing was done"
+            }
         }
     }
 }
@@ -179,7 +183,10 @@ mod tests {
         let (ann, ben): (Arc<str>, Arc<str>) = ("ann".into(), "ben".into());
         assert!(calls.begin(&ann).is_ok() && calls.begin(&ann).is_ok() && calls.begin(&ben).is_ok());
         let over = calls.begin(&ann).unwrap_err();
-        assert!(over.is_callers() && (1..=30).contains(&over.retry_seconds()), "{over:?}");
+        assert!(
+            over.is_callers() && (1..=30).contains(&over.retry_seconds()),
+            "{over:?}"
+        );
         assert!(calls.begin(&ben).is_ok());
     }
 }

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::held::held;
 use super::limits::HttpLimits;
 use super::listen::{Listener, Stream};
+use super::patient::Patient;
 use super::place::Place;
 use super::tls::Tls;
 
@@ -77,7 +78,10 @@ impl Count {
     /// Counts one more; nothing where there are enough.
     fn one(self: &Arc<Self>, peer: Option<IpAddr>, is_connection: bool) -> Option<Counted> {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_peer = peer.and_then(|peer| now.by_peer.get(&peer)).copied().unwrap_or_default();
+        let of_peer = peer
+            .and_then(|peer| now.by_peer.get(&peer))
+            .copied()
+            .unwrap_or_default();
         if of_peer >= self.most_of_one || (is_connection && now.connections >= self.most) {
             return None;
         }
@@ -132,6 +136,8 @@ pub(super) struct Serving {
     pub(super) place: Arc<Place>,
     /// How long the head of a request may take, and a handshake.
     pub(super) head: Duration,
+    /// How long a client may not read its answer.
+    pub(super) unread: Duration,
     pub(super) tls: Option<Arc<Tls>>,
     /// Cancelled when no more connections are taken, and those that are open end with the answer that they wait for.
     pub(super) end: CancellationToken,
@@ -173,12 +179,13 @@ pub(super) async fn serve(listener: Listener, serving: Serving) {
             false => router.layer(Extension(Peer(peer))),
         };
         let (head, tls, end) = (serving.head, serving.tls.clone(), serving.end.clone());
+        let unread = serving.unread;
         open.spawn(async move {
             let _counted = counted;
             match stream {
-                Stream::Tcp(stream) => encrypted(stream, tls, router, head, end).await,
+                Stream::Tcp(stream) => encrypted(Patient::new(stream, unread), tls, router, head, end).await,
                 #[cfg(unix)]
-                Stream::Unix(stream) => encrypted(stream, tls, router, head, end).await,
+                Stream::Unix(stream) => encrypted(Patient::new(stream, unread), tls, router, head, end).await,
             }
         });
     }

@@ -59,7 +59,10 @@ impl Drain {
     /// Waits for the stop, and then for what runs: at most for the time that it has.
     pub(super) async fn over(&self) {
         self.stop.cancelled().await;
-        tracing::info!("stopping: no new calls, running ones have {} s", self.patience.as_secs());
+        tracing::info!(
+            "stopping: no new calls, running ones have {} s",
+            self.patience.as_secs()
+        );
         self.running.close();
         if tokio::time::timeout(self.patience, self.running.wait()).await.is_err() {
             tracing::warn!("calls that still run are cancelled: {}", self.running.len());

@@ -61,7 +61,9 @@ impl Health {
             return ready && !self.stop.is_cancelled();
         }
         let asked = tokio::time::timeout(self.patience, futures::future::join_all(self.probes.iter().map(asked)));
-        let ready = asked.await.is_ok_and(|answers| answers.into_iter().all(|answers| answers));
+        let ready = asked
+            .await
+            .is_ok_and(|answers| answers.into_iter().all(|answers| answers));
         *last = Some((Instant::now(), ready));
         ready && !self.stop.is_cancelled()
     }

@@ -27,7 +27,7 @@ pub struct HttpLimits {
     /// How long a connection has for the head of a request, counted from its start or from the last answer, and for the handshake
     /// of TLS. Default 30 seconds.
     pub head: Duration,
-    /// How long a request has for its body after that. Default 30 seconds.
+    /// How long a request has for its body after that, and its client to read on in its answer. Default 30 seconds.
     pub body: Duration,
     /// Tool calls that run at once, of all callers. Default 256.
     pub calls: usize,

@@ -202,7 +202,10 @@ mod unix {
         own(folder).map_err(no)?;
         make_room(path).map_err(no)?;
         // It is made where nobody else looks in, and comes to its place with its mode.
-        let aside = tempfile::Builder::new().prefix(".").tempdir_in(folder).map_err(system)?;
+        let aside = tempfile::Builder::new()
+            .prefix(".")
+            .tempdir_in(folder)
+            .map_err(system)?;
         let made = aside.path().join("s");
         let listener = UnixListener::bind(&made).map_err(system)?;
         fs::set_permissions(&made, Permissions::from_mode(0o600)).map_err(system)?;

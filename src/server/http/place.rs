@@ -38,12 +38,7 @@ fn origins_of(scheme: &str, name: &str, port: u16) -> Vec<String> {
 
 impl Place {
     /// The place of a server that listens there.
-    pub(super) fn new(
-        listen: &Listen,
-        is_tls: bool,
-        public: Option<Url>,
-        hops: Hops,
-    ) -> Result<Self, url::ParseError> {
+    pub(super) fn new(listen: &Listen, is_tls: bool, public: Option<Url>, hops: Hops) -> Result<Self, url::ParseError> {
         let scheme = if is_tls { "https" } else { "http" };
         let address = match listen {
             Listen::Address(address) => Some(*address),
@@ -53,10 +48,11 @@ impl Place {
         if listen.is_local() {
             hosts.extend(LOOPBACK.map(str::to_owned));
             let port = address.map(|address| address.port());
-            origins.extend(
-                port.into_iter()
-                    .flat_map(|port| LOOPBACK.into_iter().flat_map(move |name| origins_of(scheme, name, port))),
-            );
+            origins.extend(port.into_iter().flat_map(|port| {
+                LOOPBACK
+                    .into_iter()
+                    .flat_map(move |name| origins_of(scheme, name, port))
+            }));
         }
         if let Some(public) = &public {
             let name = public.host_str().unwrap_or_default();

@@ -60,7 +60,10 @@ impl Probe for Store {
 
     fn answers(&self) -> BoxFuture<'_, bool> {
         let flow = self.0.engine().guards().approval_flow.clone();
-        let read = move || flow.approvals().is_none_or(|approvals| approvals.list(Utc::now()).is_ok());
+        let read = move || {
+            flow.approvals()
+                .is_none_or(|approvals| approvals.list(Utc::now()).is_ok())
+        };
         // Files are read.
         async move { tokio::task::spawn_blocking(read).await.unwrap_or(false) }.boxed()
     }

@@ -21,7 +21,11 @@ impl Hops {
     /// # Errors
     /// The text that is neither.
     pub fn parse(texts: &[String]) -> Result<Self, String> {
-        texts.iter().map(|text| networks::parse(text)).collect::<Result<_, _>>().map(Self)
+        texts
+            .iter()
+            .map(|text| networks::parse(text))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Whether there are none.
@@ -162,7 +166,10 @@ mod tests {
             (vec![(xff, "10.3.3.3, 10.2.2.2")], "10.3.3.3"),
             (vec![(xff, "")], "10.0.0.1"),
             (vec![("forwarded", "for=192.0.2.7;proto=https")], "192.0.2.7"),
-            (vec![("forwarded", "for=203.0.113.1, For=\"[2001:db8::1]:99\"")], "2001:db8::1"),
+            (
+                vec![("forwarded", "for=203.0.113.1, For=\"[2001:db8::1]:99\"")],
+                "2001:db8::1",
+            ),
             (vec![("forwarded", "proto=https")], "10.0.0.1"),
             (vec![("forwarded", "for=_hidden, for=10.2.2.2")], "10.2.2.2"),
             (vec![("forwarded", "for=192.0.2.7"), (xff, "192.0.2.7")], "192.0.2.7"),

@@ -334,10 +334,7 @@ type Waited<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> +
 
 /// Where rmcp looks for a session that isn't awake.
 impl SessionStore for BoundedSessions {
-    fn load<'life0, 'life1, 'async_trait>(
-        &'life0 self,
-        id: &'life1 str,
-    ) -> Waited<'async_trait, Option<SessionState>>
+    fn load<'life0, 'life1, 'async_trait>(&'life0 self, id: &'life1 str) -> Waited<'async_trait, Option<SessionState>>
     where
         'life0: 'async_trait,
         'life1: 'async_trait,

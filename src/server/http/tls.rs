@@ -107,7 +107,8 @@ mod spoken {
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions);
         let builder = builder.map_err(|error| wrong(&files.cert, error.to_string()))?;
         let config = builder.with_no_client_auth().with_single_cert(chain, key);
-        let mut config = config.map_err(|error| wrong(&files.cert, format!("with {}: {error}", files.key.display())))?;
+        let mut config =
+            config.map_err(|error| wrong(&files.cert, format!("with {}: {error}", files.key.display())))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }

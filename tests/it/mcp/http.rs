@@ -141,7 +141,13 @@ async fn a_stop_lets_a_running_call_end() {
         assert!(killed.success());
         // Whoever asks is told so while the call still runs.
         let ready = format!("{origin}/readyz");
-        let stops = async || plain().get(&ready).send().await.is_ok_and(|answer| answer.status() == 503);
+        let stops = async || {
+            plain()
+                .get(&ready)
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status() == 503)
+        };
         until_async("the stop", stops).await;
         gate.open();
     };
