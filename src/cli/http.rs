@@ -1,32 +1,29 @@
 //! `neon-mcp http`: many clients over streamable HTTP.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use stop_signal::{Hangup, stop_signal};
+use tokio::sync::Notify;
 
 use super::common::{print, resolve};
 use super::serve::{name_the_key, start};
 use crate::guard::Page;
 use crate::server::NeonServer;
-use crate::server::http::{BearerToken, HttpServer, TokenFile};
+use crate::server::http::{BearerToken, HttpServer, Listen, Reloads, Remake, TokenFile};
 use crate::settings::{HttpAuth, HttpLayer, Layer, Settings, read_page_secret, read_token};
-use anyhow::Context as _;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Where to listen: a loopback address and a port (0 takes a free one)
-    #[arg(long, default_value = "127.0.0.1:7373", value_parser = address)]
-    listen: SocketAddr,
+    /// Where to listen: an address and a port (0 takes a free one), or `unix:/PATH` for a socket that this user alone can open. Where
+    /// others than this machine reach it, it wants --auth and TLS, or a proxy
+    #[arg(long, default_value = "127.0.0.1:7373", value_name = "ADDRESS")]
+    listen: Listen,
     #[command(flatten)]
     http: HttpLayer,
     #[command(flatten)]
     settings: Layer,
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let right = "write a loopback address and a port, e.g. 127.0.0.1:7373 or [::1]:7373 (port 0 takes a free one)";
-    text.parse().map_err(|_| right.to_owned())
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -38,9 +35,15 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         tracing::warn!("--context-file is for one client in its folder: `neon-mcp http` doesn't read it");
     }
     // Whoever was told the address may send signals.
-    let stop = stop_signal(Hangup::IsNoted);
-    let http = HttpServer::bind(arguments.listen).await?;
-    let (http, _kept) = with_token(http, &settings)?;
+    let again = Arc::new(Notify::new());
+    let stop = stop_signal(Hangup::Tells(again.clone()));
+    let limits = settings.http.limits()?;
+    let http = HttpServer::listen(settings.http.reach(arguments.listen)?).await?;
+    let (http, _kept) = with_token(http.with_limits(limits), &settings)?;
+    tell(&http, &settings);
+    let policy = settings.policy_again();
+    let remake = Remake::new(move |engine| policy.engine(engine));
+    let http = http.with_reload(again, Reloads::default(), remake);
     let started = tokio::select! {
         started = start(settings) => started?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
@@ -71,7 +74,7 @@ fn with_token(http: HttpServer, settings: &Settings) -> anyhow::Result<(HttpServ
                 "there is no state directory to put the bearer token of clients into: set --state-dir or HOME, or give --auth-token-file FILE",
             )?;
             let token = BearerToken::random();
-            let kept = token.keep(state, http.address())?;
+            let kept = token.keep(state, http.listens_on())?;
             eprintln!(
                 "neon-mcp: {how}; the token of this run is in {}, which you alone can read",
                 kept.path().display()
@@ -84,10 +87,36 @@ fn with_token(http: HttpServer, settings: &Settings) -> anyhow::Result<(HttpServ
             Ok((http.with_token(token), None))
         }
         HttpAuth::Nobody => {
-            eprintln!(
-                "neon-mcp: --no-auth: every user and every program of this machine can call this server, and use the API key through it"
-            );
+            let whose = match http.listens_on() {
+                Listen::Address(_) => "every user and every program of this machine",
+                Listen::Unix(_) => "every program of yours",
+            };
+            eprintln!("neon-mcp: --no-auth: {whose} can call this server, and use the API key through it");
             Ok((http, None))
         }
     }
+}
+
+/// Says on standard error what is open to whom, whatever the log holds.
+fn tell(http: &HttpServer, settings: &Settings) {
+    let listen = http.listens_on();
+    let open = match listen {
+        Listen::Unix(_) => "this user alone can open it",
+        Listen::Address(_) if listen.is_local() => "every user and every program of this machine reaches it",
+        Listen::Address(_) => "the network reaches it",
+    };
+    eprintln!("neon-mcp: listening on {listen}: {open}");
+    let layer = &settings.http;
+    if let Some(networks) = &layer.behind_proxy {
+        eprintln!(
+            "neon-mcp: clients see {}; forwarding headers count from {} alone",
+            http.origin(),
+            networks.join(", ")
+        );
+    } else if layer.tls_cert.is_some() && layer.public_url.is_none() && !listen.is_local() {
+        eprintln!(
+            "neon-mcp: without --public-url, clients reach it by its address alone: a request to any name is refused"
+        );
+    }
+    eprintln!("neon-mcp: /healthz and /readyz answer whoever reaches it, and tell nothing else");
 }

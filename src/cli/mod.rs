@@ -87,7 +87,7 @@ enum Command {
         #[command(flatten)]
         settings: Layer,
     },
-    /// Serve many clients over streamable HTTP, on loopback
+    /// Serve many clients over streamable HTTP
     Http(http::Arguments),
     /// Tell a story on a sandbox, through a real MCP client: a migration that is tried, refused, applied and undone
     #[cfg(feature = "demo")]

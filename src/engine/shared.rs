@@ -1,6 +1,7 @@
 //! The engine: what all calls of a server share.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use chrono::Utc;
 use serde_json::{Map, Value};
@@ -23,7 +24,7 @@ use crate::engine::rate_cap::RateCap;
 use crate::engine::workflow::Workflows;
 use crate::engine::{context, left_behind, record};
 use crate::guard::{Policy, Principal};
-use crate::neon::{Client, Method, NoCredential};
+use crate::neon::{Client, ErrorKind, Method, NoCredential, Read};
 
 /// The arguments of a call as it would run, checked as every call's are before anything is sent. Names aren't looked up.
 ///
@@ -209,6 +210,28 @@ impl Engine {
     /// The clients, one for each account.
     pub fn clients(&self) -> impl Iterator<Item = &Client> {
         self.inner.accounts.all().iter().map(Account::client)
+    }
+
+    /// Whether what is called answers at all, whatever it says: who may call it is another question. Without a credential of its own
+    /// the server asks nothing.
+    pub async fn is_answered(&self, within: Duration) -> bool {
+        let (Some(client), Ok(read)) = (self.clients().next(), Read::new("/auth", &[])) else {
+            return false;
+        };
+        match client.read(read, &crate::neon::Context::within(within)).await {
+            Ok(_) => true,
+            Err(error) => matches!(
+                error.kind(),
+                ErrorKind::NotSignedIn
+                    | ErrorKind::Unauthorized
+                    | ErrorKind::Forbidden
+                    | ErrorKind::NotFound
+                    | ErrorKind::Conflict
+                    | ErrorKind::Refused
+                    | ErrorKind::Locked
+                    | ErrorKind::RateLimited
+            ),
+        }
     }
 
     /// How many requests have ended so far: who waits for calls sees by it whether they get on.

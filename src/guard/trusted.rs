@@ -81,6 +81,22 @@ pub fn read_trusted_text(path: &Path) -> Result<String, Untrusted> {
     })
 }
 
+/// Warns of a file with a secret that others than its owner can read. It is read all the same, since it may be meant so.
+pub fn warn_if_readable_by_others(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(path)
+            .map(|metadata| metadata.permissions().mode())
+            .unwrap_or_default();
+        if mode & 0o077 != 0 {
+            tracing::warn!("{} can be read by others than its owner: chmod 600 it", path.display());
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
 #[cfg(unix)]
 fn open(path: &Path) -> Result<File, Untrusted> {
     unix::open(path)

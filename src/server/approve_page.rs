@@ -23,7 +23,8 @@ use chrono::Utc;
 use maud::html;
 use serde::Deserialize;
 
-use super::http::from_here::{is_own_host, is_own_origin};
+use super::http::admission::Admission;
+use super::http::place::Place;
 use view::{Asking, decided, told};
 
 use crate::engine::{Engine, Service};
@@ -35,14 +36,13 @@ const MAX_FORM_BYTES: usize = 16 * 1024;
 /// What the page works on.
 #[derive(Debug)]
 struct Shared {
-    engine: Engine,
-    /// The origins that are this server's own.
-    origins: Vec<String>,
+    admission: Arc<Admission>,
+    place: Arc<Place>,
 }
 
-/// The page, for an HTTP server with these origins: `/approve/CODE`.
-pub(super) fn router(engine: Engine, origins: Vec<String>) -> Router {
-    let shared = Arc::new(Shared { engine, origins });
+/// The page, for an HTTP server at that place: `/approve/CODE`.
+pub(super) fn router(admission: Arc<Admission>, place: Arc<Place>) -> Router {
+    let shared = Arc::new(Shared { admission, place });
     Router::new()
         .route("/approve/{code}", get(show).post(decide))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
@@ -68,15 +68,20 @@ enum Choice {
 }
 
 impl Shared {
-    fn approval_flow(&self) -> &ApprovalFlow {
-        &self.engine.guards().approval_flow
+    /// The engine of this moment.
+    fn engine(&self) -> Engine {
+        self.admission.engine()
+    }
+
+    fn approval_flow(&self) -> ApprovalFlow {
+        self.engine().guards().approval_flow.clone()
     }
 
     /// What is asked about a call, again where an answer was wrong.
     fn asking<'a>(&self, approval: &'a Approval, wrong: Option<&'a DecideError>) -> Asking<'a> {
         Asking {
             approval,
-            sandbox: self.engine.service() == Service::Sandbox,
+            sandbox: self.engine().service() == Service::Sandbox,
             own_secret: self.approval_flow().page_has_own_secret(),
             wrong,
         }
@@ -95,13 +100,13 @@ impl Shared {
 async fn check_origin(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let looks = request.method() == Method::GET;
     let is_own = looks || is_own_page(&shared, request.headers());
-    let mut response = if is_own && is_own_host(request.headers(), request.uri()) {
+    let mut response = if is_own && shared.place.is_own_host(request.headers(), request.uri()) {
         next.run(request).await
     } else {
         told(
             StatusCode::FORBIDDEN,
             "Not from here",
-            html! { p { "This page answers only to itself, on this machine." } },
+            html! { p { "This page answers only to itself, and only by the server's own address." } },
         )
     };
     let headers = response.headers_mut();
@@ -124,7 +129,7 @@ async fn check_origin(State(shared): State<Arc<Shared>>, request: Request, next:
 fn is_own_page(shared: &Shared, headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or("?"));
     let site = site.is_none_or(|site| matches!(site, "same-origin" | "none"));
-    site && is_own_origin(headers, &shared.origins)
+    site && shared.place.is_own_origin(headers)
 }
 
 async fn show(State(shared): State<Arc<Shared>>, Path(code): Path<String>) -> Response {

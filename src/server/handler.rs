@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, Icon,
@@ -46,6 +48,33 @@ pub struct NeonServer {
     process: Arc<Process>,
     /// The session of this client, if it is one.
     session: Session,
+    /// The calls of this client that run.
+    calls: RunningCalls,
+}
+
+/// How many calls of one client run. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RunningCalls(Arc<AtomicUsize>);
+
+/// A call that runs as long as this is there.
+struct RunningCall(RunningCalls);
+
+impl RunningCalls {
+    /// Whether none runs.
+    pub(super) fn are_none(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 0
+    }
+
+    fn begin(&self) -> RunningCall {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        RunningCall(self.clone())
+    }
+}
+
+impl Drop for RunningCall {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Who makes a request, and what it is served. Over HTTP each request brings its own in its extensions; one that doesn't is served what
@@ -58,11 +87,17 @@ pub(super) struct Admitted {
     pub(super) lane: FairQueue,
 }
 
+/// Stands in the extensions of a request for the list of tools whose answer is filled with them later, where it is one JSON object.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FilledLater;
+
 /// What a caller is offered: an engine, and all that is told of it.
 #[derive(Debug)]
 pub(super) struct Offer {
     engine: Engine,
     tools: Vec<Tool>,
+    /// The tools as JSON: written when first listed over HTTP.
+    written: OnceLock<Option<Bytes>>,
     instructions: String,
     /// In discovery mode: made when first searched.
     index: OnceLock<Result<SearchIndex, String>>,
@@ -85,6 +120,7 @@ impl Offer {
         Self {
             engine,
             tools,
+            written: OnceLock::new(),
             instructions,
             index: OnceLock::new(),
         }
@@ -92,6 +128,12 @@ impl Offer {
 
     pub(super) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The tools as a list in JSON.
+    pub(super) fn written_tools(&self) -> Option<&Bytes> {
+        let written = || serde_json::to_vec(&self.tools).ok().map(Bytes::from);
+        self.written.get_or_init(written).as_ref()
     }
 
     /// The index of the tools.
@@ -143,6 +185,7 @@ impl NeonServer {
                 cut: CancellationToken::new(),
             }),
             session: Session::of_process(),
+            calls: RunningCalls::default(),
         }
     }
 
@@ -157,7 +200,29 @@ impl NeonServer {
             },
             process: self.process.clone(),
             session: Session::of_mcp(),
+            calls: RunningCalls::default(),
         }
+    }
+
+    /// The same server for a session that goes on.
+    pub(super) fn in_session(self, session: Session) -> Self {
+        Self { session, ..self }
+    }
+
+    /// The session of this client.
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The calls of this client that run.
+    pub(super) fn running_calls(&self) -> &RunningCalls {
+        &self.calls
+    }
+
+    /// The same server with another offer where a request brings none of its own.
+    pub(super) fn offering(mut self, offer: Arc<Offer>) -> Self {
+        self.admitted.offer = offer;
+        self
     }
 
     /// The same server, to this principal where a request brings none of its own.
@@ -180,9 +245,7 @@ impl NeonServer {
 
     /// Who makes a request, and what it is served.
     fn admitted<'a>(&'a self, context: &'a RequestContext<RoleServer>) -> &'a Admitted {
-        let parts = context.extensions.get::<http::request::Parts>();
-        let own = parts.and_then(|parts| parts.extensions.get::<Admitted>());
-        own.unwrap_or(&self.admitted)
+        of_request(context).unwrap_or(&self.admitted)
     }
 
     /// Says in a list or a resource that its client may keep it, where the protocol has words for that.
@@ -216,7 +279,7 @@ impl NeonServer {
     }
 
     fn info_for(&self, offer: &Offer) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
+        ServerConfig::new(capabilities())
             .with_server_info(self.process.identity.clone())
             .with_instructions(offer.instructions())
     }
@@ -234,6 +297,7 @@ impl NeonServer {
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
+        cancel: CancellationToken,
     ) -> Result<CallToolResponse, ErrorData> {
         let told = self.told(&context);
         let Admitted { principal, offer, lane } = self.admitted(&context).clone();
@@ -256,17 +320,10 @@ impl NeonServer {
             way: ask::way(&context, &request, is_modern(&context)),
             bound: None,
             lane,
-            cancel: context.ct.child_token(),
+            cancel,
             progress: None,
         };
         let leads = sign_in::way(&context, &request, is_modern(&context));
-        // When the server stops for good, the call says what it knows: it isn't simply cut.
-        let cut = self.process.cut.clone();
-        let cancel = caller.cancel.clone();
-        let _watch = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
-            cut.cancelled().await;
-            cancel.cancel();
-        }));
         let arguments = request.arguments.unwrap_or_default();
         let engine = &offer.engine;
         let (name, arguments) = if engine.selection().discovery() {
@@ -334,8 +391,9 @@ impl NeonServer {
 }
 
 impl ServerHandler for NeonServer {
+    /// What rmcp looks at several times with each request: the capabilities. What is told of the server is added where it is told.
     fn get_info(&self) -> ServerConfig {
-        self.info_for(&self.admitted.offer)
+        ServerConfig::new(capabilities())
     }
 
     async fn initialize(
@@ -346,6 +404,7 @@ impl ServerHandler for NeonServer {
         let offer = self.admitted(&context).offer.clone();
         context.peer.set_peer_info(request.clone());
         let mut result = self.negotiate_initialize(&request)?;
+        result.server_info = self.process.identity.clone();
         result.instructions = Some(offer.instructions());
         Ok(result)
     }
@@ -368,7 +427,12 @@ impl ServerHandler for NeonServer {
         {
             return Err(ErrorData::invalid_params("unknown cursor: leave it out", None));
         }
-        let mut list = ListToolsResult::with_all_items(self.admitted(&context).offer.tools.clone());
+        // Only those of the new protocol are answered with one JSON object: others get events.
+        let is_filled_later = is_modern(&context) && of_request::<FilledLater>(&context).is_some();
+        let mut list = ListToolsResult::with_all_items(match is_filled_later {
+            true => Vec::new(),
+            false => self.admitted(&context).offer.tools.clone(),
+        });
         self.may_be_kept(&context, &mut list.ttl_ms, &mut list.cache_scope, &mut list.meta);
         Ok(list)
     }
@@ -425,8 +489,24 @@ impl ServerHandler for NeonServer {
     ) -> Result<CallToolResponse, ErrorData> {
         let name = request.name.clone();
         let told = self.told(&context);
+        let _running = self.calls.begin();
+        let cancel = context.ct.child_token();
+        let call = self
+            .process
+            .running
+            .track_future(self.call(request, context, cancel.clone()));
+        // When the server stops for good, the call says what it knows: it isn't simply cut.
+        let call = async {
+            tokio::pin!(call);
+            tokio::select! {
+                result = call.as_mut() => result,
+                () = self.process.cut.cancelled() => {
+                    cancel.cancel();
+                    call.await
+                }
+            }
+        };
         // A panic would leave the client waiting for ever.
-        let call = self.process.running.track_future(self.call(request, context));
         match AssertUnwindSafe(call).catch_unwind().await {
             Ok(result) => result,
             Err(_) => {
@@ -442,9 +522,21 @@ impl ServerHandler for NeonServer {
         }
     }
 
+    /// For its schema, which says what a request's `Mcp-Param-` headers must match: what is told of a tool isn't copied for each call.
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.admitted.offer.tools.iter().find(|tool| tool.name == name).cloned()
+        let tool = self.admitted.offer.tools.iter().find(|tool| tool.name == name)?;
+        Some(Tool::new(tool.name.clone(), "", tool.input_schema.clone()))
     }
+}
+
+fn capabilities() -> ServerCapabilities {
+    ServerCapabilities::builder().enable_tools().enable_resources().build()
+}
+
+/// What the HTTP request of a message brings along.
+fn of_request<T: Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> Option<&T> {
+    let parts = context.extensions.get::<http::request::Parts>()?;
+    parts.extensions.get::<T>()
 }
 
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {

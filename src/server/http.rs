@@ -1,4 +1,4 @@
-//! Serving many clients over streamable HTTP, on loopback.
+//! Serving many clients over streamable HTTP.
 //!
 //! ```no_run
 //! use neon_mcp::engine::Engine;
@@ -6,62 +6,81 @@
 //! use neon_mcp::server::http::{HttpError, HttpServer};
 //! use tokio_util::sync::CancellationToken;
 //!
-//! /// Serves all clients that have the token, until it is told to stop.
+//! /// Serves whoever reaches the port, until it is told to stop.
 //! async fn serve(engine: Engine, stop: CancellationToken) -> Result<(), HttpError> {
 //!     let http = HttpServer::bind(([127, 0, 0, 1], 0).into()).await?;
 //!     http.serve(NeonServer::new(engine), stop).await
 //! }
 //! ```
 
-mod admission;
+pub(super) mod admission;
 mod auth;
+mod calls;
 mod connections;
-pub(super) mod from_here;
+mod drain;
+mod from_here;
+mod health;
+mod held;
 mod limits;
+mod listen;
 mod message;
+mod patient;
+pub(super) mod place;
+mod probes;
+mod proxy;
+mod reload;
 mod sessions;
+mod tls;
+mod tool_list;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use http::StatusCode;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use url::Url;
 
 use self::admission::Admission;
+pub use self::admission::Remake;
 use self::auth::Auth;
-pub use self::limits::HttpLimits;
+use self::drain::Drain;
+use self::health::Health;
+pub use self::health::Probe;
+pub use self::limits::{HttpLimits, MAX_BODY_BYTES};
+pub use self::listen::Listen;
+use self::listen::Listener;
+pub use self::place::Place;
+use self::probes::Probes;
+pub use self::proxy::Hops;
+pub use self::reload::{OnReload, Reload, Reloads};
 use self::sessions::BoundedSessions;
+pub use self::tls::{Tls, TlsError, TlsFiles};
 use super::approve_page;
 use super::handler::NeonServer;
 use crate::guard::{Identity, Principal};
 
 pub use auth::{BearerToken, InvalidToken, MIN_TOKEN_CHARS, TokenFile};
 
-/// The largest request that is read, in bytes: 1 MiB.
-pub const MAX_BODY_BYTES: usize = 1024 * 1024;
-
-/// How long running calls have to end after a stop.
-const DRAIN: Duration = Duration::from_secs(10);
-
-/// How long a call that is cut has to say what it knows.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// How long an answer that is ready has to be written.
-const FLUSH: Duration = Duration::from_millis(250);
-
 /// Why serving couldn't begin, or ended badly.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// Another address than loopback would let anyone on the network use the operator's key.
+    /// On an address that others reach, anyone on the network could use the operator's credential, or read what is said.
     #[error(
-        "{0} is not a loopback address: what is said here isn't encrypted, so this server listens on 127.0.0.1 or ::1 only, e.g. --listen 127.0.0.1:7373"
+        "{listen} is not a loopback address, so others reach it: it wants {}. Or listen on this machine alone, e.g. --listen 127.0.0.1:7373",
+        .missing.join(", and ")
     )]
-    NotLoopback(IpAddr),
+    Open {
+        /// Where it was to listen.
+        listen: Listen,
+        /// What is missing, each with its flags.
+        missing: Vec<&'static str>,
+    },
     /// The operating system said no.
     #[error("can't listen on {address}: {source}")]
     Listen {
@@ -70,18 +89,80 @@ pub enum HttpError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A socket in the file system can't be made.
+    #[error("can't listen on unix:{path}: {reason}", path = .path.display())]
+    Socket {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The address that clients see can't be made.
+    #[error("the address of this server is no URL: {0}")]
+    Place(#[from] url::ParseError),
     /// Accepting connections failed.
     #[error("serving failed: {0}")]
     Serve(#[from] std::io::Error),
 }
 
+/// How a server is reached, and by whom.
+#[derive(Debug)]
+pub struct Reach {
+    /// Where it listens.
+    pub listen: Listen,
+    /// Whether every caller shows who it is: by a token of its own, an issuer's, or its Neon API key.
+    pub callers_are_known: bool,
+    /// What clients see as its address, without a path.
+    pub public: Option<Url>,
+    /// The proxies in front, at which TLS ends.
+    pub hops: Hops,
+    /// TLS of its own.
+    pub tls: Option<Tls>,
+}
+
+impl Reach {
+    /// How a server is reached that only this machine reaches.
+    #[must_use]
+    pub fn at(listen: Listen) -> Self {
+        Self {
+            listen,
+            callers_are_known: false,
+            public: None,
+            hops: Hops::default(),
+            tls: None,
+        }
+    }
+
+    /// What is missing for others to reach it.
+    fn missing(&self) -> Vec<&'static str> {
+        if self.listen.is_local() {
+            return Vec::new();
+        }
+        let is_behind_proxy = !self.hops.is_empty() && self.public.is_some();
+        let callers = "callers that are known (--auth bearer, oauth or neon-key)";
+        let encryption =
+            "encryption (--tls-cert and --tls-key, or a proxy at which TLS ends: --behind-proxy and --public-url)";
+        let missing = [
+            (!self.callers_are_known).then_some(callers),
+            (self.tls.is_none() && !is_behind_proxy).then_some(encryption),
+        ];
+        missing.into_iter().flatten().collect()
+    }
+}
+
 /// A server that listens.
 #[derive(Debug)]
 pub struct HttpServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
+    listen: Listen,
+    place: Arc<Place>,
+    tls: Option<Arc<Tls>>,
     limits: HttpLimits,
     token: Option<BearerToken>,
+    probes: Probes,
+    reloads: Reloads,
+    reload_asked: Arc<Notify>,
+    remake: Option<Remake>,
 }
 
 impl HttpServer {
@@ -90,18 +171,32 @@ impl HttpServer {
     /// # Errors
     /// When the address isn't loopback, or is taken.
     pub async fn bind(address: SocketAddr) -> Result<Self, HttpError> {
-        if !address.ip().is_loopback() {
-            return Err(HttpError::NotLoopback(address.ip()));
+        Self::listen(Reach::at(Listen::Address(address))).await
+    }
+
+    /// Listens where only this machine reaches it, or where others do who are known and heard by nobody else.
+    ///
+    /// # Errors
+    /// When others would reach it and something is missing for that, when the address is taken, or the socket can't be made.
+    pub async fn listen(reach: Reach) -> Result<Self, HttpError> {
+        let missing = reach.missing();
+        if !missing.is_empty() {
+            let listen = reach.listen;
+            return Err(HttpError::Open { listen, missing });
         }
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| HttpError::Listen { address, source })?;
-        let address = listener.local_addr()?;
+        let (listener, listen) = Listener::bind(reach.listen).await?;
+        let place = Place::new(&listen, reach.tls.is_some(), reach.public, reach.hops)?;
         Ok(Self {
             listener,
-            address,
+            listen,
+            place: Arc::new(place),
+            tls: reach.tls.map(Arc::new),
             limits: HttpLimits::default(),
             token: None,
+            probes: Probes::default(),
+            reloads: Reloads::default(),
+            reload_asked: Arc::default(),
+            remake: None,
         })
     }
 
@@ -119,110 +214,172 @@ impl HttpServer {
         self
     }
 
-    /// Where it listens.
+    /// The same server, which is ready only where this answers too.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn with_probe(mut self, probe: Arc<dyn Probe>) -> Self {
+        self.probes.0.push(probe);
+        self
     }
 
-    /// The URL that clients take.
+    /// The same server, which reads these again when that is asked for by the notice, before its certificates and its policy, which
+    /// `remake` reads.
+    #[must_use]
+    pub fn with_reload(mut self, asked: Arc<Notify>, reloads: Reloads, remake: Remake) -> Self {
+        self.reload_asked = asked;
+        self.reloads = reloads;
+        self.remake = Some(remake);
+        self
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn listens_on(&self) -> &Listen {
+        &self.listen
+    }
+
+    /// Where it is found.
+    #[must_use]
+    pub fn place(&self) -> &Arc<Place> {
+        &self.place
+    }
+
+    /// What clients take: a URL, or the socket.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}/mcp", self.origin())
+        match &self.listen {
+            Listen::Unix(_) => self.listen.to_string(),
+            Listen::Address(_) => format!("{}/mcp", self.origin()),
+        }
     }
 
     /// The server's origin, in which clients and browsers reach it.
     #[must_use]
     pub fn origin(&self) -> String {
-        format!("http://{}", self.address)
+        self.place.origin()
     }
 
-    /// Serves until `stop` is cancelled; then accepts no more, lets running calls end for ten seconds, and cancels the rest.
+    /// Serves until `stop` is cancelled; then takes no new work, lets running calls end for as long as the limits say, and cancels the
+    /// rest.
     ///
     /// The approval page is served beside it, where the policy takes approvals from there: it has a secret of its own, and so wants no
-    /// token. Everything else wants the token, where there is one (401 without it).
+    /// token. `/healthz` and `/readyz` want none either. Everything else wants the token, where there is one (401 without it).
     ///
-    /// Requests with a `Host` other than loopback are refused (403), as are those with an `Origin` that isn't this server's own,
-    /// since only a browser sends one; bodies over [`MAX_BODY_BYTES`] are refused (413), and those that come too slowly (408). When
-    /// every session is in use, another is refused (503, with `Retry-After`).
+    /// Requests with a `Host` that isn't this server's own are refused (403), as are those with an `Origin` that isn't, since only a
+    /// browser sends one; bodies over the bound are refused (413), and those that come too slowly (408). A session or a call that is
+    /// one too many is refused (429 or 503, with `Retry-After`).
     ///
     /// # Errors
     /// When accepting connections fails.
     pub async fn serve(self, server: NeonServer, stop: CancellationToken) -> Result<(), HttpError> {
         let Self {
             listener,
-            address,
+            listen: _,
+            place,
+            tls,
             limits,
             token,
+            probes,
+            mut reloads,
+            reload_asked,
+            remake,
         } = self;
         let server = server.to(Principal::new(Identity::Http(None)));
         let auth = match &token {
             Some(token) => Auth::Token(auth::Gate::new(token)),
             None => Auth::Nobody,
         };
-        let reading = message::Reading {
-            patience: limits.body,
-            admission: Arc::new(Admission::new(&server)),
-        };
+        let admission = Arc::new(Admission::new(server.offer().clone()));
+        let (running, cut) = (server.running().clone(), server.cut().clone());
+        let drain = Drain::new(stop.clone(), running, cut, limits.drain);
+        if let Some(tls) = &tls {
+            reloads.add(tls.clone());
+        }
+        reloads.add(Arc::new(admission::Policy::new(admission.clone(), remake)));
+        let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.when(reload_asked)));
+        let health = Arc::new(Health::new(probes.of(&admission), stop));
         // rmcp's own token ends sessions at once: it comes after the drain.
         let end = CancellationToken::new();
-        let running = server.running().clone();
-        let server_cut = server.cut().clone();
-        let origins = from_here::origins(address.port());
-        let config = StreamableHttpServerConfig::default()
-            .with_legacy_session_mode(true)
-            .with_json_response(true)
-            .with_max_request_body_bytes(MAX_BODY_BYTES)
-            .with_allowed_hosts(["localhost", "127.0.0.1", "::1", "[::1]"])
-            .enforce_origin_validation()
-            .with_allowed_origins(origins.clone())
-            .with_cancellation_token(end.clone());
-        let approval_flow = &server.engine().guards().approval_flow;
-        let page = approval_flow.serves_page().then(|| server.engine().clone());
-        let service = StreamableHttpService::new(
-            move || Ok(server.for_another_client()),
-            BoundedSessions::new(limits.sessions, limits.sessions_of_one, limits.session_idle),
-            config,
-        );
-        let mut router = Router::new()
-            .route_service("/mcp", service.clone())
-            .route_service("/mcp/", service)
-            .fallback(async || StatusCode::NOT_FOUND)
+        let mcp = mcp(server, &admission, &place, &limits, end.clone());
+        let reading = Arc::new(message::Reading {
+            body_bytes: limits.body_bytes,
+            patience: limits.body,
+            admission: admission.clone(),
+            calls: calls::Calls::new(&limits),
+            drain: drain.clone(),
+        });
+        let mut router = mcp
             .layer(from_fn_with_state(reading, message::whole))
             // Who isn't known gets nothing else done.
-            .layer(from_fn_with_state(Arc::new(auth), auth::checked));
-        // The outermost: a page from elsewhere learns nothing at all, not even whether a token is wanted.
-        router = router.layer(from_fn_with_state(Arc::from(origins.clone()), from_here::checked));
-        if let Some(engine) = page {
-            router = router.merge(approve_page::router(engine, origins));
+            .layer(from_fn_with_state(Arc::new(auth), auth::checked))
+            // A page from elsewhere learns nothing at all, not even whether a token is wanted.
+            .layer(from_fn_with_state(place.clone(), from_here::checked));
+        if admission.engine().guards().approval_flow.serves_page() {
+            router = router.merge(approve_page::router(admission, place.clone()));
         }
-        let draining = {
-            let (stop, end, running) = (stop.clone(), end.clone(), running.clone());
-            let cut = server_cut;
-            async move {
-                stop.cancelled().await;
-                tracing::info!("stopping: no new connections, running calls have {} s", DRAIN.as_secs());
-                // Streams that only listen never end by themselves: they end when no call runs any more.
-                running.close();
-                if tokio::time::timeout(DRAIN, running.wait()).await.is_err() {
-                    cut.cancel();
-                    let _ = tokio::time::timeout(LAST_WORDS, running.wait()).await;
-                }
-                tokio::time::sleep(FLUSH).await;
-                end.cancel();
-            }
+        // Whoever watches over the server comes by its address.
+        router = router.merge(health::router(health));
+        let count = connections::Count::new(&limits);
+        if !place.hops().is_empty() {
+            let state = (count.clone(), place.clone());
+            router = router.layer(from_fn_with_state(state, connections::behind_proxies));
+        }
+        router = router.layer(from_fn_with_state(drain.clone(), drain::closing));
+        let closing = CancellationToken::new();
+        let serving = connections::Serving {
+            router,
+            count,
+            place,
+            head: limits.head,
+            unread: limits.body,
+            tls,
+            end: closing.clone(),
         };
-        let draining = tokio::spawn(draining);
         tokio::select! {
-            () = connections::serve(listener, router, &limits, stop) => {}
+            () = connections::serve(listener, serving) => {}
             () = async {
-                end.cancelled().await;
-                tokio::time::sleep(FLUSH * 4).await;
+                drain.over().await;
+                closing.cancel();
+                // Streams that only listen never end by themselves.
+                end.cancel();
+                Drain::farewell().await;
             } => tracing::debug!("connections that were still open were dropped"),
         }
-        draining.abort();
+        drop(reloading);
         end.cancel();
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// MCP itself, by rmcp, to whoever has been let in.
+fn mcp(
+    server: NeonServer,
+    admission: &Arc<Admission>,
+    place: &Place,
+    limits: &HttpLimits,
+    end: CancellationToken,
+) -> Router {
+    let sessions = BoundedSessions::new(limits);
+    let mut config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(true)
+        .with_json_response(true)
+        .with_max_request_body_bytes(limits.body_bytes)
+        .with_allowed_hosts(place.hosts())
+        .enforce_origin_validation()
+        .with_allowed_origins(place.origins_with_ports())
+        .with_cancellation_token(end);
+    config.session_store = Some(sessions.clone());
+    let admission = admission.clone();
+    let service = StreamableHttpService::new(
+        move || {
+            let server = server.for_another_client().offering(admission.offer());
+            Ok(sessions::server(server))
+        },
+        sessions,
+        config,
+    );
+    Router::new()
+        .route_service("/mcp", service.clone())
+        .route_service("/mcp/", service)
+        .fallback(async || StatusCode::NOT_FOUND)
 }

@@ -30,22 +30,63 @@ pub(super) enum Checked {
     Dropped,
 }
 
+/// What a message asks for, as far as whoever passes it on must know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Request {
+    /// A tool call.
+    Call(RequestId),
+    /// The list of tools.
+    ToolList(RequestId),
+    /// Anything else that wants an answer.
+    Other(RequestId),
+}
+
+impl Request {
+    fn of(message: &Value) -> Option<Self> {
+        let id = message.get("id").and_then(request_id)?;
+        Some(match message.get("method")?.as_str()? {
+            "tools/call" => Self::Call(id),
+            "tools/list" => Self::ToolList(id),
+            _ => Self::Other(id),
+        })
+    }
+
+    /// Its id.
+    pub(super) fn id(&self) -> &RequestId {
+        match self {
+            Self::Call(id) | Self::ToolList(id) | Self::Other(id) => id,
+        }
+    }
+}
+
 /// Reads a message and looks at it.
 ///
 /// # Errors
 /// When it is no JSON.
 pub(super) fn read(text: &[u8]) -> Result<Checked, serde_json::Error> {
+    read_request(text).map(|(checked, _)| checked)
+}
+
+/// Reads a message, looks at it, and says what it asks for. Nothing where it asks for nothing: a notification, or an answer.
+///
+/// # Errors
+/// When it is no JSON.
+pub(super) fn read_request(text: &[u8]) -> Result<(Checked, Option<Request>), serde_json::Error> {
     let Ok(text) = std::str::from_utf8(text) else {
         // It says where.
-        return serde_json::from_slice::<Value>(text).map(|message| check(&message));
+        return serde_json::from_slice::<Value>(text).map(|message| (check(&message), Request::of(&message)));
     };
     match json::read_message(text) {
-        Ok(read) => Ok(match check(&read.value) {
-            Checked::Fine if read.rewritten => Checked::Changed(read.value),
-            checked => checked,
-        }),
+        Ok(read) => {
+            let request = Request::of(&read.value);
+            let checked = match check(&read.value) {
+                Checked::Fine if read.rewritten => Checked::Changed(read.value),
+                checked => checked,
+            };
+            Ok((checked, request))
+        }
         Err(Unread::Syntax(error)) => Err(error),
-        Err(Unread::Flaw(flaw)) => Ok(Checked::Refused(flawed(&flaw))),
+        Err(Unread::Flaw(flaw)) => Ok((Checked::Refused(flawed(&flaw)), None)),
     }
 }
 

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use super::error::SettingsError;
 use super::layer::Layer;
-use super::readable::warn_if_readable_by_others;
 use crate::base_url::BaseUrl;
-use crate::guard::read_trusted_text;
+use crate::guard::{read_trusted_text, warn_if_readable_by_others};
 use crate::neon::{Credential, CredentialSource};
 use crate::sign_in::{Issuer, Places, ProfileName, SignIn};
 

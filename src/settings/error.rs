@@ -68,6 +68,18 @@ pub enum SettingsError {
         /// The shortest that is taken.
         least: u64,
     },
+    /// A number that is none of those that make sense.
+    #[error("{setting} is {value}: write {least} to {most}")]
+    Number {
+        /// The setting.
+        setting: &'static str,
+        /// What was given.
+        value: u64,
+        /// The smallest that is taken.
+        least: u64,
+        /// The largest.
+        most: u64,
+    },
     /// Two settings that exclude each other.
     #[error("{0}")]
     Conflict(String),
@@ -144,6 +156,9 @@ pub enum SettingsError {
         /// What is wrong.
         source: crate::server::http::InvalidToken,
     },
+    /// TLS can't be spoken.
+    #[error("TLS: {0}")]
+    Tls(#[from] crate::server::http::TlsError),
     /// Who signs people in can't be used.
     #[error(transparent)]
     Issuer(#[from] crate::sign_in::InvalidIssuer),

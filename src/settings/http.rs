@@ -76,7 +76,7 @@ pub struct HttpLayer {
     /// How long a connection has for the head of a request [default: 30]
     #[arg(long, value_name = "SECONDS")]
     pub header_timeout_seconds: Option<u64>,
-    /// How long a request has for its body after that [default: 30]
+    /// How long a request has for its body after that, and its client to read on in its answer [default: 30]
     #[arg(long, value_name = "SECONDS")]
     pub body_timeout_seconds: Option<u64>,
     /// Connections in all [default: 1500]

@@ -16,12 +16,14 @@ mod context_file;
 mod error;
 mod file;
 mod http;
+mod http_limits;
+mod http_place;
 mod layer;
 #[cfg(not(feature = "sandbox"))]
 mod no_sandbox;
+mod policy_again;
 #[cfg(not(feature = "sandbox"))]
 mod postgres;
-mod readable;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -34,10 +36,10 @@ pub use accounts::{Account, AccountSource, KeyOrigin};
 pub use error::SettingsError;
 pub use http::{AuthMode, HttpLayer, LogFormat};
 pub use layer::Layer;
+pub use policy_again::PolicyAgain;
 
 use accounts::Choice;
 use error::{MAX_SECONDS, MIN_SECRET};
-use readable::warn_if_readable_by_others;
 
 use crate::base_url::BaseUrl;
 use crate::catalog::{BranchPin, Catalog, Pins, SelectionOptions};
@@ -45,6 +47,7 @@ use crate::engine::{CallLimits, FilesDir, Guards};
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{
     ApprovalFlow, Approvals, Policy, Sealer, kept_seal_key, read_trusted, read_trusted_text, state_dir,
+    warn_if_readable_by_others,
 };
 use crate::neon::sql::SqlHosts;
 use crate::neon::{DEFAULT_BASE, OrganizationId, ProjectId, api_base};
@@ -320,12 +323,13 @@ impl Settings {
     /// # Errors
     /// When the file can't be read whole: a policy that isn't understood lets nothing start.
     pub fn policy(&self, catalog: &Catalog) -> Result<Policy, SettingsError> {
-        let policy = match &self.policy {
-            Some(path) => Policy::read(path, catalog.tools().iter().map(|tool| tool.name()))?,
-            None => Policy::default(),
-        };
-        let policy = policy.with_pins(self.selection.pins.clone());
-        Ok(policy.with_read_only(self.selection.read_only))
+        policy_again::read(self.policy.as_deref(), &self.selection, catalog)
+    }
+
+    /// What the policy is read from, for when it is read again.
+    #[must_use]
+    pub fn policy_again(&self) -> PolicyAgain {
+        PolicyAgain::new(self.policy.clone(), self.selection.clone())
     }
 
     /// The same settings, with what the working directory is linked to as defaults: for one client on this machine that is started in

@@ -27,6 +27,7 @@ mod random_scripts;
 mod reported;
 mod requests;
 mod retrieval;
+mod serving;
 mod sign_in;
 mod snapshots;
 mod support;

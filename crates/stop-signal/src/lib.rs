@@ -4,7 +4,7 @@
 //! use stop_signal::{Hangup, stop_signal};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-//! let stop = stop_signal(Hangup::IsNoted);
+//! let stop = stop_signal(Hangup::Ends);
 //! assert!(!stop.is_cancelled(), "nobody asked yet");
 //! tokio::select! {
 //!     () = stop.cancelled() => println!("end orderly"),
@@ -13,16 +13,19 @@
 //! # });
 //! ```
 
+use std::sync::Arc;
+
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// What a hangup (SIGHUP) means: that the terminal is gone, or, by a custom of servers, that settings are to be read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Hangup {
     /// It ends the process, in order as Ctrl-C does: a terminal that is closed leaves nothing behind. Where whoever started the
     /// process has hangups ignored (`nohup`), they stay so.
     Ends,
-    /// It is noted, and nothing else: there are no settings that could change while a server runs.
-    IsNoted,
+    /// It tells who waits here that settings are to be read again. Several that come before anybody waits are told as one.
+    Tells(Arc<Notify>),
 }
 
 /// Whether hangups are ignored, or the system doesn't say: then they do what they would without us.
@@ -45,9 +48,9 @@ pub fn stop_signal(hangup: Hangup) -> CancellationToken {
     {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = || -> std::io::Result<_> {
-            let hangups = match hangup {
+            let hangups = match &hangup {
                 Hangup::Ends if is_hangup_left_alone() => None,
-                Hangup::Ends | Hangup::IsNoted => Some(signal(SignalKind::hangup())?),
+                Hangup::Ends | Hangup::Tells(_) => Some(signal(SignalKind::hangup())?),
             };
             Ok((
                 signal(SignalKind::interrupt())?,
@@ -64,8 +67,8 @@ pub fn stop_signal(hangup: Hangup) -> CancellationToken {
                             Some(()) = interrupts.recv() => 130,
                             Some(()) = terminations.recv() => 143,
                             Some(()) = async { hangups.as_mut()?.recv().await } => {
-                                if hangup == Hangup::IsNoted {
-                                    tracing::info!("a hangup changes nothing: settings are read at the start");
+                                if let Hangup::Tells(waiting) = &hangup {
+                                    waiting.notify_one();
                                     continue;
                                 }
                                 129

@@ -5,18 +5,31 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
+use http::StatusCode;
+use http::header::RETRY_AFTER;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::held::held;
 use super::limits::HttpLimits;
+use super::listen::{Listener, Stream};
+use super::patient::Patient;
+use super::place::Place;
+use super::tls::Tls;
 
 /// How long to wait when the operating system has no connection to give (too many open files).
 const BREATH: Duration = Duration::from_millis(500);
+
+/// How long whoever gets no connection or no answer is told to wait, in seconds.
+const RETRY_SECONDS: &str = "5";
 
 /// What a connection gets that is one too many.
 const TOO_MANY: &[u8] =
@@ -26,59 +39,123 @@ const TOO_MANY: &[u8] =
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// How many connections there are, by peer.
-#[derive(Debug, Default)]
-struct Count(Mutex<HashMap<IpAddr, usize>>);
+/// A connection that a proxy in front made.
+#[derive(Debug, Clone, Copy)]
+struct Hop(IpAddr);
 
-/// A connection that counts.
+/// How many connections there are, by peer, and how many requests at once of peers behind a proxy.
+#[derive(Debug)]
+pub(super) struct Count {
+    most: usize,
+    most_of_one: usize,
+    now: Mutex<Now>,
+}
+
+#[derive(Debug, Default)]
+struct Now {
+    connections: usize,
+    by_peer: HashMap<IpAddr, usize>,
+}
+
+/// Something of a peer's that counts.
+#[derive(Debug)]
 struct Counted {
     count: Arc<Count>,
-    peer: IpAddr,
+    /// Nothing where the peer is a proxy, behind which many are.
+    peer: Option<IpAddr>,
+    is_connection: bool,
 }
 
 impl Count {
+    pub(super) fn new(limits: &HttpLimits) -> Arc<Self> {
+        Arc::new(Self {
+            most: limits.connections,
+            most_of_one: limits.connections_of_one,
+            now: Mutex::default(),
+        })
+    }
+
     /// Counts one more; nothing where there are enough.
-    fn one(self: &Arc<Self>, peer: IpAddr, limits: &HttpLimits) -> Option<Counted> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_peer = all.get(&peer).copied().unwrap_or_default();
-        let total: usize = all.values().sum();
-        if of_peer >= limits.connections_of_one || total >= limits.connections {
+    fn one(self: &Arc<Self>, peer: Option<IpAddr>, is_connection: bool) -> Option<Counted> {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_peer = peer
+            .and_then(|peer| now.by_peer.get(&peer))
+            .copied()
+            .unwrap_or_default();
+        if of_peer >= self.most_of_one || (is_connection && now.connections >= self.most) {
             return None;
         }
-        all.insert(peer, of_peer + 1);
+        if let Some(peer) = peer {
+            now.by_peer.insert(peer, of_peer + 1);
+        }
+        now.connections += usize::from(is_connection);
         Some(Counted {
             count: self.clone(),
             peer,
+            is_connection,
         })
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut all = self.count.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_peer) = all.get_mut(&self.peer) {
+        let mut now = self.count.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.connections = now.connections.saturating_sub(usize::from(self.is_connection));
+        let Some(peer) = self.peer else { return };
+        if let Some(of_peer) = now.by_peer.get_mut(&peer) {
             *of_peer = of_peer.saturating_sub(1);
             if *of_peer == 0 {
-                all.remove(&self.peer);
+                now.by_peer.remove(&peer);
             }
         }
     }
 }
 
-/// Accepts connections until `stop` is cancelled, and then waits for those that are open.
+/// Finds who is behind a proxy, and counts the requests that one address has at once: its connections are the proxy's.
+pub(super) async fn behind_proxies(
+    State((count, place)): State<(Arc<Count>, Arc<Place>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(Hop(hop)) = request.extensions().get::<Hop>().copied() else {
+        return next.run(request).await;
+    };
+    let peer = place.hops().client(hop, request.headers());
+    let Some(counted) = count.one(Some(peer), false) else {
+        tracing::debug!(%peer, "too many requests at once");
+        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, RETRY_SECONDS)]).into_response();
+    };
+    request.extensions_mut().insert(Peer(peer));
+    held(next.run(request).await, counted)
+}
+
+/// What connections need.
+pub(super) struct Serving {
+    pub(super) router: Router,
+    pub(super) count: Arc<Count>,
+    pub(super) place: Arc<Place>,
+    /// How long the head of a request may take, and a handshake.
+    pub(super) head: Duration,
+    /// How long a client may not read its answer.
+    pub(super) unread: Duration,
+    pub(super) tls: Option<Arc<Tls>>,
+    /// Cancelled when no more connections are taken, and those that are open end with the answer that they wait for.
+    pub(super) end: CancellationToken,
+}
+
+/// Accepts connections until the end, and then waits for those that are open.
 ///
 /// Whoever doesn't send the whole head of a request in time is cut off, whether nothing was sent yet or the last answer was long
 /// ago. HTTP/1.1 alone is spoken: one connection runs one request at a time, so the bound on connections bounds those too.
-pub(super) async fn serve(listener: TcpListener, router: Router, limits: &HttpLimits, stop: CancellationToken) {
-    let count = Arc::new(Count::default());
+pub(super) async fn serve(listener: Listener, serving: Serving) {
     let open = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => break,
+            () = serving.end.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
-            Ok((stream, peer)) => (stream, peer.ip()),
+            Ok(accepted) => accepted,
             Err(error) if is_of_one(&error) => continue,
             Err(error) => {
                 tracing::warn!("no connection can be accepted: {error}");
@@ -86,18 +163,30 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: &HttpLi
                 continue;
             }
         };
-        let Some(counted) = count.one(peer, limits) else {
+        let hops = serving.place.hops();
+        // Who can open the socket is whom the operator put there: the proxy, where there is one.
+        let is_hop = hops.holds(peer) || (stream.is_by_socket() && !hops.is_empty());
+        let Some(counted) = serving.count.one((!is_hop).then_some(peer), true) else {
             tracing::debug!(%peer, "too many connections");
-            let _ = stream.try_write(TOO_MANY);
+            if serving.tls.is_none() {
+                stream.try_write(TOO_MANY);
+            }
             continue;
         };
-        // Without this each event took 40 ms: the kernel held it back for an acknowledgement.
-        let _ = stream.set_nodelay(true);
-        let router = router.clone().layer(Extension(Peer(peer)));
-        let (head, stop) = (limits.head, stop.clone());
+        let router = serving.router.clone();
+        let router = match is_hop {
+            true => router.layer(Extension(Hop(peer))),
+            false => router.layer(Extension(Peer(peer))),
+        };
+        let (head, tls, end) = (serving.head, serving.tls.clone(), serving.end.clone());
+        let unread = serving.unread;
         open.spawn(async move {
             let _counted = counted;
-            connection(stream, router, head, stop).await;
+            match stream {
+                Stream::Tcp(stream) => encrypted(Patient::new(stream, unread), tls, router, head, end).await,
+                #[cfg(unix)]
+                Stream::Unix(stream) => encrypted(Patient::new(stream, unread), tls, router, head, end).await,
+            }
         });
     }
     drop(listener);
@@ -114,12 +203,34 @@ fn is_of_one(error: &std::io::Error) -> bool {
     )
 }
 
-async fn connection(stream: TcpStream, router: Router, head: Duration, stop: CancellationToken) {
+/// Serves a connection, after the handshake where TLS is spoken.
+async fn encrypted<S>(stream: S, tls: Option<Arc<Tls>>, router: Router, head: Duration, end: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Some(tls) = tls else {
+        return connection(stream, router, head, end).await;
+    };
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(head, tls.accept(stream)) => shaken,
+        () = end.cancelled() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => connection(stream, router, head, end).await,
+        Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+}
+
+async fn connection<S>(stream: S, router: Router, head: Duration, end: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(head);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(connection);
-    let mut stopping = false;
+    let mut ending = false;
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -128,8 +239,8 @@ async fn connection(stream: TcpStream, router: Router, head: Duration, stop: Can
                 }
                 return;
             }
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
+            () = end.cancelled(), if !ending => {
+                ending = true;
                 connection.as_mut().graceful_shutdown();
             }
         }

@@ -13,24 +13,45 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 use rmcp::ErrorData;
 use rmcp::model::{ErrorCode, RequestId, ServerJsonRpcMessage};
+use serde_json::json;
 
-use super::MAX_BODY_BYTES;
 use super::admission::Admission;
 use super::auth::Grant;
+use super::calls::{Calls, OneTooMany};
 use super::connections::Peer;
+use super::drain::Drain;
+use super::held::held;
 use super::sessions::{self, Lack, Owner};
+use super::tool_list;
 use crate::neon::text::one_line;
 use crate::server::messages::{self, Checked, Refused};
 
 /// How long a client is told to wait that gets no session, in seconds.
-const RETRY_SECONDS: &str = "10";
+const SESSION_RETRY: u64 = 10;
+
+/// How long a client is told to wait before it asks another server than one that stops, in seconds.
+const STOP_RETRY: u64 = 5;
+
+/// The largest error of rmcp's that is read, in bytes.
+const MAX_ERROR_BYTES: usize = 1024 * 1024;
+
+/// The code of errors that say to come again later: the first of those that JSON-RPC leaves to servers.
+const LATER: ErrorCode = ErrorCode(-32_000);
+
+/// What a client is told whose session isn't there, whosever it is or was.
+const NO_SESSION: &str = "there is no such session, or no longer: one ends when it is unused for long, when it makes room for another, \
+    and with the server. Send `initialize` without a session id to begin another";
 
 /// What reading a request needs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Reading {
-    /// How long its body may take.
+    /// The largest body, in bytes.
+    pub(super) body_bytes: usize,
+    /// How long a body may take.
     pub(super) patience: Duration,
     pub(super) admission: Arc<Admission>,
+    pub(super) calls: Arc<Calls>,
+    pub(super) drain: Arc<Drain>,
 }
 
 /// What a request of ours may not have beside its body: other servers take settings there, this one from its operator alone.
@@ -39,7 +60,7 @@ const SETTINGS_ARE_THE_OPERATORS: &str = "this server takes no settings from req
 
 /// Reads the whole request before it is answered, within bounds of size and time, and answers it as one of its peer's.
 pub(super) async fn whole(
-    State(Reading { patience, admission }): State<Reading>,
+    State(reading): State<Arc<Reading>>,
     Extension(Peer(peer)): Extension<Peer>,
     Extension(grant): Extension<Arc<Grant>>,
     request: Request,
@@ -49,8 +70,8 @@ pub(super) async fn whole(
         let text = format!("{setting} isn't understood: {SETTINGS_ARE_THE_OPERATORS}");
         return refused(StatusCode::BAD_REQUEST, None, ErrorData::invalid_request(text, None));
     }
-    let (head, body) = request.into_parts();
-    let body = match tokio::time::timeout(patience, to_bytes(body, MAX_BODY_BYTES)).await {
+    let (mut head, body) = request.into_parts();
+    let body = match tokio::time::timeout(reading.patience, to_bytes(body, reading.body_bytes)).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) if is_too_large(&error) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         // The client broke off, or its framing is broken.
@@ -62,44 +83,99 @@ pub(super) async fn whole(
         let essence = kind.split_once(';').map_or(kind, |(essence, _)| essence);
         essence.trim().eq_ignore_ascii_case("application/json")
     });
-    let body = if head.method == Method::POST && is_json && head.uri.path().starts_with("/mcp") {
+    let (body, asked) = if head.method == Method::POST && is_json && head.uri.path().starts_with("/mcp") {
         match message(&body) {
-            Ok(changed) => changed.unwrap_or(body),
+            Ok((changed, asked)) => (changed.unwrap_or(body), asked),
             Err(response) => return *response,
         }
     } else {
-        body
+        (body, None)
     };
+    // What wants an answer is waited for when the server stops. An answer to a question of ours, and a cancellation, belong to what
+    // runs already.
+    let working = match &asked {
+        None => None,
+        Some(asked) => match reading.drain.begin() {
+            Some(working) => Some(working),
+            None => return stopping(asked.id()),
+        },
+    };
+    let owner = owner(&grant, peer);
+    if let Some(messages::Request::Call(id)) = &asked {
+        match reading.calls.begin(&owner.share) {
+            // It is dropped with the request, which the call holds to its end.
+            Ok(running) => _ = head.extensions.insert(Arc::new(running)),
+            Err(over) => return one_too_many(over, id),
+        }
+    }
     let is_end = head.method == Method::DELETE;
-    let mut head = head;
     // What is sent on may have another length.
     head.headers.remove(CONTENT_LENGTH);
-    let mut request = Request::from_parts(head, Body::from(body));
-    request.extensions_mut().insert(admission.admit(&grant));
-    let (response, lack) = sessions::counted(owner(&grant, peer), next.run(request)).await;
-    match lack {
+    let admitted = reading.admission.admit(&grant, &owner.principal);
+    let list = match &asked {
+        Some(messages::Request::ToolList(_)) => tool_list::later(&mut head, &admitted),
+        _ => None,
+    };
+    head.extensions.insert(admitted);
+    let request = Request::from_parts(head, Body::from(body));
+    let (response, lack) = sessions::counted(owner, next.run(request)).await;
+    let response = match lack {
         Some(Lack::Full) => {
-            let later = [(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))];
-            let text = "Every session that this server may have is in use.\n";
-            (StatusCode::SERVICE_UNAVAILABLE, later, text).into_response()
+            let text = "every session that this server may have is in use; nothing was done";
+            later(StatusCode::SERVICE_UNAVAILABLE, SESSION_RETRY, id_of(&asked), text)
         }
-        Some(Lack::Unknown) if is_end => StatusCode::NOT_FOUND.into_response(),
+        Some(Lack::Unknown) if is_end || response.status() == StatusCode::NOT_FOUND => {
+            let error = ErrorData::invalid_request(NO_SESSION, None);
+            refused(StatusCode::NOT_FOUND, id_of(&asked), error)
+        }
         // rmcp answers the end of a session with 202, but it is gone by then, and the official Python SDK warns its user about
         // every session whose end isn't answered with 200 or 204.
         _ if is_end && response.status() == StatusCode::ACCEPTED => StatusCode::NO_CONTENT.into_response(),
         _ if response.status().is_client_error() => with_id(response).await,
-        _ => response,
-    }
+        _ => match list {
+            Some(list) => list.put_into(response).await,
+            None => response,
+        },
+    };
+    held(response, working)
+}
+
+fn id_of(asked: &Option<messages::Request>) -> Option<RequestId> {
+    asked.as_ref().map(|asked| asked.id().clone())
+}
+
+/// The answer to new work when the server stops.
+fn stopping(id: &RequestId) -> Response {
+    let text = "this server is stopping and takes no new work; nothing was done";
+    later(StatusCode::SERVICE_UNAVAILABLE, STOP_RETRY, Some(id.clone()), text)
+}
+
+/// The answer to a call that is one too many.
+fn one_too_many(over: OneTooMany, id: &RequestId) -> Response {
+    let status = match over.is_callers() {
+        true => StatusCode::TOO_MANY_REQUESTS,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    later(status, over.retry_seconds(), Some(id.clone()), over.text())
+}
+
+/// An answer that says to come again, and when.
+fn later(status: StatusCode, seconds: u64, id: Option<RequestId>, text: &'static str) -> Response {
+    let data = json!({"retry_after_seconds": seconds});
+    let mut response = refused(status, id, ErrorData::new(LATER, text, Some(data)));
+    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    response
 }
 
 /// Whose sessions are counted together: a caller's that is told from others, else those of an address.
 fn owner(grant: &Grant, peer: IpAddr) -> Owner {
+    let principal: Arc<str> = grant.principal.id().into();
     Owner {
-        principal: grant.principal.id().into(),
         share: match grant.is_told_apart() {
-            true => grant.principal.id().into(),
+            true => principal.clone(),
             false => peer.to_string().into(),
         },
+        principal,
     }
 }
 
@@ -110,7 +186,7 @@ async fn with_id(response: Response) -> Response {
         return response;
     }
     let (mut head, body) = response.into_parts();
-    let Ok(bytes) = to_bytes(body, MAX_BODY_BYTES).await else {
+    let Ok(bytes) = to_bytes(body, MAX_ERROR_BYTES).await else {
         return head.status.into_response();
     };
     let written = serde_json::from_slice(&bytes).and_then(|message| messages::written(&message));
@@ -132,19 +208,19 @@ fn setting(request: &Request) -> Option<String> {
     Some(format!("the header `{}`", one_line(name.as_str(), 60)))
 }
 
-/// What is to be sent on in the place of a body, if anything is, or the answer to one that isn't a message.
-fn message(body: &[u8]) -> Result<Option<Bytes>, Box<Response>> {
+/// What is to be sent on in the place of a body, if anything is, and what it asks for; or the answer to one that isn't a message.
+fn message(body: &[u8]) -> Result<(Option<Bytes>, Option<messages::Request>), Box<Response>> {
     let no = |status, id, error| Err(Box::new(refused(status, id, error)));
-    let checked = match messages::read(body) {
-        Ok(checked) => checked,
+    let (checked, asked) = match messages::read_request(body) {
+        Ok(read) => read,
         Err(error) => {
             let text = format!("the message is no JSON that can be read: {error}");
             return no(StatusCode::BAD_REQUEST, None, ErrorData::parse_error(text, None));
         }
     };
     match checked {
-        Checked::Fine => Ok(None),
-        Checked::Changed(message) => Ok(Some(message.to_string().into())),
+        Checked::Fine => Ok((None, asked)),
+        Checked::Changed(message) => Ok((Some(message.to_string().into()), asked)),
         Checked::Refused(Refused { id, error }) => {
             // Parameters that don't fit are answered as what is found out later is.
             let status = if error.code == ErrorCode::INVALID_PARAMS {

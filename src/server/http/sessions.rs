@@ -1,33 +1,48 @@
-//! Sessions within bounds: how many there are, in all and from one peer, and how long an unused one lasts.
+//! Sessions within bounds: how many there are, in all and of one caller, how long an unused one lasts, and what it costs meanwhile.
 //!
-//! A session costs some 90 KB, and whoever reaches the port can open one with a single request.
+//! A session of rmcp's costs some 80 kB (its channels take 32 messages each, whatever they are told), and whoever reaches the port can
+//! open one with a single request. So only some that are idle are kept awake. Of the others what the client said of itself is kept, and
+//! its next request wakes the session: rmcp shakes hands again in the client's place, which notices nothing.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
+mod table;
+
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Stream;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, LocalSessionManagerError};
-use rmcp::transport::streamable_http_server::session::{ServerSseMessage, SessionId, SessionManager};
-use tokio::time::Instant;
+use rmcp::transport::streamable_http_server::session::store::{SessionState, SessionStore, SessionStoreError};
+use rmcp::transport::streamable_http_server::session::{RestoreOutcome, ServerSseMessage, SessionId, SessionManager};
+
+pub(super) use table::Owner;
+use table::{Bounds, Table};
+
+use super::limits::HttpLimits;
+use crate::guard::Session;
+use crate::server::handler::{NeonServer, RunningCalls};
 
 tokio::task_local! {
-    /// Who makes the request that is being answered, and which session it lacked.
-    static ASKED: (Owner, Arc<OnceLock<Lack>>);
+    /// The request that is being answered.
+    static ASKED: Arc<Asked>;
 }
 
-/// Whose sessions are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Owner {
-    /// The id of the principal: to every other, they are unknown.
-    pub(super) principal: Arc<str>,
-    /// Which sessions are counted together: those of the principal, or of an address.
-    pub(super) share: Arc<str>,
+/// A request that is being answered.
+#[derive(Debug)]
+struct Asked {
+    /// Who makes it.
+    owner: Owner,
+    /// Which session it lacked, if any.
+    lack: OnceLock<Lack>,
+    /// What tells the session apart that it wakes.
+    woken: Mutex<Option<Session>>,
+    /// What was made for the session that it opens or wakes.
+    made: Mutex<Option<(Session, RunningCalls)>>,
+    /// The sessions that it uses: they are in use for as long as it is answered.
+    holds: Mutex<Vec<Open>>,
 }
 
 /// Why a request has no session that wanted one.
@@ -41,14 +56,36 @@ pub(super) enum Lack {
 
 /// Answers a request of that owner, and says which session it lacked, if any.
 pub(super) async fn counted<T>(owner: Owner, answering: impl Future<Output = T>) -> (T, Option<Lack>) {
-    let lack = Arc::new(OnceLock::new());
-    let answer = ASKED.scope((owner, lack.clone()), answering).await;
-    (answer, lack.get().copied())
+    let asked = Arc::new(Asked {
+        owner,
+        lack: OnceLock::new(),
+        woken: Mutex::default(),
+        made: Mutex::default(),
+        holds: Mutex::default(),
+    });
+    let answer = ASKED.scope(asked.clone(), answering).await;
+    (answer, asked.lack.get().copied())
+}
+
+/// The server for the session that the request opens or wakes: a woken one is who it was before.
+pub(super) fn server(new: NeonServer) -> NeonServer {
+    let woken = ASKED.try_with(|asked| lock(&asked.woken).clone()).ok().flatten();
+    let server = match woken {
+        Some(session) => new.in_session(session),
+        None => new,
+    };
+    let made = (server.session().clone(), server.running_calls().clone());
+    let _ = ASKED.try_with(|asked| *lock(&asked.made) = Some(made));
+    server
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Notes which session the request lacks that is being answered.
 fn lacking(lack: Lack) {
-    let _ = ASKED.try_with(|(_, noted)| noted.set(lack));
+    let _ = ASKED.try_with(|asked| asked.lack.set(lack));
 }
 
 /// Why there is no session.
@@ -65,123 +102,76 @@ pub(super) enum SessionError {
     Local(#[from] LocalSessionManagerError),
 }
 
-/// What is known of a session.
-#[derive(Debug)]
-struct Known {
-    owner: Owner,
-    /// How many streams of it are open: running calls, and what only listens.
-    open: usize,
-    /// Whether anything came after its first request.
-    used: bool,
-    last: Instant,
-}
-
-type Table = Arc<Mutex<HashMap<SessionId, Known>>>;
-
 /// rmcp's sessions, within bounds.
 #[derive(Debug)]
 pub(super) struct BoundedSessions {
     local: LocalSessionManager,
-    known: Table,
-    most: usize,
-    most_of_one: usize,
+    known: Arc<Mutex<Table>>,
     idle: Duration,
 }
 
 impl BoundedSessions {
-    pub(super) fn new(most: usize, most_of_one: usize, idle: Duration) -> Arc<Self> {
+    pub(super) fn new(limits: &HttpLimits) -> Arc<Self> {
         let mut local = LocalSessionManager::default();
         // rmcp ends a session that only listens, too. What is idle is for this table to say.
         local.session_config.keep_alive = None;
+        let idle = limits.session_idle;
         let sessions = Arc::new(Self {
             local,
-            known: Table::default(),
-            most,
-            most_of_one,
+            known: Arc::new(Mutex::new(Table::new(Bounds {
+                all: limits.sessions,
+                of_one: limits.sessions_of_one,
+                awake: limits.sessions_awake,
+            }))),
             idle,
         });
         tokio::spawn(sweeping(Arc::downgrade(&sessions), idle));
         sessions
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<SessionId, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether a session is of whoever makes the request that is being answered: then it is in use until that is answered. Another's
+    /// is as unknown as one that never was.
+    fn takes(&self, id: &SessionId) -> bool {
+        let taken = ASKED.try_with(|asked| {
+            let is_own = lock(&self.known).takes(id, &asked.owner);
+            if is_own {
+                lock(&asked.holds).push(self.open(id));
+            }
+            is_own
+        });
+        taken.unwrap_or(false)
     }
 
-    /// Whether a session is of whoever makes the request that is being answered. Another's is as unknown as one that never was.
-    fn is_own(&self, id: &SessionId) -> bool {
-        let owner = ASKED.try_with(|(owner, _)| owner.principal.clone());
-        let table = self.table();
-        let known = table.get(id);
-        known.is_some_and(|known| owner.is_ok_and(|owner| owner == known.owner.principal))
-    }
-
-    /// Notes that a session is used now.
-    fn touch(&self, id: &SessionId) {
-        if let Some(known) = self.table().get_mut(id) {
-            known.last = Instant::now();
-            known.used = true;
-        }
-    }
-
-    /// Counts a stream as open from now on.
+    /// Counts a stream, or a request, as open from now on.
     fn open(&self, id: &SessionId) -> Open {
-        if let Some(known) = self.table().get_mut(id) {
-            known.open += 1;
-            known.last = Instant::now();
-        }
+        lock(&self.known).open(id);
         Open {
             id: id.clone(),
             known: self.known.clone(),
         }
     }
 
-    /// Takes a place for a new session. Where none is left, one that is idle goes: one that was opened and never used before
-    /// others, and the one that was used longest ago.
-    fn place(&self, id: &SessionId, owner: Owner) -> Result<Option<SessionId>, SessionError> {
-        let mut table = self.table();
-        let is_own = |known: &Known| known.owner.share == owner.share;
-        let of_one = table.values().filter(|known| is_own(known)).count();
-        let full = if of_one >= self.most_of_one {
-            Some(of_one)
-        } else {
-            (table.len() >= self.most).then_some(table.len())
+    /// Puts to sleep what is awake beyond the bound.
+    async fn rest(&self) {
+        let tired: Vec<_> = {
+            // Held meanwhile: a request either has its session in use by then, or finds that it sleeps.
+            let mut local = self.local.sessions.write().await;
+            let tired = lock(&self.known).put_to_sleep();
+            tired.iter().filter_map(|id| local.remove(id)).collect()
         };
-        let mut goes = None;
-        if let Some(full) = full {
-            // Whoever is over its share makes room of its own.
-            let own = of_one >= self.most_of_one;
-            let idle = table
-                .iter()
-                .filter(|(_, known)| known.open == 0 && (!own || is_own(known)));
-            let oldest = idle.min_by_key(|(_, known)| (known.used, Reverse(known.last.elapsed())));
-            let oldest = oldest.map(|(id, _)| id.clone()).ok_or(SessionError::Full(full))?;
-            table.remove(&oldest);
-            goes = Some(oldest);
+        for session in tired {
+            // Its end is told later, and passed over then.
+            let _ = session.close().await;
         }
-        let known = Known {
-            owner,
-            open: 0,
-            used: false,
-            last: Instant::now(),
-        };
-        table.insert(id.clone(), known);
-        Ok(goes)
     }
 
     /// Ends what was idle for too long.
     async fn sweep(&self) {
-        let over: Vec<SessionId> = {
-            let mut table = self.table();
-            let over = |known: &Known| known.open == 0 && known.last.elapsed() >= self.idle;
-            let ids = table.iter().filter(|(_, known)| over(known)).map(|(id, _)| id.clone());
-            let ids: Vec<SessionId> = ids.collect();
-            table.retain(|_, known| !over(known));
-            ids
-        };
+        let over = lock(&self.known).over(self.idle);
         for id in over {
             let _ = self.local.close_session(&id).await;
         }
+        self.rest().await;
     }
 }
 
@@ -195,19 +185,16 @@ async fn sweeping(sessions: Weak<BoundedSessions>, idle: Duration) {
     }
 }
 
-/// A stream that is open.
+/// A stream or a request that is open.
+#[derive(Debug)]
 struct Open {
     id: SessionId,
-    known: Table,
+    known: Arc<Mutex<Table>>,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let mut table = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = table.get_mut(&self.id) {
-            known.open = known.open.saturating_sub(1);
-            known.last = Instant::now();
-        }
+        lock(&self.known).closed(&self.id);
     }
 }
 
@@ -230,23 +217,26 @@ impl SessionManager for BoundedSessions {
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
-        let Ok(owner) = ASKED.try_with(|(owner, _)| owner.clone()) else {
+        let Ok(owner) = ASKED.try_with(|asked| asked.owner.clone()) else {
             return Err(SessionError::Nobodys);
         };
         let (id, transport) = self.local.create_session().await?;
-        match self.place(&id, owner) {
+        let placed = lock(&self.known).place(&id, owner);
+        match placed {
             Ok(goes) => {
+                let _ = ASKED.try_with(|asked| lock(&asked.holds).push(self.open(&id)));
                 if let Some(goes) = goes {
                     tracing::debug!("an idle session makes room for another");
                     let _ = self.local.close_session(&goes).await;
                 }
+                self.rest().await;
                 Ok((id, transport))
             }
             Err(full) => {
                 drop(transport);
                 let _ = self.local.close_session(&id).await;
                 lacking(Lack::Full);
-                Err(full)
+                Err(SessionError::Full(full))
             }
         }
     }
@@ -257,25 +247,35 @@ impl SessionManager for BoundedSessions {
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, Self::Error> {
         let _open = self.open(id);
+        if let Ok(Some((session, calls))) = ASKED.try_with(|asked| lock(&asked.made).clone()) {
+            lock(&self.known).begins(id, session, calls);
+        }
         Ok(self.local.initialize_session(id, message).await?)
     }
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
-        if !self.is_own(id) {
+        if !self.takes(id) {
+            lacking(Lack::Unknown);
             return Ok(false);
         }
-        self.touch(id);
+        // One that sleeps isn't there: it is asked for at the store below.
         Ok(self.local.has_session(id).await?)
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
         // The server ends sessions, too, by itself.
-        let is_asked = ASKED.try_with(|_| ()).is_ok();
-        if is_asked && !self.is_own(id) {
-            lacking(Lack::Unknown);
-            return Ok(());
+        match ASKED.try_with(|asked| asked.owner.clone()) {
+            Ok(owner) => {
+                if !lock(&self.known).takes(id, &owner) {
+                    lacking(Lack::Unknown);
+                    return Ok(());
+                }
+                lock(&self.known).remove(id);
+            }
+            Err(_) if lock(&self.known).ended(id) => {}
+            // It only went to sleep, or was removed before.
+            Err(_) => return Ok(()),
         }
-        self.table().remove(id);
         Ok(self.local.close_session(id).await?)
     }
 
@@ -319,5 +319,59 @@ impl SessionManager for BoundedSessions {
             stream: Box::pin(stream),
             _open: open,
         })
+    }
+
+    async fn restore_session(&self, id: SessionId) -> Result<RestoreOutcome<Self::Transport>, Self::Error> {
+        let restored = self.local.restore_session(id.clone()).await?;
+        lock(&self.known).woken(&id);
+        self.rest().await;
+        Ok(restored)
+    }
+}
+
+/// What a request waits for here.
+type Waited<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
+
+/// Where rmcp looks for a session that isn't awake.
+impl SessionStore for BoundedSessions {
+    fn load<'life0, 'life1, 'async_trait>(&'life0 self, id: &'life1 str) -> Waited<'async_trait, Option<SessionState>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        let id: SessionId = id.to_owned().into();
+        // Whose it is was looked at before, in `has_session`.
+        let found = ASKED.try_with(|asked| {
+            let (hello, session) = lock(&self.known).asleep(&id, &asked.owner)?;
+            *lock(&asked.woken) = Some(session);
+            Some(SessionState::new(hello))
+        });
+        Box::pin(std::future::ready(Ok(found.ok().flatten())))
+    }
+
+    fn store<'life0, 'life1, 'life2, 'async_trait>(
+        &'life0 self,
+        id: &'life1 str,
+        state: &'life2 SessionState,
+    ) -> Waited<'async_trait, ()>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        Self: 'async_trait,
+    {
+        lock(&self.known).note(&id.to_owned().into(), &state.initialize_params);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn delete<'life0, 'life1, 'async_trait>(&'life0 self, _: &'life1 str) -> Waited<'async_trait, ()>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        // It was removed when the session was closed.
+        Box::pin(std::future::ready(Ok(())))
     }
 }

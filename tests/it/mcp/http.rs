@@ -139,8 +139,16 @@ async fn a_stop_lets_a_running_call_end() {
             .await
             .expect("kill");
         assert!(killed.success());
-        // Once it stops, nobody new is let in.
-        until_async("the stop", async || plain().get(&origin).send().await.is_err()).await;
+        // Whoever asks is told so while the call still runs.
+        let ready = format!("{origin}/readyz");
+        let stops = async || {
+            plain()
+                .get(&ready)
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status() == 503)
+        };
+        until_async("the stop", stops).await;
         gate.open();
     };
     let ((value, is_error), ()) = tokio::join!(call(&client, "describe_project", json!({"project_id": PROJECT})), stop);

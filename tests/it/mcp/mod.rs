@@ -42,7 +42,7 @@ fn error(value: &Value) -> &Value {
 }
 
 /// An upstream that knows one project with one ordinary branch, and has something for every path.
-fn neon(request: &Recorded) -> Reply {
+pub fn neon(request: &Recorded) -> Reply {
     if request.path().ends_with("/api_keys") {
         return Reply::json(200, json!([]));
     }

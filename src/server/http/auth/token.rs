@@ -3,7 +3,6 @@
 //! A loopback port is open to every user of the machine, so without a token each of them could use the operator's API key.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use crate::guard::{FileError, read_private, replace_private};
+use crate::server::http::listen::Listen;
 
 /// The shortest token that an operator may give, in characters.
 pub const MIN_TOKEN_CHARS: usize = 16;
@@ -63,13 +63,13 @@ impl BearerToken {
         URL_SAFE_NO_PAD.encode(Sha256::digest(self.0.expose_secret().as_bytes()))
     }
 
-    /// Writes the token into the state directory, for those who may read it: in one file for each listening address, which
+    /// Writes the token into the state directory, for those who may read it: in one file for each address or socket, which
     /// replaces that of an earlier run at once.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn keep(&self, state: &Path, address: SocketAddr) -> Result<TokenFile, FileError> {
-        let path = state.join(format!("http-{}-{}.token", address.ip(), address.port()).replace(':', "_"));
+    pub fn keep(&self, state: &Path, listen: &Listen) -> Result<TokenFile, FileError> {
+        let path = state.join(format!("http-{}.token", listen.file_name()));
         let text = format!("{}\n", self.0.expose_secret());
         replace_private(&path, |file| file.write_all(text.as_bytes()))?;
         Ok(TokenFile {

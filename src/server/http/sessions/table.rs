@@ -1,0 +1,258 @@
+//! What is known of sessions: whose they are, whether they are in use, and which sleep.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::model::InitializeRequestParams;
+use rmcp::transport::streamable_http_server::session::SessionId;
+use tokio::time::Instant;
+
+use crate::guard::Session;
+use crate::server::handler::RunningCalls;
+
+/// The longest that a client may say of itself for its session to sleep, in bytes. One that says more ends where others sleep.
+const MAX_KEPT: usize = 16 * 1024;
+
+/// Whose sessions are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::server::http) struct Owner {
+    /// The id of the principal: to every other, they are unknown.
+    pub(in crate::server::http) principal: Arc<str>,
+    /// Which sessions are counted together: those of the principal, or of an address.
+    pub(in crate::server::http) share: Arc<str>,
+}
+
+/// What is known of a session.
+#[derive(Debug)]
+pub(super) struct Known {
+    owner: Owner,
+    /// How many streams of it are open, and requests: running calls, and what only listens.
+    open: usize,
+    /// Whether anything came after its first request.
+    used: bool,
+    last: Instant,
+    /// What its client said of itself, as JSON, where it isn't too much.
+    hello: Option<Box<[u8]>>,
+    /// What tells it from others to the guard, and the calls that it runs: those go on where their client only broke off.
+    server: Option<(Session, RunningCalls)>,
+    /// Whether it is one of rmcp's at the moment.
+    is_awake: bool,
+    /// How many ends of rmcp's sessions are still to be told that only went to sleep.
+    ends: usize,
+}
+
+impl Known {
+    fn is_idle(&self) -> bool {
+        self.open == 0 && self.server.as_ref().is_none_or(|(_, calls)| calls.are_none())
+    }
+
+    /// In which order sessions give way: first one that was opened and never used, then the one that was used longest ago.
+    fn age(&self) -> (bool, Instant) {
+        (self.used, self.last)
+    }
+}
+
+/// How many sessions there may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) all: usize,
+    pub(super) of_one: usize,
+    /// How many of those that nothing uses are awake.
+    pub(super) awake: usize,
+}
+
+/// All sessions.
+#[derive(Debug)]
+pub(super) struct Table {
+    bounds: Bounds,
+    known: HashMap<SessionId, Known>,
+    /// How many each share has.
+    shares: HashMap<Arc<str>, usize>,
+    awake: HashSet<SessionId>,
+}
+
+impl Table {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            known: HashMap::new(),
+            shares: HashMap::new(),
+            awake: HashSet::new(),
+        }
+    }
+
+    /// Takes a place for a new session. Where none is left, an idle one goes: one of the owner's own where it has any. What comes back
+    /// is to be ended.
+    ///
+    /// # Errors
+    /// When all that could go are in use: their number.
+    pub(super) fn place(&mut self, id: &SessionId, owner: Owner) -> Result<Option<SessionId>, usize> {
+        let of_one = self.shares.get(&owner.share).copied().unwrap_or_default();
+        let mut goes = None;
+        if of_one >= self.bounds.of_one || self.known.len() >= self.bounds.all {
+            let own = self.oldest_idle(|known| known.owner.share == owner.share);
+            let others = || match of_one >= self.bounds.of_one {
+                // Whoever is over its share makes room of its own.
+                true => None,
+                false => self.oldest_idle(|_| true),
+            };
+            let full = match of_one >= self.bounds.of_one {
+                true => of_one,
+                false => self.known.len(),
+            };
+            let oldest = own.or_else(others).ok_or(full)?;
+            self.remove(&oldest);
+            goes = Some(oldest);
+        }
+        *self.shares.entry(owner.share.clone()).or_default() += 1;
+        self.awake.insert(id.clone());
+        let known = Known {
+            owner,
+            open: 0,
+            used: false,
+            last: Instant::now(),
+            hello: None,
+            server: None,
+            is_awake: true,
+            ends: 0,
+        };
+        self.known.insert(id.clone(), known);
+        Ok(goes)
+    }
+
+    fn oldest_idle(&self, of: impl Fn(&Known) -> bool) -> Option<SessionId> {
+        let idle = self.known.iter().filter(|(_, known)| known.is_idle() && of(known));
+        idle.min_by_key(|(_, known)| known.age()).map(|(id, _)| id.clone())
+    }
+
+    /// Forgets a session.
+    pub(super) fn remove(&mut self, id: &SessionId) {
+        self.awake.remove(id);
+        let Some(known) = self.known.remove(id) else { return };
+        if let Some(of_one) = self.shares.get_mut(&known.owner.share) {
+            *of_one = of_one.saturating_sub(1);
+            if *of_one == 0 {
+                self.shares.remove(&known.owner.share);
+            }
+        }
+    }
+
+    /// Whether a session is of that owner, which uses it now.
+    pub(super) fn takes(&mut self, id: &SessionId, owner: &Owner) -> bool {
+        match self.known.get_mut(id) {
+            Some(known) if known.owner.principal == owner.principal => {
+                known.last = Instant::now();
+                known.used = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Counts something of a session as open.
+    pub(super) fn open(&mut self, id: &SessionId) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.open += 1;
+            known.last = Instant::now();
+        }
+    }
+
+    /// Counts it as over.
+    pub(super) fn closed(&mut self, id: &SessionId) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.open = known.open.saturating_sub(1);
+            known.last = Instant::now();
+        }
+    }
+
+    /// Notes the server of a session that begins, or wakes.
+    pub(super) fn begins(&mut self, id: &SessionId, session: Session, calls: RunningCalls) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.server = Some((session, calls));
+        }
+    }
+
+    /// Notes what the client of a new session said of itself.
+    pub(super) fn note(&mut self, id: &SessionId, hello: &InitializeRequestParams) {
+        if let Some(known) = self.known.get_mut(id) {
+            let written = serde_json::to_vec(hello).ok();
+            known.hello = written.filter(|text| text.len() <= MAX_KEPT).map(Vec::into_boxed_slice);
+        }
+    }
+
+    /// What a session of that owner's was that sleeps.
+    pub(super) fn asleep(&self, id: &SessionId, owner: &Owner) -> Option<(InitializeRequestParams, Session)> {
+        let known = self.known.get(id).filter(|known| !known.is_awake)?;
+        if known.owner.principal != owner.principal {
+            return None;
+        }
+        let hello = serde_json::from_slice(known.hello.as_deref()?).ok()?;
+        let (session, _) = known.server.as_ref()?;
+        Some((hello, session.clone()))
+    }
+
+    /// Notes that a session is one of rmcp's again.
+    pub(super) fn woken(&mut self, id: &SessionId) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.is_awake = true;
+            self.awake.insert(id.clone());
+        }
+    }
+
+    /// Whether a session that rmcp ended is over, and forgotten: not where it only went to sleep.
+    pub(super) fn ended(&mut self, id: &SessionId) -> bool {
+        match self.known.get_mut(id) {
+            Some(known) if known.ends > 0 => {
+                known.ends -= 1;
+                false
+            }
+            Some(_) => {
+                self.remove(id);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Puts idle sessions to sleep, those that were used longest ago, until no more are awake than may be. What comes back is to be
+    /// ended at rmcp.
+    pub(super) fn put_to_sleep(&mut self) -> Vec<SessionId> {
+        if self.awake.len() <= self.bounds.awake {
+            return Vec::new();
+        }
+        let idle = self.awake.iter().filter_map(|id| {
+            let known = self.known.get(id)?;
+            known.is_idle().then(|| (known.last, id.clone()))
+        });
+        let mut idle: Vec<(Instant, SessionId)> = idle.collect();
+        let many = idle.len().saturating_sub(self.bounds.awake);
+        idle.sort_by_key(|(last, _)| *last);
+        let tired: Vec<SessionId> = idle.into_iter().take(many).map(|(_, id)| id).collect();
+        for id in &tired {
+            self.awake.remove(id);
+            match self.known.get_mut(id) {
+                Some(known) if known.hello.is_some() && known.server.is_some() => {
+                    known.is_awake = false;
+                    known.ends += 1;
+                }
+                // It couldn't be woken.
+                _ => self.remove(id),
+            }
+        }
+        tired
+    }
+
+    /// Forgets the sessions that were idle that long: they are to be ended.
+    pub(super) fn over(&mut self, idle: Duration) -> Vec<SessionId> {
+        let over = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.is_idle() && known.last.elapsed() >= idle);
+        let over: Vec<SessionId> = over.map(|(id, _)| id.clone()).collect();
+        for id in &over {
+            self.remove(id);
+        }
+        over
+    }
+}

@@ -1,0 +1,192 @@
+//! What clients may have at once, and what one is told that wants more.
+
+use std::time::Duration;
+
+use neon_mcp::server::http::HttpLimits;
+use serde_json::{Value, json};
+
+use super::small::Small;
+use super::{PROJECT, look, post};
+use crate::mcp::neon;
+use crate::support::fake_neon::{FakeNeon, Gate, Recorded};
+use crate::support::http::plain;
+
+/// A Neon that keeps whoever looks at the project waiting.
+async fn waiting() -> (FakeNeon, Gate) {
+    let gate = Gate::shut();
+    let shut = gate.clone();
+    let upstream = FakeNeon::route(move |request: &Recorded| neon(request).behind(&shut)).await;
+    (upstream, gate)
+}
+
+/// That an answer says to come again, with the id of its request.
+async fn comes_later(answer: reqwest::Response, status: u16, words: &str) {
+    assert_eq!(answer.status().as_u16(), status);
+    let seconds: u64 = answer.headers()["retry-after"]
+        .to_str()
+        .expect("text")
+        .parse()
+        .expect("seconds");
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    let body: Value = answer.json().await.expect("JSON");
+    assert_eq!(body["id"], 7, "{body}");
+    assert_eq!(body["error"]["code"], -32_000, "{body}");
+    assert_eq!(body["error"]["data"]["retry_after_seconds"], seconds, "{body}");
+    let message = body["error"]["message"].as_str().expect("a message");
+    assert!(
+        message.contains(words) && message.contains("nothing was done"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn call_that_is_one_too_many_is_refused_and_lists_are_not() {
+    for (limits, status, words) in [
+        (
+            HttpLimits {
+                calls_of_one: 2,
+                ..HttpLimits::default()
+            },
+            429,
+            "your tool calls",
+        ),
+        (
+            HttpLimits {
+                calls: 2,
+                ..HttpLimits::default()
+            },
+            503,
+            "as many tool calls run",
+        ),
+    ] {
+        let (upstream, gate) = waiting().await;
+        let server = Small::start(&upstream, limits).await;
+        let calls: Vec<_> = (0..2)
+            .map(|_| tokio::spawn(look(&plain(), &server.url).send()))
+            .collect();
+        upstream.reached(2).await;
+        comes_later(
+            look(&plain(), &server.url).send().await.expect("an answer"),
+            status,
+            words,
+        )
+        .await;
+        // What is no call goes on.
+        let list = post(&plain(), &server.url, "tools/list", json!({}))
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(list.status(), 200);
+        assert_eq!(upstream.count(), 2);
+        gate.open();
+        for call in calls {
+            assert_eq!(call.await.expect("ends").expect("an answer").status(), 200);
+        }
+        // There is room again.
+        assert_eq!(
+            look(&plain(), &server.url).send().await.expect("an answer").status(),
+            200
+        );
+    }
+}
+
+#[tokio::test]
+async fn calls_of_a_minute_are_bounded() {
+    let upstream = FakeNeon::route(neon).await;
+    let limits = HttpLimits {
+        calls_per_minute: 3,
+        ..HttpLimits::default()
+    };
+    let server = Small::start(&upstream, limits).await;
+    for _ in 0..3 {
+        assert_eq!(
+            look(&plain(), &server.url).send().await.expect("an answer").status(),
+            200
+        );
+    }
+    let over = look(&plain(), &server.url).send().await.expect("an answer");
+    comes_later(over, 429, "in a minute").await;
+}
+
+#[tokio::test]
+async fn call_whose_client_left_in_a_session_counts_until_it_ends() {
+    let (upstream, gate) = waiting().await;
+    let limits = HttpLimits {
+        calls_of_one: 1,
+        ..HttpLimits::default()
+    };
+    let server = Small::start(&upstream, limits).await;
+    let session = server.begin("t").await;
+    let call = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params":
+        {"name": "describe_project", "arguments": {"project_id": PROJECT}}});
+    let answer = server.post(Some(&session), &call).send().await.expect("an answer");
+    upstream.reached(1).await;
+    drop(answer);
+    assert_eq!(
+        look(&plain(), &server.url).send().await.expect("an answer").status(),
+        429
+    );
+    gate.open();
+    let room = async || look(&plain(), &server.url).send().await.expect("an answer").status() == 200;
+    harness::wait::until_async("room", room).await;
+}
+
+#[tokio::test]
+async fn body_over_the_bound_is_refused() {
+    let upstream = FakeNeon::route(neon).await;
+    let limits = HttpLimits {
+        body_bytes: 2_048,
+        ..HttpLimits::default()
+    };
+    let server = Small::start(&upstream, limits).await;
+    let with = |length: usize| {
+        let params = json!({"name": "describe_project", "arguments": {"project_id": "x".repeat(length)}});
+        post(&plain(), &server.url, "tools/call", params).send()
+    };
+    assert_eq!(with(3_000).await.expect("an answer").status(), 413);
+    assert_eq!(with(10).await.expect("an answer").status(), 200);
+}
+
+#[tokio::test]
+async fn session_that_made_room_is_told_to_its_client() {
+    let upstream = FakeNeon::route(neon).await;
+    let limits = HttpLimits {
+        sessions: 2,
+        ..HttpLimits::default()
+    };
+    let server = Small::start(&upstream, limits).await;
+    let first = server.begin("t").await;
+    assert_eq!(server.ask(&first, "ping", json!({})).await.0, 200);
+    let others = [server.begin("t").await, server.begin("t").await];
+    // The second was never used, and went first.
+    assert_eq!(server.ask(&first, "ping", json!({})).await.0, 200);
+    let (status, body) = server.ask(&others[0], "ping", json!({})).await;
+    assert_eq!(status, 404);
+    assert_eq!(body["id"], 2, "{body}");
+    let message = body["error"]["message"].as_str().expect("a message");
+    assert!(
+        message.contains("makes room") && message.contains("initialize"),
+        "{message}"
+    );
+    // The same words for one that never was.
+    let (status, never) = server
+        .ask("11111111-2222-4333-8444-555555555555", "ping", json!({}))
+        .await;
+    assert_eq!((status, &never), (404, &body));
+}
+
+#[tokio::test]
+async fn drain_time_and_body_time_are_settings_too() {
+    let upstream = FakeNeon::route(neon).await;
+    let server = super::serve(&upstream, &["--body-timeout-seconds", "1", "--max-body-bytes", "4096"]).await;
+    let address = server.origin().trim_start_matches("http://").to_owned();
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connects");
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let head =
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_exact(&mut answer));
+    read.await.expect("in time").expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 408");
+}

@@ -1,0 +1,139 @@
+//! Where it listens, and for whom.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use neon_mcp::server::http::{Hops, HttpServer, Reach};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use super::{modern, refused, said, signal};
+use crate::support::http::OverHttp;
+use crate::support::server::{KEY, program, state_home};
+
+#[tokio::test]
+async fn address_that_others_reach_wants_known_callers_and_encryption() {
+    let said = refused(&["--listen", "0.0.0.0:0"]).await;
+    for part in ["loopback", "--auth bearer", "--tls-cert", "--behind-proxy"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let said = refused(&["--listen", "[::]:0", "--no-auth"]).await;
+    assert!(said.contains("--auth bearer"), "{said}");
+    // With a proxy in front, who calls is still missing, and nothing else is.
+    let proxy = [
+        "--behind-proxy",
+        "10.0.0.0/8",
+        "--public-url",
+        "https://mcp.example.com",
+    ];
+    let said = refused(&[&["--listen", "0.0.0.0:0", "--auth", "token"][..], &proxy].concat()).await;
+    assert!(said.contains("--auth bearer") && !said.contains("--tls-cert"), "{said}");
+    for (flags, part) in [
+        (vec!["--behind-proxy", "10.0.0.0/8"], "--public-url"),
+        (vec!["--tls-cert", "/nowhere/cert.pem"], "--tls-key"),
+        (vec!["--public-url", "http://mcp.example.com"], "https"),
+        (vec!["--max-calls", "0"], "max_calls"),
+        (vec!["--max-sessions", "100000000"], "max_sessions"),
+    ] {
+        let said = refused(&[&["--listen", "127.0.0.1:0", "--no-auth"], &flags[..]].concat()).await;
+        assert!(said.contains(part), "{flags:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn each_thing_that_is_missing_is_named_and_nothing_else() {
+    let reach = |callers_are_known: bool, is_behind_proxy: bool| Reach {
+        callers_are_known,
+        public: is_behind_proxy.then(|| "https://mcp.example.com".parse().expect("a URL")),
+        hops: match is_behind_proxy {
+            true => Hops::parse(&["10.0.0.0/8".to_owned()]).expect("a network"),
+            false => Hops::default(),
+        },
+        ..Reach::at("0.0.0.0:0".parse().expect("an address"))
+    };
+    for (known, proxy) in [(false, false), (true, false), (false, true)] {
+        let error = HttpServer::listen(reach(known, proxy)).await.expect_err("it starts");
+        let said = error.to_string();
+        assert_eq!(said.contains("--auth"), !known, "{said}");
+        assert_eq!(said.contains("--tls-cert"), !proxy, "{said}");
+    }
+    assert!(HttpServer::listen(reach(true, true)).await.is_ok());
+}
+
+#[tokio::test]
+async fn socket_serves_its_owner_and_is_gone_at_the_end() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path().join("run/http.sock");
+    let listen = format!("unix:{}", path.display());
+    let start = || {
+        program(
+            &["http", "--listen", &listen, "--toolsets", "all"],
+            "http://127.0.0.1:1",
+            KEY,
+        )
+    };
+    let mut server = OverHttp::start(start(), &state_home()).await;
+    assert_eq!(server.url, listen);
+    assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    // Another process can't take it.
+    let output = start().output().await.expect("runs");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another process listens there"));
+    let tokens: Vec<_> = std::fs::read_dir(server.state.join("neon-mcp"))
+        .expect("a directory")
+        .filter_map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).ok())
+        .collect();
+    let token = tokens.first().expect("a token").trim();
+    let mut stream = UnixStream::connect(&path).await.expect("connects");
+    let body = modern("tools/list", serde_json::json!({})).to_string();
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\naccept: application/json, text/event-stream\r\n\
+         authorization: Bearer {token}\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/list\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("describe_project"),
+        "{answer:.300}"
+    );
+    signal(&server.child, "-TERM").await;
+    let said = said(&mut server).await;
+    assert!(said.contains("this user alone can open it"), "{said}");
+    assert!(server.child.wait().await.expect("ends").success());
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn start_says_what_is_open_to_whom() {
+    let mut server = OverHttp::start(
+        program(
+            &[
+                "http",
+                "--listen",
+                "127.0.0.1:0",
+                "--no-auth",
+                "--behind-proxy",
+                "127.0.0.1",
+                "--public-url",
+                "https://mcp.example.com",
+            ],
+            "http://127.0.0.1:1",
+            KEY,
+        ),
+        &state_home(),
+    )
+    .await;
+    assert_eq!(server.url, "https://mcp.example.com/mcp");
+    signal(&server.child, "-TERM").await;
+    let said = said(&mut server).await;
+    for part in [
+        "every user and every program of this machine reaches it",
+        "clients see https://mcp.example.com",
+        "from 127.0.0.1 alone",
+        "/healthz",
+        "--no-auth",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Proxies in front: whose requests are whose, and by which name the server is reached.
+
+use neon_mcp::server::http::{Hops, HttpLimits, Reach};
+use serde_json::{Value, json};
+
+use super::small::{Small, here};
+use crate::mcp::neon;
+use crate::support::fake_neon::FakeNeon;
+
+/// A server that any number of addresses may open one session each on, behind proxies at these.
+async fn behind(networks: &[&str]) -> Small {
+    let networks: Vec<String> = networks.iter().map(|network| (*network).to_owned()).collect();
+    let reach = Reach {
+        public: Some("https://mcp.example.com".parse().expect("a URL")),
+        hops: Hops::parse(&networks).expect("networks"),
+        ..here()
+    };
+    let limits = HttpLimits {
+        sessions_of_one: 1,
+        ..HttpLimits::default()
+    };
+    Small::reached(reach, &FakeNeon::route(neon).await, limits).await
+}
+
+fn hello() -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}})
+}
+
+/// Opens a session that stays in use, as one whom a proxy passes on with that header. The status.
+async fn open(server: &Small, forwarded: &str, streams: &mut Vec<reqwest::Response>) -> u16 {
+    let request = server.post(None, &hello()).header("x-forwarded-for", forwarded);
+    let answer = request.send().await.expect("an answer");
+    let status = answer.status().as_u16();
+    if let Some(id) = answer.headers().get("mcp-session-id") {
+        let listen = crate::support::http::plain()
+            .get(&server.url)
+            .header("accept", "text/event-stream")
+            .header("mcp-protocol-version", "2025-11-25")
+            .header("mcp-session-id", id)
+            .header("x-forwarded-for", forwarded);
+        let stream = listen.send().await.expect("an answer");
+        assert_eq!(stream.status(), 200);
+        streams.push(stream);
+    }
+    status
+}
+
+#[tokio::test]
+async fn limits_count_the_client_behind_a_known_proxy() {
+    let server = behind(&["127.0.0.0/8"]).await;
+    let mut streams = Vec::new();
+    assert_eq!(open(&server, "192.0.2.1", &mut streams).await, 200);
+    assert_eq!(open(&server, "192.0.2.2", &mut streams).await, 200);
+    // What the client wrote itself stands before what its proxy added.
+    assert_eq!(open(&server, "198.51.100.9, 192.0.2.2", &mut streams).await, 503);
+    assert_eq!(open(&server, "192.0.2.1", &mut streams).await, 503);
+}
+
+#[tokio::test]
+async fn forwarding_headers_of_nobodys_proxy_say_nothing() {
+    let server = behind(&["10.0.0.0/8"]).await;
+    let mut streams = Vec::new();
+    assert_eq!(open(&server, "192.0.2.1", &mut streams).await, 200);
+    assert_eq!(open(&server, "192.0.2.2", &mut streams).await, 503);
+}
+
+#[tokio::test]
+async fn public_name_and_its_origin_are_the_servers_own() {
+    let server = behind(&["127.0.0.1"]).await;
+    for (host, origin, status) in [
+        ("mcp.example.com", None, 200),
+        ("localhost", None, 200),
+        ("mcp.example.com", Some("https://mcp.example.com"), 200),
+        ("evil.example", None, 403),
+        ("mcp.example.com", Some("https://evil.example"), 403),
+        ("mcp.example.com", Some("http://mcp.example.com"), 403),
+    ] {
+        let mut request = super::post(&crate::support::http::plain(), &server.url, "tools/list", json!({}));
+        request = request.header("host", host);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), status, "{host} {origin:?}");
+    }
+}
