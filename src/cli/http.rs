@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use stop_signal::{Hangup, stop_signal};
 
+use super::callers::{Known, announce};
 use super::common::{print, resolve};
 use super::serve::{name_the_key, start};
 use crate::guard::Page;
 use crate::server::NeonServer;
-use crate::server::http::{BearerToken, HttpServer, TokenFile};
-use crate::settings::{HttpAuth, HttpLayer, Layer, Settings, read_page_secret, read_token};
-use anyhow::Context as _;
+use crate::server::http::HttpServer;
+use crate::settings::{HttpLayer, Layer, read_page_secret};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -40,12 +40,16 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // Whoever was told the address may send signals.
     let stop = stop_signal(Hangup::IsNoted);
     let http = HttpServer::bind(arguments.listen).await?;
-    let (http, _kept) = with_token(http, &settings)?;
+    let (http, _kept) = announce(http, &settings)?;
+    let callers = Known::of(&settings);
     let started = tokio::select! {
         started = start(settings) => started?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
-    name_the_key(&started.engine);
+    if !callers.bring_keys() {
+        name_the_key(&started.engine);
+    }
+    let http = callers.let_in(http, &started.engine)?;
     let guards = started.engine.guards();
     let secret = guards.policy.approval().page_secret_file.as_deref();
     guards.approval_flow.serve_page(Page {
@@ -59,35 +63,4 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         sandbox.shutdown().await;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Has the server ask for the token, and says on standard error how clients get in, whatever the log holds. The file with the
-/// token lasts as long as what is given back.
-fn with_token(http: HttpServer, settings: &Settings) -> anyhow::Result<(HttpServer, Option<TokenFile>)> {
-    let how = "clients send `Authorization: Bearer TOKEN`";
-    match settings.auth() {
-        HttpAuth::Made => {
-            let state = settings.state().context(
-                "there is no state directory to put the bearer token of clients into: set --state-dir or HOME, or give --auth-token-file FILE",
-            )?;
-            let token = BearerToken::random();
-            let kept = token.keep(state, http.address())?;
-            eprintln!(
-                "neon-mcp: {how}; the token of this run is in {}, which you alone can read",
-                kept.path().display()
-            );
-            Ok((http.with_token(token), Some(kept)))
-        }
-        HttpAuth::File(path) => {
-            let token = read_token(path)?;
-            eprintln!("neon-mcp: {how}; the token is that in {}", path.display());
-            Ok((http.with_token(token), None))
-        }
-        HttpAuth::Nobody => {
-            eprintln!(
-                "neon-mcp: --no-auth: every user and every program of this machine can call this server, and use the API key through it"
-            );
-            Ok((http, None))
-        }
-    }
 }

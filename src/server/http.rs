@@ -33,14 +33,18 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::admission::Admission;
-use self::auth::Auth;
+use self::auth::Door;
 pub use self::limits::HttpLimits;
 use self::sessions::BoundedSessions;
 use super::approve_page;
 use super::handler::NeonServer;
+use crate::engine::Engine;
 use crate::guard::{Identity, Principal};
 
-pub use auth::{BearerToken, InvalidToken, MIN_TOKEN_CHARS, TokenFile};
+pub use auth::{
+    BearerToken, CallerAccounts, Callers, InvalidToken, IssuerClient, MAX_NAME, MIN_TOKEN_CHARS, NewToken,
+    OauthSettings, TOKEN_PREFIX, TokenEntry, TokenFile, TokenList, TokenListError,
+};
 
 /// The largest request that is read, in bytes: 1 MiB.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -70,6 +74,9 @@ pub enum HttpError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// Callers can't be told apart.
+    #[error("{0}")]
+    Callers(String),
     /// Accepting connections failed.
     #[error("serving failed: {0}")]
     Serve(#[from] std::io::Error),
@@ -82,6 +89,7 @@ pub struct HttpServer {
     address: SocketAddr,
     limits: HttpLimits,
     token: Option<BearerToken>,
+    door: Option<Door>,
 }
 
 impl HttpServer {
@@ -102,6 +110,7 @@ impl HttpServer {
             address,
             limits: HttpLimits::default(),
             token: None,
+            door: None,
         })
     }
 
@@ -117,6 +126,16 @@ impl HttpServer {
     pub fn with_token(mut self, token: BearerToken) -> Self {
         self.token = Some(token);
         self
+    }
+
+    /// The same server for these callers of an engine, and for no others.
+    ///
+    /// # Errors
+    /// When a file that says who may call can't be used.
+    pub fn with_callers(mut self, callers: Callers, engine: &Engine) -> Result<Self, HttpError> {
+        let door = Door::new(callers, engine, &self.origin()).map_err(HttpError::Callers)?;
+        self.door = Some(door);
+        Ok(self)
     }
 
     /// Where it listens.
@@ -140,7 +159,8 @@ impl HttpServer {
     /// Serves until `stop` is cancelled; then accepts no more, lets running calls end for ten seconds, and cancels the rest.
     ///
     /// The approval page is served beside it, where the policy takes approvals from there: it has a secret of its own, and so wants no
-    /// token. Everything else wants the token, where there is one (401 without it).
+    /// token. Everything else wants the token, where there is one (401 without it); with OAuth, the metadata of the protected resource
+    /// are served to whoever asks.
     ///
     /// Requests with a `Host` other than loopback are refused (403), as are those with an `Origin` that isn't this server's own,
     /// since only a browser sends one; bodies over [`MAX_BODY_BYTES`] are refused (413), and those that come too slowly (408). When
@@ -154,15 +174,18 @@ impl HttpServer {
             address,
             limits,
             token,
+            door,
         } = self;
         let server = server.to(Principal::new(Identity::Http(None)));
-        let auth = match &token {
-            Some(token) => Auth::Token(auth::Gate::new(token)),
-            None => Auth::Nobody,
-        };
+        let door = Arc::new(door.unwrap_or_else(|| Door::of_token(token.as_ref())));
+        let admission = Arc::new(Admission::new(&server));
+        let admitted = admission.clone();
+        let _tidies = door.tidies(move || admitted.tidy());
+        let open = door.open();
         let reading = message::Reading {
             patience: limits.body,
-            admission: Arc::new(Admission::new(&server)),
+            admission,
+            door: door.clone(),
         };
         // rmcp's own token ends sessions at once: it comes after the drain.
         let end = CancellationToken::new();
@@ -190,9 +213,12 @@ impl HttpServer {
             .fallback(async || StatusCode::NOT_FOUND)
             .layer(from_fn_with_state(reading, message::whole))
             // Who isn't known gets nothing else done.
-            .layer(from_fn_with_state(Arc::new(auth), auth::checked));
+            .layer(from_fn_with_state(door, auth::checked));
         // The outermost: a page from elsewhere learns nothing at all, not even whether a token is wanted.
         router = router.layer(from_fn_with_state(Arc::from(origins.clone()), from_here::checked));
+        if let Some(open) = open {
+            router = router.merge(open);
+        }
         if let Some(engine) = page {
             router = router.merge(approve_page::router(engine, origins));
         }

@@ -16,7 +16,7 @@ use rmcp::model::{ErrorCode, RequestId, ServerJsonRpcMessage};
 
 use super::MAX_BODY_BYTES;
 use super::admission::Admission;
-use super::auth::Grant;
+use super::auth::{Denial, Door, Grant};
 use super::connections::Peer;
 use super::sessions::{self, Lack, Owner};
 use crate::neon::text::one_line;
@@ -26,11 +26,12 @@ use crate::server::messages::{self, Checked, Refused};
 const RETRY_SECONDS: &str = "10";
 
 /// What reading a request needs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Reading {
     /// How long its body may take.
     pub(super) patience: Duration,
     pub(super) admission: Arc<Admission>,
+    pub(super) door: Arc<Door>,
 }
 
 /// What a request of ours may not have beside its body: other servers take settings there, this one from its operator alone.
@@ -39,7 +40,11 @@ const SETTINGS_ARE_THE_OPERATORS: &str = "this server takes no settings from req
 
 /// Reads the whole request before it is answered, within bounds of size and time, and answers it as one of its peer's.
 pub(super) async fn whole(
-    State(Reading { patience, admission }): State<Reading>,
+    State(Reading {
+        patience,
+        admission,
+        door,
+    }): State<Reading>,
     Extension(Peer(peer)): Extension<Peer>,
     Extension(grant): Extension<Arc<Grant>>,
     request: Request,
@@ -70,12 +75,25 @@ pub(super) async fn whole(
     } else {
         body
     };
+    let admitted = admission.admit(&grant);
+    if head.method == Method::POST
+        && let Some(call) = admission.called(&body)
+    {
+        // Of what the operator leaves this caller, the engine says what is missing: another token wouldn't help.
+        if !grant.issued.lacks(call.needed()).is_empty() {
+            admission.note_missing_scope(&call, &admitted);
+            return door.answer(Denial::Scopes(call.needed()));
+        }
+        if let Err(seconds) = grant.count() {
+            return too_many(seconds);
+        }
+    }
     let is_end = head.method == Method::DELETE;
     let mut head = head;
     // What is sent on may have another length.
     head.headers.remove(CONTENT_LENGTH);
     let mut request = Request::from_parts(head, Body::from(body));
-    request.extensions_mut().insert(admission.admit(&grant));
+    request.extensions_mut().insert(admitted);
     let (response, lack) = sessions::counted(owner(&grant, peer), next.run(request)).await;
     match lack {
         Some(Lack::Full) => {
@@ -90,6 +108,13 @@ pub(super) async fn whole(
         _ if response.status().is_client_error() => with_id(response).await,
         _ => response,
     }
+}
+
+/// The answer to a call of a caller that made as many in this minute as it may.
+fn too_many(seconds: u64) -> Response {
+    let later = [(RETRY_AFTER, HeaderValue::from(seconds))];
+    let text = "This caller made as many calls in this minute as it may. Nothing was sent.\n";
+    (StatusCode::TOO_MANY_REQUESTS, later, text).into_response()
 }
 
 /// Whose sessions are counted together: a caller's that is told from others, else those of an address.
