@@ -336,6 +336,28 @@ impl Selection {
         Ok(selection)
     }
 
+    /// The same selection for a caller that may call less of it: what it may not call isn't offered. It may come to nothing.
+    #[must_use]
+    pub fn under(&self, allowed: &impl Allowed) -> Self {
+        let stays = |selected: &&Arc<SelectedTool>| allowed.lists(&selected.tool);
+        let tools: Vec<_> = self.tools.iter().filter(stays).cloned().collect();
+        let place = |(place, selected): (usize, &Arc<SelectedTool>)| (selected.tool.name().to_owned(), place);
+        let mut left_out = self.left_out.clone();
+        for selected in self.tools.iter().filter(|selected| !stays(selected)) {
+            left_out.insert(selected.tool.name().to_owned(), "this caller may not call it".into());
+        }
+        Self {
+            index: tools.iter().enumerate().map(place).collect(),
+            findable: self.findable.iter().filter(stays).cloned().collect(),
+            tools,
+            left_out,
+            without_step: Vec::new(),
+            catalog: self.catalog.clone(),
+            discovery: self.discovery,
+            toolsets: self.toolsets.clone(),
+        }
+    }
+
     /// The tools, in the order in which they are listed.
     #[must_use]
     pub fn tools(&self) -> &[Arc<SelectedTool>] {

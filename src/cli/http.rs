@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use stop_signal::{Hangup, stop_signal};
 use tokio::sync::Notify;
 
+use super::callers::{Known, announce};
 use super::common::{print, resolve};
 use super::serve::{name_the_key, start};
 use crate::guard::Page;
 use crate::server::NeonServer;
-use crate::server::http::{BearerToken, HttpServer, Listen, Reloads, Remake, TokenFile};
-use crate::settings::{HttpAuth, HttpLayer, Layer, Settings, read_page_secret, read_token};
+use crate::server::http::{HttpServer, Listen, Reloads, Remake};
+use crate::settings::{HttpLayer, Layer, Settings, read_page_secret};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -39,7 +39,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let stop = stop_signal(Hangup::Tells(again.clone()));
     let limits = settings.http.limits()?;
     let http = HttpServer::listen(settings.http.reach(arguments.listen)?).await?;
-    let (http, _kept) = with_token(http.with_limits(limits), &settings)?;
+    let (http, _kept) = announce(http.with_limits(limits), &settings)?;
+    let callers = Known::of(&settings);
     tell(&http, &settings);
     let policy = settings.policy_again();
     let remake = Remake::new(move |engine| policy.engine(engine));
@@ -48,7 +49,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         started = start(settings) => started?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
-    name_the_key(&started.engine);
+    if !callers.bring_keys() {
+        name_the_key(&started.engine);
+    }
+    let http = callers.let_in(http, &started.engine)?;
     let guards = started.engine.guards();
     let secret = guards.policy.approval().page_secret_file.as_deref();
     guards.approval_flow.serve_page(Page {
@@ -62,39 +66,6 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         sandbox.shutdown().await;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Has the server ask for the token, and says on standard error how clients get in, whatever the log holds. The file with the
-/// token lasts as long as what is given back.
-fn with_token(http: HttpServer, settings: &Settings) -> anyhow::Result<(HttpServer, Option<TokenFile>)> {
-    let how = "clients send `Authorization: Bearer TOKEN`";
-    match settings.auth() {
-        HttpAuth::Made => {
-            let state = settings.state().context(
-                "there is no state directory to put the bearer token of clients into: set --state-dir or HOME, or give --auth-token-file FILE",
-            )?;
-            let token = BearerToken::random();
-            let kept = token.keep(state, http.listens_on())?;
-            eprintln!(
-                "neon-mcp: {how}; the token of this run is in {}, which you alone can read",
-                kept.path().display()
-            );
-            Ok((http.with_token(token), Some(kept)))
-        }
-        HttpAuth::File(path) => {
-            let token = read_token(path)?;
-            eprintln!("neon-mcp: {how}; the token is that in {}", path.display());
-            Ok((http.with_token(token), None))
-        }
-        HttpAuth::Nobody => {
-            let whose = match http.listens_on() {
-                Listen::Address(_) => "every user and every program of this machine",
-                Listen::Unix(_) => "every program of yours",
-            };
-            eprintln!("neon-mcp: --no-auth: {whose} can call this server, and use the API key through it");
-            Ok((http, None))
-        }
-    }
 }
 
 /// Says on standard error what is open to whom, whatever the log holds.

@@ -11,6 +11,7 @@
 mod about;
 mod approve;
 mod call;
+mod callers;
 mod common;
 #[cfg(feature = "demo")]
 mod demo;
@@ -31,6 +32,7 @@ mod spinner;
 mod stdio;
 mod style;
 mod terminal;
+mod token;
 mod tools;
 mod version;
 mod whoami;
@@ -89,6 +91,8 @@ enum Command {
     },
     /// Serve many clients over streamable HTTP
     Http(http::Arguments),
+    /// Make, list and revoke the tokens of `neon-mcp http --auth bearer`
+    Token(token::Arguments),
     /// Tell a story on a sandbox, through a real MCP client: a migration that is tried, refused, applied and undone
     #[cfg(feature = "demo")]
     Demo(demo::Arguments),
@@ -175,6 +179,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             stdio::run(here(resolve(settings)?)?),
         ),
         Command::Http(arguments) => runtime(http::run(arguments)),
+        Command::Token(arguments) => token::run(arguments),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => runtime(demo::run(arguments)),
         #[cfg(not(feature = "demo"))]

@@ -182,7 +182,7 @@ impl SignInPage for Page {
 }
 
 /// What a service lets through. What the operator says of a sandbox is nothing to Neon.
-fn rate_limits(service: Service, sandbox_has_them: bool) -> LimitSettings {
+pub(super) fn rate_limits(service: Service, sandbox_has_them: bool) -> LimitSettings {
     match service {
         Service::Sandbox if !sandbox_has_them => LimitSettings::unlimited(),
         Service::Sandbox | Service::Neon => LimitSettings::default(),

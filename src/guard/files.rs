@@ -59,12 +59,15 @@ impl FileError {
 }
 
 /// A lock. Whoever holds it is alone among all processes; it ends when it is dropped.
-pub(super) struct Held {
+pub(crate) struct Held {
     _file: File,
 }
 
 /// Waits for the lock, which is a file of its own.
-pub(super) fn lock(path: &Path) -> Result<Held, FileError> {
+///
+/// # Errors
+/// When another process holds it for five seconds, or the file can't be used.
+pub(crate) fn lock(path: &Path) -> Result<Held, FileError> {
     let file = open_private(path)?;
     let (mut pause, longest) = LOCK_PAUSE;
     let since = Instant::now();

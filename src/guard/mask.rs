@@ -95,6 +95,12 @@ impl OwnKey {
         }
     }
 
+    /// Ends what [`Self::keep_out_of_logs`] began: a caller's own key that nothing uses any more.
+    pub fn forget(&self) {
+        let mut keys = OWN_KEYS.write().unwrap_or_else(PoisonError::into_inner);
+        keys.retain(|key| !Arc::ptr_eq(&key.keys, &self.keys));
+    }
+
     /// Whether a text holds it.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {

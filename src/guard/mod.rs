@@ -51,7 +51,7 @@ pub use approvals::{
 pub use assess::{Assessment, BranchFacts, Facts, Needs, Pending, RiskAssessment, StatementRisk};
 pub use decision::{AllowedCall, Approver, AwaitingApproval, NotJudged, PolicyDecision};
 pub use files::FileError;
-pub(crate) use files::{close_directory, make_directory, open_private, read_private, replace_private};
+pub(crate) use files::{close_directory, lock, make_directory, open_private, read_private, replace_private};
 pub(crate) use losses::{done_losses, lines as impact_lines, reaching, told_losses};
 pub use mask::{MASK, OwnKey, mask, mask_text, without_own_keys};
 pub(crate) use plan::can_be_shown;

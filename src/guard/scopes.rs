@@ -1,6 +1,7 @@
 //! OAuth scopes: what a token lets its bearer do at most. They bound the effect of calls, and never stand for an approval.
 
 use super::Effect;
+use crate::catalog::Tool;
 
 /// The scopes by the effect that each allows, from the least.
 const NAMES: [(Effect, &str); 4] = [
@@ -13,6 +14,12 @@ const NAMES: [(Effect, &str); 4] = [
 /// A set of the scopes `neon:read`, `neon:write`, `neon:access` and `neon:destructive`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scopes(u8);
+
+impl Default for Scopes {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
 
 impl Scopes {
     /// No scope: nothing may be called.
@@ -39,6 +46,24 @@ impl Scopes {
         found.map_or("neon:destructive", |(_, name)| name)
     }
 
+    /// The scope that calls of an effect need, alone.
+    #[must_use]
+    pub fn for_effect(effect: Effect) -> Self {
+        Self(bit(effect))
+    }
+
+    /// The scopes that every call of a tool needs: to read, since each call is judged by what is there; for the least that the tool
+    /// does; and `neon:access` where it hands over a secret. Arguments may raise what a call does, and so what it needs.
+    #[must_use]
+    pub fn needed_by(tool: &Tool) -> Self {
+        let declaration = &tool.declaration;
+        let mut needed = Self(bit(Effect::Read) | bit(declaration.least_effect()));
+        if declaration.safety.reveals {
+            needed.0 |= bit(Effect::Access);
+        }
+        needed
+    }
+
     /// Whether calls of that effect are allowed.
     #[must_use]
     pub fn allows(self, effect: Effect) -> bool {
@@ -49,6 +74,30 @@ impl Scopes {
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let names = NAMES.into_iter().filter(move |(effect, _)| self.allows(*effect));
         names.map(|(_, name)| name)
+    }
+
+    /// Those of `needed` that aren't among these.
+    #[must_use]
+    pub fn lacks(self, needed: Self) -> Self {
+        Self(needed.0 & !self.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self == Self::NONE
+    }
+
+    /// What either allows.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The names in one text, as OAuth writes them (RFC 6749, 3.3).
+    #[must_use]
+    pub fn text(self) -> String {
+        self.names().collect::<Vec<_>>().join(" ")
     }
 
     /// What both allow.
@@ -79,5 +128,19 @@ mod tests {
         assert_eq!(some.names().collect::<Vec<_>>(), ["neon:read", "neon:access"]);
         assert_eq!(Scopes::of(Scopes::ALL.names()), Scopes::ALL);
         assert_eq!(Scopes::of([]), Scopes::NONE);
+        assert_eq!(Scopes::NONE.lacks(some), some);
+        assert_eq!(some.lacks(Scopes::ALL).text(), "neon:write neon:destructive");
+        assert_eq!(some.or(Scopes::ALL), Scopes::ALL);
+    }
+
+    #[test]
+    fn call_needs_to_read_and_what_its_tool_does_and_access_for_a_secret() {
+        let catalog = crate::catalog::Catalog::embedded().unwrap();
+        let needed = |name: &str| Scopes::needed_by(catalog.tool(name).unwrap()).text();
+        assert_eq!(needed("list_projects"), "neon:read");
+        assert_eq!(needed("run_sql"), "neon:read");
+        assert_eq!(needed("create_branch"), "neon:read neon:write");
+        assert_eq!(needed("delete_project"), "neon:read neon:destructive");
+        assert_eq!(needed("get_connection_string"), "neon:read neon:access");
     }
 }

@@ -116,6 +116,24 @@ pub async fn account(client: &Client, context: &Context) -> Result<AccountInfo, 
     }
 }
 
+/// Asks Neon whether the client's credential is an API key that it takes: one request. An access token of a sign-in is none.
+///
+/// # Errors
+/// When Neon can't be asked.
+pub async fn is_api_key(client: &Client, context: &Context) -> Result<bool, Error> {
+    let auth = Read::new("/auth", &[])
+        .map_err(|error| Error::malformed(format!("Neon's answer about the key can't be used: {error}.")))?;
+    match client.read(auth, context).await {
+        Ok(answer) => {
+            let body = answer.body.unwrap_or_default();
+            let method = body.get("auth_method").and_then(Value::as_str).unwrap_or_default();
+            Ok(method.starts_with("api_key"))
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Forbidden) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Asks Neon what kind of key the client has: one request, or two.
 ///
 /// Neon says `api_key_org` of project-scoped keys too. What tells them apart is that only an organization's own key may list

@@ -50,7 +50,7 @@ pub use credential::{Credential, InvalidCredential};
 pub use credential_source::{Bearer, CredentialSource, NoCredential};
 pub use error::{Changed, Error, ErrorKind};
 pub use form::{Content, FilePart};
-pub use identity::{AccountInfo, KeyKind, Person, account, key_kind};
+pub use identity::{AccountInfo, KeyKind, Person, account, is_api_key, key_kind};
 pub(crate) use ids::is_id;
 pub use ids::{AnyId, BranchId, EndpointId, ID_PATTERN, InvalidId, OperationId, OrganizationId, ProjectId, SnapshotId};
 pub use limits::{FairQueue, LimitSettings, Rate, RateLimits};

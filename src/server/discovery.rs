@@ -134,6 +134,13 @@ pub(super) fn read(engine: &Engine, name: &str, given: Map<String, Value>) -> As
     }
 }
 
+/// The tool that a call of a caller is of, and the arguments for it.
+pub(super) fn inner(caller: &str, given: Map<String, Value>) -> Option<(String, Map<String, Value>)> {
+    CALLERS.iter().find(|(_, name, ..)| *name == caller)?;
+    let inner: CallArguments = serde_json::from_value(Value::Object(given)).ok()?;
+    Some((inner.name, object_of(inner.arguments).ok()?))
+}
+
 /// The arguments for the tool: the text of an object, since no model API takes an object of any form, or the object itself.
 fn object_of(arguments: Option<Value>) -> Result<Map<String, Value>, String> {
     match arguments {

@@ -26,8 +26,8 @@ use super::listing::published;
 use super::own_results;
 use super::search;
 use super::{ask, progress, sign_in};
-use crate::catalog::SearchIndex;
-use crate::engine::{CallResult, Caller, Engine, Fence, Kind, Outcome};
+use crate::catalog::{SearchIndex, SelectedTool};
+use crate::engine::{ApprovalMode, CallResult, Caller, Engine, Fence, Kind, Outcome};
 use crate::guard::{Identity, Principal, Session};
 use crate::neon::FairQueue;
 
@@ -134,6 +134,42 @@ impl Offer {
     pub(super) fn written_tools(&self) -> Option<&Bytes> {
         let written = || serde_json::to_vec(&self.tools).ok().map(Bytes::from);
         self.written.get_or_init(written).as_ref()
+    }
+
+    /// The tool that a call is of, itself or through a caller of discovery mode, with its arguments, if it is offered.
+    pub(super) fn called(
+        &self,
+        name: &str,
+        arguments: Map<String, Value>,
+    ) -> Option<(Arc<SelectedTool>, Map<String, Value>)> {
+        let selection = self.engine.selection();
+        let (name, arguments) = match selection.discovery() {
+            true => discovery::inner(name, arguments)?,
+            false => (name.to_owned(), arguments),
+        };
+        Some((selection.tool(&name)?.clone(), arguments))
+    }
+
+    /// Notes a call that isn't made.
+    pub(super) fn note_refusal(
+        &self,
+        selected: &SelectedTool,
+        why: &str,
+        arguments: &Map<String, Value>,
+        admitted: &Admitted,
+    ) {
+        let caller = Caller {
+            principal: admitted.principal.clone(),
+            session: Session::Stateless,
+            approval: None,
+            client: None,
+            way: ApprovalMode::OutOfBand,
+            bound: None,
+            lane: admitted.lane.clone(),
+            cancel: CancellationToken::new(),
+            progress: None,
+        };
+        self.engine.note_refusal(&selected.tool, why, arguments, &caller);
     }
 
     /// The index of the tools.

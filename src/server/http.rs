@@ -48,7 +48,7 @@ use url::Url;
 
 use self::admission::Admission;
 pub use self::admission::Remake;
-use self::auth::Auth;
+use self::auth::Door;
 use self::drain::Drain;
 use self::health::Health;
 pub use self::health::Probe;
@@ -63,9 +63,13 @@ use self::sessions::BoundedSessions;
 pub use self::tls::{Tls, TlsError, TlsFiles};
 use super::approve_page;
 use super::handler::NeonServer;
+use crate::engine::Engine;
 use crate::guard::{Identity, Principal};
 
-pub use auth::{BearerToken, InvalidToken, MIN_TOKEN_CHARS, TokenFile};
+pub use auth::{
+    BearerToken, CallerAccounts, Callers, InvalidToken, IssuerClient, MAX_NAME, MIN_TOKEN_CHARS, NewToken,
+    OauthSettings, TOKEN_PREFIX, TokenEntry, TokenFile, TokenList, TokenListError,
+};
 
 /// Why serving couldn't begin, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +104,9 @@ pub enum HttpError {
     /// The address that clients see can't be made.
     #[error("the address of this server is no URL: {0}")]
     Place(#[from] url::ParseError),
+    /// Callers can't be told apart.
+    #[error("{0}")]
+    Callers(String),
     /// Accepting connections failed.
     #[error("serving failed: {0}")]
     Serve(#[from] std::io::Error),
@@ -163,6 +170,7 @@ pub struct HttpServer {
     reloads: Reloads,
     reload_asked: Arc<Notify>,
     remake: Option<Remake>,
+    door: Option<Door>,
 }
 
 impl HttpServer {
@@ -197,6 +205,7 @@ impl HttpServer {
             reloads: Reloads::default(),
             reload_asked: Arc::default(),
             remake: None,
+            door: None,
         })
     }
 
@@ -212,6 +221,16 @@ impl HttpServer {
     pub fn with_token(mut self, token: BearerToken) -> Self {
         self.token = Some(token);
         self
+    }
+
+    /// The same server for these callers of an engine, and for no others.
+    ///
+    /// # Errors
+    /// When a file that says who may call can't be used.
+    pub fn with_callers(mut self, callers: Callers, engine: &Engine) -> Result<Self, HttpError> {
+        let door = Door::new(callers, engine, &self.origin()).map_err(HttpError::Callers)?;
+        self.door = Some(door);
+        Ok(self)
     }
 
     /// The same server, which is ready only where this answers too.
@@ -262,7 +281,8 @@ impl HttpServer {
     /// rest.
     ///
     /// The approval page is served beside it, where the policy takes approvals from there: it has a secret of its own, and so wants no
-    /// token. `/healthz` and `/readyz` want none either. Everything else wants the token, where there is one (401 without it).
+    /// token; with OAuth, the metadata of the protected resource are served to whoever asks. `/healthz` and `/readyz` want none either.
+    /// Everything else wants the token, where there is one (401 without it).
     ///
     /// Requests with a `Host` that isn't this server's own are refused (403), as are those with an `Origin` that isn't, since only a
     /// browser sends one; bodies over the bound are refused (413), and those that come too slowly (408). A session or a call that is
@@ -278,17 +298,18 @@ impl HttpServer {
             tls,
             limits,
             token,
+            door,
             probes,
             mut reloads,
             reload_asked,
             remake,
         } = self;
         let server = server.to(Principal::new(Identity::Http(None)));
-        let auth = match &token {
-            Some(token) => Auth::Token(auth::Gate::new(token)),
-            None => Auth::Nobody,
-        };
+        let door = Arc::new(door.unwrap_or_else(|| Door::of_token(token.as_ref())));
+        let open = door.open();
         let admission = Arc::new(Admission::new(server.offer().clone()));
+        let admitted = admission.clone();
+        let _tidies = door.tidies(move || admitted.tidy());
         let (running, cut) = (server.running().clone(), server.cut().clone());
         let drain = Drain::new(stop.clone(), running, cut, limits.drain);
         if let Some(tls) = &tls {
@@ -304,15 +325,19 @@ impl HttpServer {
             body_bytes: limits.body_bytes,
             patience: limits.body,
             admission: admission.clone(),
+            door: door.clone(),
             calls: calls::Calls::new(&limits),
             drain: drain.clone(),
         });
         let mut router = mcp
             .layer(from_fn_with_state(reading, message::whole))
             // Who isn't known gets nothing else done.
-            .layer(from_fn_with_state(Arc::new(auth), auth::checked))
+            .layer(from_fn_with_state(door, auth::checked))
             // A page from elsewhere learns nothing at all, not even whether a token is wanted.
             .layer(from_fn_with_state(place.clone(), from_here::checked));
+        if let Some(open) = open {
+            router = router.merge(open);
+        }
         if admission.engine().guards().approval_flow.serves_page() {
             router = router.merge(approve_page::router(admission, place.clone()));
         }

@@ -51,6 +51,34 @@ impl AccountSource {
     }
 }
 
+/// Where people's logins are, for accounts that callers are given.
+#[derive(Debug, Clone)]
+pub struct Profiles {
+    places: Places,
+    issuer: Issuer,
+}
+
+impl Profiles {
+    pub(super) fn new(places: Places, issuer: Issuer) -> Self {
+        Self { places, issuer }
+    }
+
+    /// The account that a profile is signed in to, at that API.
+    ///
+    /// # Errors
+    /// When no profile can have that name.
+    pub fn account(&self, profile: &str, api: &BaseUrl) -> Result<Account, SettingsError> {
+        let profile = ProfileName::parse(profile).map_err(|error| {
+            SettingsError::Conflict(format!("profile: `{}` {error}", crate::text::one_line(profile, 80)))
+        })?;
+        let sign_in = SignIn::new(profile, self.places.clone(), self.issuer.clone(), api.clone());
+        Ok(Account {
+            name: None,
+            source: AccountSource::SignIn(sign_in),
+        })
+    }
+}
+
 /// What one source of settings says about the account.
 pub(super) enum Choice {
     Key(String),
@@ -130,7 +158,10 @@ pub(super) fn of(
 }
 
 /// Reads a key from a file.
-fn read_key(path: &Path) -> Result<Credential, SettingsError> {
+///
+/// # Errors
+/// When the file can't be read, or holds no key.
+pub fn read_key(path: &Path) -> Result<Credential, SettingsError> {
     let text = read_trusted_text(path)?;
     warn_if_readable_by_others(path);
     Ok(Credential::new(text)?)

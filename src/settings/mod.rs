@@ -16,6 +16,7 @@ mod context_file;
 mod error;
 mod file;
 mod http;
+mod http_auth;
 mod http_limits;
 mod http_place;
 mod layer;
@@ -32,9 +33,10 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use accounts::{Account, AccountSource, KeyOrigin};
+pub use accounts::{Account, AccountSource, KeyOrigin, Profiles, read_key};
 pub use error::SettingsError;
 pub use http::{AuthMode, HttpLayer, LogFormat};
+pub use http_auth::HttpAuth;
 pub use layer::Layer;
 pub use policy_again::PolicyAgain;
 
@@ -81,6 +83,8 @@ pub struct Settings {
     state: Option<PathBuf>,
     /// Who is let in over HTTP.
     auth: HttpAuth,
+    /// Where people's logins are.
+    profiles: Option<Profiles>,
     /// What `neon-mcp http` alone takes.
     pub http: HttpLayer,
 }
@@ -94,17 +98,6 @@ enum Context {
     Nearest(Option<PathBuf>),
     /// In the file that the operator named.
     File(PathBuf),
-}
-
-/// Who is let in over HTTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HttpAuth {
-    /// Who shows a token that is made at the start.
-    Made,
-    /// Who shows the token in this file.
-    File(PathBuf),
-    /// Whoever reaches the port.
-    Nobody,
 }
 
 /// Where requests go.
@@ -186,11 +179,19 @@ impl Settings {
         }
         #[cfg(not(feature = "sandbox"))]
         no_sandbox::check(&layer)?;
-        let auth = http_auth(
-            layer.http.as_ref().and_then(|http| http.auth),
+        let state = layer.state_dir.clone().or(state);
+        let auth = http_auth::of(
+            layer.http.as_ref().unwrap_or(&HttpLayer::default()),
             layer.auth_token_file,
             layer.no_auth.unwrap_or(false),
+            state.as_deref(),
         )?;
+        let issuer = Issuer::new(
+            layer.login_issuer.as_deref(),
+            layer.login_client_id.clone(),
+            layer.login_scopes.clone(),
+        );
+        let profiles = issuer.clone().ok().map(|issuer| Profiles::new(places.clone(), issuer));
         let sandbox = layer.sandbox.unwrap_or(false);
         let pins = Pins {
             branch: layer
@@ -218,11 +219,7 @@ impl Settings {
         }
         let api = || {
             let base = api_base(layer.api_host.as_deref().unwrap_or(DEFAULT_BASE)).map_err(SettingsError::Base)?;
-            let issuer = Issuer::new(
-                layer.login_issuer.as_deref(),
-                layer.login_client_id.clone(),
-                layer.login_scopes.clone(),
-            )?;
+            let issuer = issuer?;
             let choice = choices.into_iter().flatten().next();
             let accounts = accounts::of(choice, &places, &issuer, &base)?;
             Ok::<_, SettingsError>(Upstream::Api { base, accounts })
@@ -312,8 +309,9 @@ impl Settings {
             audit_log: layer.audit_log,
             seal_key: layer.seal_key_file,
             keeps_seal_key: false,
-            state: layer.state_dir.or(state),
+            state,
             auth,
+            profiles,
             http: layer.http.unwrap_or_default(),
         })
     }
@@ -416,6 +414,12 @@ impl Settings {
         &self.auth
     }
 
+    /// Where people's logins are.
+    #[must_use]
+    pub fn profiles(&self) -> Option<&Profiles> {
+        self.profiles.as_ref()
+    }
+
     /// Where state is kept between runs.
     #[must_use]
     pub fn state(&self) -> Option<&Path> {
@@ -441,23 +445,6 @@ fn account_names(upstream: &Upstream) -> Vec<String> {
         Upstream::Api { accounts, .. } => accounts.iter().filter_map(|account| account.name.clone()).collect(),
         #[cfg(feature = "sandbox")]
         Upstream::Sandbox(_) => Vec::new(),
-    }
-}
-
-/// Who is let in over HTTP, of the settings that say it.
-fn http_auth(mode: Option<AuthMode>, token: Option<PathBuf>, nobody: bool) -> Result<HttpAuth, SettingsError> {
-    let conflict = |text: &str| Err(SettingsError::Conflict(text.to_owned()));
-    match (mode, token, nobody) {
-        (_, Some(_), true) => conflict("--auth-token-file and --no-auth exclude each other: keep one"),
-        (Some(AuthMode::None) | None, None, true) => Ok(HttpAuth::Nobody),
-        (Some(_), _, true) => conflict("--no-auth and --auth exclude each other: keep one"),
-        (None | Some(AuthMode::Token), Some(file), false) => Ok(HttpAuth::File(file)),
-        (Some(_), Some(_), false) => conflict("--auth-token-file is for --auth token: leave one of both out"),
-        (None | Some(AuthMode::Token), None, false) => Ok(HttpAuth::Made),
-        (Some(AuthMode::None), None, false) => Ok(HttpAuth::Nobody),
-        (Some(AuthMode::Bearer | AuthMode::Oauth | AuthMode::NeonKey), None, false) => {
-            conflict("this way to tell callers apart isn't built yet: use --auth token")
-        }
     }
 }
 

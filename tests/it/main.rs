@@ -9,6 +9,7 @@
 )]
 
 mod approval_flow;
+mod auth;
 mod catalog;
 mod commands;
 mod demo;

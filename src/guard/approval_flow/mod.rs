@@ -90,6 +90,13 @@ impl ApprovalFlow {
         }
     }
 
+    /// What tells a caller's key from others, in base64url: the same in every process that has the same seal key, and of no use to
+    /// anyone else.
+    #[must_use]
+    pub(crate) fn key_digest(&self, key: &str) -> String {
+        self.sealer.digest("neon key", &[key])
+    }
+
     /// The same flow under other rules: those of one caller, or those that were read again.
     #[must_use]
     pub fn with_rules(&self, rules: ApprovalRules) -> Self {

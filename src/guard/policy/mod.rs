@@ -22,6 +22,7 @@ use serde_json::{Map, Value};
 
 use crate::catalog::Effect;
 use crate::catalog::{Allowed, Named, Pins, Tool};
+use crate::guard::scopes::Scopes;
 use crate::neon::{OrganizationId, ProjectId};
 
 pub use branches::{BranchSeen, NewBranch};
@@ -63,6 +64,8 @@ pub struct Policy {
     base: PolicyFile,
     /// What narrows it: these only take away.
     narrowing: Vec<PolicyFile>,
+    /// What the caller's token lets it do at most.
+    scopes: Scopes,
     approval: ApprovalRules,
 }
 
@@ -104,6 +107,7 @@ impl Policy {
             approval: ApprovalRules::of(&base),
             base,
             narrowing: Vec::new(),
+            scopes: Scopes::ALL,
         }
     }
 
@@ -133,6 +137,14 @@ impl Policy {
         self.approval = self.approval.narrowed_by(&other.approval);
         self.narrowing.push(other.base);
         self.narrowing.extend(other.narrowing);
+        self.scopes = self.scopes.and(other.scopes);
+        self
+    }
+
+    /// Narrowed to what a caller's scopes allow. They lift no question.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: Scopes) -> Self {
+        self.scopes = self.scopes.and(scopes);
         self
     }
 
@@ -249,7 +261,16 @@ impl Policy {
     /// # Errors
     /// The denial.
     pub fn offers(&self, tool: &Tool) -> Result<(), Denied> {
-        self.layers().try_for_each(|layer| layer.offers(tool))
+        self.layers().try_for_each(|layer| layer.offers(tool))?;
+        self.has_scopes(Scopes::needed_by(tool))
+    }
+
+    /// Whether the caller's token has these scopes.
+    fn has_scopes(&self, needed: Scopes) -> Result<(), Denied> {
+        match self.scopes.lacks(needed) {
+            Scopes::NONE => Ok(()),
+            lacking => Err(Denied::scope(lacking)),
+        }
     }
 
     /// Whether a call with these arguments, of that effect, stays in bounds.
@@ -264,7 +285,8 @@ impl Policy {
         now: DateTime<Utc>,
     ) -> Result<(), Denied> {
         self.layers()
-            .try_for_each(|layer| layer.admits(tool, arguments, effect, now))
+            .try_for_each(|layer| layer.admits(tool, arguments, effect, now))?;
+        self.has_scopes(Scopes::needed_by(tool).or(Scopes::for_effect(effect)))
     }
 
     /// Rules over a call: a rule that denies wins over one that asks, and that over one that allows. Where no rule is
@@ -272,6 +294,13 @@ impl Policy {
     #[must_use]
     pub fn rule(&self, occasion: &Occasion<'_>) -> Rule {
         if let Some(denied) = self.layers().find_map(|layer| layer.written(occasion).denied(occasion)) {
+            return Rule::Deny(denied);
+        }
+        let mut needed = Scopes::for_effect(occasion.effect);
+        if occasion.causes.contains(&Cause::Reveals) {
+            needed = needed.or(Scopes::for_effect(Effect::Access));
+        }
+        if let Err(denied) = self.has_scopes(needed) {
             return Rule::Deny(denied);
         }
         let asks = |layer: &PolicyFile| layer.written(occasion).strictest() == Some(Action::RequireApproval);

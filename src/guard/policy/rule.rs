@@ -1,6 +1,7 @@
 //! What the policy decides about, and its decision.
 
 use crate::catalog::{Effect, Tool};
+use crate::guard::scopes::Scopes;
 
 /// Why a call asks by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,8 @@ pub enum Rule {
 /// A denial, for the agent and the log.
 #[derive(Debug, Clone)]
 pub struct Denied {
-    /// The key of the policy that denies, dotted: `effects.destructive`, `tools.delete_project`, `caps.compute_cu`.
+    /// The key of the policy that denies, dotted: `effects.destructive`, `tools.delete_project`, `caps.compute_cu`;
+    /// `scope` where the caller's token lacks one.
     pub rule: String,
     /// What is denied and why.
     pub message: String,
@@ -57,6 +59,16 @@ impl Denied {
             rule: rule.into(),
             message: format!("The operator's policy denies this call: {why}. Nothing was sent."),
             next: next.to_owned(),
+        }
+    }
+
+    /// The denial of a call whose caller's token lacks these scopes.
+    pub(super) fn scope(lacking: Scopes) -> Self {
+        let names = lacking.text();
+        Self {
+            rule: "scope".to_owned(),
+            message: format!("The token of this caller lacks {names}, which this call needs. Nothing was sent."),
+            next: format!("Tell the user: a token with {names} can be asked for where this one came from."),
         }
     }
 }

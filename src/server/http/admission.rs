@@ -1,27 +1,34 @@
-//! What each caller is served: the operator's engine, narrowed by what is set up for the caller.
+//! What each caller is served: the operator's engine, narrowed by what is set up for the caller and by its scopes.
 //!
 //! All of it is made from one snapshot of what the operator set up. When that is read again, the next request is served by another
 //! snapshot, wholly.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
+use serde_json::{Map, Value};
 
-use super::auth::Grant;
+use super::auth::{Grant, Setup};
 use super::reload::Reload;
+use crate::catalog::SelectedTool;
 use crate::engine::{Engine, Narrowing};
+use crate::guard::Scopes;
 use crate::neon::FairQueue;
 use crate::server::handler::{Admitted, Offer};
 
 /// For how many callers what they are served is kept: it is made again for others.
 const MAX_KEPT: usize = 1_000;
 
+/// How long it is kept for a caller that doesn't call.
+const IDLE: Duration = Duration::from_secs(900);
+
 /// Makes what callers are served, and keeps it for their next requests.
 #[derive(Debug)]
 pub(in crate::server) struct Admission {
     current: RwLock<Arc<Snapshot>>,
     /// The places of callers in the line, which outlast what they are served.
-    lanes: Cache<String, FairQueue>,
+    lanes: Cache<String, (FairQueue, Instant)>,
 }
 
 /// What is served under one set of rules.
@@ -30,7 +37,29 @@ struct Snapshot {
     /// What is served to whom nothing is set up for.
     offer: Arc<Offer>,
     /// What is served to the others.
-    kept: Cache<String, Arc<Offer>>,
+    kept: Cache<String, Served>,
+}
+
+/// What a caller is served.
+#[derive(Debug, Clone)]
+struct Served {
+    offer: Arc<Offer>,
+    used: Instant,
+    /// Lasts as long as what was made of it.
+    _setup: Option<Arc<Setup>>,
+}
+
+/// A call of a tool that the operator offers, seen before it is made.
+pub(super) struct Called {
+    selected: Arc<SelectedTool>,
+    arguments: Map<String, Value>,
+}
+
+impl Called {
+    /// The scopes that it needs whatever its arguments are.
+    pub(super) fn needed(&self) -> Scopes {
+        Scopes::needed_by(&self.selected.tool)
+    }
 }
 
 impl Snapshot {
@@ -41,25 +70,39 @@ impl Snapshot {
         })
     }
 
-    fn offer_for(&self, grant: &Grant, id: &str) -> Arc<Offer> {
-        if grant.policy.is_none() && grant.accounts.is_none() {
+    fn offer_for(&self, grant: &Grant, now: Instant) -> Arc<Offer> {
+        if grant.setup.is_none() && grant.principal.scopes() == Scopes::ALL {
             return self.offer.clone();
         }
-        if let Some(offer) = self.kept.get(id) {
-            return offer;
-        }
-        let engine = self.offer.engine();
-        let narrowing = Narrowing {
-            selection: None,
-            policy: grant
-                .policy
-                .clone()
-                .map(|narrower| (*engine.guards().policy).clone().narrowed_by(narrower)),
-            accounts: grant.accounts.clone(),
+        let key = grant.key();
+        let served = match self.kept.get(&key) {
+            Some(served) => Served { used: now, ..served },
+            None => Served {
+                offer: self.make(grant),
+                used: now,
+                _setup: grant.setup.clone(),
+            },
         };
-        let offer = Arc::new(Offer::new(engine.narrowed(narrowing)));
-        self.kept.insert(id.to_owned(), offer.clone());
+        let offer = served.offer.clone();
+        self.kept.insert(key, served);
         offer
+    }
+
+    fn make(&self, grant: &Grant) -> Arc<Offer> {
+        let setup = grant.setup.as_ref();
+        let policy = setup.and_then(|setup| setup.policy.clone());
+        let accounts = setup.and_then(|setup| setup.accounts.clone());
+        let engine = self.offer.engine();
+        let mut narrowed = (*engine.guards().policy).clone().with_scopes(grant.principal.scopes());
+        if let Some(narrower) = policy {
+            narrowed = narrowed.narrowed_by(narrower);
+        }
+        let narrowing = Narrowing {
+            selection: Some(Arc::new(engine.selection().under(&narrowed))),
+            policy: Some(narrowed),
+            accounts,
+        };
+        Arc::new(Offer::new(engine.narrowed(narrowing)))
     }
 }
 
@@ -93,26 +136,51 @@ impl Admission {
 
     /// What a caller is served.
     pub(super) fn admit(&self, grant: &Grant, id: &str) -> Admitted {
+        let now = Instant::now();
         Admitted {
             principal: grant.principal.clone(),
-            offer: self.current().offer_for(grant, id),
+            offer: self.current().offer_for(grant, now),
             // Callers that aren't told apart don't wait for each other.
             lane: match grant.is_told_apart() {
-                true => self.lane(id),
+                true => self.lane(id, now),
                 false => FairQueue::new(),
             },
         }
     }
 
-    fn lane(&self, id: &str) -> FairQueue {
-        match self.lanes.get(id) {
-            Some(lane) => lane,
-            None => {
-                let lane = FairQueue::new();
-                self.lanes.insert(id.to_owned(), lane.clone());
-                lane
-            }
+    /// A caller's place in the line, whatever token it shows.
+    fn lane(&self, id: &str, now: Instant) -> FairQueue {
+        let lane = match self.lanes.get(id) {
+            Some((lane, _)) => lane,
+            None => FairQueue::new(),
+        };
+        self.lanes.insert(id.to_owned(), (lane.clone(), now));
+        lane
+    }
+
+    /// The tool that a message calls, itself or through a caller of discovery mode, if the operator offers it.
+    pub(super) fn called(&self, message: &[u8]) -> Option<Called> {
+        let message: Value = serde_json::from_slice(message).ok()?;
+        if message.get("method")?.as_str()? != "tools/call" {
+            return None;
         }
+        let params = message.get("params")?;
+        let arguments = params.get("arguments").and_then(Value::as_object);
+        let arguments = arguments.cloned().unwrap_or_default();
+        let (selected, arguments) = self.offer().called(params.get("name")?.as_str()?, arguments)?;
+        Some(Called { selected, arguments })
+    }
+
+    /// Notes a call that isn't made since its caller's token lacks a scope, as every refusal is.
+    pub(super) fn note_missing_scope(&self, call: &Called, admitted: &Admitted) {
+        self.offer()
+            .note_refusal(&call.selected, "the token lacks a scope", &call.arguments, admitted);
+    }
+
+    /// Lets go of what is served to callers that haven't called for long.
+    pub(super) fn tidy(&self) {
+        self.current().kept.retain(|_, served| served.used.elapsed() < IDLE);
+        self.lanes.retain(|_, (_, used)| used.elapsed() < IDLE);
     }
 }
 

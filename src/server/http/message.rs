@@ -16,7 +16,7 @@ use rmcp::model::{ErrorCode, RequestId, ServerJsonRpcMessage};
 use serde_json::json;
 
 use super::admission::Admission;
-use super::auth::Grant;
+use super::auth::{Denial, Door, Grant};
 use super::calls::{Calls, OneTooMany};
 use super::connections::Peer;
 use super::drain::Drain;
@@ -43,13 +43,14 @@ const NO_SESSION: &str = "there is no such session, or no longer: one ends when 
     and with the server. Send `initialize` without a session id to begin another";
 
 /// What reading a request needs.
-#[derive(Debug)]
+#[derive(Clone)]
 pub(super) struct Reading {
     /// The largest body, in bytes.
     pub(super) body_bytes: usize,
     /// How long a body may take.
     pub(super) patience: Duration,
     pub(super) admission: Arc<Admission>,
+    pub(super) door: Arc<Door>,
     pub(super) calls: Arc<Calls>,
     pub(super) drain: Arc<Drain>,
 }
@@ -101,7 +102,18 @@ pub(super) async fn whole(
         },
     };
     let owner = owner(&grant, peer);
+    let admitted = reading.admission.admit(&grant, &owner.principal);
     if let Some(messages::Request::Call(id)) = &asked {
+        // Of what the operator leaves this caller, the engine says what is missing: another token wouldn't help.
+        if let Some(call) = reading.admission.called(&body)
+            && !grant.issued.lacks(call.needed()).is_empty()
+        {
+            reading.admission.note_missing_scope(&call, &admitted);
+            return reading.door.answer(Denial::Scopes(call.needed()));
+        }
+        if let Err(seconds) = grant.count() {
+            return too_many(seconds, id);
+        }
         match reading.calls.begin(&owner.share) {
             // It is dropped with the request, which the call holds to its end.
             Ok(running) => _ = head.extensions.insert(Arc::new(running)),
@@ -111,7 +123,6 @@ pub(super) async fn whole(
     let is_end = head.method == Method::DELETE;
     // What is sent on may have another length.
     head.headers.remove(CONTENT_LENGTH);
-    let admitted = reading.admission.admit(&grant, &owner.principal);
     let list = match &asked {
         Some(messages::Request::ToolList(_)) => tool_list::later(&mut head, &admitted),
         _ => None,
@@ -165,6 +176,12 @@ fn later(status: StatusCode, seconds: u64, id: Option<RequestId>, text: &'static
     let mut response = refused(status, id, ErrorData::new(LATER, text, Some(data)));
     response.headers_mut().insert(RETRY_AFTER, seconds.into());
     response
+}
+
+/// The answer to a call of a caller that made as many in this minute as its own setup lets it.
+fn too_many(seconds: u64, id: &RequestId) -> Response {
+    let text = "this caller made as many calls in this minute as it may; nothing was done";
+    later(StatusCode::TOO_MANY_REQUESTS, seconds, Some(id.clone()), text)
 }
 
 /// Whose sessions are counted together: a caller's that is told from others, else those of an address.

@@ -23,6 +23,10 @@ pub const MIN_TOKEN_CHARS: usize = 16;
 /// The longest, in characters: what fits into a header without trouble.
 pub const MAX_TOKEN_CHARS: usize = 1_024;
 
+/// What is said to whoever comes without the token.
+pub(super) const HOW: &str =
+    "This server wants `Authorization: Bearer TOKEN`. Its start says on standard error where the token is";
+
 /// A text that can't be a bearer token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(

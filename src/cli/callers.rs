@@ -1,0 +1,145 @@
+//! Who may call over HTTP: from settings to what the server is given, and what is said of it at the start.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::serve::{engine_account, rate_limits};
+use crate::base_url::BaseUrl;
+use crate::engine::{Engine, EngineAccount};
+use crate::neon::{Credential, LimitSettings};
+use crate::server::http::{BearerToken, CallerAccounts, Callers, HttpServer, Listen, TokenFile, TokenList};
+use crate::settings::{Account, AccountSource, HttpAuth, KeyOrigin, Profiles, Settings, read_key, read_token};
+
+/// What is known of callers before the server is there.
+pub(super) struct Known {
+    auth: HttpAuth,
+    profiles: Option<Profiles>,
+    has_rate_limits: bool,
+}
+
+/// Makes accounts of what callers show, or files name for them.
+#[derive(Debug)]
+struct Accounts {
+    base: BaseUrl,
+    limits: LimitSettings,
+    profiles: Option<Profiles>,
+}
+
+impl CallerAccounts for Accounts {
+    fn of_key(&self, key: Credential) -> EngineAccount {
+        let account = Account {
+            name: None,
+            source: AccountSource::Key(key, KeyOrigin::Variable),
+        };
+        engine_account(account, &self.base, self.limits)
+    }
+
+    fn of_key_file(&self, path: &Path) -> Result<EngineAccount, String> {
+        let key = read_key(path).map_err(|error| error.to_string())?;
+        Ok(self.of_key(key))
+    }
+
+    fn of_profile(&self, profile: &str) -> Result<EngineAccount, String> {
+        let profiles = self.profiles.as_ref().ok_or("there are no profiles here")?;
+        let account = profiles
+            .account(profile, &self.base)
+            .map_err(|error| error.to_string())?;
+        Ok(engine_account(account, &self.base, self.limits))
+    }
+}
+
+impl Known {
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            auth: settings.auth().clone(),
+            profiles: settings.profiles().cloned(),
+            has_rate_limits: settings.sandbox_rate_limits,
+        }
+    }
+
+    /// Whether calls are made with callers' own keys alone.
+    pub(super) fn bring_keys(&self) -> bool {
+        self.auth == HttpAuth::NeonKey
+    }
+
+    /// Has a server let callers in, where what they show is looked up in files or elsewhere.
+    pub(super) fn let_in(self, http: HttpServer, engine: &Engine) -> anyhow::Result<HttpServer> {
+        let client = engine.clients().next().context("there is no account")?;
+        let accounts = Arc::new(Accounts {
+            base: client.config().base.clone(),
+            limits: rate_limits(engine.service(), self.has_rate_limits),
+            profiles: self.profiles,
+        });
+        Ok(match self.auth {
+            HttpAuth::Made | HttpAuth::File(_) | HttpAuth::Nobody => http,
+            HttpAuth::Bearer(tokens) => {
+                let tokens = tokens
+                    .context("no file of tokens is known: set --state-dir or HOME, or give --tokens-file FILE")?;
+                http.with_callers(Callers::Bearer { tokens, accounts }, engine)?
+            }
+            HttpAuth::Oauth(settings) => http.with_callers(Callers::Oauth { settings, accounts }, engine)?,
+            HttpAuth::NeonKey => http.with_callers(Callers::NeonKey(accounts), engine)?,
+        })
+    }
+}
+
+/// Has the server ask for what callers show, and says on standard error how they get in, whatever the log holds. The file with a
+/// token that is made here lasts as long as what is given back.
+pub(super) fn announce(http: HttpServer, settings: &Settings) -> anyhow::Result<(HttpServer, Option<TokenFile>)> {
+    let how = "clients send `Authorization: Bearer TOKEN`";
+    match settings.auth() {
+        HttpAuth::Made => {
+            let state = settings.state().context(
+                "there is no state directory to put the bearer token of clients into: set --state-dir or HOME, or give --auth-token-file FILE",
+            )?;
+            let token = BearerToken::random();
+            let kept = token.keep(state, http.listens_on())?;
+            eprintln!(
+                "neon-mcp: {how}; the token of this run is in {}, which you alone can read",
+                kept.path().display()
+            );
+            Ok((http.with_token(token), Some(kept)))
+        }
+        HttpAuth::File(path) => {
+            let token = read_token(path)?;
+            eprintln!("neon-mcp: {how}; the token is that in {}", path.display());
+            Ok((http.with_token(token), None))
+        }
+        HttpAuth::Nobody => {
+            let whose = match http.listens_on() {
+                Listen::Address(_) => "every user and every program of this machine",
+                Listen::Unix(_) => "every program of yours",
+            };
+            eprintln!("neon-mcp: --no-auth: {whose} can call this server, and use the API key through it");
+            Ok((http, None))
+        }
+        HttpAuth::Bearer(path) => {
+            let path = path.as_deref().context(
+                "there is no state directory with the tokens of clients: set --state-dir or HOME, or give --tokens-file FILE",
+            )?;
+            let list = TokenList::read(path)
+                .context("--auth bearer wants a file of tokens: `neon-mcp token create NAME` makes one")?;
+            eprintln!(
+                "neon-mcp: {how}, one of the {} in {}; what reaches the port without one gets no further",
+                list.entries().len(),
+                path.display()
+            );
+            Ok((http, None))
+        }
+        HttpAuth::Oauth(oauth) => {
+            eprintln!(
+                "neon-mcp: {how}, an access token of {}; without one, the metadata under /.well-known/ are all that is served",
+                oauth.issuer
+            );
+            Ok((http, None))
+        }
+        HttpAuth::NeonKey => {
+            eprintln!(
+                "neon-mcp: clients send `Authorization: Bearer KEY`, a Neon API key of their own, which their calls are made with; it is kept in memory alone"
+            );
+            Ok((http, None))
+        }
+    }
+}

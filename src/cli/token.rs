@@ -1,0 +1,206 @@
+//! `neon-mcp token`: the tokens of `neon-mcp http --auth bearer`.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use secrecy::ExposeSecret as _;
+
+use super::common::{print, resolve};
+use crate::catalog::Catalog;
+use crate::guard::{Policy, Scopes};
+use crate::server::http::{NewToken, TokenEntry, TokenList};
+use crate::settings::{AuthMode, HttpAuth, HttpLayer, Layer, read_key};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make a token and print it, this once
+    Create(Create),
+    /// List the tokens: names, scopes, ends; no token
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a token: servers that run refuse it from then on
+    Revoke {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The file with the tokens [default: tokens.toml in the state directory]
+    #[arg(long, value_name = "FILE")]
+    tokens_file: Option<PathBuf>,
+    /// Where state is kept [default: $XDG_STATE_HOME/neon-mcp]
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Create {
+    /// Whose it is: it stands in the audit log (letters, digits and . _ - @)
+    name: String,
+    /// What it may do at most: neon:read, neon:write, neon:access, neon:destructive [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
+    scopes: Option<Vec<String>>,
+    /// The policy that narrows the server's for its calls
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The file with the Neon API key that its calls are made with [default: the server's own credential]
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
+    api_key_file: Option<PathBuf>,
+    /// The profile whose login its calls are made with
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// After what time it ends, as 90d, 12h or 30m [default: never]
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
+    expires: Option<TimeDelta>,
+    /// How many tool calls it may make in a minute [default: what the server allows]
+    #[arg(long, value_name = "COUNT")]
+    calls_per_minute: Option<NonZeroU32>,
+    #[command(flatten)]
+    place: Place,
+}
+
+fn lifetime(text: &str) -> Result<TimeDelta, String> {
+    let time = humantime::parse_duration(text).map_err(|_| "write a time as 90d, 12h or 30m".to_owned())?;
+    let time = TimeDelta::from_std(time).map_err(|_| "that is too long".to_owned())?;
+    match time >= TimeDelta::seconds(1) && time <= TimeDelta::days(36_500) {
+        true => Ok(time),
+        false => Err("write a time from 1s to 36500d".to_owned()),
+    }
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        Command::Create(create) => make(create)?,
+        Command::List { place, json } => list(&place.file()?, json)?,
+        Command::Revoke { name, place } => {
+            TokenList::revoke(&place.file()?, &name)?;
+            print(&format!("The token {name} is revoked."));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Place {
+    /// The file with the tokens.
+    fn file(&self) -> anyhow::Result<PathBuf> {
+        let settings = resolve(Layer {
+            state_dir: self.state_dir.clone(),
+            http: Some(HttpLayer {
+                auth: Some(AuthMode::Bearer),
+                tokens_file: self.tokens_file.clone(),
+                ..HttpLayer::default()
+            }),
+            ..Layer::default()
+        })?;
+        match settings.auth() {
+            HttpAuth::Bearer(Some(path)) => Ok(path.clone()),
+            _ => bail!("there is no state directory to keep tokens in: set HOME, or give --tokens-file FILE"),
+        }
+    }
+}
+
+fn make(create: Create) -> anyhow::Result<()> {
+    let path = create.place.file()?;
+    // What a server would refuse at its start is refused here.
+    let policy = create.policy.map(std::path::absolute).transpose()?;
+    if let Some(policy) = &policy {
+        let catalog = Catalog::embedded()?;
+        Policy::read(policy, catalog.tools().iter().map(|tool| tool.name()))?;
+    }
+    let api_key_file = create.api_key_file.map(std::path::absolute).transpose()?;
+    if let Some(file) = &api_key_file {
+        read_key(file)?;
+    }
+    let now = Utc::now();
+    let expires = match create.expires {
+        Some(time) => Some(now.checked_add_signed(time).context("that end is too far away")?),
+        None => None,
+    };
+    let name = create.name.clone();
+    let token = TokenList::create(
+        &path,
+        NewToken {
+            name: create.name,
+            scopes: create.scopes,
+            policy,
+            api_key_file,
+            profile: create.profile,
+            expires,
+            calls_per_minute: create.calls_per_minute,
+        },
+        now,
+    )?;
+    print(token.expose_secret());
+    eprintln!(
+        "neon-mcp: this is the token {name}, shown this once: {} holds its digest alone. `neon-mcp token revoke {name}` ends it",
+        path.display()
+    );
+    Ok(())
+}
+
+fn list(path: &Path, json: bool) -> anyhow::Result<()> {
+    let list = match path.exists() {
+        true => TokenList::read(path)?,
+        false => TokenList::default(),
+    };
+    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    if json {
+        let rows = list.entries().iter().map(|entry| {
+            serde_json::json!({
+                "name": entry.name(),
+                "scopes": entry.scopes().names().collect::<Vec<_>>(),
+                "policy": entry.policy(),
+                "credential": entry.credential(),
+                "created_at": time(entry.created()),
+                "expires_at": entry.expires().map(time),
+            })
+        });
+        print(&serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?);
+        return Ok(());
+    }
+    if list.entries().is_empty() {
+        print("There is no token: `neon-mcp token create NAME` makes one.");
+    }
+    for entry in list.entries() {
+        print(&line(entry, Utc::now()));
+    }
+    Ok(())
+}
+
+/// A token in one line.
+fn line(entry: &TokenEntry, now: DateTime<Utc>) -> String {
+    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let mut parts = vec![
+        entry.name().to_owned(),
+        match entry.scopes() {
+            Scopes::ALL => "all scopes".to_owned(),
+            scopes => scopes.text(),
+        },
+        match entry.expires() {
+            None => "no end".to_owned(),
+            Some(end) if end <= now => format!("expired {}", time(end)),
+            Some(end) => format!("expires {}", time(end)),
+        },
+    ];
+    parts.extend(entry.credential().map(|credential| format!("calls with {credential}")));
+    parts.extend(entry.policy().map(|policy| format!("policy {}", policy.display())));
+    parts.join(", ")
+}

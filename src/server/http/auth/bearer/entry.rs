@@ -1,0 +1,166 @@
+//! One token, as the file has it.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::guard::Scopes;
+use crate::server::http::auth::setup::CallerSettings;
+
+/// What every token begins with: so that people and scanners know it for one.
+pub const TOKEN_PREFIX: &str = "nmcp_";
+
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 64;
+
+/// What a new token is made with.
+#[derive(Debug, Clone, Default)]
+pub struct NewToken {
+    /// Whose it is: the name in the audit log.
+    pub name: String,
+    /// What it may do at most; all where nothing is said.
+    pub scopes: Option<Vec<String>>,
+    /// The policy file that narrows the server's.
+    pub policy: Option<PathBuf>,
+    /// The file with the Neon API key of its calls.
+    pub api_key_file: Option<PathBuf>,
+    /// The profile whose login its calls are made with.
+    pub profile: Option<String>,
+    /// When it ends.
+    pub expires: Option<DateTime<Utc>>,
+    /// How many tool calls it may make in a minute.
+    pub calls_per_minute: Option<NonZeroU32>,
+}
+
+/// A token in the file. It holds a digest, and nothing that lets in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenEntry {
+    name: String,
+    /// SHA-256 of the token, in base64url.
+    sha256: String,
+    created: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scopes: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    policy: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    api_key_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calls_per_minute: Option<NonZeroU32>,
+}
+
+/// What the file has of a token.
+pub(super) fn digest(token: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(token.as_bytes()))
+}
+
+impl TokenEntry {
+    /// A new token of 256 random bits, and its entry.
+    pub(super) fn make(new: NewToken, now: DateTime<Utc>) -> (SecretString, Self) {
+        let random: [u8; 32] = rand::random();
+        let token = format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
+        let entry = Self {
+            name: new.name,
+            sha256: digest(&token),
+            created: now,
+            expires: new.expires,
+            scopes: new.scopes,
+            policy: new.policy,
+            api_key_file: new.api_key_file,
+            profile: new.profile,
+            calls_per_minute: new.calls_per_minute,
+        };
+        (token.into(), entry)
+    }
+
+    /// What is wrong with it.
+    pub(super) fn problem(&self) -> Option<String> {
+        let name = &self.name;
+        let is_name = |character: char| character.is_ascii_alphanumeric() || "._-@".contains(character);
+        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(is_name) {
+            return Some(format!(
+                "the name of a token has 1 to {MAX_NAME} letters, digits or . _ - @"
+            ));
+        }
+        if URL_SAFE_NO_PAD.decode(&self.sha256).map_or(0, |bytes| bytes.len()) != 32 {
+            return Some(format!("{name}: sha256 is no SHA-256 in base64url"));
+        }
+        let scopes = self.scopes.iter().flatten();
+        let mut unknown = scopes.filter(|scope| Scopes::of([scope.as_str()]) == Scopes::NONE);
+        if let Some(unknown) = unknown.next() {
+            let unknown = crate::text::one_line(unknown, 60);
+            return Some(format!(
+                "{name}: there is no scope `{unknown}`: there are {}",
+                Scopes::ALL.text()
+            ));
+        }
+        if self.api_key_file.is_some() && self.profile.is_some() {
+            return Some(format!("{name}: api_key_file and profile exclude each other: keep one"));
+        }
+        None
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub fn created(&self) -> DateTime<Utc> {
+        self.created
+    }
+
+    /// When it ends, where it does.
+    #[must_use]
+    pub fn expires(&self) -> Option<DateTime<Utc>> {
+        self.expires
+    }
+
+    /// What it may do at most.
+    #[must_use]
+    pub fn scopes(&self) -> Scopes {
+        match &self.scopes {
+            None => Scopes::ALL,
+            Some(names) => Scopes::of(names.iter().map(String::as_str)),
+        }
+    }
+
+    /// What its calls are made with, for people: the path of a key's file, a profile, or nothing for the server's own.
+    #[must_use]
+    pub fn credential(&self) -> Option<String> {
+        let file = self.api_key_file.as_ref().map(|path| path.display().to_string());
+        file.or_else(|| self.profile.as_ref().map(|name| format!("profile {name}")))
+    }
+
+    /// The policy file, where one narrows the server's.
+    #[must_use]
+    pub fn policy(&self) -> Option<&std::path::Path> {
+        self.policy.as_deref()
+    }
+
+    pub(super) fn digest(&self) -> &str {
+        &self.sha256
+    }
+
+    pub(super) fn settings(&self) -> CallerSettings {
+        CallerSettings {
+            policy: self.policy.clone(),
+            api_key_file: self.api_key_file.clone(),
+            profile: self.profile.clone(),
+            calls_per_minute: self.calls_per_minute,
+        }
+    }
+}

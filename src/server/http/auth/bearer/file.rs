@@ -1,0 +1,232 @@
+//! The file with the tokens: read whole or not at all, written under a lock, replaced at once.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::entry::{NewToken, TokenEntry};
+use crate::guard::{FileError, Untrusted, lock, make_directory, read_trusted_text, replace_private};
+
+/// How many tokens a file has at most.
+const MAX_TOKENS: usize = 10_000;
+
+/// What stands above the tokens.
+const HEAD: &str =
+    "# The tokens of `neon-mcp http --auth bearer`: `neon-mcp token` writes this file. It holds digests, no token.\n\n";
+
+/// The tokens of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenList {
+    #[serde(default, rename = "token")]
+    tokens: Vec<TokenEntry>,
+}
+
+/// A file of tokens that can't be used, or a change of it that can't be made.
+#[derive(Debug, Error)]
+pub enum TokenListError {
+    /// It can't be read, or somebody else could change it.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    /// It is no list of tokens.
+    #[error("{path}: {message}", path = .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// There is such a token.
+    #[error("there is a token {0}: take another name, or revoke that one first")]
+    Taken(String),
+    /// There is no such token.
+    #[error("there is no token {0}: `neon-mcp token list` names those that there are")]
+    Unknown(String),
+    /// The new token can't be one.
+    #[error("{0}")]
+    New(String),
+    /// It can't be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl TokenList {
+    /// Reads a file, which nobody but this user and root may be able to change.
+    ///
+    /// # Errors
+    /// When it isn't there, can't be read, somebody else could change it, or anything in it isn't understood.
+    pub fn read(path: &Path) -> Result<Self, TokenListError> {
+        let text = read_trusted_text(path)?;
+        let invalid = |message: String| TokenListError::Invalid {
+            path: path.to_owned(),
+            message,
+        };
+        let list: Self = toml::from_str(&text).map_err(|error| invalid(error.message().to_owned()))?;
+        if list.tokens.len() > MAX_TOKENS {
+            return Err(invalid(format!("there are more than {MAX_TOKENS} tokens")));
+        }
+        let (mut names, mut digests) = (std::collections::HashSet::new(), std::collections::HashSet::new());
+        for entry in &list.tokens {
+            if let Some(problem) = entry.problem() {
+                return Err(invalid(problem));
+            }
+            if !names.insert(entry.name()) || !digests.insert(entry.digest()) {
+                return Err(invalid(format!("{} is there twice", entry.name())));
+            }
+        }
+        Ok(list)
+    }
+
+    /// The tokens, in the order in which they were made.
+    #[must_use]
+    pub fn entries(&self) -> &[TokenEntry] {
+        &self.tokens
+    }
+
+    /// Makes a token, and adds it to a file, which is made where there is none. Nothing but what this gives back holds the token.
+    ///
+    /// # Errors
+    /// When there is one of that name, it can't be one, or the file can't be read or written.
+    pub fn create(path: &Path, new: NewToken, now: DateTime<Utc>) -> Result<SecretString, TokenListError> {
+        let (token, entry) = TokenEntry::make(new, now);
+        if let Some(problem) = entry.problem() {
+            return Err(TokenListError::New(problem));
+        }
+        change(path, |list| {
+            if list.tokens.iter().any(|known| known.name() == entry.name()) {
+                return Err(TokenListError::Taken(entry.name().to_owned()));
+            }
+            list.tokens.push(entry);
+            Ok(())
+        })?;
+        Ok(token)
+    }
+
+    /// Takes a token out of a file: servers that run refuse it from then on.
+    ///
+    /// # Errors
+    /// When there is none of that name, or the file can't be read or written.
+    pub fn revoke(path: &Path, name: &str) -> Result<(), TokenListError> {
+        change(path, |list| {
+            let before = list.tokens.len();
+            list.tokens.retain(|known| known.name() != name);
+            match list.tokens.len() < before {
+                true => Ok(()),
+                false => Err(TokenListError::Unknown(crate::text::one_line(name, 80))),
+            }
+        })
+    }
+}
+
+/// Changes a file, alone among all processes.
+fn change(
+    path: &Path,
+    change: impl FnOnce(&mut TokenList) -> Result<(), TokenListError>,
+) -> Result<(), TokenListError> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        make_directory(directory)?;
+    }
+    let _held = lock(&path.with_extension("lock"))?;
+    let mut list = match TokenList::read(path) {
+        Err(TokenListError::Untrusted(Untrusted::Read { source, .. }))
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            TokenList::default()
+        }
+        read => read?,
+    };
+    change(&mut list)?;
+    let text = toml::to_string(&list).map_err(|error| TokenListError::New(error.to_string()))?;
+    replace_private(path, |file| {
+        file.write_all(HEAD.as_bytes())?;
+        file.write_all(text.as_bytes())
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn named(name: &str) -> NewToken {
+        NewToken {
+            name: name.to_owned(),
+            ..NewToken::default()
+        }
+    }
+
+    #[test]
+    fn file_holds_digests_and_no_token_and_is_read_as_it_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tokens.toml");
+        let now = Utc::now();
+        let token = TokenList::create(&path, named("ci"), now).unwrap();
+        assert!(token.expose_secret().starts_with("nmcp_") && token.expose_secret().len() == 48);
+        let other = NewToken {
+            scopes: Some(vec!["neon:read".to_owned()]),
+            policy: Some("/etc/policy.toml".into()),
+            profile: Some("work".to_owned()),
+            expires: Some(now),
+            calls_per_minute: std::num::NonZeroU32::new(5),
+            ..named("other")
+        };
+        TokenList::create(&path, other, now).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(token.expose_secret()) && !text.contains("nmcp_"));
+        let list = TokenList::read(&path).unwrap();
+        let names: Vec<&str> = list.entries().iter().map(TokenEntry::name).collect();
+        assert_eq!(names, ["ci", "other"]);
+        assert!(matches!(
+            TokenList::create(&path, named("ci"), now),
+            Err(TokenListError::Taken(_))
+        ));
+        TokenList::revoke(&path, "ci").unwrap();
+        assert!(matches!(
+            TokenList::revoke(&path, "ci"),
+            Err(TokenListError::Unknown(_))
+        ));
+        assert_eq!(TokenList::read(&path).unwrap().entries().len(), 1);
+    }
+
+    #[test]
+    fn tokens_made_at_the_same_time_are_all_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tokens.toml");
+        std::thread::scope(|scope| {
+            for number in 0..16 {
+                let path = &path;
+                scope.spawn(move || TokenList::create(path, named(&format!("t{number}")), Utc::now()).unwrap());
+            }
+        });
+        assert_eq!(TokenList::read(&path).unwrap().entries().len(), 16);
+    }
+
+    #[test]
+    fn entry_that_is_none_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tokens.toml");
+        let digest = super::super::entry::digest("x");
+        let right = format!("[[token]]\nname = \"a\"\nsha256 = \"{digest}\"\ncreated = \"2026-01-01T00:00:00Z\"\n");
+        for wrong in [
+            right.replace("\"a\"", "\"a b\""),
+            right.replace("\"a\"", "\"\""),
+            right.replace(&digest, "abc"),
+            format!("{right}{right}"),
+            format!("{right}scopes = [\"neon:everything\"]\n"),
+            format!("{right}unknown = 1\n"),
+            format!("{right}calls_per_minute = 0\n"),
+            format!("{right}api_key_file = \"a\"\nprofile = \"b\"\n"),
+        ] {
+            std::fs::write(&path, &wrong).unwrap();
+            assert!(TokenList::read(&path).is_err(), "{wrong}");
+        }
+        std::fs::write(&path, right).unwrap();
+        assert!(TokenList::read(&path).is_ok());
+    }
+}

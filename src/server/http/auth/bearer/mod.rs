@@ -1,0 +1,88 @@
+//! Tokens of our own: each has a name, and what the operator set up for it. The file holds their digests alone.
+
+mod entry;
+mod file;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use http::HeaderMap;
+use ring::hmac;
+
+pub use entry::{MAX_NAME, NewToken, TOKEN_PREFIX, TokenEntry};
+pub use file::{TokenList, TokenListError};
+
+use super::challenge::Denial;
+use super::grant::Grant;
+use super::setup::{Loader, Setup};
+use super::shown;
+use super::watched::{Loaded, Watched};
+use crate::guard::{Identity, Principal, Scopes};
+
+/// The tokens that let in.
+pub(in crate::server::http) struct Bearer {
+    tokens: Watched<HashMap<Vec<u8>, Known>>,
+    /// New for each server: how long a look-up takes tells nothing of any token.
+    key: hmac::Key,
+}
+
+struct Known {
+    name: String,
+    expires: Option<DateTime<Utc>>,
+    scopes: Scopes,
+    setup: Arc<Setup>,
+}
+
+impl Bearer {
+    /// Reads the file, and all that it names.
+    ///
+    /// # Errors
+    /// Why it can't be used.
+    pub(in crate::server::http) fn open(path: PathBuf, loader: Loader) -> Result<Self, String> {
+        let random: [u8; 32] = rand::random();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &random);
+        let tags = key.clone();
+        let tokens = Watched::open(path, move |path| {
+            let list = TokenList::read(path).map_err(|error| error.to_string())?;
+            let mut known = HashMap::new();
+            let mut others = Vec::new();
+            for entry in list.entries() {
+                let settings = entry.settings();
+                let setup = loader.load(&settings, path);
+                let setup = setup.map_err(|error| format!("the token {}: {error}", entry.name()))?;
+                others.extend(Loader::files(&settings, path));
+                let tag = hmac::sign(&tags, entry.digest().as_bytes()).as_ref().to_vec();
+                let token = Known {
+                    name: entry.name().to_owned(),
+                    expires: entry.expires(),
+                    scopes: entry.scopes(),
+                    setup,
+                };
+                known.insert(tag, token);
+            }
+            Ok(Loaded { value: known, others })
+        })?;
+        Ok(Self { tokens, key })
+    }
+
+    /// Whose token a request shows.
+    pub(super) fn grant(&self, headers: &HeaderMap) -> Result<Arc<Grant>, Denial> {
+        let token = shown::token(headers)?;
+        let tag = hmac::sign(&self.key, entry::digest(token).as_bytes());
+        let tokens = self.tokens.current();
+        let known = tokens
+            .get(tag.as_ref())
+            .ok_or(Denial::Invalid("the token is unknown, or was revoked"))?;
+        if known.expires.is_some_and(|expires| expires <= Utc::now()) {
+            return Err(Denial::Invalid("the token expired"));
+        }
+        let identity = Identity::Token(known.name.clone());
+        Ok(Arc::new(Grant {
+            principal: Principal::with(identity, Vec::new(), known.scopes),
+            issued: known.scopes,
+            setup: Some(known.setup.clone()),
+        }))
+    }
+}

@@ -1,0 +1,209 @@
+//! What looks at who calls before anything of a request's body is read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderMap;
+
+use super::callers::Callers;
+use super::challenge::{Asks, Denial};
+use super::grant::Grant;
+#[cfg(feature = "http-server")]
+use super::oauth;
+use super::setup::Loader;
+use super::token::BearerToken;
+use super::{bearer, neon_key, shown, token};
+use crate::engine::Engine;
+use crate::guard::{Identity, Scopes};
+
+/// Where the approval page is, which has a secret of its own: no browser has the token.
+const PAGE: &str = "/approve/";
+
+/// How often what nothing uses any more is let go of.
+const TIDY: Duration = Duration::from_secs(60);
+
+/// How callers are told apart.
+enum Auth {
+    /// By nothing: whoever reaches the port is the same caller.
+    Nobody,
+    /// By one token, which all of them show.
+    Token(token::Gate),
+    /// By tokens of their own.
+    Bearer(bearer::Bearer),
+    /// By access tokens of an issuer.
+    #[cfg(feature = "http-server")]
+    Oauth(Box<oauth::Oauth>),
+    /// By their own Neon API keys.
+    NeonKey(neon_key::NeonKeys),
+}
+
+/// What looks at who calls, and answers who may not.
+pub(in crate::server::http) struct Door {
+    auth: Auth,
+    asks: Asks,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Door")
+            .field("asks", &self.asks)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    /// For whoever shows the token, or where there is none, for whoever reaches the port.
+    pub(in crate::server::http) fn of_token(token: Option<&BearerToken>) -> Self {
+        Self {
+            auth: token.map_or(Auth::Nobody, |token| Auth::Token(token::Gate::new(token))),
+            asks: asks(token::HOW),
+        }
+    }
+
+    /// For callers of an engine, of a server at that origin.
+    ///
+    /// # Errors
+    /// Why callers can't be told apart: a file that can't be used.
+    pub(in crate::server::http) fn new(callers: Callers, engine: &Engine, origin: &str) -> Result<Self, String> {
+        let tools: Vec<String> = engine
+            .selection()
+            .catalog()
+            .tools()
+            .iter()
+            .map(|tool| tool.name().to_owned())
+            .collect();
+        let loader = |accounts| Loader {
+            tools: tools.clone().into(),
+            accounts,
+        };
+        #[cfg(not(feature = "http-server"))]
+        let _ = origin;
+        Ok(match callers {
+            Callers::Bearer { tokens, accounts } => Self {
+                auth: Auth::Bearer(bearer::Bearer::open(tokens, loader(accounts))?),
+                asks: asks("This server wants `Authorization: Bearer TOKEN`, with a token of `neon-mcp token create`"),
+            },
+            #[cfg(feature = "http-server")]
+            Callers::Oauth { settings, accounts } => {
+                let offered = offered_scopes(engine);
+                let oauth = oauth::Oauth::new(&settings, loader(accounts), origin, offered)?;
+                Self {
+                    asks: Asks {
+                        metadata: Some(oauth.metadata_url()),
+                        scopes: offered,
+                        how: "This server wants `Authorization: Bearer TOKEN`, with an access token of its issuer",
+                    },
+                    auth: Auth::Oauth(Box::new(oauth)),
+                }
+            }
+            #[cfg(not(feature = "http-server"))]
+            Callers::Oauth { .. } => {
+                return Err("this build has no OAuth: the one with default features has it".to_owned());
+            }
+            Callers::NeonKey(accounts) => Self {
+                auth: Auth::NeonKey(neon_key::NeonKeys::new(accounts, engine.guards().approval_flow.clone())),
+                asks: asks("This server wants `Authorization: Bearer KEY`, with a Neon API key of the caller's own"),
+            },
+        })
+    }
+
+    /// What is served to whoever asks, without anything shown.
+    pub(in crate::server::http) fn open(&self) -> Option<axum::Router> {
+        match &self.auth {
+            #[cfg(feature = "http-server")]
+            Auth::Oauth(oauth) => Some(oauth.metadata()),
+            _ => None,
+        }
+    }
+
+    /// The answer to a request whose caller may not be served, or not so.
+    pub(in crate::server::http) fn answer(&self, denial: Denial) -> Response {
+        self.asks.answer(denial)
+    }
+
+    /// Who makes a request.
+    async fn grant(&self, headers: &HeaderMap) -> Result<Arc<Grant>, Denial> {
+        match &self.auth {
+            Auth::Nobody => Ok(Arc::new(Grant::of(Identity::Http(None)))),
+            Auth::Token(gate) if gate.opens(headers) => {
+                let digest = gate.digest().to_owned();
+                Ok(Arc::new(Grant::of(Identity::Http(Some(digest)))))
+            }
+            Auth::Token(_) => Err(Denial::None),
+            Auth::Bearer(bearer) => bearer.grant(headers),
+            #[cfg(feature = "http-server")]
+            Auth::Oauth(oauth) => oauth.grant(headers).await,
+            Auth::NeonKey(keys) => keys.grant(headers).await,
+        }
+    }
+
+    /// Lets go of what nothing uses any more, as long as the server is there.
+    pub(in crate::server::http) fn tidies(
+        self: &Arc<Self>,
+        also: impl Fn() + Send + 'static,
+    ) -> tokio_util::task::AbortOnDropHandle<()> {
+        let door = Arc::downgrade(self);
+        tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TIDY).await;
+                let Some(door) = door.upgrade() else { return };
+                match &door.auth {
+                    Auth::NeonKey(keys) => keys.tidy(),
+                    #[cfg(feature = "http-server")]
+                    Auth::Oauth(oauth) => oauth.tidy(),
+                    Auth::Nobody | Auth::Token(_) | Auth::Bearer(_) => {}
+                }
+                also();
+            }
+        }))
+    }
+}
+
+/// Challenges where no issuer stands behind what is shown.
+fn asks(how: &'static str) -> Asks {
+    Asks {
+        metadata: None,
+        scopes: Scopes::ALL,
+        how,
+    }
+}
+
+/// The scopes of all tools that the operator offers.
+#[cfg(feature = "http-server")]
+fn offered_scopes(engine: &Engine) -> Scopes {
+    let tools = engine.selection().tools().iter();
+    tools.fold(Scopes::NONE, |all, selected| {
+        all.or(Scopes::needed_by(&selected.tool))
+            .or(Scopes::for_effect(selected.effect()))
+    })
+}
+
+/// Lets only requests in whose caller may be served, and puts its [`Grant`] into their extensions. Nothing of the body is read before.
+pub(in crate::server::http) async fn checked(
+    State(door): State<Arc<Door>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if request.uri().path().starts_with(PAGE) {
+        return next.run(request).await;
+    }
+    let granted = match door.auth {
+        Auth::Nobody | Auth::Token(_) => Ok(()),
+        _ => shown::none_in_query(request.uri()),
+    };
+    let granted = match granted {
+        Ok(()) => door.grant(request.headers()).await,
+        Err(denial) => Err(denial),
+    };
+    match granted {
+        Ok(grant) => {
+            request.extensions_mut().insert(grant);
+            next.run(request).await
+        }
+        Err(denial) => door.answer(denial),
+    }
+}

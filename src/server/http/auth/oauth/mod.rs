@@ -1,0 +1,123 @@
+//! An OAuth 2.1 resource server: takes access tokens of one issuer that are made for it. It is no authorization server, and passes no
+//! token on.
+
+mod claims;
+mod introspection;
+mod issuer;
+mod jwt;
+mod key;
+mod key_cache;
+mod map;
+mod resource;
+mod ring_provider;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Router;
+use http::HeaderMap;
+
+use self::claims::Claims;
+use self::introspection::Introspection;
+use self::issuer::Issuer;
+use self::key_cache::KeyCache;
+use self::map::{Found, Map};
+use self::resource::Resource;
+use super::callers::OauthSettings;
+use super::challenge::Denial;
+use super::grant::Grant;
+use super::setup::Loader;
+use super::shown;
+use super::watched::Watched;
+use crate::guard::{Identity, Principal, Scopes};
+
+/// Takes access tokens.
+pub(super) struct Oauth {
+    keys: Arc<KeyCache>,
+    resource: Resource,
+    audience: String,
+    groups_claim: String,
+    introspection: Option<Introspection>,
+    map: Option<Watched<Map>>,
+}
+
+impl Oauth {
+    /// For a server at that origin.
+    ///
+    /// # Errors
+    /// Why the settings can't be used. Whether the issuer is there isn't asked: a server starts without.
+    pub(super) fn new(settings: &OauthSettings, loader: Loader, origin: &str, scopes: Scopes) -> Result<Self, String> {
+        ring_provider::install();
+        let issuer = Issuer::new(&settings.issuer)?;
+        let public = settings.public_url.as_deref().unwrap_or(origin);
+        let resource = Resource::new(public, issuer.name(), scopes);
+        let map = settings.map.clone();
+        Ok(Self {
+            keys: Arc::new(KeyCache::new(issuer)?),
+            audience: settings.audience.clone().unwrap_or_else(|| resource.identifier()),
+            resource,
+            groups_claim: settings.groups_claim.clone(),
+            introspection: settings.introspection.as_ref().map(Introspection::new).transpose()?,
+            map: map
+                .map(|path| Watched::open(path, move |path| Map::read(path, &loader)))
+                .transpose()?,
+        })
+    }
+
+    /// Whose token a request shows.
+    pub(super) async fn grant(&self, headers: &HeaderMap) -> Result<Arc<Grant>, Denial> {
+        let claims = self.claims(shown::token(headers)?).await?;
+        let found = match &self.map {
+            None => Found {
+                scopes: Scopes::ALL,
+                setup: None,
+            },
+            Some(map) => map
+                .current()
+                .find(&claims.subject, &claims.groups)
+                .ok_or(Denial::NotAllowed(
+                    "The operator of this server set nothing up for you.",
+                ))?,
+        };
+        let identity = Identity::Subject {
+            issuer: self.keys.issuer().to_owned(),
+            subject: claims.subject,
+        };
+        Ok(Arc::new(Grant {
+            principal: Principal::with(identity, claims.groups, claims.scopes.and(found.scopes)),
+            issued: claims.scopes,
+            setup: found.setup,
+        }))
+    }
+
+    async fn claims(&self, token: &str) -> Result<Claims, Denial> {
+        match (jwt::head(token), &self.introspection) {
+            (Some(head), _) => {
+                let claims = jwt::verify(token, &head, &self.keys, &self.audience).await?;
+                Claims::of(&claims, &self.groups_claim)
+            }
+            (None, Some(introspection)) => {
+                let asked = introspection.claims(token, &self.keys, &self.audience, &self.groups_claim);
+                asked.await
+            }
+            (None, None) => Err(Denial::Invalid("the token is no JWT")),
+        }
+    }
+
+    /// Where the metadata of this server are, for clients.
+    pub(super) fn metadata_url(&self) -> String {
+        self.resource.metadata_url()
+    }
+
+    /// Serves the metadata.
+    pub(super) fn metadata(&self) -> Router {
+        self.resource.router()
+    }
+
+    /// Lets go of what no longer counts.
+    pub(super) fn tidy(&self) {
+        if let Some(introspection) = &self.introspection {
+            introspection.tidy();
+        }
+    }
+}

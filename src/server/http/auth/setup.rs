@@ -1,0 +1,141 @@
+//! What the operator set up for a caller: a policy, a credential, limits. Files name it; it is loaded with them.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::EngineAccount;
+use crate::guard::{OwnKey, Policy};
+
+/// Makes accounts of what files name.
+pub trait CallerAccounts: Send + Sync + std::fmt::Debug {
+    /// The account of a key.
+    fn of_key(&self, key: crate::neon::Credential) -> EngineAccount;
+
+    /// The account of the key in a file.
+    ///
+    /// # Errors
+    /// Why the file can't be used, as a sentence without its content.
+    fn of_key_file(&self, path: &Path) -> Result<EngineAccount, String>;
+
+    /// The account that a profile is signed in to.
+    ///
+    /// # Errors
+    /// Why there can't be such a profile.
+    fn of_profile(&self, profile: &str) -> Result<EngineAccount, String>;
+}
+
+/// What a file says about a caller.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CallerSettings {
+    pub(super) policy: Option<PathBuf>,
+    pub(super) api_key_file: Option<PathBuf>,
+    pub(super) profile: Option<String>,
+    pub(super) calls_per_minute: Option<NonZeroU32>,
+}
+
+/// What is set up for a caller, loaded.
+#[derive(Debug)]
+pub(in crate::server::http) struct Setup {
+    /// What narrows the server's policy for it.
+    pub(in crate::server::http) policy: Option<Policy>,
+    /// With which accounts its calls are made, in place of the server's own.
+    pub(in crate::server::http) accounts: Option<Vec<EngineAccount>>,
+    /// Which setup it is: none that was loaded at another time has the same number.
+    pub(in crate::server::http) revision: u64,
+    calls: Option<DefaultKeyedRateLimiter<String>>,
+    /// A key that log lines leave out as long as this setup is there.
+    own: Option<OwnKey>,
+}
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        if let Some(own) = &self.own {
+            own.forget();
+        }
+    }
+}
+
+impl Setup {
+    fn new(
+        policy: Option<Policy>,
+        accounts: Option<Vec<EngineAccount>>,
+        calls_per_minute: Option<NonZeroU32>,
+        own: Option<OwnKey>,
+    ) -> Self {
+        static LOADED: AtomicU64 = AtomicU64::new(1);
+        Self {
+            policy,
+            accounts,
+            revision: LOADED.fetch_add(1, Ordering::Relaxed),
+            calls: calls_per_minute.map(|most| RateLimiter::keyed(Quota::per_minute(most))),
+            own,
+        }
+    }
+
+    /// A caller's own account.
+    pub(super) fn of_own(account: EngineAccount) -> Self {
+        let own = account.key.clone();
+        Self::new(None, Some(vec![account]), None, Some(own))
+    }
+
+    /// Counts a call of a caller.
+    ///
+    /// # Errors
+    /// In how many seconds it may try again, where it made as many calls as it may.
+    pub(in crate::server::http) fn count(&self, principal: &str) -> Result<(), u64> {
+        let Some(calls) = &self.calls else { return Ok(()) };
+        calls.check_key(&principal.to_owned()).map_err(|early| {
+            let wait = early.wait_time_from(DefaultClock::default().now());
+            wait.as_secs().saturating_add(1)
+        })
+    }
+}
+
+/// What loading needs.
+#[derive(Debug, Clone)]
+pub(super) struct Loader {
+    /// The tools that a policy may speak of.
+    pub(super) tools: Arc<[String]>,
+    pub(super) accounts: Arc<dyn CallerAccounts>,
+}
+
+impl Loader {
+    /// Loads what is set up. Relative paths start at the directory of the file that names them.
+    ///
+    /// # Errors
+    /// Why it can't be used, as a sentence.
+    pub(super) fn load(&self, settings: &CallerSettings, file: &Path) -> Result<Arc<Setup>, String> {
+        let directory = file.parent().unwrap_or(Path::new("."));
+        let policy = settings
+            .policy
+            .as_ref()
+            .map(|path| Policy::read(&directory.join(path), self.tools.iter().map(String::as_str)))
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        let account = match (&settings.api_key_file, &settings.profile) {
+            (Some(_), Some(_)) => return Err("api_key_file and profile exclude each other: keep one".to_owned()),
+            (Some(path), None) => Some(self.accounts.of_key_file(&directory.join(path))?),
+            (None, Some(profile)) => Some(self.accounts.of_profile(profile)?),
+            (None, None) => None,
+        };
+        Ok(Arc::new(Setup::new(
+            policy,
+            account.map(|account| vec![account]),
+            settings.calls_per_minute,
+            None,
+        )))
+    }
+
+    /// The files beside the one that names them whose change is a change of what is set up.
+    pub(super) fn files(settings: &CallerSettings, file: &Path) -> Vec<PathBuf> {
+        let directory = file.parent().unwrap_or(Path::new("."));
+        let named = [&settings.policy, &settings.api_key_file];
+        named.into_iter().flatten().map(|path| directory.join(path)).collect()
+    }
+}

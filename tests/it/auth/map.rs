@@ -1,0 +1,122 @@
+//! The mapping file: which subjects and groups get which credential, policy, scopes and limits.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::issuer::Issuer;
+use super::oauth::ALL;
+use super::{PROJECT, answered, calling, neon, post, serve};
+use crate::support::fake_neon::FakeNeon;
+use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
+
+#[tokio::test]
+async fn first_that_fits_says_what_a_caller_gets_and_the_rest_may_be_denied() {
+    let upstream = FakeNeon::route(neon).await;
+    let issuer = Issuer::start().await;
+    let state = state_home();
+    let write = |name: &str, text: &str| std::fs::write(state.join(name), text).expect("written");
+    write("ada-key", "napi_key_of_ada_0123456789");
+    write("dba-key", "napi_key_of_dba_0123456789");
+    let map = "default = \"deny\"\n\
+        [[subject]]\nsub = \"ada\"\napi_key_file = \"ada-key\"\n\
+        [[group]]\nname = \"readers\"\nscopes = [\"neon:read\"]\n\
+        [[group]]\nname = \"dba\"\napi_key_file = \"dba-key\"\n";
+    write("map.toml", map);
+    let origin = issuer.origin();
+    let path = state.join("map.toml");
+    let arguments = [
+        "--auth",
+        "oauth",
+        "--oauth-issuer",
+        &origin,
+        "--oauth-groups-claim",
+        "roles",
+        "--oauth-map",
+        path.to_str().expect("a path"),
+    ];
+    let mut server = serve(&upstream, &arguments, &state).await;
+    let url = server.url.clone();
+    let token = |subject: &str, groups: Value| {
+        let mut claims = issuer.claims(&url, ALL);
+        claims["sub"] = subject.into();
+        claims["roles"] = groups;
+        issuer.token(&claims)
+    };
+    for (subject, groups, key) in [
+        ("ada", json!(["dba"]), "napi_key_of_ada_0123456789"),
+        ("bob", json!(["x", "dba"]), "napi_key_of_dba_0123456789"),
+        ("bob", json!("dba"), "napi_key_of_dba_0123456789"),
+        ("eve", json!(["dba", "readers"]), KEY),
+    ] {
+        for era in [Era::Legacy, Era::Modern] {
+            server.token = Some(token(subject, groups.clone()));
+            let client = server.client(TestClient::alone(), era).await;
+            let before = upstream.count();
+            let (value, is_error) = call(&client, "describe_project", json!({"project_id": PROJECT})).await;
+            assert!(!is_error, "{value}");
+            let requests = upstream.requests();
+            assert_eq!(
+                requests[before].header("authorization"),
+                Some(format!("Bearer {key}").as_str()),
+                "{subject} {groups}"
+            );
+        }
+    }
+    // Whom nothing fits: the token is good, and another one wouldn't help.
+    let (status, asks) = answered(&server, &token("mallory", json!(["staff"]))).await;
+    assert_eq!((status, asks.as_str()), (StatusCode::FORBIDDEN, ""));
+    // What the operator leaves out of the scopes isn't to be had from the issuer: no challenge for it.
+    let reader = format!("Bearer {}", token("eve", json!(["readers"])));
+    let body = calling(
+        "create_branch",
+        &json!({"project_id": PROJECT, "name": "b"}),
+        Era::Modern,
+    );
+    let answer = post(&server, &[&reader], Era::Modern, &body).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.headers().get("www-authenticate").is_none());
+    let text = answer.text().await.expect("a text");
+    assert!(text.contains("not offered"), "{text}");
+    // The file is read again when it changes.
+    write("map.toml", &map.replace("\"deny\"", "\"allow\""));
+    assert_eq!(answered(&server, &token("mallory", json!([]))).await.0, StatusCode::OK);
+    write("map.toml", "default = \"everything\"");
+    assert_eq!(answered(&server, &token("mallory", json!([]))).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn mapping_file_that_is_not_understood_stops_the_start() {
+    let state = state_home();
+    let path = state.join("map.toml");
+    for text in [
+        "[[subject]]\nname = \"x\"\n",
+        "[[group]]\nname = \"x\"\nscopes = [\"neon:all\"]\n",
+        "[[group]]\nname = \"x\"\npolicy = \"nowhere.toml\"\n",
+        "[[subject]]\nsub = \"x\"\napi_key_file = \"nowhere\"\n",
+        "default = \"perhaps\"\n",
+        "[group]\n",
+    ] {
+        std::fs::write(&path, text).expect("written");
+        let arguments = [
+            "http",
+            "--listen",
+            "127.0.0.1:0",
+            "--auth",
+            "oauth",
+            "--oauth-issuer",
+            "http://127.0.0.1:1",
+            "--oauth-map",
+            path.to_str().expect("a path"),
+        ];
+        let output = program(&arguments, "http://127.0.0.1:1", KEY)
+            .output()
+            .await
+            .expect("runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.code() == Some(1) && output.stdout.is_empty(),
+            "{text}: {said}"
+        );
+        assert!(said.contains("map.toml"), "{text}: {said}");
+    }
+}

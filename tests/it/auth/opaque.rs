@@ -1,0 +1,121 @@
+//! Access tokens that are no JWT: the issuer is asked about them.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::issuer::Issuer;
+use super::oauth::{ALL, metadata};
+use super::{answered, gets_in, neon, serve};
+use crate::support::fake_neon::FakeNeon;
+use crate::support::http::OverHttp;
+use crate::support::server::state_home;
+
+async fn start() -> (FakeNeon, Issuer, OverHttp) {
+    let upstream = FakeNeon::route(neon).await;
+    let issuer = Issuer::start().await;
+    let origin = issuer.origin();
+    let state = state_home();
+    let secret = state.join("secret");
+    std::fs::write(&secret, "the-secret\n").expect("a secret");
+    let secret = secret.to_str().expect("a path");
+    let arguments = [
+        "--auth",
+        "oauth",
+        "--oauth-issuer",
+        &origin,
+        "--oauth-introspection",
+        "--oauth-client-id",
+        "the-server",
+        "--oauth-client-secret-file",
+        secret,
+    ];
+    let server = serve(&upstream, &arguments, &state).await;
+    (upstream, issuer, server)
+}
+
+fn invalid(server: &OverHttp, why: &str) -> (StatusCode, String) {
+    let asks = format!(
+        "Bearer error=\"invalid_token\", error_description=\"{why}\", {}, scope=\"{ALL}\"",
+        metadata(server)
+    );
+    (StatusCode::UNAUTHORIZED, asks)
+}
+
+#[tokio::test]
+async fn opaque_token_lets_in_where_the_issuer_says_yes_and_it_is_asked_once() {
+    let (_upstream, issuer, mut server) = start().await;
+    let mut claims = issuer.claims(&server.url, ALL);
+    claims["active"] = true.into();
+    issuer.state().opaque.insert("opaque-1".to_owned(), claims);
+    gets_in(&mut server, "opaque-1").await;
+    assert_eq!(issuer.asked("/introspect"), 1);
+    // What the issuer said counts for a minute, and no longer than that: it may be away meanwhile.
+    issuer.state().is_away = true;
+    gets_in(&mut server, "opaque-1").await;
+    assert_eq!(answered(&server, "opaque-2").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    // A JWT is looked at as one all the same.
+    issuer.state().is_away = false;
+    let token = issuer.token(&issuer.claims(&server.url, ALL));
+    gets_in(&mut server, &token).await;
+}
+
+#[tokio::test]
+async fn opaque_token_that_does_not_count_is_refused_and_asked_about_once() {
+    let (upstream, issuer, server) = start().await;
+    let claims = |others: Value| {
+        let mut claims = issuer.claims(&server.url, ALL);
+        claims["active"] = true.into();
+        claims
+            .as_object_mut()
+            .expect("an object")
+            .extend(others.as_object().expect("an object").clone());
+        claims
+    };
+    let now = chrono::Utc::now().timestamp();
+    let cases = [
+        (
+            "inactive",
+            claims(json!({"active": false})),
+            "the token does not count at its issuer",
+        ),
+        (
+            "text",
+            claims(json!({"active": "true"})),
+            "the token does not count at its issuer",
+        ),
+        (
+            "issuer",
+            claims(json!({"iss": "https://evil.example"})),
+            "the token is of another issuer",
+        ),
+        (
+            "audience",
+            claims(json!({"aud": "https://other.example"})),
+            "the token is for another audience",
+        ),
+        (
+            "none",
+            claims(json!({"aud": null})),
+            "the token is for another audience",
+        ),
+        ("expired", claims(json!({"exp": now - 40})), "the token expired"),
+        ("early", claims(json!({"nbf": now + 60})), "the token is not valid yet"),
+        (
+            "nobody",
+            claims(json!({"sub": null})),
+            "the token has no subject that can be used",
+        ),
+    ];
+    for (token, said, why) in &cases {
+        issuer.state().opaque.insert((*token).to_owned(), said.clone());
+        for _ in 0..3 {
+            assert_eq!(answered(&server, token).await, invalid(&server, why), "{token}");
+        }
+    }
+    assert_eq!(
+        answered(&server, "never-heard-of").await,
+        invalid(&server, "the token does not count at its issuer")
+    );
+    assert_eq!(issuer.asked("/introspect"), cases.len() + 1);
+    assert_eq!(upstream.count(), 0);
+}
