@@ -7,7 +7,7 @@ use stop_signal::{Hangup, stop_signal};
 
 use super::common::{print, resolve};
 use super::serve::{name_the_key, start};
-use crate::guard::Page;
+use crate::guard::{Page, StoreError};
 use crate::server::NeonServer;
 use crate::server::http::{BearerToken, HttpServer, TokenFile};
 use crate::settings::{HttpAuth, HttpLayer, Layer, Settings, read_page_secret, read_token};
@@ -47,6 +47,12 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     name_the_key(&started.engine);
     let guards = started.engine.guards();
+    match guards.approval_flow.check_store().await {
+        // Who waits for it to come back would wait for ever.
+        Err(error @ StoreError::Refused { .. }) => return Err(error.into()),
+        Err(error) => tracing::error!("{error}: until it is back, only what needs no approval runs"),
+        Ok(()) => {}
+    }
     let secret = guards.policy.approval().page_secret_file.as_deref();
     guards.approval_flow.serve_page(Page {
         origin: http.origin(),

@@ -144,6 +144,12 @@ pub enum SettingsError {
         /// What is wrong.
         source: crate::server::http::InvalidToken,
     },
+    /// What replicas share is kept nowhere.
+    #[error("store: {0}")]
+    Store(#[from] crate::guard::InvalidStore),
+    /// The store that replicas share says no.
+    #[error(transparent)]
+    StoreRefuses(#[from] crate::guard::StoreError),
     /// Who signs people in can't be used.
     #[error(transparent)]
     Issuer(#[from] crate::sign_in::InvalidIssuer),
