@@ -1,3 +1,6 @@
+#[cfg(feature = "http-server")]
+mod interleavings;
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};

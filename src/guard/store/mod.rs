@@ -17,6 +17,8 @@ pub(super) use directory::DirectoryStore;
 pub use error::StoreError;
 pub(super) use memory::MemoryStore;
 pub(super) use nonce::{Nonce, Nonces};
+#[cfg(all(test, feature = "http-server"))]
+pub(super) use redis::server as redis_server;
 #[cfg(feature = "http-server")]
 pub use redis::{RedisOptions, RedisStore};
 
