@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use chrono::Utc;
 
 use super::common::print;
+use super::store::StoreArguments;
 use super::terminal::{Terminal, Typed, shown};
 use crate::guard::{Approval, Approvals, DecideError, Decision, State, state_dir};
 use crate::neon::text::{escaped, one_line};
@@ -39,17 +40,25 @@ pub(super) struct Arguments {
     /// Where the server keeps what waits [default: approvals in the state directory]
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "state_dir")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreArguments,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let directory = arguments
-        .dir
-        .or_else(|| {
-            let own = arguments.state_dir.or_else(|| state_dir(|name| std::env::var_os(name)));
-            Some(own?.join("approvals"))
-        })
-        .context("there is no state directory, because HOME isn't set: name the server's with --state-dir")?;
-    let approvals = Approvals::new(directory);
+    let is_named = arguments.dir.is_some() || arguments.state_dir.is_some();
+    let store = arguments.store.resolve(is_named)?;
+    let approvals = if let Some((store, key)) = store {
+        store.approvals(key.as_deref())?
+    } else {
+        let directory = arguments
+            .dir
+            .or_else(|| {
+                let own = arguments.state_dir.or_else(|| state_dir(|name| std::env::var_os(name)));
+                Some(own?.join("approvals"))
+            })
+            .context("there is no state directory, because HOME isn't set: name the server's with --state-dir")?;
+        Approvals::new(directory)
+    };
     let Some(code) = &arguments.code else {
         return list(&approvals);
     };
@@ -138,8 +147,9 @@ fn list(approvals: &Approvals) -> anyhow::Result<ExitCode> {
         ));
     }
     if !waiting.is_empty() {
-        let command = approvals.command("CODE");
-        print(&format!("\n{command} shows the whole plan, and asks."));
+        if let Some(command) = approvals.command("CODE") {
+            print(&format!("\n{command} shows the whole plan, and asks."));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::callers::{Known, announce};
 use super::common::{print, resolve};
 use super::serve::{name_the_key, start};
-use crate::guard::Page;
+use crate::guard::{Page, StoreError};
 use crate::server::NeonServer;
 use crate::server::http::{HttpServer, Listen, Reloads, Remake};
 use crate::settings::{HttpLayer, Layer, Settings, read_page_secret};
@@ -54,6 +54,12 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let http = callers.let_in(http, &started.engine)?;
     let guards = started.engine.guards();
+    match guards.approval_flow.check_store().await {
+        // Who waits for it to come back would wait for ever.
+        Err(error @ StoreError::Refused { .. }) => return Err(error.into()),
+        Err(error) => tracing::error!("{error}: until it is back, only what needs no approval runs"),
+        Ok(()) => {}
+    }
     let secret = guards.policy.approval().page_secret_file.as_deref();
     guards.approval_flow.serve_page(Page {
         origin: http.origin(),

@@ -12,10 +12,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::store;
 use super::style::Style as Paint;
 use crate::guard::audit::{AuditOutcome, Entry, LogReader};
-use crate::guard::{Effect, state_dir};
+use crate::guard::{Effect, StoreAddress, state_dir};
 use crate::neon::text::{is_hidden, one_line};
+use crate::settings::StoreText;
 
 /// How often `--follow` looks for new lines.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -34,6 +36,9 @@ pub(super) struct Arguments {
     /// The server's state directory, whose audit.jsonl is shown; also NEON_MCP_STATE_DIR
     #[arg(long, value_name = "DIR", conflicts_with = "file")]
     state_dir: Option<PathBuf>,
+    /// The server's store, where it is `dir:PATH`, whose audit.jsonl is shown
+    #[arg(long, value_name = "STORE", value_parser = store::text, conflicts_with_all = ["file", "state_dir"])]
+    store: Option<StoreText>,
     /// Only calls of these tools
     #[arg(long = "tool", value_name = "NAME", value_delimiter = ',')]
     tools: Vec<String>,
@@ -58,6 +63,14 @@ pub(super) struct Arguments {
     /// Go on with new lines as they come, until interrupted
     #[arg(long)]
     follow: bool,
+}
+
+/// The directory of a store.
+fn directory_of(store: &StoreText) -> anyhow::Result<PathBuf> {
+    match store.address()? {
+        StoreAddress::Directory(directory) => Ok(directory),
+        _ => bail!("the audit log is in no such store: each replica writes its own; name its file with --file"),
+    }
 }
 
 fn count(text: &str) -> Result<usize, String> {
@@ -100,10 +113,11 @@ fn since(text: &str) -> Result<DateTime<Utc>, String> {
 
 /// Exits with 1 when there is no log.
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let store = arguments.store.as_ref().map(directory_of).transpose()?;
     let path = arguments
         .file
         .clone()
-        .or_else(|| Some(arguments.state_dir.as_ref()?.join("audit.jsonl")))
+        .or_else(|| Some(arguments.state_dir.as_ref().or(store.as_ref())?.join("audit.jsonl")))
         .or_else(|| {
             std::env::var_os("NEON_MCP_AUDIT_LOG")
                 .filter(|path| !path.is_empty())

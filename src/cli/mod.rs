@@ -30,6 +30,7 @@ mod reference;
 mod serve;
 mod spinner;
 mod stdio;
+mod store;
 mod style;
 mod terminal;
 mod token;

@@ -114,9 +114,10 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
         tracing::warn!("{name} is not offered: {why}");
     }
     let limits = rate_limits(service, settings.sandbox_rate_limits);
-    let accounts = accounts
-        .into_iter()
-        .map(|account| engine_account(account, &base, limits));
+    let accounts = accounts.into_iter().map(|account| {
+        let whose = budget_of(&account, &base);
+        engine_account(account, &base, guards.approval_flow.rate_limits(limits, &whose))
+    });
     let accounts: Vec<EngineAccount> = accounts.collect();
     let engine = Engine::over(
         accounts,
@@ -149,9 +150,9 @@ fn service(base: &BaseUrl, accounts: &[Account]) -> Service {
 }
 
 /// An account for an engine: its client, and where a person signs in to it.
-pub(super) fn engine_account(account: Account, base: &BaseUrl, limits: LimitSettings) -> EngineAccount {
+pub(super) fn engine_account(account: Account, base: &BaseUrl, limits: RateLimits) -> EngineAccount {
     let mut config = ClientConfig::new(base.clone(), account.source.credentials());
-    config.limits = RateLimits::new(limits);
+    config.limits = limits;
     let client = Client::new(config);
     match account.source {
         AccountSource::Key(..) => EngineAccount {
@@ -165,6 +166,15 @@ pub(super) fn engine_account(account: Account, base: &BaseUrl, limits: LimitSett
             page: Some(Arc::new(Page(sign_in))),
         },
     }
+}
+
+/// Whose rate budget it is: the same on every replica, and kept from all eyes by who keeps budgets.
+fn budget_of(account: &Account, base: &BaseUrl) -> String {
+    let whose = match &account.source {
+        AccountSource::Key(key, _) => key.expose(),
+        AccountSource::SignIn(_) => account.name.as_deref().unwrap_or("signed in"),
+    };
+    format!("{} {whose}", base.as_str())
 }
 
 /// Where a person signs in.

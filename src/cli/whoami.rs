@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::common::{print, resolve};
 use super::serve::engine_account;
-use crate::neon::{self, AccountInfo, Context, Error, ErrorKind, KeyKind, LimitSettings};
+use crate::neon::{self, AccountInfo, Context, Error, ErrorKind, KeyKind, RateLimits};
 use crate::settings::{Account, AccountSource, KeyOrigin, Layer, Upstream};
 use crate::text::escaped;
 
@@ -76,7 +76,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 pub(super) async fn whose(upstream: &Upstream, account: Account) -> Result<(AccountInfo, Option<KeyKind>), Error> {
     match upstream {
         Upstream::Api { base, .. } => {
-            let account = engine_account(account, base, LimitSettings::default());
+            let account = engine_account(account, base, RateLimits::default());
             let context = Context::within(TIME);
             let info = neon::account(&account.client, &context).await?;
             Ok((info, neon::key_kind(&account.client, &context).await.ok()))

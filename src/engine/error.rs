@@ -439,13 +439,14 @@ impl Failure {
                     NotApproved::TimedOut => Recorded::TimedOut,
                     NotApproved::WrongName(_) => Recorded::WrongName,
                     NotApproved::NotTicked | NotApproved::Malformed(_) => Recorded::Malformed,
-                    NotApproved::Expired => Recorded::Expired,
+                    NotApproved::Expired | NotApproved::StoreBegan => Recorded::Expired,
                     NotApproved::Used => Recorded::Used,
                     NotApproved::Changed => Recorded::Changed,
                     NotApproved::Tampered
                     | NotApproved::Other(_)
                     | NotApproved::Channel(_)
-                    | NotApproved::Unrecorded(_) => Recorded::Refused,
+                    | NotApproved::Unrecorded(_)
+                    | NotApproved::StoreUnavailable(_) => Recorded::Refused,
                 };
                 refusal(outcome, guard::untrusted::bare(&no.to_string()))
             }
@@ -558,6 +559,7 @@ pub(in crate::engine) fn kind_of(kind: ErrorKind) -> Kind {
         ErrorKind::RateLimited => Kind::RateLimited,
         ErrorKind::Unavailable => Kind::Unavailable,
         ErrorKind::Upstream => Kind::NeonError,
+        ErrorKind::NoBudget => Kind::StoreUnavailable,
         ErrorKind::Network => Kind::Network,
         ErrorKind::TimedOut => Kind::TimedOut,
         ErrorKind::Cancelled => Kind::Cancelled,

@@ -120,6 +120,10 @@ kinds! {
         "The target changed while a human was asked, or while its copy was made.",
         "nothing, but for a copy that is named",
         "Call again to be asked about what is there now.";
+    StoreUnavailable = "store_unavailable",
+        "The store that replicas of this server share can't be used now, and the call needs it: for an approval, for prepared work, or for a budget of changes. Reads go on.",
+        "no",
+        "Call again in a while. If it lasts, tell the user: the operator must look after the store.";
     Unrecorded = "unrecorded",
         "The call can't be recorded in the audit log, and what leaves no trace doesn't run.",
         "no",
@@ -343,6 +347,8 @@ mod tests {
             NotApproved::Changed,
             NotApproved::NotTicked,
             NotApproved::Tampered,
+            NotApproved::StoreBegan,
+            NotApproved::StoreUnavailable(String::new()),
         ] {
             assert!(Kind::named(no.kind()).is_some(), "{}", no.kind());
         }

@@ -6,7 +6,6 @@ use crate::catalog::SafetyCopy;
 use crate::engine::context::CallContext;
 use crate::engine::decide::{assess, safety};
 use crate::engine::error::Failure;
-use crate::engine::rate_cap::RateCap;
 use crate::engine::record::Record;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::WorkflowCall;
@@ -32,7 +31,7 @@ pub(in crate::engine) async fn open(
     record: &mut Record,
 ) -> Result<Opened, Failure> {
     if assessment.changes() {
-        paced(call, RateCap::take)?;
+        paced(call, true)?;
     }
     if assessment.is_recorded() {
         record.begin(call)?;
@@ -57,9 +56,11 @@ pub(in crate::engine) async fn open(
     Ok(Opened { copy })
 }
 
-/// Refuses a change that comes too fast.
-pub(in crate::engine) fn paced(call: &CallContext<'_>, fits: impl Fn(&RateCap) -> bool) -> Result<(), Failure> {
-    if call.rate_cap.is_none_or(fits) {
+/// Refuses a change that comes too fast, and counts one that doesn't, where that is wanted.
+pub(in crate::engine) fn paced(call: &CallContext<'_>, count: bool) -> Result<(), Failure> {
+    let Some(rate_cap) = call.rate_cap else { return Ok(()) };
+    let fits = rate_cap.fits(&call.guards.approval_flow, &call.principal.id(), count);
+    if fits.map_err(|error| Failure::NotApproved(error.into()))? {
         return Ok(());
     }
     Err(Failure::Denied(Denied {

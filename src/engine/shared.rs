@@ -20,7 +20,7 @@ use crate::engine::decide::whole;
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::pipeline::Pipeline;
 use crate::engine::present::untrusted;
-use crate::engine::rate_cap::RateCap;
+use crate::engine::rate_cap::{Counted, RateCap};
 use crate::engine::workflow::Workflows;
 use crate::engine::{context, left_behind, record};
 use crate::guard::{Policy, Principal};
@@ -47,8 +47,9 @@ pub fn complete_arguments(
     Ok(arguments)
 }
 
-fn rate_cap(policy: &Policy) -> Option<Arc<RateCap>> {
-    policy.changes_per_minute().map(RateCap::new).map(Arc::new)
+fn rate_cap(policy: &Policy, counted: Counted) -> Option<Arc<RateCap>> {
+    let most = policy.changes_per_minute()?;
+    Some(Arc::new(RateCap::new(most, counted)))
 }
 
 fn of_accounts(given: Vec<EngineAccount>, limits: &CallLimits) -> Accounts {
@@ -130,7 +131,7 @@ impl Engine {
         Self {
             inner: Arc::new(Inner {
                 accounts: Arc::new(of_accounts(accounts, &limits)),
-                rate_cap: rate_cap(&guards.policy),
+                rate_cap: rate_cap(&guards.policy, Counted::OfAll),
                 common: Arc::new(Common {
                     docs: limits.docs.clone().map(Docs::new),
                     wholes: whole::Wholes::default(),
@@ -158,7 +159,7 @@ impl Engine {
         let inner = &*self.inner;
         let mut guards = inner.guards.clone();
         let rate_cap = match &policy {
-            Some(policy) => rate_cap(policy),
+            Some(policy) => rate_cap(policy, Counted::OfEach),
             None => inner.rate_cap.clone(),
         };
         if let Some(policy) = policy {

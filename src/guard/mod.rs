@@ -68,6 +68,9 @@ pub use session::Session;
 pub use shown::{Line, digest, quoted};
 pub(crate) use shown::{hex, told, told_plain};
 pub use state_dir::{kept_seal_key, kept_session, state_dir};
+pub use store::{InvalidStore, RedisAddress, StoreAddress, StoreError};
+#[cfg(feature = "http-server")]
+pub use store::{RedisOptions, RedisStore};
 pub use trusted::{Untrusted, read_trusted, read_trusted_text, warn_if_readable_by_others};
 pub(crate) use undo::FROM_THE_ANSWER;
 pub use undo::Undoing;

@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::files::FileError;
 use super::seal::Sealer;
-use super::store::{Caps, Full, Record};
+use super::store::{Caps, Full, Record, StoreError};
 
 /// The most that wait at the same time in one process, or in one state directory.
 const MAX_WAITING: usize = 200;
@@ -61,14 +60,24 @@ pub enum NotPrepared {
     /// It is larger than what is kept.
     #[error("isn't kept: it has {0} bytes, and at most {MAX_BYTES} are kept of one")]
     TooLarge(usize),
+    /// The store that replicas share can't be used.
+    #[error("can't be read or kept now: {0}")]
+    Away(String),
+    /// The store came back without what it had since it was prepared.
+    #[error("no longer counts: the store came back without all that it had since")]
+    StoreBegan,
     /// What was prepared can't be kept or read.
     #[error("can't be read or kept: {0}")]
     Store(String),
 }
 
-impl From<FileError> for NotPrepared {
-    fn from(error: FileError) -> Self {
-        Self::Store(error.to_string())
+impl From<StoreError> for NotPrepared {
+    fn from(error: StoreError) -> Self {
+        if error.is_away() {
+            Self::Away(error.to_string())
+        } else {
+            Self::Store(error.to_string())
+        }
     }
 }
 
@@ -82,20 +91,29 @@ pub(super) struct Stored {
     pub(super) until: i64,
     /// What was prepared, encrypted for its id.
     pub(super) encrypted: String,
+    /// The mark of the store when it was prepared.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) mark: String,
 }
 
 impl Stored {
-    fn parts(&self, id: &str, content: &Value) -> [String; 4] {
+    fn parts(&self, id: &str, content: &Value) -> Vec<String> {
         let digest = super::digest(content);
-        [id.to_owned(), self.caller.clone(), self.until.to_string(), digest]
+        let mut parts = vec![id.to_owned(), self.caller.clone(), self.until.to_string(), digest];
+        if !self.mark.is_empty() {
+            parts.push(self.mark.clone());
+        }
+        parts
     }
 
     pub(super) fn tag(&self, sealer: &Sealer, id: &str, content: &Value) -> String {
-        sealer.tag(PURPOSE, &self.parts(id, content).each_ref().map(String::as_str))
+        let parts = self.parts(id, content);
+        sealer.tag(PURPOSE, &parts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     pub(super) fn has_tag(&self, sealer: &Sealer, id: &str, content: &Value, tag: &str) -> bool {
-        sealer.is_tag(PURPOSE, &self.parts(id, content).each_ref().map(String::as_str), tag)
+        let parts = self.parts(id, content);
+        sealer.is_tag(PURPOSE, &parts.iter().map(String::as_str).collect::<Vec<_>>(), tag)
     }
 
     /// What was prepared; nothing where it was kept under another key or id, or was changed.

@@ -26,6 +26,7 @@ impl ApprovalFlow {
         if text.len() > MAX_BYTES {
             return Err(NotPrepared::TooLarge(text.len()));
         }
+        let mark = self.mark()?;
         for _ in 0..MAX_IDS {
             let id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(ID).collect();
             let encrypted = self.sealer.encrypt(PURPOSE, &id, text.as_bytes());
@@ -33,6 +34,7 @@ impl ApprovalFlow {
                 caller: self.preparer(caller),
                 until: until.timestamp(),
                 encrypted: encrypted.ok_or_else(|| NotPrepared::Store("it can't be encrypted".to_owned()))?,
+                mark: mark.clone(),
             };
             let handle = format!("{id}.{}", stored.tag(&self.sealer, &id, &content));
             match self.preparations.put(&id, stored, &CAPS, now)? {
@@ -91,6 +93,9 @@ impl ApprovalFlow {
         }
         if stored.until < now.timestamp() {
             return Err(NotPrepared::Expired);
+        }
+        if stored.mark != self.mark()? {
+            return Err(NotPrepared::StoreBegan);
         }
         if taken {
             return Err(NotPrepared::Used);

@@ -45,6 +45,9 @@ pub(super) struct Binding {
     pub(super) until: i64,
     /// What makes it one of a kind, so that it is used once.
     pub(super) nonce: String,
+    /// The mark of the store when it was made: nothing where the store keeps what it has.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) mark: String,
     /// It asks again, after a name that was wrong.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) again: bool,
@@ -204,6 +207,7 @@ mod tests {
             caller: "c".into(),
             until: 1,
             nonce: "n".into(),
+            mark: String::new(),
             again: false,
         }
     }

@@ -12,7 +12,7 @@ use super::credential::Credential;
 use super::credential_source::NoCredential;
 use super::error_body::ErrorBody;
 use super::form::{self, Content};
-use super::limits::{FairQueue, RateLimits};
+use super::limits::{BudgetAway, FairQueue, RateLimits};
 use super::request::{Method, Request};
 use super::retry;
 use super::text::one_line;
@@ -77,6 +77,8 @@ pub(super) enum Failure {
     Setup(String),
     /// There is nothing to send it with.
     NoCredential(NoCredential),
+    /// The budget that replicas share can't be asked: a change isn't sent without it.
+    NoBudget(BudgetAway),
     /// No connection: nothing was sent.
     NotConnected(String),
     /// The connection broke, or the attempt's time ran out, before a status came.
@@ -123,7 +125,12 @@ impl Attempt<'_> {
             .ok_or_else(|| Failure::Setup("its path can't be sent as it is".to_owned()))?;
         let mut hops = 0;
         loop {
-            self.limits.wait(request.route(), self.lane).await;
+            let budget = self.limits.wait(request.route(), self.lane).await;
+            if let Err(away) = budget
+                && request.method().changes()
+            {
+                return Err(Failure::NoBudget(away));
+            }
             let response = match self.send(request, url.clone(), progress).await? {
                 Hop::Answer(received) => return Ok(received),
                 Hop::Redirect { status, location } => (status, location),

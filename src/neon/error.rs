@@ -50,6 +50,8 @@ pub enum ErrorKind {
     TooLarge,
     /// A redirect that isn't followed.
     RedirectRefused,
+    /// The rate budget that replicas share can't be asked; nothing was sent.
+    NoBudget,
     /// The request couldn't be made, or the HTTP client not be set up; nothing was sent.
     Setup,
 }
@@ -354,6 +356,7 @@ fn hint(kind: ErrorKind) -> &'static str {
         ErrorKind::RedirectRefused => {
             "Check the address of the API: the key is never sent to another address than the one configured."
         }
+        ErrorKind::NoBudget => "Call again when the store that replicas share is back. Reads go on meanwhile.",
         ErrorKind::Setup => "Check the configuration of this server.",
     }
 }

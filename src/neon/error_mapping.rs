@@ -75,6 +75,7 @@ impl Failure {
             }),
             Self::Setup(_)
             | Self::NoCredential(_)
+            | Self::NoBudget(_)
             | Self::Redirect { .. }
             | Self::NotJson { .. }
             | Self::TooLarge { .. } => None,
@@ -95,6 +96,7 @@ impl Failure {
         let error = match self {
             Self::Setup(why) => Error::new(ErrorKind::Setup, method, format!("{call} could not be made: {why}.")),
             Self::NoCredential(why) => Error::no_credential(method, &why),
+            Self::NoBudget(away) => Error::new(ErrorKind::NoBudget, method, format!("{call} was not sent: {away}.")),
             Self::NotConnected(why) => Error::new(
                 ErrorKind::Network,
                 method,

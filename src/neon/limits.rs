@@ -17,6 +17,7 @@ use std::ops::Add;
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use governor::clock::{Clock, Reference};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -101,8 +102,35 @@ pub struct RateLimits {
     shared: Arc<Shared>,
 }
 
+/// A budget that other processes take from too. Implementations wait for nothing but the answer.
+pub trait SharedBudget: fmt::Debug + Send + Sync {
+    /// Takes one request on a route, if the budget has one.
+    fn take<'a>(&'a self, route: &'a str) -> BoxFuture<'a, SharedTurn>;
+}
+
+/// What a shared budget says of one more request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SharedTurn {
+    /// It may go, and is counted.
+    Now,
+    /// None is left: one will be after this time.
+    In(Duration),
+    /// Nobody knows, and why.
+    Away(String),
+}
+
+/// The budget that replicas share can't be asked. Reads don't mind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the rate budget that replicas share can't be used: {0}")]
+pub struct BudgetAway(pub String);
+
+/// The longest that is slept before a shared budget is asked again: others may have given theirs up.
+const SHARED_PAUSE: Duration = Duration::from_secs(1);
+
 struct Shared {
     settings: LimitSettings,
+    /// What other processes take from too, after this one's own budget.
+    others: Option<Arc<dyn SharedBudget>>,
     whole: Gate,
     routes: SyncMutex<HashMap<Arc<str>, Arc<Gate>>>,
 }
@@ -114,9 +142,20 @@ impl RateLimits {
     /// A fresh budget.
     #[must_use]
     pub fn new(settings: LimitSettings) -> Self {
+        Self::with(settings, None)
+    }
+
+    /// A fresh budget of this process's own within one that several processes share.
+    #[must_use]
+    pub fn shared(settings: LimitSettings, others: Arc<dyn SharedBudget>) -> Self {
+        Self::with(settings, Some(others))
+    }
+
+    fn with(settings: LimitSettings, others: Option<Arc<dyn SharedBudget>>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 settings,
+                others,
                 whole: Gate::new(settings.credential),
                 routes: SyncMutex::default(),
             }),
@@ -125,12 +164,25 @@ impl RateLimits {
 
     /// Waits until one more request may be sent on `route`, in order of arrival among the heads of all lanes. Dropping the
     /// future gives the place up. The caller bounds the wait.
-    pub async fn wait(&self, route: &Arc<str>, lane: &FairQueue) {
+    ///
+    /// # Errors
+    /// When others share the budget and it can't be asked. This process's own was kept to then: a read may go.
+    pub async fn wait(&self, route: &Arc<str>, lane: &FairQueue) -> Result<(), BudgetAway> {
         let _turn = lane.turn.lock().await;
         let gate = self.route(route);
         gate.pass().await;
         // The whole budget comes last: what waits here keeps no other route's line from moving.
         self.shared.whole.pass().await;
+        let Some(others) = &self.shared.others else {
+            return Ok(());
+        };
+        loop {
+            match others.take(route).await {
+                SharedTurn::Now => return Ok(()),
+                SharedTurn::In(time) => tokio::time::sleep(time.min(SHARED_PAUSE)).await,
+                SharedTurn::Away(why) => return Err(BudgetAway(why)),
+            }
+        }
     }
 
     /// The gate of a route.

@@ -53,7 +53,7 @@ pub use form::{Content, FilePart};
 pub use identity::{AccountInfo, KeyKind, Person, account, is_api_key, key_kind};
 pub(crate) use ids::is_id;
 pub use ids::{AnyId, BranchId, EndpointId, ID_PATTERN, InvalidId, OperationId, OrganizationId, ProjectId, SnapshotId};
-pub use limits::{FairQueue, LimitSettings, Rate, RateLimits};
+pub use limits::{BudgetAway, FairQueue, LimitSettings, Rate, RateLimits, SharedBudget, SharedTurn};
 pub use operations::{Ending, OperationState, OperationStatus, Outcome};
 pub use pages::{CursorPlace, PageLimit, Paging};
 pub use path_segment::{PathSegment, SegmentError};

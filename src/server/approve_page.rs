@@ -189,8 +189,11 @@ async fn decide(
                 "Not here",
                 html! {
                     p {
-                        "This call can't be decided on a page: use "
-                        code { (approvals.command(&approval.code)) } " in a terminal."
+                        "This call can't be decided on a page"
+                        @if let Some(command) = approvals.command(&approval.code) {
+                            ": use " code { (command) } " in a terminal"
+                        }
+                        "."
                     }
                 },
             ),

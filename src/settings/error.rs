@@ -159,6 +159,12 @@ pub enum SettingsError {
     /// TLS can't be spoken.
     #[error("TLS: {0}")]
     Tls(#[from] crate::server::http::TlsError),
+    /// What replicas share is kept nowhere.
+    #[error("store: {0}")]
+    Store(#[from] crate::guard::InvalidStore),
+    /// The store that replicas share says no.
+    #[error(transparent)]
+    StoreRefuses(#[from] crate::guard::StoreError),
     /// Who signs people in can't be used.
     #[error(transparent)]
     Issuer(#[from] crate::sign_in::InvalidIssuer),

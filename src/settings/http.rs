@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::{PREFIX, SettingsError};
+use super::store::StoreText;
 
 /// What one source says about serving over HTTP: flags of `neon-mcp http` (`--public-url`), variables (`NEON_MCP_PUBLIC_URL`) and keys
 /// of the table `[http]` of the settings file (`public_url`).
@@ -62,8 +63,8 @@ pub struct HttpLayer {
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
     /// What replicas share is kept here: `memory`, `dir:PATH` or `redis://...` (`rediss://` with TLS) [default: the state directory]
-    #[arg(long, value_name = "STORE")]
-    pub store: Option<String>,
+    #[arg(long, value_name = "STORE", value_parser = store)]
+    pub store: Option<StoreText>,
     /// What the names of everything in a Redis store begin with [default: neon-mcp]
     #[arg(long, value_name = "TEXT")]
     pub store_prefix: Option<String>,
@@ -109,6 +110,11 @@ pub struct HttpLayer {
     /// How log lines are written on standard error: `text` or `json` [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+}
+
+/// Whatever it holds: an error of a parser would show a password.
+fn store(text: &str) -> Result<StoreText, std::convert::Infallible> {
+    Ok(text.into())
 }
 
 /// Who may call.

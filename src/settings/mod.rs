@@ -25,6 +25,7 @@ mod no_sandbox;
 mod policy_again;
 #[cfg(not(feature = "sandbox"))]
 mod postgres;
+mod store;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ pub use http::{AuthMode, HttpLayer, LogFormat};
 pub use http_auth::HttpAuth;
 pub use layer::Layer;
 pub use policy_again::PolicyAgain;
+pub use store::{StoreSettings, StoreText};
 
 use accounts::Choice;
 use error::{MAX_SECONDS, MIN_SECRET};
@@ -85,6 +87,8 @@ pub struct Settings {
     auth: HttpAuth,
     /// Where people's logins are.
     profiles: Option<Profiles>,
+    /// Where what replicas share is kept, where the operator says so.
+    store: Option<StoreSettings>,
     /// What `neon-mcp http` alone takes.
     pub http: HttpLayer,
 }
@@ -171,11 +175,16 @@ impl Settings {
             choices.push(Choice::of(&mut file, None, &path.display().to_string())?);
             layer = layer.over(file);
         }
-        if layer.seal_key_file.is_some() && layer.state_dir.is_none() {
+        let http = layer.http.clone().unwrap_or_default();
+        let store = StoreSettings::resolve(http.store.as_ref(), http.store_prefix, http.store_ca)?;
+        if layer.seal_key_file.is_some() && layer.state_dir.is_none() && store.is_none() {
             return Err(SettingsError::Conflict(
-                "--seal-key-file wants --state-dir: whoever has the key must see which approvals were redeemed, in one directory"
+                "--seal-key-file wants --state-dir, or --store with `neon-mcp http`: whoever has the key must see which approvals were redeemed, in one place"
                     .into(),
             ));
+        }
+        if layer.seal_key_file.is_none() && store.as_ref().is_some_and(StoreSettings::is_redis) {
+            return Err(store::wants_key());
         }
         #[cfg(not(feature = "sandbox"))]
         no_sandbox::check(&layer)?;
@@ -312,6 +321,7 @@ impl Settings {
             state,
             auth,
             profiles,
+            store,
             http: layer.http.unwrap_or_default(),
         })
     }
@@ -368,9 +378,13 @@ impl Settings {
             None => self.own_sealer(),
         };
         let audit = self.audit_log.clone();
-        let audit = audit.or_else(|| self.state.as_ref().map(|state| state.join("audit.jsonl")));
+        let audit = audit.or_else(|| self.kept().map(|kept| kept.join("audit.jsonl")));
+        let approvals = match &self.store {
+            Some(store) => Some(store.approvals(self.seal_key.as_deref())?),
+            None => self.approvals().map(Approvals::new),
+        };
         Ok(Guards {
-            approval_flow: ApprovalFlow::new(sealer, policy.approval().clone(), self.approvals().map(Approvals::new)),
+            approval_flow: ApprovalFlow::new(sealer, policy.approval().clone(), approvals),
             policy: Arc::new(policy),
             audit: audit.map(|path| AuditLog::new(path, AuditLimits::default())),
         })
@@ -432,10 +446,16 @@ impl Settings {
         self.policy.as_deref()
     }
 
-    /// Where waiting approvals are kept.
+    /// Where waiting approvals are kept, where that is a directory.
     #[must_use]
     pub fn approvals(&self) -> Option<PathBuf> {
-        self.state.as_ref().map(|state| state.join("approvals"))
+        self.kept().map(|kept| kept.join("approvals"))
+    }
+
+    /// Where approvals and the audit log are kept: in the store where that is a directory, else in the state directory.
+    fn kept(&self) -> Option<&Path> {
+        let store = self.store.as_ref().and_then(StoreSettings::directory);
+        store.or(self.state.as_deref())
     }
 }
 

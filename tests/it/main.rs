@@ -25,6 +25,8 @@ mod neon;
 mod one_gate;
 mod pins;
 mod random_scripts;
+#[cfg(feature = "http-server")]
+mod replicas;
 mod reported;
 mod requests;
 mod retrieval;

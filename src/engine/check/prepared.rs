@@ -8,6 +8,7 @@ use crate::catalog::Tool;
 use crate::engine::context::{CallContext, Opened};
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::values::text;
+use crate::guard::{NotApproved, NotPrepared};
 
 /// What of the content becomes arguments, unless the agent wants it discarded.
 const TAKEN: [&str; 3] = ["statements", "database_name", "role_name"];
@@ -33,6 +34,7 @@ pub(in crate::engine) fn open(
     let handle = text(arguments, argument).unwrap_or_default().to_owned();
     let content = match call.guards.approval_flow.prepared(&call.owner, &handle, Utc::now()) {
         Ok(content) => content,
+        Err(NotPrepared::Away(why)) => return Err(Failure::NotApproved(NotApproved::StoreUnavailable(why))),
         Err(error) => return problem(argument, format!("the handle {error}. Prepare again.")),
     };
     let of = |name: &str| content.get(name).and_then(Value::as_str);

@@ -13,8 +13,8 @@ use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::WorkflowCall;
 use crate::engine::{ApprovalMode, Ask, Returned};
 use crate::guard::{
-    AllowedCall, Answer, Approver, AwaitingApproval, Channel, NotApproved, OutOfBand, Plan, PolicyDecision, Question,
-    Reply,
+    AllowedCall, Answer, Approvals, Approver, AwaitingApproval, Channel, NotApproved, OutOfBand, Plan, PolicyDecision,
+    Question, Reply,
 };
 use crate::neon::sql::Measured;
 
@@ -115,19 +115,19 @@ pub(in crate::engine) async fn approve(
                 }))),
                 Err(NotApproved::Changed) => {
                     record.asked_again();
-                    Ok(Step::Ask(Box::new(anew(call, &plan, &arguments))))
+                    Ok(Step::Ask(Box::new(anew(call, &plan, &arguments)?)))
                 }
                 Err(NotApproved::WrongName(_)) if !approval_flow.was_asked_again(call.subject(&arguments), seal) => {
                     record.asked_again();
                     let question = approval_flow.question_again(&plan, call.subject(&arguments), Utc::now());
-                    Ok(Step::Ask(Box::new(question)))
+                    Ok(Step::Ask(Box::new(question.map_err(Failure::NotApproved)?)))
                 }
                 Err(no) => Err(Failure::NotApproved(no)),
             }
         }
         ApprovalMode::InReturn(_) if by_client => {
             let question = approval_flow.question(&plan, call.subject(&arguments), Utc::now());
-            Ok(Step::Ask(Box::new(question)))
+            Ok(Step::Ask(Box::new(question.map_err(Failure::NotApproved)?)))
         }
         _ => elsewhere(call, asking, plan, arguments),
     }
@@ -173,7 +173,8 @@ async fn in_call(
     let mut question = call
         .guards
         .approval_flow
-        .question(&plan, call.subject(&arguments), Utc::now());
+        .question(&plan, call.subject(&arguments), Utc::now())
+        .map_err(Failure::NotApproved)?;
     let mut again = false;
     for _ in 0..MAX_QUESTIONS {
         let reply = waiting(call, ask, &question).await;
@@ -215,10 +216,12 @@ async fn in_call(
                     arguments,
                 })));
             }
-            Err(NotApproved::Changed) => question = anew(call, &plan, &arguments),
+            Err(NotApproved::Changed) => question = anew(call, &plan, &arguments)?,
             Err(NotApproved::WrongName(_)) if !again => {
                 again = true;
-                question = approval_flow.question_again(&plan, call.subject(&arguments), Utc::now());
+                question = approval_flow
+                    .question_again(&plan, call.subject(&arguments), Utc::now())
+                    .map_err(Failure::NotApproved)?;
             }
             Err(no) => return Err(Failure::NotApproved(no)),
         }
@@ -236,16 +239,17 @@ fn asking_of(call: &CallContext<'_>, plan: &Plan) -> Result<AwaitingApproval, Fa
 }
 
 /// The question about a plan that isn't the one that was answered.
-fn anew(call: &CallContext<'_>, plan: &Plan, arguments: &Map<String, Value>) -> Question {
+fn anew(call: &CallContext<'_>, plan: &Plan, arguments: &Map<String, Value>) -> Result<Question, Failure> {
     let mut question = call
         .guards
         .approval_flow
-        .question(plan, call.subject(arguments), Utc::now());
+        .question(plan, call.subject(arguments), Utc::now())
+        .map_err(Failure::NotApproved)?;
     question.text = format!(
         "The target changed while you were asked, so nothing was done. This is what it would be now:\n\n{}",
         question.text
     );
-    question
+    Ok(question)
 }
 
 /// Waits for the human, telling the client that it does, and gives the call its time back.
@@ -290,9 +294,7 @@ fn elsewhere(
     let needs = |code: Option<String>, page: Option<String>, approval, nobody: Option<String>, waits: u64| {
         Failure::RequiresApproval(Box::new(RequiresApproval {
             plan: told(call, &plan),
-            command: code
-                .as_ref()
-                .and_then(|code| Some(approval_flow.approvals()?.command(code))),
+            command: code.as_ref().and_then(|code| approval_flow.approvals()?.command(code)),
             code,
             page,
             approval,
@@ -311,12 +313,16 @@ fn elsewhere(
         Ok(OutOfBand::Waits(approval, _)) => {
             let left = (approval.expires_at - Utc::now()).num_seconds().max(0);
             let page = approval_flow.page_for(&approval.code);
-            let terminal = approval_flow.takes(Channel::Terminal);
+            let reached = approval_flow.approvals().is_some_and(Approvals::is_reached_by_others);
+            let terminal = approval_flow.takes(Channel::Terminal) && reached;
             let code = terminal.then(|| approval.code.clone());
             let proof = call.times.mark(approval_flow.proof(&approval));
             Err(needs(code, page, Some(proof), None, left.unsigned_abs()))
         }
         Ok(OutOfBand::NotApproved(no)) => Err(Failure::NotApproved(no)),
-        Err(nobody) => Err(needs(None, None, None, Some(nobody.to_string()), 0)),
+        Err(nobody) => Err(match nobody.store_unavailable() {
+            Some(no) => Failure::NotApproved(no),
+            None => needs(None, None, None, Some(nobody.to_string()), 0),
+        }),
     }
 }

@@ -57,7 +57,9 @@ impl Failure {
             Self::RequiresApproval(needs) => requires_approval(*needs, fence),
             Self::NotApproved(no) => error(
                 &fence.resolved_line(&format!("{no} Nothing was sent to Neon.")),
-                if no.is_a_decision() {
+                if matches!(no, guard::NotApproved::StoreUnavailable(_)) {
+                    "Call again in a while, with the same approval where one was given. If it lasts, tell the user: the operator must look after the store."
+                } else if no.is_a_decision() {
                     "Take it as the user's decision: don't call this again, and don't try another way around, unless the user asks for it."
                 } else {
                     "Call again without an approval to be asked anew, if the user still wants it."

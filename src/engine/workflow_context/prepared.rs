@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::WorkflowContext;
 use crate::engine::error::{Failure, WorkflowError};
 use crate::engine::kind::Kind;
-use crate::guard::NotPrepared;
+use crate::guard::{NotApproved, NotPrepared};
 use crate::neon::Changed;
 
 impl WorkflowContext<'_, '_> {
@@ -75,14 +75,15 @@ impl WorkflowContext<'_, '_> {
         let approval_flow = &self.call.guards.approval_flow;
         approval_flow
             .take_prepared(&self.call.owner, &opened.handle, Utc::now())
-            .map_err(|error| {
-                Failure::WorkflowError(Box::new(WorkflowError {
+            .map_err(|error| match error {
+                NotPrepared::Away(why) => Failure::NotApproved(NotApproved::StoreUnavailable(why)),
+                error => Failure::WorkflowError(Box::new(WorkflowError {
                     kind: Kind::AlreadyCompleted,
                     message: format!("The handle {error}. This call did nothing."),
                     changed: Changed::No,
                     next: "If another call completes it, wait for that one; otherwise prepare again.".to_owned(),
                     more: Value::Null,
-                }))
+                })),
             })
     }
 
@@ -100,6 +101,7 @@ const MAX_WAITING_TOLD: usize = 10;
 /// Why nothing is prepared.
 fn not_stored(error: NotPrepared) -> Failure {
     match error {
+        NotPrepared::Away(why) => Failure::NotApproved(NotApproved::StoreUnavailable(why)),
         NotPrepared::Full(why) => Failure::WorkflowError(Box::new(WorkflowError {
             kind: Kind::TooManyPrepared,
             message: format!("Nothing more can be prepared: {why}."),

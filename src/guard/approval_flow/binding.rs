@@ -10,6 +10,7 @@ use crate::guard::plan::Plan;
 use crate::guard::seal::Binding;
 use crate::guard::session::{Session, random_id};
 use crate::guard::shown::digest;
+use crate::guard::store::StoreError;
 
 impl ApprovalFlow {
     pub(super) fn binding(
@@ -19,8 +20,8 @@ impl ApprovalFlow {
         caller: &str,
         now: DateTime<Utc>,
         waits: u64,
-    ) -> Binding {
-        Binding {
+    ) -> Result<Binding, StoreError> {
+        Ok(Binding {
             v: 1,
             tool: subject.tool.to_owned(),
             arguments: arguments_digest(subject),
@@ -28,8 +29,9 @@ impl ApprovalFlow {
             caller: self.caller(caller),
             until: (now + seconds(waits)).timestamp(),
             nonce: random_id(),
+            mark: self.mark()?,
             again: false,
-        }
+        })
     }
 
     /// What a seal is about, if it is about this call by this caller.

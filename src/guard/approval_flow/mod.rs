@@ -29,15 +29,16 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::guard::approvals::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, NewApproval, Nonce, State, redeem,
+    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, NewApproval, State,
 };
 use crate::guard::decision::{AllowedCall, AwaitingApproval};
 use crate::guard::plan::Plan;
 use crate::guard::policy::{ApprovalRules, Channel};
-use crate::guard::prepared::{MAX_FILE, Stored};
+use crate::guard::prepared::Stored;
 use crate::guard::seal::{Binding, Sealer};
 use crate::guard::shown::quoted;
-use crate::guard::store::{DirectoryStore, MemoryStore, StateStore};
+use crate::guard::store::{MemoryStore, Nonce, Nonces, Redeemed, Redemption, StateStore, StoreError};
+use crate::neon::{LimitSettings, RateLimits};
 use crate::text::one_line;
 
 /// What the tags are for that go with codes.
@@ -61,7 +62,7 @@ pub struct ApprovalFlow {
     rules: ApprovalRules,
     approvals: Option<Approvals>,
     /// Approvals that were redeemed, for seals that no other process takes.
-    used: Arc<MemoryStore<Nonce>>,
+    used: Arc<Nonces<MemoryStore<Nonce>>>,
     /// Whether a page asks too, so that approvals get a secret for it.
     page: Arc<Mutex<Option<Page>>>,
     /// What was prepared to be completed later.
@@ -74,17 +75,14 @@ impl ApprovalFlow {
     pub fn new(sealer: Sealer, rules: ApprovalRules, approvals: Option<Approvals>) -> Self {
         // Beside the approvals, and only where another process could open what lies there.
         let preparations: Arc<dyn StateStore<Stored>> = match &approvals {
-            Some(approvals) if sealer.is_shared() => {
-                let directory = approvals.directory().with_file_name("prepared");
-                Arc::new(DirectoryStore::new(directory, MAX_FILE, true))
-            }
-            _ => Arc::new(MemoryStore::default()),
+            Some(approvals) => approvals.preparations(sealer.is_shared()),
+            None => Arc::new(MemoryStore::default()),
         };
         Self {
             sealer: Arc::new(sealer),
             rules,
             approvals,
-            used: Arc::default(),
+            used: Arc::new(Nonces::lasting(MemoryStore::default())),
             page: Arc::default(),
             preparations,
         }
@@ -179,15 +177,24 @@ impl ApprovalFlow {
     }
 
     /// A question about a call, for the client to put to its human.
-    #[must_use]
-    pub fn question(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>) -> Question {
+    ///
+    /// # Errors
+    /// When the store of approvals can't be used: then nobody is asked in vain.
+    pub fn question(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>) -> Result<Question, NotApproved> {
         self.asking(plan, subject, now, false)
     }
 
     /// The same question once more, after a name that was wrong. A name that is wrong again ends it.
-    #[must_use]
-    pub fn question_again(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>) -> Question {
-        let mut question = self.asking(plan, subject, now, true);
+    ///
+    /// # Errors
+    /// As [`Self::question`].
+    pub fn question_again(
+        &self,
+        plan: &Plan,
+        subject: Subject<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Question, NotApproved> {
+        let mut question = self.asking(plan, subject, now, true)?;
         if let Some(name) = &question.type_name {
             question.text = format!(
                 "What was typed is not the name of the {}, which is {}. Nothing was done.\n\n{}",
@@ -196,7 +203,7 @@ impl ApprovalFlow {
                 question.text
             );
         }
-        question
+        Ok(question)
     }
 
     /// Whether the question behind a seal is one that was asked again.
@@ -206,18 +213,24 @@ impl ApprovalFlow {
             .is_ok_and(|binding| binding.again)
     }
 
-    fn asking(&self, plan: &Plan, subject: Subject<'_>, now: DateTime<Utc>, again: bool) -> Question {
+    fn asking(
+        &self,
+        plan: &Plan,
+        subject: Subject<'_>,
+        now: DateTime<Utc>,
+        again: bool,
+    ) -> Result<Question, NotApproved> {
         let waits = self.rules.question_seconds;
         let binding = Binding {
             again,
-            ..self.binding(plan, subject, &self.owner(subject), now, waits)
+            ..self.binding(plan, subject, &self.owner(subject), now, waits)?
         };
-        Question {
+        Ok(Question {
             text: plan.text(),
             type_name: plan.type_name().cloned(),
             seal: self.sealer.seal(&binding),
             waits: Duration::from_secs(waits),
-        }
+        })
     }
 
     /// Takes an answer to a question. `plan` is what a new look at the target shows, and `asking` the
@@ -261,6 +274,10 @@ impl ApprovalFlow {
         if !self.takes(Channel::Terminal) && !self.serves_page() {
             return Err(NobodyToAsk::Policy);
         }
+        // No terminal gets at the memory of this process.
+        if !approvals.is_reached_by_others() && !self.serves_page() {
+            return Err(NobodyToAsk::NoPlace);
+        }
         let call = self.call(subject);
         let mut changed = false;
         let mut waits_already = None;
@@ -278,12 +295,17 @@ impl ApprovalFlow {
                         Decider::Page => Channel::Page,
                         Decider::Terminal => Channel::Terminal,
                     };
-                    // Of many that come at once, one takes it.
-                    let Some(taken) = approvals.take(&known.code, now)? else {
-                        continue;
-                    };
-                    match self.taken(&taken, plan, subject, by, now) {
+                    // Of many that come at once, one redeems it. Where that can't be recorded it waits on.
+                    let redeemed = self.taken(&known, plan, subject, by, now);
+                    if let Err(no @ (NotApproved::StoreUnavailable(_) | NotApproved::Unrecorded(_))) = redeemed {
+                        return Ok(OutOfBand::NotApproved(no));
+                    }
+                    if let Err(error) = approvals.take(&known.code, now) {
+                        tracing::warn!("an approval that counts no more can't be taken out: {error}");
+                    }
+                    match redeemed {
                         Ok(()) => return Ok(OutOfBand::Allowed(Box::new(asking.approved(by.into())))),
+                        Err(NotApproved::Used) => {}
                         // What was approved isn't what is there now: a new plan, under a new code.
                         Err(NotApproved::Changed) => changed = true,
                         Err(no) => return Ok(OutOfBand::NotApproved(no)),
@@ -304,10 +326,9 @@ impl ApprovalFlow {
         let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let page = page.filter(|_| self.takes(Channel::Page));
         let secret = page.as_ref().map(Page::secret_for_one);
+        let binding = self.binding(plan, subject, subject.caller, now, waits + approval);
         let waiting = approvals.add(NewApproval {
-            token: self
-                .sealer
-                .seal(&self.binding(plan, subject, subject.caller, now, waits + approval)),
+            token: self.sealer.seal(&binding.map_err(ApprovalsError::from)?),
             call,
             plan_digest: plan.digest().to_owned(),
             from: self.session(subject),
@@ -410,17 +431,72 @@ impl ApprovalFlow {
     /// Redeems an approval. Of many that come at once, one succeeds.
     fn redeem(&self, binding: &Binding) -> Result<(), NotApproved> {
         let until = DateTime::from_timestamp(binding.until, 0).unwrap_or_default();
-        let first = if self.sealer.is_shared() {
-            let approvals = self.approvals.as_ref();
-            let approvals =
-                approvals.ok_or_else(|| NotApproved::Unrecorded("there is no state directory".to_owned()))?;
-            approvals
-                .redeem(&binding.nonce, until)
-                .map_err(|error| NotApproved::Unrecorded(error.to_string()))?
-        } else {
-            redeem(&*self.used, &binding.nonce, until).map_err(|error| NotApproved::Unrecorded(error.to_string()))?
+        let redeemed = match (&self.approvals, self.sealer.is_shared()) {
+            (Some(approvals), true) => approvals.redeem_under(&binding.nonce, &binding.mark, until)?,
+            (None, true) => return Err(NotApproved::Unrecorded("there is no state directory".to_owned())),
+            (_, false) => self.used.redeem(&binding.nonce, &binding.mark, until)?,
         };
-        if first { Ok(()) } else { Err(NotApproved::Used) }
+        match redeemed {
+            Redemption::First => Ok(()),
+            Redemption::Before => Err(NotApproved::Used),
+            Redemption::OtherMark => Err(NotApproved::StoreBegan),
+        }
+    }
+
+    /// The mark that what is asked and prepared now carries.
+    pub(super) fn mark(&self) -> Result<String, StoreError> {
+        match (&self.approvals, self.sealer.is_shared()) {
+            (Some(approvals), true) => approvals.mark(),
+            _ => self.used.mark(),
+        }
+    }
+
+    /// Whether the store that replicas share answered in the last seconds; true where there is none. Asks nothing by itself.
+    #[must_use]
+    pub fn is_store_available(&self) -> bool {
+        #[cfg(feature = "http-server")]
+        if let Some(store) = self.approvals.as_ref().and_then(Approvals::redis) {
+            return store.is_available();
+        }
+        true
+    }
+
+    /// The rate budget of an account: within the one that replicas share, where there is one. `account` is whatever tells the account from
+    /// others, which nobody sees.
+    #[must_use]
+    pub fn rate_limits(&self, settings: LimitSettings, account: &str) -> RateLimits {
+        #[cfg(feature = "http-server")]
+        if let Some(store) = self.approvals.as_ref().and_then(Approvals::redis) {
+            return store.rate_limits(settings, account);
+        }
+        let _ = account;
+        RateLimits::new(settings)
+    }
+
+    /// Looks whether the store that replicas share can be used; always, where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when it can't be reached now, [`StoreError::Refused`] when it says no.
+    pub async fn check_store(&self) -> Result<(), StoreError> {
+        #[cfg(feature = "http-server")]
+        if let Some(store) = self.approvals.as_ref().and_then(Approvals::redis) {
+            return store.check().await;
+        }
+        Ok(())
+    }
+
+    /// Counts a change of the last minute for all replicas, where fewer than `most` were made, or says whether one more would fit;
+    /// nothing where there is no store that replicas share.
+    ///
+    /// # Errors
+    /// When the store can't be used: then nothing was counted.
+    pub fn count_change(&self, whose: &str, most: u32, count: bool) -> Result<Option<bool>, StoreError> {
+        #[cfg(feature = "http-server")]
+        if let Some(store) = self.approvals.as_ref().and_then(Approvals::redis) {
+            return store.count_change(whose, most, count).map(Some);
+        }
+        let _ = (whose, most, count);
+        Ok(None)
     }
 }
 

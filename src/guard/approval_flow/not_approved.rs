@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::guard::approvals::{ApprovalsError, TypedName};
 use crate::guard::shown::told;
+use crate::guard::store::StoreError;
 
 /// Why a call isn't approved. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -44,6 +45,14 @@ pub enum NotApproved {
     /// The channel that the approval came through isn't one that the policy takes.
     #[error("The operator's policy takes no approval from {0}.")]
     Channel(&'static str),
+    /// The store of approvals came back without what it had: nobody knows what was used.
+    #[error(
+        "The store of approvals came back without all that it had since this was asked, so the approval no longer counts."
+    )]
+    StoreBegan,
+    /// The store that replicas share can't be used: without it, no approval counts.
+    #[error("No approval counts while what replicas share can't be used: {0}.")]
+    StoreUnavailable(String),
     /// Where used approvals are kept can't be read or written: without that, none counts.
     #[error("Used approvals can't be recorded ({0}), so none counts.")]
     Unrecorded(String),
@@ -60,10 +69,11 @@ impl NotApproved {
             Self::WrongName(_) => "wrong_name",
             Self::NotTicked | Self::Malformed(_) => "approval_malformed",
             Self::Tampered | Self::Other(_) | Self::Channel(_) => "approval_invalid",
-            Self::Expired => "approval_expired",
+            Self::Expired | Self::StoreBegan => "approval_expired",
             Self::Used => "approval_used",
             Self::Changed => "target_changed",
             Self::Unrecorded(_) => "approval_unrecorded",
+            Self::StoreUnavailable(_) => "store_unavailable",
         }
     }
 
@@ -74,6 +84,16 @@ impl NotApproved {
             self,
             Self::Rejected | Self::Cancelled | Self::WrongName(_) | Self::NotTicked
         )
+    }
+}
+
+impl From<StoreError> for NotApproved {
+    fn from(error: StoreError) -> Self {
+        if error.is_away() {
+            Self::StoreUnavailable(error.to_string())
+        } else {
+            Self::Unrecorded(error.to_string())
+        }
     }
 }
 
@@ -89,4 +109,17 @@ pub enum NobodyToAsk {
     /// The directory can't be used.
     #[error("waiting approvals can't be kept: {0}")]
     Approvals(#[from] ApprovalsError),
+}
+
+impl NobodyToAsk {
+    /// Why the call isn't approved, where the store that replicas share can't be used.
+    #[must_use]
+    pub fn store_unavailable(&self) -> Option<NotApproved> {
+        match self {
+            Self::Approvals(ApprovalsError::Store(error)) if error.is_away() => {
+                Some(NotApproved::StoreUnavailable(error.to_string()))
+            }
+            _ => None,
+        }
+    }
 }

@@ -1,3 +1,6 @@
+#[cfg(feature = "http-server")]
+mod interleavings;
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -78,7 +81,7 @@ fn accepted_by_click() -> Reply {
 fn answered(flow: &ApprovalFlow, call: &Call, as_tool: &str, by: Channel, later: TimeDelta) -> Result<(), NotApproved> {
     let now = Utc::now();
     let (asking, plan) = call.asks();
-    let seal = flow.question(&plan, call.subject("revoke_api_key"), now).seal;
+    let seal = flow.question(&plan, call.subject("revoke_api_key"), now).unwrap().seal;
     let reply = accepted_by_click();
     let answer = Answer {
         seal: &seal,

@@ -8,7 +8,6 @@ mod store;
 mod types;
 
 pub use store::Approvals;
-pub(super) use store::{Nonce, redeem};
 pub use types::{
     Approval, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING, NewApproval,
     State, TypedName,

@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
-
 use super::types::{
     Approval, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING, MAX_WRONG,
     NewApproval, State,
 };
-use crate::guard::files::FileError;
+use crate::guard::prepared::{MAX_FILE, Stored};
 use crate::guard::state_dir::state_dir;
-use crate::guard::store::{Caps, DirectoryStore, Full, Put, Record, StateStore, Taken};
+use crate::guard::store::{
+    Caps, DirectoryStore, Full, MemoryStore, Nonces, Put, Record, Redeemed, Redemption, StateStore, StoreError, Taken,
+};
+#[cfg(feature = "http-server")]
+use crate::guard::store::{RedisOptions, RedisStore};
 use crate::text::is_hidden;
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// The letters of codes: no vowels, so that no code is a word, and none that is taken for another.
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
@@ -73,12 +75,39 @@ fn in_a_shell(path: &Path) -> String {
     quoted
 }
 
+/// The command for a code in a store of replicas. A password stands in no command: it comes from the variable that a server has it from.
+#[cfg(feature = "http-server")]
+fn in_redis(code: &str, store: &RedisStore, key: Option<&Path>) -> String {
+    let address = store.address();
+    let place = if address.has_password() {
+        "\"$NEON_MCP_STORE\"".to_owned()
+    } else {
+        in_a_shell(Path::new(address.shown()))
+    };
+    let prefix = match store.prefix() {
+        RedisOptions::PREFIX => String::new(),
+        other => format!(" --store-prefix {}", in_a_shell(Path::new(other))),
+    };
+    let key = key.map_or_else(|| "\"$NEON_MCP_SEAL_KEY_FILE\"".to_owned(), in_a_shell);
+    format!("neon-mcp approve {code} --store {place}{prefix} --seal-key-file {key}")
+}
+
 /// Where the calls are kept that wait for a human's approval.
 #[derive(Debug, Clone)]
 pub struct Approvals {
-    directory: PathBuf,
+    place: Place,
     calls: Arc<dyn StateStore<Approval>>,
-    used: Arc<dyn StateStore<Nonce>>,
+    used: Arc<dyn Redeemed>,
+}
+
+/// Where that is.
+#[derive(Debug, Clone)]
+enum Place {
+    Directory(PathBuf),
+    Memory,
+    /// With the file of the key, where there is one.
+    #[cfg(feature = "http-server")]
+    Redis(RedisStore, Option<PathBuf>),
 }
 
 impl Approvals {
@@ -87,36 +116,83 @@ impl Approvals {
     pub fn new(directory: PathBuf) -> Self {
         // The working directory may change later.
         let directory = std::path::absolute(&directory).unwrap_or(directory);
+        let used = DirectoryStore::new(directory.join("used"), MAX_BYTES, false);
         Self {
             calls: Arc::new(DirectoryStore::new(directory.clone(), MAX_BYTES, false)),
-            used: Arc::new(DirectoryStore::new(directory.join("used"), MAX_BYTES, false)),
-            directory,
+            used: Arc::new(Nonces::lasting(used)),
+            place: Place::Directory(directory),
         }
     }
 
-    /// The directory.
+    /// Calls in the memory of this process, with which they end.
     #[must_use]
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    pub fn in_memory() -> Self {
+        Self {
+            calls: Arc::new(MemoryStore::default()),
+            used: Arc::new(Nonces::beginning(MemoryStore::default())),
+            place: Place::Memory,
+        }
     }
 
-    /// The command that decides about a code, for a terminal of whoever runs the server. It names the state directory where that
-    /// isn't the one that the command finds by itself.
+    /// Calls in a store of replicas. `key` is the file of the key that they share, as the command for a terminal names it.
+    #[cfg(feature = "http-server")]
     #[must_use]
-    pub fn command(&self, code: &str) -> String {
+    pub fn in_redis(store: RedisStore, key: Option<PathBuf>) -> Self {
+        Self {
+            calls: Arc::new(store.records("approvals", MAX_BYTES as usize, false)),
+            used: store.redeemed(),
+            place: Place::Redis(store, key),
+        }
+    }
+
+    /// Whether other processes get at them: a terminal, or another replica.
+    #[must_use]
+    pub fn is_reached_by_others(&self) -> bool {
+        !matches!(self.place, Place::Memory)
+    }
+
+    /// The directory, where it is one.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Directory(directory) => Some(directory),
+            _ => None,
+        }
+    }
+
+    /// The store of replicas, where it is one.
+    #[cfg(feature = "http-server")]
+    #[must_use]
+    pub fn redis(&self) -> Option<&RedisStore> {
+        match &self.place {
+            Place::Redis(store, _) => Some(store),
+            _ => None,
+        }
+    }
+
+    /// The command that decides about a code, for a terminal of whoever runs the server; nothing where no other process gets at it. It
+    /// names the state directory where that isn't the one that the command finds by itself, and a store without its password.
+    #[must_use]
+    pub fn command(&self, code: &str) -> Option<String> {
+        let directory = match &self.place {
+            Place::Directory(directory) => directory,
+            Place::Memory => return None,
+            #[cfg(feature = "http-server")]
+            Place::Redis(store, key) => return Some(in_redis(code, store, key.as_deref())),
+        };
         // A variable that this process was given needn't be set in that terminal.
         let found = state_dir(|name| std::env::var_os(name).filter(|_| name != "NEON_MCP_STATE_DIR"));
-        let state = match self.directory.file_name() {
-            Some(name) if name == "approvals" => self.directory.parent(),
+        let state = match directory.file_name() {
+            Some(name) if name == "approvals" => directory.parent(),
             _ => None,
         };
-        match state {
-            _ if found.is_some_and(|found| found.join("approvals") == self.directory) => {
+        Some(match state {
+            _ if found.is_some_and(|found| found.join("approvals") == *directory) => {
                 format!("neon-mcp approve {code}")
             }
             Some(state) => format!("neon-mcp approve {code} --state-dir {}", in_a_shell(state)),
-            None => format!("neon-mcp approve {code} --dir {}", in_a_shell(&self.directory)),
-        }
+            None => format!("neon-mcp approve {code} --dir {}", in_a_shell(directory)),
+        })
     }
 
     /// Puts a call down. The same call with the same plan by the same session that waits already keeps its code: what comes
@@ -192,9 +268,11 @@ impl Approvals {
     /// # Errors
     /// When the directory can't be read.
     pub fn find(&self, call: &str, now: DateTime<Utc>) -> Result<Vec<Approval>, ApprovalsError> {
-        let mut found = self.list(now)?;
-        found.retain(|approval| approval.call == call);
-        found.sort_by_key(Approval::waits);
+        let found = self.calls.find(call)?.into_iter().map(|(_, call)| call);
+        let mut found: Vec<Approval> = found.filter(|approval| approval.ends_at() > now).collect();
+        found.sort_by(|one, other| {
+            (one.waits(), one.asked_at, &one.code).cmp(&(other.waits(), other.asked_at, &other.code))
+        });
         Ok(found)
     }
 
@@ -256,49 +334,42 @@ impl Approvals {
         }
     }
 
-    /// Uses a nonce up, for all processes that share the directory: true for the first, false ever after.
-    /// After `until` it may be forgotten.
+    /// What tells the store from what it was before it came back without what it had.
+    pub(in crate::guard) fn mark(&self) -> Result<String, StoreError> {
+        self.used.mark()
+    }
+
+    /// Uses a nonce up that was made now, for all who share the store: true for the first, false ever after. After `until` it may be
+    /// forgotten.
     ///
     /// # Errors
     /// When that can't be recorded; then it doesn't count as used, and must not be honoured.
     pub fn redeem(&self, nonce: &str, until: DateTime<Utc>) -> Result<bool, ApprovalsError> {
-        Ok(redeem(&*self.used, nonce, until)?)
-    }
-}
-
-/// Uses a nonce up: true for the first who does.
-pub(in crate::guard) fn redeem(
-    used: &dyn StateStore<Nonce>,
-    nonce: &str,
-    until: DateTime<Utc>,
-) -> Result<bool, FileError> {
-    let id: String = nonce.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-    Ok(matches!(
-        used.put(&id, Nonce { until }, &Caps::NONE, Utc::now())?,
-        Put::Stored
-    ))
-}
-
-/// An approval that was redeemed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::guard) struct Nonce {
-    /// After this no seal can bring it any more.
-    until: DateTime<Utc>,
-}
-
-impl Record for Nonce {
-    fn is_id(id: &str) -> bool {
-        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        let redeemed = self.redeem_under(nonce, &self.mark()?, until)?;
+        Ok(redeemed == Redemption::First)
     }
 
-    /// A minute later than needed: clocks differ.
-    fn ends_at(&self) -> DateTime<Utc> {
-        self.until + TimeDelta::seconds(61)
+    /// Uses a nonce up that was made under a mark, for all who share the store: the first alone has it.
+    pub(in crate::guard) fn redeem_under(
+        &self,
+        nonce: &str,
+        mark: &str,
+        until: DateTime<Utc>,
+    ) -> Result<Redemption, StoreError> {
+        self.used.redeem(nonce, mark, until)
     }
 
-    fn owner(&self) -> &str {
-        ""
+    /// Where prepared work is kept beside: another process can open what lies in a directory only with a key that it has, too.
+    pub(in crate::guard) fn preparations(&self, key_is_shared: bool) -> Arc<dyn StateStore<Stored>> {
+        match &self.place {
+            Place::Directory(directory) if key_is_shared => {
+                let directory = directory.with_file_name("prepared");
+                Arc::new(DirectoryStore::new(directory, MAX_FILE, true))
+            }
+            #[cfg(feature = "http-server")]
+            Place::Redis(store, _) => Arc::new(store.records("prepared", MAX_FILE as usize, true)),
+            Place::Directory(_) | Place::Memory => Arc::new(MemoryStore::default()),
+        }
     }
 }
 
@@ -331,8 +402,12 @@ impl Record for Approval {
         self.asked_at
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        self.waits() && self.call == other.call && self.plan_digest == other.plan_digest
+    fn same(&self) -> Option<String> {
+        Some(format!("{} {}", self.call, self.plan_digest))
+    }
+
+    fn found_by(&self) -> &str {
+        &self.call
     }
 }
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::guard::files::FileError;
 use crate::guard::quoted;
+use crate::guard::store::StoreError;
 use crate::text::one_line;
 
 /// How many calls may wait at once. More than a human can look at is an agent that went wrong.
@@ -218,9 +218,9 @@ pub enum Decision {
 /// The directory of waiting calls can't be used, or takes no more.
 #[derive(Debug, Error)]
 pub enum ApprovalsError {
-    /// A file can't be used.
+    /// Where they are kept can't be used.
     #[error(transparent)]
-    File(#[from] FileError),
+    Store(#[from] StoreError),
     /// Too many calls wait.
     #[error(
         "{MAX_WAITING} calls wait for approval already: decide some (neon-mcp approve), or wait until they run out"
@@ -264,8 +264,8 @@ pub enum DecideError {
     Approvals(#[from] ApprovalsError),
 }
 
-impl From<FileError> for DecideError {
-    fn from(error: FileError) -> Self {
+impl From<StoreError> for DecideError {
+    fn from(error: StoreError) -> Self {
         Self::Approvals(error.into())
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::guard::files::FileError;
+use super::error::StoreError;
 
 /// What is kept under an id until it ends.
 pub(in crate::guard) trait Record:
@@ -41,9 +41,14 @@ pub(in crate::guard) trait Record:
         self.ends_at()
     }
 
-    /// Whether another one asks for the same, so that one of both is enough.
-    fn is_same(&self, _other: &Self) -> bool {
-        false
+    /// What it asks for: of two that wait for the same, one is enough. Nothing where none is like another.
+    fn same(&self) -> Option<String> {
+        None
+    }
+
+    /// Under what it is found, beside its id.
+    fn found_by(&self) -> &str {
+        ""
     }
 }
 
@@ -95,7 +100,11 @@ impl Caps {
 
     /// What a new record does to those that are known, which no one changes meanwhile.
     pub(super) fn admit<R: Record>(&self, new: &R, known: &[(String, R)]) -> Admission<R> {
-        if let Some((_, same)) = known.iter().find(|(_, known)| known.is_same(new)) {
+        if let Some(asked) = new.same()
+            && let Some((_, same)) = known
+                .iter()
+                .find(|(_, known)| known.waits() && known.same().as_ref() == Some(&asked))
+        {
             return Admission::Known(same.clone());
         }
         let Some(full) = self.met(new.owner(), new.group(), known.iter().map(|(_, known)| known)) else {
@@ -154,27 +163,54 @@ pub(in crate::guard) enum Taken<R> {
 
 /// Keeps records for all who share it. Each operation is one step: of several at the same time, in one process or in many, one comes
 /// first. A store may forget a record any time after its end, and never before; who reads looks at the end.
-///
-/// With Valkey, `put` is a script, `change` is `WATCH` and `EXEC`, and `take` is `GETDEL`; `Caps` count sets of ids.
 pub(in crate::guard) trait StateStore<R: Record>: Debug + Send + Sync {
     /// Keeps a record under an id until its end, if there is room. What ended before `now` is removed first.
-    fn put(&self, id: &str, record: R, caps: &Caps, now: DateTime<Utc>) -> Result<Put<R>, FileError>;
+    fn put(&self, id: &str, record: R, caps: &Caps, now: DateTime<Utc>) -> Result<Put<R>, StoreError>;
 
     /// The bound that one more would meet. What ended before `now` is removed first.
-    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, FileError>;
+    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError>;
 
     /// The record under an id, and whether it was taken.
-    fn get(&self, id: &str) -> Result<Option<(R, bool)>, FileError>;
+    fn get(&self, id: &str) -> Result<Option<(R, bool)>, StoreError>;
 
     /// All that weren't taken, with their ids.
-    fn list(&self) -> Result<Vec<(String, R)>, FileError>;
+    fn list(&self) -> Result<Vec<(String, R)>, StoreError>;
 
-    /// Shows the record under an id, if there is one, to a function that may change it, and keeps it where that says so.
-    fn change(&self, id: &str, change: &mut dyn FnMut(&mut R) -> bool) -> Result<(), FileError>;
+    /// Those that weren't taken and are found by this.
+    fn find(&self, by: &str) -> Result<Vec<(String, R)>, StoreError> {
+        let mut all = self.list()?;
+        all.retain(|(_, record)| record.found_by() == by);
+        Ok(all)
+    }
+
+    /// Shows the record under an id, if there is one, to a function that may change it, and keeps it where that says so. The function
+    /// is called again where another change came between.
+    fn change(&self, id: &str, change: &mut dyn FnMut(&mut R) -> bool) -> Result<(), StoreError>;
 
     /// Takes the record under an id, if it may be: of all who try, one gets it.
-    fn take(&self, id: &str, may: &dyn Fn(&R) -> bool) -> Result<Taken<R>, FileError>;
+    fn take(&self, id: &str, may: &dyn Fn(&R) -> bool) -> Result<Taken<R>, StoreError>;
 
     /// Undoes a take, where the store remembers what was taken.
-    fn give_back(&self, id: &str) -> Result<(), FileError>;
+    fn give_back(&self, id: &str) -> Result<(), StoreError>;
+}
+
+/// Approvals that were redeemed.
+pub(in crate::guard) trait Redeemed: Debug + Send + Sync {
+    /// What tells the store from what was there before it came back without what it had: what was asked under another mark counts no
+    /// more.
+    fn mark(&self) -> Result<String, StoreError>;
+
+    /// Uses a nonce up that was made under a mark, for all who share the store. It may be forgotten after `until`.
+    fn redeem(&self, nonce: &str, mark: &str, until: DateTime<Utc>) -> Result<Redemption, StoreError>;
+}
+
+/// What came of redeeming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::guard) enum Redemption {
+    /// It is used up now, by this one alone.
+    First,
+    /// It was used before.
+    Before,
+    /// It was made under another mark.
+    OtherMark,
 }

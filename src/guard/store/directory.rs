@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::contract::{Admission, Caps, Full, Put, Record, StateStore, Taken};
+use super::error::StoreError;
 use crate::guard::files::{FileError, Held, close_directory, draft_beside, lock, make_directory, read_private};
 
 /// What a file is called that holds a record, that holds one which was taken, and that isn't written yet.
@@ -145,7 +146,7 @@ impl<R: Record> DirectoryStore<R> {
 }
 
 impl<R: Record> StateStore<R> for DirectoryStore<R> {
-    fn put(&self, id: &str, record: R, caps: &Caps, now: DateTime<Utc>) -> Result<Put<R>, FileError> {
+    fn put(&self, id: &str, record: R, caps: &Caps, now: DateTime<Utc>) -> Result<Put<R>, StoreError> {
         let held = self.hold()?;
         let known = self.sweep(&held, now)?;
         let gives_way = match caps.admit(&record, &known) {
@@ -165,7 +166,7 @@ impl<R: Record> StateStore<R> for DirectoryStore<R> {
         Ok(Put::Stored)
     }
 
-    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, FileError> {
+    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError> {
         if self.directory.symlink_metadata().is_err() {
             return Ok(None);
         }
@@ -174,7 +175,7 @@ impl<R: Record> StateStore<R> for DirectoryStore<R> {
         Ok(caps.met(owner, "", known.iter().map(|(_, record)| record)))
     }
 
-    fn get(&self, id: &str) -> Result<Option<(R, bool)>, FileError> {
+    fn get(&self, id: &str) -> Result<Option<(R, bool)>, StoreError> {
         if let Some(record) = self.read(id, KEPT)? {
             return Ok(Some((record, false)));
         }
@@ -184,7 +185,7 @@ impl<R: Record> StateStore<R> for DirectoryStore<R> {
         Ok(self.read(id, TAKEN)?.map(|record| (record, true)))
     }
 
-    fn list(&self) -> Result<Vec<(String, R)>, FileError> {
+    fn list(&self) -> Result<Vec<(String, R)>, StoreError> {
         let mut all = Vec::new();
         for (id, kind) in self.files()? {
             if kind == KEPT
@@ -196,7 +197,7 @@ impl<R: Record> StateStore<R> for DirectoryStore<R> {
         Ok(all)
     }
 
-    fn change(&self, id: &str, change: &mut dyn FnMut(&mut R) -> bool) -> Result<(), FileError> {
+    fn change(&self, id: &str, change: &mut dyn FnMut(&mut R) -> bool) -> Result<(), StoreError> {
         let held = self.hold()?;
         let Some(mut record) = self.read(id, KEPT)? else {
             return Ok(());
@@ -207,7 +208,7 @@ impl<R: Record> StateStore<R> for DirectoryStore<R> {
         Ok(())
     }
 
-    fn take(&self, id: &str, may: &dyn Fn(&R) -> bool) -> Result<Taken<R>, FileError> {
+    fn take(&self, id: &str, may: &dyn Fn(&R) -> bool) -> Result<Taken<R>, StoreError> {
         let held = self.hold()?;
         let Some((record, taken)) = self.get(id)? else {
             return Ok(Taken::Nothing);
@@ -228,13 +229,14 @@ impl<R: Record> StateStore<R> for DirectoryStore<R> {
         Ok(Taken::Now(record))
     }
 
-    fn give_back(&self, id: &str) -> Result<(), FileError> {
+    fn give_back(&self, id: &str) -> Result<(), StoreError> {
         if !R::is_id(id) {
             return Ok(());
         }
         let _held = self.hold()?;
         let path = self.path(id, TAKEN);
-        fs::rename(&path, self.path(id, KEPT)).map_err(FileError::io("give back", path))
+        fs::rename(&path, self.path(id, KEPT)).map_err(FileError::io("give back", path))?;
+        Ok(())
     }
 }
 

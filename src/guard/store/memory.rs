@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use super::contract::{Admission, Caps, Full, Put, Record, StateStore, Taken};
-use crate::guard::files::FileError;
+use super::error::StoreError;
 
 /// How many taken records are remembered as such.
 const MAX_TAKEN: usize = 200;
@@ -44,7 +44,7 @@ impl<R: Record> MemoryStore<R> {
 }
 
 impl<R: Record> StateStore<R> for MemoryStore<R> {
-    fn put(&self, id: &str, record: R, caps: &Caps, now: DateTime<Utc>) -> Result<Put<R>, FileError> {
+    fn put(&self, id: &str, record: R, caps: &Caps, now: DateTime<Utc>) -> Result<Put<R>, StoreError> {
         let mut all = self.swept(now);
         let known = all.iter().filter(|(_, (_, taken))| !taken);
         let known: Vec<_> = known.map(|(id, (record, _))| (id.clone(), record.clone())).collect();
@@ -59,23 +59,23 @@ impl<R: Record> StateStore<R> for MemoryStore<R> {
         Ok(Put::Stored)
     }
 
-    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, FileError> {
+    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError> {
         let all = self.swept(now);
         let known = all.values().filter(|(_, taken)| !taken).map(|(record, _)| record);
         Ok(caps.met(owner, "", known))
     }
 
-    fn get(&self, id: &str) -> Result<Option<(R, bool)>, FileError> {
+    fn get(&self, id: &str) -> Result<Option<(R, bool)>, StoreError> {
         Ok(self.all().get(id).cloned())
     }
 
-    fn list(&self) -> Result<Vec<(String, R)>, FileError> {
+    fn list(&self) -> Result<Vec<(String, R)>, StoreError> {
         let all = self.all();
         let known = all.iter().filter(|(_, (_, taken))| !taken);
         Ok(known.map(|(id, (record, _))| (id.clone(), record.clone())).collect())
     }
 
-    fn change(&self, id: &str, change: &mut dyn FnMut(&mut R) -> bool) -> Result<(), FileError> {
+    fn change(&self, id: &str, change: &mut dyn FnMut(&mut R) -> bool) -> Result<(), StoreError> {
         if let Some((known, false)) = self.all().get_mut(id) {
             let mut changed = known.clone();
             if change(&mut changed) {
@@ -85,7 +85,7 @@ impl<R: Record> StateStore<R> for MemoryStore<R> {
         Ok(())
     }
 
-    fn take(&self, id: &str, may: &dyn Fn(&R) -> bool) -> Result<Taken<R>, FileError> {
+    fn take(&self, id: &str, may: &dyn Fn(&R) -> bool) -> Result<Taken<R>, StoreError> {
         Ok(match self.all().get_mut(id) {
             Some((_, true)) => Taken::Before,
             Some((record, taken)) if may(record) => {
@@ -96,7 +96,7 @@ impl<R: Record> StateStore<R> for MemoryStore<R> {
         })
     }
 
-    fn give_back(&self, id: &str) -> Result<(), FileError> {
+    fn give_back(&self, id: &str) -> Result<(), StoreError> {
         if let Some((_, taken)) = self.all().get_mut(id) {
             *taken = false;
         }

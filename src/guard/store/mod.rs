@@ -1,13 +1,26 @@
-//! What replicas of a server share of approvals, redeemed approvals and prepared work, behind one trait: a directory for processes
-//! of one machine, memory for one process. What a record means, whom it belongs to and whether it is genuine is decided elsewhere.
+//! What replicas of a server share of approvals, redeemed approvals and prepared work, behind one trait: Redis for replicas anywhere, a
+//! directory for processes of one machine, memory for one process. What a record means, whom it belongs to and whether it is genuine is
+//! decided elsewhere.
 
+mod address;
 mod contract;
 mod directory;
+mod error;
 mod memory;
+mod nonce;
+#[cfg(feature = "http-server")]
+mod redis;
 
-pub(super) use contract::{Caps, Full, Put, Record, StateStore, Taken};
+pub use address::{InvalidStore, RedisAddress, StoreAddress};
+pub(super) use contract::{Caps, Full, Put, Record, Redeemed, Redemption, StateStore, Taken};
 pub(super) use directory::DirectoryStore;
+pub use error::StoreError;
 pub(super) use memory::MemoryStore;
+pub(super) use nonce::{Nonce, Nonces};
+#[cfg(all(test, feature = "http-server"))]
+pub(super) use redis::server as redis_server;
+#[cfg(feature = "http-server")]
+pub use redis::{RedisOptions, RedisStore};
 
 #[cfg(test)]
 mod tests {
@@ -54,8 +67,8 @@ mod tests {
             self.since
         }
 
-        fn is_same(&self, other: &Self) -> bool {
-            self.asks == other.asks
+        fn same(&self) -> Option<String> {
+            Some(self.asks.clone())
         }
     }
 
@@ -78,12 +91,33 @@ mod tests {
         }
     }
 
-    /// One of each kind that remembers what was taken.
-    fn stores(place: &Path) -> [Box<dyn StateStore<Note>>; 2] {
-        [
+    /// What runs as long as the stores of a test.
+    #[cfg(feature = "http-server")]
+    type Server = Option<super::redis::server::TestRedis>;
+    #[cfg(not(feature = "http-server"))]
+    type Server = ();
+
+    /// One of each kind that remembers what was taken, Redis among them where this machine has one.
+    fn stores(place: &Path) -> (Vec<Box<dyn StateStore<Note>>>, Server) {
+        let stores: Vec<Box<dyn StateStore<Note>>> = vec![
             Box::new(DirectoryStore::new(place.join("notes"), 4_096, true)),
             Box::new(MemoryStore::default()),
-        ]
+        ];
+        #[cfg(feature = "http-server")]
+        return with_redis(stores);
+        #[cfg(not(feature = "http-server"))]
+        (stores, ())
+    }
+
+    #[cfg(feature = "http-server")]
+    fn with_redis(mut stores: Vec<Box<dyn StateStore<Note>>>) -> (Vec<Box<dyn StateStore<Note>>>, Server) {
+        let redis = super::redis::server::TestRedis::start();
+        if let Some(redis) = &redis {
+            let prefix = crate::guard::session::random_id();
+            let store = redis.replica(&prefix, 7, std::time::Duration::from_secs(1));
+            stores.push(Box::new(store.records("notes", 4_096, true)));
+        }
+        (stores, redis)
     }
 
     fn put(store: &dyn StateStore<Note>, id: &str, note: Note) -> Put<Note> {
@@ -93,7 +127,8 @@ mod tests {
     #[test]
     fn record_is_put_under_a_free_id_alone_and_once_for_what_it_asks() {
         let place = tempfile::tempdir().unwrap();
-        for store in stores(place.path()) {
+        let (stores, _server) = stores(place.path());
+        for store in stores {
             assert!(matches!(put(&*store, "a", note("me", "us", "1")), Put::Stored));
             assert!(matches!(put(&*store, "a", note("me", "us", "2")), Put::IdTaken));
             assert!(matches!(put(&*store, "b", note("you", "us", "1")), Put::Known(known) if known.owner == "me"));
@@ -108,7 +143,8 @@ mod tests {
     #[test]
     fn record_is_taken_by_one_of_many_and_given_back() {
         let place = tempfile::tempdir().unwrap();
-        for store in stores(place.path()) {
+        let (stores, _server) = stores(place.path());
+        for store in stores {
             put(&*store, "a", note("me", "us", "1"));
             assert!(matches!(store.take("a", &|_| false).unwrap(), Taken::Nothing));
             for _ in 0..2 {
@@ -138,7 +174,8 @@ mod tests {
     #[test]
     fn changes_at_the_same_time_are_all_kept() {
         let place = tempfile::tempdir().unwrap();
-        for store in stores(place.path()) {
+        let (stores, _server) = stores(place.path());
+        for store in stores {
             put(&*store, "a", note("me", "us", "1"));
             std::thread::scope(|scope| {
                 for _ in 0..8 {
@@ -163,7 +200,8 @@ mod tests {
     #[test]
     fn owner_gives_way_to_itself_and_bounds_hold_for_group_and_all() {
         let place = tempfile::tempdir().unwrap();
-        for store in stores(place.path()) {
+        let (stores, _server) = stores(place.path());
+        for store in stores {
             let asked = || {
                 store
                     .list()

@@ -308,14 +308,18 @@ fn only_its_owner_can_read_it() {
     add(&approvals, "a");
     approvals.redeem("0123", now()).expect("recorded");
     let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o777;
-    assert_eq!(mode(approvals.directory()), 0o700);
-    for entry in walk(approvals.directory()) {
+    assert_eq!(mode(approvals.directory().expect("a directory")), 0o700);
+    for entry in walk(approvals.directory().expect("a directory")) {
         let expected = if entry.is_dir() { 0o700 } else { 0o600 };
         assert_eq!(mode(&entry), expected, "{}", entry.display());
     }
-    std::fs::set_permissions(approvals.directory(), std::fs::Permissions::from_mode(0o755)).expect("opened");
+    std::fs::set_permissions(
+        approvals.directory().expect("a directory"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .expect("opened");
     add(&approvals, "b");
-    assert_eq!(mode(approvals.directory()), 0o700, "closed again");
+    assert_eq!(mode(approvals.directory().expect("a directory")), 0o700, "closed again");
 }
 
 fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
@@ -360,7 +364,7 @@ fn a_hostile_code_reaches_no_file() {
 fn what_is_no_call_is_passed_over() {
     let (_home, approvals) = store();
     let code = add(&approvals, "a").code;
-    let file = |code: &str| approvals.directory().join(format!("{code}.json"));
+    let file = |code: &str| approvals.directory().expect("a directory").join(format!("{code}.json"));
     std::fs::write(file("BBBBBBBB"), "not JSON").expect("written");
     std::fs::write(file("CCCCCCCC"), vec![b'x'; 1_000_000]).expect("written");
     std::fs::create_dir(file("DDDDDDDD")).expect("made");
@@ -403,8 +407,8 @@ fn a_directory_of_someone_elses_making_is_not_used() {
     let link = home.path().join("approvals");
     std::os::unix::fs::symlink(elsewhere.path(), &link).expect("linked");
     let approvals = Approvals::new(link);
-    assert!(matches!(approvals.add(new("a")), Err(ApprovalsError::File(_))));
+    assert!(matches!(approvals.add(new("a")), Err(ApprovalsError::Store(_))));
     std::fs::write(home.path().join("file"), "").expect("written");
     let approvals = Approvals::new(home.path().join("file"));
-    assert!(matches!(approvals.add(new("a")), Err(ApprovalsError::File(_))));
+    assert!(matches!(approvals.add(new("a")), Err(ApprovalsError::Store(_))));
 }

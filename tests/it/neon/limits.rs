@@ -37,7 +37,7 @@ async fn passes(limits: &RateLimits, count: usize, routes: usize, lanes: usize) 
         let route = Arc::clone(&routes[number % routes.len()]);
         let lane = lanes[number % lanes.len()].clone();
         waiting.spawn(async move {
-            limits.wait(&route, &lane).await;
+            limits.wait(&route, &lane).await.expect("no one shares it");
             Instant::now()
         });
     }
@@ -98,7 +98,10 @@ async fn a_full_route_holds_up_no_other() {
     });
     tokio::time::sleep(Duration::from_millis(10)).await;
     let started = Instant::now();
-    limits.wait(&Arc::from("/free"), &FairQueue::new()).await;
+    limits
+        .wait(&Arc::from("/free"), &FairQueue::new())
+        .await
+        .expect("no one shares it");
     assert!(started.elapsed() < Duration::from_millis(200));
     busy.await.unwrap();
 }
@@ -117,7 +120,10 @@ async fn a_busy_caller_starves_no_other() {
     let mut spawn = |who: &'static str, lane: &FairQueue| {
         let (limits, lane, order) = (limits.clone(), lane.clone(), Arc::clone(&order));
         waiting.spawn(async move {
-            limits.wait(&Arc::from("/shared"), &lane).await;
+            limits
+                .wait(&Arc::from("/shared"), &lane)
+                .await
+                .expect("no one shares it");
             order.lock().unwrap().push(who);
         });
     };
@@ -144,7 +150,10 @@ async fn within_a_lane_the_order_is_kept() {
     for number in 0..30 {
         let (limits, lane, order) = (limits.clone(), lane.clone(), Arc::clone(&order));
         waiting.spawn(async move {
-            limits.wait(&Arc::from("/shared"), &lane).await;
+            limits
+                .wait(&Arc::from("/shared"), &lane)
+                .await
+                .expect("no one shares it");
             order.lock().unwrap().push(number);
         });
         tokio::task::yield_now().await;
@@ -163,13 +172,13 @@ async fn a_waiter_that_gives_up_leaves_the_line() {
         ..LimitSettings::default()
     });
     let (route, lane) = (Arc::from("/shared"), FairQueue::new());
-    limits.wait(&route, &lane).await;
+    limits.wait(&route, &lane).await.expect("no one shares it");
     for _ in 0..20 {
         let given_up = tokio::time::timeout(Duration::from_millis(1), limits.wait(&route, &lane)).await;
         assert!(given_up.is_err());
     }
     let started = Instant::now();
-    limits.wait(&route, &lane).await;
+    limits.wait(&route, &lane).await.expect("no one shares it");
     assert!(started.elapsed() <= Duration::from_millis(1_100));
 }
 

@@ -1,0 +1,2 @@
+if settling > 0 then return answer('settling', settling) end
+return answer('ready')

@@ -1,0 +1,40 @@
+-- What scripts about records share. ARGV[6]: their kind.
+local kind = ARGV[6]
+local index = space .. kind .. ':index'
+local function body_of(id) return space .. kind .. ':body:' .. id end
+local function remove(id)
+    redis.call('HDEL', index, id)
+    redis.call('DEL', body_of(id))
+end
+local function keep(id, entry, ttl)
+    redis.call('HSET', index, id, entry)
+    if redis.call('PTTL', index) < tonumber(ttl) then redis.call('PEXPIRE', index, ttl) end
+end
+-- What is left when all that ended before `now` is removed: counts of what waits, and what the caller asks about.
+local function sweep(now, owner, group, same)
+    local found = { all = 0, of_group = 0, of_owner = 0, taken = {} }
+    local entries = redis.call('HGETALL', index)
+    for n = 1, #entries, 2 do
+        local id, entry = entries[n], cjson.decode(entries[n + 1])
+        if entry.ends <= now then
+            remove(id)
+        elseif entry.taken then
+            table.insert(found.taken, { id = id, ends = entry.ends })
+        elseif entry.waits then
+            found.all = found.all + 1
+            if entry.group == group then found.of_group = found.of_group + 1 end
+            if entry.owner == owner then
+                found.of_owner = found.of_owner + 1
+                if not found.since or entry.since < found.since then found.since, found.oldest = entry.since, id end
+            end
+            if same ~= '' and entry.same == same then found.same = id end
+        end
+    end
+    return found
+end
+-- The bound that one more meets, of all, of a group, of an owner.
+local function met(found, all, of_group, of_owner)
+    if found.of_owner >= tonumber(of_owner) then return 'owner' end
+    if found.all >= tonumber(all) then return 'all' end
+    if found.of_group >= tonumber(of_group) then return 'group' end
+end
