@@ -9,9 +9,15 @@ use super::common::{print, resolve};
 use super::serve::{name_the_key, start};
 use crate::guard::Page;
 use crate::server::NeonServer;
+#[cfg(feature = "http-server")]
+use crate::server::http::MetricsServer;
 use crate::server::http::{BearerToken, HttpServer, TokenFile};
-use crate::settings::{HttpAuth, HttpLayer, Layer, Settings, read_page_secret, read_token};
+use crate::settings::{HttpAuth, HttpLayer, Layer, LogFormat, Settings, read_page_secret, read_token};
+#[cfg(feature = "http-server")]
+use crate::telemetry;
 use anyhow::Context as _;
+#[cfg(feature = "http-server")]
+use tokio_util::task::AbortOnDropHandle;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -22,6 +28,13 @@ pub(super) struct Arguments {
     http: HttpLayer,
     #[command(flatten)]
     settings: Layer,
+}
+
+impl Arguments {
+    /// The format of the log, where a flag says it.
+    pub(super) fn log_format(&self) -> Option<LogFormat> {
+        self.http.log_format
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -37,6 +50,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if settings.names_context() {
         tracing::warn!("--context-file is for one client in its folder: `neon-mcp http` doesn't read it");
     }
+    let _metrics = measured(&settings).await?;
     // Whoever was told the address may send signals.
     let stop = stop_signal(Hangup::IsNoted);
     let http = HttpServer::bind(arguments.listen).await?;
@@ -59,6 +73,30 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         sandbox.shutdown().await;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Measures what the settings and the environment want measured, and serves it while what is given back lasts.
+#[cfg(feature = "http-server")]
+async fn measured(settings: &Settings) -> anyhow::Result<Option<AbortOnDropHandle<()>>> {
+    let listen = settings.http.metrics_listen;
+    if let Err(why) = telemetry::set_up(listen.is_some(), &telemetry::Wanted::of_environment()) {
+        tracing::warn!("{why}");
+    }
+    let Some(address) = listen else { return Ok(None) };
+    let metrics = MetricsServer::bind(address).await?;
+    tracing::info!("metrics at {}", metrics.url());
+    // Until the very end: a stop can be watched.
+    let serving = tokio::spawn(metrics.serve());
+    Ok(Some(AbortOnDropHandle::new(serving)))
+}
+
+/// In a build without it: nothing is measured.
+#[cfg(not(feature = "http-server"))]
+async fn measured(settings: &Settings) -> anyhow::Result<()> {
+    if settings.http.metrics_listen.is_some() {
+        anyhow::bail!("--metrics-listen: this neon-mcp was built without metrics (the feature `http-server`)");
+    }
+    Ok(())
 }
 
 /// Has the server ask for the token, and says on standard error how clients get in, whatever the log holds. The file with the

@@ -19,6 +19,8 @@ mod connections;
 pub(super) mod from_here;
 mod limits;
 mod message;
+#[cfg(feature = "http-server")]
+mod metrics;
 mod sessions;
 
 use std::net::{IpAddr, SocketAddr};
@@ -26,7 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use http::StatusCode;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
@@ -39,8 +43,11 @@ use self::sessions::BoundedSessions;
 use super::approve_page;
 use super::handler::NeonServer;
 use crate::guard::{Identity, Principal};
+use crate::telemetry;
 
 pub use auth::{BearerToken, InvalidToken, MIN_TOKEN_CHARS, TokenFile};
+#[cfg(feature = "http-server")]
+pub use metrics::MetricsServer;
 
 /// The largest request that is read, in bytes: 1 MiB.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -196,6 +203,7 @@ impl HttpServer {
         if let Some(engine) = page {
             router = router.merge(approve_page::router(engine, origins));
         }
+        router = router.layer(from_fn(counted));
         let draining = {
             let (stop, end, running) = (stop.clone(), end.clone(), running.clone());
             let cut = server_cut;
@@ -225,4 +233,12 @@ impl HttpServer {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Counts answers, whatever they are of.
+async fn counted(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    telemetry::http_response(&path, response.status().as_u16());
+    response
 }

@@ -37,7 +37,7 @@ use crate::guard::policy::{ApprovalRules, Channel};
 use crate::guard::prepared::{MAX_FILE, Stored};
 use crate::guard::seal::{Binding, Sealer};
 use crate::guard::shown::quoted;
-use crate::guard::store::{DirectoryStore, MemoryStore, StateStore};
+use crate::guard::store::{DirectoryStore, MemoryStore, Observed, StateStore};
 use crate::text::one_line;
 
 /// What the tags are for that go with codes.
@@ -46,8 +46,8 @@ const PROOF: &str = "approval";
 /// What is known of a call whose human is asked outside the client.
 #[derive(Debug)]
 pub enum OutOfBand {
-    /// A human approved it there, and the call is allowed.
-    Allowed(Box<AllowedCall>),
+    /// A human approved it there, and the call is allowed; and when the human was asked.
+    Allowed(Box<AllowedCall>, DateTime<Utc>),
     /// It waits under this code.
     Waits(Box<Approval>, AwaitingApproval),
     /// It doesn't run.
@@ -76,7 +76,7 @@ impl ApprovalFlow {
         let preparations: Arc<dyn StateStore<Stored>> = match &approvals {
             Some(approvals) if sealer.is_shared() => {
                 let directory = approvals.directory().with_file_name("prepared");
-                Arc::new(DirectoryStore::new(directory, MAX_FILE, true))
+                Arc::new(Observed(DirectoryStore::new(directory, MAX_FILE, true)))
             }
             _ => Arc::new(MemoryStore::default()),
         };
@@ -276,7 +276,10 @@ impl ApprovalFlow {
                         continue;
                     };
                     match self.taken(&taken, plan, subject, by, now) {
-                        Ok(()) => return Ok(OutOfBand::Allowed(Box::new(asking.approved(by.into())))),
+                        Ok(()) => {
+                            let allowed = Box::new(asking.approved(by.into()));
+                            return Ok(OutOfBand::Allowed(allowed, taken.asked_at));
+                        }
                         // What was approved isn't what is there now: a new plan, under a new code.
                         Err(NotApproved::Changed) => changed = true,
                         Err(no) => return Ok(OutOfBand::NotApproved(no)),

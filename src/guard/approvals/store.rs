@@ -12,7 +12,7 @@ use super::types::{
 };
 use crate::guard::files::FileError;
 use crate::guard::state_dir::state_dir;
-use crate::guard::store::{Caps, DirectoryStore, Full, Put, Record, StateStore, Taken};
+use crate::guard::store::{Caps, DirectoryStore, Full, Observed, Put, Record, StateStore, Taken};
 use crate::text::is_hidden;
 
 /// The letters of codes: no vowels, so that no code is a word, and none that is taken for another.
@@ -88,8 +88,8 @@ impl Approvals {
         // The working directory may change later.
         let directory = std::path::absolute(&directory).unwrap_or(directory);
         Self {
-            calls: Arc::new(DirectoryStore::new(directory.clone(), MAX_BYTES, false)),
-            used: Arc::new(DirectoryStore::new(directory.join("used"), MAX_BYTES, false)),
+            calls: Arc::new(Observed(DirectoryStore::new(directory.clone(), MAX_BYTES, false))),
+            used: Arc::new(Observed(DirectoryStore::new(directory.join("used"), MAX_BYTES, false))),
             directory,
         }
     }

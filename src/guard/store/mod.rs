@@ -4,10 +4,12 @@
 mod contract;
 mod directory;
 mod memory;
+mod observed;
 
 pub(super) use contract::{Caps, Full, Put, Record, StateStore, Taken};
 pub(super) use directory::DirectoryStore;
 pub(super) use memory::MemoryStore;
+pub(super) use observed::Observed;
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::limits::HttpLimits;
+use crate::telemetry::{self, Metric};
 
 /// How long to wait when the operating system has no connection to give (too many open files).
 const BREATH: Duration = Duration::from_millis(500);
@@ -37,6 +38,11 @@ struct Counted {
 }
 
 impl Count {
+    fn total(&self) -> u64 {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().map(|of_peer| *of_peer as u64).sum()
+    }
+
     /// Counts one more; nothing where there are enough.
     fn one(self: &Arc<Self>, peer: IpAddr, limits: &HttpLimits) -> Option<Counted> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,6 +77,10 @@ impl Drop for Counted {
 /// ago. HTTP/1.1 alone is spoken: one connection runs one request at a time, so the bound on connections bounds those too.
 pub(super) async fn serve(listener: TcpListener, router: Router, limits: &HttpLimits, stop: CancellationToken) {
     let count = Arc::new(Count::default());
+    let open = Arc::downgrade(&count);
+    telemetry::watch(Metric::Connections, move || {
+        open.upgrade().map_or(0, |count| count.total())
+    });
     let open = TaskTracker::new();
     loop {
         let accepted = tokio::select! {

@@ -16,6 +16,8 @@ use rmcp::transport::streamable_http_server::session::local::{LocalSessionManage
 use rmcp::transport::streamable_http_server::session::{ServerSseMessage, SessionId, SessionManager};
 use tokio::time::Instant;
 
+use crate::telemetry::{self, Metric};
+
 tokio::task_local! {
     /// Who makes the request that is being answered, and which session it lacked.
     static ASKED: (Owner, Arc<OnceLock<Lack>>);
@@ -100,6 +102,13 @@ impl BoundedSessions {
             most_of_one,
             idle,
         });
+        let open = Arc::downgrade(&sessions.known);
+        let count = move || {
+            open.upgrade().map_or(0, |open| {
+                open.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+            })
+        };
+        telemetry::watch(Metric::Sessions, count);
         tokio::spawn(sweeping(Arc::downgrade(&sessions), idle));
         sessions
     }
