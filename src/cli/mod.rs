@@ -27,6 +27,7 @@ mod logout;
 mod man;
 mod policy;
 mod readable;
+mod ready;
 mod reference;
 mod serve;
 mod spinner;
@@ -116,6 +117,8 @@ enum Command {
     Log(log::Arguments),
     /// Check a policy file, and say what it does
     Policy(policy::Arguments),
+    /// Ask a server over HTTP whether it is ready: exits with 1 when it isn't, for health checks of containers
+    Ready(ready::Arguments),
     /// Look at what an agent needs: credential, network, clients, policy; and say the next step
     Doctor(doctor::Arguments),
     /// Write this server into the files of the clients on this machine, after asking
@@ -179,6 +182,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Approve(arguments) => approve::run(arguments),
         Command::Log(arguments) => log::run(arguments),
         Command::Policy(arguments) => policy::run(&arguments),
+        Command::Ready(arguments) => runtime(ready::run(arguments)),
         Command::Doctor(arguments) => runtime(doctor::run(arguments)),
         Command::Man(arguments) => man::run(&arguments, Cli::command()),
         Command::Install(arguments) => runtime(install::run(arguments)),

@@ -90,10 +90,10 @@ pub fn http_response(path: &str, status: u16) {
     backend::count(Metric::HttpResponses, &[("endpoint", endpoint), ("status", &status)]);
 }
 
-/// Counts a reload of the settings.
-pub fn reload(is_done: bool) {
+/// Counts a reload of a part of the settings, such as the policy.
+pub fn reload(part: &'static str, is_done: bool) {
     let outcome = if is_done { "done" } else { "failed" };
-    backend::count(Metric::Reloads, &[("outcome", outcome)]);
+    backend::count(Metric::Reloads, &[("part", part), ("outcome", outcome)]);
 }
 
 /// Counts a failure of the store, at that operation of its trait.

@@ -141,8 +141,8 @@ pub const TABLE: [Row; 12] = [
         metric: Metric::Reloads,
         name: "neon_mcp.reloads",
         kind: MetricKind::Counter,
-        labels: &["outcome"],
-        help: "Reloads of the settings. `outcome`: done, failed (what was there before goes on)",
+        labels: &["part", "outcome"],
+        help: "Reloads of the settings. `part`: policy, tokens, tls, ...; `outcome`: done, failed (what was there before goes on)",
     },
     Row {
         metric: Metric::StoreErrors,

@@ -30,5 +30,6 @@ mod retrieval;
 mod sign_in;
 mod snapshots;
 mod support;
+mod telemetry;
 mod terminal;
 mod workflows;
