@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use stop_signal::{Hangup, stop_signal};
 
 use super::common::{print, resolve};
+use super::log_format::tell;
 use super::serve::{name_the_key, start};
 use crate::guard::Page;
 use crate::server::NeonServer;
@@ -110,20 +111,20 @@ fn with_token(http: HttpServer, settings: &Settings) -> anyhow::Result<(HttpServ
             )?;
             let token = BearerToken::random();
             let kept = token.keep(state, http.address())?;
-            eprintln!(
-                "neon-mcp: {how}; the token of this run is in {}, which you alone can read",
+            tell(&format!(
+                "{how}; the token of this run is in {}, which you alone can read",
                 kept.path().display()
-            );
+            ));
             Ok((http.with_token(token), Some(kept)))
         }
         HttpAuth::File(path) => {
             let token = read_token(path)?;
-            eprintln!("neon-mcp: {how}; the token is that in {}", path.display());
+            tell(&format!("{how}; the token is that in {}", path.display()));
             Ok((http.with_token(token), None))
         }
         HttpAuth::Nobody => {
-            eprintln!(
-                "neon-mcp: --no-auth: every user and every program of this machine can call this server, and use the API key through it"
+            tell(
+                "--no-auth: every user and every program of this machine can call this server, and use the API key through it",
             );
             Ok((http, None))
         }

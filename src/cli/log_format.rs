@@ -22,6 +22,25 @@ pub(super) fn choose(format: LogFormat) {
     IS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
 }
 
+/// Tells whoever started the program something on standard error, whatever the log holds.
+pub(super) fn tell(text: &str) {
+    if !IS_JSON.load(Ordering::Relaxed) {
+        return eprintln!("neon-mcp: {text}");
+    }
+    let mut line = beginning("INFO", module_path!());
+    line.insert("message".to_owned(), text.into());
+    eprintln!("{}", Value::Object(line));
+}
+
+/// What every line begins with.
+fn beginning(level: &str, target: &str) -> Map<String, Value> {
+    let time = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+    [("timestamp", time.as_str()), ("level", level), ("target", target)]
+        .map(|(name, text)| (name.to_owned(), text.into()))
+        .into_iter()
+        .collect()
+}
+
 /// Lines in the format that was chosen.
 pub(super) struct Lines;
 
@@ -51,12 +70,8 @@ where
 
 /// The object of an event.
 fn object(event: &Event<'_>, spans: Vec<Value>) -> Value {
-    let mut line = Map::new();
     let metadata = event.metadata();
-    let time = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
-    line.insert("timestamp".to_owned(), time.into());
-    line.insert("level".to_owned(), metadata.level().as_str().into());
-    line.insert("target".to_owned(), metadata.target().into());
+    let mut line = beginning(metadata.level().as_str(), metadata.target());
     let mut fields = Fields::default();
     event.record(&mut fields);
     line.insert("message".to_owned(), fields.message.into());

@@ -151,17 +151,20 @@ pub(super) fn metrics() -> Result<MetricExporter, String> {
         .with_http()
         .with_protocol(Protocol::HttpBinary);
     let exporter = exporter.with_http_client(sending()?);
-    exporter.build().map_err(|error| told("metrics", &error))
+    exporter.build().map_err(|_| cannot_be_sent("metrics"))
 }
 
 pub(super) fn spans() -> Result<SpanExporter, String> {
     let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
     let exporter = exporter.with_http_client(sending()?);
-    exporter.build().map_err(|error| told("traces", &error))
+    exporter.build().map_err(|_| cannot_be_sent("traces"))
 }
 
-fn told(what: &str, error: &dyn fmt::Display) -> String {
-    format!("{what} can't be sent to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names: {error}")
+/// What is said of variables that can't be used. The library's own words quote their values, which may hold a key.
+fn cannot_be_sent(what: &str) -> String {
+    format!(
+        "{what} can't be sent: one of the variables OTEL_EXPORTER_OTLP_... isn't understood. The endpoint is an http or https URL, and nothing is compressed"
+    )
 }
 
 /// The HTTP client of exports, on a thread of its own: exporters call it from threads that know no runtime, and when the program's own
@@ -189,7 +192,7 @@ impl Sender {
             .build();
         Ok(Self {
             runtime: Some(runtime.map_err(|error| error.to_string())?),
-            client: client.map_err(|error| told("telemetry", &error))?,
+            client: client.map_err(|_| "the HTTP client of telemetry could not be set up".to_owned())?,
             failing: AtomicBool::new(false),
         })
     }

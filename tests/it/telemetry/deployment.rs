@@ -40,11 +40,18 @@ fn named(text: &str) -> BTreeSet<String> {
 #[test]
 fn dashboard_and_rules_name_metrics_that_there_are_and_the_dashboard_all_of_them() {
     let exported: BTreeSet<String> = TABLE.iter().map(Row::prometheus_name).collect();
-    for file in ["prometheus/rules.yml", "prometheus/rules_test.yml", "grafana/neon-mcp.json"] {
+    for file in [
+        "prometheus/rules.yml",
+        "prometheus/rules_test.yml",
+        "grafana/neon-mcp.json",
+    ] {
         let unknown: Vec<String> = named(&read(file)).difference(&exported).cloned().collect();
         assert!(unknown.is_empty(), "{file} names what nobody exports: {unknown:?}");
     }
-    let missing: Vec<String> = exported.difference(&named(&read("grafana/neon-mcp.json"))).cloned().collect();
+    let missing: Vec<String> = exported
+        .difference(&named(&read("grafana/neon-mcp.json")))
+        .cloned()
+        .collect();
     assert!(missing.is_empty(), "the dashboard lacks {missing:?}");
 }
 
@@ -60,7 +67,10 @@ fn labels_of_dashboard_and_rules_are_those_of_the_table() {
             }
         }
         for metric in text.split("neon_mcp_").skip(1) {
-            let name: String = metric.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '_').collect();
+            let name: String = metric
+                .chars()
+                .take_while(|character| character.is_ascii_alphanumeric() || *character == '_')
+                .collect();
             let rest = &metric[name.len()..];
             let full = named(&format!("neon_mcp_{name}")).into_iter().next().unwrap();
             let row = TABLE.iter().find(|row| row.prometheus_name() == full).unwrap();
@@ -99,7 +109,11 @@ fn of_kind<'a>(all: &'a [Value], kind: &str) -> Vec<&'a Value> {
 
 #[test]
 fn pods_run_with_nothing_that_they_do_not_need() {
-    let all = [documents("kubernetes/neon-mcp.yaml"), documents("kubernetes/valkey.yaml")].concat();
+    let all = [
+        documents("kubernetes/neon-mcp.yaml"),
+        documents("kubernetes/valkey.yaml"),
+    ]
+    .concat();
     for one in &all {
         for place in ["/apiVersion", "/kind", "/metadata/name"] {
             assert!(one.pointer(place).is_some_and(Value::is_string), "{place}: {one}");
@@ -129,7 +143,12 @@ fn pods_run_with_nothing_that_they_do_not_need() {
             }
             // No secret stands in a variable, where every child and core file has it.
             let variables = container["env"].as_array();
-            assert!(variables.into_iter().flatten().all(|one| one["valueFrom"]["secretKeyRef"].is_null()));
+            assert!(
+                variables
+                    .into_iter()
+                    .flatten()
+                    .all(|one| one["valueFrom"]["secretKeyRef"].is_null())
+            );
         }
     }
     let deployment = of_kind(&all, "Deployment")[0];
@@ -137,7 +156,12 @@ fn pods_run_with_nothing_that_they_do_not_need() {
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/healthz");
     assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
-    let names = |kind| -> Vec<&Value> { of_kind(&all, kind).into_iter().map(|one| &one["spec"]["podSelector"]["matchLabels"]).collect() };
+    let names = |kind| -> Vec<&Value> {
+        of_kind(&all, kind)
+            .into_iter()
+            .map(|one| &one["spec"]["podSelector"]["matchLabels"])
+            .collect()
+    };
     assert_eq!(names("NetworkPolicy").len(), 2);
     assert_eq!(of_kind(&all, "PodDisruptionBudget")[0]["spec"]["minAvailable"], 1);
     for policy in of_kind(&all, "NetworkPolicy") {
@@ -166,11 +190,19 @@ fn containers_run_with_nothing_that_they_do_not_need() {
         }
         assert_eq!(service["read_only"], true, "{name}");
         assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
-        assert_eq!(service["security_opt"], serde_json::json!(["no-new-privileges:true"]), "{name}");
+        assert_eq!(
+            service["security_opt"],
+            serde_json::json!(["no-new-privileges:true"]),
+            "{name}"
+        );
         let user = service["user"].as_str().unwrap();
         assert!(!user.starts_with('0') && !user.starts_with("root"), "{name}: {user}");
         assert!(service["healthcheck"]["test"].is_array(), "{name}");
-        assert_eq!(service["ports"].is_array(), name == "nginx", "{name} is open to the outside");
+        assert_eq!(
+            service["ports"].is_array(),
+            name == "nginx",
+            "{name} is open to the outside"
+        );
         for list in ["secrets", "configs"] {
             for used in service[list].as_array().into_iter().flatten() {
                 let source = used.as_str().or(used["source"].as_str()).unwrap();
@@ -178,11 +210,17 @@ fn containers_run_with_nothing_that_they_do_not_need() {
             }
         }
         for network in service["networks"].as_array().unwrap() {
-            assert!(compose["networks"].get(network.as_str().unwrap()).is_some(), "{name}: {network}");
+            assert!(
+                compose["networks"].get(network.as_str().unwrap()).is_some(),
+                "{name}: {network}"
+            );
         }
         // Secrets are files, in no variable and no argument.
         let text = service.to_string();
-        assert!(!text.contains("API_KEY\"") && !text.contains("redis://"), "{name}: {text}");
+        assert!(
+            !text.contains("API_KEY\"") && !text.contains("redis://"),
+            "{name}: {text}"
+        );
     }
     assert_eq!(compose["networks"]["store"]["internal"], true);
 }
@@ -196,7 +234,11 @@ fn files_that_the_program_reads_are_taken_by_it() {
             .env_clear()
             .output()
             .unwrap();
-        assert!(ran.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        assert!(
+            ran.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
     };
     check(&["policy", "check", "policy.toml"]);
     let settings = read("settings.toml.example");

@@ -13,10 +13,10 @@ async fn neon() -> FakeNeon {
     FakeNeon::always(Reply::json(200, json!({"project": {"id": PROJECT, "name": "shop"}}))).await
 }
 
-/// Every line of a log that isn't one of `neon-mcp: `, which are for whoever started it.
+/// Every line of a log, those for whoever started it among them.
 fn lines(log: &str) -> Vec<Value> {
-    let lines = log.lines().filter(|line| !line.starts_with("neon-mcp: "));
-    let lines: Vec<Value> = lines
+    let lines: Vec<Value> = log
+        .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect();
     for line in &lines {

@@ -166,3 +166,23 @@ async fn metrics_are_on_their_own_listener_alone_and_not_for_pages_elsewhere() {
     let elsewhere = plain().get(&url).header("host", "evil.example").send().await.unwrap();
     assert_eq!(elsewhere.status(), 403);
 }
+
+#[tokio::test]
+async fn failure_of_the_store_is_counted_and_nothing_else_than_that_is_told() {
+    let upstream = FakeNeon::route(neon).await;
+    let server = measured(&upstream.url()).await;
+    let url = server.metrics_url().await;
+    let approvals = server.state.join("neon-mcp/approvals");
+    let _ = std::fs::remove_dir_all(&approvals);
+    std::fs::create_dir_all(approvals.parent().unwrap()).unwrap();
+    std::fs::write(&approvals, "no directory").unwrap();
+    let delete = json!({"project_id": PROJECT, "branch_id": BRANCH});
+    let answer = post(&server.http.url, &call_body("delete_branch", &delete, &json!({})), &[]).await;
+    let text = exposition(&url).await;
+    assert!(
+        text.contains("neon_mcp_store_errors_total{operation="),
+        "{answer}\n{text}"
+    );
+    let refused = r#"neon_mcp_approvals_total{channel="terminal",outcome="refused"} 1"#;
+    assert!(text.contains(refused), "{answer}\n{text}");
+}

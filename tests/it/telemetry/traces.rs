@@ -175,3 +175,15 @@ async fn stdio_continues_traces_too() {
     assert!(holds(&collector.bytes("/own"), "pipe"));
     assert!(collector.bytes("/v1/metrics").is_empty());
 }
+
+#[tokio::test]
+async fn endpoint_that_is_none_stops_nothing_and_is_not_told() {
+    let upstream = neon().await;
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", "canary secret of a key")];
+    let mut server = Watched::start(&upstream.url(), KEY, &[], &variables).await;
+    let body = call_body("describe_project", &json!({"project_id": PROJECT}), &json!({}));
+    post(&server.http.url, &body, &[]).await;
+    server.stop().await;
+    let log = server.log();
+    assert!(log.contains("OTEL_EXPORTER_OTLP_") && !log.contains("canary"), "{log}");
+}
