@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse as _;
 use axum::routing::get;
-use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN};
+use http::uri::Authority;
+use http::{HeaderMap, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -16,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{HttpError, from_here};
+use super::HttpError;
 use crate::telemetry;
 
 /// Prometheus' text format.
@@ -99,7 +102,20 @@ fn router(address: SocketAddr) -> Router {
     if !address.ip().is_loopback() {
         return router;
     }
-    // No page in a browser of this machine reads it.
-    let origins = from_here::origins(address.port());
-    router.layer(from_fn_with_state(Arc::from(origins), from_here::checked))
+    // No page in a browser of this machine reads it, under whatever name it comes here.
+    router.layer(from_fn(async |request: Request, next: Next| {
+        match is_from_here(request.headers()) {
+            true => next.run(request).await,
+            false => StatusCode::FORBIDDEN.into_response(),
+        }
+    }))
+}
+
+/// Whether a request names this machine, and comes from no page.
+fn is_from_here(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let is_local = |host: Authority| ["localhost", "127.0.0.1", "[::1]"].contains(&host.host());
+    host.is_some_and(is_local) && !headers.contains_key(ORIGIN)
 }

@@ -83,7 +83,7 @@ async fn calls_approvals_and_requests_are_counted_under_the_labels_of_the_table(
         r#"neon_mcp_call_duration_seconds_count{effect="read",tool="describe_project"} 2"#,
         r#"neon_mcp_approvals_total{channel="client",outcome="approved"} 1"#,
         r#"neon_mcp_approvals_total{channel="client",outcome="rejected"} 1"#,
-        r#"neon_mcp_approvals_total{channel="terminal",outcome="asked"} 1"#,
+        r#"neon_mcp_approvals_total{channel="outside",outcome="asked"} 1"#,
         r#"neon_mcp_approval_wait_seconds_count{channel="client",outcome="approved"} 1"#,
         r#"neon_mcp_upstream_requests_total{method="GET",route="/projects/{project_id}",status="404"}"#,
         r#"neon_mcp_upstream_requests_total{method="DELETE",route="/projects/{project_id}/branches/{branch_id}",status="200"} 1"#,
@@ -183,6 +183,6 @@ async fn failure_of_the_store_is_counted_and_nothing_else_than_that_is_told() {
         text.contains("neon_mcp_store_errors_total{operation="),
         "{answer}\n{text}"
     );
-    let refused = r#"neon_mcp_approvals_total{channel="terminal",outcome="refused"} 1"#;
+    let refused = r#"neon_mcp_approvals_total{channel="outside",outcome="refused"} 1"#;
     assert!(text.contains(refused), "{answer}\n{text}");
 }
