@@ -27,6 +27,7 @@ mod permit;
 pub mod server;
 pub mod settings;
 pub mod sign_in;
+pub mod telemetry;
 pub mod text;
 pub mod workflows;
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::serve::{engine_account, rate_limits};
+use super::log_format::tell;
+use super::serve::{budget_of, engine_account, rate_limits};
 use crate::base_url::BaseUrl;
 use crate::engine::{Engine, EngineAccount};
+use crate::guard::ApprovalFlow;
 use crate::neon::{Credential, LimitSettings};
 use crate::server::http::{BearerToken, CallerAccounts, Callers, HttpServer, Listen, TokenFile, TokenList};
 use crate::settings::{Account, AccountSource, HttpAuth, KeyOrigin, Profiles, Settings, read_key, read_token};
@@ -24,7 +26,16 @@ pub(super) struct Known {
 struct Accounts {
     base: BaseUrl,
     limits: LimitSettings,
+    /// What keeps the budgets that replicas share.
+    flow: ApprovalFlow,
     profiles: Option<Profiles>,
+}
+
+impl Accounts {
+    fn account(&self, account: Account) -> EngineAccount {
+        let whose = budget_of(&account, &self.base);
+        engine_account(account, &self.base, self.flow.rate_limits(self.limits, &whose))
+    }
 }
 
 impl CallerAccounts for Accounts {
@@ -33,7 +44,7 @@ impl CallerAccounts for Accounts {
             name: None,
             source: AccountSource::Key(key, KeyOrigin::Variable),
         };
-        engine_account(account, &self.base, self.limits)
+        self.account(account)
     }
 
     fn of_key_file(&self, path: &Path) -> Result<EngineAccount, String> {
@@ -46,7 +57,7 @@ impl CallerAccounts for Accounts {
         let account = profiles
             .account(profile, &self.base)
             .map_err(|error| error.to_string())?;
-        Ok(engine_account(account, &self.base, self.limits))
+        Ok(self.account(account))
     }
 }
 
@@ -70,6 +81,7 @@ impl Known {
         let accounts = Arc::new(Accounts {
             base: client.config().base.clone(),
             limits: rate_limits(engine.service(), self.has_rate_limits),
+            flow: engine.guards().approval_flow.clone(),
             profiles: self.profiles,
         });
         Ok(match self.auth {
@@ -96,15 +108,15 @@ pub(super) fn announce(http: HttpServer, settings: &Settings) -> anyhow::Result<
             )?;
             let token = BearerToken::random();
             let kept = token.keep(state, http.listens_on())?;
-            eprintln!(
-                "neon-mcp: {how}; the token of this run is in {}, which you alone can read",
+            tell(&format!(
+                "{how}; the token of this run is in {}, which you alone can read",
                 kept.path().display()
-            );
+            ));
             Ok((http.with_token(token), Some(kept)))
         }
         HttpAuth::File(path) => {
             let token = read_token(path)?;
-            eprintln!("neon-mcp: {how}; the token is that in {}", path.display());
+            tell(&format!("{how}; the token is that in {}", path.display()));
             Ok((http.with_token(token), None))
         }
         HttpAuth::Nobody => {
@@ -112,7 +124,9 @@ pub(super) fn announce(http: HttpServer, settings: &Settings) -> anyhow::Result<
                 Listen::Address(_) => "every user and every program of this machine",
                 Listen::Unix(_) => "every program of yours",
             };
-            eprintln!("neon-mcp: --no-auth: {whose} can call this server, and use the API key through it");
+            tell(&format!(
+                "--no-auth: {whose} can call this server, and use the API key through it"
+            ));
             Ok((http, None))
         }
         HttpAuth::Bearer(path) => {
@@ -121,24 +135,24 @@ pub(super) fn announce(http: HttpServer, settings: &Settings) -> anyhow::Result<
             )?;
             let list = TokenList::read(path)
                 .context("--auth bearer wants a file of tokens: `neon-mcp token create NAME` makes one")?;
-            eprintln!(
-                "neon-mcp: {how}, one of the {} in {}; what reaches the port without one gets no further",
+            tell(&format!(
+                "{how}, one of the {} in {}; what reaches the port without one gets no further",
                 list.entries().len(),
                 path.display()
-            );
+            ));
             Ok((http, None))
         }
         HttpAuth::Oauth(oauth) => {
-            eprintln!(
-                "neon-mcp: {how}, an access token of {}; without one, the metadata under /.well-known/ are all that is served",
+            tell(&format!(
+                "{how}, an access token of {}; without one, the metadata under /.well-known/ are all that is served",
                 oauth.issuer
-            );
+            ));
             Ok((http, None))
         }
         HttpAuth::NeonKey => {
-            eprintln!(
-                "neon-mcp: clients send `Authorization: Bearer KEY`, a Neon API key of their own, which their calls are made with; it is kept in memory alone"
-            );
+            tell(&format!(
+                "clients send `Authorization: Bearer KEY`, a Neon API key of their own, which their calls are made with; it is kept in memory alone"
+            ));
             Ok((http, None))
         }
     }

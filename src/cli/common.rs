@@ -1,10 +1,15 @@
 //! What all commands share.
 
+use super::log_format;
 use crate::settings::{Layer, Settings};
 
 /// The settings: flags over the environment over the file.
 pub(super) fn resolve(flags: Layer) -> anyhow::Result<Settings> {
-    Ok(Settings::resolve(flags, std::env::vars_os())?)
+    let settings = Settings::resolve(flags, std::env::vars_os())?;
+    if let Some(format) = settings.http.log_format {
+        log_format::choose(format);
+    }
+    Ok(settings)
 }
 
 /// The same, with what the working directory is linked to.

@@ -8,11 +8,18 @@ use tokio::sync::Notify;
 
 use super::callers::{Known, announce};
 use super::common::{print, resolve};
+use super::log_format::tell;
 use super::serve::{name_the_key, start};
 use crate::guard::{Page, StoreError};
 use crate::server::NeonServer;
+#[cfg(feature = "http-server")]
+use crate::server::http::MetricsServer;
 use crate::server::http::{HttpServer, Listen, Reloads, Remake};
-use crate::settings::{HttpLayer, Layer, Settings, read_page_secret};
+use crate::settings::{HttpLayer, Layer, LogFormat, Settings, read_page_secret};
+#[cfg(feature = "http-server")]
+use crate::telemetry;
+#[cfg(feature = "http-server")]
+use tokio_util::task::AbortOnDropHandle;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -26,6 +33,13 @@ pub(super) struct Arguments {
     settings: Layer,
 }
 
+impl Arguments {
+    /// The format of the log, where a flag says it.
+    pub(super) fn log_format(&self) -> Option<LogFormat> {
+        self.http.log_format
+    }
+}
+
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = resolve(Layer {
         http: Some(arguments.http),
@@ -34,6 +48,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if settings.names_context() {
         tracing::warn!("--context-file is for one client in its folder: `neon-mcp http` doesn't read it");
     }
+    let _metrics = measured(&settings).await?;
     // Whoever was told the address may send signals.
     let again = Arc::new(Notify::new());
     let stop = stop_signal(Hangup::Tells(again.clone()));
@@ -41,7 +56,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let http = HttpServer::listen(settings.http.reach(arguments.listen)?).await?;
     let (http, _kept) = announce(http.with_limits(limits), &settings)?;
     let callers = Known::of(&settings);
-    tell(&http, &settings);
+    tell_reach(&http, &settings);
     let policy = settings.policy_again();
     let remake = Remake::new(move |engine| policy.engine(engine));
     let http = http.with_reload(again, Reloads::default(), remake);
@@ -74,26 +89,52 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Measures what the settings and the environment want measured, and serves it while what is given back lasts.
+#[cfg(feature = "http-server")]
+async fn measured(settings: &Settings) -> anyhow::Result<Option<AbortOnDropHandle<()>>> {
+    let listen = settings.http.metrics_listen;
+    if let Err(why) = telemetry::set_up(listen.is_some(), &telemetry::Wanted::of_environment()) {
+        tracing::warn!("{why}");
+    }
+    let Some(address) = listen else { return Ok(None) };
+    let metrics = MetricsServer::bind(address).await?;
+    tracing::info!("metrics at {}", metrics.url());
+    // Until the very end: a stop can be watched.
+    let serving = tokio::spawn(metrics.serve());
+    Ok(Some(AbortOnDropHandle::new(serving)))
+}
+
+/// In a build without it: nothing is measured.
+#[cfg(not(feature = "http-server"))]
+async fn measured(settings: &Settings) -> anyhow::Result<()> {
+    if settings.http.metrics_listen.is_some() {
+        anyhow::bail!("--metrics-listen: this neon-mcp was built without metrics (the feature `http-server`)");
+    }
+    Ok(())
+}
+
 /// Says on standard error what is open to whom, whatever the log holds.
-fn tell(http: &HttpServer, settings: &Settings) {
+fn tell_reach(http: &HttpServer, settings: &Settings) {
     let listen = http.listens_on();
     let open = match listen {
         Listen::Unix(_) => "this user alone can open it",
         Listen::Address(_) if listen.is_local() => "every user and every program of this machine reaches it",
         Listen::Address(_) => "the network reaches it",
     };
-    eprintln!("neon-mcp: listening on {listen}: {open}");
+    tell(&format!("listening on {listen}: {open}"));
     let layer = &settings.http;
     if let Some(networks) = &layer.behind_proxy {
-        eprintln!(
-            "neon-mcp: clients see {}; forwarding headers count from {} alone",
+        tell(&format!(
+            "clients see {}; forwarding headers count from {} alone",
             http.origin(),
             networks.join(", ")
-        );
+        ));
     } else if layer.tls_cert.is_some() && layer.public_url.is_none() && !listen.is_local() {
-        eprintln!(
-            "neon-mcp: without --public-url, clients reach it by its address alone: a request to any name is refused"
-        );
+        tell(&format!(
+            "without --public-url, clients reach it by its address alone: a request to any name is refused"
+        ));
     }
-    eprintln!("neon-mcp: /healthz and /readyz answer whoever reaches it, and tell nothing else");
+    tell(&format!(
+        "/healthz and /readyz answer whoever reaches it, and tell nothing else"
+    ));
 }

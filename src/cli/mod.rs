@@ -20,12 +20,15 @@ mod fold;
 mod http;
 mod install;
 mod log;
+mod log_format;
 mod log_lines;
+mod log_set_up;
 mod login;
 mod logout;
 mod man;
 mod policy;
 mod readable;
+mod ready;
 mod reference;
 mod serve;
 mod spinner;
@@ -45,11 +48,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::runtime::Builder;
-use tracing::Level;
-use tracing_subscriber::filter::{Targets, filter_fn};
-use tracing_subscriber::fmt;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::Layer;
 use common::{here, print, resolve};
@@ -124,6 +122,8 @@ enum Command {
     Log(log::Arguments),
     /// Check a policy file, and say what it does
     Policy(policy::Arguments),
+    /// Ask a server over HTTP whether it is ready: exits with 1 when it isn't, for health checks of containers
+    Ready(ready::Arguments),
     /// Look at what an agent needs: credential, network, clients, policy; and say the next step
     Doctor(doctor::Arguments),
     /// Write this server into the files of the clients on this machine, after asking
@@ -157,21 +157,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Err(VarError::NotPresent) => "warn,neon_mcp=info".to_owned(),
         Err(VarError::NotUnicode(_)) => bail!("NEON_MCP_LOG isn't UTF-8: write it anew"),
     };
-    let filter: Targets = filter
-        .parse()
-        .with_context(|| format!("NEON_MCP_LOG is `{filter}`, and looks like warn,neon_mcp=info"))?;
-    // rmcp logs whole messages below `info`, and a result may hand over a secret: those never reach a log, whatever was asked for.
-    let no_messages = filter_fn(|event| !(event.target().starts_with("rmcp") && *event.level() > Level::INFO));
-    // Standard output belongs to the protocol.
-    let lines = fmt::layer()
-        .with_writer(log_lines::Redacted::to_stderr)
-        .with_ansi(style::Style::of(&std::io::stderr()).colours())
-        .with_target(false);
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(no_messages)
-        .with(lines)
-        .init();
+    let format = match &cli.command {
+        Some(Command::Http(arguments)) => arguments.log_format(),
+        _ => None,
+    };
+    let serves = matches!(cli.command, None | Some(Command::Stdio { .. } | Command::Http(_)));
+    log_set_up::begin(&filter, format, serves)?;
     let command = cli.command.unwrap_or(Command::Stdio { settings: cli.settings });
     match command {
         // One client on one pipe: a second thread would only cost start and memory.
@@ -197,6 +188,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Approve(arguments) => approve::run(arguments),
         Command::Log(arguments) => log::run(arguments),
         Command::Policy(arguments) => policy::run(&arguments),
+        Command::Ready(arguments) => runtime(ready::run(arguments)),
         Command::Doctor(arguments) => runtime(doctor::run(arguments)),
         Command::Man(arguments) => man::run(&arguments, Cli::command()),
         Command::Install(arguments) => runtime(install::run(arguments)),
@@ -219,6 +211,8 @@ fn block_on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<Exi
     let result = runtime.block_on(work);
     // A read of standard input that waits can't be called off, unless that is a pipe: nothing waits for it.
     runtime.shutdown_timeout(LAST_WORK);
+    #[cfg(feature = "http-server")]
+    crate::telemetry::end();
     result
 }
 

@@ -169,7 +169,7 @@ pub(super) fn engine_account(account: Account, base: &BaseUrl, limits: RateLimit
 }
 
 /// Whose rate budget it is: the same on every replica, and kept from all eyes by who keeps budgets.
-fn budget_of(account: &Account, base: &BaseUrl) -> String {
+pub(super) fn budget_of(account: &Account, base: &BaseUrl) -> String {
     let whose = match &account.source {
         AccountSource::Key(key, _) => key.expose(),
         AccountSource::SignIn(_) => account.name.as_deref().unwrap_or("signed in"),

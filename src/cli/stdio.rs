@@ -8,11 +8,17 @@ use stop_signal::{Hangup, stop_signal};
 use super::serve::{name_the_key, start};
 use crate::server::{NeonServer, stdio};
 use crate::settings::Settings;
+#[cfg(feature = "http-server")]
+use crate::telemetry;
 
 /// How long running calls have to end after a stop: a client that starts a server waits for its end no longer than a moment.
 const DRAIN: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "http-server")]
+    if let Err(why) = telemetry::set_up(false, &telemetry::Wanted::of_environment()) {
+        tracing::warn!("{why}");
+    }
     let stop = stop_signal(Hangup::Ends);
     let started = tokio::select! {
         started = start(settings) => started?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use serde_json::{Map, Value, json};
+use tracing::Instrument as _;
 
 use crate::catalog::{Argument, Resource, SelectedTool, Tool, Undo, templates_within};
 use crate::engine::check::defaults;
@@ -29,6 +30,7 @@ use crate::engine::workflow::{Basis, RunsOn, WorkflowCall, Workflows};
 use crate::engine::{CallResult, Outcome, WorkflowContext};
 use crate::guard::{self, AllowedCall, Approver, Assessment, Effect, Plan, PolicyDecision, StatementRisk, Undoing};
 use crate::neon::sql::Measured;
+use crate::telemetry;
 
 /// How often one call is judged anew because its statements lose more than was judged or approved.
 const MAX_ATTEMPTS: usize = 4;
@@ -216,7 +218,8 @@ impl<'a> Pipeline<'a> {
         let policy = &self.call.guards.policy;
         // The first attempt goes on with what was read to fill arguments in; another one looks anew.
         let look = ReadSnapshot::going_on(&self.call, self.seen.take().unwrap_or_default());
-        let mut assessment = assess::judge(&self.call, &look, &arguments).await?;
+        let deciding = assess::judge(&self.call, &look, &arguments);
+        let mut assessment = deciding.instrument(telemetry::spans::decide()).await?;
         if let Some(name) = safety::preserved_name(&self.call, &look, &assessment, &arguments).await? {
             arguments.insert("preserve_under_name".to_owned(), name.into());
             record.given(tool, &arguments);
@@ -271,6 +274,7 @@ impl<'a> Pipeline<'a> {
                     arguments,
                     record,
                 )
+                .instrument(telemetry::spans::approve())
                 .await?
             }
         };

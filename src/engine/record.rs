@@ -1,6 +1,6 @@
 //! What the audit log will say about a call, gathered on its way.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use crate::engine::values::text;
 use crate::engine::{Caller, Guards, Outcome, Service};
 use crate::guard::audit::{AuditOutcome as Recorded, Entry, Pending};
 use crate::guard::{Approver, Assessment, Effect, FileError, OwnKey, Plan};
+use crate::telemetry;
 
 /// A call's line under way.
 #[derive(Debug)]
@@ -123,10 +124,9 @@ impl Record {
         outcome: &Outcome,
         failure: Option<Named>,
     ) -> Option<FileError> {
-        if !self.wanted && failure.as_ref().is_none_or(|failure| !failure.is_refusal) {
-            return None;
-        }
-        self.entry.duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let is_refusal = failure.as_ref().is_some_and(|failure| failure.is_refusal);
+        let took = self.began.elapsed();
+        self.entry.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match (failure, outcome) {
             (Some(named), _) => {
                 self.entry.outcome = named.outcome;
@@ -141,6 +141,17 @@ impl Record {
                 self.entry.reason = Some("an operation failed at Neon".to_owned());
             }
             (None, Outcome::Done(_) | Outcome::SignIn(..)) => {}
+        }
+        let (effect, ended) = (self.entry.effect.name(), self.entry.outcome.name());
+        telemetry::call(Some(call.selected.tool.name()), effect, ended, took);
+        let span = tracing::Span::current();
+        span.record("neon_mcp.effect", effect);
+        span.record("neon_mcp.outcome", ended);
+        if matches!(outcome, Outcome::Done(result) if result.is_error) {
+            telemetry::spans::failed(&span, ended);
+        }
+        if !self.wanted && !is_refusal {
+            return None;
         }
         match (self.pending.take(), call.guards.audit.as_ref()) {
             (Some(pending), _) => pending.finish(&self.entry).err(),
@@ -164,6 +175,8 @@ pub(in crate::engine) fn left_out(
     redact: impl FnOnce(&mut Value),
 ) {
     let declaration = &tool.declaration;
+    let effect = declaration.safety.effect.name();
+    telemetry::call(Some(tool.name()), effect, Recorded::Refused.name(), Duration::ZERO);
     if declaration.safety.effect == Effect::Read && !declaration.safety.reveals {
         return;
     }

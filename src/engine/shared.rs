@@ -7,6 +7,7 @@ use chrono::Utc;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::catalog::{ACCOUNT, SelectedTool, Selection, Tool, Workflow, declared};
 use crate::docs::Docs;
@@ -23,8 +24,10 @@ use crate::engine::present::untrusted;
 use crate::engine::rate_cap::{Counted, RateCap};
 use crate::engine::workflow::Workflows;
 use crate::engine::{context, left_behind, record};
-use crate::guard::{Policy, Principal};
+use crate::guard::audit::AuditOutcome;
+use crate::guard::{Effect, Policy, Principal};
 use crate::neon::{Client, ErrorKind, Method, NoCredential, Read};
+use crate::telemetry;
 
 /// The arguments of a call as it would run, checked as every call's are before anything is sent. Names aren't looked up.
 ///
@@ -300,6 +303,8 @@ impl Engine {
             let missing = self.selection().missing(name);
             if let Some(tool) = self.selection().catalog().tool(name) {
                 self.leave_out(tool, &missing, &arguments, &caller);
+            } else {
+                telemetry::call(None, Effect::Read.name(), AuditOutcome::Refused.name(), Duration::ZERO);
             }
             return Err(UnknownTool(missing));
         };
@@ -397,7 +402,9 @@ impl Engine {
             files: files::Files::default(),
             key: account.key(),
         };
-        let mut outcome = Pipeline::new(call, &*inner.workflows).run(arguments).await;
+        let span = telemetry::spans::tool_call(name, selected.tool.declaration.safety.effect.name());
+        let running = Pipeline::new(call, &*inner.workflows).run(arguments);
+        let mut outcome = running.instrument(span).await;
         match &mut outcome {
             Outcome::Done(result) => {
                 self.redact(&mut result.value);

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use super::credential::Credential;
@@ -17,9 +18,13 @@ use super::request::{Method, Request};
 use super::retry;
 use super::text::one_line;
 use crate::base_url::BaseUrl;
+use crate::telemetry;
 
 /// Neon takes it, and echoes it (`GeneralError` in Neon's OpenAPI file).
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The trace that a request belongs to (W3C).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The largest body of an error answer that is looked at, in bytes.
 const LARGEST_ERROR: usize = 64 * 1_024;
@@ -125,7 +130,9 @@ impl Attempt<'_> {
             .ok_or_else(|| Failure::Setup("its path can't be sent as it is".to_owned()))?;
         let mut hops = 0;
         loop {
+            let began = Instant::now();
             let budget = self.limits.wait(request.route(), self.lane).await;
+            telemetry::rate_limit_wait(began.elapsed());
             if let Err(away) = budget
                 && request.method().changes()
             {
@@ -170,6 +177,9 @@ impl Attempt<'_> {
             REQUEST_ID,
             HeaderValue::from_str(&ours).map_err(|error| Failure::Setup(error.to_string()))?,
         );
+        if let Some(trace) = telemetry::traceparent() {
+            headers.insert(TRACEPARENT, trace);
+        }
         let mut builder = self.http.request(request.method().into(), url).headers(headers);
         if let Some(files) = request.form() {
             let form = form::encode(request.body(), files).await;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::attempt::{Attempt, Failure, Phase, Progress, Received};
@@ -26,6 +27,7 @@ use super::request::{Read, Request};
 use super::retry::Decision;
 use super::sql::{Catalogues, Databases};
 use crate::permit::Permitted;
+use crate::telemetry;
 
 /// A successful answer.
 #[derive(Clone, PartialEq)]
@@ -174,12 +176,16 @@ impl Client {
                 status = tracing::field::Empty,
                 request_id = tracing::field::Empty,
             );
+            let traced = telemetry::spans::upstream(request.method().as_str(), request.route(), attempt);
+            let began = Instant::now();
             let ended = self
                 .bounded(request, context, &mut progress)
                 .instrument(span.clone())
+                .instrument(traced.clone())
                 .await;
             self.hear();
             record(&span, &progress, &ended);
+            observe(&traced, request, &progress, &ended, began.elapsed());
             let failure = match ended {
                 Ended::Done(Ok(received)) => {
                     return Ok(Answer {
@@ -380,4 +386,24 @@ fn record(span: &tracing::Span, progress: &Progress, ended: &Ended) {
         Ended::Stopped(Stop::Deadline) => "out of time",
     };
     tracing::debug!(parent: span, "{outcome}");
+}
+
+/// Counts an attempt, and says in its trace how it ended.
+fn observe(span: &tracing::Span, request: &Request, progress: &Progress, ended: &Ended, took: Duration) {
+    let status = match (progress.phase, ended) {
+        (Phase::Answering(status), _) => status.to_string(),
+        (_, Ended::Stopped(Stop::Cancelled)) => "cancelled".to_owned(),
+        (_, Ended::Stopped(Stop::Deadline)) => "out_of_time".to_owned(),
+        (Phase::Waiting, Ended::Done(_)) | (_, Ended::Done(Err(Failure::NotConnected(_) | Failure::Setup(_)))) => {
+            "not_sent".to_owned()
+        }
+        (Phase::InFlight, Ended::Done(_)) => "no_answer".to_owned(),
+    };
+    if let Phase::Answering(status) = progress.phase {
+        span.record("http.response.status_code", status);
+    }
+    if !matches!(ended, Ended::Done(Ok(_))) {
+        telemetry::spans::failed(span, &status);
+    }
+    telemetry::upstream(request.method().as_str(), request.route(), &status, took);
 }

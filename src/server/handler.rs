@@ -19,6 +19,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span};
 
 use super::discovery::{self, Asked};
 use super::instructions::{how_to_sign_in, instructions};
@@ -30,6 +31,7 @@ use crate::catalog::{SearchIndex, SelectedTool};
 use crate::engine::{ApprovalMode, CallResult, Caller, Engine, Fence, Kind, Outcome};
 use crate::guard::{Identity, Principal, Session};
 use crate::neon::FairQueue;
+use crate::telemetry::spans::{self, Came};
 
 /// How long a client may keep the list of tools: it can't change while the server runs.
 const LIST_TTL_MILLISECONDS: u64 = 3_600_000;
@@ -320,6 +322,19 @@ impl NeonServer {
             .with_instructions(offer.instructions())
     }
 
+    /// The span of a request. A tool that nobody declared isn't named.
+    fn span(&self, method: &'static str, tool: Option<&str>, context: &RequestContext<RoleServer>) -> Span {
+        let catalog = self.engine().selection().catalog();
+        let revision = context.protocol_version();
+        let parts = context.extensions.get::<http::request::Parts>();
+        let came = Came {
+            revision: revision.as_ref().map(ProtocolVersion::as_str),
+            traceparent: context.meta.get("traceparent").and_then(Value::as_str),
+            headers: parts.map(|parts| &parts.headers),
+        };
+        spans::request(method, tool.filter(|name| catalog.tool(name).is_some()), came)
+    }
+
     fn told(&self, context: &RequestContext<RoleServer>) -> Told {
         Told {
             stamp: self.stamp(context),
@@ -437,6 +452,7 @@ impl ServerHandler for NeonServer {
         request: InitializeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<InitializeResult, ErrorData> {
+        let _span = self.span("initialize", None, &context);
         let offer = self.admitted(&context).offer.clone();
         context.peer.set_peer_info(request.clone());
         let mut result = self.negotiate_initialize(&request)?;
@@ -446,6 +462,7 @@ impl ServerHandler for NeonServer {
     }
 
     async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let _span = self.span("server/discover", None, &context);
         let info = self.info_for(&self.admitted(&context).offer);
         let versions = self.supported_protocol_versions().into_owned();
         Ok(DiscoverResult::from_server_info(versions, info))
@@ -456,6 +473,7 @@ impl ServerHandler for NeonServer {
         page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        let _span = self.span("tools/list", None, &context);
         // The list has one page, so nobody was ever given a cursor. Some clients send an empty one for the first page.
         if page
             .and_then(|page| page.cursor)
@@ -478,6 +496,7 @@ impl ServerHandler for NeonServer {
         _page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        let _span = self.span("resources/list", None, &context);
         // What there is, only its own plan names.
         let mut list = ListResourcesResult::with_all_items(Vec::new());
         self.may_be_kept(&context, &mut list.ttl_ms, &mut list.cache_scope, &mut list.meta);
@@ -505,6 +524,7 @@ impl ServerHandler for NeonServer {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        let _span = self.span("resources/read", None, &context);
         let Admitted { principal, offer, .. } = self.admitted(&context);
         let Some(text) = offer.engine.statements(principal, &request.uri) else {
             return Err(ErrorData::resource_not_found(
@@ -525,6 +545,7 @@ impl ServerHandler for NeonServer {
     ) -> Result<CallToolResponse, ErrorData> {
         let name = request.name.clone();
         let told = self.told(&context);
+        let span = self.span("tools/call", Some(&name), &context);
         let _running = self.calls.begin();
         let cancel = context.ct.child_token();
         let call = self
@@ -543,9 +564,19 @@ impl ServerHandler for NeonServer {
             }
         };
         // A panic would leave the client waiting for ever.
-        match AssertUnwindSafe(call).catch_unwind().await {
-            Ok(result) => result,
+        match AssertUnwindSafe(call).catch_unwind().instrument(span.clone()).await {
+            Ok(result) => {
+                match &result {
+                    Ok(CallToolResponse::Complete(result)) if result.is_error == Some(true) => {
+                        spans::failed(&span, "tool_error")
+                    }
+                    Ok(_) => {}
+                    Err(error) => spans::failed(&span, &error.code.0.to_string()),
+                }
+                result
+            }
             Err(_) => {
+                spans::failed(&span, "panic");
                 tracing::error!(tool = %name, "a tool call panicked");
                 let value = json!({"service": self.engine().service().name(), "error": {
                     "kind": Kind::Internal.name(),

@@ -24,6 +24,8 @@ mod held;
 mod limits;
 mod listen;
 mod message;
+#[cfg(feature = "http-server")]
+mod metrics;
 mod patient;
 pub(super) mod place;
 mod probes;
@@ -38,7 +40,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use http::StatusCode;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::sync::Notify;
@@ -65,11 +69,14 @@ use super::approve_page;
 use super::handler::NeonServer;
 use crate::engine::Engine;
 use crate::guard::{Identity, Principal};
+use crate::telemetry;
 
 pub use auth::{
     BearerToken, CallerAccounts, Callers, InvalidToken, IssuerClient, MAX_NAME, MIN_TOKEN_CHARS, NewToken,
     OauthSettings, TOKEN_PREFIX, TokenEntry, TokenFile, TokenList, TokenListError,
 };
+#[cfg(feature = "http-server")]
+pub use metrics::MetricsServer;
 
 /// Why serving couldn't begin, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -348,6 +355,7 @@ impl HttpServer {
             let state = (count.clone(), place.clone());
             router = router.layer(from_fn_with_state(state, connections::behind_proxies));
         }
+        router = router.layer(from_fn(counted));
         router = router.layer(from_fn_with_state(drain.clone(), drain::closing));
         let closing = CancellationToken::new();
         let serving = connections::Serving {
@@ -407,4 +415,12 @@ fn mcp(
         .route_service("/mcp", service.clone())
         .route_service("/mcp/", service)
         .fallback(async || StatusCode::NOT_FOUND)
+}
+
+/// Counts answers, whatever they are of.
+async fn counted(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    telemetry::http_response(&path, response.status().as_u16());
+    response
 }

@@ -34,5 +34,6 @@ mod serving;
 mod sign_in;
 mod snapshots;
 mod support;
+mod telemetry;
 mod terminal;
 mod workflows;

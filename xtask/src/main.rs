@@ -24,6 +24,8 @@ enum Command {
     Errors,
     /// Print docs/clients.md
     Clients,
+    /// Print docs/metrics.md
+    Metrics,
     /// Print docs/settings.md
     Settings,
     /// Write the files that a release is made of: manifests, packages, the plugin folder, the image, the workflow
@@ -68,6 +70,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Clients => {
             let page = neon_mcp::clients::clients_reference().map_err(anyhow::Error::msg)?;
             std::io::stdout().write_all(page.as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Metrics => {
+            std::io::stdout().write_all(neon_mcp::telemetry::metrics_reference().as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Settings => {

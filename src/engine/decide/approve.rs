@@ -1,8 +1,8 @@
 //! Getting a human's approval: ask through the channel that the caller has, look again, and only then go on.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::engine::context::CallContext;
@@ -12,11 +12,13 @@ use crate::engine::record::Record;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::WorkflowCall;
 use crate::engine::{ApprovalMode, Ask, Returned};
+use crate::guard::audit::AuditOutcome;
 use crate::guard::{
     AllowedCall, Answer, Approvals, Approver, AwaitingApproval, Channel, NotApproved, OutOfBand, Plan, PolicyDecision,
     Question, Reply,
 };
 use crate::neon::sql::Measured;
+use crate::telemetry;
 
 /// Where a call stands when a human must be asked, or it may run.
 pub(in crate::engine) enum Step {
@@ -41,8 +43,14 @@ pub(in crate::engine) struct Ready {
 /// How often one call asks anew because the target changed while the human read.
 const MAX_QUESTIONS: usize = 3;
 
+/// How an approval that was given is counted.
+const APPROVED: &str = "approved";
+
+/// The channel of what a human can approve in a terminal or on the page.
+const OUTSIDE: &str = "outside";
+
 /// How often a client that waits hears that a human is being asked.
-const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(10);
+const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Rejects what came back with a call and is no approval of it, whatever is there now: before anything is read for it.
 pub(in crate::engine) fn look_over(
@@ -64,9 +72,40 @@ pub(in crate::engine) fn look_over(
     };
     record.asked_by(Approver::Client);
     let approval_flow = &call.guards.approval_flow;
-    approval_flow
-        .look_over(call.subject(arguments), answer, Utc::now())
-        .map_err(Failure::NotApproved)
+    let subject = call.subject(arguments);
+    let looked = approval_flow.look_over(subject, answer, Utc::now());
+    looked.map_err(|no| {
+        let failure = Failure::NotApproved(no);
+        count(Approver::Client, &failure, approval_flow.asked_at(subject, seal));
+        failure
+    })
+}
+
+/// Counts what came of an approval that isn't there.
+fn count(by: Approver, failure: &Failure, asked_at: Option<DateTime<Utc>>) {
+    if matches!(failure, Failure::NotApproved(_) | Failure::RequiresApproval(_)) {
+        let waited = asked_at.filter(|_| matches!(failure, Failure::NotApproved(_)));
+        telemetry::approval(
+            by.name().unwrap_or(OUTSIDE),
+            failure.recorded().outcome.name(),
+            waited.map(since),
+        );
+    }
+}
+
+/// Counts what came of a question, put through one channel.
+fn counted(by: Approver, asked_at: Option<DateTime<Utc>>, ended: Result<Step, Failure>) -> Result<Step, Failure> {
+    let channel = by.name().unwrap_or(OUTSIDE);
+    match &ended {
+        Ok(Step::Ask(_)) => telemetry::approval(channel, AuditOutcome::Asked.name(), None),
+        Ok(Step::Run(_)) => telemetry::approval(channel, APPROVED, asked_at.map(since)),
+        Err(failure) => count(by, failure, asked_at),
+    }
+    ended
+}
+
+fn since(asked_at: DateTime<Utc>) -> Duration {
+    (Utc::now() - asked_at).to_std().unwrap_or_default()
 }
 
 /// Asks. `asking` and `plan` are of a look just taken.
@@ -88,14 +127,17 @@ pub(in crate::engine) async fn approve(
     }
     match call.way {
         ApprovalMode::InCall(ask) if approval_flow.takes(ask.channel()) => {
-            in_call(call, workflow, ask.as_ref(), plan, arguments, record).await
+            let asked_at = Utc::now();
+            let ended = in_call(call, workflow, ask.as_ref(), plan, arguments, record).await;
+            counted(ask.channel().into(), Some(asked_at), ended)
         }
         ApprovalMode::InReturn(Some(Returned {
             seal,
             reply: Some(reply),
         })) if by_client => {
+            let asked_at = approval_flow.asked_at(call.subject(&arguments), seal);
             // The look behind this plan is the second one: the first was before the question.
-            match approval_flow.answer(
+            let ended = match approval_flow.answer(
                 asking,
                 &plan,
                 call.subject(&arguments),
@@ -123,13 +165,26 @@ pub(in crate::engine) async fn approve(
                     Ok(Step::Ask(Box::new(question.map_err(Failure::NotApproved)?)))
                 }
                 Err(no) => Err(Failure::NotApproved(no)),
-            }
+            };
+            counted(Approver::Client, asked_at, ended)
         }
         ApprovalMode::InReturn(_) if by_client => {
             let question = approval_flow.question(&plan, call.subject(&arguments), Utc::now());
-            Ok(Step::Ask(Box::new(question.map_err(Failure::NotApproved)?)))
+            let asked = question.map(|question| Step::Ask(Box::new(question)));
+            counted(Approver::Client, None, asked.map_err(Failure::NotApproved))
         }
-        _ => elsewhere(call, asking, plan, arguments),
+        _ => {
+            let ended = elsewhere(call, asking, plan, arguments);
+            match &ended {
+                Ok((ready, asked_at)) => telemetry::approval(
+                    ready.allowed.approver().name().unwrap_or(OUTSIDE),
+                    APPROVED,
+                    Some(since(*asked_at)),
+                ),
+                Err(failure) => count(outside(call), failure, None),
+            }
+            ended.map(|(ready, _)| Step::Run(Box::new(ready)))
+        }
     }
 }
 
@@ -283,13 +338,23 @@ fn told(call: &CallContext<'_>, plan: &Plan) -> serde_json::Value {
     told
 }
 
+/// By whom a call can be approved outside the client: nobody, where terminal and page are both open.
+fn outside(call: &CallContext<'_>) -> Approver {
+    let approval_flow = &call.guards.approval_flow;
+    match (approval_flow.takes(Channel::Terminal), approval_flow.serves_page()) {
+        (true, false) => Approver::Terminal,
+        (false, true) => Approver::Page,
+        _ => Approver::Nobody,
+    }
+}
+
 /// Asks outside the client, or takes what was said there.
 fn elsewhere(
     call: &CallContext<'_>,
     asking: AwaitingApproval,
     plan: Plan,
     arguments: Map<String, Value>,
-) -> Result<Step, Failure> {
+) -> Result<(Ready, DateTime<Utc>), Failure> {
     let approval_flow = &call.guards.approval_flow;
     let needs = |code: Option<String>, page: Option<String>, approval, nobody: Option<String>, waits: u64| {
         Failure::RequiresApproval(Box::new(RequiresApproval {
@@ -303,13 +368,16 @@ fn elsewhere(
         }))
     };
     match approval_flow.elsewhere(asking, &plan, call.subject(&arguments), Utc::now()) {
-        Ok(OutOfBand::Allowed(allowed)) => Ok(Step::Run(Box::new(Ready {
-            allowed: *allowed,
-            before: plan.before().cloned(),
-            approved_plan: Some(plan.digest().to_owned()),
-            measured: plan.measured().cloned(),
-            arguments,
-        }))),
+        Ok(OutOfBand::Allowed(allowed, asked_at)) => {
+            let ready = Ready {
+                allowed: *allowed,
+                before: plan.before().cloned(),
+                approved_plan: Some(plan.digest().to_owned()),
+                measured: plan.measured().cloned(),
+                arguments,
+            };
+            Ok((ready, asked_at))
+        }
         Ok(OutOfBand::Waits(approval, _)) => {
             let left = (approval.expires_at - Utc::now()).num_seconds().max(0);
             let page = approval_flow.page_for(&approval.code);

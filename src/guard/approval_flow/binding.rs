@@ -49,6 +49,13 @@ impl ApprovalFlow {
         Ok(binding)
     }
 
+    /// When the question behind a seal was asked, where it is one of this call.
+    #[must_use]
+    pub fn asked_at(&self, subject: Subject<'_>, seal: &str) -> Option<DateTime<Utc>> {
+        let binding = self.open(subject, &self.owner(subject), seal).ok()?;
+        Some(DateTime::from_timestamp(binding.until, 0)? - seconds(self.rules.question_seconds))
+    }
+
     pub(super) fn caller(&self, caller: &str) -> String {
         self.sealer.digest("caller", &[caller])
     }

@@ -47,8 +47,8 @@ const PROOF: &str = "approval";
 /// What is known of a call whose human is asked outside the client.
 #[derive(Debug)]
 pub enum OutOfBand {
-    /// A human approved it there, and the call is allowed.
-    Allowed(Box<AllowedCall>),
+    /// A human approved it there, and the call is allowed; and when the human was asked.
+    Allowed(Box<AllowedCall>, DateTime<Utc>),
     /// It waits under this code.
     Waits(Box<Approval>, AwaitingApproval),
     /// It doesn't run.
@@ -304,7 +304,7 @@ impl ApprovalFlow {
                         tracing::warn!("an approval that counts no more can't be taken out: {error}");
                     }
                     match redeemed {
-                        Ok(()) => return Ok(OutOfBand::Allowed(Box::new(asking.approved(by.into())))),
+                        Ok(()) => return Ok(OutOfBand::Allowed(Box::new(asking.approved(by.into())), known.asked_at)),
                         Err(NotApproved::Used) => {}
                         // What was approved isn't what is there now: a new plan, under a new code.
                         Err(NotApproved::Changed) => changed = true,

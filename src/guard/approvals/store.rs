@@ -10,7 +10,8 @@ use super::types::{
 use crate::guard::prepared::{MAX_FILE, Stored};
 use crate::guard::state_dir::state_dir;
 use crate::guard::store::{
-    Caps, DirectoryStore, Full, MemoryStore, Nonces, Put, Record, Redeemed, Redemption, StateStore, StoreError, Taken,
+    Caps, DirectoryStore, Full, MemoryStore, Nonces, Observed, Put, Record, Redeemed, Redemption, StateStore,
+    StoreError, Taken,
 };
 #[cfg(feature = "http-server")]
 use crate::guard::store::{RedisOptions, RedisStore};
@@ -118,8 +119,8 @@ impl Approvals {
         let directory = std::path::absolute(&directory).unwrap_or(directory);
         let used = DirectoryStore::new(directory.join("used"), MAX_BYTES, false);
         Self {
-            calls: Arc::new(DirectoryStore::new(directory.clone(), MAX_BYTES, false)),
-            used: Arc::new(Nonces::lasting(used)),
+            calls: Arc::new(Observed(DirectoryStore::new(directory.clone(), MAX_BYTES, false))),
+            used: Arc::new(Observed(Nonces::lasting(used))),
             place: Place::Directory(directory),
         }
     }
@@ -139,7 +140,7 @@ impl Approvals {
     #[must_use]
     pub fn in_redis(store: RedisStore, key: Option<PathBuf>) -> Self {
         Self {
-            calls: Arc::new(store.records("approvals", MAX_BYTES as usize, false)),
+            calls: Arc::new(Observed(store.records("approvals", MAX_BYTES as usize, false))),
             used: store.redeemed(),
             place: Place::Redis(store, key),
         }
@@ -364,10 +365,10 @@ impl Approvals {
         match &self.place {
             Place::Directory(directory) if key_is_shared => {
                 let directory = directory.with_file_name("prepared");
-                Arc::new(DirectoryStore::new(directory, MAX_FILE, true))
+                Arc::new(Observed(DirectoryStore::new(directory, MAX_FILE, true)))
             }
             #[cfg(feature = "http-server")]
-            Place::Redis(store, _) => Arc::new(store.records("prepared", MAX_FILE as usize, true)),
+            Place::Redis(store, _) => Arc::new(Observed(store.records("prepared", MAX_FILE as usize, true))),
             Place::Directory(_) | Place::Memory => Arc::new(MemoryStore::default()),
         }
     }

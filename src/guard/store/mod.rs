@@ -8,6 +8,7 @@ mod directory;
 mod error;
 mod memory;
 mod nonce;
+mod observed;
 #[cfg(feature = "http-server")]
 mod redis;
 
@@ -17,6 +18,7 @@ pub(super) use directory::DirectoryStore;
 pub use error::StoreError;
 pub(super) use memory::MemoryStore;
 pub(super) use nonce::{Nonce, Nonces};
+pub(super) use observed::Observed;
 #[cfg(all(test, feature = "http-server"))]
 pub(super) use redis::server as redis_server;
 #[cfg(feature = "http-server")]

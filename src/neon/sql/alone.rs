@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::answer::{self, SqlError};
 use super::measure::{self, Body, Grade, Look};
 use super::query::{Connection, Isolation, Query, milliseconds, query_body};
@@ -87,7 +89,7 @@ impl Client {
             turn,
         };
         // Whoever waits may go away: it is ended all the same.
-        match tokio::spawn(running.run()).await {
+        match tokio::spawn(running.run().in_current_span()).await {
             Ok(ran) => ran,
             Err(_) => Err(SqlError::lost("waiting for it broke off")),
         }

@@ -6,6 +6,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::answer::{self, ResultSet, SqlError};
 use super::measure::{Baseline, Batch, Body, CommitRule, Grade, Look, Measured, Stop};
@@ -20,6 +22,7 @@ use crate::neon::client::Client;
 use crate::neon::context::Context;
 use crate::permit::Permitted;
 use crate::sql::Mentions;
+use crate::telemetry;
 
 /// What is put behind a text that is only to be read. It holds nothing that could end a string, a comment or a bracket.
 const BEHIND: &str = ";SELECT 1;SELECT 1";
@@ -34,6 +37,7 @@ const CONNECTION: HeaderName = HeaderName::from_static("neon-connection-string")
 const ARRAY_MODE: HeaderName = HeaderName::from_static("neon-array-mode");
 const RAW_TEXT: HeaderName = HeaderName::from_static("neon-raw-text-output");
 const READ_ONLY: HeaderName = HeaderName::from_static("neon-batch-read-only");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const ISOLATION: HeaderName = HeaderName::from_static("neon-batch-isolation-level");
 
 impl Client {
@@ -338,6 +342,32 @@ impl Client {
         headers: &[(HeaderName, &'static str)],
         context: &Context,
     ) -> Result<Value, SqlError> {
+        let reads = headers.iter().any(|(name, _)| *name == READ_ONLY);
+        let span = telemetry::spans::sql(if reads { "read" } else { "write" });
+        let began = Instant::now();
+        let mut status = None;
+        let ended = self.posted(connection, body, headers, context, &mut status);
+        let ended = ended.instrument(span.clone()).await;
+        let status = match (status, &ended) {
+            (Some(status), _) => status.to_string(),
+            (None, Err(error)) if error.changed() == Changed::Unknown => "no_answer".to_owned(),
+            (None, _) => "not_sent".to_owned(),
+        };
+        if ended.is_err() {
+            telemetry::spans::failed(&span, &status);
+        }
+        telemetry::upstream("POST", "sql", &status, began.elapsed());
+        ended
+    }
+
+    async fn posted(
+        &self,
+        connection: &Connection,
+        body: &Value,
+        headers: &[(HeaderName, &'static str)],
+        context: &Context,
+        status: &mut Option<u16>,
+    ) -> Result<Value, SqlError> {
         let text = body.to_string();
         if text.len() > MAX_REQUEST {
             return Err(SqlError::too_large_request(text.len()));
@@ -359,6 +389,9 @@ impl Client {
         for (name, value) in headers {
             request = request.header(name, *value);
         }
+        if let Some(trace) = telemetry::traceparent() {
+            request = request.header(TRACEPARENT, trace);
+        }
         let exchange = async {
             let response = request.send().await.map_err(|error| {
                 if error.is_connect() || error.is_builder() {
@@ -367,6 +400,7 @@ impl Client {
                     SqlError::lost("the connection broke")
                 }
             })?;
+            *status = Some(response.status().as_u16());
             let read = answer::read(response, MAX_ANSWER).await;
             self.hear();
             read

@@ -24,6 +24,7 @@ use super::listen::{Listener, Stream};
 use super::patient::Patient;
 use super::place::Place;
 use super::tls::Tls;
+use crate::telemetry::{self, Metric};
 
 /// How long to wait when the operating system has no connection to give (too many open files).
 const BREATH: Duration = Duration::from_millis(500);
@@ -73,6 +74,10 @@ impl Count {
             most_of_one: limits.connections_of_one,
             now: Mutex::default(),
         })
+    }
+
+    fn total(&self) -> u64 {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).connections as u64
     }
 
     /// Counts one more; nothing where there are enough.
@@ -148,6 +153,10 @@ pub(super) struct Serving {
 /// Whoever doesn't send the whole head of a request in time is cut off, whether nothing was sent yet or the last answer was long
 /// ago. HTTP/1.1 alone is spoken: one connection runs one request at a time, so the bound on connections bounds those too.
 pub(super) async fn serve(listener: Listener, serving: Serving) {
+    let open = Arc::downgrade(&serving.count);
+    telemetry::watch(Metric::Connections, move || {
+        open.upgrade().map_or(0, |count| count.total())
+    });
     let open = TaskTracker::new();
     loop {
         let accepted = tokio::select! {

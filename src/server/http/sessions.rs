@@ -25,6 +25,8 @@ use super::limits::HttpLimits;
 use crate::guard::Session;
 use crate::server::handler::{NeonServer, RunningCalls};
 
+use crate::telemetry::{self, Metric};
+
 tokio::task_local! {
     /// The request that is being answered.
     static ASKED: Arc<Asked>;
@@ -125,6 +127,13 @@ impl BoundedSessions {
             }))),
             idle,
         });
+        let open = Arc::downgrade(&sessions.known);
+        let count = move || {
+            open.upgrade().map_or(0, |open| {
+                open.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+            })
+        };
+        telemetry::watch(Metric::Sessions, count);
         tokio::spawn(sweeping(Arc::downgrade(&sessions), idle));
         sessions
     }

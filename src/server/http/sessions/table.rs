@@ -73,6 +73,11 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// How many sessions there are.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,

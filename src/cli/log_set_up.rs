@@ -1,0 +1,75 @@
+//! The log of this process, from its first line on, and the traces beside it.
+
+use anyhow::Context as _;
+use clap::ValueEnum as _;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt};
+
+use super::log_format::{Lines, choose};
+use super::{log_lines, style};
+use crate::settings::LogFormat;
+use crate::telemetry;
+
+/// Libraries that log bodies, headers or whole addresses below `info`: what a caller wrote, or a secret.
+const TALKATIVE: [&str; 8] = [
+    "h2",
+    "hyper",
+    "opentelemetry_http",
+    "opentelemetry_otlp",
+    "opentelemetry_sdk",
+    "redis",
+    "reqwest",
+    "rmcp",
+];
+
+/// The variable of the format, for what is logged before the settings are read.
+const FORMAT: &str = "NEON_MCP_LOG_FORMAT";
+
+/// Begins the log. `filter` is what `NEON_MCP_LOG` says; `format` is the flag. A server (`serves`) sends its traces where the environment
+/// says so.
+pub(super) fn begin(filter: &str, format: Option<LogFormat>, serves: bool) -> anyhow::Result<()> {
+    let filter: Targets = filter
+        .parse()
+        .with_context(|| format!("NEON_MCP_LOG is `{filter}`, and looks like warn,neon_mcp=info"))?;
+    let of_variable = || LogFormat::from_str(&std::env::var(FORMAT).ok()?, true).ok();
+    // One that can't be read is told of when the settings are.
+    let format = format.or_else(of_variable).unwrap_or_default();
+    choose(format);
+    let is_json = format == LogFormat::Json;
+    // Standard output belongs to the protocol.
+    let lines = fmt::layer()
+        .with_writer(log_lines::Redacted::to_stderr)
+        .with_ansi(style::Style::of(&std::io::stderr()).colours() && !is_json)
+        .event_format(Lines)
+        .with_filter(filter.and(filter_fn(is_line)));
+    let registry = tracing_subscriber::registry().with(lines);
+    #[cfg(feature = "http-server")]
+    {
+        let wanted = telemetry::Wanted::of_environment();
+        let traces = (serves && (wanted.traces || is_json)).then(|| telemetry::Traces::set_up(&wanted));
+        let (traces, failed) = match traces.transpose() {
+            Ok(traces) => (traces, None),
+            Err(why) => (None, Some(why)),
+        };
+        registry.with(traces.as_ref().map(telemetry::layer)).init();
+        if let Some(why) = failed {
+            tracing::warn!("there are no traces: {why}");
+        }
+    }
+    #[cfg(not(feature = "http-server"))]
+    {
+        let _ = serves;
+        registry.init();
+    }
+    Ok(())
+}
+
+/// Whether something may stand in the log, whatever was asked for.
+fn is_line(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let library = target.split("::").next().unwrap_or_default();
+    target != telemetry::spans::TARGET && (*metadata.level() <= Level::INFO || !TALKATIVE.contains(&library))
+}
