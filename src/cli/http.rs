@@ -39,6 +39,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     // Whoever was told the address may send signals.
     let stop = stop_signal(Hangup::IsNoted);
+    let sign_in = settings.approver_sign_in()?;
     let http = HttpServer::bind(arguments.listen).await?;
     let (http, _kept) = with_token(http, &settings)?;
     let started = tokio::select! {
@@ -51,7 +52,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     guards.approval_flow.serve_page(Page {
         origin: http.origin(),
         secret: secret.map(read_page_secret).transpose()?,
+        issuer: sign_in.as_ref().map(|sign_in| sign_in.issuer().to_owned()),
     });
+    let http = http.with_approvers(sign_in);
     print(&http.url());
     http.serve(NeonServer::new(started.engine), stop).await?;
     #[cfg(feature = "sandbox")]

@@ -59,7 +59,7 @@ pub(in crate::engine) async fn open(
 
 /// Refuses a change that comes too fast.
 pub(in crate::engine) fn paced(call: &CallContext<'_>, fits: impl Fn(&RateCap) -> bool) -> Result<(), Failure> {
-    if call.rate_cap.is_none_or(fits) {
+    if call.rate_caps.iter().all(|rate_cap| fits(rate_cap)) {
         return Ok(());
     }
     Err(Failure::Denied(Denied {

@@ -19,7 +19,7 @@ use crate::engine::decide::whole;
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::pipeline::Pipeline;
 use crate::engine::present::untrusted;
-use crate::engine::rate_cap::RateCap;
+use crate::engine::rate_cap::{RateCap, RateCaps};
 use crate::engine::workflow::Workflows;
 use crate::engine::{context, left_behind, record};
 use crate::guard::{Policy, Principal};
@@ -73,7 +73,8 @@ struct Inner {
     limits: Arc<CallLimits>,
     guards: Guards,
     workflows: Arc<dyn Workflows>,
-    rate_cap: Option<Arc<RateCap>>,
+    /// What changes are counted by: the operator's cap, and the caller's own.
+    rate_caps: Vec<Arc<RateCap>>,
     common: Arc<Common>,
 }
 
@@ -84,6 +85,8 @@ struct Common {
     docs: Option<Docs>,
     /// The statements that plans show in part.
     wholes: whole::Wholes,
+    /// The counts of callers whose own policy caps changes.
+    rate_caps: RateCaps,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
     /// Cancelled when calls may begin.
@@ -95,8 +98,11 @@ struct Common {
 pub struct Narrowing {
     /// The tools.
     pub selection: Option<Arc<Selection>>,
-    /// What the operator lets this caller do. A policy that caps changes a minute has a count of its own.
+    /// The policy, narrowed for this caller.
     pub policy: Option<Policy>,
+    /// Whose changes are counted by themselves, beside those of all, and how many of them there may be in a minute. Whoever is
+    /// narrowed again goes on with the same count.
+    pub own_cap: Option<(String, u32)>,
     /// With which accounts calls are made: a caller's own are nobody else's.
     pub accounts: Option<Vec<EngineAccount>>,
 }
@@ -129,10 +135,11 @@ impl Engine {
         Self {
             inner: Arc::new(Inner {
                 accounts: Arc::new(of_accounts(accounts, &limits)),
-                rate_cap: rate_cap(&guards.policy),
+                rate_caps: rate_cap(&guards.policy).into_iter().collect(),
                 common: Arc::new(Common {
                     docs: limits.docs.clone().map(Docs::new),
                     wholes: whole::Wholes::default(),
+                    rate_caps: RateCaps::default(),
                     adding: tokio::sync::Mutex::default(),
                     ready: OnceLock::new(),
                 }),
@@ -152,14 +159,13 @@ impl Engine {
         let Narrowing {
             selection,
             policy,
+            own_cap,
             accounts,
         } = narrowing;
         let inner = &*self.inner;
         let mut guards = inner.guards.clone();
-        let rate_cap = match &policy {
-            Some(policy) => rate_cap(policy),
-            None => inner.rate_cap.clone(),
-        };
+        let mut rate_caps = inner.rate_caps.clone();
+        rate_caps.extend(own_cap.map(|(whose, most)| inner.common.rate_caps.of(&whose, most)));
         if let Some(policy) = policy {
             guards.approval_flow = guards.approval_flow.with_rules(policy.approval().clone());
             guards.policy = Arc::new(policy);
@@ -175,7 +181,7 @@ impl Engine {
                 limits: inner.limits.clone(),
                 guards,
                 workflows: inner.workflows.clone(),
-                rate_cap,
+                rate_caps,
                 common: inner.common.clone(),
             }),
         }
@@ -339,7 +345,7 @@ impl Engine {
             service: inner.service,
             limits: &inner.limits,
             guards: &inner.guards,
-            rate_cap: inner.rate_cap.as_deref(),
+            rate_caps: &inner.rate_caps,
             adding: &inner.common.adding,
             connections: &open.connections,
             wholes: &inner.common.wholes,

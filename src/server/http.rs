@@ -19,6 +19,7 @@ mod connections;
 pub(super) mod from_here;
 mod limits;
 mod message;
+mod narrowing;
 mod sessions;
 
 use std::net::{IpAddr, SocketAddr};
@@ -39,6 +40,7 @@ use self::sessions::BoundedSessions;
 use super::approve_page;
 use super::handler::NeonServer;
 use crate::guard::{Identity, Principal};
+use crate::sign_in::WebSignIn;
 
 pub use auth::{BearerToken, InvalidToken, MIN_TOKEN_CHARS, TokenFile};
 
@@ -82,6 +84,7 @@ pub struct HttpServer {
     address: SocketAddr,
     limits: HttpLimits,
     token: Option<BearerToken>,
+    approvers: Option<WebSignIn>,
 }
 
 impl HttpServer {
@@ -102,7 +105,15 @@ impl HttpServer {
             address,
             limits: HttpLimits::default(),
             token: None,
+            approvers: None,
         })
+    }
+
+    /// The same server with an approval page where approvers sign in, in place of one that asks for a secret.
+    #[must_use]
+    pub fn with_approvers(mut self, sign_in: Option<WebSignIn>) -> Self {
+        self.approvers = sign_in;
+        self
     }
 
     /// The same server with other bounds.
@@ -154,6 +165,7 @@ impl HttpServer {
             address,
             limits,
             token,
+            approvers,
         } = self;
         let server = server.to(Principal::new(Identity::Http(None)));
         let auth = match &token {
@@ -194,7 +206,7 @@ impl HttpServer {
         // The outermost: a page from elsewhere learns nothing at all, not even whether a token is wanted.
         router = router.layer(from_fn_with_state(Arc::from(origins.clone()), from_here::checked));
         if let Some(engine) = page {
-            router = router.merge(approve_page::router(engine, origins));
+            router = router.merge(approve_page::router(engine, origins, approvers));
         }
         let draining = {
             let (stop, end, running) = (stop.clone(), end.clone(), running.clone());

@@ -62,7 +62,7 @@ pub(in crate::engine) fn look_over(
         reply,
         by: Channel::Client,
     };
-    record.asked_by(Approver::Client);
+    record.asked_by(Approver::Client, Some(&call.principal.name()));
     let approval_flow = &call.guards.approval_flow;
     approval_flow
         .look_over(call.subject(arguments), answer, Utc::now())
@@ -80,15 +80,23 @@ pub(in crate::engine) async fn approve(
 ) -> Result<Step, Failure> {
     let approval_flow = &call.guards.approval_flow;
     showable(call, &plan)?;
-    let by_client = approval_flow.takes(Channel::Client);
+    let takes = |channel| approval_flow.takes_answer(channel, &plan, call.subject(&arguments));
+    let by_client = takes(Channel::Client);
+    let in_call = match call.way {
+        ApprovalMode::InCall(ask) => takes(ask.channel()),
+        _ => false,
+    };
+    let caller = call.principal.name();
     match call.way {
-        ApprovalMode::InCall(ask) if approval_flow.takes(ask.channel()) => record.asked_by(ask.channel().into()),
-        ApprovalMode::InReturn(Some(Returned { reply: Some(_), .. })) if by_client => record.asked_by(Approver::Client),
+        ApprovalMode::InCall(ask) if in_call => record.asked_by(ask.channel().into(), Some(&caller)),
+        ApprovalMode::InReturn(Some(Returned { reply: Some(_), .. })) if by_client => {
+            record.asked_by(Approver::Client, Some(&caller));
+        }
         _ => {}
     }
     match call.way {
-        ApprovalMode::InCall(ask) if approval_flow.takes(ask.channel()) => {
-            in_call(call, workflow, ask.as_ref(), plan, arguments, record).await
+        ApprovalMode::InCall(ask) if in_call => {
+            while_it_runs(call, workflow, ask.as_ref(), plan, arguments, record).await
         }
         ApprovalMode::InReturn(Some(Returned {
             seal,
@@ -129,7 +137,7 @@ pub(in crate::engine) async fn approve(
             let question = approval_flow.question(&plan, call.subject(&arguments), Utc::now());
             Ok(Step::Ask(Box::new(question)))
         }
-        _ => elsewhere(call, asking, plan, arguments),
+        _ => elsewhere(call, asking, plan, arguments, record),
     }
 }
 
@@ -157,7 +165,7 @@ fn showable(call: &CallContext<'_>, plan: &Plan) -> Result<(), Failure> {
 }
 
 /// Asks while the call runs. The time that the human takes isn't the call's.
-async fn in_call(
+async fn while_it_runs(
     call: &mut CallContext<'_>,
     workflow: Option<&dyn WorkflowCall>,
     ask: &dyn Ask,
@@ -285,6 +293,7 @@ fn elsewhere(
     asking: AwaitingApproval,
     plan: Plan,
     arguments: Map<String, Value>,
+    record: &mut Record,
 ) -> Result<Step, Failure> {
     let approval_flow = &call.guards.approval_flow;
     let needs = |code: Option<String>, page: Option<String>, approval, nobody: Option<String>, waits: u64| {
@@ -310,13 +319,17 @@ fn elsewhere(
         }))),
         Ok(OutOfBand::Waits(approval, _)) => {
             let left = (approval.expires_at - Utc::now()).num_seconds().max(0);
-            let page = approval_flow.page_for(&approval.code);
-            let terminal = approval_flow.takes(Channel::Terminal);
-            let code = terminal.then(|| approval.code.clone());
+            let page = approval_flow.page_for(&approval);
+            let code = approval.terminal.then(|| approval.code.clone());
             let proof = call.times.mark(approval_flow.proof(&approval));
             Err(needs(code, page, Some(proof), None, left.unsigned_abs()))
         }
-        Ok(OutOfBand::NotApproved(no)) => Err(Failure::NotApproved(no)),
+        Ok(OutOfBand::NotApproved(no, by)) => {
+            if let Some(by) = by {
+                record.asked_by(by.channel.into(), by.who.as_deref());
+            }
+            Err(Failure::NotApproved(no))
+        }
         Err(nobody) => Err(needs(None, None, None, Some(nobody.to_string()), 0)),
     }
 }

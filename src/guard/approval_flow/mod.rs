@@ -8,9 +8,11 @@
 //!                              └──► redeem, once ──► AllowedCall
 //! ```
 
+mod approver;
 mod binding;
 mod form;
 mod not_approved;
+mod noted;
 mod page;
 mod question;
 #[cfg(test)]
@@ -18,7 +20,8 @@ mod tests;
 
 pub use form::{APPROVE_FIELD, NAME_FIELD};
 pub use not_approved::{NobodyToAsk, NotApproved};
-pub use page::Page;
+pub use noted::decision_entry;
+pub use page::{Page, PageSeal};
 pub use question::{Answer, Question, Reply, Subject};
 
 use form::{accepted, read_form};
@@ -29,7 +32,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::guard::approvals::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, NewApproval, Nonce, State, redeem,
+    Approval, Approvals, ApprovalsError, DecideError, DecidedBy, Decider, Decision, FromPage, NewApproval, Nonce,
+    Proof, State, redeem,
 };
 use crate::guard::decision::{AllowedCall, AwaitingApproval};
 use crate::guard::plan::Plan;
@@ -50,8 +54,17 @@ pub enum OutOfBand {
     Allowed(Box<AllowedCall>),
     /// It waits under this code.
     Waits(Box<Approval>, AwaitingApproval),
-    /// It doesn't run.
-    NotApproved(NotApproved),
+    /// It doesn't run. Where a human said so, who.
+    NotApproved(NotApproved, Option<DecidedElsewhere>),
+}
+
+/// Who decided a call outside the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedElsewhere {
+    /// Where.
+    pub channel: Channel,
+    /// Their name, where it is known.
+    pub who: Option<String>,
 }
 
 /// Asks, and takes answers. Cheap to clone: clones share what waits, what was used and what was prepared.
@@ -113,13 +126,11 @@ impl ApprovalFlow {
         now: DateTime<Utc>,
     ) -> Result<Approval, DecideError> {
         let approvals = self.approvals.as_ref().ok_or(DecideError::Unknown)?;
-        approvals.decide_from_page(
-            code,
-            &self.page_secret(secret),
-            decision,
-            |approval| self.page_seal(approval),
-            now,
-        )
+        let page = FromPage {
+            proof: Proof::Secret(&self.page_secret(secret)),
+            seal: &|approval, who| self.page_seal(approval, who),
+        };
+        approvals.decide_from_page(code, decision, page, now)
     }
 
     /// Whether every approval has the operator's own secret, which no log tells.
@@ -133,8 +144,10 @@ impl ApprovalFlow {
         self.sealer.digest("page secret", &[secret.trim()])
     }
 
-    fn page_seal(&self, approval: &Approval) -> String {
-        self.sealer.digest("page approval", &[&approval.code, &approval.token])
+    fn page_seal(&self, approval: &Approval, who: Option<&DecidedBy>) -> String {
+        let who = who.and_then(|who| serde_json::to_string(who).ok()).unwrap_or_default();
+        self.sealer
+            .digest("page approval", &[&approval.code, &approval.token, &who])
     }
 
     /// What is wrong with an answer whatever is there now: whose question it was, how long it waited, a plain no. Known before
@@ -235,8 +248,9 @@ impl ApprovalFlow {
             return Err(NotApproved::Changed);
         }
         read_form(plan, form)?;
+        let approver = self.approver_of_answer(plan, subject, by)?;
         self.redeem(&binding)?;
-        Ok(asking.approved(by.into()))
+        Ok(asking.approved(by.into(), Some(approver)))
     }
 
     /// Looks whether a human approved the call outside the client, and if nobody was asked yet, asks.
@@ -251,7 +265,9 @@ impl ApprovalFlow {
         now: DateTime<Utc>,
     ) -> Result<OutOfBand, NobodyToAsk> {
         let approvals = self.approvals.as_ref().ok_or(NobodyToAsk::NoPlace)?;
-        if !self.takes(Channel::Terminal) && !self.serves_page() {
+        let may = self.may_approve(plan, subject);
+        let (terminal, page) = (self.terminal_decides(&may, subject), self.page_decides(&may, subject));
+        if !terminal && page.is_none() {
             return Err(NobodyToAsk::Policy);
         }
         let call = self.call(subject);
@@ -259,27 +275,38 @@ impl ApprovalFlow {
         let mut waits_already = None;
         for known in self.known(approvals, subject, &call, now)? {
             match &known.state {
-                State::Rejected { .. } => return Ok(OutOfBand::NotApproved(NotApproved::Rejected)),
+                State::Rejected { by, who, .. } => {
+                    let by = DecidedElsewhere {
+                        channel: channel_of(*by),
+                        who: who.as_ref().map(|who| who.name.clone()),
+                    };
+                    return Ok(OutOfBand::NotApproved(NotApproved::Rejected, Some(by)));
+                }
                 // Written by someone who isn't the page: no approval.
                 State::Approved {
                     by: Decider::Page,
                     seal,
+                    who,
                     ..
-                } if seal.as_deref() != Some(self.page_seal(&known).as_str()) => {}
+                } if seal.as_deref() != Some(self.page_seal(&known, who.as_ref()).as_str()) => {}
                 State::Approved { by, .. } => {
-                    let by = match by {
-                        Decider::Page => Channel::Page,
-                        Decider::Terminal => Channel::Terminal,
-                    };
+                    let by = channel_of(*by);
                     // Of many that come at once, one takes it.
                     let Some(taken) = approvals.take(&known.code, now)? else {
                         continue;
                     };
                     match self.taken(&taken, plan, subject, by, now) {
-                        Ok(()) => return Ok(OutOfBand::Allowed(Box::new(asking.approved(by.into())))),
+                        Ok(()) => {
+                            let who = taken.decided_by().map(|who| who.name.clone());
+                            return Ok(OutOfBand::Allowed(Box::new(asking.approved(by.into(), who))));
+                        }
                         // What was approved isn't what is there now: a new plan, under a new code.
                         Err(NotApproved::Changed) => changed = true,
-                        Err(no) => return Ok(OutOfBand::NotApproved(no)),
+                        Err(no) => {
+                            let who = taken.decided_by().map(|who| who.name.clone());
+                            let by = DecidedElsewhere { channel: by, who };
+                            return Ok(OutOfBand::NotApproved(no, Some(by)));
+                        }
                     }
                 }
                 State::Waiting if known.shows(plan.digest()) => waits_already = Some(known),
@@ -294,9 +321,10 @@ impl ApprovalFlow {
         }
         let waits = self.rules.question_seconds;
         let approval = self.rules.approval_seconds;
-        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let page = page.filter(|_| self.takes(Channel::Page));
-        let secret = page.as_ref().map(Page::secret_for_one);
+        let secret = page
+            .as_ref()
+            .filter(|page| page.issuer.is_none())
+            .map(Page::secret_for_one);
         let waiting = approvals.add(NewApproval {
             token: self
                 .sealer
@@ -317,24 +345,29 @@ impl ApprovalFlow {
             asked_at: now,
             expires_at: now + seconds(waits),
             approval_seconds: approval,
-            terminal: self.takes(Channel::Terminal),
+            terminal,
             without_terminal: self.rules.without_terminal,
             page_secret: secret.as_deref().map(|secret| self.page_secret(secret)),
+            signs_in: page.as_ref().is_some_and(|page| page.issuer.is_some()),
+            principal: self.principal_digest(&subject.principal.id()),
+            may,
         })?;
-        if let (Some(page), Some(secret)) = (&page, &secret)
+        if let Some(page) = &page
             && waiting.asked_at == now
         {
-            page.tell(&waiting.code, subject.tool, secret);
+            page.tell(&waiting.code, subject.tool, secret.as_deref());
         }
         Ok(OutOfBand::Waits(Box::new(waiting), asking))
     }
 
-    /// The page's address for a code, where this process serves one.
+    /// The page's address for a call that waits, where this process serves one that decides it.
     #[must_use]
-    pub fn page_for(&self, code: &str) -> Option<String> {
+    pub fn page_for(&self, approval: &Approval) -> Option<String> {
         let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
-        let page = page.as_ref().filter(|_| self.takes(Channel::Page))?;
-        Some(format!("{}/approve/{code}", page.origin))
+        let page = page
+            .as_ref()
+            .filter(|_| self.takes(Channel::Page) && approval.has_page())?;
+        Some(format!("{}/approve/{}", page.origin, approval.code))
     }
 
     /// Whether a taken approval is for this call on this target.
@@ -354,6 +387,7 @@ impl ApprovalFlow {
         if binding.state != plan.digest() {
             return Err(NotApproved::Changed);
         }
+        self.approver_counts(approval, plan, subject, by)?;
         self.redeem(&binding)
     }
 
@@ -414,6 +448,13 @@ impl ApprovalFlow {
             redeem(&*self.used, &binding.nonce, until).map_err(|error| NotApproved::Unrecorded(error.to_string()))?
         };
         if first { Ok(()) } else { Err(NotApproved::Used) }
+    }
+}
+
+fn channel_of(decider: Decider) -> Channel {
+    match decider {
+        Decider::Page => Channel::Page,
+        Decider::Terminal => Channel::Terminal,
     }
 }
 

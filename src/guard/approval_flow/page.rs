@@ -1,4 +1,8 @@
-//! The approval page of an HTTP server: where it is, and its secrets.
+//! The approval page of an HTTP server: where it is, its secrets, and what browsers keep for it.
+
+use std::sync::PoisonError;
+
+use super::ApprovalFlow;
 
 /// The approval page of an HTTP server.
 #[derive(Debug, Clone)]
@@ -7,6 +11,8 @@ pub struct Page {
     pub origin: String,
     /// The secret that the operator gave, for every approval. Without one, each gets its own, which goes to the log.
     pub secret: Option<std::sync::Arc<secrecy::SecretString>>,
+    /// Who signs approvers in, as it writes itself in tokens. Then no secret is asked for.
+    pub issuer: Option<String>,
 }
 
 impl Page {
@@ -28,12 +34,72 @@ impl Page {
     }
 
     /// Tells the operator, on standard error, what waits. The log of a server is where its operator looks.
-    pub(super) fn tell(&self, code: &str, tool: &str, secret: &str) {
+    pub(super) fn tell(&self, code: &str, tool: &str, secret: Option<&str>) {
         let origin = &self.origin;
-        if self.secret.is_some() {
-            tracing::warn!("{tool} waits for a human's approval: {origin}/approve/{code}, with the operator's secret");
-        } else {
-            tracing::warn!("{tool} waits for a human's approval: {origin}/approve/{code}, one-time secret {secret}");
+        let how = match secret {
+            None => "where approvers sign in".to_owned(),
+            Some(_) if self.secret.is_some() => "with the operator's secret".to_owned(),
+            Some(secret) => format!("one-time secret {secret}"),
+        };
+        tracing::warn!("{tool} waits for a human's approval: {origin}/approve/{code}, {how}");
+    }
+}
+
+/// What the page has a browser keep, sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageSeal {
+    /// A sign-in that began.
+    SignIn,
+    /// Who signed in.
+    Approver,
+}
+
+impl PageSeal {
+    /// The name of what is kept.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::Approver => "approver",
         }
+    }
+}
+
+impl ApprovalFlow {
+    /// The page's own address, where this process serves one.
+    #[must_use]
+    pub fn page_origin(&self) -> Option<String> {
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        page.as_ref().map(|page| page.origin.clone())
+    }
+
+    /// Something that a browser keeps: nobody else reads or changes it.
+    #[must_use]
+    pub fn page_sealed(&self, seal: PageSeal, plain: &[u8]) -> Option<String> {
+        self.sealer.encrypt("approval page", seal.name(), plain)
+    }
+
+    /// What a browser kept, unchanged.
+    #[must_use]
+    pub fn page_unsealed(&self, seal: PageSeal, sealed: &str) -> Option<Vec<u8>> {
+        self.sealer.decrypt("approval page", seal.name(), sealed)
+    }
+
+    /// What a form about a code holds that was given to that sign-in.
+    #[must_use]
+    pub fn page_form_tag(&self, sign_in: &str, code: &str) -> String {
+        self.sealer.tag("approval page form", &[sign_in, code])
+    }
+
+    /// Whether a form is one that was given to that sign-in for that code.
+    #[must_use]
+    pub fn is_page_form_tag(&self, sign_in: &str, code: &str, tag: &str) -> bool {
+        self.sealer.is_tag("approval page form", &[sign_in, code], tag)
+    }
+
+    /// The groups that the policy names among those who approve.
+    #[must_use]
+    pub fn named_groups(&self) -> Vec<String> {
+        self.rules.approvers.groups()
     }
 }

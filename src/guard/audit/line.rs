@@ -38,6 +38,7 @@ pub(super) fn line(entry: &Entry, id: Uuid) -> String {
         arguments: Value::Null,
         plan: optional(&entry.plan, 80),
         channel: optional(&entry.channel, 16),
+        approver: optional(&entry.approver, 128),
         rule: optional(&entry.rule, 120),
         outcome: entry.outcome,
         reason: optional(&entry.reason, 400),

@@ -18,8 +18,8 @@ use super::MAX_BODY_BYTES;
 use super::admission::Admission;
 use super::auth::Grant;
 use super::connections::Peer;
+use super::narrowing::Asked;
 use super::sessions::{self, Lack, Owner};
-use crate::neon::text::one_line;
 use crate::server::messages::{self, Checked, Refused};
 
 /// How long a client is told to wait that gets no session, in seconds.
@@ -33,10 +33,6 @@ pub(super) struct Reading {
     pub(super) admission: Arc<Admission>,
 }
 
-/// What a request of ours may not have beside its body: other servers take settings there, this one from its operator alone.
-const SETTINGS_ARE_THE_OPERATORS: &str = "this server takes no settings from requests: whoever starts it gives them \
-    (--read-only, --toolsets, --project-id, ...)";
-
 /// Reads the whole request before it is answered, within bounds of size and time, and answers it as one of its peer's.
 pub(super) async fn whole(
     State(Reading { patience, admission }): State<Reading>,
@@ -45,10 +41,18 @@ pub(super) async fn whole(
     request: Request,
     next: Next,
 ) -> Response {
-    if let Some(setting) = setting(&request) {
-        let text = format!("{setting} isn't understood: {SETTINGS_ARE_THE_OPERATORS}");
-        return refused(StatusCode::BAD_REQUEST, None, ErrorData::invalid_request(text, None));
-    }
+    // Other paths are nobody's, whatever is asked for there.
+    let asked = match request.uri().path() {
+        "/mcp" | "/mcp/" => Asked::read(request.uri(), request.headers()),
+        _ => Ok(Asked::default()),
+    };
+    let admitted = match asked.and_then(|asked| admission.admit(&grant, &asked)) {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            let error = ErrorData::invalid_request(error.to_string(), None);
+            return refused(StatusCode::BAD_REQUEST, None, error);
+        }
+    };
     let (head, body) = request.into_parts();
     let body = match tokio::time::timeout(patience, to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => body,
@@ -75,7 +79,7 @@ pub(super) async fn whole(
     // What is sent on may have another length.
     head.headers.remove(CONTENT_LENGTH);
     let mut request = Request::from_parts(head, Body::from(body));
-    request.extensions_mut().insert(admission.admit(&grant));
+    request.extensions_mut().insert(admitted);
     let (response, lack) = sessions::counted(owner(&grant, peer), next.run(request)).await;
     match lack {
         Some(Lack::Full) => {
@@ -116,20 +120,6 @@ async fn with_id(response: Response) -> Response {
     let written = serde_json::from_slice(&bytes).and_then(|message| messages::written(&message));
     head.headers.remove(CONTENT_LENGTH);
     Response::from_parts(head, Body::from(written.map_or(bytes, Bytes::from)))
-}
-
-/// A setting that a request tries to make, as people copy it from the addresses of other servers.
-fn setting(request: &Request) -> Option<String> {
-    if !request.uri().path().starts_with("/mcp") {
-        return None;
-    }
-    if let Some(query) = request.uri().query().filter(|query| !query.is_empty()) {
-        let name = query.split(['&', '=']).next().unwrap_or_default();
-        return Some(format!("the query parameter `{}`", one_line(name, 60)));
-    }
-    let is_setting = |name: &&http::HeaderName| name.as_str().starts_with("x-neon-") || name.as_str() == "x-read-only";
-    let name = request.headers().keys().find(is_setting)?;
-    Some(format!("the header `{}`", one_line(name.as_str(), 60)))
 }
 
 /// What is to be sent on in the place of a body, if anything is, or the answer to one that isn't a message.
