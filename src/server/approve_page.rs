@@ -266,7 +266,9 @@ async fn decide(
     };
     let by = match (&signed_in, answer.secret) {
         (Some(signed_in), _) => {
-            let shown = shared.known(&code).ok().flatten().map(|approval| approval.code);
+            // Of what isn't theirs to see, no form says anything.
+            let shown = shared.known_to(&code, Some(signed_in)).ok().flatten();
+            let shown = shown.map(|approval| approval.code);
             let tag = answer.form.unwrap_or_default();
             let is_own_form = shown
                 .as_ref()

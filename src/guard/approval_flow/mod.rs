@@ -10,6 +10,7 @@
 
 mod approver;
 mod binding;
+mod browser;
 mod form;
 mod not_approved;
 mod noted;

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Channel;
-use super::file::{Approval, ApproverRule};
+use super::file::{Approval, ApproverRule, Channel};
 use crate::catalog::Effect;
 
 /// Who may approve which calls: by a file and by each that narrows it, all of which must allow it.
