@@ -18,6 +18,7 @@ mod condition;
 mod declaration;
 mod lint;
 mod load;
+mod narrowing;
 mod nearest;
 mod output_schema;
 mod pins;
@@ -36,6 +37,7 @@ pub use declaration::{
 };
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};
+pub use narrowing::{SelectionNarrowing, Wider};
 pub use nearest::nearest;
 pub use output_schema::{envelope, output_schema, type_of_field};
 pub use pins::{BranchPin, Linked, Pins};

@@ -81,6 +81,16 @@ pub struct Pins {
 }
 
 impl Pins {
+    /// These, and the others' where nothing is fixed here.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        Self {
+            branch: self.branch.or_else(|| other.branch.clone()),
+            role: self.role.or_else(|| other.role.clone()),
+            database: self.database.or_else(|| other.database.clone()),
+        }
+    }
+
     /// The arguments of a tool that they fill in: those that must be given, and those that mean something when they aren't.
     pub(super) fn fixed(&self, tool: &Tool) -> Map<String, Value> {
         let properties = tool.input.get("properties").and_then(Value::as_object);

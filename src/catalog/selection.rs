@@ -118,7 +118,8 @@ pub struct Selection {
     without_step: Vec<String>,
     /// Everything that there is: plans look with reading tools that may not be offered.
     catalog: Arc<Catalog>,
-    discovery: bool,
+    /// What it was made from: a narrower one begins with the same.
+    options: SelectionOptions,
     /// The toolsets that were asked for.
     toolsets: Vec<String>,
 }
@@ -221,7 +222,6 @@ impl Selection {
     /// # Errors
     /// When a name is unknown, or nothing is left.
     pub fn new(catalog: Catalog, options: &SelectionOptions, allowed: &impl Allowed) -> Result<Self, SelectionError> {
-        let everything = |name: &str| name == "all";
         let toolset_names = || {
             catalog
                 .toolsets()
@@ -248,12 +248,26 @@ impl Selection {
                 });
             }
         }
+        let selection = Self::build(Arc::new(catalog), options, allowed, &|_| None);
+        if selection.tools.is_empty() {
+            return Err(SelectionError::Empty);
+        }
+        Ok(selection)
+    }
+
+    /// Selects from a catalogue by names that are there. `leaves_out` says why a tool isn't offered for a reason of its own.
+    pub(super) fn build(
+        catalog: Arc<Catalog>,
+        options: &SelectionOptions,
+        allowed: &impl Allowed,
+        leaves_out: &dyn Fn(&Tool) -> Option<Cow<'static, str>>,
+    ) -> Self {
+        let everything = |name: &str| name == "all";
         let chosen: Vec<&str> = match &options.toolsets {
             Some(names) => names.iter().map(String::as_str).collect(),
             None if options.tools.is_empty() => vec![if options.discovery { "all" } else { "default" }],
             None => Vec::new(),
         };
-        let catalog = Arc::new(catalog);
         let mut selection = Self {
             tools: Vec::new(),
             findable: Vec::new(),
@@ -261,7 +275,7 @@ impl Selection {
             left_out: HashMap::new(),
             without_step: Vec::new(),
             catalog: catalog.clone(),
-            discovery: options.discovery,
+            options: options.clone(),
             toolsets: chosen.iter().map(|name| (*name).to_owned()).collect(),
         };
         // By name, that is: what an effect or a scope denies is for each step to find out.
@@ -279,7 +293,10 @@ impl Selection {
             let whole = options.tools.iter().any(|tool| tool == name)
                 || chosen.iter().any(|set| everything(set) || *set == &*tool.toolset);
             let asked = whole || (declaration.listing.default && chosen.contains(&"default"));
-            let reason = if options.exclude.iter().any(|tool| tool == name) {
+            let own_reason = leaves_out(tool);
+            let reason = if own_reason.is_some() {
+                own_reason
+            } else if options.exclude.iter().any(|tool| tool == name) {
                 Some(Cow::from("the operator excluded it"))
             } else if options.read_only && (declaration.least_effect() != Effect::Read || declaration.safety.reveals) {
                 Some("this server is read-only".into())
@@ -330,32 +347,7 @@ impl Selection {
                 }
             }
         }
-        if selection.tools.is_empty() {
-            return Err(SelectionError::Empty);
-        }
-        Ok(selection)
-    }
-
-    /// The same selection for a caller that may call less of it: what it may not call isn't offered. It may come to nothing.
-    #[must_use]
-    pub fn under(&self, allowed: &impl Allowed) -> Self {
-        let stays = |selected: &&Arc<SelectedTool>| allowed.lists(&selected.tool);
-        let tools: Vec<_> = self.tools.iter().filter(stays).cloned().collect();
-        let place = |(place, selected): (usize, &Arc<SelectedTool>)| (selected.tool.name().to_owned(), place);
-        let mut left_out = self.left_out.clone();
-        for selected in self.tools.iter().filter(|selected| !stays(selected)) {
-            left_out.insert(selected.tool.name().to_owned(), "this caller may not call it".into());
-        }
-        Self {
-            index: tools.iter().enumerate().map(place).collect(),
-            findable: self.findable.iter().filter(stays).cloned().collect(),
-            tools,
-            left_out,
-            without_step: Vec::new(),
-            catalog: self.catalog.clone(),
-            discovery: self.discovery,
-            toolsets: self.toolsets.clone(),
-        }
+        selection
     }
 
     /// The tools, in the order in which they are listed.
@@ -405,7 +397,22 @@ impl Selection {
     /// Whether the tools are found by a search rather than listed.
     #[must_use]
     pub fn discovery(&self) -> bool {
-        self.discovery
+        self.options.discovery
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn options(&self) -> &SelectionOptions {
+        &self.options
+    }
+
+    pub(super) fn shared_catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// Why a tool isn't offered that exists.
+    pub(super) fn left_out(&self, name: &str) -> Option<&Cow<'static, str>> {
+        self.left_out.get(name)
     }
 
     /// The flag that turns on the toolset of a tool that isn't offered, beside those that are.
@@ -424,14 +431,16 @@ impl Selection {
         }
         match nearest(name, self.tools.iter().map(|tool| tool.tool.name())) {
             Some(nearest) => format!("There is no tool `{name}`: did you mean `{nearest}`?"),
-            None if self.discovery => format!("There is no tool `{name}`: search_tools finds those that there are."),
+            None if self.options.discovery => {
+                format!("There is no tool `{name}`: search_tools finds those that there are.")
+            }
             None => format!("There is no tool `{name}`: tools/list names those that there are."),
         }
     }
 }
 
 /// Whether every call of the tool stays inside one project.
-fn about_one_project(tool: &Tool) -> bool {
+pub(super) fn about_one_project(tool: &Tool) -> bool {
     tool.declaration.safety.stays_in_project
         || tool.placeholders.iter().any(|placeholder| placeholder == "project_id")
         || tool.property("project_id").is_some() && tool.requires("project_id")

@@ -9,7 +9,8 @@ use chrono::Utc;
 use super::common::print;
 use super::store::StoreArguments;
 use super::terminal::{Terminal, Typed, shown};
-use crate::guard::{Approval, Approvals, DecideError, Decision, State, state_dir};
+use crate::guard::audit::{AuditLimits, AuditLog};
+use crate::guard::{Approval, Approvals, DecideError, Decision, State, decision_entry, state_dir};
 use crate::neon::text::{escaped, one_line};
 
 /// The call was rejected.
@@ -99,8 +100,17 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("neon-mcp: approvals are typed in a terminal, and this isn't one: nothing was decided");
         return Ok(ExitCode::from(UNDECIDED));
     };
+    let audit = audit_log(&approvals);
+    if let Some(audit) = &audit {
+        audit.check().context("a decision that can't be noted isn't taken")?;
+    }
     match approvals.decide(code, &decision, Utc::now()) {
         Ok(approval) => {
+            if let (Some(audit), Some(entry)) = (&audit, decision_entry(&approval, "")) {
+                audit
+                    .write(&entry)
+                    .context("the decision was taken, and can't be noted")?;
+            }
             print(&format!("{} {}", approval.code, decided(&approval.state)));
             if let State::Approved { .. } = approval.state {
                 print("Tell the agent to repeat the call: this counts for that call, once.");
@@ -122,6 +132,18 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Err(DecideError::Approvals(error)) => Err(error.into()),
         Err(error) => Ok(undecided(&error)),
     }
+}
+
+/// The audit log of the server whose calls these are: the one that the environment names, or the one beside them.
+fn audit_log(approvals: &Approvals) -> Option<AuditLog> {
+    let named = std::env::var_os("NEON_MCP_AUDIT_LOG").filter(|path| !path.is_empty());
+    let beside = || {
+        let directory = approvals.directory()?;
+        let is_ours = directory.file_name().is_some_and(|name| name == "approvals");
+        Some(directory.parent().filter(|_| is_ours)?.join("audit.jsonl"))
+    };
+    let path = named.map(PathBuf::from).or_else(beside)?;
+    Some(AuditLog::new(path, AuditLimits::default()))
 }
 
 /// What waits, a line each, and below it what would happen.

@@ -53,6 +53,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let again = Arc::new(Notify::new());
     let stop = stop_signal(Hangup::Tells(again.clone()));
     let limits = settings.http.limits()?;
+    let sign_in = settings.approver_sign_in()?;
     let http = HttpServer::listen(settings.http.reach(arguments.listen)?).await?;
     let (http, _kept) = announce(http.with_limits(limits), &settings)?;
     let callers = Known::of(&settings);
@@ -79,7 +80,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     guards.approval_flow.serve_page(Page {
         origin: http.origin(),
         secret: secret.map(read_page_secret).transpose()?,
+        issuer: sign_in.as_ref().map(|sign_in| sign_in.issuer().to_owned()),
     });
+    let http = http.with_approvers(sign_in);
     print(&http.url());
     http.serve(NeonServer::new(started.engine), stop).await?;
     #[cfg(feature = "sandbox")]

@@ -247,6 +247,12 @@ impl Style {
                 .as_deref()
                 .map(|channel| format!("through {}", clean(channel))),
         );
+        about.extend(
+            entry
+                .approver
+                .as_deref()
+                .map(|approver| format!("decided by {}", clean(approver))),
+        );
         about.extend(entry.rule.as_deref().map(|rule| format!("rule {}", clean(rule))));
         about.push(duration(entry.duration_ms));
         let mut text = first.trim_end().to_owned();
@@ -302,7 +308,7 @@ fn colour(outcome: AuditOutcome) -> &'static str {
         AuditOutcome::Done => "32",
         AuditOutcome::Failed => "31",
         AuditOutcome::Unknown => "1;31",
-        AuditOutcome::Asked | AuditOutcome::DryRun => "36",
+        AuditOutcome::Asked | AuditOutcome::Approved | AuditOutcome::DryRun => "36",
         _ => "33",
     }
 }

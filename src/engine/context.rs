@@ -41,7 +41,7 @@ pub(in crate::engine) struct CallContext<'a> {
     pub(in crate::engine) service: Service,
     pub(in crate::engine) limits: &'a CallLimits,
     pub(in crate::engine) guards: &'a Guards,
-    pub(in crate::engine) rate_cap: Option<&'a RateCap>,
+    pub(in crate::engine) rate_caps: &'a [RateCap],
     pub(in crate::engine) adding: &'a tokio::sync::Mutex<()>,
     pub(in crate::engine) connections: &'a Connections,
     /// What sessions made.

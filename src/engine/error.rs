@@ -445,6 +445,7 @@ impl Failure {
                     NotApproved::Tampered
                     | NotApproved::Other(_)
                     | NotApproved::Channel(_)
+                    | NotApproved::Approver(_)
                     | NotApproved::Unrecorded(_)
                     | NotApproved::StoreUnavailable(_) => Recorded::Refused,
                 };

@@ -6,6 +6,7 @@ use crate::catalog::SafetyCopy;
 use crate::engine::context::CallContext;
 use crate::engine::decide::{assess, safety};
 use crate::engine::error::Failure;
+use crate::engine::rate_cap::fit;
 use crate::engine::record::Record;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::WorkflowCall;
@@ -56,10 +57,9 @@ pub(in crate::engine) async fn open(
     Ok(Opened { copy })
 }
 
-/// Refuses a change that comes too fast, and counts one that doesn't, where that is wanted.
+/// Refuses a change that comes too fast by any of the caps on it, and counts one that doesn't, where that is wanted.
 pub(in crate::engine) fn paced(call: &CallContext<'_>, count: bool) -> Result<(), Failure> {
-    let Some(rate_cap) = call.rate_cap else { return Ok(()) };
-    let fits = rate_cap.fits(&call.guards.approval_flow, &call.principal.id(), count);
+    let fits = fit(call.rate_caps, &call.guards.approval_flow, count);
     if fits.map_err(|error| Failure::NotApproved(error.into()))? {
         return Ok(());
     }

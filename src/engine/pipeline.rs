@@ -28,9 +28,10 @@ use crate::engine::record::Record;
 use crate::engine::snapshot::{ReadSnapshot, Seen};
 use crate::engine::workflow::{Basis, RunsOn, WorkflowCall, Workflows};
 use crate::engine::{CallResult, Outcome, WorkflowContext};
-use crate::guard::{self, AllowedCall, Approver, Assessment, Effect, Plan, PolicyDecision, StatementRisk, Undoing};
+use crate::guard::{self, AllowedCall, Assessment, Effect, Plan, PolicyDecision, StatementRisk, Undoing};
 use crate::neon::sql::Measured;
 use crate::telemetry;
+use crate::text::one_line;
 
 /// How often one call is judged anew because its statements lose more than was judged or approved.
 const MAX_ATTEMPTS: usize = 4;
@@ -307,7 +308,7 @@ impl<'a> Pipeline<'a> {
             let (look, effect) = (ReadSnapshot::new(&self.call), allowed.assessment().effect());
             bounds::check(&self.call, &look, tool, effect, &arguments).await?;
         }
-        record.allowed(allowed.approver());
+        record.allowed(&allowed);
         let request = bind::bind(tool, &arguments, &self.call.files).map_err(Failure::Internal)?;
         let shaping = Shaping {
             service: self.call.service,
@@ -341,6 +342,7 @@ impl<'a> Pipeline<'a> {
         }
         let assessment = allowed.assessment().clone();
         let approver = allowed.approver();
+        let approved_by = self.approved_by(&allowed);
         let before = match before {
             None if assessment.changes() && wants_before(tool, &arguments) => self.before(&arguments, seen).await?,
             before => before,
@@ -400,7 +402,8 @@ impl<'a> Pipeline<'a> {
         let extras = Extras {
             state,
             password_of: done::password_of(&self.call, &arguments).await.ok().flatten(),
-            approved_by: approver.name().filter(|_| approver != Approver::Nobody),
+            approved_by: approver.name(),
+            approver: approved_by,
             safety_copy: copy,
             undo,
         };
@@ -429,7 +432,7 @@ impl<'a> Pipeline<'a> {
             ended.map_err(|failure| failure.after_copy(copy.as_ref()))?
         };
         let approver = allowed.approver();
-        let approved_by = approver.name().filter(|_| approver != Approver::Nobody);
+        let approved_by = (approver.name(), self.approved_by(allowed));
         let mut ended = ended;
         for note in &mut ended.notes {
             self.add_what_is_not_offered(note);
@@ -447,6 +450,12 @@ impl<'a> Pipeline<'a> {
         ended.undo = ended.undo.map(|undo| undo::fitted(self.call.selection, undo));
         let failed = ended.failed;
         Ok(self.result(shaping.workflow(ended, approved_by, copy), failed))
+    }
+
+    /// Who approved a call, where that is another than its caller.
+    fn approved_by(&self, allowed: &AllowedCall) -> Option<String> {
+        let who = allowed.approved_by()?;
+        (who != self.call.principal.name()).then(|| self.call.key.redacted(&one_line(who, 200)))
     }
 
     /// What the plan would have read, for the undo of a call that nobody was asked about: as it was judged by, where that was just

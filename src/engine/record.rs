@@ -11,7 +11,7 @@ use crate::engine::error::{Failure, Named};
 use crate::engine::values::text;
 use crate::engine::{Caller, Guards, Outcome, Service};
 use crate::guard::audit::{AuditOutcome as Recorded, Entry, Pending};
-use crate::guard::{Approver, Assessment, Effect, FileError, OwnKey, Plan};
+use crate::guard::{AllowedCall, Approver, Assessment, Effect, FileError, OwnKey, Plan};
 use crate::telemetry;
 
 /// A call's line under way.
@@ -66,8 +66,8 @@ impl Record {
         self.wanted = true;
     }
 
-    pub(in crate::engine) fn allowed(&mut self, approver: Approver) {
-        self.entry.channel = approver.name().map(str::to_owned);
+    pub(in crate::engine) fn allowed(&mut self, allowed: &AllowedCall) {
+        self.asked_by(allowed.approver(), allowed.approved_by());
     }
 
     pub(in crate::engine) fn asked_again(&mut self) {
@@ -97,8 +97,9 @@ impl Record {
     }
 
     /// Who was asked, whatever the answer is.
-    pub(in crate::engine) fn asked_by(&mut self, approver: Approver) {
+    pub(in crate::engine) fn asked_by(&mut self, approver: Approver, who: Option<&str>) {
         self.entry.channel = approver.name().map(str::to_owned);
+        self.entry.approver = who.map(|who| self.key.redacted(who));
     }
 
     /// Notes the call before it is sent: one that leaves no trace isn't.

@@ -21,7 +21,7 @@ use crate::engine::decide::whole;
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::pipeline::Pipeline;
 use crate::engine::present::untrusted;
-use crate::engine::rate_cap::{Counted, RateCap};
+use crate::engine::rate_cap::{RateCap, RateCaps};
 use crate::engine::workflow::Workflows;
 use crate::engine::{context, left_behind, record};
 use crate::guard::audit::AuditOutcome;
@@ -50,11 +50,6 @@ pub fn complete_arguments(
     Ok(arguments)
 }
 
-fn rate_cap(policy: &Policy, counted: Counted) -> Option<Arc<RateCap>> {
-    let most = policy.changes_per_minute()?;
-    Some(Arc::new(RateCap::new(most, counted)))
-}
-
 fn of_accounts(given: Vec<EngineAccount>, limits: &CallLimits) -> Accounts {
     let accounts = given.into_iter();
     Accounts::new(
@@ -78,7 +73,8 @@ struct Inner {
     limits: Arc<CallLimits>,
     guards: Guards,
     workflows: Arc<dyn Workflows>,
-    rate_cap: Option<Arc<RateCap>>,
+    /// What changes are counted by: the operator's cap, and the caller's own.
+    rate_caps: Vec<RateCap>,
     common: Arc<Common>,
 }
 
@@ -89,6 +85,8 @@ struct Common {
     docs: Option<Docs>,
     /// The statements that plans show in part.
     wholes: whole::Wholes,
+    /// The changes of the last minute, of all callers and of those whose own policy caps them.
+    rate_caps: RateCaps,
     /// Held while branches are counted and one is added.
     adding: tokio::sync::Mutex<()>,
     /// Cancelled when calls may begin.
@@ -100,8 +98,11 @@ struct Common {
 pub struct Narrowing {
     /// The tools.
     pub selection: Option<Arc<Selection>>,
-    /// What the operator lets this caller do. A policy that caps changes a minute has a count of its own.
+    /// The policy, narrowed for this caller.
     pub policy: Option<Policy>,
+    /// Whose changes are counted by themselves, beside those of all, and how many of them there may be in a minute. Whoever is
+    /// narrowed again goes on with the same count.
+    pub own_cap: Option<(String, u32)>,
     /// With which accounts calls are made: a caller's own are nobody else's.
     pub accounts: Option<Vec<EngineAccount>>,
 }
@@ -131,13 +132,15 @@ impl Engine {
         guards: Guards,
         workflows: Arc<dyn Workflows>,
     ) -> Self {
+        let rate_caps = RateCaps::default();
         Self {
             inner: Arc::new(Inner {
                 accounts: Arc::new(of_accounts(accounts, &limits)),
-                rate_cap: rate_cap(&guards.policy, Counted::OfAll),
+                rate_caps: rate_caps.of_all(guards.policy.changes_per_minute()),
                 common: Arc::new(Common {
                     docs: limits.docs.clone().map(Docs::new),
                     wholes: whole::Wholes::default(),
+                    rate_caps,
                     adding: tokio::sync::Mutex::default(),
                     ready: OnceLock::new(),
                 }),
@@ -153,18 +156,35 @@ impl Engine {
     /// The engine for a caller that gets less of it, or works with accounts of its own. Approvals, the audit log and what is kept of
     /// plans stay shared.
     #[must_use]
-    pub fn narrowed(&self, narrowing: Narrowing) -> Self {
+    pub fn narrowed(&self, mut narrowing: Narrowing) -> Self {
+        let inner = &*self.inner;
+        let mut rate_caps = inner.rate_caps.clone();
+        let own_cap = narrowing.own_cap.take();
+        rate_caps.extend(own_cap.map(|(whose, most)| inner.common.rate_caps.of(&whose, most)));
+        self.with(narrowing, rate_caps)
+    }
+
+    /// The engine under another policy of the operator's, with the tools that it leaves. Changes that were counted still count.
+    #[must_use]
+    pub fn under(&self, policy: Policy, selection: Selection) -> Self {
+        let rate_caps = self.inner.common.rate_caps.of_all(policy.changes_per_minute());
+        let narrowing = Narrowing {
+            selection: Some(Arc::new(selection)),
+            policy: Some(policy),
+            ..Narrowing::default()
+        };
+        self.with(narrowing, rate_caps)
+    }
+
+    fn with(&self, narrowing: Narrowing, rate_caps: Vec<RateCap>) -> Self {
         let Narrowing {
             selection,
             policy,
+            own_cap: _,
             accounts,
         } = narrowing;
         let inner = &*self.inner;
         let mut guards = inner.guards.clone();
-        let rate_cap = match &policy {
-            Some(policy) => rate_cap(policy, Counted::OfEach),
-            None => inner.rate_cap.clone(),
-        };
         if let Some(policy) = policy {
             guards.approval_flow = guards.approval_flow.with_rules(policy.approval().clone());
             guards.policy = Arc::new(policy);
@@ -180,7 +200,7 @@ impl Engine {
                 limits: inner.limits.clone(),
                 guards,
                 workflows: inner.workflows.clone(),
-                rate_cap,
+                rate_caps,
                 common: inner.common.clone(),
             }),
         }
@@ -368,7 +388,7 @@ impl Engine {
             service: inner.service,
             limits: &inner.limits,
             guards: &inner.guards,
-            rate_cap: inner.rate_cap.as_deref(),
+            rate_caps: &inner.rate_caps,
             adding: &inner.common.adding,
             connections: &open.connections,
             wholes: &inner.common.wholes,

@@ -32,6 +32,8 @@ pub struct AwaitingApproval {
 pub struct AllowedCall {
     assessment: Assessment,
     approver: Approver,
+    /// The human's name, where it is known.
+    approved_by: Option<String>,
 }
 
 /// Who let a call run.
@@ -104,6 +106,7 @@ impl Assessment {
                 PolicyDecision::Allow(AllowedCall {
                     assessment: self,
                     approver,
+                    approved_by: None,
                 })
             }
             Rule::RequireApproval => PolicyDecision::RequireApproval(AwaitingApproval { assessment: self }),
@@ -119,11 +122,12 @@ impl AwaitingApproval {
         &self.assessment
     }
 
-    /// A human approved it, and everything about that approval was checked.
-    pub(in crate::guard) fn approved(self, approver: Approver) -> AllowedCall {
+    /// A human approved it, of that name where it is known, and everything about that approval was checked.
+    pub(in crate::guard) fn approved(self, approver: Approver, approved_by: Option<String>) -> AllowedCall {
         AllowedCall {
             assessment: self.assessment,
             approver,
+            approved_by,
         }
     }
 }
@@ -147,6 +151,12 @@ impl AllowedCall {
     #[must_use]
     pub fn approver(&self) -> Approver {
         self.approver
+    }
+
+    /// The name of the human who approved it, where one did and is known.
+    #[must_use]
+    pub fn approved_by(&self) -> Option<&str> {
+        self.approved_by.as_deref()
     }
 
     /// The permit for the call's request, which uses the allowed call up: one approval, one request.
@@ -181,6 +191,7 @@ impl AllowedCall {
         (declared && covered).then_some(Self {
             assessment: asking.assessment,
             approver: self.approver,
+            approved_by: self.approved_by.clone(),
         })
     }
 
@@ -250,7 +261,7 @@ mod tests {
     #[test]
     fn permit_is_for_the_method_and_the_route_that_were_judged() {
         let given = json!({"key_id": 5});
-        let allowed = || asking(&tool("revoke_api_key"), &given).approved(Approver::Client);
+        let allowed = || asking(&tool("revoke_api_key"), &given).approved(Approver::Client, None);
         let route = "/api_keys/{key_id}";
         assert!(allowed().permit(revoke(route, Method::Delete)).is_ok());
         assert!(allowed().permit(revoke(route, Method::Post)).is_err());
@@ -263,7 +274,7 @@ mod tests {
         let branch = json!({"project_id": "p", "branch_id": "br-a"});
         let restore = json!({"project_id": "p", "branch_id": "br-a", "source_branch_id": "br-b"});
         let (reset, restoring) = (tool("reset_from_parent"), tool("restore_branch"));
-        let approved = asking(&reset, &branch).approved(Approver::Client);
+        let approved = asking(&reset, &branch).approved(Approver::Client, None);
         assert!(approved.step(asking(&restoring, &restore)).is_some());
         let other = json!({"project_id": "p", "endpoint_id": "ep-a"});
         assert!(approved.step(asking(&tool("delete_compute"), &other)).is_none());
@@ -273,7 +284,7 @@ mod tests {
         else {
             panic!("it runs unasked");
         };
-        let mut weaker = asking(&reset, &branch).approved(Approver::Client);
+        let mut weaker = asking(&reset, &branch).approved(Approver::Client, None);
         weaker.assessment = judged(&reset, &branch, None).lightened();
         let severe = asking(&restoring, &restore);
         assert!(severe.assessment().severe());
@@ -294,7 +305,7 @@ mod tests {
         };
         let given = json!({"project_id": "p", "branch_id": "br-a", "sql": "DELETE FROM t"});
         let allowed = match judged(&tool("run_sql"), &given, Some(risk)).under(&Policy::default()) {
-            PolicyDecision::RequireApproval(asking) => asking.approved(Approver::Client),
+            PolicyDecision::RequireApproval(asking) => asking.approved(Approver::Client, None),
             other => panic!("it asks: {other:?}"),
         };
         let statements =

@@ -41,12 +41,12 @@ pub(crate) mod untrusted;
 
 pub use crate::permit::{Effect, JudgedTexts, Permitted};
 pub use approval_flow::{
-    APPROVE_FIELD, Answer, ApprovalFlow, NAME_FIELD, NobodyToAsk, NotApproved, OutOfBand, Page, Question, Reply,
-    Subject,
+    APPROVE_FIELD, Answer, ApprovalFlow, DecidedElsewhere, NAME_FIELD, NobodyToAsk, NotApproved, OutOfBand, Page,
+    PageSeal, Question, Reply, Subject, decision_entry,
 };
 pub use approvals::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING,
-    NewApproval, State, TypedName,
+    Approval, Approvals, ApprovalsError, DecideError, DecidedBy, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE,
+    MAX_WAITING, NewApproval, Standing, State, TypedName,
 };
 pub use assess::{Assessment, BranchFacts, Facts, Needs, Pending, RiskAssessment, StatementRisk};
 pub use decision::{AllowedCall, Approver, AwaitingApproval, NotJudged, PolicyDecision};
@@ -57,8 +57,8 @@ pub use mask::{MASK, OwnKey, mask, mask_text, without_own_keys};
 pub(crate) use plan::can_be_shown;
 pub use plan::{Impact, Plan, file_in_short, would_send};
 pub use policy::{
-    ApprovalRules, BranchSeen, Cause, Channel, Denied, NewBranch, Occasion, Policy, PolicyError, PolicyExplanation,
-    Rule, policy_reference, policy_schema,
+    ApprovalRules, AskedCall, BranchSeen, Cause, Channel, Denied, MayApprove, NewBranch, Occasion, Policy, PolicyError,
+    PolicyExplanation, Rule, policy_reference, policy_schema, projects_of,
 };
 pub use prepared::NotPrepared;
 pub use principal::{Identity, Principal};

@@ -1,8 +1,10 @@
 //! The approval page of an HTTP server: plain HTML for a human's decision about a call that waits.
 //!
 //! Whoever decides must have the secret that was told to the operator for this one call, so no other page can decide by
-//! sending the form (CSRF), and no other program on this machine can by knowing the code, which the agent knows too.
+//! sending the form (CSRF), and no other program on this machine can by knowing the code, which the agent knows too. Where approvers
+//! sign in, that takes the secret's place, and the policy says who may decide what: to others the code is one that nothing waits under.
 
+mod sign_in;
 mod view;
 
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use axum::Form;
 use axum::Router;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
@@ -25,10 +27,12 @@ use serde::Deserialize;
 
 use super::http::admission::Admission;
 use super::http::place::Place;
-use view::{Asking, decided, told};
+use sign_in::{Approvers, CALLBACK, SignedIn, first_sign_in, written};
+use view::{Asking, SignedInAs, decided, told};
 
 use crate::engine::{Engine, Service};
-use crate::guard::{Approval, ApprovalFlow, ApprovalsError, DecideError, Decision};
+use crate::guard::{Approval, ApprovalFlow, ApprovalsError, DecideError, Decision, Standing, decision_entry};
+use crate::sign_in::WebSignIn;
 
 /// The largest form that is read, in bytes.
 const MAX_FORM_BYTES: usize = 16 * 1024;
@@ -38,13 +42,25 @@ const MAX_FORM_BYTES: usize = 16 * 1024;
 struct Shared {
     admission: Arc<Admission>,
     place: Arc<Place>,
+    /// Who signs approvers in; without that, a secret is asked for.
+    approvers: Option<Approvers>,
 }
 
 /// The page, for an HTTP server at that place: `/approve/CODE`.
-pub(super) fn router(admission: Arc<Admission>, place: Arc<Place>) -> Router {
-    let shared = Arc::new(Shared { admission, place });
-    Router::new()
-        .route("/approve/{code}", get(show).post(decide))
+pub(super) fn router(admission: Arc<Admission>, place: Arc<Place>, sign_in: Option<WebSignIn>) -> Router {
+    let approvers = sign_in.map(|web| Approvers::new(web, place.origin()));
+    let shared = Arc::new(Shared {
+        admission,
+        place,
+        approvers,
+    });
+    let mut router = Router::new().route("/approve/{code}", get(show).post(decide));
+    if shared.approvers.is_some() {
+        router = router
+            .route("/approve/sign-in/{code}", get(begin_sign_in))
+            .route(CALLBACK, get(finish_sign_in));
+    }
+    router
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
         .layer(from_fn_with_state(shared.clone(), check_origin))
         .with_state(shared)
@@ -54,7 +70,11 @@ pub(super) fn router(admission: Arc<Admission>, place: Arc<Place>) -> Router {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
-    secret: String,
+    #[serde(default)]
+    secret: Option<String>,
+    /// The tag of a form that was given to who signed in.
+    #[serde(default)]
+    form: Option<String>,
     #[serde(default)]
     name: Option<String>,
     decision: Choice,
@@ -78,11 +98,21 @@ impl Shared {
     }
 
     /// What is asked about a call, again where an answer was wrong.
-    fn asking<'a>(&self, approval: &'a Approval, wrong: Option<&'a DecideError>) -> Asking<'a> {
+    fn asking<'a>(
+        &self,
+        approval: &'a Approval,
+        (signed_in, wrong): (Option<&'a SignedIn>, Option<&'a DecideError>),
+    ) -> Asking<'a> {
+        let flow = self.approval_flow();
         Asking {
+            signed_in: signed_in.map(|signed_in| SignedInAs {
+                name: signed_in.name(),
+                form: signed_in.form_tag(&flow, &approval.code),
+                may_approve: flow.standing_of(approval, &signed_in.principal()) == Standing::Approver,
+            }),
             approval,
             sandbox: self.engine().service() == Service::Sandbox,
-            own_secret: self.approval_flow().page_has_own_secret(),
+            own_secret: flow.page_has_own_secret(),
             wrong,
         }
     }
@@ -93,6 +123,61 @@ impl Shared {
             None => Ok(None),
         }
     }
+
+    /// The same to this human: what isn't theirs to see is unknown.
+    fn known_to(&self, code: &str, signed_in: Option<&SignedIn>) -> Result<Option<Approval>, ApprovalsError> {
+        let known = self.known(code)?;
+        let Some(signed_in) = signed_in else { return Ok(known) };
+        let principal = signed_in.principal();
+        let is_theirs =
+            |approval: &Approval| self.approval_flow().standing_of(approval, &principal) != Standing::Stranger;
+        Ok(known.filter(is_theirs))
+    }
+
+    /// Who signed in, where that is asked for. The error: nobody has.
+    fn signed_in(&self, headers: &HeaderMap, code: &str) -> Result<Option<SignedIn>, Box<Response>> {
+        let Some(approvers) = &self.approvers else {
+            return Ok(None);
+        };
+        match approvers.signed_in(&self.approval_flow(), headers) {
+            Some(signed_in) => Ok(Some(signed_in)),
+            None => Err(Box::new(first_sign_in(code))),
+        }
+    }
+
+    /// Takes a decision, and notes it in the audit log: one that can't be noted isn't taken.
+    fn decide(&self, code: &str, by: &By, decision: &Decision) -> Result<Approval, Undecided> {
+        let engine = self.engine();
+        let audit = engine.guards().audit.as_ref();
+        if let Some(audit) = audit {
+            audit.check().map_err(|error| Undecided::NotNoted(error.to_string()))?;
+        }
+        let (flow, now) = (self.approval_flow(), Utc::now());
+        let approval = match by {
+            By::Secret(secret) => flow.decide_from_page(code, secret, decision, now),
+            By::SignedIn(signed_in) => flow.decide_signed_in(code, &signed_in.principal(), decision, now),
+        }?;
+        if let (Some(audit), Some(entry)) = (audit, decision_entry(&approval, engine.service().name())) {
+            // It waits for its place then, and the log of the server has it.
+            let _ = audit.write(&entry);
+        }
+        Ok(approval)
+    }
+}
+
+/// How whoever decides shows that they may.
+enum By {
+    Secret(String),
+    SignedIn(SignedIn),
+}
+
+/// Why nothing was decided.
+#[derive(Debug, thiserror::Error)]
+enum Undecided {
+    #[error(transparent)]
+    Decide(#[from] DecideError),
+    #[error("{0}")]
+    NotNoted(String),
 }
 
 /// Lets only requests in that a human's browser makes for this page itself, and has nothing of it kept. To look, a link from
@@ -132,9 +217,32 @@ fn is_own_page(shared: &Shared, headers: &HeaderMap) -> bool {
     site && shared.place.is_own_origin(headers)
 }
 
-async fn show(State(shared): State<Arc<Shared>>, Path(code): Path<String>) -> Response {
-    match shared.known(&code) {
-        Ok(Some(approval)) if approval.waits() => shared.asking(&approval, None).page(StatusCode::OK),
+async fn begin_sign_in(State(shared): State<Arc<Shared>>, Path(code): Path<String>) -> Response {
+    match &shared.approvers {
+        Some(approvers) => approvers.begin(&shared.approval_flow(), &written(&code)).await,
+        None => unknown(),
+    }
+}
+
+async fn finish_sign_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    match &shared.approvers {
+        Some(approvers) => {
+            let query = query.unwrap_or_default();
+            approvers.finish(&shared.approval_flow(), &headers, &query).await
+        }
+        None => unknown(),
+    }
+}
+
+async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap, Path(code): Path<String>) -> Response {
+    let signed_in = match shared.signed_in(&headers, &code) {
+        Ok(signed_in) => signed_in,
+        Err(response) => return *response,
+    };
+    match shared.known_to(&code, signed_in.as_ref()) {
+        Ok(Some(approval)) if approval.waits() => shared
+            .asking(&approval, (signed_in.as_ref(), None))
+            .page(StatusCode::OK),
         Ok(Some(approval)) => decided(StatusCode::OK, &approval),
         Ok(None) => unknown(),
         Err(error) => broken(&error.to_string()),
@@ -143,6 +251,7 @@ async fn show(State(shared): State<Arc<Shared>>, Path(code): Path<String>) -> Re
 
 async fn decide(
     State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
     Path(code): Path<String>,
     answer: Result<Form<Answer>, FormRejection>,
 ) -> Response {
@@ -157,33 +266,66 @@ async fn decide(
         Choice::Approve => Decision::Approve { typed: answer.name },
         Choice::Reject => Decision::Reject,
     };
+    let signed_in = match shared.signed_in(&headers, &code) {
+        Ok(signed_in) => signed_in,
+        Err(response) => return *response,
+    };
+    let by = match (&signed_in, answer.secret) {
+        (Some(signed_in), _) => {
+            // Of what isn't theirs to see, no form says anything.
+            let shown = shared.known_to(&code, Some(signed_in)).ok().flatten();
+            let shown = shown.map(|approval| approval.code);
+            let tag = answer.form.unwrap_or_default();
+            let is_own_form = shown
+                .as_ref()
+                .is_none_or(|code| signed_in.gave(&shared.approval_flow(), code, &tag));
+            if !is_own_form {
+                return told(
+                    StatusCode::FORBIDDEN,
+                    "Not from here",
+                    html! { p { "This page takes only its own form. Open it again: nothing was decided." } },
+                );
+            }
+            By::SignedIn(signed_in.clone())
+        }
+        (None, Some(secret)) => By::Secret(secret),
+        (None, None) => {
+            let text = "The form came back without the secret. Nothing was decided.";
+            return told(StatusCode::UNPROCESSABLE_ENTITY, "Not a form", html! { p { (text) } });
+        }
+    };
     // It waits for a lock, for a moment.
-    let (store, given, now) = (shared.clone(), code.clone(), Utc::now());
-    let decided_now = tokio::task::spawn_blocking(move || {
-        store
-            .approval_flow()
-            .decide_from_page(&given, &answer.secret, &decision, now)
-    });
-    match decided_now.await {
+    let (store, given) = (shared.clone(), code.clone());
+    let decided_now = tokio::task::spawn_blocking(move || store.decide(&given, &by, &decision));
+    let decided_now = match decided_now.await {
+        Ok(Ok(approval)) => Ok(Ok(approval)),
+        Ok(Err(Undecided::Decide(error))) => Ok(Err(error)),
+        Ok(Err(Undecided::NotNoted(error))) => return broken(&error),
+        Err(error) => Err(error),
+    };
+    let known = |code: &str| shared.known_to(code, signed_in.as_ref());
+    match decided_now {
         // A reload then looks again, and decides nothing.
         Ok(Ok(approval)) => Redirect::to(&format!("/approve/{}", approval.code)).into_response(),
         Ok(Err(DecideError::Unknown)) => unknown(),
-        Ok(Err(DecideError::Decided(_))) => match shared.known(&code) {
+        Ok(Err(DecideError::Decided(_))) => match known(&code) {
             Ok(Some(approval)) => decided(StatusCode::CONFLICT, &approval),
             _ => unknown(),
         },
-        Ok(Err(error @ (DecideError::WrongName { .. } | DecideError::WrongSecret { .. }))) => {
+        Ok(Err(error @ (DecideError::WrongName { .. } | DecideError::WrongSecret { .. } | DecideError::OwnCall))) => {
             let status = match error {
-                DecideError::WrongSecret { .. } => StatusCode::FORBIDDEN,
-                _ => StatusCode::UNPROCESSABLE_ENTITY,
+                DecideError::WrongName { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+                _ => StatusCode::FORBIDDEN,
             };
-            match shared.known(&code) {
-                Ok(Some(approval)) if approval.waits() => shared.asking(&approval, Some(&error)).page(status),
+            match known(&code) {
+                Ok(Some(approval)) if approval.waits() => shared
+                    .asking(&approval, (signed_in.as_ref(), Some(&error)))
+                    .page(status),
                 Ok(Some(approval)) => decided(status, &approval),
                 _ => unknown(),
             }
         }
-        Ok(Err(DecideError::NotHere(_))) => match (shared.known(&code), shared.approval_flow().approvals()) {
+        Ok(Err(DecideError::NotHere(_))) => match (known(&code), shared.approval_flow().approvals()) {
             (Ok(Some(approval)), Some(approvals)) => told(
                 StatusCode::FORBIDDEN,
                 "Not here",

@@ -138,18 +138,12 @@ impl Offer {
         self.written.get_or_init(written).as_ref()
     }
 
-    /// The tool that a call is of, itself or through a caller of discovery mode, with its arguments, if it is offered.
-    pub(super) fn called(
-        &self,
-        name: &str,
-        arguments: Map<String, Value>,
-    ) -> Option<(Arc<SelectedTool>, Map<String, Value>)> {
-        let selection = self.engine.selection();
-        let (name, arguments) = match selection.discovery() {
-            true => discovery::inner(name, arguments)?,
-            false => (name.to_owned(), arguments),
-        };
-        Some((selection.tool(&name)?.clone(), arguments))
+    /// The name of the tool that a call is of, itself or through a caller of discovery mode, with its arguments.
+    pub(super) fn called(&self, name: &str, arguments: Map<String, Value>) -> Option<(String, Map<String, Value>)> {
+        match self.engine.selection().discovery() {
+            true => discovery::inner(name, arguments),
+            false => Some((name.to_owned(), arguments)),
+        }
     }
 
     /// Notes a call that isn't made.

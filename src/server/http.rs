@@ -26,6 +26,7 @@ mod listen;
 mod message;
 #[cfg(feature = "http-server")]
 mod metrics;
+mod narrowing;
 mod patient;
 pub(super) mod place;
 mod probes;
@@ -69,6 +70,7 @@ use super::approve_page;
 use super::handler::NeonServer;
 use crate::engine::Engine;
 use crate::guard::{Identity, Principal};
+use crate::sign_in::WebSignIn;
 use crate::telemetry;
 
 pub use auth::{
@@ -178,6 +180,7 @@ pub struct HttpServer {
     reload_asked: Arc<Notify>,
     remake: Option<Remake>,
     door: Option<Door>,
+    approvers: Option<WebSignIn>,
 }
 
 impl HttpServer {
@@ -213,7 +216,15 @@ impl HttpServer {
             reload_asked: Arc::default(),
             remake: None,
             door: None,
+            approvers: None,
         })
+    }
+
+    /// The same server with an approval page where approvers sign in, in place of one that asks for a secret.
+    #[must_use]
+    pub fn with_approvers(mut self, sign_in: Option<WebSignIn>) -> Self {
+        self.approvers = sign_in;
+        self
     }
 
     /// The same server with other bounds.
@@ -310,6 +321,7 @@ impl HttpServer {
             mut reloads,
             reload_asked,
             remake,
+            approvers,
         } = self;
         let server = server.to(Principal::new(Identity::Http(None)));
         let door = Arc::new(door.unwrap_or_else(|| Door::of_token(token.as_ref())));
@@ -346,7 +358,7 @@ impl HttpServer {
             router = router.merge(open);
         }
         if admission.engine().guards().approval_flow.serves_page() {
-            router = router.merge(approve_page::router(admission, place.clone()));
+            router = router.merge(approve_page::router(admission, place.clone(), approvers));
         }
         // Whoever watches over the server comes by its address.
         router = router.merge(health::router(health));

@@ -26,7 +26,8 @@ pub struct HttpLayer {
     /// `--auth bearer`: the file with the tokens [default: tokens.toml in the state directory]
     #[arg(long, value_name = "FILE")]
     pub tokens_file: Option<PathBuf>,
-    /// `--auth oauth`: whose tokens are taken, an https URL; its keys are found by its metadata
+    /// `--auth oauth`: whose tokens are taken, an https URL; its keys are found by its metadata. With --oauth-client-id, approvers sign
+    /// in there on the approval page, whatever --auth is
     #[arg(long, value_name = "URL")]
     pub oauth_issuer: Option<String>,
     /// `--auth oauth`: for whom tokens must be made [default: the public URL with /mcp]
@@ -35,13 +36,14 @@ pub struct HttpLayer {
     /// `--auth oauth`: ask the issuer about tokens that are no JWT (RFC 7662), as the client of --oauth-client-id [default: false]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub oauth_introspection: Option<bool>,
-    /// `--auth oauth`: this server's own client at the issuer, for introspection and for approvers who sign in on the approval page
+    /// This server's own client at the issuer, for introspection and for approvers who sign in on the approval page (its redirect is
+    /// /approve/callback of this server)
     #[arg(long, value_name = "ID")]
     pub oauth_client_id: Option<String>,
-    /// `--auth oauth`: the file with the secret of that client
+    /// The file with the secret of that client
     #[arg(long, value_name = "FILE")]
     pub oauth_client_secret_file: Option<PathBuf>,
-    /// `--auth oauth`: the claim that holds the groups of a caller [default: groups]
+    /// The claim that holds the groups of a caller or an approver [default: groups]
     #[arg(long, value_name = "NAME")]
     pub oauth_groups_claim: Option<String>,
     /// `--auth oauth`: the file that says which subjects and groups get which credential, policy and limits

@@ -58,7 +58,13 @@ use crate::neon::{DEFAULT_BASE, OrganizationId, ProjectId, api_base};
 #[cfg(feature = "sandbox")]
 use crate::sandbox::{FetchPostgres, Postgres};
 use crate::server::http::BearerToken;
-use crate::sign_in::{Issuer, Places};
+use crate::sign_in::{Issuer, OfUserinfo, Places, WebSignIn};
+
+/// What is asked of the issuer about an approver.
+const APPROVER_SCOPES: [&str; 3] = ["openid", "profile", "email"];
+
+/// The claim that holds groups, where the settings name no other.
+const GROUPS_CLAIM: &str = "groups";
 
 /// Settings, resolved.
 #[derive(Debug)]
@@ -422,6 +428,28 @@ impl Settings {
         }
     }
 
+    /// Where approvers sign in for the approval page: the operator's issuer, where this server is a client of it. Nothing where it
+    /// isn't.
+    ///
+    /// # Errors
+    /// When the issuer's address, the client or its secret can't be used.
+    pub fn approver_sign_in(&self) -> Result<Option<WebSignIn>, SettingsError> {
+        let http = &self.http;
+        let (Some(issuer), Some(client)) = (&http.oauth_issuer, &http.oauth_client_id) else {
+            return Ok(None);
+        };
+        let scopes = APPROVER_SCOPES.map(str::to_owned).to_vec();
+        let issuer = Issuer::new(Some(issuer), Some(client.clone()), Some(scopes))?;
+        let secret = http.oauth_client_secret_file.as_deref().map(read_client_secret);
+        let groups = http.oauth_groups_claim.as_deref().unwrap_or(GROUPS_CLAIM);
+        Ok(Some(WebSignIn::new(
+            issuer,
+            secret.transpose()?,
+            groups,
+            Arc::new(OfUserinfo),
+        )))
+    }
+
     /// Who is let in over HTTP.
     #[must_use]
     pub fn auth(&self) -> &HttpAuth {
@@ -504,6 +532,19 @@ pub fn read_page_secret(path: &Path) -> Result<Arc<SecretString>, SettingsError>
         return Err(SettingsError::PageSecret { path: path.to_owned() });
     }
     Ok(Arc::new(secret.into()))
+}
+
+/// Reads the secret of this server's client at the issuer: the file's text, without blanks at its ends.
+fn read_client_secret(path: &Path) -> Result<Arc<SecretString>, SettingsError> {
+    let text = read_trusted_text(path)?;
+    warn_if_readable_by_others(path);
+    match text.trim() {
+        "" => Err(SettingsError::Conflict(format!(
+            "{} holds no secret: --oauth-client-secret-file wants the one that the issuer gave its client",
+            path.display()
+        ))),
+        secret => Ok(Arc::new(secret.into())),
+    }
 }
 
 /// Reads the bearer token of clients over HTTP.

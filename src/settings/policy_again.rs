@@ -1,11 +1,10 @@
 //! The policy, read again while a server runs.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::error::SettingsError;
 use crate::catalog::{Catalog, Selection, SelectionOptions};
-use crate::engine::{Engine, Narrowing};
+use crate::engine::Engine;
 use crate::guard::Policy;
 
 /// The operator's policy, narrowed by the other settings. Without a file, the defaults.
@@ -43,10 +42,6 @@ impl PolicyAgain {
         let catalog = Catalog::embedded().map_err(|error| error.to_string())?;
         let policy = read(self.file.as_deref(), &self.options, &catalog).map_err(|error| error.to_string())?;
         let selection = Selection::new(catalog, &self.options, &policy).map_err(|error| error.to_string())?;
-        Ok(engine.narrowed(Narrowing {
-            selection: Some(Arc::new(selection)),
-            policy: Some(policy),
-            accounts: None,
-        }))
+        Ok(engine.under(policy, selection))
     }
 }

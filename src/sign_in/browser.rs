@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
-use super::callback::{Answer, Callback, Came};
+use super::callback::{Callback, Came};
 use super::error::SignInError;
-use super::id_token::{self, Person};
 use super::issuer::{Issuer, Metadata};
-use super::tokens::Tokens;
+use super::question::{Asked, Question, SignedIn};
 use super::wire::Wire;
 
 /// How long the last page may take to arrive.
@@ -25,28 +20,13 @@ pub struct Flow {
     wire: Wire,
     callback: Callback,
     address: String,
-    state: String,
-    nonce: String,
-    verifier: SecretString,
+    asked: Asked,
 }
 
 impl std::fmt::Debug for Flow {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Flow([hidden])")
     }
-}
-
-/// Who signed in, with the tokens.
-#[derive(Debug)]
-pub(super) struct SignedIn {
-    pub(super) tokens: Tokens,
-    pub(super) person: Person,
-}
-
-/// 256 random bits, as text that can stand in an address.
-fn random() -> String {
-    let bytes: [u8; 32] = rand::random();
-    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 impl Flow {
@@ -58,28 +38,14 @@ impl Flow {
         let wire = issuer.wire()?;
         let metadata = issuer.discover(&wire).await?;
         let callback = Callback::listen().await?;
-        let (state, nonce, verifier) = (random(), random(), SecretString::from(random()));
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose_secret().as_bytes()));
-        let mut address = metadata.authorization.clone();
-        address.query_pairs_mut().extend_pairs([
-            ("response_type", "code"),
-            ("client_id", &issuer.client_id),
-            ("redirect_uri", &callback.redirect()),
-            ("scope", &issuer.scopes),
-            ("state", &state),
-            ("nonce", &nonce),
-            ("code_challenge", &challenge),
-            ("code_challenge_method", "S256"),
-        ]);
+        let asked = Asked::new();
         Ok(Self {
-            address: address.into(),
+            address: asked.address(&issuer, &metadata, &callback.redirect()).into(),
             issuer,
             metadata,
             wire,
             callback,
-            state,
-            nonce,
-            verifier,
+            asked,
         })
     }
 
@@ -119,10 +85,9 @@ impl Flow {
             issuer: &self.issuer,
             metadata: &self.metadata,
             wire: &self.wire,
-            state: &self.state,
-            nonce: &self.nonce,
-            verifier: &self.verifier,
+            asked: &self.asked,
             redirect: &redirect,
+            secret: None,
         };
         let became = match answer {
             Ok(answer) => match question.judge(answer).await {
@@ -140,43 +105,6 @@ impl Flow {
         drop(end);
         let _ = tokio::time::timeout(LAST_PAGE, serving).await;
         became
-    }
-}
-
-/// What was asked: an answer must fit.
-struct Question<'a> {
-    issuer: &'a Issuer,
-    metadata: &'a Metadata,
-    wire: &'a Wire,
-    state: &'a str,
-    nonce: &'a str,
-    verifier: &'a SecretString,
-    redirect: &'a str,
-}
-
-impl Question<'_> {
-    async fn judge(&self, answer: Answer) -> Result<SignedIn, SignInError> {
-        // First, since all else may be somebody else's words.
-        if answer.state.as_deref() != Some(self.state) {
-            return Err(SignInError::Callback("it is the answer to another question (state)"));
-        }
-        match &answer.issuer {
-            Some(issuer) if *issuer != self.metadata.issuer => {
-                return Err(SignInError::Callback("it is from another issuer (iss)"));
-            }
-            None if self.metadata.says_issuer => {
-                return Err(SignInError::Callback("it doesn't say which issuer it is from (iss)"));
-            }
-            _ => {}
-        }
-        let code = answer
-            .result
-            .map_err(|(error, description)| SignInError::Refused { error, description })?;
-        let given = (&code, self.verifier, self.redirect);
-        let tokens = Tokens::of_code(self.wire, self.issuer, self.metadata, given).await?;
-        let expected = (self.metadata.issuer.as_str(), self.issuer.client_id.as_str());
-        let person = id_token::check(tokens.identity.as_ref(), expected, self.nonce)?;
-        Ok(SignedIn { tokens, person })
     }
 }
 

@@ -123,7 +123,7 @@ async fn answer(
 }
 
 /// Reads the query. What stands in it twice is no answer.
-fn read(query: &str) -> Result<Answer, SignInError> {
+pub(super) fn read(query: &str) -> Result<Answer, SignInError> {
     if query.len() > MAX_QUERY {
         return Err(SignInError::Callback("it is longer than any such answer is"));
     }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::error::SignInError;
 
@@ -23,6 +24,8 @@ pub(super) struct Person {
     pub(super) email: Option<String>,
     /// Their name, where it is told.
     pub(super) name: Option<String>,
+    /// All that it says.
+    pub(super) claims: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +38,8 @@ struct Claims {
     nonce: Option<String>,
     email: Option<String>,
     name: Option<String>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
 }
 
 /// For whom it is: one, or several.
@@ -87,12 +92,13 @@ pub(super) fn check(
         subject: claims.sub,
         email: claims.email,
         name: claims.name,
+        claims: claims.rest,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

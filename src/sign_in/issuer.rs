@@ -118,6 +118,14 @@ impl Issuer {
                 .revocation_endpoint
                 .map(|text| self.endpoint("revocation_endpoint", &text))
                 .transpose()?,
+            userinfo: told
+                .userinfo_endpoint
+                .map(|text| self.endpoint("userinfo_endpoint", &text))
+                .transpose()?,
+            // Where it says nothing, basic is what it takes (Discovery 1.0, section 3).
+            takes_basic: told
+                .token_endpoint_auth_methods_supported
+                .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
             says_issuer: told.authorization_response_iss_parameter_supported,
             issuer: told.issuer,
         })
@@ -138,6 +146,8 @@ struct Told {
     authorization_endpoint: String,
     token_endpoint: String,
     revocation_endpoint: Option<String>,
+    userinfo_endpoint: Option<String>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
@@ -150,6 +160,9 @@ pub(super) struct Metadata {
     pub(super) authorization: Url,
     pub(super) token: Url,
     pub(super) revocation: Option<Url>,
+    pub(super) userinfo: Option<Url>,
+    /// Whether a client shows its secret in the header.
+    pub(super) takes_basic: bool,
     /// Whether it says who it is with every answer (RFC 9207).
     pub(super) says_issuer: bool,
 }

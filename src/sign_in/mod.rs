@@ -24,10 +24,12 @@ mod lock;
 mod neon_cli;
 mod own;
 mod page;
+mod question;
 mod renew;
 mod session;
 mod source;
 mod tokens;
+mod web;
 mod wire;
 
 pub use browser::{Flow, open_browser};
@@ -36,3 +38,4 @@ pub use find::{Origin, Places};
 pub use issuer::{DEFAULT_ISSUER, InvalidIssuer, Issuer};
 pub use own::{InvalidProfile, ProfileName};
 pub use source::{Revoked, SignIn, Status};
+pub use web::{Begun, OfUserinfo, Signed, SignedInPerson, VerifiesTokens, WebSignIn};

@@ -10,12 +10,13 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use secrecy::ExposeSecret as _;
 
-use super::browser::{Flow, SignedIn};
+use super::browser::Flow;
 use super::error::SignInError;
 use super::file::{Owner, Place};
 use super::find::{Found, Origin, Places, belong_together};
 use super::issuer::Issuer;
 use super::own::ProfileName;
+use super::question::SignedIn;
 use super::renew::renew;
 use super::session::{Held, Session};
 use super::tokens::revoke;

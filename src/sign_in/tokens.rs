@@ -13,6 +13,15 @@ use super::wire::Wire;
 /// The longest token that is taken, in bytes: no server takes a longer one in a header.
 const MAX_TOKEN: usize = 8_192;
 
+/// What is shown for tokens.
+pub(super) struct Shown<'a> {
+    pub(super) code: &'a SecretString,
+    pub(super) verifier: &'a SecretString,
+    pub(super) redirect: &'a str,
+    /// That of the client, where it has one.
+    pub(super) secret: Option<&'a SecretString>,
+}
+
 /// Tokens, as they came.
 pub(super) struct Tokens {
     pub(super) identity: Option<SecretString>,
@@ -78,16 +87,24 @@ impl Tokens {
         wire: &Wire,
         issuer: &Issuer,
         metadata: &Metadata,
-        (code, verifier, redirect): (&SecretString, &SecretString, &str),
+        shown: Shown<'_>,
     ) -> Result<Self, SignInError> {
-        let fields = [
+        let mut fields = vec![
             ("grant_type", "authorization_code"),
-            ("client_id", &issuer.client_id),
-            ("code", code.expose_secret()),
-            ("code_verifier", verifier.expose_secret()),
-            ("redirect_uri", redirect),
+            ("client_id", issuer.client_id.as_str()),
+            ("code", shown.code.expose_secret()),
+            ("code_verifier", shown.verifier.expose_secret()),
+            ("redirect_uri", shown.redirect),
         ];
-        let answer = wire.post(metadata.token.clone(), &fields).await?;
+        let url = metadata.token.clone();
+        let answer = match shown.secret {
+            None => wire.post(url, &fields).await?,
+            Some(secret) if metadata.takes_basic => wire.post_as((&issuer.client_id, secret), url, &fields).await?,
+            Some(secret) => {
+                fields.push(("client_secret", secret.expose_secret()));
+                wire.post(url, &fields).await?
+            }
+        };
         Self::read(issuer, answer)
     }
 

@@ -69,6 +69,34 @@ impl Wire {
         }
     }
 
+    /// The same, as a client that has a secret (RFC 6749, 2.3.1).
+    pub(super) async fn post_as<T: DeserializeOwned>(
+        &self,
+        (client, secret): (&str, &SecretString),
+        url: Url,
+        fields: &[(&str, &str)],
+    ) -> Result<T, SignInError> {
+        let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let request = self.request(url, fields);
+        let request = request.basic_auth(encoded(client), Some(encoded(secret.expose_secret())));
+        let (status, body) = self.send(request).await?;
+        match status {
+            200 => read(&self.host, &body),
+            400..=499 => Err(refused(&self.host, status, &body)),
+            _ => Err(failed(&self.host, status)),
+        }
+    }
+
+    /// Reads what a token gives access to.
+    pub(super) async fn get_with<T: DeserializeOwned>(&self, url: Url, token: &SecretString) -> Result<T, SignInError> {
+        let request = self.http.get(url).bearer_auth(token.expose_secret());
+        let (status, body) = self.send(request).await?;
+        match status {
+            200 => read(&self.host, &body),
+            _ => Err(failed(&self.host, status)),
+        }
+    }
+
     /// Sends a form whose answer says nothing.
     pub(super) async fn tell(&self, url: Url, fields: &[(&str, &str)]) -> Result<(), SignInError> {
         let (status, body) = self.form(url, fields).await?;
@@ -80,15 +108,17 @@ impl Wire {
     }
 
     async fn form(&self, url: Url, fields: &[(&str, &str)]) -> Result<(u16, SecretString), SignInError> {
+        self.send(self.request(url, fields)).await
+    }
+
+    fn request(&self, url: Url, fields: &[(&str, &str)]) -> RequestBuilder {
         let form = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
-        let request = self
-            .http
+        self.http
             .post(url)
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(form);
-        self.send(request).await
+            .body(form)
     }
 
     /// The status, and the body, which may hold tokens.

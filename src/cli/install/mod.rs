@@ -33,7 +33,10 @@ const LASTING: [&str; 6] = [
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Settings that are given here become the arguments of the server. No key is written into any file: \
-                  an entry refers to the variable NEON_API_KEY, or the key comes from this machine."
+                  an entry refers to the variable NEON_API_KEY, or the key comes from this machine. With --url it refers to \
+                  NEON_HTTP_TOKEN, which holds what the server's --auth wants: the server's token (token), one of `neon-mcp token` \
+                  (bearer), or a Neon API key (neon-key). Where clients sign in by themselves (oauth), and where nothing is wanted \
+                  (none), give --no-token."
 )]
 pub(super) struct Install {
     #[command(flatten)]
@@ -41,7 +44,7 @@ pub(super) struct Install {
     /// Write the address of a server that runs (`neon-mcp http`) in place of this program
     #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "list")]
     url: Option<BaseUrl>,
-    /// With --url: write no reference to a bearer token (the variable NEON_HTTP_TOKEN)
+    /// With --url: write no reference to a bearer token (the variable NEON_HTTP_TOKEN), as for a server with --auth oauth or none
     #[arg(long, requires = "url")]
     no_token: bool,
     /// Print what to write for these clients, which needn't be on this machine, and touch nothing

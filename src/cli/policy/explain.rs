@@ -11,7 +11,10 @@ use crate::catalog::{Catalog, Resource, Selection, SelectionOptions, Tool};
 use crate::cli::common::print;
 use crate::engine::complete_arguments;
 use crate::guard::untrusted::bare;
-use crate::guard::{Assessment, BranchFacts, Denied, Facts, Needs, Policy, PolicyDecision, RiskAssessment};
+use crate::guard::{
+    AskedCall, Assessment, BranchFacts, Channel, Denied, Effect, Facts, MayApprove, Needs, Policy, PolicyDecision,
+    RiskAssessment, projects_of,
+};
 use crate::neon::text::one_line;
 
 /// The longest line of ours that quotes the file, in characters.
@@ -128,11 +131,39 @@ fn rule(policy: &Policy, case: &str, assessment: Assessment, arguments: &Map<Str
             );
             End::Refused
         }
-        PolicyDecision::RequireApproval(_) => {
-            say(case, &format!("asks a human{severe} (effect {effect}{because})"));
+        PolicyDecision::RequireApproval(asking) => {
+            let may = approvers(policy, asking.assessment().tool().name(), effect, arguments);
+            if !Channel::ALL
+                .iter()
+                .any(|channel| policy.approval().channels.contains(channel) && may.may_come_through(*channel))
+            {
+                say(
+                    case,
+                    &format!(
+                        "would ask a human, but nobody may approve (approval.approvers): refused (effect {effect}{because})"
+                    ),
+                );
+                return End::Refused;
+            }
+            let who: String = may
+                .in_words()
+                .iter()
+                .map(|who| format!(", approved by {who}"))
+                .collect();
+            say(case, &format!("asks a human{severe}{who} (effect {effect}{because})"));
             End::Asks
         }
     }
+}
+
+/// Who may approve a call with these arguments.
+fn approvers(policy: &Policy, tool: &str, effect: Effect, arguments: &Map<String, Value>) -> MayApprove {
+    let projects = projects_of(arguments);
+    policy.approval().may_approve(AskedCall {
+        tool,
+        effect,
+        projects: &projects,
+    })
 }
 
 fn refuse(case: &str, denied: &Denied) {

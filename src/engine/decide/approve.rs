@@ -14,8 +14,8 @@ use crate::engine::workflow::WorkflowCall;
 use crate::engine::{ApprovalMode, Ask, Returned};
 use crate::guard::audit::AuditOutcome;
 use crate::guard::{
-    AllowedCall, Answer, Approvals, Approver, AwaitingApproval, Channel, NotApproved, OutOfBand, Plan, PolicyDecision,
-    Question, Reply,
+    AllowedCall, Answer, Approver, AwaitingApproval, Channel, NotApproved, OutOfBand, Plan, PolicyDecision, Question,
+    Reply,
 };
 use crate::neon::sql::Measured;
 use crate::telemetry;
@@ -70,7 +70,7 @@ pub(in crate::engine) fn look_over(
         reply,
         by: Channel::Client,
     };
-    record.asked_by(Approver::Client);
+    record.asked_by(Approver::Client, Some(&call.principal.name()));
     let approval_flow = &call.guards.approval_flow;
     let subject = call.subject(arguments);
     let looked = approval_flow.look_over(subject, answer, Utc::now());
@@ -119,16 +119,24 @@ pub(in crate::engine) async fn approve(
 ) -> Result<Step, Failure> {
     let approval_flow = &call.guards.approval_flow;
     showable(call, &plan)?;
-    let by_client = approval_flow.takes(Channel::Client);
+    let takes = |channel| approval_flow.takes_answer(channel, &plan, call.subject(&arguments));
+    let by_client = takes(Channel::Client);
+    let in_call = match call.way {
+        ApprovalMode::InCall(ask) => takes(ask.channel()),
+        _ => false,
+    };
+    let caller = call.principal.name();
     match call.way {
-        ApprovalMode::InCall(ask) if approval_flow.takes(ask.channel()) => record.asked_by(ask.channel().into()),
-        ApprovalMode::InReturn(Some(Returned { reply: Some(_), .. })) if by_client => record.asked_by(Approver::Client),
+        ApprovalMode::InCall(ask) if in_call => record.asked_by(ask.channel().into(), Some(&caller)),
+        ApprovalMode::InReturn(Some(Returned { reply: Some(_), .. })) if by_client => {
+            record.asked_by(Approver::Client, Some(&caller));
+        }
         _ => {}
     }
     match call.way {
-        ApprovalMode::InCall(ask) if approval_flow.takes(ask.channel()) => {
+        ApprovalMode::InCall(ask) if in_call => {
             let asked_at = Utc::now();
-            let ended = in_call(call, workflow, ask.as_ref(), plan, arguments, record).await;
+            let ended = while_it_runs(call, workflow, ask.as_ref(), plan, arguments, record).await;
             counted(ask.channel().into(), Some(asked_at), ended)
         }
         ApprovalMode::InReturn(Some(Returned {
@@ -174,7 +182,7 @@ pub(in crate::engine) async fn approve(
             counted(Approver::Client, None, asked.map_err(Failure::NotApproved))
         }
         _ => {
-            let ended = elsewhere(call, asking, plan, arguments);
+            let ended = elsewhere(call, asking, plan, arguments, record);
             match &ended {
                 Ok((ready, asked_at)) => telemetry::approval(
                     ready.allowed.approver().name().unwrap_or(OUTSIDE),
@@ -212,7 +220,7 @@ fn showable(call: &CallContext<'_>, plan: &Plan) -> Result<(), Failure> {
 }
 
 /// Asks while the call runs. The time that the human takes isn't the call's.
-async fn in_call(
+async fn while_it_runs(
     call: &mut CallContext<'_>,
     workflow: Option<&dyn WorkflowCall>,
     ask: &dyn Ask,
@@ -354,6 +362,7 @@ fn elsewhere(
     asking: AwaitingApproval,
     plan: Plan,
     arguments: Map<String, Value>,
+    record: &mut Record,
 ) -> Result<(Ready, DateTime<Utc>), Failure> {
     let approval_flow = &call.guards.approval_flow;
     let needs = |code: Option<String>, page: Option<String>, approval, nobody: Option<String>, waits: u64| {
@@ -380,14 +389,17 @@ fn elsewhere(
         }
         Ok(OutOfBand::Waits(approval, _)) => {
             let left = (approval.expires_at - Utc::now()).num_seconds().max(0);
-            let page = approval_flow.page_for(&approval.code);
-            let reached = approval_flow.approvals().is_some_and(Approvals::is_reached_by_others);
-            let terminal = approval_flow.takes(Channel::Terminal) && reached;
-            let code = terminal.then(|| approval.code.clone());
+            let page = approval_flow.page_for(&approval);
+            let code = approval.terminal.then(|| approval.code.clone());
             let proof = call.times.mark(approval_flow.proof(&approval));
             Err(needs(code, page, Some(proof), None, left.unsigned_abs()))
         }
-        Ok(OutOfBand::NotApproved(no)) => Err(Failure::NotApproved(no)),
+        Ok(OutOfBand::NotApproved(no, by)) => {
+            if let Some(by) = by {
+                record.asked_by(by.channel.into(), by.who.as_deref());
+            }
+            Err(Failure::NotApproved(no))
+        }
         Err(nobody) => Err(match nobody.store_unavailable() {
             Some(no) => Failure::NotApproved(no),
             None => needs(None, None, None, Some(nobody.to_string()), 0),

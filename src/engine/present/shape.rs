@@ -32,6 +32,8 @@ pub(in crate::engine) struct Shaping<'a> {
 pub(in crate::engine) struct Extras {
     /// Who approved, where somebody had to.
     pub(in crate::engine) approved_by: Option<&'static str>,
+    /// Who approved it, where that is another than the caller.
+    pub(in crate::engine) approver: Option<String>,
     /// The copy that was made first.
     pub(in crate::engine) safety_copy: Option<Value>,
     /// The way back.
@@ -97,6 +99,7 @@ impl Shaping<'_> {
         }
         self.add_work(&mut envelope, &mut notes, waited);
         envelope.extend(extras.approved_by.map(|by| ("approved_by".to_owned(), by.into())));
+        envelope.extend(extras.approver.map(|who| ("approver".to_owned(), who.into())));
         envelope.extend(extras.safety_copy.map(|mut copy| {
             self.fence.enclose_copy(&mut copy);
             ("safety_copy".to_owned(), copy)
@@ -128,7 +131,7 @@ impl Shaping<'_> {
     pub(in crate::engine) fn workflow(
         &self,
         ended: WorkflowOutput,
-        approved_by: Option<&'static str>,
+        (approved_by, approver): (Option<&'static str>, Option<String>),
         safety_copy: Option<Value>,
     ) -> Value {
         let WorkflowOutput {
@@ -159,6 +162,7 @@ impl Shaping<'_> {
             notes.push("This result holds a secret: don't repeat it where others can read it.".into());
         }
         envelope.extend(approved_by.map(|by| ("approved_by".to_owned(), by.into())));
+        envelope.extend(approver.map(|who| ("approver".to_owned(), who.into())));
         envelope.extend(safety_copy.map(|copy| ("safety_copy".to_owned(), copy)));
         envelope.extend(undo.map(|mut undo| {
             guard::mask(&mut undo, &[], &[]);

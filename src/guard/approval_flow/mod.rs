@@ -8,9 +8,12 @@
 //!                              └──► redeem, once ──► AllowedCall
 //! ```
 
+mod approver;
 mod binding;
+mod browser;
 mod form;
 mod not_approved;
+mod noted;
 mod page;
 mod question;
 #[cfg(test)]
@@ -18,7 +21,8 @@ mod tests;
 
 pub use form::{APPROVE_FIELD, NAME_FIELD};
 pub use not_approved::{NobodyToAsk, NotApproved};
-pub use page::Page;
+pub use noted::decision_entry;
+pub use page::{Page, PageSeal};
 pub use question::{Answer, Question, Reply, Subject};
 
 use form::{accepted, read_form};
@@ -29,7 +33,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::guard::approvals::{
-    Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, NewApproval, State,
+    Approval, Approvals, ApprovalsError, DecideError, DecidedBy, Decider, Decision, FromPage, NewApproval, Proof, State,
 };
 use crate::guard::decision::{AllowedCall, AwaitingApproval};
 use crate::guard::plan::Plan;
@@ -51,8 +55,17 @@ pub enum OutOfBand {
     Allowed(Box<AllowedCall>, DateTime<Utc>),
     /// It waits under this code.
     Waits(Box<Approval>, AwaitingApproval),
-    /// It doesn't run.
-    NotApproved(NotApproved),
+    /// It doesn't run. Where a human said so, who.
+    NotApproved(NotApproved, Option<DecidedElsewhere>),
+}
+
+/// Who decided a call outside the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedElsewhere {
+    /// Where.
+    pub channel: Channel,
+    /// Their name, where it is known.
+    pub who: Option<String>,
 }
 
 /// Asks, and takes answers. Cheap to clone: clones share what waits, what was used and what was prepared.
@@ -118,13 +131,11 @@ impl ApprovalFlow {
         now: DateTime<Utc>,
     ) -> Result<Approval, DecideError> {
         let approvals = self.approvals.as_ref().ok_or(DecideError::Unknown)?;
-        approvals.decide_from_page(
-            code,
-            &self.page_secret(secret),
-            decision,
-            |approval| self.page_seal(approval),
-            now,
-        )
+        let page = FromPage {
+            proof: Proof::Secret(&self.page_secret(secret)),
+            seal: &|approval, who| self.page_seal(approval, who),
+        };
+        approvals.decide_from_page(code, decision, page, now)
     }
 
     /// Whether every approval has the operator's own secret, which no log tells.
@@ -138,8 +149,11 @@ impl ApprovalFlow {
         self.sealer.digest("page secret", &[secret.trim()])
     }
 
-    fn page_seal(&self, approval: &Approval) -> String {
-        self.sealer.digest("page approval", &[&approval.code, &approval.token])
+    /// One seal over what was approved, where, and by whom.
+    fn page_seal(&self, approval: &Approval, who: Option<&DecidedBy>) -> String {
+        let who = who.and_then(|who| serde_json::to_string(who).ok()).unwrap_or_default();
+        self.sealer
+            .digest("approval", &[&approval.code, &approval.token, "page", &who])
     }
 
     /// What is wrong with an answer whatever is there now: whose question it was, how long it waited, a plain no. Known before
@@ -255,8 +269,9 @@ impl ApprovalFlow {
             return Err(NotApproved::Changed);
         }
         read_form(plan, form)?;
+        let approver = self.approver_of_answer(plan, subject, by)?;
         self.redeem(&binding)?;
-        Ok(asking.approved(by.into()))
+        Ok(asking.approved(by.into(), Some(approver)))
     }
 
     /// Looks whether a human approved the call outside the client, and if nobody was asked yet, asks.
@@ -271,11 +286,14 @@ impl ApprovalFlow {
         now: DateTime<Utc>,
     ) -> Result<OutOfBand, NobodyToAsk> {
         let approvals = self.approvals.as_ref().ok_or(NobodyToAsk::NoPlace)?;
-        if !self.takes(Channel::Terminal) && !self.serves_page() {
+        let may = self.may_approve(plan, subject);
+        let (terminal, page) = (self.terminal_decides(&may, subject), self.page_decides(&may, subject));
+        if !terminal && page.is_none() {
             return Err(NobodyToAsk::Policy);
         }
         // No terminal gets at the memory of this process.
-        if !approvals.is_reached_by_others() && !self.serves_page() {
+        let terminal = terminal && approvals.is_reached_by_others();
+        if !terminal && page.is_none() {
             return Err(NobodyToAsk::NoPlace);
         }
         let call = self.call(subject);
@@ -283,32 +301,43 @@ impl ApprovalFlow {
         let mut waits_already = None;
         for known in self.known(approvals, subject, &call, now)? {
             match &known.state {
-                State::Rejected { .. } => return Ok(OutOfBand::NotApproved(NotApproved::Rejected)),
+                State::Rejected { by, who, .. } => {
+                    let by = DecidedElsewhere {
+                        channel: channel_of(*by),
+                        who: who.as_ref().map(|who| who.name.clone()),
+                    };
+                    return Ok(OutOfBand::NotApproved(NotApproved::Rejected, Some(by)));
+                }
                 // Written by someone who isn't the page: no approval.
                 State::Approved {
                     by: Decider::Page,
                     seal,
+                    who,
                     ..
-                } if seal.as_deref() != Some(self.page_seal(&known).as_str()) => {}
+                } if seal.as_deref() != Some(self.page_seal(&known, who.as_ref()).as_str()) => {}
                 State::Approved { by, .. } => {
-                    let by = match by {
-                        Decider::Page => Channel::Page,
-                        Decider::Terminal => Channel::Terminal,
-                    };
+                    let by = channel_of(*by);
+                    let who = known.decided_by().map(|who| who.name.clone());
                     // Of many that come at once, one redeems it. Where that can't be recorded it waits on.
                     let redeemed = self.taken(&known, plan, subject, by, now);
                     if let Err(no @ (NotApproved::StoreUnavailable(_) | NotApproved::Unrecorded(_))) = redeemed {
-                        return Ok(OutOfBand::NotApproved(no));
+                        return Ok(OutOfBand::NotApproved(no, None));
                     }
                     if let Err(error) = approvals.take(&known.code, now) {
                         tracing::warn!("an approval that counts no more can't be taken out: {error}");
                     }
                     match redeemed {
-                        Ok(()) => return Ok(OutOfBand::Allowed(Box::new(asking.approved(by.into())), known.asked_at)),
+                        Ok(()) => {
+                            let allowed = asking.approved(by.into(), who);
+                            return Ok(OutOfBand::Allowed(Box::new(allowed), known.asked_at));
+                        }
                         Err(NotApproved::Used) => {}
                         // What was approved isn't what is there now: a new plan, under a new code.
                         Err(NotApproved::Changed) => changed = true,
-                        Err(no) => return Ok(OutOfBand::NotApproved(no)),
+                        Err(no) => {
+                            let by = DecidedElsewhere { channel: by, who };
+                            return Ok(OutOfBand::NotApproved(no, Some(by)));
+                        }
                     }
                 }
                 State::Waiting if known.shows(plan.digest()) => waits_already = Some(known),
@@ -323,9 +352,10 @@ impl ApprovalFlow {
         }
         let waits = self.rules.question_seconds;
         let approval = self.rules.approval_seconds;
-        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let page = page.filter(|_| self.takes(Channel::Page));
-        let secret = page.as_ref().map(Page::secret_for_one);
+        let secret = page
+            .as_ref()
+            .filter(|page| page.issuer.is_none())
+            .map(Page::secret_for_one);
         let binding = self.binding(plan, subject, subject.caller, now, waits + approval);
         let waiting = approvals.add(NewApproval {
             token: self.sealer.seal(&binding.map_err(ApprovalsError::from)?),
@@ -345,24 +375,29 @@ impl ApprovalFlow {
             asked_at: now,
             expires_at: now + seconds(waits),
             approval_seconds: approval,
-            terminal: self.takes(Channel::Terminal),
+            terminal,
             without_terminal: self.rules.without_terminal,
             page_secret: secret.as_deref().map(|secret| self.page_secret(secret)),
+            signs_in: page.as_ref().is_some_and(|page| page.issuer.is_some()),
+            principal: self.principal_digest(&subject.principal.id()),
+            may,
         })?;
-        if let (Some(page), Some(secret)) = (&page, &secret)
+        if let Some(page) = &page
             && waiting.asked_at == now
         {
-            page.tell(&waiting.code, subject.tool, secret);
+            page.tell(&waiting.code, subject.tool, secret.as_deref());
         }
         Ok(OutOfBand::Waits(Box::new(waiting), asking))
     }
 
-    /// The page's address for a code, where this process serves one.
+    /// The page's address for a call that waits, where this process serves one that decides it.
     #[must_use]
-    pub fn page_for(&self, code: &str) -> Option<String> {
+    pub fn page_for(&self, approval: &Approval) -> Option<String> {
         let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
-        let page = page.as_ref().filter(|_| self.takes(Channel::Page))?;
-        Some(format!("{}/approve/{code}", page.origin))
+        let page = page
+            .as_ref()
+            .filter(|_| self.takes(Channel::Page) && approval.has_page())?;
+        Some(format!("{}/approve/{}", page.origin, approval.code))
     }
 
     /// Whether a taken approval is for this call on this target.
@@ -382,6 +417,7 @@ impl ApprovalFlow {
         if binding.state != plan.digest() {
             return Err(NotApproved::Changed);
         }
+        self.approver_counts(approval, plan, subject, by)?;
         self.redeem(&binding)
     }
 
@@ -497,6 +533,13 @@ impl ApprovalFlow {
         }
         let _ = (whose, most, count);
         Ok(None)
+    }
+}
+
+fn channel_of(decider: Decider) -> Channel {
+    match decider {
+        Decider::Page => Channel::Page,
+        Decider::Terminal => Channel::Terminal,
     }
 }
 

@@ -53,6 +53,9 @@ pub enum NotApproved {
     /// The store that replicas share can't be used: without it, no approval counts.
     #[error("No approval counts while what replicas share can't be used: {0}.")]
     StoreUnavailable(String),
+    /// Who approved it isn't who the policy has approve such calls.
+    #[error("The operator's policy has it approved by {0}.")]
+    Approver(String),
     /// Where used approvals are kept can't be read or written: without that, none counts.
     #[error("Used approvals can't be recorded ({0}), so none counts.")]
     Unrecorded(String),
@@ -68,7 +71,7 @@ impl NotApproved {
             Self::TimedOut => "approval_timed_out",
             Self::WrongName(_) => "wrong_name",
             Self::NotTicked | Self::Malformed(_) => "approval_malformed",
-            Self::Tampered | Self::Other(_) | Self::Channel(_) => "approval_invalid",
+            Self::Tampered | Self::Other(_) | Self::Channel(_) | Self::Approver(_) => "approval_invalid",
             Self::Expired | Self::StoreBegan => "approval_expired",
             Self::Used => "approval_used",
             Self::Changed => "target_changed",

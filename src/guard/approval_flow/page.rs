@@ -1,4 +1,4 @@
-//! The approval page of an HTTP server: where it is, and its secrets.
+//! The approval page of an HTTP server: where it is, its secrets, and what browsers keep for it.
 
 /// The approval page of an HTTP server.
 #[derive(Debug, Clone)]
@@ -7,6 +7,8 @@ pub struct Page {
     pub origin: String,
     /// The secret that the operator gave, for every approval. Without one, each gets its own, which goes to the log.
     pub secret: Option<std::sync::Arc<secrecy::SecretString>>,
+    /// Who signs approvers in, as it writes itself in tokens. Then no secret is asked for.
+    pub issuer: Option<String>,
 }
 
 impl Page {
@@ -28,12 +30,33 @@ impl Page {
     }
 
     /// Tells the operator, on standard error, what waits. The log of a server is where its operator looks.
-    pub(super) fn tell(&self, code: &str, tool: &str, secret: &str) {
+    pub(super) fn tell(&self, code: &str, tool: &str, secret: Option<&str>) {
         let origin = &self.origin;
-        if self.secret.is_some() {
-            tracing::warn!("{tool} waits for a human's approval: {origin}/approve/{code}, with the operator's secret");
-        } else {
-            tracing::warn!("{tool} waits for a human's approval: {origin}/approve/{code}, one-time secret {secret}");
+        let how = match secret {
+            None => "where approvers sign in".to_owned(),
+            Some(_) if self.secret.is_some() => "with the operator's secret".to_owned(),
+            Some(secret) => format!("one-time secret {secret}"),
+        };
+        tracing::warn!("{tool} waits for a human's approval: {origin}/approve/{code}, {how}");
+    }
+}
+
+/// What the page has a browser keep, sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageSeal {
+    /// A sign-in that began.
+    SignIn,
+    /// Who signed in.
+    Approver,
+}
+
+impl PageSeal {
+    /// The name of what is kept.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::Approver => "approver",
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::catalog::{Catalog, Tool};
 use crate::guard::plan::Impact;
 use crate::guard::policy::Policy;
 use crate::guard::session::Session;
-use crate::guard::{Identity, PolicyDecision, Principal, RiskAssessment};
+use crate::guard::{Approver, Identity, PolicyDecision, Principal, RiskAssessment, Standing};
 use crate::neon::{Method, PathSegment, Request};
 
 /// A call that asks.
@@ -140,4 +140,237 @@ fn approval_that_was_given_elsewhere_counts_for_its_tool_and_in_time() {
     assert!(matches!(by_page, Err(NotApproved::Channel(_))), "{by_page:?}");
     assert_eq!(taken(own, now), Ok(()));
     assert_eq!(taken(own, now), Err(NotApproved::Used));
+}
+
+fn subject(name: &str, groups: &[&str]) -> Principal {
+    let identity = Identity::Subject {
+        issuer: "https://id.example/".to_owned(),
+        subject: name.to_owned(),
+    };
+    let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+    Principal::with(identity, groups, crate::guard::Scopes::ALL)
+}
+
+/// A flow under that policy, with a page where approvers sign in.
+fn signing_in(policy: &str, approvals: &Approvals) -> ApprovalFlow {
+    let policy = Policy::parse(policy, ["revoke_api_key", "delete_branch"].into_iter()).unwrap();
+    let flow = ApprovalFlow::new(Sealer::random(), policy.approval().clone(), Some(approvals.clone()));
+    flow.serve_page(Page {
+        origin: "https://mcp.example".to_owned(),
+        secret: None,
+        issuer: Some("https://id.example".to_owned()),
+    });
+    flow
+}
+
+fn asked(flow: &ApprovalFlow, call: &Call) -> Result<Approval, NobodyToAsk> {
+    let (asking, plan) = call.asks();
+    match flow.elsewhere(asking, &plan, call.subject("revoke_api_key"), Utc::now())? {
+        OutOfBand::Waits(waiting, _) => Ok(*waiting),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn decided(flow: &ApprovalFlow, approval: &Approval, who: &Principal, decision: &Decision) -> Result<(), String> {
+    let decided = flow.decide_signed_in(&approval.code, who, decision, Utc::now());
+    decided.map(|_| ()).map_err(|error| error.to_string())
+}
+
+const YES: Decision = Decision::Approve { typed: None };
+
+const DBA: &str = "[approval]\nchannels = [\"page\"]\n[[approval.approvers]]\ngroups = [\"dba\"]\n";
+
+#[test]
+fn signed_in_approver_is_who_the_policy_names_and_the_code_is_unknown_to_others() {
+    let place = tempfile::tempdir().unwrap();
+    let approvals = Approvals::new(place.path().join("approvals"));
+    let flow = signing_in(DBA, &approvals);
+    let call = Call {
+        principal: subject("caller", &[]),
+        ..Call::new()
+    };
+    let waiting = asked(&flow, &call).unwrap();
+    let unknown = DecideError::Unknown.to_string();
+    for (who, standing) in [
+        (subject("ann", &["dev"]), Standing::Stranger),
+        (subject("ann", &[]), Standing::Stranger),
+        (subject("caller", &[]), Standing::Caller),
+        (subject("bob", &["dba"]), Standing::Approver),
+    ] {
+        assert_eq!(flow.standing_of(&waiting, &who), standing, "{}", who.name());
+        if standing == Standing::Stranger {
+            assert_eq!(decided(&flow, &waiting, &who, &YES).unwrap_err(), unknown);
+            assert_eq!(decided(&flow, &waiting, &who, &Decision::Reject).unwrap_err(), unknown);
+        }
+    }
+    // Named by nobody, the caller may give its own call up, and no more.
+    let caller = subject("caller", &[]);
+    assert!(
+        decided(&flow, &waiting, &caller, &YES)
+            .unwrap_err()
+            .contains("your own call")
+    );
+    // The secret of a page that has none opens nothing.
+    let by_secret = flow.decide_from_page(&waiting.code, "", &YES, Utc::now());
+    assert!(matches!(by_secret, Err(DecideError::NotHere(_))), "{by_secret:?}");
+    assert_eq!(decided(&flow, &waiting, &subject("bob", &["dba"]), &YES), Ok(()));
+    let (asking, plan) = call.asks();
+    let ran = flow.elsewhere(asking, &plan, call.subject("revoke_api_key"), Utc::now());
+    let Ok(OutOfBand::Allowed(allowed, _)) = ran else {
+        panic!("{ran:?}")
+    };
+    assert_eq!(allowed.approved_by(), Some("https://id.example/ bob"));
+    assert_eq!(allowed.approver(), Approver::Page);
+}
+
+#[test]
+fn approver_is_looked_at_again_when_the_approval_is_used() {
+    let place = tempfile::tempdir().unwrap();
+    let approvals = Approvals::new(place.path().join("approvals"));
+    let flow = signing_in(DBA, &approvals);
+    let call = Call {
+        principal: subject("caller", &[]),
+        ..Call::new()
+    };
+    let waiting = asked(&flow, &call).unwrap();
+    assert_eq!(decided(&flow, &waiting, &subject("bob", &["dba"]), &YES), Ok(()));
+    // The policy was read again meanwhile, or this caller's own is narrower.
+    let others = "[[approval.approvers]]\ngroups = [\"security\"]\nchannels = [\"page\"]\n";
+    let stricter = Policy::parse(others, ["revoke_api_key"].into_iter()).unwrap();
+    let stricter = flow.with_rules(stricter.approval().clone());
+    let (asking, plan) = call.asks();
+    let refused = stricter.elsewhere(asking, &plan, call.subject("revoke_api_key"), Utc::now());
+    let Ok(OutOfBand::NotApproved(NotApproved::Approver(who), Some(by))) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(who.contains("group security"), "{who}");
+    assert_eq!(by.who.as_deref(), Some("https://id.example/ bob"));
+}
+
+#[test]
+fn approver_that_somebody_wrote_into_the_file_is_none() {
+    let place = tempfile::tempdir().unwrap();
+    let approvals = Approvals::new(place.path().join("approvals"));
+    let flow = signing_in(DBA, &approvals);
+    let call = Call {
+        principal: subject("caller", &["dev"]),
+        ..Call::new()
+    };
+    let waiting = asked(&flow, &call).unwrap();
+    assert_eq!(decided(&flow, &waiting, &subject("bob", &["dba"]), &YES), Ok(()));
+    let file = place
+        .path()
+        .join("approvals")
+        .join(format!("{}.json", waiting.code.replace('-', "")));
+    let mut kept: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(kept["state"]["approved"]["who"]["groups"], json!(["dba"]));
+    kept["state"]["approved"]["who"]["name"] = "https://id.example/ ann".into();
+    std::fs::write(&file, kept.to_string()).unwrap();
+    let (asking, plan) = call.asks();
+    let again = flow.elsewhere(asking, &plan, call.subject("revoke_api_key"), Utc::now());
+    assert!(matches!(again, Ok(OutOfBand::Waits(..))), "{again:?}");
+}
+
+#[test]
+fn own_call_is_another_ones_to_approve_where_the_policy_says_so() {
+    let place = tempfile::tempdir().unwrap();
+    let approvals = Approvals::new(place.path().join("approvals"));
+    let own = "[approval]\nown_calls = false\n";
+    let flow = signing_in(
+        &format!("{own}[[approval.approvers]]\ngroups = [\"dba\"]\n"),
+        &approvals,
+    );
+    let call = Call {
+        principal: subject("bob", &["dba"]),
+        ..Call::new()
+    };
+    // The client's human is the caller's own.
+    let refused = answered(&flow, &call, "revoke_api_key", Channel::Client, TimeDelta::zero());
+    assert!(matches!(refused, Err(NotApproved::Approver(_))), "{refused:?}");
+    let (_, plan) = call.asks();
+    assert!(!flow.takes_answer(Channel::Client, &plan, call.subject("revoke_api_key")));
+    let waiting = asked(&flow, &call).unwrap();
+    assert!(!waiting.terminal, "the terminal is in no group");
+    let bob = subject("bob", &["dba"]);
+    assert_eq!(flow.standing_of(&waiting, &bob), Standing::Caller);
+    assert!(
+        decided(&flow, &waiting, &bob, &YES)
+            .unwrap_err()
+            .contains("your own call")
+    );
+    assert_eq!(decided(&flow, &waiting, &subject("ann", &["dba"]), &YES), Ok(()));
+    // Who calls by hand in a terminal approves there, too.
+    let by_hand = Call {
+        principal: Principal::new(Identity::Cli),
+        ..Call::new()
+    };
+    let policy = Policy::parse(own, ["revoke_api_key"].into_iter()).unwrap();
+    let flow = ApprovalFlow::new(Sealer::random(), policy.approval().clone(), Some(approvals.clone()));
+    let refused = answered(&flow, &by_hand, "revoke_api_key", Channel::Terminal, TimeDelta::zero());
+    assert!(matches!(refused, Err(NotApproved::Approver(_))), "{refused:?}");
+    assert!(matches!(asked(&flow, &by_hand), Err(NobodyToAsk::Policy)));
+}
+
+#[test]
+fn without_named_approvers_a_signed_in_caller_approves_its_own_calls_and_nobody_elses() {
+    let place = tempfile::tempdir().unwrap();
+    let approvals = Approvals::new(place.path().join("approvals"));
+    let flow = signing_in("[approval]\nchannels = [\"page\"]\n", &approvals);
+    let call = Call {
+        principal: subject("caller", &[]),
+        ..Call::new()
+    };
+    let waiting = asked(&flow, &call).unwrap();
+    let (ann, caller) = (subject("ann", &[]), subject("caller", &[]));
+    assert_eq!(flow.standing_of(&waiting, &ann), Standing::Stranger);
+    assert!(decided(&flow, &waiting, &ann, &YES).is_err());
+    assert_eq!(decided(&flow, &waiting, &caller, &YES), Ok(()));
+    // A caller that can't sign in there has nobody to ask.
+    let other = Call {
+        principal: Principal::new(Identity::Token("ci".to_owned())),
+        session: Session::Mcp("two".to_owned()),
+        ..Call::new()
+    };
+    assert!(matches!(asked(&flow, &other), Err(NobodyToAsk::Policy)));
+}
+
+#[test]
+fn page_secret_counts_only_where_everybody_may_approve_there() {
+    let place = tempfile::tempdir().unwrap();
+    let approvals = Approvals::new(place.path().join("approvals"));
+    for (policy, asks) in [
+        ("[approval]\nchannels = [\"page\"]\n", true),
+        (
+            "[[approval.approvers]]\nchannels = [\"page\"]\neffects = [\"access\", \"destructive\"]\n",
+            true,
+        ),
+        (DBA, false),
+        (
+            "[[approval.approvers]]\nchannels = [\"page\"]\ntools = [\"delete_branch\"]\n",
+            false,
+        ),
+    ] {
+        let flow = signing_in(policy, &approvals);
+        flow.serve_page(Page {
+            origin: "http://127.0.0.1:1".to_owned(),
+            secret: Some(Arc::new("a secret of the operator".into())),
+            issuer: None,
+        });
+        assert_eq!(asked(&flow, &Call::new()).is_ok(), asks, "{policy}");
+    }
+}
+
+#[test]
+fn what_a_browser_keeps_is_read_for_its_purpose_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let flow = signing_in(DBA, &Approvals::new(place.path().join("approvals")));
+    let sealed = flow.page_sealed(PageSeal::SignIn, b"x").unwrap();
+    assert_eq!(flow.page_unsealed(PageSeal::SignIn, &sealed).unwrap(), b"x");
+    assert_eq!(flow.page_unsealed(PageSeal::Approver, &sealed), None);
+    let tag = flow.page_form_tag("one", "BCDF-GHJK");
+    assert!(flow.is_page_form_tag("one", "BCDF-GHJK", &tag));
+    for (sign_in, code) in [("two", "BCDF-GHJK"), ("one", "BCDF-GHJL")] {
+        assert!(!flow.is_page_form_tag(sign_in, code, &tag));
+    }
+    assert!(!flow.is_page_form_tag("one", "BCDF-GHJK", ""));
 }

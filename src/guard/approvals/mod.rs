@@ -8,7 +8,8 @@ mod store;
 mod types;
 
 pub use store::Approvals;
+pub(super) use store::{FromPage, Proof};
 pub use types::{
-    Approval, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING, NewApproval,
-    State, TypedName,
+    Approval, ApprovalsError, DecideError, DecidedBy, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING,
+    NewApproval, Standing, State, TypedName,
 };

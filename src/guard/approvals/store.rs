@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::types::{
-    Approval, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING, MAX_WRONG,
-    NewApproval, State,
+    Approval, ApprovalsError, DecideError, DecidedBy, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING,
+    MAX_WRONG, NewApproval, Standing, State,
 };
 use crate::guard::prepared::{MAX_FILE, Stored};
+use crate::guard::principal::{Identity, Principal};
 use crate::guard::state_dir::state_dir;
 use crate::guard::store::{
     Caps, DirectoryStore, Full, MemoryStore, Nonces, Observed, Put, Record, Redeemed, Redemption, StateStore,
@@ -38,8 +39,23 @@ const CAPS: Caps = Caps {
 /// How many codes are tried for one that nothing has: there are 25 billion, and at most some hundred are in use.
 const MAX_CODES: usize = 16;
 
-/// What comes with a decision from the page: the secret's digest, and what seals an approval.
-type FromPage<'a> = (&'a str, &'a dyn Fn(&Approval) -> String);
+/// What comes with a decision from the page.
+#[derive(Clone, Copy)]
+pub(in crate::guard) struct FromPage<'a> {
+    /// Who decides.
+    pub(in crate::guard) proof: Proof<'a>,
+    /// Makes the server's seal on an approval by that one.
+    pub(in crate::guard) seal: &'a dyn Fn(&Approval, Option<&DecidedBy>) -> String,
+}
+
+/// How whoever decides on the page shows that they may.
+#[derive(Clone, Copy)]
+pub(in crate::guard) enum Proof<'a> {
+    /// The secret that was given out for it, as a keyed digest.
+    Secret(&'a str),
+    /// They signed in, and stand so to the call.
+    SignedIn(&'a DecidedBy, &'a dyn Fn(&Approval) -> Standing),
+}
 
 /// A path as one word of a shell: as it is where nothing in it is special, else in single quotes, and in the form `$'…'` where it
 /// holds what can't be seen.
@@ -227,6 +243,9 @@ impl Approvals {
             terminal: new.terminal,
             without_terminal: new.without_terminal,
             page_secret: new.page_secret,
+            signs_in: new.signs_in,
+            principal: new.principal,
+            may: new.may,
             wrong: 0,
             state: State::Waiting,
         };
@@ -285,20 +304,18 @@ impl Approvals {
         self.decided(code, decision, None, now)
     }
 
-    /// Decides, on the approval page: its secret is wanted for either decision, as the keyed digest that was put down.
-    /// `seal` makes the server's seal on an approval.
+    /// Decides, on the approval page: its secret is wanted for either decision, or that who signed in may take it.
     ///
     /// # Errors
-    /// As [`Self::decide`], and when the secret is wrong.
+    /// As [`Self::decide`], and when the secret is wrong, or the call isn't theirs to decide.
     pub(in crate::guard) fn decide_from_page(
         &self,
         code: &str,
-        secret: &str,
         decision: &Decision,
-        seal: impl Fn(&Approval) -> String,
+        page: FromPage<'_>,
         now: DateTime<Utc>,
     ) -> Result<Approval, DecideError> {
-        self.decided(code, decision, Some((secret, &seal)), now)
+        self.decided(code, decision, Some(page), now)
     }
 
     fn decided(
@@ -424,15 +441,28 @@ fn decide(
     } else {
         Decider::Terminal
     };
-    if let Some((secret, _)) = page {
+    let mut who = None;
+    match page.map(|page| page.proof) {
+        None => who = Some(DecidedBy::from(&Principal::new(Identity::Cli))),
         // Of a keyed digest, a comparison that ends early tells nothing that helps to guess the secret.
-        match &approval.page_secret {
+        Some(Proof::Secret(secret)) => match &approval.page_secret {
             None => return Err(DecideError::NotHere(by)),
             Some(expected) if expected != secret => {
                 let left = wrong(approval, by, now);
                 return Err(DecideError::WrongSecret { left });
             }
             Some(_) => {}
+        },
+        Some(Proof::SignedIn(approver, standing)) => {
+            match standing(approval) {
+                Standing::Stranger => return Err(DecideError::Unknown),
+                _ if !approval.signs_in => return Err(DecideError::NotHere(by)),
+                Standing::Caller if *decision != Decision::Reject && approval.waits() => {
+                    return Err(DecideError::OwnCall);
+                }
+                Standing::Caller | Standing::Approver => {}
+            }
+            who = Some(approver.clone());
         }
     }
     if !approval.waits() {
@@ -443,7 +473,7 @@ fn decide(
         return Err(DecideError::NotHere(by));
     }
     approval.state = match decision {
-        Decision::Reject => State::Rejected { at: now, by },
+        Decision::Reject => State::Rejected { at: now, by, who },
         Decision::Approve { typed } => {
             let is_wrong = match &approval.type_name {
                 Some(name) => !name.matches(typed.as_deref().unwrap_or_default()),
@@ -461,7 +491,8 @@ fn decide(
                 at: now,
                 by,
                 until: now + lasts,
-                seal: page.map(|(_, seal)| seal(approval)),
+                seal: page.map(|page| (page.seal)(approval, who.as_ref())),
+                who,
             }
         }
     };
@@ -473,12 +504,17 @@ fn wrong(approval: &mut Approval, by: Decider, now: DateTime<Utc>) -> u32 {
     approval.wrong += 1;
     let left = MAX_WRONG.saturating_sub(approval.wrong);
     if left == 0 && approval.waits() {
-        approval.state = State::Rejected { at: now, by };
+        approval.state = State::Rejected { at: now, by, who: None };
     }
     left
 }
 
 impl Approval {
+    /// The digest of the plan that was put down.
+    pub(in crate::guard) fn plan_digest(&self) -> &str {
+        &self.plan_digest
+    }
+
     /// Whether it is this plan that was put down.
     pub(in crate::guard) fn shows(&self, plan_digest: &str) -> bool {
         self.plan_digest == plan_digest

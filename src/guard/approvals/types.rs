@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::guard::policy::MayApprove;
+use crate::guard::principal::Principal;
 use crate::guard::quoted;
 use crate::guard::store::StoreError;
 use crate::text::one_line;
@@ -82,8 +84,14 @@ pub struct NewApproval {
     pub terminal: bool,
     /// Whether an approval counts that comes from no terminal: the operator's policy has scripts approve.
     pub without_terminal: bool,
-    /// The secret that the approval page asks for, as a keyed digest; without one, no page decides it.
+    /// The secret that the approval page asks for, as a keyed digest.
     pub page_secret: Option<String>,
+    /// Whether the approval page decides it for who signs in there. Without that and without a secret, no page does.
+    pub signs_in: bool,
+    /// Who made the call, as a keyed digest.
+    pub principal: String,
+    /// Who may approve it.
+    pub may: MayApprove,
 }
 
 /// A call that was put down.
@@ -130,6 +138,15 @@ pub struct Approval {
     pub without_terminal: bool,
     /// Keyed digest of the secret that the approval page asks for.
     pub(super) page_secret: Option<String>,
+    /// Whether the approval page decides it for who signs in there.
+    #[serde(default)]
+    pub(in crate::guard) signs_in: bool,
+    /// Keyed digest of who made the call.
+    #[serde(default)]
+    pub(in crate::guard) principal: String,
+    /// Who may approve it.
+    #[serde(default)]
+    pub may: MayApprove,
     /// How many wrong names and secrets were given.
     pub(super) wrong: u32,
     /// What was decided.
@@ -159,6 +176,21 @@ impl Approval {
         }
     }
 
+    /// Whether a page decides it.
+    #[must_use]
+    pub fn has_page(&self) -> bool {
+        self.signs_in || self.page_secret.is_some()
+    }
+
+    /// Who decided it, where that is known by name.
+    #[must_use]
+    pub fn decided_by(&self) -> Option<&DecidedBy> {
+        match &self.state {
+            State::Waiting => None,
+            State::Approved { who, .. } | State::Rejected { who, .. } => who.as_ref(),
+        }
+    }
+
     /// Whether it still waits for a decision.
     #[must_use]
     pub fn waits(&self) -> bool {
@@ -178,6 +210,9 @@ pub enum State {
         at: DateTime<Utc>,
         /// Where.
         by: Decider,
+        /// Who, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        who: Option<DecidedBy>,
         /// Until when it counts.
         until: DateTime<Utc>,
         /// The server's seal on an approval from its page: a file that anyone of this user writes is no approval from there.
@@ -190,7 +225,43 @@ pub enum State {
         at: DateTime<Utc>,
         /// Where.
         by: Decider,
+        /// Who, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        who: Option<DecidedBy>,
     },
+}
+
+/// A human who decided, as the server knew them then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedBy {
+    /// What tells the principal from every other.
+    pub id: String,
+    /// The name for people.
+    pub name: String,
+    /// The groups that the issuer names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+}
+
+impl From<&Principal> for DecidedBy {
+    fn from(principal: &Principal) -> Self {
+        Self {
+            id: principal.id(),
+            name: principal.name(),
+            groups: principal.groups().to_vec(),
+        }
+    }
+}
+
+/// What a signed-in human may do with a call that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Approve or reject it.
+    Approver,
+    /// Reject it: it is their own call, which another must approve.
+    Caller,
+    /// Nothing: it isn't theirs to see.
+    Stranger,
 }
 
 /// Where a human decided.
@@ -256,6 +327,9 @@ pub enum DecideError {
         /// How many tries are left.
         left: u32,
     },
+    /// It is the approver's own call, which another must approve.
+    #[error("it is your own call: the operator's policy has another approve it; you may reject it")]
+    OwnCall,
     /// It can't be decided there.
     #[error("the operator's policy has it decided elsewhere, not {}", match .0 { Decider::Terminal => "in a terminal", Decider::Page => "on a page" })]
     NotHere(Decider),

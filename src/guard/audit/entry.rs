@@ -23,6 +23,8 @@ pub enum AuditOutcome {
     Refused,
     /// It waits for a human; nothing was sent.
     Asked,
+    /// A human approved it outside the client: the call itself has a line of its own.
+    Approved,
     /// A human said no.
     Rejected,
     /// The question was cancelled, or the call was before anything was sent.
@@ -45,12 +47,13 @@ pub enum AuditOutcome {
 
 impl AuditOutcome {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Done,
         Self::Failed,
         Self::Unknown,
         Self::Refused,
         Self::Asked,
+        Self::Approved,
         Self::Rejected,
         Self::Cancelled,
         Self::TimedOut,
@@ -71,6 +74,7 @@ impl AuditOutcome {
             Self::Unknown => "unknown",
             Self::Refused => "refused",
             Self::Asked => "asked",
+            Self::Approved => "approved",
             Self::Rejected => "rejected",
             Self::Cancelled => "cancelled",
             Self::TimedOut => "timed_out",
@@ -118,9 +122,12 @@ pub struct Entry {
     /// The digest of the plan that was shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// Who approved or rejected: `client`, `terminal`, `page` or `policy`.
+    /// Through what it was approved or rejected: `client`, `terminal`, `page` or `policy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// The human who approved or rejected it, by the name of the principal, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
     /// The rule of the policy that decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
@@ -154,6 +161,7 @@ impl Entry {
             arguments: Value::Object(Map::new()),
             plan: None,
             channel: None,
+            approver: None,
             rule: None,
             outcome,
             reason: None,

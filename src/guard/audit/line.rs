@@ -21,7 +21,7 @@ const CUT: &str = "[cut]";
 
 /// The line of an entry, its end included: at most [`LONGEST`] bytes.
 ///
-/// The bounds below keep all but the arguments under 7 KiB, even where every character takes four bytes; the
+/// The bounds below keep all but the arguments under 7.6 KiB, even where every character takes four bytes; the
 /// arguments get what is left.
 pub(super) fn line(entry: &Entry, id: Uuid) -> String {
     let optional = |text: &Option<String>, longest| text.as_deref().map(|text| clean(text, longest));
@@ -38,6 +38,7 @@ pub(super) fn line(entry: &Entry, id: Uuid) -> String {
         arguments: Value::Null,
         plan: optional(&entry.plan, 80),
         channel: optional(&entry.channel, 16),
+        approver: optional(&entry.approver, 128),
         rule: optional(&entry.rule, 120),
         outcome: entry.outcome,
         reason: optional(&entry.reason, 400),

@@ -149,6 +149,16 @@ fn rules(file: &PolicyFile) -> Vec<String> {
             path.display()
         ));
     }
+    if file.approval.own_calls == Some(false) {
+        say("approval.own_calls: another than the caller must approve".to_owned());
+    }
+    for (number, rule) in file.approval.approvers.iter().enumerate() {
+        say(format!(
+            "approval.approvers, number {}: {}",
+            number + 1,
+            rule.in_words()
+        ));
+    }
     if file.safety_copy.before == CopiedBefore::Destructive {
         say("safety_copy.before: destructive calls that ask are sent after a copy of the branch was made, where Neon has one".to_owned());
     }
@@ -233,6 +243,35 @@ fn warnings(file: &PolicyFile, catalog: &Catalog) -> Vec<String> {
         let channels = file.approval.channels.as_ref();
         channels.is_none_or(|channels| channels.contains(&wanted))
     };
+    for (number, rule) in file.approval.approvers.iter().enumerate() {
+        let number = number + 1;
+        if rule.channels.iter().flatten().all(|channel| !takes(*channel)) && rule.channels.is_some() {
+            warnings.push(format!(
+                "approval.approvers, number {number}, does nothing: approval.channels leaves its channels out"
+            ));
+        }
+        let denied = |effect: &Effect| file.effects.of(*effect) == Some(Action::Deny);
+        if rule.effects.as_ref().is_some_and(|effects| effects.iter().all(denied)) {
+            warnings.push(format!(
+                "approval.approvers, number {number}, does nothing: effects denies what it is about"
+            ));
+        }
+        if let (Some(groups), Some(channels)) = (&rule.groups, &rule.channels)
+            && rule.principals.is_none()
+            && !groups.is_empty()
+            && channels.iter().all(|channel| *channel == Channel::Terminal)
+        {
+            warnings.push(format!(
+                "approval.approvers, number {number}, does nothing: in a terminal nobody is in a group; name `cli`"
+            ));
+        }
+    }
+    if file.approval.own_calls == Some(false) && !takes(Channel::Terminal) && !takes(Channel::Page) {
+        warnings.push(
+            "approval.own_calls = false: only the client is left, which asks the caller's own human, so what asks never runs"
+                .to_owned(),
+        );
+    }
     if file.approval.channels.as_ref().is_some_and(Vec::is_empty) {
         warnings.push("approval.channels is empty: nobody may approve, and what asks never runs".to_owned());
     }

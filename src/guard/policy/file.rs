@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::Pins;
 use crate::guard::Effect;
@@ -166,10 +166,43 @@ pub(super) struct Approval {
     /// question has a secret of its own in the server's log.
     #[schemars(with = "String", length(min = 1))]
     pub page_secret_file: Option<PathBuf>,
+    /// Whether callers may approve their own calls. With `false` another principal must: what the caller's client asks its own human
+    /// doesn't count then, nor does what the caller approves on the page. Default: true.
+    #[schemars(with = "bool")]
+    pub own_calls: Option<bool>,
+    /// Who may approve what: an approval counts where one of these fits both the approver and the call. Without any, whoever reaches
+    /// a channel may approve; where approvers sign in on the page, callers may approve their own calls there, and nobody else's.
+    #[schemars(length(max = 100))]
+    pub approvers: Vec<ApproverRule>,
+}
+
+/// Some approvers, and what they may approve.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ApproverRule {
+    /// Who, by the names that the audit log has: `ISSUER SUBJECT`, `token NAME`, `stdio`, or `cli` for the terminal of whoever runs
+    /// the server. With neither these nor groups: everybody.
+    #[schemars(with = "Vec<String>", length(min = 1), inner(length(min = 1, max = 1024)))]
+    pub principals: Option<Vec<String>>,
+    /// Everybody who is in one of these groups, as the issuer names them.
+    #[schemars(with = "Vec<String>", length(min = 1), inner(length(min = 1, max = 256)))]
+    pub groups: Option<Vec<String>>,
+    /// Through which channels. Default: all that `approval.channels` has.
+    #[schemars(with = "Vec<Channel>", length(min = 1))]
+    pub channels: Option<Vec<Channel>>,
+    /// Calls of these effects. Default: all.
+    #[schemars(with = "Vec<Effect>", length(min = 1))]
+    pub effects: Option<Vec<Effect>>,
+    /// Calls of these tools. Default: all.
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    pub tools: Option<Vec<String>>,
+    /// Calls that name one of these projects, by id. Default: all.
+    #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = r"^[a-z0-9-]{1,60}$")))]
+    pub projects: Option<Vec<String>>,
 }
 
 /// Where a human may approve calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// In the MCP client.

@@ -4,6 +4,7 @@
 //! bounds?) and [`Policy::rule`] (does it run, ask, or neither?). Each answers for the file and for everything that narrows
 //! it; the strictest answer counts.
 
+mod approvers;
 mod branches;
 mod evaluate;
 mod explain;
@@ -25,6 +26,8 @@ use crate::catalog::{Allowed, Named, Pins, Tool};
 use crate::guard::scopes::Scopes;
 use crate::neon::{OrganizationId, ProjectId};
 
+use approvers::Approvers;
+pub use approvers::{AskedCall, MayApprove, projects_of};
 pub use branches::{BranchSeen, NewBranch};
 pub use explain::PolicyExplanation;
 pub use file::Channel;
@@ -55,6 +58,8 @@ pub struct ApprovalRules {
     pub without_terminal: bool,
     /// The file with the secret of the approval page.
     pub page_secret_file: Option<PathBuf>,
+    /// Who may approve which calls.
+    pub(in crate::guard) approvers: Approvers,
 }
 
 /// What the operator allows: a file, and what narrows it.
@@ -84,7 +89,14 @@ impl ApprovalRules {
             approval_seconds: approval.approval_seconds.unwrap_or(WAITS_SECONDS),
             without_terminal: approval.without_terminal,
             page_secret_file: approval.page_secret_file.clone(),
+            approvers: Approvers::of(approval),
         }
+    }
+
+    /// Who may approve a call.
+    #[must_use]
+    pub fn may_approve(&self, call: AskedCall<'_>) -> MayApprove {
+        self.approvers.of_call(call)
     }
 
     /// What both allow. The secret stays this one's: whoever narrows must not choose it.
@@ -97,6 +109,7 @@ impl ApprovalRules {
             approval_seconds: self.approval_seconds.min(other.approval_seconds),
             without_terminal: self.without_terminal && other.without_terminal,
             page_secret_file: self.page_secret_file,
+            approvers: self.approvers.and(other.approvers.clone()),
         }
     }
 }
@@ -162,7 +175,15 @@ impl Policy {
         self
     }
 
-    /// What the operator's flags fix.
+    /// Narrowed to what a request asks for, as far as the operator's flags fix nothing: they stay.
+    #[must_use]
+    pub fn for_request(mut self, read_only: bool, pins: &Pins) -> Self {
+        self.base.read_only |= read_only;
+        self.base.pins = self.base.pins.or(pins);
+        self
+    }
+
+    /// What is fixed, by the operator's flags or by a request.
     #[must_use]
     pub fn pins(&self) -> &Pins {
         &self.base.pins

@@ -114,16 +114,26 @@ fn understand(text: &str, tools: &[&str]) -> Result<PolicyFile, Problem> {
     // The schema speaks of values as JSON has them; the types have the last word.
     let mut policy: PolicyFile = toml::from_str(text).map_err(of_toml)?;
     let key = |path: &[&str]| find(&table, path).start;
-    if let Some(name) = policy.tools.keys().find(|name| !tools.contains(&name.as_str())) {
+    let no_tool = |name: &str, at: usize| {
         let near = nearest(name, tools.iter().copied());
         let hint = near.map_or_else(
             || "`neon-mcp tools --toolsets all` lists them".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
-        return Err(Problem {
-            at: key(&["tools", name]),
+        Problem {
+            at,
             message: format!("there is no tool `{}`: {hint}", one_line(name, 80)),
-        });
+        }
+    };
+    if let Some(name) = policy.tools.keys().find(|name| !tools.contains(&name.as_str())) {
+        return Err(no_tool(name, key(&["tools", name])));
+    }
+    for (index, rule) in policy.approval.approvers.iter().enumerate() {
+        let unknown = rule.tools.iter().flatten().find(|name| !tools.contains(&name.as_str()));
+        if let Some(name) = unknown {
+            let at = key(&["approval", "approvers", &index.to_string(), "tools"]);
+            return Err(no_tool(name, at));
+        }
     }
     policy.freeze = policy.freeze.map(|reason| one_line(&reason, MAX_REASON));
     if policy.freeze.as_ref().is_some_and(String::is_empty) {
@@ -202,7 +212,13 @@ fn describe(error: &jsonschema::ValidationError<'_>, table: &Spanned<DeTable<'_>
     if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind()
         && let Some(name) = unexpected.first()
     {
-        let full = dotted(&path, name);
+        // An item of a list of tables is no part of a key's name.
+        let named: Vec<&str> = path
+            .iter()
+            .copied()
+            .filter(|step| step.parse::<usize>().is_err())
+            .collect();
+        let full = dotted(&named, name);
         let at = find(table, &[&path[..], &[name]].concat()).start;
         if let Some(new) = RENAMED_KEYS.iter().find_map(|(old, new)| (*old == full).then_some(new)) {
             return Problem {
@@ -215,7 +231,7 @@ fn describe(error: &jsonschema::ValidationError<'_>, table: &Spanned<DeTable<'_>
             message: format!(
                 "there is no key `{}`{}",
                 one_line(&full, 80),
-                suggestion(name, &path, schema)
+                suggestion(name, &named, schema)
             ),
         };
     }

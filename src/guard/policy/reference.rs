@@ -36,8 +36,17 @@ pub fn policy_reference() -> String {
     for (name, property) in tables {
         let _ = write!(text, "\n### `[{name}]`\n\n{}\n", description(&schema, property));
         let table = resolved(&schema, property);
-        for (key, property) in properties(table) {
+        let (lists, keys): (Vec<_>, Vec<_>) =
+            properties(table).partition(|(_, property)| item(&schema, property).is_some());
+        for (key, property) in keys {
             text.push_str(&entry(&schema, &format!("{name}.{key}"), property));
+        }
+        for (key, property) in lists {
+            let about = description(&schema, property);
+            let _ = write!(text, "\n#### `[[{name}.{key}]]`\n\n*list of tables*\n\n{about}\n");
+            for (inner, property) in item(&schema, property).into_iter().flat_map(properties) {
+                text.push_str(&entry(&schema, &format!("{name}.{key}.{inner}"), property));
+            }
         }
         if let Some(values) = table.get("additionalProperties").filter(|values| values.is_object()) {
             text.push_str(&entry(&schema, &format!("{name}.NAME"), values));
@@ -57,8 +66,11 @@ pub(super) fn keys(schema: &Value) -> Vec<String> {
     let mut keys = Vec::new();
     for (name, property) in properties(schema) {
         keys.push(name.to_owned());
-        let inner = properties(resolved(schema, property));
-        keys.extend(inner.map(|(key, _)| format!("{name}.{key}")));
+        for (key, property) in properties(resolved(schema, property)) {
+            keys.push(format!("{name}.{key}"));
+            let inner = item(schema, property).into_iter().flat_map(properties);
+            keys.extend(inner.map(|(inner, _)| format!("{name}.{key}.{inner}")));
+        }
     }
     keys
 }
@@ -70,6 +82,12 @@ fn properties(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
         .into_iter()
         .flatten()
         .map(|(name, property)| (name.as_str(), property))
+}
+
+/// The table that the items of a list are, where they are tables.
+fn item<'a>(whole: &'a Value, property: &'a Value) -> Option<&'a Value> {
+    let item = resolved(whole, property.get("items")?);
+    item.get("properties").map(|_| item)
 }
 
 /// What a schema refers to, or itself.

@@ -47,8 +47,20 @@ pub(super) struct Asking<'a> {
     pub(super) sandbox: bool,
     /// The secret is the operator's own, which no log tells.
     pub(super) own_secret: bool,
+    /// Who signed in, where approvers do: no secret is asked for then.
+    pub(super) signed_in: Option<SignedInAs<'a>>,
     /// What was wrong with an answer that came before.
     pub(super) wrong: Option<&'a DecideError>,
+}
+
+/// An approver who signed in.
+pub(super) struct SignedInAs<'a> {
+    /// What people call them.
+    pub(super) name: &'a str,
+    /// What the form brings back.
+    pub(super) form: String,
+    /// Whether their approval would count. A rejection does.
+    pub(super) may_approve: bool,
 }
 
 impl Asking<'_> {
@@ -138,6 +150,28 @@ impl Asking<'_> {
                         input type="text" name="name" autocomplete="off" autocapitalize="off" spellcheck="false" aria-invalid=[wrong_name];
                     }
                 }
+                @if let Some(signed_in) = &self.signed_in {
+                    input type="hidden" name="form" value=(signed_in.form);
+                    p.hint { "You are signed in as " (escaped(signed_in.name)) "." }
+                    @if !signed_in.may_approve {
+                        p.wrong { "It is your own call: the operator's policy has another approve it. You may reject it." }
+                    }
+                } @else {
+                    (self.secret(wrong_secret))
+                }
+                div.choice {
+                    button.reject type="submit" name="decision" value="reject" { "Reject" }
+                    @if self.signed_in.as_ref().is_none_or(|signed_in| signed_in.may_approve) {
+                        button.approve.danger[approval.severe] type="submit" name="decision" value="approve" { "Approve" }
+                    }
+                }
+            }
+        }
+    }
+
+    fn secret(&self, wrong_secret: Option<&str>) -> Markup {
+        let approval = self.approval;
+        html! {
                 label for="secret" {
                     @if self.own_secret { "The operator's secret" }
                     @else { "The secret for " (approval.code) }
@@ -151,11 +185,6 @@ impl Asking<'_> {
                         (approval.code) " ends with \"one-time secret\" and this secret. The agent isn't shown it, so only you can decide."
                     }
                 }
-                div.choice {
-                    button.reject type="submit" name="decision" value="reject" { "Reject" }
-                    button.approve.danger[approval.severe] type="submit" name="decision" value="approve" { "Approve" }
-                }
-            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What each caller is served: the operator's engine, narrowed by what is set up for the caller and by its scopes.
+//! What each caller is served: the operator's engine, narrowed by what is set up for the caller, by its scopes, and by what a request
+//! asks for.
 //!
 //! All of it is made from one snapshot of what the operator set up. When that is read again, the next request is served by another
 //! snapshot, wholly.
@@ -10,15 +11,19 @@ use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 
 use super::auth::{Grant, Setup};
+use super::narrowing::{Asked, NotOffered};
 use super::reload::Reload;
 use crate::catalog::SelectedTool;
 use crate::engine::{Engine, Narrowing};
-use crate::guard::Scopes;
+use crate::guard::{Policy as GuardPolicy, Scopes};
 use crate::neon::FairQueue;
 use crate::server::handler::{Admitted, Offer};
 
 /// For how many callers what they are served is kept: it is made again for others.
 const MAX_KEPT: usize = 1_000;
+
+/// How many offers that requests narrowed are kept: each has a list of tools of its own.
+const MAX_NARROWED: usize = 128;
 
 /// How long it is kept for a caller that doesn't call.
 const IDLE: Duration = Duration::from_secs(900);
@@ -38,6 +43,8 @@ struct Snapshot {
     offer: Arc<Offer>,
     /// What is served to the others.
     kept: Cache<String, Served>,
+    /// What is served to requests that ask for less: by the caller, and what its request asks for.
+    narrowed: Cache<(String, String), Served>,
 }
 
 /// What a caller is served.
@@ -67,10 +74,31 @@ impl Snapshot {
         Arc::new(Self {
             offer,
             kept: Cache::new(MAX_KEPT),
+            narrowed: Cache::new(MAX_NARROWED),
         })
     }
 
-    fn offer_for(&self, grant: &Grant, now: Instant) -> Arc<Offer> {
+    /// What a caller is served whose request asks for this.
+    fn offer_for(&self, grant: &Grant, asked: &Asked, now: Instant) -> Result<Arc<Offer>, NotOffered> {
+        if asked.is_nothing() {
+            return Ok(self.own_offer(grant, now));
+        }
+        let key = (grant.key(), asked.canonical());
+        let served = match self.narrowed.get(&key) {
+            Some(served) => Served { used: now, ..served },
+            None => Served {
+                offer: Arc::new(narrowed(&self.own_offer(grant, now), asked)?),
+                used: now,
+                _setup: grant.setup.clone(),
+            },
+        };
+        let offer = served.offer.clone();
+        self.narrowed.insert(key, served);
+        Ok(offer)
+    }
+
+    /// What a caller is served whose request asks for nothing less.
+    fn own_offer(&self, grant: &Grant, now: Instant) -> Arc<Offer> {
         if grant.setup.is_none() && grant.principal.scopes() == Scopes::ALL {
             return self.offer.clone();
         }
@@ -92,14 +120,16 @@ impl Snapshot {
         let setup = grant.setup.as_ref();
         let policy = setup.and_then(|setup| setup.policy.clone());
         let accounts = setup.and_then(|setup| setup.accounts.clone());
+        let own_cap = policy.as_ref().and_then(GuardPolicy::changes_per_minute);
         let engine = self.offer.engine();
         let mut narrowed = (*engine.guards().policy).clone().with_scopes(grant.principal.scopes());
         if let Some(narrower) = policy {
             narrowed = narrowed.narrowed_by(narrower);
         }
         let narrowing = Narrowing {
-            selection: Some(Arc::new(engine.selection().under(&narrowed))),
+            selection: Some(Arc::new(engine.selection().for_caller(&narrowed))),
             policy: Some(narrowed),
+            own_cap: own_cap.map(|most| (grant.principal.id(), most)),
             accounts,
         };
         Arc::new(Offer::new(engine.narrowed(narrowing)))
@@ -134,18 +164,21 @@ impl Admission {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
     }
 
-    /// What a caller is served.
-    pub(super) fn admit(&self, grant: &Grant, id: &str) -> Admitted {
+    /// What a caller is served whose request asks for this. Lists and calls follow it alike.
+    ///
+    /// # Errors
+    /// When the request asks for what the caller isn't offered.
+    pub(super) fn admit(&self, grant: &Grant, id: &str, asked: &Asked) -> Result<Admitted, NotOffered> {
         let now = Instant::now();
-        Admitted {
+        Ok(Admitted {
             principal: grant.principal.clone(),
-            offer: self.current().offer_for(grant, now),
+            offer: self.current().offer_for(grant, asked, now)?,
             // Callers that aren't told apart don't wait for each other.
             lane: match grant.is_told_apart() {
                 true => self.lane(id, now),
                 false => FairQueue::new(),
             },
-        }
+        })
     }
 
     /// A caller's place in the line, whatever token it shows.
@@ -158,8 +191,9 @@ impl Admission {
         lane
     }
 
-    /// The tool that a message calls, itself or through a caller of discovery mode, if the operator offers it.
-    pub(super) fn called(&self, message: &[u8]) -> Option<Called> {
+    /// The tool that a message calls, itself or through a caller of discovery mode, if the operator offers it and the request itself
+    /// doesn't leave it out.
+    pub(super) fn called(&self, message: &[u8], admitted: &Admitted, asked: &Asked) -> Option<Called> {
         let message: Value = serde_json::from_slice(message).ok()?;
         if message.get("method")?.as_str()? != "tools/call" {
             return None;
@@ -167,8 +201,10 @@ impl Admission {
         let params = message.get("params")?;
         let arguments = params.get("arguments").and_then(Value::as_object);
         let arguments = arguments.cloned().unwrap_or_default();
-        let (selected, arguments) = self.offer().called(params.get("name")?.as_str()?, arguments)?;
-        Some(Called { selected, arguments })
+        let (name, arguments) = admitted.offer.called(params.get("name")?.as_str()?, arguments)?;
+        let selected = self.offer().engine().selection().tool(&name)?.clone();
+        let is_left = asked.selection().leaves(&selected.tool);
+        is_left.then_some(Called { selected, arguments })
     }
 
     /// Notes a call that isn't made since its caller's token lacks a scope, as every refusal is.
@@ -179,9 +215,30 @@ impl Admission {
 
     /// Lets go of what is served to callers that haven't called for long.
     pub(super) fn tidy(&self) {
-        self.current().kept.retain(|_, served| served.used.elapsed() < IDLE);
+        let current = self.current();
+        current.kept.retain(|_, served| served.used.elapsed() < IDLE);
+        current.narrowed.retain(|_, served| served.used.elapsed() < IDLE);
         self.lanes.retain(|_, (_, used)| used.elapsed() < IDLE);
     }
+}
+
+/// What a caller is offered, narrowed to what its request asks for. Accounts and counts stay the caller's.
+fn narrowed(offer: &Offer, asked: &Asked) -> Result<Offer, NotOffered> {
+    let engine = offer.engine();
+    let guards = engine.guards();
+    asked.check(engine.selection().options(), &guards.policy)?;
+    let narrowing = asked.selection();
+    let policy = guards
+        .policy
+        .as_ref()
+        .clone()
+        .for_request(narrowing.read_only, &narrowing.pins);
+    let selection = engine.selection().narrowed(&narrowing, &policy)?;
+    Ok(Offer::new(engine.narrowed(Narrowing {
+        selection: Some(Arc::new(selection)),
+        policy: Some(policy),
+        ..Narrowing::default()
+    })))
 }
 
 /// What makes the engine anew of what the operator set up, from the one that is served.
@@ -236,3 +293,7 @@ impl Reload for Policy {
         went
     }
 }
+
+#[cfg(test)]
+#[path = "admission_tests.rs"]
+mod tests;

@@ -21,9 +21,9 @@ use super::calls::{Calls, OneTooMany};
 use super::connections::Peer;
 use super::drain::Drain;
 use super::held::held;
+use super::narrowing::{Asked, NotOffered};
 use super::sessions::{self, Lack, Owner};
 use super::tool_list;
-use crate::neon::text::one_line;
 use crate::server::messages::{self, Checked, Refused};
 
 /// How long a client is told to wait that gets no session, in seconds.
@@ -55,10 +55,6 @@ pub(super) struct Reading {
     pub(super) drain: Arc<Drain>,
 }
 
-/// What a request of ours may not have beside its body: other servers take settings there, this one from its operator alone.
-const SETTINGS_ARE_THE_OPERATORS: &str = "this server takes no settings from requests: whoever starts it gives them \
-    (--read-only, --toolsets, --project-id, ...)";
-
 /// Reads the whole request before it is answered, within bounds of size and time, and answers it as one of its peer's.
 pub(super) async fn whole(
     State(reading): State<Arc<Reading>>,
@@ -67,10 +63,15 @@ pub(super) async fn whole(
     request: Request,
     next: Next,
 ) -> Response {
-    if let Some(setting) = setting(&request) {
-        let text = format!("{setting} isn't understood: {SETTINGS_ARE_THE_OPERATORS}");
-        return refused(StatusCode::BAD_REQUEST, None, ErrorData::invalid_request(text, None));
-    }
+    // Other paths are nobody's, whatever is asked for there.
+    let narrowing = match request.uri().path() {
+        "/mcp" | "/mcp/" => Asked::read(request.uri(), request.headers()),
+        _ => Ok(Asked::default()),
+    };
+    let narrowing = match narrowing {
+        Ok(narrowing) => narrowing,
+        Err(error) => return not_offered(&error, None),
+    };
     let (mut head, body) = request.into_parts();
     let body = match tokio::time::timeout(reading.patience, to_bytes(body, reading.body_bytes)).await {
         Ok(Ok(body)) => body,
@@ -102,10 +103,13 @@ pub(super) async fn whole(
         },
     };
     let owner = owner(&grant, peer);
-    let admitted = reading.admission.admit(&grant, &owner.principal);
+    let admitted = match reading.admission.admit(&grant, &owner.principal, &narrowing) {
+        Ok(admitted) => admitted,
+        Err(error) => return not_offered(&error, id_of(&asked)),
+    };
     if let Some(messages::Request::Call(id)) = &asked {
-        // Of what the operator leaves this caller, the engine says what is missing: another token wouldn't help.
-        if let Some(call) = reading.admission.called(&body)
+        // Of what the operator or the request leaves out, the engine says what is missing: another token wouldn't help.
+        if let Some(call) = reading.admission.called(&body, &admitted, &narrowing)
             && !grant.issued.lacks(call.needed()).is_empty()
         {
             reading.admission.note_missing_scope(&call, &admitted);
@@ -153,6 +157,12 @@ pub(super) async fn whole(
 
 fn id_of(asked: &Option<messages::Request>) -> Option<RequestId> {
     asked.as_ref().map(|asked| asked.id().clone())
+}
+
+/// The answer to a request that asks for what isn't understood, or isn't offered.
+fn not_offered(error: &NotOffered, id: Option<RequestId>) -> Response {
+    let error = ErrorData::invalid_request(error.to_string(), None);
+    refused(StatusCode::BAD_REQUEST, id, error)
 }
 
 /// The answer to new work when the server stops.
@@ -209,20 +219,6 @@ async fn with_id(response: Response) -> Response {
     let written = serde_json::from_slice(&bytes).and_then(|message| messages::written(&message));
     head.headers.remove(CONTENT_LENGTH);
     Response::from_parts(head, Body::from(written.map_or(bytes, Bytes::from)))
-}
-
-/// A setting that a request tries to make, as people copy it from the addresses of other servers.
-fn setting(request: &Request) -> Option<String> {
-    if !request.uri().path().starts_with("/mcp") {
-        return None;
-    }
-    if let Some(query) = request.uri().query().filter(|query| !query.is_empty()) {
-        let name = query.split(['&', '=']).next().unwrap_or_default();
-        return Some(format!("the query parameter `{}`", one_line(name, 60)));
-    }
-    let is_setting = |name: &&http::HeaderName| name.as_str().starts_with("x-neon-") || name.as_str() == "x-read-only";
-    let name = request.headers().keys().find(is_setting)?;
-    Some(format!("the header `{}`", one_line(name.as_str(), 60)))
 }
 
 /// What is to be sent on in the place of a body, if anything is, and what it asks for; or the answer to one that isn't a message.

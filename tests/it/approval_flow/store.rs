@@ -7,7 +7,7 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta, Utc};
 use neon_mcp::guard::{
     Approval, Approvals, ApprovalsError, DecideError, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING,
-    NewApproval, State, TypedName,
+    MayApprove, NewApproval, State, TypedName,
 };
 use serde_json::json;
 
@@ -41,6 +41,9 @@ fn new(call: &str) -> NewApproval {
         terminal: true,
         without_terminal: false,
         page_secret: Some("the digest of a secret".to_owned()),
+        signs_in: false,
+        principal: String::new(),
+        may: MayApprove::default(),
     }
 }
 

@@ -583,6 +583,7 @@ fn hostile_texts_stay_within_their_line_and_show_what_they_are() {
         &mut noted.branch_id,
         &mut noted.plan,
         &mut noted.channel,
+        &mut noted.approver,
         &mut noted.rule,
         &mut noted.reason,
     ] {
@@ -634,6 +635,7 @@ fn a_line_is_never_longer_than_eight_kibibytes() {
         &mut noted.branch_id,
         &mut noted.plan,
         &mut noted.channel,
+        &mut noted.approver,
         &mut noted.rule,
         &mut noted.reason,
     ] {

@@ -78,6 +78,12 @@ impl Setup {
         }
     }
 
+    /// A policy alone.
+    #[cfg(test)]
+    pub(in crate::server::http) fn of_policy(policy: Policy) -> Arc<Self> {
+        Arc::new(Self::new(Some(policy), None, None, None))
+    }
+
     /// A caller's own account.
     pub(super) fn of_own(account: EngineAccount) -> Self {
         let own = account.key.clone();

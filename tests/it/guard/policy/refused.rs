@@ -186,7 +186,7 @@ fn the_examples_of_the_reference_are_policies() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 5);
+    assert_eq!(examples.len(), 6);
     for example in examples {
         policy(example);
     }

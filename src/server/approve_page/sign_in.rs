@@ -1,0 +1,276 @@
+//! Approvers who sign in on the page: with the operator's issuer, for a quarter of an hour.
+//!
+//! Nothing is kept here: what the browser brings back is sealed with the server's key, so that every replica takes it. A page from
+//! elsewhere makes nobody decide: its requests come without the cookie (`SameSite`), are told by their `Origin`, and lack the form's tag.
+
+use axum::http::header::{COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use chrono::Utc;
+use maud::html;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use super::view::told;
+use crate::guard::{ApprovalFlow, Identity, PageSeal, Principal, Scopes};
+use crate::sign_in::{Begun, SignInError, SignedInPerson, WebSignIn};
+
+/// How long a sign-in counts, in seconds.
+const SESSION_SECONDS: i64 = 15 * 60;
+
+/// How long the issuer's page may take, in seconds.
+const SIGN_IN_SECONDS: i64 = 10 * 60;
+
+/// The longest cookie that every browser keeps, in bytes, with room for its name.
+const MAX_COOKIE: usize = 3_900;
+
+/// How many sign-ins ask the issuer something at once: anybody can begin one.
+const MAX_AT_ONCE: usize = 8;
+
+/// Where the issuer sends browsers back to, below the server's address.
+pub(super) const CALLBACK: &str = "/approve/callback";
+
+/// Signs approvers in.
+#[derive(Debug)]
+pub(super) struct Approvers {
+    web: WebSignIn,
+    /// The server's address, as browsers have it.
+    origin: String,
+    at_once: Semaphore,
+}
+
+/// A human who signed in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignedIn {
+    /// Tells this sign-in from every other.
+    id: String,
+    person: SignedInPerson,
+    /// Until when it counts: seconds since 1970.
+    until: i64,
+}
+
+/// A sign-in that began.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pending {
+    begun: Begun,
+    /// Where the human wanted to go.
+    code: String,
+    until: i64,
+}
+
+impl SignedIn {
+    /// Who it is, to the policy.
+    pub(super) fn principal(&self) -> Principal {
+        let identity = Identity::Subject {
+            issuer: self.person.issuer.clone(),
+            subject: self.person.subject.clone(),
+        };
+        Principal::with(identity, self.person.groups.clone(), Scopes::NONE)
+    }
+
+    /// What people call them.
+    pub(super) fn name(&self) -> &str {
+        self.person.name.as_deref().unwrap_or(&self.person.subject)
+    }
+
+    /// What the form for a code brings back.
+    pub(super) fn form_tag(&self, flow: &ApprovalFlow, code: &str) -> String {
+        flow.page_form_tag(&self.id, code)
+    }
+
+    /// Whether a form is one that was given to this one for this code.
+    pub(super) fn gave(&self, flow: &ApprovalFlow, code: &str, tag: &str) -> bool {
+        flow.is_page_form_tag(&self.id, code, tag)
+    }
+}
+
+impl Approvers {
+    pub(super) fn new(web: WebSignIn, origin: String) -> Self {
+        Self {
+            web,
+            origin,
+            at_once: Semaphore::new(MAX_AT_ONCE),
+        }
+    }
+
+    fn is_https(&self) -> bool {
+        self.origin.starts_with("https://")
+    }
+
+    /// The name of a cookie. Over TLS no other page of the host's domain can set one of that name.
+    fn cookie_name(&self, name: &str) -> String {
+        match self.is_https() {
+            true => format!("__Secure-neon-mcp-{name}"),
+            false => format!("neon-mcp-{name}"),
+        }
+    }
+
+    fn cookie(&self, name: &str, value: &str, seconds: i64) -> Option<HeaderValue> {
+        let name = self.cookie_name(name);
+        let secure = if self.is_https() { "; Secure" } else { "" };
+        let text = format!("{name}={value}; Path=/approve; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+        HeaderValue::from_str(&text).ok()
+    }
+
+    /// What a cookie holds that this server made for that purpose.
+    fn read<T: DeserializeOwned>(&self, flow: &ApprovalFlow, headers: &HeaderMap, seal: PageSeal) -> Option<T> {
+        let name = self.cookie_name(seal.name());
+        let mut found = headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|header| header.to_str().ok())
+            .flat_map(|header| header.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .filter(|(known, _)| *known == name);
+        // Of two, one was put there by another page.
+        let (Some((_, value)), None) = (found.next(), found.next()) else {
+            return None;
+        };
+        serde_json::from_slice(&flow.page_unsealed(seal, value)?).ok()
+    }
+
+    /// Who made the request, where they signed in not long ago.
+    pub(super) fn signed_in(&self, flow: &ApprovalFlow, headers: &HeaderMap) -> Option<SignedIn> {
+        let signed_in: SignedIn = self.read(flow, headers, PageSeal::Approver)?;
+        (signed_in.until > Utc::now().timestamp()).then_some(signed_in)
+    }
+
+    /// Sends the browser to the issuer's page. What comes back then must fit what is put into its cookie.
+    pub(super) async fn begin(&self, flow: &ApprovalFlow, code: &str) -> Response {
+        let Ok(_one) = self.at_once.try_acquire() else {
+            return busy();
+        };
+        let (address, begun) = match self.web.begin(&self.redirect()).await {
+            Ok(began) => began,
+            Err(error) => return failed(&error),
+        };
+        let pending = Pending {
+            begun,
+            code: code.to_owned(),
+            until: Utc::now().timestamp() + SIGN_IN_SECONDS,
+        };
+        let sealed = serde_json::to_vec(&pending)
+            .ok()
+            .and_then(|text| flow.page_sealed(PageSeal::SignIn, &text));
+        let cookie = sealed.and_then(|sealed| self.cookie(PageSeal::SignIn.name(), &sealed, SIGN_IN_SECONDS));
+        let (Some(cookie), Ok(address)) = (cookie, HeaderValue::from_str(&address)) else {
+            return broken();
+        };
+        (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, address)]).into_response()
+    }
+
+    /// Takes what the browser brings back, and sends it on to the call that it came for.
+    pub(super) async fn finish(&self, flow: &ApprovalFlow, headers: &HeaderMap, query: &str) -> Response {
+        let pending: Option<Pending> = self.read(flow, headers, PageSeal::SignIn);
+        let Some(pending) = pending.filter(|pending| pending.until > Utc::now().timestamp()) else {
+            return told(
+                StatusCode::BAD_REQUEST,
+                "Not signed in",
+                html! { p { "This browser began no sign-in here, or took longer than ten minutes. Open the page of the call again." } },
+            );
+        };
+        let Ok(_one) = self.at_once.try_acquire() else {
+            return busy();
+        };
+        let person = match self.web.finish(pending.begun, query, &self.redirect()).await {
+            Ok(person) => person,
+            Err(error) => return failed(&error),
+        };
+        tracing::info!(subject = %person.subject, "an approver signed in");
+        let Some(session) = self.session(flow, person) else {
+            return told(
+                StatusCode::BAD_REQUEST,
+                "Not signed in",
+                html! { p { "The issuer names more groups than a browser can keep. Whoever runs it can have it name fewer." } },
+            );
+        };
+        let place = HeaderValue::from_str(&format!("/approve/{}", pending.code));
+        let over = self.cookie(PageSeal::SignIn.name(), "", 0);
+        let (Some(over), Ok(place)) = (over, place) else {
+            return broken();
+        };
+        let mut response = (StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response();
+        response.headers_mut().append(SET_COOKIE, session);
+        response.headers_mut().append(SET_COOKIE, over);
+        response
+            .headers_mut()
+            .insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        response
+    }
+
+    /// The cookie of who signed in. Where they are in more groups than it can hold, those that the policy names.
+    fn session(&self, flow: &ApprovalFlow, person: SignedInPerson) -> Option<HeaderValue> {
+        let mut signed_in = SignedIn {
+            id: uuid::Uuid::new_v4().to_string(),
+            person,
+            until: Utc::now().timestamp() + SESSION_SECONDS,
+        };
+        for all in [true, false] {
+            if !all {
+                let named = flow.named_groups();
+                signed_in
+                    .person
+                    .groups
+                    .retain(|group| named.iter().any(|name| name == group));
+            }
+            let text = serde_json::to_vec(&signed_in).ok()?;
+            let sealed = flow.page_sealed(PageSeal::Approver, &text)?;
+            if sealed.len() <= MAX_COOKIE {
+                return self.cookie(PageSeal::Approver.name(), &sealed, SESSION_SECONDS);
+            }
+        }
+        None
+    }
+
+    fn redirect(&self) -> String {
+        format!("{}{CALLBACK}", self.origin)
+    }
+}
+
+/// What whoever isn't signed in is shown, whatever the code is.
+pub(super) fn first_sign_in(code: &str) -> Response {
+    told(
+        StatusCode::UNAUTHORIZED,
+        "Sign in",
+        html! {
+            p { "Who may approve a call is the operator's to say: sign in, and see whether one waits for you." }
+            p { a href=(format!("/approve/sign-in/{}", written(code))) { "Sign in" } }
+        },
+    )
+}
+
+/// A code as it may stand in an address: what is none stays none.
+pub(super) fn written(code: &str) -> String {
+    code.chars()
+        .filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-')
+        .take(16)
+        .collect()
+}
+
+fn failed(error: &SignInError) -> Response {
+    tracing::warn!("an approver couldn't sign in: {error}");
+    told(
+        StatusCode::BAD_GATEWAY,
+        "Not signed in",
+        html! { p { "The sign-in didn't come about, so nothing can be decided. The server's log says why. Open the page of the call again." } },
+    )
+}
+
+fn busy() -> Response {
+    told(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Not signed in",
+        html! { p { "Too many sign in at this moment: try again." } },
+    )
+}
+
+fn broken() -> Response {
+    told(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "Not signed in",
+        html! { p { "The sign-in can't be kept, so nothing can be decided." } },
+    )
+}

@@ -1,0 +1,237 @@
+//! Signing people in on a page of a server of ours: the same code flow, with the answer at an address of that server's own.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::callback;
+use super::error::SignInError;
+use super::issuer::Issuer;
+use super::question::{Asked, Question};
+
+/// The most groups that are taken of a person, and the longest name of one in bytes.
+const MAX_GROUPS: usize = 200;
+const MAX_GROUP_BYTES: usize = 256;
+
+/// Signs people in on pages of this server.
+#[derive(Debug, Clone)]
+pub struct WebSignIn {
+    issuer: Issuer,
+    secret: Option<Arc<SecretString>>,
+    groups_claim: Arc<str>,
+    verifies: Arc<dyn VerifiesTokens>,
+}
+
+/// Says whose tokens are that came with a sign-in.
+///
+/// They came from the token endpoint itself, over TLS or from this machine, and the identity among them was checked against what was
+/// asked: its issuer, client, time and nonce.
+pub trait VerifiesTokens: Send + Sync + Debug {
+    /// What the issuer says of the person, the identity's own claims aside; nothing where it says no more.
+    ///
+    /// # Errors
+    /// When they aren't the person's.
+    fn verify<'a>(&'a self, signed: Signed<'a>) -> BoxFuture<'a, Result<Map<String, Value>, SignInError>>;
+}
+
+/// What came with a sign-in.
+#[derive(Clone, Copy)]
+pub struct Signed<'a> {
+    /// The issuer.
+    pub issuer: &'a Issuer,
+    /// Whom the identity names (`sub`).
+    pub subject: &'a str,
+    /// The identity, as it came.
+    pub identity: &'a SecretString,
+    /// The access token.
+    pub access: &'a SecretString,
+}
+
+impl Debug for Signed<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Signed([hidden])")
+    }
+}
+
+/// A sign-in that began: what the browser must bring back with it, sealed.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Begun {
+    state: String,
+    nonce: String,
+    verifier: String,
+}
+
+impl Debug for Begun {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Begun([hidden])")
+    }
+}
+
+/// Who signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedInPerson {
+    /// The issuer, as it writes itself.
+    pub issuer: String,
+    /// Its name for them, which never changes.
+    pub subject: String,
+    /// What people call them, where it is told.
+    pub name: Option<String>,
+    /// The groups that the issuer says they are in.
+    pub groups: Vec<String>,
+}
+
+impl WebSignIn {
+    /// At this issuer, as its client with that secret; the claim of that name holds the groups.
+    #[must_use]
+    pub fn new(
+        issuer: Issuer,
+        secret: Option<Arc<SecretString>>,
+        groups_claim: &str,
+        verifies: Arc<dyn VerifiesTokens>,
+    ) -> Self {
+        Self {
+            issuer,
+            secret,
+            groups_claim: groups_claim.into(),
+            verifies,
+        }
+    }
+
+    /// The issuer's address.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.issuer.address()
+    }
+
+    /// Asks the issuer where people sign in: that address, and what is needed when the browser comes back.
+    ///
+    /// # Errors
+    /// When the issuer can't be used.
+    pub async fn begin(&self, redirect: &str) -> Result<(String, Begun), SignInError> {
+        let wire = self.issuer.wire()?;
+        let metadata = self.issuer.discover(&wire).await?;
+        let asked = Asked::new();
+        let address = asked.address(&self.issuer, &metadata, redirect);
+        let begun = Begun {
+            state: asked.state,
+            nonce: asked.nonce,
+            verifier: asked.verifier.expose_secret().to_owned(),
+        };
+        Ok((address.into(), begun))
+    }
+
+    /// Who signed in, by the query that the browser came back with.
+    ///
+    /// # Errors
+    /// When it is no answer to what was asked, or the issuer says no.
+    pub async fn finish(&self, begun: Begun, query: &str, redirect: &str) -> Result<SignedInPerson, SignInError> {
+        let answer = callback::read(query)?;
+        let wire = self.issuer.wire()?;
+        let metadata = self.issuer.discover(&wire).await?;
+        let asked = Asked {
+            state: begun.state,
+            nonce: begun.nonce,
+            verifier: SecretString::from(begun.verifier),
+        };
+        let question = Question {
+            issuer: &self.issuer,
+            metadata: &metadata,
+            wire: &wire,
+            asked: &asked,
+            redirect,
+            secret: self.secret.as_deref(),
+        };
+        let signed_in = question.judge(answer).await?;
+        let person = signed_in.person;
+        let identity = signed_in.tokens.identity.as_ref();
+        let identity = identity.ok_or(SignInError::Identity("there is none"))?;
+        let access = signed_in.tokens.whole.get("access_token").and_then(Value::as_str);
+        let access = SecretString::from(access.unwrap_or_default().to_owned());
+        let more = self
+            .verifies
+            .verify(Signed {
+                issuer: &self.issuer,
+                subject: &person.subject,
+                identity,
+                access: &access,
+            })
+            .await?;
+        let groups = more.get(&*self.groups_claim).or(person.claims.get(&*self.groups_claim));
+        Ok(SignedInPerson {
+            issuer: metadata.issuer,
+            name: person.name.or(person.email),
+            groups: groups.map(names).unwrap_or_default(),
+            subject: person.subject,
+        })
+    }
+}
+
+/// The groups that a claim holds: a list of texts, or one.
+fn names(claim: &Value) -> Vec<String> {
+    let texts: Vec<&str> = match claim {
+        Value::String(one) => vec![one],
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let usable = texts
+        .into_iter()
+        .filter(|name| !name.is_empty() && name.len() <= MAX_GROUP_BYTES);
+    usable.take(MAX_GROUPS).map(str::to_owned).collect()
+}
+
+/// Asks the issuer whose an access token is (OpenID Connect Core 1.0, 5.3), where it has an endpoint for that.
+#[derive(Debug, Clone, Copy)]
+pub struct OfUserinfo;
+
+impl VerifiesTokens for OfUserinfo {
+    fn verify<'a>(&'a self, signed: Signed<'a>) -> BoxFuture<'a, Result<Map<String, Value>, SignInError>> {
+        async move {
+            let wire = signed.issuer.wire()?;
+            let Some(userinfo) = signed.issuer.discover(&wire).await?.userinfo else {
+                return Ok(Map::new());
+            };
+            let told: Map<String, Value> = wire.get_with(userinfo, signed.access).await?;
+            // Section 5.3.2: what it says of another isn't used.
+            match told.get("sub").and_then(Value::as_str) {
+                Some(subject) if subject == signed.subject => Ok(told),
+                _ => Err(SignInError::Identity(
+                    "the issuer says that its access token is another's",
+                )),
+            }
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn groups_are_texts_within_bounds() {
+        assert_eq!(names(&json!(["a", "b"])), ["a", "b"]);
+        assert_eq!(names(&json!("a b")), ["a b"]);
+        assert_eq!(names(&json!(["", 5, null, "x".repeat(257), "a"])), ["a"]);
+        assert!(names(&json!({"a": 1})).is_empty());
+        assert_eq!(names(&json!(vec!["a"; 500])).len(), MAX_GROUPS);
+    }
+
+    #[test]
+    fn what_is_hidden_is_in_no_debug_text() {
+        let begun = Begun {
+            state: "canary".to_owned(),
+            nonce: "canary".to_owned(),
+            verifier: "canary".to_owned(),
+        };
+        assert!(!format!("{begun:?}").contains("canary"));
+    }
+}
