@@ -120,7 +120,7 @@ impl Story {
         let told = until_told(|| {
             let (asking, plan) = self.call.asks();
             match flow.elsewhere(asking, &plan, self.subject(peer), Utc::now()) {
-                Ok(OutOfBand::Allowed(_)) => Ok(Told::Ran),
+                Ok(OutOfBand::Allowed(..)) => Ok(Told::Ran),
                 Ok(OutOfBand::Waits(waiting, _)) => Ok(Told::Waits(waiting.code.clone(), flow.proof(&waiting))),
                 Ok(OutOfBand::NotApproved(no)) => Err(no),
                 Err(nobody) => Err(nobody.store_unavailable().unwrap_or_else(|| panic!("{nobody}"))),
