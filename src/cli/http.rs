@@ -105,7 +105,9 @@ fn tell(http: &HttpServer, settings: &Settings) {
         Listen::Address(_) if listen.is_local() => "every user and every program of this machine reaches it",
         Listen::Address(_) => "the network reaches it",
     };
-    eprintln!("neon-mcp: listening on {listen}: {open}");
+    if *settings.auth() != HttpAuth::Nobody {
+        eprintln!("neon-mcp: listening on {listen}: {open}");
+    }
     let layer = &settings.http;
     if let Some(networks) = &layer.behind_proxy {
         eprintln!(
@@ -118,5 +120,4 @@ fn tell(http: &HttpServer, settings: &Settings) {
             "neon-mcp: without --public-url, clients reach it by its address alone: a request to any name is refused"
         );
     }
-    eprintln!("neon-mcp: /healthz and /readyz answer whoever reaches it, and tell nothing else");
 }
