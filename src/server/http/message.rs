@@ -63,10 +63,14 @@ const SETTINGS_ARE_THE_OPERATORS: &str = "this server takes no settings from req
 pub(super) async fn whole(
     State(reading): State<Arc<Reading>>,
     Extension(Peer(peer)): Extension<Peer>,
-    Extension(grant): Extension<Arc<Grant>>,
+    grant: Option<Extension<Arc<Grant>>>,
     request: Request,
     next: Next,
 ) -> Response {
+    // Only the approval page is asked for without one, and here it isn't served.
+    let Some(Extension(grant)) = grant else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     if let Some(setting) = setting(&request) {
         let text = format!("{setting} isn't understood: {SETTINGS_ARE_THE_OPERATORS}");
         return refused(StatusCode::BAD_REQUEST, None, ErrorData::invalid_request(text, None));
