@@ -86,7 +86,7 @@ enum Command {
         settings: Layer,
     },
     /// Serve many clients over streamable HTTP, on loopback
-    Http(http::Arguments),
+    Http(Box<http::Arguments>),
     /// Tell a story on a sandbox, through a real MCP client: a migration that is tried, refused, applied and undone
     #[cfg(feature = "demo")]
     Demo(demo::Arguments),
@@ -165,7 +165,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             &mut Builder::new_current_thread(),
             stdio::run(here(resolve(settings)?)?),
         ),
-        Command::Http(arguments) => runtime(http::run(arguments)),
+        Command::Http(arguments) => runtime(http::run(*arguments)),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => runtime(demo::run(arguments)),
         #[cfg(not(feature = "demo"))]

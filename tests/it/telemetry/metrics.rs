@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use neon_mcp::telemetry::{Row, TABLE};
+use neon_mcp::telemetry::{self, Row, TABLE};
 use serde_json::json;
 
 use super::{PROJECT, call_body, measured, post};
@@ -185,4 +185,29 @@ async fn failure_of_the_store_is_counted_and_nothing_else_than_that_is_told() {
     );
     let refused = r#"neon_mcp_approvals_total{channel="outside",outcome="refused"} 1"#;
     assert!(text.contains(refused), "{answer}\n{text}");
+}
+
+#[test]
+fn reloads_are_counted_by_part_and_paths_by_a_few_endpoints() {
+    telemetry::set_up(true, &telemetry::Wanted::default()).unwrap();
+    telemetry::reload("policy", false);
+    for path in [
+        "/mcp/",
+        "/approve/ABCD-EFGH",
+        "/readyz",
+        "/.well-known/oauth-protected-resource/mcp",
+        "/canary/path",
+    ] {
+        telemetry::http_response(path, 418);
+    }
+    let text = telemetry::exposition().unwrap();
+    assert!(
+        text.contains(r#"neon_mcp_reloads_total{outcome="failed",part="policy"} 1"#),
+        "{text}"
+    );
+    for endpoint in ["mcp", "approve", "health", "well-known", "other"] {
+        let line = format!(r#"neon_mcp_http_responses_total{{endpoint="{endpoint}",status="418"}} 1"#);
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
+    assert!(!text.contains("canary") && !text.contains("ABCD"), "{text}");
 }
