@@ -15,9 +15,11 @@ use crate::support::human::{Human, Manner};
 use crate::support::server::{Era, TestClient, call};
 
 const BRANCH: &str = "br-quiet-sun-a1b2c3d4";
+/// A project that is gone.
+const GONE: &str = "quiet-moon-87654321";
 
 fn neon(request: &Recorded) -> Reply {
-    if request.path().ends_with("/projects/gone") {
+    if request.path().ends_with(GONE) {
         return Reply::error(404, "", "no such project");
     }
     let branch = json!({"id": BRANCH, "project_id": PROJECT, "parent_id": "br-root", "name": "dev", "default": false, "protected": false, "current_state": "ready"});
@@ -67,7 +69,7 @@ async fn calls_approvals_and_requests_are_counted_under_the_labels_of_the_table(
     let human = Human::who(Manner::Accepts);
     let client = server.http.client(TestClient::with(human.clone()), Era::Legacy).await;
     call(&client, "describe_project", json!({"project_id": PROJECT})).await;
-    call(&client, "describe_project", json!({"project_id": "gone"})).await;
+    call(&client, "describe_project", json!({"project_id": GONE})).await;
     let delete = json!({"project_id": PROJECT, "branch_id": BRANCH});
     let (deleted, _) = call(&client, "delete_branch", delete.clone()).await;
     human.changes_to(Manner::Declines);
@@ -107,7 +109,7 @@ async fn calls_approvals_and_requests_are_counted_under_the_labels_of_the_table(
         }
         assert_eq!(labels(line), expected, "{line}");
     }
-    for id in [PROJECT, BRANCH, "test 1", "gone"] {
+    for id in [PROJECT, BRANCH, GONE, "test 1"] {
         assert!(!text.contains(id), "{id}\n{text}");
     }
     checked_by_promtool(&text);
