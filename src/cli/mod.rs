@@ -89,7 +89,7 @@ enum Command {
         settings: Layer,
     },
     /// Serve many clients over streamable HTTP
-    Http(http::Arguments),
+    Http(Box<http::Arguments>),
     /// Make, list and revoke the tokens of `neon-mcp http --auth bearer`
     Token(token::Arguments),
     /// Tell a story on a sandbox, through a real MCP client: a migration that is tried, refused, applied and undone
@@ -170,7 +170,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             &mut Builder::new_current_thread(),
             stdio::run(here(resolve(settings)?)?),
         ),
-        Command::Http(arguments) => runtime(http::run(arguments)),
+        Command::Http(arguments) => runtime(http::run(*arguments)),
         Command::Token(arguments) => token::run(arguments),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => runtime(demo::run(arguments)),
