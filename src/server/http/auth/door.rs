@@ -76,10 +76,7 @@ impl Door {
             .iter()
             .map(|tool| tool.name().to_owned())
             .collect();
-        let loader = |accounts| Loader {
-            tools: tools.clone().into(),
-            accounts,
-        };
+        let loader = |accounts| Loader::new(tools.clone().into(), accounts);
         #[cfg(not(feature = "http-server"))]
         let _ = origin;
         Ok(match callers {
