@@ -76,8 +76,7 @@ pub(super) async fn whole(
         body
     };
     let admitted = admission.admit(&grant);
-    if grant.is_bounded()
-        && head.method == Method::POST
+    if head.method == Method::POST
         && let Some(call) = admission.called(&body)
     {
         // Of what the operator leaves this caller, the engine says what is missing: another token wouldn't help.

@@ -30,11 +30,6 @@ impl Grant {
         !matches!(self.principal.identity(), Identity::Http(_))
     }
 
-    /// Whether its calls are looked at before they are made: it lacks a scope, or they are counted.
-    pub(in crate::server::http) fn is_bounded(&self) -> bool {
-        self.issued != Scopes::ALL || self.setup.as_ref().is_some_and(|setup| setup.counts())
-    }
-
     /// Counts a tool call of it.
     ///
     /// # Errors

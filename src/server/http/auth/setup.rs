@@ -84,11 +84,6 @@ impl Setup {
         Self::new(None, Some(vec![account]), None)
     }
 
-    /// Whether calls are counted.
-    pub(in crate::server::http) fn counts(&self) -> bool {
-        self.calls.is_some()
-    }
-
     /// Counts a call of a caller.
     ///
     /// # Errors
