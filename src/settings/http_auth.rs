@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::error::SettingsError;
 use super::http::{AuthMode, HttpLayer};
+#[cfg(feature = "http-server")]
 use crate::base_url::BaseUrl;
-use crate::server::http::{IssuerClient, OauthSettings};
+#[cfg(feature = "http-server")]
+use crate::server::http::IssuerClient;
+use crate::server::http::OauthSettings;
 
 /// The claim that holds the groups of a caller, where the settings don't say it.
+#[cfg(feature = "http-server")]
 const GROUPS_CLAIM: &str = "groups";
 
 /// Who is let in over HTTP.
@@ -81,11 +85,6 @@ pub(super) fn tokens_file(layer: &HttpLayer, state: Option<&Path>) -> Option<Pat
 
 #[cfg(not(feature = "http-server"))]
 fn oauth(_: &HttpLayer) -> Result<OauthSettings, SettingsError> {
-    let _ = (
-        GROUPS_CLAIM,
-        |id, secret_file| IssuerClient { id, secret_file },
-        public_url,
-    );
     conflict("this neon-mcp was built without OAuth: the build with default features has it")
 }
 
@@ -134,6 +133,7 @@ fn oauth(layer: &HttpLayer) -> Result<OauthSettings, SettingsError> {
     })
 }
 
+#[cfg(feature = "http-server")]
 fn public_url(text: &str) -> Result<String, SettingsError> {
     match BaseUrl::parse(text) {
         Ok(url) => Ok(url.as_str().to_owned()),
