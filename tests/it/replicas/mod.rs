@@ -64,7 +64,11 @@ impl Scene {
 
     /// One more server on the same store.
     async fn replica(&self) -> OverHttp {
-        let mut command = program(&["http", "--listen", "127.0.0.1:0", "--toolsets", "all", "--no-auth"], &self.world.url(), KEY);
+        let mut command = program(
+            &["http", "--listen", "127.0.0.1:0", "--toolsets", "all", "--no-auth"],
+            &self.world.url(),
+            KEY,
+        );
         command
             .arg("--policy")
             .arg(self.folder.join("policy.toml"))
@@ -135,8 +139,17 @@ async fn delete_once_it_can(client: &Client, approval: Option<&str>) -> (Value, 
 fn asked(told: &(Value, bool)) -> (String, String) {
     let error = &told.0["error"];
     assert_eq!(error["kind"], "requires_approval", "{}", told.0);
-    let text = |name: &str| error[name].as_str().unwrap_or_else(|| panic!("{name}: {error}")).to_owned();
-    let code = text("approval_command").split_whitespace().nth(2).expect("a code").to_owned();
+    let text = |name: &str| {
+        error[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("{name}: {error}"))
+            .to_owned()
+    };
+    let code = text("approval_command")
+        .split_whitespace()
+        .nth(2)
+        .expect("a code")
+        .to_owned();
     (code, text("approval"))
 }
 
@@ -149,7 +162,9 @@ async fn approval_asked_of_one_is_granted_at_the_other_and_the_call_runs_once() 
         if by_page {
             let page = format!("{}/approve/{code}", scene.replicas[1].origin());
             let form = format!("secret={SECRET}&decision=approve");
-            let request = plain().post(&page).header("content-type", "application/x-www-form-urlencoded");
+            let request = plain()
+                .post(&page)
+                .header("content-type", "application/x-www-form-urlencoded");
             let answer = request.body(form).send().await.expect("an answer");
             assert!(answer.status().is_success(), "{}", answer.status());
         } else {
@@ -175,7 +190,10 @@ async fn command_names_the_store_without_its_password_and_wants_the_same_key() {
     let told = delete(&scene.clients[0], None).await;
     assert!(!told.0.to_string().contains(PASSWORD), "{}", told.0);
     let command = told.0["error"]["approval_command"].as_str().expect("a command");
-    assert!(command.contains("--store \"$NEON_MCP_STORE\" --seal-key-file"), "{command}");
+    assert!(
+        command.contains("--store \"$NEON_MCP_STORE\" --seal-key-file"),
+        "{command}"
+    );
     let (code, _) = asked(&told);
     let other = scene.folder.join("other.key");
     std::fs::write(&other, [b'o'; 40]).expect("written");
@@ -190,7 +208,11 @@ async fn command_names_the_store_without_its_password_and_wants_the_same_key() {
         assert!(!text.contains(PASSWORD), "{text}");
         output.status.code()
     };
-    assert_eq!(approve(&other, &scene.redis.url()), Some(2), "nothing waits under another key");
+    assert_eq!(
+        approve(&other, &scene.redis.url()),
+        Some(2),
+        "nothing waits under another key"
+    );
     let wrong = scene.redis.url().replace(PASSWORD, "wrong-password");
     assert_eq!(approve(&scene.key(), &wrong), Some(1));
     assert_eq!(approve(&scene.key(), &scene.redis.url()), Some(0));
@@ -242,7 +264,9 @@ async fn interleavings_over_http_run_each_approval_once() {
             continue;
         }
         let decision = Decision::Approve { typed: None };
-        approvals.decide(&code, &decision, chrono::Utc::now()).expect("approved");
+        approvals
+            .decide(&code, &decision, chrono::Utc::now())
+            .expect("approved");
         if round % 50 == 25 {
             scene.redis.kill();
             scene.redis.revive(false);
@@ -264,7 +288,9 @@ async fn interleavings_over_http_run_each_approval_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_behind_nginx_without_affinity_get_each_approval_once() {
-    let Some(nginx) = program_of(&["nginx"], "nginx-light") else { return };
+    let Some(nginx) = program_of(&["nginx"], "nginx-light") else {
+        return;
+    };
     let Some(scene) = Scene::start().await else { return };
     let folder = tempfile::tempdir().expect("a directory");
     let port = free_port();
@@ -308,7 +334,10 @@ async fn clients_behind_nginx_without_affinity_get_each_approval_once() {
         assert_eq!(scene.runs(), round + 1);
     }
     let mut met: HashMap<String, usize> = HashMap::new();
-    for to in std::fs::read_to_string(folder.path().join("to.log")).expect("a log").lines() {
+    for to in std::fs::read_to_string(folder.path().join("to.log"))
+        .expect("a log")
+        .lines()
+    {
         *met.entry(to.to_owned()).or_default() += 1;
     }
     assert_eq!(met.len(), 2, "both were called: {met:?}");

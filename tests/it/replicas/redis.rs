@@ -15,7 +15,10 @@ pub(super) fn program_of(names: &[&str], package: &str) -> Option<PathBuf> {
         .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
         .find(|program| program.is_file());
     if found.is_none() {
-        assert!(std::env::var("CI").is_err(), "none of {names:?} is here: apt-get install {package}");
+        assert!(
+            std::env::var("CI").is_err(),
+            "none of {names:?} is here: apt-get install {package}"
+        );
         eprintln!("not tested: none of {names:?} is on this machine (apt-get install {package})");
     }
     found
