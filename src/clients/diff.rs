@@ -48,7 +48,8 @@ fn masked(line: &str) -> String {
         .replace_all(&line, |found: &regex::Captures<'_>| {
             let part = |index| found.get(index).map_or("", |part| part.as_str());
             let (name, text) = (part(2), part(4));
-            let reference = text.contains('$') || text.contains("{env:");
+            let reference =
+                text.contains('$') || text.contains("{env:") || ["true", "false", "null"].contains(&text.trim());
             if !reference && (is_secret_name(name) || is_header(name) || is_random(text)) {
                 format!("{}{name}{}\"{MASK}\"", part(1), part(3))
             } else {
@@ -110,6 +111,7 @@ mod tests {
             r#""NEON_API_KEY": "${env:NEON_API_KEY}""#,
             r#"env_vars = ["NEON_API_KEY"]"#,
             r#""args": ["--read-only"]"#,
+            r#"      "password": true"#,
         ] {
             assert_eq!(masked(line), line);
         }

@@ -16,6 +16,7 @@ mod context_file;
 mod error;
 mod file;
 mod http;
+mod kept;
 mod layer;
 #[cfg(not(feature = "sandbox"))]
 mod no_sandbox;
