@@ -1,10 +1,23 @@
 //! What all commands share.
 
+use clap::Arg;
+
 use crate::settings::{Layer, Settings};
 
 /// The settings: flags over the environment over the file.
 pub(super) fn resolve(flags: Layer) -> anyhow::Result<Settings> {
     Ok(Settings::resolve(flags, std::env::vars_os())?)
+}
+
+/// An argument of a command that uses few settings: a setting that isn't among them is taken, and not shown.
+pub(super) fn only(argument: Arg, used: &[&str]) -> Arg {
+    let is_setting = argument.get_help_heading().is_some();
+    let is_used = used.contains(&argument.get_id().as_str());
+    if is_setting && !is_used {
+        argument.hide(true)
+    } else {
+        argument
+    }
 }
 
 /// The same, with what the working directory is linked to.

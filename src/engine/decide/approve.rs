@@ -129,6 +129,16 @@ pub(in crate::engine) async fn approve(
             let question = approval_flow.question(&plan, call.subject(&arguments), Utc::now());
             Ok(Step::Ask(Box::new(question)))
         }
+        ApprovalMode::Nobody { why, next } => Err(Failure::RequiresApproval(Box::new(RequiresApproval {
+            plan: told(call, &plan),
+            code: None,
+            command: None,
+            page: None,
+            approval: None,
+            nobody: Some((*why).to_owned()),
+            instead: Some(next),
+            waits: 0,
+        }))),
         _ => elsewhere(call, asking, plan, arguments),
     }
 }
@@ -151,6 +161,7 @@ fn showable(call: &CallContext<'_>, plan: &Plan) -> Result<(), Failure> {
             page: None,
             approval: None,
             nobody: Some(why),
+            instead: None,
             waits: 0,
         }))
     })
@@ -297,6 +308,7 @@ fn elsewhere(
             page,
             approval,
             nobody,
+            instead: None,
             waits,
         }))
     };
