@@ -14,7 +14,7 @@ use crate::engine::api::{
     APPROVAL, ApprovalMode, CallLimits, CallResult, Caller, EngineAccount, Guards, Outcome, Service, UnknownTool,
 };
 use crate::engine::check::time::Reference;
-use crate::engine::check::{arguments, files, linked, reference};
+use crate::engine::check::{arguments, files, linked, reference, sql};
 use crate::engine::decide::whole;
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::pipeline::Pipeline;
@@ -66,8 +66,7 @@ pub fn assess_statements(
     if texts.is_empty() {
         return Ok(None);
     }
-    let mut scripts = crate::sql::parse_all(&texts);
-    crate::sql::relate(&mut scripts);
+    let scripts = sql::scripts(&texts);
     let basis = Basis {
         declared: selected.effect(),
         prepared: None,
