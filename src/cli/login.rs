@@ -6,12 +6,23 @@ use std::time::Duration;
 use anyhow::bail;
 use stop_signal::{Hangup, stop_signal};
 
-use super::common::print;
+use super::common::{only, print};
 use super::whoami::whose;
 use crate::settings::{Account, AccountSource, Layer, Settings, Upstream};
-use crate::sign_in::{SignIn, open_browser};
+use crate::sign_in::{SignIn, SignInError, open_browser};
+
+/// The settings that it uses; all are taken.
+const USED: &[&str] = &[
+    "profile",
+    "login_issuer",
+    "login_client_id",
+    "login_scopes",
+    "api_host",
+    "config",
+];
 
 #[derive(Debug, clap::Args)]
+#[command(mut_args(|argument| only(argument, USED)))]
 pub(super) struct Arguments {
     /// Only print the page's address: for a browser that you open yourself, on this machine
     #[arg(long)]
@@ -27,7 +38,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (sign_in, upstream) = sign_in(arguments.settings)?;
     let stop = stop_signal(Hangup::Ends);
     let flow = tokio::select! {
-        flow = sign_in.begin() => flow?,
+        flow = sign_in.begin() => flow.map_err(with_next)?,
         () = stop.cancelled() => bail!("stopped before anybody signed in"),
     };
     let opened = !arguments.no_browser && open_browser(flow.address());
@@ -37,7 +48,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     });
     print(&format!("\n  {}\n", flow.address()));
     let label = tokio::select! {
-        label = sign_in.finish(flow, Duration::from_secs(arguments.timeout)) => label?,
+        label = sign_in.finish(flow, Duration::from_secs(arguments.timeout)) => label.map_err(with_next)?,
         () = stop.cancelled() => bail!("stopped before anybody signed in; nothing was kept"),
     };
     let account = Account {
@@ -64,6 +75,17 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("neon-mcp: NEON_API_KEY is set here, and beats the login: a server that has it uses that key");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An error, with what to try next where the network is in the way.
+fn with_next(error: SignInError) -> anyhow::Error {
+    match error {
+        SignInError::Unreachable { .. } => anyhow::anyhow!(
+            "{error}. Try: `neon-mcp doctor`, which looks at the network; HTTPS_PROXY=http://HOST:PORT, where a proxy leads out; or an API \
+             key in NEON_API_KEY (or --api-key-file FILE), which needs no browser"
+        ),
+        other => other.into(),
+    }
 }
 
 /// The login that is meant, whatever key there is beside it.

@@ -2,11 +2,22 @@
 
 use std::process::ExitCode;
 
-use super::common::print;
+use super::common::{only, print};
 use super::login::sign_in;
 use crate::settings::Layer;
 
+/// The settings that it uses; all are taken.
+const USED: &[&str] = &[
+    "profile",
+    "login_issuer",
+    "login_client_id",
+    "login_scopes",
+    "api_host",
+    "config",
+];
+
 #[derive(Debug, clap::Args)]
+#[command(mut_args(|argument| only(argument, USED)))]
 pub(super) struct Arguments {
     #[command(flatten)]
     settings: Layer,

@@ -40,6 +40,9 @@ static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// A line without the secrets in it: texts under a name of a secret, passwords in URLs, and what is as long and as random as a key.
 fn masked(line: &str) -> String {
+    if is_truth(line) {
+        return line.to_owned();
+    }
     let line = mask_text(line);
     let Some(named) = NAMED.as_ref() else {
         return MASK.to_owned();
@@ -67,6 +70,16 @@ fn masked(line: &str) -> String {
         };
         quoted.replace_all(&line, hidden).into_owned()
     })
+}
+
+/// Whether a line gives a name true or false, or nothing, which is no secret: `"password": true`, of what a client asks for.
+fn is_truth(line: &str) -> bool {
+    let line = line.trim().trim_end_matches(',');
+    let Some((name, value)) = line.split_once([':', '=']) else {
+        return false;
+    };
+    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '"' | '\'' | ' ');
+    ["true", "false", "null"].contains(&value.trim()) && name.chars().all(plain)
 }
 
 /// A text that stands by itself, as in a list of arguments.
@@ -110,6 +123,7 @@ mod tests {
             r#""NEON_API_KEY": "${env:NEON_API_KEY}""#,
             r#"env_vars = ["NEON_API_KEY"]"#,
             r#""args": ["--read-only"]"#,
+            r#"      "password": true"#,
         ] {
             assert_eq!(masked(line), line);
         }

@@ -20,7 +20,7 @@ pub use diff::diff;
 pub use edit::{Entry, NotEdited};
 pub use file::FileProblem;
 pub use machine::Machine;
-pub use plan::{Change, Outcome, Place, Plan, Scope, entries, entry_alone, files, install, uninstall};
+pub use plan::{Change, Outcome, Place, Plan, Scope, entries, entry_alone, files, install, own_entry, uninstall};
 pub use probe::{Answer, probe};
 pub use reference::clients_reference;
 pub use server::{Credential, InvalidName, Server, ServerName, Transport};

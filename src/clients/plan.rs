@@ -59,6 +59,19 @@ pub enum Outcome {
     },
 }
 
+impl Plan {
+    /// A plan that leaves the client's file alone.
+    #[must_use]
+    pub fn left_alone(client: &'static Client, path: Option<PathBuf>, why: String) -> Self {
+        Self {
+            client,
+            path,
+            outcome: Outcome::ByHand { why, add: None },
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// A change that is ready to be written.
 #[derive(Debug)]
 pub struct Change {
@@ -129,6 +142,17 @@ fn choose(machine: &Machine, client: &Client, scope: Scope<'_>, name: &ServerNam
     };
     let chosen = all.iter().find(has).or_else(|| all.iter().find(|path| path.exists()));
     chosen.or(all.first()).cloned()
+}
+
+/// The entry of that name, where it is ours and its file can be read.
+#[must_use]
+pub fn own_entry(machine: &Machine, client: &Client, scope: Scope<'_>, name: &ServerName) -> Option<Entry> {
+    let path = choose(machine, client, scope, name)?;
+    let text = file::read(&path, scope.project()).ok()?.text?;
+    let entries = client.format.read(&text, &client.key).ok()?;
+    entries
+        .into_iter()
+        .find(|entry| entry.name == name.as_str() && is_ours(entry))
 }
 
 /// What a file holds that has our entry and nothing else; none where the client takes no such server.
@@ -275,7 +299,8 @@ pub fn uninstall(
         name: name.as_str(),
     };
     let edited = match client.format.take(&text, spot) {
-        Ok(Some(edited)) => edited,
+        // Where nothing else is left, the key goes too: an installation made it.
+        Ok(Some(edited)) => client.format.without_empty(edited, spot.key),
         Ok(None) => return plan(Some(path), Outcome::NotThere),
         Err(error) => return by_hand(path, error.to_string()),
     };
@@ -332,6 +357,22 @@ impl Entry {
         Some((word(command)?, arguments))
     }
 
+    /// What this program is given, where the entry starts it: by itself, or by a runner (`npx -y neon-mcp`, `docker run … neon-mcp`).
+    #[must_use]
+    pub fn own_arguments(&self) -> Option<Vec<String>> {
+        let (command, arguments) = self.command()?;
+        if is_name(&command) {
+            return Some(arguments);
+        }
+        let runner = ["npx", "bunx", "pnpx", "docker", "podman", "cmd"];
+        let file = command.rsplit(['/', '\\']).next().unwrap_or(&command);
+        if !runner.contains(&file.split('.').next().unwrap_or(file)) {
+            return None;
+        }
+        let at = arguments.iter().position(|word| is_name(word))?;
+        Some(arguments.into_iter().skip(at.saturating_add(1)).collect())
+    }
+
     /// The address that it calls.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
@@ -353,20 +394,18 @@ impl Entry {
     }
 }
 
+/// Whether a word is a path or the name of this program, of whatever version.
+fn is_name(word: &str) -> bool {
+    let file = word.rsplit(['/', '\\']).next().unwrap_or(word);
+    let file = file.split(['@', ':']).next().unwrap_or(file);
+    let file = file.strip_suffix(".exe").unwrap_or(file);
+    file.eq_ignore_ascii_case("neon-mcp")
+}
+
 /// Whether an entry starts this program, by whatever way, or calls it on this machine.
 fn is_ours(entry: &Entry) -> bool {
-    let is_name = |word: &str| {
-        let file = word.rsplit(['/', '\\']).next().unwrap_or(word);
-        let file = file.split('@').next().unwrap_or(file);
-        let file = file.strip_suffix(".exe").unwrap_or(file);
-        file.eq_ignore_ascii_case("neon-mcp")
-    };
-    if let Some((command, arguments)) = entry.command() {
-        // `npx -y neon-mcp`, `docker run … neon-mcp` and the like.
-        let runner = ["npx", "bunx", "pnpx", "docker", "podman", "cmd"];
-        let file = command.rsplit(['/', '\\']).next().unwrap_or(&command);
-        let runs = runner.contains(&file.split('.').next().unwrap_or(file));
-        return is_name(&command) || runs && arguments.iter().any(|word| is_name(word));
+    if entry.command().is_some() {
+        return entry.own_arguments().is_some();
     }
     let url = entry.url().and_then(|url| crate::base_url::BaseUrl::parse(url).ok());
     url.is_some_and(|url| url.is_loopback() && url.as_str().ends_with("/mcp"))

@@ -19,6 +19,7 @@ mod http;
 mod http_auth;
 mod http_limits;
 mod http_place;
+mod kept;
 mod key;
 mod layer;
 #[cfg(not(feature = "sandbox"))]
@@ -52,8 +53,7 @@ use crate::catalog::{BranchPin, Catalog, Pins, SelectionOptions};
 use crate::engine::{CallLimits, FilesDir, Guards};
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{
-    ApprovalFlow, Approvals, Policy, Sealer, kept_seal_key, read_trusted_text, state_dir,
-    warn_if_readable_by_others,
+    ApprovalFlow, Approvals, Policy, Sealer, kept_seal_key, read_trusted_text, state_dir, warn_if_readable_by_others,
 };
 use crate::neon::sql::SqlHosts;
 use crate::neon::{DEFAULT_BASE, OrganizationId, ProjectId, api_base};

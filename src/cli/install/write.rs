@@ -92,7 +92,10 @@ fn show(plan: &Plan, colours: bool) {
                     _ => "2",
                 };
                 // What stands in the file may steer a terminal.
-                let line = format!("  {sign} {}", escaped(&line));
+                let line = format!(
+                    "  {sign} {}",
+                    line.split('\t').map(escaped).collect::<Vec<_>>().join("\t")
+                );
                 print(&if colours {
                     format!("\u{1b}[{colour}m{line}\u{1b}[0m")
                 } else {
@@ -111,7 +114,7 @@ fn show(plan: &Plan, colours: bool) {
         }
     }
     for note in &plan.notes {
-        print(&format!("  Note: {note}"));
+        print(&format!("  Note: {}", escaped(note)));
     }
 }
 

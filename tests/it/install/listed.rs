@@ -13,7 +13,7 @@ fn listed(ran: &Ran, id: &str) -> Value {
 #[test]
 fn list_says_where_it_is_and_which_version_answers() {
     let home = Home::new();
-    let sandbox = ["--sandbox", "--sandbox-postgres", "off", "--yes"];
+    let sandbox = ["--name", "neon", "--sandbox", "--sandbox-postgres", "off", "--yes"];
     assert_eq!(
         home.run(&[&["install", "cursor", "codex", "goose"], &sandbox[..]].concat())
             .code,
@@ -97,6 +97,8 @@ fn program_that_a_project_names_is_not_started() {
             "cursor",
             "--project",
             "--yes",
+            "--name",
+            "neon",
             "--sandbox",
             "--sandbox-postgres",
             "off"

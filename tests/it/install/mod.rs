@@ -3,6 +3,7 @@
 mod changes;
 mod edges;
 mod fixtures;
+mod kept;
 mod keys;
 mod listed;
 mod served;
