@@ -1,5 +1,6 @@
 //! `neon-mcp login`: signing in to Neon, in the browser.
 
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,14 +42,26 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         flow = sign_in.begin() => flow.map_err(with_next)?,
         () = stop.cancelled() => bail!("stopped before anybody signed in"),
     };
-    let opened = !arguments.no_browser && open_browser(flow.address());
-    print(match opened {
+    // Kept until the end: the browser may be slow to read it.
+    let opened = match arguments.no_browser {
+        true => None,
+        false => open_browser(flow.address()),
+    };
+    print(match opened.is_some() {
         true => "Sign in to Neon in the browser that opens. If none does, open this page on this machine:",
         false => "Sign in to Neon on this page, in a browser on this machine:",
     });
     print(&format!("\n  {}\n", flow.address()));
+    let time = Duration::from_secs(arguments.timeout);
+    let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    let finish = async {
+        match asks {
+            true => sign_in.finish_asking(flow, time, is_right).await,
+            false => sign_in.finish(flow, time).await,
+        }
+    };
     let label = tokio::select! {
-        label = sign_in.finish(flow, Duration::from_secs(arguments.timeout)) => label.map_err(with_next)?,
+        label = finish => label.map_err(with_next)?,
         () = stop.cancelled() => bail!("stopped before anybody signed in; nothing was kept"),
     };
     let account = Account {
@@ -86,6 +99,20 @@ fn with_next(error: SignInError) -> anyhow::Error {
         ),
         other => other.into(),
     }
+}
+
+/// Whether the person at the terminal says that they are this one.
+async fn is_right(who: String) -> bool {
+    eprint!("You signed in as {who}. Keep this login? Type yes or no: ");
+    let _ = std::io::stderr().flush();
+    let (says, said) = tokio::sync::oneshot::channel();
+    // In a thread of its own, which nothing waits for: whoever stops this types nothing more.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        let _ = says.send(read.is_ok() && ["y", "yes"].contains(&line.trim().to_lowercase().as_str()));
+    });
+    said.await.unwrap_or(false)
 }
 
 /// The login that is meant, whatever key there is beside it.

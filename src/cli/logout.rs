@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     settings: Layer,
 }
 
-/// Exits with 1 where the login is gone here and may still count at Neon.
+/// Exits with 1 where the login is gone here and may still count at Neon, or is another issuer's and stays.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (sign_in, _) = sign_in(arguments.settings)?;
     let profile = sign_in.profile().clone();

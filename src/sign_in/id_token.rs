@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::error::SignInError;
+use crate::text::one_line;
 
 /// How far the clocks of two machines may be apart, in seconds.
 const SKEW: i64 = 300;
@@ -23,6 +24,18 @@ pub(super) struct Person {
     pub(super) email: Option<String>,
     /// Their name, where it is told.
     pub(super) name: Option<String>,
+}
+
+impl Person {
+    /// Who it is, for that person to read.
+    pub(super) fn shown(&self) -> String {
+        let who = match (&self.email, &self.name) {
+            (Some(email), Some(name)) => format!("{email} ({name})"),
+            (Some(one), None) | (None, Some(one)) => one.clone(),
+            (None, None) => self.subject.clone(),
+        };
+        one_line(&who, 200)
+    }
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 //! `neon-mcp install` and `uninstall`: this server in the files of the clients on the machine, after asking.
 
+mod ask;
 mod kept;
 mod list;
 mod program;

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crate::cli::common::print;
-use crate::clients::{Outcome, Plan, diff};
+use crate::clients::{Outcome, Plan};
 use crate::neon::text::escaped;
 
 /// A file was left alone.
@@ -85,7 +85,7 @@ fn show(plan: &Plan, colours: bool) {
         Outcome::Change(change) => {
             let new = if change.is_new() { " (a new file)" } else { "" };
             print(&format!("{head}{new}"));
-            for (sign, line) in diff(change.before(), change.after()) {
+            for (sign, line) in change.lines() {
                 let colour = match sign {
                     '+' => "32",
                     '-' => "31",

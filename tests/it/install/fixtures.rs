@@ -106,6 +106,10 @@ pub fn bad(client: &Client) -> Vec<(&'static str, String)> {
             ("less far in", format!("{key}:\n    a:\n      x: 1\n  b:\n    x: 1\n")),
             ("several parts", format!("{key}:\n  a:\n    x: 1\n---\nB: 1\n")),
             (
+                "name twice",
+                format!("{key}:\n  neon:\n    enabled: true\n  \"neon\":\n    enabled: false\n"),
+            ),
+            (
                 "an entry within a line",
                 format!("{key}:\n  neon: {{ enabled: true }}\n"),
             ),

@@ -3,6 +3,7 @@
 mod changes;
 mod edges;
 mod fixtures;
+mod guarded;
 mod kept;
 mod keys;
 mod listed;
