@@ -34,7 +34,7 @@ fn checked_out(of_release: bool) -> Option<String> {
     let head = commit(&git(&["rev-parse", "HEAD"])?)?;
     if !of_release {
         // To follow each commit would build everything anew after each.
-        return Some(format!("since {head}, debug build"));
+        return Some(format!("{head} or later, debug build"));
     }
     for name in ["HEAD", "logs/HEAD", "index"] {
         if let Some(path) = git(&["rev-parse", "--git-path", name])

@@ -109,6 +109,12 @@ impl BaseUrl {
         self.url.authority()
     }
 
+    /// The path, without a slash at its end.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.url.path().trim_end_matches('/')
+    }
+
     /// Scheme, host and port: a key goes nowhere else.
     #[must_use]
     pub fn origin(&self) -> Origin {

@@ -11,9 +11,11 @@ use stop_signal::{Hangup, stop_signal};
 
 use super::common::{here, print, resolve};
 use super::fold::folded;
+use super::reach::Reach;
 use super::readable::readable;
 use super::serve::{Started, start};
 use super::spinner::Spinner;
+use super::spoken::to_a_human;
 use super::style::Style;
 use super::terminal::{AtTheTerminal, Terminal, width};
 use crate::engine::{ApprovalMode, CallResult, Caller, Outcome};
@@ -24,17 +26,21 @@ use crate::settings::{Layer, Settings};
 /// The log of a person's own call: nothing but what went wrong in a way that no result tells.
 pub(super) const LOG: &str = "error";
 
+/// Where who doesn't know the tools finds them.
+const WHERE_TOOLS_ARE: &str = "`neon-mcp tools` lists them, and `neon-mcp tools NAME` shows one with an example";
+
 /// Arguments as they are right.
 const EXAMPLE: &str = r#"'{"project_id": "quiet-sun-12345678"}'"#;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "In a terminal, rows are drawn as tables. Elsewhere the result is the text that an agent gets; --json prints the raw \
+    after_help = "Examples:\n  neon-mcp call list_projects\n  neon-mcp call run_sql '{\"project_id\": \"sandbox\", \"branch_id\": \
+                  \"main\", \"sql\": \"SELECT 1\"}' --sandbox\n`neon-mcp tools` lists the tools, `neon-mcp tools NAME` shows one.\n\nIn a terminal, rows are drawn as tables. Elsewhere the result is the text that an agent gets; --json prints the raw \
                   value in both.\nExits with 1 when the call failed or was refused; the result says why."
 )]
 pub(super) struct Arguments {
-    /// The tool
-    tool: String,
+    /// The tool: `neon-mcp tools` lists them
+    tool: Option<String>,
     /// Its arguments, a JSON object
     #[arg(default_value = "{}")]
     arguments: String,
@@ -47,6 +53,10 @@ pub(super) struct Arguments {
 
 /// Exits with 1 when the call failed or was refused; its result says why.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Some(tool) = arguments.tool else {
+        bail!("name a tool, as in `neon-mcp call list_projects`. {WHERE_TOOLS_ARE}");
+    };
+    let reach = Reach::of(&arguments.settings);
     let given = match crate::json::read(&arguments.arguments).map(|read| read.value) {
         Ok(Value::Object(given)) => given,
         Ok(_) => bail!("the arguments are no JSON object; they look like {EXAMPLE}"),
@@ -65,7 +75,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         started = start(settings) => started?,
         () = cancel.cancelled() => bail!("stopped before the call was made"),
     };
-    let spinner = Spinner::start(&arguments.tool);
+    let spinner = Spinner::start(&tool);
     let caller = Caller {
         principal: Principal::new(Identity::Cli),
         session,
@@ -74,6 +84,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         // Who calls by hand is asked by hand.
         way: if Terminal::open().is_some() {
             ApprovalMode::InCall(Arc::new(AtTheTerminal(Arc::clone(&spinner))))
+        } else if goes {
+            // Its project goes with this process: no later call could be the approved one.
+            ApprovalMode::Nobody {
+                why: "there is no terminal to ask at, and the sandbox of this call is gone when it ends, so no approval could be taken",
+                next: "Run it in a terminal, or keep the sandbox from call to call with --sandbox-dir FOLDER: then a code is given, under \
+                       which it can be approved.",
+            }
         } else {
             ApprovalMode::OutOfBand
         },
@@ -82,10 +99,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         cancel,
         progress: Some(Arc::clone(&spinner) as _),
     };
-    let called = call(started, &arguments.tool, given, caller).await;
+    let called = call(started, &tool, given, caller).await;
     spinner.pause();
     let result = called?;
-    show(&result, arguments.json)?;
+    show(&result, arguments.json, &reach)?;
     if goes {
         let text = "neon-mcp: the sandbox of this call is gone, with all that was in it. To keep one from call to call, name a folder \
                     for it: --sandbox-dir FOLDER";
@@ -119,7 +136,7 @@ async fn call(started: Started, tool: &str, given: Map<String, Value>, caller: C
     if let Some(sandbox) = started.sandbox {
         sandbox.shutdown().await;
     }
-    match outcome? {
+    match outcome.map_err(|unknown| anyhow::anyhow!("{unknown} {WHERE_TOOLS_ARE}"))? {
         Outcome::Done(result) | Outcome::SignIn(result, _) => Ok(result),
         Outcome::Ask(_) => bail!("the call asks for an answer that this command can't give"),
     }
@@ -127,12 +144,13 @@ async fn call(started: Started, tool: &str, given: Map<String, Value>, caller: C
 
 /// Prints a result: drawn for a person, who reads without marks; the text that an agent gets where somebody else reads, which keeps
 /// what others wrote delimited; or the value as it is.
-fn show(result: &CallResult, json: bool) -> anyhow::Result<()> {
+fn show(result: &CallResult, json: bool, reach: &Reach) -> anyhow::Result<()> {
     let stdout = std::io::stdout();
     if json {
         print(&serde_json::to_string_pretty(&result.value)?);
     } else if stdout.is_terminal() {
-        print(readable(&result.bare(), width(&stdout), Style::of(&stdout)).trim_end());
+        let result = to_a_human(result.bare());
+        print(readable(&result, width(&stdout), Style::of(&stdout), reach).trim_end());
     } else {
         print(&result.text());
     }

@@ -1,5 +1,7 @@
 //! What all commands share.
 
+use clap::Arg;
+
 use super::log_format;
 use crate::settings::{Layer, Settings};
 
@@ -10,6 +12,17 @@ pub(super) fn resolve(flags: Layer) -> anyhow::Result<Settings> {
         log_format::choose(format);
     }
     Ok(settings)
+}
+
+/// An argument of a command that uses few settings: a setting that isn't among them is taken, and not shown.
+pub(super) fn only(argument: Arg, used: &[&str]) -> Arg {
+    let is_setting = argument.get_help_heading().is_some();
+    let is_used = used.contains(&argument.get_id().as_str());
+    if is_setting && !is_used {
+        argument.hide(true)
+    } else {
+        argument
+    }
 }
 
 /// The same, with what the working directory is linked to.

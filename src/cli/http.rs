@@ -15,7 +15,7 @@ use crate::server::NeonServer;
 #[cfg(feature = "http-server")]
 use crate::server::http::MetricsServer;
 use crate::server::http::{HttpServer, Listen, Reloads, Remake};
-use crate::settings::{HttpLayer, Layer, LogFormat, Settings, read_page_secret};
+use crate::settings::{HttpAuth, HttpLayer, Layer, LogFormat, Settings, read_page_secret};
 #[cfg(feature = "http-server")]
 use crate::telemetry;
 #[cfg(feature = "http-server")]
@@ -60,7 +60,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     tell_reach(&http, &settings);
     let policy = settings.policy_again();
     let remake = Remake::new(move |engine| policy.engine(engine));
-    let http = http.with_reload(again, Reloads::default(), remake);
+    let mut reloads = Reloads::default();
+    reloads.tell(Arc::new(crate::telemetry::reload));
+    let http = http.with_reload(again, reloads, remake);
     let started = tokio::select! {
         started = start(settings) => started?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
@@ -124,7 +126,9 @@ fn tell_reach(http: &HttpServer, settings: &Settings) {
         Listen::Address(_) if listen.is_local() => "every user and every program of this machine reaches it",
         Listen::Address(_) => "the network reaches it",
     };
-    tell(&format!("listening on {listen}: {open}"));
+    if *settings.auth() != HttpAuth::Nobody {
+        tell(&format!("listening on {listen}: {open}"));
+    }
     let layer = &settings.http;
     if let Some(networks) = &layer.behind_proxy {
         tell(&format!(
@@ -137,7 +141,4 @@ fn tell_reach(http: &HttpServer, settings: &Settings) {
             "without --public-url, clients reach it by its address alone: a request to any name is refused"
         ));
     }
-    tell(&format!(
-        "/healthz and /readyz answer whoever reaches it, and tell nothing else"
-    ));
 }

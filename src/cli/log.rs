@@ -14,9 +14,10 @@ use serde_json::Value;
 
 use super::store;
 use super::style::Style as Paint;
+use crate::catalog::{Catalog, nearest};
 use crate::guard::audit::{AuditOutcome, Entry, LogReader};
 use crate::guard::{Effect, StoreAddress, state_dir};
-use crate::neon::text::{is_hidden, one_line};
+use crate::neon::text::{escaped, is_hidden, one_line};
 use crate::settings::StoreText;
 
 /// How often `--follow` looks for new lines.
@@ -111,6 +112,17 @@ fn since(text: &str) -> Result<DateTime<Utc>, String> {
     age().ok_or_else(|| "write an age, as 90s, 15m, 2h or 7d, or a time, as 2026-07-01T12:00:00Z".to_owned())
 }
 
+/// Names that no tool has are told: a log may hold calls of tools that another version had, so they are looked for all the same.
+fn say_unknown(names: &[String]) -> anyhow::Result<()> {
+    let catalog = Catalog::embedded()?;
+    for name in names.iter().filter(|name| catalog.tool(name).is_none()) {
+        let near = nearest(name, catalog.tools().iter().map(|tool| tool.name()));
+        let near = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+        eprintln!("neon-mcp: there is no tool `{}`{near}", escaped(name));
+    }
+    Ok(())
+}
+
 /// Exits with 1 when there is no log.
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = arguments.store.as_ref().map(directory_of).transpose()?;
@@ -125,6 +137,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         })
         .or_else(|| Some(state_dir(|name| std::env::var_os(name))?.join("audit.jsonl")))
         .context("there is no state directory, because HOME isn't set: name the log with --file, or the directory with --state-dir")?;
+    say_unknown(&arguments.tools)?;
     let style = Style {
         json: arguments.json,
         paint: Paint::of(&std::io::stdout()),

@@ -2,17 +2,28 @@
 
 use std::process::ExitCode;
 
-use super::common::print;
+use super::common::{only, print};
 use super::login::sign_in;
 use crate::settings::Layer;
 
+/// The settings that it uses; all are taken.
+const USED: &[&str] = &[
+    "profile",
+    "login_issuer",
+    "login_client_id",
+    "login_scopes",
+    "api_host",
+    "config",
+];
+
 #[derive(Debug, clap::Args)]
+#[command(mut_args(|argument| only(argument, USED)))]
 pub(super) struct Arguments {
     #[command(flatten)]
     settings: Layer,
 }
 
-/// Exits with 1 where the login is gone here and may still count at Neon.
+/// Exits with 1 where the login is gone here and may still count at Neon, or is another issuer's and stays.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (sign_in, _) = sign_in(arguments.settings)?;
     let profile = sign_in.profile().clone();

@@ -13,6 +13,7 @@ mod approve;
 mod call;
 mod callers;
 mod common;
+mod completions;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;
@@ -27,11 +28,13 @@ mod login;
 mod logout;
 mod man;
 mod policy;
+mod reach;
 mod readable;
 mod ready;
 mod reference;
 mod serve;
 mod spinner;
+mod spoken;
 mod stdio;
 mod store;
 mod style;
@@ -89,7 +92,7 @@ enum Command {
         settings: Layer,
     },
     /// Serve many clients over streamable HTTP
-    Http(http::Arguments),
+    Http(Box<http::Arguments>),
     /// Make, list and revoke the tokens of `neon-mcp http --auth bearer`
     Token(token::Arguments),
     /// Tell a story on a sandbox, through a real MCP client: a migration that is tried, refused, applied and undone
@@ -131,11 +134,7 @@ enum Command {
     /// Take it out of them again
     Uninstall(install::Uninstall),
     /// Print what makes a shell complete commands and options, e.g. `neon-mcp completions bash > /etc/bash_completion.d/neon-mcp`
-    Completions {
-        /// The shell
-        #[arg(value_enum)]
-        shell: clap_complete::Shell,
-    },
+    Completions(completions::Arguments),
     /// Write manual pages into a folder, e.g. `neon-mcp man ~/.local/share/man/man1`
     Man(man::Arguments),
 }
@@ -170,7 +169,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             &mut Builder::new_current_thread(),
             stdio::run(here(resolve(settings)?)?),
         ),
-        Command::Http(arguments) => runtime(http::run(arguments)),
+        Command::Http(arguments) => runtime(http::run(*arguments)),
         Command::Token(arguments) => token::run(arguments),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => runtime(demo::run(arguments)),
@@ -193,12 +192,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Man(arguments) => man::run(&arguments, Cli::command()),
         Command::Install(arguments) => runtime(install::run(arguments)),
         Command::Uninstall(arguments) => install::run_uninstall(&arguments),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "neon-mcp", &mut script);
-            print(String::from_utf8(script)?.trim_end());
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Completions(arguments) => completions::run(&arguments, Cli::command()),
     }
 }
 

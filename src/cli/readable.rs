@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::fold::{USUAL_WIDTH, folded};
+use super::reach::Reach;
 use super::style::Style;
 use crate::text::escaped;
 
@@ -29,9 +30,10 @@ const MAX_INLINE: usize = 60;
 const VERBATIM: &str = "content";
 
 /// A result, without marks, as text that ends with a line break.
-pub(super) fn readable(value: &Value, width: Option<usize>, style: Style) -> String {
+pub(super) fn readable(value: &Value, width: Option<usize>, style: Style, reach: &Reach) -> String {
     let mut page = Page {
         out: String::new(),
+        reach,
         width: width.unwrap_or(USUAL_WIDTH),
         style,
     };
@@ -59,13 +61,15 @@ struct Grid {
     numbers: Vec<bool>,
 }
 
-struct Page {
+struct Page<'r> {
     out: String,
+    /// What commands carry.
+    reach: &'r Reach,
     width: usize,
     style: Style,
 }
 
-impl Page {
+impl Page<'_> {
     fn line(&mut self, text: &str, indent: usize) {
         self.named("", text, indent);
     }
@@ -117,7 +121,7 @@ impl Page {
     }
 
     fn field(&mut self, name: &str, value: &Value, indent: usize) {
-        match shape(name, value) {
+        match shape(name, value, self.reach) {
             Shape::Text(text) => self.named(name, &text, indent),
             Shape::Words(words) if words.iter().all(|word| !word.contains(' ')) => {
                 self.named(name, &words.join(", "), indent);
@@ -290,11 +294,11 @@ fn raw(value: &RawValue) -> String {
     }
 }
 
-fn shape<'a>(name: &str, value: &'a Value) -> Shape<'a> {
+fn shape<'a>(name: &str, value: &'a Value, reach: &Reach) -> Shape<'a> {
     match value {
         Value::String(text) if name != VERBATIM => own_json(name, text).unwrap_or_else(|| Shape::Text(text.clone())),
         Value::String(text) => Shape::Text(text.clone()),
-        Value::Object(fields) => match call(fields) {
+        Value::Object(fields) => match call(fields, reach) {
             Some(text) => Shape::Text(text),
             None => inline(fields).map_or(Shape::Fields(std::borrow::Cow::Borrowed(fields)), Shape::Text),
         },
@@ -338,13 +342,10 @@ fn own_json(name: &str, text: &str) -> Option<Shape<'static>> {
 }
 
 /// A call that can be made as it stands, as a command.
-fn call(fields: &Map<String, Value>) -> Option<String> {
+fn call(fields: &Map<String, Value>, reach: &Reach) -> Option<String> {
     let tool = fields.get("tool")?.as_str()?;
     let arguments = fields.get("arguments").filter(|arguments| arguments.is_object())?;
-    let mut text = format!(
-        "neon-mcp call {tool} '{}'",
-        arguments.to_string().replace('\'', r"'\''")
-    );
+    let mut text = reach.call(tool, arguments);
     for (name, value) in fields
         .iter()
         .filter(|(name, _)| !matches!(name.as_str(), "tool" | "arguments"))
@@ -393,7 +394,7 @@ mod tests {
     use super::*;
 
     fn drawn(value: &Value, width: usize) -> String {
-        readable(value, Some(width), Style::PLAIN)
+        readable(value, Some(width), Style::PLAIN, &Reach::default())
     }
 
     fn widest(text: &str) -> usize {
@@ -449,8 +450,8 @@ mod tests {
 
     #[test]
     fn colours_are_there_only_where_they_are_wanted() {
-        let plain = readable(&rows(), Some(80), Style::PLAIN);
-        let coloured = readable(&rows(), Some(80), Style::COLOURED);
+        let plain = readable(&rows(), Some(80), Style::PLAIN, &Reach::default());
+        let coloured = readable(&rows(), Some(80), Style::COLOURED, &Reach::default());
         assert!(!plain.contains('\u{1b}') && coloured.contains("\u{1b}[36mrows:\u{1b}[0m"));
         let mut bare = coloured;
         for code in ["\u{1b}[36m", "\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m"] {

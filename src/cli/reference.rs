@@ -74,7 +74,9 @@ fn describe(text: &mut String, command: &Command, settings: &BTreeSet<String>) {
 
 /// Whether a command takes all settings.
 fn takes_settings(command: &Command) -> bool {
-    command.get_arguments().any(|one| one.get_id() == "exclude_tools")
+    command
+        .get_arguments()
+        .any(|one| one.get_id() == "exclude_tools" && !one.is_hide_set())
 }
 
 /// Whether an argument that is called like a setting is the command's own.

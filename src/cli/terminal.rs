@@ -79,7 +79,8 @@ impl Terminal {
         for _ in 0..MAX_TRIES {
             let question = match name {
                 Some(name) => format!(
-                    "Type the name of the {} to approve, or no to reject: ",
+                    "Type {} (the name of the {}) to approve, or no to reject: ",
+                    one_line(&name.name, 200),
                     one_line(&name.what, 60)
                 ),
                 None => "Type yes to approve, or no to reject: ".to_owned(),

@@ -2,16 +2,26 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 use super::common::{print, resolve};
+use super::fold::folded;
+use super::reach::Reach;
+use super::terminal::width;
 use crate::catalog::{Catalog, Selection, format_schema, lint, sources, synonym_problems};
 use crate::server::{
-    offered, overview, overview_table, published, published_bytes, published_list_problems, tokens, tools_reference,
-    toolset_sizes,
+    example_arguments, offered, overview, overview_table, published, published_bytes, published_list_problems, tokens,
+    tool_page, tools_reference, toolset_sizes,
 };
 use crate::settings::Layer;
+use crate::text::one_line;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: neon-mcp tools list_projects")]
 pub(super) struct Arguments {
+    /// One tool: what it does, what it takes, whether it asks, and how it is called
+    #[arg(conflicts_with_all = ["json", "format_schema", "check", "format", "reference"])]
+    tool: Option<String>,
     /// How the tools are shown: as a table with their sizes, or each with its operation, effect, toolset, hints and what asks
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
@@ -42,6 +52,12 @@ enum Format {
     Markdown,
 }
 
+/// How wide a row of the table is, in columns.
+const SIZES: usize = 93;
+
+/// The least room for what a tool does beside that.
+const MIN_TITLE: usize = 24;
+
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.format_schema {
         print(&serde_json::to_string_pretty(&format_schema())?);
@@ -60,11 +76,27 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             ExitCode::FAILURE
         });
     }
-    let settings = resolve(arguments.settings.clone())?;
+    let mut settings = resolve(arguments.settings.clone())?;
+    if arguments.tool.is_some() && settings.selection.toolsets.is_none() {
+        // Whoever names a tool wants that one, whatever is listed by default.
+        settings.selection.toolsets = Some(vec!["all".to_owned()]);
+    }
     let catalog = Catalog::embedded()?;
     let count = catalog.tools().len();
     let policy = settings.policy(&catalog)?;
     let selection = Selection::new(catalog, &settings.selection, &policy)?;
+    if let Some(name) = &arguments.tool {
+        let Some(selected) = selection.tool(name) else {
+            bail!("{} `neon-mcp tools` lists them", selection.missing(name));
+        };
+        let page = tool_page(selected);
+        folded(&page, width(std::io::stdout()), "", "    ")
+            .iter()
+            .for_each(|line| print(line));
+        let command = Reach::of(&arguments.settings).call(name, &example_arguments(selected));
+        print(&format!("Example:\n  {command}"));
+        return Ok(ExitCode::SUCCESS);
+    }
     if arguments.json {
         print(&serde_json::to_string(&published(&selection))?);
         return Ok(ExitCode::SUCCESS);
@@ -85,11 +117,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
+    let room = width(std::io::stdout()).and_then(|width| width.checked_sub(SIZES + MIN_TITLE));
+    let room = room.map(|room| room + MIN_TITLE - 2);
     for (selected, tool) in selection.tools().iter().zip(&tools) {
         let declaration = &selected.tool.declaration;
         let bytes = published_bytes(std::slice::from_ref(tool)).saturating_sub(2);
+        let title = room.map_or_else(String::new, |room| format!("  {}", one_line(&declaration.title, room)));
         print(&format!(
-            "{:<34} {:<15} {:<12} {bytes:>6} bytes  ~{:>5} tokens",
+            "{:<34} {:<15} {:<12} {bytes:>6} bytes  ~{:>5} tokens{title}",
             declaration.name,
             selected.tool.toolset,
             declaration.safety.effect.name(),

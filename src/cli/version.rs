@@ -4,7 +4,7 @@
 pub(super) const VERSION: &str = if COMMIT.is_empty() {
     env!("CARGO_PKG_VERSION")
 } else {
-    concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILT_FROM_COMMIT"), ")")
+    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("BUILT_FROM_COMMIT"), ")")
 };
 
 /// The commit, as `build.rs` found it; empty where it found none.

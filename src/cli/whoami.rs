@@ -6,8 +6,9 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
-use super::common::{print, resolve};
+use super::common::{only, print, resolve};
 use super::serve::engine_account;
+use super::spoken::spoken;
 use crate::neon::{self, AccountInfo, Context, Error, ErrorKind, KeyKind, RateLimits};
 use crate::settings::{Account, AccountSource, KeyOrigin, Layer, Upstream};
 use crate::text::escaped;
@@ -15,7 +16,20 @@ use crate::text::escaped;
 /// How long Neon may take.
 const TIME: Duration = Duration::from_secs(20);
 
+/// The settings that it uses; all are taken.
+const USED: &[&str] = &[
+    "profile",
+    "login_issuer",
+    "login_client_id",
+    "login_scopes",
+    "api_host",
+    "config",
+    "api_key_file",
+    "profiles",
+];
+
 #[derive(Debug, clap::Args)]
+#[command(mut_args(|argument| only(argument, USED)))]
 pub(super) struct Arguments {
     /// Print JSON
     #[arg(long)]
@@ -208,7 +222,7 @@ fn lines(said: &Value) -> String {
         line("Problem", escaped(message));
     }
     if let Some(next) = text("/error/next") {
-        line("Next", escaped(next));
+        line("Next", escaped(&spoken(next)));
     }
     lines.join("\n")
 }

@@ -2,47 +2,11 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use local_files::leftover;
 
-/// The largest file that is read, in bytes: some clients keep their history beside their servers.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
-
-/// Why a file isn't read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum FileProblem {
-    /// It is marked as not to be written.
-    #[error("it is read-only")]
-    ReadOnly,
-    /// It is another user's.
-    #[error("it belongs to another user")]
-    NotOurs,
-    /// A link in a project leads elsewhere: whoever made the project would say what is written where.
-    #[error("{0} is a symbolic link, which in a project may lead anywhere")]
-    Link(PathBuf),
-    /// Something else than a file stands there.
-    #[error("it is no file")]
-    NoFile,
-    /// It isn't text.
-    #[error("it isn't UTF-8")]
-    NotText,
-    /// Somebody changed it since it was read.
-    #[error("it was changed meanwhile: run the command again")]
-    Changed,
-    /// The operating system said no.
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-}
-
-/// A file as it is on the disk.
-#[derive(Debug, Clone)]
-pub(super) struct Found {
-    /// Where it really is, behind links.
-    pub(super) real: PathBuf,
-    /// What stands in it; none where there is no file.
-    pub(super) text: Option<String>,
-}
+use super::found::{FileProblem, Found, MAX_BYTES};
 
 /// Reads a user's file, where a link is followed to what is the user's own, or a project's (below `project`), where none is.
 pub(super) fn read(path: &Path, project: Option<&Path>) -> Result<Found, FileProblem> {
@@ -76,8 +40,14 @@ pub(super) fn read(path: &Path, project: Option<&Path>) -> Result<Found, FilePro
     Ok(Found { real, text: Some(text) })
 }
 
-/// Whether what was found may be written.
-pub(super) fn may_write(found: &Found) -> Result<(), FileProblem> {
+/// Whether what was found may be written, in a project (`project`) or for the user.
+pub(super) fn may_write(found: &Found, project: Option<&Path>) -> Result<(), FileProblem> {
+    #[cfg(unix)]
+    if let Some(project) = project {
+        super::in_project::is_ours_alone(&found.real, project)?;
+    }
+    #[cfg(not(unix))]
+    let _ = project;
     if found.text.is_none() {
         return Ok(());
     }
@@ -94,22 +64,23 @@ pub(super) fn may_write(found: &Found) -> Result<(), FileProblem> {
 
 /// Writes a text in the place of what was found, if that still stands there.
 pub(super) fn write(found: &Found, text: &str, project: Option<&Path>) -> Result<(), FileProblem> {
-    let folder = found.real.parent().ok_or(FileProblem::NoFile)?;
-    fs::create_dir_all(folder)?;
+    may_write(found, project)?;
+    #[cfg(unix)]
+    if let Some(project) = project {
+        return super::in_project::write(found, text, project);
+    }
     let again = read(&found.real, project)?;
     if again.text != found.text {
         return Err(FileProblem::Changed);
     }
-    may_write(&again)?;
+    let folder = found.real.parent().ok_or(FileProblem::NoFile)?;
+    fs::create_dir_all(folder)?;
     let mut draft = tempfile::Builder::new().prefix(".neon-mcp-").tempfile_in(folder)?;
     draft.write_all(text.as_bytes())?;
-    match &found.text {
-        Some(_) => draft
+    if found.text.is_some() {
+        draft
             .as_file()
-            .set_permissions(fs::metadata(&found.real)?.permissions())?,
-        // A user's file may come to hold secrets of other servers; a project's is for whoever works on it.
-        None if project.is_some() => open_to_others(draft.as_file())?,
-        None => {}
+            .set_permissions(fs::metadata(&found.real)?.permissions())?;
     }
     draft.as_file().sync_all()?;
     if found.text.is_none() {
@@ -122,17 +93,6 @@ pub(super) fn write(found: &Found, text: &str, project: Option<&Path>) -> Result
     } else {
         draft.persist(&found.real).map_err(|error| error.error)?;
     }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn open_to_others(file: &fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_: &fs::File) -> std::io::Result<()> {
     Ok(())
 }
 

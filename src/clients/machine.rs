@@ -37,7 +37,8 @@ impl Machine {
     }
 
     /// The value of a variable.
-    pub(super) fn variable(&self, name: &str) -> Option<&OsString> {
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&OsString> {
         self.variables.get(name)
     }
 

@@ -8,6 +8,9 @@ mod diff;
 mod edit;
 mod file;
 mod format;
+mod found;
+#[cfg(unix)]
+mod in_project;
 mod machine;
 mod plan;
 mod probe;
@@ -16,12 +19,11 @@ mod server;
 mod table;
 mod variables;
 
-pub use diff::diff;
 pub use edit::{Entry, NotEdited};
-pub use file::FileProblem;
+pub use found::FileProblem;
 pub use machine::Machine;
-pub use plan::{Change, Outcome, Place, Plan, Scope, entries, entry_alone, files, install, uninstall};
-pub use probe::{Answer, probe};
+pub use plan::{Change, Outcome, Place, Plan, Scope, entries, entry_alone, files, install, own_entry, uninstall};
+pub use probe::{Answer, ask_at, ask_program};
 pub use reference::clients_reference;
 pub use server::{Credential, InvalidName, Server, ServerName, Transport};
 pub use table::{Client, clients, find};

@@ -1,14 +1,19 @@
 //! What would be done to one client: which file, and how it would read then. Nothing is written before [`Change::write`].
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::diff::diff;
 use super::edit::{Entry, Put, Spot, holds_a_key};
-use super::file::{self, FileProblem, Found};
+use super::file;
+use super::found::{FileProblem, Found};
 use super::machine::Machine;
 use super::server::{Credential, Server, ServerName, Transport};
 use super::table::Client;
+use super::variables::TOKEN_VARIABLE;
+use crate::base_url::BaseUrl;
 
 /// Whose file.
 #[derive(Debug, Clone, Copy)]
@@ -59,15 +64,35 @@ pub enum Outcome {
     },
 }
 
+impl Plan {
+    /// A plan that leaves the client's file alone.
+    #[must_use]
+    pub fn left_alone(client: &'static Client, path: Option<PathBuf>, why: String) -> Self {
+        Self {
+            client,
+            path,
+            outcome: Outcome::ByHand { why, add: None },
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// A change that is ready to be written.
 #[derive(Debug)]
 pub struct Change {
     found: Found,
     after: String,
     project: Option<PathBuf>,
+    shown: BTreeSet<String>,
 }
 
 impl Change {
+    /// What would change, as lines: of other servers only how they are built.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(char, String)> {
+        diff(self.before(), self.after(), &self.shown)
+    }
+
     /// What the file says now.
     #[must_use]
     pub fn before(&self) -> &str {
@@ -129,6 +154,17 @@ fn choose(machine: &Machine, client: &Client, scope: Scope<'_>, name: &ServerNam
     };
     let chosen = all.iter().find(has).or_else(|| all.iter().find(|path| path.exists()));
     chosen.or(all.first()).cloned()
+}
+
+/// The entry of that name, where it is ours and its file can be read.
+#[must_use]
+pub fn own_entry(machine: &Machine, client: &Client, scope: Scope<'_>, name: &ServerName) -> Option<Entry> {
+    let path = choose(machine, client, scope, name)?;
+    let text = file::read(&path, scope.project()).ok()?.text?;
+    let entries = client.format.read(&text, &client.key).ok()?;
+    entries
+        .into_iter()
+        .find(|entry| entry.name == name.as_str() && is_ours(entry))
 }
 
 /// What a file holds that has our entry and nothing else; none where the client takes no such server.
@@ -207,7 +243,7 @@ pub fn install(machine: &Machine, client: &'static Client, scope: Scope<'_>, ser
     if found.text.is_some() && edited == text {
         return plan(Some(path), Outcome::Unchanged, notes);
     }
-    if let Err(problem) = file::may_write(&found) {
+    if let Err(problem) = file::may_write(&found, scope.project()) {
         return plan(Some(path), by_hand(problem.to_string(), add), notes);
     }
     if server.credential == Credential::Referred && !client.can_refer() {
@@ -221,10 +257,23 @@ pub fn install(machine: &Machine, client: &'static Client, scope: Scope<'_>, ser
             );
         }
     }
+    let mut shown = there
+        .as_ref()
+        .map(|there| texts(&there.fields, false))
+        .unwrap_or_default();
+    shown.extend(texts(&fields, true));
+    shown.extend(
+        input
+            .as_ref()
+            .and_then(Value::as_object)
+            .map(|input| texts(input, true))
+            .unwrap_or_default(),
+    );
     let change = Change {
         found,
         after: edited,
         project: scope.project().map(Path::to_owned),
+        shown,
     };
     plan(Some(path), Outcome::Change(change), notes)
 }
@@ -275,17 +324,19 @@ pub fn uninstall(
         name: name.as_str(),
     };
     let edited = match client.format.take(&text, spot) {
-        Ok(Some(edited)) => edited,
+        // Where nothing else is left, the key goes too: an installation made it.
+        Ok(Some(edited)) => client.format.without_empty(edited, spot.key),
         Ok(None) => return plan(Some(path), Outcome::NotThere),
         Err(error) => return by_hand(path, error.to_string()),
     };
-    if let Err(problem) = file::may_write(&found) {
+    if let Err(problem) = file::may_write(&found, scope.project()) {
         return by_hand(path, problem.to_string());
     }
     let change = Change {
         found,
         after: edited,
         project: scope.project().map(Path::to_owned),
+        shown: texts(&there.fields, false),
     };
     plan(Some(path), Outcome::Change(change))
 }
@@ -332,6 +383,22 @@ impl Entry {
         Some((word(command)?, arguments))
     }
 
+    /// What this program is given, where the entry starts it: by itself, or by a runner (`npx -y neon-mcp`, `docker run … neon-mcp`).
+    #[must_use]
+    pub fn own_arguments(&self) -> Option<Vec<String>> {
+        let (command, arguments) = self.command()?;
+        if is_name(&command) {
+            return Some(arguments);
+        }
+        let runner = ["npx", "bunx", "pnpx", "docker", "podman", "cmd"];
+        let file = command.rsplit(['/', '\\']).next().unwrap_or(&command);
+        if !runner.contains(&file.split('.').next().unwrap_or(file)) {
+            return None;
+        }
+        let at = arguments.iter().position(|word| is_name(word))?;
+        Some(arguments.into_iter().skip(at.saturating_add(1)).collect())
+    }
+
     /// The address that it calls.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
@@ -339,37 +406,51 @@ impl Entry {
         names.into_iter().find_map(|name| self.fields.get(name)?.as_str())
     }
 
-    /// The variables that it sets to a text of their own: references aren't among them.
+    /// Whether it refers to the variable that holds the token of `neon-mcp http`.
     #[must_use]
-    pub fn variables(&self) -> Vec<(String, String)> {
-        let names = ["env", "environment", "envs"];
-        let all = names
-            .into_iter()
-            .filter_map(|name| self.fields.get(name)?.as_object())
-            .flatten();
-        all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-            .filter(|(_, text)| !text.contains('$') && !text.contains("{env:"))
-            .collect()
+    pub fn wants_our_token(&self) -> bool {
+        let input = format!("${{input:{}}}", TOKEN_VARIABLE.to_lowercase());
+        self.url().is_some()
+            && texts(&self.fields, true)
+                .iter()
+                .any(|text| text.contains(TOKEN_VARIABLE) || text.contains(&input))
     }
+}
+
+/// Whether a word is a path or the name of this program, of whatever version.
+fn is_name(word: &str) -> bool {
+    let file = word.rsplit(['/', '\\']).next().unwrap_or(word);
+    let file = file.split(['@', ':']).next().unwrap_or(file);
+    let file = file.strip_suffix(".exe").unwrap_or(file);
+    file.eq_ignore_ascii_case("neon-mcp")
 }
 
 /// Whether an entry starts this program, by whatever way, or calls it on this machine.
 fn is_ours(entry: &Entry) -> bool {
-    let is_name = |word: &str| {
-        let file = word.rsplit(['/', '\\']).next().unwrap_or(word);
-        let file = file.split('@').next().unwrap_or(file);
-        let file = file.strip_suffix(".exe").unwrap_or(file);
-        file.eq_ignore_ascii_case("neon-mcp")
-    };
-    if let Some((command, arguments)) = entry.command() {
-        // `npx -y neon-mcp`, `docker run … neon-mcp` and the like.
-        let runner = ["npx", "bunx", "pnpx", "docker", "podman", "cmd"];
-        let file = command.rsplit(['/', '\\']).next().unwrap_or(&command);
-        let runs = runner.contains(&file.split('.').next().unwrap_or(file));
-        return is_name(&command) || runs && arguments.iter().any(|word| is_name(word));
+    if entry.command().is_some() {
+        return entry.own_arguments().is_some();
     }
-    let url = entry.url().and_then(|url| crate::base_url::BaseUrl::parse(url).ok());
-    url.is_some_and(|url| url.is_loopback() && url.as_str().ends_with("/mcp"))
+    let url = entry.url().and_then(|url| BaseUrl::parse(url).ok());
+    // Any product may be called on this machine: ours says which token it wants, or has the name and the path that we give.
+    entry.wants_our_token()
+        || entry.name.starts_with("neon") && url.is_some_and(|url| url.is_loopback() && url.path() == "/mcp")
+}
+
+/// The texts of an entry. Of one that is there (`all` not), those under `env` and the like are its user's, and may be secrets.
+fn texts(fields: &Map<String, Value>, all: bool) -> BTreeSet<String> {
+    let mut texts = BTreeSet::new();
+    let mut left: Vec<&Value> = fields.values().filter(|value| all || !value.is_object()).collect();
+    while let Some(value) = left.pop() {
+        match value {
+            Value::String(text) => {
+                texts.insert(text.clone());
+            }
+            Value::Array(items) => left.extend(items),
+            Value::Object(fields) => left.extend(fields.values()),
+            _ => {}
+        }
+    }
+    texts
 }
 
 /// Whether an entry calls the address that the server is at.

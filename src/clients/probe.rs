@@ -9,9 +9,6 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
-use super::edit::Entry;
-use super::machine::Machine;
-use super::variables::TOKEN_VARIABLE;
 use crate::base_url::BaseUrl;
 
 /// How long a server may take to say who it is.
@@ -31,6 +28,11 @@ pub enum Answer {
     },
     /// It is there, and wants a token that we don't have.
     WantsToken,
+    /// It wasn't asked: whoever wrote the file would say what is started, or who learns of it.
+    NotAsked {
+        /// Why.
+        reason: String,
+    },
     /// It doesn't.
     Silent {
         /// Why.
@@ -38,15 +40,35 @@ pub enum Answer {
     },
 }
 
-/// Asks the server of an entry who it is.
-pub async fn probe(machine: &Machine, entry: &Entry) -> Answer {
-    let asked = async {
-        match (entry.command(), entry.url()) {
-            (Some((command, arguments)), _) => start(entry, &command, &arguments).await,
-            (None, Some(url)) => call(machine, url).await,
-            (None, None) => Err("the entry names neither a program nor a URL".to_owned()),
-        }
-    };
+/// The variables that a program is given which is only asked who it is: no key, and no setting.
+const GIVEN: [&str; 13] = [
+    "APPDATA",
+    "HOME",
+    "LANG",
+    "LOCALAPPDATA",
+    "SystemRoot",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "TZ",
+    "USERPROFILE",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+];
+
+/// Starts a program with these arguments, and asks who it is. No key of this process comes along, and nothing of the folder in which
+/// it runs.
+pub async fn ask_program(program: &Path, arguments: &[String]) -> Answer {
+    asked(start(program, arguments)).await
+}
+
+/// Asks the server at an address who it is, with that token or without one.
+pub async fn ask_at(url: &str, token: Option<&str>) -> Answer {
+    asked(call(url, token)).await
+}
+
+async fn asked(asked: impl Future<Output = Result<Answer, String>>) -> Answer {
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(reason)) => Answer::Silent { reason },
@@ -79,13 +101,13 @@ fn version(answer: &Value) -> Result<Answer, String> {
         .ok_or_else(|| "it answered, and not as an MCP server does".to_owned())
 }
 
-async fn start(entry: &Entry, command: &str, arguments: &[String]) -> Result<Answer, String> {
-    if Path::new(command).is_absolute() && !Path::new(command).exists() {
-        return Err(format!("there is no {command}"));
-    }
-    let mut child = Command::new(command)
+async fn start(program: &Path, arguments: &[String]) -> Result<Answer, String> {
+    let given = GIVEN.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let mut child = Command::new(program)
         .args(arguments)
-        .envs(entry.variables())
+        .env_clear()
+        .envs(given)
+        .current_dir(program.parent().unwrap_or(Path::new("/")))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -122,7 +144,7 @@ async fn start(entry: &Entry, command: &str, arguments: &[String]) -> Result<Ans
     Err(format!("it ended: {}", crate::neon::text::one_line(&last, 300)))
 }
 
-async fn call(machine: &Machine, url: &str) -> Result<Answer, String> {
+async fn call(url: &str, token: Option<&str>) -> Result<Answer, String> {
     let url = BaseUrl::parse(url).map_err(|error| error.to_string())?;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
@@ -134,8 +156,7 @@ async fn call(machine: &Machine, url: &str) -> Result<Answer, String> {
         .post(url.as_str())
         .header("Accept", "application/json, text/event-stream")
         .json(&initialize());
-    // Sent where its user's clients would send it, and nowhere that isn't encrypted.
-    if let Some(token) = machine.variable(TOKEN_VARIABLE).and_then(|token| token.to_str()) {
+    if let Some(token) = token {
         request = request.bearer_auth(token);
     }
     let answer = request.send().await.map_err(|error| match error.is_connect() {

@@ -131,6 +131,13 @@ pub enum ApprovalMode {
     InReturn(Option<Returned>),
     /// Not through the client: in a terminal, or on the approval page.
     OutOfBand,
+    /// Not at all: an approval could never be taken.
+    Nobody {
+        /// Why, as the end of a sentence.
+        why: &'static str,
+        /// What to do instead, a sentence.
+        next: &'static str,
+    },
 }
 
 /// What came back with a repeated call.

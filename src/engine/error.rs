@@ -207,6 +207,8 @@ pub struct RequiresApproval {
     pub approval: Option<String>,
     /// Why nobody can be asked, where that is so.
     pub nobody: Option<String>,
+    /// What to do instead, where more is known than that nobody can be asked.
+    pub instead: Option<&'static str>,
     /// How long the code waits, in seconds.
     pub waits: u64,
 }
@@ -575,9 +577,10 @@ pub(in crate::engine) fn kind_of(kind: ErrorKind) -> Kind {
 
 /// The kind of a failed statement.
 pub(in crate::engine) fn sql_kind(failed: &SqlError) -> Kind {
-    match failed.is_too_large() {
-        true => Kind::ResultTooLarge,
-        false => Kind::SqlFailed,
+    match (failed.is_too_large(), failed.is_without_postgres()) {
+        (true, _) => Kind::ResultTooLarge,
+        (false, true) => Kind::NoPostgres,
+        (false, false) => Kind::SqlFailed,
     }
 }
 

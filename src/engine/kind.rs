@@ -208,6 +208,10 @@ kinds! {
         "Postgres refused the SQL. `sqlstate`, `position`, `line`, `column`, `statement` and what helps stand beside it.",
         "as `changed` says: nothing where it ran in a transaction",
         "Correct the SQL by what `next` says.";
+    NoPostgres = "no_postgres",
+        "The sandbox runs no PostgreSQL: its branches hold no data, and SQL can't run.",
+        "no",
+        "Tell the user: start it with `--fetch-postgres`, or install PostgreSQL.";
     ResultTooLarge = "result_too_large",
         "The result of the SQL is larger than what is read.",
         "as `changed` says",

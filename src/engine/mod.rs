@@ -58,7 +58,7 @@ pub(crate) use left_behind::Left;
 pub(crate) use present::content::{boundary, fitting};
 pub(crate) use present::sql::{postgres_says, sql_next};
 pub(crate) use present::untrusted::Fence;
-pub use shared::{Engine, Narrowing, complete_arguments};
+pub use shared::{Engine, Narrowing, assess_statements, complete_arguments};
 pub use workflow::{Basis, CallSql, Measuring, Preview, RunsOn, WorkflowCall, Workflows};
 pub(crate) use workflow_context::Held;
 pub use workflow_context::WorkflowContext;

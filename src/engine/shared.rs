@@ -16,16 +16,16 @@ use crate::engine::api::{
     APPROVAL, ApprovalMode, CallLimits, CallResult, Caller, EngineAccount, Guards, Outcome, Service, UnknownTool,
 };
 use crate::engine::check::time::Reference;
-use crate::engine::check::{arguments, files, linked, reference};
+use crate::engine::check::{arguments, files, linked, reference, sql};
 use crate::engine::decide::whole;
 use crate::engine::error::{ArgumentProblem, Failure};
 use crate::engine::pipeline::Pipeline;
 use crate::engine::present::untrusted;
 use crate::engine::rate_cap::{RateCap, RateCaps};
-use crate::engine::workflow::Workflows;
+use crate::engine::workflow::{Basis, Workflows};
 use crate::engine::{context, left_behind, record};
 use crate::guard::audit::AuditOutcome;
-use crate::guard::{Effect, Policy, Principal};
+use crate::guard::{Effect, Policy, Principal, StatementRisk};
 use crate::neon::{Client, ErrorKind, Method, NoCredential, Read};
 use crate::telemetry;
 
@@ -48,6 +48,35 @@ pub fn complete_arguments(
     let arguments = arguments::check(selected, given, &mut Reference::of_repeated(None, Utc::now())).map_err(said)?;
     reference::check(&selected.tool, &arguments).map_err(said)?;
     Ok(arguments)
+}
+
+/// What the SQL of a call does by its text alone, as a call judges it before it looks into the database; nothing where the declaration of
+/// its tool says what it does.
+///
+/// # Errors
+/// Why the call may not have such SQL.
+pub fn assess_statements(
+    workflows: &dyn Workflows,
+    selected: &SelectedTool,
+    arguments: &Map<String, Value>,
+    unasked_rows: u64,
+) -> Result<Option<StatementRisk>, String> {
+    let Some(workflow) = selected.tool.declaration.workflow() else {
+        return Ok(None);
+    };
+    let said = |failure: Failure| failure.message();
+    let call = workflows.begin(workflow, arguments).map_err(said)?;
+    let texts = call.sql(None).runs;
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let scripts = sql::scripts(&texts);
+    let basis = Basis {
+        declared: selected.effect(),
+        prepared: None,
+        unasked_rows,
+    };
+    call.assess(&scripts, &basis).map_err(said)
 }
 
 fn of_accounts(given: Vec<EngineAccount>, limits: &CallLimits) -> Accounts {
@@ -423,7 +452,8 @@ impl Engine {
             key: account.key(),
         };
         let span = telemetry::spans::tool_call(name, selected.tool.declaration.safety.effect.name());
-        let running = Pipeline::new(call, &*inner.workflows).run(arguments);
+        // On the heap: the calls of a server run on threads whose stacks have a bound.
+        let running = Box::pin(Pipeline::new(call, &*inner.workflows).run(arguments));
         let mut outcome = running.instrument(span).await;
         match &mut outcome {
             Outcome::Done(result) => {

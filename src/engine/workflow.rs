@@ -154,4 +154,6 @@ pub struct Preview {
     pub(crate) statements: Option<Value>,
     /// What is shown of statements and the tables that they name.
     pub(crate) lines: Vec<Line>,
+    /// How it would be undone, where that depends on the target; nothing where the declaration of the tool says it.
+    pub(crate) undo: Option<Value>,
 }

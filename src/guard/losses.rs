@@ -1,6 +1,6 @@
 //! What statements lose, in words: measured by Postgres, for whoever must approve it.
 
-use super::shown::{Line, digest, told};
+use super::shown::{LOST, Line, MEASURED, digest, told};
 use super::untrusted::{bare, marked};
 use crate::neon::sql::{Grade, Loss, Measured, Reaching, TableImpact, Unasked};
 
@@ -10,17 +10,13 @@ const MAX_TOLD: usize = 40;
 /// How many names of one kind are told beside its count.
 const MAX_NAMES: usize = 5;
 
-/// Why statements with these losses need an approval: each ends a sentence that begins with "because it …". In place of the count,
-/// which is beside it, stands what an approval covers, so that the same reasons come of nearly the same measurement.
+/// Why statements with these losses need an approval: each ends a sentence that begins with "because it …". The count isn't in it, so
+/// that the same reasons come of nearly the same measurement.
 #[must_use]
 pub fn reasons(measured: &Measured, unasked: Unasked) -> Vec<String> {
     let rows = measured.over(unasked).map(|table| {
         let verb = verb(table);
-        format!(
-            "{verb} rows of {} (approval covers up to {})",
-            told(&table.name),
-            table.ceiling()
-        )
+        format!("{verb} rows of {}", told(&table.name))
     });
     rows.chain(losses(measured)).collect()
 }
@@ -77,26 +73,26 @@ pub fn lines(measured: &Measured) -> Vec<Line> {
     let mut lines = Vec::new();
     let touched: Vec<&TableImpact> = measured.tables.iter().filter(|table| table.lost > 0).collect();
     if touched.is_empty() && measured.count == 0 {
-        lines.push(Line::fact("measured", ["nothing is lost".to_owned()]));
+        lines.push(Line::fact(MEASURED, ["nothing is lost".to_owned()]));
     }
     if !touched.is_empty() {
         // What was measured is a circumstance, which an approval isn't bound to; what it covers is.
-        lines.push(Line::circumstance(
-            "measured",
-            touched.iter().map(|table| counted(table)),
+        lines.push(Line::circumstance(MEASURED, touched.iter().map(|table| counted(table))));
+        lines.push(Line::identity(
+            "tables",
+            touched
+                .iter()
+                .map(|table| format!("{} {}", table.oid, told(&table.name))),
         ));
         for (title, own) in [
-            ("rows that are deleted", "deletes"),
-            ("rows that are changed", "changes"),
-            ("rows that are deleted or changed", "deletes or changes"),
+            ("deletes at most", "deletes"),
+            ("changes at most", "changes"),
+            ("deletes or changes at most", "deletes or changes"),
         ] {
             let of_this: Vec<String> = touched
                 .iter()
                 .filter(|table| verb(table) == own)
-                .map(|table| {
-                    let (name, ceiling) = (told(&table.name), table.ceiling());
-                    format!("{name}: approval covers up to {ceiling} (table {})", table.oid)
-                })
+                .map(|table| format!("{} rows of {}", table.ceiling(), told(&table.name)))
                 .collect();
             if !of_this.is_empty() {
                 lines.push(Line::fact(title, of_this));
@@ -104,7 +100,7 @@ pub fn lines(measured: &Measured) -> Vec<Line> {
         }
     }
     if measured.count > 0 {
-        lines.push(Line::fact("what is lost or weakened", losses(measured)));
+        lines.push(Line::fact(LOST, losses(measured)));
         let all: Vec<&str> = measured.lines.iter().map(|loss| loss.line.as_str()).collect();
         let digest = digest(&serde_json::json!([measured.count, all]));
         let short = digest.get(..16).unwrap_or_default().to_owned();

@@ -166,11 +166,23 @@ fn forms(key: &str) -> Vec<String> {
     forms
 }
 
-/// A text in which the passwords of connection strings and statements are masked.
+/// A text in which the passwords of connection strings and statements are masked, and keys of Neon's and bearer tokens.
 #[must_use]
 pub fn mask_text(text: &str) -> String {
-    without_password(text).unwrap_or_else(|| text.to_owned())
+    let clean = without_password(text).unwrap_or_else(|| text.to_owned());
+    // Most texts hold neither: no expression is compiled or run for them.
+    if !clean.contains("napi_") && !clean.to_ascii_lowercase().contains("bearer") {
+        return clean;
+    }
+    match KEYS.as_ref() {
+        Some(keys) => keys.replace_all(&clean, format!("${{1}}{MASK}")).into_owned(),
+        None => MASK.to_owned(),
+    }
 }
+
+/// A key of Neon's, and what follows `Bearer` and is as long as a token. References (`$NAME`, `<token>`) are none.
+static KEYS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)(\bbearer\s+)[a-z0-9_.~+/-]{16,}=*|\bnapi_[a-z0-9]{24,}").ok());
 
 fn segments(pointer: &str) -> Vec<&str> {
     pointer.split('/').skip(1).collect()
@@ -321,6 +333,24 @@ mod tests {
         let own = |places: &[&str]| places.iter().map(|place| (*place).to_owned()).collect::<Vec<_>>();
         mask(&mut value, &own(places), &own(revealed));
         value
+    }
+
+    #[test]
+    fn keys_and_bearer_tokens_in_a_text_are_masked() {
+        let key = format!("napi_{}", "0a".repeat(32));
+        assert_eq!(super::mask_text(&format!("x --key {key} y")), "x --key [masked] y");
+        assert_eq!(
+            super::mask_text("Authorization: Bearer abcdef0123456789abcdef"),
+            "Authorization: Bearer [masked]"
+        );
+        for text in [
+            "Bearer ${NEON_HTTP_TOKEN}",
+            "Authorization: Bearer $NEON_API_KEY",
+            "napi_x",
+            "a bearer token of it",
+        ] {
+            assert_eq!(super::mask_text(text), text);
+        }
     }
 
     #[test]

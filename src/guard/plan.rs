@@ -206,8 +206,25 @@ impl Plan {
             (None, false) => String::new(),
         };
         let head = format!("{}{place}.", self.summary.trim_end_matches('.'));
-        let reasons = self.assessment.reasons();
-        let because = match reasons {
+        // What would be lost comes first, and isn't said twice.
+        let shown = || {
+            self.impact
+                .lines
+                .iter()
+                .filter(|line| line.is_shown && !line.values.is_empty())
+        };
+        let losses = || shown().filter(|line| line.is_a_loss());
+        let is_told = |reason: &str| {
+            let rows = reason
+                .split_once(" rows of ")
+                .map(|(_, table)| format!("rows of {table}"));
+            losses()
+                .flat_map(|line| &line.values)
+                .any(|value| value == reason || rows.as_ref().is_some_and(|rows| value.ends_with(rows.as_str())))
+        };
+        let reasons: Vec<&str> = self.assessment.reasons().iter().map(String::as_str).collect();
+        let reasons: Vec<&str> = reasons.into_iter().filter(|reason| !is_told(reason)).collect();
+        let because = match reasons.as_slice() {
             [] => String::new(),
             reasons => format!(": it {}", reasons.join("; it ")),
         };
@@ -219,13 +236,8 @@ impl Plan {
         // What isn't there has no line, and what the first says already neither.
         let mut said: Vec<String> = Vec::new();
         let mut lines = |binds: bool| -> Vec<String> {
-            let shown = self
-                .impact
-                .lines
-                .iter()
-                .filter(|line| line.binds == binds && !line.values.is_empty());
             let mut lines: Vec<String> = Vec::new();
-            for line in shown {
+            for line in shown().filter(|line| line.binds == binds && !line.is_a_loss()) {
                 let sentence = line.sentence();
                 let named = line
                     .values
@@ -245,7 +257,10 @@ impl Plan {
         if let Some(request) = self.would_send.get("request").and_then(Value::as_str) {
             after.push(format!("Request: {request}"));
         }
-        [vec![head, effect], self.sends.clone(), about, circumstances, after]
+        let mut first = vec![head];
+        first.extend(losses().map(Line::sentence));
+        first.push(effect);
+        [first, self.sends.clone(), about, circumstances, after]
     }
 
     /// The plan for people: at most 12 lines of plain text. What the approval is about is whole; of the circumstances
@@ -311,11 +326,8 @@ impl Plan {
             let because = self.assessment.reasons().iter().map(|reason| format!("it {reason}"));
             plan.insert("reasons".into(), because.collect());
         }
-        let target = self
-            .impact
-            .lines
-            .iter()
-            .map(|line| (line.label.clone(), line.shown().into()));
+        let shown = self.impact.lines.iter().filter(|line| line.is_shown);
+        let target = shown.map(|line| (line.label.clone(), line.shown().into()));
         plan.insert("target".into(), Value::Object(target.collect()));
         if let Some(copy) = &self.impact.safety_copy {
             plan.insert("safety_copy".into(), copy.as_str().into());

@@ -15,15 +15,32 @@ const MAX_VALUES: usize = 8;
 /// How long the values of a circumstance may be, in characters; those that don't fit are counted.
 const MAX_LINE: usize = 300;
 
+/// What a line is called that says what was measured.
+pub(super) const MEASURED: &str = "measured";
+
+/// What a line is called that says which objects are lost.
+pub(super) const LOST: &str = "what is lost or weakened";
+
 /// One thing that a plan says about the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub(super) label: String,
     pub(super) values: Vec<String>,
     pub(super) binds: bool,
+    /// Whether it is shown: an id that says nothing to a human is bound to all the same.
+    pub(super) is_shown: bool,
 }
 
 impl Line {
+    /// What the approval is bound to beside what is shown: an id of what a shown line names.
+    #[must_use]
+    pub fn identity(label: &str, values: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            is_shown: false,
+            ..Self::new(label, values, true)
+        }
+    }
+
     /// A fact that the approval is bound to: when it changes, the plan is another one.
     #[must_use]
     pub fn fact(label: &str, values: impl IntoIterator<Item = String>) -> Self {
@@ -50,7 +67,13 @@ impl Line {
                 })
                 .collect(),
             binds,
+            is_shown: true,
         }
+    }
+
+    /// Whether it says what would be lost, which whoever is asked reads first.
+    pub(super) fn is_a_loss(&self) -> bool {
+        matches!(self.label.as_str(), MEASURED | LOST)
     }
 
     /// Whether it says what something is called, and nothing more of it.

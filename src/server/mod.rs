@@ -22,6 +22,7 @@ pub mod http;
 mod instructions;
 mod listing;
 mod messages;
+mod one_tool;
 mod overview;
 mod own_results;
 mod progress;
@@ -33,6 +34,7 @@ mod tools;
 
 pub use handler::NeonServer;
 pub use listing::published;
+pub use one_tool::{example_arguments, tool_page};
 pub use overview::{overview, overview_table, published_list_problems};
 pub use reference::{ToolsetSize, tokens, tools_reference, toolset_sizes, toolset_table};
 pub use tools::{offered, published_bytes};

@@ -45,6 +45,13 @@ pub fn overview_table(selection: &Selection) -> String {
             .iter()
             .filter_map(|ask| Some(ask.get("because")?.as_str()?.to_owned()))
             .collect();
+        // Several arguments may raise a call for the same reason.
+        let mut told: Vec<String> = Vec::new();
+        for reason in asks {
+            if !told.contains(&reason) {
+                told.push(reason);
+            }
+        }
         let operations = operations(selected);
         let _ = write!(
             text,
@@ -53,7 +60,7 @@ pub fn overview_table(selection: &Selection) -> String {
             selected.tool.toolset,
             selected.effect().name(),
             operations.join(", "),
-            asks.join("; ").replace('|', "\\|")
+            told.join("; ").replace('|', "\\|")
         );
     }
     text
@@ -65,7 +72,7 @@ fn operations(selected: &SelectedTool) -> Vec<&str> {
 }
 
 /// What asks a human: the tool itself, what its statements do, or what some arguments and facts make of it.
-fn asks(selected: &SelectedTool) -> Vec<Value> {
+pub(super) fn asks(selected: &SelectedTool) -> Vec<Value> {
     let declaration = &selected.tool.declaration;
     let effect = selected.effect();
     let mut asks = Vec::new();

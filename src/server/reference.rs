@@ -180,7 +180,7 @@ fn arguments(text: &mut String, tool: &Tool) {
 }
 
 /// The type of an argument, with its bounds.
-fn kind(schema: &Map<String, Value>) -> String {
+pub(super) fn kind(schema: &Map<String, Value>) -> String {
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
         let values: Vec<String> = values.iter().map(|value| format!("`{}`", plain(value))).collect();
         return values.join(" ");

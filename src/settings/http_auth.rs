@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::error::SettingsError;
 use super::http::{AuthMode, HttpLayer};
+#[cfg(feature = "http-server")]
 use crate::base_url::BaseUrl;
-use crate::server::http::{IssuerClient, OauthSettings};
+#[cfg(feature = "http-server")]
+use crate::server::http::IssuerClient;
+use crate::server::http::OauthSettings;
 
 /// The claim that holds the groups of a caller, where the settings don't say it.
+#[cfg(feature = "http-server")]
 const GROUPS_CLAIM: &str = "groups";
 
 /// Who is let in over HTTP.
@@ -52,13 +56,19 @@ pub(super) fn of(
         (Some(AuthMode::Oauth), None, false) => HttpAuth::Oauth(oauth(layer)?),
         (Some(AuthMode::NeonKey), None, false) => HttpAuth::NeonKey,
     };
+    // Of what is named for it alone, approvers can sign in whatever callers show.
+    let approvers_sign_in = layer.oauth_issuer.is_some() && layer.oauth_client_id.is_some();
+    let alone = |is_given: bool| is_given && !approvers_sign_in;
     let of_oauth = [
-        ("--oauth-issuer", layer.oauth_issuer.is_some()),
+        ("--oauth-issuer", alone(layer.oauth_issuer.is_some())),
         ("--oauth-audience", layer.oauth_audience.is_some()),
         ("--oauth-introspection", layer.oauth_introspection.is_some()),
-        ("--oauth-client-id", layer.oauth_client_id.is_some()),
-        ("--oauth-client-secret-file", layer.oauth_client_secret_file.is_some()),
-        ("--oauth-groups-claim", layer.oauth_groups_claim.is_some()),
+        ("--oauth-client-id", alone(layer.oauth_client_id.is_some())),
+        (
+            "--oauth-client-secret-file",
+            alone(layer.oauth_client_secret_file.is_some()),
+        ),
+        ("--oauth-groups-claim", alone(layer.oauth_groups_claim.is_some())),
         ("--oauth-map", layer.oauth_map.is_some()),
     ];
     let given = of_oauth.iter().find(|(_, is_given)| *is_given);
@@ -81,11 +91,6 @@ pub(super) fn tokens_file(layer: &HttpLayer, state: Option<&Path>) -> Option<Pat
 
 #[cfg(not(feature = "http-server"))]
 fn oauth(_: &HttpLayer) -> Result<OauthSettings, SettingsError> {
-    let _ = (
-        GROUPS_CLAIM,
-        |id, secret_file| IssuerClient { id, secret_file },
-        public_url,
-    );
     conflict("this neon-mcp was built without OAuth: the build with default features has it")
 }
 
@@ -134,6 +139,7 @@ fn oauth(layer: &HttpLayer) -> Result<OauthSettings, SettingsError> {
     })
 }
 
+#[cfg(feature = "http-server")]
 fn public_url(text: &str) -> Result<String, SettingsError> {
     match BaseUrl::parse(text) {
         Ok(url) => Ok(url.as_str().to_owned()),
@@ -178,9 +184,27 @@ mod tests {
             ..layer(AuthMode::Oauth)
         };
         assert!(matches!(of(&right, None, false, None), Ok(HttpAuth::Oauth(_))));
+        let for_approvers = HttpLayer {
+            auth: None,
+            oauth_client_id: Some("us".to_owned()),
+            ..right.clone()
+        };
+        assert_eq!(of(&for_approvers, None, false, None).unwrap(), HttpAuth::Made);
         for wrong in [
             HttpLayer {
                 auth: None,
+                ..right.clone()
+            },
+            HttpLayer {
+                auth: None,
+                oauth_client_id: Some("us".to_owned()),
+                oauth_map: Some("map.toml".into()),
+                ..right.clone()
+            },
+            HttpLayer {
+                auth: None,
+                oauth_issuer: None,
+                oauth_client_id: Some("us".to_owned()),
                 ..right.clone()
             },
             HttpLayer {

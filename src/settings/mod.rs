@@ -19,6 +19,8 @@ mod http;
 mod http_auth;
 mod http_limits;
 mod http_place;
+mod kept;
+mod key;
 mod layer;
 #[cfg(not(feature = "sandbox"))]
 mod no_sandbox;
@@ -44,14 +46,14 @@ pub use store::{StoreSettings, StoreText};
 
 use accounts::Choice;
 use error::{MAX_SECONDS, MIN_SECRET};
+use key::read_seal_key;
 
 use crate::base_url::BaseUrl;
 use crate::catalog::{BranchPin, Catalog, Pins, SelectionOptions};
 use crate::engine::{CallLimits, FilesDir, Guards};
 use crate::guard::audit::{AuditLimits, AuditLog};
 use crate::guard::{
-    ApprovalFlow, Approvals, Policy, Sealer, kept_seal_key, read_trusted, read_trusted_text, state_dir,
-    warn_if_readable_by_others,
+    ApprovalFlow, Approvals, Policy, Sealer, kept_seal_key, read_trusted_text, state_dir, warn_if_readable_by_others,
 };
 use crate::neon::sql::SqlHosts;
 use crate::neon::{DEFAULT_BASE, OrganizationId, ProjectId, api_base};
@@ -511,13 +513,6 @@ fn postgres_name(setting: &'static str, name: String) -> Result<String, Settings
 /// Opens the folder that files may come from.
 fn open_files_dir(path: PathBuf) -> Result<FilesDir, SettingsError> {
     FilesDir::open(&path).map_err(|source| SettingsError::FilesDir { path, source })
-}
-
-/// Reads the key of the seals: the file's bytes, without blanks at their ends.
-fn read_seal_key(path: &Path) -> Result<Vec<u8>, SettingsError> {
-    let bytes = read_trusted(path)?;
-    warn_if_readable_by_others(path);
-    Ok(bytes.trim_ascii().to_vec())
 }
 
 /// Reads the operator's secret for approval pages: the file's text, without blanks at its ends.

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::SettingsError;
+#[cfg(feature = "http-server")]
+use super::key::read_seal_key;
 use crate::guard::{Approvals, InvalidStore, StoreAddress};
 #[cfg(feature = "http-server")]
 use crate::guard::{RedisOptions, RedisStore, Sealer, read_trusted};
@@ -114,7 +116,7 @@ impl StoreSettings {
             #[cfg(feature = "http-server")]
             StoreAddress::Redis(address) => {
                 let Some(key) = key else { return Err(wants_key()) };
-                let sealer = Sealer::shared(&super::read_seal_key(key)?).map_err(|source| SettingsError::SealKey {
+                let sealer = Sealer::shared(&read_seal_key(key)?).map_err(|source| SettingsError::SealKey {
                     path: key.to_owned(),
                     source,
                 })?;

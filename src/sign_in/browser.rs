@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::callback::{Callback, Came};
+use super::callback::{Became, Callback, Came};
 use super::error::SignInError;
 use super::issuer::{Issuer, Metadata};
 use super::question::{Asked, Question, SignedIn};
 use super::wire::Wire;
+use crate::guard::OwnKey;
 
 /// How long the last page may take to arrive.
 const LAST_PAGE: Duration = Duration::from_secs(2);
@@ -30,12 +31,12 @@ impl std::fmt::Debug for Flow {
 }
 
 impl Flow {
-    /// Asks the issuer where people sign in, and listens for the answer.
+    /// Asks the issuer where people sign in, and listens for the answer. What is sent to it is added to `hidden`.
     ///
     /// # Errors
     /// When the issuer can't be used, or no port be listened on.
-    pub async fn begin(issuer: Issuer) -> Result<Self, SignInError> {
-        let wire = issuer.wire()?;
+    pub(super) async fn begin(issuer: Issuer, hidden: OwnKey) -> Result<Self, SignInError> {
+        let wire = issuer.wire(hidden)?;
         let metadata = issuer.discover(&wire).await?;
         let callback = Callback::listen().await?;
         let asked = Asked::new();
@@ -56,13 +57,14 @@ impl Flow {
     }
 
     /// Waits until the browser comes back, and takes what it brings. `keep` puts it where it stays: only then the person reads that
-    /// it worked.
+    /// it worked. Where it asks the person first (`asks`), they read that.
     ///
     /// # Errors
     /// When nobody comes in time, or what comes isn't the answer to this question; or as `keep`.
     pub(super) async fn finish<T, K>(
         self,
         time: Duration,
+        asks: bool,
         keep: impl FnOnce(SignedIn) -> K + Send,
     ) -> Result<T, SignInError>
     where
@@ -70,7 +72,7 @@ impl Flow {
     {
         let redirect = self.callback.redirect();
         let (end, ended) = oneshot::channel();
-        let (comes, serving) = self.callback.serve(ended);
+        let (comes, serving) = self.callback.serve(&self.asked.state, ended);
         let came = match tokio::time::timeout(time, comes).await {
             Ok(Ok(came)) => came,
             Ok(Err(_)) | Err(_) => {
@@ -89,22 +91,31 @@ impl Flow {
             redirect: &redirect,
             secret: None,
         };
-        let became = match answer {
-            Ok(answer) => match question.judge(answer).await {
-                Ok(signed_in) => keep(signed_in).await,
-                Err(error) => Err(error),
-            },
+        // A page that is on its way arrives before this ends, or isn't waited for.
+        let tell = async move |told: Result<Became, String>| {
+            let _ = reply.send(told);
+            drop(end);
+            let _ = tokio::time::timeout(LAST_PAGE, serving).await;
+        };
+        let judged = match answer {
+            Ok(answer) => question.judge(answer).await,
             Err(error) => Err(error),
         };
-        let told = became
-            .as_ref()
-            .map(|_| ())
-            .map_err(|error| sentence(&error.to_string()));
-        let _ = reply.send(told);
-        // A page that is on its way arrives before this ends, or isn't waited for.
-        drop(end);
-        let _ = tokio::time::timeout(LAST_PAGE, serving).await;
-        became
+        match judged {
+            Ok(signed_in) if asks => {
+                tell(Ok(Became::Asked)).await;
+                keep(signed_in).await
+            }
+            judged => {
+                let became = match judged {
+                    Ok(signed_in) => keep(signed_in).await,
+                    Err(error) => Err(error),
+                };
+                let told = became.as_ref().map(|_| Became::Kept);
+                tell(told.map_err(|error| sentence(&error.to_string()))).await;
+                became
+            }
+        }
     }
 }
 
@@ -112,14 +123,4 @@ fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().map(|first| first.to_uppercase().to_string());
     format!("{}{}.", first.unwrap_or_default(), characters.as_str())
-}
-
-/// Opens the page in the person's browser, where this machine has a screen.
-#[must_use]
-pub fn open_browser(address: &str) -> bool {
-    let has_screen = cfg!(any(windows, target_os = "macos"))
-        || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"]
-            .iter()
-            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    has_screen && open::that_detached(address).is_ok()
 }

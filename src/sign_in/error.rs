@@ -79,6 +79,35 @@ pub enum SignInError {
         /// The API that is set.
         api: String,
     },
+    /// A login is of another issuer or for another API than those that are set: it is sent to neither.
+    #[error(
+        "{path} is a login of {issuer} for {api}, and is sent nowhere else: set both as they were then (--login-issuer, --api-host)",
+        path = .path.display()
+    )]
+    Elsewhere {
+        /// The file.
+        path: PathBuf,
+        /// Its issuer.
+        issuer: String,
+        /// Its API.
+        api: String,
+    },
+    /// The issuer took the refresh token, and what it answered can't be used: shown again, it would end the sign-in.
+    #[error("the authorization server {host} renewed the sign-in and answered something that can't be used: {why}")]
+    UsedUp {
+        /// Its host.
+        host: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Somebody keeps answering what wasn't asked.
+    #[error(
+        "the answers that came to the browser were to other questions, {0} of them: somebody on this machine may be guessing"
+    )]
+    Flooded(usize),
+    /// The person doesn't want what came to be kept.
+    #[error("it isn't the right account, and nothing was kept")]
+    NotWanted,
     /// Another process holds the lock.
     #[error("{path} is locked by another process that renews the sign-in", path = .0.display())]
     Locked(PathBuf),
@@ -98,9 +127,13 @@ impl SignInError {
             Self::Refused { error, .. } => {
                 matches!(error.as_str(), "invalid_grant" | "token_inactive" | "invalid_token")
             }
-            Self::Unusable { .. } | Self::NoProfile { .. } | Self::Keyring(_) | Self::Untrusted(_) | Self::File(_) => {
-                true
-            }
+            Self::Unusable { .. }
+            | Self::Elsewhere { .. }
+            | Self::UsedUp { .. }
+            | Self::NoProfile { .. }
+            | Self::Keyring(_)
+            | Self::Untrusted(_)
+            | Self::File(_) => true,
             _ => false,
         }
     }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::error::SignInError;
+use crate::text::one_line;
 
 /// How far the clocks of two machines may be apart, in seconds.
 const SKEW: i64 = 300;
@@ -26,6 +27,18 @@ pub(super) struct Person {
     pub(super) name: Option<String>,
     /// All that it says.
     pub(super) claims: Map<String, Value>,
+}
+
+impl Person {
+    /// Who it is, for that person to read.
+    pub(super) fn shown(&self) -> String {
+        let who = match (&self.email, &self.name) {
+            (Some(email), Some(name)) => format!("{email} ({name})"),
+            (Some(one), None) | (None, Some(one)) => one.clone(),
+            (None, None) => self.subject.clone(),
+        };
+        one_line(&who, 200)
+    }
 }
 
 #[derive(Deserialize)]

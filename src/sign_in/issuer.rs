@@ -6,6 +6,7 @@ use url::Url;
 use super::error::SignInError;
 use super::wire::{Wire, unusable};
 use crate::base_url::{BaseUrl, InvalidBaseUrl};
+use crate::guard::OwnKey;
 
 /// Neon's own.
 pub const DEFAULT_ISSUER: &str = "https://oauth2.neon.tech";
@@ -95,9 +96,9 @@ impl Issuer {
         self.base.is_loopback()
     }
 
-    /// The way to it.
-    pub(super) fn wire(&self) -> Result<Wire, SignInError> {
-        Wire::new(self.base.authority(), self.base.is_loopback())
+    /// The way to it. What is sent is added to `hidden`, and no error shows it.
+    pub(super) fn wire(&self, hidden: OwnKey) -> Result<Wire, SignInError> {
+        Wire::new(self.base.authority(), self.base.is_loopback(), hidden)
     }
 
     pub(super) fn answer(&self, why: impl Into<String>) -> SignInError {

@@ -21,14 +21,35 @@ pub(super) static CONTENT_POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The page, after a sign-in that came about or didn't.
-pub(super) fn written(became: Result<(), &str>) -> String {
-    let (title, text) = match became {
-        Ok(()) => (
+/// What a person reads in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told<'a> {
+    /// It came about.
+    Kept,
+    /// The terminal asks whether it is the right account.
+    Asked,
+    /// This wasn't the answer that is waited for: it still is.
+    Stray,
+    /// It didn't come about, and why.
+    Failed(&'a str),
+}
+
+/// The page that says so.
+pub(super) fn written(told: Told<'_>) -> String {
+    let (title, text) = match told {
+        Told::Kept => (
             "You are signed in to Neon",
             "neon-mcp has what it needs. You can close this page and go back to where you came from.",
         ),
-        Err(why) => ("The sign-in didn't work", why),
+        Told::Asked => (
+            "Go back to the terminal",
+            "It says as whom you signed in, and asks whether to keep that. You can close this page.",
+        ),
+        Told::Stray => (
+            "This isn't the answer to the sign-in",
+            "Nothing was done with it; the sign-in that was begun still waits. You can close this page.",
+        ),
+        Told::Failed(why) => ("The sign-in didn't work", why),
     };
     html! {
         (DOCTYPE)
@@ -43,7 +64,7 @@ pub(super) fn written(became: Result<(), &str>) -> String {
                 main {
                     h1 { (title) }
                     p { (text) }
-                    @if became.is_err() {
+                    @if let Told::Failed(_) = told {
                         p { "Nothing was kept. Close this page and begin again: " code { "neon-mcp login" } "." }
                     }
                 }

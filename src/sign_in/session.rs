@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use super::error::SignInError;
@@ -83,13 +83,31 @@ impl Session {
     /// The same sign-in with new tokens. A server that sends no new refresh token lets the one before count.
     pub(super) fn renewed(&self, tokens: &Tokens, now: DateTime<Utc>) -> Self {
         let mut fields = self.fields.clone();
-        fields.extend(tokens.whole.clone());
-        fields.insert("type".to_owned(), "oauth".into());
+        let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        // By name: whose it is and where it may be sent isn't the token endpoint's to say.
+        set("type", "oauth".into());
+        set("token_type", "bearer".into());
+        set("access_token", tokens.access.expose_secret().into());
+        if let Some(refresh) = &tokens.refresh {
+            set("refresh_token", refresh.expose_secret().into());
+        }
+        if let Some(scope) = &tokens.scope {
+            set("scope", scope.as_str().into());
+        }
         // Said once, to whoever signed in: it has no use later, and tells who that is.
         fields.shift_remove("id_token");
-        let seconds = i64::try_from(tokens.expires_in.unwrap_or(0)).unwrap_or(i64::MAX / 2_000);
-        let end = now.timestamp_millis().saturating_add(seconds.saturating_mul(1_000));
-        fields.insert("expires_at".to_owned(), end.into());
+        match tokens.expires_in {
+            Some(seconds) => {
+                let seconds = i64::try_from(seconds).unwrap_or(i64::MAX / 2_000);
+                let end = now.timestamp_millis().saturating_add(seconds.saturating_mul(1_000));
+                fields.insert("expires_in".to_owned(), seconds.into());
+                fields.insert("expires_at".to_owned(), end.into());
+            }
+            None => {
+                fields.shift_remove("expires_in");
+                fields.shift_remove("expires_at");
+            }
+        }
         Self { fields }
     }
 
@@ -119,11 +137,11 @@ impl Session {
         DateTime::from_timestamp_millis(milliseconds?)
     }
 
-    /// Whether the access token can be used now. Where nobody says when it ends, it can as long as there is no other way.
+    /// Whether the access token can be used now. Where nobody says when it ends, it can until it is refused.
     pub(super) fn is_good(&self, now: DateTime<Utc>) -> bool {
         match self.expires_at() {
             Some(end) => self.access().is_some() && end > now + LEEWAY,
-            None => self.access().is_some() && self.refresh().is_none(),
+            None => self.access().is_some(),
         }
     }
 
@@ -212,8 +230,9 @@ mod tests {
             session(&json!({"access_token": "a", "refresh_token": "r", "expires_at": end})).is_good(now)
         };
         assert!(ends(60) && !ends(20) && !ends(-1));
-        assert!(!session(&json!({"access_token": "a", "refresh_token": "r"})).is_good(now));
+        assert!(session(&json!({"access_token": "a", "refresh_token": "r"})).is_good(now));
         assert!(session(&json!({"access_token": "a"})).is_good(now));
+        assert!(!session(&json!({"refresh_token": "r"})).is_good(now));
         for odd in [json!("soon"), json!(1e300), json!(i64::MIN), json!({})] {
             let _ = session(&json!({"access_token": "a", "expires_at": odd})).is_good(now);
         }
@@ -222,11 +241,12 @@ mod tests {
     #[test]
     fn renewal_keeps_what_others_wrote() {
         let before = session(&json!({"access_token": "a", "refresh_token": "r", "user_id": "u", "later": {"x": 1}}));
-        let answer = json!({"access_token": "b", "token_type": "bearer", "expires_in": 60, "scope": "openid"});
         let tokens = Tokens {
             identity: None,
+            access: "b".into(),
+            refresh: None,
+            scope: Some("openid".to_owned()),
             expires_in: Some(60),
-            whole: answer.as_object().cloned().unwrap(),
         };
         let after = before.renewed(&tokens, Utc::now());
         assert_eq!(after.fields["later"], json!({"x": 1}));

@@ -12,8 +12,8 @@ use secrecy::ExposeSecret as _;
 
 use super::browser::Flow;
 use super::error::SignInError;
-use super::file::{Owner, Place};
-use super::find::{Found, Origin, Places, belong_together};
+use super::file::Place;
+use super::find::{Found, Origin, Places, Reach, belong_together};
 use super::issuer::Issuer;
 use super::own::ProfileName;
 use super::question::SignedIn;
@@ -27,6 +27,9 @@ use crate::neon::{Bearer, Credential, CredentialSource, NoCredential};
 /// How long a page that a server offers can be signed in on.
 const OFFERED: Duration = Duration::from_secs(600);
 
+/// How long the login before is being ended, when another one takes its place.
+const ENDING: Duration = Duration::from_secs(15);
+
 /// How much of that must be left for the page to be offered once more.
 const LEAST_LEFT: Duration = Duration::from_secs(120);
 
@@ -39,8 +42,7 @@ pub struct SignIn {
 struct Inner {
     profile: ProfileName,
     places: Places,
-    issuer: Issuer,
-    api: BaseUrl,
+    reach: Reach,
     key: OwnKey,
     /// Held while the credential is looked for and renewed: of several requests one does it.
     known: tokio::sync::Mutex<Known>,
@@ -107,9 +109,8 @@ impl SignIn {
         Self {
             inner: Arc::new(Inner {
                 profile,
+                reach: places.reach(api, issuer),
                 places,
-                issuer,
-                api,
                 key,
                 known: tokio::sync::Mutex::default(),
                 offered: Mutex::default(),
@@ -167,7 +168,7 @@ impl SignIn {
     fn find(&self) -> Result<Option<Found>, SignInError> {
         let found = self.inner.places.find(&self.inner.profile)?;
         if let Some(found) = &found {
-            found.is_for(&self.inner.api, &self.inner.issuer)?;
+            self.inner.reach.takes(&found.place, &found.held)?;
         }
         Ok(found)
     }
@@ -177,7 +178,7 @@ impl SignIn {
     /// # Errors
     /// When the issuer can't be used, or there is no place to keep the login.
     pub async fn begin(&self) -> Result<Flow, SignInError> {
-        let (issuer, api) = (&self.inner.issuer, &self.inner.api);
+        let Reach { issuer, api, .. } = &self.inner.reach;
         if !belong_together(api, issuer) {
             return Err(SignInError::OtherApi {
                 issuer: issuer.address().to_owned(),
@@ -189,7 +190,7 @@ impl SignIn {
         let held = place.lock().await?;
         place.can_be_replaced()?;
         drop(held);
-        Flow::begin(self.inner.issuer.clone()).await
+        Flow::begin(issuer.clone(), self.inner.key.clone()).await
     }
 
     /// Waits for the person, and keeps the login. What people call the account is given back, where that is told.
@@ -197,22 +198,81 @@ impl SignIn {
     /// # Errors
     /// When nobody comes in time, the answer isn't taken, or the login can't be kept.
     pub async fn finish(&self, flow: Flow, time: Duration) -> Result<Option<String>, SignInError> {
-        flow.finish(time, |signed_in| self.keep(signed_in)).await
+        flow.finish(time, false, |signed_in| self.keep(self.begun(&signed_in)))
+            .await
     }
 
-    async fn keep(&self, SignedIn { tokens, person }: SignedIn) -> Result<Option<String>, SignInError> {
-        let session = Session::begun(&tokens, &person, &self.inner.issuer, self.inner.api.as_str());
+    /// The same, where `ask` says whether that is whom the person meant to sign in as: somebody else on the machine may have been
+    /// faster.
+    ///
+    /// # Errors
+    /// As [`Self::finish`], and when it isn't: what came is ended then.
+    pub async fn finish_asking<A>(
+        &self,
+        flow: Flow,
+        time: Duration,
+        ask: impl FnOnce(String) -> A + Send,
+    ) -> Result<Option<String>, SignInError>
+    where
+        A: Future<Output = bool> + Send,
+    {
+        flow.finish(time, true, async |signed_in: SignedIn| {
+            let session = self.begun(&signed_in);
+            let who = signed_in.person.shown();
+            if tokio::time::timeout(time, ask(who)).await.unwrap_or(false) {
+                return self.keep(session).await;
+            }
+            if let Err(error) = self.revoke(&session).await {
+                tracing::warn!("what wasn't kept couldn't be ended at the issuer either: {error}");
+            }
+            Err(SignInError::NotWanted)
+        })
+        .await
+    }
+
+    fn begun(&self, SignedIn { tokens, person }: &SignedIn) -> Session {
+        let Reach { issuer, api, .. } = &self.inner.reach;
+        let session = Session::begun(tokens, person, issuer, api.as_str());
         session.keep_out(&self.inner.key);
+        session
+    }
+
+    async fn keep(&self, session: Session) -> Result<Option<String>, SignInError> {
         let place = self.inner.places.own(&self.inner.profile)?;
-        let _held = place.lock().await?;
+        let held = place.lock().await?;
+        let former = place.read();
         place.replace(&session)?;
+        drop(held);
+        if let Ok(Some(former)) = former {
+            self.end(&place, &former).await;
+        }
         Ok(session.label())
+    }
+
+    /// Ends a login in whose place another one is now, as far as its issuer can be reached.
+    async fn end(&self, place: &Place, former: &Held) {
+        let ended = match (self.inner.reach.takes(place, former), former) {
+            (Ok(()), Held::Session(session)) => {
+                let revoked = tokio::time::timeout(ENDING, self.revoke(session)).await;
+                revoked.map_or_else(
+                    |_| Err("it doesn't answer".to_owned()),
+                    |it| it.map_err(|error| error.to_string()),
+                )
+            }
+            (Ok(()), Held::ApiKey(_)) => Ok(()),
+            (Err(error), _) => Err(error.to_string()),
+        };
+        if let Err(why) = ended {
+            tracing::warn!(
+                "the login before it couldn't be ended at its issuer, where it goes on until it expires: {why}"
+            );
+        }
     }
 
     /// Ends our own login: at the issuer, as far as it can be reached, and here. The neon command line's stays as it is.
     ///
     /// # Errors
-    /// When the file can't be used or removed.
+    /// When the file can't be used or removed; or it is a login of another issuer than the one that is set, and stays.
     pub async fn sign_out(&self) -> Result<Option<Revoked>, SignInError> {
         let place = self.inner.places.own(&self.inner.profile)?;
         if !place.path.exists() {
@@ -220,8 +280,13 @@ impl SignIn {
         }
         let _held = place.lock().await?;
         let at_issuer = match place.read() {
-            Ok(Some(Held::Session(session))) => self.revoke(&session).await,
-            Ok(_) => Ok(()),
+            Ok(Some(held)) => match (self.inner.reach.takes(&place, &held), &held) {
+                (Ok(()), Held::Session(session)) => self.revoke(session).await,
+                (Ok(()), Held::ApiKey(_)) => Ok(()),
+                (Err(error @ SignInError::Elsewhere { .. }), _) => return Err(error),
+                (Err(error), _) => Err(error),
+            },
+            Ok(None) => Ok(()),
             // What can't be read can't be ended at the issuer, and goes all the same.
             Err(error) => Err(error),
         };
@@ -233,8 +298,9 @@ impl SignIn {
     }
 
     async fn revoke(&self, session: &Session) -> Result<(), SignInError> {
-        let issuer = &self.inner.issuer;
-        let wire = issuer.wire()?;
+        session.keep_out(&self.inner.key);
+        let issuer = &self.inner.reach.issuer;
+        let wire = issuer.wire(self.inner.key.clone())?;
         let metadata = issuer.discover(&wire).await?;
         if let Some(refresh) = session.refresh() {
             revoke(&wire, issuer, &metadata, (&refresh, "refresh_token")).await?;
@@ -344,27 +410,14 @@ impl SignIn {
         {
             return Err(self.not_signed_in(why.clone()));
         }
-        if let (Owner::Us, Some(issuer)) = (place.owner, session.issuer())
-            && issuer != self.inner.issuer.address()
-        {
-            return Err(self.not_signed_in(format!(
-                "The login is of another issuer ({}).",
-                crate::text::one_line(issuer, 100)
-            )));
-        }
-        // A setting of some folder must not have Neon's own token sent elsewhere.
-        if place.owner == Owner::NeonCli && !self.inner.issuer.is_neons() && !self.inner.issuer.is_here() {
-            return Err(self.not_signed_in(
-                "The neon command line's login is renewed at Neon alone, not at the issuer that is set.".to_owned(),
-            ));
-        }
         let before = session.access().map(|token| digest(&token.expose().into()));
-        let task = renew(place, self.inner.issuer.clone(), session, self.inner.key.clone());
+        let task = renew(place, self.inner.reach.clone(), session, self.inner.key.clone());
         let renewed = match tokio::spawn(task).await {
             Ok(Ok(renewed)) => renewed,
             Ok(Err(error)) => {
                 let failed = self.failed(&error);
-                if let (NoCredential::NotSignedIn { why, .. }, SignInError::Refused { .. }) = (&failed, &error) {
+                let is_dead = matches!(error, SignInError::Refused { .. } | SignInError::UsedUp { .. });
+                if let (NoCredential::NotSignedIn { why, .. }, true) = (&failed, is_dead) {
                     known.dead = Some((refresh, why.clone()));
                 }
                 return Err(failed);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::error::SignInError;
 use super::issuer::{Issuer, Metadata};
@@ -22,13 +22,17 @@ pub(super) struct Shown<'a> {
     pub(super) secret: Option<&'a SecretString>,
 }
 
-/// Tokens, as they came.
+/// The longest list of scopes that is kept, in bytes.
+const MAX_SCOPE: usize = 4_096;
+
+/// Tokens, as they came: what is known of an answer, and nothing else of it.
 pub(super) struct Tokens {
     pub(super) identity: Option<SecretString>,
-    /// How long the access token is good, in seconds.
+    pub(super) access: SecretString,
+    pub(super) refresh: Option<SecretString>,
+    pub(super) scope: Option<String>,
+    /// How long the access token is good, in seconds, where that is told.
     pub(super) expires_in: Option<u64>,
-    /// The whole answer, for whoever keeps it. It holds the tokens.
-    pub(super) whole: Map<String, Value>,
 }
 
 impl fmt::Debug for Tokens {
@@ -44,9 +48,23 @@ struct Answer {
     token_type: String,
     refresh_token: Option<String>,
     id_token: Option<String>,
-    expires_in: Option<u64>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
+    /// A number; as text or with a fraction from some servers.
+    #[serde(default)]
+    expires_in: Value,
+    #[serde(default)]
+    scope: Value,
+}
+
+/// A number of seconds, however it is written. What is none says nothing: the token is used until it is refused.
+fn seconds(value: &Value) -> Option<u64> {
+    let number = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    // Beyond a century it is no time, and the conversion is exact below it.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    (number.is_finite() && (0.0..=3_155_760_000.0).contains(&number)).then_some(number as u64)
 }
 
 impl Tokens {
@@ -61,24 +79,13 @@ impl Tokens {
         if !tokens.into_iter().flatten().all(usable) {
             return Err(issuer.answer("a token in it is none"));
         }
-        let mut whole = answer.rest;
-        for (name, value) in [
-            ("access_token", Some(answer.access_token.clone())),
-            ("token_type", Some(answer.token_type)),
-            ("refresh_token", answer.refresh_token.clone()),
-            ("id_token", answer.id_token.clone()),
-        ] {
-            whole.extend(value.map(|value| (name.to_owned(), Value::from(value))));
-        }
-        whole.extend(
-            answer
-                .expires_in
-                .map(|seconds| ("expires_in".to_owned(), seconds.into())),
-        );
+        let scope = answer.scope.as_str().filter(|scope| scope.len() <= MAX_SCOPE);
         Ok(Self {
+            scope: scope.map(str::to_owned),
+            expires_in: seconds(&answer.expires_in),
             identity: answer.id_token.map(SecretString::from),
-            expires_in: answer.expires_in,
-            whole,
+            access: answer.access_token.into(),
+            refresh: answer.refresh_token.map(SecretString::from),
         })
     }
 
@@ -120,8 +127,14 @@ impl Tokens {
             ("client_id", &issuer.client_id),
             ("refresh_token", refresh.expose_secret()),
         ];
-        let answer = wire.post(metadata.token.clone(), &fields).await?;
-        Self::read(issuer, answer)
+        let tokens = match wire.post(metadata.token.clone(), &fields).await {
+            Ok(answer) => Self::read(issuer, answer),
+            Err(error) => Err(error),
+        };
+        tokens.map_err(|error| match error {
+            SignInError::Answer { host, why } => SignInError::UsedUp { host, why },
+            error => error,
+        })
     }
 }
 
@@ -141,4 +154,28 @@ pub(super) async fn revoke(
         ("token_type_hint", hint),
     ];
     wire.tell(endpoint.clone(), &fields).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn time_is_read_however_it_is_written() {
+        for (value, expected) in [
+            (json!(3_600), Some(3_600)),
+            (json!("3600"), Some(3_600)),
+            (json!(3600.0), Some(3_600)),
+            (json!(0), Some(0)),
+            (json!(null), None),
+            (json!(-1), None),
+            (json!("soon"), None),
+            (json!(1e300), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(seconds(&value), expected, "{value}");
+        }
+    }
 }

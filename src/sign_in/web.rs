@@ -13,6 +13,7 @@ use super::callback;
 use super::error::SignInError;
 use super::issuer::Issuer;
 use super::question::{Asked, Question};
+use crate::guard::OwnKey;
 
 /// The most groups that are taken of a person, and the longest name of one in bytes.
 const MAX_GROUPS: usize = 200;
@@ -115,7 +116,7 @@ impl WebSignIn {
     /// # Errors
     /// When the issuer can't be used.
     pub async fn begin(&self, redirect: &str) -> Result<(String, Begun), SignInError> {
-        let wire = self.issuer.wire()?;
+        let wire = self.issuer.wire(OwnKey::default())?;
         let metadata = self.issuer.discover(&wire).await?;
         let asked = Asked::new();
         let address = asked.address(&self.issuer, &metadata, redirect);
@@ -132,8 +133,8 @@ impl WebSignIn {
     /// # Errors
     /// When it is no answer to what was asked, or the issuer says no.
     pub async fn finish(&self, begun: Begun, query: &str, redirect: &str) -> Result<SignedInPerson, SignInError> {
-        let answer = callback::read(query)?;
-        let wire = self.issuer.wire()?;
+        let answer = callback::read_for(query, &begun.state)?;
+        let wire = self.issuer.wire(OwnKey::default())?;
         let metadata = self.issuer.discover(&wire).await?;
         let asked = Asked {
             state: begun.state,
@@ -152,15 +153,13 @@ impl WebSignIn {
         let person = signed_in.person;
         let identity = signed_in.tokens.identity.as_ref();
         let identity = identity.ok_or(SignInError::Identity("there is none"))?;
-        let access = signed_in.tokens.whole.get("access_token").and_then(Value::as_str);
-        let access = SecretString::from(access.unwrap_or_default().to_owned());
         let more = self
             .verifies
             .verify(Signed {
                 issuer: &self.issuer,
                 subject: &person.subject,
                 identity,
-                access: &access,
+                access: &signed_in.tokens.access,
             })
             .await?;
         let groups = more.get(&*self.groups_claim).or(person.claims.get(&*self.groups_claim));
@@ -193,7 +192,7 @@ pub struct OfUserinfo;
 impl VerifiesTokens for OfUserinfo {
     fn verify<'a>(&'a self, signed: Signed<'a>) -> BoxFuture<'a, Result<Map<String, Value>, SignInError>> {
         async move {
-            let wire = signed.issuer.wire()?;
+            let wire = signed.issuer.wire(OwnKey::default())?;
             let Some(userinfo) = signed.issuer.discover(&wire).await?.userinfo else {
                 return Ok(Map::new());
             };

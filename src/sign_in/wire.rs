@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::error::SignInError;
+use crate::guard::OwnKey;
 use crate::text::one_line;
 
 /// How long a request may take. The neon command line takes a lock for abandoned after a minute: two requests under it take less.
@@ -22,7 +23,12 @@ const MAX_ANSWER: usize = 256 * 1_024;
 pub(super) struct Wire {
     http: reqwest::Client,
     host: String,
+    /// What is sent there, which no error repeats.
+    hidden: OwnKey,
 }
+
+/// The fields of forms that are secrets.
+const SECRETS: [&str; 5] = ["code", "code_verifier", "refresh_token", "token", "client_secret"];
 
 /// An answer that says no (RFC 6749, 5.2).
 #[derive(Deserialize)]
@@ -32,8 +38,8 @@ struct Refusal {
 }
 
 impl Wire {
-    /// The way to that host.
-    pub(super) fn new(host: &str, is_loopback: bool) -> Result<Self, SignInError> {
+    /// The way to that host. What is sent is added to `hidden`.
+    pub(super) fn new(host: &str, is_loopback: bool, hidden: OwnKey) -> Result<Self, SignInError> {
         // A second installation in the same process fails, and the first one serves just as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -48,7 +54,7 @@ impl Wire {
         }
         let http = builder.build().map_err(|error| unreachable(host, &error))?;
         let host = host.to_owned();
-        Ok(Self { http, host })
+        Ok(Self { http, host, hidden })
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, SignInError> {
@@ -64,7 +70,7 @@ impl Wire {
         let (status, body) = self.form(url, fields).await?;
         match status {
             200 => read(&self.host, &body),
-            400..=499 => Err(refused(&self.host, status, &body)),
+            400..=499 => Err(self.refused(status, &body)),
             _ => Err(failed(&self.host, status)),
         }
     }
@@ -76,13 +82,14 @@ impl Wire {
         url: Url,
         fields: &[(&str, &str)],
     ) -> Result<T, SignInError> {
+        self.hidden.add(secret.expose_secret());
         let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let request = self.request(url, fields);
         let request = request.basic_auth(encoded(client), Some(encoded(secret.expose_secret())));
         let (status, body) = self.send(request).await?;
         match status {
             200 => read(&self.host, &body),
-            400..=499 => Err(refused(&self.host, status, &body)),
+            400..=499 => Err(self.refused(status, &body)),
             _ => Err(failed(&self.host, status)),
         }
     }
@@ -102,7 +109,7 @@ impl Wire {
         let (status, body) = self.form(url, fields).await?;
         match status {
             200..=299 => Ok(()),
-            400..=499 => Err(refused(&self.host, status, &body)),
+            400..=499 => Err(self.refused(status, &body)),
             _ => Err(failed(&self.host, status)),
         }
     }
@@ -112,6 +119,9 @@ impl Wire {
     }
 
     fn request(&self, url: Url, fields: &[(&str, &str)]) -> RequestBuilder {
+        for (_, value) in fields.iter().filter(|(name, _)| SECRETS.contains(name)) {
+            self.hidden.add(value);
+        }
         let form = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
@@ -129,6 +139,21 @@ impl Wire {
         let body = body(&self.host, response).await?;
         Ok((status, body))
     }
+
+    fn refused(&self, status: u16, body: &SecretString) -> SignInError {
+        match serde_json::from_str::<Refusal>(body.expose_secret()) {
+            Ok(refusal) => SignInError::Refused {
+                error: shown(&self.hidden, &refusal.error, 60),
+                description: refusal.error_description.map(|text| shown(&self.hidden, &text, 200)),
+            },
+            Err(_) => failed(&self.host, status),
+        }
+    }
+}
+
+/// Words of the server, without what was sent to it: looked for before they are cut, and after what can't be seen is left out.
+fn shown(hidden: &OwnKey, text: &str, longest: usize) -> String {
+    one_line(&hidden.redacted(&one_line(text, usize::MAX)), longest)
 }
 
 async fn body(host: &str, mut response: Response) -> Result<SecretString, SignInError> {
@@ -146,16 +171,6 @@ async fn body(host: &str, mut response: Response) -> Result<SecretString, SignIn
 fn read<T: DeserializeOwned>(host: &str, body: &SecretString) -> Result<T, SignInError> {
     // Without the parser's own words: they may quote a token.
     serde_json::from_str(body.expose_secret()).map_err(|_| unusable(host, "it isn't the JSON that is expected"))
-}
-
-fn refused(host: &str, status: u16, body: &SecretString) -> SignInError {
-    match serde_json::from_str::<Refusal>(body.expose_secret()) {
-        Ok(refusal) => SignInError::Refused {
-            error: one_line(&refusal.error, 60),
-            description: refusal.error_description.map(|text| one_line(&text, 200)),
-        },
-        Err(_) => failed(host, status),
-    }
 }
 
 fn failed(host: &str, status: u16) -> SignInError {
@@ -184,5 +199,25 @@ pub(super) fn unusable(host: &str, why: impl Into<String>) -> SignInError {
     SignInError::Answer {
         host: host.to_owned(),
         why: why.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_server_are_shown_without_what_was_sent() {
+        let token = "a-secret-0123456789";
+        let hidden = OwnKey::new(token);
+        for text in [
+            format!("your token {token} is no good"),
+            format!("{}{token}", "x".repeat(190)),
+            "a-sec\u{200b}ret-0123456789".to_owned(),
+            token.replace('-', "%2D"),
+        ] {
+            let shown = shown(&hidden, &text, 200);
+            assert!(!shown.contains("a-sec") && !shown.contains("0123456"), "{shown}");
+        }
     }
 }

@@ -98,3 +98,90 @@ fn changelog_tells_of_this_version() {
     let unreleased = text.contains("## [Unreleased]") && !text.contains("\n## [0") && text.contains(version);
     assert!(released || unreleased, "no section for {version}");
 }
+
+/// Builds an image of one layer with one file, as `packaging/oci/unpack` takes it.
+const IMAGE: &str = r#"
+import hashlib, io, json, sys, tarfile
+name, archive = sys.argv[1:]
+def tar(files):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as content:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            content.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+files = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}'}
+def blob(data):
+    digest = hashlib.sha256(data).hexdigest()
+    files["blobs/sha256/" + digest] = data
+    return {"digest": "sha256:" + digest, "size": len(data)}
+layer = blob(tar({name: b"text"}))
+config = blob(json.dumps({"config": {}, "rootfs": {"diff_ids": [layer["digest"]]}}).encode())
+manifest = blob(json.dumps({"config": config, "layers": [layer]}).encode())
+files["index.json"] = json.dumps({"manifests": [manifest]}).encode()
+open(archive, "wb").write(tar(files))
+"#;
+
+#[cfg(unix)]
+#[test]
+fn layer_of_an_image_that_leads_out_of_its_folder_is_refused() {
+    use std::process::Command;
+    let place = tempfile::tempdir().expect("a directory");
+    let (archive, outside) = (place.path().join("image.tar"), place.path().join("outside"));
+    for (name, is_right) in [
+        ("inside", true),
+        (outside.to_str().expect("a path"), false),
+        ("../outside", false),
+    ] {
+        let made = Command::new("python3").args(["-c", IMAGE, name]).arg(&archive).status();
+        assert!(made.expect("python3 runs").success(), "{name}");
+        let root = place.path().join("root");
+        std::fs::create_dir_all(&root).expect("made");
+        let unpack = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/oci/unpack");
+        let ran = Command::new("python3").arg(unpack).args([&archive, &root]).output();
+        assert_eq!(ran.expect("runs").status.success(), is_right, "{name}");
+        assert!(!outside.exists(), "{name}");
+    }
+}
+
+/// The launcher of npm's package takes the binary beside it, and none from a folder above.
+#[cfg(unix)]
+#[test]
+fn launcher_runs_no_binary_of_a_folder_above() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+    if Command::new("node").arg("--version").output().is_err() {
+        return;
+    }
+    let place = tempfile::tempdir().expect("a directory");
+    let launcher = place.path().join("a/b/node_modules/neon-mcp/bin/neon-mcp.js");
+    std::fs::create_dir_all(launcher.parent().expect("a folder")).expect("made");
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/npm/neon-mcp/bin/neon-mcp.js");
+    std::fs::copy(own, &launcher).expect("copied");
+    let system = Command::new("node")
+        .args(["-p", "`${process.platform}-${process.arch}`"])
+        .output()
+        .expect("runs");
+    let package = format!("neon-mcp-{}/bin", String::from_utf8_lossy(&system.stdout).trim());
+    for (folder, runs) in [
+        ("node_modules", false),
+        ("a/node_modules", false),
+        ("a/b/node_modules", true),
+        ("a/b/node_modules/neon-mcp/node_modules", true),
+    ] {
+        let folder = place.path().join(folder).join(&package);
+        std::fs::create_dir_all(&folder).expect("made");
+        let binary = folder.join("neon-mcp");
+        std::fs::write(&binary, "#!/bin/sh\necho it runs\n").expect("written");
+        std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).expect("set");
+        let ran = Command::new("node").arg(&launcher).output().expect("runs");
+        assert_eq!(
+            String::from_utf8_lossy(&ran.stdout).contains("it runs"),
+            runs,
+            "{}",
+            folder.display()
+        );
+        std::fs::remove_file(&binary).expect("removed");
+    }
+}

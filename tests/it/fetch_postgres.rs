@@ -103,3 +103,74 @@ fn sandbox_that_may_not_fetch_fetches_nothing() {
     assert!(!ended.status.success());
     assert!(!place.path().join("cache/neon-mcp").exists());
 }
+
+#[test]
+fn package_client_runs_nothing_of_the_folder_in_which_we_run() {
+    let place = place();
+    let project = place.path().join("project");
+    fs::create_dir(&project).expect("a directory");
+    let witness = place.path().join("witness");
+    let planted = format!(
+        "import os\nopen({:?}, 'w').write(os.environ.get('NEON_API_KEY', 'none'))\nraise SystemExit(1)\n",
+        witness
+    );
+    fs::write(project.join("pip.py"), planted).expect("a file");
+    // A client of the tests that says where it runs, and with what.
+    let bin = place.path().join("bin");
+    fs::create_dir(&bin).expect("a directory");
+    let noted = place.path().join("noted");
+    for client in ["uv", "pip3"] {
+        let script = format!(
+            "#!/bin/sh\n{{ pwd; echo \"$0 $*\"; env; }} >> {}\necho error: not today >&2\nexit 2\n",
+            noted.display()
+        );
+        let path = bin.join(client);
+        fs::write(&path, script).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions");
+    }
+    let uv = bin.join("uv");
+    let says_its_version = fs::read_to_string(&uv)
+        .expect("a file")
+        .replace("echo error", "[ \"$1\" = --version ] && exit 0\necho error");
+    fs::write(&uv, says_its_version).expect("a file");
+    let path = format!("{}:.:{}", bin.display(), std::env::var("PATH").expect("a path"));
+    let ended = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+        .args([
+            "sandbox",
+            "--no-project",
+            "--sandbox-postgres",
+            "required",
+            "--fetch-postgres=always",
+        ])
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", place.path())
+        .env("XDG_CACHE_HOME", place.path().join("cache"))
+        .env("TMPDIR", place.path())
+        .env("NEON_API_KEY", "napi_canary")
+        .env("PYTHONPATH", &project)
+        .env("VIRTUAL_ENV", &project)
+        .env("PIP_NO_INDEX", "1")
+        .current_dir(&project)
+        .stdin(Stdio::null())
+        .output()
+        .expect("it starts and ends");
+    assert!(!ended.status.success());
+    assert!(!witness.exists(), "pip.py of the project ran");
+    let noted = fs::read_to_string(&noted).expect("uv was asked and used");
+    assert!(
+        noted.contains("uv pip install") && noted.contains("--no-config"),
+        "{noted}"
+    );
+    assert!(
+        !noted.contains("--no-build"),
+        "uv takes that beside --only-binary no more: {noted}"
+    );
+    for word in ["napi_canary", "PYTHONPATH", "VIRTUAL_ENV"] {
+        assert!(!noted.contains(word), "{noted}");
+    }
+    assert!(
+        !noted.lines().any(|line| line == project.to_str().expect("a path")),
+        "{noted}"
+    );
+}

@@ -160,7 +160,7 @@ fn reading_of_a_deciding_field_is_recognized() {
         assert!(reads_deciding_field(line), "{line}");
     }
     for line in [
-        r#"Line::fact("default", [yes_or_no(about.is_default())]),"#,
+        r#"Line::fact("default branch", [yes_or_no(about.is_default())]),"#,
         r#"json!({"parent_id": branch, "protected": true})"#,
         r#"text(arguments, "parent_id")"#,
         r#""default": shown("default"), "protected": branch.shown("protected"),"#,

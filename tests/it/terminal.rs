@@ -321,3 +321,87 @@ async fn plan_breaks_at_blanks_in_a_narrow_terminal() {
         fit(&narrow, columns);
     }
 }
+
+#[tokio::test]
+async fn question_begins_with_what_is_lost_and_the_answer_speaks_to_the_human() {
+    let place = place();
+    let sql = json!({"project_id": "sandbox", "branch_id": "main", "sql": "DELETE FROM orders"}).to_string();
+    let command = sandbox(&["call", "run_sql", &sql], place.path()).into_std();
+    let (exit, _, screen) = tokio::task::spawn_blocking(move || {
+        let mut terminal = AtTerminal::with(command, Streams::All, Some(400));
+        terminal.wait_for("to reject: ", 1);
+        terminal.type_line("no");
+        terminal.end()
+    })
+    .await
+    .expect("ends");
+    assert_eq!(exit, 1, "{screen}");
+    let lines = lines(&screen);
+    let first = lines
+        .iter()
+        .position(|line| line.contains("(in the sandbox)"))
+        .expect("a plan");
+    let begins: Vec<&String> = lines.iter().skip(first).take(3).collect();
+    assert!(
+        begins
+            .iter()
+            .any(|line| line.contains("Measured: would delete 20 of 20 rows of \"public.orders\"")),
+        "{lines:#?}"
+    );
+    let text = lines.join("\n");
+    assert!(text.contains("Default branch: yes"), "{text}");
+    // An id that nobody knows isn't shown, nor parts of seconds; the way back has its deadline.
+    assert!(!text.contains("(table ") && !text.contains("approval covers"), "{text}");
+    let back = lines
+        .iter()
+        .find(|line| line.contains("Way back:"))
+        .expect("a way back");
+    assert!(back.contains("restore_branch") && back.contains(", until 20"), "{back}");
+    let created = lines.iter().find(|line| line.contains("Created: "));
+    assert!(
+        created.is_none_or(|line| !line.split("Created: ").nth(1).is_some_and(|time| time.contains('.'))),
+        "{text}"
+    );
+    // What is to be typed is repeated where it is typed.
+    assert!(!text.contains("Type the name of the"), "{text}");
+    assert!(
+        text.contains("Not approved; nothing was changed.") && !text.contains("The user rejected"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn commands_that_are_told_reach_the_same_place() {
+    let place = place();
+    let kept = place.path().join("kept");
+    let kept = kept.to_str().expect("a path");
+    let state = place.path().join("state");
+    let state = state.to_str().expect("a path");
+    let arguments = json!({"project_id": "sandbox", "name": "another"}).to_string();
+    let call = [
+        "call",
+        "create_branch",
+        &arguments,
+        "--sandbox",
+        "--sandbox-dir",
+        kept,
+        "--state-dir",
+        state,
+    ];
+    let mut command = sandbox(&call, place.path());
+    command.env("NEON_MCP_SANDBOX_POSTGRES", "off");
+    let (exit, _, screen) = at(command, Streams::All, 400).await;
+    assert_eq!(exit, 0, "{screen}");
+    let told = lines(&screen);
+    let undo = told
+        .iter()
+        .find(|line| line.contains("neon-mcp call delete_branch"))
+        .expect("an undo");
+    for flag in [
+        "--sandbox ",
+        &format!("--sandbox-dir {kept}"),
+        &format!("--state-dir {state}"),
+    ] {
+        assert!(undo.contains(flag), "{flag}: {undo}");
+    }
+}

@@ -92,6 +92,12 @@ class Keeper {
   codeVerifier() {
     return this.verifier;
   }
+  saveDiscoveryState(state) {
+    this.discovered = state;
+  }
+  discoveryState() {
+    return this.discovered;
+  }
 }
 
 const identity = { name: 'official-typescript-sdk', version: '1' };

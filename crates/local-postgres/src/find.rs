@@ -4,10 +4,13 @@ use std::{
     collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use crate::{Install, LocalPostgresError, OLDEST_MAJOR, fetch::fetched, owner::owner};
+use crate::{
+    Install, LocalPostgresError, OLDEST_MAJOR,
+    fetch::{alone, fetched},
+    owner::owner,
+};
 
 /// Where packages put it. `*` stands for one folder, usually a version.
 const USUAL_PLACES: [&str; 6] = [
@@ -62,7 +65,8 @@ fn minor(version: &str) -> u32 {
 }
 
 fn from_pg_config() -> Option<PathBuf> {
-    let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+    let mut command = alone("pg_config", Path::new("/"))?;
+    let output = command.arg("--bindir").output().ok()?;
     let bin = String::from_utf8(output.stdout).ok()?;
     let bin = bin.trim();
     (!bin.is_empty()).then(|| PathBuf::from(bin))

@@ -30,7 +30,7 @@ pub struct Arguments {
     /// Faults to arm: a JSON file with a list, as POST /sandbox/faults takes them
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
-    /// Run this SQL file with psql in the first project's database, as its owner, when the project is made
+    /// Run this SQL file with psql in the first project's database, as its owner, when the project is made, in place of the sample data
     #[arg(long, value_name = "FILE", conflicts_with = "no_project")]
     seed_sql: Option<PathBuf>,
     /// Have no project ready
@@ -173,11 +173,10 @@ pub fn project_ready(sandbox: &Sandbox) -> impl Future<Output = anyhow::Result<(
     let api = first_project::Api::of(sandbox);
     let holds_data = sandbox.postgres_version().is_some();
     async move {
-        let project = first_project::ready(&api?).await?;
-        if project.is_new && holds_data {
-            sample::fill(&project.database_url).await?;
+        match first_project::ready(&api?).await? {
+            Some(project) if project.is_new && holds_data => sample::fill(&project.database_url).await,
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -190,16 +189,18 @@ async fn prepare(sandbox: &Sandbox, arguments: &Arguments, print: fn(&str)) -> a
         );
         return Ok(());
     };
-    let project = first_project::ready(&first_project::Api::of(sandbox)?).await?;
-    if let Some(file) = &arguments.seed_sql {
-        if project.is_new {
-            first_project::seed(&psql, &project.database_url, file).await?;
-        } else {
-            tracing::warn!(
-                "{} isn't run: the folder has a project from before, which is left as it is",
-                file.display()
-            );
-        }
+    let Some(project) = first_project::ready(&first_project::Api::of(sandbox)?).await? else {
+        tracing::warn!("the folder's project was deleted, so none is ready: recover_project or create_project has one");
+        return Ok(());
+    };
+    match &arguments.seed_sql {
+        Some(file) if project.is_new => first_project::seed(&psql, &project.database_url, file).await?,
+        Some(file) => tracing::warn!(
+            "{} isn't run: the folder has a project from before, which is left as it is",
+            file.display()
+        ),
+        None if project.is_new => sample::fill(&project.database_url).await?,
+        None => {}
     }
     print(&format!("DATABASE_URL={}", project.database_url));
     print(&format!("# psql '{}'", project.database_url));

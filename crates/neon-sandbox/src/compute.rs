@@ -175,10 +175,7 @@ impl Shared {
     /// The server of the compute that a connection string means: by its port, or by its name as the host's first label.
     pub(crate) async fn compute_for_sql(&self, asked: &Asked) -> Result<sql::Target, SqlError> {
         if self.plane().is_none() {
-            return Err(SqlError::bad_request(
-                "the sandbox runs no PostgreSQL, so it can't run SQL: install one (Debian: apt install postgresql) \
-                 and start the sandbox again",
-            ));
+            return Err(SqlError::without_postgres());
         }
         // Whoever reaches the socket as this one is let in by who runs the sandbox, not by a password.
         if asked.user == SUPERUSER {

@@ -234,7 +234,17 @@ async fn bind(port: u16, before: Option<u16>) -> std::io::Result<TcpListener> {
     {
         return Ok(listener);
     }
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
+        let text = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!(
+                    "port {port} of 127.0.0.1 is in use: stop what listens there, or leave the port out for a free one"
+                )
+            }
+            _ => format!("port {port} of 127.0.0.1 can't be listened on: {error}"),
+        };
+        std::io::Error::new(error.kind(), text)
+    })
 }
 
 /// The state to start with, and the key to hand out.

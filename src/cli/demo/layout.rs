@@ -1,9 +1,24 @@
 //! How the demo prints: lines that fit into a terminal of 80 columns, in colour where there is one.
 
+use std::sync::LazyLock;
+
 use anstyle::{AnsiColor, Style};
 
+use crate::cli::terminal::width as terminal_width;
+
 /// The longest line, in characters.
-const WIDTH: usize = 80;
+const MAX_WIDTH: usize = 80;
+
+/// The narrowest terminal that is kept to.
+const MIN_WIDTH: usize = 40;
+
+/// The longest line here: as wide as the terminal, where it says so.
+fn width() -> usize {
+    static WIDTH: LazyLock<usize> = LazyLock::new(|| {
+        terminal_width(std::io::stdout()).map_or(MAX_WIDTH, |width| width.clamp(MIN_WIDTH, MAX_WIDTH))
+    });
+    *WIDTH
+}
 
 /// From which length on a word may be broken behind its commas.
 const LONG_WORD: usize = 40;
@@ -19,7 +34,9 @@ pub(super) fn say(text: &str) {
 /// Prints a text, folded: the first line begins with `first`, all others with `rest`.
 pub(super) fn say_with(first: &str, rest: &str, text: &str) {
     let style = style(first, text);
-    folded(first, rest, text).iter().for_each(|line| print(style, line));
+    folded(first, rest, text, width())
+        .iter()
+        .for_each(|line| print(style, line));
 }
 
 /// Prints a label and what it is about, line by line; long lines are folded.
@@ -42,7 +59,7 @@ pub(super) fn tell_as_is(label: &str, lines: &[String]) {
             _ => Style::new(),
         };
         let line = format!("{INDENT}{label:<10}{line}");
-        let cut: String = line.chars().take(WIDTH).collect();
+        let cut: String = line.chars().take(width()).collect();
         print(style, cut.trim_end());
     }
 }
@@ -75,7 +92,7 @@ fn print(style: Style, line: &str) {
 }
 
 /// A text in lines that fit, broken between words where there is a place for it. Blanks at its beginning are kept.
-fn folded(first: &str, rest: &str, text: &str) -> Vec<String> {
+fn folded(first: &str, rest: &str, text: &str, width: usize) -> Vec<String> {
     let start = text.len() - text.trim_start().len();
     let mut line = format!("{first}{}", text.get(..start).unwrap_or_default());
     let mut lines = Vec::new();
@@ -85,13 +102,13 @@ fn folded(first: &str, rest: &str, text: &str) -> Vec<String> {
         let breaks = word.chars().count() > LONG_WORD;
         for (index, part) in word.split_inclusive(|char| breaks && char == ',').enumerate() {
             let blank = index == 0 && !empty;
-            if !empty && line.chars().count() + usize::from(blank) + part.chars().count() > WIDTH {
+            if !empty && line.chars().count() + usize::from(blank) + part.chars().count() > width {
                 lines.push(std::mem::replace(&mut line, rest.to_owned()));
             } else if blank {
                 line.push(' ');
             }
             for char in part.chars() {
-                if line.chars().count() >= WIDTH {
+                if line.chars().count() >= width {
                     lines.push(std::mem::replace(&mut line, rest.to_owned()));
                 }
                 line.push(char);
@@ -118,14 +135,16 @@ mod tests {
     #[test]
     fn lines_fit_and_hold_every_word() {
         let text = format!("    short words {} and more {}", "x".repeat(200), "word ".repeat(50));
-        let lines = folded("1. ", "   ", &text);
-        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{lines:?}");
+        let narrow = folded("1. ", "   ", &text, 60);
+        assert!(narrow.iter().all(|line| line.chars().count() <= 60), "{narrow:?}");
+        let lines = folded("1. ", "   ", &text, MAX_WIDTH);
+        assert!(lines.iter().all(|line| line.chars().count() <= MAX_WIDTH), "{lines:?}");
         assert!(lines[0].starts_with("1.     short"), "{lines:?}");
         let count = |text: &str, what: char| text.chars().filter(|char| *char == what).count();
         let all = lines.concat();
         for what in ['x', 'w', 'o', 'r', 'd'] {
             assert_eq!(count(&all, what), count(&text, what), "{what}");
         }
-        assert_eq!(folded("", "", ""), [""]);
+        assert_eq!(folded("", "", "", MAX_WIDTH), [""]);
     }
 }

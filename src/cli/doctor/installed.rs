@@ -47,7 +47,8 @@ fn of_client(state: &ClientState) -> Vec<Check> {
         .map(|entry| {
             let place = format!("{id}: `{}` in {}", entry.name, entry.path.display());
             let check = match &entry.answer {
-                None => Check::skipped(CHECK, format!("{place}: not started")),
+                None => Check::skipped(CHECK, format!("{place}: not asked")),
+                Some(Answer::NotAsked { reason }) => Check::skipped(CHECK, format!("{place}: not asked: {reason}")),
                 Some(Answer::Answers { version }) if version == env!("CARGO_PKG_VERSION") => {
                     Check::ok(CHECK, format!("{place}: answers, version {version}"))
                 }

@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use futures::future::join_all;
 use serde::Serialize;
 
+use super::ask::ask;
 use crate::cli::common::print;
-use crate::clients::{Answer, Client, Machine, Place, Scope, entries, probe};
-use crate::guard::mask_text;
+use crate::clients::{Answer, Client, Machine, Place, Scope, entries};
+use crate::guard::{MASK, mask_text};
 use crate::neon::text::one_line;
+use crate::sql::secret::is_secret_name;
 
 /// What is so with one client.
 #[derive(Debug, Serialize)]
@@ -65,29 +67,38 @@ pub(in crate::cli) async fn states(
     join_all(looked).await
 }
 
-async fn state(machine: &Machine, place: &Place, ask: bool) -> EntryState {
+async fn state(machine: &Machine, place: &Place, asks: bool) -> EntryState {
     let entry = &place.entry;
     let runs = match (entry.command(), entry.url()) {
-        (Some((command, arguments)), _) => std::iter::once(command).chain(arguments).collect::<Vec<_>>().join(" "),
+        (Some((command, arguments)), _) => std::iter::once(command)
+            .chain(without_secrets(arguments))
+            .collect::<Vec<_>>()
+            .join(" "),
         (None, url) => url.unwrap_or_default().to_owned(),
     };
-    // Whoever made a project says what its file starts: only this very program is started for it.
-    let may_ask = ask && (!place.of_project || entry.command().is_none_or(|(command, _)| is_this_program(&command)));
     EntryState {
         path: place.path.clone(),
         name: one_line(&entry.name, 64),
         runs: one_line(&mask_text(&runs), 300),
-        answer: match may_ask {
-            true => Some(probe(machine, entry).await),
+        answer: match asks {
+            true => Some(ask(machine, place).await),
             false => None,
         },
     }
 }
 
-fn is_this_program(command: &str) -> bool {
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    let own = std::env::current_exe().ok().and_then(|own| real(&own));
-    own.is_some() && real(Path::new(command)) == own
+/// Arguments without those that follow, or stand in, a flag with the name of a secret.
+fn without_secrets(arguments: Vec<String>) -> impl Iterator<Item = String> {
+    let is_secret = |flag: &str| flag.starts_with('-') && is_secret_name(flag.trim_start_matches('-'));
+    let mut follows = false;
+    arguments.into_iter().map(move |word| {
+        let was = std::mem::replace(&mut follows, is_secret(&word));
+        match word.split_once('=') {
+            _ if was => MASK.to_owned(),
+            Some((flag, _)) if is_secret(flag) => format!("{flag}={MASK}"),
+            _ => word,
+        }
+    })
 }
 
 /// Exits with 1 when a server that is installed doesn't answer, or a file can't be read.
@@ -143,7 +154,8 @@ fn show(state: &ClientState) {
 /// What a server said, in words.
 fn answer(answer: Option<&Answer>) -> String {
     match answer {
-        None => "not started, since the file may be somebody else's".to_owned(),
+        None => "not asked".to_owned(),
+        Some(Answer::NotAsked { reason }) => format!("not asked: {reason}"),
         Some(Answer::Answers { version }) => format!("answers, version {version}"),
         Some(Answer::WantsToken) => "answers, and wants a bearer token (NEON_HTTP_TOKEN)".to_owned(),
         Some(Answer::Silent { reason }) => format!("doesn't answer: {reason}"),

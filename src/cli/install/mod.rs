@@ -1,5 +1,7 @@
 //! `neon-mcp install` and `uninstall`: this server in the files of the clients on the machine, after asking.
 
+mod ask;
+mod kept;
 mod list;
 mod program;
 mod write;
@@ -16,8 +18,10 @@ use super::common::print;
 use crate::base_url::BaseUrl;
 use crate::catalog::{Catalog, Selection};
 use crate::clients::{
-    Client, Credential, Machine, Outcome, Scope, Server, ServerName, Transport, clients, find, install, uninstall,
+    Client, Credential, Machine, Outcome, Plan, Scope, Server, ServerName, TOKEN_VARIABLE, Transport, clients, entries,
+    files, find, install, own_entry, uninstall,
 };
+use crate::neon::text::{escaped, one_line};
 use crate::settings::{Layer, Settings, Upstream};
 
 /// The variables that `--api-key-file` and paths depend on: what a client's environment has, too.
@@ -29,6 +33,12 @@ const LASTING: [&str; 6] = [
     "XDG_STATE_HOME",
     "XDG_CONFIG_HOME",
 ];
+
+/// What an entry is called.
+const NAME: &str = "neon";
+
+/// What one for the sandbox is called.
+const SANDBOX_NAME: &str = "neon-sandbox";
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -73,10 +83,10 @@ struct Which {
     /// The file of the project in this folder, in place of the user's own
     #[arg(long)]
     project: bool,
-    /// The name of the entry
-    #[arg(long, default_value = "neon", value_parser = ServerName::parse)]
-    name: ServerName,
-    /// Take the place of another server that has the name
+    /// The name of the entry [default: neon, or neon-sandbox for an installation with --sandbox]
+    #[arg(long, value_parser = ServerName::parse)]
+    name: Option<ServerName>,
+    /// Take the place of another server that has the name; of an entry of ours, keep nothing of its settings
     #[arg(long)]
     replace: bool,
     /// Show what would be written, and write nothing
@@ -92,6 +102,15 @@ fn url(text: &str) -> Result<BaseUrl, String> {
 }
 
 impl Which {
+    /// The name of the entry: the sandbox stands beside an account, and not in its place.
+    fn entry_name(&self, is_sandbox: bool) -> anyhow::Result<ServerName> {
+        let default = if is_sandbox { SANDBOX_NAME } else { NAME };
+        Ok(match &self.name {
+            Some(name) => name.clone(),
+            None => ServerName::parse(default)?,
+        })
+    }
+
     fn named(&self) -> anyhow::Result<Vec<&'static Client>> {
         let mut named: Vec<&Client> = Vec::new();
         for id in &self.clients {
@@ -137,8 +156,8 @@ pub(super) async fn run(arguments: Install) -> anyhow::Result<ExitCode> {
         };
         return list::run(&machine, &all, project.as_deref(), arguments.json).await;
     }
-    let server = server(&arguments)?;
     if arguments.print {
+        let server = server(&arguments, arguments.settings.clone())?;
         return print_entries(&machine, &named, project.as_ref(), &server);
     }
     if named.is_empty() {
@@ -157,15 +176,68 @@ pub(super) async fn run(arguments: Install) -> anyhow::Result<ExitCode> {
             ids.join(", ")
         );
     }
-    let replace = arguments.which.replace;
-    let plans = named
+    let plans: Vec<Plan> = named
         .into_iter()
-        .map(|client| install(&machine, client, scope(project.as_ref()), &server, replace))
-        .collect();
-    if let Some(warning) = program::does_not_last(&server) {
+        .map(|client| one(&machine, client, scope(project.as_ref()), &arguments))
+        .collect::<anyhow::Result<_>>()?;
+    if arguments.url.is_none()
+        && let Some(warning) = program::does_not_last(&program::path()?)
+    {
         eprintln!("neon-mcp: {warning}");
     }
-    Ok(arguments.which.writing().run(plans, true))
+    let refers = |plan: &Plan| plan.client.can_refer() && !matches!(plan.outcome, Outcome::ByHand { .. });
+    let wants_token = arguments.url.is_some() && !arguments.no_token && plans.iter().any(refers);
+    let code = arguments.which.writing().run(plans, true);
+    if wants_token {
+        print(&format!(
+            "The variable {TOKEN_VARIABLE} must hold that server's bearer token where these clients are started: it is in the file that \
+             `neon-mcp http` names at its start, or in that of --auth-token-file. VS Code asks for it."
+        ));
+    }
+    Ok(code)
+}
+
+/// What an installation would do with one client: settings that its entry has and that aren't given stay.
+fn one(machine: &Machine, client: &'static Client, scope: Scope<'_>, arguments: &Install) -> anyhow::Result<Plan> {
+    let replace = arguments.which.replace;
+    let given = arguments.settings.clone();
+    let name = arguments.which.entry_name(given.sandbox == Some(true))?;
+    let Some(entry) = own_entry(machine, client, scope, &name) else {
+        return Ok(install(machine, client, scope, &server(arguments, given)?, replace));
+    };
+    let path = || files(machine, client, scope).into_iter().next();
+    let had = match kept::settings(&entry) {
+        Ok(had) => had,
+        Err(_) if replace => Layer::default(),
+        Err(why) => {
+            let why = format!(
+                "what `{}` there is started with can't be kept ({why}): --replace writes what is given here alone",
+                name.as_str()
+            );
+            return Ok(Plan::left_alone(client, path(), why));
+        }
+    };
+    let settings = match replace || arguments.url.is_some() {
+        true => given,
+        false => given.keeping(had.clone()),
+    };
+    let lifted = settings.lifted(&had);
+    if arguments.url.is_some() && !lifted.is_empty() && !replace {
+        let why = format!(
+            "`{}` there is bounded by what the server at that URL may not have: {}. --replace, where that is meant",
+            name.as_str(),
+            lifted.join("; ")
+        );
+        return Ok(Plan::left_alone(client, path(), why));
+    }
+    let server = server(arguments, settings)
+        .with_context(|| format!("{}, with what its entry `{}` has already", client.name, name.as_str()))?;
+    let mut plan = install(machine, client, scope, &server, replace);
+    if let Outcome::Change(_) = plan.outcome {
+        plan.notes
+            .extend(lifted.into_iter().map(|bound| format!("a bound is lifted: {bound}")));
+    }
+    Ok(plan)
 }
 
 /// Exits as `install` does.
@@ -178,26 +250,62 @@ pub(super) fn run_uninstall(arguments: &Uninstall) -> anyhow::Result<ExitCode> {
     if !asked_for {
         named = clients().map_err(anyhow::Error::msg)?.iter().collect();
     }
+    let name = which.entry_name(false)?;
+    let scope = scope(project.as_ref());
+    let mut unread = false;
+    // Of clients that nobody named, a file that can't be read may hold it: that is told, and the others go on.
+    if !asked_for {
+        for client in &named {
+            for (path, why) in entries(&machine, client, scope).1 {
+                unread = true;
+                eprintln!(
+                    "neon-mcp: {}: {} can't be looked into ({}): whether the server is in it isn't known",
+                    client.name,
+                    path.display(),
+                    escaped(&why)
+                );
+            }
+        }
+    }
     let plans = named
-        .into_iter()
-        .map(|client| uninstall(&machine, client, scope(project.as_ref()), &which.name, which.replace))
+        .iter()
+        .map(|client| uninstall(&machine, client, scope, &name, which.replace))
         // Of clients that nobody named, those that have it; another server of that name in some other client is nobody's concern.
         .filter(|plan| asked_for || matches!(plan.outcome, Outcome::Change(_)))
         .collect::<Vec<_>>();
-    if plans.is_empty() {
-        print(&format!(
-            "No client's file has an entry `{}` of ours.",
-            which.name.as_str()
-        ));
-        return Ok(ExitCode::SUCCESS);
+    let code = if plans.is_empty() {
+        print(&format!("No client's file has an entry `{}` of ours.", name.as_str()));
+        ExitCode::SUCCESS
+    } else {
+        which.writing().run(plans, false)
+    };
+    say_what_remains(&machine, &named, scope, &name);
+    Ok(if unread && code == ExitCode::SUCCESS {
+        ExitCode::FAILURE
+    } else {
+        code
+    })
+}
+
+/// Names the entries of ours that have another name.
+fn say_what_remains(machine: &Machine, clients: &[&'static Client], scope: Scope<'_>, name: &ServerName) {
+    for client in clients {
+        for place in entries(machine, client, scope).0 {
+            let other = one_line(&place.entry.name, 64);
+            if other != name.as_str() {
+                print(&format!(
+                    "`{other}` is still in {}: neon-mcp uninstall {} --name {other}",
+                    place.path.display(),
+                    client.id
+                ));
+            }
+        }
     }
-    Ok(which.writing().run(plans, false))
 }
 
 /// What is written. It must start: wrong settings are told here, where there is somebody to read it.
-fn server(arguments: &Install) -> anyhow::Result<Server> {
-    let name = arguments.which.name.clone();
-    let mut settings = arguments.settings.clone();
+fn server(arguments: &Install, mut settings: Layer) -> anyhow::Result<Server> {
+    let name = arguments.which.entry_name(arguments.settings.sandbox == Some(true))?;
     let mut words = settings.arguments()?;
     if let Some(url) = &arguments.url {
         if !words.is_empty() {
@@ -219,7 +327,8 @@ fn server(arguments: &Install) -> anyhow::Result<Server> {
     }
     // A file with a key lasts, wherever it was named; a key in a variable doesn't.
     let named = std::env::var_os("NEON_MCP_API_KEY_FILE").filter(|path| !path.is_empty());
-    if settings.api_key_file.is_none() && settings.config.is_none() && !settings.sandbox.unwrap_or(false) {
+    let names_credential = settings.api_key_file.is_some() || settings.profile.is_some() || settings.profiles.is_some();
+    if !names_credential && settings.config.is_none() && !settings.sandbox.unwrap_or(false) {
         settings.api_key_file = named.map(PathBuf::from);
         words = settings.arguments()?;
     }

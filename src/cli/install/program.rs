@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::clients::{Server, Transport};
-
 /// Its absolute path: the one in `PATH` that leads to it, which stays when the version behind it changes; else its own.
 pub(super) fn path() -> anyhow::Result<String> {
     let own = std::env::current_exe().context("where this program is can't be told")?;
@@ -27,10 +25,7 @@ fn leads_to(path: &Path, real: &Path) -> bool {
 }
 
 /// Why the program may be gone soon, where that is to be expected.
-pub(super) fn does_not_last(server: &Server) -> Option<String> {
-    let Transport::Stdio { command, .. } = &server.transport else {
-        return None;
-    };
+pub(super) fn does_not_last(command: &str) -> Option<String> {
     let parts: Vec<&str> = command.split(['/', '\\']).collect();
     let built = parts.contains(&"target") && (parts.contains(&"debug") || parts.contains(&"release"));
     let passing = parts.contains(&"_npx") || Path::new(command).starts_with(std::env::temp_dir());

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crate::cli::common::print;
-use crate::clients::{Outcome, Plan, diff};
+use crate::clients::{Outcome, Plan};
 use crate::neon::text::escaped;
 
 /// A file was left alone.
@@ -85,14 +85,17 @@ fn show(plan: &Plan, colours: bool) {
         Outcome::Change(change) => {
             let new = if change.is_new() { " (a new file)" } else { "" };
             print(&format!("{head}{new}"));
-            for (sign, line) in diff(change.before(), change.after()) {
+            for (sign, line) in change.lines() {
                 let colour = match sign {
                     '+' => "32",
                     '-' => "31",
                     _ => "2",
                 };
                 // What stands in the file may steer a terminal.
-                let line = format!("  {sign} {}", escaped(&line));
+                let line = format!(
+                    "  {sign} {}",
+                    line.split('\t').map(escaped).collect::<Vec<_>>().join("\t")
+                );
                 print(&if colours {
                     format!("\u{1b}[{colour}m{line}\u{1b}[0m")
                 } else {
@@ -111,7 +114,7 @@ fn show(plan: &Plan, colours: bool) {
         }
     }
     for note in &plan.notes {
-        print(&format!("  Note: {note}"));
+        print(&format!("  Note: {}", escaped(note)));
     }
 }
 

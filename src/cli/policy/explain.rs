@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Catalog, Resource, Selection, SelectionOptions, Tool};
 use crate::cli::common::print;
-use crate::engine::complete_arguments;
+use crate::engine::{assess_statements, complete_arguments};
 use crate::guard::untrusted::bare;
 use crate::guard::{
     AskedCall, Assessment, BranchFacts, Channel, Denied, Effect, Facts, MayApprove, Needs, Policy, PolicyDecision,
@@ -63,21 +63,42 @@ pub(super) fn run(policy: &Policy, catalog: Catalog, name: &str, arguments: &str
         Err(problems) => bail!("the arguments don't fit {name}: {}", problems.join("; ")),
     };
     if let Err(denied) = policy.offers(tool) {
-        refuse("", &denied);
+        print(&refusal("", &denied));
         return Ok(End::Refused.code());
     }
-    let mut strictest = End::Runs;
-    match RiskAssessment::begin(tool, &arguments) {
-        RiskAssessment::Done(assessment) => strictest = rule(policy, "", assessment, &arguments),
+    let workflows = crate::workflows::all();
+    let statements = match assess_statements(&*workflows, selected, &arguments, policy.unasked_rows()) {
+        Ok(statements) => statements,
+        Err(why) => {
+            print(&line("", &format!("refused: {}", bare(&why))));
+            return Ok(End::Refused.code());
+        }
+    };
+    let begin = || RiskAssessment::begin_assessed(tool, &arguments, statements.clone());
+    let measured = statements
+        .as_ref()
+        .is_some_and(|risk| risk.measurable && risk.effect() > Effect::Read);
+    let mut ends: Vec<(End, Vec<String>)> = Vec::new();
+    match begin() {
+        RiskAssessment::Done(assessment) => ends.push(rule(policy, "", assessment, &arguments)),
         RiskAssessment::Looks(pending) => {
             for case in cases(policy, tool, &arguments, pending.needs()) {
                 // A judgement ends once: each case has its own.
-                if let RiskAssessment::Looks(pending) = RiskAssessment::begin(tool, &arguments) {
-                    let end = rule(policy, &case.name, pending.with(&case.facts), &arguments);
-                    strictest = strictest.max(end);
+                if let RiskAssessment::Looks(pending) = begin() {
+                    ends.push(rule(policy, &case.name, pending.with(&case.facts), &arguments));
                 }
             }
         }
+    }
+    // What is refused is what a reader looks for.
+    ends.sort_by_key(|(end, _)| std::cmp::Reverse(*end == End::Refused));
+    ends.iter().flat_map(|(_, lines)| lines).for_each(|line| print(line));
+    let strictest = ends.iter().map(|(end, _)| *end).max().unwrap_or(End::Runs);
+    if measured && strictest == End::Runs {
+        print(&format!(
+            "What the statements lose is measured when the call is made: more than {} rows of a table, or an object, asks.",
+            policy.unasked_rows()
+        ));
     }
     if strictest != End::Refused {
         notes(policy, tool, &arguments);
@@ -86,10 +107,9 @@ pub(super) fn run(policy: &Policy, catalog: Catalog, name: &str, arguments: &str
 }
 
 /// Rules over one case, and says how it ends.
-fn rule(policy: &Policy, case: &str, assessment: Assessment, arguments: &Map<String, Value>) -> End {
+fn rule(policy: &Policy, case: &str, assessment: Assessment, arguments: &Map<String, Value>) -> (End, Vec<String>) {
     if let Err(denied) = policy.admits(assessment.tool(), arguments, assessment.effect(), Utc::now()) {
-        refuse(case, &denied);
-        return End::Refused;
+        return (End::Refused, vec![refusal(case, &denied)]);
     }
     let effect = assessment.effect();
     let because = match assessment.reasons() {
@@ -107,51 +127,46 @@ fn rule(policy: &Policy, case: &str, assessment: Assessment, arguments: &Map<Str
         ""
     };
     match assessment.under(policy) {
-        PolicyDecision::Deny(denied) => {
-            refuse(case, &denied);
-            End::Refused
-        }
-        PolicyDecision::Allow(_) => {
-            say(
+        PolicyDecision::Deny(denied) => (End::Refused, vec![refusal(case, &denied)]),
+        PolicyDecision::Allow(_) => (
+            End::Runs,
+            vec![line(
                 case,
                 &format!("runs without a question{dry} (effect {effect}{because})"),
-            );
-            End::Runs
-        }
-        PolicyDecision::RequireApproval(_) if !dry.is_empty() => {
-            say(case, &format!("would ask a human{dry} (effect {effect}{because})"));
-            End::Asks
-        }
-        PolicyDecision::RequireApproval(_) if policy.approval().channels.is_empty() => {
-            say(
+            )],
+        ),
+        PolicyDecision::RequireApproval(_) if !dry.is_empty() => (
+            End::Asks,
+            vec![line(
+                case,
+                &format!("would ask a human{dry} (effect {effect}{because})"),
+            )],
+        ),
+        PolicyDecision::RequireApproval(_) if policy.approval().channels.is_empty() => (
+            End::Refused,
+            vec![line(
                 case,
                 &format!(
                     "would ask a human, but nobody may approve (approval.channels): refused (effect {effect}{because})"
                 ),
-            );
-            End::Refused
-        }
+            )],
+        ),
         PolicyDecision::RequireApproval(asking) => {
             let may = approvers(policy, asking.assessment().tool().name(), effect, arguments);
-            if !Channel::ALL
-                .iter()
-                .any(|channel| policy.approval().channels.contains(channel) && may.may_come_through(*channel))
-            {
-                say(
-                    case,
-                    &format!(
-                        "would ask a human, but nobody may approve (approval.approvers): refused (effect {effect}{because})"
-                    ),
+            let can_come = |channel: &Channel| may.may_come_through(*channel);
+            if !policy.approval().channels.iter().any(can_come) {
+                let text = format!(
+                    "would ask a human, but nobody may approve (approval.approvers): refused (effect {effect}{because})"
                 );
-                return End::Refused;
+                return (End::Refused, vec![line(case, &text)]);
             }
             let who: String = may
                 .in_words()
                 .iter()
                 .map(|who| format!(", approved by {who}"))
                 .collect();
-            say(case, &format!("asks a human{severe}{who} (effect {effect}{because})"));
-            End::Asks
+            let text = format!("asks a human{severe}{who} (effect {effect}{because})");
+            (End::Asks, vec![line(case, &text)])
         }
     }
 }
@@ -166,20 +181,20 @@ fn approvers(policy: &Policy, tool: &str, effect: Effect, arguments: &Map<String
     })
 }
 
-fn refuse(case: &str, denied: &Denied) {
-    say(
+fn refusal(case: &str, denied: &Denied) -> String {
+    line(
         case,
         &format!("refused by {}: {} {}", denied.rule, bare(&denied.message), denied.next),
-    );
+    )
 }
 
-fn say(case: &str, text: &str) {
+fn line(case: &str, text: &str) -> String {
     let text = if case.is_empty() {
         text.to_owned()
     } else {
         format!("{case}: {text}")
     };
-    print(&one_line(&text, LONGEST));
+    one_line(&text, LONGEST)
 }
 
 /// What Neon would be asked besides, which can only refuse.

@@ -1,5 +1,6 @@
 //! JSON with comments: the text is cut at the places that the parser gives, so that nothing else moves.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use jsonc_parser::ParseOptions;
@@ -77,8 +78,10 @@ pub(super) fn read(text: &str, key: &str) -> Result<Vec<Entry>, NotEdited> {
         return Ok(Vec::new());
     };
     let servers = object_of(servers)?;
-    for server in &servers.properties {
-        property(servers, server.name.as_str())?;
+    let mut seen = HashSet::new();
+    if let Some(twice) = servers.properties.iter().find(|one| !seen.insert(one.name.as_str())) {
+        let name = twice.name.as_str();
+        return Err(NotEdited::Unusual(format!("`{name}` stands there twice")));
     }
     let Value::Object(mut all) = value(text)? else {
         return Ok(Vec::new());

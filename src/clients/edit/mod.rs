@@ -54,6 +54,26 @@ impl Format {
         Ok(Some(format!("{bom}{edited}")))
     }
 
+    /// The text, or an empty file of the kind where it has nothing but that key, and nothing under it.
+    pub(super) fn without_empty(self, text: String, key: &str) -> String {
+        let (bom, inner) = without_bom(&text);
+        let bare: String = inner.split_whitespace().collect();
+        let (is_empty, rest) = match self {
+            Self::Json => (bare == format!("{{\"{key}\":{{}}}}"), "{}"),
+            Self::Yaml => (bare == format!("{key}:{{}}") || bare == format!("{key}:"), ""),
+            Self::Toml => (bare == format!("[{key}]"), ""),
+        };
+        if !is_empty {
+            return text;
+        }
+        let end = match inner.ends_with('\n') && !rest.is_empty() {
+            true if inner.ends_with("\r\n") => "\r\n",
+            true => "\n",
+            false => "",
+        };
+        format!("{bom}{rest}{end}")
+    }
+
     /// What a file holds that has nothing else: for who writes it by hand.
     pub(super) fn alone(self, put: &Put<'_>) -> Result<String, NotEdited> {
         self.put("", put)

@@ -3,6 +3,7 @@
 //! Plain is a file whose lines at the margin are keys, comments and items of lists, and in which the servers are blocks that are
 //! further in. A value that runs over lines, an anchor or a document of several parts isn't.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use serde_json::{Map, Value};
@@ -110,6 +111,7 @@ impl<'a> Servers<'a> {
         }
         self.end = head.saturating_add(1);
         let mut indent = None;
+        let mut names = HashSet::new();
         for (number, line) in self.lines.iter().enumerate().skip(self.end) {
             if is_nothing(line) {
                 continue;
@@ -127,6 +129,9 @@ impl<'a> Servers<'a> {
             }
             if own == expected {
                 match key_of(line) {
+                    Some((name, _)) if !names.insert(name.to_owned()) => {
+                        return Err(unusual(number, &format!("has `{name}` once more")));
+                    }
                     Some((name, rest)) if without_comment(rest).is_empty() => {
                         self.blocks.push((name.to_owned(), number..number.saturating_add(1)));
                     }

@@ -66,10 +66,8 @@ pub(in crate::engine) async fn parse(runs: &[&str], explains: Option<Explains<'_
             "the SQL of a call is parsed"
         );
         let texts: Vec<&str> = sources.iter().map(String::as_str).collect();
-        let mut scripts = crate::sql::parse_all(&texts);
-        crate::sql::relate(&mut scripts);
         Parsed {
-            scripts,
+            scripts: scripts(&texts),
             explained: explains.map(|(text, analyze)| explained(text, analyze)),
             sources,
         }
@@ -77,6 +75,13 @@ pub(in crate::engine) async fn parse(runs: &[&str], explains: Option<Explains<'_
     tokio::task::spawn_blocking(parse)
         .await
         .map_err(|error| Failure::Internal(error.to_string()))
+}
+
+/// The scripts of texts that were parsed together: what one makes, the next knows.
+pub(in crate::engine) fn scripts(texts: &[&str]) -> Vec<Script> {
+    let mut scripts = crate::sql::parse_all(texts);
+    crate::sql::relate(&mut scripts);
+    scripts
 }
 
 fn explained(source: String, analyze: Analyze) -> Explained {

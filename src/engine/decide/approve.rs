@@ -181,6 +181,16 @@ pub(in crate::engine) async fn approve(
             let asked = question.map(|question| Step::Ask(Box::new(question)));
             counted(Approver::Client, None, asked.map_err(Failure::NotApproved))
         }
+        ApprovalMode::Nobody { why, next } => Err(Failure::RequiresApproval(Box::new(RequiresApproval {
+            plan: told(call, &plan),
+            code: None,
+            command: None,
+            page: None,
+            approval: None,
+            nobody: Some((*why).to_owned()),
+            instead: Some(next),
+            waits: 0,
+        }))),
         _ => {
             let ended = elsewhere(call, asking, plan, arguments, record);
             match &ended {
@@ -214,6 +224,7 @@ fn showable(call: &CallContext<'_>, plan: &Plan) -> Result<(), Failure> {
             page: None,
             approval: None,
             nobody: Some(why),
+            instead: None,
             waits: 0,
         }))
     })
@@ -373,6 +384,7 @@ fn elsewhere(
             page,
             approval,
             nobody,
+            instead: None,
             waits,
         }))
     };

@@ -89,5 +89,5 @@ pub(in crate::engine) async fn plan(
     impact.account = call.account.map(str::to_owned);
     impact.safety_copy = safety::announced(call, assessment, arguments);
     let plan = Plan::new(tool, &shown, assessment, &request, impact, Utc::now());
-    Ok(plan.with_undo(|undo| undo::fitted(call.selection, undo)))
+    Ok(plan.with_undo(|declared| undo::fitted(call.selection, preview.undo.unwrap_or(declared))))
 }

@@ -298,7 +298,7 @@ async fn see_branch(
     let children = Branch::all(&branches).filter(|other| other.may_be_child_of(branch));
     impact.lines.extend([
         Line::fact("branch", [shown]),
-        Line::fact("default", [yes_or_no(about.is_default())]),
+        Line::fact("default branch", [yes_or_no(about.is_default())]),
         Line::fact("protected", [protection.to_owned()]),
         Line::fact("parent", parent),
         Line::fact("created", words(about.shown("created_at"))),
@@ -419,7 +419,7 @@ fn last_active(computes: &Value) -> Option<String> {
     Endpoint::all(computes)
         .filter_map(|compute| compute.shown("last_active").as_str())
         .max()
-        .map(told_plain)
+        .map(|text| to_seconds(text).unwrap_or_else(|| told_plain(text)))
 }
 
 /// Bytes for people, in powers of 1,024.
@@ -446,11 +446,19 @@ fn words(value: &Value) -> Vec<String> {
     match value {
         Value::Null => Vec::new(),
         Value::Bool(value) => vec![yes_or_no(*value)],
-        Value::String(text) if is_plain(text) => vec![text.clone()],
+        Value::String(text) if is_plain(text) => vec![to_seconds(text).unwrap_or_else(|| text.clone())],
         Value::String(text) => vec![told(text)],
         Value::Array(values) => values.iter().flat_map(words).collect(),
         other => vec![told_plain(&other.to_string())],
     }
+}
+
+/// A time without the parts of its seconds, which say nothing to a human.
+fn to_seconds(text: &str) -> Option<String> {
+    let time = chrono::DateTime::parse_from_rfc3339(text)
+        .ok()
+        .filter(|_| text.contains('.'))?;
+    Some(time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
 }
 
 /// Whether a text can stand without quotes: an id, a time, an address.

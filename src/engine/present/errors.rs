@@ -164,7 +164,10 @@ fn requires_approval(needs: RequiresApproval, fence: &Fence) -> ToolError {
                 "This call needs a human's approval, and nobody can be asked: {}. It was not sent. Nothing was changed at Neon.",
                 nobody.as_deref().unwrap_or("there is no way to")
             ),
-            "Tell the user what the plan says; they can do it in the Neon Console. Don't try another way around.".to_owned(),
+            needs
+                .instead
+                .unwrap_or("Tell the user what the plan says; they can do it in the Neon Console. Don't try another way around.")
+                .to_owned(),
         ),
     };
     let mut more = Map::new();
@@ -309,8 +312,17 @@ fn neon(cause: &Error, help: Help, fence: &Fence) -> ToolError {
     )
 }
 
+/// How a sandbox gets a PostgreSQL.
+const WITH_POSTGRES: &str = "Tell the user: start the sandbox again with --fetch-postgres, which fetches one (neon-mcp install --sandbox \
+                             --fetch-postgres writes it into a client's entry), or install the system's package (Debian, Ubuntu: apt \
+                             install postgresql; Fedora: dnf install postgresql-server; macOS: brew install postgresql).";
+
 /// A failed statement.
 fn sql_failed(failed: &SqlError, fence: &Fence) -> ToolError {
+    if failed.is_without_postgres() {
+        let message = "The sandbox runs no PostgreSQL, so its branches hold no data and SQL can't run.";
+        return ToolError::new(sql_kind(failed), failed.changed(), message, WITH_POSTGRES, Value::Null);
+    }
     let more = postgres_says(failed, fence);
     let found = failed.found();
     let next = sql_next(failed);

@@ -271,6 +271,12 @@ impl SqlError {
         self.words.said.as_deref()
     }
 
+    /// Whether a sandbox answered that runs no PostgreSQL: it says so by a code that Postgres doesn't have.
+    #[must_use]
+    pub fn is_without_postgres(&self) -> bool {
+        self.code() == Some("SB000")
+    }
+
     /// Postgres' SQLSTATE, five characters.
     #[must_use]
     pub fn code(&self) -> Option<&str> {

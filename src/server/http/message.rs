@@ -59,10 +59,14 @@ pub(super) struct Reading {
 pub(super) async fn whole(
     State(reading): State<Arc<Reading>>,
     Extension(Peer(peer)): Extension<Peer>,
-    Extension(grant): Extension<Arc<Grant>>,
+    grant: Option<Extension<Arc<Grant>>>,
     request: Request,
     next: Next,
 ) -> Response {
+    // Only the approval page is asked for without one, and here it isn't served.
+    let Some(Extension(grant)) = grant else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     // Other paths are nobody's, whatever is asked for there.
     let narrowing = match request.uri().path() {
         "/mcp" | "/mcp/" => Asked::read(request.uri(), request.headers()),

@@ -267,8 +267,9 @@ impl SessionManager for BoundedSessions {
             lacking(Lack::Unknown);
             return Ok(false);
         }
-        // One that sleeps isn't there: it is asked for at the store below.
-        Ok(self.local.has_session(id).await?)
+        // One that sleeps isn't there, and is asked for at the store below; one that wakes is waited for there.
+        let is_awake = lock(&self.known).is_awake(id);
+        Ok(is_awake && self.local.has_session(id).await?)
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
@@ -302,7 +303,9 @@ impl SessionManager for BoundedSessions {
     }
 
     async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Self::Error> {
-        Ok(self.local.accept_message(id, message).await?)
+        self.local.accept_message(id, message).await?;
+        lock(&self.known).accepted(id);
+        Ok(())
     }
 
     async fn create_standalone_stream(
@@ -331,8 +334,8 @@ impl SessionManager for BoundedSessions {
     }
 
     async fn restore_session(&self, id: SessionId) -> Result<RestoreOutcome<Self::Transport>, Self::Error> {
-        let restored = self.local.restore_session(id.clone()).await?;
-        lock(&self.known).woken(&id);
+        lock(&self.known).wakes(&id);
+        let restored = self.local.restore_session(id).await?;
         self.rest().await;
         Ok(restored)
     }

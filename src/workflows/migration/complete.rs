@@ -129,6 +129,10 @@ async fn preview(
         measured: None,
         statements: statements.and_then(|statements| plan::shortened(&json!(statements), flow.scripts())),
         lines,
+        undo: match discards {
+            true => None,
+            false => Some(sql::undo::before(flow, target).await),
+        },
     })
 }
 

@@ -160,10 +160,16 @@ async fn preview(
     let mut lines = plan::kinds(flow.scripts());
     lines.extend(plan::measured(measured.as_ref()));
     lines.extend(plan::tables(flow, &given.target).await?);
+    let statements: Vec<&Statement> = flow.scripts().iter().flat_map(|script| &script.statements).collect();
+    let undo = match outside_of_transactions(&statements) {
+        Some(_) => None,
+        None => Some(undo::before(flow, &given.target).await),
+    };
     Ok(Preview {
         measured,
         statements: None,
         lines,
+        undo,
     })
 }
 

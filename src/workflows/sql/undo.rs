@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::statements::Target;
 use crate::engine::{Failure, WorkflowContext};
+use crate::guard::FROM_THE_ANSWER;
 use crate::neon::sql::{Executed, Measured};
 use crate::neon::views::{Branch, Parent};
 use crate::neon::{BranchId, ProjectId};
@@ -16,6 +17,9 @@ const RESTORE: &str = "restore_branch";
 /// What it costs.
 const COSTS: &str = "The branch becomes what it was before, in all of its databases: what anybody wrote since goes from it, too, and stays on the \
                      preserved branch. Connections drop, and the user is asked. Where statements can undo it, run those instead.";
+
+/// The same for whoever is asked.
+const COSTS_IN_SHORT: &str = "The branch becomes what it was before, in all of its databases.";
 
 /// Whether statements wrote nothing, so that there is nothing to take back.
 pub(in crate::workflows) fn is_nothing(executed: &Executed, statements: &[&Statement]) -> bool {
@@ -45,6 +49,20 @@ pub(in crate::workflows) async fn to_moment(
     (project, branch): (&ProjectId, &BranchId),
     moment: &str,
 ) -> Value {
+    to_past(flow, (project, branch), Some(moment)).await
+}
+
+/// The same before anything ran, as a plan shows it: the moment is told by the answer, and the history counts from now on.
+pub(in crate::workflows) async fn before(flow: &WorkflowContext<'_, '_>, target: &Target<'_>) -> Value {
+    to_past(flow, (target.project_id, target.branch_id), None).await
+}
+
+async fn to_past(
+    flow: &WorkflowContext<'_, '_>,
+    (project, branch): (&ProjectId, &BranchId),
+    known: Option<&str>,
+) -> Value {
+    let moment = known.unwrap_or(FROM_THE_ANSWER);
     // Where a branch came from doesn't change, so what the call was judged by will do.
     let about = flow.branch(project, branch).await;
     if !about.is_ok_and(|about| Branch::in_answer(&about).parent() == Parent::Root) {
@@ -65,7 +83,10 @@ pub(in crate::workflows) async fn to_moment(
     arguments.insert("source_branch_id".into(), branch.as_str().into());
     arguments.insert("source_timestamp".into(), moment.into());
     // Without blanks: what holds some comes back to an agent in a fence, and the call must be good as it stands.
-    let preserved = format!("before-undo-{}", Utc::now().format("%Y%m%d-%H%M%S"));
+    let preserved = match known {
+        Some(_) => format!("before-undo-{}", Utc::now().format("%Y%m%d-%H%M%S")),
+        None => FROM_THE_ANSWER.to_owned(),
+    };
     arguments.insert("preserve_under_name".into(), preserved.into());
     let mut undo = match flow.offered(RESTORE, arguments) {
         Ok(undo) => undo,
@@ -80,9 +101,13 @@ pub(in crate::workflows) async fn to_moment(
     if let Some(undo) = undo.as_object_mut() {
         if let Ok(seconds) = retention {
             undo.insert("within_seconds".into(), seconds.into());
-            undo.extend(until(moment, seconds).map(|until| ("until".to_owned(), until.into())));
+            let now = Utc::now().to_rfc3339();
+            undo.extend(until(known.unwrap_or(&now), seconds).map(|until| ("until".to_owned(), until.into())));
         }
-        undo.insert("note".into(), COSTS.into());
+        undo.insert(
+            "note".into(),
+            if known.is_some() { COSTS } else { COSTS_IN_SHORT }.into(),
+        );
     }
     undo
 }

@@ -218,6 +218,10 @@ async fn calls_beyond_those_of_a_minute_are_refused_with_when_to_come_again() {
         .parse()
         .expect("a number");
     assert!((1..=31).contains(&wait), "{wait}");
+    // Another token changes the file, and nothing about this one.
+    made(&["third"], &state).await;
+    let refused = post(&server, &[&few], Era::Modern, &body).await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(
         post(&server, &[&other], Era::Modern, &body).await.status(),
         StatusCode::OK

@@ -119,7 +119,7 @@ async fn scope_stands_for_no_approval() {
         let client = server.client(TestClient::alone(), era).await;
         let (value, is_error) = call(&client, "delete_project", json!({"project_id": PROJECT})).await;
         assert!(is_error, "{value}");
-        assert_eq!(value["error"]["kind"], "needs_approval", "{value}");
+        assert_eq!(value["error"]["kind"], "requires_approval", "{value}");
     }
     assert!(upstream.requests().iter().all(|request| request.method == "GET"));
 }

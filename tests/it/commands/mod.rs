@@ -2,6 +2,7 @@
 
 mod doctor;
 mod pages;
+mod typed;
 mod wrong_values;
 
 use std::process::Output;

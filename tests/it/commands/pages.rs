@@ -49,3 +49,50 @@ async fn each_command_has_a_manual_page_and_completions() {
     let wrong = run(&["man", "/dev/null/x"]).await;
     assert_ne!(wrong.code, 0);
 }
+
+/// What bash completes of a line, with the script of the program.
+async fn completed(script: &str, words: &[&str]) -> Vec<String> {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("completions");
+    std::fs::write(&path, script).expect("written");
+    let asks = r#"source "$0"
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+f=$(complete -p neon-mcp | sed 's/.*-F \([^ ]*\).*/\1/')
+"$f" neon-mcp "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+printf '%s\n' "${COMPREPLY[@]}""#;
+    let mut command = tokio::process::Command::new("bash");
+    command
+        .args(["--noprofile", "--norc", "-c", asks])
+        .arg(&path)
+        .arg("neon-mcp")
+        .args(words);
+    let output = command.output().await.expect("bash runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && errors.is_empty(), "{words:?}: {errors}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn bash_completes_behind_each_command_too() {
+    let script = run(&["completions", "bash"]).await.stdout;
+    for (words, expected) in [
+        (&["ins"][..], &["install"][..]),
+        (&["install", "--dry"], &["--dry-run"]),
+        (&["install", "claude-c"], &["claude-code"]),
+        (&["uninstall", "curs"], &["cursor"]),
+        (&["call", "list_proj"], &["list_projects"]),
+        (&["call", "--sandbox-d"], &["--sandbox-dir"]),
+        (&["stdio", "--toolsets", "snap"], &["snapshots"]),
+        (&["log", "--tool", "create_proj"], &["create_project"]),
+        (&["policy", "che"], &["check"]),
+        (&["completions", "fi"], &["fish"]),
+    ] {
+        let found = completed(&script, words).await;
+        for name in expected {
+            assert!(found.iter().any(|one| one == name), "{words:?}: {found:?}");
+        }
+        let typed = words.last().expect("a word");
+        assert!(found.iter().all(|one| one.starts_with(typed)), "{words:?}: {found:?}");
+    }
+}

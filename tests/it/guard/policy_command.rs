@@ -180,3 +180,39 @@ fn the_reference_in_docs_is_what_the_program_prints() {
         "make it anew: cargo run -- policy reference > docs/policy.md"
     );
 }
+
+#[test]
+fn sql_is_judged_by_its_text_as_the_call_itself_is() {
+    let of = |tool: &str, sql: &str| {
+        let arguments =
+            json!({"project_id": "quiet-sun-12345678", "branch_id": "br-cool-sun-a1b2c3d4", "sql": sql}).to_string();
+        check("", &[tool, &arguments])
+    };
+    let (code, printed) = of("run_sql", "SELECT 1");
+    assert_eq!(code, 0, "a plain read runs: {printed}");
+    assert!(
+        printed.contains("effect read") && !printed.contains("asks a human"),
+        "{printed}"
+    );
+    let (code, printed) = of("run_sql", "DROP TABLE orders");
+    assert_eq!(code, 2, "{printed}");
+    assert!(printed.contains("destructive"), "{printed}");
+    let (code, printed) = of("run_sql", "INSERT INTO t VALUES (1)");
+    assert!(
+        code != 1 && printed.contains("measured when the call is made"),
+        "{printed}"
+    );
+    // What can't be told from its text runs in none, and is refused first.
+    let (code, printed) = check(
+        "read_only = true",
+        &[
+            "run_sql",
+            &json!({"project_id": "quiet-sun-12345678", "branch_id": "main", "sql": "DELETE FROM t"}).to_string(),
+        ],
+    );
+    assert_eq!(code, 1, "{printed}");
+    assert!(
+        printed.lines().next().is_some_and(|line| line.contains("refused")),
+        "{printed}"
+    );
+}

@@ -88,7 +88,8 @@ fn story(client: &Client) -> String {
             "quiet-sun-12345678",
         ]);
         assert_ne!(changed, installed, "{what}");
-        assert_eq!(install(&[]), installed, "{what}: the change doesn't go back");
+        assert_eq!(install(&[]), changed, "{what}: what isn't given doesn't stay");
+        assert_eq!(install(&["--replace"]), installed, "{what}: the change doesn't go back");
         let ran = home.run(&["uninstall", client.id, "--yes"]);
         assert_eq!(ran.code, 0, "{what}: {}", ran.all());
         let removed = read(&path);

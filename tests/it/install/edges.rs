@@ -27,7 +27,7 @@ fn clients_that_are_there_are_found_and_no_others() {
     }
     let ran = home.run(&["uninstall", "--yes"]);
     assert_eq!(ran.code, 0, "{}", ran.all());
-    assert_eq!(value(&read(&home.file(client("zed"))))["context_servers"], json!({}));
+    assert_eq!(value(&read(&home.file(client("zed")))), json!({}));
     let again = home.run(&["uninstall", "--yes"]);
     assert_eq!(again.code, 0, "{}", again.all());
 }
@@ -110,7 +110,7 @@ fn fields_that_the_user_added_stay() {
     assert!(!ran.all().contains("napi_own"), "{}", ran.all());
     let mut expected = own["mcpServers"]["neon"].clone();
     expected["command"] = env!("CARGO_BIN_EXE_neon-mcp").into();
-    expected["args"] = json!(["--read-only"]);
+    expected["args"] = json!(["--read-only", "--discovery"]);
     assert_eq!(value(&read(&path))["mcpServers"]["neon"], expected);
 }
 

@@ -32,7 +32,7 @@ pub fn good(client: &Client) -> Vec<Fixture> {
     all.extend(match client.kind {
         Kind::Json => vec![
             fixture("blank", "\n", false),
-            fixture("braces", "{}", false),
+            fixture("braces", "{}", true),
             fixture("comments", COMMENTS, false),
             fixture("others", &OTHERS.replace("KEY", key), true),
             fixture("no-comma", &NO_COMMA.replace("KEY", key), true),
@@ -42,8 +42,9 @@ pub fn good(client: &Client) -> Vec<Fixture> {
                 &format!(r#"{{"{key}":{{"mine":{{"command":"x"}}}},"z":1}}"#),
                 true,
             ),
-            fixture("none", &format!("{{\n  \"{key}\": {{}}\n}}\n"), true),
-            fixture("mark", &format!("\u{feff}{{\n  \"{key}\": {{}}\n}}\n"), true),
+            // What is left empty goes, as an installation made it.
+            fixture("none", &format!("{{\n  \"{key}\": {{}}\n}}\n"), false),
+            fixture("mark", &format!("\u{feff}{{\n  \"{key}\": {{}}\n}}\n"), false),
         ],
         Kind::Toml => vec![
             fixture("comments", "# mine\n\n# yours\n", true),
@@ -104,6 +105,10 @@ pub fn bad(client: &Client) -> Vec<(&'static str, String)> {
             ("over lines", format!("{key}:\n  a:\n    x: 1\nB: \"one\ntwo\"\n")),
             ("less far in", format!("{key}:\n    a:\n      x: 1\n  b:\n    x: 1\n")),
             ("several parts", format!("{key}:\n  a:\n    x: 1\n---\nB: 1\n")),
+            (
+                "name twice",
+                format!("{key}:\n  neon:\n    enabled: true\n  \"neon\":\n    enabled: false\n"),
+            ),
             (
                 "an entry within a line",
                 format!("{key}:\n  neon: {{ enabled: true }}\n"),

@@ -75,10 +75,14 @@ fn url_is_written_with_a_reference_to_the_token() {
             "{without}"
         );
         // From one kind to the other and back, nothing of the first is left.
-        assert_eq!(home.run(&["install", client.id, "--yes", "--sandbox"]).code, 0);
+        assert_eq!(
+            home.run(&["install", client.id, "--yes", "--sandbox", "--name", "neon"])
+                .code,
+            0
+        );
         assert!(!read(&home.file(client)).contains(URL));
         assert_eq!(
-            home.run(&["install", client.id, "--yes", "--url", URL, "--no-token"])
+            home.run(&["install", client.id, "--yes", "--url", URL, "--no-token", "--replace"])
                 .code,
             0
         );

@@ -13,7 +13,7 @@ fn listed(ran: &Ran, id: &str) -> Value {
 #[test]
 fn list_says_where_it_is_and_which_version_answers() {
     let home = Home::new();
-    let sandbox = ["--sandbox", "--sandbox-postgres", "off", "--yes"];
+    let sandbox = ["--name", "neon", "--sandbox", "--sandbox-postgres", "off", "--yes"];
     assert_eq!(
         home.run(&[&["install", "cursor", "codex", "goose"], &sandbox[..]].concat())
             .code,
@@ -53,7 +53,7 @@ fn list_says_what_does_not_answer_and_why() {
     let home = Home::new();
     let gone = json!({"mcpServers": {"gone": {"command": "/nowhere/neon-mcp"}, "mute": {"command": "/bin/false", "args": ["neon-mcp"]}}});
     home.put(client("cursor"), &gone.to_string());
-    home.put(client("windsurf"), r#"{"mcpServers": {"wrong": {"command": "BIN", "args": ["--toolsets=nonsense"]}, "web": {"serverUrl": "http://127.0.0.1:1/mcp"}}}"#
+    home.put(client("windsurf"), r#"{"mcpServers": {"wrong": {"command": "BIN", "args": ["--toolsets=nonsense"]}, "neon-web": {"serverUrl": "http://127.0.0.1:1/mcp"}}}"#
         .replace("BIN", env!("CARGO_BIN_EXE_neon-mcp")).as_str());
     home.put(client("kiro"), "{");
     let ran = home.run(&["install", "--list", "--json"]);
@@ -84,12 +84,8 @@ fn program_that_a_project_names_is_not_started() {
     std::fs::write(&fake, format!("#!/bin/sh\ntouch {}\n", witness.display())).expect("written");
     std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
     let ran = home.run(&["install", "--list", "--project", "--json"]);
-    assert_eq!(
-        listed(&ran, "claude-code")["entries"][0]["answer"],
-        Value::Null,
-        "{}",
-        ran.stdout
-    );
+    let answer = listed(&ran, "claude-code")["entries"][0]["answer"].clone();
+    assert_eq!(answer["state"], "not_asked", "{}", ran.stdout);
     assert!(!witness.exists());
     assert_eq!(
         home.run(&[
@@ -97,6 +93,8 @@ fn program_that_a_project_names_is_not_started() {
             "cursor",
             "--project",
             "--yes",
+            "--name",
+            "neon",
             "--sandbox",
             "--sandbox-postgres",
             "off"
@@ -105,12 +103,9 @@ fn program_that_a_project_names_is_not_started() {
         0
     );
     let ran = home.run(&["install", "--list", "--project", "--json"]);
-    assert_eq!(
-        listed(&ran, "cursor")["entries"][0]["answer"]["state"],
-        "answers",
-        "{}",
-        ran.stdout
-    );
+    // Not even this program: what it is started with is the file's to say.
+    let answer = listed(&ran, "cursor")["entries"][0]["answer"].clone();
+    assert_eq!(answer["state"], "not_asked", "{}", ran.stdout);
     assert!(!witness.exists());
 }
 

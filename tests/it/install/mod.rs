@@ -3,6 +3,8 @@
 mod changes;
 mod edges;
 mod fixtures;
+mod guarded;
+mod kept;
 mod keys;
 mod listed;
 mod served;

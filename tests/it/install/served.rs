@@ -31,6 +31,8 @@ async fn entry_of_every_client_starts_a_server() {
             "install",
             client.id,
             "--yes",
+            "--name",
+            "neon",
             "--sandbox",
             "--sandbox-postgres",
             "off",

@@ -145,12 +145,7 @@ fn asked(told: &(Value, bool)) -> (String, String) {
             .unwrap_or_else(|| panic!("{name}: {error}"))
             .to_owned()
     };
-    let code = text("approval_command")
-        .split_whitespace()
-        .nth(2)
-        .expect("a code")
-        .to_owned();
-    (code, text("approval"))
+    (text("code"), text("approval"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,7 +184,7 @@ async fn command_names_the_store_without_its_password_and_wants_the_same_key() {
     let Some(scene) = Scene::start().await else { return };
     let told = delete(&scene.clients[0], None).await;
     assert!(!told.0.to_string().contains(PASSWORD), "{}", told.0);
-    let command = told.0["error"]["approval_command"].as_str().expect("a command");
+    let command = told.0["error"]["next"].as_str().expect("what to do");
     assert!(
         command.contains("--store \"$NEON_MCP_STORE\" --seal-key-file"),
         "{command}"

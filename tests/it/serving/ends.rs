@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use harness::wait::{until, until_async};
+use rmcp::model::CallToolRequestParams;
 use serde_json::Value;
 
 use super::{PROJECT, look, serve, signal};
 use crate::mcp::neon;
 use crate::support::fake_neon::{FakeNeon, Gate, Recorded};
 use crate::support::http::plain;
-use crate::support::server::{Era, TestClient, call};
+use crate::support::server::{Era, TestClient};
 
 /// How many call at once.
 const CLIENTS: usize = 24;
@@ -34,7 +35,10 @@ async fn stop_under_load_loses_no_answer_of_a_call_that_began() {
                     match status {
                         200 => {
                             assert_eq!(body["result"]["isError"], false, "{body}");
-                            assert_eq!(body["result"]["structuredContent"]["result"]["id"], PROJECT, "{body}");
+                            assert!(
+                                body["result"]["structuredContent"].to_string().contains(PROJECT),
+                                "{body}"
+                            );
                             whole.fetch_add(1, Ordering::SeqCst);
                         }
                         503 => {
@@ -85,9 +89,13 @@ async fn new_work_is_refused_and_a_session_gets_its_answer() {
         until_async("a refusal", refused).await;
         gate.open();
     };
-    let arguments = serde_json::json!({"project_id": PROJECT});
-    let ((value, is_error), ()) = tokio::join!(call(&client, "describe_project", arguments), stopping);
-    assert!(!is_error, "{value}");
+    let arguments = serde_json::json!({"project_id": PROJECT})
+        .as_object()
+        .cloned()
+        .expect("an object");
+    let request = CallToolRequestParams::new("describe_project").with_arguments(arguments);
+    let (result, ()) = tokio::join!(client.call_tool(request), stopping);
+    assert_eq!(result.expect("a result").is_error, Some(false));
     drop(client);
     assert!(server.child.wait().await.expect("ends").success());
 }

@@ -20,7 +20,6 @@ pub struct Small {
     /// Where it listens: it ends in `/mcp`.
     pub url: String,
     pub stop: CancellationToken,
-    pub served: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for Small {
@@ -66,10 +65,10 @@ impl Small {
         let http = HttpServer::listen(reach).await.expect("listens").with_limits(limits);
         let (url, stop) = (format!("http://{}/mcp", http.listens_on()), CancellationToken::new());
         let stopped = stop.clone();
-        let served = tokio::spawn(async move {
+        tokio::spawn(async move {
             http.serve(NeonServer::new(engine), stopped).await.expect("serves");
         });
-        Self { url, stop, served }
+        Self { url, stop }
     }
 
     /// A request of a session, or for one.

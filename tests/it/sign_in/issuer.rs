@@ -40,6 +40,10 @@ pub struct State {
     pub takes_none: bool,
     /// How long a renewal takes.
     pub slow: Duration,
+    /// What stands in answers with tokens beside what is right, or in its place; `null` for nothing.
+    pub answer: Map<String, Value>,
+    /// Repeats in its refusals what it was sent.
+    pub repeats: bool,
 }
 
 /// A running provider.
@@ -136,6 +140,25 @@ impl Back {
         self.arrive_as(&authority).await
     }
 
+    /// Goes to the address as the page of somebody else has it fetched.
+    pub async fn fetched(&self) -> u16 {
+        self.sent("sec-fetch-dest: image\r\n").await.0
+    }
+
+    async fn sent(&self, headers: &str) -> (u16, String) {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&self.answer)
+            .finish();
+        let address = url::Url::parse(&self.redirect).expect("an address");
+        let host = format!("{}\r\n{}", address.authority(), headers.trim_end());
+        get(
+            address.authority(),
+            host.trim_end(),
+            &format!("{}?{query}", address.path()),
+        )
+        .await
+    }
+
     /// The same under another name of this machine.
     pub async fn arrive_as(&self, host: &str) -> (u16, String) {
         let query = url::form_urlencoded::Serializer::new(String::new())
@@ -167,7 +190,10 @@ impl State {
         );
         self.access.insert(access.clone(), person.to_owned());
         self.refresh.insert(refresh.clone(), person.to_owned());
-        json!({"access_token": access, "refresh_token": refresh, "token_type": "bearer", "expires_in": self.lifetime, "scope": "openid"})
+        let mut answer = json!({"access_token": access, "refresh_token": refresh, "token_type": "bearer", "expires_in": self.lifetime,
+            "scope": "openid"});
+        answer.as_object_mut().expect("an object").extend(self.answer.clone());
+        answer
     }
 
     /// Access tokens that were handed out no longer count.
@@ -191,6 +217,11 @@ fn answer(state: &mut State, request: &Recorded) -> Reply {
         return Reply::status(503);
     }
     let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
+    if state.repeats && request.method == "POST" {
+        let told: Vec<String> = form.values().cloned().collect();
+        let refusal = json!({"error": "server_busy", "error_description": format!("not now: {}", told.join(", "))});
+        return Reply::json(400, refusal);
+    }
     match (request.method.as_str(), request.path()) {
         ("GET", "/.well-known/openid-configuration") => {
             let mut metadata = json!({

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod command;
+mod guarded;
 mod issuer;
 mod neon_cli;
 mod renewal;
@@ -21,12 +22,22 @@ use issuer::{Back, Issuer};
 /// A person's home, with nothing in it.
 pub struct Home {
     folder: tempfile::TempDir,
+    stands_for_neon: bool,
 }
 
 impl Home {
     pub fn new() -> Self {
         Self {
             folder: harness::folder::own(),
+            stands_for_neon: false,
+        }
+    }
+
+    /// One in which the provider of the tests counts for Neon's own.
+    pub fn at_neon() -> Self {
+        Self {
+            stands_for_neon: true,
+            ..Self::new()
         }
     }
 
@@ -43,6 +54,9 @@ impl Home {
             .env("XDG_STATE_HOME", self.path().join("state"))
             .env("NEON_MCP_LOGIN_ISSUER", issuer.origin())
             .env("NEON_MCP_LOG", "trace");
+        if self.stands_for_neon {
+            command.env("NEON_MCP_TEST_STANDS_FOR_NEON", "loopback");
+        }
         command
     }
 

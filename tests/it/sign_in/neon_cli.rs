@@ -38,7 +38,7 @@ fn shown(value: &Value) -> &str {
 
 #[tokio::test]
 async fn profile_is_used_where_it_lies() {
-    let (home, issuer) = (Home::new(), Issuer::start().await);
+    let (home, issuer) = (Home::at_neon(), Issuer::start().await);
     assert_eq!(kind(&called(&home, &issuer, &[]).await), "not_signed_in");
     // From before the program's name changed.
     write(&home, "neonctl/credentials.json", &issuer.tokens("ada"));
@@ -82,7 +82,7 @@ async fn profile_is_used_where_it_lies() {
 
 #[tokio::test]
 async fn folder_that_a_variable_names_is_the_only_one() {
-    let (home, issuer) = (Home::new(), Issuer::start().await);
+    let (home, issuer) = (Home::at_neon(), Issuer::start().await);
     write(&home, "neon/credentials.json", &issuer.tokens("ada"));
     write(&home, "elsewhere/credentials.json", &issuer.tokens("bob"));
     for (variable, folder, person) in [
@@ -103,7 +103,7 @@ async fn folder_that_a_variable_names_is_the_only_one() {
 
 #[tokio::test]
 async fn renewal_keeps_what_that_program_wrote_and_waits_for_its_lock() {
-    let (home, issuer) = (Home::new(), Issuer::start().await);
+    let (home, issuer) = (Home::at_neon(), Issuer::start().await);
     issuer.state().lifetime = 5;
     let mut tokens = issuer.tokens("ada");
     tokens["later"] = json!({"kept": true});
@@ -146,7 +146,7 @@ async fn renewal_keeps_what_that_program_wrote_and_waits_for_its_lock() {
 
 #[tokio::test]
 async fn file_behind_a_link_stays_behind_it() {
-    let (home, issuer) = (Home::new(), Issuer::start().await);
+    let (home, issuer) = (Home::at_neon(), Issuer::start().await);
     issuer.state().lifetime = 5;
     let real = write(&home, "dotfiles/credentials.json", &issuer.tokens("ada"));
     let link = home.path().join(".config/neon/credentials.json");
@@ -160,7 +160,7 @@ async fn file_behind_a_link_stays_behind_it() {
 
 #[tokio::test]
 async fn file_that_is_broken_or_open_to_others_is_no_login() {
-    let (home, issuer) = (Home::new(), Issuer::start().await);
+    let (home, issuer) = (Home::at_neon(), Issuer::start().await);
     let path = write(&home, "neon/credentials.json", &json!({}));
     for left in [
         json!([]),
@@ -180,7 +180,7 @@ async fn file_that_is_broken_or_open_to_others_is_no_login() {
 
 #[tokio::test]
 async fn login_of_neons_goes_neither_to_another_issuer_nor_to_another_api() {
-    let (home, issuer) = (Home::new(), Issuer::start().await);
+    let (home, issuer) = (Home::at_neon(), Issuer::start().await);
     let evil = ("NEON_MCP_LOGIN_ISSUER", "https://evil.example");
     let evils = ("NEON_API_HOST", "https://evil.example/api/v2");
     // Good for long, and to be renewed first.
@@ -198,5 +198,21 @@ async fn login_of_neons_goes_neither_to_another_issuer_nor_to_another_api() {
     let output = command.envs([evil]).output().await.expect("runs");
     let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(kind(&value), "not_signed_in", "{value}");
+    assert_eq!(issuer.upstream.count(), 0);
+    // This machine is not Neon either: whoever sets one address sets the other.
+    let elsewhere = Home::new();
+    for lifetime in [3_600, 5] {
+        issuer.state().lifetime = lifetime;
+        let path = write(&elsewhere, "neon/credentials.json", &issuer.tokens("ada"));
+        let before = read(&path);
+        assert_eq!(kind(&called(&elsewhere, &issuer, &[]).await), "not_signed_in");
+        assert_eq!(read(&path), before);
+    }
+    write(
+        &elsewhere,
+        "neon/credentials.json",
+        &json!({"type": "api_key", "api_key": "napi_cyd"}),
+    );
+    assert_eq!(kind(&called(&elsewhere, &issuer, &[]).await), "not_signed_in");
     assert_eq!(issuer.upstream.count(), 0);
 }

@@ -34,9 +34,8 @@ async fn value(
     tool: &str,
     arguments: Value,
 ) -> Value {
-    let (mut value, _) = call(client, tool, arguments).await;
-    bare_value(&mut value);
-    value
+    let (value, _) = call(client, tool, arguments).await;
+    bare_value(&value)
 }
 
 async fn leaves_nothing(format: &str) {

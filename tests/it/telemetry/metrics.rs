@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use neon_mcp::telemetry::{Row, TABLE};
+use neon_mcp::telemetry::{self, Row, TABLE};
 use serde_json::json;
 
 use super::{PROJECT, call_body, measured, post};
@@ -15,9 +15,11 @@ use crate::support::human::{Human, Manner};
 use crate::support::server::{Era, TestClient, call};
 
 const BRANCH: &str = "br-quiet-sun-a1b2c3d4";
+/// A project that is gone.
+const GONE: &str = "quiet-moon-87654321";
 
 fn neon(request: &Recorded) -> Reply {
-    if request.path().ends_with("/projects/gone") {
+    if request.path().ends_with(GONE) {
         return Reply::error(404, "", "no such project");
     }
     let branch = json!({"id": BRANCH, "project_id": PROJECT, "parent_id": "br-root", "name": "dev", "default": false, "protected": false, "current_state": "ready"});
@@ -67,7 +69,7 @@ async fn calls_approvals_and_requests_are_counted_under_the_labels_of_the_table(
     let human = Human::who(Manner::Accepts);
     let client = server.http.client(TestClient::with(human.clone()), Era::Legacy).await;
     call(&client, "describe_project", json!({"project_id": PROJECT})).await;
-    call(&client, "describe_project", json!({"project_id": "gone"})).await;
+    call(&client, "describe_project", json!({"project_id": GONE})).await;
     let delete = json!({"project_id": PROJECT, "branch_id": BRANCH});
     let (deleted, _) = call(&client, "delete_branch", delete.clone()).await;
     human.changes_to(Manner::Declines);
@@ -107,7 +109,7 @@ async fn calls_approvals_and_requests_are_counted_under_the_labels_of_the_table(
         }
         assert_eq!(labels(line), expected, "{line}");
     }
-    for id in [PROJECT, BRANCH, "test 1", "gone"] {
+    for id in [PROJECT, BRANCH, GONE, "test 1"] {
         assert!(!text.contains(id), "{id}\n{text}");
     }
     checked_by_promtool(&text);
@@ -185,4 +187,29 @@ async fn failure_of_the_store_is_counted_and_nothing_else_than_that_is_told() {
     );
     let refused = r#"neon_mcp_approvals_total{channel="outside",outcome="refused"} 1"#;
     assert!(text.contains(refused), "{answer}\n{text}");
+}
+
+#[test]
+fn reloads_are_counted_by_part_and_paths_by_a_few_endpoints() {
+    telemetry::set_up(true, &telemetry::Wanted::default()).unwrap();
+    telemetry::reload("policy", false);
+    for path in [
+        "/mcp/",
+        "/approve/ABCD-EFGH",
+        "/readyz",
+        "/.well-known/oauth-protected-resource/mcp",
+        "/canary/path",
+    ] {
+        telemetry::http_response(path, 418);
+    }
+    let text = telemetry::exposition().unwrap();
+    assert!(
+        text.contains(r#"neon_mcp_reloads_total{outcome="failed",part="policy"} 1"#),
+        "{text}"
+    );
+    for endpoint in ["mcp", "approve", "health", "well-known", "other"] {
+        let line = format!(r#"neon_mcp_http_responses_total{{endpoint="{endpoint}",status="418"}} 1"#);
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
+    assert!(!text.contains("canary") && !text.contains("ABCD"), "{text}");
 }

@@ -23,6 +23,8 @@ pub struct Project {
     pub owner: String,
     /// As SPDX writes it.
     pub license: String,
+    /// Whether a release can be installed: until then, what waits for one says so.
+    pub released: bool,
     /// What it is found by.
     pub keywords: Vec<String>,
 }
@@ -66,6 +68,9 @@ impl Project {
         Ok(Self {
             version: text(&workspace, "version")?,
             summary: SUMMARY,
+            released: at(&["workspace", "metadata"], "released")?
+                .as_bool()
+                .context("workspace.metadata.released is true or false")?,
             owner: owner.to_owned(),
             license: text(&workspace, "license")?,
             keywords: keywords

@@ -31,25 +31,29 @@ pub(super) struct Ready {
     pub(super) is_new: bool,
 }
 
-/// The oldest project, made where there is none.
-pub(super) async fn ready(api: &Api) -> anyhow::Result<Ready> {
+/// The oldest project, made where there is none. Nothing where somebody deleted what there was: a folder that is kept stays as it was
+/// left.
+pub(super) async fn ready(api: &Api) -> anyhow::Result<Option<Ready>> {
     let organizations = api.call(Method::GET, "/users/me/organizations", None).await?;
     let organization = text(&organizations, "/organizations/0/id")?;
-    if let Some(id) = api.oldest_project(&organization).await? {
+    if let Some(id) = api.oldest_project(&organization, false).await? {
         let database_url = api.database_url(&id).await?;
-        return Ok(Ready {
+        return Ok(Some(Ready {
             database_url,
             is_new: false,
-        });
+        }));
+    }
+    if api.oldest_project(&organization, true).await?.is_some() {
+        return Ok(None);
     }
     let body = json!({ "project": { "name": "sandbox", "org_id": organization } });
     let made = api.call(Method::POST, "/projects", Some(body)).await?;
     let id = text(&made, "/project/id")?;
     api.wait(&id).await?;
-    Ok(Ready {
+    Ok(Some(Ready {
         database_url: text(&made, "/connection_uris/0/connection_uri")?,
         is_new: true,
-    })
+    }))
 }
 
 /// Runs a file with `psql`, all of it or up to the first error, which has its line.
@@ -125,8 +129,9 @@ impl Api {
         }
     }
 
-    async fn oldest_project(&self, organization: &str) -> anyhow::Result<Option<String>> {
-        let path = format!("/projects?limit=400&org_id={organization}");
+    /// The oldest of those that are there, or of those that were deleted and can be recovered.
+    async fn oldest_project(&self, organization: &str, deleted: bool) -> anyhow::Result<Option<String>> {
+        let path = format!("/projects?limit=400&org_id={organization}&recoverable={deleted}");
         let page = self.call(Method::GET, &path, None).await?;
         let oldest = page
             .get("projects")

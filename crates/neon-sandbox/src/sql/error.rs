@@ -21,6 +21,9 @@ pub(crate) struct SqlError {
     fields: HashMap<u8, String>,
 }
 
+/// The code of a sandbox whose branches hold no data.
+const WITHOUT_POSTGRES: &str = "SB000";
+
 impl SqlError {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
@@ -33,6 +36,17 @@ impl SqlError {
     /// 400: the request itself is wrong.
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 400: branches hold no data. The code is none of Postgres' own, whose classes know no `SB`.
+    pub(crate) fn without_postgres() -> Self {
+        Self {
+            fields: HashMap::from([(b'C', WITHOUT_POSTGRES.to_owned())]),
+            ..Self::bad_request(
+                "the sandbox runs no PostgreSQL, so it can't run SQL: start it again with --fetch-postgres, or with one installed (Debian: \
+                 apt install postgresql)",
+            )
+        }
     }
 
     /// 400: no password, or a JWT in place of one.

@@ -3,16 +3,24 @@
 'use strict';
 
 const { spawn } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
 
 const SYSTEMS = ["linux-x64", "linux-arm64", "darwin-arm64", "darwin-x64", "win32-x64"];
 
 const system = `${process.platform}-${process.arch}`;
 const name = process.platform === 'win32' ? 'neon-mcp.exe' : 'neon-mcp';
 
+// Beside this package or in it, as package managers put it, and nowhere above: other folders may be anybody's.
+const places = ['../node_modules', '../..'];
+const own = `neon-mcp-${system}/bin/${name}`;
 let binary;
-try {
-  binary = require.resolve(`neon-mcp-${system}/bin/${name}`);
-} catch {
+if (SYSTEMS.includes(system)) {
+  binary = process.versions.pnp
+    ? require.resolve(own)
+    : places.map((place) => path.join(__dirname, place, own)).find((file) => fs.existsSync(file));
+}
+if (!binary) {
   console.error(
     SYSTEMS.includes(system)
       ? `neon-mcp: the package neon-mcp-${system} is missing. Install again without --omit=optional.`

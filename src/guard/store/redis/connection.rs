@@ -11,7 +11,7 @@ use redis::{
 };
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 
-use super::RedisOptions;
+use super::options::RedisOptions;
 use crate::guard::session::random_id;
 use crate::guard::store::error::StoreError;
 use crate::text::one_line;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{RedisOptions, RedisStore};
+use super::RedisStore;
+use super::options::RedisOptions;
 use crate::guard::Sealer;
 use crate::guard::store::StoreAddress;
 

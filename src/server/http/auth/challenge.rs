@@ -19,6 +19,7 @@ pub(in crate::server::http) enum Denial {
     /// A token was shown that doesn't count.
     Invalid(&'static str),
     /// The token is good, and the operator lets its owner do nothing.
+    #[cfg_attr(not(feature = "http-server"), allow(dead_code))]
     NotAllowed(&'static str),
     /// The token is good, and lacks scopes: all that the call needs.
     Scopes(Scopes),

@@ -76,10 +76,7 @@ impl Door {
             .iter()
             .map(|tool| tool.name().to_owned())
             .collect();
-        let loader = |accounts| Loader {
-            tools: tools.clone().into(),
-            accounts,
-        };
+        let loader = |accounts| Loader::new(tools.clone().into(), accounts);
         #[cfg(not(feature = "http-server"))]
         let _ = origin;
         Ok(match callers {
@@ -112,12 +109,18 @@ impl Door {
     }
 
     /// What is served to whoever asks, without anything shown.
+    #[cfg(feature = "http-server")]
     pub(in crate::server::http) fn open(&self) -> Option<axum::Router> {
         match &self.auth {
-            #[cfg(feature = "http-server")]
             Auth::Oauth(oauth) => Some(oauth.metadata()),
             _ => None,
         }
+    }
+
+    /// What is served to whoever asks: nothing, without OAuth.
+    #[cfg(not(feature = "http-server"))]
+    pub(in crate::server::http) fn open(&self) -> Option<axum::Router> {
+        None
     }
 
     /// The answer to a request whose caller may not be served, or not so.

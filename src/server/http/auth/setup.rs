@@ -1,16 +1,21 @@
 //! What the operator set up for a caller: a policy, a credential, limits. Files name it; it is loaded with them.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use serde::{Deserialize, Serialize};
 
+use super::watched::{Stamp, stamp};
 use crate::engine::EngineAccount;
 use crate::guard::{OwnKey, Policy};
+
+/// How many callers' calls are counted before those are let go of that made none lately.
+const MAX_COUNTED: usize = 10_000;
 
 /// Makes accounts of what files name.
 pub trait CallerAccounts: Send + Sync + std::fmt::Debug {
@@ -49,7 +54,7 @@ pub(in crate::server::http) struct Setup {
     /// Which setup it is: none that was loaded at another time has the same number.
     pub(in crate::server::http) revision: u64,
     calls: Option<DefaultKeyedRateLimiter<String>>,
-    /// A key that log lines leave out as long as this setup is there.
+    /// What log lines leave out as long as this setup is there.
     own: Option<OwnKey>,
 }
 
@@ -62,13 +67,9 @@ impl Drop for Setup {
 }
 
 impl Setup {
-    fn new(
-        policy: Option<Policy>,
-        accounts: Option<Vec<EngineAccount>>,
-        calls_per_minute: Option<NonZeroU32>,
-        own: Option<OwnKey>,
-    ) -> Self {
+    fn new(policy: Option<Policy>, accounts: Option<Vec<EngineAccount>>, calls_per_minute: Option<NonZeroU32>) -> Self {
         static LOADED: AtomicU64 = AtomicU64::new(1);
+        let own = accounts.iter().flatten().next().map(|account| account.key.clone());
         Self {
             policy,
             accounts,
@@ -81,13 +82,12 @@ impl Setup {
     /// A policy alone.
     #[cfg(test)]
     pub(in crate::server::http) fn of_policy(policy: Policy) -> Arc<Self> {
-        Arc::new(Self::new(Some(policy), None, None, None))
+        Arc::new(Self::new(Some(policy), None, None))
     }
 
     /// A caller's own account.
     pub(super) fn of_own(account: EngineAccount) -> Self {
-        let own = account.key.clone();
-        Self::new(None, Some(vec![account]), None, Some(own))
+        Self::new(None, Some(vec![account]), None)
     }
 
     /// Counts a call of a caller.
@@ -96,6 +96,9 @@ impl Setup {
     /// In how many seconds it may try again, where it made as many calls as it may.
     pub(in crate::server::http) fn count(&self, principal: &str) -> Result<(), u64> {
         let Some(calls) = &self.calls else { return Ok(()) };
+        if calls.len() > MAX_COUNTED {
+            calls.retain_recent();
+        }
         calls.check_key(&principal.to_owned()).map_err(|early| {
             let wait = early.wait_time_from(DefaultClock::default().now());
             wait.as_secs().saturating_add(1)
@@ -103,20 +106,50 @@ impl Setup {
     }
 }
 
+/// What is set up for one caller of a file, and of which files it was made.
+type Known = (CallerSettings, Vec<Stamp>, Weak<Setup>);
+
 /// What loading needs.
 #[derive(Debug, Clone)]
 pub(super) struct Loader {
     /// The tools that a policy may speak of.
-    pub(super) tools: Arc<[String]>,
-    pub(super) accounts: Arc<dyn CallerAccounts>,
+    tools: Arc<[String]>,
+    accounts: Arc<dyn CallerAccounts>,
+    /// What was loaded before: whoever nothing changed for goes on with it, and with what was counted.
+    known: Arc<Mutex<HashMap<String, Known>>>,
 }
 
 impl Loader {
-    /// Loads what is set up. Relative paths start at the directory of the file that names them.
+    pub(super) fn new(tools: Arc<[String]>, accounts: Arc<dyn CallerAccounts>) -> Self {
+        Self {
+            tools,
+            accounts,
+            known: Arc::default(),
+        }
+    }
+
+    /// Loads what is set up for a caller of that name. Relative paths start at the directory of the file that names them.
     ///
     /// # Errors
     /// Why it can't be used, as a sentence.
-    pub(super) fn load(&self, settings: &CallerSettings, file: &Path) -> Result<Arc<Setup>, String> {
+    pub(super) fn load(&self, name: &str, settings: &CallerSettings, file: &Path) -> Result<Arc<Setup>, String> {
+        let stamps: Vec<Stamp> = Self::files(settings, file).iter().map(|path| stamp(path)).collect();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((before, of, setup)) = known.get(name)
+            && let Some(setup) = setup.upgrade()
+            && before == settings
+            && *of == stamps
+        {
+            return Ok(setup);
+        }
+        let setup = self.loaded(settings, file)?;
+        known.retain(|_, (_, _, setup)| setup.strong_count() > 0);
+        let entry = (settings.clone(), stamps, Arc::downgrade(&setup));
+        known.insert(name.to_owned(), entry);
+        Ok(setup)
+    }
+
+    fn loaded(&self, settings: &CallerSettings, file: &Path) -> Result<Arc<Setup>, String> {
         let directory = file.parent().unwrap_or(Path::new("."));
         let policy = settings
             .policy
@@ -134,7 +167,6 @@ impl Loader {
             policy,
             account.map(|account| vec![account]),
             settings.calls_per_minute,
-            None,
         )))
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 const OTHERS: Duration = Duration::from_secs(1);
 
 /// What tells a file from a later one in its place.
-type Stamp = Option<(SystemTime, u64, u64)>;
+pub(super) type Stamp = Option<(SystemTime, u64, u64)>;
 
 /// What was read of a file, and of which files beside it.
 pub(super) struct Loaded<T> {
@@ -96,7 +96,8 @@ fn stamped(paths: Vec<PathBuf>) -> Vec<(PathBuf, Stamp)> {
     stamped.collect()
 }
 
-fn stamp(path: &Path) -> Stamp {
+/// What tells the file that is there now from a later one.
+pub(super) fn stamp(path: &Path) -> Stamp {
     let metadata = std::fs::metadata(path).ok()?;
     #[cfg(unix)]
     let number = std::os::unix::fs::MetadataExt::ino(&metadata);

@@ -36,10 +36,20 @@ pub(super) struct Known {
     hello: Option<Box<[u8]>>,
     /// What tells it from others to the guard, and the calls that it runs: those go on where their client only broke off.
     server: Option<(Session, RunningCalls)>,
-    /// Whether it is one of rmcp's at the moment.
-    is_awake: bool,
+    state: State,
     /// How many ends of rmcp's sessions are still to be told that only went to sleep.
     ends: usize,
+}
+
+/// Whether a session is one of rmcp's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It is: since then, where it slept before.
+    Awake(Option<Instant>),
+    /// It is becoming one: until rmcp has shaken hands, it takes nothing else.
+    Waking,
+    /// It isn't.
+    Asleep,
 }
 
 impl Known {
@@ -52,6 +62,9 @@ impl Known {
         (self.used, self.last)
     }
 }
+
+/// How long a session that woke stays awake at least: rmcp forgets only after a moment that it woke it, and would not wake it again.
+const MIN_AWAKE: Duration = Duration::from_secs(1);
 
 /// How many sessions there may be.
 #[derive(Debug, Clone, Copy)]
@@ -119,7 +132,7 @@ impl Table {
             last: Instant::now(),
             hello: None,
             server: None,
-            is_awake: true,
+            state: State::Awake(None),
             ends: 0,
         };
         self.known.insert(id.clone(), known);
@@ -188,7 +201,7 @@ impl Table {
 
     /// What a session of that owner's was that sleeps.
     pub(super) fn asleep(&self, id: &SessionId, owner: &Owner) -> Option<(InitializeRequestParams, Session)> {
-        let known = self.known.get(id).filter(|known| !known.is_awake)?;
+        let known = self.known.get(id).filter(|known| known.state == State::Asleep)?;
         if known.owner.principal != owner.principal {
             return None;
         }
@@ -197,12 +210,27 @@ impl Table {
         Some((hello, session.clone()))
     }
 
-    /// Notes that a session is one of rmcp's again.
-    pub(super) fn woken(&mut self, id: &SessionId) {
+    /// Notes that a session is becoming one of rmcp's again.
+    pub(super) fn wakes(&mut self, id: &SessionId) {
         if let Some(known) = self.known.get_mut(id) {
-            known.is_awake = true;
+            known.state = State::Waking;
+        }
+    }
+
+    /// Notes that rmcp has a message of a session: the first ends the handshake of one that wakes.
+    pub(super) fn accepted(&mut self, id: &SessionId) {
+        if let Some(known) = self.known.get_mut(id)
+            && known.state == State::Waking
+        {
+            known.state = State::Awake(Some(Instant::now()));
             self.awake.insert(id.clone());
         }
+    }
+
+    /// Whether a session takes messages now.
+    pub(super) fn is_awake(&self, id: &SessionId) -> bool {
+        let known = self.known.get(id);
+        known.is_some_and(|known| matches!(known.state, State::Awake(_)))
     }
 
     /// Whether a session that rmcp ended is over, and forgotten: not where it only went to sleep.
@@ -228,7 +256,8 @@ impl Table {
         }
         let idle = self.awake.iter().filter_map(|id| {
             let known = self.known.get(id)?;
-            known.is_idle().then(|| (known.last, id.clone()))
+            let woke_now = matches!(known.state, State::Awake(Some(since)) if since.elapsed() < MIN_AWAKE);
+            (known.is_idle() && !woke_now).then(|| (known.last, id.clone()))
         });
         let mut idle: Vec<(Instant, SessionId)> = idle.collect();
         let many = idle.len().saturating_sub(self.bounds.awake);
@@ -238,7 +267,7 @@ impl Table {
             self.awake.remove(id);
             match self.known.get_mut(id) {
                 Some(known) if known.hello.is_some() && known.server.is_some() => {
-                    known.is_awake = false;
+                    known.state = State::Asleep;
                     known.ends += 1;
                 }
                 // It couldn't be woken.

@@ -50,7 +50,7 @@ impl Bearer {
             let mut others = Vec::new();
             for entry in list.entries() {
                 let settings = entry.settings();
-                let setup = loader.load(&settings, path);
+                let setup = loader.load(entry.name(), &settings, path);
                 let setup = setup.map_err(|error| format!("the token {}: {error}", entry.name()))?;
                 others.extend(Loader::files(&settings, path));
                 let tag = hmac::sign(&tags, entry.digest().as_bytes()).as_ref().to_vec();

@@ -87,7 +87,7 @@ impl Map {
         let placed = |why: &str| format!("{}: {why}", path.display());
         let told: Told = toml::from_str(&text).map_err(|error| placed(error.message()))?;
         let mut others = Vec::new();
-        let mut mapped = |name: String, scopes: Option<Vec<String>>, settings: CallerSettings| {
+        let mut mapped = |kind: &str, name: String, scopes: Option<Vec<String>>, settings: CallerSettings| {
             let scopes = match scopes {
                 None => Scopes::ALL,
                 Some(names) => {
@@ -101,7 +101,7 @@ impl Map {
             };
             others.extend(Loader::files(&settings, path));
             let setup = loader
-                .load(&settings, path)
+                .load(&format!("{kind} {name}"), &settings, path)
                 .map_err(|why| placed(&format!("{}: {why}", crate::text::one_line(&name, 80))))?;
             Ok(Mapped { name, scopes, setup })
         };
@@ -113,7 +113,7 @@ impl Map {
                 profile: entry.profile,
                 calls_per_minute: entry.calls_per_minute,
             };
-            subjects.push(mapped(entry.sub, entry.scopes, settings)?);
+            subjects.push(mapped("subject", entry.sub, entry.scopes, settings)?);
         }
         let mut groups = Vec::new();
         for entry in told.group {
@@ -123,7 +123,7 @@ impl Map {
                 profile: entry.profile,
                 calls_per_minute: entry.calls_per_minute,
             };
-            groups.push(mapped(entry.name, entry.scopes, settings)?);
+            groups.push(mapped("group", entry.name, entry.scopes, settings)?);
         }
         let default = told.default;
         Ok(Loaded {
