@@ -300,7 +300,7 @@ async fn clients_behind_nginx_without_affinity_get_each_approval_once() {
         .map(|kind| format!("{kind}_temp_path {place}/{kind};"))
         .collect();
     let config = format!(
-        "daemon off; pid {place}/pid; error_log {place}/error.log; worker_processes 1; events {{}}\n\
+        "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log; events {{}}\n\
          http {{ access_log {place}/access.log; {paths} log_format to '$upstream_addr'; access_log {place}/to.log to;\n\
          upstream replicas {{ {servers} }}\n\
          server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://replicas; proxy_http_version 1.1; \
