@@ -37,7 +37,6 @@ mod tls;
 mod tool_list;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -58,8 +57,8 @@ use self::drain::Drain;
 use self::health::Health;
 pub use self::health::Probe;
 pub use self::limits::{HttpLimits, MAX_BODY_BYTES};
-pub use self::listen::Listen;
 use self::listen::Listener;
+pub use self::listen::{BindError, Listen};
 pub use self::place::Place;
 use self::probes::Probes;
 pub use self::proxy::Hops;
@@ -94,22 +93,9 @@ pub enum HttpError {
         /// What is missing, each with its flags.
         missing: Vec<&'static str>,
     },
-    /// The operating system said no.
-    #[error("can't listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// A socket in the file system can't be made.
-    #[error("can't listen on unix:{path}: {reason}", path = .path.display())]
-    Socket {
-        /// Where it was to be.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
+    /// It can't listen there.
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// The address that clients see can't be made.
     #[error("the address of this server is no URL: {0}")]
     Place(#[from] url::ParseError),

@@ -7,8 +7,6 @@ use std::str::FromStr;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use super::HttpError;
-
 /// What stands before the path of a socket.
 const UNIX: &str = "unix:";
 
@@ -19,6 +17,27 @@ pub enum Listen {
     Address(SocketAddr),
     /// On a socket in the file system, which this user alone can open (0600).
     Unix(PathBuf),
+}
+
+/// Why nothing listens.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The operating system said no.
+    #[error("can't listen on {address}: {source}")]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A socket in the file system can't be made.
+    #[error("can't listen on unix:{path}: {reason}", path = .path.display())]
+    Socket {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
 }
 
 impl Listen {
@@ -103,12 +122,12 @@ impl Listener {
     ///
     /// # Errors
     /// When the address is taken, or the socket can't be made where nobody else can change it.
-    pub(super) async fn bind(listen: Listen) -> Result<(Self, Listen), HttpError> {
+    pub(super) async fn bind(listen: Listen) -> Result<(Self, Listen), BindError> {
         match listen {
             Listen::Address(address) => {
-                let listen = |source| HttpError::Listen { address, source };
+                let listen = |source| BindError::Address { address, source };
                 let listener = TcpListener::bind(address).await.map_err(listen)?;
-                let address = listener.local_addr()?;
+                let address = listener.local_addr().map_err(listen)?;
                 Ok((Self::Tcp(listener), Listen::Address(address)))
             }
             #[cfg(unix)]
@@ -117,7 +136,7 @@ impl Listener {
                 Ok((Self::Unix { listener, _file }, Listen::Unix(path)))
             }
             #[cfg(not(unix))]
-            Listen::Unix(path) => Err(HttpError::Socket {
+            Listen::Unix(path) => Err(BindError::Socket {
                 path,
                 reason: "this system has no such sockets".to_owned(),
             }),
@@ -170,7 +189,7 @@ mod unix {
 
     use tokio::net::UnixListener;
 
-    use crate::server::http::HttpError;
+    use super::BindError;
 
     /// What others than the owner may write.
     const BY_OTHERS: u32 = 0o022;
@@ -192,8 +211,8 @@ mod unix {
     }
 
     /// Listens on a socket there.
-    pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), HttpError> {
-        let no = |reason: String| HttpError::Socket {
+    pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), BindError> {
+        let no = |reason: String| BindError::Socket {
             path: path.to_owned(),
             reason,
         };

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::HttpError;
+use super::listen::BindError;
 use crate::telemetry;
 
 /// Prometheus' text format.
@@ -49,11 +49,11 @@ impl MetricsServer {
     ///
     /// # Errors
     /// When the address is taken.
-    pub async fn bind(address: SocketAddr) -> Result<Self, HttpError> {
-        let listen = |source| HttpError::Listen { address, source };
+    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        let listen = |source| BindError::Address { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         Ok(Self {
-            address: listener.local_addr()?,
+            address: listener.local_addr().map_err(listen)?,
             listener,
         })
     }
