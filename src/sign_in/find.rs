@@ -154,7 +154,7 @@ impl Reach {
 /// For tests: this machine stands for Neon.
 #[cfg(debug_assertions)]
 fn stands_for_neon(variable: impl Fn(&str) -> Option<OsString>) -> bool {
-    variable("NEON_MCP_TEST_STANDS_FOR_NEON").is_some_and(|value| value == "loopback")
+    variable("NEON_TEST_STANDS_FOR_NEON").is_some_and(|value| value == "loopback")
 }
 
 /// In no release.

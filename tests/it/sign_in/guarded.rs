@@ -182,7 +182,8 @@ async fn answer_that_cannot_be_used_has_used_the_sign_in_up() {
         assert!(is_error && kind(&value) == "not_signed_in", "{value}");
     }
     // Shown once more, a used token would end what else came of the sign-in.
-    assert_eq!((issuer.state().renewals - before, issuer.state().refused), (1, 0));
+    let (renewals, refused) = issuer.counts();
+    assert_eq!((renewals - before, refused), (1, 0));
 }
 
 /// A folder with an `xdg-open` that writes down what it is given, and a copy of the file that this names.
@@ -230,9 +231,10 @@ async fn arguments_of_the_browser_do_not_hold_the_address() {
 async fn person_at_a_terminal_is_shown_who_signed_in_before_it_is_kept() {
     for (typed, code) in [("no", 1), ("", 1), ("yes", 0)] {
         let (home, issuer) = (Home::new(), Issuer::start().await);
-        let command = home.program(&["login", "--no-browser"], &issuer).into_std();
+        let mut command = home.program(&["login", "--no-browser"], &issuer).into_std();
+        command.env("NEON_MCP_LOG", "error");
         let mut terminal = AtTerminal::with(command, crate::support::terminal::Streams::All, Some(2_000));
-        terminal.wait_for("code_challenge_method", 1);
+        terminal.wait_for("code_challenge_method=S256", 1);
         let screen = terminal.screen();
         let at = screen.find("http").expect("an address");
         let address = screen[at..].split_whitespace().next().expect("one").to_owned();

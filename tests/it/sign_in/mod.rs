@@ -55,7 +55,7 @@ impl Home {
             .env("NEON_MCP_LOGIN_ISSUER", issuer.origin())
             .env("NEON_MCP_LOG", "trace");
         if self.stands_for_neon {
-            command.env("NEON_MCP_TEST_STANDS_FOR_NEON", "loopback");
+            command.env("NEON_TEST_STANDS_FOR_NEON", "loopback");
         }
         command
     }
