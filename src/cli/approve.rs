@@ -119,7 +119,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Err(DecideError::Decided(state)) => {
             eprintln!("neon-mcp: it was decided before: {}", decided(&state));
-            Ok(match state {
+            Ok(match *state {
                 State::Approved { .. } => ExitCode::SUCCESS,
                 State::Rejected { .. } => ExitCode::from(REJECTED),
                 State::Waiting => ExitCode::from(UNDECIDED),
@@ -168,10 +168,10 @@ fn list(approvals: &Approvals) -> anyhow::Result<ExitCode> {
             escaped(approval.text.lines().next().unwrap_or_default())
         ));
     }
-    if !waiting.is_empty() {
-        if let Some(command) = approvals.command("CODE") {
-            print(&format!("\n{command} shows the whole plan, and asks."));
-        }
+    if !waiting.is_empty()
+        && let Some(command) = approvals.command("CODE")
+    {
+        print(&format!("\n{command} shows the whole plan, and asks."));
     }
     Ok(ExitCode::SUCCESS)
 }

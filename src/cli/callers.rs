@@ -150,9 +150,9 @@ pub(super) fn announce(http: HttpServer, settings: &Settings) -> anyhow::Result<
             Ok((http, None))
         }
         HttpAuth::NeonKey => {
-            tell(&format!(
-                "clients send `Authorization: Bearer KEY`, a Neon API key of their own, which their calls are made with; it is kept in memory alone"
-            ));
+            tell(
+                "clients send `Authorization: Bearer KEY`, a Neon API key of their own, which their calls are made with; it is kept in memory alone",
+            );
             Ok((http, None))
         }
     }

@@ -137,8 +137,6 @@ fn tell_reach(http: &HttpServer, settings: &Settings) {
             networks.join(", ")
         ));
     } else if layer.tls_cert.is_some() && layer.public_url.is_none() && !listen.is_local() {
-        tell(&format!(
-            "without --public-url, clients reach it by its address alone: a request to any name is refused"
-        ));
+        tell("without --public-url, clients reach it by its address alone: a request to any name is refused");
     }
 }

@@ -466,7 +466,7 @@ fn decide(
         }
     }
     if !approval.waits() {
-        return Err(DecideError::Decided(approval.state.clone()));
+        return Err(DecideError::Decided(Box::new(approval.state.clone())));
     }
     // A no counts wherever it comes from.
     if by == Decider::Terminal && !approval.terminal && *decision != Decision::Reject {

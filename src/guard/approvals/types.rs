@@ -311,8 +311,8 @@ pub enum DecideError {
     #[error("no call waits under this code: it has run out, was used, or never was")]
     Unknown,
     /// It was decided before.
-    #[error("it was decided before: {}", match .0 { State::Approved { .. } => "approved", State::Rejected { .. } => "rejected", State::Waiting => "waiting" })]
-    Decided(State),
+    #[error("it was decided before: {}", match **.0 { State::Approved { .. } => "approved", State::Rejected { .. } => "rejected", State::Waiting => "waiting" })]
+    Decided(Box<State>),
     /// The name isn't the one that is lost.
     #[error("that is not the name of the {what}: {}", tries(*.left))]
     WrongName {

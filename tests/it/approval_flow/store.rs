@@ -156,7 +156,7 @@ fn a_decision_counts_once_and_is_taken_once() {
     ));
     let again = approvals.decide(&code, &Decision::Reject, now());
     assert!(
-        matches!(again, Err(DecideError::Decided(State::Approved { .. }))),
+        matches!(&again, Err(DecideError::Decided(state)) if matches!(**state, State::Approved { .. })),
         "{again:?}"
     );
     let taken = std::thread::scope(|scope| {
@@ -216,7 +216,7 @@ fn five_wrong_names_refuse() {
     );
     let right = approvals.decide(&code, &approve(Some("Main")), now());
     assert!(
-        matches!(right, Err(DecideError::Decided(State::Rejected { .. }))),
+        matches!(&right, Err(DecideError::Decided(state)) if matches!(**state, State::Rejected { .. })),
         "{right:?}"
     );
     let code = approvals.add(severe("b")).expect("put down").code;

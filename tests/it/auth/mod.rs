@@ -41,7 +41,11 @@ async fn serve(upstream: &FakeNeon, more: &[&str], state: &Path) -> OverHttp {
 }
 
 async fn serve_as(upstream: &FakeNeon, more: &[&str], state: &Path, key: &str) -> OverHttp {
-    let arguments = [&["http", "--listen", "127.0.0.1:0"], more].concat();
+    let anywhere: &[&str] = match more.contains(&"--listen") {
+        true => &[],
+        false => &["--listen", "127.0.0.1:0"],
+    };
+    let arguments = [&["http"], anywhere, more].concat();
     OverHttp::start(program(&arguments, &upstream.url(), key), state).await
 }
 

@@ -361,8 +361,14 @@ async fn metadata_of_the_resource_are_served_to_whoever_asks() {
 
 #[tokio::test]
 async fn audience_and_public_address_are_the_operators() {
-    let public = ["--public-url", "https://mcp.example.com/"];
-    let (_upstream, issuer, server) = start(&public).await;
+    // What the server says then is what clients see: a free port is found here.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let here = free.local_addr().expect("an address").to_string();
+    drop(free);
+    let public = ["--listen", &here, "--public-url", "https://mcp.example.com/"];
+    let (_upstream, issuer, mut server) = start(&public).await;
+    assert_eq!(server.url, "https://mcp.example.com/mcp");
+    server.url = format!("http://{here}/mcp");
     let token = issuer.token(&issuer.claims("https://mcp.example.com/mcp", ALL));
     assert_eq!(answered(&server, &token).await.0, StatusCode::OK);
     let token = issuer.token(&issuer.claims(&server.url, ALL));

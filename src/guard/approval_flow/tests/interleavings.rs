@@ -258,7 +258,7 @@ fn no_interleaving_over_two_replicas_runs_twice_or_loses_an_approval() {
     let count = std::env::var("NEON_MCP_INTERLEAVINGS").ok();
     let count: usize = count.map_or(INTERLEAVINGS, |count| count.parse().unwrap());
     let seed: u64 = std::env::var("NEON_MCP_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    println!("{count} interleavings, NEON_MCP_SEED={seed}");
+    eprintln!("{count} interleavings, NEON_MCP_SEED={seed}");
     let prefix = crate::guard::session::random_id();
     let replicas = [Replica::new(&redis, &prefix), Replica::new(&redis, &prefix)];
     let tool = Catalog::embedded().unwrap().tool("revoke_api_key").unwrap().clone();
