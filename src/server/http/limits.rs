@@ -45,7 +45,7 @@ impl Default for HttpLimits {
             body_bytes: MAX_BODY_BYTES,
             sessions: 1_000,
             sessions_of_one: 1_000,
-            sessions_awake: 100,
+            sessions_awake: 1_000,
             session_idle: Duration::from_secs(12 * 3_600),
             connections: 1_500,
             connections_of_one: 1_200,
