@@ -127,6 +127,7 @@ mod networks {
 }
 
 #[cfg(all(test, feature = "http-server"))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use http::HeaderValue;
 

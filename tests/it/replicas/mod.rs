@@ -244,7 +244,7 @@ async fn store_that_is_away_stops_what_needs_an_approval_and_nothing_else() {
 async fn interleavings_over_http_run_each_approval_once() {
     let Some(mut scene) = Scene::start().await else { return };
     let seed: u64 = rand::random();
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let approvals = scene.approvals();
     let mut granted = 0;

@@ -133,6 +133,6 @@ async fn descriptors_and_memory_of_clients_that_misbehave_are_free_again() {
         drop(open);
     }
     let after = kilobytes();
-    println!("resident: {before} kB before, {after} kB after");
+    eprintln!("resident: {before} kB before, {after} kB after");
     assert!(after < before + 8 * 1024, "{before} kB before, {after} kB after");
 }

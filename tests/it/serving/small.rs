@@ -98,8 +98,8 @@ impl Small {
         let answer = self.post(Some(session), &body).send().await.expect("an answer");
         let status = answer.status().as_u16();
         let text = answer.text().await.expect("text");
-        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-        let message = data.filter(|data| data.starts_with('{')).last().unwrap_or(&text);
+        let mut data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        let message = data.rfind(|data| data.starts_with('{')).unwrap_or(&text);
         (status, serde_json::from_str(message).unwrap_or_default())
     }
 }
