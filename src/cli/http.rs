@@ -111,11 +111,11 @@ async fn measured(settings: &Settings) -> anyhow::Result<Option<AbortOnDropHandl
 
 /// In a build without it: nothing is measured.
 #[cfg(not(feature = "http-server"))]
-async fn measured(settings: &Settings) -> anyhow::Result<()> {
+async fn measured(settings: &Settings) -> anyhow::Result<Option<()>> {
     if settings.http.metrics_listen.is_some() {
         anyhow::bail!("--metrics-listen: this neon-mcp was built without metrics (the feature `http-server`)");
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Says on standard error what is open to whom, whatever the log holds.

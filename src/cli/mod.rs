@@ -53,7 +53,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::runtime::Builder;
 
 use crate::settings::Layer;
-use common::{here, print, resolve};
+use common::{here, resolve};
 
 pub use common::told;
 
@@ -176,7 +176,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         #[cfg(not(feature = "demo"))]
         Command::Demo(_) => bail!("this neon-mcp was built without the demo. {WITH_ALL}"),
         #[cfg(feature = "sandbox")]
-        Command::Sandbox(arguments) => runtime(crate::sandbox::command::run(arguments, print)),
+        Command::Sandbox(arguments) => runtime(crate::sandbox::command::run(arguments, common::print)),
         #[cfg(not(feature = "sandbox"))]
         Command::Sandbox(_) => bail!("this neon-mcp was built without the sandbox. {WITH_ALL}"),
         Command::Tools(arguments) => tools::run(&arguments),
