@@ -8,7 +8,7 @@ use super::setup::CallerAccounts;
 /// Callers that are told apart.
 #[derive(Debug, Clone)]
 pub enum Callers {
-    /// Whoever shows one of the tokens of a file, which [`TokenList`] makes.
+    /// Whoever shows one of the tokens of a file, which [`super::TokenList`] makes.
     Bearer {
         /// The file.
         tokens: PathBuf,
