@@ -24,6 +24,7 @@ use super::held::held;
 use super::narrowing::{Asked, NotOffered};
 use super::sessions::{self, Lack, Owner};
 use super::tool_list;
+use crate::guard::Scopes;
 use crate::server::messages::{self, Checked, Refused};
 
 /// How long a client is told to wait that gets no session, in seconds.
@@ -112,8 +113,10 @@ pub(super) async fn whole(
         Err(error) => return not_offered(&error, id_of(&asked)),
     };
     if let Some(messages::Request::Call(id)) = &asked {
-        // Of what the operator or the request leaves out, the engine says what is missing: another token wouldn't help.
-        if let Some(call) = reading.admission.called(&body, &admitted, &narrowing)
+        // Of what the operator or the request leaves out, the engine says what is missing: another token wouldn't help. A token with every
+        // scope lacks none, whatever is called.
+        if grant.issued != Scopes::ALL
+            && let Some(call) = reading.admission.called(&body, &admitted, &narrowing)
             && !grant.issued.lacks(call.needed()).is_empty()
         {
             reading.admission.note_missing_scope(&call, &admitted);
