@@ -390,8 +390,10 @@ fn mcp(
     limits: &HttpLimits,
     end: CancellationToken,
 ) -> Router {
-    let sessions = BoundedSessions::new(limits);
-    let mut config = StreamableHttpServerConfig::default()
+    let admission = admission.clone();
+    let make = move || server.for_another_client().offering(admission.offer());
+    let sessions = BoundedSessions::new(limits, Box::new(make.clone()), end.clone());
+    let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(true)
         .with_json_response(true)
         .with_max_request_body_bytes(limits.body_bytes)
@@ -399,12 +401,11 @@ fn mcp(
         .enforce_origin_validation()
         .with_allowed_origins(place.origins_with_ports())
         .with_cancellation_token(end);
-    config.session_store = Some(sessions.clone());
-    let admission = admission.clone();
     let service = StreamableHttpService::new(
         move || {
-            let server = server.for_another_client().offering(admission.offer());
-            Ok(sessions::server(server))
+            let server = make();
+            sessions::opened(&server);
+            Ok(server)
         },
         sessions,
         config,

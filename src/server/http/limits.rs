@@ -15,7 +15,7 @@ pub struct HttpLimits {
     /// Sessions of one caller that is told from others, else of one address. Default 1,000: on loopback, all come from one as a rule.
     pub sessions_of_one: usize,
     /// How many idle sessions are kept awake, at some 80 kB each: of more, those that were used longest ago sleep until their
-    /// clients' next requests. Default 1,000.
+    /// clients' next requests. Default 100.
     pub sessions_awake: usize,
     /// How long a session lasts that has no open stream and gets no request. Default 12 hours: a client may be left alone over a
     /// long lunch, and how many there may be is bounded by itself.
@@ -45,7 +45,7 @@ impl Default for HttpLimits {
             body_bytes: MAX_BODY_BYTES,
             sessions: 1_000,
             sessions_of_one: 1_000,
-            sessions_awake: 1_000,
+            sessions_awake: 100,
             session_idle: Duration::from_secs(12 * 3_600),
             connections: 1_500,
             connections_of_one: 1_200,

@@ -2,7 +2,11 @@
 //!
 //! A session of rmcp's costs some 80 kB (its channels take 32 messages each, whatever they are told), and whoever reaches the port can
 //! open one with a single request. So only some that are idle are kept awake. Of the others what the client said of itself is kept, and
-//! its next request wakes the session: rmcp shakes hands again in the client's place, which notices nothing.
+//! its next request wakes the session: the server shakes hands with itself again in the client's place, which notices nothing.
+//!
+//! rmcp can wake sessions, too, from a store that it is given, but a request that comes at the wrong moment finds a session that is
+//! neither in the store nor awake, and one that breaks off meanwhile leaves it half awake. Here a task of its own wakes a session, and
+//! whatever comes meanwhile waits for its end.
 
 mod table;
 
@@ -13,13 +17,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Stream;
-use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, InitializeRequest, InitializeRequestParams,
+    InitializedNotification, NumberOrString, ServerJsonRpcMessage,
+};
+use rmcp::service::serve_server_with_ct;
+use rmcp::transport::TransportAdapterIdentity;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, LocalSessionManagerError};
-use rmcp::transport::streamable_http_server::session::store::{SessionState, SessionStore, SessionStoreError};
 use rmcp::transport::streamable_http_server::session::{RestoreOutcome, ServerSseMessage, SessionId, SessionManager};
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 pub(super) use table::Owner;
-use table::{Bounds, Table};
+use table::{Bounds, Table, Whether};
 
 use super::limits::HttpLimits;
 use crate::guard::Session;
@@ -39,9 +49,7 @@ struct Asked {
     owner: Owner,
     /// Which session it lacked, if any.
     lack: OnceLock<Lack>,
-    /// What tells the session apart that it wakes.
-    woken: Mutex<Option<Session>>,
-    /// What was made for the session that it opens or wakes.
+    /// What was made for the session that it opens.
     made: Mutex<Option<(Session, RunningCalls)>>,
     /// The sessions that it uses: they are in use for as long as it is answered.
     holds: Mutex<Vec<Open>>,
@@ -61,7 +69,6 @@ pub(super) async fn counted<T>(owner: Owner, answering: impl Future<Output = T>)
     let asked = Arc::new(Asked {
         owner,
         lack: OnceLock::new(),
-        woken: Mutex::default(),
         made: Mutex::default(),
         holds: Mutex::default(),
     });
@@ -69,16 +76,10 @@ pub(super) async fn counted<T>(owner: Owner, answering: impl Future<Output = T>)
     (answer, asked.lack.get().copied())
 }
 
-/// The server for the session that the request opens or wakes: a woken one is who it was before.
-pub(super) fn server(new: NeonServer) -> NeonServer {
-    let woken = ASKED.try_with(|asked| lock(&asked.woken).clone()).ok().flatten();
-    let server = match woken {
-        Some(session) => new.in_session(session),
-        None => new,
-    };
+/// Notes the server for the session that the request opens.
+pub(super) fn opened(server: &NeonServer) {
     let made = (server.session().clone(), server.running_calls().clone());
     let _ = ASKED.try_with(|asked| *lock(&asked.made) = Some(made));
-    server
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -99,26 +100,37 @@ pub(super) enum SessionError {
     /// The request came by no way that says whose it is.
     #[error("a session wants an owner")]
     Nobodys,
+    /// A session that slept didn't begin again.
+    #[error("the session didn't wake")]
+    NotWoken,
     /// What rmcp says.
     #[error(transparent)]
     Local(#[from] LocalSessionManagerError),
 }
 
+/// Makes the server of a session.
+type MakeServer = Box<dyn Fn() -> NeonServer + Send + Sync>;
+
 /// rmcp's sessions, within bounds.
-#[derive(Debug)]
 pub(super) struct BoundedSessions {
+    /// Itself, for the tasks that wake sessions.
+    this: Weak<Self>,
     local: LocalSessionManager,
     known: Arc<Mutex<Table>>,
     idle: Duration,
+    server: MakeServer,
+    /// Ends all sessions.
+    end: CancellationToken,
 }
 
 impl BoundedSessions {
-    pub(super) fn new(limits: &HttpLimits) -> Arc<Self> {
+    pub(super) fn new(limits: &HttpLimits, server: MakeServer, end: CancellationToken) -> Arc<Self> {
         let mut local = LocalSessionManager::default();
         // rmcp ends a session that only listens, too. What is idle is for this table to say.
         local.session_config.keep_alive = None;
         let idle = limits.session_idle;
-        let sessions = Arc::new(Self {
+        let sessions = Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             local,
             known: Arc::new(Mutex::new(Table::new(Bounds {
                 all: limits.sessions,
@@ -126,6 +138,8 @@ impl BoundedSessions {
                 awake: limits.sessions_awake,
             }))),
             idle,
+            server,
+            end,
         });
         let open = Arc::downgrade(&sessions.known);
         let count = move || {
@@ -174,6 +188,57 @@ impl BoundedSessions {
         }
     }
 
+    /// Wakes a session that sleeps. Whoever breaks off doesn't end that: others may wait for it.
+    fn wake(&self, id: &SessionId, waking: Waking) {
+        let Some(sessions) = self.this.upgrade() else { return };
+        let (id, end) = (id.clone(), self.end.clone());
+        tokio::spawn(async move {
+            let waking = waking;
+            match end.run_until_cancelled(sessions.begin_again(&id, &waking)).await {
+                Some(Ok(())) => lock(&sessions.known).woke(&id),
+                failed => {
+                    tracing::warn!("a session that slept is over, since it can't be woken: {failed:?}");
+                    lock(&sessions.known).remove(&id);
+                    let _ = sessions.local.close_session(&id).await;
+                }
+            }
+            // Those that wait look again.
+            drop(waking);
+            sessions.rest().await;
+        });
+    }
+
+    /// Opens a session at rmcp once more, with what its client said when it opened it.
+    async fn begin_again(&self, id: &SessionId, waking: &Waking) -> Result<(), SessionError> {
+        let server = (self.server)().in_session(waking.session.clone());
+        lock(&self.known).begins(id, waking.session.clone(), server.running_calls().clone());
+        let RestoreOutcome::Restored(transport) = self.local.restore_session(id.clone()).await? else {
+            return Err(SessionError::NotWoken);
+        };
+        let (ready, is_ready) = oneshot::channel();
+        let (sessions, ended, end) = (self.this.clone(), id.clone(), self.end.child_token());
+        tokio::spawn(async move {
+            match serve_server_with_ct::<_, _, _, TransportAdapterIdentity>(server, transport, end).await {
+                Ok(running) => {
+                    let _ = ready.send(());
+                    let _ = running.waiting().await;
+                }
+                // Told by `ready`, which is dropped.
+                Err(error) => tracing::debug!("a session doesn't wake: {error}"),
+            }
+            if let Some(sessions) = sessions.upgrade() {
+                let _ = sessions.close_session(&ended).await;
+            }
+        });
+        let hello = ClientRequest::InitializeRequest(InitializeRequest::new(waking.hello.clone()));
+        let hello = ClientJsonRpcMessage::request(hello, NumberOrString::Number(0));
+        self.local.initialize_session(id, hello).await?;
+        let shaken = ClientNotification::InitializedNotification(InitializedNotification::default());
+        let shaken = ClientJsonRpcMessage::notification(shaken);
+        self.local.accept_message(id, shaken).await?;
+        is_ready.await.map_err(|_| SessionError::NotWoken)
+    }
+
     /// Ends what was idle for too long.
     async fn sweep(&self) {
         let over = lock(&self.known).over(self.idle);
@@ -191,6 +256,27 @@ async fn sweeping(sessions: Weak<BoundedSessions>, idle: Duration) {
         tokio::time::sleep(pause).await;
         let Some(sessions) = sessions.upgrade() else { return };
         sessions.sweep().await;
+    }
+}
+
+/// A session that is being woken.
+#[derive(Debug)]
+struct Waking {
+    /// What its client said of itself.
+    hello: InitializeRequestParams,
+    /// Who it was before.
+    session: Session,
+    /// Dropped when it is over, which is what the others wait for.
+    _over: watch::Sender<()>,
+}
+
+impl std::fmt::Debug for BoundedSessions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("BoundedSessions")
+            .field("known", &self.known)
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
     }
 }
 
@@ -256,10 +342,21 @@ impl SessionManager for BoundedSessions {
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, Self::Error> {
         let _open = self.open(id);
+        let hello = match &message {
+            ClientJsonRpcMessage::Request(asked) => match &asked.request {
+                ClientRequest::InitializeRequest(hello) => Some(hello.params.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
         if let Ok(Some((session, calls))) = ASKED.try_with(|asked| lock(&asked.made).clone()) {
             lock(&self.known).begins(id, session, calls);
         }
-        Ok(self.local.initialize_session(id, message).await?)
+        let answer = self.local.initialize_session(id, message).await?;
+        if let Some(hello) = hello {
+            lock(&self.known).note(id, &hello);
+        }
+        Ok(answer)
     }
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
@@ -267,9 +364,19 @@ impl SessionManager for BoundedSessions {
             lacking(Lack::Unknown);
             return Ok(false);
         }
-        // One that sleeps isn't there, and is asked for at the store below; one that wakes is waited for there.
-        let is_awake = lock(&self.known).is_awake(id);
-        Ok(is_awake && self.local.has_session(id).await?)
+        loop {
+            let whether = lock(&self.known).whether(id);
+            match whether {
+                Whether::Awake => return Ok(self.local.has_session(id).await?),
+                Whether::Asleep(waking) => self.wake(id, waking),
+                // An error says that the other end is gone, which is how it ends.
+                Whether::Waking(mut others) => _ = others.changed().await,
+                Whether::Gone => {
+                    lacking(Lack::Unknown);
+                    return Ok(false);
+                }
+            }
+        }
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
@@ -303,9 +410,7 @@ impl SessionManager for BoundedSessions {
     }
 
     async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Self::Error> {
-        self.local.accept_message(id, message).await?;
-        lock(&self.known).accepted(id);
-        Ok(())
+        Ok(self.local.accept_message(id, message).await?)
     }
 
     async fn create_standalone_stream(
@@ -331,59 +436,5 @@ impl SessionManager for BoundedSessions {
             stream: Box::pin(stream),
             _open: open,
         })
-    }
-
-    async fn restore_session(&self, id: SessionId) -> Result<RestoreOutcome<Self::Transport>, Self::Error> {
-        lock(&self.known).wakes(&id);
-        let restored = self.local.restore_session(id).await?;
-        self.rest().await;
-        Ok(restored)
-    }
-}
-
-/// What a request waits for here.
-type Waited<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
-
-/// Where rmcp looks for a session that isn't awake.
-impl SessionStore for BoundedSessions {
-    fn load<'life0, 'life1, 'async_trait>(&'life0 self, id: &'life1 str) -> Waited<'async_trait, Option<SessionState>>
-    where
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        Self: 'async_trait,
-    {
-        let id: SessionId = id.to_owned().into();
-        // Whose it is was looked at before, in `has_session`.
-        let found = ASKED.try_with(|asked| {
-            let (hello, session) = lock(&self.known).asleep(&id, &asked.owner)?;
-            *lock(&asked.woken) = Some(session);
-            Some(SessionState::new(hello))
-        });
-        Box::pin(std::future::ready(Ok(found.ok().flatten())))
-    }
-
-    fn store<'life0, 'life1, 'life2, 'async_trait>(
-        &'life0 self,
-        id: &'life1 str,
-        state: &'life2 SessionState,
-    ) -> Waited<'async_trait, ()>
-    where
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        'life2: 'async_trait,
-        Self: 'async_trait,
-    {
-        lock(&self.known).note(&id.to_owned().into(), &state.initialize_params);
-        Box::pin(std::future::ready(Ok(())))
-    }
-
-    fn delete<'life0, 'life1, 'async_trait>(&'life0 self, _: &'life1 str) -> Waited<'async_trait, ()>
-    where
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        Self: 'async_trait,
-    {
-        // It was removed when the session was closed.
-        Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -1,5 +1,7 @@
 //! Sessions that sleep: their clients notice nothing.
 
+use std::time::Duration;
+
 use neon_mcp::server::http::HttpLimits;
 use serde_json::json;
 
@@ -55,9 +57,7 @@ async fn session_wakes_for_its_client_again_and_again() {
     assert_eq!(server.ask(&sessions[1], "ping", json!({})).await.0, 404);
 }
 
-// A request that comes while its session wakes can wait for ever. Until that is mended no session sleeps below 1,000 of them.
-#[tokio::test]
-#[ignore = "a defect: it hangs, see the comment"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requests_of_many_clients_at_once_wake_each_session_whole() {
     let upstream = FakeNeon::route(neon).await;
     let server = Small::start(&upstream, sleepy()).await;
@@ -72,6 +72,21 @@ async fn requests_of_many_clients_at_once_wake_each_session_whole() {
         for (status, answer) in all {
             assert_eq!((status, &answer["result"]), (200, &json!({})), "{answer}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_breaks_off_leaves_a_session_that_wakes() {
+    let upstream = FakeNeon::route(neon).await;
+    let server = Small::start(&upstream, sleepy()).await;
+    let session = server.begin("t").await;
+    for round in 0..60_u64 {
+        // Another comes, and sends it to sleep.
+        server.begin("other").await;
+        let broken_off = Duration::from_micros(round * 50);
+        let _ = tokio::time::timeout(broken_off, server.ask(&session, "ping", json!({}))).await;
+        let (status, answer) = server.ask(&session, "ping", json!({})).await;
+        assert_eq!((status, &answer["result"]), (200, &json!({})), "{round}: {answer}");
     }
 }
 

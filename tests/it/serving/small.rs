@@ -1,6 +1,7 @@
 //! A server in this process, with bounds and a place of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use neon_mcp::catalog::{Selection, SelectionOptions};
 use neon_mcp::engine::{CallLimits, Engine, Guards, Service};
@@ -92,14 +93,19 @@ impl Small {
         id.to_str().expect("text").to_owned()
     }
 
-    /// Asks a session for something: the status, and the message.
+    /// Asks a session for something: the status, and the message, which names its request.
     pub async fn ask(&self, session: &str, method: &str, params: Value) -> (u16, Value) {
-        let body = json!({"jsonrpc": "2.0", "id": 2, "method": method, "params": params});
+        // Of two requests of one session that are under way with one id, one is never answered.
+        static NEXT: AtomicU64 = AtomicU64::new(2);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let answer = self.post(Some(session), &body).send().await.expect("an answer");
         let status = answer.status().as_u16();
         let text = answer.text().await.expect("text");
         let mut data = text.lines().filter_map(|line| line.strip_prefix("data: "));
         let message = data.rfind(|data| data.starts_with('{')).unwrap_or(&text);
-        (status, serde_json::from_str(message).unwrap_or_default())
+        let message: Value = serde_json::from_str(message).unwrap_or_default();
+        assert_eq!(message["id"], id, "{message}");
+        (status, message)
     }
 }

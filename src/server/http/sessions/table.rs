@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use rmcp::model::InitializeRequestParams;
 use rmcp::transport::streamable_http_server::session::SessionId;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::Waking;
 use crate::guard::Session;
 use crate::server::handler::RunningCalls;
 
@@ -42,14 +44,27 @@ pub(super) struct Known {
 }
 
 /// Whether a session is one of rmcp's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum State {
-    /// It is: since then, where it slept before.
-    Awake(Option<Instant>),
-    /// It is becoming one: until rmcp has shaken hands, it takes nothing else.
-    Waking,
+    /// It is.
+    Awake,
+    /// It is becoming one: whoever wants it waits for the other end to be dropped.
+    Waking(watch::Receiver<()>),
     /// It isn't.
     Asleep,
+}
+
+/// Whether a session can take a request now.
+#[derive(Debug)]
+pub(super) enum Whether {
+    /// It can.
+    Awake,
+    /// It sleeps: whoever is told so wakes it.
+    Asleep(Waking),
+    /// Another wakes it: the end of that is waited for.
+    Waking(watch::Receiver<()>),
+    /// There is none.
+    Gone,
 }
 
 impl Known {
@@ -62,9 +77,6 @@ impl Known {
         (self.used, self.last)
     }
 }
-
-/// How long a session that woke stays awake at least: rmcp forgets only after a moment that it woke it, and would not wake it again.
-const MIN_AWAKE: Duration = Duration::from_secs(1);
 
 /// How many sessions there may be.
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +144,7 @@ impl Table {
             last: Instant::now(),
             hello: None,
             server: None,
-            state: State::Awake(None),
+            state: State::Awake,
             ends: 0,
         };
         self.known.insert(id.clone(), known);
@@ -199,38 +211,46 @@ impl Table {
         }
     }
 
-    /// What a session of that owner's was that sleeps.
-    pub(super) fn asleep(&self, id: &SessionId, owner: &Owner) -> Option<(InitializeRequestParams, Session)> {
-        let known = self.known.get(id).filter(|known| known.state == State::Asleep)?;
-        if known.owner.principal != owner.principal {
-            return None;
+    /// Whether a session can take a request now. One that sleeps is being woken from then on.
+    pub(super) fn whether(&mut self, id: &SessionId) -> Whether {
+        let Some(known) = self.known.get_mut(id) else {
+            return Whether::Gone;
+        };
+        match &known.state {
+            State::Awake => Whether::Awake,
+            // Whoever woke it is gone, and neither told that it woke nor that it didn't.
+            State::Waking(others) if others.has_changed().is_err() => {
+                self.remove(id);
+                Whether::Gone
+            }
+            State::Waking(others) => Whether::Waking(others.clone()),
+            State::Asleep => {
+                let hello = known
+                    .hello
+                    .as_deref()
+                    .and_then(|text| serde_json::from_slice(text).ok());
+                let session = known.server.as_ref().map(|(session, _)| session.clone());
+                // Only those with both were put to sleep.
+                let (Some(hello), Some(session)) = (hello, session) else {
+                    return Whether::Gone;
+                };
+                let (over, others) = watch::channel(());
+                known.state = State::Waking(others);
+                Whether::Asleep(Waking {
+                    hello,
+                    session,
+                    _over: over,
+                })
+            }
         }
-        let hello = serde_json::from_slice(known.hello.as_deref()?).ok()?;
-        let (session, _) = known.server.as_ref()?;
-        Some((hello, session.clone()))
     }
 
-    /// Notes that a session is becoming one of rmcp's again.
-    pub(super) fn wakes(&mut self, id: &SessionId) {
+    /// Notes that a session is one of rmcp's again.
+    pub(super) fn woke(&mut self, id: &SessionId) {
         if let Some(known) = self.known.get_mut(id) {
-            known.state = State::Waking;
-        }
-    }
-
-    /// Notes that rmcp has a message of a session: the first ends the handshake of one that wakes.
-    pub(super) fn accepted(&mut self, id: &SessionId) {
-        if let Some(known) = self.known.get_mut(id)
-            && known.state == State::Waking
-        {
-            known.state = State::Awake(Some(Instant::now()));
+            known.state = State::Awake;
             self.awake.insert(id.clone());
         }
-    }
-
-    /// Whether a session takes messages now.
-    pub(super) fn is_awake(&self, id: &SessionId) -> bool {
-        let known = self.known.get(id);
-        known.is_some_and(|known| matches!(known.state, State::Awake(_)))
     }
 
     /// Whether a session that rmcp ended is over, and forgotten: not where it only went to sleep.
@@ -256,8 +276,7 @@ impl Table {
         }
         let idle = self.awake.iter().filter_map(|id| {
             let known = self.known.get(id)?;
-            let woke_now = matches!(known.state, State::Awake(Some(since)) if since.elapsed() < MIN_AWAKE);
-            (known.is_idle() && !woke_now).then(|| (known.last, id.clone()))
+            known.is_idle().then(|| (known.last, id.clone()))
         });
         let mut idle: Vec<(Instant, SessionId)> = idle.collect();
         let many = idle.len().saturating_sub(self.bounds.awake);
