@@ -137,6 +137,13 @@ impl Tool {
         }
     }
 
+    /// Whether it has an argument of that name.
+    #[must_use]
+    pub fn takes(&self, argument: &str) -> bool {
+        let properties = self.input.get("properties").and_then(Value::as_object);
+        properties.is_some_and(|properties| properties.contains_key(argument))
+    }
+
     /// Whether a call says, or its declaration does, which branches it reaches: by a branch, a compute or a snapshot.
     #[must_use]
     pub fn reaches_branches(&self) -> bool {

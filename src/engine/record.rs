@@ -186,7 +186,10 @@ pub(in crate::engine) fn left_out(
     service.name().clone_into(&mut entry.service);
     entry.caller = caller.principal.name();
     entry.client.clone_from(&caller.client);
-    entry.arguments = Entry::arguments(tool, arguments);
+    // Nothing has checked them: what the tool doesn't take stands for nothing, and may be anything.
+    let mut arguments = arguments.clone();
+    arguments.retain(|name, _| tool.takes(name));
+    entry.arguments = Entry::arguments(tool, &arguments);
     redact(&mut entry.arguments);
     entry.reason = Some(why.to_owned());
     entry.rule = guards.policy.offers(tool).err().map(|denied| denied.rule);

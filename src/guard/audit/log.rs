@@ -11,6 +11,7 @@ use super::disk::{AuditLimits, Disk};
 use super::entry::{AuditOutcome, Entry};
 use super::line::line;
 use super::note::{self, Note};
+use super::share::Shares;
 use crate::guard::files::{FileError, Held};
 
 /// How many lines about refusals are kept in memory while they can't be written. Those about finished calls are all
@@ -43,6 +44,8 @@ struct State {
     opened: bool,
     /// What must be written next, in order. Anything here between two calls couldn't be.
     waiting: VecDeque<Waiting>,
+    /// How much of the log the refusals of each caller have taken.
+    shares: Shares,
 }
 
 #[derive(Debug)]
@@ -104,12 +107,24 @@ impl AuditLog {
         })
     }
 
-    /// Writes the line of a call that was refused, or that changes nothing.
+    /// Writes the line of a call that was refused, or that changes nothing. Of very many refusals of one caller some have no line: a
+    /// later one says how many.
     ///
     /// # Errors
     /// When it can't be written. It is kept for later, and told on standard error.
     pub fn write(&self, entry: &Entry) -> Result<(), FileError> {
-        self.record(line(entry, Uuid::new_v4()), None)
+        let (is_taken, told) = {
+            let mut state = self.state();
+            let now = Instant::now();
+            (state.shares.takes(entry, now), state.shares.told(now))
+        };
+        for entry in told {
+            self.record(line(&entry, Uuid::new_v4()), None)?;
+        }
+        match is_taken {
+            true => self.record(line(entry, Uuid::new_v4()), None),
+            false => Ok(()),
+        }
     }
 
     fn record(&self, line: String, note: Option<Note>) -> Result<(), FileError> {
@@ -155,6 +170,21 @@ impl AuditLog {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let Ok(state) = self.state.get_mut() else { return };
+        for entry in state.shares.rest() {
+            let written = self
+                .disk
+                .lock()
+                .and_then(|held| self.disk.append(&held, &line(&entry, Uuid::new_v4())));
+            if let Err(error) = written {
+                tracing::error!("{error}; this line is lost: {entry:?}");
+            }
+        }
+    }
+}
+
 /// A call that is noted and hasn't ended. Dropped without [`Self::finish`], it is written as unknown.
 #[derive(Debug)]
 #[must_use = "dropped, the call is written as unknown"]
@@ -174,6 +204,11 @@ impl Pending {
     /// written.
     pub fn finish(mut self, entry: &Entry) -> Result<(), FileError> {
         let note = self.note.take();
+        let told = self.log.state().shares.told(Instant::now());
+        for entry in told {
+            // An error has been told, and the line waits.
+            let _ = self.log.record(line(&entry, Uuid::new_v4()), None);
+        }
         self.log.record(line(entry, self.id), note)
     }
 }

@@ -8,6 +8,9 @@
 //! lock ends with its process, so a file there that nobody holds is what a crash left. (Process ids would lie:
 //! they are used again, and mean nothing in another container.)
 //!
+//! The files are bounded, so refusals, of which a caller can have any number at no cost, have a share: beyond it one line says how many
+//! more there were. Who may change much can still fill the files: how long they last is for the operator to size, or to ship elsewhere.
+//!
 //! A line survives the end of the process as soon as it is written, but not a power cut: nothing is synced.
 
 mod disk;
@@ -16,6 +19,7 @@ mod line;
 mod log;
 mod note;
 mod read;
+mod share;
 mod tidy;
 
 pub use disk::AuditLimits;

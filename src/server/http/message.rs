@@ -113,6 +113,14 @@ pub(super) async fn whole(
         Err(error) => return not_offered(&error, id_of(&asked)),
     };
     if let Some(messages::Request::Call(id)) = &asked {
+        // Counted before anything is looked at: whoever may call nothing may not do that as often as they like, either.
+        if let Err(seconds) = grant.count() {
+            return too_many(seconds, id);
+        }
+        let running = match reading.calls.begin(&owner.share) {
+            Ok(running) => running,
+            Err(over) => return one_too_many(over, id),
+        };
         // Of what the operator or the request leaves out, the engine says what is missing: another token wouldn't help. A token with every
         // scope lacks none, whatever is called.
         if grant.issued != Scopes::ALL
@@ -122,14 +130,8 @@ pub(super) async fn whole(
             reading.admission.note_missing_scope(&call, &admitted);
             return reading.door.answer(Denial::Scopes(call.needed()));
         }
-        if let Err(seconds) = grant.count() {
-            return too_many(seconds, id);
-        }
-        match reading.calls.begin(&owner.share) {
-            // It is dropped with the request, which the call holds to its end.
-            Ok(running) => _ = head.extensions.insert(Arc::new(running)),
-            Err(over) => return one_too_many(over, id),
-        }
+        // It is dropped with the request, which the call holds to its end.
+        head.extensions.insert(Arc::new(running));
     }
     let is_end = head.method == Method::DELETE;
     // What is sent on may have another length.

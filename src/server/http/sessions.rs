@@ -368,7 +368,7 @@ impl SessionManager for BoundedSessions {
             let whether = lock(&self.known).whether(id);
             match whether {
                 Whether::Awake => return Ok(self.local.has_session(id).await?),
-                Whether::Asleep(waking) => self.wake(id, waking),
+                Whether::Asleep(waking) => self.wake(id, *waking),
                 // An error says that the other end is gone, which is how it ends.
                 Whether::Waking(mut others) => _ = others.changed().await,
                 Whether::Gone => {

@@ -123,3 +123,25 @@ async fn scope_stands_for_no_approval() {
     }
     assert!(upstream.requests().iter().all(|request| request.method == "GET"));
 }
+
+#[tokio::test]
+async fn whoever_may_call_nothing_fills_no_log_and_is_counted() {
+    let (upstream, issuer, server) = start(&["--toolsets", "all", "--calls-per-minute", "150"]).await;
+    let token = format!("Bearer {}", issuer.token(&issuer.claims(&server.url, "openid")));
+    let arguments = json!({"name": "n", "note": "CANARY-of-no-argument", "more": ["x".repeat(3_000)]});
+    let asked = calling("create_project", &arguments, Era::Modern);
+    let (mut lacking, mut too_many) = (0, 0);
+    for _ in 0..200 {
+        match post(&server, &[&token], Era::Modern, &asked).await.status() {
+            StatusCode::FORBIDDEN => lacking += 1,
+            StatusCode::TOO_MANY_REQUESTS => too_many += 1,
+            other => panic!("{other}"),
+        }
+    }
+    // Some come back while it lasts.
+    assert!((150..190).contains(&lacking) && too_many > 10, "{lacking} {too_many}");
+    let log = std::fs::read_to_string(server.state.join("neon-mcp/audit.jsonl")).expect("a log");
+    assert!((60..90).contains(&log.lines().count()), "{}", log.lines().count());
+    assert!(!log.contains("CANARY") && log.contains(r#""name":"n""#), "{log:.2000}");
+    assert_eq!(upstream.count(), 0);
+}

@@ -60,7 +60,7 @@ pub(super) enum Whether {
     /// It can.
     Awake,
     /// It sleeps: whoever is told so wakes it.
-    Asleep(Waking),
+    Asleep(Box<Waking>),
     /// Another wakes it: the end of that is waited for.
     Waking(watch::Receiver<()>),
     /// There is none.
@@ -236,11 +236,11 @@ impl Table {
                 };
                 let (over, others) = watch::channel(());
                 known.state = State::Waking(others);
-                Whether::Asleep(Waking {
+                Whether::Asleep(Box::new(Waking {
                     hello,
                     session,
                     _over: over,
-                })
+                }))
             }
         }
     }
