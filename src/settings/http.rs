@@ -91,7 +91,7 @@ pub struct HttpLayer {
     /// Sessions in all; each takes memory until it is idle for too long [default: 1000]
     #[arg(long, value_name = "COUNT")]
     pub max_sessions: Option<u64>,
-    /// Sessions of one caller; where callers aren't told apart, of one address [default: 1000]
+    /// Sessions of one caller; where callers aren't told apart, of one address [default: 100; of one address 1000]
     #[arg(long, value_name = "COUNT")]
     pub max_sessions_per_caller: Option<u64>,
     /// How long a session lasts that nothing uses [default: 43200]
@@ -133,6 +133,16 @@ pub enum AuthMode {
     NeonKey,
     /// Whoever reaches the port.
     None,
+}
+
+impl AuthMode {
+    /// Whether callers are told apart by it.
+    pub(super) fn tells_apart(self) -> bool {
+        match self {
+            Self::Bearer | Self::Oauth | Self::NeonKey => true,
+            Self::Token | Self::None => false,
+        }
+    }
 }
 
 /// How log lines are written.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error::SettingsError;
-use super::http::HttpLayer;
+use super::http::{AuthMode, HttpLayer};
 use crate::server::http::HttpLimits;
 
 /// The smallest and the largest body that can be set, in bytes: what a call with a few arguments takes, and what one process can hold
@@ -12,6 +12,9 @@ const BODY_BYTES: (u64, u64) = (1_024, 64 * 1024 * 1024);
 
 /// The most connections, sessions or calls that can be set.
 const COUNT: (u64, u64) = (1, 1_000_000);
+
+/// How many sessions a caller has that is told from others, where nothing is set: a tenth of all. Of one address come all of its people's.
+const SESSIONS_OF_A_CALLER: usize = 100;
 
 /// The longest time for the head or the body of a request, in seconds.
 const SECONDS: (u64, u64) = (1, 600);
@@ -42,7 +45,10 @@ impl HttpLayer {
             sessions_of_one: count(
                 "max_sessions_per_caller",
                 self.max_sessions_per_caller,
-                defaults.sessions_of_one,
+                match self.auth.is_some_and(AuthMode::tells_apart) {
+                    true => SESSIONS_OF_A_CALLER,
+                    false => defaults.sessions_of_one,
+                },
             )?,
             sessions_awake: defaults.sessions_awake,
             session_idle: time(

@@ -1,7 +1,7 @@
 //! Traces tell what was asked and how it went, and nothing that is secret.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use neon_mcp::neon::Method;
 use serde_json::json;
@@ -28,6 +28,16 @@ impl io::Write for Log {
     }
 }
 
+/// Has every place that traces ask who listens. Else one that another test reaches first, in the moment in which this test begins to
+/// listen, may note for good that nobody does.
+fn ask_always() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Takes all, and keeps nothing.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+    });
+}
+
 #[tokio::test]
 async fn a_trace_has_method_route_status_id_and_attempt_and_no_secret() {
     let upstream = FakeNeon::start(vec![
@@ -35,6 +45,7 @@ async fn a_trace_has_method_route_status_id_and_attempt_and_no_secret() {
         Reply::json(201, json!({ "password": "answer-secret" })).header("x-request-id", "theirs-7"),
     ])
     .await;
+    ask_always();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()

@@ -1,5 +1,6 @@
 //! What is known of sessions: whose they are, whether they are in use, and which sleep.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,26 +113,23 @@ impl Table {
         }
     }
 
-    /// Takes a place for a new session. Where none is left, an idle one goes: one of the owner's own where it has any. What comes back
-    /// is to be ended.
+    /// Takes a place for a new session. Where none is left, an idle one goes: of whoever has the most, and never of one that has fewer
+    /// than the owner. Whoever is over its share makes room of its own. What comes back is to be ended.
     ///
     /// # Errors
     /// When all that could go are in use: their number.
     pub(super) fn place(&mut self, id: &SessionId, owner: Owner) -> Result<Option<SessionId>, usize> {
         let of_one = self.shares.get(&owner.share).copied().unwrap_or_default();
+        let is_over = of_one >= self.bounds.of_one;
         let mut goes = None;
-        if of_one >= self.bounds.of_one || self.known.len() >= self.bounds.all {
-            let own = self.oldest_idle(|known| known.owner.share == owner.share);
-            let others = || match of_one >= self.bounds.of_one {
-                // Whoever is over its share makes room of its own.
-                true => None,
-                false => self.oldest_idle(|_| true),
+        if is_over || self.known.len() >= self.bounds.all {
+            let may_go = |known: &Known| match known.owner.share == owner.share {
+                true => true,
+                false => !is_over && self.many(known) > of_one,
             };
-            let full = match of_one >= self.bounds.of_one {
-                true => of_one,
-                false => self.known.len(),
-            };
-            let oldest = own.or_else(others).ok_or(full)?;
+            let oldest = self.oldest_idle(may_go);
+            let full = if is_over { of_one } else { self.known.len() };
+            let oldest = oldest.ok_or(full)?;
             self.remove(&oldest);
             goes = Some(oldest);
         }
@@ -151,9 +149,15 @@ impl Table {
         Ok(goes)
     }
 
+    /// How many sessions there are of whoever has this one.
+    fn many(&self, known: &Known) -> usize {
+        self.shares.get(&known.owner.share).copied().unwrap_or_default()
+    }
+
     fn oldest_idle(&self, of: impl Fn(&Known) -> bool) -> Option<SessionId> {
         let idle = self.known.iter().filter(|(_, known)| known.is_idle() && of(known));
-        idle.min_by_key(|(_, known)| known.age()).map(|(id, _)| id.clone())
+        let first = idle.min_by_key(|(_, known)| (Reverse(self.many(known)), known.age()));
+        first.map(|(id, _)| id.clone())
     }
 
     /// Forgets a session.
@@ -307,5 +311,60 @@ impl Table {
             self.remove(id);
         }
         over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(name: &str) -> Owner {
+        Owner {
+            principal: name.into(),
+            share: name.into(),
+        }
+    }
+
+    fn id(name: &str, number: usize) -> SessionId {
+        format!("{name}-{number}").into()
+    }
+
+    fn table(all: usize, of_one: usize) -> Table {
+        Table::new(Bounds { all, of_one, awake: 10 })
+    }
+
+    #[test]
+    fn whoever_has_the_most_makes_room_and_never_one_that_has_fewer() {
+        let mut table = table(10, 8);
+        for number in 0..2 {
+            table.place(&id("ann", number), owner("ann")).unwrap();
+        }
+        for number in 0..8 {
+            table.place(&id("mallory", number), owner("mallory")).unwrap();
+        }
+        // Of those of whoever has the most, though one of another was unused for longer.
+        assert_eq!(table.place(&id("bob", 0), owner("bob")), Ok(Some(id("mallory", 0))));
+        assert_eq!(table.place(&id("mallory", 8), owner("mallory")), Ok(Some(id("mallory", 1))));
+        // With all of those in use, nobody's who has fewer goes.
+        for number in 0..9 {
+            table.open(&id("mallory", number));
+        }
+        assert_eq!(table.place(&id("mallory", 9), owner("mallory")), Err(10));
+        assert_eq!(table.place(&id("bob", 1), owner("bob")), Ok(Some(id("ann", 0))));
+        assert_eq!(table.place(&id("bob", 2), owner("bob")), Ok(Some(id("bob", 0))));
+        assert!(table.takes(&id("ann", 1), &owner("ann")));
+    }
+
+    #[test]
+    fn whoever_is_over_its_share_makes_room_of_its_own() {
+        let mut table = table(10, 2);
+        table.place(&id("ann", 0), owner("ann")).unwrap();
+        for number in 0..2 {
+            table.place(&id("bob", number), owner("bob")).unwrap();
+        }
+        assert_eq!(table.place(&id("bob", 2), owner("bob")), Ok(Some(id("bob", 0))));
+        table.open(&id("bob", 1));
+        table.open(&id("bob", 2));
+        assert_eq!(table.place(&id("bob", 3), owner("bob")), Err(2));
     }
 }
