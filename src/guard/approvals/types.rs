@@ -11,7 +11,8 @@ use crate::guard::quoted;
 use crate::guard::store::StoreError;
 use crate::text::one_line;
 
-/// How many calls may wait at once. More than a human can look at is an agent that went wrong.
+/// How many calls may wait at once. More than a human can look at is an agent that went wrong. One more takes the place of the oldest of
+/// whichever credential has most, if that is more than its own has.
 pub const MAX_WAITING: usize = 100;
 
 /// How many of them one session may have waiting. One more takes the place of its oldest.

@@ -1,5 +1,7 @@
 //! The trait of stores, and what they keep.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fmt::Debug;
 
 use chrono::{DateTime, Utc};
@@ -61,8 +63,14 @@ pub(in crate::guard) struct Caps {
     pub(in crate::guard) group: usize,
     /// Of one owner.
     pub(in crate::guard) owner: usize,
-    /// Whether the owner's oldest gives way to one too many. Another owner's never does.
+    /// Whether the owner's oldest gives way to one too many. Another owner's does only where those of all are too many, and it is of
+    /// whoever has most of them, who has more than the owner of the new one.
     pub(in crate::guard) oldest_gives_way: bool,
+}
+
+/// Whose a record is where all are too many: its group's, or where it has none, its owner's.
+fn share<'r>(owner: &'r str, group: &'r str) -> &'r str {
+    if group.is_empty() { owner } else { group }
 }
 
 impl Caps {
@@ -98,6 +106,40 @@ impl Caps {
         }
     }
 
+    /// The bound that one more of this owner meets, where nobody else's would give way to it.
+    pub(super) fn met_in_the_end<'r, R: Record>(
+        &self,
+        owner: &str,
+        known: impl Iterator<Item = &'r R> + Clone,
+    ) -> Option<Full> {
+        let full = self.met(owner, "", known.clone())?;
+        let makes_room = full == Full::All && self.of_the_most(owner, "", known).is_some();
+        (!makes_room).then_some(full)
+    }
+
+    /// Where those of all are too many: the oldest of whoever has most, if that is more than the owner of a new one has.
+    fn of_the_most<'r, R: Record>(
+        &self,
+        owner: &str,
+        group: &str,
+        known: impl Iterator<Item = &'r R>,
+    ) -> Option<&'r R> {
+        let mut shares: HashMap<&str, (usize, &R)> = HashMap::new();
+        for known in known.filter(|known| known.waits()) {
+            let (count, oldest) = shares.entry(share(known.owner(), known.group())).or_insert((0, known));
+            *count += 1;
+            if known.since() < oldest.since() {
+                *oldest = known;
+            }
+        }
+        let own = shares.get(share(owner, group)).map_or(0, |(count, _)| *count);
+        // Of two that have as many, whoever waits longest.
+        let most = shares
+            .into_values()
+            .max_by_key(|(count, oldest)| (*count, Reverse(oldest.since())));
+        most.filter(|(count, _)| *count > own).map(|(_, oldest)| oldest)
+    }
+
     /// What a new record does to those that are known, which no one changes meanwhile.
     pub(super) fn admit<R: Record>(&self, new: &R, known: &[(String, R)]) -> Admission<R> {
         if let Some(asked) = new.same()
@@ -113,7 +155,15 @@ impl Caps {
         let own = known
             .iter()
             .filter(|(_, known)| self.oldest_gives_way && known.waits() && known.owner() == new.owner());
-        match own.min_by_key(|(_, known)| known.since()) {
+        if let Some((id, _)) = own.min_by_key(|(_, known)| known.since()) {
+            return Admission::InPlaceOf(id.clone());
+        }
+        let most = match full {
+            Full::All => self.of_the_most(new.owner(), new.group(), known.iter().map(|(_, known)| known)),
+            Full::Group | Full::Owner => None,
+        };
+        let of_the_most = most.and_then(|most| known.iter().find(|(_, known)| std::ptr::eq(known, most)));
+        match of_the_most {
             Some((id, _)) => Admission::InPlaceOf(id.clone()),
             None => Admission::Full(full),
         }

@@ -172,7 +172,7 @@ impl<R: Record> StateStore<R> for DirectoryStore<R> {
         }
         let held = self.hold()?;
         let known = self.sweep(&held, now)?;
-        Ok(caps.met(owner, "", known.iter().map(|(_, record)| record)))
+        Ok(caps.met_in_the_end(owner, known.iter().map(|(_, record)| record)))
     }
 
     fn get(&self, id: &str) -> Result<Option<(R, bool)>, StoreError> {

@@ -62,7 +62,7 @@ impl<R: Record> StateStore<R> for MemoryStore<R> {
     fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError> {
         let all = self.swept(now);
         let known = all.values().filter(|(_, taken)| !taken).map(|(record, _)| record);
-        Ok(caps.met(owner, "", known))
+        Ok(caps.met_in_the_end(owner, known))
     }
 
     fn get(&self, id: &str) -> Result<Option<(R, bool)>, StoreError> {

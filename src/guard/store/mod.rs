@@ -87,7 +87,8 @@ mod tests {
             owner: owner.to_owned(),
             group: group.to_owned(),
             asks: asks.to_owned(),
-            since: now,
+            // Stores keep milliseconds, in which several are put down.
+            since: now + TimeDelta::milliseconds(asks.parse().unwrap_or_default()),
             ends_at: now + TimeDelta::hours(1),
             count: 0,
         }
@@ -223,14 +224,26 @@ mod tests {
                 Put::Full(Full::Group)
             ));
             assert!(matches!(put(&*store, "f", note("they", "them", "6")), Put::Stored));
+            // Of all that may wait, whoever has most makes room, and only for one that has fewer.
+            assert!(matches!(put(&*store, "g", note("others", "them", "7")), Put::Stored));
+            assert_eq!(asked(), ["3", "4", "6", "7"].map(str::to_owned).into());
             assert!(matches!(
-                put(&*store, "g", note("others", "them", "7")),
+                put(&*store, "h", note("more", "them", "8")),
                 Put::Full(Full::All)
             ));
-            assert_eq!(store.room("others", &CAPS, Utc::now()).unwrap(), Some(Full::All));
+            assert!(matches!(put(&*store, "h", note("new", "", "8")), Put::Stored));
+            assert_eq!(asked(), ["4", "6", "7", "8"].map(str::to_owned).into());
+            assert_eq!(store.room("others", &CAPS, Utc::now()).unwrap(), None);
+            assert_eq!(store.room("new", &CAPS, Utc::now()).unwrap(), None);
+            assert!(matches!(put(&*store, "i", note("newer", "", "9")), Put::Stored));
+            assert_eq!(asked(), ["4", "7", "8", "9"].map(str::to_owned).into());
+            assert!(matches!(put(&*store, "j", note("new", "", "10")), Put::Stored));
+            assert_eq!(asked(), ["4", "7", "9", "10"].map(str::to_owned).into());
+            assert_eq!(store.room("new", &CAPS, Utc::now()).unwrap(), Some(Full::All));
+            assert_eq!(store.room("newest", &CAPS, Utc::now()).unwrap(), None);
             // An hour later all of it is over.
             let later = Utc::now() + TimeDelta::hours(2);
-            assert_eq!(store.room("others", &CAPS, later).unwrap(), None);
+            assert_eq!(store.room("new", &CAPS, later).unwrap(), None);
             assert!(store.list().unwrap().is_empty());
         }
     }

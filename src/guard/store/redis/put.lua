@@ -10,11 +10,12 @@ if found.same then
     remove(found.same)
 end
 local full = met(found, ARGV[15], ARGV[16], ARGV[17])
-if full and not (ARGV[18] == '1' and found.oldest) then return answer('full', full) end
+local goes = ARGV[18] == '1' and found.oldest or full == 'all' and of_the_most(found) or nil
+if full and not goes then return answer('full', full) end
 local there = redis.call('HGET', index, id)
 if there == entry then return answer('stored') end
 if there then return answer('id taken') end
-if full then remove(found.oldest) end
+if full then remove(goes) end
 table.sort(found.taken, function(one, other) return one.ends < other.ends end)
 for n = 1, #found.taken - tonumber(ARGV[19]) do remove(found.taken[n].id) end
 redis.call('SET', body_of(id), body, 'PX', ttl)

@@ -12,7 +12,7 @@ local function keep(id, entry, ttl)
 end
 -- What is left when all that ended before `now` is removed: counts of what waits, and what the caller asks about.
 local function sweep(now, owner, group, same)
-    local found = { all = 0, of_group = 0, of_owner = 0, taken = {} }
+    local found = { all = 0, of_group = 0, of_owner = 0, taken = {}, shares = {}, share = group ~= '' and group or owner }
     local entries = redis.call('HGETALL', index)
     for n = 1, #entries, 2 do
         local id, entry = entries[n], cjson.decode(entries[n + 1])
@@ -22,6 +22,11 @@ local function sweep(now, owner, group, same)
             table.insert(found.taken, { id = id, ends = entry.ends })
         elseif entry.waits then
             found.all = found.all + 1
+            local whose = entry.group ~= '' and entry.group or entry.owner
+            local share = found.shares[whose] or { count = 0 }
+            found.shares[whose] = share
+            share.count = share.count + 1
+            if not share.since or entry.since < share.since then share.since, share.oldest = entry.since, id end
             if entry.group == group then found.of_group = found.of_group + 1 end
             if entry.owner == owner then
                 found.of_owner = found.of_owner + 1
@@ -37,4 +42,12 @@ local function met(found, all, of_group, of_owner)
     if found.of_owner >= tonumber(of_owner) then return 'owner' end
     if found.all >= tonumber(all) then return 'all' end
     if found.of_group >= tonumber(of_group) then return 'group' end
+end
+-- Where those of all are too many: the oldest of whoever has most, if that is more than the owner of a new one has.
+local function of_the_most(found)
+    local own, most = found.shares[found.share], nil
+    for _, share in pairs(found.shares) do
+        if not most or share.count > most.count or (share.count == most.count and share.since < most.since) then most = share end
+    end
+    if most and most.count > (own and own.count or 0) then return most.oldest end
 end
