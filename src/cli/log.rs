@@ -16,7 +16,7 @@ use super::store;
 use super::style::Style as Paint;
 use crate::catalog::{Catalog, nearest};
 use crate::guard::audit::{AuditOutcome, Entry, LogReader};
-use crate::guard::{Effect, StoreAddress, state_dir};
+use crate::guard::{Effect, StoreAddress, quoted, state_dir};
 use crate::neon::text::{escaped, is_hidden, one_line};
 use crate::settings::StoreText;
 
@@ -239,14 +239,9 @@ impl Style {
             }
         }
         let caller = clean(&entry.caller);
-        let who = match &entry.client {
-            Some(client) if caller.is_empty() => clean(client),
-            Some(client) => format!("{caller} ({})", clean(client)),
-            None => caller,
-        };
         let mut about = Vec::new();
-        if !who.is_empty() {
-            about.push(format!("by {who}"));
+        if !caller.is_empty() {
+            about.push(format!("by {caller}"));
         }
         about.extend(
             entry
@@ -268,6 +263,13 @@ impl Style {
         );
         about.extend(entry.rule.as_deref().map(|rule| format!("rule {}", clean(rule))));
         about.push(duration(entry.duration_ms));
+        // Its own word: quoted, and behind all that the server says.
+        about.extend(
+            entry
+                .client
+                .as_deref()
+                .map(|client| format!("client {}", quoted(client))),
+        );
         let mut text = first.trim_end().to_owned();
         let about = self.paint.dim(&about.join(", "));
         for below in [Some(about), entry.reason.as_deref().map(clean)].into_iter().flatten() {

@@ -15,6 +15,7 @@
 
 pub(super) mod admission;
 mod auth;
+mod bodies;
 mod calls;
 mod connections;
 mod drain;
@@ -297,7 +298,7 @@ impl HttpServer {
     pub async fn serve(self, server: NeonServer, stop: CancellationToken) -> Result<(), HttpError> {
         let Self {
             listener,
-            listen: _,
+            listen,
             place,
             tls,
             limits,
@@ -328,6 +329,7 @@ impl HttpServer {
         let mcp = mcp(server, &admission, &place, &limits, end.clone());
         let reading = Arc::new(message::Reading {
             body_bytes: limits.body_bytes,
+            bodies: bodies::Bodies::new(limits.body_bytes),
             patience: limits.body,
             admission: admission.clone(),
             door: door.clone(),
@@ -347,6 +349,9 @@ impl HttpServer {
             router = router.merge(approve_page::router(admission, place.clone(), approvers));
         }
         // Whoever watches over the server comes by its address.
+        // In clear text, whoever comes past the proxy that is to encrypt it would send tokens in clear, and notice nothing.
+        let is_clear = tls.is_none() && !listen.is_local();
+        let beside = is_clear.then(|| health::router(health.clone()).fallback(connections::beside_the_proxy));
         router = router.merge(health::router(health));
         let count = connections::Count::new(&limits);
         if !place.hops().is_empty() {
@@ -363,6 +368,7 @@ impl HttpServer {
             head: limits.head,
             unread: limits.body,
             tls,
+            beside,
             end: closing.clone(),
         };
         tokio::select! {

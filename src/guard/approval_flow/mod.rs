@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::guard::approvals::MAX_CALLER;
 use crate::guard::approvals::{
     Approval, Approvals, ApprovalsError, DecideError, DecidedBy, Decider, Decision, FromPage, NewApproval, Proof, State,
 };
@@ -370,7 +371,8 @@ impl ApprovalFlow {
             text: plan.text(),
             whole: plan.whole().map(bounded),
             type_name: plan.type_name().cloned(),
-            caller: one_line(&subject.principal.name(), 60),
+            // Whole: whoever approves must tell two callers apart.
+            caller: one_line(&subject.principal.name(), MAX_CALLER),
             client: subject.client.map(|client| one_line(client, 100)),
             asked_at: now,
             expires_at: now + seconds(waits),

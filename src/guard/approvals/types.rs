@@ -12,7 +12,7 @@ use crate::guard::store::StoreError;
 use crate::text::one_line;
 
 /// How many calls may wait at once. More than a human can look at is an agent that went wrong. One more takes the place of the oldest of
-/// whichever credential has most, if that is more than its own has.
+/// whichever credential has most, if that has at least two more than its own.
 pub const MAX_WAITING: usize = 100;
 
 /// How many of them one session may have waiting. One more takes the place of its oldest.
@@ -20,6 +20,9 @@ pub const MAX_OF_ONE: usize = 20;
 
 /// How many of them all sessions with the same credential may have waiting, so that there is room for others.
 pub const MAX_OF_GROUP: usize = 60;
+
+/// The longest name of a caller, in characters: an issuer's address and a subject (which OpenID Connect keeps to 255).
+pub(in crate::guard) const MAX_CALLER: usize = 600;
 
 /// How many wrong names, or wrong secrets of a page, make a no.
 pub(super) const MAX_WRONG: u32 = 5;
@@ -170,10 +173,15 @@ impl Approval {
         if self.caller == BY_HAND && self.client.is_none() {
             return "somebody with `neon-mcp call`".to_owned();
         }
-        let way = one_line(&self.caller, 60);
+        let caller = one_line(&self.caller, MAX_CALLER);
+        let whose = match caller.split_once(' ') {
+            Some((issuer, subject)) if issuer.contains("://") => format!("of {} at {issuer}", quoted(subject)),
+            Some(_) => format!("of {caller}"),
+            None => format!("over {caller}"),
+        };
         match &self.client {
-            Some(client) => format!("a client over {way} that calls itself {}", quoted(client)),
-            None => format!("a client over {way} without a name"),
+            Some(client) => format!("a client {whose} that calls itself {}", quoted(client)),
+            None => format!("a client {whose} without a name"),
         }
     }
 

@@ -10,8 +10,14 @@ use crate::guard::mask_text;
 use crate::guard::plan::holds_sql;
 use crate::text::{escaped, one_line};
 
-/// The longest line in bytes, its end included.
-pub(super) const LONGEST: usize = 8 * 1024;
+/// What a line has at most where its arguments are what makes it long, in bytes.
+const USUAL: usize = 8 * 1024;
+
+/// The room that arguments have in any line, in bytes.
+const LEAST: usize = 1024;
+
+/// The longest name of a caller or an approver, in characters: an issuer's address and a subject, whole.
+const NAME: usize = 600;
 
 /// How many request ids a line holds.
 const REQUESTS: usize = 8;
@@ -19,10 +25,10 @@ const REQUESTS: usize = 8;
 /// What stands where arguments were cut.
 const CUT: &str = "[cut]";
 
-/// The line of an entry, its end included: at most [`LONGEST`] bytes.
+/// The line of an entry, its end included: at most 13 KiB.
 ///
-/// The bounds below keep all but the arguments under 7.6 KiB, even where every character takes four bytes; the
-/// arguments get what is left.
+/// The bounds below keep all but the arguments under 12 KiB, even where every character takes four bytes; the
+/// arguments get what is left of [`USUAL`], and at least [`LEAST`].
 pub(super) fn line(entry: &Entry, id: Uuid) -> String {
     let optional = |text: &Option<String>, longest| text.as_deref().map(|text| clean(text, longest));
     let mut bounded = Entry {
@@ -30,7 +36,7 @@ pub(super) fn line(entry: &Entry, id: Uuid) -> String {
         tool: clean(&entry.tool, 64),
         effect: entry.effect,
         service: clean(&entry.service, 16),
-        caller: clean(&entry.caller, 128),
+        caller: clean(&entry.caller, NAME),
         account: optional(&entry.account, 64),
         client: optional(&entry.client, 128),
         project_id: optional(&entry.project_id, 64),
@@ -38,7 +44,7 @@ pub(super) fn line(entry: &Entry, id: Uuid) -> String {
         arguments: Value::Null,
         plan: optional(&entry.plan, 80),
         channel: optional(&entry.channel, 16),
-        approver: optional(&entry.approver, 128),
+        approver: optional(&entry.approver, NAME),
         rule: optional(&entry.rule, 120),
         outcome: entry.outcome,
         reason: optional(&entry.reason, 400),
@@ -50,7 +56,7 @@ pub(super) fn line(entry: &Entry, id: Uuid) -> String {
             .collect(),
         duration_ms: entry.duration_ms,
     };
-    let room = LONGEST.saturating_sub(object(&bounded, id).len() + 1);
+    let room = USUAL.saturating_sub(object(&bounded, id).len() + 1).max(LEAST);
     let mut arguments = tidy(entry.arguments.clone());
     shorten(&mut arguments);
     bounded.arguments = fit(arguments, room);

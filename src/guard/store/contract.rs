@@ -64,7 +64,7 @@ pub(in crate::guard) struct Caps {
     /// Of one owner.
     pub(in crate::guard) owner: usize,
     /// Whether the owner's oldest gives way to one too many. Another owner's does only where those of all are too many, and it is of
-    /// whoever has most of them, who has more than the owner of the new one.
+    /// whoever has most of them, who has at least two more than the owner of the new one.
     pub(in crate::guard) oldest_gives_way: bool,
 }
 
@@ -117,7 +117,7 @@ impl Caps {
         (!makes_room).then_some(full)
     }
 
-    /// Where those of all are too many: the oldest of whoever has most, if that is more than the owner of a new one has.
+    /// Where those of all are too many: the oldest of whoever has most, if that still has as many afterwards as the owner of a new one.
     fn of_the_most<'r, R: Record>(
         &self,
         owner: &str,
@@ -137,7 +137,7 @@ impl Caps {
         let most = shares
             .into_values()
             .max_by_key(|(count, oldest)| (*count, Reverse(oldest.since())));
-        most.filter(|(count, _)| *count > own).map(|(_, oldest)| oldest)
+        most.filter(|(count, _)| *count > own + 1).map(|(_, oldest)| oldest)
     }
 
     /// What a new record does to those that are known, which no one changes meanwhile.

@@ -32,6 +32,9 @@ const BREATH: Duration = Duration::from_millis(500);
 /// How long whoever gets no connection or no answer is told to wait, in seconds.
 const RETRY_SECONDS: &str = "5";
 
+/// The largest head of a request, in bytes: 32 KiB. Tokens of issuers that name many groups have some 16; hyper would hold 400.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+
 /// What a connection gets that is one too many.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -134,6 +137,12 @@ pub(super) async fn behind_proxies(
     held(next.run(request).await, counted)
 }
 
+/// The answer to whoever comes past the proxy at which TLS ends.
+pub(super) async fn beside_the_proxy() -> Response {
+    let text = "This server speaks no TLS itself: it is reached through the proxy in front of it, by its public address. Requests from         elsewhere than --behind-proxy names are refused, so that no token crosses the network in clear text.\n";
+    (StatusCode::FORBIDDEN, text).into_response()
+}
+
 /// What connections need.
 pub(super) struct Serving {
     pub(super) router: Router,
@@ -144,6 +153,8 @@ pub(super) struct Serving {
     /// How long a client may not read its answer.
     pub(super) unread: Duration,
     pub(super) tls: Option<Arc<Tls>>,
+    /// What is served to who comes beside the proxy at which TLS ends: over the network in clear text.
+    pub(super) beside: Option<Router>,
     /// Cancelled when no more connections are taken, and those that are open end with the answer that they wait for.
     pub(super) end: CancellationToken,
 }
@@ -182,7 +193,10 @@ pub(super) async fn serve(listener: Listener, serving: Serving) {
             }
             continue;
         };
-        let router = serving.router.clone();
+        let router = match &serving.beside {
+            Some(beside) if !is_hop && !peer.is_loopback() => beside.clone(),
+            _ => serving.router.clone(),
+        };
         let router = match is_hop {
             true => router.layer(Extension(Hop(peer))),
             false => router.layer(Extension(Peer(peer))),
@@ -236,7 +250,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(head);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_buf_size(MAX_HEAD_BYTES);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(connection);
     let mut ending = false;

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::admission::Admission;
 use super::auth::{Denial, Door, Grant};
+use super::bodies::Bodies;
 use super::calls::{Calls, OneTooMany};
 use super::connections::Peer;
 use super::drain::Drain;
@@ -29,6 +30,9 @@ use crate::server::messages::{self, Checked, Refused};
 
 /// How long a client is told to wait that gets no session, in seconds.
 const SESSION_RETRY: u64 = 10;
+
+/// How long a client is told to wait whose request there is no room for, in seconds.
+const BODY_RETRY: u64 = 1;
 
 /// How long a client is told to wait before it asks another server than one that stops, in seconds.
 const STOP_RETRY: u64 = 5;
@@ -48,6 +52,7 @@ const NO_SESSION: &str = "there is no such session, or no longer: one ends when 
 pub(super) struct Reading {
     /// The largest body, in bytes.
     pub(super) body_bytes: usize,
+    pub(super) bodies: Arc<Bodies>,
     /// How long a body may take.
     pub(super) patience: Duration,
     pub(super) admission: Arc<Admission>,
@@ -78,6 +83,12 @@ pub(super) async fn whole(
         Err(error) => return not_offered(&error, None),
     };
     let (mut head, body) = request.into_parts();
+    let owner = owner(&grant, peer);
+    // It holds what is made of it, too, until that is answered.
+    let Some(_room) = reading.bodies.room(&owner.share, &body) else {
+        let text = "as much is being sent to this server as it holds at once, of you or of all; nothing was done";
+        return later(StatusCode::SERVICE_UNAVAILABLE, BODY_RETRY, None, text);
+    };
     let body = match tokio::time::timeout(reading.patience, to_bytes(body, reading.body_bytes)).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) if is_too_large(&error) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
@@ -107,7 +118,6 @@ pub(super) async fn whole(
             None => return stopping(asked.id()),
         },
     };
-    let owner = owner(&grant, peer);
     let admitted = match reading.admission.admit(&grant, &owner.principal, &narrowing) {
         Ok(admitted) => admitted,
         Err(error) => return not_offered(&error, id_of(&asked)),

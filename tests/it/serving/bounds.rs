@@ -189,3 +189,51 @@ async fn drain_time_and_body_time_are_settings_too() {
     read.await.expect("in time").expect("an answer");
     assert_eq!(&answer, b"HTTP/1.1 408");
 }
+
+#[tokio::test]
+async fn heads_and_bodies_hold_no_more_memory_than_they_may() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let upstream = FakeNeon::route(neon).await;
+    let server = Small::start(&upstream, HttpLimits::default()).await;
+    let address = server
+        .url
+        .trim_start_matches("http://")
+        .trim_end_matches("/mcp")
+        .to_owned();
+    let long = format!("POST /mcp HTTP/1.1\r\nhost: localhost\r\nx: {}", "a".repeat(40 * 1024));
+    let mut stream = tokio::net::TcpStream::connect(&address).await.expect("connects");
+    let _ = stream.write_all(long.as_bytes()).await;
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_exact(&mut answer));
+    read.await.expect("in time").expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 431");
+    // Of one caller's bodies that are under way, eight of the largest are held.
+    let head =
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1048576\r\n\r\n{";
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.expect("connects");
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        held.push(stream);
+    }
+    let refused = || async {
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+        let answer = server.post(None, &ping).send().await.expect("an answer");
+        let wait = answer.headers().get("retry-after").cloned();
+        let status = answer.status().as_u16();
+        assert_eq!(wait.is_some(), status == 503);
+        status == 503
+    };
+    let mut tries = 0;
+    while !refused().await {
+        tries += 1;
+        assert!(tries < 1_000, "all of them are held");
+    }
+    drop(held);
+    while refused().await {
+        tries += 1;
+        assert!(tries < 1_000, "nothing is let go of");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

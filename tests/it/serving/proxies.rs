@@ -85,3 +85,47 @@ async fn public_name_and_its_origin_are_the_servers_own() {
         assert_eq!(answer.status().as_u16(), status, "{host} {origin:?}");
     }
 }
+
+/// An address of this machine that isn't loopback; nothing where it has none.
+fn own_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Nothing is sent: the system says from where it would be.
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_loopback())
+}
+
+#[tokio::test]
+async fn who_comes_past_the_proxy_in_clear_text_is_served_nothing() {
+    let Some(own) = own_address() else {
+        eprintln!("not tested: this machine has no address but loopback");
+        return;
+    };
+    for (network, is_served) in [(own.to_string(), true), ("10.99.0.0".to_owned(), false)] {
+        let reach = Reach {
+            public: Some("https://mcp.example.com".parse().expect("a URL")),
+            hops: Hops::parse(&[format!("{network}/32")]).expect("networks"),
+            callers_are_known: true,
+            ..Reach::at("0.0.0.0:0".parse().expect("an address"))
+        };
+        let server = Small::reached(reach, &FakeNeon::route(neon).await, HttpLimits::default()).await;
+        let elsewhere = server.url.replace("0.0.0.0", &own.to_string());
+        let asked = |path: &str| {
+            let url = elsewhere.replace("/mcp", path);
+            let request = crate::support::http::plain()
+                .post(url)
+                .header("host", "mcp.example.com");
+            request
+                .header("accept", "application/json, text/event-stream")
+                .json(&hello())
+                .send()
+        };
+        let answer = asked("/mcp").await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), if is_served { 200 } else { 403 });
+        if !is_served {
+            let said = answer.text().await.expect("text");
+            assert!(said.contains("--behind-proxy"), "{said}");
+            let probe = crate::support::http::plain().get(elsewhere.replace("/mcp", "/healthz"));
+            assert_eq!(probe.send().await.expect("an answer").status().as_u16(), 200);
+        }
+    }
+}

@@ -43,11 +43,12 @@ local function met(found, all, of_group, of_owner)
     if found.all >= tonumber(all) then return 'all' end
     if found.of_group >= tonumber(of_group) then return 'group' end
 end
--- Where those of all are too many: the oldest of whoever has most, if that is more than the owner of a new one has.
+-- Where those of all are too many: the oldest of whoever has most, if that still has as many
+-- afterwards as the owner of a new one.
 local function of_the_most(found)
     local own, most = found.shares[found.share], nil
     for _, share in pairs(found.shares) do
         if not most or share.count > most.count or (share.count == most.count and share.since < most.since) then most = share end
     end
-    if most and most.count > (own and own.count or 0) then return most.oldest end
+    if most and most.count > (own and own.count or 0) + 1 then return most.oldest end
 end
