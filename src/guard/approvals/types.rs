@@ -360,3 +360,36 @@ fn tries(left: u32) -> String {
         left => format!("{left} tries are left"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(caller: &str, client: Option<&str>) -> Approval {
+        serde_json::from_value(json!({
+            "code": "HXRS-GJZD", "token": "t", "call": "c", "plan_digest": "d", "from": "f", "group": "g", "tool": "delete_branch",
+            "effect": "destructive", "severe": false, "plan": {}, "text": "Delete it.", "whole": null, "type_name": null,
+            "caller": caller, "client": client, "asked_at": "2026-11-30T06:51:04Z", "expires_at": "2026-11-30T06:56:04Z",
+            "approval_seconds": 300, "terminal": true, "without_terminal": false, "page_secret": null, "signs_in": false,
+            "principal": "", "may": MayApprove::default(), "wrong": 0, "state": State::Waiting,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn whoever_asks_is_told_whole_and_its_clients_word_in_quotes() {
+        let issuer = "https://login.microsoftonline.com/9122040d-6c67-4c5b-b112-36a304b66dad/v2.0";
+        let names = ["trusted", "mallory"].map(|end| format!("{issuer} {}-{end}", "a".repeat(200)));
+        let told = names.map(|name| of(&name, Some("c\" of \"boss")).asker());
+        assert_ne!(told[0], told[1]);
+        for (told, end) in told.iter().zip(["trusted", "mallory"]) {
+            let whose = format!("a client of \"{}-{end}\" at {issuer} that calls itself ", "a".repeat(200));
+            assert_eq!(told.strip_prefix(&whose), Some(r#""c\" of \"boss""#));
+        }
+        assert_eq!(of("stdio", None).asker(), "a client over stdio without a name");
+        assert_eq!(of("token ann", None).asker(), "a client of token ann without a name");
+        assert_eq!(of("cli", None).asker(), "somebody with `neon-mcp call`");
+    }
+}
