@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     match neon_mcp::cli::run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("neon-mcp: {}", neon_mcp::cli::told(&error));
+            neon_mcp::cli::fail(&error);
             ExitCode::FAILURE
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::log_format::tell;
 use super::serve::{budget_of, engine_account, rate_limits};
 use crate::base_url::BaseUrl;
 use crate::engine::{Engine, EngineAccount};
@@ -97,9 +96,18 @@ impl Known {
     }
 }
 
-/// Has the server ask for what callers show, and says on standard error how they get in, whatever the log holds. The file with a
-/// token that is made here lasts as long as what is given back.
-pub(super) fn announce(http: HttpServer, settings: &Settings) -> anyhow::Result<(HttpServer, Option<TokenFile>)> {
+/// A server that asks for what callers show.
+pub(super) struct Asking {
+    pub(super) http: HttpServer,
+    /// How callers get in, for whoever started the server.
+    pub(super) how: String,
+    /// The file with a token that was made here, which lasts as long as this.
+    pub(super) kept: Option<TokenFile>,
+}
+
+/// Has the server ask for what callers show.
+pub(super) fn asking(http: HttpServer, settings: &Settings) -> anyhow::Result<Asking> {
+    let asking = |http, how| Asking { http, how, kept: None };
     let how = "clients send `Authorization: Bearer TOKEN`";
     match settings.auth() {
         HttpAuth::Made => {
@@ -108,26 +116,28 @@ pub(super) fn announce(http: HttpServer, settings: &Settings) -> anyhow::Result<
             )?;
             let token = BearerToken::random();
             let kept = token.keep(state, http.listens_on())?;
-            tell(&format!(
+            let how = format!(
                 "{how}; the token of this run is in {}, which you alone can read",
                 kept.path().display()
-            ));
-            Ok((http.with_token(token), Some(kept)))
+            );
+            Ok(Asking {
+                http: http.with_token(token),
+                how,
+                kept: Some(kept),
+            })
         }
         HttpAuth::File(path) => {
             let token = read_token(path)?;
-            tell(&format!("{how}; the token is that in {}", path.display()));
-            Ok((http.with_token(token), None))
+            let how = format!("{how}; the token is that in {}", path.display());
+            Ok(asking(http.with_token(token), how))
         }
         HttpAuth::Nobody => {
             let whose = match http.listens_on() {
                 Listen::Address(_) => "every user and every program of this machine",
                 Listen::Unix(_) => "every program of yours",
             };
-            tell(&format!(
-                "--no-auth: {whose} can call this server, and use the API key through it"
-            ));
-            Ok((http, None))
+            let how = format!("--no-auth: {whose} can call this server, and use the API key through it");
+            Ok(asking(http, how))
         }
         HttpAuth::Bearer(path) => {
             let path = path.as_deref().context(
@@ -135,25 +145,23 @@ pub(super) fn announce(http: HttpServer, settings: &Settings) -> anyhow::Result<
             )?;
             let list = TokenList::read(path)
                 .context("--auth bearer wants a file of tokens: `neon-mcp token create NAME` makes one")?;
-            tell(&format!(
+            let how = format!(
                 "{how}, one of the {} in {}; what reaches the port without one gets no further",
                 list.entries().len(),
                 path.display()
-            ));
-            Ok((http, None))
+            );
+            Ok(asking(http, how))
         }
         HttpAuth::Oauth(oauth) => {
-            tell(&format!(
+            let how = format!(
                 "{how}, an access token of {}; without one, the metadata under /.well-known/ are all that is served",
                 oauth.issuer
-            ));
-            Ok((http, None))
+            );
+            Ok(asking(http, how))
         }
         HttpAuth::NeonKey => {
-            tell(
-                "clients send `Authorization: Bearer KEY`, a Neon API key of their own, which their calls are made with; it is kept in memory alone",
-            );
-            Ok((http, None))
+            let how = "clients send `Authorization: Bearer KEY`, a Neon API key of their own, which their calls are made with; it is kept in memory alone";
+            Ok(asking(http, how.to_owned()))
         }
     }
 }

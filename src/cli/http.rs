@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stop_signal::{Hangup, stop_signal};
 use tokio::sync::Notify;
 
-use super::callers::{Known, announce};
+use super::callers::{Asking, Known, asking};
 use super::common::{print, resolve};
 use super::log_format::tell;
 use super::serve::{name_the_key, start};
@@ -38,6 +38,11 @@ impl Arguments {
     pub(super) fn log_format(&self) -> Option<LogFormat> {
         self.http.log_format
     }
+
+    /// The settings that `neon-mcp stdio` has, too.
+    pub(super) fn settings(&self) -> &Layer {
+        &self.settings
+    }
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -55,9 +60,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let limits = settings.http.limits()?;
     let sign_in = settings.approver_sign_in()?;
     let http = HttpServer::listen(settings.http.reach(arguments.listen)?).await?;
-    let (http, _kept) = announce(http.with_limits(limits), &settings)?;
+    let Asking { http, how, kept: _kept } = asking(http.with_limits(limits), &settings)?;
     let callers = Known::of(&settings);
-    tell_reach(&http, &settings);
+    let reach = reach(&http, &settings);
     let policy = settings.policy_again();
     let remake = Remake::new(move |engine| policy.engine(engine));
     let mut reloads = Reloads::default();
@@ -85,6 +90,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         issuer: sign_in.as_ref().map(|sign_in| sign_in.issuer().to_owned()),
     });
     let http = http.with_approvers(sign_in);
+    // Not before all that it needs was found good: whoever reads that it listens goes away.
+    tell(&how);
+    reach.iter().for_each(|line| tell(line));
     print(&http.url());
     http.serve(NeonServer::new(started.engine), stop).await?;
     #[cfg(feature = "sandbox")]
@@ -118,8 +126,9 @@ async fn measured(settings: &Settings) -> anyhow::Result<Option<()>> {
     Ok(None)
 }
 
-/// Says on standard error what is open to whom, whatever the log holds.
-fn tell_reach(http: &HttpServer, settings: &Settings) {
+/// What is open to whom, for whoever started the server.
+fn reach(http: &HttpServer, settings: &Settings) -> Vec<String> {
+    let mut lines = Vec::new();
     let listen = http.listens_on();
     let open = match listen {
         Listen::Unix(_) => "this user alone can open it",
@@ -127,16 +136,18 @@ fn tell_reach(http: &HttpServer, settings: &Settings) {
         Listen::Address(_) => "the network reaches it",
     };
     if *settings.auth() != HttpAuth::Nobody {
-        tell(&format!("listening on {listen}: {open}"));
+        lines.push(format!("listening on {listen}: {open}"));
     }
     let layer = &settings.http;
     if let Some(networks) = &layer.behind_proxy {
-        tell(&format!(
+        lines.push(format!(
             "clients see {}; forwarding headers count from {} alone",
             http.origin(),
             networks.join(", ")
         ));
     } else if layer.tls_cert.is_some() && layer.public_url.is_none() && !listen.is_local() {
-        tell("without --public-url, clients reach it by its address alone: a request to any name is refused");
+        let line = "without --public-url, clients reach it by its address alone: a request to any name is refused";
+        lines.push(line.to_owned());
     }
+    lines
 }

@@ -24,10 +24,28 @@ pub(super) fn choose(format: LogFormat) {
 
 /// Tells whoever started the program something on standard error, whatever the log holds.
 pub(super) fn tell(text: &str) {
+    write("INFO", text);
+}
+
+/// Tells why the program ends, as the last line of its log.
+pub(super) fn fail(text: &str) {
+    write("ERROR", text);
+}
+
+/// Has a panic be a line, too, where lines are JSON: what collects them reads nothing else.
+pub(super) fn catch_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| match IS_JSON.load(Ordering::Relaxed) {
+        true => fail(&panic.to_string()),
+        false => usual(panic),
+    }));
+}
+
+fn write(level: &str, text: &str) {
     if !IS_JSON.load(Ordering::Relaxed) {
         return eprintln!("neon-mcp: {text}");
     }
-    let mut line = beginning("INFO", module_path!());
+    let mut line = beginning(level, module_path!());
     line.insert("message".to_owned(), text.into());
     eprintln!("{}", Value::Object(line));
 }

@@ -1,5 +1,7 @@
 //! The log of this process, from its first line on, and the traces beside it.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 use tracing::{Level, Metadata};
@@ -8,9 +10,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
-use super::log_format::{Lines, choose};
+use super::log_format::{Lines, catch_panics, choose};
 use super::{log_lines, style};
-use crate::settings::LogFormat;
+use crate::settings::{LogFormat, log_format_of};
 use crate::telemetry;
 
 /// Libraries that log bodies, headers or whole addresses below `info`: what a caller wrote, or a secret.
@@ -28,16 +30,32 @@ const TALKATIVE: [&str; 8] = [
 /// The variable of the format, for what is logged before the settings are read.
 const FORMAT: &str = "NEON_MCP_LOG_FORMAT";
 
-/// Begins the log. `filter` is what `NEON_MCP_LOG` says; `format` is the flag. A server (`serves`) sends its traces where the environment
-/// says so.
-pub(super) fn begin(filter: &str, format: Option<LogFormat>, serves: bool) -> anyhow::Result<()> {
+/// The variable of the settings file, which may say the format.
+const CONFIG: &str = "NEON_MCP_CONFIG";
+
+/// Chooses the format of the log before its first line: what the flag says, else the variable, else the settings file that `config` or its
+/// variable names. One that can't be read is told of when the settings are.
+pub(super) fn choose_format(flag: Option<LogFormat>, config: Option<&Path>) -> LogFormat {
+    let of_variable = || LogFormat::from_str(&std::env::var(FORMAT).ok()?, true).ok();
+    let of_file = || {
+        let named = || {
+            std::env::var_os(CONFIG)
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+        };
+        log_format_of(&config.map(Path::to_owned).or_else(named)?)
+    };
+    let format = flag.or_else(of_variable).or_else(of_file).unwrap_or_default();
+    choose(format);
+    format
+}
+
+/// Begins the log. `filter` is what `NEON_MCP_LOG` says. A server (`serves`) sends its traces where the environment says so.
+pub(super) fn begin(filter: &str, format: LogFormat, serves: bool) -> anyhow::Result<()> {
     let filter: Targets = filter
         .parse()
         .with_context(|| format!("NEON_MCP_LOG is `{filter}`, and looks like warn,neon_mcp=info"))?;
-    let of_variable = || LogFormat::from_str(&std::env::var(FORMAT).ok()?, true).ok();
-    // One that can't be read is told of when the settings are.
-    let format = format.or_else(of_variable).unwrap_or_default();
-    choose(format);
+    catch_panics();
     let is_json = format == LogFormat::Json;
     // Standard output belongs to the protocol.
     let lines = fmt::layer()

@@ -149,16 +149,19 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         about::say(&Cli::command());
         return Ok(ExitCode::SUCCESS);
     }
+    let (flag, config) = match &cli.command {
+        None => (None, cli.settings.config.as_deref()),
+        Some(Command::Stdio { settings }) => (None, settings.config.as_deref()),
+        Some(Command::Http(arguments)) => (arguments.log_format(), arguments.settings().config.as_deref()),
+        Some(_) => (None, None),
+    };
+    let format = log_set_up::choose_format(flag, config);
     let filter = match std::env::var("NEON_MCP_LOG") {
         Ok(filter) => filter,
         // A call by hand has its result on the same screen.
         Err(VarError::NotPresent) if matches!(cli.command, Some(Command::Call(_))) => call::LOG.to_owned(),
         Err(VarError::NotPresent) => "warn,neon_mcp=info".to_owned(),
         Err(VarError::NotUnicode(_)) => bail!("NEON_MCP_LOG isn't UTF-8: write it anew"),
-    };
-    let format = match &cli.command {
-        Some(Command::Http(arguments)) => arguments.log_format(),
-        _ => None,
     };
     let serves = matches!(cli.command, None | Some(Command::Stdio { .. } | Command::Http(_)));
     log_set_up::begin(&filter, format, serves)?;
@@ -194,6 +197,11 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Uninstall(arguments) => install::run_uninstall(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, Cli::command()),
     }
+}
+
+/// Tells why the program ends, in the format of its log.
+pub fn fail(error: &anyhow::Error) {
+    log_format::fail(&told(error));
 }
 
 fn runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {

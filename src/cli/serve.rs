@@ -17,15 +17,18 @@ use crate::base_url::BaseUrl;
 
 use crate::catalog::{Catalog, Selection};
 use crate::engine::{Engine, EngineAccount, Service, SignInEnd, SignInPage};
+use crate::guard::Effect;
 use crate::neon::{self, Client, ClientConfig, KeyKind, LimitSettings, RateLimits};
 #[cfg(feature = "sandbox")]
 use crate::neon::{Credential, api_base};
 #[cfg(feature = "sandbox")]
 use crate::sandbox::{Sandbox, SandboxOptions, command::project_ready};
+use crate::server::published;
 #[cfg(feature = "sandbox")]
 use crate::settings::KeyOrigin;
 use crate::settings::{Account, AccountSource, Settings, Upstream};
 use crate::sign_in::SignIn;
+use crate::telemetry;
 
 /// What the keys of a sandbox begin with. Lean builds know it too: a sandbox may run beside them.
 const SANDBOX_KEY_PREFIX: &str = "sandbox_";
@@ -103,10 +106,11 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
             (base, accounts, service)
         }
     };
+    begin_counts(&selection);
     tracing::info!(
         "neon-mcp {}: {} tools, {} at {}",
         env!("CARGO_PKG_VERSION"),
-        selection.tools().len(),
+        published(&selection).len(),
         service.name(),
         base.as_str()
     );
@@ -135,6 +139,26 @@ pub(super) async fn start(settings: Settings) -> anyhow::Result<Started> {
         }),
         engine,
     })
+}
+
+/// Has what alerts look at be counted from 0 on.
+fn begin_counts(selection: &Selection) {
+    telemetry::begin_store_errors();
+    for selected in selection.tools() {
+        let declaration = &selected.tool.declaration;
+        let escalated = declaration.safety.escalate.iter().map(|escalation| escalation.effect);
+        let greatest = escalated.fold(declaration.safety.effect, Effect::max);
+        // What a workflow does is found out with each call.
+        let may_do = |effect: &Effect| *effect <= greatest || declaration.workflow.is_some();
+        if greatest > Effect::Read {
+            for effect in [Effect::Write, Effect::Access, Effect::Destructive]
+                .iter()
+                .filter(|effect| may_do(effect))
+            {
+                telemetry::begin_unknown(selected.tool.name(), effect.name());
+            }
+        }
+    }
 }
 
 /// What answers there. A sandbox that runs by itself: its keys say what they are, and it listens on loopback only.

@@ -82,19 +82,28 @@ pub fn read_trusted_text(path: &Path) -> Result<String, Untrusted> {
 }
 
 /// Warns of a file with a secret that others than its owner can read. It is read all the same, since it may be meant so.
+///
+/// A file of root's that this process reads as one of its group, and nobody else does, is as Kubernetes mounts secrets (`fsGroup`): that
+/// is no mistake, and nobody could mend it.
 pub fn warn_if_readable_by_others(path: &Path) {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::metadata(path)
-            .map(|metadata| metadata.permissions().mode())
-            .unwrap_or_default();
-        if mode & 0o077 != 0 {
+        use std::os::unix::fs::MetadataExt as _;
+        let Ok(found) = std::fs::metadata(path) else { return };
+        let own = rustix::process::geteuid().as_raw();
+        if is_open(found.mode(), found.uid(), own) {
             tracing::warn!("{} can be read by others than its owner: chmod 600 it", path.display());
         }
     }
     #[cfg(not(unix))]
     let _ = path;
+}
+
+/// Whether more can read a file of that mode than must, where this process is `own`.
+#[cfg(unix)]
+fn is_open(mode: u32, owner: u32, own: u32) -> bool {
+    let is_mounted_for_a_group = owner == 0 && own != 0 && mode & 0o037 == 0;
+    mode & 0o077 != 0 && !is_mounted_for_a_group
 }
 
 #[cfg(unix)]
@@ -302,6 +311,17 @@ mod tests {
 
     fn is_root() -> bool {
         rustix::process::geteuid().is_root()
+    }
+
+    #[test]
+    fn secret_that_a_group_of_ours_reads_of_root_is_as_it_should_be() {
+        let (root, own, other) = (0, 65_532, 1_000);
+        // As Kubernetes mounts a secret with `defaultMode: 0400` and `fsGroup`.
+        assert!(!is_open(0o440, root, own) && !is_open(0o400, own, own) && !is_open(0o600, root, root));
+        for (mode, owner) in [(0o444, root), (0o460, root), (0o440, own), (0o440, other)] {
+            assert!(is_open(mode, owner, own), "{mode:o} of {owner}");
+        }
+        assert!(is_open(0o440, root, root));
     }
 
     #[test]

@@ -119,9 +119,10 @@ pub enum SharedTurn {
     Away(String),
 }
 
-/// The budget that replicas share can't be asked. Reads don't mind.
+/// The budget that replicas share can't be asked. Reads don't mind. Agents are told no more than that: why, and where it is, is for the
+/// operator, in the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the rate budget that replicas share can't be used: {0}")]
+#[error("the rate budget that replicas share can't be used now")]
 pub struct BudgetAway(pub String);
 
 /// The longest that is slept before a shared budget is asked again: others may have given theirs up.

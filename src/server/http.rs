@@ -34,6 +34,7 @@ mod probes;
 mod proxy;
 mod reload;
 mod sessions;
+mod sparse;
 mod tls;
 mod tool_list;
 
@@ -55,6 +56,7 @@ use self::admission::Admission;
 pub use self::admission::Remake;
 use self::auth::Door;
 use self::drain::Drain;
+use self::from_here::FromHere;
 use self::health::Health;
 pub use self::health::Probe;
 pub use self::limits::{HttpLimits, MAX_BODY_BYTES};
@@ -238,7 +240,7 @@ impl HttpServer {
         Ok(self)
     }
 
-    /// The same server, which is ready only where this answers too.
+    /// The same server, which tells of this, too, whether it answers.
     #[must_use]
     pub fn with_probe(mut self, probe: Arc<dyn Probe>) -> Self {
         self.probes.0.push(probe);
@@ -282,7 +284,7 @@ impl HttpServer {
         self.place.origin()
     }
 
-    /// Serves until `stop` is cancelled; then takes no new work, lets running calls end for as long as the limits say, and cancels the
+    /// Serves until `stop` is cancelled; then takes no new work, behind a proxy no new connections, lets running calls end for as long as the limits say, and cancels the
     /// rest.
     ///
     /// The approval page is served beside it, where the policy takes approvals from there: it has a secret of its own, and so wants no
@@ -317,13 +319,15 @@ impl HttpServer {
         let admitted = admission.clone();
         let _tidies = door.tidies(move || admitted.tidy());
         let (running, cut) = (server.running().clone(), server.cut().clone());
-        let drain = Drain::new(stop.clone(), running, cut, limits.drain);
+        let is_behind_proxy = !place.hops().is_empty();
+        let drain = Drain::new(stop.clone(), running, cut, limits.drain, is_behind_proxy);
         if let Some(tls) = &tls {
             reloads.add(tls.clone());
         }
         reloads.add(Arc::new(admission::Policy::new(admission.clone(), remake)));
         let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.when(reload_asked)));
-        let health = Arc::new(Health::new(probes.of(&admission), stop));
+        let health = Arc::new(Health::new(probes.of(&admission), stop.clone()));
+        let watching = telemetry::is_on().then(|| AbortOnDropHandle::new(tokio::spawn(health.clone().watch())));
         // rmcp's own token ends sessions at once: it comes after the drain.
         let end = CancellationToken::new();
         let mcp = mcp(server, &admission, &place, &limits, end.clone());
@@ -341,7 +345,7 @@ impl HttpServer {
             // Who isn't known gets nothing else done.
             .layer(from_fn_with_state(door, auth::checked))
             // A page from elsewhere learns nothing at all, not even whether a token is wanted.
-            .layer(from_fn_with_state(place.clone(), from_here::checked));
+            .layer(from_fn_with_state(FromHere::new(place.clone()), from_here::checked));
         if let Some(open) = open {
             router = router.merge(open);
         }
@@ -354,7 +358,7 @@ impl HttpServer {
         let beside = is_clear.then(|| health::router(health.clone()).fallback(connections::beside_the_proxy));
         router = router.merge(health::router(health));
         let count = connections::Count::new(&limits);
-        if !place.hops().is_empty() {
+        if is_behind_proxy {
             let state = (count.clone(), place.clone());
             router = router.layer(from_fn_with_state(state, connections::behind_proxies));
         }
@@ -369,6 +373,8 @@ impl HttpServer {
             unread: limits.body,
             tls,
             beside,
+            stop: if is_behind_proxy { stop } else { closing.clone() },
+            hops_end: drain.closed().clone(),
             end: closing.clone(),
         };
         tokio::select! {
@@ -381,7 +387,7 @@ impl HttpServer {
                 Drain::farewell().await;
             } => tracing::debug!("connections that were still open were dropped"),
         }
-        drop(reloading);
+        drop((reloading, watching));
         end.cancel();
         tracing::info!("stopped");
         Ok(())

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::error::SettingsError;
+use super::http::LogFormat;
 use super::layer::{Layer, names};
 use crate::catalog::nearest;
 use crate::guard::read_trusted_text;
@@ -11,6 +12,13 @@ use crate::guard::read_trusted_text;
 pub(super) fn read(path: &Path) -> Result<Layer, SettingsError> {
     let text = read_trusted_text(path)?;
     parse(path, &text)
+}
+
+/// The format of the log that a settings file says, whatever else is in it: the log begins before the settings are read.
+#[must_use]
+pub fn log_format_of(path: &Path) -> Option<LogFormat> {
+    let table: toml::Table = toml::from_str(&read_trusted_text(path).ok()?).ok()?;
+    table.get("http")?.get("log_format")?.clone().try_into().ok()
 }
 
 fn parse(path: &Path, text: &str) -> Result<Layer, SettingsError> {

@@ -38,6 +38,7 @@ use secrecy::SecretString;
 
 pub use accounts::{Account, AccountSource, KeyOrigin, Profiles, read_key};
 pub use error::SettingsError;
+pub use file::log_format_of;
 pub use http::{AuthMode, HttpLayer, LogFormat};
 pub use http_auth::HttpAuth;
 pub use layer::Layer;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider as _};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use prometheus::{Registry, TextEncoder};
@@ -17,6 +17,8 @@ struct Instruments {
     meter: Meter,
     counters: BTreeMap<Metric, Counter<u64>>,
     seconds: BTreeMap<Metric, Histogram<f64>>,
+    /// The gauges that have labels: whoever knows says their values.
+    gauges: BTreeMap<Metric, Gauge<u64>>,
     /// What `/metrics` shows, where it is served.
     shown: Option<Registry>,
     /// The gauges that have somebody who counts.
@@ -72,9 +74,15 @@ impl Instruments {
             let histogram = histogram.with_unit("s").with_boundaries(BUCKETS.to_vec());
             (row.metric, histogram.build())
         });
+        let labelled = rows(MetricKind::Gauge).filter(|row| !row.labels.is_empty());
+        let gauges = labelled.map(|row| {
+            let gauge = meter.u64_gauge(row.name).with_description(row.help).build();
+            (row.metric, gauge)
+        });
         Self {
             counters: counters.collect(),
             seconds: seconds.collect(),
+            gauges: gauges.collect(),
             watched: Mutex::default(),
             meter,
             shown,
@@ -96,10 +104,31 @@ fn values(labels: &[(&'static str, &str)]) -> Vec<KeyValue> {
         .collect()
 }
 
+/// Whether anything is measured.
+pub(super) fn is_on() -> bool {
+    INSTRUMENTS.get().is_some()
+}
+
 pub(super) fn count(metric: Metric, labels: &[(&'static str, &str)]) {
+    add(metric, 1, labels);
+}
+
+/// Has a series of a counter be there, at 0 where nothing was counted yet.
+pub(super) fn begin(metric: Metric, labels: &[(&'static str, &str)]) {
+    add(metric, 0, labels);
+}
+
+fn add(metric: Metric, how_many: u64, labels: &[(&'static str, &str)]) {
     let counter = INSTRUMENTS.get().and_then(|all| all.counters.get(&metric));
     if let Some(counter) = counter {
-        counter.add(1, &values(labels));
+        counter.add(how_many, &values(labels));
+    }
+}
+
+pub(super) fn set(metric: Metric, value: u64, labels: &[(&'static str, &str)]) {
+    let gauge = INSTRUMENTS.get().and_then(|all| all.gauges.get(&metric));
+    if let Some(gauge) = gauge {
+        gauge.record(value, &values(labels));
     }
 }
 

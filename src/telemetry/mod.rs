@@ -45,6 +45,26 @@ pub use traces::{Traces, layer};
 /// What stands for a tool that the catalogue doesn't have.
 pub const OTHER: &str = "other";
 
+/// The outcome of a call whose answer was lost, as the audit log has it.
+const UNKNOWN: &str = "unknown";
+
+/// How a reload ends.
+const RELOADS: [&str; 2] = ["done", "failed"];
+
+/// The operations of the store, as its trait has them.
+const STORE_OPERATIONS: [&str; 10] = [
+    "put",
+    "room",
+    "get",
+    "list",
+    "find",
+    "change",
+    "take",
+    "give_back",
+    "mark",
+    "redeem",
+];
+
 /// Counts a tool call that ended. `tool` is a name of the catalogue; nothing for any other.
 pub fn call(tool: Option<&str>, effect: &'static str, outcome: &'static str, took: Duration) {
     let tool = tool.unwrap_or(OTHER);
@@ -90,9 +110,41 @@ pub fn http_response(path: &str, status: u16) {
     backend::count(Metric::HttpResponses, &[("endpoint", endpoint), ("status", &status)]);
 }
 
+/// Whether anything is measured: whoever asks others only to measure them needn't otherwise.
+#[must_use]
+pub fn is_on() -> bool {
+    backend::is_on()
+}
+
+/// Has calls of a tool whose outcome isn't known be counted from 0 on: an alert sees no increase in a series that begins at 1.
+pub fn begin_unknown(tool: &str, effect: &'static str) {
+    let labels = [("tool", tool), ("effect", effect), ("outcome", UNKNOWN)];
+    backend::begin(Metric::Calls, &labels);
+}
+
+/// Has reloads of a part of the settings be counted from 0 on.
+pub fn begin_reloads(part: &'static str) {
+    for outcome in RELOADS {
+        backend::begin(Metric::Reloads, &[("part", part), ("outcome", outcome)]);
+    }
+}
+
+/// Has failures of the store be counted from 0 on.
+pub fn begin_store_errors() {
+    for operation in STORE_OPERATIONS {
+        backend::begin(Metric::StoreErrors, &[("operation", operation)]);
+    }
+}
+
+/// Notes whether what replicas share answers: Neon, or the store.
+pub fn shared(part: &'static str, is_up: bool) {
+    backend::set(Metric::SharedUp, u64::from(is_up), &[("part", part)]);
+}
+
 /// Counts a reload of a part of the settings, such as the policy.
 pub fn reload(part: &'static str, is_done: bool) {
-    let outcome = if is_done { "done" } else { "failed" };
+    let [done, failed] = RELOADS;
+    let outcome = if is_done { done } else { failed };
     backend::count(Metric::Reloads, &[("part", part), ("outcome", outcome)]);
 }
 

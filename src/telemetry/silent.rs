@@ -6,7 +6,15 @@ use http::HeaderValue;
 
 use super::table::Metric;
 
+pub(super) fn is_on() -> bool {
+    false
+}
+
 pub(super) fn count(_: Metric, _: &[(&'static str, &str)]) {}
+
+pub(super) fn begin(_: Metric, _: &[(&'static str, &str)]) {}
+
+pub(super) fn set(_: Metric, _: u64, _: &[(&'static str, &str)]) {}
 
 pub(super) fn took(_: Metric, _: Duration, _: &[(&'static str, &str)]) {}
 

@@ -29,6 +29,8 @@ pub enum Metric {
     Reloads,
     /// Failures of the store.
     StoreErrors,
+    /// Whether what replicas share answers.
+    SharedUp,
 }
 
 /// How a metric counts.
@@ -63,7 +65,7 @@ pub const BUCKETS: [f64; 15] = [
 ];
 
 /// Every metric.
-pub const TABLE: [Row; 12] = [
+pub const TABLE: [Row; 13] = [
     Row {
         metric: Metric::Calls,
         name: "neon_mcp.calls",
@@ -150,7 +152,14 @@ pub const TABLE: [Row; 12] = [
         kind: MetricKind::Counter,
         labels: &["operation"],
         help: "Failures of the store of approvals and prepared work. `operation`: put, room, get, list, find, \
-               change, take, give_back",
+               change, take, give_back, mark, redeem",
+    },
+    Row {
+        metric: Metric::SharedUp,
+        name: "neon_mcp.shared.up",
+        kind: MetricKind::Gauge,
+        labels: &["part"],
+        help: "Whether what replicas share answered when it was last asked, which is every 15 seconds: 1 or 0. `part`: neon, store",
     },
 ];
 
@@ -200,7 +209,8 @@ pub fn metrics_reference() -> String {
     }
     page.push_str(
         "\n`target_info` has what `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say, and the version. A metric is there from \
-         its first value on.\n",
+         its first value on, but these are there from the start, at 0, so that an alert sees the first event, too: calls with the \
+         outcome `unknown` of each tool that changes something, reloads of each part, and failures of the store.\n",
     );
     page
 }

@@ -15,6 +15,10 @@ use crate::neon::{Changed, Error};
 /// The largest refusal with a plan, in bytes. Other errors are built from texts that are bounded to less than half of it.
 const MAX_PLAN_BYTES: usize = 3_800;
 
+/// What an agent is told where the store is needed and can't be used.
+const AWAY: &str =
+    "What replicas of this server share can't be used now, and this call needs it. Nothing was sent to Neon.";
+
 impl Failure {
     /// What the failure says, for a sentence of a result.
     #[must_use]
@@ -56,7 +60,11 @@ impl Failure {
             Self::Denied(denied) => error(&denied.message, &denied.next, json!({"rule": denied.rule})),
             Self::RequiresApproval(needs) => requires_approval(*needs, fence),
             Self::NotApproved(no) => error(
-                &fence.resolved_line(&format!("{no} Nothing was sent to Neon.")),
+                &fence.resolved_line(&match no {
+                    // Where the store is and what it said is for its operator, in the log.
+                    guard::NotApproved::StoreUnavailable(_) => AWAY.to_owned(),
+                    ref no => format!("{no} Nothing was sent to Neon."),
+                }),
                 if matches!(no, guard::NotApproved::StoreUnavailable(_)) {
                     "Call again in a while, with the same approval where one was given. If it lasts, tell the user: the operator must look after the store."
                 } else if no.is_a_decision() {

@@ -385,7 +385,10 @@ mod tests {
         let told = names.map(|name| of(&name, Some("c\" of \"boss")).asker());
         assert_ne!(told[0], told[1]);
         for (told, end) in told.iter().zip(["trusted", "mallory"]) {
-            let whose = format!("a client of \"{}-{end}\" at {issuer} that calls itself ", "a".repeat(200));
+            let whose = format!(
+                "a client of \"{}-{end}\" at {issuer} that calls itself ",
+                "a".repeat(200)
+            );
             assert_eq!(told.strip_prefix(&whose), Some(r#""c\" of \"boss""#));
         }
         assert_eq!(of("stdio", None).asker(), "a client over stdio without a name");

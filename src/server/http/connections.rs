@@ -10,7 +10,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use http::StatusCode;
-use http::header::RETRY_AFTER;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -21,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::held::held;
 use super::limits::HttpLimits;
 use super::listen::{Listener, Stream};
+use super::message;
 use super::patient::Patient;
 use super::place::Place;
 use super::tls::Tls;
@@ -30,14 +30,10 @@ use crate::telemetry::{self, Metric};
 const BREATH: Duration = Duration::from_millis(500);
 
 /// How long whoever gets no connection or no answer is told to wait, in seconds.
-const RETRY_SECONDS: &str = "5";
+const RETRY_SECONDS: u64 = 5;
 
 /// The largest head of a request, in bytes: 32 KiB. Tokens of issuers that name many groups have some 16; hyper would hold 400.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-
-/// What a connection gets that is one too many.
-const TOO_MANY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// From where a request comes.
 #[derive(Debug, Clone, Copy)]
@@ -83,25 +79,77 @@ impl Count {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).connections as u64
     }
 
-    /// Counts one more; nothing where there are enough.
-    fn one(self: &Arc<Self>, peer: Option<IpAddr>, is_connection: bool) -> Option<Counted> {
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// The bound, where there are enough.
+    fn one(self: &Arc<Self>, peer: Option<IpAddr>, is_connection: bool) -> Result<Counted, Over> {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let of_peer = peer
             .and_then(|peer| now.by_peer.get(&peer))
             .copied()
             .unwrap_or_default();
-        if of_peer >= self.most_of_one || (is_connection && now.connections >= self.most) {
-            return None;
+        if of_peer >= self.most_of_one {
+            return Err(if is_connection {
+                Over::OfOne
+            } else {
+                Over::RequestsOfOne
+            });
+        }
+        if is_connection && now.connections >= self.most {
+            return Err(Over::All);
         }
         if let Some(peer) = peer {
             now.by_peer.insert(peer, of_peer + 1);
         }
         now.connections += usize::from(is_connection);
-        Some(Counted {
+        Ok(Counted {
             count: self.clone(),
             peer,
             is_connection,
         })
+    }
+}
+
+/// A bound that one more would be beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// Connections in all.
+    All,
+    /// Connections from one address.
+    OfOne,
+    /// Requests at once from one address behind a proxy.
+    RequestsOfOne,
+}
+
+impl Over {
+    /// What whoever is beyond it is told.
+    fn text(self, count: &Count) -> String {
+        let (what, most, flag) = match self {
+            Self::All => ("connections are open", count.most, "--max-connections"),
+            Self::OfOne => (
+                "connections are open from your address",
+                count.most_of_one,
+                "--max-connections-per-address",
+            ),
+            Self::RequestsOfOne => (
+                "requests run at once from your address",
+                count.most_of_one,
+                "--max-connections-per-address",
+            ),
+        };
+        format!("{most} {what}, which is as many as this server takes ({flag}); nothing was done")
+    }
+
+    /// The whole answer to a connection that isn't served.
+    fn answer(self, count: &Count) -> Vec<u8> {
+        let body = message::later_body(RETRY_SECONDS, None, self.text(count));
+        let head = format!(
+            "HTTP/1.1 503 Service Unavailable\r\nretry-after: {RETRY_SECONDS}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n",
+            body.len(),
+        );
+        [head.into_bytes(), body].concat()
     }
 }
 
@@ -129,9 +177,12 @@ pub(super) async fn behind_proxies(
         return next.run(request).await;
     };
     let peer = place.hops().client(hop, request.headers());
-    let Some(counted) = count.one(Some(peer), false) else {
-        tracing::debug!(%peer, "too many requests at once");
-        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, RETRY_SECONDS)]).into_response();
+    let counted = match count.one(Some(peer), false) {
+        Ok(counted) => counted,
+        Err(over) => {
+            tracing::debug!(%peer, "too many requests at once");
+            return message::later(StatusCode::SERVICE_UNAVAILABLE, RETRY_SECONDS, None, over.text(&count));
+        }
     };
     request.extensions_mut().insert(Peer(peer));
     held(next.run(request).await, counted)
@@ -155,11 +206,15 @@ pub(super) struct Serving {
     pub(super) tls: Option<Arc<Tls>>,
     /// What is served to who comes beside the proxy at which TLS ends: over the network in clear text.
     pub(super) beside: Option<Router>,
-    /// Cancelled when no more connections are taken, and those that are open end with the answer that they wait for.
+    /// Cancelled when no more connections are taken.
+    pub(super) stop: CancellationToken,
+    /// Cancelled when connections of proxies end with the answer that they wait for: they have others to go to.
+    pub(super) hops_end: CancellationToken,
+    /// Cancelled when all connections that are open do.
     pub(super) end: CancellationToken,
 }
 
-/// Accepts connections until the end, and then waits for those that are open.
+/// Accepts connections until the server stops, and then waits for the end, and for those that are open.
 ///
 /// Whoever doesn't send the whole head of a request in time is cut off, whether nothing was sent yet or the last answer was long
 /// ago. HTTP/1.1 alone is spoken: one connection runs one request at a time, so the bound on connections bounds those too.
@@ -171,38 +226,52 @@ pub(super) async fn serve(listener: Listener, serving: Serving) {
     let open = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
-            () = serving.end.cancelled() => break,
+            () = serving.stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) if is_of_one(&error) => continue,
+        match accepted {
+            Ok((stream, peer)) => serving.take(stream, peer, &open),
+            Err(error) if is_of_one(&error) => {}
             Err(error) => {
                 tracing::warn!("no connection can be accepted: {error}");
                 tokio::time::sleep(BREATH).await;
-                continue;
             }
-        };
-        let hops = serving.place.hops();
+        }
+    }
+    for (stream, peer) in listener.rest() {
+        serving.take(stream, peer, &open);
+    }
+    // What runs may have no connection: a call of a session whose client went away.
+    serving.end.cancelled().await;
+    open.close();
+    open.wait().await;
+}
+
+impl Serving {
+    /// Serves a connection that was accepted, if there is room for it.
+    fn take(&self, stream: Stream, peer: IpAddr, open: &TaskTracker) {
+        let hops = self.place.hops();
         // Who can open the socket is whom the operator put there: the proxy, where there is one.
         let is_hop = hops.holds(peer) || (stream.is_by_socket() && !hops.is_empty());
-        let Some(counted) = serving.count.one((!is_hop).then_some(peer), true) else {
-            tracing::debug!(%peer, "too many connections");
-            if serving.tls.is_none() {
-                stream.try_write(TOO_MANY);
+        let counted = match self.count.one((!is_hop).then_some(peer), true) {
+            Ok(counted) => counted,
+            Err(over) => {
+                tracing::debug!(%peer, "too many connections");
+                if self.tls.is_none() {
+                    stream.try_write(&over.answer(&self.count));
+                }
+                return;
             }
-            continue;
         };
-        let router = match &serving.beside {
+        let router = match &self.beside {
             Some(beside) if !is_hop && !peer.is_loopback() => beside.clone(),
-            _ => serving.router.clone(),
+            _ => self.router.clone(),
         };
-        let router = match is_hop {
-            true => router.layer(Extension(Hop(peer))),
-            false => router.layer(Extension(Peer(peer))),
+        let (router, end) = match is_hop {
+            true => (router.layer(Extension(Hop(peer))), self.hops_end.clone()),
+            false => (router.layer(Extension(Peer(peer))), self.end.clone()),
         };
-        let (head, tls, end) = (serving.head, serving.tls.clone(), serving.end.clone());
-        let unread = serving.unread;
+        let (head, unread, tls) = (self.head, self.unread, self.tls.clone());
         open.spawn(async move {
             let _counted = counted;
             match stream {
@@ -212,9 +281,6 @@ pub(super) async fn serve(listener: Listener, serving: Serving) {
             }
         });
     }
-    drop(listener);
-    open.close();
-    open.wait().await;
 }
 
 /// Whether an error is of one connection that went away before it was accepted.

@@ -1,7 +1,11 @@
 //! An orderly end: not ready at once, no new work, and what runs is answered.
 //!
-//! The port stays open meanwhile: whoever asks for readiness is told that there is none, whoever has a call running can still answer
-//! its question or approve it, and whoever comes with new work is told to go elsewhere, in place of finding nobody.
+//! Behind a proxy, no connections are taken any more: who finds none has sent nothing, so the proxy gives its request to another server, whatever
+//! it asks for. What was sent already it must not send again: it may have run. So what comes on a connection that is open is still taken for a
+//! moment, each answer closes its connection, and connections that are idle then are closed.
+//!
+//! Without one the port stays open meanwhile: whoever asks for readiness is told that there is none, whoever has a call running can still answer
+//! its question or approve it, and whoever comes with new work is told to come again, in place of finding nobody.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +15,16 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::CONNECTION;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// How long a call that is cut has to say what it knows.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long what comes on a connection that is open is still taken: a proxy may send on one until it sees it close.
+const LINGER: Duration = Duration::from_millis(250);
 
 /// How long those who would come again are still answered when nothing runs any more, and answers that are ready have to be written.
 const FLUSH: Duration = Duration::from_millis(250);
@@ -26,12 +34,16 @@ const FLUSH: Duration = Duration::from_millis(250);
 pub(super) struct Drain {
     /// Cancelled when the server is to stop.
     stop: CancellationToken,
+    /// Cancelled when no new work is taken any more, a moment later.
+    closed: CancellationToken,
     /// What is being answered.
     running: TaskTracker,
     /// Cancelled to have calls that run end with what they know.
     cut: CancellationToken,
     /// How long they have before.
     patience: Duration,
+    /// How long new work is still taken.
+    linger: Duration,
 }
 
 impl Drain {
@@ -40,20 +52,30 @@ impl Drain {
         running: TaskTracker,
         cut: CancellationToken,
         patience: Duration,
+        is_behind_proxy: bool,
     ) -> Arc<Self> {
+        let linger = if is_behind_proxy { LINGER } else { Duration::ZERO };
         Arc::new(Self {
             stop,
+            closed: CancellationToken::new(),
             running,
             cut,
             patience,
+            linger: linger.min(patience),
         })
     }
 
-    /// Takes on work, which the end waits for as long as what comes back is there. Nothing when the server stops.
+    /// Cancelled when no new work is taken any more.
+    pub(super) fn closed(&self) -> &CancellationToken {
+        &self.closed
+    }
+
+    /// Takes on work, which the end waits for as long as what comes back is there. Nothing when no more is taken.
     pub(super) fn begin(&self) -> Option<TaskTrackerToken> {
         // Counted first: the end either sees it, or is seen here.
         let token = self.running.token();
-        (!self.stop.is_cancelled()).then_some(token)
+        let is_over = self.closed.is_cancelled() || (self.linger.is_zero() && self.stop.is_cancelled());
+        (!is_over).then_some(token)
     }
 
     /// Waits for the stop, and then for what runs: at most for the time that it has.
@@ -63,8 +85,11 @@ impl Drain {
             "stopping: no new calls, running ones have {} s",
             self.patience.as_secs()
         );
+        let until = Instant::now() + self.patience;
+        tokio::time::sleep(self.linger).await;
+        self.closed.cancel();
         self.running.close();
-        if tokio::time::timeout(self.patience, self.running.wait()).await.is_err() {
+        if tokio::time::timeout_at(until, self.running.wait()).await.is_err() {
             tracing::warn!("calls that still run are cancelled: {}", self.running.len());
             self.cut.cancel();
             let _ = tokio::time::timeout(LAST_WORDS, self.running.wait()).await;

@@ -164,6 +164,38 @@ impl Listener {
     }
 }
 
+impl Listener {
+    /// Listens no more, and gives the connections that the operating system made already: whoever has one may have sent its request.
+    pub(super) fn rest(self) -> Vec<(Stream, IpAddr)> {
+        let mut rest = Vec::new();
+        match self {
+            Self::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else { return rest };
+                while let Ok((stream, peer)) = listener.accept() {
+                    let stream = match stream.set_nonblocking(true) {
+                        Ok(()) => TcpStream::from_std(stream),
+                        Err(error) => Err(error),
+                    };
+                    let peer = peer.ip().to_canonical();
+                    rest.extend(stream.into_iter().map(|stream| (Stream::Tcp(stream), peer)));
+                }
+            }
+            #[cfg(unix)]
+            Self::Unix { listener, _file } => {
+                let Ok(listener) = listener.into_std() else { return rest };
+                while let Ok((stream, _)) = listener.accept() {
+                    let stream = match stream.set_nonblocking(true) {
+                        Ok(()) => tokio::net::UnixStream::from_std(stream),
+                        Err(error) => Err(error),
+                    };
+                    rest.extend(stream.into_iter().map(|stream| (Stream::Unix(stream), NO_ADDRESS)));
+                }
+            }
+        }
+        rest
+    }
+}
+
 impl Stream {
     /// Whether it came by a socket in the file system.
     pub(super) fn is_by_socket(&self) -> bool {

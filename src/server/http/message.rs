@@ -1,5 +1,6 @@
 //! The message of a request: read whole within bounds, checked, and answered as one of its caller's.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,10 +92,10 @@ pub(super) async fn whole(
     };
     let body = match tokio::time::timeout(reading.patience, to_bytes(body, reading.body_bytes)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(error)) if is_too_large(&error) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Ok(Err(error)) if is_too_large(&error) => return too_large(reading.body_bytes),
         // The client broke off, or its framing is broken.
         Ok(Err(_)) => return StatusCode::BAD_REQUEST.into_response(),
-        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+        Err(_) => return too_slow(reading.patience),
     };
     let is_json = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is_json = is_json.is_some_and(|kind| {
@@ -115,6 +116,8 @@ pub(super) async fn whole(
         None => None,
         Some(asked) => match reading.drain.begin() {
             Some(working) => Some(working),
+            // Clients look up in it how the results of their calls are read.
+            None if matches!(asked, messages::Request::ToolList(_)) => None,
             None => return stopping(asked.id()),
         },
     };
@@ -199,10 +202,49 @@ fn one_too_many(over: OneTooMany, id: &RequestId) -> Response {
     later(status, over.retry_seconds(), Some(id.clone()), over.text())
 }
 
+/// The answer to a request that is larger than is read: what it asks for isn't known.
+fn too_large(most: usize) -> Response {
+    let text = format!(
+        "the request is larger than the {most} bytes that this server reads of one (--max-body-bytes); nothing was done"
+    );
+    refused(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        None,
+        ErrorData::invalid_request(text, None),
+    )
+}
+
+/// The answer to a request whose body took too long.
+fn too_slow(patience: Duration) -> Response {
+    let text = format!(
+        "the body of the request didn't come whole within {} seconds (--body-timeout-seconds); nothing was done",
+        patience.as_secs_f64()
+    );
+    refused(
+        StatusCode::REQUEST_TIMEOUT,
+        None,
+        ErrorData::invalid_request(text, None),
+    )
+}
+
+/// The error of an answer that says to come again, and when.
+fn later_error(seconds: u64, text: impl Into<Cow<'static, str>>) -> ErrorData {
+    ErrorData::new(LATER, text, Some(json!({"retry_after_seconds": seconds})))
+}
+
+/// The body of such an answer.
+pub(super) fn later_body(seconds: u64, id: Option<RequestId>, text: impl Into<Cow<'static, str>>) -> Vec<u8> {
+    messages::written(&ServerJsonRpcMessage::error(later_error(seconds, text), id)).unwrap_or_default()
+}
+
 /// An answer that says to come again, and when.
-fn later(status: StatusCode, seconds: u64, id: Option<RequestId>, text: &'static str) -> Response {
-    let data = json!({"retry_after_seconds": seconds});
-    let mut response = refused(status, id, ErrorData::new(LATER, text, Some(data)));
+pub(super) fn later(
+    status: StatusCode,
+    seconds: u64,
+    id: Option<RequestId>,
+    text: impl Into<Cow<'static, str>>,
+) -> Response {
+    let mut response = refused(status, id, later_error(seconds, text));
     response.headers_mut().insert(RETRY_AFTER, seconds.into());
     response
 }

@@ -85,6 +85,19 @@ impl Place {
         if self.by_address { &[] } else { &self.hosts }
     }
 
+    /// Which `Host` is its own, for its operator.
+    pub(super) fn own_hosts(&self) -> String {
+        match self.by_address {
+            true => "any address in numbers".to_owned(),
+            false => self.hosts.join(", "),
+        }
+    }
+
+    /// Which `Origin` is its own, for its operator.
+    pub(super) fn own_origins(&self) -> String {
+        self.origins.join(", ")
+    }
+
     /// The origins of its own pages, each with its port.
     pub(super) fn origins_with_ports(&self) -> impl Iterator<Item = &String> {
         let has_port = |origin: &&String| Url::parse(origin).is_ok() && origin.matches(':').count() > 1;

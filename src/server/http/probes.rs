@@ -1,4 +1,4 @@
-//! What a server can't work without, and how it is asked.
+//! What replicas share, and how it is asked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::health::Probe;
 /// How long Neon has to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What is asked beside what every server needs.
+/// What is asked beside what every server shares.
 #[derive(Default)]
 pub(super) struct Probes(pub(super) Vec<Arc<dyn Probe>>);
 

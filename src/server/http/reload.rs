@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::telemetry;
+
 /// Something that is read again.
 pub trait Reload: Send + Sync {
     /// What it is, in one word, for logs and metrics.
@@ -39,6 +41,7 @@ impl std::fmt::Debug for Reloads {
 impl Reloads {
     /// Adds something that is read again, after what was added before.
     pub fn add(&mut self, reload: Arc<dyn Reload>) {
+        telemetry::begin_reloads(reload.name());
         self.all.push(reload);
     }
 

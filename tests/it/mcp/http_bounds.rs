@@ -323,6 +323,15 @@ async fn connections_are_bounded_and_those_that_end_make_room() {
         lasted < Duration::from_secs(2) && answer.starts_with(b"HTTP/1.1 503"),
         "{lasted:?}"
     );
+    let answer = String::from_utf8_lossy(&answer);
+    let body = answer.split_once("\r\n\r\n").expect("a body").1;
+    let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    assert!(
+        body["error"]["message"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("3 connections") && text.contains("--max-connections-per-address")),
+        "{body}"
+    );
     held.pop();
     until_async("room", async || server.begin().await.is_ok()).await;
 }

@@ -143,7 +143,18 @@ async fn body_over_the_bound_is_refused() {
         let params = json!({"name": "describe_project", "arguments": {"project_id": "x".repeat(length)}});
         post(&plain(), &server.url, "tools/call", params).send()
     };
-    assert_eq!(with(3_000).await.expect("an answer").status(), 413);
+    let over = with(3_000).await.expect("an answer");
+    assert_eq!(over.status(), 413);
+    let over: Value = over.json().await.expect("JSON");
+    assert_eq!((&over["jsonrpc"], &over["id"]), (&json!("2.0"), &Value::Null), "{over}");
+    for part in ["2048", "--max-body-bytes"] {
+        assert!(
+            over["error"]["message"]
+                .as_str()
+                .is_some_and(|text| text.contains(part)),
+            "{over}"
+        );
+    }
     assert_eq!(with(10).await.expect("an answer").status(), 200);
 }
 
@@ -184,10 +195,15 @@ async fn drain_time_and_body_time_are_settings_too() {
     let head =
         "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.expect("sent");
-    let mut answer = [0; 12];
-    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_exact(&mut answer));
-    read.await.expect("in time").expect("an answer");
-    assert_eq!(&answer, b"HTTP/1.1 408");
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer));
+    let _ = read.await.expect("in time");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(
+        answer.contains(r#""jsonrpc":"2.0""#) && answer.contains("1 seconds (--body-timeout-seconds)"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]

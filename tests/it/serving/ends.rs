@@ -7,12 +7,14 @@ use std::time::Duration;
 use harness::wait::{until, until_async};
 use rmcp::model::CallToolRequestParams;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use super::{PROJECT, look, serve, signal};
+use super::{PROJECT, look, modern, post, serve, signal};
 use crate::mcp::neon;
 use crate::support::fake_neon::{FakeNeon, Gate, Recorded};
-use crate::support::http::plain;
-use crate::support::server::{Era, TestClient};
+use crate::support::http::{OverHttp, plain};
+use crate::support::server::{Era, KEY, TestClient, program, state_home};
 
 /// How many call at once.
 const CLIENTS: usize = 24;
@@ -70,6 +72,71 @@ async fn stop_under_load_loses_no_answer_of_a_call_that_began() {
     assert!(refused.load(Ordering::SeqCst) > 0, "nobody was told");
 }
 
+/// Sends a look on a connection that is open, and gives its status and head.
+async fn look_on(stream: &mut TcpStream) -> std::io::Result<String> {
+    let params = serde_json::json!({"name": "describe_project", "arguments": {"project_id": PROJECT}});
+    let body = modern("tools/call", params).to_string();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\naccept: application/json, text/event-stream\r\n\
+         content-type: application/json\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\n\
+         mcp-name: describe_project\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = Vec::new();
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        let mut part = [0; 4_096];
+        match stream.read(&mut part).await? {
+            0 => break,
+            length => answer.extend_from_slice(&part[..length]),
+        }
+    }
+    Ok(String::from_utf8_lossy(&answer).to_lowercase())
+}
+
+#[tokio::test]
+async fn server_behind_a_proxy_takes_no_new_connection_and_closes_the_open_ones_when_their_answers_are_out() {
+    let gate = Gate::shut();
+    let shut = gate.clone();
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = FakeNeon::route(move |request: &Recorded| match count.fetch_add(1, Ordering::SeqCst) {
+        1 => neon(request).behind(&shut),
+        _ => neon(request),
+    })
+    .await;
+    // The URL that the server tells is the public one, so its port is chosen here.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let address = port.expect("a free port").to_string();
+    let public = format!("http://{address}");
+    let proxy = ["--behind-proxy", "127.0.0.1", "--public-url", &public];
+    let arguments = [&["http", "--no-auth", "--listen", &address][..], &proxy].concat();
+    let mut server = OverHttp::start(program(&arguments, &upstream.url(), KEY), &state_home()).await;
+    let mut idle = TcpStream::connect(&address).await.expect("connects");
+    let first = look_on(&mut idle).await.expect("an answer");
+    assert!(
+        first.starts_with("http/1.1 200") && !first.contains("connection: close"),
+        "{first}"
+    );
+    let url = server.url.clone();
+    let running = tokio::spawn(async move { look(&plain(), &url).send().await });
+    upstream.reached(2).await;
+    signal(&server.child, "-TERM").await;
+    // So the proxy has sent nothing, and goes to another server.
+    let nobody = async || TcpStream::connect(&address).await.is_err();
+    until_async("no more connections", nobody).await;
+    // It closes by itself, while the call still runs: nothing is sent on it any more.
+    let mut end = [0; 16];
+    let read = tokio::time::timeout(Duration::from_secs(5), idle.read(&mut end)).await;
+    assert_eq!(read.expect("in time").expect("no error"), 0);
+    gate.open();
+    let answer = running.await.expect("ends").expect("an answer");
+    assert_eq!(
+        (answer.status().as_u16(), answer.headers()["connection"].as_bytes()),
+        (200, &b"close"[..])
+    );
+    assert!(server.child.wait().await.expect("ends").success());
+}
+
 #[tokio::test]
 async fn new_work_is_refused_and_a_session_gets_its_answer() {
     let gate = Gate::shut();
@@ -87,6 +154,9 @@ async fn new_work_is_refused_and_a_session_gets_its_answer() {
             answer.status() == 503 && headers.contains_key("retry-after") && headers["connection"] == "close"
         };
         until_async("a refusal", refused).await;
+        // Clients look the result up in the list of tools: it is told, though no work is taken.
+        let list = post(&plain(), &url, "tools/list", serde_json::json!({})).send().await;
+        assert_eq!(list.expect("an answer").status(), 200);
         gate.open();
     };
     let arguments = serde_json::json!({"project_id": PROJECT})

@@ -136,3 +136,14 @@ async fn start_says_what_is_open_to_whom() {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
+
+#[tokio::test]
+async fn server_says_that_it_listens_only_when_what_it_needs_was_found_good() {
+    let state = state_home();
+    let map = state.join("map.toml");
+    super::put(&map, "no_such_key = 1\n");
+    let issuer = ["--auth", "oauth", "--oauth-issuer", "http://127.0.0.1:1", "--oauth-map"];
+    let map = map.to_string_lossy().into_owned();
+    let said = super::refused(&[&["--listen", "127.0.0.1:0"], &issuer[..], &[&map]].concat()).await;
+    assert!(said.contains("no_such_key") && !said.contains("listening on"), "{said}");
+}

@@ -129,3 +129,35 @@ async fn who_comes_past_the_proxy_in_clear_text_is_served_nothing() {
         }
     }
 }
+
+#[tokio::test]
+async fn log_of_requests_from_elsewhere_names_what_came_and_is_no_flood() {
+    let upstream = FakeNeon::route(neon).await;
+    let mut server = super::serve(&upstream, &[]).await;
+    let client = crate::support::http::plain();
+    let long = format!("evil{}.example", "x".repeat(4_000));
+    for (name, value) in [
+        ("host", "evil\".example"),
+        ("host", &long),
+        ("origin", "https://evil.example"),
+    ] {
+        for _ in 0..40 {
+            let request = super::post(&client, &server.url, "tools/list", json!({})).header(name, value);
+            assert_eq!(request.send().await.expect("an answer").status(), 403);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    }
+    super::signal(&server.child, "-TERM").await;
+    let said = super::said(&mut server).await;
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("from elsewhere")).collect();
+    assert!((3..=12).contains(&lines.len()), "{} lines: {said}", lines.len());
+    assert!(lines.iter().all(|line| line.len() < 500), "{said}");
+    assert!(
+        lines[0].contains(r#"Host is "evil\".example""#) && lines[0].contains("localhost, 127.0.0.1"),
+        "{said}"
+    );
+    let last = lines.last().expect("a line");
+    assert!(last.contains(r#"Origin is "https://evil.example""#), "{said}");
+    let left_out = |line: &&str| line.contains("left_out=") && !line.contains("left_out=0");
+    assert!(lines.iter().any(left_out), "{said}");
+}

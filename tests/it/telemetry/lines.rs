@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{PROJECT, Watched, call_body, post};
 use crate::support::fake_neon::{FakeNeon, Reply};
-use crate::support::server::{Era, KEY, TestClient, TestServer, program};
+use crate::support::server::{Era, KEY, TestClient, TestServer, program, state_home};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -60,6 +60,32 @@ async fn line_is_one_object_with_the_trace_that_the_client_named() {
         );
         assert!(line["span_id"].is_string(), "{line}");
     }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn lines_are_objects_from_the_first_one_to_the_last_where_the_settings_file_says_so() {
+    let upstream = neon().await;
+    let folder = state_home();
+    let put = |name: &str, text: &str, mode: u32| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let config = put("settings.toml", "[http]\nlog_format = \"json\"\n", 0o600);
+    let key = put("neon-api-key", KEY, 0o644);
+    let policy = put("policy.toml", "no_such_key = 1\n", 0o600);
+    let usual = ["http", "--listen", "127.0.0.1:0", "--no-auth", "--config", &config];
+    let arguments = [&usual[..], &["--api-key-file", &key, "--policy", &policy]].concat();
+    let mut command = program(&arguments, &upstream.url(), KEY);
+    command.env_remove("NEON_API_KEY");
+    let output = command.output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let lines = lines(&String::from_utf8_lossy(&output.stderr));
+    let levels = (&lines[0]["level"], &lines.last().unwrap()["level"]);
+    assert_eq!(levels, (&json!("WARN"), &json!("ERROR")), "{lines:?}");
 }
 
 #[tokio::test]

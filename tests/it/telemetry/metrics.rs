@@ -181,12 +181,40 @@ async fn failure_of_the_store_is_counted_and_nothing_else_than_that_is_told() {
     let delete = json!({"project_id": PROJECT, "branch_id": BRANCH});
     let answer = post(&server.http.url, &call_body("delete_branch", &delete, &json!({})), &[]).await;
     let text = exposition(&url).await;
-    assert!(
-        text.contains("neon_mcp_store_errors_total{operation="),
-        "{answer}\n{text}"
-    );
+    let is_counted = |line: &str| line.starts_with("neon_mcp_store_errors_total{operation=") && !line.ends_with(" 0");
+    assert!(text.lines().any(is_counted), "{answer}\n{text}");
     let refused = r#"neon_mcp_approvals_total{channel="outside",outcome="refused"} 1"#;
     assert!(text.contains(refused), "{answer}\n{text}");
+}
+
+#[tokio::test]
+async fn what_alerts_look_at_is_there_from_the_start_at_zero() {
+    let upstream = FakeNeon::route(neon).await;
+    let server = measured(&upstream.url()).await;
+    let text = exposition(&server.metrics_url().await).await;
+    for line in [
+        r#"neon_mcp_calls_total{effect="destructive",outcome="unknown",tool="delete_branch"} 0"#,
+        r#"neon_mcp_calls_total{effect="write",outcome="unknown",tool="run_sql"} 0"#,
+        r#"neon_mcp_reloads_total{outcome="failed",part="policy"} 0"#,
+        r#"neon_mcp_store_errors_total{operation="redeem"} 0"#,
+    ] {
+        assert!(text.lines().any(|there| there == line), "{line}\n{text}");
+    }
+    assert!(!text.contains(r#"outcome="unknown",tool="list_projects""#), "{text}");
+}
+
+#[tokio::test]
+async fn what_replicas_share_is_a_gauge_for_each_part() {
+    let upstream = FakeNeon::route(neon).await;
+    let server = measured(&upstream.url()).await;
+    let url = server.metrics_url().await;
+    let details = format!("{}/readyz?details", server.http.origin());
+    assert_eq!(plain().get(details).send().await.unwrap().status(), 200);
+    let text = exposition(&url).await;
+    for part in ["neon", "store"] {
+        let line = format!(r#"neon_mcp_shared_up{{part="{part}"}} 1"#);
+        assert!(text.lines().any(|there| there == line), "{line}\n{text}");
+    }
 }
 
 #[test]

@@ -139,8 +139,13 @@ impl Connection {
         });
         let looking = Arc::downgrade(&connection);
         connection.spawn(async move {
+            let mut is_known = false;
             while let Some(connection) = looking.upgrade() {
-                let _ = connection.ask_once(&LOOKS, &Vec::new()).await;
+                let looked = connection.ask_once(&LOOKS, &Vec::new()).await;
+                if looked.is_ok() && !is_known {
+                    is_known = true;
+                    connection.tell_version().await;
+                }
                 drop(connection);
                 tokio::time::sleep(LOOK).await;
             }
@@ -226,6 +231,22 @@ impl Connection {
                 return Err(self.failed(&error));
             }
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Tells the operator of a version that loses data.
+    async fn tell_version(&self) {
+        let mut asked = redis::cmd("INFO");
+        let said = asked
+            .arg("server")
+            .query_async::<String>(&mut self.manager.clone())
+            .await;
+        if let Some(version) = said.ok().and_then(|said| loses_data(&said)) {
+            tracing::warn!(
+                "the store {} is Redis {version}: before 7.2 it loses what its file of appended commands has at each restart where the user \
+                 `default` is off, so that calls that were approved are asked about again. Take Redis 7.2 or later, or Valkey",
+                self.place
+            );
         }
     }
 
@@ -357,6 +378,17 @@ impl Connection {
     }
 }
 
+/// The version that a store says, where that version may lose data: Redis before 7.2. Valkey says that it is Redis 7.2.
+fn loses_data(said: &str) -> Option<String> {
+    let version = said
+        .lines()
+        .find_map(|line| line.strip_prefix("redis_version:"))?
+        .trim();
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+    let (major, minor) = (numbers.next()??, numbers.next().flatten().unwrap_or_default());
+    ((major, minor) < (7, 2)).then(|| one_line(version, 20))
+}
+
 /// When a mark was made, in milliseconds of the store's clock.
 fn generation(mark: &str) -> u64 {
     let digits = mark.split('-').next().unwrap_or_default();
@@ -371,4 +403,28 @@ fn passes(error: &RedisError) -> bool {
 /// The error, in one line. The client's errors hold no password; what the server says is its own text.
 fn told(error: &RedisError) -> String {
     one_line(&error.to_string(), 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_that_loses_data_is_told() {
+        let said = |version: &str| format!("# Server\r\nredis_version:{version}\r\nredis_mode:standalone\r\n");
+        for (version, loses) in [
+            ("7.0.15", true),
+            ("6.2.14", true),
+            ("7.2.4", false),
+            ("7.4.0", false),
+            ("8.0", false),
+        ] {
+            assert_eq!(loses_data(&said(version)).is_some(), loses, "{version}");
+        }
+        assert_eq!(
+            loses_data("# Server\r\nredis_version:7.2.4\r\nvalkey_version:9.1.2\r\n"),
+            None
+        );
+        assert_eq!(loses_data(""), None);
+    }
 }
