@@ -248,6 +248,7 @@ impl Style {
         if !who.is_empty() {
             about.push(format!("by {who}"));
         }
+        about.extend(entry.person.as_deref().map(|person| format!("for {}", clean(person))));
         about.extend(
             entry
                 .account

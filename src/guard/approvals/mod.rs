@@ -11,5 +11,5 @@ pub use store::Approvals;
 pub(super) use store::{FromPage, Proof};
 pub use types::{
     Approval, ApprovalsError, DecideError, DecidedBy, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING,
-    NewApproval, Standing, State, TypedName,
+    NewApproval, PersonDigest, Standing, State, TypedName,
 };

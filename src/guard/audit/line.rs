@@ -21,7 +21,7 @@ const CUT: &str = "[cut]";
 
 /// The line of an entry, its end included: at most [`LONGEST`] bytes.
 ///
-/// The bounds below keep all but the arguments under 7.6 KiB, even where every character takes four bytes; the
+/// The bounds below keep all but the arguments under 7.95 KiB, even where every character takes four bytes; the
 /// arguments get what is left.
 pub(super) fn line(entry: &Entry, id: Uuid) -> String {
     let optional = |text: &Option<String>, longest| text.as_deref().map(|text| clean(text, longest));
@@ -31,6 +31,7 @@ pub(super) fn line(entry: &Entry, id: Uuid) -> String {
         effect: entry.effect,
         service: clean(&entry.service, 16),
         caller: clean(&entry.caller, 128),
+        person: optional(&entry.person, 80),
         account: optional(&entry.account, 64),
         client: optional(&entry.client, 128),
         project_id: optional(&entry.project_id, 64),
