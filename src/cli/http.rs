@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::callers::{Known, announce};
 use super::common::{print, resolve};
 use super::log_format::tell;
-use super::serve::{name_the_key, start};
+use super::serve::{name_the_key, start, warn_of_untold};
 use crate::guard::{Page, StoreError};
 use crate::server::NeonServer;
 #[cfg(feature = "http-server")]
@@ -70,6 +70,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if !callers.bring_keys() {
         name_the_key(&started.engine);
     }
+    let kinds = callers.kinds();
     let http = callers.let_in(http, &started.engine)?;
     let guards = started.engine.guards();
     match guards.approval_flow.check_store().await {
@@ -84,6 +85,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         secret: secret.map(read_page_secret).transpose()?,
         issuer: sign_in.as_ref().map(|sign_in| sign_in.issuer().to_owned()),
     });
+    warn_of_untold(&guards.approval_flow, &kinds);
     let http = http.with_approvers(sign_in);
     print(&http.url());
     http.serve(NeonServer::new(started.engine), stop).await?;

@@ -183,7 +183,7 @@ impl ApprovalFlow {
             && at_terminal(caller) == Whose::Unknown
             && may.allows((&cli, &[]), Channel::Terminal, Whose::Others);
         let page = self.takes(Channel::Page) && may.may_come_through(Channel::Page);
-        (!may.allows_own() && (terminal || page)).then(|| how_to_tell(caller, self.page().as_ref()))
+        (!may.allows_own() && (terminal || page)).then(|| self.how_to_tell(caller))
     }
 
     /// What the operator is to set, where the policy has another than the caller approve and no approval of such a caller's calls can
@@ -193,12 +193,19 @@ impl ApprovalFlow {
         let may = self.rules.may_approve_some();
         let is_reached = self.approvals.as_ref().is_some_and(Approvals::is_reached_by_others);
         let is_met = (is_reached && self.terminal_decides(&may, caller)) || self.page_decides(&may, caller).is_some();
-        (!may.allows_own() && !is_met).then(|| how_to_tell(caller, self.page().as_ref()))
+        (!may.allows_own() && !is_met).then(|| self.how_to_tell(caller))
+    }
+
+    /// What the operator is to set for a caller to be told from who approves.
+    fn how_to_tell(&self, caller: &Principal) -> String {
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let issuer = page.and_then(|page| page.issuer);
+        how_to_tell(caller, self.takes(Channel::Page), issuer.as_deref())
     }
 
     fn refused(&self, may: &MayApprove, whose: Whose, subject: Subject<'_>) -> NotApproved {
         if whose == Whose::Unknown && !may.allows_own() {
-            return NotApproved::CallerUntold(how_to_tell(subject.principal, self.page().as_ref()));
+            return NotApproved::CallerUntold(self.how_to_tell(subject.principal));
         }
         match may.in_words() {
             words if words.is_empty() => NotApproved::Approver("the caller itself".to_owned()),

@@ -1,6 +1,5 @@
 //! Whether the caller and who approves are one human, and what to set up where nobody can tell.
 
-use super::page::Page;
 use crate::guard::approvals::DecidedBy;
 use crate::guard::policy::Whose;
 use crate::guard::principal::{Identity, Person, Principal};
@@ -35,20 +34,15 @@ pub(super) fn at_terminal(caller: &Principal) -> Whose {
     }
 }
 
-/// What the operator is to set for a caller to be told from who approves.
-pub(super) fn how_to_tell(caller: &Principal, page: Option<&Page>) -> String {
-    let signs_in = page.is_some_and(|page| page.issuer.is_some());
+/// What the operator is to set for a caller to be told from who approves, on the page of that issuer's people where it may be there.
+pub(super) fn how_to_tell(caller: &Principal, takes_page: bool, issuer: Option<&str>) -> String {
+    let signs_in = issuer.is_some() || !takes_page;
     let sign_in =
         "has approvers sign in on the approval page (`neon-mcp http` with --oauth-issuer and --oauth-client-id)";
-    let callers = match (caller.identity(), caller.person()) {
-        (_, Some(person))
-            if page
-                .and_then(|page| page.issuer.as_ref())
-                .is_none_or(|own| person.is_of(own)) =>
-        {
-            None
-        }
-        (Identity::Token(_), _) => Some(
+    let is_comparable = |person: Person| issuer.is_none_or(|issuer| person.is_of(issuer));
+    let callers = match caller.identity() {
+        _ if caller.person().is_some_and(is_comparable) => None,
+        Identity::Token(_) => Some(
             "makes this caller a token that names its person at their issuer (`neon-mcp token create NAME --person SUBJECT`)",
         ),
         _ => Some(
