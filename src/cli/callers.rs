@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use super::serve::{budget_of, engine_account, rate_limits};
 use crate::base_url::BaseUrl;
 use crate::engine::{Engine, EngineAccount};
-use crate::guard::ApprovalFlow;
+use crate::guard::{ApprovalFlow, Identity, Principal};
 use crate::neon::{Credential, LimitSettings};
-use crate::server::http::{BearerToken, CallerAccounts, Callers, HttpServer, Listen, TokenFile, TokenList};
+use crate::server::http::{BearerToken, CallerAccounts, Callers, HttpServer, Listen, TokenEntry, TokenFile, TokenList};
 use crate::settings::{Account, AccountSource, HttpAuth, KeyOrigin, Profiles, Settings, read_key, read_token};
 
 /// What is known of callers before the server is there.
@@ -18,6 +18,8 @@ pub(super) struct Known {
     auth: HttpAuth,
     profiles: Option<Profiles>,
     has_rate_limits: bool,
+    /// The issuer where approvers sign in.
+    issuer: Option<String>,
 }
 
 /// Makes accounts of what callers show, or files name for them.
@@ -66,12 +68,34 @@ impl Known {
             auth: settings.auth().clone(),
             profiles: settings.profiles().cloned(),
             has_rate_limits: settings.sandbox_rate_limits,
+            issuer: settings.approvers_issuer().map(str::to_owned),
         }
     }
 
     /// Whether calls are made with callers' own keys alone.
     pub(super) fn bring_keys(&self) -> bool {
         self.auth == HttpAuth::NeonKey
+    }
+
+    /// One caller of each kind that may come, as far as that is known beforehand.
+    pub(super) fn kinds(&self) -> Vec<Principal> {
+        let one = |identity| vec![Principal::new(identity)];
+        match &self.auth {
+            HttpAuth::Made | HttpAuth::File(_) | HttpAuth::Nobody => one(Identity::Http(None)),
+            HttpAuth::NeonKey => one(Identity::NeonKey(String::new())),
+            HttpAuth::Oauth(settings) => one(Identity::Subject {
+                issuer: settings.issuer.clone(),
+                subject: String::new(),
+            }),
+            HttpAuth::Bearer(tokens) => {
+                let list = tokens.as_deref().and_then(|path| TokenList::read(path).ok());
+                let of_entry = |entry: &TokenEntry| {
+                    let person = entry.person_at(self.issuer.as_deref());
+                    Principal::new(Identity::Token(entry.name().to_owned())).of_person(person)
+                };
+                list.iter().flat_map(TokenList::entries).map(of_entry).collect()
+            }
+        }
     }
 
     /// Has a server let callers in, where what they show is looked up in files or elsewhere.
@@ -88,7 +112,13 @@ impl Known {
             HttpAuth::Bearer(tokens) => {
                 let tokens = tokens
                     .context("no file of tokens is known: set --state-dir or HOME, or give --tokens-file FILE")?;
-                http.with_callers(Callers::Bearer { tokens, accounts }, engine)?
+                let issuer = self.issuer;
+                let callers = Callers::Bearer {
+                    tokens,
+                    issuer,
+                    accounts,
+                };
+                http.with_callers(callers, engine)?
             }
             HttpAuth::Oauth(settings) => http.with_callers(Callers::Oauth { settings, accounts }, engine)?,
             HttpAuth::NeonKey => http.with_callers(Callers::NeonKey(accounts), engine)?,

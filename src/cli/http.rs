@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::callers::{Asking, Known, asking};
 use super::common::{print, resolve};
 use super::log_format::tell;
-use super::serve::{name_the_key, start};
+use super::serve::{name_the_key, start, warn_of_untold};
 use crate::guard::{Page, StoreError};
 use crate::server::NeonServer;
 #[cfg(feature = "http-server")]
@@ -75,6 +75,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if !callers.bring_keys() {
         name_the_key(&started.engine);
     }
+    let kinds = callers.kinds();
     let http = callers.let_in(http, &started.engine)?;
     let guards = started.engine.guards();
     match guards.approval_flow.check_store().await {
@@ -89,6 +90,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         secret: secret.map(read_page_secret).transpose()?,
         issuer: sign_in.as_ref().map(|sign_in| sign_in.issuer().to_owned()),
     });
+    warn_of_untold(&guards.approval_flow, &kinds);
     let http = http.with_approvers(sign_in);
     // Not before all that it needs was found good: whoever reads that it listens goes away.
     tell(&how);

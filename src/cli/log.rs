@@ -243,6 +243,7 @@ impl Style {
         if !caller.is_empty() {
             about.push(format!("by {caller}"));
         }
+        about.extend(entry.person.as_deref().map(|person| format!("for {}", clean(person))));
         about.extend(
             entry
                 .account

@@ -17,7 +17,7 @@ use crate::base_url::BaseUrl;
 
 use crate::catalog::{Catalog, Selection};
 use crate::engine::{Engine, EngineAccount, Service, SignInEnd, SignInPage};
-use crate::guard::Effect;
+use crate::guard::{ApprovalFlow, Effect, Principal};
 use crate::neon::{self, Client, ClientConfig, KeyKind, LimitSettings, RateLimits};
 #[cfg(feature = "sandbox")]
 use crate::neon::{Credential, api_base};
@@ -231,6 +231,32 @@ pub(super) fn name_the_key(engine: &Engine) {
     for client in engine.clients().cloned() {
         tokio::spawn(name_one(client));
     }
+}
+
+/// How many callers a warning names.
+const MAX_NAMED: usize = 5;
+
+/// Warns where the policy has another than the caller approve, and nothing can ever tell some callers from who approves: what must be
+/// approved never runs for them. They are served all the same, for all else.
+pub(super) fn warn_of_untold(flow: &ApprovalFlow, callers: &[Principal]) {
+    let untold = callers
+        .iter()
+        .filter_map(|caller| Some((caller, flow.never_approved(caller)?)));
+    let untold: Vec<(&Principal, String)> = untold.collect();
+    let Some((_, how)) = untold.first() else { return };
+    let whose = match untold.len() == callers.len() {
+        true => "any caller".to_owned(),
+        false => {
+            let named = untold.iter().take(MAX_NAMED).map(|(caller, _)| caller.name());
+            let more = untold.len().saturating_sub(MAX_NAMED);
+            let more = (more > 0).then(|| format!("{more} more"));
+            named.chain(more).collect::<Vec<_>>().join(", ")
+        }
+    };
+    tracing::warn!(
+        "the policy has another than the caller approve (approval.own_calls = false), and no approval of calls of {whose} can ever \
+         count, until {how}"
+    );
 }
 
 async fn name_one(client: Client) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use stop_signal::{Hangup, stop_signal};
 
-use super::serve::{name_the_key, start};
+use super::serve::{name_the_key, start, warn_of_untold};
+use crate::guard::{Identity, Principal};
 use crate::server::{NeonServer, stdio};
 use crate::settings::Settings;
 #[cfg(feature = "http-server")]
@@ -25,6 +26,8 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
     name_the_key(&started.engine);
+    let caller = Principal::new(Identity::Stdio);
+    warn_of_untold(&started.engine.guards().approval_flow, &[caller]);
     tokio::select! {
         served = stdio::serve(NeonServer::new(started.engine), stop.clone()) => served?,
         () = async {

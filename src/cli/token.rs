@@ -73,6 +73,10 @@ struct Create {
     /// How many tool calls it may make in a minute [default: what the server allows]
     #[arg(long, value_name = "COUNT")]
     calls_per_minute: Option<NonZeroU32>,
+    /// Whose it is at the issuer where approvers sign in (the claim of --oauth-subject-claim there). Where the policy has another than
+    /// the caller approve, calls are approved on the page only if their token says it
+    #[arg(long, value_name = "SUBJECT")]
+    person: Option<String>,
     #[command(flatten)]
     place: Place,
 }
@@ -91,8 +95,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Create(create) => make(create)?,
         Command::List { place, json } => list(&place.file()?, json)?,
         Command::Revoke { name, place } => {
-            TokenList::revoke(&place.file()?, &name)?;
+            let file = place.file()?;
+            TokenList::revoke(&file, &name)?;
             print(&format!("The token {name} is revoked."));
+            warn_of_unusable(&file)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -145,6 +151,7 @@ fn make(create: Create) -> anyhow::Result<()> {
             profile: create.profile,
             expires,
             calls_per_minute: create.calls_per_minute,
+            person: create.person,
         },
         now,
     )?;
@@ -153,6 +160,25 @@ fn make(create: Create) -> anyhow::Result<()> {
         "neon-mcp: this is the token {name}, shown this once: {} holds its digest alone. `neon-mcp token revoke {name}` ends it",
         path.display()
     );
+    Ok(())
+}
+
+/// Says of which tokens a file can't be used: servers refuse those, and don't start with them.
+fn warn_of_unusable(path: &Path) -> anyhow::Result<()> {
+    let catalog = Catalog::embedded()?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    for entry in TokenList::read(path)?.entries() {
+        let policy = entry.policy().map(|file| {
+            let names = catalog.tools().iter().map(|tool| tool.name());
+            Policy::read(&directory.join(file), names).map(drop)
+        });
+        if let Some(Err(error)) = policy {
+            eprintln!("neon-mcp: the token {} can't be used: {error}", entry.name());
+        }
+        if let Some(Err(error)) = entry.api_key_file().map(|file| read_key(&directory.join(file))) {
+            eprintln!("neon-mcp: the token {} can't be used: {error}", entry.name());
+        }
+    }
     Ok(())
 }
 
@@ -169,6 +195,7 @@ fn list(path: &Path, json: bool) -> anyhow::Result<()> {
                 "scopes": entry.scopes().names().collect::<Vec<_>>(),
                 "policy": entry.policy(),
                 "credential": entry.credential(),
+                "person": entry.person(),
                 "created_at": time(entry.created()),
                 "expires_at": entry.expires().map(time),
             })
@@ -201,6 +228,11 @@ fn line(entry: &TokenEntry, now: DateTime<Utc>) -> String {
         },
     ];
     parts.extend(entry.credential().map(|credential| format!("calls with {credential}")));
+    parts.extend(
+        entry
+            .person()
+            .map(|person| format!("person {}", crate::text::one_line(person, 80))),
+    );
     parts.extend(entry.policy().map(|policy| format!("policy {}", policy.display())));
     parts.join(", ")
 }

@@ -448,6 +448,7 @@ impl Failure {
                     | NotApproved::Other(_)
                     | NotApproved::Channel(_)
                     | NotApproved::Approver(_)
+                    | NotApproved::CallerUntold(_)
                     | NotApproved::Unrecorded(_)
                     | NotApproved::StoreUnavailable(_) => Recorded::Refused,
                 };

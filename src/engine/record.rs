@@ -36,6 +36,7 @@ impl Record {
             Service::Neon | Service::Sandbox => call.service.name().clone_into(&mut entry.service),
         }
         entry.caller = call.principal.name();
+        entry.person = call.principal.said_person();
         entry.client = call.client_name.map(str::to_owned);
         entry.account = call.account.map(str::to_owned);
         Self {
@@ -185,6 +186,7 @@ pub(in crate::engine) fn left_out(
     let mut entry = Entry::new(tool.name(), declaration.safety.effect, Recorded::Refused);
     service.name().clone_into(&mut entry.service);
     entry.caller = caller.principal.name();
+    entry.person = caller.principal.said_person();
     entry.client.clone_from(&caller.client);
     // Nothing has checked them: what the tool doesn't take stands for nothing, and may be anything.
     let mut arguments = arguments.clone();

@@ -46,7 +46,7 @@ pub use approval_flow::{
 };
 pub use approvals::{
     Approval, Approvals, ApprovalsError, DecideError, DecidedBy, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE,
-    MAX_WAITING, NewApproval, Standing, State, TypedName,
+    MAX_WAITING, NewApproval, PersonDigest, Standing, State, TypedName,
 };
 pub use assess::{Assessment, BranchFacts, Facts, Needs, Pending, RiskAssessment, StatementRisk};
 pub use decision::{AllowedCall, Approver, AwaitingApproval, NotJudged, PolicyDecision};
@@ -61,7 +61,7 @@ pub use policy::{
     PolicyExplanation, Rule, policy_reference, policy_schema, projects_of,
 };
 pub use prepared::NotPrepared;
-pub use principal::{Identity, Principal};
+pub use principal::{Identity, Person, Principal};
 pub use scopes::Scopes;
 pub use seal::{MIN_KEY, Sealer, ShortKey};
 pub use session::Session;

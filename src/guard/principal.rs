@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::scopes::Scopes;
 
 /// How a caller was identified.
@@ -19,11 +21,29 @@ pub enum Identity {
     Subject {
         /// The issuer (`iss`).
         issuer: String,
-        /// Whom the token is of (`sub`).
+        /// Whom the token is of: the claim that names a person, `sub` or another that the operator chose.
         subject: String,
     },
     /// By its own Neon API key: a keyed digest of it.
     NeonKey(String),
+}
+
+/// A person, as an issuer names them. Two principals are one human where their persons are one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// The issuer.
+    pub issuer: String,
+    /// Its name for them.
+    pub subject: String,
+}
+
+impl Person {
+    /// The issuer's address, in the one way in which it is compared: some write it with a slash at its end.
+    #[must_use]
+    pub(in crate::guard) fn place(&self) -> &str {
+        self.issuer.trim_end_matches('/')
+    }
 }
 
 /// A caller that the server knows. Sessions, approvals, prepared work, tasks, limits and audit lines belong to one. Cheap to clone.
@@ -35,6 +55,8 @@ struct Known {
     identity: Identity,
     groups: Vec<String>,
     scopes: Scopes,
+    /// Whom the operator says it is, where its identity doesn't say it.
+    person: Option<Person>,
 }
 
 impl Principal {
@@ -51,7 +73,31 @@ impl Principal {
             identity,
             groups,
             scopes,
+            person: None,
         }))
+    }
+
+    /// The same principal, of which the operator says what person it is. An identity that names one itself goes on naming that.
+    #[must_use]
+    pub fn of_person(&self, person: Option<Person>) -> Self {
+        Self(Arc::new(Known {
+            identity: self.0.identity.clone(),
+            groups: self.0.groups.clone(),
+            scopes: self.0.scopes,
+            person,
+        }))
+    }
+
+    /// What person it is, where that is known: nothing else tells whether two principals are one human.
+    #[must_use]
+    pub fn person(&self) -> Option<Person> {
+        match self.identity() {
+            Identity::Subject { issuer, subject } => Some(Person {
+                issuer: issuer.clone(),
+                subject: subject.clone(),
+            }),
+            _ => self.0.person.clone(),
+        }
     }
 
     /// How it was identified.
@@ -70,6 +116,14 @@ impl Principal {
     #[must_use]
     pub fn scopes(&self) -> Scopes {
         self.0.scopes
+    }
+
+    /// The subject of the person that the operator says it is; nothing where its own name says it.
+    #[must_use]
+    pub fn said_person(&self) -> Option<String> {
+        let person = self.0.person.as_ref()?;
+        let is_named = matches!(self.identity(), Identity::Subject { .. });
+        (!is_named).then(|| person.subject.clone())
     }
 
     /// The name for people, in the audit log and in policies: `stdio`, `cli`, `http`, `token NAME`, `ISSUER SUBJECT`, and the

@@ -8,6 +8,7 @@ mod sign_in;
 mod view;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Form;
 use axum::Router;
@@ -37,6 +38,10 @@ use crate::sign_in::WebSignIn;
 /// The largest form that is read, in bytes.
 const MAX_FORM_BYTES: usize = 16 * 1024;
 
+/// How long the answer takes that nothing waits under a code, to whoever signed in: what is another's takes longer to look at than what
+/// isn't there, and nobody is to learn which of both it is.
+const UNKNOWN_TAKES: Duration = Duration::from_millis(100);
+
 /// What the page works on.
 #[derive(Debug)]
 struct Shared {
@@ -54,7 +59,9 @@ pub(super) fn router(admission: Arc<Admission>, place: Arc<Place>, sign_in: Opti
         place,
         approvers,
     });
-    let mut router = Router::new().route("/approve/{code}", get(show).post(decide));
+    let mut router = Router::new()
+        .route("/approve/{code}", get(show).post(decide))
+        .layer(from_fn_with_state(shared.clone(), unhurried));
     if shared.approvers.is_some() {
         router = router
             .route("/approve/sign-in/{code}", get(begin_sign_in))
@@ -207,6 +214,16 @@ async fn check_origin(State(shared): State<Arc<Shared>>, request: Request, next:
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     ] {
         headers.insert(name, value);
+    }
+    response
+}
+
+/// Answers that something is unknown at one time after the request, whatever made it so.
+async fn unhurried(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let until = tokio::time::Instant::now() + UNKNOWN_TAKES;
+    let response = next.run(request).await;
+    if response.status() == StatusCode::NOT_FOUND && shared.approvers.is_some() {
+        tokio::time::sleep_until(until).await;
     }
     response
 }

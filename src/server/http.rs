@@ -76,8 +76,8 @@ use crate::sign_in::WebSignIn;
 use crate::telemetry;
 
 pub use auth::{
-    BearerToken, CallerAccounts, Callers, InvalidToken, IssuerClient, MAX_NAME, MIN_TOKEN_CHARS, NewToken,
-    OauthSettings, TOKEN_PREFIX, TokenEntry, TokenFile, TokenList, TokenListError,
+    BearerToken, CallerAccounts, Callers, IntrospectionSettings, InvalidToken, IssuerClient, MAX_NAME, MIN_TOKEN_CHARS,
+    NewToken, OauthSettings, TOKEN_PREFIX, TokenEntry, TokenFile, TokenList, TokenListError,
 };
 #[cfg(feature = "http-server")]
 pub use metrics::MetricsServer;
@@ -321,6 +321,9 @@ impl HttpServer {
         let (running, cut) = (server.running().clone(), server.cut().clone());
         let is_behind_proxy = !place.hops().is_empty();
         let drain = Drain::new(stop.clone(), running, cut, limits.drain, is_behind_proxy);
+        if let Some(callers) = door.reloads() {
+            reloads.add(callers);
+        }
         if let Some(tls) = &tls {
             reloads.add(tls.clone());
         }

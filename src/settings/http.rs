@@ -33,9 +33,13 @@ pub struct HttpLayer {
     /// `--auth oauth`: for whom tokens must be made [default: the public URL with /mcp]
     #[arg(long, value_name = "URL")]
     pub oauth_audience: Option<String>,
-    /// `--auth oauth`: ask the issuer about tokens that are no JWT (RFC 7662), as the client of --oauth-client-id [default: false]
+    /// `--auth oauth`: ask the issuer about tokens (RFC 7662), as the client of --oauth-client-id: whose those are that are no JWT, and
+    /// whether JWTs still count. An answer counts for a minute [default: false]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub oauth_introspection: Option<bool>,
+    /// With --oauth-introspection: ask about JWTs, too. Without that a JWT that was revoked counts until it expires [default: true]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub oauth_introspect_jwts: Option<bool>,
     /// This server's own client at the issuer, for introspection and for approvers who sign in on the approval page (its redirect is
     /// /approve/callback of this server)
     #[arg(long, value_name = "ID")]
@@ -43,6 +47,10 @@ pub struct HttpLayer {
     /// The file with the secret of that client
     #[arg(long, value_name = "FILE")]
     pub oauth_client_secret_file: Option<PathBuf>,
+    /// The claim that names the person of a caller or an approver: one that both tokens of a person have alike, and that nobody else
+    /// ever gets. Entra ID: oid [default: sub]
+    #[arg(long, value_name = "NAME")]
+    pub oauth_subject_claim: Option<String>,
     /// The claim that holds the groups of a caller or an approver [default: groups]
     #[arg(long, value_name = "NAME")]
     pub oauth_groups_claim: Option<String>,
@@ -242,7 +250,7 @@ mod tests {
                 "auth" => "neon-key",
                 "log_format" => "json",
                 "metrics_listen" => "127.0.0.1:9464",
-                "oauth_introspection" => "yes",
+                "oauth_introspection" | "oauth_introspect_jwts" => "yes",
                 "behind_proxy" => "10.0.0.0/8, ::1",
                 _ => "17",
             };

@@ -6,13 +6,19 @@ use super::error::SettingsError;
 use super::http::{AuthMode, HttpLayer};
 #[cfg(feature = "http-server")]
 use crate::base_url::BaseUrl;
-#[cfg(feature = "http-server")]
-use crate::server::http::IssuerClient;
 use crate::server::http::OauthSettings;
-
-/// The claim that holds the groups of a caller, where the settings don't say it.
 #[cfg(feature = "http-server")]
-const GROUPS_CLAIM: &str = "groups";
+use crate::server::http::{IntrospectionSettings, IssuerClient};
+
+/// The claim that names the person of a caller or an approver.
+pub(super) fn subject_claim(layer: &HttpLayer) -> &str {
+    layer.oauth_subject_claim.as_deref().unwrap_or("sub")
+}
+
+/// The claim that holds the groups of a caller or an approver.
+pub(super) fn groups_claim(layer: &HttpLayer) -> &str {
+    layer.oauth_groups_claim.as_deref().unwrap_or("groups")
+}
 
 /// Who is let in over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,14 +69,17 @@ pub(super) fn of(
         ("--oauth-issuer", alone(layer.oauth_issuer.is_some())),
         ("--oauth-audience", layer.oauth_audience.is_some()),
         ("--oauth-introspection", layer.oauth_introspection.is_some()),
+        ("--oauth-introspect-jwts", layer.oauth_introspect_jwts.is_some()),
         ("--oauth-client-id", alone(layer.oauth_client_id.is_some())),
         (
             "--oauth-client-secret-file",
             alone(layer.oauth_client_secret_file.is_some()),
         ),
+        ("--oauth-subject-claim", alone(layer.oauth_subject_claim.is_some())),
         ("--oauth-groups-claim", alone(layer.oauth_groups_claim.is_some())),
         ("--oauth-map", layer.oauth_map.is_some()),
     ];
+    claim_names(layer)?;
     let given = of_oauth.iter().find(|(_, is_given)| *is_given);
     match (&auth, given) {
         // Whoever names an issuer means that its tokens are looked at.
@@ -81,6 +90,23 @@ pub(super) fn of(
         (HttpAuth::Bearer(_), _) | (_, None) => Ok(auth),
         (_, Some(_)) => conflict("--tokens-file is for --auth bearer: give both, or none"),
     }
+}
+
+/// Refuses claims that can't be names of any: those of approvers, whatever callers show.
+fn claim_names(layer: &HttpLayer) -> Result<(), SettingsError> {
+    for (name, text) in [
+        ("--oauth-subject-claim", &layer.oauth_subject_claim),
+        ("--oauth-groups-claim", &layer.oauth_groups_claim),
+    ] {
+        if text.as_deref().is_some_and(|text| !is_name(text)) {
+            return conflict(&format!("{name}: write visible characters, without blanks"));
+        }
+    }
+    Ok(())
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 2_048 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Where the tokens are.
@@ -102,11 +128,8 @@ fn oauth(layer: &HttpLayer) -> Result<OauthSettings, SettingsError> {
     if let Err(why) = BaseUrl::parse(&issuer) {
         return conflict(&format!("--oauth-issuer: {why}"));
     }
-    let is_name =
-        |text: &str| !text.is_empty() && text.len() <= 2_048 && text.bytes().all(|byte| byte.is_ascii_graphic());
     for (name, text) in [
         ("--oauth-audience", &layer.oauth_audience),
-        ("--oauth-groups-claim", &layer.oauth_groups_claim),
         ("--oauth-client-id", &layer.oauth_client_id),
     ] {
         if text.as_deref().is_some_and(|text| !is_name(text)) {
@@ -126,15 +149,21 @@ fn oauth(layer: &HttpLayer) -> Result<OauthSettings, SettingsError> {
             "--oauth-introspection wants --oauth-client-id and --oauth-client-secret-file: as whom the issuer is asked",
         );
     }
+    if layer.oauth_introspect_jwts.is_some() && !introspects {
+        return conflict("--oauth-introspect-jwts is for --oauth-introspection: give both, or none");
+    }
+    let introspection = client.filter(|_| introspects).map(|client| IntrospectionSettings {
+        client,
+        // Whoever has the issuer asked means that a token which was revoked there ends here.
+        jwts: layer.oauth_introspect_jwts.unwrap_or(true),
+    });
     Ok(OauthSettings {
         issuer,
         public_url: layer.public_url.as_deref().map(public_url).transpose()?,
         audience: layer.oauth_audience.clone(),
-        introspection: client.filter(|_| introspects),
-        groups_claim: layer
-            .oauth_groups_claim
-            .clone()
-            .unwrap_or_else(|| GROUPS_CLAIM.to_owned()),
+        introspection,
+        subject_claim: subject_claim(layer).to_owned(),
+        groups_claim: groups_claim(layer).to_owned(),
         map: layer.oauth_map.clone(),
     })
 }
@@ -212,6 +241,10 @@ mod tests {
                 ..right.clone()
             },
             HttpLayer {
+                oauth_introspect_jwts: Some(true),
+                ..right.clone()
+            },
+            HttpLayer {
                 oauth_introspection: Some(true),
                 ..right.clone()
             },
@@ -221,6 +254,10 @@ mod tests {
             },
             HttpLayer {
                 oauth_audience: Some("a b".to_owned()),
+                ..right.clone()
+            },
+            HttpLayer {
+                oauth_subject_claim: Some("the person".to_owned()),
                 ..right.clone()
             },
         ] {

@@ -61,13 +61,10 @@ use crate::neon::{DEFAULT_BASE, OrganizationId, ProjectId, api_base};
 #[cfg(feature = "sandbox")]
 use crate::sandbox::{FetchPostgres, Postgres};
 use crate::server::http::BearerToken;
-use crate::sign_in::{Issuer, OfUserinfo, Places, WebSignIn};
+use crate::sign_in::{Issuer, OfUserinfo, PersonClaims, Places, WebSignIn};
 
 /// What is asked of the issuer about an approver.
 const APPROVER_SCOPES: [&str; 3] = ["openid", "profile", "email"];
-
-/// The claim that holds groups, where the settings name no other.
-const GROUPS_CLAIM: &str = "groups";
 
 /// Settings, resolved.
 #[derive(Debug)]
@@ -438,19 +435,29 @@ impl Settings {
     /// When the issuer's address, the client or its secret can't be used.
     pub fn approver_sign_in(&self) -> Result<Option<WebSignIn>, SettingsError> {
         let http = &self.http;
-        let (Some(issuer), Some(client)) = (&http.oauth_issuer, &http.oauth_client_id) else {
+        let (Some(issuer), Some(client)) = (self.approvers_issuer(), &http.oauth_client_id) else {
             return Ok(None);
         };
         let scopes = APPROVER_SCOPES.map(str::to_owned).to_vec();
         let issuer = Issuer::new(Some(issuer), Some(client.clone()), Some(scopes))?;
         let secret = http.oauth_client_secret_file.as_deref().map(read_client_secret);
-        let groups = http.oauth_groups_claim.as_deref().unwrap_or(GROUPS_CLAIM);
+        let claims = PersonClaims {
+            subject: http_auth::subject_claim(http).to_owned(),
+            groups: http_auth::groups_claim(http).to_owned(),
+        };
         Ok(Some(WebSignIn::new(
             issuer,
             secret.transpose()?,
-            groups,
+            claims,
             Arc::new(OfUserinfo),
         )))
+    }
+
+    /// The issuer where approvers sign in for the approval page, where they do.
+    #[must_use]
+    pub fn approvers_issuer(&self) -> Option<&str> {
+        let http = &self.http;
+        http.oauth_issuer.as_deref().filter(|_| http.oauth_client_id.is_some())
     }
 
     /// Who is let in over HTTP.

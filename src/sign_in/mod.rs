@@ -40,4 +40,4 @@ pub use issuer::{DEFAULT_ISSUER, InvalidIssuer, Issuer};
 pub use opened::{Opened, open_browser};
 pub use own::{InvalidProfile, ProfileName};
 pub use source::{Revoked, SignIn, Status};
-pub use web::{Begun, OfUserinfo, Signed, SignedInPerson, VerifiesTokens, WebSignIn};
+pub use web::{Begun, OfUserinfo, PersonClaims, Signed, SignedInPerson, VerifiesTokens, WebSignIn};

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::callback;
 use super::error::SignInError;
+use super::id_token::Person;
 use super::issuer::Issuer;
 use super::question::{Asked, Question};
 use crate::guard::OwnKey;
@@ -19,13 +20,25 @@ use crate::guard::OwnKey;
 const MAX_GROUPS: usize = 200;
 const MAX_GROUP_BYTES: usize = 256;
 
+/// The longest name of a person, in characters.
+const MAX_SUBJECT: usize = 256;
+
 /// Signs people in on pages of this server.
 #[derive(Debug, Clone)]
 pub struct WebSignIn {
     issuer: Issuer,
     secret: Option<Arc<SecretString>>,
-    groups_claim: Arc<str>,
+    claims: Arc<PersonClaims>,
     verifies: Arc<dyn VerifiesTokens>,
+}
+
+/// Which claims say who a person is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonClaims {
+    /// The one that names them.
+    pub subject: String,
+    /// The one that holds their groups.
+    pub groups: String,
 }
 
 /// Says whose tokens are that came with a sign-in.
@@ -80,7 +93,7 @@ impl Debug for Begun {
 pub struct SignedInPerson {
     /// The issuer, as it writes itself.
     pub issuer: String,
-    /// Its name for them, which never changes.
+    /// Its name for them, which never changes, by the claim that the operator chose.
     pub subject: String,
     /// What people call them, where it is told.
     pub name: Option<String>,
@@ -89,18 +102,18 @@ pub struct SignedInPerson {
 }
 
 impl WebSignIn {
-    /// At this issuer, as its client with that secret; the claim of that name holds the groups.
+    /// At this issuer, as its client with that secret.
     #[must_use]
     pub fn new(
         issuer: Issuer,
         secret: Option<Arc<SecretString>>,
-        groups_claim: &str,
+        claims: PersonClaims,
         verifies: Arc<dyn VerifiesTokens>,
     ) -> Self {
         Self {
             issuer,
             secret,
-            groups_claim: groups_claim.into(),
+            claims: claims.into(),
             verifies,
         }
     }
@@ -162,14 +175,37 @@ impl WebSignIn {
                 access: &signed_in.tokens.access,
             })
             .await?;
-        let groups = more.get(&*self.groups_claim).or(person.claims.get(&*self.groups_claim));
+        let groups = more.get(&self.claims.groups).or(person.claims.get(&self.claims.groups));
         Ok(SignedInPerson {
             issuer: metadata.issuer,
-            name: person.name.or(person.email),
             groups: groups.map(names).unwrap_or_default(),
-            subject: person.subject,
+            subject: subject(&self.claims.subject, &person, &more)?,
+            name: person.name.or(person.email),
         })
     }
+}
+
+/// What a person is named by the claim of that name: in their identity, or in what the issuer says beside it. Both must say the same.
+fn subject(claim: &str, person: &Person, more: &Map<String, Value>) -> Result<String, SignInError> {
+    let in_identity = match claim {
+        "sub" => Some(person.subject.as_str()),
+        "email" => person.email.as_deref(),
+        "name" => person.name.as_deref(),
+        other => person.claims.get(other).and_then(Value::as_str),
+    };
+    let said = match (in_identity, more.get(claim)) {
+        (Some(one), Some(other)) if other.as_str() != Some(one) => {
+            return Err(SignInError::Identity("the issuer gives two subjects for one person"));
+        }
+        (Some(one), _) => Some(one),
+        (None, other) => other.and_then(Value::as_str),
+    };
+    let is_name =
+        |text: &&str| !text.is_empty() && text.chars().count() <= MAX_SUBJECT && !text.chars().any(char::is_control);
+    let said = said.filter(is_name).ok_or(SignInError::Identity(
+        "it lacks the claim that names a person (--oauth-subject-claim)",
+    ))?;
+    Ok(said.to_owned())
 }
 
 /// The groups that a claim holds: a list of texts, or one.
@@ -222,6 +258,38 @@ mod tests {
         assert_eq!(names(&json!(["", 5, null, "x".repeat(257), "a"])), ["a"]);
         assert!(names(&json!({"a": 1})).is_empty());
         assert_eq!(names(&json!(vec!["a"; 500])).len(), MAX_GROUPS);
+    }
+
+    #[test]
+    fn person_is_named_by_the_claim_that_the_operator_chose_and_by_no_other() {
+        let claims = |value: Value| value.as_object().unwrap().clone();
+        let person = Person {
+            subject: "pairwise".to_owned(),
+            email: Some("a@b".to_owned()),
+            name: None,
+            claims: claims(json!({"oid": "o-1", "odd": 5, "long": "x".repeat(257)})),
+        };
+        let none = Map::new();
+        assert_eq!(subject("sub", &person, &none).unwrap(), "pairwise");
+        assert_eq!(subject("oid", &person, &none).unwrap(), "o-1");
+        assert_eq!(subject("email", &person, &none).unwrap(), "a@b");
+        assert_eq!(subject("uid", &person, &claims(json!({"uid": "u-1"}))).unwrap(), "u-1");
+        assert_eq!(subject("oid", &person, &claims(json!({"oid": "o-1"}))).unwrap(), "o-1");
+        for (claim, more) in [
+            ("uid", json!({})),
+            ("name", json!({})),
+            ("odd", json!({})),
+            ("long", json!({})),
+            ("uid", json!({"uid": ""})),
+            ("uid", json!({"uid": ["u-1"]})),
+            ("oid", json!({"oid": "o-2"})),
+            ("oid", json!({"oid": null})),
+        ] {
+            assert!(
+                subject(claim, &person, &claims(more.clone())).is_err(),
+                "{claim} {more}"
+            );
+        }
     }
 
     #[test]

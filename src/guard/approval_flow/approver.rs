@@ -5,13 +5,16 @@ use std::sync::PoisonError;
 use chrono::{DateTime, Utc};
 
 use super::ApprovalFlow;
-use super::not_approved::NotApproved;
+use super::not_approved::{NobodyToAsk, NotApproved};
 use super::page::Page;
 use super::question::Subject;
-use crate::guard::approvals::{Approval, DecideError, DecidedBy, Decision, FromPage, Proof, Standing};
+use super::same_person::{at_terminal, how_to_tell, whose};
+use crate::guard::approvals::{
+    Approval, Approvals, DecideError, DecidedBy, Decision, FromPage, PersonDigest, Proof, Standing,
+};
 use crate::guard::plan::Plan;
-use crate::guard::policy::{AskedCall, Channel, MayApprove, projects_of};
-use crate::guard::principal::{Identity, Principal};
+use crate::guard::policy::{AskedCall, Channel, MayApprove, Whose, projects_of};
+use crate::guard::principal::{Identity, Person, Principal};
 
 impl ApprovalFlow {
     /// Whether an answer that comes through the channel while the call runs, or with it, could count: the approver is the caller's own
@@ -48,8 +51,32 @@ impl ApprovalFlow {
     }
 
     fn standing(&self, approval: &Approval, who: &DecidedBy) -> Standing {
-        let is_own = !approval.principal.is_empty() && approval.principal == self.principal_digest(&who.id);
-        standing(&approval.may, who, is_own)
+        standing(&approval.may, who, self.whose_kept(approval, who))
+    }
+
+    /// Whose a call that waits is to who decides it, as far as what is kept with it tells.
+    fn whose_kept(&self, approval: &Approval, who: &DecidedBy) -> Whose {
+        if !approval.principal.is_empty() && approval.principal == self.principal_digest(&who.id) {
+            return Whose::Own;
+        }
+        let approver = who.person.as_ref().map(|person| self.person_digest(person));
+        match (&approval.person, approver) {
+            (Some(caller), Some(approver)) if caller.issuer == approver.issuer => {
+                match caller.person == approver.person {
+                    true => Whose::Own,
+                    false => Whose::Others,
+                }
+            }
+            _ => Whose::Unknown,
+        }
+    }
+
+    /// What is kept of a person with a call that waits.
+    pub(super) fn person_digest(&self, person: &Person) -> PersonDigest {
+        PersonDigest {
+            issuer: self.sealer.digest("issuer", &[person.place()]),
+            person: self.sealer.digest("person", &[person.place(), &person.subject]),
+        }
     }
 
     pub(super) fn principal_digest(&self, id: &str) -> String {
@@ -73,17 +100,16 @@ impl ApprovalFlow {
         subject: Subject<'_>,
         by: Channel,
     ) -> Result<String, NotApproved> {
-        let who = match by {
+        let (who, whose) = match by {
             // Whoever runs the command.
-            Channel::Terminal => DecidedBy::from(&Principal::new(Identity::Cli)),
-            Channel::Client | Channel::Page => DecidedBy::from(subject.principal),
+            Channel::Terminal => (Principal::new(Identity::Cli), at_terminal(subject.principal)),
+            // A client asks its own human, whoever it says that is.
+            Channel::Client | Channel::Page => (subject.principal.clone(), Whose::Own),
         };
         let may = self.may_approve(plan, subject);
-        // A client asks its own human, whoever it says that is.
-        let is_own = by == Channel::Client || who.id == subject.principal.id();
-        match may.allows((&who.name, &who.groups), by, is_own) {
-            true => Ok(who.name),
-            false => Err(refused(&may)),
+        match may.allows((&who.name(), who.groups()), by, whose) {
+            true => Ok(who.name()),
+            false => Err(self.refused(&may, whose, subject)),
         }
     }
 
@@ -96,63 +122,107 @@ impl ApprovalFlow {
         by: Channel,
     ) -> Result<(), NotApproved> {
         let may = self.may_approve(plan, subject);
-        let counts = match (by, approval.decided_by()) {
+        let caller = subject.principal;
+        let (counts, whose) = match (by, approval.decided_by()) {
             // What the file says of it is anybody's word.
-            (Channel::Terminal, _) => self.terminal_decides(&may, subject),
-            (Channel::Page, Some(who)) => standing(&may, who, who.id == subject.principal.id()) == Standing::Approver,
-            (Channel::Page, None) => may.allows_anybody(Channel::Page),
-            (Channel::Client, _) => false,
+            (Channel::Terminal, _) => (self.terminal_decides(&may, caller), at_terminal(caller)),
+            (Channel::Page, Some(who)) => {
+                let whose = whose(caller, who);
+                (standing(&may, who, whose) == Standing::Approver, whose)
+            }
+            // Whoever had the secret.
+            (Channel::Page, None) => (may.allows_anybody(Channel::Page), Whose::Unknown),
+            (Channel::Client, _) => (false, Whose::Own),
         };
         match counts {
             true => Ok(()),
-            false => Err(refused(&may)),
+            false => Err(self.refused(&may, whose, subject)),
         }
     }
 
-    /// Whether a human may approve the call in a terminal: it is whoever runs this program there.
-    pub(super) fn terminal_decides(&self, may: &MayApprove, subject: Subject<'_>) -> bool {
-        let cli = Principal::new(Identity::Cli);
-        let is_own = cli.id() == subject.principal.id();
-        self.takes(Channel::Terminal) && may.allows((&cli.name(), &[]), Channel::Terminal, is_own)
+    /// Whether a human may approve a caller's call in a terminal: it is whoever runs this program there.
+    pub(super) fn terminal_decides(&self, may: &MayApprove, caller: &Principal) -> bool {
+        let cli = Principal::new(Identity::Cli).name();
+        self.takes(Channel::Terminal) && may.allows((&cli, &[]), Channel::Terminal, at_terminal(caller))
     }
 
-    /// The page, where somebody may approve the call there.
-    pub(super) fn page_decides(&self, may: &MayApprove, subject: Subject<'_>) -> Option<Page> {
+    /// The page, where somebody may approve a caller's call there.
+    pub(super) fn page_decides(&self, may: &MayApprove, caller: &Principal) -> Option<Page> {
+        self.page().filter(|page| {
+            let Some(issuer) = &page.issuer else {
+                return may.allows_anybody(Channel::Page);
+            };
+            let is_comparable = caller.person().is_some_and(|person| person.is_of(issuer));
+            match may.names_approvers() {
+                true => may.may_come_through(Channel::Page) && (may.allows_own() || is_comparable),
+                // Only the caller itself is left.
+                false => may.allows_own() && is_comparable,
+            }
+        })
+    }
+
+    /// The page, where this process serves one and the policy takes approvals from there.
+    fn page(&self) -> Option<Page> {
         let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();
         page.filter(|_| self.takes(Channel::Page))
-            .filter(|page| match &page.issuer {
-                None => may.allows_anybody(Channel::Page),
-                Some(_) if may.names_approvers() => may.may_come_through(Channel::Page),
-                // Only the caller itself is left.
-                Some(own) => {
-                    let identity = subject.principal.identity();
-                    may.allows_own()
-                        && matches!(identity, Identity::Subject { issuer, .. } if is_same_issuer(issuer, own))
-                }
-            })
     }
-}
 
-/// Whether two texts are one issuer's address: some end it with a slash.
-fn is_same_issuer(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/') == other.trim_end_matches('/')
+    /// Why nobody can approve a caller's call outside its client.
+    pub(super) fn nobody(&self, may: &MayApprove, caller: &Principal) -> NobodyToAsk {
+        match self.untold(may, caller) {
+            Some(how) => NobodyToAsk::CallerUntold(how),
+            None => NobodyToAsk::Policy,
+        }
+    }
+
+    /// What the operator is to set, where another than the caller would have to approve and nothing but that is missing: nobody can
+    /// tell the caller from who approves.
+    fn untold(&self, may: &MayApprove, caller: &Principal) -> Option<String> {
+        let cli = Principal::new(Identity::Cli).name();
+        let terminal = self.takes(Channel::Terminal)
+            && at_terminal(caller) == Whose::Unknown
+            && may.allows((&cli, &[]), Channel::Terminal, Whose::Others);
+        let page = self.takes(Channel::Page) && may.may_come_through(Channel::Page);
+        (!may.allows_own() && (terminal || page)).then(|| self.how_to_tell(caller))
+    }
+
+    /// What the operator is to set, where the policy has another than the caller approve and no approval of such a caller's calls can
+    /// count, whatever is called.
+    #[must_use]
+    pub fn never_approved(&self, caller: &Principal) -> Option<String> {
+        let may = self.rules.may_approve_some();
+        let is_reached = self.approvals.as_ref().is_some_and(Approvals::is_reached_by_others);
+        let is_met = (is_reached && self.terminal_decides(&may, caller)) || self.page_decides(&may, caller).is_some();
+        (!may.allows_own() && !is_met).then(|| self.how_to_tell(caller))
+    }
+
+    /// What the operator is to set for a caller to be told from who approves.
+    fn how_to_tell(&self, caller: &Principal) -> String {
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let issuer = page.and_then(|page| page.issuer);
+        how_to_tell(caller, self.takes(Channel::Page), issuer.as_deref())
+    }
+
+    fn refused(&self, may: &MayApprove, whose: Whose, subject: Subject<'_>) -> NotApproved {
+        if whose == Whose::Unknown && !may.allows_own() {
+            return NotApproved::CallerUntold(self.how_to_tell(subject.principal));
+        }
+        match may.in_words() {
+            words if words.is_empty() => NotApproved::Approver("the caller itself".to_owned()),
+            words => NotApproved::Approver(words.join(", and by ")),
+        }
+    }
 }
 
 /// How a signed-in human stands to a call. Where the policy names no approvers, calls are their callers' own to approve.
-fn standing(may: &MayApprove, who: &DecidedBy, is_own: bool) -> Standing {
+fn standing(may: &MayApprove, who: &DecidedBy, whose: Whose) -> Standing {
+    let is_own = whose == Whose::Own;
     let named = may.names_approvers() || is_own;
-    if named && may.allows((&who.name, &who.groups), Channel::Page, is_own) {
+    if named && may.allows((&who.name, &who.groups), Channel::Page, whose) {
         Standing::Approver
     } else if is_own {
         Standing::Caller
     } else {
         Standing::Stranger
-    }
-}
-
-fn refused(may: &MayApprove) -> NotApproved {
-    match may.in_words() {
-        words if words.is_empty() => NotApproved::Approver("the caller itself".to_owned()),
-        words => NotApproved::Approver(words.join(", and by ")),
     }
 }

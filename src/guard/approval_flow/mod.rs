@@ -16,6 +16,7 @@ mod not_approved;
 mod noted;
 mod page;
 mod question;
+mod same_person;
 #[cfg(test)]
 mod tests;
 
@@ -288,9 +289,10 @@ impl ApprovalFlow {
     ) -> Result<OutOfBand, NobodyToAsk> {
         let approvals = self.approvals.as_ref().ok_or(NobodyToAsk::NoPlace)?;
         let may = self.may_approve(plan, subject);
-        let (terminal, page) = (self.terminal_decides(&may, subject), self.page_decides(&may, subject));
+        let caller = subject.principal;
+        let (terminal, page) = (self.terminal_decides(&may, caller), self.page_decides(&may, caller));
         if !terminal && page.is_none() {
-            return Err(NobodyToAsk::Policy);
+            return Err(self.nobody(&may, caller));
         }
         // No terminal gets at the memory of this process.
         let terminal = terminal && approvals.is_reached_by_others();
@@ -381,7 +383,8 @@ impl ApprovalFlow {
             without_terminal: self.rules.without_terminal,
             page_secret: secret.as_deref().map(|secret| self.page_secret(secret)),
             signs_in: page.as_ref().is_some_and(|page| page.issuer.is_some()),
-            principal: self.principal_digest(&subject.principal.id()),
+            principal: self.principal_digest(&caller.id()),
+            person: caller.person().map(|person| self.person_digest(&person)),
             may,
         })?;
         if let Some(page) = &page

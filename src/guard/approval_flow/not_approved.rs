@@ -56,6 +56,11 @@ pub enum NotApproved {
     /// Who approved it isn't who the policy has approve such calls.
     #[error("The operator's policy has it approved by {0}.")]
     Approver(String),
+    /// Another than the caller must approve it, and nobody can tell whether another did. It says what the operator is to set.
+    #[error(
+        "The operator's policy has another than the caller approve it (approval.own_calls = false), and nothing tells this caller from who approved, so the approval does not count until {0}."
+    )]
+    CallerUntold(String),
     /// Where used approvals are kept can't be read or written: without that, none counts.
     #[error("Used approvals can't be recorded ({0}), so none counts.")]
     Unrecorded(String),
@@ -71,7 +76,9 @@ impl NotApproved {
             Self::TimedOut => "approval_timed_out",
             Self::WrongName(_) => "wrong_name",
             Self::NotTicked | Self::Malformed(_) => "approval_malformed",
-            Self::Tampered | Self::Other(_) | Self::Channel(_) | Self::Approver(_) => "approval_invalid",
+            Self::Tampered | Self::Other(_) | Self::Channel(_) | Self::Approver(_) | Self::CallerUntold(_) => {
+                "approval_invalid"
+            }
             Self::Expired | Self::StoreBegan => "approval_expired",
             Self::Used => "approval_used",
             Self::Changed => "target_changed",
@@ -109,6 +116,11 @@ pub enum NobodyToAsk {
     /// The policy takes no approval from there.
     #[error("the operator's policy takes no approval from where this server could get one")]
     Policy,
+    /// Another than the caller must approve, and nobody can tell the caller from who approves. It says what the operator is to set.
+    #[error(
+        "the operator's policy has another than the caller approve (approval.own_calls = false), and nothing tells this caller from who approves, until {0}"
+    )]
+    CallerUntold(String),
     /// The directory can't be used.
     #[error("waiting approvals can't be kept: {0}")]
     Approvals(#[from] ApprovalsError),

@@ -12,5 +12,5 @@ pub(super) use store::{FromPage, Proof};
 pub(in crate::guard) use types::MAX_CALLER;
 pub use types::{
     Approval, ApprovalsError, DecideError, DecidedBy, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING,
-    NewApproval, Standing, State, TypedName,
+    NewApproval, PersonDigest, Standing, State, TypedName,
 };

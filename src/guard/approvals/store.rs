@@ -245,6 +245,7 @@ impl Approvals {
             page_secret: new.page_secret,
             signs_in: new.signs_in,
             principal: new.principal,
+            person: new.person,
             may: new.may,
             wrong: 0,
             state: State::Waiting,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::guard::policy::MayApprove;
-use crate::guard::principal::Principal;
+use crate::guard::principal::{Person, Principal};
 use crate::guard::quoted;
 use crate::guard::store::StoreError;
 use crate::text::one_line;
@@ -94,6 +94,8 @@ pub struct NewApproval {
     pub signs_in: bool,
     /// Who made the call, as a keyed digest.
     pub principal: String,
+    /// What person made the call, where that is known.
+    pub person: Option<PersonDigest>,
     /// Who may approve it.
     pub may: MayApprove,
 }
@@ -148,6 +150,9 @@ pub struct Approval {
     /// Keyed digest of who made the call.
     #[serde(default)]
     pub(in crate::guard) principal: String,
+    /// What person made the call, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::guard) person: Option<PersonDigest>,
     /// Who may approve it.
     #[serde(default)]
     pub may: MayApprove,
@@ -250,6 +255,19 @@ pub struct DecidedBy {
     /// The groups that the issuer names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// What person it is, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
+}
+
+/// A person, as keyed digests: enough to compare, and nothing to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonDigest {
+    /// Of the issuer alone: persons of two issuers can't be compared.
+    pub(in crate::guard) issuer: String,
+    /// Of issuer and subject.
+    pub(in crate::guard) person: String,
 }
 
 impl From<&Principal> for DecidedBy {
@@ -258,6 +276,7 @@ impl From<&Principal> for DecidedBy {
             id: principal.id(),
             name: principal.name(),
             groups: principal.groups().to_vec(),
+            person: principal.person(),
         }
     }
 }

@@ -104,6 +104,9 @@ pub struct Entry {
     pub service: String,
     /// Who called.
     pub caller: String,
+    /// What person the operator says that the caller's token is of: their subject at the issuer of the approvers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     /// The account that it went to, where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
@@ -154,6 +157,7 @@ impl Entry {
             effect,
             service: "neon".to_owned(),
             caller: String::new(),
+            person: None,
             account: None,
             client: None,
             project_id: None,

@@ -25,9 +25,9 @@ const REQUESTS: usize = 8;
 /// What stands where arguments were cut.
 const CUT: &str = "[cut]";
 
-/// The line of an entry, its end included: at most 13 KiB.
+/// The line of an entry, its end included: at most 14 KiB.
 ///
-/// The bounds below keep all but the arguments under 12 KiB, even where every character takes four bytes; the
+/// The bounds below keep all but the arguments under 12.5 KiB, even where every character takes four bytes; the
 /// arguments get what is left of [`USUAL`], and at least [`LEAST`].
 pub(super) fn line(entry: &Entry, id: Uuid) -> String {
     let optional = |text: &Option<String>, longest| text.as_deref().map(|text| clean(text, longest));
@@ -37,6 +37,7 @@ pub(super) fn line(entry: &Entry, id: Uuid) -> String {
         effect: entry.effect,
         service: clean(&entry.service, 16),
         caller: clean(&entry.caller, NAME),
+        person: optional(&entry.person, 255),
         account: optional(&entry.account, 64),
         client: optional(&entry.client, 128),
         project_id: optional(&entry.project_id, 64),

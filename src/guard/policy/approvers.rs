@@ -36,6 +36,17 @@ pub struct MayApprove {
     all_of: Vec<Vec<WhoApproves>>,
 }
 
+/// Whose a call is, as seen by who approves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Their own.
+    Own,
+    /// Another's.
+    Others,
+    /// Nobody can tell: what is known of both can't be compared. Where one's own calls are another's to approve, that is a no.
+    Unknown,
+}
+
 /// Some who may approve a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +98,18 @@ impl Approvers {
         self.own_calls &= other.own_calls;
         self.layers.extend(other.layers);
         self
+    }
+
+    /// Who may approve any call at all.
+    pub(super) fn of_some_call(&self) -> MayApprove {
+        MayApprove {
+            own_calls: self.own_calls,
+            all_of: self
+                .layers
+                .iter()
+                .map(|rules| rules.iter().map(ApproverRule::who).collect())
+                .collect(),
+        }
     }
 
     /// Who may approve a call.
@@ -163,12 +186,11 @@ impl Default for MayApprove {
 }
 
 impl MayApprove {
-    /// Whether an approval by one of that name and those groups counts through that channel; `is_own` says that it is the call's
-    /// own caller.
+    /// Whether an approval by one of that name and those groups counts through that channel; `whose` says whose the call is to them.
     #[must_use]
-    pub fn allows(&self, (name, groups): (&str, &[String]), channel: Channel, is_own: bool) -> bool {
+    pub fn allows(&self, (name, groups): (&str, &[String]), channel: Channel, whose: Whose) -> bool {
         let is_named = |who: &Vec<WhoApproves>| who.iter().any(|who| who.is(name, groups, channel));
-        (self.own_calls || !is_own) && self.all_of.iter().all(is_named)
+        (self.own_calls || whose == Whose::Others) && self.all_of.iter().all(is_named)
     }
 
     /// Whether the caller may approve its own call at all.
@@ -190,14 +212,14 @@ impl MayApprove {
         self.all_of.iter().all(|who| who.iter().any(through))
     }
 
-    /// Whether an approval of somebody who isn't known by name counts through that channel.
+    /// Whether an approval of somebody who isn't known by name counts through that channel. It may be the caller itself.
     #[must_use]
     pub fn allows_anybody(&self, channel: Channel) -> bool {
         let anybody = |who: &WhoApproves| {
             let through = who.channels.as_ref().is_none_or(|channels| channels.contains(&channel));
             through && who.principals.is_none() && who.groups.is_none()
         };
-        self.all_of.iter().all(|who| who.iter().any(anybody))
+        self.own_calls && self.all_of.iter().all(|who| who.iter().any(anybody))
     }
 
     /// Who may, in words: a part for each list of approvers.
@@ -260,8 +282,8 @@ mod tests {
         (format!("https://id.example {name}"), groups)
     }
 
-    fn allows(may: &MayApprove, who: &(String, Vec<String>), by: Channel, is_own: bool) -> bool {
-        may.allows((&who.0, &who.1), by, is_own)
+    fn allows(may: &MayApprove, who: &(String, Vec<String>), by: Channel, whose: Whose) -> bool {
+        may.allows((&who.0, &who.1), by, whose)
     }
 
     const DELETE: AskedCall<'static> = AskedCall {
@@ -310,7 +332,7 @@ tools = ["create_api_key"]
             projects: &[],
             ..DELETE
         };
-        let may = |call, who, by| allows(&policy.approval().may_approve(call), who, by, false);
+        let may = |call, who, by| allows(&policy.approval().may_approve(call), who, by, Whose::Others);
         for (call, who, by, expected) in [
             (DELETE, &bob, Channel::Page, true),
             (DELETE, &bob, Channel::Client, false),
@@ -330,13 +352,20 @@ tools = ["create_api_key"]
             &policy.approval().may_approve(DELETE),
             &bob,
             Channel::Page,
-            true
+            Whose::Own
+        ));
+        // Nor what may be one's own.
+        assert!(!allows(
+            &policy.approval().may_approve(DELETE),
+            &bob,
+            Channel::Page,
+            Whose::Unknown
         ));
         assert!(allows(
             &Policy::default().approval().may_approve(DELETE),
             &bob,
             Channel::Client,
-            true
+            Whose::Own
         ));
     }
 
@@ -345,15 +374,25 @@ tools = ["create_api_key"]
         let everybody = "[[approval.approvers]]\nchannels = [\"page\"]";
         let narrowed = policy(TEAM).narrowed_by(policy(everybody));
         let bob = subject("bob", &["dba"]);
-        let may = |policy: &Policy, by| allows(&policy.approval().may_approve(DELETE), &bob, by, false);
+        let may = |policy: &Policy, by| allows(&policy.approval().may_approve(DELETE), &bob, by, Whose::Others);
         assert!(may(&narrowed, Channel::Page));
         let other = "[[approval.approvers]]\nprincipals = [\"cli\"]";
         assert!(!may(&policy(TEAM).narrowed_by(policy(other)), Channel::Page));
         // Whoever narrows can't give back what the operator took.
         let own = Policy::default().narrowed_by(policy("[approval]\nown_calls = false"));
-        assert!(!allows(&own.approval().may_approve(DELETE), &bob, Channel::Page, true));
+        assert!(!allows(
+            &own.approval().may_approve(DELETE),
+            &bob,
+            Channel::Page,
+            Whose::Own
+        ));
         let own = policy("[approval]\nown_calls = false").narrowed_by(policy("[approval]\nown_calls = true"));
-        assert!(!allows(&own.approval().may_approve(DELETE), &bob, Channel::Page, true));
+        assert!(!allows(
+            &own.approval().may_approve(DELETE),
+            &bob,
+            Channel::Page,
+            Whose::Own
+        ));
     }
 
     #[test]

@@ -166,8 +166,9 @@ pub(super) struct Approval {
     /// question has a secret of its own in the server's log.
     #[schemars(with = "String", length(min = 1))]
     pub page_secret_file: Option<PathBuf>,
-    /// Whether callers may approve their own calls. With `false` another principal must: what the caller's client asks its own human
-    /// doesn't count then, nor does what the caller approves on the page. Default: true.
+    /// Whether callers may approve their own calls. With `false` another person must: what the caller's client asks its own human
+    /// doesn't count then, nor does what the caller approves on the page, nor where nobody can tell the caller from who approves (see
+    /// docs/http.md). Default: true.
     #[schemars(with = "bool")]
     pub own_calls: Option<bool>,
     /// Who may approve what: an approval counts where one of these fits both the approver and the call. Without any, whoever reaches

@@ -27,7 +27,7 @@ use crate::guard::scopes::Scopes;
 use crate::neon::{OrganizationId, ProjectId};
 
 use approvers::Approvers;
-pub use approvers::{AskedCall, MayApprove, projects_of};
+pub use approvers::{AskedCall, MayApprove, Whose, projects_of};
 pub use branches::{BranchSeen, NewBranch};
 pub use explain::PolicyExplanation;
 pub use file::Channel;
@@ -97,6 +97,11 @@ impl ApprovalRules {
     #[must_use]
     pub fn may_approve(&self, call: AskedCall<'_>) -> MayApprove {
         self.approvers.of_call(call)
+    }
+
+    /// Who may approve any call at all.
+    pub(in crate::guard) fn may_approve_some(&self) -> MayApprove {
+        self.approvers.of_some_call()
     }
 
     /// What both allow. The secret stays this one's: whoever narrows must not choose it.

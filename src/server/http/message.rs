@@ -125,6 +125,12 @@ pub(super) async fn whole(
         Ok(admitted) => admitted,
         Err(error) => return not_offered(&error, id_of(&asked)),
     };
+    // Who may approve what may depend on the caller's groups, too, by the rules that hold now.
+    if let Some(why) = grant.groups_untold
+        && !admitted.offer.engine().guards().approval_flow.named_groups().is_empty()
+    {
+        return reading.door.answer(Denial::NotAllowed(why));
+    }
     if let Some(messages::Request::Call(id)) = &asked {
         // Counted before anything is looked at: whoever may call nothing may not do that as often as they like, either.
         if let Err(seconds) = grant.count() {

@@ -1,7 +1,7 @@
 //! What is read again while the server runs: policy, certificates, tokens, mappings.
 //!
-//! Each of them keeps what it had where what is there now can't be used, so a mistake in a file stops nobody. A request takes one
-//! snapshot of each at its beginning, and is served by it to its end.
+//! Each of them keeps what it had where what is there now can't be used, so a mistake in a file stops nobody else; what says who may
+//! call leaves out whom a mistake is about. A request takes one snapshot of each at its beginning, and is served by it to its end.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub trait Reload: Send + Sync {
     /// Reads it again. It may block.
     ///
     /// # Errors
-    /// Why what is there can't be used: then what was read before stays.
+    /// Why what is there can't be used, all of it or a part: then what was read before stays, or the part counts no more.
     fn reload(&self) -> Result<(), String>;
 }
 
@@ -63,7 +63,7 @@ impl Reloads {
             }
             match read {
                 Ok(()) => tracing::info!(reload = name, "read again"),
-                Err(why) => tracing::error!(reload = name, "not read again, what was read before stays: {why}"),
+                Err(why) => tracing::error!(reload = name, "not read again as it is there: {why}"),
             }
         }
     }

@@ -43,6 +43,7 @@ fn new(call: &str) -> NewApproval {
         page_secret: Some("the digest of a secret".to_owned()),
         signs_in: false,
         principal: String::new(),
+        person: None,
         may: MayApprove::default(),
     }
 }

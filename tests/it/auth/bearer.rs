@@ -23,7 +23,7 @@ async fn token(arguments: &[&str], state: &Path) -> (String, String, bool) {
 }
 
 /// A new token.
-async fn made(arguments: &[&str], state: &Path) -> String {
+pub async fn made(arguments: &[&str], state: &Path) -> String {
     let (made, said, is_made) = token(&[&["create"], arguments].concat(), state).await;
     assert!(is_made, "{said}");
     made

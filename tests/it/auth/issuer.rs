@@ -90,7 +90,7 @@ impl Signs {
     }
 
     /// The public key as a set has it.
-    fn told(&self, id: &str) -> Value {
+    pub fn told(&self, id: &str) -> Value {
         let public = self.public();
         match self {
             Self::Rsa(key) => {

@@ -7,6 +7,7 @@ use super::issuer::Issuer;
 use super::oauth::ALL;
 use super::{PROJECT, answered, calling, neon, post, serve};
 use crate::support::fake_neon::FakeNeon;
+use crate::support::http::OverHttp;
 use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
 
 #[tokio::test]
@@ -90,10 +91,12 @@ async fn mapping_file_that_is_not_understood_stops_the_start() {
     let path = state.join("map.toml");
     for text in [
         "[[subject]]\nname = \"x\"\n",
-        "[[group]]\nname = \"x\"\nscopes = [\"neon:all\"]\n",
-        "[[group]]\nname = \"x\"\npolicy = \"nowhere.toml\"\n",
+        "default = \"deny\"\n[[group]]\nname = \"x\"\nscopes = [\"neon:all\"]\n",
+        "default = \"deny\"\n[[group]]\nname = \"x\"\npolicy = \"nowhere.toml\"\n",
         "[[subject]]\nsub = \"x\"\napi_key_file = \"nowhere\"\n",
         "default = \"perhaps\"\n",
+        "[[group]]\nname = \"x\"\n",
+        "default = \"deny\"\n[[group]]\nname = \"\"\n",
         "[group]\n",
     ] {
         std::fs::write(&path, text).expect("written");
@@ -119,4 +122,105 @@ async fn mapping_file_that_is_not_understood_stops_the_start() {
         );
         assert!(said.contains("map.toml"), "{text}: {said}");
     }
+}
+
+/// A server with these files, of which the first is a mapping, and its issuer.
+async fn mapped(map: &str, policy: &str) -> (FakeNeon, Issuer, OverHttp) {
+    let upstream = FakeNeon::route(neon).await;
+    let issuer = Issuer::start().await;
+    let state = state_home();
+    for (name, text) in [("map.toml", map), ("policy.toml", policy)] {
+        std::fs::write(state.join(name), text).expect("written");
+    }
+    let file = |name: &str| state.join(name).to_str().expect("a path").to_owned();
+    let (origin, map, policy) = (issuer.origin(), file("map.toml"), file("policy.toml"));
+    let arguments = [
+        "--auth",
+        "oauth",
+        "--oauth-issuer",
+        &origin,
+        "--oauth-map",
+        &map,
+        "--policy",
+        &policy,
+    ];
+    let server = serve(&upstream, &arguments, &state).await;
+    (upstream, issuer, server)
+}
+
+/// The status of the answer to one of that subject, with these claims beside the usual ones.
+async fn status_of(issuer: &Issuer, server: &OverHttp, subject: &str, claims: &Value) -> StatusCode {
+    let mut all = issuer.claims(&server.url, ALL);
+    all["sub"] = subject.into();
+    let claims = claims.as_object().expect("an object").clone();
+    all.as_object_mut().expect("an object").extend(claims);
+    answered(server, &issuer.token(&all)).await.0
+}
+
+/// Groups of which nobody can tell all.
+fn untold() -> [Value; 5] {
+    [
+        json!({"groups": vec!["x"; 1_001]}),
+        json!({"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://id.example"}}}),
+        json!({"hasgroups": true}),
+        json!({"groups": [{"name": "contractors"}]}),
+        json!({"groups": {"contractors": true}}),
+    ]
+}
+
+#[tokio::test]
+async fn groups_that_are_not_told_whole_open_nothing() {
+    let map = "default = \"allow\"\n[[subject]]\nsub = \"ada\"\n[[group]]\nname = \"contractors\"\nscopes = [\"neon:read\"]\n";
+    let (_upstream, issuer, mut server) = mapped(map, "").await;
+    for claims in untold() {
+        let status = status_of(&issuer, &server, "eve", &claims).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{claims}");
+        // Of whom the file speaks by name, groups decide nothing.
+        assert_eq!(
+            status_of(&issuer, &server, "ada", &claims).await,
+            StatusCode::OK,
+            "{claims}"
+        );
+    }
+    // The last of many groups counts as the first does.
+    let mut many: Vec<String> = (0..700).map(|number| format!("{number:x}")).collect();
+    many.push("contractors".to_owned());
+    let mut claims = issuer.claims(&server.url, ALL);
+    claims["groups"] = json!(many);
+    claims["sub"] = "eve".into();
+    server.token = Some(issuer.token(&claims));
+    let client = server.client(TestClient::alone(), Era::Modern).await;
+    let tools = client.list_all_tools().await.expect("a list");
+    assert!(
+        !tools.iter().any(|tool| tool.name == "create_branch"),
+        "it is a contractor"
+    );
+    assert_eq!(
+        status_of(&issuer, &server, "eve", &json!({})).await,
+        StatusCode::OK,
+        "it is in no group"
+    );
+}
+
+#[tokio::test]
+async fn groups_that_are_not_told_whole_matter_only_where_groups_do() {
+    let by_subject = "[[subject]]\nsub = \"ada\"\n";
+    let (_upstream, issuer, server) = mapped(by_subject, "").await;
+    for claims in untold() {
+        assert_eq!(
+            status_of(&issuer, &server, "eve", &claims).await,
+            StatusCode::OK,
+            "{claims}"
+        );
+    }
+    // Who approves what is the policy's to say by group, too.
+    let (_upstream, issuer, server) = mapped(by_subject, "[[approval.approvers]]\ngroups = [\"dba\"]\n").await;
+    for claims in untold() {
+        let status = status_of(&issuer, &server, "ada", &claims).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{claims}");
+    }
+    assert_eq!(
+        status_of(&issuer, &server, "ada", &json!({"groups": ["dba"]})).await,
+        StatusCode::OK
+    );
 }

@@ -1,12 +1,14 @@
 //! Who may call over HTTP: tokens of our own, an OAuth issuer's, and callers' own Neon keys.
 
 mod bearer;
-mod issuer;
+pub mod issuer;
 mod map;
 mod neon_key;
 mod oauth;
 mod opaque;
+mod reloads;
 mod scopes;
+mod strangers;
 
 use std::path::Path;
 
@@ -110,7 +112,7 @@ async fn gets_in(server: &mut OverHttp, token: &str) {
 }
 
 /// Ends a server as its operator does, and gives what it said on standard error.
-async fn ended(mut server: OverHttp) -> String {
+pub async fn ended(mut server: OverHttp) -> String {
     let id = server.child.id().expect("an id").to_string();
     let killed = tokio::process::Command::new("kill").args(["-TERM", &id]).status().await;
     assert!(killed.expect("kill").success());

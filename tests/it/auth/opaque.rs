@@ -11,6 +11,10 @@ use crate::support::http::OverHttp;
 use crate::support::server::state_home;
 
 async fn start() -> (FakeNeon, Issuer, OverHttp) {
+    start_with(&[]).await
+}
+
+async fn start_with(more: &[&str]) -> (FakeNeon, Issuer, OverHttp) {
     let upstream = FakeNeon::route(neon).await;
     let issuer = Issuer::start().await;
     let origin = issuer.origin();
@@ -29,6 +33,7 @@ async fn start() -> (FakeNeon, Issuer, OverHttp) {
         "--oauth-client-secret-file",
         secret,
     ];
+    let arguments = [&arguments, more].concat();
     let server = serve(&upstream, &arguments, &state).await;
     (upstream, issuer, server)
 }
@@ -53,10 +58,44 @@ async fn opaque_token_lets_in_where_the_issuer_says_yes_and_it_is_asked_once() {
     issuer.state().is_away = true;
     gets_in(&mut server, "opaque-1").await;
     assert_eq!(answered(&server, "opaque-2").await.0, StatusCode::SERVICE_UNAVAILABLE);
-    // A JWT is looked at as one all the same.
-    issuer.state().is_away = false;
+}
+
+#[tokio::test]
+async fn jwt_counts_as_long_as_its_issuer_says_so() {
+    let (_upstream, issuer, mut server) = start().await;
+    let good = issuer.token(&issuer.claims(&server.url, ALL));
+    // What the issuer says of a JWT beside that it counts isn't looked for: it is in the JWT.
+    issuer.state().opaque.insert(good.clone(), json!({"active": true}));
+    gets_in(&mut server, &good).await;
+    assert_eq!(issuer.asked("/introspect"), 1, "it counts for a minute");
+    let mut claims = issuer.claims(&server.url, ALL);
+    claims["sub"] = "eve".into();
+    let revoked = issuer.token(&claims);
+    let why = "the token does not count at its issuer";
+    for _ in 0..3 {
+        assert_eq!(answered(&server, &revoked).await, invalid(&server, why));
+    }
+    assert_eq!(issuer.asked("/introspect"), 2);
+    // Nobody asks about what the issuer didn't sign.
+    claims["exp"] = 1.into();
+    assert_eq!(
+        answered(&server, &issuer.token(&claims)).await,
+        invalid(&server, "the token expired")
+    );
+    assert_eq!(issuer.asked("/introspect"), 2);
+    issuer.state().is_away = true;
+    gets_in(&mut server, &good).await;
+    claims["exp"] = (chrono::Utc::now().timestamp() + 60).into();
+    let (status, _) = answered(&server, &issuer.token(&claims)).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn jwt_is_not_asked_about_where_the_operator_leaves_that_out() {
+    let (_upstream, issuer, mut server) = start_with(&["--oauth-introspect-jwts=false"]).await;
     let token = issuer.token(&issuer.claims(&server.url, ALL));
     gets_in(&mut server, &token).await;
+    assert_eq!(issuer.asked("/introspect"), 0);
 }
 
 #[tokio::test]

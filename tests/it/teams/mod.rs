@@ -1,5 +1,6 @@
 //! Approvals of a team: who may approve what, on a page where approvers sign in, and what is noted of it.
 
+mod own_calls;
 mod provider;
 
 use std::path::PathBuf;
@@ -232,6 +233,19 @@ async fn call_is_unknown_to_who_may_not_approve_it() {
         "{:?}",
         team.audit()
     );
+}
+
+#[tokio::test]
+async fn code_of_another_is_answered_no_sooner_or_later_than_an_unknown_one() {
+    let team = Team::start(DBA, TestClient::alone()).await;
+    let page = team.page().await;
+    let mut browser = Browser::new();
+    browser.signs_in(&team.provider, &page, "bob").await;
+    for address in [page, format!("{}/approve/BCDF-GHJK", team.origin())] {
+        let began = std::time::Instant::now();
+        assert_eq!(browser.get(&address).await.status, StatusCode::NOT_FOUND);
+        assert!(began.elapsed() >= std::time::Duration::from_millis(100), "{address}");
+    }
 }
 
 #[tokio::test]

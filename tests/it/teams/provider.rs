@@ -9,6 +9,7 @@ use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::auth::issuer::{Signs, signed};
 use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
 
 /// This server's client there.
@@ -29,6 +30,8 @@ pub struct State {
     /// Access tokens, with whose they are.
     tokens: BTreeMap<String, String>,
     number: usize,
+    /// What signs the access tokens of callers.
+    key: Option<Arc<Signs>>,
 }
 
 /// A running provider.
@@ -45,6 +48,7 @@ impl Provider {
         });
         let state = Arc::new(Mutex::new(State {
             groups: groups.collect(),
+            key: Some(Arc::new(Signs::p256())),
             ..State::default()
         }));
         let known = state.clone();
@@ -58,6 +62,19 @@ impl Provider {
 
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("a lock")
+    }
+
+    /// An access token for a caller of servers at these addresses, with these claims.
+    pub fn access(&self, audiences: &[&str], claims: &Value) -> String {
+        let key = self.state().key.clone().expect("a key");
+        let mut all = json!({
+            "iss": self.origin(), "aud": audiences, "exp": chrono::Utc::now().timestamp() + 300,
+            "scope": "neon:read neon:write neon:access neon:destructive",
+        });
+        let claims = claims.as_object().expect("an object").clone();
+        all.as_object_mut().expect("an object").extend(claims);
+        let head = json!({"alg": key.algorithm(), "kid": "k1", "typ": "at+jwt"});
+        signed(&key, &head, &all)
     }
 
     /// The person signs in on that page: where the browser is sent then.
@@ -87,10 +104,11 @@ fn answer(state: &mut State, request: &Recorded) -> Reply {
             200,
             json!({
                 "issuer": origin, "authorization_endpoint": format!("{origin}/auth"), "token_endpoint": format!("{origin}/token"),
-                "userinfo_endpoint": format!("{origin}/me"), "authorization_response_iss_parameter_supported": true,
+                "userinfo_endpoint": format!("{origin}/me"), "jwks_uri": format!("{origin}/keys"), "authorization_response_iss_parameter_supported": true,
             }),
         ),
         ("POST", "/token") => token(state, &origin, request),
+        ("GET", "/keys") => Reply::json(200, json!({"keys": [state.key.as_ref().map(|key| key.told("k1"))]})),
         ("GET", "/me") => {
             let token = request
                 .header("authorization")

@@ -12,6 +12,8 @@ pub enum Callers {
     Bearer {
         /// The file.
         tokens: PathBuf,
+        /// The issuer where approvers sign in, which knows the persons that entries name; nothing where they don't sign in.
+        issuer: Option<String>,
         /// What makes the accounts that its entries name.
         accounts: Arc<dyn CallerAccounts>,
     },
@@ -35,12 +37,23 @@ pub struct OauthSettings {
     pub public_url: Option<String>,
     /// For whom tokens must be made; nothing for the address with `/mcp`.
     pub audience: Option<String>,
-    /// As whom the issuer is asked about tokens that are no JWT; nothing where it isn't.
-    pub introspection: Option<IssuerClient>,
+    /// How the issuer is asked about tokens; nothing where it isn't.
+    pub introspection: Option<IntrospectionSettings>,
+    /// The claim that names the person of a caller.
+    pub subject_claim: String,
     /// The claim that holds the groups of a caller.
     pub groups_claim: String,
     /// The file that says what is set up for whom.
     pub map: Option<PathBuf>,
+}
+
+/// How the issuer is asked about tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntrospectionSettings {
+    /// As whom.
+    pub client: IssuerClient,
+    /// Whether it is asked about JWTs, too: whether they still count.
+    pub jwts: bool,
 }
 
 /// This server's own client at the issuer.

@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use crate::guard::Scopes;
 
 /// How long a client waits before it asks again whoever was away, in seconds.
-const RETRY_SECONDS: &str = "5";
+const RETRY_SECONDS: u64 = 5;
 
 /// What is wrong with a request. The texts are ours: nothing of a token is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(in crate::server::http) enum Denial {
     Scopes(Scopes),
     /// Whoever could tell whether the token counts is away.
     Away(&'static str),
+    /// Too much that is unknown here came from this address: it may try again in so many seconds.
+    TooMany(u64),
 }
 
 impl Denial {
@@ -35,13 +37,14 @@ impl Denial {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::NotAllowed(_) | Self::Scopes(_) => StatusCode::FORBIDDEN,
             Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
     /// The error's name in OAuth, and what is said about it.
     fn error(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::None | Self::NotAllowed(_) | Self::Away(_) => None,
+            Self::None | Self::NotAllowed(_) | Self::Away(_) | Self::TooMany(_) => None,
             Self::Malformed(text) => Some(("invalid_request", text)),
             Self::Invalid(text) => Some(("invalid_token", text)),
             Self::Scopes(_) => Some(("insufficient_scope", "the call needs scopes that the token lacks")),
@@ -65,10 +68,15 @@ impl Asks {
     pub(in crate::server::http) fn answer(&self, denial: Denial) -> Response {
         let status = denial.status();
         let store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let later = |seconds: u64, text: &str| {
+            let later = (RETRY_AFTER, HeaderValue::from(seconds));
+            (status, [store.clone(), later], format!("{text}\n")).into_response()
+        };
         match denial {
-            Denial::Away(text) => {
-                let later = (RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
-                return (status, [store, later], format!("{text}\n")).into_response();
+            Denial::Away(text) => return later(RETRY_SECONDS, text),
+            Denial::TooMany(seconds) => {
+                let text = "Too many unknown tokens or keys came from this address: try again later.";
+                return later(seconds, text);
             }
             Denial::NotAllowed(text) => return (status, [store], format!("{text}\n")).into_response(),
             _ => {}

@@ -1,5 +1,6 @@
 //! What looks at who calls before anything of a request's body is read.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use super::token::BearerToken;
 use super::{bearer, neon_key, shown, token};
 use crate::engine::Engine;
 use crate::guard::{Identity, Scopes};
+use crate::server::http::connections::Peer;
+use crate::server::http::reload::Reload;
 
 /// Where the approval page is, which has a secret of its own: no browser has the token.
 const PAGE: &str = "/approve/";
@@ -37,7 +40,7 @@ enum Auth {
     #[cfg(feature = "http-server")]
     Oauth(Box<oauth::Oauth>),
     /// By their own Neon API keys.
-    NeonKey(neon_key::NeonKeys),
+    NeonKey(Box<neon_key::NeonKeys>),
 }
 
 /// What looks at who calls, and answers who may not.
@@ -80,8 +83,12 @@ impl Door {
         #[cfg(not(feature = "http-server"))]
         let _ = origin;
         Ok(match callers {
-            Callers::Bearer { tokens, accounts } => Self {
-                auth: Auth::Bearer(bearer::Bearer::open(tokens, loader(accounts))?),
+            Callers::Bearer {
+                tokens,
+                issuer,
+                accounts,
+            } => Self {
+                auth: Auth::Bearer(bearer::Bearer::open(tokens, loader(accounts), issuer)?),
                 asks: asks("This server wants `Authorization: Bearer TOKEN`, with a token of `neon-mcp token create`"),
             },
             #[cfg(feature = "http-server")]
@@ -102,7 +109,10 @@ impl Door {
                 return Err("this build has no OAuth: the one with default features has it".to_owned());
             }
             Callers::NeonKey(accounts) => Self {
-                auth: Auth::NeonKey(neon_key::NeonKeys::new(accounts, engine.guards().approval_flow.clone())),
+                auth: Auth::NeonKey(Box::new(neon_key::NeonKeys::new(
+                    accounts,
+                    engine.guards().approval_flow.clone(),
+                ))),
                 asks: asks("This server wants `Authorization: Bearer KEY`, with a Neon API key of the caller's own"),
             },
         })
@@ -128,8 +138,18 @@ impl Door {
         self.asks.answer(denial)
     }
 
-    /// Who makes a request.
-    async fn grant(&self, headers: &HeaderMap) -> Result<Arc<Grant>, Denial> {
+    /// What says who may call, and is read again when that is asked for.
+    pub(in crate::server::http) fn reloads(&self) -> Option<Arc<dyn Reload>> {
+        match &self.auth {
+            Auth::Bearer(bearer) => Some(bearer.reloads()),
+            #[cfg(feature = "http-server")]
+            Auth::Oauth(oauth) => oauth.reloads(),
+            _ => None,
+        }
+    }
+
+    /// Who makes a request of that peer.
+    async fn grant(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Grant>, Denial> {
         match &self.auth {
             Auth::Nobody => Ok(Arc::new(Grant::of(Identity::Http(None)))),
             Auth::Token(gate) if gate.opens(headers) => {
@@ -139,8 +159,8 @@ impl Door {
             Auth::Token(_) => Err(Denial::None),
             Auth::Bearer(bearer) => bearer.grant(headers),
             #[cfg(feature = "http-server")]
-            Auth::Oauth(oauth) => oauth.grant(headers).await,
-            Auth::NeonKey(keys) => keys.grant(headers).await,
+            Auth::Oauth(oauth) => oauth.grant(headers, peer).await,
+            Auth::NeonKey(keys) => keys.grant(headers, peer).await,
         }
     }
 
@@ -198,8 +218,11 @@ pub(in crate::server::http) async fn checked(
         Auth::Nobody | Auth::Token(_) => Ok(()),
         _ => shown::none_in_query(request.uri()),
     };
+    // Every connection has one; those that lack it would share one budget.
+    let peer = request.extensions().get::<Peer>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(peer)| *peer);
     let granted = match granted {
-        Ok(()) => door.grant(request.headers()).await,
+        Ok(()) => door.grant(request.headers(), peer).await,
         Err(denial) => Err(denial),
     };
     match granted {

@@ -13,6 +13,8 @@ pub(in crate::server::http) struct Grant {
     pub(in crate::server::http) issued: Scopes,
     /// What is set up for it, where something is.
     pub(in crate::server::http) setup: Option<Arc<Setup>>,
+    /// Why its groups aren't known whole, where they aren't: nothing that depends on groups may be decided then.
+    pub(in crate::server::http) groups_untold: Option<&'static str>,
 }
 
 impl Grant {
@@ -22,6 +24,7 @@ impl Grant {
             principal: Principal::new(identity),
             issued: Scopes::ALL,
             setup: None,
+            groups_untold: None,
         }
     }
 

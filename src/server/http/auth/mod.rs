@@ -1,5 +1,6 @@
 //! Who makes a request: looked at before anything of its body is read.
 
+mod asking;
 mod bearer;
 mod callers;
 mod challenge;
@@ -14,7 +15,7 @@ mod token;
 mod watched;
 
 pub use bearer::{MAX_NAME, NewToken, TOKEN_PREFIX, TokenEntry, TokenList, TokenListError};
-pub use callers::{Callers, IssuerClient, OauthSettings};
+pub use callers::{Callers, IntrospectionSettings, IssuerClient, OauthSettings};
 pub(super) use challenge::Denial;
 pub(super) use door::{Door, checked};
 pub(super) use grant::Grant;

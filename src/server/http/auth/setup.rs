@@ -10,12 +10,17 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use serde::{Deserialize, Serialize};
 
+use super::challenge::Denial;
 use super::watched::{Stamp, stamp};
 use crate::engine::EngineAccount;
 use crate::guard::{OwnKey, Policy};
 
 /// How many callers' calls are counted before those are let go of that made none lately.
 const MAX_COUNTED: usize = 10_000;
+
+/// The answer to a caller of whose setup a file can't be used: what was set up for it before counts no more.
+pub(super) const UNUSABLE: Denial =
+    Denial::Away("What the operator of this server set up for you can't be used now: the server's log says why.");
 
 /// Makes accounts of what files name.
 pub trait CallerAccounts: Send + Sync + std::fmt::Debug {

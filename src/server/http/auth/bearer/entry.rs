@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::guard::Scopes;
+use crate::guard::{Person, Scopes};
 use crate::server::http::auth::setup::CallerSettings;
 
 /// What every token begins with: so that people and scanners know it for one.
@@ -18,6 +18,9 @@ pub const TOKEN_PREFIX: &str = "nmcp_";
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 64;
+
+/// The longest name of a person, in characters: as long as a subject of an issuer may be.
+const MAX_PERSON: usize = 256;
 
 /// What a new token is made with.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +39,8 @@ pub struct NewToken {
     pub expires: Option<DateTime<Utc>>,
     /// How many tool calls it may make in a minute.
     pub calls_per_minute: Option<NonZeroU32>,
+    /// Whose it is at the issuer where approvers sign in: that tells its calls from theirs.
+    pub person: Option<String>,
 }
 
 /// A token in the file. It holds a digest, and nothing that lets in.
@@ -58,6 +63,8 @@ pub struct TokenEntry {
     profile: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     calls_per_minute: Option<NonZeroU32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    person: Option<String>,
 }
 
 /// What the file has of a token.
@@ -80,6 +87,7 @@ impl TokenEntry {
             api_key_file: new.api_key_file,
             profile: new.profile,
             calls_per_minute: new.calls_per_minute,
+            person: new.person,
         };
         (token.into(), entry)
     }
@@ -95,6 +103,13 @@ impl TokenEntry {
         }
         if URL_SAFE_NO_PAD.decode(&self.sha256).map_or(0, |bytes| bytes.len()) != 32 {
             return Some(format!("{name}: sha256 is no SHA-256 in base64url"));
+        }
+        let is_person =
+            |text: &str| !text.is_empty() && text.chars().count() <= MAX_PERSON && !text.chars().any(char::is_control);
+        if self.person.as_deref().is_some_and(|person| !is_person(person)) {
+            return Some(format!(
+                "{name}: the person is the subject at the issuer of the approvers, of 1 to {MAX_PERSON} characters"
+            ));
         }
         let scopes = self.scopes.iter().flatten();
         let mut unknown = scopes.filter(|scope| Scopes::of([scope.as_str()]) == Scopes::NONE);
@@ -145,10 +160,31 @@ impl TokenEntry {
         file.or_else(|| self.profile.as_ref().map(|name| format!("profile {name}")))
     }
 
+    /// The file with the key of its calls, where one is named.
+    #[must_use]
+    pub fn api_key_file(&self) -> Option<&std::path::Path> {
+        self.api_key_file.as_deref()
+    }
+
     /// The policy file, where one narrows the server's.
     #[must_use]
     pub fn policy(&self) -> Option<&std::path::Path> {
         self.policy.as_deref()
+    }
+
+    /// Whose it is at the issuer where approvers sign in, where the operator said it.
+    #[must_use]
+    pub fn person(&self) -> Option<&str> {
+        self.person.as_deref()
+    }
+
+    /// The person whose it is, at that issuer of the approvers; nothing where the operator didn't say it, or none sign in.
+    #[must_use]
+    pub fn person_at(&self, issuer: Option<&str>) -> Option<Person> {
+        self.person().zip(issuer).map(|(subject, issuer)| Person {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+        })
     }
 
     pub(super) fn digest(&self) -> &str {

@@ -174,6 +174,7 @@ mod tests {
             profile: Some("work".to_owned()),
             expires: Some(now),
             calls_per_minute: std::num::NonZeroU32::new(5),
+            person: Some("00u1 abcd".to_owned()),
             ..named("other")
         };
         TokenList::create(&path, other, now).unwrap();
@@ -182,6 +183,8 @@ mod tests {
         let list = TokenList::read(&path).unwrap();
         let names: Vec<&str> = list.entries().iter().map(TokenEntry::name).collect();
         assert_eq!(names, ["ci", "other"]);
+        let persons: Vec<Option<&str>> = list.entries().iter().map(TokenEntry::person).collect();
+        assert_eq!(persons, [None, Some("00u1 abcd")]);
         assert!(matches!(
             TokenList::create(&path, named("ci"), now),
             Err(TokenListError::Taken(_))
@@ -221,6 +224,7 @@ mod tests {
             format!("{right}scopes = [\"neon:everything\"]\n"),
             format!("{right}unknown = 1\n"),
             format!("{right}calls_per_minute = 0\n"),
+            format!("{right}person = \"\"\n"),
             format!("{right}api_key_file = \"a\"\nprofile = \"b\"\n"),
         ] {
             std::fs::write(&path, &wrong).unwrap();

@@ -1,5 +1,7 @@
-//! Access tokens that are no JWT: the issuer is asked about them (RFC 7662), and what it said counts for a minute.
+//! Asking the issuer about access tokens (RFC 7662): about those that are no JWT whose they are, about JWTs whether they still count.
+//! What it said counts for a minute.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -7,37 +9,35 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
-use quick_cache::sync::Cache;
 use ring::hmac;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
 
-use super::claims::{Claims, LEEWAY, seconds, texts};
+use super::claims::{ClaimNames, Claims, LEEWAY, seconds, texts};
 use super::key_cache::KeyCache;
 use crate::guard::read_trusted_text;
-use crate::server::http::auth::callers::IssuerClient;
+use crate::server::http::auth::asking::{Asking, Bounds, Next};
+use crate::server::http::auth::callers::IntrospectionSettings;
 use crate::server::http::auth::challenge::Denial;
 
-/// How long an answer counts, a yes as a no.
-const COUNTS: Duration = Duration::from_secs(60);
-
-/// How many answers are kept of each kind: whoever tries tokens out drives no good one out.
-const MAX_KEPT: usize = 10_000;
-
-/// How many tokens the issuer is asked about at once.
-const MAX_ASKED: usize = 32;
+/// How many tokens are kept that count, for how long after the issuer was asked last, and how many it is asked about at once.
+const BOUNDS: Bounds = Bounds {
+    kept: 10_000,
+    keeps: Duration::from_secs(3_600),
+    places: 32,
+};
 
 const INACTIVE: Denial = Denial::Invalid("the token does not count at its issuer");
+const ONLY_JWTS: &str = "the token is no JWT, and its issuer can't be asked about others";
+const NOWHERE: &str = "The issuer of tokens says nowhere whether they still count, and the operator wants it asked.";
 
 /// What asks the issuer.
 pub(super) struct Introspection {
     authorization: HeaderValue,
     /// New for each server: what is kept tells nothing of any token.
     key: hmac::Key,
-    good: Cache<Vec<u8>, (Claims, Instant)>,
-    bad: Cache<Vec<u8>, (Denial, Instant)>,
-    asking: Semaphore,
+    tokens: Asking<Claims>,
+    looks_at_jwts: bool,
 }
 
 impl Introspection {
@@ -45,83 +45,108 @@ impl Introspection {
     ///
     /// # Errors
     /// Why its secret can't be used.
-    pub(super) fn new(client: &IssuerClient) -> Result<Self, String> {
+    pub(super) fn new(settings: &IntrospectionSettings) -> Result<Self, String> {
         let random: [u8; 32] = rand::random();
+        let client = &settings.client;
         Ok(Self {
             authorization: basic(&client.id, &secret(&client.secret_file)?)?,
             key: hmac::Key::new(hmac::HMAC_SHA256, &random),
-            good: Cache::new(MAX_KEPT),
-            bad: Cache::new(MAX_KEPT),
-            asking: Semaphore::new(MAX_ASKED),
+            tokens: Asking::new(BOUNDS),
+            looks_at_jwts: settings.jwts,
         })
     }
 
-    /// What the issuer says of a token.
+    /// Whether the issuer is asked about JWTs, too.
+    pub(super) fn looks_at_jwts(&self) -> bool {
+        self.looks_at_jwts
+    }
+
+    /// What the issuer says of a token that a peer shows.
     ///
     /// # Errors
     /// The answer to a request with a token that doesn't count, or about which the issuer can't be asked.
     pub(super) async fn claims(
         &self,
-        token: &str,
+        (token, peer): (&str, IpAddr),
         keys: &Arc<KeyCache>,
         audience: &str,
-        groups_claim: &str,
+        names: &ClaimNames,
     ) -> Result<Claims, Denial> {
-        let tag = hmac::sign(&self.key, token.as_bytes()).as_ref().to_vec();
-        if let Some(known) = self.known(&tag) {
-            return known;
-        }
-        let Ok(_turn) = self.asking.try_acquire() else {
-            return Err(Denial::Away(
-                "The issuer is being asked about too many tokens: try again.",
-            ));
+        let digest = self.digest(token);
+        let _place = match self.tokens.next(&digest, Some(peer), Instant::now()) {
+            Next::Said(said) => return said.and_then(in_time),
+            Next::Asks(place, _) => place,
         };
-        let endpoint = keys.introspection().await?;
-        let fields = [("token", token), ("token_type_hint", "access_token")];
-        let answer = keys.wire().post(endpoint, self.authorization.clone(), &fields).await;
-        let told: Map<String, Value> = answer.map_err(|error| {
-            tracing::warn!("the issuer {} can't be asked about a token: {error}", keys.issuer());
-            Denial::Away("The issuer of tokens can't be asked now: try again.")
-        })?;
-        let checked = check(&told, keys.issuer(), audience).and_then(|()| Claims::of(&told, groups_claim));
-        match &checked {
-            Ok(claims) => self.good.insert(tag, (claims.clone(), Instant::now())),
-            Err(denial) => self.bad.insert(tag, (*denial, Instant::now())),
-        }
-        checked
+        let told = self.ask(token, keys, Denial::Invalid(ONLY_JWTS)).await?;
+        let said = check(&told, keys.issuer(), audience).and_then(|()| Claims::of(&told, names));
+        self.tokens.learn(digest, said.clone(), Instant::now());
+        said
     }
 
-    /// What the issuer said not long ago.
-    fn known(&self, tag: &[u8]) -> Option<Result<Claims, Denial>> {
-        if let Some((denial, at)) = self.bad.get(tag)
-            && at.elapsed() < COUNTS
-        {
-            return Some(Err(denial));
-        }
-        let (claims, at) = self.good.get(tag)?;
-        let is_over = claims.expires.is_some_and(|end| end.saturating_add(LEEWAY) < now());
-        match at.elapsed() < COUNTS {
-            true if is_over => Some(Err(Denial::Invalid("the token expired"))),
-            true => Some(Ok(claims)),
-            false => None,
-        }
+    /// The claims of a JWT that was verified, where the issuer says that it still counts. No stranger gets here: the issuer signed it.
+    ///
+    /// # Errors
+    /// The answer to a request with a token that doesn't count any more, or about which the issuer can't be asked.
+    pub(super) async fn still_counts(
+        &self,
+        token: &str,
+        keys: &Arc<KeyCache>,
+        claims: Claims,
+    ) -> Result<Claims, Denial> {
+        let digest = self.digest(token);
+        let _place = match self.tokens.next(&digest, None, Instant::now()) {
+            Next::Said(said) => return said.map(|_| claims),
+            Next::Asks(place, _) => place,
+        };
+        let told = self.ask(token, keys, Denial::Away(NOWHERE)).await?;
+        let said = is_active(&told, keys.issuer()).map(|()| claims);
+        self.tokens.learn(digest, said.clone(), Instant::now());
+        said
+    }
+
+    fn digest(&self, token: &str) -> String {
+        STANDARD.encode(hmac::sign(&self.key, token.as_bytes()))
+    }
+
+    /// What the issuer says of a token. `nowhere` is the answer where it names no place to ask at.
+    async fn ask(&self, token: &str, keys: &Arc<KeyCache>, nowhere: Denial) -> Result<Map<String, Value>, Denial> {
+        let endpoint = keys.introspection().await?.ok_or(nowhere)?;
+        let fields = [("token", token), ("token_type_hint", "access_token")];
+        let answer = keys.wire().post(endpoint, self.authorization.clone(), &fields).await;
+        answer.map_err(|error| {
+            tracing::warn!("the issuer {} can't be asked about a token: {error}", keys.issuer());
+            Denial::Away("The issuer of tokens can't be asked now: try again.")
+        })
     }
 
     /// Lets go of what no longer counts.
     pub(super) fn tidy(&self) {
-        self.good.retain(|_, (_, at)| at.elapsed() < COUNTS);
-        self.bad.retain(|_, (_, at)| at.elapsed() < COUNTS);
+        self.tokens.tidy();
+    }
+}
+
+/// The same claims, where their token hasn't ended since the issuer was asked.
+fn in_time(claims: Claims) -> Result<Claims, Denial> {
+    match claims.expires.is_some_and(|end| end.saturating_add(LEEWAY) < now()) {
+        true => Err(Denial::Invalid("the token expired")),
+        false => Ok(claims),
+    }
+}
+
+/// Whether the issuer says that a token of its own counts.
+fn is_active(told: &Map<String, Value>, issuer: &str) -> Result<(), Denial> {
+    if told.get("active") != Some(&Value::Bool(true)) {
+        return Err(INACTIVE);
+    }
+    match told.get("iss").is_some_and(|named| named.as_str() != Some(issuer)) {
+        true => Err(Denial::Invalid("the token is of another issuer")),
+        false => Ok(()),
     }
 }
 
 /// Whether what the issuer says of a token lets it in.
 fn check(told: &Map<String, Value>, issuer: &str, audience: &str) -> Result<(), Denial> {
-    if told.get("active") != Some(&Value::Bool(true)) {
-        return Err(INACTIVE);
-    }
-    if told.get("iss").is_some_and(|named| named.as_str() != Some(issuer)) {
-        return Err(Denial::Invalid("the token is of another issuer"));
-    }
+    is_active(told, issuer)?;
     if !texts(told.get("aud")).any(|named| named == audience) {
         return Err(Denial::Invalid("the token is for another audience"));
     }

@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::claims::{Groups, is_name};
 use crate::guard::{Scopes, read_trusted_text};
-use crate::server::http::auth::setup::{CallerSettings, Loader, Setup};
+use crate::server::http::auth::challenge::Denial;
+use crate::server::http::auth::setup::{CallerSettings, Loader, Setup, UNUSABLE};
 use crate::server::http::auth::watched::Loaded;
 
 /// What the file says.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Told {
-    #[serde(default)]
-    default: Default,
+    default: Option<Default>,
     #[serde(default)]
     subject: Vec<ToldSubject>,
     #[serde(default)]
@@ -23,11 +24,10 @@ struct Told {
 }
 
 /// What becomes of whoever nothing is said about.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Default {
     /// It is served what the server has.
-    #[default]
     Allow,
     /// It is served nothing.
     Deny,
@@ -67,7 +67,8 @@ pub(super) struct Map {
 struct Mapped {
     name: String,
     scopes: Scopes,
-    setup: Arc<Setup>,
+    /// Nothing where what it names can't be used: whom it fits is served nothing then, and what it was before counts no more.
+    setup: Option<Arc<Setup>>,
 }
 
 /// What is set up for a caller.
@@ -86,7 +87,12 @@ impl Map {
         let text = read_trusted_text(path).map_err(|error| error.to_string())?;
         let placed = |why: &str| format!("{}: {why}", path.display());
         let told: Told = toml::from_str(&text).map_err(|error| placed(error.message()))?;
-        let mut others = Vec::new();
+        if !told.group.is_empty() && told.default.is_none() {
+            return Err(placed(
+                "it has groups, so say what becomes of whoever is in none of them: default = \"deny\" or default = \"allow\"",
+            ));
+        }
+        let (mut others, mut unusable) = (Vec::new(), Vec::new());
         let mut mapped = |kind: &str, name: String, scopes: Option<Vec<String>>, settings: CallerSettings| {
             let scopes = match scopes {
                 None => Scopes::ALL,
@@ -99,10 +105,16 @@ impl Map {
                     Scopes::of(names.iter().map(String::as_str))
                 }
             };
+            if !is_name(&name) {
+                let name = crate::text::one_line(&name, 80);
+                return Err(placed(&format!("no token holds such a name of a {kind}: {name}")));
+            }
             others.extend(Loader::files(&settings, path));
-            let setup = loader
-                .load(&format!("{kind} {name}"), &settings, path)
-                .map_err(|why| placed(&format!("{}: {why}", crate::text::one_line(&name, 80))))?;
+            let setup = loader.load(&format!("{kind} {name}"), &settings, path);
+            let setup = setup.map_err(|why| {
+                unusable.push(placed(&format!("{}: {why}", crate::text::one_line(&name, 80))));
+            });
+            let setup = setup.ok();
             Ok(Mapped { name, scopes, setup })
         };
         let mut subjects = Vec::new();
@@ -125,7 +137,7 @@ impl Map {
             };
             groups.push(mapped("group", entry.name, entry.scopes, settings)?);
         }
-        let default = told.default;
+        let default = told.default.unwrap_or(Default::Allow);
         Ok(Loaded {
             value: Self {
                 subjects,
@@ -133,24 +145,34 @@ impl Map {
                 default,
             },
             others,
+            unusable,
         })
     }
 
-    /// What is set up for a caller: of the first subject that it is, else of the first group that it is in. Nothing where it may not
-    /// call.
-    pub(super) fn find(&self, subject: &str, groups: &[String]) -> Option<Found> {
+    /// What is set up for a caller: of the first subject that it is, else of the first group that it is in.
+    ///
+    /// # Errors
+    /// The answer to a request of one that may not call, or whose groups would decide and aren't known whole.
+    pub(super) fn find(&self, subject: &str, groups: &Groups) -> Result<Found, Denial> {
         let by_subject = self.subjects.iter().find(|mapped| mapped.name == subject);
-        let by_group = || self.groups.iter().find(|mapped| groups.contains(&mapped.name));
-        match by_subject.or_else(by_group) {
-            Some(mapped) => Some(Found {
+        let found = match (by_subject, groups) {
+            (Some(mapped), _) => Some(mapped),
+            (None, _) if self.groups.is_empty() => None,
+            (None, Groups::Untold(why)) => return Err(Denial::NotAllowed(why)),
+            (None, Groups::Told(groups)) => self.groups.iter().find(|mapped| groups.contains(&mapped.name)),
+        };
+        match found {
+            Some(mapped) => Ok(Found {
                 scopes: mapped.scopes,
-                setup: Some(mapped.setup.clone()),
+                setup: Some(mapped.setup.clone().ok_or(UNUSABLE)?),
             }),
-            None if self.default == Default::Allow => Some(Found {
+            None if self.default == Default::Allow => Ok(Found {
                 scopes: Scopes::ALL,
                 setup: None,
             }),
-            None => None,
+            None => Err(Denial::NotAllowed(
+                "The operator of this server set nothing up for you.",
+            )),
         }
     }
 }

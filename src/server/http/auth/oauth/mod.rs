@@ -12,12 +12,13 @@ mod resource;
 mod ring_provider;
 mod wire;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use http::HeaderMap;
 
-use self::claims::Claims;
+use self::claims::{ClaimNames, Claims, Groups};
 use self::introspection::Introspection;
 use self::issuer::Issuer;
 use self::key_cache::KeyCache;
@@ -30,15 +31,16 @@ use super::setup::Loader;
 use super::shown;
 use super::watched::Watched;
 use crate::guard::{Identity, Principal, Scopes};
+use crate::server::http::reload::Reload;
 
 /// Takes access tokens.
 pub(super) struct Oauth {
     keys: Arc<KeyCache>,
     resource: Resource,
     audience: String,
-    groups_claim: String,
+    names: ClaimNames,
     introspection: Option<Introspection>,
-    map: Option<Watched<Map>>,
+    map: Option<Arc<Watched<Map>>>,
 }
 
 impl Oauth {
@@ -56,52 +58,67 @@ impl Oauth {
             keys: Arc::new(KeyCache::new(issuer)?),
             audience: settings.audience.clone().unwrap_or_else(|| resource.identifier()),
             resource,
-            groups_claim: settings.groups_claim.clone(),
+            names: ClaimNames {
+                subject: settings.subject_claim.clone(),
+                groups: settings.groups_claim.clone(),
+            },
             introspection: settings.introspection.as_ref().map(Introspection::new).transpose()?,
             map: map
-                .map(|path| Watched::open(path, move |path| Map::read(path, &loader)))
-                .transpose()?,
+                .map(|path| Watched::open("map", path, move |path| Map::read(path, &loader)))
+                .transpose()?
+                .map(Arc::new),
         })
     }
 
-    /// Whose token a request shows.
-    pub(super) async fn grant(&self, headers: &HeaderMap) -> Result<Arc<Grant>, Denial> {
-        let claims = self.claims(shown::token(headers)?).await?;
+    /// Whose token a request of that peer shows.
+    pub(super) async fn grant(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Grant>, Denial> {
+        let claims = self.claims(shown::token(headers)?, peer).await?;
         let found = match &self.map {
             None => Found {
                 scopes: Scopes::ALL,
                 setup: None,
             },
-            Some(map) => map
-                .current()
-                .find(&claims.subject, &claims.groups)
-                .ok_or(Denial::NotAllowed(
-                    "The operator of this server set nothing up for you.",
-                ))?,
+            Some(map) => map.current().find(&claims.subject, &claims.groups)?,
+        };
+        let (groups, groups_untold) = match claims.groups {
+            Groups::Told(groups) => (groups, None),
+            Groups::Untold(why) => (Vec::new(), Some(why)),
         };
         let identity = Identity::Subject {
             issuer: self.keys.issuer().to_owned(),
             subject: claims.subject,
         };
         Ok(Arc::new(Grant {
-            principal: Principal::with(identity, claims.groups, claims.scopes.and(found.scopes)),
+            principal: Principal::with(identity, groups, claims.scopes.and(found.scopes)),
             issued: claims.scopes,
             setup: found.setup,
+            groups_untold,
         }))
     }
 
-    async fn claims(&self, token: &str) -> Result<Claims, Denial> {
+    async fn claims(&self, token: &str, peer: IpAddr) -> Result<Claims, Denial> {
         match (jwt::head(token), &self.introspection) {
-            (Some(head), _) => {
+            (Some(head), introspection) => {
                 let claims = jwt::verify(token, &head, &self.keys, &self.audience).await?;
-                Claims::of(&claims, &self.groups_claim)
+                let claims = Claims::of(&claims, &self.names)?;
+                match introspection {
+                    Some(introspection) if introspection.looks_at_jwts() => {
+                        introspection.still_counts(token, &self.keys, claims).await
+                    }
+                    _ => Ok(claims),
+                }
             }
             (None, Some(introspection)) => {
-                let asked = introspection.claims(token, &self.keys, &self.audience, &self.groups_claim);
+                let asked = introspection.claims((token, peer), &self.keys, &self.audience, &self.names);
                 asked.await
             }
             (None, None) => Err(Denial::Invalid("the token is no JWT")),
         }
+    }
+
+    /// What says which subjects and groups get what, and is read again when that is asked for.
+    pub(super) fn reloads(&self) -> Option<Arc<dyn Reload>> {
+        self.map.clone().map(|map| map as Arc<dyn Reload>)
     }
 
     /// Where the metadata of this server are, for clients.
