@@ -5,8 +5,8 @@ use std::path::Path;
 use super::error::SettingsError;
 use crate::guard::{read_trusted, warn_if_readable_by_others};
 
-/// Reads the key of the seals: the file's bytes. Of a text, as base64 and hexadecimal digits are, the blanks at its ends are no part; of random
-/// bytes, each is.
+/// Reads the key of the seals: the file's bytes. Of a text, as base64 and hexadecimal digits are, the blanks at its ends are no part; of
+/// random bytes, each is.
 pub(super) fn read_seal_key(path: &Path) -> Result<Vec<u8>, SettingsError> {
     let bytes = read_trusted(path)?;
     warn_if_readable_by_others(path);

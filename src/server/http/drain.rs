@@ -1,11 +1,11 @@
 //! An orderly end: not ready at once, no new work, and what runs is answered.
 //!
-//! Behind a proxy, no connections are taken any more: who finds none has sent nothing, so the proxy gives its request to another server, whatever
-//! it asks for. What was sent already it must not send again: it may have run. So what comes on a connection that is open is still taken for a
-//! moment, each answer closes its connection, and connections that are idle then are closed.
+//! Behind a proxy, no connections are taken any more: who finds none has sent nothing, so the proxy gives its request to another server,
+//! whatever it asks for. What was sent already it must not send again: it may have run. So what comes on a connection that is open is
+//! still taken for a moment, each answer closes its connection, and connections that are idle then are closed.
 //!
-//! Without one the port stays open meanwhile: whoever asks for readiness is told that there is none, whoever has a call running can still answer
-//! its question or approve it, and whoever comes with new work is told to come again, in place of finding nobody.
+//! Without one the port stays open meanwhile: whoever asks for readiness is told that there is none, whoever has a call running can still
+//! answer its question or approve it, and whoever comes with new work is told to come again, in place of finding nobody.
 
 use std::sync::Arc;
 use std::time::Duration;
