@@ -20,6 +20,7 @@ mod http_auth;
 mod http_limits;
 mod http_place;
 mod kept;
+mod kept_places;
 mod key;
 mod layer;
 #[cfg(not(feature = "sandbox"))]
@@ -40,6 +41,7 @@ pub use accounts::{Account, AccountSource, KeyOrigin, Profiles, read_key};
 pub use error::SettingsError;
 pub use http::{AuthMode, HttpLayer, LogFormat};
 pub use http_auth::HttpAuth;
+pub use kept_places::KeptPlaces;
 pub use layer::Layer;
 pub use policy_again::PolicyAgain;
 pub use store::{StoreSettings, StoreText};
@@ -450,6 +452,12 @@ impl Settings {
             groups,
             Arc::new(OfUserinfo),
         )))
+    }
+
+    /// Where what replicas share is kept, where the operator says so.
+    #[must_use]
+    pub fn store(&self) -> Option<&StoreSettings> {
+        self.store.as_ref()
     }
 
     /// Who is let in over HTTP.
