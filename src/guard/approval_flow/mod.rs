@@ -11,6 +11,7 @@
 mod approver;
 mod binding;
 mod browser;
+mod channels;
 mod form;
 mod not_approved;
 mod noted;
@@ -19,6 +20,7 @@ mod question;
 #[cfg(test)]
 mod tests;
 
+pub use channels::{InTerminal, PageAsks};
 pub use form::{APPROVE_FIELD, NAME_FIELD};
 pub use not_approved::{NobodyToAsk, NotApproved};
 pub use noted::decision_entry;
@@ -289,7 +291,7 @@ impl ApprovalFlow {
         let may = self.may_approve(plan, subject);
         let (terminal, page) = (self.terminal_decides(&may, subject), self.page_decides(&may, subject));
         if !terminal && page.is_none() {
-            return Err(NobodyToAsk::Policy);
+            return Err(NobodyToAsk::Policy(may.in_words()));
         }
         // No terminal gets at the memory of this process.
         let terminal = terminal && approvals.is_reached_by_others();
@@ -350,7 +352,7 @@ impl ApprovalFlow {
         if changed {
             tracing::info!(tool = subject.tool, "an approval no longer counts: its target changed");
         }
-        let waits = self.rules.question_seconds;
+        let waits = self.waits_for(&may);
         let approval = self.rules.approval_seconds;
         let secret = page
             .as_ref()

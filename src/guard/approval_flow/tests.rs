@@ -159,6 +159,7 @@ fn signing_in(policy: &str, approvals: &Approvals) -> ApprovalFlow {
         origin: "https://mcp.example".to_owned(),
         secret: None,
         issuer: Some("https://id.example".to_owned()),
+        is_shared: true,
     });
     flow
 }
@@ -355,6 +356,7 @@ fn page_secret_counts_only_where_everybody_may_approve_there() {
             origin: "http://127.0.0.1:1".to_owned(),
             secret: Some(Arc::new("a secret of the operator".into())),
             issuer: None,
+            is_shared: false,
         });
         assert_eq!(asked(&flow, &Call::new()).is_ok(), asks, "{policy}");
     }

@@ -1,6 +1,7 @@
 //! Approvals of a team: who may approve what, on a page where approvers sign in, and what is noted of it.
 
 mod provider;
+mod waiting;
 
 use std::path::PathBuf;
 
