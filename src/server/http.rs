@@ -33,6 +33,7 @@ mod probes;
 mod proxy;
 mod reload;
 mod sessions;
+mod socket_mode;
 mod tls;
 mod tool_list;
 
@@ -64,6 +65,7 @@ use self::probes::Probes;
 pub use self::proxy::Hops;
 pub use self::reload::{OnReload, Reload, Reloads};
 use self::sessions::BoundedSessions;
+pub use self::socket_mode::SocketMode;
 pub use self::tls::{Tls, TlsError, TlsFiles};
 use super::approve_page;
 use super::handler::NeonServer;
@@ -112,6 +114,8 @@ pub enum HttpError {
 pub struct Reach {
     /// Where it listens.
     pub listen: Listen,
+    /// Who may open it, where that is a socket in the file system.
+    pub socket_mode: SocketMode,
     /// Whether every caller shows who it is: by a token of its own, an issuer's, or its Neon API key.
     pub callers_are_known: bool,
     /// What clients see as its address, without a path.
@@ -128,6 +132,7 @@ impl Reach {
     pub fn at(listen: Listen) -> Self {
         Self {
             listen,
+            socket_mode: SocketMode::default(),
             callers_are_known: false,
             public: None,
             hops: Hops::default(),
@@ -188,7 +193,7 @@ impl HttpServer {
             let listen = reach.listen;
             return Err(HttpError::Open { listen, missing });
         }
-        let (listener, listen) = Listener::bind(reach.listen).await?;
+        let (listener, listen) = Listener::bind(reach.listen, reach.socket_mode).await?;
         let place = Place::new(&listen, reach.tls.is_some(), reach.public, reach.hops)?;
         Ok(Self {
             listener,
@@ -316,7 +321,8 @@ impl HttpServer {
         let admitted = admission.clone();
         let _tidies = door.tidies(move || admitted.tidy());
         let (running, cut) = (server.running().clone(), server.cut().clone());
-        let drain = Drain::new(stop.clone(), running, cut, limits.drain);
+        let calls = calls::Calls::new(&limits);
+        let drain = Drain::new(stop.clone(), running, cut, limits.drain, calls.clone());
         if let Some(tls) = &tls {
             reloads.add(tls.clone());
         }
@@ -331,7 +337,7 @@ impl HttpServer {
             patience: limits.body,
             admission: admission.clone(),
             door: door.clone(),
-            calls: calls::Calls::new(&limits),
+            calls,
             drain: drain.clone(),
         });
         let mut router = mcp

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::calls::Calls;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -21,6 +22,10 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long those who would come again are still answered when nothing runs any more, and answers that are ready have to be written.
 const FLUSH: Duration = Duration::from_millis(250);
 
+/// The same where something ran until the end: its client may come once more, to look by the lists whether the answer is right, over a
+/// connection that it has to make first.
+const FLUSH_AFTER_WORK: Duration = Duration::from_secs(1);
+
 /// The end of a server.
 #[derive(Debug)]
 pub(super) struct Drain {
@@ -32,6 +37,8 @@ pub(super) struct Drain {
     cut: CancellationToken,
     /// How long they have before.
     patience: Duration,
+    /// The calls among what is being answered.
+    calls: Arc<Calls>,
 }
 
 impl Drain {
@@ -40,12 +47,14 @@ impl Drain {
         running: TaskTracker,
         cut: CancellationToken,
         patience: Duration,
+        calls: Arc<Calls>,
     ) -> Arc<Self> {
         Arc::new(Self {
             stop,
             running,
             cut,
             patience,
+            calls,
         })
     }
 
@@ -60,16 +69,18 @@ impl Drain {
     pub(super) async fn over(&self) {
         self.stop.cancelled().await;
         tracing::info!(
+            calls = self.calls.running(),
             "stopping: no new calls, running ones have {} s",
             self.patience.as_secs()
         );
         self.running.close();
+        let had_work = !self.running.is_empty();
         if tokio::time::timeout(self.patience, self.running.wait()).await.is_err() {
-            tracing::warn!("calls that still run are cancelled: {}", self.running.len());
+            tracing::warn!("calls that still run are cancelled: {}", self.calls.running());
             self.cut.cancel();
             let _ = tokio::time::timeout(LAST_WORDS, self.running.wait()).await;
         }
-        tokio::time::sleep(FLUSH).await;
+        tokio::time::sleep(if had_work { FLUSH_AFTER_WORK } else { FLUSH }).await;
     }
 
     /// How long connections have to be closed by both sides.
