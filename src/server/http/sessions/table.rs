@@ -344,7 +344,10 @@ mod tests {
         }
         // Of those of whoever has the most, though one of another was unused for longer.
         assert_eq!(table.place(&id("bob", 0), owner("bob")), Ok(Some(id("mallory", 0))));
-        assert_eq!(table.place(&id("mallory", 8), owner("mallory")), Ok(Some(id("mallory", 1))));
+        assert_eq!(
+            table.place(&id("mallory", 8), owner("mallory")),
+            Ok(Some(id("mallory", 1)))
+        );
         // With all of those in use, nobody's who has fewer goes.
         for number in 0..9 {
             table.open(&id("mallory", number));
