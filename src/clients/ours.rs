@@ -91,7 +91,7 @@ fn is_our_address(url: &str) -> bool {
     };
     let host = url::Url::parse(address.as_str()).ok();
     let host = host.as_ref().and_then(url::Url::host_str).unwrap_or_default();
-    address.path().ends_with("/mcp") && !neons(host)
+    address.path() == "/mcp" && !neons(host)
 }
 
 /// The texts of an entry. Of one that is there (`all` not), those under `env` and the like are its user's, and may be secrets.
@@ -129,6 +129,7 @@ mod tests {
             "https://mcp.neon.tech/mcp",
             "https://mcp.neon.tech/mcp?readonly=true",
             "https://neon.com/mcp",
+            "https://mcp.example.com/other-product/mcp",
             "https://mcp.example.com/sse",
             "https://mcp.example.com",
             "http://mcp.example.com/mcp",

@@ -110,7 +110,7 @@ fn url(text: &str) -> Result<BaseUrl, String> {
     let url = BaseUrl::parse(text).map_err(|error| format!("{error}; it looks like http://127.0.0.1:7373/mcp"))?;
     match url.path() {
         "" => Ok(url.or_path(PATH)),
-        path if path.ends_with(PATH) => Ok(url),
+        PATH => Ok(url),
         path => Err(format!(
             "a server of `neon-mcp http` is at {PATH}, not at {path}: did you mean {}{PATH}?",
             url.origin().ascii_serialization()
