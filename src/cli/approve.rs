@@ -1,16 +1,15 @@
 //! `neon-mcp approve`: a human's decision about a call that waits for approval.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chrono::Utc;
 
 use super::common::print;
-use super::store::StoreArguments;
+use super::store::{KeptApprovals, StoreArguments};
 use super::terminal::{Terminal, Typed, shown};
 use crate::guard::audit::{AuditLimits, AuditLog};
-use crate::guard::{Approval, Approvals, DecideError, Decision, State, decision_entry, state_dir};
+use crate::guard::{Approval, DecideError, Decision, State, decision_entry};
 use crate::neon::text::{escaped, one_line};
 
 /// The call was rejected.
@@ -35,36 +34,19 @@ pub(super) struct Arguments {
     /// The name of what is lost, where one must be typed; with --yes
     #[arg(long, requires = "yes")]
     name: Option<String>,
-    /// The server's state directory; also NEON_MCP_STATE_DIR
-    #[arg(long, value_name = "DIR")]
-    state_dir: Option<PathBuf>,
-    /// Where the server keeps what waits [default: approvals in the state directory]
-    #[arg(long, value_name = "DIRECTORY", conflicts_with = "state_dir")]
-    dir: Option<PathBuf>,
     #[command(flatten)]
     store: StoreArguments,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let is_named = arguments.dir.is_some() || arguments.state_dir.is_some();
-    let store = arguments.store.resolve(is_named)?;
-    let approvals = if let Some((store, key)) = store {
-        store.approvals(key.as_deref())?
-    } else {
-        let directory = arguments
-            .dir
-            .or_else(|| {
-                let own = arguments.state_dir.or_else(|| state_dir(|name| std::env::var_os(name)));
-                Some(own?.join("approvals"))
-            })
-            .context("there is no state directory, because HOME isn't set: name the server's with --state-dir")?;
-        Approvals::new(directory)
-    };
+    let kept = arguments.store.find()?;
+    let approvals = &kept.approvals;
     let Some(code) = &arguments.code else {
-        return list(&approvals);
+        return list(&kept);
     };
     let Some(approval) = approvals.get(code, Utc::now())? else {
-        return Ok(undecided(&DecideError::Unknown));
+        eprintln!("neon-mcp: {} ({})", DecideError::Unknown, kept.looked());
+        return Ok(ExitCode::from(UNDECIDED));
     };
     if !approval.waits() {
         eprintln!("neon-mcp: it was decided before: {}", decided(&approval.state));
@@ -72,6 +54,15 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let decision = if arguments.reject {
         Decision::Reject
+    } else if !approval.terminal {
+        // Nobody is asked for what wouldn't count.
+        eprintln!("{}\n", head(&approval));
+        shown(&approval.text, None).iter().for_each(|line| eprintln!("{line}"));
+        eprintln!(
+            "\nneon-mcp: nothing was decided: {}. Rejected it can be here: add --reject",
+            elsewhere(&approval, &kept)
+        );
+        return Ok(ExitCode::from(UNDECIDED));
     } else if arguments.yes {
         if !approval.without_terminal {
             eprintln!(
@@ -100,7 +91,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("neon-mcp: approvals are typed in a terminal, and this isn't one: nothing was decided");
         return Ok(ExitCode::from(UNDECIDED));
     };
-    let audit = audit_log(&approvals);
+    let audit = kept
+        .audit_log
+        .clone()
+        .map(|path| AuditLog::new(path, AuditLimits::default()));
     if let Some(audit) = &audit {
         audit.check().context("a decision that can't be noted isn't taken")?;
     }
@@ -134,24 +128,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The audit log of the server whose calls these are: the one that the environment names, or the one beside them.
-fn audit_log(approvals: &Approvals) -> Option<AuditLog> {
-    let named = std::env::var_os("NEON_MCP_AUDIT_LOG").filter(|path| !path.is_empty());
-    let beside = || {
-        let directory = approvals.directory()?;
-        let is_ours = directory.file_name().is_some_and(|name| name == "approvals");
-        Some(directory.parent().filter(|_| is_ours)?.join("audit.jsonl"))
-    };
-    let path = named.map(PathBuf::from).or_else(beside)?;
-    Some(AuditLog::new(path, AuditLimits::default()))
-}
-
 /// What waits, a line each, and below it what would happen.
-fn list(approvals: &Approvals) -> anyhow::Result<ExitCode> {
+fn list(kept: &KeptApprovals) -> anyhow::Result<ExitCode> {
+    let approvals = &kept.approvals;
     let now = Utc::now();
     let waiting: Vec<Approval> = approvals.list(now)?.into_iter().filter(Approval::waits).collect();
     if waiting.is_empty() {
-        print("No call waits for approval.");
+        print(&format!("No call waits for approval ({}).", kept.looked()));
     }
     for approval in &waiting {
         let left = (approval.expires_at - now).num_seconds().max(0);
@@ -167,13 +150,35 @@ fn list(approvals: &Approvals) -> anyhow::Result<ExitCode> {
             "           {}",
             escaped(approval.text.lines().next().unwrap_or_default())
         ));
+        if !approval.terminal {
+            print(&format!("           {}", elsewhere(approval, kept)));
+        }
     }
     if !waiting.is_empty()
-        && let Some(command) = approvals.command("CODE")
+        && let Some(command) = kept.command("CODE")
     {
         print(&format!("\n{command} shows the whole plan, and asks."));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a call is decided that no terminal approves, and by whom.
+fn elsewhere(approval: &Approval, kept: &KeptApprovals) -> String {
+    let mut text = "no terminal approves this call: by the operator's policy it is approved ".to_owned();
+    text.push_str(&match (approval.has_page(), &kept.public_url) {
+        (false, _) => "nowhere".to_owned(),
+        (true, None) => format!("on the approval page of its server, /approve/{}", approval.code),
+        (true, Some(url)) => format!(
+            "on the approval page, {}/approve/{}",
+            one_line(url.trim_end_matches('/'), 200),
+            approval.code
+        ),
+    });
+    let who = approval.may.in_words();
+    if !who.is_empty() {
+        text.push_str(&format!(", by {}", one_line(&who.join(", and by "), 300)));
+    }
+    text
 }
 
 /// Who asks for what.

@@ -10,7 +10,9 @@ use crate::base_url::BaseUrl;
 use crate::engine::{Engine, EngineAccount};
 use crate::guard::{ApprovalFlow, Identity, Principal};
 use crate::neon::{Credential, LimitSettings};
-use crate::server::http::{BearerToken, CallerAccounts, Callers, HttpServer, Listen, TokenEntry, TokenFile, TokenList};
+use crate::server::http::{
+    BearerToken, CallerAccounts, Callers, HttpServer, Listen, SocketMode, TokenEntry, TokenFile, TokenList,
+};
 use crate::settings::{Account, AccountSource, HttpAuth, KeyOrigin, Profiles, Settings, read_key, read_token};
 
 /// What is known of callers before the server is there.
@@ -164,7 +166,11 @@ pub(super) fn asking(http: HttpServer, settings: &Settings) -> anyhow::Result<As
         HttpAuth::Nobody => {
             let whose = match http.listens_on() {
                 Listen::Address(_) => "every user and every program of this machine",
-                Listen::Unix(_) => "every program of yours",
+                Listen::Unix(_) => match settings.http.listen_mode.unwrap_or_default() {
+                    SocketMode::Owner => "every program of yours",
+                    SocketMode::Group => "every program of yours and of the socket's group",
+                    SocketMode::Everybody => "every user and every program of this machine",
+                },
             };
             let how = format!("--no-auth: {whose} can call this server, and use the API key through it");
             Ok(asking(http, how))

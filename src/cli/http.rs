@@ -23,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Where to listen: an address and a port (0 takes a free one), or `unix:/PATH` for a socket that this user alone can open. Where
+    /// Where to listen: an address and a port (0 takes a free one), or `unix:/PATH` for a socket that this user alone can open, unless --listen-mode says otherwise. Where
     /// others than this machine reach it, it wants --auth and TLS, or a proxy
     #[arg(long, default_value = "127.0.0.1:7373", value_name = "ADDRESS")]
     listen: Listen,
@@ -60,6 +60,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let limits = settings.http.limits()?;
     let sign_in = settings.approver_sign_in()?;
     let http = HttpServer::listen(settings.http.reach(arguments.listen)?).await?;
+    let is_shared = is_shared(&http, &settings);
     let Asking { http, how, kept: _kept } = asking(http.with_limits(limits), &settings)?;
     let callers = Known::of(&settings);
     let reach = reach(&http, &settings);
@@ -89,6 +90,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         origin: http.origin(),
         secret: secret.map(read_page_secret).transpose()?,
         issuer: sign_in.as_ref().map(|sign_in| sign_in.issuer().to_owned()),
+        is_shared,
     });
     warn_of_untold(&guards.approval_flow, &kinds);
     let http = http.with_approvers(sign_in);
@@ -102,6 +104,18 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         sandbox.shutdown().await;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether others than who runs the server may call it, so that its terminal and its log aren't theirs: callers who are told apart, a
+/// proxy or a name of its own in front, replicas beside it.
+fn is_shared(http: &HttpServer, settings: &Settings) -> bool {
+    let one_persons = matches!(settings.auth(), HttpAuth::Made | HttpAuth::File(_) | HttpAuth::Nobody);
+    let layer = &settings.http;
+    let is_reached_by_others = !http.listens_on().is_local()
+        || layer.public_url.is_some()
+        || layer.behind_proxy.is_some()
+        || layer.listen_mode.is_some_and(|mode| !mode.is_owners());
+    !one_persons || is_reached_by_others || layer.store.is_some()
 }
 
 /// Measures what the settings and the environment want measured, and serves it while what is given back lasts.
@@ -133,7 +147,7 @@ fn reach(http: &HttpServer, settings: &Settings) -> Vec<String> {
     let mut lines = Vec::new();
     let listen = http.listens_on();
     let open = match listen {
-        Listen::Unix(_) => "this user alone can open it",
+        Listen::Unix(_) => settings.http.listen_mode.unwrap_or_default().who(),
         Listen::Address(_) if listen.is_local() => "every user and every program of this machine reaches it",
         Listen::Address(_) => "the network reaches it",
     };

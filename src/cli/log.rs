@@ -18,7 +18,7 @@ use crate::catalog::{Catalog, nearest};
 use crate::guard::audit::{AuditOutcome, Entry, LogReader};
 use crate::guard::{Effect, StoreAddress, quoted, state_dir};
 use crate::neon::text::{escaped, is_hidden, one_line};
-use crate::settings::StoreText;
+use crate::settings::{KeptPlaces, StoreText};
 
 /// How often `--follow` looks for new lines.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -40,6 +40,9 @@ pub(super) struct Arguments {
     /// The server's store, where it is `dir:PATH`, whose audit.jsonl is shown
     #[arg(long, value_name = "STORE", value_parser = store::text, conflicts_with_all = ["file", "state_dir"])]
     store: Option<StoreText>,
+    /// The server's settings file, which says where its log is; also NEON_MCP_CONFIG
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Only calls of these tools
     #[arg(long = "tool", value_name = "NAME", value_delimiter = ',')]
     tools: Vec<String>,
@@ -125,18 +128,7 @@ fn say_unknown(names: &[String]) -> anyhow::Result<()> {
 
 /// Exits with 1 when there is no log.
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let store = arguments.store.as_ref().map(directory_of).transpose()?;
-    let path = arguments
-        .file
-        .clone()
-        .or_else(|| Some(arguments.state_dir.as_ref().or(store.as_ref())?.join("audit.jsonl")))
-        .or_else(|| {
-            std::env::var_os("NEON_MCP_AUDIT_LOG")
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from)
-        })
-        .or_else(|| Some(state_dir(|name| std::env::var_os(name))?.join("audit.jsonl")))
-        .context("there is no state directory, because HOME isn't set: name the log with --file, or the directory with --state-dir")?;
+    let path = arguments.path()?;
     say_unknown(&arguments.tools)?;
     let style = Style {
         json: arguments.json,
@@ -160,7 +152,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         });
         let missed = match missed {
             Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-                "there is no audit log at {}: nothing was noted yet, or it is kept elsewhere (--file, NEON_MCP_AUDIT_LOG)",
+                "there is no audit log at {}: nothing was noted yet, or it is kept elsewhere (--config, --file, NEON_MCP_AUDIT_LOG)",
                 path.display()
             ),
             missed => missed.with_context(|| format!("can't read {}", path.display()))?,
@@ -192,6 +184,33 @@ fn parse(line: &[u8]) -> Option<(Entry, Value)> {
 }
 
 impl Arguments {
+    /// The log: what the command line names, else what the environment does, else the settings file, else that in the state directory.
+    fn path(&self) -> anyhow::Result<PathBuf> {
+        let log = |directory: PathBuf| directory.join("audit.jsonl");
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        if let Some(state) = &self.state_dir {
+            return Ok(log(state.clone()));
+        }
+        if let Some(store) = &self.store {
+            return Ok(log(directory_of(store)?));
+        }
+        let known = KeptPlaces::read(self.config.clone(), std::env::vars_os())?;
+        if let Some(file) = known.audit_log {
+            return Ok(file);
+        }
+        // A store that is a directory has the log; beside another each replica has one in its state directory.
+        let store = known.store.as_ref().map(StoreText::address).transpose()?;
+        let own = || known.state_dir.or_else(|| state_dir(|name| std::env::var_os(name)));
+        let directory = match store {
+            Some(StoreAddress::Directory(directory)) => Some(directory),
+            _ => own(),
+        };
+        let none = "there is no state directory, because HOME isn't set: name the log with --file, or the directory with --state-dir";
+        Ok(log(directory.context(none)?))
+    }
+
     fn choose(&self, entry: &Entry) -> bool {
         (self.tools.is_empty() || self.tools.contains(&entry.tool))
             && (self.effects.is_empty() || self.effects.contains(&entry.effect))
@@ -241,7 +260,13 @@ impl Style {
         let caller = clean(&entry.caller);
         let mut about = Vec::new();
         if !caller.is_empty() {
-            about.push(format!("by {caller}"));
+            // Of a human's decision the caller is who asked for the call.
+            let role = match entry.outcome {
+                AuditOutcome::Approved => "asked by",
+                AuditOutcome::Rejected if entry.channel.is_some() => "asked by",
+                _ => "by",
+            };
+            about.push(format!("{role} {caller}"));
         }
         about.extend(entry.person.as_deref().map(|person| format!("for {}", clean(person))));
         about.extend(

@@ -59,7 +59,7 @@ impl Reach {
 }
 
 /// A word as a POSIX shell takes it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "/._-+,:@%=".contains(char);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_owned(),

@@ -1,15 +1,25 @@
-//! The store of a server with replicas, as commands of its operator name it.
+//! Where a server keeps what waits and what was done, as commands of its operator name it.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
-use crate::guard::StoreAddress;
-use crate::settings::{StoreSettings, StoreText};
+use super::reach::quoted;
+use crate::guard::{Approvals, StoreAddress, state_dir};
+use crate::settings::{KeptPlaces, StoreSettings, StoreText};
 
-/// Which store a command works with.
+/// Which place a command works with.
 #[derive(Debug, clap::Args)]
 pub(super) struct StoreArguments {
+    /// The server's settings file, which says where it keeps what waits; also NEON_MCP_CONFIG
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The server's state directory; also NEON_MCP_STATE_DIR
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Where the server keeps what waits [default: approvals in the state directory]
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "state_dir")]
+    dir: Option<PathBuf>,
     /// The server's store, `dir:PATH` or `redis://...`; also NEON_MCP_STORE, which keeps a password out of the list of processes
     #[arg(long, value_name = "STORE", value_parser = text, conflicts_with_all = ["dir", "state_dir"])]
     store: Option<StoreText>,
@@ -29,36 +39,90 @@ pub(super) fn text(text: &str) -> Result<StoreText, std::convert::Infallible> {
     Ok(text.into())
 }
 
+/// Where a server keeps what waits.
+pub(super) struct KeptApprovals {
+    /// What waits.
+    pub(super) approvals: Approvals,
+    /// The audit log of that server, where its place is known.
+    pub(super) audit_log: Option<PathBuf>,
+    /// What clients see as its address, where it is known.
+    pub(super) public_url: Option<String>,
+    /// The settings file that the command line names.
+    config: Option<PathBuf>,
+    /// Somebody said where it is.
+    is_named: bool,
+}
+
 impl StoreArguments {
-    /// The store that is named, with the file of its key; nothing where none is, or a directory is named otherwise.
-    pub(super) fn resolve(self, otherwise: bool) -> anyhow::Result<Option<(StoreSettings, Option<PathBuf>)>> {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let text = match self.store {
+    /// Finds it: what the command line names, else what the environment does, else the settings file, else the state directory.
+    pub(super) fn find(self) -> anyhow::Result<KeptApprovals> {
+        let config = self.config.clone();
+        let known = KeptPlaces::read(self.config, std::env::vars_os())?;
+        let places_itself = self.dir.is_some() || self.state_dir.is_some();
+        let store = match self.store {
             Some(text) => Some(text),
-            None if otherwise => None,
-            None => match variable("NEON_MCP_STORE") {
-                Some(text) => Some(StoreText::from(text.to_str().context("NEON_MCP_STORE isn't UTF-8")?)),
-                None => None,
-            },
+            None => known.store.filter(|_| !places_itself),
         };
-        if text.is_none() {
-            return Ok(None);
-        }
-        let prefix = self.store_prefix.or_else(|| {
-            let prefix = variable("NEON_MCP_STORE_PREFIX")?;
-            prefix.into_string().ok()
-        });
-        let path = |given: Option<PathBuf>, name: &str| given.or_else(|| variable(name).map(PathBuf::from));
-        let ca = path(self.store_ca, "NEON_MCP_STORE_CA");
-        let key = path(self.seal_key_file, "NEON_MCP_SEAL_KEY_FILE");
-        let Some(store) = StoreSettings::resolve(text.as_ref(), prefix, ca)? else {
-            return Ok(None);
+        let is_named = places_itself || store.is_some() || known.config.is_some() || known.state_dir.is_some();
+        let found = |approvals: Approvals, audit: Option<PathBuf>| KeptApprovals {
+            audit_log: known.audit_log.clone().or(audit),
+            approvals,
+            public_url: known.public_url.clone(),
+            config: config.clone(),
+            is_named,
         };
-        if matches!(store.address, StoreAddress::Memory) {
-            bail!(
-                "--store memory is the server's own memory, which no other process reads: decide on the approval page"
-            );
+        if let Some(text) = store {
+            let prefix = self.store_prefix.or(known.store_prefix);
+            let ca = self.store_ca.or(known.store_ca);
+            let key = self.seal_key_file.or(known.seal_key);
+            let store = StoreSettings::resolve(Some(&text), prefix, ca)?.context("it names no store")?;
+            let log = |directory: PathBuf| directory.join("audit.jsonl");
+            let audit = match &store.address {
+                StoreAddress::Memory => bail!(
+                    "--store memory is the server's own memory, which no other process reads: decide on the approval page"
+                ),
+                StoreAddress::Directory(directory) => Some(log(directory.clone())),
+                StoreAddress::Redis(_) => known.state_dir.clone().map(log),
+            };
+            return Ok(found(store.approvals(key.as_deref())?, audit));
         }
-        Ok(Some((store, key)))
+        let state = || {
+            let own = || state_dir(|name| std::env::var_os(name));
+            self.state_dir.or_else(|| known.state_dir.clone()).or_else(own)
+        };
+        let directory = self
+            .dir
+            .or_else(|| Some(state()?.join("approvals")))
+            .context("there is no state directory, because HOME isn't set: name the server's with --state-dir")?;
+        let is_ours = directory.file_name().is_some_and(|name| name == "approvals");
+        let beside = directory
+            .parent()
+            .filter(|_| is_ours)
+            .map(|state| state.join("audit.jsonl"));
+        Ok(found(Approvals::new(directory), beside))
+    }
+}
+
+impl KeptApprovals {
+    /// The command that decides about a code, found as these were.
+    pub(super) fn command(&self, code: &str) -> Option<String> {
+        match &self.config {
+            Some(config) => Some(format!(
+                "neon-mcp approve {code} --config {}",
+                quoted(&config.to_string_lossy())
+            )),
+            None => self.approvals.command(code),
+        }
+    }
+
+    /// Where was looked, and where else it could be.
+    pub(super) fn looked(&self) -> String {
+        let place = self.approvals.place();
+        match self.is_named {
+            true => format!("looked in {place}"),
+            false => format!(
+                "looked in {place}; of a server with other settings, name them: --config FILE, --state-dir DIR or --store STORE"
+            ),
+        }
     }
 }

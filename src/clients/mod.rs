@@ -12,6 +12,7 @@ mod found;
 #[cfg(unix)]
 mod in_project;
 mod machine;
+mod ours;
 mod plan;
 mod probe;
 mod reference;

@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::diff::diff;
 use super::edit::{Entry, Put, Spot, holds_a_key};
 use super::file;
 use super::found::{FileProblem, Found};
 use super::machine::Machine;
+use super::ours::{is_ours, texts};
 use super::server::{Credential, Server, ServerName, Transport};
 use super::table::Client;
-use super::variables::TOKEN_VARIABLE;
-use crate::base_url::BaseUrl;
 
 /// Whose file.
 #[derive(Debug, Clone, Copy)]
@@ -365,92 +364,6 @@ pub fn entries(machine: &Machine, client: &Client, scope: Scope<'_>) -> (Vec<Pla
         }
     }
     (places, problems)
-}
-
-impl Entry {
-    /// The program that it starts and its arguments.
-    #[must_use]
-    pub fn command(&self) -> Option<(String, Vec<String>)> {
-        let word = |value: &Value| value.as_str().map(str::to_owned);
-        let words = |value: &Value| value.as_array()?.iter().map(word).collect::<Option<Vec<_>>>();
-        let field = |names: [&str; 2]| names.into_iter().find_map(|name| self.fields.get(name));
-        let command = field(["command", "cmd"])?;
-        if let Some(all) = words(command) {
-            let (first, rest) = all.split_first()?;
-            return Some((first.clone(), rest.to_vec()));
-        }
-        let arguments = self.fields.get("args").and_then(words).unwrap_or_default();
-        Some((word(command)?, arguments))
-    }
-
-    /// What this program is given, where the entry starts it: by itself, or by a runner (`npx -y neon-mcp`, `docker run … neon-mcp`).
-    #[must_use]
-    pub fn own_arguments(&self) -> Option<Vec<String>> {
-        let (command, arguments) = self.command()?;
-        if is_name(&command) {
-            return Some(arguments);
-        }
-        let runner = ["npx", "bunx", "pnpx", "docker", "podman", "cmd"];
-        let file = command.rsplit(['/', '\\']).next().unwrap_or(&command);
-        if !runner.contains(&file.split('.').next().unwrap_or(file)) {
-            return None;
-        }
-        let at = arguments.iter().position(|word| is_name(word))?;
-        Some(arguments.into_iter().skip(at.saturating_add(1)).collect())
-    }
-
-    /// The address that it calls.
-    #[must_use]
-    pub fn url(&self) -> Option<&str> {
-        let names = ["url", "httpUrl", "serverUrl", "uri"];
-        names.into_iter().find_map(|name| self.fields.get(name)?.as_str())
-    }
-
-    /// Whether it refers to the variable that holds the token of `neon-mcp http`.
-    #[must_use]
-    pub fn wants_our_token(&self) -> bool {
-        let input = format!("${{input:{}}}", TOKEN_VARIABLE.to_lowercase());
-        self.url().is_some()
-            && texts(&self.fields, true)
-                .iter()
-                .any(|text| text.contains(TOKEN_VARIABLE) || text.contains(&input))
-    }
-}
-
-/// Whether a word is a path or the name of this program, of whatever version.
-fn is_name(word: &str) -> bool {
-    let file = word.rsplit(['/', '\\']).next().unwrap_or(word);
-    let file = file.split(['@', ':']).next().unwrap_or(file);
-    let file = file.strip_suffix(".exe").unwrap_or(file);
-    file.eq_ignore_ascii_case("neon-mcp")
-}
-
-/// Whether an entry starts this program, by whatever way, or calls it on this machine.
-fn is_ours(entry: &Entry) -> bool {
-    if entry.command().is_some() {
-        return entry.own_arguments().is_some();
-    }
-    let url = entry.url().and_then(|url| BaseUrl::parse(url).ok());
-    // Any product may be called on this machine: ours says which token it wants, or has the name and the path that we give.
-    entry.wants_our_token()
-        || entry.name.starts_with("neon") && url.is_some_and(|url| url.is_loopback() && url.path() == "/mcp")
-}
-
-/// The texts of an entry. Of one that is there (`all` not), those under `env` and the like are its user's, and may be secrets.
-fn texts(fields: &Map<String, Value>, all: bool) -> BTreeSet<String> {
-    let mut texts = BTreeSet::new();
-    let mut left: Vec<&Value> = fields.values().filter(|value| all || !value.is_object()).collect();
-    while let Some(value) = left.pop() {
-        match value {
-            Value::String(text) => {
-                texts.insert(text.clone());
-            }
-            Value::Array(items) => left.extend(items),
-            Value::Object(fields) => left.extend(fields.values()),
-            _ => {}
-        }
-    }
-    texts
 }
 
 /// Whether an entry calls the address that the server is at.

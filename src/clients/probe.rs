@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use http::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -27,7 +28,13 @@ pub enum Answer {
         version: String,
     },
     /// It is there, and wants a token that we don't have.
-    WantsToken,
+    WantsToken {
+        /// What is wrong with the one that it was shown, as it says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        said: Option<String>,
+    },
+    /// It is there, and has its clients sign in by themselves.
+    WantsSignIn,
     /// It wasn't asked: whoever wrote the file would say what is started, or who learns of it.
     NotAsked {
         /// Why.
@@ -144,16 +151,38 @@ async fn start(program: &Path, arguments: &[String]) -> Result<Answer, String> {
     Err(format!("it ended: {}", crate::neon::text::one_line(&last, 300)))
 }
 
+/// What a server says to a request without a token that counts (RFC 6750, section 3; RFC 9728, section 5.1).
+fn refused(headers: &HeaderMap, was_shown: bool) -> Answer {
+    let challenge = headers.get(WWW_AUTHENTICATE).and_then(|asks| asks.to_str().ok());
+    let challenge = challenge.unwrap_or_default();
+    if !was_shown && challenge.contains("resource_metadata=\"") {
+        return Answer::WantsSignIn;
+    }
+    let said = challenge.split_once("error_description=\"").map(|(_, said)| said);
+    let said = said.and_then(|said| said.split('"').next());
+    Answer::WantsToken {
+        said: said.map(|said| crate::neon::text::one_line(said, 200)),
+    }
+}
+
 async fn call(url: &str, token: Option<&str>) -> Result<Answer, String> {
-    let url = BaseUrl::parse(url).map_err(|error| error.to_string())?;
+    // What the address asks for in its query is the server's to judge.
+    let (address, query) = url
+        .split_once('?')
+        .map_or((url, None), |(address, query)| (address, Some(query)));
+    let base = BaseUrl::parse(address).map_err(|error| error.to_string())?;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-    if url.is_loopback() {
+    if base.is_loopback() {
         builder = builder.no_proxy();
     }
     let http = builder.build().map_err(|_| "HTTP can't be set up".to_owned())?;
+    let target = query.map_or_else(
+        || base.as_str().to_owned(),
+        |query| format!("{}?{query}", base.as_str()),
+    );
     let mut request = http
-        .post(url.as_str())
+        .post(target)
         .header("Accept", "application/json, text/event-stream")
         .json(&initialize());
     if let Some(token) = token {
@@ -165,7 +194,7 @@ async fn call(url: &str, token: Option<&str>) -> Result<Answer, String> {
     })?;
     match answer.status().as_u16() {
         200 => {}
-        401 | 403 => return Ok(Answer::WantsToken),
+        401 | 403 => return Ok(refused(answer.headers(), token.is_some())),
         status => return Err(format!("it answered with {status}")),
     }
     let mut answer = answer;

@@ -9,8 +9,8 @@ use crate::engine::present::untrusted::Fence;
 use crate::docs::DocsError;
 use crate::guard::audit::AuditOutcome as Recorded;
 use crate::guard::untrusted::bare;
-use crate::guard::{self, Denied, NotApproved};
-use crate::neon::sql::{Measured, Reaching, SqlError, Stop};
+use crate::guard::{self, Denied, InTerminal, NotApproved, PageAsks};
+use crate::neon::sql::{Measured, Reaching, SqlEnd, SqlError, Stop};
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error, ErrorKind};
 
@@ -199,10 +199,12 @@ pub struct RequiresApproval {
     pub plan: Value,
     /// The code for `neon-mcp approve`, where the policy takes approvals from a terminal.
     pub code: Option<String>,
-    /// That command, with the state directory where it must be named.
-    pub command: Option<String>,
-    /// The address of the approval page, where this server has one.
-    pub page: Option<String>,
+    /// How it is approved in a terminal, and whose that is.
+    pub terminal: Option<InTerminal>,
+    /// The address of the approval page, where this server has one, and what it asks for.
+    pub page: Option<(String, Option<PageAsks>)>,
+    /// Why the client isn't the one to ask, where it is the policy's word: who approves such calls instead.
+    pub instead_of_client: Option<InsteadOfClient>,
     /// What proves with a later call that this one was told of the code.
     pub approval: Option<String>,
     /// Why nobody can be asked, where that is so.
@@ -211,6 +213,15 @@ pub struct RequiresApproval {
     pub instead: Option<&'static str>,
     /// How long the code waits, in seconds.
     pub waits: u64,
+}
+
+/// What the policy says, where it doesn't have the caller's client ask its human.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InsteadOfClient {
+    /// These approve such calls, in words.
+    Approvers(String),
+    /// No client asks.
+    NoClient,
 }
 
 /// How the audit log calls an end after which that much was changed.
@@ -261,7 +272,9 @@ pub(in crate::engine) fn is_sqlstate(code: &str) -> bool {
 fn sql_summary(error: &SqlError) -> String {
     match error.code().filter(|code| is_sqlstate(code)) {
         Some(code) => format!("the SQL failed ({code})"),
-        None => "the SQL failed".to_owned(),
+        None if error.end() == SqlEnd::Refused => "the SQL failed".to_owned(),
+        // Words of ours, without the end of a sentence.
+        None => error.to_string().trim_end_matches('.').to_owned(),
     }
 }
 
@@ -581,7 +594,14 @@ pub(in crate::engine) fn sql_kind(failed: &SqlError) -> Kind {
     match (failed.is_too_large(), failed.is_without_postgres()) {
         (true, _) => Kind::ResultTooLarge,
         (false, true) => Kind::NoPostgres,
-        (false, false) => Kind::SqlFailed,
+        (false, false) => match (failed.end(), failed.changed()) {
+            (SqlEnd::Refused, _) => Kind::SqlFailed,
+            (SqlEnd::Cancelled, _) => Kind::Cancelled,
+            // What read alone may simply be read again.
+            (SqlEnd::OutOfTime, Changed::No) => Kind::TimedOut,
+            (SqlEnd::Unreached | SqlEnd::Lost, Changed::No) => Kind::Network,
+            (SqlEnd::OutOfTime | SqlEnd::Unreached | SqlEnd::Lost, _) => Kind::OutcomeUnknown,
+        },
     }
 }
 

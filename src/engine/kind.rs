@@ -173,7 +173,7 @@ kinds! {
         "as `changed` says",
         "After a change look with a reading tool before repeating it.";
     Network = "network",
-        "The connection to Neon failed.",
+        "The connection to Neon, or to its SQL endpoint, failed.",
         "as `changed` says",
         "Call again; after a change look first.";
     TimedOut = "timed_out",
@@ -181,13 +181,13 @@ kinds! {
         "as `changed` says",
         "After a change look with a reading tool before repeating it.";
     Cancelled = "cancelled",
-        "The client cancelled the call.",
+        "The client cancelled the call, or the server ended while it ran.",
         "as `changed` says",
         "After a change look with a reading tool before repeating it.";
     OutcomeUnknown = "outcome_unknown",
-        "The answer to a change was lost: whether it happened isn't known. It is never sent twice.",
+        "The answer to a change, or to SQL that may change something, was lost: whether it happened isn't known. It is never sent twice.",
         "unknown",
-        "Call the reading tool that is named to see whether it happened.";
+        "Call the reading tool that is named, or look at the data, to see whether it happened.";
     AnswerUnreadable = "answer_unreadable",
         "Neon answered, and the answer can't be read.",
         "as `changed` says",

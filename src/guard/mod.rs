@@ -41,8 +41,8 @@ pub(crate) mod untrusted;
 
 pub use crate::permit::{Effect, JudgedTexts, Permitted};
 pub use approval_flow::{
-    APPROVE_FIELD, Answer, ApprovalFlow, DecidedElsewhere, NAME_FIELD, NobodyToAsk, NotApproved, OutOfBand, Page,
-    PageSeal, Question, Reply, Subject, decision_entry,
+    APPROVE_FIELD, Answer, ApprovalFlow, DecidedElsewhere, InTerminal, NAME_FIELD, NobodyToAsk, NotApproved, OutOfBand,
+    Page, PageAsks, PageSeal, Question, Reply, Subject, decision_entry,
 };
 pub use approvals::{
     Approval, Approvals, ApprovalsError, DecideError, DecidedBy, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE,

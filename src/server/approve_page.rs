@@ -6,6 +6,7 @@
 
 mod sign_in;
 mod view;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,9 @@ use sign_in::{Approvers, CALLBACK, SignedIn, first_sign_in, written};
 use view::{Asking, SignedInAs, decided, told};
 
 use crate::engine::{Engine, Service};
-use crate::guard::{Approval, ApprovalFlow, ApprovalsError, DecideError, Decision, Standing, decision_entry};
+use crate::guard::{
+    Approval, ApprovalFlow, ApprovalsError, DecideError, Decision, InTerminal, Standing, decision_entry,
+};
 use crate::sign_in::WebSignIn;
 
 /// The largest form that is read, in bytes.
@@ -64,6 +67,7 @@ pub(super) fn router(admission: Arc<Admission>, place: Arc<Place>, sign_in: Opti
         .layer(from_fn_with_state(shared.clone(), unhurried));
     if shared.approvers.is_some() {
         router = router
+            .merge(waiting::router())
             .route("/approve/sign-in/{code}", get(begin_sign_in))
             .route(CALLBACK, get(finish_sign_in));
     }
@@ -119,7 +123,7 @@ impl Shared {
             }),
             approval,
             sandbox: self.engine().service() == Service::Sandbox,
-            own_secret: flow.page_has_own_secret(),
+            asks: flow.page_asks(),
             wrong,
         }
     }
@@ -342,15 +346,17 @@ async fn decide(
                 _ => unknown(),
             }
         }
-        Ok(Err(DecideError::NotHere(_))) => match (known(&code), shared.approval_flow().approvals()) {
-            (Ok(Some(approval)), Some(approvals)) => told(
+        Ok(Err(DecideError::NotHere(_))) => match known(&code) {
+            Ok(Some(approval)) => told(
                 StatusCode::FORBIDDEN,
                 "Not here",
                 html! {
                     p {
                         "This call can't be decided on a page"
-                        @if let Some(command) = approvals.command(&approval.code) {
-                            ": use " code { (command) } " in a terminal"
+                        @match shared.approval_flow().in_terminal(&approval) {
+                            Some(InTerminal::Own(command)) => { ": use " code { (command) } " in a terminal" }
+                            Some(InTerminal::Operators) => { ": whoever runs the server decides it in a terminal" }
+                            None => {}
                         }
                         "."
                     }

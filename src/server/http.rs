@@ -34,6 +34,7 @@ mod probes;
 mod proxy;
 mod reload;
 mod sessions;
+mod socket_mode;
 mod sparse;
 mod tls;
 mod tool_list;
@@ -67,6 +68,7 @@ use self::probes::Probes;
 pub use self::proxy::Hops;
 pub use self::reload::{OnReload, Reload, Reloads};
 use self::sessions::BoundedSessions;
+pub use self::socket_mode::SocketMode;
 pub use self::tls::{Tls, TlsError, TlsFiles};
 use super::approve_page;
 use super::handler::NeonServer;
@@ -115,6 +117,8 @@ pub enum HttpError {
 pub struct Reach {
     /// Where it listens.
     pub listen: Listen,
+    /// Who may open it, where that is a socket in the file system.
+    pub socket_mode: SocketMode,
     /// Whether every caller shows who it is: by a token of its own, an issuer's, or its Neon API key.
     pub callers_are_known: bool,
     /// What clients see as its address, without a path.
@@ -131,6 +135,7 @@ impl Reach {
     pub fn at(listen: Listen) -> Self {
         Self {
             listen,
+            socket_mode: SocketMode::default(),
             callers_are_known: false,
             public: None,
             hops: Hops::default(),
@@ -191,7 +196,7 @@ impl HttpServer {
             let listen = reach.listen;
             return Err(HttpError::Open { listen, missing });
         }
-        let (listener, listen) = Listener::bind(reach.listen).await?;
+        let (listener, listen) = Listener::bind(reach.listen, reach.socket_mode).await?;
         let place = Place::new(&listen, reach.tls.is_some(), reach.public, reach.hops)?;
         Ok(Self {
             listener,
@@ -320,7 +325,14 @@ impl HttpServer {
         let _tidies = door.tidies(move || admitted.tidy());
         let (running, cut) = (server.running().clone(), server.cut().clone());
         let is_behind_proxy = !place.hops().is_empty();
-        let drain = Drain::new(stop.clone(), running, cut, limits.drain, is_behind_proxy);
+        let calls = calls::Calls::new(&limits);
+        let drain = Drain::new(
+            stop.clone(),
+            running,
+            cut,
+            limits.drain,
+            (calls.clone(), is_behind_proxy),
+        );
         if let Some(callers) = door.reloads() {
             reloads.add(callers);
         }
@@ -340,7 +352,7 @@ impl HttpServer {
             patience: limits.body,
             admission: admission.clone(),
             door: door.clone(),
-            calls: calls::Calls::new(&limits),
+            calls,
             drain: drain.clone(),
         });
         let mut router = mcp

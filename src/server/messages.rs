@@ -37,6 +37,8 @@ pub(super) enum Request {
     Call(RequestId),
     /// The list of tools.
     ToolList(RequestId),
+    /// What reads something that the server has at hand, or asks whether it is there: nothing is begun by it.
+    Read(RequestId),
     /// Anything else that wants an answer.
     Other(RequestId),
 }
@@ -47,14 +49,21 @@ impl Request {
         Some(match message.get("method")?.as_str()? {
             "tools/call" => Self::Call(id),
             "tools/list" => Self::ToolList(id),
+            "ping" | "server/discover" | "resources/read" => Self::Read(id),
+            method if method.ends_with("/list") => Self::Read(id),
             _ => Self::Other(id),
         })
+    }
+
+    /// Whether it only reads: a client that was given a result may look with it whether the result is as promised.
+    pub(super) fn only_reads(&self) -> bool {
+        matches!(self, Self::ToolList(_) | Self::Read(_))
     }
 
     /// Its id.
     pub(super) fn id(&self) -> &RequestId {
         match self {
-            Self::Call(id) | Self::ToolList(id) | Self::Other(id) => id,
+            Self::Call(id) | Self::ToolList(id) | Self::Read(id) | Self::Other(id) => id,
         }
     }
 }

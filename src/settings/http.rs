@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::error::{PREFIX, SettingsError};
 use super::store::StoreText;
+use crate::server::http::SocketMode;
 
 /// What one source says about serving over HTTP: flags of `neon-mcp http` (`--public-url`), variables (`NEON_MCP_PUBLIC_URL`) and keys
 /// of the table `[http]` of the settings file (`public_url`).
@@ -69,6 +70,10 @@ pub struct HttpLayer {
     /// The private key of the certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// Who may open the socket of `--listen unix:/PATH`: `0600`, this user; `0660`, its group too; `0666`, every user of the machine
+    /// [default: 0600]
+    #[arg(long, value_name = "MODE")]
+    pub listen_mode: Option<SocketMode>,
     /// Where /metrics is served, for Prometheus [default: nowhere]
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
@@ -249,6 +254,7 @@ mod tests {
             let text = match name.as_str() {
                 "auth" => "neon-key",
                 "log_format" => "json",
+                "listen_mode" => "0660",
                 "metrics_listen" => "127.0.0.1:9464",
                 "oauth_introspection" | "oauth_introspect_jwts" => "yes",
                 "behind_proxy" => "10.0.0.0/8, ::1",

@@ -35,8 +35,12 @@ impl HttpLayer {
             }
             (None, Some(_)) => return Err(conflict("--tls-key wants --tls-cert, the certificate of the key")),
         };
+        if self.listen_mode.is_some() && !matches!(listen, Listen::Unix(_)) {
+            return Err(conflict("--listen-mode is for --listen unix:/PATH: give both, or none"));
+        }
         Ok(Reach {
             listen,
+            socket_mode: self.listen_mode.unwrap_or_default(),
             callers_are_known: matches!(self.auth, Some(AuthMode::Bearer | AuthMode::Oauth | AuthMode::NeonKey)),
             public,
             hops,

@@ -20,6 +20,7 @@ mod http_auth;
 mod http_limits;
 mod http_place;
 mod kept;
+mod kept_places;
 mod key;
 mod layer;
 #[cfg(not(feature = "sandbox"))]
@@ -41,6 +42,7 @@ pub use error::SettingsError;
 pub use file::log_format_of;
 pub use http::{AuthMode, HttpLayer, LogFormat};
 pub use http_auth::HttpAuth;
+pub use kept_places::KeptPlaces;
 pub use layer::Layer;
 pub use policy_again::PolicyAgain;
 pub use store::{StoreSettings, StoreText};
@@ -458,6 +460,12 @@ impl Settings {
     pub fn approvers_issuer(&self) -> Option<&str> {
         let http = &self.http;
         http.oauth_issuer.as_deref().filter(|_| http.oauth_client_id.is_some())
+    }
+
+    /// Where what replicas share is kept, where the operator says so.
+    #[must_use]
+    pub fn store(&self) -> Option<&StoreSettings> {
+        self.store.as_ref()
     }
 
     /// Who is let in over HTTP.

@@ -1,25 +1,45 @@
 //! The clients on this machine, and their entries.
 
 use super::check::Check;
-use crate::cli::install::{ClientState, machine, states};
+use crate::cli::install::{ClientState, WHICH_TOKEN, machine, states};
 use crate::clients::{Answer, Client, clients};
 
 const CHECK: &str = "client";
 
-/// A check for each client that is here, and one where none is.
-pub(super) async fn checks(offline: bool) -> Vec<Check> {
+/// What the clients on this machine have.
+pub(super) struct Installed(Result<Vec<ClientState>, Check>);
+
+/// Looks at the clients, and asks their servers.
+pub(super) async fn look(offline: bool) -> Installed {
     let machine = match machine() {
         Ok(machine) => machine,
         Err(error) => {
-            return vec![Check::problem(
-                CHECK,
-                error.to_string(),
-                "set HOME to your home directory",
-            )];
+            let next = "set HOME to your home directory";
+            return Installed(Err(Check::problem(CHECK, error.to_string(), next)));
         }
     };
     let all: Vec<&'static Client> = clients().unwrap_or_default().iter().collect();
-    let states = states(&machine, &all, None, !offline).await;
+    Installed(Ok(states(&machine, &all, None, !offline).await))
+}
+
+impl Installed {
+    /// Whether there are entries, and all of them call servers that run elsewhere: those have credentials of their own.
+    pub(super) fn calls_servers_alone(&self) -> bool {
+        let Ok(states) = &self.0 else { return false };
+        let mut entries = states.iter().flat_map(|state| &state.entries).peekable();
+        entries.peek().is_some() && entries.all(|entry| entry.is_url)
+    }
+
+    /// A check for each client that is here, and one where none is.
+    pub(super) fn checks(self) -> Vec<Check> {
+        match self.0 {
+            Ok(states) => of_clients(&states),
+            Err(check) => vec![check],
+        }
+    }
+}
+
+fn of_clients(states: &[ClientState]) -> Vec<Check> {
     let here = states.iter().filter(|state| state.found || !state.entries.is_empty());
     let checks: Vec<Check> = here.flat_map(of_client).collect();
     if checks.is_empty() {
@@ -57,11 +77,17 @@ fn of_client(state: &ClientState) -> Vec<Check> {
                     format!("{place}: answers, version {version}, which isn't this one's"),
                     format!("run `neon-mcp install {id}` to have this one started"),
                 ),
-                Some(Answer::WantsToken) => Check::warning(
+                Some(Answer::WantsToken { said: None }) => Check::warning(
                     CHECK,
                     format!("{place}: answers, and wants a bearer token"),
-                    "set NEON_HTTP_TOKEN to the token that `neon-mcp http` says where to find",
+                    format!("have NEON_HTTP_TOKEN hold it: {WHICH_TOKEN}"),
                 ),
+                Some(Answer::WantsToken { said: Some(said) }) => Check::warning(
+                    CHECK,
+                    format!("{place}: answers, and refuses the token of NEON_HTTP_TOKEN: {said}"),
+                    format!("have NEON_HTTP_TOKEN hold one that counts: {WHICH_TOKEN}"),
+                ),
+                Some(Answer::WantsSignIn) => Check::ok(CHECK, format!("{place}: answers, and has its clients sign in")),
                 Some(Answer::Silent { reason }) => Check::problem(
                     CHECK,
                     format!("{place}: doesn't answer: {reason}"),

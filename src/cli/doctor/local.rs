@@ -19,47 +19,48 @@ pub(super) fn program() -> Check {
 
 /// Where approvals and the audit log are kept.
 pub(super) fn state(directory: Option<&Path>) -> Check {
-    const CHECK: &str = "state";
     let Some(directory) = directory else {
         let next = "set HOME, or name one with --state-dir: without it, approvals count in one process alone, and nothing is recorded";
-        return Check::problem(CHECK, "there is no state directory", next);
+        return Check::problem("state", "there is no state directory", next);
     };
+    kept("state", "--state-dir", directory)
+}
+
+/// A directory in which the server keeps something, which that setting names.
+pub(super) fn kept(check: &'static str, setting: &str, directory: &Path) -> Check {
+    let another = format!("name another one with {setting}");
     let shown = directory.display().to_string();
-    let check = match std::fs::symlink_metadata(directory) {
+    let looked = match std::fs::symlink_metadata(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => match may_be_made(directory) {
-            true => Check::ok(CHECK, format!("{shown} will be made when it is first needed")),
-            false => Check::problem(
-                CHECK,
-                format!("{shown} can't be made"),
-                "name another one with --state-dir",
-            ),
+            true => Check::ok(check, format!("{shown} will be made when it is first needed")),
+            false => Check::problem(check, format!("{shown} can't be made"), &another),
         },
-        Err(error) => Check::problem(CHECK, format!("{shown}: {error}"), "name another one with --state-dir"),
+        Err(error) => Check::problem(check, format!("{shown}: {error}"), &another),
         Ok(metadata) if !metadata.is_dir() && !directory.is_dir() => Check::problem(
-            CHECK,
+            check,
             format!("{shown} is no directory"),
-            "move it away, or name another one with --state-dir",
+            format!("move it away, or {another}"),
         ),
         Ok(metadata) if !local_files::leftover::is_ours(&metadata) => Check::problem(
-            CHECK,
+            check,
             format!("{shown} belongs to another user"),
-            "name one of your own with --state-dir",
+            format!("name one of your own with {setting}"),
         ),
         Ok(metadata) if is_open(&metadata) => Check::warning(
-            CHECK,
+            check,
             format!("{shown} can be read by others"),
             format!("run `chmod 700 {shown}`; the server does it at its next start"),
         ),
         Ok(_) => match tempfile::Builder::new().prefix(".doctor-").tempfile_in(directory) {
-            Ok(_) => Check::ok(CHECK, shown.clone()),
+            Ok(_) => Check::ok(check, shown.clone()),
             Err(error) => Check::problem(
-                CHECK,
+                check,
                 format!("{shown} can't be written: {error}"),
-                "mend its mode, or name another one with --state-dir",
+                format!("mend its mode, or {another}"),
             ),
         },
     };
-    check.with("path", shown)
+    looked.with("path", shown)
 }
 
 #[cfg(unix)]

@@ -1,10 +1,12 @@
 //! `neon-mcp doctor`: what keeps an agent from working, and the next step. It changes nothing, and says nothing secret.
 
+mod certificate;
 mod check;
 mod credential;
 mod installed;
 mod local;
 mod network;
+mod server;
 
 use std::process::ExitCode;
 
@@ -19,7 +21,10 @@ use crate::guard::without_own_keys;
 use crate::settings::Layer;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exits with 1 when something must be mended.")]
+#[command(
+    after_help = "With the settings of `neon-mcp http` (--config FILE) it looks at what a server needs, and at no client. Exits with 1 when \
+                  something must be mended."
+)]
 pub(super) struct Arguments {
     /// For programs: a list of checks, each with its state, what was found, and the next step
     #[arg(long)]
@@ -33,15 +38,36 @@ pub(super) struct Arguments {
 
 /// Exits with 1 when a check found a problem.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let offline = arguments.offline;
     let mut checks = vec![local::program()];
     // One thing that is wrong must not keep the others from being looked at.
-    match resolve(arguments.settings.clone()).and_then(here) {
+    let resolved = resolve(arguments.settings.clone()).and_then(here);
+    let is_server = match &resolved {
+        Ok(settings) => server::is_one(settings),
+        // What a file says that can't be used isn't known: who names one runs a server by it.
+        Err(_) => arguments.settings.config.is_some(),
+    };
+    // What clients have is nothing to a server, and the other way round.
+    let installed = match is_server {
+        true => None,
+        false => Some(installed::look(offline).await),
+    };
+    match resolved {
         Ok(settings) => {
             checks.push(Check::ok("settings", "they can be used"));
             let found = credential::find(&settings);
             checks.push(local::state(settings.state()));
             checks.push(local::policy(&settings, &Catalog::embedded()?));
-            checks.extend(network::checks(&settings, found, arguments.offline).await);
+            let elsewhere = installed
+                .as_ref()
+                .is_some_and(installed::Installed::calls_servers_alone);
+            match elsewhere && found.is_empty() {
+                true => checks.extend(network::elsewhere()),
+                false => checks.extend(network::checks(&settings, found, offline).await),
+            }
+            if is_server {
+                checks.extend(server::checks(&settings, &arguments.settings, offline).await);
+            }
         }
         Err(error) => {
             let next = "mend this setting: docs/settings.md has all of them, and `neon-mcp --help`";
@@ -50,8 +76,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     checks.push(network::proxy());
     checks.push(network::certificates());
-    checks.push(local::postgres(&arguments.settings));
-    checks.extend(installed::checks(arguments.offline).await);
+    if let Some(installed) = installed {
+        checks.push(local::postgres(&arguments.settings));
+        checks.extend(installed.checks());
+    }
     show(&checks, arguments.json)?;
     let is_problem = |check: &Check| check.state == State::Problem;
     Ok(if checks.iter().any(is_problem) {

@@ -74,8 +74,17 @@ pub(super) async fn checks(settings: &Settings, found: Vec<Result<Found, Check>>
     checks
 }
 
+/// The same where no client starts a server on this machine: what they call has a credential of its own, and reaches Neon itself.
+pub(super) fn elsewhere() -> Vec<Check> {
+    let unasked = "not asked: the entries of all clients call a server that runs elsewhere, which has its own";
+    ["api", "clock", "credential", "sql"]
+        .into_iter()
+        .map(|check| Check::skipped(check, unasked))
+        .collect()
+}
+
 /// A client for plain requests. No key is in any of them.
-fn plain(base: &BaseUrl) -> Result<reqwest::Client, String> {
+pub(super) fn plain(base: &BaseUrl) -> Result<reqwest::Client, String> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("neon-mcp/", env!("CARGO_PKG_VERSION")))
@@ -88,7 +97,7 @@ fn plain(base: &BaseUrl) -> Result<reqwest::Client, String> {
 }
 
 /// An error with what it came of: the last says whether it is the name, the proxy or the certificate.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
@@ -103,7 +112,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// What to do about a request that didn't get through.
-fn advice(reason: &str) -> &'static str {
+pub(super) fn advice(reason: &str) -> &'static str {
     let reason = reason.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
     if says(&["certificate", "unknownissuer", "invalid peer"]) {

@@ -33,6 +33,9 @@ pub(in crate::cli) struct EntryState {
     pub(in crate::cli) name: String,
     /// The program with its arguments, or the address.
     pub(in crate::cli) runs: String,
+    /// It calls an address, and starts nothing.
+    #[serde(skip)]
+    pub(in crate::cli) is_url: bool,
     /// What it says; nothing where it isn't asked.
     pub(in crate::cli) answer: Option<Answer>,
 }
@@ -80,6 +83,7 @@ async fn state(machine: &Machine, place: &Place, asks: bool) -> EntryState {
         path: place.path.clone(),
         name: one_line(&entry.name, 64),
         runs: one_line(&mask_text(&runs), 300),
+        is_url: entry.command().is_none(),
         answer: match asks {
             true => Some(ask(machine, place).await),
             false => None,
@@ -157,7 +161,14 @@ fn answer(answer: Option<&Answer>) -> String {
         None => "not asked".to_owned(),
         Some(Answer::NotAsked { reason }) => format!("not asked: {reason}"),
         Some(Answer::Answers { version }) => format!("answers, version {version}"),
-        Some(Answer::WantsToken) => "answers, and wants a bearer token (NEON_HTTP_TOKEN)".to_owned(),
+        Some(Answer::WantsToken { said: None }) => "answers, and wants a bearer token (NEON_HTTP_TOKEN)".to_owned(),
+        Some(Answer::WantsToken { said: Some(said) }) => {
+            format!(
+                "answers, and refuses the token of NEON_HTTP_TOKEN: {}",
+                one_line(said, 200)
+            )
+        }
+        Some(Answer::WantsSignIn) => "answers, and has its clients sign in".to_owned(),
         Some(Answer::Silent { reason }) => format!("doesn't answer: {reason}"),
     }
 }

@@ -37,6 +37,14 @@ const LASTING: [&str; 6] = [
 /// What an entry is called.
 const NAME: &str = "neon";
 
+/// Where a server is, below its address.
+const PATH: &str = "/mcp";
+
+/// What a caller shows, by how the server knows its callers.
+pub(super) const WHICH_TOKEN: &str = "with --auth token the server's one token, which is in the file that `neon-mcp http` names at its start or in that of \
+     --auth-token-file; with --auth bearer a token of your own, which whoever runs the server makes with `neon-mcp token create`; with \
+     --auth neon-key your own Neon API key";
+
 /// What one for the sandbox is called.
 const SANDBOX_NAME: &str = "neon-sandbox";
 
@@ -97,8 +105,17 @@ struct Which {
     yes: bool,
 }
 
+/// The address of a server, which is at `/mcp`.
 fn url(text: &str) -> Result<BaseUrl, String> {
-    BaseUrl::parse(text).map_err(|error| format!("{error}; it looks like http://127.0.0.1:7373/mcp"))
+    let url = BaseUrl::parse(text).map_err(|error| format!("{error}; it looks like http://127.0.0.1:7373/mcp"))?;
+    match url.path() {
+        "" => Ok(url.or_path(PATH)),
+        PATH => Ok(url),
+        path => Err(format!(
+            "a server of `neon-mcp http` is at {PATH}, not at {path}: did you mean {}{PATH}?",
+            url.origin().ascii_serialization()
+        )),
+    }
 }
 
 impl Which {
@@ -190,8 +207,8 @@ pub(super) async fn run(arguments: Install) -> anyhow::Result<ExitCode> {
     let code = arguments.which.writing().run(plans, true);
     if wants_token {
         print(&format!(
-            "The variable {TOKEN_VARIABLE} must hold that server's bearer token where these clients are started: it is in the file that \
-             `neon-mcp http` names at its start, or in that of --auth-token-file. VS Code asks for it."
+            "The variable {TOKEN_VARIABLE} must hold what that server asks of its callers where these clients are started: {WHICH_TOKEN}. \
+             Where clients sign in by themselves (--auth oauth) or nothing is asked (--auth none), give --no-token. VS Code asks for it."
         ));
     }
     Ok(code)

@@ -7,15 +7,15 @@ use serde_json::{Map, Value};
 
 use crate::engine::context::CallContext;
 use crate::engine::decide::{assess, bounds};
-use crate::engine::error::{Failure, RequiresApproval};
+use crate::engine::error::{Failure, InsteadOfClient, RequiresApproval};
 use crate::engine::record::Record;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::workflow::WorkflowCall;
 use crate::engine::{ApprovalMode, Ask, Returned};
 use crate::guard::audit::AuditOutcome;
 use crate::guard::{
-    AllowedCall, Answer, Approver, AwaitingApproval, Channel, NotApproved, OutOfBand, Plan, PolicyDecision, Question,
-    Reply,
+    AllowedCall, Answer, Approval, Approver, AwaitingApproval, Channel, NotApproved, OutOfBand, Plan, PolicyDecision,
+    Question, Reply,
 };
 use crate::neon::sql::Measured;
 use crate::telemetry;
@@ -184,8 +184,9 @@ pub(in crate::engine) async fn approve(
         ApprovalMode::Nobody { why, next } => Err(Failure::RequiresApproval(Box::new(RequiresApproval {
             plan: told(call, &plan),
             code: None,
-            command: None,
+            terminal: None,
             page: None,
+            instead_of_client: None,
             approval: None,
             nobody: Some((*why).to_owned()),
             instead: Some(next),
@@ -220,8 +221,9 @@ fn showable(call: &CallContext<'_>, plan: &Plan) -> Result<(), Failure> {
         Failure::RequiresApproval(Box::new(RequiresApproval {
             plan: told(call, plan),
             code: None,
-            command: None,
+            terminal: None,
             page: None,
+            instead_of_client: None,
             approval: None,
             nobody: Some(why),
             instead: None,
@@ -367,6 +369,20 @@ fn outside(call: &CallContext<'_>) -> Approver {
     }
 }
 
+/// What the policy says, where it is why the client's human isn't asked: of a client that can't ask, only whom it names instead.
+fn instead_of_client(call: &CallContext<'_>, plan: &Plan, arguments: &Map<String, Value>) -> Option<InsteadOfClient> {
+    let approval_flow = &call.guards.approval_flow;
+    let subject = call.subject(arguments);
+    if approval_flow.takes_answer(Channel::Client, plan, subject) {
+        return None;
+    }
+    let can_ask = matches!(call.way, ApprovalMode::InCall(_) | ApprovalMode::InReturn(_));
+    match approval_flow.named_approvers(plan, subject) {
+        Some(who) => Some(InsteadOfClient::Approvers(who)),
+        None => can_ask.then_some(InsteadOfClient::NoClient),
+    }
+}
+
 /// Asks outside the client, or takes what was said there.
 fn elsewhere(
     call: &CallContext<'_>,
@@ -376,13 +392,18 @@ fn elsewhere(
     record: &mut Record,
 ) -> Result<(Ready, DateTime<Utc>), Failure> {
     let approval_flow = &call.guards.approval_flow;
-    let needs = |code: Option<String>, page: Option<String>, approval, nobody: Option<String>, waits: u64| {
+    let instead_of_client = instead_of_client(call, &plan, &arguments);
+    let needs = |waiting: Option<&Approval>, proof: Option<String>, nobody: Option<String>, waits: u64| {
+        let page = waiting.and_then(|waiting| approval_flow.page_for(waiting));
         Failure::RequiresApproval(Box::new(RequiresApproval {
             plan: told(call, &plan),
-            command: code.as_ref().and_then(|code| approval_flow.approvals()?.command(code)),
-            code,
-            page,
-            approval,
+            terminal: waiting.and_then(|waiting| approval_flow.in_terminal(waiting)),
+            code: waiting
+                .filter(|waiting| waiting.terminal)
+                .map(|waiting| waiting.code.clone()),
+            page: page.map(|page| (page, approval_flow.page_asks())),
+            instead_of_client: instead_of_client.clone(),
+            approval: proof,
             nobody,
             instead: None,
             waits,
@@ -401,10 +422,8 @@ fn elsewhere(
         }
         Ok(OutOfBand::Waits(approval, _)) => {
             let left = (approval.expires_at - Utc::now()).num_seconds().max(0);
-            let page = approval_flow.page_for(&approval);
-            let code = approval.terminal.then(|| approval.code.clone());
             let proof = call.times.mark(approval_flow.proof(&approval));
-            Err(needs(code, page, Some(proof), None, left.unsigned_abs()))
+            Err(needs(Some(&approval), Some(proof), None, left.unsigned_abs()))
         }
         Ok(OutOfBand::NotApproved(no, by)) => {
             if let Some(by) = by {
@@ -414,7 +433,7 @@ fn elsewhere(
         }
         Err(nobody) => Err(match nobody.store_unavailable() {
             Some(no) => Failure::NotApproved(no),
-            None => needs(None, None, None, Some(nobody.to_string()), 0),
+            None => needs(None, None, Some(nobody.to_string()), 0),
         }),
     }
 }

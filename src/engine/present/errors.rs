@@ -3,17 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use crate::docs::DocsError;
-use crate::engine::error::{ArgumentProblem, Failure, Help, RequiresApproval, ToolError, docs_kind, kind_of, sql_kind};
+use crate::engine::error::{ArgumentProblem, Failure, Help, ToolError, docs_kind, kind_of, sql_kind};
 use crate::engine::kind::Kind;
+use crate::engine::present::approval::requires_approval;
 use crate::engine::present::sql::{postgres_says, sql_next};
 use crate::engine::present::untrusted::Fence;
 use crate::guard;
 use crate::neon::sql::SqlError;
 use crate::neon::text::one_line;
 use crate::neon::{Changed, Error};
-
-/// The largest refusal with a plan, in bytes. Other errors are built from texts that are bounded to less than half of it.
-const MAX_PLAN_BYTES: usize = 3_800;
 
 /// What an agent is told where the store is needed and can't be used.
 const AWAY: &str =
@@ -147,77 +145,6 @@ impl Failure {
             ),
         }
     }
-}
-
-/// What an agent is told whose client can't ask: the plan, and how its user approves.
-fn requires_approval(needs: RequiresApproval, fence: &Fence) -> ToolError {
-    let mut ways = Vec::new();
-    if let Some(command) = &needs.command {
-        ways.push(format!("run `{command}` in a terminal"));
-    }
-    if let Some(page) = &needs.page {
-        ways.push(format!("open {page}"));
-    }
-    let (message, next) = match (&needs.nobody, ways.is_empty()) {
-        (None, false) => (
-            "This call needs a human's approval, and this client can't ask for one, so it was not sent. Nothing was changed at Neon.".to_owned(),
-            format!(
-                "Show the user the plan and ask them to {}; it waits {} s. After their approval, make exactly the same call again, with `approval` from here as one more argument. Don't approve it yourself, and don't try another way around.",
-                ways.join(", or to "),
-                needs.waits
-            ),
-        ),
-        (nobody, _) => (
-            format!(
-                "This call needs a human's approval, and nobody can be asked: {}. It was not sent. Nothing was changed at Neon.",
-                nobody.as_deref().unwrap_or("there is no way to")
-            ),
-            needs
-                .instead
-                .unwrap_or("Tell the user what the plan says; they can do it in the Neon Console. Don't try another way around.")
-                .to_owned(),
-        ),
-    };
-    let mut more = Map::new();
-    if let Some(code) = needs.code {
-        more.insert("code".into(), code.into());
-    }
-    if let Some(page) = needs.page {
-        more.insert("approval_page".into(), page.into());
-    }
-    if let Some(approval) = needs.approval {
-        more.insert("approval".into(), approval.into());
-    }
-    // A path may be long, and the command is good only whole.
-    more.insert(
-        "next".into(),
-        fence
-            .line(&next, 400 + needs.command.as_ref().map_or(0, String::len))
-            .into(),
-    );
-    more.insert("plan".into(), bounded(needs.plan));
-    ToolError::new(
-        Kind::RequiresApproval,
-        Changed::No,
-        &message,
-        &next,
-        Value::Object(more),
-    )
-}
-
-/// A plan that fits into a result. What is about the target goes first: what would be sent and undone is what the agent has to
-/// tell.
-fn bounded(mut plan: Value) -> Value {
-    for part in ["/target", "/would_send/body", "/undo", "/reasons"] {
-        let size = serde_json::to_string(&plan).map_or(0, |text| text.len());
-        if size + 1_000 <= MAX_PLAN_BYTES {
-            break;
-        }
-        if let Some(place) = plan.pointer_mut(part) {
-            *place = "(too long to show)".into();
-        }
-    }
-    plan
 }
 
 /// What is said where the documentation can't be read.

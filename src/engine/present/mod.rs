@@ -1,6 +1,7 @@
 //! From an answer to a result: cut, masked, and with the texts of others delimited.
 
 pub(in crate::engine) mod advice;
+mod approval;
 pub(in crate::engine) mod content;
 pub(in crate::engine) mod done;
 pub(in crate::engine) mod dotenv;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::engine::error::is_sqlstate;
 use crate::engine::present::untrusted::Fence;
 use crate::neon::Changed;
-use crate::neon::sql::SqlError;
+use crate::neon::sql::{SqlEnd, SqlError};
 use crate::neon::text::one_line;
 
 /// What Postgres says of a failed statement, as fields of a result. Its own words may hold what somebody stored, so they stand
@@ -100,6 +100,8 @@ pub(crate) fn sql_next(failed: &SqlError) -> String {
             _ => TOO_LARGE_CHANGE,
         },
         Changed::Unknown => "Look at the data before deciding to run it again.",
+        // Nothing was changed, and nothing is wrong with the statement.
+        Changed::No if failed.end() != SqlEnd::Refused => "Call it again.",
         _ if is_within_function(failed) => WITHIN_FUNCTION,
         _ if failed.refused_login() => {
             "Check branch, database_name and role_name; a password may have been changed: try again."

@@ -171,7 +171,7 @@ impl ApprovalFlow {
     pub(super) fn nobody(&self, may: &MayApprove, caller: &Principal) -> NobodyToAsk {
         match self.untold(may, caller) {
             Some(how) => NobodyToAsk::CallerUntold(how),
-            None => NobodyToAsk::Policy,
+            None => NobodyToAsk::Policy(may.in_words()),
         }
     }
 

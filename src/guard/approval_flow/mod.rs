@@ -11,6 +11,7 @@
 mod approver;
 mod binding;
 mod browser;
+mod channels;
 mod form;
 mod not_approved;
 mod noted;
@@ -20,6 +21,7 @@ mod same_person;
 #[cfg(test)]
 mod tests;
 
+pub use channels::{InTerminal, PageAsks};
 pub use form::{APPROVE_FIELD, NAME_FIELD};
 pub use not_approved::{NobodyToAsk, NotApproved};
 pub use noted::decision_entry;
@@ -353,7 +355,7 @@ impl ApprovalFlow {
         if changed {
             tracing::info!(tool = subject.tool, "an approval no longer counts: its target changed");
         }
-        let waits = self.rules.question_seconds;
+        let waits = self.waits_for(&may);
         let approval = self.rules.approval_seconds;
         let secret = page
             .as_ref()

@@ -113,9 +113,9 @@ pub enum NobodyToAsk {
     /// There is no directory for it.
     #[error("there is no state directory (set XDG_STATE_HOME or HOME)")]
     NoPlace,
-    /// The policy takes no approval from there.
-    #[error("the operator's policy takes no approval from where this server could get one")]
-    Policy,
+    /// The policy takes no approval from there; who may approve the call, in words.
+    #[error("{}", no_channel(.0))]
+    Policy(Vec<String>),
     /// Another than the caller must approve, and nobody can tell the caller from who approves. It says what the operator is to set.
     #[error(
         "the operator's policy has another than the caller approve (approval.own_calls = false), and nothing tells this caller from who approves, until {0}"
@@ -124,6 +124,17 @@ pub enum NobodyToAsk {
     /// The directory can't be used.
     #[error("waiting approvals can't be kept: {0}")]
     Approvals(#[from] ApprovalsError),
+}
+
+/// Why the policy leaves nobody to ask.
+fn no_channel(who: &[String]) -> String {
+    match who.is_empty() {
+        true => "the operator's policy takes no approval from where this server could get one".to_owned(),
+        false => format!(
+            "the operator's policy has it approved by {}, and this server has no channel on which they could",
+            who.join(", and by ")
+        ),
+    }
 }
 
 impl NobodyToAsk {

@@ -26,5 +26,14 @@ pub fn decision_entry(approval: &Approval, service: &str) -> Option<Entry> {
     };
     entry.channel = Some(channel.to_owned());
     entry.approver = approval.decided_by().map(|who| who.name.clone());
+    // The caller of the line is who asked: without a name it would read as if that one had decided.
+    if entry.approver.is_none() {
+        let who = match (by, outcome) {
+            (Decider::Terminal, _) => "decided in a terminal of whoever runs the server",
+            (Decider::Page, AuditOutcome::Approved) => "approved by whoever has the page's secret",
+            (Decider::Page, _) => "rejected on the page, or by too many wrong tries there",
+        };
+        entry.reason = Some(who.to_owned());
+    }
     Some(entry)
 }

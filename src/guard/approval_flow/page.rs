@@ -9,6 +9,8 @@ pub struct Page {
     pub secret: Option<std::sync::Arc<secrecy::SecretString>>,
     /// Who signs approvers in, as it writes itself in tokens. Then no secret is asked for.
     pub issuer: Option<String>,
+    /// Whether others than who runs the server may call it: what is in its terminal, its log and its files isn't theirs.
+    pub is_shared: bool,
 }
 
 impl Page {

@@ -159,6 +159,7 @@ fn signing_in(policy: &str, approvals: &Approvals) -> ApprovalFlow {
         origin: "https://mcp.example".to_owned(),
         secret: None,
         issuer: Some("https://id.example".to_owned()),
+        is_shared: true,
     });
     flow
 }
@@ -331,7 +332,7 @@ fn without_named_approvers_a_signed_in_caller_approves_its_own_calls_and_nobody_
         session: Session::Mcp("two".to_owned()),
         ..Call::new()
     };
-    assert!(matches!(asked(&flow, &other), Err(NobodyToAsk::Policy)));
+    assert!(matches!(asked(&flow, &other), Err(NobodyToAsk::Policy(_))));
 }
 
 #[test]
@@ -355,6 +356,7 @@ fn page_secret_counts_only_where_everybody_may_approve_there() {
             origin: "http://127.0.0.1:1".to_owned(),
             secret: Some(Arc::new("a secret of the operator".into())),
             issuer: None,
+            is_shared: false,
         });
         assert_eq!(asked(&flow, &Call::new()).is_ok(), asks, "{policy}");
     }

@@ -187,6 +187,17 @@ impl Approvals {
         }
     }
 
+    /// Where they are, for people: without a password.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match &self.place {
+            Place::Directory(directory) => directory.display().to_string(),
+            Place::Memory => "the memory of this process".to_owned(),
+            #[cfg(feature = "http-server")]
+            Place::Redis(store, _) => format!("{}, below {}", store.address().shown(), store.prefix()),
+        }
+    }
+
     /// The command that decides about a code, for a terminal of whoever runs the server; nothing where no other process gets at it. It
     /// names the state directory where that isn't the one that the command finds by itself, and a store without its password.
     #[must_use]

@@ -134,6 +134,12 @@ fn rules(file: &PolicyFile) -> Vec<String> {
             approval.question_seconds
         ));
     }
+    if file.approval.approver_seconds.is_some() {
+        say(format!(
+            "approval.approver_seconds: a call waits {} s for an approver who isn't the caller's own human",
+            approval.approver_seconds
+        ));
+    }
     if file.approval.approval_seconds.is_some() {
         say(format!(
             "approval.approval_seconds: an approval waits {} s for its call",

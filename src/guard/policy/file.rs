@@ -157,6 +157,10 @@ pub(super) struct Approval {
     /// How long a question waits for an answer, in seconds. Default: 300.
     #[schemars(with = "u64", range(min = 10, max = 3600))]
     pub question_seconds: Option<u64>,
+    /// How long a call waits, in seconds, where another human than the caller's own must come and approve it: where `approvers` names
+    /// who may, or `own_calls` is `false`. Default: `question_seconds` where that is given, else 1800.
+    #[schemars(with = "u64", range(min = 10, max = 86400))]
+    pub approver_seconds: Option<u64>,
     /// How long an approval that was given elsewhere waits for the call to be repeated, in seconds. Default: 300.
     #[schemars(with = "u64", range(min = 10, max = 3600))]
     pub approval_seconds: Option<u64>,

@@ -45,6 +45,9 @@ const UNASKED_ROWS: u64 = 100;
 /// How long a question and an approval wait, where the policy doesn't say it.
 const WAITS_SECONDS: u64 = 300;
 
+/// How long a call waits for an approver who isn't the caller's own human, where the policy doesn't say it: they must hear of it first.
+const APPROVER_SECONDS: u64 = 1_800;
+
 /// How a human is asked.
 #[derive(Debug, Clone)]
 pub struct ApprovalRules {
@@ -52,6 +55,8 @@ pub struct ApprovalRules {
     pub channels: Vec<Channel>,
     /// How long a question waits, in seconds.
     pub question_seconds: u64,
+    /// How long a call waits for an approver who isn't the caller's own human, in seconds.
+    pub approver_seconds: u64,
     /// How long an approval that was given elsewhere waits for its call, in seconds.
     pub approval_seconds: u64,
     /// Whether `neon-mcp approve --yes` may approve without a terminal.
@@ -86,6 +91,10 @@ impl ApprovalRules {
         Self {
             channels: approval.channels.clone().unwrap_or_else(|| Channel::ALL.to_vec()),
             question_seconds: approval.question_seconds.unwrap_or(WAITS_SECONDS),
+            approver_seconds: approval
+                .approver_seconds
+                .or(approval.question_seconds)
+                .unwrap_or(APPROVER_SECONDS),
             approval_seconds: approval.approval_seconds.unwrap_or(WAITS_SECONDS),
             without_terminal: approval.without_terminal,
             page_secret_file: approval.page_secret_file.clone(),
@@ -111,6 +120,7 @@ impl ApprovalRules {
         Self {
             channels,
             question_seconds: self.question_seconds.min(other.question_seconds),
+            approver_seconds: self.approver_seconds.min(other.approver_seconds),
             approval_seconds: self.approval_seconds.min(other.approval_seconds),
             without_terminal: self.without_terminal && other.without_terminal,
             page_secret_file: self.page_secret_file,

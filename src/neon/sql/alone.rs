@@ -114,7 +114,7 @@ impl Alone {
         let marked = Query::new(format!("{mark}{}", self.query.sql), self.query.parameters.clone());
         let body = query_body(&marked);
         if self.context.cancel.is_cancelled() {
-            return Err(SqlError::not_sent("the call was cancelled"));
+            return Err(SqlError::cancelled_before());
         }
         // The call's own end cancels the statement, and its answer is waited for.
         let mut whole = Context::within(self.timeout + 3 * CANCELLING);

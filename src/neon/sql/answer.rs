@@ -77,10 +77,27 @@ pub struct SqlError {
     words: Box<Words>,
     /// Why a statement of our own failed on purpose, where it is that.
     stop: Option<Stop>,
+    /// How it came to that.
+    end: SqlEnd,
     /// The result is over a limit.
     too_large: bool,
     /// What was found out afterwards.
     found: Box<Found>,
+}
+
+/// How SQL came to no rows: what Postgres refused is one thing, and what never reached it, or whose answer didn't come, is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqlEnd {
+    /// Postgres, or Neon in front of it, said no; or this server didn't send it.
+    Refused,
+    /// It couldn't be reached.
+    Unreached,
+    /// The call was cancelled, before or while it ran.
+    Cancelled,
+    /// The call's time was over while it ran.
+    OutOfTime,
+    /// Its answer was lost.
+    Lost,
 }
 
 /// What was found out about a failure once it was there: by looking at the texts and into the database.
@@ -134,9 +151,21 @@ impl SqlError {
             refused_login: false,
             words: Box::default(),
             stop: None,
+            end: SqlEnd::Refused,
             too_large: false,
             found: Box::default(),
         }
+    }
+
+    /// How it came to that.
+    #[must_use]
+    pub fn end(&self) -> SqlEnd {
+        self.end
+    }
+
+    /// The same failure, which came so.
+    fn by(self, end: SqlEnd) -> Self {
+        Self { end, ..self }
     }
 
     /// The same failure, once it is known whether a statement of our own failed on purpose. Then all was rolled back.
@@ -182,7 +211,32 @@ impl SqlError {
     }
 
     pub(super) fn lost(why: &str) -> Self {
-        Self::new(format!("The answer to the SQL was lost: {why}."), Changed::Unknown)
+        Self::new(format!("The answer to the SQL was lost: {why}."), Changed::Unknown).by(SqlEnd::Lost)
+    }
+
+    /// The call was cancelled while the answer was waited for.
+    pub(super) fn cancelled() -> Self {
+        Self::lost("the call was cancelled").by(SqlEnd::Cancelled)
+    }
+
+    /// The call was cancelled before it was sent.
+    pub(super) fn cancelled_before() -> Self {
+        Self::not_sent("the call was cancelled").by(SqlEnd::Cancelled)
+    }
+
+    /// The call's time was over while the answer was waited for.
+    pub(super) fn out_of_time() -> Self {
+        Self::lost("the time ran out").by(SqlEnd::OutOfTime)
+    }
+
+    /// The call's time was over before it was sent.
+    pub(super) fn out_of_time_before() -> Self {
+        Self::not_sent("the call's time was over").by(SqlEnd::OutOfTime)
+    }
+
+    /// The endpoint couldn't be reached.
+    pub(super) fn unreached() -> Self {
+        Self::not_sent("the SQL endpoint can't be reached").by(SqlEnd::Unreached)
     }
 
     pub(super) fn malformed(why: &str) -> Self {

@@ -15,7 +15,7 @@ mod turns;
 mod value;
 
 pub use address::{InvalidConnection, InvalidSuffix, SqlAddress, SqlHosts};
-pub use answer::{Column, Found, ResultSet, SqlError};
+pub use answer::{Column, Found, ResultSet, SqlEnd, SqlError};
 pub(super) use measure::Catalogues;
 pub use measure::{
     Allowance, Baseline, Batch, CommitRule, Grade, INDEX_CODE, Loss, Measured, Reaching, Stop, TableImpact, Unasked,

@@ -372,8 +372,11 @@ impl Client {
         if text.len() > MAX_REQUEST {
             return Err(SqlError::too_large_request(text.len()));
         }
-        if context.cancel.is_cancelled() || context.left().is_zero() {
-            return Err(SqlError::not_sent("the call was cancelled or out of time"));
+        if context.cancel.is_cancelled() {
+            return Err(SqlError::cancelled_before());
+        }
+        if context.left().is_zero() {
+            return Err(SqlError::out_of_time_before());
         }
         let http = self.http().await.map_err(|error| SqlError::not_sent(error.summary()))?;
         let mut secret = HeaderValue::from_str(connection.string.expose_secret())
@@ -395,7 +398,7 @@ impl Client {
         let exchange = async {
             let response = request.send().await.map_err(|error| {
                 if error.is_connect() || error.is_builder() {
-                    SqlError::not_sent("the SQL endpoint can't be reached")
+                    SqlError::unreached()
                 } else {
                     SqlError::lost("the connection broke")
                 }
@@ -408,8 +411,8 @@ impl Client {
         tokio::select! {
             biased;
             answered = exchange => answered,
-            () = context.cancel.cancelled() => Err(SqlError::lost("the call was cancelled")),
-            () = tokio::time::sleep_until(context.deadline) => Err(SqlError::lost("the time ran out")),
+            () = context.cancel.cancelled() => Err(SqlError::cancelled()),
+            () = tokio::time::sleep_until(context.deadline) => Err(SqlError::out_of_time()),
         }
     }
 }

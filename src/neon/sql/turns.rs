@@ -103,7 +103,7 @@ async fn waited<G>(turn: impl Future<Output = G>, time: Duration, context: &Cont
     tokio::select! {
         biased;
         guard = turn => Ok(guard),
-        () = context.cancel.cancelled() => Err(SqlError::not_sent("the call was cancelled")),
+        () = context.cancel.cancelled() => Err(SqlError::cancelled_before()),
         () = tokio::time::sleep(time.min(context.left())) => {
             Err(SqlError::not_sent(&format!("{who} is still at work in this database; try again when it has ended")))
         }

@@ -187,7 +187,9 @@ impl Approvers {
                 html! { p { "The issuer names more groups than a browser can keep. Whoever runs it can have it name fewer." } },
             );
         };
-        let place = HeaderValue::from_str(&format!("/approve/{}", pending.code));
+        // Without a code it is the list that they came for.
+        let place = format!("/approve/{}", pending.code);
+        let place = HeaderValue::from_str(place.trim_end_matches('/'));
         let over = self.cookie(PageSeal::SignIn.name(), "", 0);
         let (Some(over), Ok(place)) = (over, place) else {
             return broken();
@@ -232,12 +234,13 @@ impl Approvers {
 
 /// What whoever isn't signed in is shown, whatever the code is.
 pub(super) fn first_sign_in(code: &str) -> Response {
+    let begin = format!("/approve/sign-in/{}", written(code));
     told(
         StatusCode::UNAUTHORIZED,
         "Sign in",
         html! {
             p { "Who may approve a call is the operator's to say: sign in, and see whether one waits for you." }
-            p { a href=(format!("/approve/sign-in/{}", written(code))) { "Sign in" } }
+            p { a href=(begin.trim_end_matches('/')) { "Sign in" } }
         },
     )
 }

@@ -13,11 +13,14 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::guard::{Approval, DecideError, State};
+use crate::guard::{Approval, DecideError, PageAsks, State};
 use crate::text::escaped;
 
 /// How it looks. The policy of the page allows this text as its style, with the countdown of this one answer, and nothing else at all.
 const STYLE: &str = include_str!("style.css");
+
+/// How long a list is shown before it is looked at again, in seconds.
+const LIST_SECONDS: i64 = 30;
 
 /// What a plan tells of its target that nobody has to weigh before a decision: it is folded, and whatever else a plan tells isn't.
 const CIRCUMSTANCES: [&str; 17] = [
@@ -45,8 +48,8 @@ pub(super) struct Asking<'a> {
     pub(super) approval: &'a Approval,
     /// It is the sandbox, not Neon.
     pub(super) sandbox: bool,
-    /// The secret is the operator's own, which no log tells.
-    pub(super) own_secret: bool,
+    /// What the page asks for, of whoever didn't sign in.
+    pub(super) asks: Option<PageAsks>,
     /// Who signed in, where approvers do: no secret is asked for then.
     pub(super) signed_in: Option<SignedInAs<'a>>,
     /// What was wrong with an answer that came before.
@@ -171,15 +174,19 @@ impl Asking<'_> {
 
     fn secret(&self, wrong_secret: Option<&str>) -> Markup {
         let approval = self.approval;
+        let own_secret = self.asks == Some(PageAsks::OperatorsSecret);
         html! {
                 label for="secret" {
-                    @if self.own_secret { "The operator's secret" }
+                    @if own_secret { "The operator's secret" }
                     @else { "The secret for " (approval.code) }
                 }
                 input #secret type="password" name="secret" required autocomplete="off" aria-invalid=[wrong_secret] aria-describedby="where";
                 p.hint #where {
-                    @if self.own_secret {
+                    @if own_secret {
                         "It stands in the file that the policy of this server names as page_secret_file. Whoever runs the server can tell you."
+                    } @else if self.asks == (Some(PageAsks::SecretOfLog { is_anothers: true })) {
+                        "Whoever runs the server has it, and decides whom they tell: the last line of its log with "
+                        (approval.code) " ends with \"one-time secret\" and this secret. The agent isn't shown it."
                     } @else {
                         "Look into the window where \"neon-mcp http\" runs, or into the file where its output goes: the last line with "
                         (approval.code) " ends with \"one-time secret\" and this secret. The agent isn't shown it, so only you can decide."
@@ -241,8 +248,13 @@ pub(super) fn told(status: StatusCode, title: &str, body: Markup) -> Response {
     page(status, title, html! { h1 { (title) } (body) }, None)
 }
 
+/// A page with a list, which is looked at again by itself.
+pub(super) fn listed(status: StatusCode, body: Markup) -> Response {
+    page(status, "Waiting", body, Some(LIST_SECONDS))
+}
+
 /// A time as this machine's clocks show it, with the day where that isn't today.
-fn time(at: DateTime<Utc>) -> Markup {
+pub(super) fn time(at: DateTime<Utc>) -> Markup {
     let (local, now) = (at.with_timezone(&Local), Local::now());
     let is_soon = local.date_naive() == now.date_naive() || (at - now.to_utc()).abs() < TimeDelta::hours(1);
     let shown = local.format(if is_soon {

@@ -118,6 +118,11 @@ impl Calls {
         Ok(running)
     }
 
+    /// How many run now.
+    pub(super) fn running(&self) -> usize {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).all
+    }
+
     fn count(self: &Arc<Self>, caller: &Arc<str>) -> Result<Running, OneTooMany> {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let of_caller = now.by_caller.get(caller).copied().unwrap_or_default();

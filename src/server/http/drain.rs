@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::calls::Calls;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -29,6 +30,10 @@ const LINGER: Duration = Duration::from_millis(250);
 /// How long those who would come again are still answered when nothing runs any more, and answers that are ready have to be written.
 const FLUSH: Duration = Duration::from_millis(250);
 
+/// The same where something ran until the end: its client may come once more, to look by the lists whether the answer is right, over a
+/// connection that it has to make first.
+const FLUSH_AFTER_WORK: Duration = Duration::from_secs(1);
+
 /// The end of a server.
 #[derive(Debug)]
 pub(super) struct Drain {
@@ -44,6 +49,8 @@ pub(super) struct Drain {
     patience: Duration,
     /// How long new work is still taken.
     linger: Duration,
+    /// The calls among what is being answered.
+    calls: Arc<Calls>,
 }
 
 impl Drain {
@@ -52,7 +59,7 @@ impl Drain {
         running: TaskTracker,
         cut: CancellationToken,
         patience: Duration,
-        is_behind_proxy: bool,
+        (calls, is_behind_proxy): (Arc<Calls>, bool),
     ) -> Arc<Self> {
         let linger = if is_behind_proxy { LINGER } else { Duration::ZERO };
         Arc::new(Self {
@@ -62,6 +69,7 @@ impl Drain {
             cut,
             patience,
             linger: linger.min(patience),
+            calls,
         })
     }
 
@@ -82,6 +90,7 @@ impl Drain {
     pub(super) async fn over(&self) {
         self.stop.cancelled().await;
         tracing::info!(
+            calls = self.calls.running(),
             "stopping: no new calls, running ones have {} s",
             self.patience.as_secs()
         );
@@ -89,12 +98,13 @@ impl Drain {
         tokio::time::sleep(self.linger).await;
         self.closed.cancel();
         self.running.close();
+        let had_work = !self.running.is_empty();
         if tokio::time::timeout_at(until, self.running.wait()).await.is_err() {
-            tracing::warn!("calls that still run are cancelled: {}", self.running.len());
+            tracing::warn!("calls that still run are cancelled: {}", self.calls.running());
             self.cut.cancel();
             let _ = tokio::time::timeout(LAST_WORDS, self.running.wait()).await;
         }
-        tokio::time::sleep(FLUSH).await;
+        tokio::time::sleep(if had_work { FLUSH_AFTER_WORK } else { FLUSH }).await;
     }
 
     /// How long connections have to be closed by both sides.

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use super::socket_mode::SocketMode;
+
 /// What stands before the path of a socket.
 const UNIX: &str = "unix:";
 
@@ -15,7 +17,7 @@ const UNIX: &str = "unix:";
 pub enum Listen {
     /// On an address; port 0 takes a free one.
     Address(SocketAddr),
-    /// On a socket in the file system, which this user alone can open (0600).
+    /// On a socket in the file system, which this user alone can open, and whoever the operator says.
     Unix(PathBuf),
 }
 
@@ -122,7 +124,7 @@ impl Listener {
     ///
     /// # Errors
     /// When the address is taken, or the socket can't be made where nobody else can change it.
-    pub(super) async fn bind(listen: Listen) -> Result<(Self, Listen), BindError> {
+    pub(super) async fn bind(listen: Listen, mode: SocketMode) -> Result<(Self, Listen), BindError> {
         match listen {
             Listen::Address(address) => {
                 let listen = |source| BindError::Address { address, source };
@@ -132,14 +134,17 @@ impl Listener {
             }
             #[cfg(unix)]
             Listen::Unix(path) => {
-                let (listener, _file) = unix::bind(&path)?;
+                let (listener, _file) = unix::bind(&path, mode)?;
                 Ok((Self::Unix { listener, _file }, Listen::Unix(path)))
             }
             #[cfg(not(unix))]
-            Listen::Unix(path) => Err(BindError::Socket {
-                path,
-                reason: "this system has no such sockets".to_owned(),
-            }),
+            Listen::Unix(path) => {
+                let _ = mode;
+                Err(BindError::Socket {
+                    path,
+                    reason: "this system has no such sockets".to_owned(),
+                })
+            }
         }
     }
 
@@ -221,7 +226,7 @@ mod unix {
 
     use tokio::net::UnixListener;
 
-    use super::BindError;
+    use super::{BindError, SocketMode};
 
     /// What others than the owner may write.
     const BY_OTHERS: u32 = 0o022;
@@ -243,14 +248,14 @@ mod unix {
     }
 
     /// Listens on a socket there.
-    pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), BindError> {
+    pub(super) fn bind(path: &Path, mode: SocketMode) -> Result<(UnixListener, SocketFile), BindError> {
         let no = |reason: String| BindError::Socket {
             path: path.to_owned(),
             reason,
         };
         let system = |error: std::io::Error| no(error.to_string());
         let folder = path.parent().ok_or_else(|| no("it is in no directory".to_owned()))?;
-        own(folder).map_err(no)?;
+        own(folder, mode).map_err(no)?;
         make_room(path).map_err(no)?;
         // It is made where nobody else looks in, and comes to its place with its mode.
         let aside = tempfile::Builder::new()
@@ -259,7 +264,7 @@ mod unix {
             .map_err(system)?;
         let made = aside.path().join("s");
         let listener = UnixListener::bind(&made).map_err(system)?;
-        fs::set_permissions(&made, Permissions::from_mode(0o600)).map_err(system)?;
+        fs::set_permissions(&made, Permissions::from_mode(mode.of_socket())).map_err(system)?;
         let found = fs::symlink_metadata(&made).map_err(system)?;
         fs::rename(&made, path).map_err(system)?;
         let file = SocketFile {
@@ -270,10 +275,13 @@ mod unix {
     }
 
     /// Makes the directory, or sees to it that nobody else can put a socket of their own there.
-    fn own(folder: &Path) -> Result<(), String> {
+    fn own(folder: &Path, mode: SocketMode) -> Result<(), String> {
         let found = match fs::metadata(folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+                let made = DirBuilder::new()
+                    .recursive(true)
+                    .mode(mode.of_directory())
+                    .create(folder);
                 return made.map_err(|error| format!("{} can't be made: {error}", folder.display()));
             }
             found => found.map_err(|error| format!("{}: {error}", folder.display()))?,
@@ -344,8 +352,12 @@ mod tests {
 
         use super::*;
 
+        async fn bind(path: &Path) -> Result<(Listener, Listen), BindError> {
+            Listener::bind(Listen::Unix(path.to_owned()), SocketMode::Owner).await
+        }
+
         async fn why(path: &Path) -> String {
-            let bound = Listener::bind(Listen::Unix(path.to_owned())).await;
+            let bound = bind(path).await;
             bound.err().map(|error| error.to_string()).unwrap_or_default()
         }
 
@@ -357,7 +369,7 @@ mod tests {
         async fn socket_is_its_owners_alone_and_gone_at_the_end() {
             let home = tempfile::tempdir().unwrap();
             let path = home.path().join("own/http.sock");
-            let bound = Listener::bind(Listen::Unix(path.clone())).await.unwrap();
+            let bound = bind(&path).await.unwrap();
             assert_eq!((mode(&path), mode(&home.path().join("own"))), (0o600, 0o700));
             assert!(why(&path).await.contains("another process listens there"));
             drop(bound);
@@ -372,7 +384,7 @@ mod tests {
             let path = home.path().join("http.sock");
             drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
             assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket());
-            drop(Listener::bind(Listen::Unix(path.clone())).await.unwrap());
+            drop(bind(&path).await.unwrap());
             fs::write(&path, "a file").unwrap();
             assert!(why(&path).await.contains("no socket"));
             assert_eq!(fs::read(&path).unwrap(), b"a file");
@@ -387,14 +399,14 @@ mod tests {
                 assert!(why(&path).await.contains("chmod go-w"), "{wrong:o}");
             }
             fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
-            drop(Listener::bind(Listen::Unix(path)).await.unwrap());
+            drop(bind(&path).await.unwrap());
         }
 
         #[tokio::test]
         async fn socket_that_another_put_there_stays_at_the_end() {
             let home = tempfile::tempdir().unwrap();
             let path = home.path().join("http.sock");
-            let bound = Listener::bind(Listen::Unix(path.clone())).await.unwrap();
+            let bound = bind(&path).await.unwrap();
             fs::remove_file(&path).unwrap();
             let other = std::os::unix::net::UnixListener::bind(&path).unwrap();
             drop(bound);

@@ -116,9 +116,9 @@ pub(super) async fn whole(
         None => None,
         Some(asked) => match reading.drain.begin() {
             Some(working) => Some(working),
-            // Clients look up in it how the results of their calls are read.
-            None if matches!(asked, messages::Request::ToolList(_)) => None,
-            None => return stopping(asked.id()),
+            // Whoever was just given a result looks by these whether it is right, and would take a refusal for the call's.
+            None if asked.only_reads() => None,
+            None => return stopping(asked),
         },
     };
     let admitted = match reading.admission.admit(&grant, &owner.principal, &narrowing) {
@@ -194,9 +194,17 @@ fn not_offered(error: &NotOffered, id: Option<RequestId>) -> Response {
 }
 
 /// The answer to new work when the server stops.
-fn stopping(id: &RequestId) -> Response {
-    let text = "this server is stopping and takes no new work; nothing was done";
-    later(StatusCode::SERVICE_UNAVAILABLE, STOP_RETRY, Some(id.clone()), text)
+fn stopping(asked: &messages::Request) -> Response {
+    let text = match asked {
+        messages::Request::Call(_) => "this server is stopping and takes no new work: this call was not begun",
+        _ => "this server is stopping and takes no new work: this request was not begun",
+    };
+    later(
+        StatusCode::SERVICE_UNAVAILABLE,
+        STOP_RETRY,
+        Some(asked.id().clone()),
+        text,
+    )
 }
 
 /// The answer to a call that is one too many.

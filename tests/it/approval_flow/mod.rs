@@ -11,6 +11,7 @@ mod owners;
 mod page;
 mod sequences;
 mod store;
+mod told;
 mod undo;
 mod undo_of_services;
 mod would_fail;

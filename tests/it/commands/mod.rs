@@ -1,6 +1,8 @@
 //! What people type: the commands beside the servers.
 
 mod doctor;
+mod doctor_of_servers;
+mod kept_places;
 mod pages;
 mod typed;
 mod wrong_values;

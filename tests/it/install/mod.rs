@@ -1,5 +1,6 @@
 //! `neon-mcp install` and `uninstall`, on the files of every client.
 
+mod addresses;
 mod changes;
 mod edges;
 mod fixtures;

@@ -180,14 +180,21 @@ async fn approval_asked_of_one_is_granted_at_the_other_and_the_call_runs_once() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn command_names_the_store_without_its_password_and_wants_the_same_key() {
+async fn caller_is_told_nothing_of_the_store_which_wants_the_same_key() {
     let Some(scene) = Scene::start().await else { return };
     let told = delete(&scene.clients[0], None).await;
     assert!(!told.0.to_string().contains(PASSWORD), "{}", told.0);
-    let command = told.0["error"]["next"].as_str().expect("what to do");
+    for ours in ["--store", "--seal-key-file", "`neon-mcp approve", "redis"] {
+        assert!(!told.0.to_string().contains(ours), "{ours}: {}", told.0);
+    }
+    // Whoever runs it has the list tell the command.
+    let mut listed = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+    let listed = listed.args(["approve", "--seal-key-file"]).arg(scene.key()).env_clear();
+    let listed = listed.env("NEON_MCP_STORE", scene.redis.url()).output().expect("runs");
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(
-        command.contains("--store \"$NEON_MCP_STORE\" --seal-key-file"),
-        "{command}"
+        listed.contains("--store \"$NEON_MCP_STORE\" --seal-key-file") && !listed.contains(PASSWORD),
+        "{listed}"
     );
     let (code, _) = asked(&told);
     let other = scene.folder.join("other.key");

@@ -114,6 +114,7 @@ async fn somebody_wrote_numbers_into_a_policy_that_it_can_not_hold() {
         ("caps", "changes_per_minute", "e.g. 600"),
         ("sql", "unasked_rows", "e.g. 1000000"),
         ("approval", "question_seconds", "e.g. 3600"),
+        ("approval", "approver_seconds", "e.g. 86400"),
         ("approval", "approval_seconds", "e.g. 3600"),
     ] {
         for number in NO_SUCH_NUMBER

@@ -171,6 +171,65 @@ async fn new_work_is_refused_and_a_session_gets_its_answer() {
 }
 
 #[tokio::test]
+async fn what_only_reads_is_answered_while_the_server_stops() {
+    let gate = Gate::shut();
+    let shut = gate.clone();
+    let upstream = FakeNeon::route(move |request: &Recorded| neon(request).behind(&shut)).await;
+    let mut server = serve(&upstream, &[]).await;
+    let url = server.url.clone();
+    let running = {
+        let url = url.clone();
+        tokio::spawn(async move { look(&plain(), &url).send().await.expect("an answer").status() })
+    };
+    upstream.reached(1).await;
+    signal(&server.child, "-TERM").await;
+    let is_refused = async || look(&plain(), &url).send().await.expect("an answer").status() == 503;
+    until_async("a refusal", is_refused).await;
+    let refusal: Value = look(&plain(), &url)
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    harness::assert_worded!(
+        "errors",
+        "http: a call while the server stops",
+        refusal["error"]["message"].as_str().expect("text")
+    );
+    let reads = [
+        "tools/list",
+        "resources/list",
+        "resources/templates/list",
+        "server/discover",
+    ];
+    for method in reads {
+        let answer = post(&plain(), &url, method, serde_json::json!({}))
+            .send()
+            .await
+            .expect("an answer");
+        let status = answer.status();
+        let body: Value = answer.json().await.expect("JSON");
+        assert!(
+            status == 200 && body.get("result").is_some(),
+            "{method}: {status} {body}"
+        );
+    }
+    let resource = serde_json::json!({"uri": "neon-mcp://nothing"});
+    let answer = post(&plain(), &url, "resources/read", resource)
+        .send()
+        .await
+        .expect("an answer");
+    assert_ne!(answer.status(), 503);
+    // Whoever was given a result looks by the list whether it is as promised.
+    gate.open();
+    assert_eq!(running.await.expect("ends"), 200);
+    let listed = post(&plain(), &url, "tools/list", serde_json::json!({})).send().await;
+    assert_eq!(listed.expect("an answer").status(), 200);
+    assert!(server.child.wait().await.expect("ends").success());
+}
+
+#[tokio::test]
 async fn call_beyond_the_drain_time_says_that_it_was_cancelled() {
     let upstream = FakeNeon::route(|request: &Recorded| neon(request).behind(&Gate::shut())).await;
     let mut server = serve(&upstream, &["--drain-seconds", "1"]).await;

@@ -105,6 +105,46 @@ async fn socket_serves_its_owner_and_is_gone_at_the_end() {
 }
 
 #[tokio::test]
+async fn socket_is_opened_by_whom_the_operator_says_and_tells_whether_it_is_ready() {
+    let upstream = crate::support::fake_neon::FakeNeon::route(crate::mcp::neon).await;
+    let home = tempfile::tempdir().expect("a folder");
+    for (mode, socket, folder) in [("0600", 0o600, 0o700), ("0660", 0o660, 0o750), ("0666", 0o666, 0o755)] {
+        let path = home.path().join(mode).join("http.sock");
+        let listen = format!("unix:{}", path.display());
+        let arguments = ["http", "--listen", &listen, "--listen-mode", mode];
+        let mut server = OverHttp::start(program(&arguments, &upstream.url(), KEY), &state_home()).await;
+        let of = |path: &std::path::Path| path.metadata().expect("there").permissions().mode() & 0o777;
+        assert_eq!(
+            (of(&path), of(path.parent().expect("a folder"))),
+            (socket, folder),
+            "{mode}"
+        );
+        let ready = async || {
+            let mut ready = program(&["ready", "--url", &listen], "http://127.0.0.1:1", KEY);
+            ready.output().await.expect("runs").status.code()
+        };
+        assert_eq!(ready().await, Some(0), "{mode}");
+        signal(&server.child, "-TERM").await;
+        let said = said(&mut server).await;
+        let open = said.lines().find(|line| line.contains("listening")).expect("a line");
+        assert_eq!(open.contains("alone"), mode == "0600", "{said}");
+        assert!(server.child.wait().await.expect("ends").success());
+        assert_eq!(ready().await, Some(1), "{mode}");
+    }
+    let said = refused(&["--listen", "127.0.0.1:0", "--listen-mode", "0660"]).await;
+    assert!(said.contains("unix:"), "{said}");
+    for wrong in ["0777", "640", "rw"] {
+        let mut command = program(
+            &["http", "--listen", "unix:/nowhere/s", "--listen-mode", wrong],
+            "http://127.0.0.1:1",
+            KEY,
+        );
+        let output = command.output().await.expect("runs");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("0660"), "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn start_says_what_is_open_to_whom() {
     let mut server = OverHttp::start(
         program(

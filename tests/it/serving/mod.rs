@@ -5,6 +5,7 @@ mod ends;
 mod health;
 mod leaks;
 mod listens;
+mod lost;
 mod proxies;
 mod reloads;
 mod sleeping;

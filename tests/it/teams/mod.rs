@@ -2,6 +2,7 @@
 
 mod own_calls;
 mod provider;
+mod waiting;
 
 use std::path::PathBuf;
 
