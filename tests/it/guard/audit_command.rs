@@ -141,7 +141,7 @@ fn an_entry_is_shown_in_columns_with_who_and_why_below() {
     assert!(lines[2].ends_with("  quiet-sun-12345678/br-quiet-sun-a1b2c3d4"));
     assert_eq!(
         lines[3].trim_start(),
-        "by stdio, through terminal, 2.3 s, client \"claude-code 2.1\""
+        "asked by stdio, through terminal, 2.3 s, client \"claude-code 2.1\""
     );
     assert_eq!(lines[4].trim_start(), "the human said no");
     assert_eq!(lines[6].trim_start(), "by stdio, rule freeze, 0 ms");
