@@ -162,9 +162,7 @@ mod tests {
         let [one] = told.as_slice() else { panic!("{told:?}") };
         assert_eq!(one.caller, "mallory");
         assert!(
-            one.reason
-                .as_deref()
-                .is_some_and(|why| why.starts_with("940 more calls")),
+            one.reason.as_deref().is_some_and(|why| why.starts_with("940 more")),
             "{one:?}"
         );
         // That line was its share.
