@@ -231,5 +231,10 @@ fn budget_that_cannot_be_asked_lets_nothing_but_the_own_one_count() {
         .build()
         .unwrap();
     let waited = runtime.block_on(limits.wait(&"/a".into(), &crate::neon::FairQueue::new()));
-    assert!(waited.unwrap_err().to_string().contains("redis://127.0.0.1"));
+    let away = waited.unwrap_err();
+    assert!(away.0.contains("redis://127.0.0.1"), "{away:?}");
+    assert!(
+        !away.to_string().contains("redis"),
+        "agents are told no address: {away}"
+    );
 }
