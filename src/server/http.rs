@@ -29,6 +29,7 @@ mod message;
 mod metrics;
 mod narrowing;
 mod patient;
+mod peer;
 pub(super) mod place;
 mod probes;
 mod proxy;

@@ -22,6 +22,7 @@ use super::limits::HttpLimits;
 use super::listen::{Listener, Stream};
 use super::message;
 use super::patient::Patient;
+use super::peer::Peer;
 use super::place::Place;
 use super::tls::Tls;
 use crate::telemetry::{self, Metric};
@@ -34,10 +35,6 @@ const RETRY_SECONDS: u64 = 5;
 
 /// The largest head of a request, in bytes: 32 KiB. Tokens of issuers that name many groups have some 16; hyper would hold 400.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-
-/// From where a request comes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) IpAddr);
 
 /// A connection that a proxy in front made.
 #[derive(Debug, Clone, Copy)]

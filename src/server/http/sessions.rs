@@ -18,18 +18,18 @@ use std::time::Duration;
 
 use futures::Stream;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, InitializeRequest, InitializeRequestParams,
-    InitializedNotification, NumberOrString, ServerJsonRpcMessage,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, InitializeRequest, InitializedNotification,
+    NumberOrString, ServerJsonRpcMessage,
 };
 use rmcp::service::serve_server_with_ct;
 use rmcp::transport::TransportAdapterIdentity;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, LocalSessionManagerError};
 use rmcp::transport::streamable_http_server::session::{RestoreOutcome, ServerSseMessage, SessionId, SessionManager};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use table::Owner;
-use table::{Bounds, Table, Whether};
+use table::{Bounds, Table, Waking, Whether};
 
 use super::limits::HttpLimits;
 use crate::guard::Session;
@@ -257,17 +257,6 @@ async fn sweeping(sessions: Weak<BoundedSessions>, idle: Duration) {
         let Some(sessions) = sessions.upgrade() else { return };
         sessions.sweep().await;
     }
-}
-
-/// A session that is being woken.
-#[derive(Debug)]
-struct Waking {
-    /// What its client said of itself.
-    hello: InitializeRequestParams,
-    /// Who it was before.
-    session: Session,
-    /// Dropped when it is over, which is what the others wait for.
-    _over: watch::Sender<()>,
 }
 
 impl std::fmt::Debug for BoundedSessions {

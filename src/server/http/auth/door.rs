@@ -19,7 +19,7 @@ use super::token::BearerToken;
 use super::{bearer, neon_key, shown, token};
 use crate::engine::Engine;
 use crate::guard::{Identity, Scopes};
-use crate::server::http::connections::Peer;
+use crate::server::http::peer::Peer;
 use crate::server::http::reload::Reload;
 
 /// Where the approval page is, which has a secret of its own: no browser has the token.

@@ -10,7 +10,6 @@ use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Waking;
 use crate::guard::Session;
 use crate::server::handler::RunningCalls;
 
@@ -66,6 +65,17 @@ pub(super) enum Whether {
     Waking(watch::Receiver<()>),
     /// There is none.
     Gone,
+}
+
+/// A session that is being woken.
+#[derive(Debug)]
+pub(super) struct Waking {
+    /// What its client said of itself.
+    pub(super) hello: InitializeRequestParams,
+    /// Who it was before.
+    pub(super) session: Session,
+    /// Dropped when it is over, which is what the others wait for.
+    _over: watch::Sender<()>,
 }
 
 impl Known {
