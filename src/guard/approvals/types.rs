@@ -410,7 +410,11 @@ mod tests {
             );
             assert_eq!(told.strip_prefix(&whose), Some(r#""c\" of \"boss""#));
         }
-        for (caller, named) in [("stdio", "stdio"), ("token ann", "token ann"), ("cli", "`neon-mcp call`")] {
+        for (caller, named) in [
+            ("stdio", "stdio"),
+            ("token ann", "token ann"),
+            ("cli", "`neon-mcp call`"),
+        ] {
             assert!(of(caller, None).asker().contains(named), "{caller}");
         }
     }

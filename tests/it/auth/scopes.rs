@@ -1,5 +1,7 @@
 //! Scopes bound what calls do: at the door by the tool, in the engine by what the arguments make of it, and in the list.
 
+use std::time::Instant;
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -126,22 +128,28 @@ async fn scope_stands_for_no_approval() {
 
 #[tokio::test]
 async fn whoever_may_call_nothing_fills_no_log_and_is_counted() {
-    let (upstream, issuer, server) = start(&["--toolsets", "all", "--calls-per-minute", "150"]).await;
+    let (upstream, issuer, server) = start(&["--toolsets", "all", "--calls-per-minute", "100"]).await;
     let token = format!("Bearer {}", issuer.token(&issuer.claims(&server.url, "openid")));
     let arguments = json!({"name": "n", "note": "CANARY-of-no-argument", "more": ["x".repeat(3_000)]});
     let asked = calling("create_project", &arguments, Era::Modern);
+    let began = Instant::now();
     let (mut lacking, mut too_many) = (0, 0);
-    for _ in 0..200 {
-        match post(&server, &[&token], Era::Modern, &asked).await.status() {
-            StatusCode::FORBIDDEN => lacking += 1,
-            StatusCode::TOO_MANY_REQUESTS => too_many += 1,
-            other => panic!("{other}"),
+    // As many as are needed however slow the machine is: some come back while it lasts.
+    while too_many < 20 {
+        let many = (0..20).map(|_| async { post(&server, &[&token], Era::Modern, &asked).await.status() });
+        for status in futures::future::join_all(many).await {
+            match status {
+                StatusCode::FORBIDDEN => lacking += 1,
+                StatusCode::TOO_MANY_REQUESTS => too_many += 1,
+                other => panic!("{other}"),
+            }
         }
+        assert!(lacking < 5_000, "calls without a scope are counted");
     }
-    // Some come back while it lasts.
-    assert!((150..190).contains(&lacking) && too_many > 10, "{lacking} {too_many}");
+    assert!(lacking >= 100, "{lacking}");
     let log = std::fs::read_to_string(server.state.join("neon-mcp/audit.jsonl")).expect("a log");
-    assert!((60..90).contains(&log.lines().count()), "{}", log.lines().count());
+    let most = 60 + began.elapsed().as_secs() as usize / 6 + 2;
+    assert!((60..=most).contains(&log.lines().count()), "{}", log.lines().count());
     assert!(!log.contains("CANARY") && log.contains(r#""name":"n""#), "{log:.2000}");
     assert_eq!(upstream.count(), 0);
 }
