@@ -60,7 +60,7 @@ pub use policy::{
     ApprovalRules, AskedCall, BranchSeen, Cause, Channel, Denied, MayApprove, NewBranch, Occasion, Policy, PolicyError,
     PolicyExplanation, Rule, policy_reference, policy_schema, projects_of,
 };
-pub use prepared::NotPrepared;
+pub use prepared::{NotPrepared, Preparer};
 pub use principal::{Identity, Person, Principal};
 pub use scopes::Scopes;
 pub use seal::{MIN_KEY, Sealer, ShortKey};

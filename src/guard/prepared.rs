@@ -20,7 +20,7 @@ use super::store::{Caps, Full, Record, StoreError};
 /// The most that wait at the same time in one process, or in one state directory.
 const MAX_WAITING: usize = 200;
 
-/// The most of those that are one client's.
+/// The most of those that are one principal's, whatever its clients call themselves.
 const MAX_OF_ONE: usize = 50;
 
 /// The largest that is kept, in bytes.
@@ -29,7 +29,7 @@ pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
 /// How much may wait, and whose.
 pub(super) const CAPS: Caps = Caps {
     all: MAX_WAITING,
-    group: usize::MAX,
+    group: MAX_OF_ONE,
     owner: MAX_OF_ONE,
     oldest_gives_way: false,
 };
@@ -81,12 +81,31 @@ impl From<StoreError> for NotPrepared {
     }
 }
 
+/// Who prepares something.
+#[derive(Debug, Clone, Copy)]
+pub struct Preparer<'a> {
+    /// Who may complete it.
+    pub caller: &'a str,
+    /// Whose share of the places it takes: what no client says of itself is part of it.
+    pub group: &'a str,
+}
+
+#[cfg(test)]
+impl<'a> From<&'a str> for Preparer<'a> {
+    fn from(caller: &'a str) -> Self {
+        Self { caller, group: "" }
+    }
+}
+
 /// What is kept of one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Stored {
     /// Who prepared it, as a keyed digest.
     pub(super) caller: String,
+    /// Whose share of the places it takes: the principal's and the credential's, as a keyed digest.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) group: String,
     /// When it ends: seconds since 1970.
     pub(super) until: i64,
     /// What was prepared, encrypted for its id.
@@ -137,13 +156,17 @@ impl Record for Stored {
     fn owner(&self) -> &str {
         &self.caller
     }
+
+    fn group(&self) -> &str {
+        &self.group
+    }
 }
 
 /// The bound that is met, in words.
 pub(super) fn full(full: Full) -> NotPrepared {
     NotPrepared::Full(match full {
-        Full::Owner => format!("{MAX_OF_ONE} of this client wait already"),
-        _ => format!("{MAX_WAITING} of all clients wait already"),
+        Full::Owner | Full::Group => format!("{MAX_OF_ONE} of this client wait already"),
+        Full::All => format!("{MAX_WAITING} of all clients wait already"),
     })
 }
 

@@ -15,9 +15,9 @@ impl ApprovalFlow {
     ///
     /// # Errors
     /// When it can't be kept.
-    pub fn prepare(
+    pub fn prepare<'a>(
         &self,
-        caller: &str,
+        whose: impl Into<Preparer<'a>>,
         content: Value,
         until: DateTime<Utc>,
         now: DateTime<Utc>,
@@ -27,11 +27,13 @@ impl ApprovalFlow {
             return Err(NotPrepared::TooLarge(text.len()));
         }
         let mark = self.mark()?;
+        let whose = whose.into();
         for _ in 0..MAX_IDS {
             let id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(ID).collect();
             let encrypted = self.sealer.encrypt(PURPOSE, &id, text.as_bytes());
             let stored = Stored {
-                caller: self.preparer(caller),
+                caller: self.preparer(whose.caller),
+                group: self.preparers(whose.group),
                 until: until.timestamp(),
                 encrypted: encrypted.ok_or_else(|| NotPrepared::Store("it can't be encrypted".to_owned()))?,
                 mark: mark.clone(),
@@ -49,12 +51,19 @@ impl ApprovalFlow {
     /// Whether this caller can prepare one more, of at least so many bytes: to be asked before the work. What is over is removed.
     ///
     /// # Errors
-    /// [`NotPrepared::Full`] when 200 wait, or 50 of this caller's, and [`NotPrepared::TooLarge`] over 2 MiB.
-    pub fn room_to_prepare(&self, caller: &str, bytes: usize, now: DateTime<Utc>) -> Result<(), NotPrepared> {
+    /// [`NotPrepared::Full`] when 200 wait, or 50 of this caller's or its principal's, and [`NotPrepared::TooLarge`] over 2 MiB.
+    pub fn room_to_prepare<'a>(
+        &self,
+        whose: impl Into<Preparer<'a>>,
+        bytes: usize,
+        now: DateTime<Utc>,
+    ) -> Result<(), NotPrepared> {
         if bytes > MAX_BYTES {
             return Err(NotPrepared::TooLarge(bytes));
         }
-        match self.preparations.room(&self.preparer(caller), &CAPS, now)? {
+        let whose = whose.into();
+        let (owner, group) = (self.preparer(whose.caller), self.preparers(whose.group));
+        match self.preparations.room((&owner, &group), &CAPS, now)? {
             Some(bound) => Err(full(bound)),
             None => Ok(()),
         }
@@ -126,6 +135,14 @@ impl ApprovalFlow {
 
     fn preparer(&self, caller: &str) -> String {
         self.sealer.digest("preparer", &[caller])
+    }
+
+    /// The digest of a group; nothing stays nothing.
+    fn preparers(&self, group: &str) -> String {
+        match group.is_empty() {
+            true => String::new(),
+            false => self.sealer.digest("preparers", &[group]),
+        }
     }
 }
 
@@ -346,23 +363,43 @@ mod tests {
             );
             for client in 0..4 {
                 for _ in 0..CAPS.owner {
-                    keeper.prepare(&client.to_string(), json!({}), until, now).unwrap();
+                    keeper
+                        .prepare(client.to_string().as_str(), json!({}), until, now)
+                        .unwrap();
                 }
-                let full = keeper.room_to_prepare(&client.to_string(), 0, now).unwrap_err();
+                let full = keeper.room_to_prepare(client.to_string().as_str(), 0, now).unwrap_err();
                 assert!(
                     matches!(&full, NotPrepared::Full(why) if why.contains(&CAPS.owner.to_string())),
                     "{full}"
                 );
             }
-            let full = keeper.prepare("another", json!({}), until, now).unwrap_err();
-            assert!(
-                matches!(&full, NotPrepared::Full(why) if why.contains(&CAPS.all.to_string())),
-                "{full}"
-            );
-            assert_eq!(
-                keeper.room_to_prepare("another", 0, until + TimeDelta::seconds(1)),
-                Ok(())
-            );
+            // Of all that wait, whoever has most makes room for one that has fewer, whatever the clients call themselves.
+            assert_eq!(keeper.room_to_prepare("another", 0, now), Ok(()));
+            keeper.prepare("another", json!({}), until, now).unwrap();
+            let left: usize = (0..4)
+                .map(|client| keeper.waiting(&client.to_string(), now).len())
+                .sum();
+            assert_eq!(left, CAPS.all - 1);
+            assert_eq!(keeper.waiting("another", now).len(), 1);
+        }
+    }
+
+    #[test]
+    fn share_of_prepared_work_is_the_principals_whatever_its_clients_call_themselves() {
+        let folder = tempfile::tempdir().unwrap();
+        for keeper in [alone(), shared(folder.path(), 7)] {
+            let now = Utc::now();
+            let until = now + TimeDelta::hours(1);
+            let of = |caller: &'static str, group: &'static str| Preparer { caller, group };
+            keeper.prepare(of("victim", "victim"), json!({}), until, now).unwrap();
+            for number in 0..CAPS.group {
+                let caller = if number % 2 == 0 { "mallory one" } else { "mallory two" };
+                keeper.prepare(of(caller, "mallory"), json!({}), until, now).unwrap();
+            }
+            let full = keeper.prepare(of("mallory three", "mallory"), json!({}), until, now);
+            assert!(matches!(full, Err(NotPrepared::Full(_))), "{full:?}");
+            assert!(keeper.room_to_prepare(of("mallory three", "mallory"), 0, now).is_err());
+            assert_eq!(keeper.waiting("victim", now).len(), 1);
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::WorkflowContext;
 use crate::engine::error::{Failure, WorkflowError};
 use crate::engine::kind::Kind;
-use crate::guard::{NotApproved, NotPrepared};
+use crate::guard::{NotApproved, NotPrepared, Preparer};
 use crate::neon::Changed;
 
 impl WorkflowContext<'_, '_> {
@@ -22,8 +22,15 @@ impl WorkflowContext<'_, '_> {
     pub(crate) fn prepare(&self, content: Value, until: DateTime<Utc>) -> Result<String, Failure> {
         let approval_flow = &self.call.guards.approval_flow;
         approval_flow
-            .prepare(&self.call.owner, content, until, Utc::now())
+            .prepare(self.preparer(), content, until, Utc::now())
             .map_err(|error| self.not_stored(error))
+    }
+
+    fn preparer(&self) -> Preparer<'_> {
+        Preparer {
+            caller: &self.call.owner,
+            group: &self.call.peer,
+        }
     }
 
     /// Why nothing is prepared: where too much waits, with what waits of the caller's own and how to complete or give up each.
@@ -63,7 +70,7 @@ impl WorkflowContext<'_, '_> {
         let statements = self.call.scripts.iter().flat_map(|script| &script.statements);
         let bytes = statements.map(|statement| statement.text.len()).sum();
         approval_flow
-            .room_to_prepare(&self.call.owner, bytes, Utc::now())
+            .room_to_prepare(self.preparer(), bytes, Utc::now())
             .map_err(|error| self.not_stored(error))
     }
 

@@ -14,6 +14,9 @@ const EVERY: Duration = Duration::from_secs(6);
 /// For how many callers it is counted: where more are refused at once, whoever was refused longest ago is forgotten.
 const MAX_CALLERS: usize = 1_000;
 
+/// The channel of a decision that the caller's own client brought.
+const CLIENT: &str = "client";
+
 /// What is counted of callers.
 #[derive(Debug, Default)]
 pub(super) struct Shares(HashMap<String, Share>);
@@ -29,9 +32,9 @@ struct Share {
 }
 
 impl Shares {
-    /// Whether the line of a call is written. Of calls that were sent, and of a human's decisions, each is.
+    /// Whether the line of a call that wasn't noted before is written.
     pub(super) fn takes(&mut self, entry: &Entry, now: Instant) -> bool {
-        if !is_cheap(entry.outcome) {
+        if !is_cheap(entry) {
             return true;
         }
         if !self.0.contains_key(&entry.caller) && self.0.len() >= MAX_CALLERS {
@@ -100,14 +103,12 @@ impl Share {
     }
 }
 
-/// Whether a caller can have as many such lines as it likes, without a request to Neon and without a human.
-fn is_cheap(outcome: AuditOutcome) -> bool {
-    match outcome {
-        AuditOutcome::Done
-        | AuditOutcome::Failed
-        | AuditOutcome::Unknown
-        | AuditOutcome::Approved
-        | AuditOutcome::Rejected => false,
+/// Whether a caller can have as many such lines as it likes: nothing was sent to Neon, and no human decided but by the caller's own client.
+fn is_cheap(entry: &Entry) -> bool {
+    match entry.outcome {
+        AuditOutcome::Done | AuditOutcome::Unknown | AuditOutcome::Approved => false,
+        AuditOutcome::Failed => entry.request_ids.is_empty(),
+        AuditOutcome::Rejected => entry.channel.as_deref().is_none_or(|channel| channel == CLIENT),
         AuditOutcome::Refused
         | AuditOutcome::Asked
         | AuditOutcome::Cancelled

@@ -92,7 +92,7 @@ impl Caps {
         let (mut all, mut of_group, mut of_owner) = (0, 0, 0);
         for known in known.filter(|known| known.waits()) {
             all += 1;
-            of_group += usize::from(known.group() == group);
+            of_group += usize::from(!group.is_empty() && known.group() == group);
             of_owner += usize::from(known.owner() == owner);
         }
         if of_owner >= self.owner {
@@ -109,11 +109,11 @@ impl Caps {
     /// The bound that one more of this owner meets, where nobody else's would give way to it.
     pub(super) fn met_in_the_end<'r, R: Record>(
         &self,
-        owner: &str,
+        (owner, group): (&str, &str),
         known: impl Iterator<Item = &'r R> + Clone,
     ) -> Option<Full> {
-        let full = self.met(owner, "", known.clone())?;
-        let makes_room = full == Full::All && self.of_the_most(owner, "", known).is_some();
+        let full = self.met(owner, group, known.clone())?;
+        let makes_room = full == Full::All && self.of_the_most(owner, group, known).is_some();
         (!makes_room).then_some(full)
     }
 
@@ -218,7 +218,7 @@ pub(in crate::guard) trait StateStore<R: Record>: Debug + Send + Sync {
     fn put(&self, id: &str, record: R, caps: &Caps, now: DateTime<Utc>) -> Result<Put<R>, StoreError>;
 
     /// The bound that one more would meet. What ended before `now` is removed first.
-    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError>;
+    fn room(&self, whose: (&str, &str), caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError>;
 
     /// The record under an id, and whether it was taken.
     fn get(&self, id: &str) -> Result<Option<(R, bool)>, StoreError>;

@@ -166,13 +166,13 @@ impl<R: Record> StateStore<R> for DirectoryStore<R> {
         Ok(Put::Stored)
     }
 
-    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError> {
+    fn room(&self, (owner, group): (&str, &str), caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError> {
         if self.directory.symlink_metadata().is_err() {
             return Ok(None);
         }
         let held = self.hold()?;
         let known = self.sweep(&held, now)?;
-        Ok(caps.met_in_the_end(owner, known.iter().map(|(_, record)| record)))
+        Ok(caps.met_in_the_end((owner, group), known.iter().map(|(_, record)| record)))
     }
 
     fn get(&self, id: &str) -> Result<Option<(R, bool)>, StoreError> {

@@ -59,10 +59,10 @@ impl<R: Record> StateStore<R> for MemoryStore<R> {
         Ok(Put::Stored)
     }
 
-    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError> {
+    fn room(&self, (owner, group): (&str, &str), caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError> {
         let all = self.swept(now);
         let known = all.values().filter(|(_, taken)| !taken).map(|(record, _)| record);
-        Ok(caps.met_in_the_end(owner, known))
+        Ok(caps.met_in_the_end((owner, group), known))
     }
 
     fn get(&self, id: &str) -> Result<Option<(R, bool)>, StoreError> {

@@ -215,7 +215,7 @@ mod tests {
             };
             put(&*store, "a", note("me", "us", "1"));
             put(&*store, "b", note("me", "us", "2"));
-            assert_eq!(store.room("me", &CAPS, Utc::now()).unwrap(), Some(Full::Owner));
+            assert_eq!(store.room(("me", ""), &CAPS, Utc::now()).unwrap(), Some(Full::Owner));
             assert!(matches!(put(&*store, "c", note("me", "us", "3")), Put::Stored));
             assert_eq!(asked(), ["2", "3"].map(str::to_owned).into());
             put(&*store, "d", note("you", "us", "4"));
@@ -233,17 +233,17 @@ mod tests {
             ));
             assert!(matches!(put(&*store, "h", note("new", "", "8")), Put::Stored));
             assert_eq!(asked(), ["4", "6", "7", "8"].map(str::to_owned).into());
-            assert_eq!(store.room("others", &CAPS, Utc::now()).unwrap(), None);
-            assert_eq!(store.room("new", &CAPS, Utc::now()).unwrap(), Some(Full::All));
+            assert_eq!(store.room(("others", ""), &CAPS, Utc::now()).unwrap(), None);
+            assert_eq!(store.room(("new", ""), &CAPS, Utc::now()).unwrap(), Some(Full::All));
             assert!(matches!(put(&*store, "i", note("newer", "", "9")), Put::Stored));
             assert_eq!(asked(), ["4", "7", "8", "9"].map(str::to_owned).into());
             assert!(matches!(put(&*store, "j", note("new", "", "10")), Put::Stored));
             assert_eq!(asked(), ["4", "7", "9", "10"].map(str::to_owned).into());
-            assert_eq!(store.room("new", &CAPS, Utc::now()).unwrap(), Some(Full::All));
-            assert_eq!(store.room("newest", &CAPS, Utc::now()).unwrap(), Some(Full::All));
+            assert_eq!(store.room(("new", ""), &CAPS, Utc::now()).unwrap(), Some(Full::All));
+            assert_eq!(store.room(("newest", ""), &CAPS, Utc::now()).unwrap(), Some(Full::All));
             // An hour later all of it is over.
             let later = Utc::now() + TimeDelta::hours(2);
-            assert_eq!(store.room("new", &CAPS, later).unwrap(), None);
+            assert_eq!(store.room(("new", ""), &CAPS, later).unwrap(), None);
             assert!(store.list().unwrap().is_empty());
         }
     }

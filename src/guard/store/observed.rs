@@ -22,8 +22,8 @@ impl<R: Record, S: StateStore<R>> StateStore<R> for Observed<S> {
         counted("put", self.0.put(id, record, caps, now))
     }
 
-    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError> {
-        counted("room", self.0.room(owner, caps, now))
+    fn room(&self, whose: (&str, &str), caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError> {
+        counted("room", self.0.room(whose, caps, now))
     }
 
     fn get(&self, id: &str) -> Result<Option<(R, bool)>, StoreError> {

@@ -3,13 +3,28 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::HttpBody;
+use axum::body::{Body, Bytes, HttpBody as _};
+use http_body_util::BodyExt as _;
 
 /// How much one caller's requests may hold at once, in bytes: 8 MiB, or as much as the largest body where that is more.
 const OF_ONE: usize = 8 * 1024 * 1024;
 
 /// How many times as much those of all callers may.
 const ALL: usize = 8;
+
+/// What a caller may hold though all that there is is held, in bytes: 64 KiB, which most messages are far below.
+const ASIDE: usize = 64 * 1024;
+
+/// Why a body isn't read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is larger than any may be.
+    TooLarge,
+    /// There is no room for it now.
+    NoRoom,
+    /// The client broke off, or its framing is broken.
+    Broken,
+}
 
 /// The bodies that are being read, or stood for by a message that isn't answered yet.
 #[derive(Debug)]
@@ -43,22 +58,49 @@ impl Bodies {
         })
     }
 
-    /// Makes room for a body: for as much as it says that it has, else for the largest. Nothing where there is none now.
-    pub(super) fn room(self: &Arc<Self>, caller: &Arc<str>, body: &impl HttpBody) -> Option<Room> {
-        let says = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
-        let bytes = says.unwrap_or(self.largest).min(self.largest);
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_one = now.by_caller.get(caller).copied().unwrap_or_default();
-        if of_one + bytes > self.of_one || now.all + bytes > self.of_one.saturating_mul(ALL) {
-            return None;
+    /// Reads a body. Room is made for what has come of it, not for what is announced: whoever sends nothing holds nothing.
+    ///
+    /// # Errors
+    /// When it isn't read whole.
+    pub(super) async fn read(self: &Arc<Self>, caller: &Arc<str>, mut body: Body) -> Result<(Bytes, Room), Unread> {
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > self.largest {
+            return Err(Unread::TooLarge);
         }
-        now.all += bytes;
-        now.by_caller.insert(caller.clone(), of_one + bytes);
-        Some(Room {
+        let mut room = Room {
             bodies: self.clone(),
             caller: caller.clone(),
-            bytes,
-        })
+            bytes: 0,
+        };
+        let mut read = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(|_| Unread::Broken)?.into_data() else {
+                continue;
+            };
+            if read.len() + piece.len() > self.largest {
+                return Err(Unread::TooLarge);
+            }
+            room.grow(piece.len())?;
+            read.extend_from_slice(&piece);
+        }
+        Ok((read.into(), room))
+    }
+}
+
+impl Room {
+    /// Makes room for more. What a small message needs there is always: others may not take it.
+    fn grow(&mut self, bytes: usize) -> Result<(), Unread> {
+        let bodies = self.bodies.clone();
+        let mut now = bodies.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_one = now.by_caller.get(&self.caller).copied().unwrap_or_default() + bytes;
+        let is_full = now.all + bytes > bodies.of_one.saturating_mul(ALL);
+        if of_one > bodies.of_one || (is_full && of_one > ASIDE) {
+            return Err(Unread::NoRoom);
+        }
+        now.all += bytes;
+        now.by_caller.insert(self.caller.clone(), of_one);
+        self.bytes += bytes;
+        Ok(())
     }
 }
 
@@ -78,37 +120,61 @@ impl Drop for Room {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-    use futures::stream;
+    use std::convert::Infallible;
+
+    use futures::{StreamExt as _, stream};
 
     use super::*;
 
     const MIB: usize = 1024 * 1024;
 
-    #[test]
-    fn one_caller_holds_its_share_and_all_hold_no_more_than_there_is() {
+    fn caller(number: usize) -> Arc<str> {
+        number.to_string().into()
+    }
+
+    #[tokio::test]
+    async fn one_caller_holds_its_share_and_all_hold_no_more_than_there_is() {
         let bodies = Bodies::new(MIB);
-        let caller = |number: usize| -> Arc<str> { number.to_string().into() };
-        let large = Body::from(vec![0; MIB]);
-        let mut held: Vec<Room> = (0..8).map(|_| bodies.room(&caller(0), &large).unwrap()).collect();
-        assert!(bodies.room(&caller(0), &large).is_none());
-        // It says nothing of its size, so it may be as large.
-        let unsaid = Body::from_stream(stream::empty::<Result<Vec<u8>, std::io::Error>>());
-        assert!(bodies.room(&caller(0), &unsaid).is_none());
-        assert!(bodies.room(&caller(0), &Body::empty()).is_some());
-        for number in 1..8 {
-            held.extend((0..8).map(|_| bodies.room(&caller(number), &large).unwrap()));
+        let large = || Body::from(vec![0; MIB]);
+        let mut held = Vec::new();
+        for number in 0..8 {
+            for _ in 0..8 {
+                held.push(bodies.read(&caller(number), large()).await.unwrap());
+            }
+            assert_eq!(bodies.read(&caller(number), large()).await.unwrap_err(), Unread::NoRoom);
         }
-        assert!(bodies.room(&caller(8), &large).is_none());
+        assert_eq!(bodies.read(&caller(8), large()).await.unwrap_err(), Unread::NoRoom);
+        // What is small is read all the same, of whoever holds nothing.
+        assert_eq!(bodies.read(&caller(8), Body::from("{}")).await.unwrap().0, "{}");
         drop(held);
-        assert!(bodies.room(&caller(8), &large).is_some());
+        assert!(bodies.read(&caller(8), large()).await.is_ok());
         assert!(bodies.now.lock().unwrap().by_caller.is_empty());
     }
 
-    #[test]
-    fn body_as_large_as_any_may_be_is_read() {
-        let bodies = Bodies::new(64 * MIB);
-        let unsaid = Body::from_stream(stream::empty::<Result<Vec<u8>, std::io::Error>>());
-        assert!(bodies.room(&"a".into(), &unsaid).is_some());
+    #[tokio::test]
+    async fn body_that_is_announced_holds_nothing_before_it_comes() {
+        let bodies = Bodies::new(MIB);
+        let pending = || Body::from_stream(stream::pending::<Result<Vec<u8>, Infallible>>());
+        let whose = caller(0);
+        let waiting: Vec<_> = (0..100).map(|_| Box::pin(bodies.read(&whose, pending()))).collect();
+        let mut all = futures::future::join_all(waiting);
+        assert!(futures::poll!(&mut all).is_pending());
+        assert!(bodies.read(&whose, Body::from(vec![0; MIB])).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn body_over_the_bound_is_not_read() {
+        let bodies = Bodies::new(10);
+        assert_eq!(
+            bodies.read(&caller(0), Body::from("12345678901")).await.unwrap_err(),
+            Unread::TooLarge
+        );
+        let pieces = || stream::iter(["12345", "67890", "1"]).map(Ok::<_, Infallible>);
+        let unsaid = Body::from_stream(pieces());
+        assert_eq!(bodies.read(&caller(0), unsaid).await.unwrap_err(), Unread::TooLarge);
+        assert_eq!(
+            bodies.read(&caller(0), Body::from("1234567890")).await.unwrap().0,
+            "1234567890"
+        );
     }
 }

@@ -22,7 +22,7 @@ use super::limits::HttpLimits;
 use super::listen::{Listener, Stream};
 use super::message;
 use super::patient::Patient;
-use super::peer::Peer;
+use super::peer::{Peer, neighbourhood};
 use super::place::Place;
 use super::tls::Tls;
 use crate::telemetry::{self, Metric};
@@ -81,6 +81,7 @@ impl Count {
     /// # Errors
     /// The bound, where there are enough.
     fn one(self: &Arc<Self>, peer: Option<IpAddr>, is_connection: bool) -> Result<Counted, Over> {
+        let peer = peer.map(neighbourhood);
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let of_peer = peer
             .and_then(|peer| now.by_peer.get(&peer))

@@ -18,12 +18,12 @@ use serde_json::json;
 
 use super::admission::Admission;
 use super::auth::{Denial, Door, Grant};
-use super::bodies::Bodies;
+use super::bodies::{Bodies, Unread};
 use super::calls::{Calls, OneTooMany};
 use super::drain::Drain;
 use super::held::held;
 use super::narrowing::{Asked, NotOffered};
-use super::peer::Peer;
+use super::peer::{Peer, neighbourhood};
 use super::sessions::{self, Lack, Owner};
 use super::tool_list;
 use crate::guard::Scopes;
@@ -47,6 +47,9 @@ const LATER: ErrorCode = ErrorCode(-32_000);
 /// What a client is told whose session isn't there, whosever it is or was.
 const NO_SESSION: &str = "there is no such session, or no longer: one ends when it is unused for long, when it makes room for another, \
     and with the server. Send `initialize` without a session id to begin another";
+
+/// How many values a message has at most: each takes some hundred bytes when it is read, however few it has in the text.
+const MAX_VALUES: usize = 20_000;
 
 /// What reading a request needs.
 #[derive(Clone)]
@@ -85,16 +88,17 @@ pub(super) async fn whole(
     };
     let (mut head, body) = request.into_parts();
     let owner = owner(&grant, peer);
-    // It holds what is made of it, too, until that is answered.
-    let Some(_room) = reading.bodies.room(&owner.share, &body) else {
-        let text = "as much is being sent to this server as it holds at once, of you or of all; nothing was done";
-        return later(StatusCode::SERVICE_UNAVAILABLE, BODY_RETRY, None, text);
-    };
-    let body = match tokio::time::timeout(reading.patience, to_bytes(body, reading.body_bytes)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(error)) if is_too_large(&error) => return too_large(reading.body_bytes),
+    let read = tokio::time::timeout(reading.patience, reading.bodies.read(&owner.share, body));
+    // The room is held for what is made of it, too, until that is answered.
+    let (body, _room) = match read.await {
+        Ok(Ok(read)) => read,
+        Ok(Err(Unread::TooLarge)) => return too_large(reading.body_bytes),
+        Ok(Err(Unread::NoRoom)) => {
+            let text = "as much is being sent to this server as it holds at once, of you or of all; nothing was done";
+            return later(StatusCode::SERVICE_UNAVAILABLE, BODY_RETRY, None, text);
+        }
         // The client broke off, or its framing is broken.
-        Ok(Err(_)) => return StatusCode::BAD_REQUEST.into_response(),
+        Ok(Err(Unread::Broken)) => return StatusCode::BAD_REQUEST.into_response(),
         Err(_) => return too_slow(reading.patience),
     };
     let is_json = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -167,7 +171,13 @@ pub(super) async fn whole(
             let text = "every session that this server may have is in use; nothing was done";
             later(StatusCode::SERVICE_UNAVAILABLE, SESSION_RETRY, id_of(&asked), text)
         }
-        Some(Lack::Unknown) if is_end || response.status() == StatusCode::NOT_FOUND => {
+        Some(Lack::Unknown)
+            if is_end
+                || matches!(
+                    response.status(),
+                    StatusCode::NOT_FOUND | StatusCode::INTERNAL_SERVER_ERROR
+                ) =>
+        {
             let error = ErrorData::invalid_request(NO_SESSION, None);
             refused(StatusCode::NOT_FOUND, id_of(&asked), error)
         }
@@ -275,7 +285,7 @@ fn owner(grant: &Grant, peer: IpAddr) -> Owner {
     Owner {
         share: match grant.is_told_apart() {
             true => principal.clone(),
-            false => peer.to_string().into(),
+            false => neighbourhood(peer).to_string().into(),
         },
         principal,
     }
@@ -299,6 +309,14 @@ async fn with_id(response: Response) -> Response {
 /// What is to be sent on in the place of a body, if anything is, and what it asks for; or the answer to one that isn't a message.
 fn message(body: &[u8]) -> Result<(Option<Bytes>, Option<messages::Request>), Box<Response>> {
     let no = |status, id, error| Err(Box::new(refused(status, id, error)));
+    if !has_few_values(body) {
+        let text = format!("the message has more than {MAX_VALUES} values");
+        return no(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            None,
+            ErrorData::invalid_request(text, None),
+        );
+    }
     let (checked, asked) = match messages::read_request(body) {
         Ok(read) => read,
         Err(error) => {
@@ -325,22 +343,25 @@ fn message(body: &[u8]) -> Result<(Option<Bytes>, Option<messages::Request>), Bo
     }
 }
 
+/// Whether a message has no more values than are read. What separates them is counted; its grammar is looked at later.
+fn has_few_values(body: &[u8]) -> bool {
+    let (mut values, mut in_text, mut is_escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    values <= MAX_VALUES
+}
+
 fn refused(status: StatusCode, id: Option<RequestId>, error: ErrorData) -> Response {
     let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     match messages::written(&ServerJsonRpcMessage::error(error, id)) {
         Ok(body) => (status, json, body).into_response(),
         Err(_) => status.into_response(),
     }
-}
-
-/// Whether a body was larger than is read.
-fn is_too_large(error: &axum::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

@@ -1,7 +1,33 @@
 //! From where a request comes.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// From where a request comes: of one that a known proxy passes on, the client's address.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
+
+/// Whose bounds an address shares: of the sixth version, whoever has one has a network of them (a /64).
+pub(super) fn neighbourhood(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_of_the_sixth_version_share_bounds() {
+        let near = |text: &str| neighbourhood(text.parse().unwrap());
+        assert_eq!(near("2001:db8:1:2:3::1"), near("2001:db8:1:2:ffff::9"));
+        assert_ne!(near("2001:db8:1:2::1"), near("2001:db8:1:3::1"));
+        assert_eq!(near("::ffff:192.0.2.7"), near("192.0.2.7"));
+        assert_ne!(near("192.0.2.7"), near("192.0.2.8"));
+        assert_eq!(near("::1"), "::1".parse::<IpAddr>().unwrap());
+    }
+}

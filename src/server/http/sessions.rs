@@ -91,6 +91,14 @@ fn lacking(lack: Lack) {
     let _ = ASKED.try_with(|asked| asked.lack.set(lack));
 }
 
+/// Notes that the session ended after it was looked for.
+fn lost(error: LocalSessionManagerError) -> LocalSessionManagerError {
+    if matches!(error, LocalSessionManagerError::SessionNotFound(_)) {
+        lacking(Lack::Unknown);
+    }
+    error
+}
+
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionError {
@@ -195,7 +203,11 @@ impl BoundedSessions {
         tokio::spawn(async move {
             let waking = waking;
             match end.run_until_cancelled(sessions.begin_again(&id, &waking)).await {
-                Some(Ok(())) => lock(&sessions.known).woke(&id),
+                Some(Ok(())) if lock(&sessions.known).woke(&id) => {}
+                Some(Ok(())) => {
+                    tracing::debug!("a session was ended while it woke");
+                    let _ = sessions.local.close_session(&id).await;
+                }
                 failed => {
                     tracing::warn!("a session that slept is over, since it can't be woken: {failed:?}");
                     lock(&sessions.known).remove(&id);
@@ -391,7 +403,7 @@ impl SessionManager for BoundedSessions {
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
         let open = self.open(id);
-        let stream = self.local.create_stream(id, message).await?;
+        let stream = self.local.create_stream(id, message).await.map_err(lost)?;
         Ok(Counted {
             stream: Box::pin(stream),
             _open: open,
@@ -399,7 +411,7 @@ impl SessionManager for BoundedSessions {
     }
 
     async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Self::Error> {
-        Ok(self.local.accept_message(id, message).await?)
+        Ok(self.local.accept_message(id, message).await.map_err(lost)?)
     }
 
     async fn create_standalone_stream(
@@ -407,7 +419,7 @@ impl SessionManager for BoundedSessions {
         id: &SessionId,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
         let open = self.open(id);
-        let stream = self.local.create_standalone_stream(id).await?;
+        let stream = self.local.create_standalone_stream(id).await.map_err(lost)?;
         Ok(Counted {
             stream: Box::pin(stream),
             _open: open,

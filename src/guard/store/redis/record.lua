@@ -27,7 +27,7 @@ local function sweep(now, owner, group, same)
             found.shares[whose] = share
             share.count = share.count + 1
             if not share.since or entry.since < share.since then share.since, share.oldest = entry.since, id end
-            if entry.group == group then found.of_group = found.of_group + 1 end
+            if group ~= '' and entry.group == group then found.of_group = found.of_group + 1 end
             if entry.owner == owner then
                 found.of_owner = found.of_owner + 1
                 if not found.since or entry.since < found.since then found.since, found.oldest = entry.since, id end

@@ -260,12 +260,13 @@ impl<R: Record> StateStore<R> for Records<R> {
         })
     }
 
-    fn room(&self, owner: &str, caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError> {
+    fn room(&self, (owner, group): (&str, &str), caps: &Caps, now: DateTime<Utc>) -> Result<Option<Full>, StoreError> {
         let mut answer = self.run(
             &ROOM,
             &[
                 &now.timestamp_millis().to_string(),
                 &self.hidden("owner", owner),
+                &self.hidden("group", group),
                 &caps.all.to_string(),
                 &caps.group.to_string(),
                 &caps.owner.to_string(),

@@ -5,7 +5,7 @@
 //! While it is, or has to wait for a place, the last yes goes on for a while.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::challenge::Denial;
+use crate::server::http::peer::neighbourhood;
 
 /// How long an answer counts, a yes as a no.
 pub(super) const COUNTS: Duration = Duration::from_secs(60);
@@ -186,17 +187,6 @@ impl<T: Clone> Asking<T> {
     }
 }
 
-/// Whose budget an address shares: of the sixth version, whoever has one has a network of them.
-fn neighbourhood(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,14 +272,5 @@ mod tests {
         assert!(taken(peer(2)) >= 30);
         asking.learn("good".to_owned(), Ok(7), now);
         assert_eq!(said(&asking.next("good", peer(1), now)), Some(Ok(7)));
-    }
-
-    #[test]
-    fn addresses_of_one_network_of_the_sixth_version_share_a_budget() {
-        let near = |text: &str| neighbourhood(text.parse().unwrap());
-        assert_eq!(near("2001:db8:1:2:3::1"), near("2001:db8:1:2:ffff::9"));
-        assert_ne!(near("2001:db8:1:2::1"), near("2001:db8:1:3::1"));
-        assert_eq!(near("::ffff:192.0.2.7"), near("192.0.2.7"));
-        assert_ne!(near("192.0.2.7"), near("192.0.2.8"));
     }
 }

@@ -259,12 +259,14 @@ impl Table {
         }
     }
 
-    /// Notes that a session is one of rmcp's again.
-    pub(super) fn woke(&mut self, id: &SessionId) {
-        if let Some(known) = self.known.get_mut(id) {
-            known.state = State::Awake;
-            self.awake.insert(id.clone());
-        }
+    /// Notes that a session is one of rmcp's again. False where it was ended meanwhile, and so must be at rmcp, too.
+    pub(super) fn woke(&mut self, id: &SessionId) -> bool {
+        let Some(known) = self.known.get_mut(id) else {
+            return false;
+        };
+        known.state = State::Awake;
+        self.awake.insert(id.clone());
+        true
     }
 
     /// Whether a session that rmcp ended is over, and forgotten: not where it only went to sleep.
