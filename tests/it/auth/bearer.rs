@@ -116,6 +116,30 @@ async fn token_lets_in_until_it_is_revoked_or_ends() {
 }
 
 #[tokio::test]
+async fn token_made_again_under_a_revoked_name_inherits_nothing() {
+    let upstream = FakeNeon::route(neon).await;
+    let state = state_home();
+    let first = format!("Bearer {}", made(&["ci"], &state).await);
+    let server = serve(&upstream, &["--auth", "bearer"], &state).await;
+    let session = begin(&server, &[&first]).await.headers()["mcp-session-id"].clone();
+    let pinged = async |shown: &str| {
+        let ping = plain().post(&server.url).header("authorization", shown).header("mcp-session-id", &session);
+        let ping = ping.header("accept", "application/json, text/event-stream").header("mcp-protocol-version", "2025-11-25");
+        let answer = ping.json(&json!({"jsonrpc": "2.0", "id": 2, "method": "ping"})).send().await;
+        answer.expect("an answer").status()
+    };
+    assert_eq!(pinged(&first).await, StatusCode::OK);
+    assert!(token(&["revoke", "ci"], &state).await.2);
+    let second = format!("Bearer {}", made(&["ci"], &state).await);
+    assert_eq!(pinged(&second).await, StatusCode::NOT_FOUND, "it is another's");
+    // For people it has its name.
+    let body = calling("delete_project", &json!({"project_id": PROJECT}), Era::Modern);
+    assert_eq!(post(&server, &[&second], Era::Modern, &body).await.status(), StatusCode::OK);
+    let log = std::fs::read_to_string(state.join("neon-mcp/audit.jsonl")).expect("a log");
+    assert!(log.contains("\"caller\":\"token ci\""), "{log}");
+}
+
+#[tokio::test]
 async fn entry_narrows_the_policy_and_brings_its_own_credential() {
     let upstream = FakeNeon::route(neon).await;
     let state = state_home();

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::guard::{Person, Scopes};
+use crate::guard::{Identity, Person, Scopes};
 use crate::server::http::auth::setup::CallerSettings;
 
 /// What every token begins with: so that people and scanners know it for one.
@@ -48,6 +48,10 @@ pub struct NewToken {
 #[serde(deny_unknown_fields)]
 pub struct TokenEntry {
     name: String,
+    /// What tells it from one that is made under the same name later: sessions, prepared work and approvals are its own. Those of an
+    /// earlier version have none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    id: String,
     /// SHA-256 of the token, in base64url.
     sha256: String,
     created: DateTime<Utc>,
@@ -79,6 +83,7 @@ impl TokenEntry {
         let token = format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
         let entry = Self {
             name: new.name,
+            id: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 12]>()),
             sha256: digest(&token),
             created: now,
             expires: new.expires,
@@ -103,6 +108,9 @@ impl TokenEntry {
         }
         if URL_SAFE_NO_PAD.decode(&self.sha256).map_or(0, |bytes| bytes.len()) != 32 {
             return Some(format!("{name}: sha256 is no SHA-256 in base64url"));
+        }
+        if self.id.len() > MAX_NAME || !self.id.chars().all(is_name) {
+            return Some(format!("{name}: its id is none that `neon-mcp token` writes"));
         }
         let is_person =
             |text: &str| !text.is_empty() && text.chars().count() <= MAX_PERSON && !text.chars().any(char::is_control);
@@ -130,6 +138,15 @@ impl TokenEntry {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Who shows it. One that is made again under the name of a revoked one is another.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity::Token {
+            name: self.name.clone(),
+            id: self.id.clone(),
+        }
     }
 
     /// When it was made.

@@ -30,7 +30,7 @@ pub(in crate::server::http) struct Bearer {
 }
 
 struct Known {
-    name: String,
+    identity: Identity,
     expires: Option<DateTime<Utc>>,
     scopes: Scopes,
     /// Whose it is at the issuer of the approvers, where that is known.
@@ -60,7 +60,7 @@ impl Bearer {
                 others.extend(Loader::files(&settings, path));
                 let tag = hmac::sign(&tags, entry.digest().as_bytes()).as_ref().to_vec();
                 let token = Known {
-                    name: entry.name().to_owned(),
+                    identity: entry.identity(),
                     expires: entry.expires(),
                     scopes: entry.scopes(),
                     person,
@@ -97,8 +97,7 @@ impl Bearer {
             return Err(Denial::Invalid("the token expired"));
         }
         let setup = known.setup.clone().ok_or(UNUSABLE)?;
-        let identity = Identity::Token(known.name.clone());
-        let principal = Principal::with(identity, Vec::new(), known.scopes);
+        let principal = Principal::with(known.identity.clone(), Vec::new(), known.scopes);
         Ok(Arc::new(Grant {
             principal: principal.of_person(known.person.clone()),
             issued: known.scopes,
