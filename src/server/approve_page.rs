@@ -164,15 +164,18 @@ impl Shared {
             audit.check().map_err(|error| Undecided::NotNoted(error.to_string()))?;
         }
         let (flow, now) = (self.approval_flow(), Utc::now());
-        let approval = match by {
+        let decided = match by {
             By::Secret(secret) => flow.decide_from_page(code, secret, decision, now),
             By::SignedIn(signed_in) => flow.decide_signed_in(code, &signed_in.principal(), decision, now),
-        }?;
-        if let (Some(audit), Some(entry)) = (audit, decision_entry(&approval, engine.service().name())) {
+        };
+        // A try that was one too many refuses the call, too.
+        let about = decided.as_ref().map_or_else(DecideError::refused, Some);
+        let entry = about.and_then(|approval| decision_entry(approval, engine.service().name()));
+        if let (Some(audit), Some(entry)) = (audit, entry) {
             // It waits for its place then, and the log of the server has it.
             let _ = audit.write(&entry);
         }
-        Ok(approval)
+        Ok(decided?)
     }
 }
 

@@ -306,12 +306,21 @@ impl ApprovalFlow {
         let mut waits_already = None;
         for known in self.known(approvals, subject, &call, now)? {
             match &known.state {
-                State::Rejected { by, who, .. } => {
+                State::Rejected {
+                    by,
+                    who,
+                    by_wrong_tries,
+                    ..
+                } => {
                     let by = DecidedElsewhere {
                         channel: channel_of(*by),
                         who: who.as_ref().map(|who| who.name.clone()),
                     };
-                    return Ok(OutOfBand::NotApproved(NotApproved::Rejected, Some(by)));
+                    let no = match by_wrong_tries {
+                        true => NotApproved::WrongTries,
+                        false => NotApproved::Rejected,
+                    };
+                    return Ok(OutOfBand::NotApproved(no, Some(by)));
                 }
                 // Written by someone who isn't the page: no approval.
                 State::Approved {

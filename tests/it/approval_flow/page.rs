@@ -343,9 +343,23 @@ async fn guessing_the_secret_ends_in_a_no() {
         .post(&page, &[("decision", "approve"), ("secret", &secret)], &[])
         .await;
     assert!(status == StatusCode::CONFLICT && html.contains("Rejected"), "{html}");
+    // Nobody decided, and nobody is said to have.
     let (value, is_error) = web.delete(BRANCH).await;
-    assert!(is_error && error(&value)["kind"] == "rejected", "{value}");
+    assert!(is_error && error(&value)["kind"] == "too_many_wrong_tries", "{value}");
+    assert!(!error(&value)["message"].as_str().expect("a text").contains("user rejected"), "{value}");
     assert_eq!(world.changes(), NOTHING);
+    let lines = std::fs::read_to_string(web.state.join("neon-mcp/audit.jsonl")).expect("a log");
+    let rejected: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .filter(|line| line["outcome"] == "rejected")
+        .collect();
+    // At the last try, and when the call was repeated.
+    assert_eq!(rejected.len(), 2, "{lines}");
+    for line in &rejected {
+        assert_eq!((&line["channel"], &line["approver"]), (&json!("page"), &Value::Null), "{line}");
+        assert!(line["reason"].as_str().expect("a reason").contains("nobody decided"), "{line}");
+    }
 }
 
 #[tokio::test]
