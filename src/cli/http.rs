@@ -65,7 +65,15 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let callers = Known::of(&settings);
     let reach = reach(&http, &settings);
     let policy = settings.policy_again();
-    let remake = Remake::new(move |engine| policy.engine(engine));
+    let remake = Remake::new(move |engine| {
+        let remade = policy.engine(engine)?;
+        let guards = remade.guards();
+        // Both or neither: a policy whose secret can't be read leaves the earlier ones in force.
+        let secret = guards.policy.approval().page_secret_file.as_deref();
+        let secret = secret.map(read_page_secret).transpose().map_err(|error| error.to_string())?;
+        guards.approval_flow.change_page_secret(secret);
+        Ok(remade)
+    });
     let mut reloads = Reloads::default();
     reloads.tell(Arc::new(crate::telemetry::reload));
     let http = http.with_reload(again, reloads, remake);

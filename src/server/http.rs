@@ -70,6 +70,8 @@ pub use self::reload::{OnReload, Reload, Reloads};
 use self::sessions::BoundedSessions;
 pub use self::socket_mode::SocketMode;
 pub use self::tls::{Tls, TlsError, TlsFiles};
+pub(super) use self::auth::neighbourhood;
+pub(super) use self::connections::Peer;
 use super::approve_page;
 use super::handler::NeonServer;
 use crate::engine::Engine;

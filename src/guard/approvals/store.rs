@@ -51,8 +51,8 @@ pub(in crate::guard) struct FromPage<'a> {
 /// How whoever decides on the page shows that they may.
 #[derive(Clone, Copy)]
 pub(in crate::guard) enum Proof<'a> {
-    /// The secret that was given out for it, as a keyed digest.
-    Secret(&'a str),
+    /// The secret that was given out for it, as a keyed digest; and that of the one secret that decides all, where there is one now.
+    Secret(&'a str, Option<&'a str>),
     /// They signed in, and stand so to the call.
     SignedIn(&'a DecidedBy, &'a dyn Fn(&Approval) -> Standing),
 }
@@ -457,9 +457,10 @@ fn decide(
     match page.map(|page| page.proof) {
         None => who = Some(DecidedBy::from(&Principal::new(Identity::Cli))),
         // Of a keyed digest, a comparison that ends early tells nothing that helps to guess the secret.
-        Some(Proof::Secret(secret)) => match &approval.page_secret {
+        Some(Proof::Secret(secret, of_all)) => match &approval.page_secret {
             None => return Err(DecideError::NotHere(by)),
-            Some(expected) if expected != secret => {
+            // What was in force when it was put down may be another by now.
+            Some(expected) if of_all.unwrap_or(expected) != secret => {
                 let (left, refused) = wrong(approval, by, now);
                 return Err(DecideError::WrongSecret { left, refused });
             }

@@ -37,7 +37,7 @@ const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// From where a request comes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) IpAddr);
+pub(in crate::server) struct Peer(pub(in crate::server) IpAddr);
 
 /// A connection that a proxy in front made.
 #[derive(Debug, Clone, Copy)]

@@ -187,7 +187,7 @@ impl<T: Clone> Asking<T> {
 }
 
 /// Whose budget an address shares: of the sixth version, whoever has one has a network of them.
-fn neighbourhood(peer: IpAddr) -> IpAddr {
+pub(in crate::server) fn neighbourhood(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

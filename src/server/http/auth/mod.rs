@@ -14,6 +14,7 @@ mod shown;
 mod token;
 mod watched;
 
+pub(in crate::server) use asking::neighbourhood;
 pub use bearer::{MAX_NAME, NewToken, TOKEN_PREFIX, TokenEntry, TokenList, TokenListError};
 pub use callers::{Callers, IntrospectionSettings, IssuerClient, OauthSettings};
 pub(super) use challenge::Denial;
