@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::callers::{Asking, Known, asking};
 use super::common::{print, resolve};
 use super::log_format::tell;
-use super::serve::{name_the_key, start, warn_of_untold};
+use super::serve::{name_the_key, start, warn_of_no_page, warn_of_untold};
 use crate::guard::{Page, StoreError};
 use crate::server::NeonServer;
 #[cfg(feature = "http-server")]
@@ -101,6 +101,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         is_shared,
     });
     warn_of_untold(&guards.approval_flow, &kinds);
+    warn_of_no_page(&guards.approval_flow, &kinds);
     let http = http.with_approvers(sign_in);
     // Not before all that it needs was found good: whoever reads that it listens goes away.
     tell(&how);

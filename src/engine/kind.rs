@@ -73,7 +73,7 @@ kinds! {
         "no",
         "Call it through that one, if the user wants it.";
     DeniedByPolicy = "denied_by_policy",
-        "The operator's policy denies the call. `rule` names the key, or is `scope` where the caller's token lacks a scope.",
+        "The operator's policy denies the call. `rule` names the key, or is `scope` where the caller lacks one: its token, or what the operator set up for it.",
         "no",
         "Tell the user: only the operator can change the policy.";
     RequiresApproval = "requires_approval",

@@ -14,6 +14,7 @@
 //! ```
 
 pub(super) mod admission;
+mod answer;
 mod auth;
 mod bodies;
 mod calls;
@@ -342,6 +343,8 @@ impl HttpServer {
             reloads.add(tls.clone());
         }
         reloads.add(Arc::new(admission::Policy::new(admission.clone(), remake)));
+        let beginning = door.clone();
+        let beginning = AbortOnDropHandle::new(tokio::spawn(async move { beginning.begin().await }));
         let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.when(reload_asked)));
         let health = Arc::new(Health::new(probes.of(&admission), stop.clone()));
         let watching = telemetry::is_on().then(|| AbortOnDropHandle::new(tokio::spawn(health.clone().watch())));
@@ -404,7 +407,7 @@ impl HttpServer {
                 Drain::farewell().await;
             } => tracing::debug!("connections that were still open were dropped"),
         }
-        drop((reloading, watching));
+        drop((beginning, reloading, watching));
         end.cancel();
         tracing::info!("stopped");
         Ok(())

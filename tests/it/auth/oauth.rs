@@ -188,6 +188,10 @@ async fn token_that_does_not_count_is_told_why_and_never_repeated() {
             headed(json!({"crit": ["b64"], "b64": false})),
             "the token wants what is not understood (crit)",
         ),
+        (
+            signed(&key, &json!({"alg": "ES256", "kid": "k1", "typ": "at+jwt", "crit": null}), &claims),
+            "the token wants what is not understood (crit)",
+        ),
     ];
     for (token, why) in cases {
         let answer = begin(&server, &[&format!("Bearer {token}")]).await;
