@@ -57,6 +57,8 @@ use url::Url;
 use self::admission::Admission;
 pub use self::admission::Remake;
 use self::auth::Door;
+pub(super) use self::auth::neighbourhood;
+pub(super) use self::connections::Peer;
 use self::drain::Drain;
 use self::from_here::FromHere;
 use self::health::Health;
@@ -71,8 +73,6 @@ pub use self::reload::{OnReload, Reload, Reloads};
 use self::sessions::BoundedSessions;
 pub use self::socket_mode::SocketMode;
 pub use self::tls::{Tls, TlsError, TlsFiles};
-pub(super) use self::auth::neighbourhood;
-pub(super) use self::connections::Peer;
 use super::approve_page;
 use super::handler::NeonServer;
 use crate::engine::Engine;
@@ -82,7 +82,7 @@ use crate::telemetry;
 
 pub use auth::{
     BearerToken, CallerAccounts, Callers, IntrospectionSettings, InvalidToken, IssuerClient, MAX_NAME, MIN_TOKEN_CHARS,
-    NewToken, OauthSettings, TOKEN_PREFIX, TokenEntry, TokenFile, TokenList, TokenListError,
+    NewToken, OauthSettings, Rotation, TOKEN_PREFIX, TokenEntry, TokenFile, TokenList, TokenListError,
 };
 #[cfg(feature = "http-server")]
 pub use metrics::MetricsServer;
