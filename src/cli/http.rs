@@ -70,7 +70,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let guards = remade.guards();
         // Both or neither: a policy whose secret can't be read leaves the earlier ones in force.
         let secret = guards.policy.approval().page_secret_file.as_deref();
-        let secret = secret.map(read_page_secret).transpose().map_err(|error| error.to_string())?;
+        let secret = secret
+            .map(read_page_secret)
+            .transpose()
+            .map_err(|error| error.to_string())?;
         guards.approval_flow.change_page_secret(secret);
         Ok(remade)
     });

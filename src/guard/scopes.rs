@@ -160,7 +160,13 @@ mod tests {
         assert_eq!(needed("get_connection_string"), "neon:read neon:access");
         let by_call = |name: &str, effect| Scopes::needed_by_call(catalog.tool(name).unwrap(), effect).text();
         assert_eq!(by_call("run_sql", Effect::Write), "neon:read neon:write");
-        assert_eq!(by_call("run_sql", Effect::Destructive), "neon:read neon:write neon:destructive");
-        assert_eq!(by_call("delete_project", Effect::Destructive), "neon:read neon:destructive");
+        assert_eq!(
+            by_call("run_sql", Effect::Destructive),
+            "neon:read neon:write neon:destructive"
+        );
+        assert_eq!(
+            by_call("delete_project", Effect::Destructive),
+            "neon:read neon:destructive"
+        );
     }
 }

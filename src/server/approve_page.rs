@@ -13,17 +13,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::{Extension, Form, Router};
 use axum::extract::rejection::FormRejection;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    RETRY_AFTER, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use axum::{Extension, Form, Router};
 use chrono::Utc;
 use maud::html;
 use serde::Deserialize;
@@ -36,8 +36,8 @@ use sign_in::{Approvers, CALLBACK, SignedIn, first_sign_in, written};
 use view::{Asking, SignedInAs, decided, told};
 
 use crate::engine::{Engine, Service};
-use crate::guard::audit::{AuditOutcome, Entry};
 use crate::guard::Effect;
+use crate::guard::audit::{AuditOutcome, Entry};
 use crate::guard::{
     Approval, ApprovalFlow, ApprovalsError, DecideError, Decision, InTerminal, Standing, decision_entry,
 };
@@ -439,7 +439,8 @@ fn unknown() -> Response {
 }
 
 fn wait(seconds: u64) -> Response {
-    let text = format!("Too many wrong secrets were given on this page. Nothing was decided: try again in {seconds} seconds.");
+    let text =
+        format!("Too many wrong secrets were given on this page. Nothing was decided: try again in {seconds} seconds.");
     let mut response = told(StatusCode::TOO_MANY_REQUESTS, "Wait", html! { p { (text) } });
     response.headers_mut().insert(RETRY_AFTER, seconds.into());
     response

@@ -137,7 +137,9 @@ impl ApprovalFlow {
     ) -> Result<Approval, DecideError> {
         let approvals = self.approvals.as_ref().ok_or(DecideError::Unknown)?;
         let operators = self.operators_page_secret();
-        let of_all = operators.as_ref().map(|of_all| self.page_secret(of_all.expose_secret(), true));
+        let of_all = operators
+            .as_ref()
+            .map(|of_all| self.page_secret(of_all.expose_secret(), true));
         let page = FromPage {
             proof: Proof::Secret(&self.page_secret(secret, of_all.is_some()), of_all.as_deref()),
             seal: &|approval, who| self.page_seal(approval, who),

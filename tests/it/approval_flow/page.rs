@@ -346,7 +346,13 @@ async fn guessing_the_secret_ends_in_a_no() {
     // Nobody decided, and nobody is said to have.
     let (value, is_error) = web.delete(BRANCH).await;
     assert!(is_error && error(&value)["kind"] == "too_many_wrong_tries", "{value}");
-    assert!(!error(&value)["message"].as_str().expect("a text").contains("user rejected"), "{value}");
+    assert!(
+        !error(&value)["message"]
+            .as_str()
+            .expect("a text")
+            .contains("user rejected"),
+        "{value}"
+    );
     assert_eq!(world.changes(), NOTHING);
     let lines = std::fs::read_to_string(web.state.join("neon-mcp/audit.jsonl")).expect("a log");
     let rejected: Vec<Value> = lines
@@ -357,8 +363,15 @@ async fn guessing_the_secret_ends_in_a_no() {
     // At the last try, and when the call was repeated.
     assert_eq!(rejected.len(), 2, "{lines}");
     for line in &rejected {
-        assert_eq!((&line["channel"], &line["approver"]), (&json!("page"), &Value::Null), "{line}");
-        assert!(line["reason"].as_str().expect("a reason").contains("nobody decided"), "{line}");
+        assert_eq!(
+            (&line["channel"], &line["approver"]),
+            (&json!("page"), &Value::Null),
+            "{line}"
+        );
+        assert!(
+            line["reason"].as_str().expect("a reason").contains("nobody decided"),
+            "{line}"
+        );
     }
 }
 
@@ -489,14 +502,20 @@ async fn operators_secret_cannot_be_guessed_by_asking_anew() {
     }
     let right = [("decision", "approve"), ("secret", secret)];
     let (status, html) = web.post(&pages[0], &right, &[]).await;
-    assert!(status == StatusCode::TOO_MANY_REQUESTS && html.contains("1 seconds"), "{status} {html}");
+    assert!(
+        status == StatusCode::TOO_MANY_REQUESTS && html.contains("1 seconds"),
+        "{status} {html}"
+    );
     assert_eq!(web.delete(BRANCH).await.0["error"]["kind"], "requires_approval");
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     assert_eq!(web.post(&pages[0], &right, &[]).await.0, StatusCode::OK);
     assert!(!web.delete(BRANCH).await.1);
     let lines = std::fs::read_to_string(web.state.join("neon-mcp/audit.jsonl")).expect("a log");
     assert_eq!(lines.matches("a wrong secret was given").count(), 5, "{lines}");
-    assert!(lines.contains("from 127.0.0.1: 5 from there, 5 in all") && !lines.contains("guess 1"), "{lines}");
+    assert!(
+        lines.contains("from 127.0.0.1: 5 from there, 5 in all") && !lines.contains("guess 1"),
+        "{lines}"
+    );
     web.log.close();
     let mut warned = 0;
     while let Some(line) = web.log.recv().await {
@@ -514,7 +533,11 @@ async fn operators_secret_is_read_again_at_a_signal_and_the_earlier_one_counts_n
     let web = Web::start(&world, policy, &[("page.secret", first)]).await;
     let (value, _) = web.delete(BRANCH).await;
     let page = error(&value)["approval_page"].as_str().expect("a page").to_owned();
-    let post = async |secret: &str| web.post(&page, &[("decision", "approve"), ("secret", secret)], &[]).await.0;
+    let post = async |secret: &str| {
+        web.post(&page, &[("decision", "approve"), ("secret", secret)], &[])
+            .await
+            .0
+    };
     std::fs::write(web.state.join("page.secret"), second).expect("written");
     hang_up(&web.child).await;
     // What waits already is decided by the one that is there now.

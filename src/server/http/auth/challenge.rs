@@ -135,9 +135,7 @@ impl Asks {
                 )
             }
             Denial::NotAllowed(text) | Denial::Away(text) | Denial::Broken(text) => text.to_owned(),
-            Denial::TooMany(_) => {
-                "Too many unknown tokens or keys came from this address: try again later.".to_owned()
-            }
+            Denial::TooMany(_) => "Too many unknown tokens or keys came from this address: try again later.".to_owned(),
         }
     }
 
@@ -207,7 +205,7 @@ mod tests {
                 needed,
                 held: Scopes::of(["neon:read"])
             })
-                .ends_with(&format!("{at}, scope=\"neon:read neon:destructive\""))
+            .ends_with(&format!("{at}, scope=\"neon:read neon:destructive\""))
         );
         let without = Asks { metadata: None, ..asks };
         assert_eq!(without.header(Denial::None), "Bearer");

@@ -67,7 +67,10 @@ impl Door {
     pub(in crate::server::http) fn of_token(token: Option<&BearerToken>) -> Self {
         Self {
             auth: token.map_or(Auth::Nobody, |token| Auth::Token(token::Gate::new(token))),
-            asks: asks(token::HOW, "The start of the server says on standard error where its token is."),
+            asks: asks(
+                token::HOW,
+                "The start of the server says on standard error where its token is.",
+            ),
             refused: Sparse::default(),
         }
     }

@@ -116,7 +116,9 @@ impl KeyCache {
             return Err(self.state().failed.unwrap_or(AWAY));
         }
         self.fetch().await;
-        self.known().map(|(keys, _)| keys).ok_or_else(|| self.state().failed.unwrap_or(AWAY))
+        self.known()
+            .map(|(keys, _)| keys)
+            .ok_or_else(|| self.state().failed.unwrap_or(AWAY))
     }
 
     fn known(&self) -> Option<(Arc<Keys>, Duration)> {

@@ -129,7 +129,9 @@ impl Map {
             if !scopes.lacks(granted).is_empty() {
                 let name = crate::text::one_line(&name, 80);
                 let lacking = scopes.lacks(granted).text();
-                return Err(placed(&format!("{name}: grant_scopes has {lacking}, which scopes leaves out")));
+                return Err(placed(&format!(
+                    "{name}: grant_scopes has {lacking}, which scopes leaves out"
+                )));
             }
             if !is_name(&name) {
                 let name = crate::text::one_line(&name, 80);
@@ -156,7 +158,12 @@ impl Map {
                 profile: entry.profile,
                 calls_per_minute: entry.calls_per_minute,
             };
-            subjects.push(mapped("subject", entry.sub, (entry.scopes, entry.grant_scopes), settings)?);
+            subjects.push(mapped(
+                "subject",
+                entry.sub,
+                (entry.scopes, entry.grant_scopes),
+                settings,
+            )?);
         }
         let mut groups = Vec::new();
         for entry in told.group {
@@ -166,7 +173,12 @@ impl Map {
                 profile: entry.profile,
                 calls_per_minute: entry.calls_per_minute,
             };
-            groups.push(mapped("group", entry.name, (entry.scopes, entry.grant_scopes), settings)?);
+            groups.push(mapped(
+                "group",
+                entry.name,
+                (entry.scopes, entry.grant_scopes),
+                settings,
+            )?);
         }
         let default = told.default.unwrap_or(Default::Allow);
         Ok(Loaded {
