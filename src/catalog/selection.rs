@@ -73,6 +73,9 @@ pub trait Allowed {
 
     /// Whether calls that do more than read are denied.
     fn is_read_only(&self) -> bool;
+
+    /// The scopes that every call of the tool needs and the caller lacks, in words.
+    fn lacks_scopes(&self, tool: &Tool) -> Option<String>;
 }
 
 /// A name that the operator gave and that doesn't exist, or a choice that leaves nothing.
@@ -310,6 +313,8 @@ impl Selection {
                 Some("the operator switched the documentation off".into())
             } else if options.project_id.is_some() && !about_one_project(tool) {
                 Some("this server is for one project, and the tool reaches beyond it".into())
+            } else if let Some(scopes) = allowed.lacks_scopes(tool) {
+                Some(scopes.into())
             } else if !allowed.lists(tool) {
                 Some("the operator's policy doesn't allow it".into())
             } else if let Some(step) = missing {

@@ -120,6 +120,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             })
         }
         Err(error @ DecideError::WrongName { left: 0, .. }) => {
+            if let (Some(audit), Some(entry)) =
+                (&audit, error.refused().and_then(|refused| decision_entry(refused, "")))
+            {
+                audit
+                    .write(&entry)
+                    .context("the call is refused, and that can't be noted")?;
+            }
             eprintln!("neon-mcp: {error}");
             Ok(ExitCode::from(REJECTED))
         }

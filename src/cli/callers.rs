@@ -93,7 +93,7 @@ impl Known {
                 let list = tokens.as_deref().and_then(|path| TokenList::read(path).ok());
                 let of_entry = |entry: &TokenEntry| {
                     let person = entry.person_at(self.issuer.as_deref());
-                    Principal::new(Identity::Token(entry.name().to_owned())).of_person(person)
+                    Principal::new(entry.identity()).of_person(person)
                 };
                 list.iter().flat_map(TokenList::entries).map(of_entry).collect()
             }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::callers::{Asking, Known, asking};
 use super::common::{print, resolve};
 use super::log_format::tell;
-use super::serve::{name_the_key, start, warn_of_untold};
+use super::serve::{name_the_key, start, warn_of_no_page, warn_of_untold};
 use crate::guard::{Page, StoreError};
 use crate::server::NeonServer;
 #[cfg(feature = "http-server")]
@@ -65,7 +65,18 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let callers = Known::of(&settings);
     let reach = reach(&http, &settings);
     let policy = settings.policy_again();
-    let remake = Remake::new(move |engine| policy.engine(engine));
+    let remake = Remake::new(move |engine| {
+        let remade = policy.engine(engine)?;
+        let guards = remade.guards();
+        // Both or neither: a policy whose secret can't be read leaves the earlier ones in force.
+        let secret = guards.policy.approval().page_secret_file.as_deref();
+        let secret = secret
+            .map(read_page_secret)
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        guards.approval_flow.change_page_secret(secret);
+        Ok(remade)
+    });
     let mut reloads = Reloads::default();
     reloads.tell(Arc::new(crate::telemetry::reload));
     let http = http.with_reload(again, reloads, remake);
@@ -93,6 +104,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         is_shared,
     });
     warn_of_untold(&guards.approval_flow, &kinds);
+    warn_of_no_page(&guards.approval_flow, &kinds);
     let http = http.with_approvers(sign_in);
     // Not before all that it needs was found good: whoever reads that it listens goes away.
     tell(&how);

@@ -55,6 +55,9 @@ pub(super) struct Arguments {
     /// Only calls about this project
     #[arg(long, value_name = "ID")]
     project: Option<String>,
+    /// Only calls of this caller: its whole name (`token ann`, `ISSUER SUBJECT`), or what comes last of it
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
     /// Only calls since: an age (90s, 15m, 2h, 7d) or a time (2026-07-01T12:00:00Z)
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<DateTime<Utc>>,
@@ -215,9 +218,15 @@ impl Arguments {
         (self.tools.is_empty() || self.tools.contains(&entry.tool))
             && (self.effects.is_empty() || self.effects.contains(&entry.effect))
             && (self.outcomes.is_empty() || self.outcomes.contains(&entry.outcome))
+            && self.caller.as_ref().is_none_or(|name| is_named(&entry.caller, name))
             && (self.project.is_none() || self.project == entry.project_id)
             && self.since.is_none_or(|since| entry.time >= since)
     }
+}
+
+/// Whether a caller has that name, or it is the last word of it.
+fn is_named(caller: &str, name: &str) -> bool {
+    caller == name || caller.rsplit_once(' ').is_some_and(|(_, last)| last == name)
 }
 
 /// How entries are shown. Whatever stands in the log is taken for untrusted: someone else may have written it.

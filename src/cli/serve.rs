@@ -236,6 +236,31 @@ pub(super) fn name_the_key(engine: &Engine) {
 /// How many callers a warning names.
 const MAX_NAMED: usize = 5;
 
+/// Warns where approvers sign in on the page, and of some callers no call is ever approved there.
+pub(super) fn warn_of_no_page(flow: &ApprovalFlow, callers: &[Principal]) {
+    let never: Vec<&Principal> = callers.iter().filter(|caller| flow.never_signs_in(caller)).collect();
+    if never.is_empty() {
+        return;
+    }
+    let whose = whose(&never, callers.len());
+    tracing::warn!(
+        "approvers sign in on the approval page, but no call of {whose} can ever be approved there: the policy names no approvers, and nothing \
+         tells whose calls are whose. Name who approves ([[approval.approvers]] in the policy), or whose a token is (`neon-mcp token create \
+         --person`)"
+    );
+}
+
+/// Some of the callers, in words.
+fn whose(some: &[&Principal], of: usize) -> String {
+    if some.len() == of {
+        return "any caller".to_owned();
+    }
+    let named = some.iter().take(MAX_NAMED).map(|caller| caller.name());
+    let more = some.len().saturating_sub(MAX_NAMED);
+    let more = (more > 0).then(|| format!("{more} more"));
+    named.chain(more).collect::<Vec<_>>().join(", ")
+}
+
 /// Warns where the policy has another than the caller approve, and nothing can ever tell some callers from who approves: what must be
 /// approved never runs for them. They are served all the same, for all else.
 pub(super) fn warn_of_untold(flow: &ApprovalFlow, callers: &[Principal]) {
@@ -244,15 +269,8 @@ pub(super) fn warn_of_untold(flow: &ApprovalFlow, callers: &[Principal]) {
         .filter_map(|caller| Some((caller, flow.never_approved(caller)?)));
     let untold: Vec<(&Principal, String)> = untold.collect();
     let Some((_, how)) = untold.first() else { return };
-    let whose = match untold.len() == callers.len() {
-        true => "any caller".to_owned(),
-        false => {
-            let named = untold.iter().take(MAX_NAMED).map(|(caller, _)| caller.name());
-            let more = untold.len().saturating_sub(MAX_NAMED);
-            let more = (more > 0).then(|| format!("{more} more"));
-            named.chain(more).collect::<Vec<_>>().join(", ")
-        }
-    };
+    let some: Vec<&Principal> = untold.iter().map(|(caller, _)| *caller).collect();
+    let whose = whose(&some, callers.len());
     tracing::warn!(
         "the policy has another than the caller approve (approval.own_calls = false), and no approval of calls of {whose} can ever \
          count, until {how}"

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret as _;
 use super::common::{print, resolve};
 use crate::catalog::Catalog;
 use crate::guard::{Policy, Scopes};
-use crate::server::http::{NewToken, TokenEntry, TokenList};
+use crate::server::http::{NewToken, Rotation, TokenEntry, TokenList};
 use crate::settings::{AuthMode, HttpAuth, HttpLayer, Layer, read_key};
 
 #[derive(Debug, clap::Args)]
@@ -31,6 +31,19 @@ enum Command {
         /// Print one JSON array
         #[arg(long)]
         json: bool,
+    },
+    /// Make another token of a name and print it, this once; the earlier one counts on for a while
+    Rotate {
+        /// Its name
+        name: String,
+        /// How long the earlier one counts beside the new one, as 1d, 12h or 30m; 0s ends it at once
+        #[arg(long, value_name = "TIME", default_value = "1d", value_parser = overlap)]
+        overlap: TimeDelta,
+        /// After what time the new one ends [default: as long as the earlier one lasted, or never]
+        #[arg(long, value_name = "TIME", value_parser = lifetime)]
+        expires: Option<TimeDelta>,
+        #[command(flatten)]
+        place: Place,
     },
     /// Revoke a token: servers that run refuse it from then on
     Revoke {
@@ -90,10 +103,23 @@ fn lifetime(text: &str) -> Result<TimeDelta, String> {
     }
 }
 
+fn overlap(text: &str) -> Result<TimeDelta, String> {
+    match text {
+        "0" | "0s" => Ok(TimeDelta::zero()),
+        text => lifetime(text),
+    }
+}
+
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Create(create) => make(create)?,
         Command::List { place, json } => list(&place.file()?, json)?,
+        Command::Rotate {
+            name,
+            overlap,
+            expires,
+            place,
+        } => rotate(&place.file()?, &name, overlap, expires)?,
         Command::Revoke { name, place } => {
             let file = place.file()?;
             TokenList::revoke(&file, &name)?;
@@ -163,6 +189,27 @@ fn make(create: Create) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn rotate(path: &Path, name: &str, overlap: TimeDelta, expires: Option<TimeDelta>) -> anyhow::Result<()> {
+    let now = Utc::now();
+    let end = |time: TimeDelta| now.checked_add_signed(time).context("that end is too far away");
+    let expires = expires.map(end).transpose()?;
+    let token = TokenList::rotate(path, name, Rotation { overlap, expires }, now)?;
+    print(token.expose_secret());
+    let list = TokenList::read(path)?;
+    let entry = list.entries().iter().find(|entry| entry.name() == name);
+    let until = entry.and_then(|entry| entry.previous_expires(now)).map_or_else(
+        || "the one before it counts no more".to_owned(),
+        |end| {
+            format!(
+                "the one before it counts until {}",
+                end.to_rfc3339_opts(SecondsFormat::Secs, true)
+            )
+        },
+    );
+    eprintln!("neon-mcp: this is the new token {name}, shown this once; {until}");
+    Ok(())
+}
+
 /// Says of which tokens a file can't be used: servers refuse those, and don't start with them.
 fn warn_of_unusable(path: &Path) -> anyhow::Result<()> {
     let catalog = Catalog::embedded()?;
@@ -198,6 +245,7 @@ fn list(path: &Path, json: bool) -> anyhow::Result<()> {
                 "person": entry.person(),
                 "created_at": time(entry.created()),
                 "expires_at": entry.expires().map(time),
+                "previous_expires_at": entry.previous_expires(Utc::now()).map(time),
             })
         });
         print(&serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?);
@@ -227,6 +275,11 @@ fn line(entry: &TokenEntry, now: DateTime<Utc>) -> String {
             Some(end) => format!("expires {}", time(end)),
         },
     ];
+    parts.extend(
+        entry
+            .previous_expires(now)
+            .map(|end| format!("the one before it ends {}", time(end))),
+    );
     parts.extend(entry.credential().map(|credential| format!("calls with {credential}")));
     parts.extend(
         entry

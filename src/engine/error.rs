@@ -449,7 +449,7 @@ impl Failure {
             },
             Self::NotApproved(no) => {
                 let outcome = match no {
-                    NotApproved::Rejected => Recorded::Rejected,
+                    NotApproved::Rejected | NotApproved::WrongTries => Recorded::Rejected,
                     NotApproved::Cancelled => Recorded::Cancelled,
                     NotApproved::TimedOut => Recorded::TimedOut,
                     NotApproved::WrongName(_) => Recorded::WrongName,

@@ -73,7 +73,7 @@ kinds! {
         "no",
         "Call it through that one, if the user wants it.";
     DeniedByPolicy = "denied_by_policy",
-        "The operator's policy denies the call. `rule` names the key, or is `scope` where the caller's token lacks a scope.",
+        "The operator's policy denies the call. `rule` names the key, or is `scope` where the caller lacks one: its token, or what the operator set up for it.",
         "no",
         "Tell the user: only the operator can change the policy.";
     RequiresApproval = "requires_approval",
@@ -84,6 +84,10 @@ kinds! {
         "The human rejected the call.",
         "no",
         "It is their decision: don't call again unless they ask for it.";
+    TooManyWrongTries = "too_many_wrong_tries",
+        "Too many wrong secrets or names were given for the call in a terminal or on the approval page. Nobody decided it.",
+        "no",
+        "Tell the user: it may be that somebody guessed. Call again when its time is over to be asked anew, if the user still wants it.";
     CancelledByUser = "cancelled_by_user",
         "The human closed the question.",
         "no",
@@ -344,6 +348,7 @@ mod tests {
 
         for no in [
             NotApproved::Rejected,
+            NotApproved::WrongTries,
             NotApproved::Cancelled,
             NotApproved::TimedOut,
             NotApproved::Expired,

@@ -88,6 +88,9 @@ fn of_accounts(given: Vec<EngineAccount>, limits: &CallLimits) -> Accounts {
     )
 }
 
+/// How much of a caller's name the log has, in characters.
+const MAX_CALLER: usize = 600;
+
 /// Runs tool calls: the selected tools over the shared client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -451,6 +454,8 @@ impl Engine {
             files: files::Files::default(),
             key: account.key(),
         };
+        // For the log alone: no span, no metric has it.
+        let who_calls = crate::text::one_line(&caller.principal.name(), MAX_CALLER);
         let span = telemetry::spans::tool_call(name, selected.tool.declaration.safety.effect.name());
         // On the heap: the calls of a server run on threads whose stacks have a bound.
         let running = Box::pin(Pipeline::new(call, &*inner.workflows).run(arguments));
@@ -474,6 +479,7 @@ impl Engine {
                 Outcome::SignIn(..) => "not signed in",
             },
             milliseconds = started.elapsed().as_millis(),
+            caller = who_calls,
             "tool call"
         );
         Ok(outcome)
@@ -496,7 +502,8 @@ impl Engine {
             self.inner.service.stamp(object);
         }
         self.redact(&mut value);
-        tracing::info!(tool = tool.name(), outcome = "error", "tool call");
+        let who_calls = crate::text::one_line(&caller.principal.name(), MAX_CALLER);
+        tracing::info!(tool = tool.name(), outcome = "error", caller = who_calls, "tool call");
         CallResult::new(value, true, fence)
     }
 }

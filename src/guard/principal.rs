@@ -15,8 +15,13 @@ pub enum Identity {
     Cli,
     /// By reaching the port, and showing the server's only token where it has one: its digest.
     Http(Option<String>),
-    /// By a token of its own, which the operator gave this name.
-    Token(String),
+    /// By a token of its own.
+    Token {
+        /// The name that the operator gave it, for people and policies.
+        name: String,
+        /// What tells its entry from one that is made under the same name later. Empty where the entry has none.
+        id: String,
+    },
     /// By an access token of the operator's OAuth issuer.
     Subject {
         /// The issuer (`iss`).
@@ -36,6 +41,17 @@ pub struct Person {
     pub issuer: String,
     /// Its name for them.
     pub subject: String,
+}
+
+impl Identity {
+    /// A token of that name, of an entry without an id.
+    #[cfg(test)]
+    pub(crate) fn token(name: &str) -> Self {
+        Self::Token {
+            name: name.to_owned(),
+            id: String::new(),
+        }
+    }
 }
 
 impl Person {
@@ -134,7 +150,7 @@ impl Principal {
             Identity::Stdio => "stdio".to_owned(),
             Identity::Cli => "cli".to_owned(),
             Identity::Http(_) => "http".to_owned(),
-            Identity::Token(name) => format!("token {name}"),
+            Identity::Token { name, .. } => format!("token {name}"),
             Identity::Subject { issuer, subject } => format!("{issuer} {subject}"),
             Identity::NeonKey(digest) => format!("neon-key {}", digest.get(..12).unwrap_or(digest)),
         }
@@ -152,7 +168,8 @@ impl Principal {
             Identity::Cli => "cli -".to_owned(),
             Identity::Http(None) => "http -".to_owned(),
             Identity::Http(Some(digest)) => format!("http {digest}"),
-            Identity::Token(name) => of("token", &[name]),
+            Identity::Token { name, id } if id.is_empty() => of("token", &[name]),
+            Identity::Token { name, id } => of("token", &[name, id]),
             Identity::Subject { issuer, subject } => of("subject", &[issuer, subject]),
             Identity::NeonKey(digest) => of("neon-key", &[digest]),
         }
@@ -169,13 +186,20 @@ mod tests {
             issuer: issuer.to_owned(),
             subject: subject.to_owned(),
         };
+        let token = |name: &str, id: &str| Identity::Token {
+            name: name.to_owned(),
+            id: id.to_owned(),
+        };
         let all = [
             Identity::Stdio,
             Identity::Cli,
             Identity::Http(None),
             Identity::Http(Some("a".into())),
-            Identity::Token("a".into()),
-            Identity::Token("-".into()),
+            token("a", ""),
+            token("-", ""),
+            token("a", "1"),
+            token("a", "2"),
+            token("a 1:1", ""),
             Identity::NeonKey("a".into()),
             subject("a", "b c"),
             subject("a b", "c"),

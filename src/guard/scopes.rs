@@ -64,6 +64,22 @@ impl Scopes {
         needed
     }
 
+    /// The scopes that a call needs whose arguments make this of it: those of its tool, that of its effect, and to write where it is
+    /// SQL that destroys, since among its statements may be some that write.
+    #[must_use]
+    pub fn needed_by_call(tool: &Tool, effect: Effect) -> Self {
+        let needed = Self::needed_by(tool).or(Self::for_effect(effect));
+        let takes_sql = tool
+            .declaration
+            .workflow
+            .as_ref()
+            .is_some_and(|workflow| workflow.statements.is_some() || workflow.completes.is_some());
+        match takes_sql && effect == Effect::Destructive {
+            true => needed.or(Self::for_effect(Effect::Write)),
+            false => needed,
+        }
+    }
+
     /// Whether calls of that effect are allowed.
     #[must_use]
     pub fn allows(self, effect: Effect) -> bool {
@@ -142,5 +158,15 @@ mod tests {
         assert_eq!(needed("create_branch"), "neon:read neon:write");
         assert_eq!(needed("delete_project"), "neon:read neon:destructive");
         assert_eq!(needed("get_connection_string"), "neon:read neon:access");
+        let by_call = |name: &str, effect| Scopes::needed_by_call(catalog.tool(name).unwrap(), effect).text();
+        assert_eq!(by_call("run_sql", Effect::Write), "neon:read neon:write");
+        assert_eq!(
+            by_call("run_sql", Effect::Destructive),
+            "neon:read neon:write neon:destructive"
+        );
+        assert_eq!(
+            by_call("delete_project", Effect::Destructive),
+            "neon:read neon:destructive"
+        );
     }
 }

@@ -4,35 +4,40 @@
 //! sending the form (CSRF), and no other program on this machine can by knowing the code, which the agent knows too. Where approvers
 //! sign in, that takes the secret's place, and the policy says who may decide what: to others the code is one that nothing waits under.
 
+mod guesses;
 mod sign_in;
 mod view;
 mod waiting;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::Form;
-use axum::Router;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use axum::{Extension, Form, Router};
 use chrono::Utc;
 use maud::html;
 use serde::Deserialize;
 
+use super::http::Peer;
 use super::http::admission::Admission;
 use super::http::place::Place;
+use guesses::Guesses;
 use sign_in::{Approvers, CALLBACK, SignedIn, first_sign_in, written};
 use view::{Asking, SignedInAs, decided, told};
 
 use crate::engine::{Engine, Service};
+use crate::guard::Effect;
+use crate::guard::audit::{AuditOutcome, Entry};
 use crate::guard::{
     Approval, ApprovalFlow, ApprovalsError, DecideError, Decision, InTerminal, Standing, decision_entry,
 };
@@ -52,6 +57,8 @@ struct Shared {
     place: Arc<Place>,
     /// Who signs approvers in; without that, a secret is asked for.
     approvers: Option<Approvers>,
+    /// Wrong secrets, where one decides every call.
+    guesses: Guesses,
 }
 
 /// The page, for an HTTP server at that place: `/approve/CODE`.
@@ -61,6 +68,7 @@ pub(super) fn router(admission: Arc<Admission>, place: Arc<Place>, sign_in: Opti
         admission,
         place,
         approvers,
+        guesses: Guesses::default(),
     });
     let mut router = Router::new()
         .route("/approve/{code}", get(show).post(decide))
@@ -164,21 +172,61 @@ impl Shared {
             audit.check().map_err(|error| Undecided::NotNoted(error.to_string()))?;
         }
         let (flow, now) = (self.approval_flow(), Utc::now());
-        let approval = match by {
-            By::Secret(secret) => flow.decide_from_page(code, secret, decision, now),
+        let decided = match by {
+            By::Secret(secret, peer) => {
+                let guess = flow.page_has_own_secret();
+                if guess {
+                    self.guesses.begin(*peer, Instant::now()).map_err(Undecided::Wait)?;
+                }
+                let decided = flow.decide_from_page(code, secret, decision, now);
+                match &decided {
+                    Err(DecideError::WrongSecret { refused, .. }) if guess => {
+                        self.note_wrong_secret(code, *peer, refused.is_some());
+                    }
+                    _ if guess => self.guesses.take_back(*peer),
+                    _ => {}
+                }
+                decided
+            }
             By::SignedIn(signed_in) => flow.decide_signed_in(code, &signed_in.principal(), decision, now),
-        }?;
-        if let (Some(audit), Some(entry)) = (audit, decision_entry(&approval, engine.service().name())) {
+        };
+        // A try that was one too many refuses the call, too.
+        let about = decided.as_ref().map_or_else(DecideError::refused, Some);
+        let entry = about.and_then(|approval| decision_entry(approval, engine.service().name()));
+        if let (Some(audit), Some(entry)) = (audit, entry) {
             // It waits for its place then, and the log of the server has it.
             let _ = audit.write(&entry);
         }
-        Ok(approval)
+        Ok(decided?)
+    }
+
+    /// Notes a wrong secret where one decides every call: whoever guesses it asks anew before five wrong ones refuse a call. What was
+    /// refused has a line of its own.
+    fn note_wrong_secret(&self, code: &str, peer: IpAddr, was_refused: bool) {
+        let (of_one, in_all) = self.guesses.counted(peer);
+        let code = written(code);
+        tracing::warn!(%peer, of_address = of_one, in_all, "a wrong secret was given on the approval page, for {code}");
+        let engine = self.engine();
+        let (Some(audit), Ok(Some(approval)), false) = (engine.guards().audit.as_ref(), self.known(&code), was_refused)
+        else {
+            return;
+        };
+        let effect = serde_json::from_value(approval.effect.as_str().into()).unwrap_or(Effect::Destructive);
+        let mut entry = Entry::new(approval.tool.as_str(), effect, AuditOutcome::Refused);
+        engine.service().name().clone_into(&mut entry.service);
+        entry.caller.clone_from(&approval.caller);
+        entry.client.clone_from(&approval.client);
+        entry.channel = Some("page".to_owned());
+        entry.reason = Some(format!(
+            "a wrong secret was given on the approval page from {peer}: {of_one} from there, {in_all} in all"
+        ));
+        let _ = audit.write(&entry);
     }
 }
 
 /// How whoever decides shows that they may.
 enum By {
-    Secret(String),
+    Secret(String, IpAddr),
     SignedIn(SignedIn),
 }
 
@@ -189,6 +237,9 @@ enum Undecided {
     Decide(#[from] DecideError),
     #[error("{0}")]
     NotNoted(String),
+    /// Too many wrong secrets came: the next one is looked at in so many seconds.
+    #[error("wait {0} seconds")]
+    Wait(u64),
 }
 
 /// Lets only requests in that a human's browser makes for this page itself, and has nothing of it kept. To look, a link from
@@ -272,6 +323,7 @@ async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap, Path(code):
 
 async fn decide(
     State(shared): State<Arc<Shared>>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     Path(code): Path<String>,
     answer: Result<Form<Answer>, FormRejection>,
@@ -294,7 +346,11 @@ async fn decide(
     let by = match (&signed_in, answer.secret) {
         (Some(signed_in), _) => {
             // Of what isn't theirs to see, no form says anything.
-            let shown = shared.known_to(&code, Some(signed_in)).ok().flatten();
+            let shown = match shared.known_to(&code, Some(signed_in)) {
+                Ok(shown) => shown,
+                // Whether the form is ours can't be told then.
+                Err(error) => return broken(&error.to_string()),
+            };
             let shown = shown.map(|approval| approval.code);
             let tag = answer.form.unwrap_or_default();
             let is_own_form = shown
@@ -309,7 +365,11 @@ async fn decide(
             }
             By::SignedIn(signed_in.clone())
         }
-        (None, Some(secret)) => By::Secret(secret),
+        (None, Some(secret)) => {
+            // Every connection has one; those that lack it would share one count.
+            let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(Peer(peer))| peer);
+            By::Secret(secret, peer)
+        }
         (None, None) => {
             let text = "The form came back without the secret. Nothing was decided.";
             return told(StatusCode::UNPROCESSABLE_ENTITY, "Not a form", html! { p { (text) } });
@@ -322,6 +382,7 @@ async fn decide(
         Ok(Ok(approval)) => Ok(Ok(approval)),
         Ok(Err(Undecided::Decide(error))) => Ok(Err(error)),
         Ok(Err(Undecided::NotNoted(error))) => return broken(&error),
+        Ok(Err(Undecided::Wait(seconds))) => return wait(seconds),
         Err(error) => Err(error),
     };
     let known = |code: &str| shared.known_to(code, signed_in.as_ref());
@@ -375,6 +436,14 @@ fn unknown() -> Response {
         "Nothing waits here",
         html! { p { "No call waits under this code: it has run out, was used, or never was." } },
     )
+}
+
+fn wait(seconds: u64) -> Response {
+    let text =
+        format!("Too many wrong secrets were given on this page. Nothing was decided: try again in {seconds} seconds.");
+    let mut response = told(StatusCode::TOO_MANY_REQUESTS, "Wait", html! { p { (text) } });
+    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    response
 }
 
 fn broken(error: &str) -> Response {

@@ -14,6 +14,7 @@
 //! ```
 
 pub(super) mod admission;
+mod answer;
 mod auth;
 mod bodies;
 mod calls;
@@ -57,6 +58,7 @@ use url::Url;
 use self::admission::Admission;
 pub use self::admission::Remake;
 use self::auth::Door;
+pub(super) use self::peer::{Peer, neighbourhood};
 use self::drain::Drain;
 use self::from_here::FromHere;
 use self::health::Health;
@@ -80,7 +82,7 @@ use crate::telemetry;
 
 pub use auth::{
     BearerToken, CallerAccounts, Callers, IntrospectionSettings, InvalidToken, IssuerClient, MAX_NAME, MIN_TOKEN_CHARS,
-    NewToken, OauthSettings, TOKEN_PREFIX, TokenEntry, TokenFile, TokenList, TokenListError,
+    NewToken, OauthSettings, Rotation, TOKEN_PREFIX, TokenEntry, TokenFile, TokenList, TokenListError,
 };
 #[cfg(feature = "http-server")]
 pub use metrics::MetricsServer;
@@ -341,6 +343,8 @@ impl HttpServer {
             reloads.add(tls.clone());
         }
         reloads.add(Arc::new(admission::Policy::new(admission.clone(), remake)));
+        let beginning = door.clone();
+        let beginning = AbortOnDropHandle::new(tokio::spawn(async move { beginning.begin().await }));
         let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.when(reload_asked)));
         let health = Arc::new(Health::new(probes.of(&admission), stop.clone()));
         let watching = telemetry::is_on().then(|| AbortOnDropHandle::new(tokio::spawn(health.clone().watch())));
@@ -403,7 +407,7 @@ impl HttpServer {
                 Drain::farewell().await;
             } => tracing::debug!("connections that were still open were dropped"),
         }
-        drop((reloading, watching));
+        drop((beginning, reloading, watching));
         end.cancel();
         tracing::info!("stopped");
         Ok(())

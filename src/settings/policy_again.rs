@@ -33,8 +33,7 @@ impl PolicyAgain {
         Self { file, options }
     }
 
-    /// The same engine under the policy as it is now, with the tools that it leaves. Accounts, approvals and the audit log stay; what
-    /// it says of the approval page counts from the next start.
+    /// The same engine under the policy as it is now, with the tools that it leaves. Accounts, approvals and the audit log stay.
     ///
     /// # Errors
     /// Why the policy can't be used.

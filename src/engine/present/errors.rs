@@ -65,6 +65,8 @@ impl Failure {
                 }),
                 if matches!(no, guard::NotApproved::StoreUnavailable(_)) {
                     "Call again in a while, with the same approval where one was given. If it lasts, tell the user: the operator must look after the store."
+                } else if no == guard::NotApproved::WrongTries {
+                    "Tell the user: it may be that somebody guessed. Call again in some minutes, when its time is over, to be asked anew, if the user still wants it."
                 } else if no.is_a_decision() {
                     "Take it as the user's decision: don't call this again, and don't try another way around, unless the user asks for it."
                 } else {

@@ -196,6 +196,15 @@ impl ApprovalFlow {
         (!may.allows_own() && !is_met).then(|| self.how_to_tell(caller))
     }
 
+    /// Whether approvers sign in on the page and yet nobody ever approves such a caller's calls there: the policy leaves that to the
+    /// caller, whom nothing tells as one of those who sign in.
+    #[must_use]
+    pub fn never_signs_in(&self, caller: &Principal) -> bool {
+        let may = self.rules.may_approve_some();
+        let signs_in = self.page().is_some_and(|page| page.issuer.is_some());
+        signs_in && may.allows_own() && self.page_decides(&may, caller).is_none()
+    }
+
     /// What the operator is to set for a caller to be told from who approves.
     fn how_to_tell(&self, caller: &Principal) -> String {
         let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -34,6 +34,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::guard::approvals::MAX_CALLER;
 use crate::guard::approvals::{
@@ -135,8 +136,12 @@ impl ApprovalFlow {
         now: DateTime<Utc>,
     ) -> Result<Approval, DecideError> {
         let approvals = self.approvals.as_ref().ok_or(DecideError::Unknown)?;
+        let operators = self.operators_page_secret();
+        let of_all = operators
+            .as_ref()
+            .map(|of_all| self.page_secret(of_all.expose_secret(), true));
         let page = FromPage {
-            proof: Proof::Secret(&self.page_secret(secret)),
+            proof: Proof::Secret(&self.page_secret(secret, of_all.is_some()), of_all.as_deref()),
             seal: &|approval, who| self.page_seal(approval, who),
         };
         approvals.decide_from_page(code, decision, page, now)
@@ -145,12 +150,31 @@ impl ApprovalFlow {
     /// Whether every approval has the operator's own secret, which no log tells.
     #[must_use]
     pub fn page_has_own_secret(&self) -> bool {
-        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
-        page.as_ref().is_some_and(|page| page.secret.is_some())
+        self.operators_page_secret().is_some()
     }
 
-    fn page_secret(&self, secret: &str) -> String {
-        self.sealer.digest("page secret", &[secret.trim()])
+    fn operators_page_secret(&self) -> Option<Arc<SecretString>> {
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        page.as_ref().and_then(|page| page.secret.clone())
+    }
+
+    /// What is kept of a secret of the page: of the operator's another than of one that is given out for one call, so that neither
+    /// counts in the other's place.
+    fn page_secret(&self, secret: &str, is_operators: bool) -> String {
+        let purpose = match is_operators {
+            true => "operator's page secret",
+            false => "page secret",
+        };
+        self.sealer.digest(purpose, &[secret.trim()])
+    }
+
+    /// Has the page that this process serves ask for another secret of the operator's from now on, or for one of each call. What was
+    /// asked for before decides nothing any more, unless it was given out for one call.
+    pub fn change_page_secret(&self, secret: Option<Arc<SecretString>>) {
+        let mut page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(page) = page.as_mut() {
+            page.secret = secret;
+        }
     }
 
     /// One seal over what was approved, where, and by whom.
@@ -306,12 +330,21 @@ impl ApprovalFlow {
         let mut waits_already = None;
         for known in self.known(approvals, subject, &call, now)? {
             match &known.state {
-                State::Rejected { by, who, .. } => {
+                State::Rejected {
+                    by,
+                    who,
+                    by_wrong_tries,
+                    ..
+                } => {
                     let by = DecidedElsewhere {
                         channel: channel_of(*by),
                         who: who.as_ref().map(|who| who.name.clone()),
                     };
-                    return Ok(OutOfBand::NotApproved(NotApproved::Rejected, Some(by)));
+                    let no = match by_wrong_tries {
+                        true => NotApproved::WrongTries,
+                        false => NotApproved::Rejected,
+                    };
+                    return Ok(OutOfBand::NotApproved(no, Some(by)));
                 }
                 // Written by someone who isn't the page: no approval.
                 State::Approved {
@@ -383,7 +416,9 @@ impl ApprovalFlow {
             approval_seconds: approval,
             terminal,
             without_terminal: self.rules.without_terminal,
-            page_secret: secret.as_deref().map(|secret| self.page_secret(secret)),
+            page_secret: secret
+                .as_deref()
+                .map(|secret| self.page_secret(secret, page.as_ref().is_some_and(|page| page.secret.is_some()))),
             signs_in: page.as_ref().is_some_and(|page| page.issuer.is_some()),
             principal: self.principal_digest(&caller.id()),
             person: caller.person().map(|person| self.person_digest(&person)),

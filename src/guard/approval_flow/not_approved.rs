@@ -12,6 +12,9 @@ pub enum NotApproved {
     /// The human said no.
     #[error("The user rejected it.")]
     Rejected,
+    /// Nobody decided: too many wrong secrets or names were given outside the client.
+    #[error("Five wrong secrets or names were given for it outside the client, so it is refused: nobody decided it.")]
+    WrongTries,
     /// The human closed the dialog.
     #[error("The user closed the question without an answer, which means no.")]
     Cancelled,
@@ -72,6 +75,7 @@ impl NotApproved {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Rejected => "rejected",
+            Self::WrongTries => "too_many_wrong_tries",
             Self::Cancelled => "cancelled_by_user",
             Self::TimedOut => "approval_timed_out",
             Self::WrongName(_) => "wrong_name",

@@ -7,10 +7,12 @@ use crate::permit::Effect;
 /// What the audit log holds of a decision outside the client: who took it, where, and about which plan. Nothing of a call that waits.
 #[must_use]
 pub fn decision_entry(approval: &Approval, service: &str) -> Option<Entry> {
-    let (outcome, at, by) = match &approval.state {
+    let (outcome, at, by, by_wrong_tries) = match &approval.state {
         State::Waiting => return None,
-        State::Approved { at, by, .. } => (AuditOutcome::Approved, at, by),
-        State::Rejected { at, by, .. } => (AuditOutcome::Rejected, at, by),
+        State::Approved { at, by, .. } => (AuditOutcome::Approved, at, by, false),
+        State::Rejected {
+            at, by, by_wrong_tries, ..
+        } => (AuditOutcome::Rejected, at, by, *by_wrong_tries),
     };
     // Whoever can write the file may have written another name.
     let effect = serde_json::from_value(approval.effect.as_str().into()).unwrap_or(Effect::Destructive);
@@ -29,9 +31,13 @@ pub fn decision_entry(approval: &Approval, service: &str) -> Option<Entry> {
     // The caller of the line is who asked: without a name it would read as if that one had decided.
     if entry.approver.is_none() {
         let who = match (by, outcome) {
+            (Decider::Terminal, _) if by_wrong_tries => "five wrong names were typed in a terminal: nobody decided it",
+            (Decider::Page, _) if by_wrong_tries => {
+                "five wrong secrets or names were given on the page: nobody decided it"
+            }
             (Decider::Terminal, _) => "decided in a terminal of whoever runs the server",
             (Decider::Page, AuditOutcome::Approved) => "approved by whoever has the page's secret",
-            (Decider::Page, _) => "rejected on the page, or by too many wrong tries there",
+            (Decider::Page, _) => "rejected on the page by whoever has its secret",
         };
         entry.reason = Some(who.to_owned());
     }

@@ -30,7 +30,7 @@ pub(super) fn at_terminal(caller: &Principal) -> Whose {
     match caller.identity() {
         Identity::Cli => Whose::Own,
         Identity::Stdio | Identity::Http(_) => Whose::Unknown,
-        Identity::Token(_) | Identity::Subject { .. } | Identity::NeonKey(_) => Whose::Others,
+        Identity::Token { .. } | Identity::Subject { .. } | Identity::NeonKey(_) => Whose::Others,
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) fn how_to_tell(caller: &Principal, takes_page: bool, issuer: Option<&
     let is_comparable = |person: Person| issuer.is_none_or(|issuer| person.is_of(issuer));
     let callers = match caller.identity() {
         _ if caller.person().is_some_and(is_comparable) => None,
-        Identity::Token(_) => Some(
+        Identity::Token { .. } => Some(
             "makes this caller a token that names its person at their issuer (`neon-mcp token create NAME --person SUBJECT`)",
         ),
         _ => Some(
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn only_persons_of_one_issuer_are_compared() {
-        let token = Principal::new(Identity::Token("alice".to_owned()));
+        let token = Principal::new(Identity::token("alice"));
         let signed_in = |issuer: &str, subject: &str| {
             let (issuer, subject) = (issuer.to_owned(), subject.to_owned());
             DecidedBy::from(&Principal::new(Identity::Subject { issuer, subject }))
@@ -124,7 +124,7 @@ mod tests {
         ] {
             assert_eq!(at(identity), Whose::Unknown);
         }
-        for identity in [Identity::Token("a".to_owned()), Identity::NeonKey("d".to_owned())] {
+        for identity in [Identity::token("a"), Identity::NeonKey("d".to_owned())] {
             assert_eq!(at(identity), Whose::Others);
         }
     }

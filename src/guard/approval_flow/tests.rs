@@ -328,7 +328,7 @@ fn without_named_approvers_a_signed_in_caller_approves_its_own_calls_and_nobody_
     assert_eq!(decided(&flow, &waiting, &caller, &YES), Ok(()));
     // A caller that can't sign in there has nobody to ask.
     let other = Call {
-        principal: Principal::new(Identity::Token("ci".to_owned())),
+        principal: Principal::new(Identity::token("ci")),
         session: Session::Mcp("two".to_owned()),
         ..Call::new()
     };

@@ -51,8 +51,8 @@ pub(in crate::guard) struct FromPage<'a> {
 /// How whoever decides on the page shows that they may.
 #[derive(Clone, Copy)]
 pub(in crate::guard) enum Proof<'a> {
-    /// The secret that was given out for it, as a keyed digest.
-    Secret(&'a str),
+    /// The secret that was given out for it, as a keyed digest; and that of the one secret that decides all, where there is one now.
+    Secret(&'a str, Option<&'a str>),
     /// They signed in, and stand so to the call.
     SignedIn(&'a DecidedBy, &'a dyn Fn(&Approval) -> Standing),
 }
@@ -457,11 +457,12 @@ fn decide(
     match page.map(|page| page.proof) {
         None => who = Some(DecidedBy::from(&Principal::new(Identity::Cli))),
         // Of a keyed digest, a comparison that ends early tells nothing that helps to guess the secret.
-        Some(Proof::Secret(secret)) => match &approval.page_secret {
+        Some(Proof::Secret(secret, of_all)) => match &approval.page_secret {
             None => return Err(DecideError::NotHere(by)),
-            Some(expected) if expected != secret => {
-                let left = wrong(approval, by, now);
-                return Err(DecideError::WrongSecret { left });
+            // What was in force when it was put down may be another by now.
+            Some(expected) if of_all.unwrap_or(expected) != secret => {
+                let (left, refused) = wrong(approval, by, now);
+                return Err(DecideError::WrongSecret { left, refused });
             }
             Some(_) => {}
         },
@@ -485,7 +486,12 @@ fn decide(
         return Err(DecideError::NotHere(by));
     }
     approval.state = match decision {
-        Decision::Reject => State::Rejected { at: now, by, who },
+        Decision::Reject => State::Rejected {
+            at: now,
+            by,
+            who,
+            by_wrong_tries: false,
+        },
         Decision::Approve { typed } => {
             let is_wrong = match &approval.type_name {
                 Some(name) => !name.matches(typed.as_deref().unwrap_or_default()),
@@ -495,8 +501,8 @@ fn decide(
             if is_wrong {
                 let what = approval.type_name.as_ref().map_or("target", |name| &name.what);
                 let what = what.to_owned();
-                let left = wrong(approval, by, now);
-                return Err(DecideError::WrongName { what, left });
+                let (left, refused) = wrong(approval, by, now);
+                return Err(DecideError::WrongName { what, left, refused });
             }
             let lasts = TimeDelta::seconds(i64::try_from(approval.approval_seconds).unwrap_or(300).min(86_400));
             State::Approved {
@@ -511,14 +517,20 @@ fn decide(
     Ok(())
 }
 
-/// Counts a wrong name or secret; the last one refuses the call.
-fn wrong(approval: &mut Approval, by: Decider, now: DateTime<Utc>) -> u32 {
+/// Counts a wrong name or secret: how many are left, and the call, where this one refuses it.
+fn wrong(approval: &mut Approval, by: Decider, now: DateTime<Utc>) -> (u32, Option<Box<Approval>>) {
     approval.wrong += 1;
     let left = MAX_WRONG.saturating_sub(approval.wrong);
-    if left == 0 && approval.waits() {
-        approval.state = State::Rejected { at: now, by, who: None };
+    let refuses = left == 0 && approval.waits();
+    if refuses {
+        approval.state = State::Rejected {
+            at: now,
+            by,
+            who: None,
+            by_wrong_tries: true,
+        };
     }
-    left
+    (left, refuses.then(|| Box::new(approval.clone())))
 }
 
 impl Approval {

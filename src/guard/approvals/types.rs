@@ -233,7 +233,7 @@ pub enum State {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seal: Option<String>,
     },
-    /// A human rejected it.
+    /// A human rejected it, or too many wrong tries did.
     Rejected {
         /// When.
         at: DateTime<Utc>,
@@ -242,6 +242,9 @@ pub enum State {
         /// Who, where that is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         who: Option<DecidedBy>,
+        /// Whether nobody decided, but too many wrong secrets or names were given.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_wrong_tries: bool,
     },
 }
 
@@ -348,12 +351,16 @@ pub enum DecideError {
         what: String,
         /// How many tries are left.
         left: u32,
+        /// The call, where this was the last try and refused it.
+        refused: Option<Box<Approval>>,
     },
     /// The secret of the page is wrong.
     #[error("that is not the secret that was given out for it: {}", tries(*.left))]
     WrongSecret {
         /// How many tries are left.
         left: u32,
+        /// The call, where this was the last try and refused it.
+        refused: Option<Box<Approval>>,
     },
     /// It is the approver's own call, which another must approve.
     #[error("it is your own call: the operator's policy has another approve it; you may reject it")]
@@ -364,6 +371,17 @@ pub enum DecideError {
     /// The directory can't be used.
     #[error(transparent)]
     Approvals(#[from] ApprovalsError),
+}
+
+impl DecideError {
+    /// The call that this try was one too many for.
+    #[must_use]
+    pub fn refused(&self) -> Option<&Approval> {
+        match self {
+            Self::WrongName { refused, .. } | Self::WrongSecret { refused, .. } => refused.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 impl From<StoreError> for DecideError {

@@ -25,7 +25,7 @@ pub enum AuditOutcome {
     Asked,
     /// A human approved it outside the client: the call itself has a line of its own.
     Approved,
-    /// A human said no.
+    /// A human said no, or too many wrong secrets or names were given.
     Rejected,
     /// The question was cancelled, or the call was before anything was sent.
     Cancelled,

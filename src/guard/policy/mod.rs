@@ -76,6 +76,8 @@ pub struct Policy {
     narrowing: Vec<PolicyFile>,
     /// What the caller's token lets it do at most.
     scopes: Scopes,
+    /// The scopes of the caller's token, of which the operator may leave fewer.
+    issued: Scopes,
     approval: ApprovalRules,
 }
 
@@ -136,6 +138,7 @@ impl Policy {
             base,
             narrowing: Vec::new(),
             scopes: Scopes::ALL,
+            issued: Scopes::ALL,
         }
     }
 
@@ -166,13 +169,15 @@ impl Policy {
         self.narrowing.push(other.base);
         self.narrowing.extend(other.narrowing);
         self.scopes = self.scopes.and(other.scopes);
+        self.issued = self.issued.and(other.issued);
         self
     }
 
-    /// Narrowed to what a caller's scopes allow. They lift no question.
+    /// Narrowed to what a caller's scopes allow: what is left of those that its token was issued with. They lift no question.
     #[must_use]
-    pub fn with_scopes(mut self, scopes: Scopes) -> Self {
+    pub fn with_scopes(mut self, scopes: Scopes, issued: Scopes) -> Self {
         self.scopes = self.scopes.and(scopes);
+        self.issued = self.issued.and(issued);
         self
     }
 
@@ -305,8 +310,14 @@ impl Policy {
     fn has_scopes(&self, needed: Scopes) -> Result<(), Denied> {
         match self.scopes.lacks(needed) {
             Scopes::NONE => Ok(()),
-            lacking => Err(Denied::scope(lacking)),
+            lacking => Err(Denied::scope(lacking, self.issued.lacks(lacking).is_empty())),
         }
+    }
+
+    /// The scopes that no call of the tool could do without and that the caller lacks, and whose they are to give, in words.
+    fn lacks_scopes(&self, tool: &Tool) -> Option<String> {
+        let lacking = self.scopes.lacks(Scopes::needed_by(tool));
+        (!lacking.is_empty()).then(|| Denied::lacking(lacking, self.issued.lacks(lacking).is_empty()))
     }
 
     /// Whether a call with these arguments, of that effect, stays in bounds.
@@ -322,7 +333,7 @@ impl Policy {
     ) -> Result<(), Denied> {
         self.layers()
             .try_for_each(|layer| layer.admits(tool, arguments, effect, now))?;
-        self.has_scopes(Scopes::needed_by(tool).or(Scopes::for_effect(effect)))
+        self.has_scopes(Scopes::needed_by_call(tool, effect))
     }
 
     /// Rules over a call: a rule that denies wins over one that asks, and that over one that allows. Where no rule is
@@ -332,7 +343,7 @@ impl Policy {
         if let Some(denied) = self.layers().find_map(|layer| layer.written(occasion).denied(occasion)) {
             return Rule::Deny(denied);
         }
-        let mut needed = Scopes::for_effect(occasion.effect);
+        let mut needed = Scopes::needed_by_call(occasion.tool, occasion.effect);
         if occasion.causes.contains(&Cause::Reveals) {
             needed = needed.or(Scopes::for_effect(Effect::Access));
         }
@@ -460,5 +471,9 @@ impl Allowed for Policy {
 
     fn is_read_only(&self) -> bool {
         Self::is_read_only(self)
+    }
+
+    fn lacks_scopes(&self, tool: &Tool) -> Option<String> {
+        Self::lacks_scopes(self, tool)
     }
 }

@@ -42,7 +42,7 @@ pub enum Rule {
 #[derive(Debug, Clone)]
 pub struct Denied {
     /// The key of the policy that denies, dotted: `effects.destructive`, `tools.delete_project`, `caps.compute_cu`;
-    /// `scope` where the caller's token lacks one.
+    /// `scope` where the caller lacks one.
     pub rule: String,
     /// What is denied and why.
     pub message: String,
@@ -62,13 +62,28 @@ impl Denied {
         }
     }
 
-    /// The denial of a call whose caller's token lacks these scopes.
-    pub(super) fn scope(lacking: Scopes) -> Self {
+    /// The denial of a call whose caller lacks these scopes: since the operator leaves them out, or since its token has them not.
+    pub(super) fn scope(lacking: Scopes, is_operators: bool) -> Self {
         let names = lacking.text();
         Self {
             rule: "scope".to_owned(),
-            message: format!("The token of this caller lacks {names}, which this call needs. Nothing was sent."),
-            next: format!("Tell the user: a token with {names} can be asked for where this one came from."),
+            message: format!(
+                "This call needs scopes that its caller lacks: {}. Nothing was sent.",
+                Self::lacking(lacking, is_operators)
+            ),
+            next: match is_operators {
+                true => "Tell the user: the operator of this server bounds what they may do, and another token changes nothing.".to_owned(),
+                false => format!("Tell the user: a token with {names} can be asked for where this one came from."),
+            },
+        }
+    }
+
+    /// Which scopes a caller lacks, and why.
+    pub(super) fn lacking(lacking: Scopes, is_operators: bool) -> String {
+        let names = lacking.text();
+        match is_operators {
+            true => format!("what the operator set up for this caller leaves out {names}"),
+            false => format!("the token of this caller lacks {names}"),
         }
     }
 }

@@ -100,24 +100,13 @@ impl Approvers {
         self.origin.starts_with("https://")
     }
 
-    /// The name of a cookie. Over TLS no other page of the host's domain can set one of that name.
-    fn cookie_name(&self, name: &str) -> String {
-        match self.is_https() {
-            true => format!("__Secure-neon-mcp-{name}"),
-            false => format!("neon-mcp-{name}"),
-        }
-    }
-
     fn cookie(&self, name: &str, value: &str, seconds: i64) -> Option<HeaderValue> {
-        let name = self.cookie_name(name);
-        let secure = if self.is_https() { "; Secure" } else { "" };
-        let text = format!("{name}={value}; Path=/approve; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-        HeaderValue::from_str(&text).ok()
+        HeaderValue::from_str(&cookie(self.is_https(), name, value, seconds)).ok()
     }
 
     /// What a cookie holds that this server made for that purpose.
     fn read<T: DeserializeOwned>(&self, flow: &ApprovalFlow, headers: &HeaderMap, seal: PageSeal) -> Option<T> {
-        let name = self.cookie_name(seal.name());
+        let name = cookie_name(self.is_https(), seal.name());
         let mut found = headers
             .get_all(COOKIE)
             .iter()
@@ -232,6 +221,22 @@ impl Approvers {
     }
 }
 
+/// The name of a cookie. Over TLS, no browser takes one of that name from another host, its siblings of the same domain included
+/// (`__Host-`).
+fn cookie_name(is_https: bool, name: &str) -> String {
+    match is_https {
+        true => format!("__Host-neon-mcp-{name}"),
+        false => format!("neon-mcp-{name}"),
+    }
+}
+
+fn cookie(is_https: bool, name: &str, value: &str, seconds: i64) -> String {
+    let name = cookie_name(is_https, name);
+    // Such a name wants the whole host for a path.
+    let place = if is_https { "Path=/; Secure" } else { "Path=/approve" };
+    format!("{name}={value}; {place}; Max-Age={seconds}; HttpOnly; SameSite=Lax")
+}
+
 /// What whoever isn't signed in is shown, whatever the code is.
 pub(super) fn first_sign_in(code: &str) -> Response {
     let begin = format!("/approve/sign-in/{}", written(code));
@@ -276,4 +281,18 @@ fn broken() -> Response {
         "Not signed in",
         html! { p { "The sign-in can't be kept, so nothing can be decided." } },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookie_over_tls_is_one_that_no_sibling_of_the_host_can_set() {
+        // RFC 6265bis, 4.1.3.2: with Secure, the path `/` and no domain.
+        let text = cookie(true, "approver", "v", 900);
+        let wanted = "__Host-neon-mcp-approver=v; Path=/; Secure; Max-Age=900; HttpOnly; SameSite=Lax";
+        assert_eq!(text, wanted);
+        assert!(!cookie(false, "approver", "v", 900).contains("Secure"));
+    }
 }

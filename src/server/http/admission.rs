@@ -122,7 +122,9 @@ impl Snapshot {
         let accounts = setup.and_then(|setup| setup.accounts.clone());
         let own_cap = policy.as_ref().and_then(GuardPolicy::changes_per_minute);
         let engine = self.offer.engine();
-        let mut narrowed = (*engine.guards().policy).clone().with_scopes(grant.principal.scopes());
+        let mut narrowed = (*engine.guards().policy)
+            .clone()
+            .with_scopes(grant.principal.scopes(), grant.issued);
         if let Some(narrower) = policy {
             narrowed = narrowed.narrowed_by(narrower);
         }

@@ -38,7 +38,7 @@ fn parsed(policy: &str) -> Policy {
 fn grant(name: &str, policy: Option<&str>) -> Grant {
     Grant {
         setup: policy.map(parsed).map(Setup::of_policy),
-        ..Grant::of(Identity::Token(name.to_owned()))
+        ..Grant::of(Identity::token(name))
     }
 }
 
@@ -218,7 +218,7 @@ async fn scopes_are_judged_by_what_is_offered_without_them() {
     let admission = admission(&server(&SelectionOptions::default(), ""));
     let mut reader = grant("reader", None);
     let reads = Scopes::for_effect(crate::guard::Effect::Read);
-    reader.principal = Principal::with(Identity::Token("reader".to_owned()), Vec::new(), reads);
+    reader.principal = Principal::with(Identity::token("reader"), Vec::new(), reads);
     let call = |asked: &Asked, tool: &str, arguments: serde_json::Value| {
         let admitted = admit(&admission, &reader, asked).unwrap();
         assert!(!names(&admitted).iter().any(|name| name == "delete_branch"));
@@ -246,5 +246,5 @@ fn principal_without_anything_set_up_is_served_the_operators_offer() {
     let admission = admission(&server);
     let admitted = admit(&admission, &grant("ann", None), &Asked::default()).unwrap();
     assert!(Arc::ptr_eq(&admitted.offer, server.offer()));
-    assert_eq!(admitted.principal, Principal::new(Identity::Token("ann".to_owned())));
+    assert_eq!(admitted.principal, Principal::new(Identity::token("ann")));
 }

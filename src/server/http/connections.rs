@@ -17,10 +17,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::answer;
 use super::held::held;
 use super::limits::HttpLimits;
 use super::listen::{Listener, Stream};
-use super::message;
 use super::patient::Patient;
 use super::peer::{Peer, neighbourhood};
 use super::place::Place;
@@ -141,7 +141,7 @@ impl Over {
 
     /// The whole answer to a connection that isn't served.
     fn answer(self, count: &Count) -> Vec<u8> {
-        let body = message::later_body(RETRY_SECONDS, None, self.text(count));
+        let body = answer::later_body(RETRY_SECONDS, None, self.text(count));
         let head = format!(
             "HTTP/1.1 503 Service Unavailable\r\nretry-after: {RETRY_SECONDS}\r\ncontent-type: application/json\r\n\
              content-length: {}\r\nconnection: close\r\n\r\n",
@@ -179,7 +179,7 @@ pub(super) async fn behind_proxies(
         Ok(counted) => counted,
         Err(over) => {
             tracing::debug!(%peer, "too many requests at once");
-            return message::later(StatusCode::SERVICE_UNAVAILABLE, RETRY_SECONDS, None, over.text(&count));
+            return answer::later(StatusCode::SERVICE_UNAVAILABLE, RETRY_SECONDS, None, over.text(&count));
         }
     };
     request.extensions_mut().insert(Peer(peer));

@@ -1,6 +1,5 @@
 //! The message of a request: read whole within bounds, checked, and answered as one of its caller's.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +9,13 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Method, StatusCode};
 use rmcp::ErrorData;
-use rmcp::model::{ErrorCode, RequestId, ServerJsonRpcMessage};
-use serde_json::json;
+use rmcp::model::{ErrorCode, RequestId};
 
 use super::admission::Admission;
+use super::answer::{later, refused};
 use super::auth::{Denial, Door, Grant};
 use super::bodies::{Bodies, Unread};
 use super::calls::{Calls, OneTooMany};
@@ -40,9 +39,6 @@ const STOP_RETRY: u64 = 5;
 
 /// The largest error of rmcp's that is read, in bytes.
 const MAX_ERROR_BYTES: usize = 1024 * 1024;
-
-/// The code of errors that say to come again later: the first of those that JSON-RPC leaves to servers.
-const LATER: ErrorCode = ErrorCode(-32_000);
 
 /// What a client is told whose session isn't there, whosever it is or was.
 const NO_SESSION: &str = "there is no such session, or no longer: one ends when it is unused for long, when it makes room for another, \
@@ -133,7 +129,13 @@ pub(super) async fn whole(
     if let Some(why) = grant.groups_untold
         && !admitted.offer.engine().guards().approval_flow.named_groups().is_empty()
     {
-        return reading.door.answer(Denial::NotAllowed(why));
+        return reading.door.answer(Denial::NotAllowed(why), id_of(&asked));
+    }
+    // Every tool reads: whoever may not is told so, and given no list without tools, which clients keep. Of a call it is told what that needs.
+    if !matches!(asked, None | Some(messages::Request::Call(_)))
+        && let Err(denial) = grant.may_read()
+    {
+        return reading.door.answer(denial, id_of(&asked));
     }
     if let Some(messages::Request::Call(id)) = &asked {
         // Counted before anything is looked at: whoever may call nothing may not do that as often as they like, either.
@@ -151,7 +153,8 @@ pub(super) async fn whole(
             && !grant.issued.lacks(call.needed()).is_empty()
         {
             reading.admission.note_missing_scope(&call, &admitted);
-            return reading.door.answer(Denial::Scopes(call.needed()));
+            let (needed, held) = (call.needed(), grant.issued);
+            return reading.door.answer(Denial::Scopes { needed, held }, Some(id.clone()));
         }
         // It is dropped with the request, which the call holds to its end.
         head.extensions.insert(Arc::new(running));
@@ -251,28 +254,6 @@ fn too_slow(patience: Duration) -> Response {
     )
 }
 
-/// The error of an answer that says to come again, and when.
-fn later_error(seconds: u64, text: impl Into<Cow<'static, str>>) -> ErrorData {
-    ErrorData::new(LATER, text, Some(json!({"retry_after_seconds": seconds})))
-}
-
-/// The body of such an answer.
-pub(super) fn later_body(seconds: u64, id: Option<RequestId>, text: impl Into<Cow<'static, str>>) -> Vec<u8> {
-    messages::written(&ServerJsonRpcMessage::error(later_error(seconds, text), id)).unwrap_or_default()
-}
-
-/// An answer that says to come again, and when.
-pub(super) fn later(
-    status: StatusCode,
-    seconds: u64,
-    id: Option<RequestId>,
-    text: impl Into<Cow<'static, str>>,
-) -> Response {
-    let mut response = refused(status, id, later_error(seconds, text));
-    response.headers_mut().insert(RETRY_AFTER, seconds.into());
-    response
-}
-
 /// The answer to a call of a caller that made as many in this minute as its own setup lets it.
 fn too_many(seconds: u64, id: &RequestId) -> Response {
     let text = "this caller made as many calls in this minute as it may; nothing was done";
@@ -356,12 +337,4 @@ fn has_few_values(body: &[u8]) -> bool {
         }
     }
     values <= MAX_VALUES
-}
-
-fn refused(status: StatusCode, id: Option<RequestId>, error: ErrorData) -> Response {
-    let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    match messages::written(&ServerJsonRpcMessage::error(error, id)) {
-        Ok(body) => (status, json, body).into_response(),
-        Err(_) => status.into_response(),
-    }
 }

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// From where a request comes: of one that a known proxy passes on, the client's address.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) IpAddr);
+pub(in crate::server) struct Peer(pub(in crate::server) IpAddr);
 
 /// Whose bounds an address shares: of the sixth version, whoever has one has a network of them (a /64).
-pub(super) fn neighbourhood(peer: IpAddr) -> IpAddr {
+pub(in crate::server) fn neighbourhood(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
             let [a, b, c, d, ..] = address.segments();

@@ -341,6 +341,7 @@ impl<'a> Trial<'a> {
         ended.ours.extend(told);
         ended.ours.extend(because.as_str().map(str::to_owned));
         ended.ours.push(handle.clone());
+        ended.ours.push(completing.to_owned());
         ended.notes.extend(script.notes.iter().cloned());
         ended
             .notes

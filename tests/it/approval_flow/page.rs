@@ -20,7 +20,7 @@ const FOR_GOOD: &str = " for good";
 
 /// A server over HTTP with a client that can't ask.
 struct Web {
-    _child: tokio::process::Child,
+    child: tokio::process::Child,
     origin: String,
     client: RunningService<RoleClient, TestClient>,
     log: tokio::sync::mpsc::UnboundedReceiver<String>,
@@ -70,7 +70,7 @@ impl Web {
         });
         let client = connect(&url, token(&state, &url).as_deref(), TestClient::alone(), Era::Modern).await;
         Self {
-            _child: child,
+            child,
             origin: url.trim_end_matches("/mcp").to_owned(),
             client,
             log,
@@ -343,9 +343,36 @@ async fn guessing_the_secret_ends_in_a_no() {
         .post(&page, &[("decision", "approve"), ("secret", &secret)], &[])
         .await;
     assert!(status == StatusCode::CONFLICT && html.contains("Rejected"), "{html}");
+    // Nobody decided, and nobody is said to have.
     let (value, is_error) = web.delete(BRANCH).await;
-    assert!(is_error && error(&value)["kind"] == "rejected", "{value}");
+    assert!(is_error && error(&value)["kind"] == "too_many_wrong_tries", "{value}");
+    assert!(
+        !error(&value)["message"]
+            .as_str()
+            .expect("a text")
+            .contains("user rejected"),
+        "{value}"
+    );
     assert_eq!(world.changes(), NOTHING);
+    let lines = std::fs::read_to_string(web.state.join("neon-mcp/audit.jsonl")).expect("a log");
+    let rejected: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .filter(|line| line["outcome"] == "rejected")
+        .collect();
+    // At the last try, and when the call was repeated.
+    assert_eq!(rejected.len(), 2, "{lines}");
+    for line in &rejected {
+        assert_eq!(
+            (&line["channel"], &line["approver"]),
+            (&json!("page"), &Value::Null),
+            "{line}"
+        );
+        assert!(
+            line["reason"].as_str().expect("a reason").contains("nobody decided"),
+            "{line}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -452,6 +479,87 @@ async fn the_operators_own_secret_stays_out_of_the_log() {
     while let Some(line) = web.log.recv().await {
         assert!(!line.contains(secret), "{line}");
     }
+}
+
+#[tokio::test]
+async fn operators_secret_cannot_be_guessed_by_asking_anew() {
+    let world = World::start().await;
+    let secret = "an operators own secret";
+    let policy = "[approval]\nchannels = [\"page\"]\npage_secret_file = \"page.secret\"\n";
+    let mut web = Web::start(&world, policy, &[("page.secret", secret)]).await;
+    let calls = [BRANCH.to_owned(), format!("{BRANCH}{FOR_GOOD}")];
+    let mut pages = Vec::new();
+    for call in &calls {
+        let (value, _) = web.delete(call).await;
+        pages.push(error(&value)["approval_page"].as_str().expect("a page").to_owned());
+    }
+    // Fewer of each than refuse it.
+    for (page, guesses) in pages.iter().zip([3, 2]) {
+        for guess in 0..guesses {
+            let form = [("decision", "approve"), ("secret", &*format!("guess {guess}"))];
+            assert_eq!(web.post(page, &form, &[]).await.0, StatusCode::FORBIDDEN);
+        }
+    }
+    let right = [("decision", "approve"), ("secret", secret)];
+    let (status, html) = web.post(&pages[0], &right, &[]).await;
+    assert!(
+        status == StatusCode::TOO_MANY_REQUESTS && html.contains("1 seconds"),
+        "{status} {html}"
+    );
+    assert_eq!(web.delete(BRANCH).await.0["error"]["kind"], "requires_approval");
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert_eq!(web.post(&pages[0], &right, &[]).await.0, StatusCode::OK);
+    assert!(!web.delete(BRANCH).await.1);
+    let lines = std::fs::read_to_string(web.state.join("neon-mcp/audit.jsonl")).expect("a log");
+    assert_eq!(lines.matches("a wrong secret was given").count(), 5, "{lines}");
+    assert!(
+        lines.contains("from 127.0.0.1: 5 from there, 5 in all") && !lines.contains("guess 1"),
+        "{lines}"
+    );
+    web.log.close();
+    let mut warned = 0;
+    while let Some(line) = web.log.recv().await {
+        assert!(!line.contains("guess 1"), "{line}");
+        warned += usize::from(line.contains("a wrong secret was given") && line.contains("127.0.0.1"));
+    }
+    assert_eq!(warned, 5);
+}
+
+#[tokio::test]
+async fn operators_secret_is_read_again_at_a_signal_and_the_earlier_one_counts_no_more() {
+    let world = World::start().await;
+    let (first, second) = ("an operators own secret", "another of the operators");
+    let policy = "[approval]\nchannels = [\"page\"]\npage_secret_file = \"page.secret\"\n";
+    let web = Web::start(&world, policy, &[("page.secret", first)]).await;
+    let (value, _) = web.delete(BRANCH).await;
+    let page = error(&value)["approval_page"].as_str().expect("a page").to_owned();
+    let post = async |secret: &str| {
+        web.post(&page, &[("decision", "approve"), ("secret", secret)], &[])
+            .await
+            .0
+    };
+    std::fs::write(web.state.join("page.secret"), second).expect("written");
+    hang_up(&web.child).await;
+    // What waits already is decided by the one that is there now.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(post(second).await, StatusCode::OK);
+    assert!(!web.delete(BRANCH).await.1);
+    let (value, _) = web.delete(&format!("{BRANCH}{FOR_GOOD}")).await;
+    let page = error(&value)["approval_page"].as_str().expect("a page").to_owned();
+    let form = [("decision", "approve"), ("secret", first), ("name", "dev")];
+    assert_eq!(web.post(&page, &form, &[]).await.0, StatusCode::FORBIDDEN);
+    // A secret that can't be read leaves the one before.
+    std::fs::write(web.state.join("page.secret"), "short").expect("written");
+    hang_up(&web.child).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let form = [("decision", "approve"), ("secret", second), ("name", "dev")];
+    assert_eq!(web.post(&page, &form, &[]).await.0, StatusCode::OK);
+}
+
+async fn hang_up(child: &tokio::process::Child) {
+    let id = child.id().expect("an id").to_string();
+    let killed = tokio::process::Command::new("kill").args(["-HUP", &id]).status().await;
+    assert!(killed.expect("kill").success());
 }
 
 #[tokio::test]

@@ -116,6 +116,161 @@ async fn token_lets_in_until_it_is_revoked_or_ends() {
 }
 
 #[tokio::test]
+async fn token_made_again_under_a_revoked_name_inherits_nothing() {
+    let upstream = FakeNeon::route(neon).await;
+    let state = state_home();
+    let first = format!("Bearer {}", made(&["ci"], &state).await);
+    let server = serve(&upstream, &["--auth", "bearer"], &state).await;
+    let session = begin(&server, &[&first]).await.headers()["mcp-session-id"].clone();
+    let pinged = async |shown: &str| {
+        let ping = plain()
+            .post(&server.url)
+            .header("authorization", shown)
+            .header("mcp-session-id", &session);
+        let ping = ping
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2025-11-25");
+        let answer = ping
+            .json(&json!({"jsonrpc": "2.0", "id": 2, "method": "ping"}))
+            .send()
+            .await;
+        answer.expect("an answer").status()
+    };
+    assert_eq!(pinged(&first).await, StatusCode::OK);
+    assert!(token(&["revoke", "ci"], &state).await.2);
+    let second = format!("Bearer {}", made(&["ci"], &state).await);
+    assert_eq!(pinged(&second).await, StatusCode::NOT_FOUND, "it is another's");
+    // For people it has its name.
+    let body = calling("delete_project", &json!({"project_id": PROJECT}), Era::Modern);
+    assert_eq!(
+        post(&server, &[&second], Era::Modern, &body).await.status(),
+        StatusCode::OK
+    );
+    let log = std::fs::read_to_string(state.join("neon-mcp/audit.jsonl")).expect("a log");
+    assert!(log.contains("\"caller\":\"token ci\""), "{log}");
+}
+
+#[tokio::test]
+async fn rotated_token_and_the_one_before_it_are_one_caller_for_a_while() {
+    let upstream = FakeNeon::route(neon).await;
+    let state = state_home();
+    let first = made(&["ci", "--scopes", "neon:read", "--expires", "90d"], &state).await;
+    let server = serve(&upstream, &["--auth", "bearer"], &state).await;
+    let answer = begin(&server, &[&format!("Bearer {first}")]).await;
+    let session = answer.headers()["mcp-session-id"].clone();
+    let (second, said, is_made) = token(&["rotate", "ci", "--overlap", "3s"], &state).await;
+    assert!(
+        is_made && said.contains("counts until") && !said.contains(&second),
+        "{said}"
+    );
+    // What the one began, the other goes on with.
+    for shown in [&first, &second] {
+        let ping = plain()
+            .post(&server.url)
+            .bearer_auth(shown)
+            .header("mcp-session-id", &session);
+        let ping = ping
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2025-11-25");
+        let answer = ping
+            .json(&json!({"jsonrpc": "2.0", "id": 2, "method": "ping"}))
+            .send()
+            .await;
+        assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
+    }
+    let (listed, _, _) = token(&["list", "--json"], &state).await;
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    assert!(
+        listed[0]["previous_expires_at"].is_string() && listed[0]["expires_at"].is_string(),
+        "{listed}"
+    );
+    assert_eq!(listed[0]["scopes"], json!(["neon:read"]));
+    harness::wait::until_async("its end", async || {
+        answered(&server, &first).await.0 == StatusCode::UNAUTHORIZED
+    })
+    .await;
+    assert_eq!(answered(&server, &second).await.0, StatusCode::OK);
+    // Without an overlap, and of a name that isn't there.
+    let (third, said, is_made) = token(&["rotate", "ci", "--overlap", "0s"], &state).await;
+    assert!(is_made && said.contains("no more"), "{said}");
+    assert_eq!(answered(&server, &second).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(answered(&server, &third).await.0, StatusCode::OK);
+    assert!(!token(&["rotate", "nobody"], &state).await.2);
+    // Revoking a name ends all that it has.
+    let (fourth, _, _) = token(&["rotate", "ci"], &state).await;
+    assert!(token(&["revoke", "ci"], &state).await.2);
+    for shown in [&third, &fourth] {
+        assert_eq!(answered(&server, shown).await.0, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn refusal_of_a_token_is_an_error_that_clients_show_and_the_log_has() {
+    let upstream = FakeNeon::route(neon).await;
+    let state = state_home();
+    let reads = format!("Bearer {}", made(&["reads", "--scopes", "neon:read"], &state).await);
+    let blind = format!("Bearer {}", made(&["blind", "--scopes", "neon:write"], &state).await);
+    let server = serve(&upstream, &["--auth", "bearer"], &state).await;
+    let told = async |shown: &[&str], body: &Value| {
+        let answer = post(&server, shown, Era::Modern, body).await;
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        let status = answer.status();
+        (status, answer.json::<Value>().await.expect("JSON"))
+    };
+    let list = calling("list_projects", &json!({}), Era::Modern);
+    let (status, none) = told(&[], &list).await;
+    let message = |value: &Value| value["error"]["message"].as_str().expect("a text").to_owned();
+    assert!(
+        status == StatusCode::UNAUTHORIZED && message(&none).contains("token create"),
+        "{none}"
+    );
+    assert_eq!((&none["jsonrpc"], &none["id"]), (&json!("2.0"), &Value::Null), "{none}");
+    let wrong = format!("Bearer nmcp_{}", "x".repeat(43));
+    let (status, unknown) = told(&[&wrong], &list).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    // It showed one.
+    assert!(message(&unknown).contains("unknown, or was revoked"), "{unknown}");
+    assert!(
+        !message(&unknown).contains("wants") && !message(&unknown).contains("xxx"),
+        "{unknown}"
+    );
+    let body = calling(
+        "create_branch",
+        &json!({"project_id": PROJECT, "name": "b"}),
+        Era::Modern,
+    );
+    let (status, lacks) = told(&[&reads], &body).await;
+    assert_eq!((status, &lacks["id"]), (StatusCode::FORBIDDEN, &json!(7)), "{lacks}");
+    assert_eq!(
+        lacks["error"]["data"]["scopes_needed"],
+        json!(["neon:read", "neon:write"]),
+        "{lacks}"
+    );
+    assert_eq!(lacks["error"]["data"]["scopes_held"], json!(["neon:read"]), "{lacks}");
+    assert!(message(&lacks).contains("lacks neon:write"), "{lacks}");
+    // Without the scope that every tool needs, there is no list.
+    assert_eq!(begin(&server, &[&blind]).await.status(), StatusCode::FORBIDDEN);
+    // One line a second, with the caller of each call.
+    assert_eq!(
+        post(&server, &[&reads], Era::Modern, &list).await.status(),
+        StatusCode::OK
+    );
+    let said = super::ended(server).await;
+    let refused = said.lines().find(|line| line.contains("refused for what it shows"));
+    let refused = refused.expect("a line");
+    assert!(
+        refused.contains("127.0.0.1") && refused.contains("unknown, or was revoked"),
+        "{refused}"
+    );
+    assert!(
+        said.lines()
+            .any(|line| line.contains("tool call") && line.contains("token reads")),
+        "{said}"
+    );
+    assert!(!said.contains("xxx"), "{said}");
+}
+
+#[tokio::test]
 async fn entry_narrows_the_policy_and_brings_its_own_credential() {
     let upstream = FakeNeon::route(neon).await;
     let state = state_home();

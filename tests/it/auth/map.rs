@@ -78,6 +78,10 @@ async fn first_that_fits_says_what_a_caller_gets_and_the_rest_may_be_denied() {
     assert!(answer.headers().get("www-authenticate").is_none());
     let text = answer.text().await.expect("a text");
     assert!(text.contains("not offered"), "{text}");
+    assert!(
+        text.contains("what the operator set up for this caller leaves out neon:write"),
+        "{text}"
+    );
     // The file is read again when it changes.
     write("map.toml", &map.replace("\"deny\"", "\"allow\""));
     assert_eq!(answered(&server, &token("mallory", json!([]))).await.0, StatusCode::OK);
@@ -98,6 +102,8 @@ async fn mapping_file_that_is_not_understood_stops_the_start() {
         "[[group]]\nname = \"x\"\n",
         "default = \"deny\"\n[[group]]\nname = \"\"\n",
         "[group]\n",
+        "[[subject]]\nsub = \"x\"\ngrant_scopes = [\"neon:all\"]\n",
+        "[[subject]]\nsub = \"x\"\nscopes = [\"neon:read\"]\ngrant_scopes = [\"neon:write\"]\n",
     ] {
         std::fs::write(&path, text).expect("written");
         let arguments = [
@@ -155,6 +161,40 @@ async fn status_of(issuer: &Issuer, server: &OverHttp, subject: &str, claims: &V
     let claims = claims.as_object().expect("an object").clone();
     all.as_object_mut().expect("an object").extend(claims);
     answered(server, &issuer.token(&all)).await.0
+}
+
+#[tokio::test]
+async fn map_grants_scopes_only_where_the_token_names_none() {
+    let map = "default = \"allow\"\n[[group]]\nname = \"dev\"\ngrant_scopes = [\"neon:read\", \"neon:write\"]\n\
+        [[group]]\nname = \"blind\"\nscopes = [\"neon:write\"]\n";
+    let (_upstream, issuer, mut server) = mapped(map, "").await;
+    let url = server.url.clone();
+    let token = |scope: &str, group: &str| {
+        let mut claims = issuer.claims(&url, scope);
+        claims["groups"] = json!([group]);
+        issuer.token(&claims)
+    };
+    for (scope, writes) in [("openid", true), ("", true), ("neon:read", false), (ALL, true)] {
+        server.token = Some(token(scope, "dev"));
+        let client = server.client(TestClient::alone(), Era::Modern).await;
+        let tools = client.list_all_tools().await.expect("a list");
+        let has = |name: &str| tools.iter().any(|tool| tool.name == name);
+        // Whoever asked the issuer for less meant it.
+        assert_eq!((has("list_projects"), has("create_branch")), (true, writes), "{scope}");
+        assert_eq!(has("delete_project"), scope == ALL, "{scope}");
+    }
+    // No more are to be had from an issuer that has none: no challenge.
+    let body = calling("delete_project", &json!({"project_id": PROJECT}), Era::Modern);
+    let shown = format!("Bearer {}", token("openid", "dev"));
+    let answer = post(&server, &[&shown], Era::Modern, &body).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let (status, asks) = answered(&server, &token("openid", "staff")).await;
+    assert!(
+        status == StatusCode::FORBIDDEN && asks.contains("insufficient_scope"),
+        "{asks}"
+    );
+    let (status, asks) = answered(&server, &token(ALL, "blind")).await;
+    assert_eq!((status, asks.as_str()), (StatusCode::FORBIDDEN, ""));
 }
 
 /// Groups of which nobody can tell all.

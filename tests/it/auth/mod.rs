@@ -10,6 +10,8 @@ mod reloads;
 mod scopes;
 mod strangers;
 
+pub use bearer::made;
+
 use std::path::Path;
 
 use reqwest::{Response, StatusCode};

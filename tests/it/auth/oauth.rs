@@ -188,6 +188,14 @@ async fn token_that_does_not_count_is_told_why_and_never_repeated() {
             headed(json!({"crit": ["b64"], "b64": false})),
             "the token wants what is not understood (crit)",
         ),
+        (
+            signed(
+                &key,
+                &json!({"alg": "ES256", "kid": "k1", "typ": "at+jwt", "crit": null}),
+                &claims,
+            ),
+            "the token wants what is not understood (crit)",
+        ),
     ];
     for (token, why) in cases {
         let answer = begin(&server, &[&format!("Bearer {token}")]).await;
@@ -323,6 +331,49 @@ async fn issuer_that_names_another_or_sends_elsewhere_is_not_believed() {
     issuer.state().is_openid_alone = true;
     let token = issuer.token(&issuer.claims(&server.url, ALL));
     gets_in(&mut server, &token).await;
+}
+
+#[tokio::test]
+async fn wrong_name_of_the_issuer_is_told_at_the_start_and_nobody_is_to_try_again() {
+    let upstream = FakeNeon::route(neon).await;
+    let issuer = Issuer::start().await;
+    let origin = format!("{}/", issuer.origin());
+    let server = serve(
+        &upstream,
+        &["--auth", "oauth", "--oauth-issuer", &origin],
+        &state_home(),
+    )
+    .await;
+    let asked = "/.well-known/oauth-authorization-server";
+    harness::wait::until_async("the question", async || issuer.asked(asked) > 0).await;
+    let token = issuer.token(&issuer.claims(&server.url, ALL));
+    let answer = begin(&server, &[&format!("Bearer {token}")]).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().get("retry-after").is_none());
+    let text = answer.text().await.expect("a text");
+    assert!(text.contains("trying again changes nothing"), "{text}");
+    let said = super::ended(server).await;
+    let line = said.lines().find(|line| line.contains("ERROR")).expect("an error");
+    let names = [issuer.origin(), origin].map(|name| format!("{name:?}"));
+    assert!(names.iter().all(|name| line.contains(name)), "{line}");
+    // One that is away comes back.
+    let issuer = Issuer::start().await;
+    issuer.state().is_away = true;
+    let origin = issuer.origin();
+    let server = serve(
+        &upstream,
+        &["--auth", "oauth", "--oauth-issuer", &origin],
+        &state_home(),
+    )
+    .await;
+    harness::wait::until_async("the question", async || issuer.asked(asked) > 0).await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let said = super::ended(server).await;
+    assert!(
+        said.lines().any(|line| line.contains("WARN") && line.contains(&origin)),
+        "{said}"
+    );
+    assert!(!said.contains("ERROR"), "{said}");
 }
 
 #[tokio::test]

@@ -73,14 +73,14 @@ async fn list_shows_what_the_scopes_allow_and_no_more() {
     let (_upstream, issuer, mut server) = start(&[]).await;
     for era in [Era::Legacy, Era::Modern] {
         let mut lists = Vec::new();
-        for scope in ["openid", "neon:read", "neon:read neon:write"] {
+        for scope in ["neon:read neon:access", "neon:read", "neon:read neon:write"] {
             server.token = Some(issuer.token(&issuer.claims(&server.url, scope)));
             let client = server.client(TestClient::alone(), era).await;
             let tools = client.list_all_tools().await.expect("a list");
             lists.push(tools.iter().map(|tool| tool.name.to_string()).collect::<Vec<_>>());
         }
         let has = |list: usize, name: &str| lists[list].iter().any(|tool| tool == name);
-        assert!(!has(0, "list_projects"), "{:?}", lists[0]);
+        assert!(has(0, "get_connection_string"), "{:?}", lists[0]);
         assert!(
             has(1, "list_projects") && has(1, "run_sql") && !has(1, "create_branch"),
             "{:?}",
@@ -88,6 +88,27 @@ async fn list_shows_what_the_scopes_allow_and_no_more() {
         );
         assert!(has(2, "create_branch") && !has(2, "delete_project"), "{:?}", lists[2]);
         assert!(!has(2, "get_connection_string"), "{:?}", lists[2]);
+    }
+}
+
+#[tokio::test]
+async fn token_without_the_scope_to_read_is_challenged_and_given_no_empty_list() {
+    let (_upstream, issuer, server) = start(&[]).await;
+    for scope in ["openid", "neon:write"] {
+        let token = format!("Bearer {}", issuer.token(&issuer.claims(&server.url, scope)));
+        let needed = insufficient(&server, "neon:read");
+        assert_eq!(challenge(&super::begin(&server, &[&token]).await), needed, "{scope}");
+        for method in ["tools/list", "server/discover", "resources/list"] {
+            let mut asked = calling("x", &json!({}), Era::Modern);
+            asked["method"] = method.into();
+            let meta = asked["params"]["_meta"].clone();
+            asked["params"] = json!({ "_meta": meta });
+            let answer = post(&server, &[&token], Era::Modern, &asked).await;
+            assert_eq!(challenge(&answer), needed, "{scope} {method}");
+            let told: Value = answer.json().await.expect("JSON");
+            assert_eq!(told["id"], 7, "{told}");
+            assert_eq!(told["error"]["data"]["scopes_needed"], json!(["neon:read"]), "{told}");
+        }
     }
 }
 
@@ -103,8 +124,18 @@ async fn arguments_that_raise_the_effect_are_denied_by_the_scope_that_lacks() {
         assert_eq!(value["error"]["kind"], "denied_by_policy", "{value}");
         assert_eq!(value["error"]["rule"], "scope", "{value}");
         let message = value["error"]["message"].as_str().expect("a text");
-        assert!(message.contains("neon:destructive"), "{message}");
+        assert!(
+            message.contains("the token of this caller lacks neon:destructive"),
+            "{message}"
+        );
         assert_eq!(value["error"]["changed"], "no");
+        // All that it lacks at once.
+        server.token = Some(issuer.token(&issuer.claims(&server.url, "neon:read")));
+        let client = server.client(TestClient::alone(), era).await;
+        let arguments = json!({"project_id": PROJECT, "branch_id": "br-root", "database": "neondb", "role": "r", "sql": "DROP TABLE users"});
+        let (value, _) = call(&client, "run_sql", arguments).await;
+        let message = value["error"]["message"].as_str().expect("a text");
+        assert!(message.contains("lacks neon:write neon:destructive"), "{message}");
     }
     let writes = upstream
         .requests()

@@ -93,6 +93,8 @@ fn it_shows_all_generations_oldest_first_and_chooses_from_them() {
         (&["--effect", "read,write"], &[one, four]),
         (&["--outcome", "rejected,refused"], &[two, three]),
         (&["--project", "quiet-sun-12345678"], &[one, two]),
+        (&["--caller", "stdio"], &[one, two, three, four]),
+        (&["--caller", "nobody"], &[]),
         (&["--since", "2h"], &[three, four]),
         (&["--since", "90m"], &[three, four]),
         (&["--since", "1d"], &[one, two, three, four]),

@@ -314,3 +314,22 @@ async fn secret_of_a_page_says_nobodys_name() {
     assert!(is_error && value["error"]["approval_page"].is_null(), "{value}");
     assert!(world.changes().is_empty());
 }
+
+#[tokio::test]
+async fn page_that_never_decides_for_some_callers_is_told_at_the_start() {
+    let place = Place::new("[approval]\nchannels = [\"client\", \"page\"]\n").await;
+    crate::auth::made(&["alice"], &place.state).await;
+    crate::auth::made(&["dora", "--person", "dora"], &place.state).await;
+    let server = place.serve(&["--auth", "bearer"]).await;
+    let said = crate::auth::ended(server).await;
+    let line = said
+        .lines()
+        .find(|line| line.contains("approvers sign in on the approval page"));
+    let line = line.unwrap_or_else(|| panic!("{said}"));
+    assert!(line.contains("token alice") && !line.contains("token dora"), "{line}");
+    // Where the policy names who approves, the page decides.
+    let named = "[approval]\nchannels = [\"page\"]\n\n[[approval.approvers]]\ngroups = [\"dba\"]\n";
+    std::fs::write(place.file("policy.toml"), named).expect("written");
+    let said = crate::auth::ended(place.serve(&["--auth", "bearer"]).await).await;
+    assert!(!said.contains("approvers sign in on the approval page"), "{said}");
+}

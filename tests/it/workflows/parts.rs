@@ -32,6 +32,11 @@ async fn table_that_is_put_under_others_between_parts_keeps_its_count() {
     )
     .await;
     assert_eq!(prepared["completion"]["requires_approval"], true, "{prepared}");
+    // Our own word, which is called as it stands.
+    assert_eq!(
+        prepared["completion"]["call"]["tool"], "complete_database_migration",
+        "{prepared}"
+    );
     let uri = story.uri("main").await;
     story.human().changes_to(Manner::Declines);
     let arguments = json!({"branch_id": "main", "migration": prepared["migration"]});

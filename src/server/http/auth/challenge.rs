@@ -1,10 +1,14 @@
 //! The answers to requests whose caller may not be served (RFC 6750, section 3; RFC 9728, section 5.1).
 
-use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use rmcp::ErrorData;
+use rmcp::model::{ErrorCode, RequestId};
+use serde_json::{Value, json};
 
 use crate::guard::Scopes;
+use crate::server::http::answer::{later, refused};
 
 /// How long a client waits before it asks again whoever was away, in seconds.
 const RETRY_SECONDS: u64 = 5;
@@ -19,12 +23,19 @@ pub(in crate::server::http) enum Denial {
     /// A token was shown that doesn't count.
     Invalid(&'static str),
     /// The token is good, and the operator lets its owner do nothing.
-    #[cfg_attr(not(feature = "http-server"), allow(dead_code))]
     NotAllowed(&'static str),
-    /// The token is good, and lacks scopes: all that the call needs.
-    Scopes(Scopes),
+    /// The token is good, and lacks scopes.
+    Scopes {
+        /// All that the request needs.
+        needed: Scopes,
+        /// What the token has.
+        held: Scopes,
+    },
     /// Whoever could tell whether the token counts is away.
     Away(&'static str),
+    /// Nobody can tell whether the token counts until the operator mends what is set up.
+    #[cfg_attr(not(feature = "http-server"), allow(dead_code))]
+    Broken(&'static str),
     /// Too much that is unknown here came from this address: it may try again in so many seconds.
     TooMany(u64),
 }
@@ -35,8 +46,8 @@ impl Denial {
         match self {
             Self::None | Self::Invalid(_) => StatusCode::UNAUTHORIZED,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::NotAllowed(_) | Self::Scopes(_) => StatusCode::FORBIDDEN,
-            Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotAllowed(_) | Self::Scopes { .. } => StatusCode::FORBIDDEN,
+            Self::Away(_) | Self::Broken(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -44,51 +55,87 @@ impl Denial {
     /// The error's name in OAuth, and what is said about it.
     fn error(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::None | Self::NotAllowed(_) | Self::Away(_) | Self::TooMany(_) => None,
+            Self::None | Self::NotAllowed(_) | Self::Away(_) | Self::Broken(_) | Self::TooMany(_) => None,
             Self::Malformed(text) => Some(("invalid_request", text)),
             Self::Invalid(text) => Some(("invalid_token", text)),
-            Self::Scopes(_) => Some(("insufficient_scope", "the call needs scopes that the token lacks")),
+            Self::Scopes { .. } => Some(("insufficient_scope", "the call needs scopes that the token lacks")),
         }
     }
 }
 
-/// What challenges say of a server, whatever is wrong.
+impl Denial {
+    /// Why what was shown is refused, for the log; nothing where nothing was shown, or it isn't the caller's fault.
+    pub(super) fn of_shown(self) -> Option<&'static str> {
+        match self {
+            Self::Malformed(text) | Self::Invalid(text) | Self::NotAllowed(text) => Some(text),
+            Self::TooMany(_) => Some("too many unknown tokens or keys came from this address"),
+            Self::None | Self::Scopes { .. } | Self::Away(_) | Self::Broken(_) => None,
+        }
+    }
+}
+
+/// What a server says to whoever it doesn't serve.
 #[derive(Debug, Clone)]
 pub(in crate::server::http) struct Asks {
     /// Where the metadata of the protected resource are; nothing where no issuer stands behind the tokens.
     pub(super) metadata: Option<String>,
     /// The scopes that are worth asking for.
     pub(super) scopes: Scopes,
-    /// What a person is told who sees the answer.
+    /// What is said to whoever showed nothing, without a full stop.
     pub(super) how: &'static str,
+    /// From where there is another token, for whoever showed one that is refused, or lacks scopes: a sentence.
+    pub(super) another: &'static str,
 }
 
 impl Asks {
-    /// The answer to a request.
-    pub(in crate::server::http) fn answer(&self, denial: Denial) -> Response {
+    /// The answer to a request, of that id as far as it is known.
+    pub(in crate::server::http) fn answer(&self, denial: Denial, id: Option<RequestId>) -> Response {
         let status = denial.status();
-        let store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let later = |seconds: u64, text: &str| {
-            let later = (RETRY_AFTER, HeaderValue::from(seconds));
-            (status, [store.clone(), later], format!("{text}\n")).into_response()
-        };
-        match denial {
-            Denial::Away(text) => return later(RETRY_SECONDS, text),
-            Denial::TooMany(seconds) => {
-                let text = "Too many unknown tokens or keys came from this address: try again later.";
-                return later(seconds, text);
+        let text = self.text(denial);
+        let mut response = match denial {
+            Denial::Away(_) => later(status, RETRY_SECONDS, id, text),
+            Denial::TooMany(seconds) => later(status, seconds, id, text),
+            _ => {
+                let code = match denial {
+                    Denial::Broken(_) => ErrorCode::INTERNAL_ERROR,
+                    _ => ErrorCode::INVALID_REQUEST,
+                };
+                refused(status, id, ErrorData::new(code, text, data(denial)))
             }
-            Denial::NotAllowed(text) => return (status, [store], format!("{text}\n")).into_response(),
-            _ => {}
-        }
-        let text = match denial.error() {
-            Some((_, text)) => format!("{}: {text}.\n", self.how),
-            None => format!("{}.\n", self.how),
         };
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let is_challenged = matches!(denial, Denial::None) || denial.error().is_some();
         // All parts are of characters that a header can have.
-        match HeaderValue::from_str(&self.header(denial)) {
-            Ok(asks) => (status, [store, (WWW_AUTHENTICATE, asks)], text).into_response(),
-            Err(_) => (status, [store], text).into_response(),
+        if let (true, Ok(asks)) = (is_challenged, HeaderValue::from_str(&self.header(denial))) {
+            headers.insert(WWW_AUTHENTICATE, asks);
+        }
+        response
+    }
+
+    /// What a person is told who sees the answer. Of whoever showed a token, none is asked for.
+    fn text(&self, denial: Denial) -> String {
+        match denial {
+            Denial::None => format!("{}. Nothing was done.", self.how),
+            Denial::Malformed(text) => format!("The request can't be taken: {text}. Nothing was done."),
+            Denial::Invalid(text) => format!(
+                "What was shown in the Authorization header is refused: {text}. Nothing was done. {}",
+                self.another
+            ),
+            Denial::Scopes { needed, held } => {
+                let held_text = match held.is_empty() {
+                    true => "no scope of this server".to_owned(),
+                    false => held.text(),
+                };
+                format!(
+                    "This needs {}, and the token has {held_text}: it lacks {}. Nothing was done. {}",
+                    needed.text(),
+                    held.lacks(needed).text(),
+                    self.another
+                )
+            }
+            Denial::NotAllowed(text) | Denial::Away(text) | Denial::Broken(text) => text.to_owned(),
+            Denial::TooMany(_) => "Too many unknown tokens or keys came from this address: try again later.".to_owned(),
         }
     }
 
@@ -103,7 +150,7 @@ impl Asks {
             parts.push(format!("resource_metadata=\"{metadata}\""));
         }
         let scopes = match denial {
-            Denial::Scopes(needed) => Some(needed),
+            Denial::Scopes { needed, .. } => Some(needed),
             Denial::Malformed(_) => None,
             _ => self.metadata.is_some().then_some(self.scopes),
         };
@@ -117,6 +164,18 @@ impl Asks {
     }
 }
 
+/// What programs read of a refusal.
+fn data(denial: Denial) -> Option<Value> {
+    Some(match denial {
+        Denial::Scopes { needed, held } => {
+            let names = |scopes: Scopes| scopes.names().collect::<Vec<_>>();
+            json!({"error": "insufficient_scope", "scopes_needed": names(needed), "scopes_held": names(held)})
+        }
+        Denial::NotAllowed(_) => json!({"error": "access_denied"}),
+        _ => json!({"error": denial.error()?.0}),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +186,7 @@ mod tests {
             metadata: Some("https://mcp.example/.well-known/oauth-protected-resource/mcp".to_owned()),
             scopes: Scopes::of(["neon:read", "neon:write"]),
             how: "x",
+            another: "y",
         };
         let at = "resource_metadata=\"https://mcp.example/.well-known/oauth-protected-resource/mcp\"";
         assert_eq!(
@@ -141,8 +201,11 @@ mod tests {
         );
         let needed = Scopes::of(["neon:read", "neon:destructive"]);
         assert!(
-            asks.header(Denial::Scopes(needed))
-                .ends_with(&format!("{at}, scope=\"neon:read neon:destructive\""))
+            asks.header(Denial::Scopes {
+                needed,
+                held: Scopes::of(["neon:read"])
+            })
+            .ends_with(&format!("{at}, scope=\"neon:read neon:destructive\""))
         );
         let without = Asks { metadata: None, ..asks };
         assert_eq!(without.header(Denial::None), "Bearer");

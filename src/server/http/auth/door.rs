@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderMap;
+use rmcp::model::RequestId;
 
 use super::callers::Callers;
 use super::challenge::{Asks, Denial};
@@ -21,6 +22,7 @@ use crate::engine::Engine;
 use crate::guard::{Identity, Scopes};
 use crate::server::http::peer::Peer;
 use crate::server::http::reload::Reload;
+use crate::server::http::sparse::Sparse;
 
 /// Where the approval page is, which has a secret of its own: no browser has the token.
 const PAGE: &str = "/approve/";
@@ -47,6 +49,8 @@ enum Auth {
 pub(in crate::server::http) struct Door {
     auth: Auth,
     asks: Asks,
+    /// The log of what was refused: whoever reaches the port can cause these lines.
+    refused: Sparse,
 }
 
 impl std::fmt::Debug for Door {
@@ -63,7 +67,11 @@ impl Door {
     pub(in crate::server::http) fn of_token(token: Option<&BearerToken>) -> Self {
         Self {
             auth: token.map_or(Auth::Nobody, |token| Auth::Token(token::Gate::new(token))),
-            asks: asks(token::HOW),
+            asks: asks(
+                token::HOW,
+                "The start of the server says on standard error where its token is.",
+            ),
+            refused: Sparse::default(),
         }
     }
 
@@ -89,7 +97,11 @@ impl Door {
                 accounts,
             } => Self {
                 auth: Auth::Bearer(bearer::Bearer::open(tokens, loader(accounts), issuer)?),
-                asks: asks("This server wants `Authorization: Bearer TOKEN`, with a token of `neon-mcp token create`"),
+                asks: asks(
+                    "This server wants `Authorization: Bearer TOKEN`, with a token of `neon-mcp token create`",
+                    "Whoever runs the server can make another one.",
+                ),
+                refused: Sparse::default(),
             },
             #[cfg(feature = "http-server")]
             Callers::Oauth { settings, accounts } => {
@@ -100,8 +112,10 @@ impl Door {
                         metadata: Some(oauth.metadata_url()),
                         scopes: offered,
                         how: "This server wants `Authorization: Bearer TOKEN`, with an access token of its issuer",
+                        another: "Sign in again at its issuer, which the challenge names.",
                     },
                     auth: Auth::Oauth(Box::new(oauth)),
+                    refused: Sparse::default(),
                 }
             }
             #[cfg(not(feature = "http-server"))]
@@ -113,7 +127,11 @@ impl Door {
                     accounts,
                     engine.guards().approval_flow.clone(),
                 ))),
-                asks: asks("This server wants `Authorization: Bearer KEY`, with a Neon API key of the caller's own"),
+                asks: asks(
+                    "This server wants `Authorization: Bearer KEY`, with a Neon API key of the caller's own",
+                    "Neon's console makes another one.",
+                ),
+                refused: Sparse::default(),
             },
         })
     }
@@ -134,8 +152,24 @@ impl Door {
     }
 
     /// The answer to a request whose caller may not be served, or not so.
-    pub(in crate::server::http) fn answer(&self, denial: Denial) -> Response {
-        self.asks.answer(denial)
+    pub(in crate::server::http) fn answer(&self, denial: Denial, id: Option<RequestId>) -> Response {
+        self.asks.answer(denial, id)
+    }
+
+    /// Tells the operator whose token was refused from where, and why. Whoever shows none is asked for one, as every client is first.
+    fn tell(&self, denial: Denial, peer: IpAddr) {
+        let Some(why) = denial.of_shown() else { return };
+        if let Some(left_out) = self.refused.turn(Instant::now()) {
+            tracing::warn!(%peer, left_out, "a request is refused for what it shows: {why}");
+        }
+    }
+
+    /// Looks at the start whether what tells callers can be asked, and says in the log where it can't.
+    pub(in crate::server::http) async fn begin(&self) {
+        #[cfg(feature = "http-server")]
+        if let Auth::Oauth(oauth) = &self.auth {
+            oauth.begin().await;
+        }
     }
 
     /// What says who may call, and is read again when that is asked for.
@@ -156,7 +190,10 @@ impl Door {
                 let digest = gate.digest().to_owned();
                 Ok(Arc::new(Grant::of(Identity::Http(Some(digest)))))
             }
-            Auth::Token(_) => Err(Denial::None),
+            Auth::Token(_) => Err(match shown::token(headers) {
+                Ok(_) => Denial::Invalid("it is not the token of this server"),
+                Err(_) => Denial::None,
+            }),
             Auth::Bearer(bearer) => bearer.grant(headers),
             #[cfg(feature = "http-server")]
             Auth::Oauth(oauth) => oauth.grant(headers, peer).await,
@@ -187,11 +224,12 @@ impl Door {
 }
 
 /// Challenges where no issuer stands behind what is shown.
-fn asks(how: &'static str) -> Asks {
+fn asks(how: &'static str, another: &'static str) -> Asks {
     Asks {
         metadata: None,
         scopes: Scopes::ALL,
         how,
+        another,
     }
 }
 
@@ -230,6 +268,9 @@ pub(in crate::server::http) async fn checked(
             request.extensions_mut().insert(grant);
             next.run(request).await
         }
-        Err(denial) => door.answer(denial),
+        Err(denial) => {
+            door.tell(denial, peer);
+            door.answer(denial, None)
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::challenge::Denial;
 use super::setup::Setup;
-use crate::guard::{Identity, Principal, Scopes};
+use crate::guard::{Effect, Identity, Principal, Scopes};
 
 /// A caller that may be served, and what the operator set up for it.
 #[derive(Debug)]
@@ -31,6 +32,24 @@ impl Grant {
     /// Whether its principal stands for one caller, and not for all that show the same token or none.
     pub(in crate::server::http) fn is_told_apart(&self) -> bool {
         !matches!(self.principal.identity(), Identity::Http(_))
+    }
+
+    /// Whether it may read, as every tool does, whatever else it does.
+    ///
+    /// # Errors
+    /// The answer to a request of one that may not.
+    pub(in crate::server::http) fn may_read(&self) -> Result<(), Denial> {
+        let reads = |scopes: Scopes| scopes.allows(Effect::Read);
+        match (reads(self.issued), reads(self.principal.scopes())) {
+            (true, true) => Ok(()),
+            (false, _) => Err(Denial::Scopes {
+                needed: Scopes::for_effect(Effect::Read),
+                held: self.issued,
+            }),
+            (true, false) => Err(Denial::NotAllowed(
+                "The operator of this server left you without the scope neon:read, which every tool needs: another token changes nothing.",
+            )),
+        }
     }
 
     /// Counts a tool call of it.

@@ -14,7 +14,7 @@ mod shown;
 mod token;
 mod watched;
 
-pub use bearer::{MAX_NAME, NewToken, TOKEN_PREFIX, TokenEntry, TokenList, TokenListError};
+pub use bearer::{MAX_NAME, NewToken, Rotation, TOKEN_PREFIX, TokenEntry, TokenList, TokenListError};
 pub use callers::{Callers, IntrospectionSettings, IssuerClient, OauthSettings};
 pub(super) use challenge::Denial;
 pub(super) use door::{Door, checked};

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::guard::{Person, Scopes};
+use crate::guard::{Identity, Person, Scopes};
 use crate::server::http::auth::setup::CallerSettings;
 
 /// What every token begins with: so that people and scanners know it for one.
@@ -48,6 +48,10 @@ pub struct NewToken {
 #[serde(deny_unknown_fields)]
 pub struct TokenEntry {
     name: String,
+    /// What tells it from one that is made under the same name later: sessions, prepared work and approvals are its own. Those of an
+    /// earlier version have none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    id: String,
     /// SHA-256 of the token, in base64url.
     sha256: String,
     created: DateTime<Utc>,
@@ -65,6 +69,26 @@ pub struct TokenEntry {
     calls_per_minute: Option<NonZeroU32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     person: Option<String>,
+    /// The token before this one, which counts for a while beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<Previous>,
+}
+
+/// A token that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Previous {
+    sha256: String,
+    expires: DateTime<Utc>,
+}
+
+/// How a token is replaced.
+#[derive(Debug, Clone, Copy)]
+pub struct Rotation {
+    /// How long the earlier one counts beside the new one, if it doesn't end before.
+    pub overlap: TimeDelta,
+    /// When the new one ends; nothing for as long after now as the earlier one lasted from when it was made.
+    pub expires: Option<DateTime<Utc>>,
 }
 
 /// What the file has of a token.
@@ -79,6 +103,7 @@ impl TokenEntry {
         let token = format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
         let entry = Self {
             name: new.name,
+            id: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 12]>()),
             sha256: digest(&token),
             created: now,
             expires: new.expires,
@@ -88,8 +113,28 @@ impl TokenEntry {
             profile: new.profile,
             calls_per_minute: new.calls_per_minute,
             person: new.person,
+            previous: None,
         };
         (token.into(), entry)
+    }
+
+    /// Puts a new token in the place of its own, which counts on for a while. Whose it is and what it may do stays.
+    pub(super) fn rotate(&mut self, rotation: Rotation, now: DateTime<Utc>) -> Result<SecretString, String> {
+        if self.expires.is_some_and(|end| end <= now) {
+            return Err(format!("the token {} has ended: revoke it and make another", self.name));
+        }
+        let (token, made) = Self::make(NewToken::default(), now);
+        let again = self.expires.and_then(|end| now.checked_add_signed(end - self.created));
+        let until = now.checked_add_signed(rotation.overlap).unwrap_or(now);
+        let until = self.expires.map_or(until, |end| end.min(until));
+        self.previous = (until > now).then(|| Previous {
+            sha256: std::mem::take(&mut self.sha256),
+            expires: until,
+        });
+        self.sha256 = made.sha256;
+        self.created = now;
+        self.expires = rotation.expires.or(again);
+        Ok(token)
     }
 
     /// What is wrong with it.
@@ -103,6 +148,19 @@ impl TokenEntry {
         }
         if URL_SAFE_NO_PAD.decode(&self.sha256).map_or(0, |bytes| bytes.len()) != 32 {
             return Some(format!("{name}: sha256 is no SHA-256 in base64url"));
+        }
+        if self.id.len() > MAX_NAME || !self.id.chars().all(is_name) {
+            return Some(format!("{name}: its id is none that `neon-mcp token` writes"));
+        }
+        let is_digest = |text: &str| URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
+        if self
+            .previous
+            .as_ref()
+            .is_some_and(|previous| !is_digest(&previous.sha256))
+        {
+            return Some(format!(
+                "{name}: sha256 of the previous token is no SHA-256 in base64url"
+            ));
         }
         let is_person =
             |text: &str| !text.is_empty() && text.chars().count() <= MAX_PERSON && !text.chars().any(char::is_control);
@@ -132,6 +190,15 @@ impl TokenEntry {
         &self.name
     }
 
+    /// Who shows it. One that is made again under the name of a revoked one is another.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity::Token {
+            name: self.name.clone(),
+            id: self.id.clone(),
+        }
+    }
+
     /// When it was made.
     #[must_use]
     pub fn created(&self) -> DateTime<Utc> {
@@ -142,6 +209,13 @@ impl TokenEntry {
     #[must_use]
     pub fn expires(&self) -> Option<DateTime<Utc>> {
         self.expires
+    }
+
+    /// When the token that it replaced ends, where that still counts.
+    #[must_use]
+    pub fn previous_expires(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let previous = self.previous.as_ref()?;
+        (previous.expires > now).then_some(previous.expires)
     }
 
     /// What it may do at most.
@@ -187,8 +261,11 @@ impl TokenEntry {
         })
     }
 
-    pub(super) fn digest(&self) -> &str {
-        &self.sha256
+    /// The digests of its tokens, and when each ends.
+    pub(super) fn digests(&self) -> impl Iterator<Item = (&str, Option<DateTime<Utc>>)> {
+        let previous = self.previous.as_ref();
+        let previous = previous.map(|previous| (&*previous.sha256, Some(previous.expires)));
+        std::iter::once((&*self.sha256, self.expires)).chain(previous)
     }
 
     pub(super) fn settings(&self) -> CallerSettings {

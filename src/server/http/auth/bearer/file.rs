@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::entry::{NewToken, TokenEntry};
+use super::entry::{NewToken, Rotation, TokenEntry};
 use crate::guard::{FileError, Untrusted, lock, make_directory, read_trusted_text, replace_private};
 
 /// How many tokens a file has at most.
@@ -41,7 +41,9 @@ pub enum TokenListError {
         message: String,
     },
     /// There is such a token.
-    #[error("there is a token {0}: take another name, or revoke that one first")]
+    #[error(
+        "there is a token {0}: `neon-mcp token rotate {0}` puts another in its place; else take another name, or revoke that one first"
+    )]
     Taken(String),
     /// There is no such token.
     #[error("there is no token {0}: `neon-mcp token list` names those that there are")]
@@ -74,7 +76,7 @@ impl TokenList {
             if let Some(problem) = entry.problem() {
                 return Err(invalid(problem));
             }
-            if !names.insert(entry.name()) || !digests.insert(entry.digest()) {
+            if !names.insert(entry.name()) || !entry.digests().all(|(digest, _)| digests.insert(digest)) {
                 return Err(invalid(format!("{} is there twice", entry.name())));
             }
         }
@@ -104,6 +106,26 @@ impl TokenList {
             Ok(())
         })?;
         Ok(token)
+    }
+
+    /// Makes another token of a name. The earlier one counts beside it for a while, and the one before that no more.
+    ///
+    /// # Errors
+    /// When there is none of that name, or it has ended, or the file can't be read or written.
+    pub fn rotate(
+        path: &Path,
+        name: &str,
+        rotation: Rotation,
+        now: DateTime<Utc>,
+    ) -> Result<SecretString, TokenListError> {
+        let mut token = None;
+        change(path, |list| {
+            let known = list.tokens.iter_mut().find(|known| known.name() == name);
+            let known = known.ok_or_else(|| TokenListError::Unknown(crate::text::one_line(name, 80)))?;
+            token = Some(known.rotate(rotation, now).map_err(TokenListError::New)?);
+            Ok(())
+        })?;
+        token.ok_or_else(|| TokenListError::Unknown(crate::text::one_line(name, 80)))
     }
 
     /// Takes a token out of a file: servers that run refuse it from then on.

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use ring::hmac;
 
-pub use entry::{MAX_NAME, NewToken, TOKEN_PREFIX, TokenEntry};
+pub use entry::{MAX_NAME, NewToken, Rotation, TOKEN_PREFIX, TokenEntry};
 pub use file::{TokenList, TokenListError};
 
 use super::challenge::Denial;
@@ -30,7 +30,7 @@ pub(in crate::server::http) struct Bearer {
 }
 
 struct Known {
-    name: String,
+    identity: Identity,
     expires: Option<DateTime<Utc>>,
     scopes: Scopes,
     /// Whose it is at the issuer of the approvers, where that is known.
@@ -58,15 +58,18 @@ impl Bearer {
                 let setup = setup.map_err(|error| unusable.push(format!("the token {}: {error}", entry.name())));
                 let person = entry.person_at(issuer.as_deref());
                 others.extend(Loader::files(&settings, path));
-                let tag = hmac::sign(&tags, entry.digest().as_bytes()).as_ref().to_vec();
-                let token = Known {
-                    name: entry.name().to_owned(),
-                    expires: entry.expires(),
-                    scopes: entry.scopes(),
-                    person,
-                    setup: setup.ok(),
-                };
-                known.insert(tag, token);
+                let setup = setup.ok();
+                for (digest, expires) in entry.digests() {
+                    let tag = hmac::sign(&tags, digest.as_bytes()).as_ref().to_vec();
+                    let token = Known {
+                        identity: entry.identity(),
+                        expires,
+                        scopes: entry.scopes(),
+                        person: person.clone(),
+                        setup: setup.clone(),
+                    };
+                    known.insert(tag, token);
+                }
             }
             Ok(Loaded {
                 value: known,
@@ -97,8 +100,7 @@ impl Bearer {
             return Err(Denial::Invalid("the token expired"));
         }
         let setup = known.setup.clone().ok_or(UNUSABLE)?;
-        let identity = Identity::Token(known.name.clone());
-        let principal = Principal::with(identity, Vec::new(), known.scopes);
+        let principal = Principal::with(known.identity.clone(), Vec::new(), known.scopes);
         Ok(Arc::new(Grant {
             principal: principal.of_person(known.person.clone()),
             issued: known.scopes,

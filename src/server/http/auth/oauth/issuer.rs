@@ -5,6 +5,8 @@ use url::Url;
 
 use super::wire::{Wire, WireError};
 use crate::base_url::BaseUrl;
+use crate::guard::quoted;
+use crate::text::one_line;
 
 /// The issuer.
 #[derive(Debug, Clone)]
@@ -38,6 +40,34 @@ pub(super) enum IssuerError {
     /// It says of itself what can't be right.
     #[error("{0}")]
     Metadata(&'static str),
+    /// It is another one than the operator configured.
+    #[error(
+        "its metadata name the issuer {told}, and {configured} is configured (--oauth-issuer): write it exactly as the issuer does, to the slash at its end"
+    )]
+    OtherName {
+        /// How it names itself.
+        told: String,
+        /// What the operator wrote.
+        configured: String,
+    },
+}
+
+impl IssuerError {
+    /// Whether it lasts until the operator, or whoever runs the issuer, mends it.
+    pub(super) fn is_permanent(&self) -> bool {
+        match self {
+            Self::Metadata(_) | Self::OtherName { .. } => true,
+            Self::Wire(error) => matches!(error, WireError::Status(400..=407 | 409..=428)),
+        }
+    }
+
+    /// Says in the log what is wrong with which issuer.
+    pub(super) fn log(&self, issuer: &str) {
+        match self.is_permanent() {
+            true => tracing::error!("the issuer {issuer} can't be used: {self}"),
+            false => tracing::warn!("the issuer {issuer} can't be asked now: {self}"),
+        }
+    }
 }
 
 impl Issuer {
@@ -99,9 +129,10 @@ impl Issuer {
     fn checked(&self, told: Told) -> Result<Metadata, IssuerError> {
         // RFC 8414, section 3.3: else another's keys would be taken for this one's.
         if told.issuer != self.name {
-            return Err(IssuerError::Metadata(
-                "its metadata name another issuer than the one that was configured",
-            ));
+            return Err(IssuerError::OtherName {
+                told: quoted(&one_line(&told.issuer, 200)),
+                configured: quoted(&self.name),
+            });
         }
         let keys = told.jwks_uri.as_deref().and_then(|text| self.endpoint(text));
         let introspection = told.introspection_endpoint.as_deref();

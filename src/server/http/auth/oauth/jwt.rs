@@ -20,7 +20,13 @@ pub(super) struct Head {
     alg: String,
     kid: Option<String>,
     typ: Option<String>,
-    crit: Option<Value>,
+    /// Whether it is there, as whatever (RFC 7515, 4.1.11).
+    #[serde(default, deserialize_with = "is_there")]
+    crit: bool,
+}
+
+fn is_there<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// The head of a token, if it is a JWT at all.
@@ -45,7 +51,7 @@ pub(super) async fn verify(
     audience: &str,
 ) -> Result<Map<String, Value>, Denial> {
     let algorithm = algorithm(&head.alg).ok_or(Denial::Invalid("the token is signed in a way that is not taken"))?;
-    if head.crit.is_some() {
+    if head.crit {
         return Err(Denial::Invalid("the token wants what is not understood (crit)"));
     }
     if head.typ.as_deref().is_some_and(|kind| !is_access_token(kind)) {

@@ -25,6 +25,9 @@ const REFETCH: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_secs(5);
 
 const AWAY: Denial = Denial::Away("The issuer of tokens can't be asked now: try again.");
+const BROKEN: Denial = Denial::Broken(
+    "The issuer of tokens can't be used as it is set up here, so no token can be checked. Whoever runs this server finds out why in its log: trying again changes nothing.",
+);
 const UNKNOWN: Denial = Denial::Invalid("the token is signed with a key that its issuer does not name");
 
 /// The issuer, and its keys as they were fetched last.
@@ -42,8 +45,8 @@ struct State {
     keys: Option<(Arc<Keys>, Instant)>,
     /// When keys were last asked for, however that ended.
     tried: Option<Instant>,
-    /// The last try found the issuer away.
-    is_away: bool,
+    /// How callers are answered since the last try failed.
+    failed: Option<Denial>,
     /// When they were last asked for since nobody knew a key.
     asked: Option<Instant>,
 }
@@ -110,10 +113,12 @@ impl KeyCache {
             return Ok(keys);
         }
         if self.state().tried.is_some_and(|tried| tried.elapsed() < RETRY) {
-            return Err(AWAY);
+            return Err(self.state().failed.unwrap_or(AWAY));
         }
         self.fetch().await;
-        self.known().map(|(keys, _)| keys).ok_or(AWAY)
+        self.known()
+            .map(|(keys, _)| keys)
+            .ok_or_else(|| self.state().failed.unwrap_or(AWAY))
     }
 
     fn known(&self) -> Option<(Arc<Keys>, Duration)> {
@@ -141,8 +146,8 @@ impl KeyCache {
         if may {
             self.fetch().await;
         }
-        if self.state().is_away {
-            return Err(AWAY);
+        if let Some(denial) = self.state().failed {
+            return Err(denial);
         }
         self.known().map(|(keys, _)| keys).ok_or(AWAY)
     }
@@ -152,13 +157,23 @@ impl KeyCache {
         let fetched = self.fetched().await;
         let mut state = self.state();
         state.tried = Some(Instant::now());
-        state.is_away = fetched.is_err();
+        state.failed = fetched.as_ref().err().map(|error| match error.is_permanent() {
+            true => BROKEN,
+            false => AWAY,
+        });
         match fetched {
             Ok((metadata, keys)) => {
                 state.metadata = Some(metadata);
                 state.keys = Some((Arc::new(keys), Instant::now()));
             }
-            Err(error) => tracing::warn!("the keys of the issuer {} can't be read: {error}", self.issuer.name()),
+            Err(error) => error.log(self.issuer.name()),
+        }
+    }
+
+    /// Reads the issuer's metadata, keeps nothing of them, and says in the log where they can't be used.
+    pub(super) async fn look(&self) {
+        if let Err(error) = self.issuer.discover(&self.wire).await {
+            error.log(self.issuer.name());
         }
     }
 

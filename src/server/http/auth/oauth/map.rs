@@ -38,6 +38,7 @@ enum Default {
 struct ToldSubject {
     sub: String,
     scopes: Option<Vec<String>>,
+    grant_scopes: Option<Vec<String>>,
     policy: Option<PathBuf>,
     api_key_file: Option<PathBuf>,
     profile: Option<String>,
@@ -49,6 +50,7 @@ struct ToldSubject {
 struct ToldGroup {
     name: String,
     scopes: Option<Vec<String>>,
+    grant_scopes: Option<Vec<String>>,
     policy: Option<PathBuf>,
     api_key_file: Option<PathBuf>,
     profile: Option<String>,
@@ -67,6 +69,7 @@ pub(super) struct Map {
 struct Mapped {
     name: String,
     scopes: Scopes,
+    granted: Scopes,
     /// Nothing where what it names can't be used: whom it fits is served nothing then, and what it was before counts no more.
     setup: Option<Arc<Setup>>,
 }
@@ -74,9 +77,27 @@ struct Mapped {
 /// What is set up for a caller.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
+    /// What it may do at most.
     pub(super) scopes: Scopes,
+    /// What its token lets it do where that names no scope of this server: the issuer has none to give, and the operator decides. A
+    /// token that names one is as narrow as whoever asked for it wanted it.
+    pub(super) granted: Scopes,
     pub(super) setup: Option<Arc<Setup>>,
 }
+
+impl Found {
+    /// Of whom nothing is said: what the server has.
+    pub(super) fn nothing() -> Self {
+        Self {
+            scopes: Scopes::ALL,
+            granted: Scopes::NONE,
+            setup: None,
+        }
+    }
+}
+
+/// The scopes of an entry: what whom it fits may do at most, and what is granted to them.
+type ToldScopes = (Option<Vec<String>>, Option<Vec<String>>);
 
 impl Map {
     /// Reads a file, which nobody but this user and root may be able to change, and all that it names.
@@ -93,18 +114,25 @@ impl Map {
             ));
         }
         let (mut others, mut unusable) = (Vec::new(), Vec::new());
-        let mut mapped = |kind: &str, name: String, scopes: Option<Vec<String>>, settings: CallerSettings| {
-            let scopes = match scopes {
-                None => Scopes::ALL,
-                Some(names) => {
-                    let unknown = names.iter().find(|name| Scopes::of([name.as_str()]) == Scopes::NONE);
-                    if let Some(unknown) = unknown {
-                        let unknown = crate::text::one_line(unknown, 60);
-                        return Err(placed(&format!("there is no scope `{unknown}`")));
-                    }
-                    Scopes::of(names.iter().map(String::as_str))
-                }
-            };
+        let all_of = |names: &[String]| {
+            let unknown = names.iter().find(|name| Scopes::of([name.as_str()]) == Scopes::NONE);
+            if let Some(unknown) = unknown {
+                let unknown = crate::text::one_line(unknown, 60);
+                return Err(placed(&format!("there is no scope `{unknown}`")));
+            }
+            Ok(Scopes::of(names.iter().map(String::as_str)))
+        };
+        let mut mapped = |kind: &str, name: String, scopes: ToldScopes, settings: CallerSettings| {
+            let (most, granted) = scopes;
+            let scopes = most.as_deref().map_or(Ok(Scopes::ALL), all_of)?;
+            let granted = granted.as_deref().map_or(Ok(Scopes::NONE), all_of)?;
+            if !scopes.lacks(granted).is_empty() {
+                let name = crate::text::one_line(&name, 80);
+                let lacking = scopes.lacks(granted).text();
+                return Err(placed(&format!(
+                    "{name}: grant_scopes has {lacking}, which scopes leaves out"
+                )));
+            }
             if !is_name(&name) {
                 let name = crate::text::one_line(&name, 80);
                 return Err(placed(&format!("no token holds such a name of a {kind}: {name}")));
@@ -115,7 +143,12 @@ impl Map {
                 unusable.push(placed(&format!("{}: {why}", crate::text::one_line(&name, 80))));
             });
             let setup = setup.ok();
-            Ok(Mapped { name, scopes, setup })
+            Ok(Mapped {
+                name,
+                scopes,
+                granted,
+                setup,
+            })
         };
         let mut subjects = Vec::new();
         for entry in told.subject {
@@ -125,7 +158,12 @@ impl Map {
                 profile: entry.profile,
                 calls_per_minute: entry.calls_per_minute,
             };
-            subjects.push(mapped("subject", entry.sub, entry.scopes, settings)?);
+            subjects.push(mapped(
+                "subject",
+                entry.sub,
+                (entry.scopes, entry.grant_scopes),
+                settings,
+            )?);
         }
         let mut groups = Vec::new();
         for entry in told.group {
@@ -135,7 +173,12 @@ impl Map {
                 profile: entry.profile,
                 calls_per_minute: entry.calls_per_minute,
             };
-            groups.push(mapped("group", entry.name, entry.scopes, settings)?);
+            groups.push(mapped(
+                "group",
+                entry.name,
+                (entry.scopes, entry.grant_scopes),
+                settings,
+            )?);
         }
         let default = told.default.unwrap_or(Default::Allow);
         Ok(Loaded {
@@ -164,12 +207,10 @@ impl Map {
         match found {
             Some(mapped) => Ok(Found {
                 scopes: mapped.scopes,
+                granted: mapped.granted,
                 setup: Some(mapped.setup.clone().ok_or(UNUSABLE)?),
             }),
-            None if self.default == Default::Allow => Ok(Found {
-                scopes: Scopes::ALL,
-                setup: None,
-            }),
+            None if self.default == Default::Allow => Ok(Found::nothing()),
             None => Err(Denial::NotAllowed(
                 "The operator of this server set nothing up for you.",
             )),

@@ -74,10 +74,7 @@ impl Oauth {
     pub(super) async fn grant(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Grant>, Denial> {
         let claims = self.claims(shown::token(headers)?, peer).await?;
         let found = match &self.map {
-            None => Found {
-                scopes: Scopes::ALL,
-                setup: None,
-            },
+            None => Found::nothing(),
             Some(map) => map.current().find(&claims.subject, &claims.groups)?,
         };
         let (groups, groups_untold) = match claims.groups {
@@ -88,9 +85,14 @@ impl Oauth {
             issuer: self.keys.issuer().to_owned(),
             subject: claims.subject,
         };
+        // Of an issuer that has none of these scopes, no more are to be had.
+        let (held, issued) = match claims.scopes.is_empty() && !found.granted.is_empty() {
+            true => (found.granted, Scopes::ALL),
+            false => (claims.scopes, claims.scopes),
+        };
         Ok(Arc::new(Grant {
-            principal: Principal::with(identity, groups, claims.scopes.and(found.scopes)),
-            issued: claims.scopes,
+            principal: Principal::with(identity, groups, held.and(found.scopes)),
+            issued,
             setup: found.setup,
             groups_untold,
         }))
@@ -114,6 +116,11 @@ impl Oauth {
             }
             (None, None) => Err(Denial::Invalid("the token is no JWT")),
         }
+    }
+
+    /// Asks the issuer for its metadata, and says in the log where they can't be used: whoever calls first isn't to find that out.
+    pub(super) async fn begin(&self) {
+        self.keys.look().await;
     }
 
     /// What says which subjects and groups get what, and is read again when that is asked for.
