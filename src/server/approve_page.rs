@@ -5,6 +5,7 @@
 //! sign in, that takes the secret's place, and the policy says who may decide what: to others the code is one that nothing waits under.
 
 mod guesses;
+mod shared;
 mod sign_in;
 mod view;
 mod waiting;
@@ -32,15 +33,14 @@ use super::http::Peer;
 use super::http::admission::Admission;
 use super::http::place::Place;
 use guesses::Guesses;
-use sign_in::{Approvers, CALLBACK, SignedIn, first_sign_in, written};
+use shared::{Shared, broken, unknown};
+use sign_in::{Approvers, CALLBACK, SignedIn, written};
 use view::{Asking, SignedInAs, decided, told};
 
-use crate::engine::{Engine, Service};
+use crate::engine::Service;
 use crate::guard::Effect;
 use crate::guard::audit::{AuditOutcome, Entry};
-use crate::guard::{
-    Approval, ApprovalFlow, ApprovalsError, DecideError, Decision, InTerminal, Standing, decision_entry,
-};
+use crate::guard::{Approval, ApprovalsError, DecideError, Decision, InTerminal, Standing, decision_entry};
 use crate::sign_in::WebSignIn;
 
 /// The largest form that is read, in bytes.
@@ -49,17 +49,6 @@ const MAX_FORM_BYTES: usize = 16 * 1024;
 /// How long the answer takes that nothing waits under a code, to whoever signed in: what is another's takes longer to look at than what
 /// isn't there, and nobody is to learn which of both it is.
 const UNKNOWN_TAKES: Duration = Duration::from_millis(100);
-
-/// What the page works on.
-#[derive(Debug)]
-struct Shared {
-    admission: Arc<Admission>,
-    place: Arc<Place>,
-    /// Who signs approvers in; without that, a secret is asked for.
-    approvers: Option<Approvers>,
-    /// Wrong secrets, where one decides every call.
-    guesses: Guesses,
-}
 
 /// The page, for an HTTP server at that place: `/approve/CODE`.
 pub(super) fn router(admission: Arc<Admission>, place: Arc<Place>, sign_in: Option<WebSignIn>) -> Router {
@@ -107,15 +96,6 @@ enum Choice {
 }
 
 impl Shared {
-    /// The engine of this moment.
-    fn engine(&self) -> Engine {
-        self.admission.engine()
-    }
-
-    fn approval_flow(&self) -> ApprovalFlow {
-        self.engine().guards().approval_flow.clone()
-    }
-
     /// What is asked about a call, again where an answer was wrong.
     fn asking<'a>(
         &self,
@@ -151,17 +131,6 @@ impl Shared {
         let is_theirs =
             |approval: &Approval| self.approval_flow().standing_of(approval, &principal) != Standing::Stranger;
         Ok(known.filter(is_theirs))
-    }
-
-    /// Who signed in, where that is asked for. The error: nobody has.
-    fn signed_in(&self, headers: &HeaderMap, code: &str) -> Result<Option<SignedIn>, Box<Response>> {
-        let Some(approvers) = &self.approvers else {
-            return Ok(None);
-        };
-        match approvers.signed_in(&self.approval_flow(), headers) {
-            Some(signed_in) => Ok(Some(signed_in)),
-            None => Err(Box::new(first_sign_in(code))),
-        }
     }
 
     /// Takes a decision, and notes it in the audit log: one that can't be noted isn't taken.
@@ -430,27 +399,10 @@ async fn decide(
     }
 }
 
-fn unknown() -> Response {
-    told(
-        StatusCode::NOT_FOUND,
-        "Nothing waits here",
-        html! { p { "No call waits under this code: it has run out, was used, or never was." } },
-    )
-}
-
 fn wait(seconds: u64) -> Response {
     let text =
         format!("Too many wrong secrets were given on this page. Nothing was decided: try again in {seconds} seconds.");
     let mut response = told(StatusCode::TOO_MANY_REQUESTS, "Wait", html! { p { (text) } });
     response.headers_mut().insert(RETRY_AFTER, seconds.into());
     response
-}
-
-fn broken(error: &str) -> Response {
-    tracing::error!("the approval page: {error}");
-    told(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "Not decided",
-        html! { p { "What waits can't be read or written, so nothing was decided. The server's log says why." } },
-    )
 }

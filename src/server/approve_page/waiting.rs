@@ -9,9 +9,9 @@ use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
 
+use super::shared::{Shared, broken, unknown};
 use super::sign_in::SignedIn;
 use super::view::{listed, time};
-use super::{Shared, broken, unknown};
 use crate::guard::{Approval, ApprovalsError, Standing};
 use crate::text::escaped;
 
