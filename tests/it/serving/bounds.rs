@@ -225,11 +225,13 @@ async fn heads_and_bodies_hold_no_more_memory_than_they_may() {
     assert_eq!(&answer, b"HTTP/1.1 431");
     // Of one caller's bodies that are under way, eight of the largest are held.
     let head =
-        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1048576\r\n\r\n{";
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1048576\r\n\r\n";
+    let all_but_one = " ".repeat(1_048_575);
     let mut held = Vec::new();
     for _ in 0..8 {
         let mut stream = tokio::net::TcpStream::connect(&address).await.expect("connects");
         stream.write_all(head.as_bytes()).await.expect("sent");
+        stream.write_all(all_but_one.as_bytes()).await.expect("sent");
         held.push(stream);
     }
     let refused = || async {
