@@ -113,18 +113,24 @@ impl AuditLog {
     /// # Errors
     /// When it can't be written. It is kept for later, and told on standard error.
     pub fn write(&self, entry: &Entry) -> Result<(), FileError> {
-        let (is_taken, told) = {
-            let mut state = self.state();
-            let now = Instant::now();
-            (state.shares.takes(entry, now), state.shares.told(now))
-        };
-        for entry in told {
-            self.record(line(&entry, Uuid::new_v4()), None)?;
-        }
+        let is_taken = self.state().shares.takes(entry, Instant::now());
+        self.tell_left_out()?;
         match is_taken {
             true => self.record(line(entry, Uuid::new_v4()), None),
             false => Ok(()),
         }
+    }
+
+    /// Writes how many lines were left out, of callers that have a share again.
+    fn tell_left_out(&self) -> Result<(), FileError> {
+        let told = self.state().shares.told(Instant::now());
+        // Each is tried: what can't be written waits.
+        let mut all = Ok(());
+        for entry in told {
+            let written = self.record(line(&entry, Uuid::new_v4()), None);
+            all = all.and(written);
+        }
+        all
     }
 
     fn record(&self, line: String, note: Option<Note>) -> Result<(), FileError> {
@@ -204,11 +210,8 @@ impl Pending {
     /// written.
     pub fn finish(mut self, entry: &Entry) -> Result<(), FileError> {
         let note = self.note.take();
-        let told = self.log.state().shares.told(Instant::now());
-        for entry in told {
-            // An error has been told, and the line waits.
-            let _ = self.log.record(line(&entry, Uuid::new_v4()), None);
-        }
+        // An error has been told, and the line waits.
+        let _ = self.log.tell_left_out();
         self.log.record(line(entry, self.id), note)
     }
 }

@@ -113,31 +113,8 @@ impl Caps {
         known: impl Iterator<Item = &'r R> + Clone,
     ) -> Option<Full> {
         let full = self.met(owner, group, known.clone())?;
-        let makes_room = full == Full::All && self.of_the_most(owner, group, known).is_some();
+        let makes_room = full == Full::All && of_the_most(owner, group, known.map(|known| ((), known))).is_some();
         (!makes_room).then_some(full)
-    }
-
-    /// Where those of all are too many: the oldest of whoever has most, if that still has as many afterwards as the owner of a new one.
-    fn of_the_most<'r, R: Record>(
-        &self,
-        owner: &str,
-        group: &str,
-        known: impl Iterator<Item = &'r R>,
-    ) -> Option<&'r R> {
-        let mut shares: HashMap<&str, (usize, &R)> = HashMap::new();
-        for known in known.filter(|known| known.waits()) {
-            let (count, oldest) = shares.entry(share(known.owner(), known.group())).or_insert((0, known));
-            *count += 1;
-            if known.since() < oldest.since() {
-                *oldest = known;
-            }
-        }
-        let own = shares.get(share(owner, group)).map_or(0, |(count, _)| *count);
-        // Of two that have as many, whoever waits longest.
-        let most = shares
-            .into_values()
-            .max_by_key(|(count, oldest)| (*count, Reverse(oldest.since())));
-        most.filter(|(count, _)| *count > own + 1).map(|(_, oldest)| oldest)
     }
 
     /// What a new record does to those that are known, which no one changes meanwhile.
@@ -158,16 +135,36 @@ impl Caps {
         if let Some((id, _)) = own.min_by_key(|(_, known)| known.since()) {
             return Admission::InPlaceOf(id.clone());
         }
+        let known = known.iter().map(|(id, known)| (id, known));
         let most = match full {
-            Full::All => self.of_the_most(new.owner(), new.group(), known.iter().map(|(_, known)| known)),
+            Full::All => of_the_most(new.owner(), new.group(), known),
             Full::Group | Full::Owner => None,
         };
-        let of_the_most = most.and_then(|most| known.iter().find(|(_, known)| std::ptr::eq(known, most)));
-        match of_the_most {
-            Some((id, _)) => Admission::InPlaceOf(id.clone()),
+        match most {
+            Some(id) => Admission::InPlaceOf(id.clone()),
             None => Admission::Full(full),
         }
     }
+}
+
+/// Where those of all are too many: what the oldest of whoever has most is known by, if that still has as many afterwards as the owner of
+/// a new one.
+fn of_the_most<'r, K: Copy, R: Record>(owner: &str, group: &str, known: impl Iterator<Item = (K, &'r R)>) -> Option<K> {
+    let mut shares: HashMap<&str, (usize, K, &R)> = HashMap::new();
+    for (key, known) in known.filter(|(_, known)| known.waits()) {
+        let whose = share(known.owner(), known.group());
+        let (count, oldest_key, oldest) = shares.entry(whose).or_insert((0, key, known));
+        *count += 1;
+        if known.since() < oldest.since() {
+            (*oldest_key, *oldest) = (key, known);
+        }
+    }
+    let own = shares.get(share(owner, group)).map_or(0, |(count, ..)| *count);
+    // Of two that have as many, whoever waits longest.
+    let most = shares
+        .into_values()
+        .max_by_key(|(count, _, oldest)| (*count, Reverse(oldest.since())));
+    most.filter(|(count, ..)| *count > own + 1).map(|(_, key, _)| key)
 }
 
 /// Whether a record gets in.

@@ -150,11 +150,7 @@ impl BoundedSessions {
             end,
         });
         let open = Arc::downgrade(&sessions.known);
-        let count = move || {
-            open.upgrade().map_or(0, |open| {
-                open.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
-            })
-        };
+        let count = move || open.upgrade().map_or(0, |open| lock(&open).len() as u64);
         telemetry::watch(Metric::Sessions, count);
         tokio::spawn(sweeping(Arc::downgrade(&sessions), idle));
         sessions

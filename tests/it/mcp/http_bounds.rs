@@ -1,13 +1,8 @@
 //! What clients may hold of a server over HTTP: sessions, connections, time.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use harness::wait::until_async;
-use neon_mcp::catalog::{Selection, SelectionOptions};
-use neon_mcp::engine::{CallLimits, Engine, Guards, Service};
-use neon_mcp::guard::{ApprovalFlow, Policy, Sealer};
-use neon_mcp::neon::{Client, ClientConfig, Credential, api_base};
 use neon_mcp::server::NeonServer;
 use neon_mcp::server::http::{HttpLimits, HttpServer};
 use reqwest::StatusCode;
@@ -17,10 +12,10 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{PROJECT, neon};
+use crate::serving::small::engine;
 use crate::support::fake_neon::{FakeNeon, Gate, Recorded};
 use crate::support::http::{connect, plain};
-use crate::support::own_catalog;
-use crate::support::server::{Era, KEY, TestClient, call};
+use crate::support::server::{Era, TestClient, call};
 
 /// A server in this process, with bounds of its own.
 struct Small {
@@ -41,25 +36,7 @@ impl Small {
     }
 
     async fn on(upstream: FakeNeon, limits: HttpLimits) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let base = api_base(&upstream.url()).expect("an address");
-        let credential = Credential::new(KEY.to_owned()).expect("a key");
-        let policy = Policy::default();
-        let selection = Selection::new(own_catalog(), &SelectionOptions::default(), &policy).expect("a selection");
-        let guards = Guards {
-            approval_flow: ApprovalFlow::new(Sealer::random(), policy.approval().clone(), None),
-            policy: Arc::new(policy),
-            audit: None,
-        };
-        let client = Client::new(ClientConfig::new(base, credential));
-        let engine = Engine::new(
-            client,
-            selection,
-            Service::Sandbox,
-            CallLimits::default(),
-            guards,
-            neon_mcp::workflows::all(),
-        );
+        let engine = engine(&upstream);
         let http = HttpServer::bind("127.0.0.1:0".parse().expect("an address"))
             .await
             .expect("listens");

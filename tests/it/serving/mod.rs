@@ -9,7 +9,7 @@ mod lost;
 mod proxies;
 mod reloads;
 mod sleeping;
-mod small;
+pub mod small;
 mod tls;
 
 use std::path::Path;
