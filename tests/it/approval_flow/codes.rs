@@ -141,7 +141,7 @@ async fn the_fifth_wrong_name_is_a_no() {
         assert_eq!(at_terminal(&started.state, &code, &["wrong"]).await.0, exit);
     }
     let (value, _) = started.call("delete_branch", delete_for_good()).await;
-    assert_eq!(error(&value)["kind"], "rejected", "{value}");
+    assert_eq!(error(&value)["kind"], "too_many_wrong_tries", "{value}");
     assert_eq!(world.changes(), NOTHING);
 }
 
