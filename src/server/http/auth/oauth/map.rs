@@ -130,7 +130,7 @@ impl Map {
                 let name = crate::text::one_line(&name, 80);
                 let lacking = scopes.lacks(granted).text();
                 return Err(placed(&format!(
-                    "{name}: grant_scopes has {lacking}, which scopes leaves out"
+                    "{name}: it grants {lacking}, which its scopes leave out"
                 )));
             }
             if !is_name(&name) {
