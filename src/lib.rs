@@ -29,6 +29,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod telemetry;
 pub mod text;
+mod toml_error;
 pub mod workflows;
 
 #[cfg(feature = "sandbox")]

@@ -275,9 +275,14 @@ impl Style {
                 AuditOutcome::Rejected if entry.channel.is_some() => "asked by",
                 _ => "by",
             };
-            about.push(format!("{role} {caller}"));
+            about.push(format!("{role} {}", principal(&caller)));
         }
-        about.extend(entry.person.as_deref().map(|person| format!("for {}", clean(person))));
+        about.extend(
+            entry
+                .person
+                .as_deref()
+                .map(|person| format!("for {}", subject(&clean(person)))),
+        );
         about.extend(
             entry
                 .account
@@ -294,7 +299,7 @@ impl Style {
             entry
                 .approver
                 .as_deref()
-                .map(|approver| format!("decided by {}", clean(approver))),
+                .map(|approver| format!("decided by {}", principal(&clean(approver)))),
         );
         about.extend(entry.rule.as_deref().map(|rule| format!("rule {}", clean(rule))));
         about.push(duration(entry.duration_ms));
@@ -313,6 +318,23 @@ impl Style {
             text.push_str(&below);
         }
         text
+    }
+}
+
+/// The name of a principal: of whom an issuer names, the subject stands by itself.
+fn principal(name: &str) -> String {
+    match name.split_once(' ') {
+        Some((issuer, of)) if issuer.contains("://") => format!("{issuer} {}", subject(of)),
+        _ => name.to_owned(),
+    }
+}
+
+/// The name that an issuer gives a person. Some let people choose it: what could pass for words of ours is quoted.
+fn subject(name: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_.@+|:/=~".contains(letter);
+    match name.chars().all(is_plain) {
+        true => name.to_owned(),
+        false => quoted(name),
     }
 }
 

@@ -265,11 +265,17 @@ async fn begin_sign_in(State(shared): State<Arc<Shared>>, Path(code): Path<Strin
     }
 }
 
-async fn finish_sign_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+async fn finish_sign_in(
+    State(shared): State<Arc<Shared>>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     match &shared.approvers {
         Some(approvers) => {
             let query = query.unwrap_or_default();
-            approvers.finish(&shared.approval_flow(), &headers, &query).await
+            let peer = peer.map(|Extension(Peer(peer))| peer);
+            approvers.finish(&shared.approval_flow(), peer, &headers, &query).await
         }
         None => unknown(),
     }

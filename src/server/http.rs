@@ -38,6 +38,7 @@ mod reload;
 mod sessions;
 mod socket_mode;
 mod sparse;
+pub(super) mod taken;
 mod tls;
 mod tool_list;
 
@@ -359,6 +360,7 @@ impl HttpServer {
             door: door.clone(),
             calls,
             drain: drain.clone(),
+            ids: taken::Taken::nothing(),
         });
         let mut router = mcp
             .layer(from_fn_with_state(reading, message::whole))

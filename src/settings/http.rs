@@ -49,7 +49,7 @@ pub struct HttpLayer {
     #[arg(long, value_name = "FILE")]
     pub oauth_client_secret_file: Option<PathBuf>,
     /// The claim that names the person of a caller or an approver: one that both tokens of a person have alike, and that nobody else
-    /// ever gets. Entra ID: oid [default: sub]
+    /// ever gets. Entra ID: oid. Where the policy has another than the caller approve, say it, also where it is sub [default: sub]
     #[arg(long, value_name = "NAME")]
     pub oauth_subject_claim: Option<String>,
     /// The claim that holds the groups of a caller or an approver [default: groups]

@@ -4,7 +4,7 @@
 #![allow(rustdoc::bare_urls)]
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,41 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// Has relative places start at a directory: that of the file which names them.
+    pub(super) fn start_at(&mut self, directory: &Path) {
+        let own = [
+            &mut self.context_file,
+            &mut self.api_key_file,
+            &mut self.sandbox_dir,
+            &mut self.postgres_bin,
+            &mut self.files_dir,
+            &mut self.policy,
+            &mut self.audit_log,
+            &mut self.state_dir,
+            &mut self.seal_key_file,
+            &mut self.auth_token_file,
+        ];
+        own.into_iter()
+            .flatten()
+            .for_each(|place| *place = directory.join(&*place));
+        let Some(http) = &mut self.http else { return };
+        let of_http = [
+            &mut http.tokens_file,
+            &mut http.oauth_client_secret_file,
+            &mut http.oauth_map,
+            &mut http.tls_cert,
+            &mut http.tls_key,
+            &mut http.store_ca,
+        ];
+        of_http
+            .into_iter()
+            .flatten()
+            .for_each(|place| *place = directory.join(&*place));
+        if let Some(store) = &mut http.store {
+            store.start_at(directory);
+        }
+    }
+
     /// What this source says, and where it says nothing, what the other does.
     #[must_use]
     pub(super) fn over(self, other: Self) -> Self {

@@ -26,6 +26,13 @@ impl StoreText {
     pub fn address(&self) -> Result<StoreAddress, InvalidStore> {
         StoreAddress::parse(&self.0)
     }
+
+    /// Has a relative directory start at another one.
+    pub(super) fn start_at(&mut self, directory: &Path) {
+        if let Ok(StoreAddress::Directory(place)) = self.address() {
+            self.0 = format!("dir:{}", directory.join(place).display());
+        }
+    }
 }
 
 impl From<&str> for StoreText {

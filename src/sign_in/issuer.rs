@@ -105,6 +105,13 @@ impl Issuer {
         unusable(self.base.authority(), why)
     }
 
+    pub(super) fn away(&self, why: impl Into<String>) -> SignInError {
+        SignInError::Unreachable {
+            host: self.base.authority().to_owned(),
+            why: why.into(),
+        }
+    }
+
     /// Reads what it says of itself (OpenID Connect Discovery 1.0).
     pub(super) async fn discover(&self, wire: &Wire) -> Result<Metadata, SignInError> {
         let told: Told = wire.get(self.base.file(".well-known/openid-configuration")).await?;

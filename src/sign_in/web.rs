@@ -2,23 +2,33 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::sync::Mutex;
+use url::Url;
 
 use super::callback;
 use super::error::SignInError;
 use super::id_token::Person;
-use super::issuer::Issuer;
+use super::issuer::{Issuer, Metadata};
 use super::question::{Asked, Question};
+use super::wire::Wire;
 use crate::guard::OwnKey;
 
 /// The most groups that are taken of a person, and the longest name of one in bytes.
 const MAX_GROUPS: usize = 200;
 const MAX_GROUP_BYTES: usize = 256;
+
+/// How long what the issuer says of itself is kept.
+const KEPT: Duration = Duration::from_mins(10);
+
+/// How long it isn't asked again after it couldn't be.
+const NOT_ASKED_AGAIN: Duration = Duration::from_secs(3);
 
 /// The longest name of a person, in characters.
 const MAX_SUBJECT: usize = 256;
@@ -30,6 +40,33 @@ pub struct WebSignIn {
     secret: Option<Arc<SecretString>>,
     claims: Arc<PersonClaims>,
     verifies: Arc<dyn VerifiesTokens>,
+    told: Arc<Told>,
+}
+
+/// What the issuer says of itself. One asks at a time, and what was said is kept for a while: anybody can begin a sign-in.
+#[derive(Debug, Default)]
+struct Told(Mutex<Option<(Instant, Option<Metadata>)>>);
+
+impl Told {
+    /// What it says, or said not long ago.
+    async fn of(&self, issuer: &Issuer, wire: &Wire) -> Result<Metadata, SignInError> {
+        let mut told = self.0.lock().await;
+        match &*told {
+            Some((at, Some(metadata))) if at.elapsed() < KEPT => return Ok(metadata.clone()),
+            Some((at, None)) if at.elapsed() < NOT_ASKED_AGAIN => {
+                return Err(issuer.away("its metadata couldn't be read a moment ago"));
+            }
+            _ => {}
+        }
+        let asked = issuer.discover(wire).await;
+        *told = Some((Instant::now(), asked.as_ref().ok().cloned()));
+        asked
+    }
+
+    /// Has it asked again: what it said led nowhere.
+    async fn forget(&self) {
+        *self.0.lock().await = None;
+    }
 }
 
 /// Which claims say who a person is.
@@ -58,6 +95,8 @@ pub trait VerifiesTokens: Send + Sync + Debug {
 pub struct Signed<'a> {
     /// The issuer.
     pub issuer: &'a Issuer,
+    /// Where it says more of whoever signed in, where it does.
+    pub userinfo: Option<&'a Url>,
     /// Whom the identity names (`sub`).
     pub subject: &'a str,
     /// The identity, as it came.
@@ -115,6 +154,7 @@ impl WebSignIn {
             secret,
             claims: claims.into(),
             verifies,
+            told: Arc::default(),
         }
     }
 
@@ -130,7 +170,7 @@ impl WebSignIn {
     /// When the issuer can't be used.
     pub async fn begin(&self, redirect: &str) -> Result<(String, Begun), SignInError> {
         let wire = self.issuer.wire(OwnKey::default())?;
-        let metadata = self.issuer.discover(&wire).await?;
+        let metadata = self.told.of(&self.issuer, &wire).await?;
         let asked = Asked::new();
         let address = asked.address(&self.issuer, &metadata, redirect);
         let begun = Begun {
@@ -147,8 +187,21 @@ impl WebSignIn {
     /// When it is no answer to what was asked, or the issuer says no.
     pub async fn finish(&self, begun: Begun, query: &str, redirect: &str) -> Result<SignedInPerson, SignInError> {
         let answer = callback::read_for(query, &begun.state)?;
+        let finished = self.judge(answer, begun, redirect).await;
+        if let Err(SignInError::Unreachable { .. } | SignInError::Answer { .. }) = &finished {
+            self.told.forget().await;
+        }
+        finished
+    }
+
+    async fn judge(
+        &self,
+        answer: callback::Answer,
+        begun: Begun,
+        redirect: &str,
+    ) -> Result<SignedInPerson, SignInError> {
         let wire = self.issuer.wire(OwnKey::default())?;
-        let metadata = self.issuer.discover(&wire).await?;
+        let metadata = self.told.of(&self.issuer, &wire).await?;
         let asked = Asked {
             state: begun.state,
             nonce: begun.nonce,
@@ -170,6 +223,7 @@ impl WebSignIn {
             .verifies
             .verify(Signed {
                 issuer: &self.issuer,
+                userinfo: metadata.userinfo.as_ref(),
                 subject: &person.subject,
                 identity,
                 access: &signed_in.tokens.access,
@@ -228,11 +282,11 @@ pub struct OfUserinfo;
 impl VerifiesTokens for OfUserinfo {
     fn verify<'a>(&'a self, signed: Signed<'a>) -> BoxFuture<'a, Result<Map<String, Value>, SignInError>> {
         async move {
-            let wire = signed.issuer.wire(OwnKey::default())?;
-            let Some(userinfo) = signed.issuer.discover(&wire).await?.userinfo else {
+            let Some(userinfo) = signed.userinfo else {
                 return Ok(Map::new());
             };
-            let told: Map<String, Value> = wire.get_with(userinfo, signed.access).await?;
+            let wire = signed.issuer.wire(OwnKey::default())?;
+            let told: Map<String, Value> = wire.get_with(userinfo.clone(), signed.access).await?;
             // Section 5.3.2: what it says of another isn't used.
             match told.get("sub").and_then(Value::as_str) {
                 Some(subject) if subject == signed.subject => Ok(told),

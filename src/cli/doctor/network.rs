@@ -15,6 +15,9 @@ use crate::settings::{Settings, Upstream};
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 256 * 1_024;
+
 /// How far the clock may be off before signatures and deadlines go wrong.
 const MAX_OFF: i64 = 60;
 
@@ -94,6 +97,18 @@ pub(super) fn plain(base: &BaseUrl) -> Result<reqwest::Client, String> {
         builder = builder.no_proxy();
     }
     builder.build().map_err(|error| chain(&error))
+}
+
+/// The text of an answer, of which no more is read than anything that is asked for here has.
+pub(super) async fn text(mut answer: reqwest::Response) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| chain(&error.without_url()))? {
+        if bytes.len() + chunk.len() > MAX_ANSWER {
+            return Err(format!("its answer is longer than {MAX_ANSWER} bytes"));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    String::from_utf8(bytes).map_err(|_| "its answer is no text".to_owned())
 }
 
 /// An error with what it came of: the last says whether it is the name, the proxy or the certificate.

@@ -138,10 +138,7 @@ async fn metadata(base: &BaseUrl) -> Result<String, String> {
             last = format!("it has no metadata: {} answers {}", place, answer.status().as_u16());
             continue;
         }
-        let text = answer
-            .text()
-            .await
-            .map_err(|error| network::chain(&error.without_url()))?;
+        let text = network::text(answer).await?;
         let told: Value = serde_json::from_str(&text).unwrap_or_default();
         if let Some(issuer) = told.get("issuer").and_then(Value::as_str) {
             return Ok(crate::text::one_line(issuer, 300));

@@ -8,9 +8,9 @@ use super::ApprovalFlow;
 use super::not_approved::{NobodyToAsk, NotApproved};
 use super::page::Page;
 use super::question::Subject;
-use super::same_person::{at_terminal, how_to_tell, whose};
+use super::same_person::{Telling, Why, at_terminal, digests, how_to_tell, whose, whose_of_digests};
 use crate::guard::approvals::{
-    Approval, Approvals, DecideError, DecidedBy, Decision, FromPage, PersonDigest, Proof, Standing,
+    Approval, Approvals, DecideError, DecidedBy, Decision, FromPage, PersonDigest, Proof, SignedInBefore, Standing,
 };
 use crate::guard::plan::Plan;
 use crate::guard::policy::{AskedCall, Channel, MayApprove, Whose, projects_of};
@@ -59,24 +59,59 @@ impl ApprovalFlow {
         if !approval.principal.is_empty() && approval.principal == self.principal_digest(&who.id) {
             return Whose::Own;
         }
-        let approver = who.person.as_ref().map(|person| self.person_digest(person));
+        // Of the approver it is the issuer that speaks.
+        let approver = who.person.as_ref();
+        let approver = approver.map(|person| digests(&self.sealer, person, Telling::Sure));
         match (&approval.person, approver) {
-            (Some(caller), Some(approver)) if caller.issuer == approver.issuer => {
-                match caller.person == approver.person {
-                    true => Whose::Own,
-                    false => Whose::Others,
-                }
-            }
+            (Some(caller), Some(approver)) => whose_of_digests(caller, &approver),
             _ => Whose::Unknown,
         }
     }
 
-    /// What is kept of a person with a call that waits.
-    pub(super) fn person_digest(&self, person: &Person) -> PersonDigest {
-        PersonDigest {
-            issuer: self.sealer.digest("issuer", &[person.place()]),
-            person: self.sealer.digest("person", &[person.place(), &person.subject]),
+    /// What is kept of who calls with a call that waits.
+    pub(super) fn person_digest(&self, caller: &Principal) -> Option<PersonDigest> {
+        let person = caller.person()?;
+        Some(digests(&self.sealer, &person, self.telling(caller)))
+    }
+
+    /// Whether a subject that differs from this caller's is another human's.
+    fn telling(&self, caller: &Principal) -> Telling {
+        let is_sure = match caller.identity() {
+            Identity::Subject { .. } => {
+                let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+                return match page.as_ref().is_some_and(|page| page.names_claim) {
+                    true => Telling::Sure,
+                    false => Telling::Unsure(Why::ClaimUnsaid),
+                };
+            }
+            _ => caller.person().is_some_and(|person| self.has_signed_in(&person)),
+        };
+        match is_sure {
+            true => Telling::Sure,
+            false => Telling::Unsure(Why::NeverSignedIn),
         }
+    }
+
+    /// Remembers that the issuer named somebody so at a sign-in.
+    pub fn signed_in(&self, approver: &Principal) {
+        let Some(person) = approver.person() else { return };
+        let now = Utc::now();
+        let seen = SignedInBefore::at(now);
+        if let Err(error) = seen.keep(&*self.people, &self.person_id(&person), now) {
+            tracing::warn!(
+                "who signed in can't be remembered, so tokens that name them tell nobody from others: {error}"
+            );
+        }
+    }
+
+    /// Whether the issuer named somebody so at a sign-in here, not too long ago. Where that can't be looked up, it isn't known.
+    fn has_signed_in(&self, person: &Person) -> bool {
+        let known = self.people.get(&self.person_id(person));
+        known.is_ok_and(|known| known.is_some_and(|(seen, _)| seen.counts(Utc::now())))
+    }
+
+    fn person_id(&self, person: &Person) -> String {
+        self.sealer.digest("person", &[person.place(), &person.subject])
     }
 
     pub(super) fn principal_digest(&self, id: &str) -> String {
@@ -127,7 +162,7 @@ impl ApprovalFlow {
             // What the file says of it is anybody's word.
             (Channel::Terminal, _) => (self.terminal_decides(&may, caller), at_terminal(caller)),
             (Channel::Page, Some(who)) => {
-                let whose = whose(caller, who);
+                let whose = whose(caller, self.telling(caller), who);
                 (standing(&may, who, whose) == Standing::Approver, whose)
             }
             // Whoever had the secret.
@@ -153,8 +188,9 @@ impl ApprovalFlow {
                 return may.allows_anybody(Channel::Page);
             };
             let is_comparable = caller.person().is_some_and(|person| person.is_of(issuer));
+            let is_told = || is_comparable && self.telling(caller) == Telling::Sure;
             match may.names_approvers() {
-                true => may.may_come_through(Channel::Page) && (may.allows_own() || is_comparable),
+                true => may.may_come_through(Channel::Page) && (may.allows_own() || is_told()),
                 // Only the caller itself is left.
                 false => may.allows_own() && is_comparable,
             }
@@ -209,7 +245,12 @@ impl ApprovalFlow {
     fn how_to_tell(&self, caller: &Principal) -> String {
         let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let issuer = page.and_then(|page| page.issuer);
-        how_to_tell(caller, self.takes(Channel::Page), issuer.as_deref())
+        how_to_tell(
+            caller,
+            self.telling(caller),
+            self.takes(Channel::Page),
+            issuer.as_deref(),
+        )
     }
 
     fn refused(&self, may: &MayApprove, whose: Whose, subject: Subject<'_>) -> NotApproved {

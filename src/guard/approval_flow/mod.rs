@@ -38,7 +38,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::guard::approvals::MAX_CALLER;
 use crate::guard::approvals::{
-    Approval, Approvals, ApprovalsError, DecideError, DecidedBy, Decider, Decision, FromPage, NewApproval, Proof, State,
+    Approval, Approvals, ApprovalsError, DecideError, DecidedBy, Decider, Decision, FromPage, NewApproval, Proof,
+    SignedInBefore, State,
 };
 use crate::guard::decision::{AllowedCall, AwaitingApproval};
 use crate::guard::plan::Plan;
@@ -85,6 +86,8 @@ pub struct ApprovalFlow {
     page: Arc<Mutex<Option<Page>>>,
     /// What was prepared to be completed later.
     pub(super) preparations: Arc<dyn StateStore<Stored>>,
+    /// Who signed in to approve.
+    people: Arc<dyn StateStore<SignedInBefore>>,
 }
 
 impl ApprovalFlow {
@@ -96,6 +99,10 @@ impl ApprovalFlow {
             Some(approvals) => approvals.preparations(sealer.is_shared()),
             None => Arc::new(MemoryStore::default()),
         };
+        let people: Arc<dyn StateStore<SignedInBefore>> = match &approvals {
+            Some(approvals) => approvals.people(sealer.is_shared()),
+            None => Arc::new(MemoryStore::default()),
+        };
         Self {
             sealer: Arc::new(sealer),
             rules,
@@ -103,6 +110,7 @@ impl ApprovalFlow {
             used: Arc::new(Nonces::lasting(MemoryStore::default())),
             page: Arc::default(),
             preparations,
+            people,
         }
     }
 
@@ -421,7 +429,7 @@ impl ApprovalFlow {
                 .map(|secret| self.page_secret(secret, page.as_ref().is_some_and(|page| page.secret.is_some()))),
             signs_in: page.as_ref().is_some_and(|page| page.issuer.is_some()),
             principal: self.principal_digest(&caller.id()),
-            person: caller.person().map(|person| self.person_digest(&person)),
+            person: self.person_digest(caller),
             may,
         })?;
         if let Some(page) = &page

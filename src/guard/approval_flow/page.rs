@@ -9,6 +9,9 @@ pub struct Page {
     pub secret: Option<std::sync::Arc<secrecy::SecretString>>,
     /// Who signs approvers in, as it writes itself in tokens. Then no secret is asked for.
     pub issuer: Option<String>,
+    /// Whether the operator says which claim names a human in access tokens and at sign-ins alike. Without that, two subjects may be one
+    /// human's.
+    pub names_claim: bool,
     /// Whether others than who runs the server may call it: what is in its terminal, its log and its files isn't theirs.
     pub is_shared: bool,
 }

@@ -159,6 +159,7 @@ fn signing_in(policy: &str, approvals: &Approvals) -> ApprovalFlow {
         origin: "https://mcp.example".to_owned(),
         secret: None,
         issuer: Some("https://id.example".to_owned()),
+        names_claim: true,
         is_shared: true,
     });
     flow
@@ -356,6 +357,7 @@ fn page_secret_counts_only_where_everybody_may_approve_there() {
             origin: "http://127.0.0.1:1".to_owned(),
             secret: Some(Arc::new("a secret of the operator".into())),
             issuer: None,
+            names_claim: false,
             is_shared: false,
         });
         assert_eq!(asked(&flow, &Call::new()).is_ok(), asks, "{policy}");

@@ -4,9 +4,11 @@
 //! that only its owner can read, so that they may be different processes. A decision alone allows nothing: what was put
 //! down carries the server's seal, which says for what it counts ([`crate::guard::ApprovalFlow`]).
 
+mod people;
 mod store;
 mod types;
 
+pub(super) use people::SignedInBefore;
 pub use store::Approvals;
 pub(super) use store::{FromPage, Proof};
 pub(in crate::guard) use types::MAX_CALLER;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::people::{MAX_PERSON_BYTES, SignedInBefore};
 use super::types::{
     Approval, ApprovalsError, DecideError, DecidedBy, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE, MAX_WAITING,
     MAX_WRONG, NewApproval, Standing, State,
@@ -387,6 +388,19 @@ impl Approvals {
         until: DateTime<Utc>,
     ) -> Result<Redemption, StoreError> {
         self.used.redeem(nonce, mark, until)
+    }
+
+    /// Where is kept who signed in: under ids that no other process finds without the key.
+    pub(in crate::guard) fn people(&self, key_is_shared: bool) -> Arc<dyn StateStore<SignedInBefore>> {
+        match &self.place {
+            Place::Directory(directory) if key_is_shared => {
+                let directory = directory.with_file_name("people");
+                Arc::new(Observed(DirectoryStore::new(directory, MAX_PERSON_BYTES, false)))
+            }
+            #[cfg(feature = "http-server")]
+            Place::Redis(store, _) => Arc::new(Observed(store.records("people", MAX_PERSON_BYTES as usize, false))),
+            Place::Directory(_) | Place::Memory => Arc::new(MemoryStore::default()),
+        }
     }
 
     /// Where prepared work is kept beside: another process can open what lies in a directory only with a key that it has, too.

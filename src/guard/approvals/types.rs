@@ -271,6 +271,10 @@ pub struct PersonDigest {
     pub(in crate::guard) issuer: String,
     /// Of issuer and subject.
     pub(in crate::guard) person: String,
+    /// Of issuer and subject, without what may be written in several ways.
+    pub(in crate::guard) folded: String,
+    /// Whether another subject is another human's.
+    pub(in crate::guard) tells_others: bool,
 }
 
 impl From<&Principal> for DecidedBy {

@@ -15,6 +15,7 @@ use super::reference::schema;
 use crate::catalog::nearest;
 use crate::guard::trusted::{Untrusted, read_trusted};
 use crate::text::one_line;
+use crate::toml_error::Position;
 
 /// The longest part of an error that quotes the file, in characters.
 const LONGEST: usize = 400;
@@ -189,12 +190,11 @@ fn understand(text: &str, tools: &[&str]) -> Result<PolicyFile, Problem> {
 
 impl Problem {
     fn placed(self, place: &str, text: &str) -> PolicyError {
-        let before = text.get(..self.at).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let Position { line, column } = Position::of(text, self.at);
         PolicyError::Invalid {
             place: place.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
+            line,
+            column,
             message: self.message,
         }
     }

@@ -3,6 +3,9 @@
 //! Nothing is kept here: what the browser brings back is sealed with the server's key, so that every replica takes it. A page from
 //! elsewhere makes nobody decide: its requests come without the cookie (`SameSite`), are told by their `Origin`, and lack the form's tag.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use axum::http::header::{COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -10,10 +13,11 @@ use chrono::Utc;
 use maud::html;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 
 use super::view::told;
 use crate::guard::{ApprovalFlow, Identity, PageSeal, Principal, Scopes};
+use crate::server::http::neighbourhood;
+use crate::server::http::taken::Taken;
 use crate::sign_in::{Begun, SignInError, SignedInPerson, WebSignIn};
 
 /// How long a sign-in counts, in seconds.
@@ -25,8 +29,9 @@ const SIGN_IN_SECONDS: i64 = 10 * 60;
 /// The longest cookie that every browser keeps, in bytes, with room for its name.
 const MAX_COOKIE: usize = 3_900;
 
-/// How many sign-ins ask the issuer something at once: anybody can begin one.
-const MAX_AT_ONCE: usize = 8;
+/// How many sign-ins are finished at once, and how many of them from one address: anybody can begin one, and come back with anything.
+const MAX_AT_ONCE: usize = 32;
+const MAX_OF_ONE: usize = 4;
 
 /// Where the issuer sends browsers back to, below the server's address.
 pub(super) const CALLBACK: &str = "/approve/callback";
@@ -37,7 +42,7 @@ pub(super) struct Approvers {
     web: WebSignIn,
     /// The server's address, as browsers have it.
     origin: String,
-    at_once: Semaphore,
+    finishing: Arc<Taken<Option<IpAddr>>>,
 }
 
 /// A human who signed in.
@@ -92,7 +97,7 @@ impl Approvers {
         Self {
             web,
             origin,
-            at_once: Semaphore::new(MAX_AT_ONCE),
+            finishing: Taken::nothing(),
         }
     }
 
@@ -129,9 +134,6 @@ impl Approvers {
 
     /// Sends the browser to the issuer's page. What comes back then must fit what is put into its cookie.
     pub(super) async fn begin(&self, flow: &ApprovalFlow, code: &str) -> Response {
-        let Ok(_one) = self.at_once.try_acquire() else {
-            return busy();
-        };
         let (address, begun) = match self.web.begin(&self.redirect()).await {
             Ok(began) => began,
             Err(error) => return failed(&error),
@@ -152,7 +154,13 @@ impl Approvers {
     }
 
     /// Takes what the browser brings back, and sends it on to the call that it came for.
-    pub(super) async fn finish(&self, flow: &ApprovalFlow, headers: &HeaderMap, query: &str) -> Response {
+    pub(super) async fn finish(
+        &self,
+        flow: &ApprovalFlow,
+        peer: Option<IpAddr>,
+        headers: &HeaderMap,
+        query: &str,
+    ) -> Response {
         let pending: Option<Pending> = self.read(flow, headers, PageSeal::SignIn);
         let Some(pending) = pending.filter(|pending| pending.until > Utc::now().timestamp()) else {
             return told(
@@ -161,14 +169,22 @@ impl Approvers {
                 html! { p { "This browser began no sign-in here, or took longer than ten minutes. Open the page of the call again." } },
             );
         };
-        let Ok(_one) = self.at_once.try_acquire() else {
-            return busy();
-        };
+        let one = self.finishing.take(peer.map(neighbourhood), 1, |with| {
+            (with.all <= MAX_AT_ONCE && with.of_one <= MAX_OF_ONE)
+                .then_some(())
+                .ok_or(())
+        });
+        let Ok(_one) = one else { return busy() };
         let person = match self.web.finish(pending.begun, query, &self.redirect()).await {
             Ok(person) => person,
             Err(error) => return failed(&error),
         };
         tracing::info!(subject = %person.subject, "an approver signed in");
+        let who = Identity::Subject {
+            issuer: person.issuer.clone(),
+            subject: person.subject.clone(),
+        };
+        flow.signed_in(&Principal::new(who));
         let Some(session) = self.session(flow, person) else {
             return told(
                 StatusCode::BAD_REQUEST,

@@ -1,10 +1,11 @@
 //! Bodies within bounds: how much of them is read at once, in all and of one caller. Whoever only sends them must not fill the memory.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use http_body_util::BodyExt as _;
+
+use super::taken::{Share, Taken};
 
 /// How much one caller's requests may hold at once, in bytes: 8 MiB, or as much as the largest body where that is more.
 const OF_ONE: usize = 8 * 1024 * 1024;
@@ -32,21 +33,14 @@ pub(super) struct Bodies {
     /// The largest body, in bytes.
     largest: usize,
     of_one: usize,
-    now: Mutex<Now>,
-}
-
-#[derive(Debug, Default)]
-struct Now {
-    all: usize,
-    by_caller: HashMap<Arc<str>, usize>,
+    now: Arc<Taken<Arc<str>>>,
 }
 
 /// Room for a body, as long as this is there.
 #[derive(Debug)]
 pub(super) struct Room {
     bodies: Arc<Bodies>,
-    caller: Arc<str>,
-    bytes: usize,
+    share: Share<Arc<str>>,
 }
 
 impl Bodies {
@@ -54,7 +48,7 @@ impl Bodies {
         Arc::new(Self {
             largest,
             of_one: OF_ONE.max(largest),
-            now: Mutex::default(),
+            now: Taken::nothing(),
         })
     }
 
@@ -69,8 +63,7 @@ impl Bodies {
         }
         let mut room = Room {
             bodies: self.clone(),
-            caller: caller.clone(),
-            bytes: 0,
+            share: self.now.take(caller.clone(), 0, |_| Ok(()))?,
         };
         let mut read = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -90,31 +83,14 @@ impl Bodies {
 impl Room {
     /// Makes room for more. What a small message needs there is always: others may not take it.
     fn grow(&mut self, bytes: usize) -> Result<(), Unread> {
-        let bodies = self.bodies.clone();
-        let mut now = bodies.now.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_one = now.by_caller.get(&self.caller).copied().unwrap_or_default() + bytes;
-        let is_full = now.all + bytes > bodies.of_one.saturating_mul(ALL);
-        if of_one > bodies.of_one || (is_full && of_one > ASIDE) {
-            return Err(Unread::NoRoom);
-        }
-        now.all += bytes;
-        now.by_caller.insert(self.caller.clone(), of_one);
-        self.bytes += bytes;
-        Ok(())
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        let mut now = self.bodies.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.all = now.all.saturating_sub(self.bytes);
-        let Some(of_one) = now.by_caller.get_mut(&self.caller) else {
-            return;
-        };
-        *of_one = of_one.saturating_sub(self.bytes);
-        if *of_one == 0 {
-            now.by_caller.remove(&self.caller);
-        }
+        let (most, most_of_one) = (self.bodies.of_one.saturating_mul(ALL), self.bodies.of_one);
+        self.share.grow(bytes, |with| {
+            let is_full = with.all > most && with.of_one > ASIDE;
+            match with.of_one > most_of_one || is_full {
+                true => Err(Unread::NoRoom),
+                false => Ok(()),
+            }
+        })
     }
 }
 
@@ -148,7 +124,7 @@ mod tests {
         assert_eq!(bodies.read(&caller(8), Body::from("{}")).await.unwrap().0, "{}");
         drop(held);
         assert!(bodies.read(&caller(8), large()).await.is_ok());
-        assert!(bodies.now.lock().unwrap().by_caller.is_empty());
+        assert!(bodies.now.is_nothing());
     }
 
     #[tokio::test]

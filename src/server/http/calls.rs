@@ -2,15 +2,15 @@
 //!
 //! Nothing waits in line here: a call that is one too many is told when to come again.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::limits::HttpLimits;
+use super::taken::{Share, Taken};
 
 /// How long a caller is told to wait whose calls, or everybody's, all run.
 const RETRY: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const MAX_PACES: usize = 10_000;
 pub(super) struct Calls {
     most: usize,
     most_of_one: usize,
-    now: Mutex<Now>,
+    now: Arc<Taken<Arc<str>>>,
     pace: DefaultKeyedRateLimiter<Arc<str>>,
     clock: DefaultClock,
 }
@@ -31,12 +31,6 @@ impl std::fmt::Debug for Calls {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Calls").finish_non_exhaustive()
     }
-}
-
-#[derive(Debug, Default)]
-struct Now {
-    all: usize,
-    by_caller: HashMap<Arc<str>, usize>,
 }
 
 /// Why a call doesn't begin.
@@ -84,10 +78,7 @@ impl OneTooMany {
 
 /// A call that counts as long as this is there.
 #[derive(Debug)]
-pub(super) struct Running {
-    calls: Arc<Calls>,
-    caller: Arc<str>,
-}
+pub(super) struct Running(#[expect(dead_code, reason = "it counts until it is dropped")] Share<Arc<str>>);
 
 impl Calls {
     pub(super) fn new(limits: &HttpLimits) -> Arc<Self> {
@@ -95,7 +86,7 @@ impl Calls {
         Arc::new(Self {
             most: limits.calls,
             most_of_one: limits.calls_of_one,
-            now: Mutex::default(),
+            now: Taken::nothing(),
             pace: RateLimiter::keyed(Quota::per_minute(a_minute)),
             clock: DefaultClock::default(),
         })
@@ -120,37 +111,16 @@ impl Calls {
 
     /// How many run now.
     pub(super) fn running(&self) -> usize {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).all
+        self.now.all()
     }
 
-    fn count(self: &Arc<Self>, caller: &Arc<str>) -> Result<Running, OneTooMany> {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_caller = now.by_caller.get(caller).copied().unwrap_or_default();
-        if of_caller >= self.most_of_one {
-            return Err(OneTooMany::OfOne);
-        }
-        if now.all >= self.most {
-            return Err(OneTooMany::OfAll);
-        }
-        now.all += 1;
-        now.by_caller.insert(caller.clone(), of_caller + 1);
-        Ok(Running {
-            calls: self.clone(),
-            caller: caller.clone(),
-        })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let mut now = self.calls.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.all = now.all.saturating_sub(1);
-        if let Some(of_caller) = now.by_caller.get_mut(&self.caller) {
-            *of_caller = of_caller.saturating_sub(1);
-            if *of_caller == 0 {
-                now.by_caller.remove(&self.caller);
-            }
-        }
+    fn count(&self, caller: &Arc<str>) -> Result<Running, OneTooMany> {
+        let share = self.now.take(caller.clone(), 1, |with| match () {
+            () if with.of_one > self.most_of_one => Err(OneTooMany::OfOne),
+            () if with.all > self.most => Err(OneTooMany::OfAll),
+            () => Ok(()),
+        });
+        share.map(Running)
     }
 }
 
@@ -179,7 +149,7 @@ mod tests {
         drop(first);
         let fourth = calls.begin(&ben).unwrap();
         drop((fourth, _second, _third));
-        assert!(calls.now.lock().unwrap().by_caller.is_empty());
+        assert!(calls.now.is_nothing());
     }
 
     #[test]

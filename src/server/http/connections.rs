@@ -1,8 +1,7 @@
 //! Connections within bounds: how many, from whom, and how long one may take to say what it wants.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -24,6 +23,7 @@ use super::listen::{Listener, Stream};
 use super::patient::Patient;
 use super::peer::{Peer, neighbourhood};
 use super::place::Place;
+use super::taken::{Share, Taken, With};
 use super::tls::Tls;
 use crate::telemetry::{self, Metric};
 
@@ -45,22 +45,8 @@ struct Hop(IpAddr);
 pub(super) struct Count {
     most: usize,
     most_of_one: usize,
-    now: Mutex<Now>,
-}
-
-#[derive(Debug, Default)]
-struct Now {
-    connections: usize,
-    by_peer: HashMap<IpAddr, usize>,
-}
-
-/// Something of a peer's that counts.
-#[derive(Debug)]
-struct Counted {
-    count: Arc<Count>,
-    /// Nothing where the peer is a proxy, behind which many are.
-    peer: Option<IpAddr>,
-    is_connection: bool,
+    /// Without an address where the peer is a proxy, behind which many are.
+    now: Arc<Taken<Option<IpAddr>>>,
 }
 
 impl Count {
@@ -68,46 +54,34 @@ impl Count {
         Arc::new(Self {
             most: limits.connections,
             most_of_one: limits.connections_of_one,
-            now: Mutex::default(),
+            now: Taken::nothing(),
         })
     }
 
     fn total(&self) -> u64 {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).connections as u64
+        self.now.all() as u64
     }
 
     /// Counts one more.
     ///
     /// # Errors
     /// The bound, where there are enough.
-    fn one(self: &Arc<Self>, peer: Option<IpAddr>, is_connection: bool) -> Result<Counted, Over> {
-        let peer = peer.map(neighbourhood);
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_peer = peer
-            .and_then(|peer| now.by_peer.get(&peer))
-            .copied()
-            .unwrap_or_default();
-        if of_peer >= self.most_of_one {
-            return Err(if is_connection {
-                Over::OfOne
-            } else {
-                Over::RequestsOfOne
-            });
-        }
-        if is_connection && now.connections >= self.most {
-            return Err(Over::All);
-        }
-        if let Some(peer) = peer {
-            now.by_peer.insert(peer, of_peer + 1);
-        }
-        now.connections += usize::from(is_connection);
-        Ok(Counted {
-            count: self.clone(),
-            peer,
-            is_connection,
+    fn one(&self, peer: Option<IpAddr>, is_connection: bool) -> Result<Counted, Over> {
+        let amount = With {
+            all: usize::from(is_connection),
+            of_one: usize::from(peer.is_some()),
+        };
+        self.now.take_of(peer.map(neighbourhood), amount, |with| match () {
+            () if with.of_one > self.most_of_one && is_connection => Err(Over::OfOne),
+            () if with.of_one > self.most_of_one => Err(Over::RequestsOfOne),
+            () if is_connection && with.all > self.most => Err(Over::All),
+            () => Ok(()),
         })
     }
 }
+
+/// Something of a peer's that counts.
+type Counted = Share<Option<IpAddr>>;
 
 /// A bound that one more would be beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,20 +125,6 @@ impl Over {
     }
 }
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut now = self.count.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.connections = now.connections.saturating_sub(usize::from(self.is_connection));
-        let Some(peer) = self.peer else { return };
-        if let Some(of_peer) = now.by_peer.get_mut(&peer) {
-            *of_peer = of_peer.saturating_sub(1);
-            if *of_peer == 0 {
-                now.by_peer.remove(&peer);
-            }
-        }
-    }
-}
-
 /// Finds who is behind a proxy, and counts the requests that one address has at once: its connections are the proxy's.
 pub(super) async fn behind_proxies(
     State((count, place)): State<(Arc<Count>, Arc<Place>)>,
@@ -188,7 +148,8 @@ pub(super) async fn behind_proxies(
 
 /// The answer to whoever comes past the proxy at which TLS ends.
 pub(super) async fn beside_the_proxy() -> Response {
-    let text = "This server speaks no TLS itself: it is reached through the proxy in front of it, by its public address. Requests from         elsewhere than --behind-proxy names are refused, so that no token crosses the network in clear text.\n";
+    let text = "This server speaks no TLS itself: it is reached through the proxy in front of it, by its public address. Requests from \
+                elsewhere than --behind-proxy names are refused, so that no token crosses the network in clear text.\n";
     (StatusCode::FORBIDDEN, text).into_response()
 }
 

@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use rmcp::ErrorData;
 use rmcp::model::{ErrorCode, RequestId};
 
@@ -24,6 +24,7 @@ use super::held::held;
 use super::narrowing::{Asked, NotOffered};
 use super::peer::{Peer, neighbourhood};
 use super::sessions::{self, Lack, Owner};
+use super::taken::{Share, Taken};
 use super::tool_list;
 use crate::guard::Scopes;
 use crate::server::messages::{self, Checked, Refused};
@@ -44,6 +45,9 @@ const MAX_ERROR_BYTES: usize = 1024 * 1024;
 const NO_SESSION: &str = "there is no such session, or no longer: one ends when it is unused for long, when it makes room for another, \
     and with the server. Send `initialize` without a session id to begin another";
 
+/// The header that names a session.
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
 /// How many values a message has at most: each takes some hundred bytes when it is read, however few it has in the text.
 const MAX_VALUES: usize = 20_000;
 
@@ -59,7 +63,12 @@ pub(super) struct Reading {
     pub(super) door: Arc<Door>,
     pub(super) calls: Arc<Calls>,
     pub(super) drain: Arc<Drain>,
+    /// The ids of requests that aren't answered yet, by their session.
+    pub(super) ids: Arc<Taken<SessionRequest>>,
 }
+
+/// A session, as a request names it, and the id of the request there.
+pub(super) type SessionRequest = (HeaderValue, RequestId);
 
 /// Reads the whole request before it is answered, within bounds of size and time, and answers it as one of its peer's.
 pub(super) async fn whole(
@@ -120,6 +129,11 @@ pub(super) async fn whole(
             None if asked.only_reads() => None,
             None => return stopping(asked),
         },
+    };
+    // Of two with one id, the protocol has one answer, and the other would wait for ever (JSON-RPC 2.0, section 4).
+    let id = match in_use(&reading.ids, &head.headers, asked.as_ref()) {
+        Ok(id) => id,
+        Err(response) => return *response,
     };
     let admitted = match reading.admission.admit(&grant, &owner.principal, &narrowing) {
         Ok(admitted) => admitted,
@@ -193,7 +207,26 @@ pub(super) async fn whole(
             None => response,
         },
     };
-    held(response, working)
+    held(response, (working, id))
+}
+
+/// Takes the id of a request that a session gets, for as long as it isn't answered.
+fn in_use(
+    ids: &Arc<Taken<SessionRequest>>,
+    headers: &HeaderMap,
+    asked: Option<&messages::Request>,
+) -> Result<Option<Share<SessionRequest>>, Box<Response>> {
+    let (Some(session), Some(asked)) = (headers.get(SESSION), asked) else {
+        return Ok(None);
+    };
+    let taken = ids.take((session.clone(), asked.id().clone()), 1, |with| {
+        (with.of_one == 1).then_some(()).ok_or(())
+    });
+    taken.map(Some).map_err(|()| {
+        let text = "a request of this session with the same id isn't answered yet: give each request an id of its own; nothing was done";
+        let error = ErrorData::invalid_request(text, None);
+        Box::new(refused(StatusCode::BAD_REQUEST, Some(asked.id().clone()), error))
+    })
 }
 
 fn id_of(asked: &Option<messages::Request>) -> Option<RequestId> {

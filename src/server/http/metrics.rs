@@ -98,6 +98,8 @@ fn router(address: SocketAddr) -> Router {
     };
     let router = Router::new()
         .route("/metrics", get(metrics))
+        // Whether this process lives, whatever its clients do: their connections have bounds of their own.
+        .route("/healthz", get(async || "ok\n"))
         .fallback(async || StatusCode::NOT_FOUND);
     if !address.ip().is_loopback() {
         return router;

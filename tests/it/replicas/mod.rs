@@ -374,3 +374,56 @@ fn store_that_refuses_or_has_no_key_ends_the_start_and_shows_no_password() {
         assert!(!text.contains("canary"), "{text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn store_over_tls_is_taken_by_its_own_authority_alone() {
+    let Some((redis, ca)) = Redis::encrypted() else { return };
+    let (world, folder) = (World::start().await, state_home());
+    let key = folder.join("seal.key");
+    std::fs::write(&key, SEAL_KEY).expect("written");
+    let policy = folder.join("policy.toml");
+    std::fs::write(
+        &policy,
+        "[approval]\nchannels = [\"terminal\"]\nwithout_terminal = true\n",
+    )
+    .expect("written");
+    let replica = async |ca: Option<&Path>| {
+        let mut command = program(&["http", "--listen", "127.0.0.1:0", "--no-auth"], &world.url(), KEY);
+        command
+            .arg("--policy")
+            .arg(&policy)
+            .arg("--seal-key-file")
+            .arg(&key)
+            .env("NEON_MCP_STORE", redis.encrypted_url());
+        if let Some(ca) = ca {
+            command.env("NEON_MCP_STORE_CA", ca);
+        }
+        OverHttp::start(command, &state_home()).await
+    };
+    let approve = |code: &str, ca: Option<&Path>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+        command.args(["approve", code, "--yes", "--seal-key-file"]).arg(&key);
+        command.env_clear().env("NEON_MCP_STORE", redis.encrypted_url());
+        if let Some(ca) = ca {
+            command.env("NEON_MCP_STORE_CA", ca);
+        }
+        command.output().expect("runs")
+    };
+    let (one, other) = (replica(Some(&ca)).await, replica(Some(&ca)).await);
+    let (code, approval) = asked(&delete(&client(&one.url).await, None).await);
+    // Whose certificate isn't known may be anybody: nothing is asked of it, the password least of all.
+    let stranger = approve(&code, None);
+    let told = String::from_utf8_lossy(&[stranger.stdout, stranger.stderr].concat()).into_owned();
+    assert!(!stranger.status.success() && told.contains("certificate"), "{told}");
+    assert!(!told.contains(PASSWORD), "{told}");
+    let output = approve(&code, Some(&ca));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (value, is_error) = delete(&client(&other.url).await, Some(&approval)).await;
+    assert!(!is_error, "{value}");
+    assert_eq!(world.changes().len(), 1);
+    // A server that doesn't know it serves what needs no store, and asks nobody.
+    let untrusting = replica(None).await;
+    let (value, is_error) = delete(&client(&untrusting.url).await, None).await;
+    assert!(is_error && value["error"]["kind"] == "store_unavailable", "{value}");
+    assert_eq!(world.changes().len(), 1);
+}

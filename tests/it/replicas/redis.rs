@@ -85,6 +85,51 @@ impl Redis {
         Ends(child)
     }
 
+    /// One that speaks TLS alone, and the certificate authority to which its certificate goes back.
+    pub(super) fn encrypted() -> Option<(Self, PathBuf)> {
+        let program = program_of(&["valkey-server", "redis-server"], "redis-server")?;
+        let folder = tempfile::tempdir().expect("a directory");
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let (certificate, key) = (folder.path().join("redis.crt"), folder.path().join("redis.key"));
+        std::fs::write(&certificate, cert.pem()).expect("written");
+        std::fs::write(&key, signing_key.serialize_pem()).expect("written");
+        let port = free_port();
+        let child = Command::new(&program)
+            .args(["--port", "0", "--tls-port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args([
+                "--tls-auth-clients",
+                "no",
+                "--save",
+                "",
+                "--requirepass",
+                PASSWORD,
+                "--dir",
+            ])
+            .arg(folder.path())
+            .arg("--tls-cert-file")
+            .arg(&certificate)
+            .arg("--tls-key-file")
+            .arg(&key)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("starts");
+        let server = Ends(child);
+        listens(port);
+        let redis = Self {
+            program,
+            folder,
+            port,
+            server,
+        };
+        Some((redis, certificate))
+    }
+
+    /// Where it is, over TLS.
+    pub(super) fn encrypted_url(&self) -> String {
+        format!("rediss://:{PASSWORD}@localhost:{}/0", self.port)
+    }
+
     pub(super) fn url(&self) -> String {
         format!("redis://:{PASSWORD}@127.0.0.1:{}/2", self.port)
     }

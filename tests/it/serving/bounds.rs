@@ -255,3 +255,58 @@ async fn heads_and_bodies_hold_no_more_memory_than_they_may() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+#[tokio::test]
+async fn message_of_very_many_values_is_refused_before_it_is_read() {
+    let upstream = FakeNeon::start(vec![]).await;
+    let server = Small::start(&upstream, HttpLimits::default()).await;
+    let with = |values: usize| {
+        let list: Vec<serde_json::Value> = (0..values).map(|_| json!({})).collect();
+        json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"_meta": {"list": list}}})
+    };
+    let answer = server.post(None, &with(20_000)).send().await.expect("an answer");
+    assert_eq!(answer.status(), 413);
+    let told: serde_json::Value = answer.json().await.expect("JSON");
+    assert!(
+        told["error"]["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("20000 values")),
+        "{told}"
+    );
+    // Separators within a text are no values, as many as there are.
+    let text =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"_meta": {"text": ",[{\\\"".repeat(30_000)}}});
+    for few in [with(4_000), text] {
+        let session = server.begin("t").await;
+        let answer = server.post(Some(&session), &few).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+    }
+    assert_eq!(upstream.count(), 0);
+}
+
+#[tokio::test]
+async fn second_request_with_an_id_that_is_in_use_is_refused() {
+    let (upstream, gate) = waiting().await;
+    let server = Small::start(&upstream, HttpLimits::default()).await;
+    let (one, other) = (server.begin("t").await, server.begin("t").await);
+    let look = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params":
+        {"name": "describe_project", "arguments": {"project_id": PROJECT}}});
+    let first = server.post(Some(&one), &look).send().await.expect("an answer");
+    upstream.reached(1).await;
+    let second = server.post(Some(&one), &look).send().await.expect("an answer");
+    assert_eq!(second.status(), 400);
+    let told: serde_json::Value = second.json().await.expect("JSON");
+    assert_eq!(
+        (&told["id"], &told["error"]["code"]),
+        (&json!(7), &json!(-32600)),
+        "{told}"
+    );
+    // Of another session it is another's.
+    let elsewhere = server.post(Some(&other), &look).send().await.expect("an answer");
+    assert_eq!(elsewhere.status(), 200);
+    gate.open();
+    assert!(first.text().await.expect("text").contains("\"isError\":false"));
+    // Once it is answered, the id is free.
+    let again = server.post(Some(&one), &look).send().await.expect("an answer");
+    assert_eq!(again.status(), 200);
+}

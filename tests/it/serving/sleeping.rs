@@ -90,6 +90,42 @@ async fn whoever_breaks_off_leaves_a_session_that_wakes() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn session_that_ends_while_it_wakes_is_over() {
+    let upstream = FakeNeon::route(neon).await;
+    let server = Small::start(&upstream, sleepy()).await;
+    let http = crate::support::http::plain();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let mut before = 0;
+    for round in 0..80_u64 {
+        let session = server.begin("t").await;
+        // Another comes, and sends it to sleep.
+        let other = server.begin("other").await;
+        let end = async |session: &str| {
+            let end = http
+                .delete(&server.url)
+                .header("mcp-session-id", session)
+                .header("mcp-protocol-version", "2025-11-25");
+            end.send().await.expect("an answer").status()
+        };
+        let ends = async {
+            tokio::time::sleep(Duration::from_micros(round * 25)).await;
+            end(&session).await
+        };
+        let ((status, answer), ended) = tokio::join!(server.ask(&session, "ping", json!({})), ends);
+        // It was answered, or came too late.
+        assert!(status == 200 || status == 404, "{status} {answer}");
+        assert!(ended == 204 || ended == 404, "{ended}");
+        assert_eq!(server.ask(&session, "ping", json!({})).await.0, 404, "{round}");
+        end(&other).await;
+        if round == 0 {
+            before = tasks();
+        }
+    }
+    // Nothing serves what nobody can name any more.
+    harness::wait::until("tasks of sessions that are over end", || tasks() <= before + 2).await;
+}
+
 #[tokio::test]
 async fn session_does_not_sleep_while_its_call_runs_whose_client_broke_off() {
     let gate = Gate::shut();

@@ -15,7 +15,7 @@ use crate::support::http::{OverHttp, plain};
 use crate::support::human::{Human, Manner};
 use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, World};
-use provider::{Browser, CLIENT, Page, Provider, SECRET, hidden};
+use provider::{Browser, CLIENT, NEVER_ANSWERED, Page, Provider, SECRET, hidden};
 
 const PEOPLE: [(&str, &[&str]); 3] = [("ann", &["dba", "dev"]), ("bob", &["dev"]), ("cleo", &[])];
 
@@ -317,6 +317,41 @@ async fn form_of_another_page_or_browser_decides_nothing() {
     }
     assert_eq!(team.page().await, page);
     assert_eq!(team.world.changes().len(), 0);
+}
+
+#[tokio::test]
+async fn sign_ins_of_strangers_neither_flood_the_issuer_nor_keep_approvers_out() {
+    let team = Team::start(DBA, TestClient::alone()).await;
+    let page = team.page().await;
+    let begin = format!("{}/approve/sign-in/BCDF-GHJK", team.origin());
+    let before = team.provider.metadata_asked();
+    // Anybody can begin one: they are sent to the issuer's page, and it isn't asked for each.
+    let begun = futures::future::join_all((0..40).map(async |_| Browser::new().get(&begin).await.status));
+    assert!(begun.await.iter().all(|status| *status == StatusCode::SEE_OTHER));
+    assert!(team.provider.metadata_asked() <= before + 1);
+    // And come back with anything, which the issuer may take long to refuse.
+    let mut strangers = Vec::new();
+    for _ in 0..6 {
+        let mut browser = Browser::new();
+        let address = browser.get(&begin).await.location.expect("a page");
+        let mut back = team.provider.signs_in(&address, "ann");
+        let state = back.query_pairs().find(|(name, _)| name == "state").expect("one").1;
+        let query = format!("code={NEVER_ANSWERED}&state={state}&iss={}", team.provider.origin());
+        back.set_query(Some(&query));
+        strangers.push(tokio::spawn(async move { browser.get(back.as_str()).await.status }));
+    }
+    let (first, _, others) = futures::future::select_all(strangers).await;
+    let (second, _, others) = futures::future::select_all(others).await;
+    let refused = [first, second].map(|status| status.expect("an answer"));
+    assert_eq!(
+        refused,
+        [StatusCode::SERVICE_UNAVAILABLE; 2],
+        "four of one address at once"
+    );
+    others.iter().for_each(tokio::task::JoinHandle::abort);
+    drop(others);
+    let mut ann = Browser::new();
+    assert!(ann.signs_in(&team.provider, &page, "ann").await.status.is_redirection());
 }
 
 #[tokio::test]

@@ -187,7 +187,16 @@ async fn person_with_two_subjects_approves_no_call_of_their_own() {
 async fn own_call_is_known_at_every_replica() {
     let place = Place::new(ON_PAGE).await;
     let (store, key) = (format!("dir:{}", place.file("store")), place.file("seal.key"));
-    let more = ["--auth", "oauth", "--store", &store, "--seal-key-file", &key];
+    let more = [
+        "--auth",
+        "oauth",
+        "--oauth-subject-claim",
+        "sub",
+        "--store",
+        &store,
+        "--seal-key-file",
+        &key,
+    ];
     let (mut one, other) = (place.serve(&more).await, place.serve(&more).await);
     one.token = Some(place.provider.access(&[&one.url, &other.url], &json!({"sub": "ann"})));
     let client = one.client(TestClient::alone(), Era::Modern).await;
@@ -242,7 +251,26 @@ async fn token_that_names_its_person_is_approved_by_another_and_noted() {
         .expect("runs");
     let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
     assert_eq!(listed[0]["person"], "ann");
-    let (server, client) = with_token(&place, made, &["--auth", "bearer"]).await;
+    let key = place.file("seal.key");
+    let more = ["--auth", "bearer", "--seal-key-file", &key];
+    // Before the issuer named anybody so, the name may be mistyped.
+    let (server, client) = with_token(&place, made.clone(), &more).await;
+    let (value, is_error) = delete(&client, &Value::Null).await;
+    assert!(is_error && value["error"]["approval_page"].is_null(), "{value}");
+    harness::assert_worded!(
+        "approvals",
+        "caller whose token names a person who never signed in",
+        value["error"]["message"]
+    );
+    let place_of_page = format!("{}/approve/", server.origin());
+    let signed_in = Browser::new().signs_in(&place.provider, &place_of_page, "ann").await;
+    assert!(signed_in.status.is_redirection());
+    asks(&client).await;
+    drop(client);
+    let said = super::super::auth::ended(server).await;
+    assert!(said.contains("own_calls") && said.contains("sign in once"), "{said}");
+    // It is remembered.
+    let (server, client) = with_token(&place, made, &more).await;
     let (page, approval) = asks(&client).await;
     assert_eq!(place.approves(&page, "ann", &json!({})).await, StatusCode::FORBIDDEN);
     assert_eq!(place.approves(&page, "dora", &json!({})).await, StatusCode::SEE_OTHER);
@@ -332,4 +360,64 @@ async fn page_that_never_decides_for_some_callers_is_told_at_the_start() {
     std::fs::write(place.file("policy.toml"), named).expect("written");
     let said = crate::auth::ended(place.serve(&["--auth", "bearer"]).await).await;
     assert!(!said.contains("approvers sign in on the approval page"), "{said}");
+}
+
+#[tokio::test]
+async fn subjects_of_a_claim_that_nobody_named_tell_nobody_apart() {
+    let place = Place::new(ON_PAGE).await;
+    let mut server = place.serve(&["--auth", "oauth"]).await;
+    // As many issuers do: another subject in the access token than at the sign-in.
+    server.token = Some(
+        place
+            .provider
+            .access(&[&server.url], &json!({"sub": "ann@example.com"})),
+    );
+    let client = server.client(TestClient::alone(), Era::Modern).await;
+    let (value, is_error) = delete(&client, &Value::Null).await;
+    assert!(is_error && value["error"]["kind"] == "requires_approval", "{value}");
+    assert!(
+        value["error"]["approval_page"].is_null() && value["error"]["code"].is_null(),
+        "{value}"
+    );
+    harness::assert_worded!(
+        "approvals",
+        "caller of a claim that nobody named",
+        value["error"]["message"]
+    );
+    assert!(place.world.changes().is_empty());
+    drop(client);
+    let said = super::super::auth::ended(server).await;
+    assert!(
+        said.contains("own_calls") && said.contains("--oauth-subject-claim"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn subjects_that_are_written_nearly_alike_tell_nobody_apart() {
+    let place = Place::new(ON_PAGE).await;
+    let mut server = place.serve(&["--auth", "oauth", "--oauth-subject-claim", "uid"]).await;
+    server.token = Some(
+        place
+            .provider
+            .access(&[&server.url], &json!({"sub": "ann", "uid": "Straße Ann"})),
+    );
+    let client = server.client(TestClient::alone(), Era::Modern).await;
+    let (page, approval) = asks(&client).await;
+    for alike in [
+        "straße ann",
+        "STRASSE ANN",
+        "Straße  Ann ",
+        "Straße\u{200b} Ann",
+        "Ｓtraße Ann",
+    ] {
+        let status = place.approves(&page, "dora", &json!({"uid": alike})).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{alike}");
+    }
+    assert_eq!(
+        place.approves(&page, "dora", &json!({"uid": "Dora"})).await,
+        StatusCode::SEE_OTHER
+    );
+    let (value, is_error) = delete(&client, &approval).await;
+    assert!(!is_error, "{value}");
 }

@@ -16,6 +16,9 @@ use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
 pub const CLIENT: &str = "neon-mcp";
 pub const SECRET: &str = "canary secret of the client";
 
+/// A code about which the provider says nothing, ever.
+pub const NEVER_ANSWERED: &str = "never";
+
 /// What the provider knows and does.
 #[derive(Default)]
 pub struct State {
@@ -62,6 +65,15 @@ impl Provider {
 
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("a lock")
+    }
+
+    /// How often it was asked what it says of itself.
+    pub fn metadata_asked(&self) -> usize {
+        let asked = self.upstream.requests();
+        asked
+            .iter()
+            .filter(|request| request.path().starts_with("/.well-known/"))
+            .count()
     }
 
     /// An access token for a caller of servers at these addresses, with these claims.
@@ -130,6 +142,9 @@ fn token(state: &mut State, origin: &str, request: &Recorded) -> Reply {
     let basic = format!("Basic {}", STANDARD.encode(format!("{CLIENT}:{encoded}")));
     if request.header("authorization") != Some(&basic) {
         return Reply::json(401, json!({"error": "invalid_client"}));
+    }
+    if form["code"] == NEVER_ANSWERED {
+        return Reply::hang();
     }
     let Some((person, asked)) = state.codes.remove(&form["code"]) else {
         return Reply::json(400, json!({"error": "invalid_grant"}));
@@ -240,7 +255,8 @@ impl Browser {
     /// Signs that person in from the page of a call.
     pub async fn signs_in(&mut self, provider: &Provider, page: &str, person: &str) -> Page {
         let (origin, code) = page.split_once("/approve/").expect("a page");
-        let begins = self.get(&format!("{origin}/approve/sign-in/{code}")).await;
+        let begin = format!("{origin}/approve/sign-in/{code}");
+        let begins = self.get(begin.trim_end_matches('/')).await;
         assert_eq!(begins.status, StatusCode::SEE_OTHER, "{}", begins.text);
         let back = provider.signs_in(&begins.location.expect("a page"), person);
         assert!(
