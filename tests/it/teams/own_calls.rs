@@ -251,8 +251,8 @@ async fn token_that_names_its_person_is_approved_by_another_and_noted() {
         .expect("runs");
     let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
     assert_eq!(listed[0]["person"], "ann");
-    let key = place.file("seal.key");
-    let more = ["--auth", "bearer", "--seal-key-file", &key];
+    let (state, key) = (place.file("neon-mcp"), place.file("seal.key"));
+    let more = ["--auth", "bearer", "--state-dir", &state, "--seal-key-file", &key];
     // Before the issuer named anybody so, the name may be mistyped.
     let (server, client) = with_token(&place, made.clone(), &more).await;
     let (value, is_error) = delete(&client, &Value::Null).await;
