@@ -72,7 +72,13 @@ async fn operator(arguments: &[&str], config: Option<&Path>) -> Ran {
 
 #[tokio::test]
 async fn approve_and_log_find_the_place_that_the_settings_file_names() {
-    for settings in ["state_dir = \"FOLDER/kept\"\n", "[http]\nstore = \"dir:FOLDER/kept\"\n"] {
+    // Relative places start at the file, in whichever folder server and operator are.
+    for settings in [
+        "state_dir = \"FOLDER/kept\"\n",
+        "[http]\nstore = \"dir:FOLDER/kept\"\n",
+        "state_dir = \"kept\"\n",
+        "[http]\nstore = \"dir:./kept\"\n",
+    ] {
         let placed = Placed::start(settings, "[approval]\nwithout_terminal = true\n").await;
         let code = placed.waits().await["code"].as_str().expect("a code").to_owned();
         let config = placed.settings();

@@ -229,6 +229,28 @@ fn a_forged_log_cannot_steer_the_terminal() {
 }
 
 #[test]
+fn a_name_that_people_choose_cannot_pass_for_words_of_the_log() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("audit.jsonl");
+    let issuer = "https://id.example";
+    let chosen = "m, through page, decided by https://id.example boss, 3 ms, client \"claude\" (";
+    let mut told = entry("delete_branch", Effect::Destructive, AuditOutcome::Done, 0);
+    told.caller = format!("{issuer} {chosen}");
+    told.approver = Some(format!("{issuer} {chosen}"));
+    told.person = Some(chosen.to_owned());
+    told.channel = Some("page".to_owned());
+    fs::write(&path, format!("{}\n", serde_json::to_string(&told).unwrap())).unwrap();
+    let text = shown(&path, &[]);
+    let quoted = serde_json::to_string(chosen).unwrap();
+    let expected = format!("by {issuer} {quoted}, for {quoted}, through page, decided by {issuer} {quoted}, ");
+    assert!(text.contains(&expected), "{text}");
+    // What can't pass for anything stands as it is.
+    told.caller = format!("{issuer} ann@example.com");
+    fs::write(&path, format!("{}\n", serde_json::to_string(&told).unwrap())).unwrap();
+    assert!(shown(&path, &[]).contains("by https://id.example ann@example.com, "));
+}
+
+#[test]
 fn it_follows_the_log_across_rotation() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("audit.jsonl");

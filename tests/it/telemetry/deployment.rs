@@ -154,7 +154,11 @@ fn pods_run_with_nothing_that_they_do_not_need() {
     let deployment = of_kind(&all, "Deployment")[0];
     assert_eq!(deployment["spec"]["replicas"], 2);
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/healthz");
+    // Where clients' connections keep no probe out.
+    assert_eq!(
+        container["livenessProbe"]["httpGet"],
+        serde_json::json!({"path": "/healthz", "port": "metrics"})
+    );
     assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
     let names = |kind| -> Vec<&Value> {
         of_kind(&all, kind)

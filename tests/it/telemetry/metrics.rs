@@ -163,6 +163,8 @@ async fn metrics_are_on_their_own_listener_alone_and_not_for_pages_elsewhere() {
     let url = server.metrics_url().await;
     let main = format!("{}/metrics", server.http.origin());
     assert_eq!(plain().get(main).send().await.unwrap().status(), 404);
+    let health = plain().get(url.replace("/metrics", "/healthz")).send();
+    assert_eq!(health.await.expect("an answer").status(), 200);
     let mcp = url.replace("/metrics", "/mcp");
     assert_eq!(plain().post(mcp).send().await.unwrap().status(), 404);
     let elsewhere = plain().get(&url).header("host", "evil.example").send().await.unwrap();
