@@ -44,7 +44,7 @@ mod tests {
         let text = "[http]\nstore = \"redis://:hunter2@127.0.0.1/0\" \u{1b}[31moops\n";
         let error = toml::from_str::<toml::Table>(text).unwrap_err();
         let told = told(text, &error);
-        assert!(told.starts_with("line 2, column 41: "), "{told}");
+        assert!(told.starts_with("line 2, column 40: "), "{told}");
         assert!(!told.contains("hunter2") && !told.contains('\u{1b}'), "{told}");
     }
 }
