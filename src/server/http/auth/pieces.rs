@@ -104,6 +104,6 @@ mod tests {
         assert_eq!(named(std::iter::empty()), "nobody");
         assert_eq!(named(["a", "b"].into_iter()), "a, b");
         let many = named(std::iter::repeat_n("x", 23));
-        assert!(many.ends_with("and 3 more"), "{many}");
+        assert_eq!((many.matches('x').count(), many.contains('3')), (20, true), "{many}");
     }
 }
