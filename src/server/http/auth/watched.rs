@@ -383,7 +383,7 @@ mod tests {
         let mut has_begun = async || {
             let channel = began.take().unwrap();
             let waited = tokio::task::spawn_blocking(move || {
-                channel.recv().unwrap();
+                channel.recv_timeout(Duration::from_secs(60)).unwrap();
                 channel
             });
             began = Some(waited.await.unwrap());
