@@ -27,6 +27,8 @@ mod log_set_up;
 mod login;
 mod logout;
 mod man;
+#[cfg(feature = "http-server")]
+mod oauth_map;
 mod policy;
 mod reach;
 mod readable;
@@ -73,11 +75,11 @@ pub struct Cli {
 const LAST_WORK: Duration = Duration::from_millis(50);
 
 /// Which build has what a lean one lacks.
-#[cfg(not(feature = "demo"))]
+#[cfg(not(all(feature = "demo", feature = "http-server")))]
 const WITH_ALL: &str = "The build with default features has it: `cargo install neon-mcp`";
 
 /// The arguments of a command that this build lacks: whatever they are.
-#[cfg(not(feature = "demo"))]
+#[cfg(not(all(feature = "demo", feature = "http-server")))]
 #[derive(Debug, clap::Args)]
 struct Lean {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
@@ -95,6 +97,13 @@ enum Command {
     Http(Box<http::Arguments>),
     /// Make, list and revoke the tokens of `neon-mcp http --auth bearer`
     Token(token::Arguments),
+    /// Check the map of `neon-mcp http --auth oauth`, and say who gets what by it
+    #[cfg(feature = "http-server")]
+    OauthMap(oauth_map::Arguments),
+    /// In a build without it: say which has it
+    #[cfg(not(feature = "http-server"))]
+    #[command(hide = true)]
+    OauthMap(Lean),
     /// Tell a story on a sandbox, through a real MCP client: a migration that is tried, refused, applied and undone
     #[cfg(feature = "demo")]
     Demo(demo::Arguments),
@@ -174,6 +183,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         ),
         Command::Http(arguments) => runtime(http::run(*arguments)),
         Command::Token(arguments) => token::run(arguments),
+        #[cfg(feature = "http-server")]
+        Command::OauthMap(arguments) => oauth_map::run(arguments),
+        #[cfg(not(feature = "http-server"))]
+        Command::OauthMap(_) => bail!("this neon-mcp was built without OAuth. {WITH_ALL}"),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => runtime(demo::run(arguments)),
         #[cfg(not(feature = "demo"))]

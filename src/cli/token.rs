@@ -4,14 +4,14 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use secrecy::ExposeSecret as _;
 
 use super::common::{print, resolve};
 use crate::catalog::Catalog;
 use crate::guard::{Policy, Scopes};
-use crate::server::http::{NewToken, Rotation, TokenEntry, TokenList};
+use crate::server::http::{NewToken, Rotation, TokenEntry, TokenList, TokenListError};
 use crate::settings::{AuthMode, HttpAuth, HttpLayer, Layer, read_key};
 
 #[derive(Debug, clap::Args)]
@@ -113,21 +113,47 @@ fn overlap(text: &str) -> Result<TimeDelta, String> {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Create(create) => make(create)?,
-        Command::List { place, json } => list(&place.file()?, json)?,
+        Command::List { place, json } => {
+            let file = place.file()?;
+            list(&file, json).map_err(|error| with_servers(error, &file))?;
+        }
         Command::Rotate {
             name,
             overlap,
             expires,
             place,
-        } => rotate(&place.file()?, &name, overlap, expires)?,
+        } => {
+            let file = place.file()?;
+            rotate(&file, &name, overlap, expires).map_err(|error| with_servers(error, &file))?;
+        }
         Command::Revoke { name, place } => {
             let file = place.file()?;
-            TokenList::revoke(&file, &name)?;
+            TokenList::revoke(&file, &name).map_err(|error| with_servers(error.into(), &file))?;
             print(&format!("The token {name} is revoked."));
             warn_of_unusable(&file)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What servers that run make of a file that isn't there.
+const OF_ABSENT: &str = "servers that run with it refuse every token, and none starts";
+
+/// An error, and what servers that run make of a file that isn't there or can't be used.
+fn with_servers(error: anyhow::Error, file: &Path) -> anyhow::Error {
+    let what = match error.downcast_ref::<TokenListError>() {
+        Some(TokenListError::Unknown(_)) if !file.exists() => {
+            return error.context(format!("{} isn't there: {OF_ABSENT}", file.display()));
+        }
+        Some(TokenListError::Invalid { .. }) => {
+            "servers that run go on with those of their tokens that stand in it whole and as they were, refuse all others, and none starts"
+        }
+        Some(TokenListError::Untrusted(_)) => {
+            "a server that can't read it either goes on with what it said before, and none starts"
+        }
+        _ => return error,
+    };
+    anyhow!("{error}. Until that is mended, {what}")
 }
 
 impl Place {
@@ -180,7 +206,8 @@ fn make(create: Create) -> anyhow::Result<()> {
             person: create.person,
         },
         now,
-    )?;
+    )
+    .map_err(|error| with_servers(error.into(), &path))?;
     print(token.expose_secret());
     eprintln!(
         "neon-mcp: this is the token {name}, shown this once: {} holds its digest alone. `neon-mcp token revoke {name}` ends it",
@@ -230,9 +257,12 @@ fn warn_of_unusable(path: &Path) -> anyhow::Result<()> {
 }
 
 fn list(path: &Path, json: bool) -> anyhow::Result<()> {
-    let list = match path.exists() {
-        true => TokenList::read(path)?,
-        false => TokenList::default(),
+    let list = match TokenList::read(path) {
+        Err(TokenListError::Untrusted(error)) if error.is_absent() => {
+            eprintln!("neon-mcp: {} isn't there: {OF_ABSENT}", path.display());
+            TokenList::default()
+        }
+        read => read?,
     };
     let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
     if json {

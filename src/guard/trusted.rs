@@ -41,6 +41,14 @@ pub enum Untrusted {
     },
 }
 
+impl Untrusted {
+    /// Whether there is no such file.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
 /// Reads a file that nobody but this user and root can change.
 ///
 /// A descriptor that the starting process handed over (`/dev/fd/3`, `/dev/stdin`) is read as it is: it came with this process.

@@ -86,6 +86,8 @@ pub use auth::{
     NewToken, OauthSettings, Rotation, TOKEN_PREFIX, TokenEntry, TokenFile, TokenList, TokenListError,
 };
 #[cfg(feature = "http-server")]
+pub use auth::{MapEntry, MapFile, MappedKind, Unmapped, checked_map};
+#[cfg(feature = "http-server")]
 pub use metrics::MetricsServer;
 
 /// Why serving couldn't begin, or ended badly.

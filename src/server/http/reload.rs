@@ -1,7 +1,7 @@
 //! What is read again while the server runs: policy, certificates, tokens, mappings.
 //!
-//! Each of them keeps what it had where what is there now can't be used, so a mistake in a file stops nobody else; what says who may
-//! call leaves out whom a mistake is about. A request takes one snapshot of each at its beginning, and is served by it to its end.
+//! Policy and certificates keep what they had where what is there now can't be used; what says who may call leaves out whom a mistake is
+//! about, so it stops nobody else. A request takes one snapshot of each at its beginning, and is served by it to its end.
 
 use std::sync::Arc;
 

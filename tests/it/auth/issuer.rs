@@ -12,7 +12,7 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
-use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
+use crate::support::fake_neon::{FakeNeon, Gate, Recorded, Reply};
 
 /// An RSA key of the tests alone, PKCS #8: ring makes none.
 const RSA: &str = include_str!("rsa-key-of-the-tests.txt");
@@ -121,6 +121,10 @@ pub struct State {
     pub is_openid_alone: bool,
     /// It answers 503 to everything.
     pub is_away: bool,
+    /// It answers so to whoever asks about a token, with when it wants to be asked again.
+    pub refuses: Option<(u16, &'static str)>,
+    /// It answers whoever asks about a token when this is open.
+    pub gate: Option<Gate>,
     /// It sends whoever asks for keys elsewhere.
     pub redirects: Option<String>,
 }
@@ -208,8 +212,15 @@ fn answer(state: &State, request: &Recorded) -> Reply {
             if request.header("authorization") != Some(&basic) {
                 return Reply::status(401);
             }
+            if let Some((status, later)) = state.refuses {
+                return Reply::status(status).header("retry-after", later);
+            }
             let said = state.opaque.get(&form["token"]).cloned();
-            Reply::json(200, said.unwrap_or_else(|| json!({"active": false})))
+            let reply = Reply::json(200, said.unwrap_or_else(|| json!({"active": false})));
+            match &state.gate {
+                Some(gate) => reply.behind(gate),
+                None => reply,
+            }
         }
         _ => Reply::status(404),
     }

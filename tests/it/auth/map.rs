@@ -85,8 +85,10 @@ async fn first_that_fits_says_what_a_caller_gets_and_the_rest_may_be_denied() {
     // The file is read again when it changes.
     write("map.toml", &map.replace("\"deny\"", "\"allow\""));
     assert_eq!(answered(&server, &token("mallory", json!([]))).await.0, StatusCode::OK);
+    // One that is broken says nothing of whom it speaks no more.
     write("map.toml", "default = \"everything\"");
-    assert_eq!(answered(&server, &token("mallory", json!([]))).await.0, StatusCode::OK);
+    let (status, asks) = answered(&server, &token("mallory", json!([]))).await;
+    assert_eq!((status, asks.as_str()), (StatusCode::SERVICE_UNAVAILABLE, ""));
 }
 
 #[tokio::test]
@@ -104,6 +106,8 @@ async fn mapping_file_that_is_not_understood_stops_the_start() {
         "[group]\n",
         "[[subject]]\nsub = \"x\"\ngrant_scopes = [\"neon:all\"]\n",
         "[[subject]]\nsub = \"x\"\nscopes = [\"neon:read\"]\ngrant_scopes = [\"neon:write\"]\n",
+        "[[subject]]\nsub = \"x\"\n[[subject]]\nsub = \"x\"\n",
+        "default = \"deny\"\n[[group]]\nname = \"x\"\n[[group]]\nname = \"x\"\n",
     ] {
         std::fs::write(&path, text).expect("written");
         let arguments = [

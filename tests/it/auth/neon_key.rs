@@ -113,8 +113,19 @@ async fn neon_that_is_away_refuses_no_key() {
     let is_away = Arc::new(Mutex::new(true));
     let upstream = start(is_away.clone()).await;
     let mut server = serve_as(&upstream, &["--auth", "neon-key"], &state_home(), "").await;
-    let (status, asks) = answered(&server, ADA).await;
-    assert_eq!((status, asks.as_str()), (StatusCode::SERVICE_UNAVAILABLE, ""));
+    let mut asked = 0;
+    for number in 0..5 {
+        let (status, asks) = answered(&server, ADA).await;
+        assert_eq!((status, asks.as_str()), (StatusCode::SERVICE_UNAVAILABLE, ""));
+        if number == 0 {
+            asked = checks(&upstream);
+        }
+    }
+    assert_eq!(checks(&upstream), asked, "it has some seconds before it is asked again");
     *is_away.lock().expect("a lock") = false;
+    harness::wait::until_async("the end of the pause", async || {
+        answered(&server, ADA).await.0 == StatusCode::OK
+    })
+    .await;
     gets_in(&mut server, ADA).await;
 }

@@ -1,12 +1,14 @@
 //! Access tokens that are no JWT: the issuer is asked about them.
 
+use std::time::{Duration, Instant};
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::issuer::Issuer;
 use super::oauth::{ALL, metadata};
 use super::{answered, gets_in, neon, serve};
-use crate::support::fake_neon::FakeNeon;
+use crate::support::fake_neon::{FakeNeon, Gate};
 use crate::support::http::OverHttp;
 use crate::support::server::state_home;
 
@@ -157,4 +159,71 @@ async fn opaque_token_that_does_not_count_is_refused_and_asked_about_once() {
     );
     assert_eq!(issuer.asked("/introspect"), cases.len() + 1);
     assert_eq!(upstream.count(), 0);
+}
+
+#[tokio::test]
+async fn issuer_that_cannot_answer_is_asked_again_after_a_pause_that_it_may_name() {
+    let (_upstream, issuer, server) = start().await;
+    let token = |subject: &str| {
+        let mut claims = issuer.claims(&server.url, ALL);
+        claims["sub"] = subject.into();
+        let token = issuer.token(&claims);
+        issuer.state().opaque.insert(token.clone(), json!({"active": true}));
+        token
+    };
+    let jwt = token("ada");
+    for (status, later) in [(429, "2"), (503, "2")] {
+        let jwt = token(&format!("bob of {status}"));
+        issuer.state().refuses = Some((status, later));
+        let before = issuer.asked("/introspect");
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(1) {
+            assert_eq!(answered(&server, &jwt).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        }
+        assert_eq!(issuer.asked("/introspect"), before + 1, "{status}");
+        // Of another token nobody knows what it would say.
+        answered(&server, &token(&format!("joe of {status}"))).await;
+        assert_eq!(issuer.asked("/introspect"), before + 2, "{status}");
+        issuer.state().refuses = None;
+        harness::wait::until_async("the end of the pause", async || {
+            answered(&server, &jwt).await.0 == StatusCode::OK
+        })
+        .await;
+        assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+        assert_eq!(issuer.asked("/introspect"), before + 3, "{status}");
+    }
+    // Where it says nothing, and of tokens that are no JWT, it has some seconds.
+    issuer.state().refuses = Some((500, ""));
+    for token in [jwt.as_str(), "opaque"] {
+        let before = issuer.asked("/introspect");
+        for _ in 0..5 {
+            assert_eq!(answered(&server, token).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        }
+        assert_eq!(issuer.asked("/introspect"), before + 1, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn token_that_is_shown_often_at_once_is_one_question_and_all_get_its_answer() {
+    let (_upstream, issuer, server) = start().await;
+    let gate = Gate::shut();
+    issuer.state().gate = Some(gate.clone());
+    let jwt = issuer.token(&issuer.claims(&server.url, ALL));
+    issuer.state().opaque.insert(jwt.clone(), json!({"active": true}));
+    let shown = futures::future::join_all((0..40).map(|_| answered(&server, &jwt)));
+    let (shown, ()) = tokio::join!(shown, async {
+        harness::wait::until("the question", || issuer.asked("/introspect") > 0).await;
+        // Another token finds a place beside it.
+        let mut claims = issuer.claims(&server.url, ALL);
+        claims["sub"] = "bob".into();
+        let other = issuer.token(&claims);
+        let (other, ()) = tokio::join!(answered(&server, &other), async {
+            harness::wait::until("the other question", || issuer.asked("/introspect") > 1).await;
+            gate.open();
+        });
+        assert_eq!(other.0, StatusCode::UNAUTHORIZED);
+    });
+    let statuses: Vec<StatusCode> = shown.into_iter().map(|(status, _)| status).collect();
+    assert!(statuses.iter().all(|status| *status == StatusCode::OK), "{statuses:?}");
+    assert_eq!(issuer.asked("/introspect"), 2);
 }

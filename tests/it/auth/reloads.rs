@@ -2,11 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::bearer::made;
+use super::bearer::{made, token};
 use super::issuer::Issuer;
 use super::oauth::ALL;
 use super::{answered, ended, neon, serve};
@@ -86,6 +87,148 @@ async fn tokens_are_read_again_when_their_mode_is_mended_and_at_a_signal() {
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     let said = ended(server).await;
     assert!(said.contains("reload=\"tokens\""), "{said}");
+}
+
+/// How many errors of a log name that file.
+fn errors(said: &str, file: &str) -> usize {
+    let lines = said.lines().filter(|line| line.contains("ERROR"));
+    lines.filter(|line| line.contains(file)).count()
+}
+
+#[tokio::test]
+async fn tokens_of_a_file_that_is_gone_are_refused_until_it_is_there_again() {
+    let upstream = FakeNeon::route(neon).await;
+    let state = state_home();
+    let alice = made(&["alice"], &state).await;
+    let server = serve(&upstream, &["--auth", "bearer"], &state).await;
+    assert_eq!(answered(&server, &alice).await.0, StatusCode::OK);
+    let file = state.join("neon-mcp/tokens.toml");
+    let away = state.join("neon-mcp/away.toml");
+    std::fs::rename(&file, &away).expect("moved");
+    let unknown = answered(&server, &format!("nmcp_{}", "x".repeat(43))).await;
+    assert_eq!(unknown.0, StatusCode::UNAUTHORIZED);
+    for _ in 0..3 {
+        assert_eq!(answered(&server, &alice).await, unknown);
+        // It is looked for each second, and told once.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    // The command says the same of it.
+    for arguments in [
+        &["list"][..],
+        &["list", "--json"],
+        &["revoke", "alice"],
+        &["rotate", "alice"],
+    ] {
+        let (listed, said, is_done) = token(arguments, &state).await;
+        assert_eq!(is_done, arguments[0] == "list", "{said}");
+        assert!(!listed.contains("alice"), "{listed}");
+        assert!(said.contains("tokens.toml") && said.contains("servers"), "{said}");
+    }
+    std::fs::rename(&away, &file).expect("moved");
+    assert_eq!(answered(&server, &alice).await.0, StatusCode::OK);
+    let (_, said, _) = token(&["list"], &state).await;
+    assert_eq!(said, "");
+    let said = ended(server).await;
+    assert_eq!(errors(&said, "tokens.toml"), 1, "{said}");
+}
+
+#[tokio::test]
+async fn broken_file_of_tokens_takes_away_and_gives_nothing() {
+    let upstream = FakeNeon::route(neon).await;
+    let state = state_home();
+    let mut tokens = Vec::new();
+    for name in ["alice", "bob", "carol"] {
+        let made = made(&[name, "--scopes", "neon:read"], &state).await;
+        tokens.push(made);
+    }
+    let server = serve(&upstream, &["--auth", "bearer"], &state).await;
+    let statuses = async || {
+        let mut statuses = Vec::new();
+        for token in &tokens {
+            statuses.push(answered(&server, token).await.0.as_u16());
+        }
+        statuses
+    };
+    assert_eq!(statuses().await, [200, 200, 200]);
+    let file = state.join("neon-mcp/tokens.toml");
+    let whole = std::fs::read_to_string(&file).expect("a text");
+    let places: Vec<usize> = whole.match_indices("[[token]]").map(|(place, _)| place).collect();
+    let (head, alice, carol) = (&whole[..places[0]], &whole[places[0]..places[1]], &whole[places[2]..]);
+    // Bob is taken out, and half of what bounds Carol is there.
+    let half = carol.find("scopes").expect("a bound") + 12;
+    std::fs::write(&file, format!("{head}{alice}{}", &carol[..half])).expect("written");
+    assert_eq!(statuses().await, [200, 401, 503]);
+    for arguments in [
+        &["list"][..],
+        &["revoke", "alice"],
+        &["rotate", "alice"],
+        &["create", "dan"],
+    ] {
+        let (_, said, is_done) = token(arguments, &state).await;
+        assert!(
+            !is_done && said.contains("tokens.toml") && said.contains("servers"),
+            "{said}"
+        );
+    }
+    // A name that is there twice says nothing of whose it is.
+    std::fs::write(&file, format!("{whole}{alice}")).expect("written");
+    assert_eq!(statuses().await, [503, 200, 200]);
+    // Nor does what nobody can read as text.
+    std::fs::write(&file, [whole.as_bytes(), b"# \xff\n"].concat()).expect("written");
+    assert_eq!(statuses().await, [200, 200, 200]);
+    std::fs::write(&file, [head.as_bytes(), alice.as_bytes(), b"# \xff\n"].concat()).expect("written");
+    assert_eq!(statuses().await, [200, 401, 401]);
+    std::fs::write(&file, &whole).expect("written");
+    assert_eq!(statuses().await, [200, 200, 200]);
+    let said = ended(server).await;
+    assert!(said.contains("carol") && errors(&said, "tokens.toml") == 4, "{said}");
+}
+
+#[tokio::test]
+async fn map_that_is_gone_denies_and_one_that_is_broken_takes_away_and_gives_nothing() {
+    let upstream = FakeNeon::route(neon).await;
+    let issuer = Issuer::start().await;
+    let state = state_home();
+    let path = state.join("map.toml");
+    let write = |text: &str| std::fs::write(&path, text).expect("written");
+    let (ada, bob) = ("[[subject]]\nsub = \"ada\"\n", "[[subject]]\nsub = \"bob\"\n");
+    let dev = "[[group]]\nname = \"dev\"\n";
+    let whole = format!("default = \"allow\"\n{ada}{bob}{dev}");
+    write(&whole);
+    let (origin, map) = (issuer.origin(), path.to_str().expect("a path"));
+    let arguments = ["--auth", "oauth", "--oauth-issuer", &origin, "--oauth-map", map];
+    let server = serve(&upstream, &arguments, &state).await;
+    // Two subjects, one in a group, and one of whom nothing is said.
+    let tokens = [("ada", &[][..]), ("bob", &[]), ("eve", &["dev"]), ("joe", &[])].map(|(subject, groups)| {
+        let mut claims = issuer.claims(&server.url, ALL);
+        claims["sub"] = subject.into();
+        claims["groups"] = json!(groups);
+        issuer.token(&claims)
+    });
+    let statuses = async || {
+        let mut statuses = Vec::new();
+        for token in &tokens {
+            statuses.push(answered(&server, token).await.0.as_u16());
+        }
+        statuses
+    };
+    assert_eq!(statuses().await, [200, 200, 200, 200]);
+    std::fs::remove_file(&path).expect("removed");
+    assert_eq!(statuses().await, [403, 403, 403, 403]);
+    // What is broken opens nothing that was closed.
+    write(&format!("{whole}x"));
+    assert_eq!(statuses().await, [503, 503, 503, 503]);
+    write(&whole);
+    assert_eq!(statuses().await, [200, 200, 200, 200]);
+    // Ada is taken out, and the group has half a line.
+    write(&format!("default = \"allow\"\n{bob}{dev}scop"));
+    assert_eq!(statuses().await, [503, 200, 503, 200]);
+    write(&format!("default = \"deny\"\n{ada}{bob}{bob}{dev}"));
+    assert_eq!(statuses().await, [200, 503, 200, 503]);
+    write(&whole.replace("allow", "deny"));
+    assert_eq!(statuses().await, [200, 200, 200, 403]);
+    let said = ended(server).await;
+    assert_eq!(errors(&said, "map.toml"), 4, "{said}");
 }
 
 #[tokio::test]

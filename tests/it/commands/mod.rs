@@ -3,6 +3,7 @@
 mod doctor;
 mod doctor_of_servers;
 mod kept_places;
+mod oauth_map;
 mod pages;
 mod typed;
 mod wrong_values;

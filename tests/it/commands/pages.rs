@@ -45,7 +45,7 @@ async fn each_command_has_a_manual_page_and_completions() {
     }
     let page = std::fs::read_to_string(folder.join("neon-mcp-install.1")).expect("a page");
     assert!(page.contains("dry\\-run") && page.contains("read\\-only"), "{page}");
-    assert!(folder.join("neon-mcp-policy-check.1").exists());
+    assert!(folder.join("neon-mcp-policy-check.1").exists() && folder.join("neon-mcp-oauth-map-check.1").exists());
     let wrong = run(&["man", "/dev/null/x"]).await;
     assert_ne!(wrong.code, 0);
 }

@@ -2,9 +2,10 @@
 //!
 //! Whoever reaches the port can show what nobody ever heard of, as often as they like, and each of those is a question to somebody else.
 //! So strangers have a budget for each address and places of their own, and what counted before is asked about again in other places.
-//! While it is, or has to wait for a place, the last yes goes on for a while.
+//! While it is, or has to wait for a place, the last yes goes on for a while. Of one token or key there is one question at a time, and
+//! whoever shows it meanwhile waits for that answer. That nobody could answer is kept, too, for some seconds.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use quick_cache::sync::Cache;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::challenge::Denial;
 use crate::server::http::peer::neighbourhood;
@@ -24,7 +25,11 @@ pub(super) const COUNTS: Duration = Duration::from_secs(60);
 /// How long the last yes goes on after that, while there is no place to ask again or another request asks.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// How many noes are kept. Apart from the others: whoever tries things out drives nothing out that counts.
+/// How long nobody asks again about what nobody could answer, unless whoever is asked says how long; and the most that they may say.
+const PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// How many noes are kept, and how many questions without an answer. Apart from the others: whoever tries things out drives nothing out that counts.
 const MAX_REFUSED: usize = 10_000;
 
 /// How many unknown tokens or keys of one address are asked about in a second, and at once.
@@ -34,16 +39,50 @@ const UNKNOWN_AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 /// How many addresses are counted before those are let go of that showed nothing unknown lately.
 const MAX_COUNTED: usize = 10_000;
 
+/// What is said to all that wait for an answer, when it is there.
+type Answer<T> = watch::Receiver<Option<Result<T, Denial>>>;
+
+/// The questions that are under way.
+type UnderWay<T> = Mutex<HashMap<String, Answer<T>>>;
+
 /// What is known, by the digests of what was shown.
 pub(super) struct Asking<T> {
     good: Cache<String, (T, Instant)>,
     bad: Cache<String, (Denial, Instant)>,
+    /// What nobody could answer, and until when that is so.
+    unanswered: Cache<String, (Denial, Instant)>,
     /// How long something is known that counted once.
     keeps: Duration,
     known: Semaphore,
     unknown: Semaphore,
-    under_way: Mutex<HashSet<String>>,
+    under_way: UnderWay<T>,
     strangers: DefaultKeyedRateLimiter<IpAddr>,
+}
+
+/// That there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unanswered {
+    /// What is said to whoever asked.
+    pub(super) denial: Denial,
+    /// For how long it is said without asking again; nothing where nobody was asked.
+    pub(super) pause: Option<Duration>,
+}
+
+impl Unanswered {
+    /// That whoever was asked couldn't answer, and for how long they want not to be asked, where they say so.
+    pub(super) fn asked(denial: Denial, retry_after: Option<Duration>) -> Self {
+        let pause = retry_after.unwrap_or(PAUSE);
+        Self {
+            denial,
+            // None at all would be a question for each request.
+            pause: Some(pause.clamp(Duration::from_secs(1), MAX_PAUSE)),
+        }
+    }
+
+    /// That there is nobody to ask.
+    pub(super) fn not_asked(denial: Denial) -> Self {
+        Self { denial, pause: None }
+    }
 }
 
 /// How much is known.
@@ -58,29 +97,31 @@ pub(super) struct Bounds {
 }
 
 /// What becomes of a request.
-pub(super) enum Next<'a, T> {
+enum Next<'a, T> {
     /// What was said not long ago.
     Said(Result<T, Denial>),
     /// It is asked about now, in this place. What is known of it, where it counted before.
-    Asks(Place<'a>, Option<T>),
+    Asks(Place<'a, T>, Option<T>),
+    /// Another request asks about the same.
+    Waits(Answer<T>),
 }
 
 /// A place to ask in, and the question as one that is under way.
-pub(super) struct Place<'a> {
+struct Place<'a, T> {
     _permit: SemaphorePermit<'a>,
-    under_way: Option<(&'a Mutex<HashSet<String>>, String)>,
+    under_way: &'a UnderWay<T>,
+    digest: String,
+    tells: watch::Sender<Option<Result<T, Denial>>>,
 }
 
-impl Drop for Place<'_> {
+impl<T> Drop for Place<'_, T> {
     fn drop(&mut self) {
-        if let Some((under_way, digest)) = &self.under_way {
-            locked(under_way).remove(digest);
-        }
+        locked(self.under_way).remove(&self.digest);
     }
 }
 
-fn locked(set: &Mutex<HashSet<String>>) -> MutexGuard<'_, HashSet<String>> {
-    set.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(under_way: &UnderWay<T>) -> MutexGuard<'_, HashMap<String, Answer<T>>> {
+    under_way.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Clone> Asking<T> {
@@ -88,6 +129,7 @@ impl<T: Clone> Asking<T> {
         Self {
             good: Cache::new(bounds.kept),
             bad: Cache::new(MAX_REFUSED),
+            unanswered: Cache::new(MAX_REFUSED),
             keeps: bounds.keeps,
             known: Semaphore::new(bounds.places),
             unknown: Semaphore::new(bounds.places),
@@ -96,31 +138,97 @@ impl<T: Clone> Asking<T> {
         }
     }
 
-    /// Whether what was shown is asked about now. `stranger` is the address of whoever shows it, where nothing but that is known of them.
-    pub(super) fn next(&self, digest: &str, stranger: Option<IpAddr>, now: Instant) -> Next<'_, T> {
-        let age = |at: Instant| now.saturating_duration_since(at);
-        if let Some((denial, _)) = self.bad.get(digest).filter(|(_, at)| age(*at) < COUNTS) {
-            return Next::Said(Err(denial));
-        }
-        let Some((value, at)) = self.good.get(digest).filter(|(_, at)| age(*at) < self.keeps) else {
-            return match self.first(stranger) {
-                Ok(place) => Next::Asks(place, None),
-                Err(denial) => Next::Said(Err(denial)),
-            };
-        };
-        if age(at) < COUNTS {
-            return Next::Said(Ok(value));
-        }
-        let goes_on = age(at) < COUNTS + GRACE;
-        match self.again(digest, goes_on) {
-            Some(place) => Next::Asks(place, Some(value)),
-            None if goes_on => Next::Said(Ok(value)),
-            None => Next::Said(Err(Denial::Away("Too much is being asked about at once: try again."))),
+    /// What is said of what was shown, which is asked about where that isn't known. `stranger` is the address of whoever shows it, where
+    /// nothing but that is known of them; the question is given what counted before.
+    ///
+    /// # Errors
+    /// The answer to a request with what doesn't count, or of which nobody can tell.
+    pub(super) async fn answer<F>(
+        &self,
+        digest: &str,
+        stranger: Option<IpAddr>,
+        question: impl FnOnce(Option<T>) -> F,
+    ) -> Result<T, Denial>
+    where
+        F: Future<Output = Result<Result<T, Denial>, Unanswered>>,
+    {
+        loop {
+            match self.next(digest, stranger, Instant::now()) {
+                Next::Said(said) => return said,
+                Next::Waits(mut answer) => {
+                    let told = answer.wait_for(Option::is_some).await;
+                    if let Some(said) = told.ok().and_then(|said| said.clone()) {
+                        return said;
+                    }
+                    // Whoever asked broke off: this one asks, unless another is faster.
+                }
+                Next::Asks(place, known) => {
+                    let said = question(known).await;
+                    return self.learn(&place, said, Instant::now());
+                }
+            }
         }
     }
 
+    /// What becomes of a request now.
+    fn next(&self, digest: &str, stranger: Option<IpAddr>, now: Instant) -> Next<'_, T> {
+        if let Some(said) = self.said(digest, now) {
+            return Next::Said(said);
+        }
+        let mut under_way = locked(&self.under_way);
+        // Whoever asked until now has noted the answer by now.
+        if let Some(said) = self.said(digest, now) {
+            return Next::Said(said);
+        }
+        let age = |at: Instant| now.saturating_duration_since(at);
+        let known = self.good.get(digest).filter(|(_, at)| age(*at) < self.keeps);
+        let goes_on = known.as_ref().filter(|(_, at)| age(*at) < COUNTS + GRACE);
+        let goes_on = goes_on.map(|(value, _)| value.clone());
+        if let Some(answer) = under_way.get(digest) {
+            return match goes_on {
+                Some(value) => Next::Said(Ok(value)),
+                None => Next::Waits(answer.clone()),
+            };
+        }
+        let permit = match &known {
+            None => self.first(stranger),
+            Some(_) => self
+                .known
+                .try_acquire()
+                .map_err(|_| Denial::Away("Too much is being asked about at once: try again.")),
+        };
+        match (permit, goes_on) {
+            (Ok(permit), _) => {
+                let (tells, answer) = watch::channel(None);
+                under_way.insert(digest.to_owned(), answer);
+                let place = Place {
+                    _permit: permit,
+                    under_way: &self.under_way,
+                    digest: digest.to_owned(),
+                    tells,
+                };
+                Next::Asks(place, known.map(|(value, _)| value))
+            }
+            (Err(_), Some(value)) => Next::Said(Ok(value)),
+            (Err(denial), None) => Next::Said(Err(denial)),
+        }
+    }
+
+    /// What was said not long ago, or that nobody could say it.
+    fn said(&self, digest: &str, now: Instant) -> Option<Result<T, Denial>> {
+        let counts = |at: &Instant| now.saturating_duration_since(*at) < COUNTS;
+        if let Some((denial, _)) = self.bad.get(digest).filter(|(_, at)| counts(at)) {
+            return Some(Err(denial));
+        }
+        if let Some((value, _)) = self.good.get(digest).filter(|(_, at)| counts(at)) {
+            return Some(Ok(value));
+        }
+        let unanswered = self.unanswered.get(digest).filter(|(_, until)| now < *until);
+        unanswered.map(|(denial, _)| Err(denial))
+    }
+
     /// A place for what is shown for the first time.
-    fn first(&self, stranger: Option<IpAddr>) -> Result<Place<'_>, Denial> {
+    fn first(&self, stranger: Option<IpAddr>) -> Result<SemaphorePermit<'_>, Denial> {
         let places = match stranger {
             Some(peer) => {
                 self.count(peer)?;
@@ -128,30 +236,9 @@ impl<T: Clone> Asking<T> {
             }
             None => &self.known,
         };
-        let permit = places.try_acquire();
-        let permit = permit
-            .map_err(|_| Denial::Away("Too much that is unknown here is being asked about at once: try again."))?;
-        Ok(Place {
-            _permit: permit,
-            under_way: None,
-        })
-    }
-
-    /// A place for what counted before. Nothing where there is none, or, where nobody has to wait for it, another request asks already.
-    fn again(&self, digest: &str, alone: bool) -> Option<Place<'_>> {
-        let permit = self.known.try_acquire().ok()?;
-        let is_first = locked(&self.under_way).insert(digest.to_owned());
-        match is_first {
-            true => Some(Place {
-                _permit: permit,
-                under_way: Some((&self.under_way, digest.to_owned())),
-            }),
-            false if alone => None,
-            false => Some(Place {
-                _permit: permit,
-                under_way: None,
-            }),
-        }
+        places
+            .try_acquire()
+            .map_err(|_| Denial::Away("Too much that is unknown here is being asked about at once: try again."))
     }
 
     /// Counts something unknown that an address shows.
@@ -165,30 +252,50 @@ impl<T: Clone> Asking<T> {
         })
     }
 
-    /// Notes what was said.
-    pub(super) fn learn(&self, digest: String, said: Result<T, Denial>, now: Instant) {
-        match said {
-            Ok(value) => {
+    /// Notes what was said, and tells it to all that wait.
+    fn learn(
+        &self,
+        place: &Place<'_, T>,
+        said: Result<Result<T, Denial>, Unanswered>,
+        now: Instant,
+    ) -> Result<T, Denial> {
+        let digest = place.digest.clone();
+        let told = match said {
+            Ok(Ok(value)) => {
                 self.bad.remove(&digest);
-                self.good.insert(digest, (value, now));
+                self.good.insert(digest, (value.clone(), now));
+                Ok(value)
             }
-            Err(denial) => {
+            Ok(Err(denial)) => {
                 self.good.remove(&digest);
                 self.bad.insert(digest, (denial, now));
+                Err(denial)
             }
-        }
+            Err(Unanswered { denial, pause }) => {
+                if let Some(until) = pause.and_then(|pause| now.checked_add(pause)) {
+                    self.unanswered.insert(digest, (denial, until));
+                }
+                Err(denial)
+            }
+        };
+        place.tells.send_replace(Some(told.clone()));
+        told
     }
 
     /// Lets go of what is no longer known.
     pub(super) fn tidy(&self) {
         self.good.retain(|_, (_, at)| at.elapsed() < self.keeps);
         self.bad.retain(|_, (_, at)| at.elapsed() < COUNTS);
+        let now = Instant::now();
+        self.unanswered.retain(|_, (_, until)| now < *until);
         self.strangers.retain_recent();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     const NO: Denial = Denial::Invalid("no");
@@ -208,7 +315,19 @@ mod tests {
     fn said(next: &Next<'_, u8>) -> Option<Result<u8, Denial>> {
         match next {
             Next::Said(said) => Some(*said),
-            Next::Asks(..) => None,
+            Next::Asks(..) | Next::Waits(_) => None,
+        }
+    }
+
+    fn asks(next: &Next<'_, u8>) -> bool {
+        matches!(next, Next::Asks(..))
+    }
+
+    /// Has it asked about, and this be the answer.
+    fn told(asking: &Asking<u8>, digest: &str, said: Result<Result<u8, Denial>, Unanswered>, at: Instant) {
+        match asking.next(digest, None, at) {
+            Next::Asks(place, _) => drop(asking.learn(&place, said, at)),
+            _ => panic!("{digest} isn't asked about"),
         }
     }
 
@@ -216,9 +335,9 @@ mod tests {
     fn what_counted_before_is_asked_about_in_places_that_no_stranger_takes() {
         let asking = asking(2);
         let begin = Instant::now();
-        asking.learn("good".to_owned(), Ok(7), begin);
+        told(&asking, "good", Ok(Ok(7)), begin);
         let places: Vec<Next<'_, u8>> = (0..2).map(|n| asking.next(&format!("s{n}"), peer(n), begin)).collect();
-        assert!(places.iter().all(|next| said(next).is_none()));
+        assert!(places.iter().all(asks));
         let full = said(&asking.next("s9", peer(9), begin));
         assert!(matches!(full, Some(Err(Denial::Away(_)))), "{full:?}");
         for seconds in [61, 130, 3_000] {
@@ -227,7 +346,7 @@ mod tests {
             assert!(matches!(next, Next::Asks(_, Some(7))), "after {seconds} s");
         }
         // As is what comes with a proof, at its first time.
-        assert!(said(&asking.next("proved", None, begin)).is_none());
+        assert!(asks(&asking.next("proved", None, begin)));
     }
 
     #[test]
@@ -235,21 +354,21 @@ mod tests {
         let asking = asking(1);
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
-        asking.learn("a".to_owned(), Ok(1), begin);
-        asking.learn("b".to_owned(), Ok(2), begin);
+        told(&asking, "a", Ok(Ok(1)), begin);
+        told(&asking, "b", Ok(Ok(2)), begin);
         assert_eq!(said(&asking.next("a", peer(1), at(59))), Some(Ok(1)));
-        let asks = asking.next("a", peer(1), at(60));
-        assert!(said(&asks).is_none());
+        let place = asking.next("a", peer(1), at(60));
+        assert!(asks(&place));
         assert_eq!(said(&asking.next("a", peer(1), at(61))), Some(Ok(1)), "under way");
+        assert!(matches!(asking.next("a", peer(1), at(121)), Next::Waits(_)));
         assert_eq!(said(&asking.next("b", peer(1), at(119))), Some(Ok(2)), "no place");
         assert!(matches!(
             said(&asking.next("b", peer(1), at(120))),
             Some(Err(Denial::Away(_)))
         ));
-        drop(asks);
+        drop(place);
         // What broke off is asked about by the next.
-        assert!(said(&asking.next("a", peer(1), at(62))).is_none());
-        asking.learn("a".to_owned(), Err(NO), at(62));
+        told(&asking, "a", Ok(Err(NO)), at(62));
         assert_eq!(said(&asking.next("a", peer(1), at(63))), Some(Err(NO)));
         // A no is no yes of old, once it is over.
         let next = asking.next("a", peer(1), at(123));
@@ -260,17 +379,76 @@ mod tests {
     fn address_that_shows_much_that_is_unknown_is_told_to_wait_and_no_other_is() {
         let asking = asking(1_000);
         let now = Instant::now();
-        let taken = |peer| {
-            (0..200)
-                .filter(|n| said(&asking.next(&format!("{n}"), peer, now)).is_none())
-                .count()
+        let taken = |peer: Option<IpAddr>| {
+            let asked = |n: &u32| asks(&asking.next(&format!("{n}"), peer, now));
+            (0..200).filter(asked).count()
         };
         let first = taken(peer(1));
         assert!((30..60).contains(&first), "{first}");
         let refused = said(&asking.next("x", peer(1), now));
         assert!(matches!(refused, Some(Err(Denial::TooMany(1..=2)))), "{refused:?}");
         assert!(taken(peer(2)) >= 30);
-        asking.learn("good".to_owned(), Ok(7), now);
+        told(&asking, "good", Ok(Ok(7)), now);
         assert_eq!(said(&asking.next("good", peer(1), now)), Some(Ok(7)));
+    }
+
+    #[test]
+    fn what_nobody_could_answer_is_asked_about_again_after_a_pause_and_no_sooner() {
+        let away = Denial::Away("away");
+        let asking = asking(9);
+        let begin = Instant::now();
+        let at = |millis| begin + Duration::from_millis(millis);
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        for (digest, wants, millis) in [
+            ("none", None, 5_000),
+            ("at once", seconds(0), 1_000),
+            ("soon", seconds(2), 2_000),
+            ("late", seconds(30), 30_000),
+            ("much later", seconds(86_400), 60_000),
+        ] {
+            told(&asking, digest, Err(Unanswered::asked(away, wants)), begin);
+            let next = asking.next(digest, None, at(millis - 1));
+            assert_eq!(said(&next), Some(Err(away)), "{digest}");
+            assert!(asks(&asking.next(digest, None, at(millis))), "{digest}");
+        }
+        // Where nobody was asked, nobody is spared; and a yes of old doesn't go on.
+        told(&asking, "nobody", Err(Unanswered::not_asked(away)), begin);
+        assert!(asks(&asking.next("nobody", None, begin)));
+        told(&asking, "good", Ok(Ok(7)), begin);
+        told(&asking, "good", Err(Unanswered::asked(away, None)), at(61_000));
+        assert_eq!(said(&asking.next("good", None, at(62_000))), Some(Err(away)));
+        told(&asking, "good", Ok(Ok(8)), at(66_000));
+        assert_eq!(said(&asking.next("good", None, at(66_001))), Some(Ok(8)));
+    }
+
+    #[tokio::test]
+    async fn one_token_that_is_shown_often_at_once_is_one_question_in_one_place() {
+        let asking = asking(1);
+        let asked = AtomicUsize::new(0);
+        let (answers, answered) = tokio::sync::watch::channel(());
+        let shows = async |digest: &str| {
+            let question = |_| async {
+                asked.fetch_add(1, Ordering::Relaxed);
+                let _ = answered.clone().changed().await;
+                Ok(Ok(7))
+            };
+            asking.answer(digest, None, question).await
+        };
+        let all = futures::future::join_all((0..40).map(|_| shows("new")));
+        // Another token has no place meanwhile, and is told so.
+        let (all, other, ()) = tokio::join!(all, shows("other"), async { answers.send_replace(()) });
+        assert!(all.iter().all(|said| *said == Ok(7)), "{all:?}");
+        assert!(matches!(other, Err(Denial::Away(_))), "{other:?}");
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        // What broke off is asked by one of those that waited.
+        let broken = asking.next("again", None, Instant::now());
+        let waiting = futures::future::join_all((0..9).map(|_| shows("again")));
+        let (waited, ()) = tokio::join!(waiting, async {
+            drop(broken);
+            tokio::task::yield_now().await;
+            answers.send_replace(());
+        });
+        assert!(waited.iter().all(|said| *said == Ok(7)), "{waited:?}");
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 }

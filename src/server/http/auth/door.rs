@@ -194,7 +194,7 @@ impl Door {
                 Ok(_) => Denial::Invalid("it is not the token of this server"),
                 Err(_) => Denial::None,
             }),
-            Auth::Bearer(bearer) => bearer.grant(headers),
+            Auth::Bearer(bearer) => bearer.grant(headers).await,
             #[cfg(feature = "http-server")]
             Auth::Oauth(oauth) => oauth.grant(headers, peer).await,
             Auth::NeonKey(keys) => keys.grant(headers, peer).await,

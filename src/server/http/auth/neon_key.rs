@@ -3,11 +3,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::asking::{Asking, Bounds, Next};
+use super::asking::{Asking, Bounds, Unanswered};
 use super::challenge::Denial;
 use super::grant::Grant;
 use super::setup::{CallerAccounts, Setup};
@@ -60,24 +60,23 @@ impl NeonKeys {
             return Err(Denial::Invalid("this is no Neon API key"));
         }
         let digest = self.digests.key_digest(key);
-        let (_place, known) = match self.callers.next(&digest, Some(peer), Instant::now()) {
-            Next::Said(said) => return said.map(|kept| kept.grant),
-            Next::Asks(place, known) => (place, known),
-        };
-        let kept = match known {
-            Some(kept) => kept,
-            None => self.made(key, &digest)?,
-        };
-        let said = match neon::is_api_key(&kept.client, &Context::within(PATIENCE)).await {
-            Ok(true) => Ok(kept),
-            Ok(false) => Err(Denial::Invalid(WRONG)),
-            Err(error) => {
-                tracing::warn!("Neon couldn't be asked about a caller's key: {error}");
-                return Err(Denial::Away("Neon can't be asked about this key now: try again."));
+        let question = async |known: Option<Kept>| {
+            let kept = match known {
+                Some(kept) => kept,
+                None => self.made(key, &digest).map_err(Unanswered::not_asked)?,
+            };
+            match neon::is_api_key(&kept.client, &Context::within(PATIENCE)).await {
+                Ok(true) => Ok(Ok(kept)),
+                Ok(false) => Ok(Err(Denial::Invalid(WRONG))),
+                Err(error) => {
+                    tracing::warn!("Neon couldn't be asked about a caller's key: {error}");
+                    let away = Denial::Away("Neon can't be asked about this key now: try again.");
+                    Err(Unanswered::asked(away, error.retry_after()))
+                }
             }
         };
-        self.callers.learn(digest, said.clone(), Instant::now());
-        said.map(|kept| kept.grant)
+        let kept = self.callers.answer(&digest, Some(peer), question).await?;
+        Ok(kept.grant)
     }
 
     fn made(&self, key: &str, digest: &str) -> Result<Kept, Denial> {

@@ -11,7 +11,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use serde::{Deserialize, Serialize};
 
 use super::challenge::Denial;
-use super::watched::{Stamp, stamp};
+use super::watched::{Stamped, stamped};
 use crate::engine::EngineAccount;
 use crate::guard::{OwnKey, Policy};
 
@@ -112,7 +112,15 @@ impl Setup {
 }
 
 /// What is set up for one caller of a file, and of which files it was made.
-type Known = (CallerSettings, Vec<Stamp>, Weak<Setup>);
+type Known = (CallerSettings, Vec<Stamped>, Weak<Setup>);
+
+/// What a file says of a caller, as far as it can be used.
+pub(super) struct Prepared {
+    /// What is set up, or why it can't be, as a sentence.
+    pub(super) setup: Result<Arc<Setup>, String>,
+    /// The files that it is made of, each with its stamp of before it was read.
+    pub(super) files: Vec<Stamped>,
+}
 
 /// What loading needs.
 #[derive(Debug, Clone)]
@@ -134,28 +142,37 @@ impl Loader {
     }
 
     /// Loads what is set up for a caller of that name. Relative paths start at the directory of the file that names them.
-    ///
-    /// # Errors
-    /// Why it can't be used, as a sentence.
-    pub(super) fn load(&self, name: &str, settings: &CallerSettings, file: &Path) -> Result<Arc<Setup>, String> {
-        let stamps: Vec<Stamp> = Self::files(settings, file).iter().map(|path| stamp(path)).collect();
+    pub(super) fn load(&self, name: &str, settings: &CallerSettings, file: &Path) -> Prepared {
+        let directory = file.parent().unwrap_or(Path::new("."));
+        let named = [&settings.policy, &settings.api_key_file].into_iter().flatten();
+        let files: Vec<Stamped> = named.map(|path| stamped(directory.join(path))).collect();
+        let setup = self.known_or_loaded(name, settings, directory, &files);
+        Prepared { setup, files }
+    }
+
+    fn known_or_loaded(
+        &self,
+        name: &str,
+        settings: &CallerSettings,
+        directory: &Path,
+        files: &[Stamped],
+    ) -> Result<Arc<Setup>, String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((before, of, setup)) = known.get(name)
             && let Some(setup) = setup.upgrade()
             && before == settings
-            && *of == stamps
+            && *of == files
         {
             return Ok(setup);
         }
-        let setup = self.loaded(settings, file)?;
+        let setup = self.loaded(settings, directory)?;
         known.retain(|_, (_, _, setup)| setup.strong_count() > 0);
-        let entry = (settings.clone(), stamps, Arc::downgrade(&setup));
+        let entry = (settings.clone(), files.to_vec(), Arc::downgrade(&setup));
         known.insert(name.to_owned(), entry);
         Ok(setup)
     }
 
-    fn loaded(&self, settings: &CallerSettings, file: &Path) -> Result<Arc<Setup>, String> {
-        let directory = file.parent().unwrap_or(Path::new("."));
+    fn loaded(&self, settings: &CallerSettings, directory: &Path) -> Result<Arc<Setup>, String> {
         let policy = settings
             .policy
             .as_ref()
@@ -174,11 +191,68 @@ impl Loader {
             settings.calls_per_minute,
         )))
     }
+}
 
-    /// The files beside the one that names them whose change is a change of what is set up.
-    pub(super) fn files(settings: &CallerSettings, file: &Path) -> Vec<PathBuf> {
-        let directory = file.parent().unwrap_or(Path::new("."));
-        let named = [&settings.policy, &settings.api_key_file];
-        named.into_iter().flatten().map(|path| directory.join(path)).collect()
+/// Makes accounts of keys, and does something when a key's file is read.
+#[cfg(test)]
+pub(super) struct Hooked(Box<dyn Fn() + Send + Sync>);
+
+#[cfg(test)]
+impl std::fmt::Debug for Hooked {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Hooked")
+    }
+}
+
+#[cfg(test)]
+impl CallerAccounts for Hooked {
+    fn of_key(&self, key: crate::neon::Credential) -> EngineAccount {
+        let base = crate::neon::api_base("http://127.0.0.1:1/api/v2").unwrap();
+        EngineAccount::of_key(crate::neon::Client::new(crate::neon::ClientConfig::new(base, key)))
+    }
+
+    fn of_key_file(&self, _: &Path) -> Result<EngineAccount, String> {
+        (self.0)();
+        let key = crate::neon::Credential::new("napi_key_of_a_test_0123456789".to_owned());
+        Ok(self.of_key(key.unwrap()))
+    }
+
+    fn of_profile(&self, _: &str) -> Result<EngineAccount, String> {
+        Err("there is none".to_owned())
+    }
+}
+
+#[cfg(test)]
+impl Loader {
+    /// One that does something when a key's file is read.
+    pub(super) fn hooked(during: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::new(Arc::new([]), Arc::new(Hooked(Box::new(during))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn setup_is_loaded_again_after_what_changed_while_it_was_loaded() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, policy) = (directory.path().join("list"), directory.path().join("policy.toml"));
+        std::fs::write(&policy, "").unwrap();
+        let settings = CallerSettings {
+            policy: Some("policy.toml".into()),
+            api_key_file: Some("key".into()),
+            ..CallerSettings::default()
+        };
+        // The policy was read by then.
+        let loader = Loader::hooked({
+            let policy = policy.clone();
+            move || std::fs::write(&policy, "read_only = true\n").unwrap()
+        });
+        let load = || loader.load("a", &settings, &file);
+        let first = load();
+        assert_ne!(first.files[0], stamped(policy.clone()), "it is that of before");
+        let (first, second) = (first.setup.unwrap(), load());
+        assert_ne!(first.revision, second.setup.as_ref().unwrap().revision);
     }
 }

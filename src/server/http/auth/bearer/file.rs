@@ -1,5 +1,6 @@
 //! The file with the tokens: read whole or not at all, written under a lock, replaced at once.
 
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use thiserror::Error;
 
 use super::entry::{NewToken, Rotation, TokenEntry};
 use crate::guard::{FileError, Untrusted, lock, make_directory, read_trusted_text, replace_private};
+use crate::server::http::auth::pieces::pieces;
 
 /// How many tokens a file has at most.
 const MAX_TOKENS: usize = 10_000;
@@ -62,25 +64,51 @@ impl TokenList {
     /// # Errors
     /// When it isn't there, can't be read, somebody else could change it, or anything in it isn't understood.
     pub fn read(path: &Path) -> Result<Self, TokenListError> {
-        let text = read_trusted_text(path)?;
-        let invalid = |message: String| TokenListError::Invalid {
+        Self::parse(&read_trusted_text(path)?).map_err(|message| TokenListError::Invalid {
             path: path.to_owned(),
             message,
-        };
-        let list: Self = toml::from_str(&text).map_err(|error| invalid(error.message().to_owned()))?;
+        })
+    }
+
+    /// Understands the text of a file.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let list: Self = toml::from_str(text).map_err(|error| error.message().to_owned())?;
         if list.tokens.len() > MAX_TOKENS {
-            return Err(invalid(format!("there are more than {MAX_TOKENS} tokens")));
+            return Err(format!("there are more than {MAX_TOKENS} tokens"));
         }
-        let (mut names, mut digests) = (std::collections::HashSet::new(), std::collections::HashSet::new());
+        let (mut names, mut digests) = (HashSet::new(), HashSet::new());
         for entry in &list.tokens {
             if let Some(problem) = entry.problem() {
-                return Err(invalid(problem));
+                return Err(problem);
             }
             if !names.insert(entry.name()) || !entry.digests().all(|(digest, _)| digests.insert(digest)) {
-                return Err(invalid(format!("{} is there twice", entry.name())));
+                return Err(format!("{} is there twice", entry.name()));
             }
         }
         Ok(list)
+    }
+
+    /// The names of its tokens that stand in a broken text, whole and as they are here. One of which the text speaks twice is none of
+    /// them: nobody knows what is meant.
+    pub(super) fn standing_in(&self, text: &str) -> HashSet<&str> {
+        let told = pieces(text).into_iter();
+        let told: Vec<TokenEntry> = told
+            .filter_map(|piece| toml::from_str::<Self>(piece).ok())
+            .flat_map(|list| list.tokens)
+            .collect();
+        let mut named: HashMap<&str, Vec<&TokenEntry>> = HashMap::new();
+        let mut digests: HashMap<&str, usize> = HashMap::new();
+        for entry in &told {
+            named.entry(entry.name()).or_default().push(entry);
+            for (digest, _) in entry.digests() {
+                *digests.entry(digest).or_default() += 1;
+            }
+        }
+        let stands = |entry: &&TokenEntry| {
+            named.get(entry.name()).is_some_and(|told| *told == [*entry])
+                && entry.digests().all(|(digest, _)| digests.get(digest) == Some(&1))
+        };
+        self.tokens.iter().filter(stands).map(TokenEntry::name).collect()
     }
 
     /// The tokens, in the order in which they were made.
@@ -154,11 +182,7 @@ fn change(
     }
     let _held = lock(&path.with_extension("lock"))?;
     let mut list = match TokenList::read(path) {
-        Err(TokenListError::Untrusted(Untrusted::Read { source, .. }))
-            if source.kind() == std::io::ErrorKind::NotFound =>
-        {
-            TokenList::default()
-        }
+        Err(TokenListError::Untrusted(error)) if error.is_absent() => TokenList::default(),
         read => read?,
     };
     change(&mut list)?;
@@ -254,5 +278,38 @@ mod tests {
         }
         std::fs::write(&path, right).unwrap();
         assert!(TokenList::read(&path).is_ok());
+    }
+
+    #[test]
+    fn of_a_broken_text_those_stand_that_are_whole_and_as_they_were() {
+        let entry = |name: &str, more: &str| {
+            let digest = super::super::entry::digest(name);
+            format!("[[token]]\nname = \"{name}\"\nsha256 = \"{digest}\"\ncreated = \"2026-01-01T00:00:00Z\"\n{more}")
+        };
+        let ended = super::super::entry::digest("ended");
+        let previous = format!("[token.previous]\nsha256 = \"{ended}\"\nexpires = \"2026-01-02T00:00:00Z\"\n");
+        let (ann, bob) = (entry("ann", "scopes = [\"neon:read\"]\n"), entry("bob", &previous));
+        let list = TokenList::parse(&format!("{ann}{bob}")).unwrap();
+        for (text, stand) in [
+            (format!("{ann}{bob}x"), &["ann"][..]),
+            (format!("broken\n{bob}{ann}"), &["ann", "bob"]),
+            (format!("{ann}{}", bob.split_at(bob.len() - 9).0), &["ann"]),
+            // What would have narrowed it is cut off, or it is wider.
+            (format!("{}{bob}", entry("ann", "scopes = [\"neon:re\n")), &["bob"]),
+            (format!("x\n{}{bob}", entry("ann", "")), &["bob"]),
+            // As it was, and once more otherwise: by its name, or by a digest.
+            (format!("{ann}{bob}{}", entry("ann", "")), &["bob"]),
+            (format!("{ann}{bob}{ann}"), &["bob"]),
+            (format!("{ann}{bob}{}", entry("ended", "")), &["ann"]),
+            // In a comment it is none; and what is new waits.
+            (format!("broken\n#{}{bob}", ann.replace('\n', "\n#")), &[]),
+            (format!("broken\n{}{bob}", entry("eve", "")), &["bob"]),
+            (format!("{bob}{ann}").replace("[[token]]", "[token]]"), &[]),
+            (String::new(), &[]),
+        ] {
+            let mut standing: Vec<&str> = list.standing_in(&text).into_iter().collect();
+            standing.sort_unstable();
+            assert_eq!(standing, stand, "{text}");
+        }
     }
 }

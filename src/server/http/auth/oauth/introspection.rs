@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::claims::{ClaimNames, Claims, LEEWAY, seconds, texts};
 use super::key_cache::KeyCache;
 use crate::guard::read_trusted_text;
-use crate::server::http::auth::asking::{Asking, Bounds, Next};
+use crate::server::http::auth::asking::{Asking, Bounds, Unanswered};
 use crate::server::http::auth::callers::IntrospectionSettings;
 use crate::server::http::auth::challenge::Denial;
 
@@ -72,15 +72,13 @@ impl Introspection {
         audience: &str,
         names: &ClaimNames,
     ) -> Result<Claims, Denial> {
-        let digest = self.digest(token);
-        let _place = match self.tokens.next(&digest, Some(peer), Instant::now()) {
-            Next::Said(said) => return said.and_then(in_time),
-            Next::Asks(place, _) => place,
+        let question = async |_: Option<Claims>| {
+            let told = self.ask(token, keys, Denial::Invalid(ONLY_JWTS)).await?;
+            Ok(check(&told, keys.issuer(), audience).and_then(|()| Claims::of(&told, names)))
         };
-        let told = self.ask(token, keys, Denial::Invalid(ONLY_JWTS)).await?;
-        let said = check(&told, keys.issuer(), audience).and_then(|()| Claims::of(&told, names));
-        self.tokens.learn(digest, said.clone(), Instant::now());
-        said
+        let digest = self.digest(token);
+        let claims = self.tokens.answer(&digest, Some(peer), question).await?;
+        in_time(claims)
     }
 
     /// The claims of a JWT that was verified, where the issuer says that it still counts. No stranger gets here: the issuer signed it.
@@ -93,15 +91,13 @@ impl Introspection {
         keys: &Arc<KeyCache>,
         claims: Claims,
     ) -> Result<Claims, Denial> {
-        let digest = self.digest(token);
-        let _place = match self.tokens.next(&digest, None, Instant::now()) {
-            Next::Said(said) => return said.map(|_| claims),
-            Next::Asks(place, _) => place,
+        let question = async |_: Option<Claims>| {
+            let told = self.ask(token, keys, Denial::Away(NOWHERE)).await?;
+            Ok(is_active(&told, keys.issuer()).map(|()| claims.clone()))
         };
-        let told = self.ask(token, keys, Denial::Away(NOWHERE)).await?;
-        let said = is_active(&told, keys.issuer()).map(|()| claims);
-        self.tokens.learn(digest, said.clone(), Instant::now());
-        said
+        let digest = self.digest(token);
+        self.tokens.answer(&digest, None, question).await?;
+        Ok(claims)
     }
 
     fn digest(&self, token: &str) -> String {
@@ -109,13 +105,15 @@ impl Introspection {
     }
 
     /// What the issuer says of a token. `nowhere` is the answer where it names no place to ask at.
-    async fn ask(&self, token: &str, keys: &Arc<KeyCache>, nowhere: Denial) -> Result<Map<String, Value>, Denial> {
-        let endpoint = keys.introspection().await?.ok_or(nowhere)?;
+    async fn ask(&self, token: &str, keys: &Arc<KeyCache>, nowhere: Denial) -> Result<Map<String, Value>, Unanswered> {
+        let endpoint = keys.introspection().await.map_err(Unanswered::not_asked)?;
+        let endpoint = endpoint.ok_or(Unanswered::not_asked(nowhere))?;
         let fields = [("token", token), ("token_type_hint", "access_token")];
         let answer = keys.wire().post(endpoint, self.authorization.clone(), &fields).await;
         answer.map_err(|error| {
             tracing::warn!("the issuer {} can't be asked about a token: {error}", keys.issuer());
-            Denial::Away("The issuer of tokens can't be asked now: try again.")
+            let away = Denial::Away("The issuer of tokens can't be asked now: try again.");
+            Unanswered::asked(away, error.retry_after())
         })
     }
 

@@ -57,7 +57,13 @@ impl IssuerError {
     pub(super) fn is_permanent(&self) -> bool {
         match self {
             Self::Metadata(_) | Self::OtherName { .. } => true,
-            Self::Wire(error) => matches!(error, WireError::Status(400..=407 | 409..=428)),
+            Self::Wire(error) => matches!(
+                error,
+                WireError::Status {
+                    status: 400..=407 | 409..=428,
+                    ..
+                }
+            ),
         }
     }
 
@@ -115,11 +121,14 @@ impl Issuer {
 
     /// Reads what it says of itself.
     pub(super) async fn discover(&self, wire: &Wire) -> Result<Metadata, IssuerError> {
-        let mut missing = WireError::Status(404);
+        let mut missing = WireError::Status {
+            status: 404,
+            retry_after: None,
+        };
         for place in self.places() {
             match wire.get::<Told>(place).await {
                 Ok(told) => return self.checked(told),
-                Err(error @ WireError::Status(400..=499)) => missing = error,
+                Err(error @ WireError::Status { status: 400..=499, .. }) => missing = error,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -1,77 +1,27 @@
-//! The mapping file: what is set up for which subjects and groups.
+//! What the mapping file sets up for which subjects and groups, loaded with all that it names.
 
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use serde::Deserialize;
-
-use super::claims::{Groups, is_name};
-use crate::guard::{Scopes, read_trusted_text};
+use super::claims::Groups;
+use super::map_file::{Decides, MapFile, Unmapped};
+use crate::guard::Scopes;
 use crate::server::http::auth::challenge::Denial;
-use crate::server::http::auth::setup::{CallerSettings, Loader, Setup, UNUSABLE};
+use crate::server::http::auth::pieces::{self, Text};
+use crate::server::http::auth::setup::{CallerAccounts, Loader, Setup, UNUSABLE};
 use crate::server::http::auth::watched::Loaded;
-
-/// What the file says.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Told {
-    default: Option<Default>,
-    #[serde(default)]
-    subject: Vec<ToldSubject>,
-    #[serde(default)]
-    group: Vec<ToldGroup>,
-}
-
-/// What becomes of whoever nothing is said about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Default {
-    /// It is served what the server has.
-    Allow,
-    /// It is served nothing.
-    Deny,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ToldSubject {
-    sub: String,
-    scopes: Option<Vec<String>>,
-    grant_scopes: Option<Vec<String>>,
-    policy: Option<PathBuf>,
-    api_key_file: Option<PathBuf>,
-    profile: Option<String>,
-    calls_per_minute: Option<NonZeroU32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ToldGroup {
-    name: String,
-    scopes: Option<Vec<String>>,
-    grant_scopes: Option<Vec<String>>,
-    policy: Option<PathBuf>,
-    api_key_file: Option<PathBuf>,
-    profile: Option<String>,
-    calls_per_minute: Option<NonZeroU32>,
-}
+use crate::text::one_line;
 
 /// The mapping.
 #[derive(Debug)]
 pub(super) struct Map {
-    subjects: Vec<Mapped>,
-    groups: Vec<Mapped>,
-    default: Default,
-}
-
-#[derive(Debug)]
-struct Mapped {
-    name: String,
-    scopes: Scopes,
-    granted: Scopes,
-    /// Nothing where what it names can't be used: whom it fits is served nothing then, and what it was before counts no more.
-    setup: Option<Arc<Setup>>,
+    /// What could be used last.
+    file: MapFile,
+    /// What is set up by each of its entries. Nothing where what it names can't be used: whom it fits is served nothing then, and what it
+    /// was before counts no more.
+    setups: Vec<Option<Arc<Setup>>>,
+    /// What a broken file says, where the one that is there is: who gets something else by it, or nobody knows what, is served nothing.
+    broken: Option<MapFile>,
 }
 
 /// What is set up for a caller.
@@ -96,124 +46,139 @@ impl Found {
     }
 }
 
-/// The scopes of an entry: what whom it fits may do at most, and what is granted to them.
-type ToldScopes = (Option<Vec<String>>, Option<Vec<String>>);
+/// Reads a mapping file as a server does at its start, with all that it names.
+///
+/// # Errors
+/// Why no server would start with it, one reason a line.
+pub fn checked_map(path: &Path, tools: Arc<[String]>, accounts: Arc<dyn CallerAccounts>) -> Result<MapFile, String> {
+    let loaded = Map::read(path, None, &Loader::new(tools, accounts))?;
+    match loaded.unusable.as_slice() {
+        [] => Ok(loaded.value.file),
+        some => Err(some.join("\n")),
+    }
+}
 
 impl Map {
-    /// Reads a file, which nobody but this user and root may be able to change, and all that it names.
+    /// Reads a file, which nobody but this user and root may be able to change, and all that it names. What it said before is there but at
+    /// the start.
     ///
     /// # Errors
     /// Why it can't be used.
-    pub(super) fn read(path: &Path, loader: &Loader) -> Result<Loaded<Self>, String> {
-        let text = read_trusted_text(path).map_err(|error| error.to_string())?;
-        let placed = |why: &str| format!("{}: {why}", path.display());
-        let told: Told = toml::from_str(&text).map_err(|error| placed(error.message()))?;
-        if !told.group.is_empty() && told.default.is_none() {
-            return Err(placed(
-                "it has groups, so say what becomes of whoever is in none of them: default = \"deny\" or default = \"allow\"",
-            ));
-        }
-        let (mut others, mut unusable) = (Vec::new(), Vec::new());
-        let all_of = |names: &[String]| {
-            let unknown = names.iter().find(|name| Scopes::of([name.as_str()]) == Scopes::NONE);
-            if let Some(unknown) = unknown {
-                let unknown = crate::text::one_line(unknown, 60);
-                return Err(placed(&format!("there is no scope `{unknown}`")));
-            }
-            Ok(Scopes::of(names.iter().map(String::as_str)))
+    pub(super) fn read(path: &Path, before: Option<&Self>, loader: &Loader) -> Result<Loaded<Self>, String> {
+        let Some(before) = before else {
+            return Ok(Self::loaded(MapFile::read(path)?, path, loader));
         };
-        let mut mapped = |kind: &str, name: String, scopes: ToldScopes, settings: CallerSettings| {
-            let (most, granted) = scopes;
-            let scopes = most.as_deref().map_or(Ok(Scopes::ALL), all_of)?;
-            let granted = granted.as_deref().map_or(Ok(Scopes::NONE), all_of)?;
-            if !scopes.lacks(granted).is_empty() {
-                let name = crate::text::one_line(&name, 80);
-                let lacking = scopes.lacks(granted).text();
-                return Err(placed(&format!(
-                    "{name}: it grants {lacking}, which its scopes leave out"
-                )));
+        let (text, file) = match pieces::text(path).map_err(|error| error.to_string())? {
+            Text::Absent => {
+                let broken = format!(
+                    "{} isn't there, so nobody knows who may call: all are refused until it is there again",
+                    path.display()
+                );
+                return Ok(Loaded {
+                    broken: Some(broken),
+                    ..Self::loaded(MapFile::of_nobody(), path, loader)
+                });
             }
-            if !is_name(&name) {
-                let name = crate::text::one_line(&name, 80);
-                return Err(placed(&format!("no token holds such a name of a {kind}: {name}")));
+            Text::Whole(text) => {
+                let file = MapFile::parse(&text);
+                (text, file)
             }
-            others.extend(Loader::files(&settings, path));
-            let setup = loader.load(&format!("{kind} {name}"), &settings, path);
-            let setup = setup.map_err(|why| {
-                unusable.push(placed(&format!("{}: {why}", crate::text::one_line(&name, 80))));
+            Text::Marked(text) => (text, Err(pieces::NO_UTF_8.to_owned())),
+        };
+        let why = match file {
+            Ok(file) => return Ok(Self::loaded(file, path, loader)),
+            Err(why) => why,
+        };
+        let mut loaded = Self::loaded(before.file.clone(), path, loader);
+        let left = MapFile::of_pieces(&text);
+        let changed = before
+            .file
+            .entries()
+            .iter()
+            .filter(|entry| !left.entries().contains(entry));
+        loaded.broken = Some(format!(
+            "{} can't be used: {why}. Until that is mended, those callers go on who get the same by what stands in it whole; all others are \
+             refused. Of its entries it breaks, changes or leaves out: {}",
+            path.display(),
+            pieces::named(changed.map(|entry| entry.name()))
+        ));
+        loaded.value.broken = Some(left);
+        Ok(loaded)
+    }
+
+    fn loaded(file: MapFile, path: &Path, loader: &Loader) -> Loaded<Self> {
+        let (mut others, mut unusable, mut setups) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in file.entries() {
+            let name = format!("{} {}", entry.kind().name(), entry.name());
+            let prepared = loader.load(&name, &entry.settings, path);
+            others.extend(prepared.files);
+            let setup = prepared.setup.map_err(|why| {
+                unusable.push(format!("{}: {}: {why}", path.display(), one_line(entry.name(), 80)));
             });
-            let setup = setup.ok();
-            Ok(Mapped {
-                name,
-                scopes,
-                granted,
-                setup,
-            })
-        };
-        let mut subjects = Vec::new();
-        for entry in told.subject {
-            let settings = CallerSettings {
-                policy: entry.policy,
-                api_key_file: entry.api_key_file,
-                profile: entry.profile,
-                calls_per_minute: entry.calls_per_minute,
-            };
-            subjects.push(mapped(
-                "subject",
-                entry.sub,
-                (entry.scopes, entry.grant_scopes),
-                settings,
-            )?);
+            setups.push(setup.ok());
         }
-        let mut groups = Vec::new();
-        for entry in told.group {
-            let settings = CallerSettings {
-                policy: entry.policy,
-                api_key_file: entry.api_key_file,
-                profile: entry.profile,
-                calls_per_minute: entry.calls_per_minute,
-            };
-            groups.push(mapped(
-                "group",
-                entry.name,
-                (entry.scopes, entry.grant_scopes),
-                settings,
-            )?);
-        }
-        let default = told.default.unwrap_or(Default::Allow);
-        Ok(Loaded {
+        Loaded {
             value: Self {
-                subjects,
-                groups,
-                default,
+                file,
+                setups,
+                broken: None,
             },
             others,
             unusable,
-        })
+            broken: None,
+        }
     }
 
-    /// What is set up for a caller: of the first subject that it is, else of the first group that it is in.
+    /// What is set up for a caller.
     ///
     /// # Errors
     /// The answer to a request of one that may not call, or whose groups would decide and aren't known whole.
     pub(super) fn find(&self, subject: &str, groups: &Groups) -> Result<Found, Denial> {
-        let by_subject = self.subjects.iter().find(|mapped| mapped.name == subject);
-        let found = match (by_subject, groups) {
-            (Some(mapped), _) => Some(mapped),
-            (None, _) if self.groups.is_empty() => None,
-            (None, Groups::Untold(why)) => return Err(Denial::NotAllowed(why)),
-            (None, Groups::Told(groups)) => self.groups.iter().find(|mapped| groups.contains(&mapped.name)),
-        };
-        match found {
-            Some(mapped) => Ok(Found {
-                scopes: mapped.scopes,
-                granted: mapped.granted,
-                setup: Some(mapped.setup.clone().ok_or(UNUSABLE)?),
-            }),
-            None if self.default == Default::Allow => Ok(Found::nothing()),
-            None => Err(Denial::NotAllowed(
+        let decides = self.file.decides(subject, groups).map_err(Denial::NotAllowed)?;
+        let is_known = |broken: &MapFile| self.file.says_the_same(broken, subject, groups);
+        if !self.broken.as_ref().is_none_or(is_known) {
+            return Err(UNUSABLE);
+        }
+        match decides {
+            Decides::Entry(place) => {
+                let (entry, setup) = (self.file.entries().get(place), self.setups.get(place));
+                let (entry, setup) = entry.zip(setup.cloned().flatten()).ok_or(UNUSABLE)?;
+                Ok(Found {
+                    scopes: entry.scopes(),
+                    granted: entry.granted(),
+                    setup: Some(setup),
+                })
+            }
+            Decides::Unmapped(Unmapped::Allow) => Ok(Found::nothing()),
+            Decides::Unmapped(Unmapped::Deny) => Err(Denial::NotAllowed(
                 "The operator of this server set nothing up for you.",
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::http::auth::watched::Watched;
+
+    #[tokio::test]
+    async fn policy_that_becomes_stricter_while_the_map_is_read_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, policy) = (directory.path().join("map.toml"), directory.path().join("policy.toml"));
+        std::fs::write(&policy, "").unwrap();
+        let text =
+            "[[subject]]\nsub = \"a\"\npolicy = \"policy.toml\"\n[[subject]]\nsub = \"b\"\napi_key_file = \"key\"\n";
+        std::fs::write(&path, text).unwrap();
+        let loader = Loader::hooked(move || std::fs::write(&policy, "read_only = true\n").unwrap());
+        let map = Watched::open("map", path, move |path, before| Map::read(path, before, &loader));
+        let map = Arc::new(map.unwrap());
+        let revision = async || {
+            let found = map.current().await.find("a", &Groups::Told(Vec::new())).unwrap();
+            found.setup.unwrap().revision
+        };
+        let first = revision().await;
+        map.comes_due();
+        assert_ne!(revision().await, first);
     }
 }

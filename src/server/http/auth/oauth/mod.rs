@@ -8,6 +8,7 @@ mod jwt;
 mod key;
 mod key_cache;
 mod map;
+mod map_file;
 mod resource;
 mod ring_provider;
 mod wire;
@@ -22,7 +23,9 @@ use self::claims::{ClaimNames, Claims, Groups};
 use self::introspection::Introspection;
 use self::issuer::Issuer;
 use self::key_cache::KeyCache;
+pub use self::map::checked_map;
 use self::map::{Found, Map};
+pub use self::map_file::{MapEntry, MapFile, MappedKind, Unmapped};
 use self::resource::Resource;
 use super::callers::OauthSettings;
 use super::challenge::Denial;
@@ -64,7 +67,7 @@ impl Oauth {
             },
             introspection: settings.introspection.as_ref().map(Introspection::new).transpose()?,
             map: map
-                .map(|path| Watched::open("map", path, move |path| Map::read(path, &loader)))
+                .map(|path| Watched::open("map", path, move |path, before| Map::read(path, before, &loader)))
                 .transpose()?
                 .map(Arc::new),
         })
@@ -75,7 +78,7 @@ impl Oauth {
         let claims = self.claims(shown::token(headers)?, peer).await?;
         let found = match &self.map {
             None => Found::nothing(),
-            Some(map) => map.current().find(&claims.subject, &claims.groups)?,
+            Some(map) => map.current().await.find(&claims.subject, &claims.groups)?,
         };
         let (groups, groups_untold) = match claims.groups {
             Groups::Told(groups) => (groups, None),

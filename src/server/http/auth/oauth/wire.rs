@@ -1,11 +1,13 @@
 //! Requests to the issuer: bounded in time and size, never redirected, never repeated.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
 use url::Url;
+
+use crate::neon::retry::retry_after;
 
 /// How long a request may take.
 const TIME: Duration = Duration::from_secs(5);
@@ -20,11 +22,26 @@ pub(super) enum WireError {
     #[error("it can't be reached ({0})")]
     Unreachable(&'static str),
     /// It answered with another status than 200.
-    #[error("it answered {0}")]
-    Status(u16),
+    #[error("it answered {status}")]
+    Status {
+        /// Which one.
+        status: u16,
+        /// How long it wants not to be asked.
+        retry_after: Option<Duration>,
+    },
     /// Its answer can't be used.
     #[error("its answer can't be used: {0}")]
     Answer(&'static str),
+}
+
+impl WireError {
+    /// How long the issuer wants not to be asked, where it says so.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Unreachable(_) | Self::Answer(_) => None,
+        }
+    }
 }
 
 /// The way to the issuer.
@@ -79,7 +96,10 @@ impl Wire {
         let request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
         let mut response = request.send().await.map_err(|error| unreachable(&error))?;
         if response.status() != http::StatusCode::OK {
-            return Err(WireError::Status(response.status().as_u16()));
+            return Err(WireError::Status {
+                status: response.status().as_u16(),
+                retry_after: retry_after(response.headers(), SystemTime::now()),
+            });
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
