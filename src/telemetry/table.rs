@@ -144,7 +144,7 @@ pub const TABLE: [Row; 13] = [
         name: "neon_mcp.reloads",
         kind: MetricKind::Counter,
         labels: &["part", "outcome"],
-        help: "Reloads of the settings. `part`: policy, tokens, tls, ...; `outcome`: done, failed (what was there before goes on)",
+        help: "Reloads of the settings. `part`: policy, tokens, tls, ...; `outcome`: done, failed (what was there before goes on; a broken file of tokens or a map gives nothing new)",
     },
     Row {
         metric: Metric::StoreErrors,

@@ -72,7 +72,7 @@ impl TokenList {
 
     /// Understands the text of a file.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let list: Self = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let list: Self = toml::from_str(text).map_err(|error| crate::toml_error::told(text, &error))?;
         if list.tokens.len() > MAX_TOKENS {
             return Err(format!("there are more than {MAX_TOKENS} tokens"));
         }

@@ -12,6 +12,7 @@ use crate::guard::{Scopes, read_trusted_text};
 use crate::server::http::auth::pieces::pieces;
 use crate::server::http::auth::setup::CallerSettings;
 use crate::text::one_line;
+use crate::toml_error::{Position, told as told_at};
 
 /// The longest name that an error quotes, in characters.
 const LONGEST: usize = 80;
@@ -214,12 +215,6 @@ fn all_of(names: &[String]) -> Result<Scopes, String> {
     }
 }
 
-/// In which line of a text that is.
-fn line(text: &str, at: usize) -> usize {
-    let before = text.bytes().take(at);
-    before.filter(|byte| *byte == b'\n').count() + 1
-}
-
 impl Told {
     /// The entries with where each begins, as they are told.
     fn entries(self) -> impl Iterator<Item = (usize, MappedKind, ToldEntry)> {
@@ -249,11 +244,7 @@ impl MapFile {
 
     /// Understands the text of a file.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let told: Told = toml::from_str(text).map_err(|error| {
-            let at = error.span().map(|span| line(text, span.start));
-            let place = at.map(|at| format!("line {at}: ")).unwrap_or_default();
-            format!("{place}{}", one_line(error.message(), 200))
-        })?;
+        let told: Told = toml::from_str(text).map_err(|error| told_at(text, &error))?;
         let unmapped = told.default;
         if !told.group.is_empty() && unmapped.is_none() {
             return Err(
@@ -264,7 +255,7 @@ impl MapFile {
         let mut lines: HashMap<(MappedKind, String), usize> = HashMap::new();
         let mut entries = Vec::new();
         for (at, kind, told) in told.entries() {
-            let at = line(text, at);
+            let at = Position::of(text, at).line;
             let entry = MapEntry::of(kind, told).map_err(|why| format!("line {at}: {why}"))?;
             if let Some(first) = lines.insert((kind, entry.name.clone()), at) {
                 return Err(format!(
@@ -383,13 +374,13 @@ mod tests {
     #[test]
     fn entry_is_called_as_its_kind_is_and_what_is_wrong_has_its_line() {
         for (text, at) in [
-            ("[[subject]]\nname = \"a\"\n", "line 1:"),
-            ("\n[[subject]]\nsub = \"a\"\nname = \"a\"\n", "line 2:"),
-            ("[[subject]]\n", "line 1:"),
-            ("default = \"deny\"\n[[group]]\nsub = \"a\"\n", "line 2:"),
-            ("[[subject]]\nsub = \"a\"\n[[subject]]\nsub = \"\"\n", "line 3:"),
-            ("[[subject]]\nsub = \"a\"\nscope = []\n", "line 3:"),
-            ("[[subject]]\nsub = \"a\"\n[[subject]\n", "line 3:"),
+            ("[[subject]]\nname = \"a\"\n", "line 1"),
+            ("\n[[subject]]\nsub = \"a\"\nname = \"a\"\n", "line 2"),
+            ("[[subject]]\n", "line 1"),
+            ("default = \"deny\"\n[[group]]\nsub = \"a\"\n", "line 2"),
+            ("[[subject]]\nsub = \"a\"\n[[subject]]\nsub = \"\"\n", "line 3"),
+            ("[[subject]]\nsub = \"a\"\nscope = []\n", "line 3"),
+            ("[[subject]]\nsub = \"a\"\n[[subject]\n", "line 3"),
         ] {
             let why = MapFile::parse(text).unwrap_err();
             assert!(why.starts_with(at), "{text}: {why}");
