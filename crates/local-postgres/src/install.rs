@@ -1,7 +1,6 @@
 //! A PostgreSQL on this machine: where its programs are, which version it is, and running them.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -9,6 +8,7 @@ use std::{
 use crate::{
     LocalPostgresError,
     owner::{Owner, our_name, owner},
+    plain::absolute_path,
 };
 
 /// The oldest major version that the sandbox runs.
@@ -110,7 +110,7 @@ impl Install {
 fn clean(program: &Path, owner: Option<Owner>) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("LC_ALL", "C").env("TZ", "UTC");
-    if let Some(path) = env::var_os("PATH") {
+    if let Some(path) = absolute_path() {
         command.env("PATH", path);
     }
     command.current_dir("/");

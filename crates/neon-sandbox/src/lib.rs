@@ -201,10 +201,10 @@ impl Sandbox {
         }
     }
 
-    /// The program `psql` of the PostgreSQL that branches run on; `None` where they hold no data.
-    #[must_use]
-    pub fn psql(&self) -> Option<std::path::PathBuf> {
-        self.shared.plane().map(|plane| plane.program("psql"))
+    /// The PostgreSQL that branches run on; `None` where they hold no data.
+    #[cfg(feature = "cli")]
+    pub(crate) fn postgres(&self) -> Option<&local_postgres::Install> {
+        self.shared.plane().map(|plane| plane.install())
     }
 }
 
@@ -281,10 +281,11 @@ async fn with_fetched(mut options: SandboxOptions) -> std::io::Result<SandboxOpt
     match fetched.await.map_err(std::io::Error::other)? {
         None => {}
         Some(Ok(bin)) => options.postgres_bin = Some(bin),
-        Some(Err(error)) if options.postgres == Postgres::Required => {
+        // Who asked for this one wants no other.
+        Some(Err(error)) if options.postgres == Postgres::Required || when == FetchPostgres::Always => {
             return Err(std::io::Error::other(error.to_string()));
         }
-        Some(Err(error)) => tracing::warn!("{error}"),
+        Some(Err(error)) => local_postgres::tell(&error),
     }
     Ok(options)
 }

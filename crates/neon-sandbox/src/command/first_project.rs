@@ -11,6 +11,7 @@ use tokio::process::Command;
 use url::Url;
 
 use local_files::open_given;
+use local_postgres::Install;
 
 use crate::Sandbox;
 
@@ -56,34 +57,41 @@ pub(super) async fn ready(api: &Api) -> anyhow::Result<Option<Ready>> {
     }))
 }
 
-/// Runs a file with `psql`, all of it or up to the first error, which has its line.
-pub(super) async fn seed(psql: &Path, database_url: &str, file: &Path) -> anyhow::Result<()> {
+/// Runs a file with `psql`, all of it or up to the first error, which has its line. As all programs of the PostgreSQL, which may have
+/// been fetched, it runs as the user of the servers, never as root, and gets nothing of our environment.
+pub(super) async fn seed(postgres: &Install, database_url: &str, file: &Path) -> anyhow::Result<()> {
     let url = Url::parse(database_url).context("the project's address can't be read")?;
     let plain = |text: &str| {
         percent_encoding::percent_decode_str(text)
             .decode_utf8_lossy()
             .into_owned()
     };
-    let output = Command::new(psql)
-        .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file"])
-        .arg(file)
+    let mut command = postgres.command("psql");
+    command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file"]);
+    // Another user reads what we have opened, and may not be able to reach the file, or the folder in which we run.
+    let (named, input) = match postgres.owner {
+        Some(_) => (Path::new("-"), Stdio::from(open_given(file)?)),
+        None => (file, Stdio::null()),
+    };
+    command.arg(named).stdin(input);
+    if let (None, Ok(here)) = (postgres.owner, std::env::current_dir()) {
+        command.current_dir(here);
+    }
+    let output = Command::from(command)
         .env("PGHOST", url.host_str().unwrap_or_default())
         .env("PGPORT", url.port().unwrap_or(5432).to_string())
         .env("PGUSER", plain(url.username()))
         .env("PGPASSWORD", plain(url.password().unwrap_or_default()))
         .env("PGDATABASE", plain(url.path().trim_start_matches('/')))
         .env("PGSSLMODE", "disable")
-        .env_remove("PGOPTIONS")
-        .env_remove("PGSERVICE")
-        .stdin(Stdio::null())
         // Standard output is for what others read: what the file's queries return is not for them.
         .stdout(Stdio::from(std::io::stderr()))
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .output()
         .await
-        .with_context(|| format!("can't run {}", psql.display()))?;
-    let said = String::from_utf8_lossy(&output.stderr);
+        .with_context(|| format!("can't run {}", postgres.program("psql").display()))?;
+    let said = String::from_utf8_lossy(&output.stderr).replace("psql:<stdin>:", &format!("psql:{}:", file.display()));
     if !output.status.success() {
         bail!("{} can't be run whole: {}", file.display(), said.trim());
     }

@@ -263,9 +263,10 @@ fn check_passage(folder: &Path, install: &Install) -> Result<(), DataPlaneError>
                 || (metadata.gid() == owner.gid && metadata.mode() & 0o010 != 0);
             if !passes {
                 return Err(DataPlaneError::new(format!(
-                    "PostgreSQL runs as another user than root, who can't pass through {0}: chmod o+x {0}, or name another \
+                    "PostgreSQL runs as another user than root, who can't pass through {}: chmod o+x {}, or name another \
                      folder",
-                    above.display()
+                    above.display(),
+                    local_files::in_a_shell(&above.to_string_lossy())
                 )));
             }
         }

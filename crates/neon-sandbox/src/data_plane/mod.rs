@@ -137,9 +137,9 @@ impl DataPlane {
         &self.base.common.install.version
     }
 
-    /// Where one of PostgreSQL's programs is.
-    pub(crate) fn program(&self, name: &str) -> PathBuf {
-        self.base.common.install.program(name)
+    /// PostgreSQL's programs, and whom they run as.
+    pub(crate) fn install(&self) -> &local_postgres::Install {
+        &self.base.common.install
     }
 
     /// Removes data of before that nobody asks for.

@@ -8,7 +8,7 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Stdio},
     time::{Duration, Instant},
 };
 
@@ -72,7 +72,8 @@ pub(super) struct Watchdog {
 impl Watchdog {
     /// Starts one for these folders.
     pub(super) fn start(folders: &[&Path]) -> io::Result<Self> {
-        let mut command = Command::new("/bin/sh");
+        // It outlives us, and needs no key for what it does.
+        let mut command = local_postgres::plain("sh");
         command
             .args(["-c", KEEPER, "neon-mcp-sandbox-keeper"])
             .args(folders)
@@ -219,7 +220,7 @@ fn is_server(process: i32, data: &Path, owner: Option<Owner>, sockets: Option<&P
     let proc = PathBuf::from(format!("/proc/{process}"));
     let Ok(metadata) = fs::metadata(&proc) else {
         // No /proc: macOS and others.
-        let output = Command::new("ps")
+        let output = local_postgres::plain("ps")
             .args(["-o", "command=", "-p", &process.to_string()])
             .output();
         return output.is_ok_and(|output| {
