@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -13,7 +14,7 @@ use axum::routing::get;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::error::SignInError;
@@ -26,8 +27,13 @@ const PATH: &str = "/callback";
 /// The largest query that is read, in bytes.
 const MAX_QUERY: usize = 16 * 1_024;
 
-/// How many answers to other questions are turned away before this one is given up.
-const MOST_STRAYS: usize = 1_000;
+/// How many answers to other questions are turned away before that is told in the log. They end nothing: nobody guesses the state, and
+/// whoever is on this machine could end every login.
+const MANY_STRAYS: usize = 1_000;
+
+/// How long one of them waits for its page, and how many wait at once; more get none.
+const STRAY_WAITS: Duration = Duration::from_millis(100);
+const STRAYS_AT_ONCE: usize = 32;
 
 /// A listener for one answer.
 pub(super) struct Callback {
@@ -61,6 +67,7 @@ struct Shared {
     authority: String,
     state: [u8; 32],
     strays: AtomicUsize,
+    strays_at_once: Semaphore,
     takes: Mutex<Option<oneshot::Sender<Came>>>,
 }
 
@@ -87,6 +94,7 @@ impl Callback {
             authority: self.address.to_string(),
             state: hashed(state),
             strays: AtomicUsize::new(0),
+            strays_at_once: Semaphore::new(STRAYS_AT_ONCE),
             takes: Mutex::new(Some(takes)),
         });
         let router = Router::new()
@@ -123,9 +131,17 @@ async fn answer(
         return StatusCode::FORBIDDEN.into_response();
     }
     let query = query.unwrap_or_default();
-    let is_right = is_to(&query, &shared.state);
-    let is_one_too_many = !is_right && shared.strays.fetch_add(1, Ordering::Relaxed) >= MOST_STRAYS;
-    if !is_right && !is_one_too_many {
+    if !is_to(&query, &shared.state) {
+        if shared.strays.fetch_add(1, Ordering::Relaxed) == MANY_STRAYS {
+            tracing::warn!(
+                "{MANY_STRAYS} answers to other questions came to the sign-in: something on this machine guesses. It can't guess right, and \
+                 the sign-in still waits"
+            );
+        }
+        let Ok(_turn) = shared.strays_at_once.try_acquire() else {
+            return StatusCode::TOO_MANY_REQUESTS.into_response();
+        };
+        tokio::time::sleep(STRAY_WAITS).await;
         return told(StatusCode::BAD_REQUEST, Told::Stray);
     }
     let takes = shared.takes.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -133,10 +149,7 @@ async fn answer(
         return told(StatusCode::GONE, Told::Failed("This page was used already."));
     };
     let (reply, judged) = oneshot::channel();
-    let answer = match is_right {
-        true => read(&query),
-        false => Err(SignInError::Flooded(MOST_STRAYS)),
-    };
+    let answer = read(&query);
     let nobody = || {
         told(
             StatusCode::GONE,

@@ -100,11 +100,6 @@ pub enum SignInError {
         /// What is wrong with it.
         why: String,
     },
-    /// Somebody keeps answering what wasn't asked.
-    #[error(
-        "the answers that came to the browser were to other questions, {0} of them: somebody on this machine may be guessing"
-    )]
-    Flooded(usize),
     /// The person doesn't want what came to be kept.
     #[error("it isn't the right account, and nothing was kept")]
     NotWanted,

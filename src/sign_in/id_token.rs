@@ -93,7 +93,7 @@ pub(super) fn check(
         return Err(wrong("it is for another program"));
     }
     if claims.exp < Utc::now().timestamp() - SKEW {
-        return Err(wrong("it has expired: is this machine's clock right?"));
+        return Err(wrong("it has expired, by this machine's clock, which may be wrong"));
     }
     if claims.nonce.as_deref() != Some(nonce) {
         return Err(wrong("it answers another question"));

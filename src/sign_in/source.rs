@@ -371,6 +371,21 @@ impl SignIn {
 
     fn failed(&self, error: &SignInError) -> NoCredential {
         match error.is_final() {
+            // What is wrong says itself what helps.
+            true if matches!(
+                error,
+                SignInError::File(_) | SignInError::Untrusted(_) | SignInError::Elsewhere { .. }
+            ) =>
+            {
+                NoCredential::NotSignedIn {
+                    why: format!("The sign-in to Neon can't be used: {error}."),
+                    next: format!(
+                        "Ask the user to do what that says; or, where there is nothing to be mended, to sign in anew with `{}` in a terminal. \
+                         Then call again.",
+                        self.command()
+                    ),
+                }
+            }
             true => self.not_signed_in(format!("The sign-in to Neon can't be used: {error}.")),
             false => NoCredential::NotRenewed { why: error.to_string() },
         }

@@ -320,3 +320,74 @@ async fn login_of_neons_is_not_begun_for_another_api() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(issuer.upstream.count(), 0);
 }
+
+#[tokio::test]
+async fn forged_answers_end_nothing_and_the_right_one_gets_in() {
+    let (home, issuer) = (Home::new(), Issuer::start().await);
+    let login = home.begins(&[], &issuer).await;
+    let right = login.back(&issuer, "ada");
+    let mut forged = login.back(&issuer, "ada");
+    forged.answer.insert("state", "guessed".to_owned());
+    // More than ever ended a login; and some more at the time of the right one.
+    for _ in 0..24 {
+        let all = futures::future::join_all((0..50).map(|_| forged.arrive())).await;
+        assert!(all.iter().all(|(status, _)| [400, 429].contains(status)), "{all:?}");
+    }
+    let (_, (status, _)) = tokio::join!(
+        futures::future::join_all((0..200).map(|_| forged.arrive())),
+        right.arrive()
+    );
+    assert_eq!(status, 200);
+    let (code, said, log) = login.ends().await;
+    assert_eq!(code, Some(0), "{log}");
+    assert!(said.contains("ada@example.com"), "{said}");
+}
+
+#[tokio::test]
+async fn browser_gets_no_key_and_a_page_that_was_left_behind_goes() {
+    let (home, issuer) = (Home::new(), Issuer::start().await);
+    let script = |folder: &std::path::Path, text: &str| {
+        std::fs::create_dir_all(folder).expect("made");
+        std::fs::write(folder.join("xdg-open"), format!("#!/bin/sh\n{text}\n")).expect("written");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.join("xdg-open"), mode).expect("set");
+    };
+    let (noted, planted) = (home.path().join("noted"), home.path().join("planted"));
+    script(&home.path().join("rel"), &format!("echo > {}", planted.display()));
+    script(&home.path().join("bin"), &format!("env > {}", noted.display()));
+    let file = |name: &str, hours: u64| {
+        let path = home.path().join(format!("neon-mcp-sign-in-{name}.html"));
+        std::fs::write(&path, "x").expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("set");
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(hours * 3_600);
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .expect("opened")
+            .set_modified(time)
+            .expect("set");
+        path
+    };
+    let (old, young) = (file("old", 3), file("young", 0));
+    let mut command = home.program(&["login", "--timeout", "5"], &issuer);
+    let path = format!("./rel:{}:/usr/bin:/bin", home.path().join("bin").display());
+    let output = command
+        .current_dir(home.path())
+        .env("HOME", home.path())
+        .env("PATH", path)
+        .env("DISPLAY", ":99")
+        .env("NEON_API_KEY", "napi_canary")
+        .env("PGPASSWORD", "canary")
+        .output()
+        .await
+        .expect("runs");
+    assert_eq!(output.status.code(), Some(1), "nobody came");
+    let noted = std::fs::read_to_string(&noted).expect("it was opened");
+    assert!(noted.contains("DISPLAY=:99") && !noted.contains("canary"), "{noted}");
+    assert!(!planted.exists(), "a program of the folder in which it runs was run");
+    assert!(!old.exists() && young.exists());
+    // Its own goes with it.
+    let left = std::fs::read_dir(home.path()).expect("read").flatten();
+    let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("neon-mcp-sign-in-"));
+    assert_eq!(left.count(), 1);
+}
