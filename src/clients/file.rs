@@ -17,6 +17,7 @@ pub(super) fn read(path: &Path, project: Option<&Path>) -> Result<Found, FilePro
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(Found {
+                path: path.to_owned(),
                 real: path.to_owned(),
                 text: None,
             });
@@ -27,7 +28,10 @@ pub(super) fn read(path: &Path, project: Option<&Path>) -> Result<Found, FilePro
         if !leftover::is_ours(&metadata) {
             return Err(FileProblem::NotOurs);
         }
-        fs::canonicalize(path)?
+        fs::canonicalize(path).map_err(|error| match (error.kind(), fs::read_link(path)) {
+            (ErrorKind::NotFound, Ok(to)) => FileProblem::LeadsNowhere(to),
+            _ => error.into(),
+        })?
     } else {
         path.to_owned()
     };
@@ -37,7 +41,11 @@ pub(super) fn read(path: &Path, project: Option<&Path>) -> Result<Found, FilePro
     }
     let bytes = leftover::read(&real, MAX_BYTES)?;
     let text = String::from_utf8(bytes).map_err(|_| FileProblem::NotText)?;
-    Ok(Found { real, text: Some(text) })
+    Ok(Found {
+        path: path.to_owned(),
+        real,
+        text: Some(text),
+    })
 }
 
 /// Whether what was found may be written, in a project (`project`) or for the user.
@@ -64,13 +72,24 @@ pub(super) fn may_write(found: &Found, project: Option<&Path>) -> Result<(), Fil
 
 /// Writes a text in the place of what was found, if that still stands there.
 pub(super) fn write(found: &Found, text: &str, project: Option<&Path>) -> Result<(), FileProblem> {
+    // What was there when it was looked at, and isn't any more, was taken away since.
+    write_if_same(found, text, project).map_err(|problem| match problem {
+        FileProblem::Io(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
+            FileProblem::Changed
+        }
+        problem => problem,
+    })
+}
+
+fn write_if_same(found: &Found, text: &str, project: Option<&Path>) -> Result<(), FileProblem> {
     may_write(found, project)?;
     #[cfg(unix)]
     if let Some(project) = project {
         return super::in_project::write(found, text, project);
     }
-    let again = read(&found.real, project)?;
-    if again.text != found.text {
+    // By the client's own path: a link that leads elsewhere now isn't the one that was looked at.
+    let again = read(&found.path, project)?;
+    if again.text != found.text || again.real != found.real {
         return Err(FileProblem::Changed);
     }
     let folder = found.real.parent().ok_or(FileProblem::NoFile)?;

@@ -169,6 +169,7 @@ mod tests {
 
     fn found(path: PathBuf, text: Option<&str>) -> Found {
         Found {
+            path: path.clone(),
             real: path,
             text: text.map(str::to_owned),
         }

@@ -10,7 +10,7 @@ use super::edit::{Entry, Put, Spot, holds_a_key};
 use super::file;
 use super::found::{FileProblem, Found};
 use super::machine::Machine;
-use super::ours::{is_ours, texts};
+use super::ours::{is_ours, is_ours_in, is_reference, redirects, texts};
 use super::server::{Credential, Server, ServerName, Transport};
 use super::table::Client;
 
@@ -19,12 +19,12 @@ use super::table::Client;
 pub enum Scope<'a> {
     /// The user's own.
     User,
-    /// That of the project in this folder.
+    /// That of the project in this folder. Whoever made the project may have written it: nothing of an entry there is kept.
     Project(&'a Path),
 }
 
 impl<'a> Scope<'a> {
-    fn project(self) -> Option<&'a Path> {
+    pub(super) fn project(self) -> Option<&'a Path> {
         match self {
             Self::User => None,
             Self::Project(folder) => Some(folder),
@@ -83,13 +83,25 @@ pub struct Change {
     after: String,
     project: Option<PathBuf>,
     shown: BTreeSet<String>,
+    /// What is added, alone: for a file that is too long to be shown.
+    adds: Option<String>,
 }
 
 impl Change {
     /// What would change, as lines: of other servers only how they are built.
     #[must_use]
     pub fn lines(&self) -> Vec<(char, String)> {
-        diff(self.before(), self.after(), &self.shown)
+        if is_short(self.before()) && is_short(self.after()) {
+            return diff(self.before(), self.after(), &self.shown);
+        }
+        let (before, after) = (self.before().len(), self.after().len());
+        let told = format!("{before} bytes, then {after}: too long to be shown, or its lines are");
+        let (what, adds) = match &self.adds {
+            Some(adds) => ("what goes in, alone:", adds.as_str()),
+            None => ("the entry goes, and nothing else", ""),
+        };
+        let adds = diff("", if is_short(adds) { adds } else { "" }, &self.shown);
+        [(' ', told), (' ', what.to_owned())].into_iter().chain(adds).collect()
     }
 
     /// What the file says now.
@@ -119,6 +131,14 @@ impl Change {
     }
 }
 
+/// The largest file, and the longest line of one, that is shown as what changes in it, in bytes.
+const MAX_SHOWN: usize = 2 * 1024 * 1024;
+const MAX_SHOWN_LINE: usize = 64 * 1024;
+
+fn is_short(text: &str) -> bool {
+    text.len() <= MAX_SHOWN && text.lines().all(|line| line.len() <= MAX_SHOWN_LINE)
+}
+
 /// An entry that is ours, and where it stands.
 #[derive(Debug)]
 pub struct Place {
@@ -128,6 +148,8 @@ pub struct Place {
     pub entry: Entry,
     /// Whether it is a project's file, which may be somebody else's.
     pub of_project: bool,
+    /// Whether it starts a program of the project itself, which only its name makes ours.
+    pub is_elsewhere: bool,
 }
 
 /// Where a client's file may be.
@@ -163,7 +185,7 @@ pub fn own_entry(machine: &Machine, client: &Client, scope: Scope<'_>, name: &Se
     let entries = client.format.read(&text, &client.key).ok()?;
     entries
         .into_iter()
-        .find(|entry| entry.name == name.as_str() && is_ours(entry))
+        .find(|entry| entry.name == name.as_str() && is_ours_in(entry, scope))
 }
 
 /// What a file holds that has our entry and nothing else; none where the client takes no such server.
@@ -178,15 +200,17 @@ pub fn entry_alone(client: &Client, server: &Server, in_user_file: bool) -> Opti
         },
         fields: &fields,
         owned: Vec::new(),
+        anew: true,
         input: input.as_ref(),
     };
     client.format.alone(&put).ok()
 }
 
-/// What an installation would do.
+/// What an installation would do. Of an entry that is there, what its user added stays, but not with `replace` and not in a project.
 #[must_use]
 pub fn install(machine: &Machine, client: &'static Client, scope: Scope<'_>, server: &Server, replace: bool) -> Plan {
     let mut notes = Vec::new();
+    let anew = replace || scope.project().is_some();
     let fields = server.entry(client, matches!(scope, Scope::User));
     let by_hand = |why: String, add| Outcome::ByHand { why, add };
     let plan = |path, outcome, notes| Plan {
@@ -210,20 +234,21 @@ pub fn install(machine: &Machine, client: &'static Client, scope: Scope<'_>, ser
         },
         fields: &fields,
         owned: client.owned().collect(),
+        anew,
         input: input.as_ref(),
     };
     let add = client.format.alone(&put).ok();
     let found = match file::read(&path, scope.project()) {
         Ok(found) => found,
-        Err(problem) => return plan(Some(path), by_hand(problem.to_string(), add), notes),
+        Err(problem) => return plan(Some(path), by_hand(problem.to_string(), add.clone()), notes),
     };
     let text = found.text.clone().unwrap_or_default();
     let there = match client.format.read(&text, &client.key) {
         Ok(entries) => entries.into_iter().find(|entry| entry.name == server.name.as_str()),
-        Err(error) => return plan(Some(path), by_hand(error.to_string(), add), notes),
+        Err(error) => return plan(Some(path), by_hand(error.to_string(), add.clone()), notes),
     };
     if let Some(there) = &there {
-        if !replace && !is_ours(there) && !calls(there, server) {
+        if !replace && !is_ours_in(there, scope) && !calls(there, server) {
             let why = format!(
                 "`{}` there is another server ({}): give ours a name of its own with --name, or --replace that one",
                 there.name,
@@ -231,19 +256,19 @@ pub fn install(machine: &Machine, client: &'static Client, scope: Scope<'_>, ser
             );
             return plan(Some(path), by_hand(why, None), notes);
         }
-        if holds_a_key(there) {
+        if holds_a_key(there) && !anew {
             notes.push("a key stands in the file itself, where you put it; it stays. `--api-key-file` or the environment is a better place".to_owned());
         }
     }
     let edited = match client.format.put(&text, &put) {
         Ok(edited) => edited,
-        Err(error) => return plan(Some(path), by_hand(error.to_string(), add), notes),
+        Err(error) => return plan(Some(path), by_hand(error.to_string(), add.clone()), notes),
     };
     if found.text.is_some() && edited == text {
         return plan(Some(path), Outcome::Unchanged, notes);
     }
     if let Err(problem) = file::may_write(&found, scope.project()) {
-        return plan(Some(path), by_hand(problem.to_string(), add), notes);
+        return plan(Some(path), by_hand(problem.to_string(), add.clone()), notes);
     }
     if server.credential == Credential::Referred && !client.can_refer() {
         notes.extend(client.key_note.clone());
@@ -251,15 +276,13 @@ pub fn install(machine: &Machine, client: &'static Client, scope: Scope<'_>, ser
             notes.push("add the header `Authorization: Bearer TOKEN` where the server wants one".to_owned());
         } else {
             notes.push(
-                "the key comes from this machine: keep it in a file that you alone can read, and install again with --api-key-file FILE"
+                "without a key there, sign in once with `neon-mcp login`, which the server finds by itself; or keep a key in a file that you \
+                 alone can read, and install again with --api-key-file FILE"
                     .to_owned(),
             );
         }
     }
-    let mut shown = there
-        .as_ref()
-        .map(|there| texts(&there.fields, false))
-        .unwrap_or_default();
+    let mut shown = there.as_ref().map(shown_of).unwrap_or_default();
     shown.extend(texts(&fields, true));
     shown.extend(
         input
@@ -273,6 +296,7 @@ pub fn install(machine: &Machine, client: &'static Client, scope: Scope<'_>, ser
         after: edited,
         project: scope.project().map(Path::to_owned),
         shown,
+        adds: add,
     };
     plan(Some(path), Outcome::Change(change), notes)
 }
@@ -286,6 +310,7 @@ pub fn uninstall(
     name: &ServerName,
     replace: bool,
 ) -> Plan {
+    let mut notes = Vec::new();
     let plan = |path, outcome| Plan {
         client,
         path,
@@ -310,7 +335,7 @@ pub fn uninstall(
     let Some(there) = there else {
         return plan(Some(path), Outcome::NotThere);
     };
-    if !replace && !is_ours(&there) {
+    if !replace && !is_ours_in(&there, scope) {
         let why = format!(
             "`{}` there is another server ({}); --replace removes it",
             there.name,
@@ -335,9 +360,17 @@ pub fn uninstall(
         found,
         after: edited,
         project: scope.project().map(Path::to_owned),
-        shown: texts(&there.fields, false),
+        shown: shown_of(&there),
+        adds: None,
     };
-    plan(Some(path), Outcome::Change(change))
+    // Who made the file isn't known: it is left, and that is said.
+    if ["", "{}"].contains(&change.after().trim()) {
+        notes.push("nothing else stands in the file: remove it, where nobody wants it empty".to_owned());
+    }
+    Plan {
+        notes,
+        ..plan(Some(path), Outcome::Change(change))
+    }
 }
 
 /// The entries of a client's files that are ours, whatever they are called; and the files that can't be read, with why.
@@ -357,6 +390,7 @@ pub fn entries(machine: &Machine, client: &Client, scope: Scope<'_>) -> (Vec<Pla
         match client.format.read(&text, &client.key) {
             Ok(all) => places.extend(all.into_iter().filter(is_ours).map(|entry| Place {
                 path: path.clone(),
+                is_elsewhere: !is_ours_in(&entry, scope),
                 entry,
                 of_project: scope.project().is_some(),
             })),
@@ -364,6 +398,18 @@ pub fn entries(machine: &Machine, client: &Client, scope: Scope<'_>) -> (Vec<Pla
         }
     }
     (places, problems)
+}
+
+/// The texts of an entry that may be shown: under `env` and the like those that decide where something goes, or what runs.
+fn shown_of(entry: &Entry) -> BTreeSet<String> {
+    let mut shown = texts(&entry.fields, false);
+    let variables = entry.variables().into_iter();
+    shown.extend(
+        variables
+            .filter(|(name, value)| redirects(name) || is_reference(value))
+            .map(|(_, value)| value),
+    );
+    shown
 }
 
 /// Whether an entry calls the address that the server is at.

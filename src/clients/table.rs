@@ -109,6 +109,17 @@ impl Client {
         let http = self.http.iter().flat_map(Map::keys);
         self.stdio.keys().chain(http).map(String::as_str)
     }
+
+    /// The names of an entry's fields that an installation never writes.
+    #[must_use]
+    pub fn foreign_fields(&self, entry: &super::Entry) -> Vec<String> {
+        let owned: Vec<&str> = self.owned().chain(self.user_also.keys().map(String::as_str)).collect();
+        let others = entry
+            .fields
+            .iter()
+            .filter(|(name, value)| !owned.contains(&name.as_str()) && !value.is_object());
+        others.map(|(name, _)| name.clone()).collect()
+    }
 }
 
 /// All clients, in the order of the table.

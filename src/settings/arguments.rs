@@ -27,6 +27,14 @@ impl Layer {
     /// # Errors
     /// When a path isn't UTF-8, or a setting is one of `neon-mcp http` alone.
     pub fn arguments(&self) -> Result<Vec<String>, SettingsError> {
+        Ok(self.each()?.concat())
+    }
+
+    /// The same, setting by setting: the words of each, of which the first begins with its flag.
+    ///
+    /// # Errors
+    /// As [`Self::arguments`].
+    pub fn each(&self) -> Result<Vec<Vec<String>>, SettingsError> {
         if self.auth_token_file.is_some() || self.no_auth.is_some() {
             return Err(SettingsError::Conflict(
                 "--auth-token-file and --no-auth are for `neon-mcp http`, which a client doesn't start: give --url for it".into(),
@@ -41,7 +49,7 @@ impl Layer {
         let mut arguments = Vec::new();
         if let Some(config) = &self.config {
             let path = config.to_str().and_then(absolute).ok_or_else(not_text)?;
-            arguments.extend(["--config".to_owned(), path]);
+            arguments.push(vec!["--config".to_owned(), path]);
         }
         let Ok(Value::Object(fields)) = serde_json::to_value(self) else {
             return Err(not_text());
@@ -52,11 +60,11 @@ impl Layer {
                 Value::Null => continue,
                 // Those take their value behind a `=`, and none for true.
                 Value::Bool(true) => {
-                    arguments.push(flag);
+                    arguments.push(vec![flag]);
                     continue;
                 }
                 Value::Bool(false) => {
-                    arguments.push(format!("{flag}=false"));
+                    arguments.push(vec![format!("{flag}=false")]);
                     continue;
                 }
                 Value::String(text) if PATHS.contains(&name.as_str()) && !(name == "context_file" && text == "off") => {
@@ -68,9 +76,9 @@ impl Layer {
             };
             // What begins with a dash would be read as a flag, and what may stand without a value takes it so alone.
             if text.starts_with('-') || WITH_EQUALS.contains(&name.as_str()) {
-                arguments.push(format!("{flag}={text}"));
+                arguments.push(vec![format!("{flag}={text}")]);
             } else {
-                arguments.extend([flag, text]);
+                arguments.push(vec![flag, text]);
             }
         }
         Ok(arguments)

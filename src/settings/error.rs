@@ -33,7 +33,7 @@ pub enum SettingsError {
         message: String,
     },
     /// A key of the settings file, or a variable, that doesn't exist.
-    #[error("{place}: there is no setting `{name}`{}", .nearest.as_ref().map(|name| format!(": did you mean `{name}`?")).unwrap_or_default())]
+    #[error("{place}: there is no setting `{name}`{}", .nearest.as_ref().map(|name| format!(": did you mean `{name}`?")).unwrap_or_else(|| ": take it out; `neon-mcp stdio --help` and `neon-mcp http --help` list those that there are".to_owned()))]
     Unknown {
         /// The file, or the environment.
         place: String,

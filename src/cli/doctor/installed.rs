@@ -2,7 +2,7 @@
 
 use super::check::Check;
 use crate::cli::install::{ClientState, WHICH_TOKEN, machine, states};
-use crate::clients::{Answer, Client, clients};
+use crate::clients::{Answer, Client, ServerName, clients};
 
 const CHECK: &str = "client";
 
@@ -65,6 +65,10 @@ fn of_client(state: &ClientState) -> Vec<Check> {
         .entries
         .iter()
         .map(|entry| {
+            let named = match ServerName::parse(&entry.name) {
+                Ok(name) if name.as_str() != "neon" => format!(" --name {}", name.as_str()),
+                _ => String::new(),
+            };
             let place = format!("{id}: `{}` in {}", entry.name, entry.path.display());
             let check = match &entry.answer {
                 None => Check::skipped(CHECK, format!("{place}: not asked")),
@@ -75,7 +79,7 @@ fn of_client(state: &ClientState) -> Vec<Check> {
                 Some(Answer::Answers { version }) => Check::warning(
                     CHECK,
                     format!("{place}: answers, version {version}, which isn't this one's"),
-                    format!("run `neon-mcp install {id}` to have this one started"),
+                    format!("run `neon-mcp install {id}{named}` to have this one started"),
                 ),
                 Some(Answer::WantsToken { said: None }) => Check::warning(
                     CHECK,
@@ -91,7 +95,7 @@ fn of_client(state: &ClientState) -> Vec<Check> {
                 Some(Answer::Silent { reason }) => Check::problem(
                     CHECK,
                     format!("{place}: doesn't answer: {reason}"),
-                    format!("run `neon-mcp install {id}`, or `neon-mcp uninstall {id}`"),
+                    format!("run `neon-mcp install {id}{named}`, or `neon-mcp uninstall {id}{named}`"),
                 ),
             };
             check

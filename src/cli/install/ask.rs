@@ -2,19 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
-
+use super::kept;
 use crate::clients::{Answer, Machine, Place, TOKEN_VARIABLE, ask_at, ask_program};
-use crate::guard::mask_text;
-use crate::neon::text::one_line;
 use crate::settings::Layer;
-
-/// The arguments of an entry, as a server reads them.
-#[derive(Debug, Parser)]
-struct Words {
-    #[command(flatten)]
-    settings: Layer,
-}
 
 /// Asks the server of an entry who it is, where that can be done safely.
 pub(super) async fn ask(machine: &Machine, place: &Place) -> Answer {
@@ -72,19 +62,7 @@ fn this_program(machine: &Machine, command: &str) -> Option<PathBuf> {
 /// What the server is started with: of the entry's arguments those that only choose among the tools, and an account that it carries
 /// itself. Others name files, programs and hosts.
 fn safe(arguments: &[String]) -> Result<Vec<String>, String> {
-    let words = match arguments {
-        [first, rest @ ..] if first == "stdio" => rest,
-        all => all,
-    };
-    let all = ["neon-mcp"].into_iter().chain(words.iter().map(String::as_str));
-    let given = Words::try_parse_from(all).map_err(|error| {
-        let told = error.to_string();
-        let first = told.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        format!(
-            "its arguments aren't those of a server: {}",
-            one_line(&mask_text(first), 200)
-        )
-    })?;
+    let given = kept::read(arguments).map_err(|why| format!("its arguments aren't those of a server: {why}"))?;
     let Layer {
         toolsets,
         tools,
@@ -92,7 +70,7 @@ fn safe(arguments: &[String]) -> Result<Vec<String>, String> {
         read_only,
         discovery,
         ..
-    } = given.settings;
+    } = given;
     let kept = Layer {
         toolsets,
         tools,

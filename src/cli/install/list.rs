@@ -7,6 +7,7 @@ use futures::future::join_all;
 use serde::Serialize;
 
 use super::ask::ask;
+use super::kept;
 use crate::cli::common::print;
 use crate::clients::{Answer, Client, Machine, Place, Scope, entries};
 use crate::guard::{MASK, mask_text};
@@ -33,6 +34,10 @@ pub(in crate::cli) struct EntryState {
     pub(in crate::cli) name: String,
     /// The program with its arguments, or the address.
     pub(in crate::cli) runs: String,
+    /// What of its settings and variables decides where keys and statements go, or which programs run.
+    pub(in crate::cli) redirects: Vec<String>,
+    /// The names of the variables and headers that it sets.
+    pub(in crate::cli) variables: Vec<String>,
     /// It calls an address, and starts nothing.
     #[serde(skip)]
     pub(in crate::cli) is_url: bool,
@@ -79,7 +84,10 @@ async fn state(machine: &Machine, place: &Place, asks: bool) -> EntryState {
             .join(" "),
         (None, url) => url.unwrap_or_default().to_owned(),
     };
+    let (redirects, variables) = kept::listed(entry);
     EntryState {
+        redirects,
+        variables,
         path: place.path.clone(),
         name: one_line(&entry.name, 64),
         runs: one_line(&mask_text(&runs), 300),
@@ -114,7 +122,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let states = states(machine, clients, project, true).await;
     if json {
-        print(&serde_json::to_string_pretty(&states)?);
+        print(&crate::cli::common::json_text(&states)?);
     } else {
         states.iter().for_each(show);
     }
@@ -145,6 +153,16 @@ fn show(state: &ClientState) {
             answer(entry.answer.as_ref())
         ));
         print(&format!("{:<15}   {}", "", entry.runs));
+        if !entry.redirects.is_empty() {
+            print(&format!(
+                "{:<15}   decides where things go: {}",
+                "",
+                entry.redirects.join(", ")
+            ));
+        }
+        if !entry.variables.is_empty() {
+            print(&format!("{:<15}   sets {}", "", entry.variables.join(", ")));
+        }
     }
     for file in &state.unreadable {
         print(&format!(

@@ -15,6 +15,7 @@ pub(super) use list::{ClientState, states};
 use write::Writing;
 
 use super::common::print;
+use super::reach::quoted;
 use crate::base_url::BaseUrl;
 use crate::catalog::{Catalog, Selection};
 use crate::clients::{
@@ -223,9 +224,11 @@ fn one(machine: &Machine, client: &'static Client, scope: Scope<'_>, arguments: 
         return Ok(install(machine, client, scope, &server(arguments, given)?, replace));
     };
     let path = || files(machine, client, scope).into_iter().next();
+    // A project's file is written by whoever made the project: nothing of what it says is taken over.
+    let anew = replace || matches!(scope, Scope::Project(_));
     let had = match kept::settings(&entry) {
         Ok(had) => had,
-        Err(_) if replace => Layer::default(),
+        Err(_) if anew => Layer::default(),
         Err(why) => {
             let why = format!(
                 "what `{}` there is started with can't be kept ({why}): --replace writes what is given here alone",
@@ -234,12 +237,12 @@ fn one(machine: &Machine, client: &'static Client, scope: Scope<'_>, arguments: 
             return Ok(Plan::left_alone(client, path(), why));
         }
     };
-    let settings = match replace || arguments.url.is_some() {
-        true => given,
-        false => given.keeping(had.clone()),
+    let settings = match anew || arguments.url.is_some() {
+        true => given.clone(),
+        false => given.clone().keeping(had.clone()),
     };
     let lifted = settings.lifted(&had);
-    if arguments.url.is_some() && !lifted.is_empty() && !replace {
+    if arguments.url.is_some() && !lifted.is_empty() && !anew {
         let why = format!(
             "`{}` there is bounded by what the server at that URL may not have: {}. --replace, where that is meant",
             name.as_str(),
@@ -247,12 +250,25 @@ fn one(machine: &Machine, client: &'static Client, scope: Scope<'_>, arguments: 
         );
         return Ok(Plan::left_alone(client, path(), why));
     }
-    let server = server(arguments, settings)
-        .with_context(|| format!("{}, with what its entry `{}` has already", client.name, name.as_str()))?;
+    // Where what is given can't be used either, the entry isn't what is wrong.
+    let server = server(arguments, settings).or_else(|error| {
+        server(arguments, given.clone())?;
+        Err(error.context(format!(
+            "{}, with what its entry `{}` has already",
+            client.name,
+            name.as_str()
+        )))
+    })?;
     let mut plan = install(machine, client, scope, &server, replace);
-    if let Outcome::Change(_) = plan.outcome {
+    let changes = matches!(plan.outcome, Outcome::Change(_));
+    if changes {
         plan.notes
             .extend(lifted.into_iter().map(|bound| format!("a bound is lifted: {bound}")));
+    }
+    if anew && changes {
+        plan.notes.extend(kept::gone(client, &entry, &had, &server));
+    } else if !anew && !matches!(plan.outcome, Outcome::ByHand { .. }) {
+        plan.notes.extend(kept::redirecting(&entry, &had, &given, &server));
     }
     Ok(plan)
 }
@@ -308,14 +324,28 @@ pub(super) fn run_uninstall(arguments: &Uninstall) -> anyhow::Result<ExitCode> {
 fn say_what_remains(machine: &Machine, clients: &[&'static Client], scope: Scope<'_>, name: &ServerName) {
     for client in clients {
         for place in entries(machine, client, scope).0 {
-            let other = one_line(&place.entry.name, 64);
-            if other != name.as_str() {
-                print(&format!(
-                    "`{other}` is still in {}: neon-mcp uninstall {} --name {other}",
-                    place.path.display(),
-                    client.id
-                ));
+            let other = &place.entry.name;
+            if other == name.as_str() {
+                continue;
             }
+            // A name that the option doesn't take may be anything, a command of its own among it.
+            let next = match ServerName::parse(other) {
+                Ok(other) => {
+                    let project = if place.of_project { " --project" } else { "" };
+                    let replace = if place.is_elsewhere { " --replace" } else { "" };
+                    format!(
+                        "neon-mcp uninstall {}{project} --name {}{replace}",
+                        client.id,
+                        quoted(other.as_str())
+                    )
+                }
+                Err(_) => "remove it by hand".to_owned(),
+            };
+            print(&format!(
+                "`{}` is still in {}: {next}",
+                one_line(other, 64),
+                place.path.display()
+            ));
         }
     }
 }

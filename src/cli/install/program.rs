@@ -30,6 +30,6 @@ pub(super) fn does_not_last(command: &str) -> Option<String> {
     let built = parts.contains(&"target") && (parts.contains(&"debug") || parts.contains(&"release"));
     let passing = parts.contains(&"_npx") || Path::new(command).starts_with(std::env::temp_dir());
     (built || passing).then(|| {
-        format!("{command} may be gone after the next clean-up: `cargo install` or `npm install --global` put it where it stays")
+        format!("{command} may be gone after the next clean-up: put the program where it stays, such as ~/.local/bin, and run `neon-mcp install` from there")
     })
 }

@@ -3,7 +3,9 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use crate::cli::common::print;
+use crate::cli::common::{print, print_painted};
+use crate::cli::fold::folded;
+use crate::cli::terminal::width;
 use crate::clients::{Outcome, Plan};
 use crate::neon::text::escaped;
 
@@ -96,7 +98,7 @@ fn show(plan: &Plan, colours: bool) {
                     "  {sign} {}",
                     line.split('\t').map(escaped).collect::<Vec<_>>().join("\t")
                 );
-                print(&if colours {
+                print_painted(&if colours {
                     format!("\u{1b}[{colour}m{line}\u{1b}[0m")
                 } else {
                     line
@@ -114,7 +116,13 @@ fn show(plan: &Plan, colours: bool) {
         }
     }
     for note in &plan.notes {
-        print(&format!("  Note: {}", escaped(note)));
+        let lines = folded(
+            &format!("Note: {}", escaped(note)),
+            width(std::io::stdout()),
+            "  ",
+            "    ",
+        );
+        lines.iter().for_each(|line| print(line));
     }
 }
 

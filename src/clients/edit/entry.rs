@@ -41,6 +41,8 @@ pub(in crate::clients) struct Put<'a> {
     pub(in crate::clients) fields: &'a Map<String, Value>,
     /// The fields that are ours: others in an entry that is there are its user's, and stay.
     pub(in crate::clients) owned: Vec<&'a str>,
+    /// Nothing that an entry has which is there stays: all of it is written anew.
+    pub(in crate::clients) anew: bool,
     /// What the client shall ask its user for.
     pub(in crate::clients) input: Option<&'a Value>,
 }

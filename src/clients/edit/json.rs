@@ -121,6 +121,9 @@ pub(super) fn put(
         }
     };
     if let Some(input) = put.input {
+        if put.anew {
+            edited = without_other_input(edited, input)?;
+        }
         edited = put_input(&edited, input)?;
     }
     edited = without_idle_inputs(text, edited)?;
@@ -303,6 +306,17 @@ fn cut(text: &str, all: &[Range<usize>], start: usize, inside: &Range<usize>) ->
         edited = spliced(&edited, range, "");
     }
     edited
+}
+
+/// The text without an input that has the id of ours and asks for something else, or in another way.
+fn without_other_input(text: String, input: &Value) -> Result<String, NotEdited> {
+    let id = input.get("id").and_then(Value::as_str).unwrap_or_default();
+    let all = value(&text)?;
+    let inputs = all.get("inputs").and_then(Value::as_array).into_iter().flatten();
+    let other = inputs
+        .filter(|one| one.get("id").and_then(Value::as_str) == Some(id))
+        .any(|one| one != input);
+    if other { take_input(&text, id) } else { Ok(text) }
 }
 
 /// The list of inputs with ours.

@@ -83,7 +83,7 @@ impl Format {
 /// What the entry shall hold, beside what its user put there: fields that aren't ours, variables of their own, and a key that they
 /// wrote themselves, which nobody could bring back.
 fn beside(there: Option<&Entry>, put: &Put<'_>) -> Map<String, Value> {
-    let Some(there) = there else {
+    let Some(there) = there.filter(|_| !put.anew) else {
         return put.fields.clone();
     };
     let mut wanted = Map::new();
@@ -197,7 +197,7 @@ mod tests {
             let spot = Spot { key: "servers", name: "neon" };
             let fields = json!({"command": "x", "args": ["1", "2"], "env": {"A": "b"}});
             let fields = fields.as_object().unwrap().clone();
-            let put = Put { spot, fields: &fields, owned: vec!["command", "args", "env"], input: None };
+            let put = Put { spot, fields: &fields, owned: vec!["command", "args", "env"], anew: false, input: None };
             let with = Format::Json.put(&text, &put).unwrap();
             let read: Value = serde_json::from_str(&with).unwrap();
             prop_assert_eq!(read.pointer("/servers/neon"), Some(&Value::Object(fields.clone())));

@@ -8,6 +8,7 @@ mod guarded;
 mod kept;
 mod keys;
 mod listed;
+mod projects;
 mod served;
 
 use std::path::{Path, PathBuf};
