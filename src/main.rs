@@ -6,7 +6,11 @@ use clap::Parser as _;
 use neon_mcp::cli::Cli;
 
 fn main() -> ExitCode {
-    match neon_mcp::cli::run(Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return neon_mcp::cli::misunderstood(&error),
+    };
+    match neon_mcp::cli::run(cli) {
         Ok(code) => code,
         Err(error) => {
             neon_mcp::cli::fail(&error);

@@ -57,6 +57,60 @@ pub fn escaped(text: &str) -> String {
     line
 }
 
+/// `text` as it may go to a terminal, whole: lines and tabulators stay, and each other character that can't be seen, or that would steer
+/// the terminal or reorder what is seen, is written as `\u{202e}`. Of what is `painted` the colours stay that this program uses.
+#[must_use]
+pub fn shown(text: &str, painted: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let colour = if painted { colour(rest) } else { None };
+        if let Some(colour) = colour {
+            out.push_str(colour);
+            rest = rest.get(colour.len()..).unwrap_or_default();
+            continue;
+        }
+        let after = rest.get(character.len_utf8()..).unwrap_or_default();
+        match character {
+            '\n' | '\t' => out.push(character),
+            '\r' if after.starts_with('\n') => out.push(character),
+            other if is_hidden(other) => out.extend(other.escape_unicode()),
+            other => out.push(other),
+        }
+        rest = after;
+    }
+    out
+}
+
+/// The colour (SGR, ECMA-48) that a text begins with, where it is one of ours: none that hides anything.
+fn colour(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix("\u{1b}[")?;
+    let end = inner.find('m')?;
+    let codes = inner.get(..end)?;
+    let ours = ["0", "1", "2", "3", "4", "31", "32", "33", "34", "35", "36"];
+    codes
+        .split(';')
+        .all(|code| ours.contains(&code))
+        .then(|| text.get(..end.saturating_add(3)))?
+}
+
+/// A JSON text in which characters that can't be seen are escaped as JSON escapes them: they can only stand within its texts.
+#[must_use]
+pub fn escaped_in_json(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_hidden(character) && character != '\n' {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
 /// `text` on one line: hidden characters dropped (line breaks and tabs become a blank), blanks at both ends
 /// cut off, and no more than `longest` characters, an ellipsis included.
 #[must_use]
@@ -81,4 +135,36 @@ pub fn one_line(text: &str, longest: usize) -> String {
         characters += 1;
     }
     line.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_is_left_and_nothing_is_left_out() {
+        assert_eq!(
+            shown("a\u{1b}]0;x\u{7}b\u{202e}c\u{200b}", false),
+            "a\\u{1b}]0;x\\u{7}b\\u{202e}c\\u{200b}"
+        );
+        assert_eq!(shown("one\r\n\ttwo\rthree\n", false), "one\r\n\ttwo\\u{d}three\n");
+        // Colours of ours alone: none that conceals, moves or asks.
+        let painted = "\u{1b}[1;31mred\u{1b}[0m";
+        assert_eq!(shown(painted, true), painted);
+        assert!(!shown(painted, false).contains('\u{1b}'));
+        for other in ["\u{1b}[8mx", "\u{1b}[2Jx", "\u{1b}[6n", "\u{1b}[", "\u{1b}]8;;x\u{7}"] {
+            assert!(!shown(other, true).contains('\u{1b}'), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn hidden_characters_of_json_are_escaped_as_json_has_them() {
+        let value = serde_json::json!({"a": "x\u{202e}y\u{e0001}", "b": ["\u{200b}"]});
+        let text = escaped_in_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(
+            !text.chars().any(|character| is_hidden(character) && character != '\n'),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

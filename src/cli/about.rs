@@ -4,10 +4,12 @@ use std::io::IsTerminal as _;
 
 use clap::Command;
 
-use super::common::print;
+use super::common::{print, print_painted, resolve};
 use super::fold::folded;
 use super::style::Style;
 use super::terminal::width;
+use crate::catalog::{Catalog, Selection};
+use crate::settings::Layer;
 
 /// What people come for, and how they get it. What this build doesn't have isn't told.
 const TO_DO: [(&str, &str, &str); 7] = [
@@ -40,6 +42,19 @@ pub(super) fn is_wanted() -> bool {
     std::io::stdin().is_terminal()
 }
 
+/// Looks at the settings that were typed with it: what is wrong with them is what there is to say.
+pub(super) fn check(settings: Layer) -> anyhow::Result<()> {
+    // Those of a server over HTTP are wrong here, and that is told.
+    if settings.arguments()?.is_empty() {
+        return Ok(());
+    }
+    let settings = resolve(settings)?;
+    let catalog = Catalog::embedded()?;
+    let policy = settings.policy(&catalog)?;
+    Selection::new(catalog, &settings.selection, &policy)?;
+    Ok(())
+}
+
 /// Says it, of a program with that command line.
 pub(super) fn say(command: &Command) {
     let stdout = std::io::stdout();
@@ -52,7 +67,7 @@ pub(super) fn say(command: &Command) {
                 .any(|command| command.get_name() == name && !command.is_hide_set())
     };
     let paragraph = |text: &str| folded(text, width, "", "").iter().for_each(|line| print(line));
-    print(&style.bold(&format!("neon-mcp {}", env!("CARGO_PKG_VERSION"))));
+    print_painted(&style.bold(&format!("neon-mcp {}", env!("CARGO_PKG_VERSION"))));
     paragraph(
         "An MCP server that hands Neon (serverless Postgres) to AI agents. What destroys something or gives access runs only after a \
          human approved exactly that call.",
@@ -70,12 +85,12 @@ pub(super) fn say(command: &Command) {
         let mut rest = " ".repeat(first.len());
         if width.is_some_and(|width| width < first.len() + MIN_BESIDE) {
             // Below it, where there is too little room beside.
-            print(&style.cyan(first.trim_end()));
+            print_painted(&style.cyan(first.trim_end()));
             (first, rest) = ("      ".to_owned(), "      ".to_owned());
         }
         for line in folded(what, width, &first, &rest) {
             match line.strip_prefix(&first) {
-                Some(what) => print(&format!("{}{what}", style.cyan(&first))),
+                Some(what) => print_painted(&format!("{}{what}", style.cyan(&first))),
                 None => print(&line),
             }
         }

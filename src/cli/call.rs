@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use stop_signal::{Hangup, stop_signal};
 
-use super::common::{here, print, resolve};
+use super::common::{here, print, print_painted, resolve};
 use super::fold::folded;
 use super::reach::Reach;
 use super::readable::readable;
@@ -23,8 +23,8 @@ use crate::guard::{Identity, Principal, Session, kept_session};
 use crate::neon::FairQueue;
 use crate::settings::{Layer, Settings};
 
-/// The log of a person's own call: nothing but what went wrong in a way that no result tells.
-pub(super) const LOG: &str = "error";
+/// The log of a person's own call: nothing but what went wrong in a way that no result tells, and what is fetched.
+pub(super) const LOG: &str = "error,local_postgres=warn";
 
 /// Where who doesn't know the tools finds them.
 const WHERE_TOOLS_ARE: &str = "`neon-mcp tools` lists them, and `neon-mcp tools NAME` shows one with an example";
@@ -136,7 +136,13 @@ async fn call(started: Started, tool: &str, given: Map<String, Value>, caller: C
     if let Some(sandbox) = started.sandbox {
         sandbox.shutdown().await;
     }
-    match outcome.map_err(|unknown| anyhow::anyhow!("{unknown} {WHERE_TOOLS_ARE}"))? {
+    match outcome.map_err(|unknown| {
+        // What is told to an agent names a method of its protocol.
+        let unknown = unknown
+            .to_string()
+            .replace(": tools/list names those that there are", "");
+        anyhow::anyhow!("{unknown} {WHERE_TOOLS_ARE}")
+    })? {
         Outcome::Done(result) | Outcome::SignIn(result, _) => Ok(result),
         Outcome::Ask(_) => bail!("the call asks for an answer that this command can't give"),
     }
@@ -147,10 +153,10 @@ async fn call(started: Started, tool: &str, given: Map<String, Value>, caller: C
 fn show(result: &CallResult, json: bool, reach: &Reach) -> anyhow::Result<()> {
     let stdout = std::io::stdout();
     if json {
-        print(&serde_json::to_string_pretty(&result.value)?);
+        print(&crate::cli::common::json_text(&result.value)?);
     } else if stdout.is_terminal() {
         let result = to_a_human(result.bare());
-        print(readable(&result, width(&stdout), Style::of(&stdout), reach).trim_end());
+        print_painted(readable(&result, width(&stdout), Style::of(&stdout), reach).trim_end());
     } else {
         print(&result.text());
     }

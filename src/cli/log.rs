@@ -19,6 +19,7 @@ use crate::guard::audit::{AuditOutcome, Entry, LogReader};
 use crate::guard::{Effect, StoreAddress, quoted, state_dir};
 use crate::neon::text::{escaped, is_hidden, one_line};
 use crate::settings::{KeptPlaces, StoreText};
+use crate::text::escaped_in_json;
 
 /// How often `--follow` looks for new lines.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -345,18 +346,7 @@ fn raw(line: &[u8], value: &Value) -> String {
         return text.into_owned();
     }
     // Written anew they can only stand within texts, where they may be escaped.
-    let mut escaped = String::new();
-    for character in value.to_string().chars() {
-        if is_hidden(character) {
-            let mut units = [0; 2];
-            for unit in character.encode_utf16(&mut units) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
+    escaped_in_json(&value.to_string())
 }
 
 /// Neon is what is meant where nothing is said.

@@ -13,6 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::settings::LogFormat;
 use crate::telemetry;
+use crate::text::escaped_in_json;
 
 /// Whether lines are JSON: one log, one format.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
@@ -43,11 +44,11 @@ pub(super) fn catch_panics() {
 
 fn write(level: &str, text: &str) {
     if !IS_JSON.load(Ordering::Relaxed) {
-        return eprintln!("neon-mcp: {text}");
+        return super::common::complain(&format!("neon-mcp: {text}"));
     }
     let mut line = beginning(level, module_path!());
     line.insert("message".to_owned(), text.into());
-    eprintln!("{}", Value::Object(line));
+    super::common::complain(&escaped_in_json(&Value::Object(line).to_string()));
 }
 
 /// What every line begins with.

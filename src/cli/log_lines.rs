@@ -3,6 +3,7 @@
 use std::io::{self, Stderr, Write};
 
 use crate::guard::without_own_keys;
+use crate::text::{escaped_in_json, shown};
 
 /// A line on its way. What comes in parts is held until its end, so that no key is cut in two.
 pub(super) struct Redacted<W: Write> {
@@ -34,7 +35,14 @@ impl<W: Write> Write for Redacted<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         let line = String::from_utf8_lossy(&self.held);
-        self.to.write_all(without_own_keys(&line).as_bytes())?;
+        let line = without_own_keys(&line);
+        // Of lines for people, the colours that they are painted in stay.
+        let line = if line.starts_with('{') {
+            escaped_in_json(&line)
+        } else {
+            shown(&line, true)
+        };
+        self.to.write_all(line.as_bytes())?;
         self.held.clear();
         self.to.flush()
     }

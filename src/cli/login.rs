@@ -97,6 +97,17 @@ fn with_next(error: SignInError) -> anyhow::Error {
             "{error}. Try: `neon-mcp doctor`, which looks at the network; HTTPS_PROXY=http://HOST:PORT, where a proxy leads out; or an API \
              key in NEON_API_KEY (or --api-key-file FILE), which needs no browser"
         ),
+        error @ (SignInError::Refused { .. }
+        | SignInError::Callback(_)
+        | SignInError::Identity(_)
+        | SignInError::TimedOut { .. }) => {
+            anyhow::anyhow!(
+                "{error}. Begin again with `neon-mcp login`; where it stays so, an API key in NEON_API_KEY (or --api-key-file FILE) needs no browser"
+            )
+        }
+        error @ SignInError::Answer { .. } => anyhow::anyhow!(
+            "{error}. Try: `neon-mcp doctor`; --login-issuer and NEON_MCP_LOGIN_ISSUER, where one is set, must name the issuer as it writes itself"
+        ),
         other => other.into(),
     }
 }

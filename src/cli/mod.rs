@@ -8,6 +8,16 @@
 //! assert!(Cli::try_parse_from(["neon-mcp", "no-such-command"]).is_err());
 //! ```
 
+/// In the place of the standard library's: what commands say on standard error, with nothing in it that steers a terminal.
+macro_rules! eprintln {
+    () => {
+        $crate::cli::common::complain("")
+    };
+    ($($said:tt)*) => {
+        $crate::cli::common::complain(&format!($($said)*))
+    };
+}
+
 mod about;
 mod approve;
 mod call;
@@ -51,10 +61,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::runtime::Builder;
 
 use crate::settings::Layer;
+use crate::text::is_hidden;
 use common::{here, resolve};
 
 pub use common::told;
@@ -155,6 +167,7 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // Somebody who typed the name alone is told what it is; whoever means the server says `stdio`.
     if cli.command.is_none() && about::is_wanted() {
+        about::check(cli.settings)?;
         about::say(&Cli::command());
         return Ok(ExitCode::SUCCESS);
     }
@@ -210,6 +223,45 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Uninstall(arguments) => install::run_uninstall(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, Cli::command()),
     }
+}
+
+/// Tells what is wrong with a command line, or what was asked about it, and how to end then.
+#[must_use]
+pub fn misunderstood(error: &clap::Error) -> ExitCode {
+    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    if !error.use_stderr() {
+        let _ = error.print();
+        return code;
+    }
+    if let (Some(ContextValue::String(command)), Some(prior)) = (
+        error.get(ContextKind::InvalidSubcommand),
+        error.get(ContextKind::PriorArg),
+    ) && error.kind() == clap::error::ErrorKind::ArgumentConflict
+    {
+        let flag = match prior {
+            ContextValue::String(flag) => flag.as_str(),
+            ContextValue::Strings(flags) => flags.first().map_or("", String::as_str),
+            _ => "",
+        };
+        let flag = flag.split(' ').next().unwrap_or_default();
+        let flag = flag.split('[').next().unwrap_or_default();
+        eprintln!(
+            "error: options stand behind the command: neon-mcp {command} {flag} …\n\nFor more information, try '--help'."
+        );
+        return code;
+    }
+    // What was typed is in it, too.
+    let plain = error.render().to_string();
+    match plain
+        .chars()
+        .any(|character| is_hidden(character) && character != '\n' && character != '\t')
+    {
+        true => common::complain(plain.trim_end()),
+        false => {
+            let _ = error.print();
+        }
+    }
+    code
 }
 
 /// Tells why the program ends, in the format of its log.

@@ -122,7 +122,7 @@ fn all(map: &MapFile, json: bool) -> anyhow::Result<()> {
     let default = map.unmapped().name();
     if json {
         let entries: Vec<Value> = map.entries().iter().map(entry).collect();
-        print(&serde_json::to_string_pretty(
+        print(&crate::cli::common::json_text(
             &json!({"entries": entries, "default": default}),
         )?);
         return Ok(());
@@ -145,7 +145,7 @@ fn one(map: &MapFile, subject: &str, groups: Vec<String>, json: bool) -> anyhow:
         if let Some(said) = said.as_object_mut() {
             said.insert("served".to_owned(), is_served.into());
         }
-        print(&serde_json::to_string_pretty(&said)?);
+        print(&crate::cli::common::json_text(&said)?);
     } else {
         if let Some(by) = by {
             show(&json!({"entry": [row(by)]}));
@@ -179,7 +179,7 @@ fn one(map: &MapFile, subject: &str, groups: Vec<String>, json: bool) -> anyhow:
 fn show(value: &Value) {
     let stdout = std::io::stdout();
     let text = readable(value, width(&stdout), Style::of(&stdout), &Reach::default());
-    print(text.trim_end());
+    crate::cli::common::print_painted(text.trim_end());
 }
 
 /// An entry for programs.

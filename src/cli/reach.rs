@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use crate::settings::Layer;
 
+pub(super) use local_files::in_a_shell as quoted;
+
 /// What was given on this command line, and must be given again for another command to reach the same place under the same bounds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reach(Vec<String>);
@@ -55,15 +57,6 @@ impl Reach {
     /// The command that makes a call.
     pub(super) fn call(&self, tool: &str, arguments: &Value) -> String {
         self.command(&["call", tool, &arguments.to_string()])
-    }
-}
-
-/// A word as a POSIX shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-+,:@%=".contains(char);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 

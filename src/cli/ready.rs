@@ -77,7 +77,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if let Some(host) = arguments.host {
         request = request.header(HOST, host);
     }
-    let answer = request.send().await.context("it doesn't answer")?;
+    let answer = request
+        .send()
+        .await
+        .context("it doesn't answer: start it with `neon-mcp http`, or name where it is with --url")?;
     match answer.status() {
         status if status.is_success() => Ok(ExitCode::SUCCESS),
         status => anyhow::bail!("it isn't ready: it answers {}", status.as_u16()),

@@ -278,7 +278,7 @@ fn list(path: &Path, json: bool) -> anyhow::Result<()> {
                 "previous_expires_at": entry.previous_expires(Utc::now()).map(time),
             })
         });
-        print(&serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?);
+        print(&crate::cli::common::json_text(&rows.collect::<Vec<_>>())?);
         return Ok(());
     }
     if list.entries().is_empty() {

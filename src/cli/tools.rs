@@ -60,7 +60,7 @@ const MIN_TITLE: usize = 24;
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.format_schema {
-        print(&serde_json::to_string_pretty(&format_schema())?);
+        print(&crate::cli::common::json_text(&format_schema())?);
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.check {
@@ -109,7 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match arguments.format {
         Format::Table => {}
         Format::Json => {
-            print(&serde_json::to_string_pretty(&overview(&selection))?);
+            print(&crate::cli::common::json_text(&overview(&selection))?);
             return Ok(ExitCode::SUCCESS);
         }
         Format::Markdown => {

@@ -7,8 +7,10 @@ use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
 use super::common::{only, print, resolve};
+use super::fold::folded;
 use super::serve::engine_account;
 use super::spoken::spoken;
+use super::terminal::width;
 use crate::neon::{self, AccountInfo, Context, Error, ErrorKind, KeyKind, RateLimits};
 use crate::settings::{Account, AccountSource, KeyOrigin, Layer, Upstream};
 use crate::text::escaped;
@@ -75,9 +77,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         told.push(said);
     }
     if arguments.json {
-        print(&serde_json::to_string_pretty(&json!({ "accounts": told }))?);
+        print(&crate::cli::common::json_text(&json!({ "accounts": told }))?);
     } else {
-        let texts: Vec<String> = told.iter().map(lines).collect();
+        let texts: Vec<String> = told.iter().map(|said| lines(said, width(std::io::stdout()))).collect();
         print(&texts.join("\n\n"));
     }
     Ok(match are_usable {
@@ -167,14 +169,15 @@ fn add(said: &mut Value, info: AccountInfo) {
 }
 
 /// The same for people.
-fn lines(said: &Value) -> String {
+fn lines(said: &Value, width: Option<usize>) -> String {
     let text = |pointer: &str| {
         said.pointer(pointer)
             .and_then(Value::as_str)
             .filter(|text| !text.is_empty())
     };
     let mut lines = Vec::new();
-    let mut line = |name: &str, value: String| lines.push(format!("{name:<14}{value}"));
+    let blank = " ".repeat(14);
+    let mut line = |name: &str, value: String| lines.extend(folded(&value, width, &format!("{name:<14}"), &blank));
     if let Some(account) = text("/account") {
         line("Account", account.to_owned());
     }

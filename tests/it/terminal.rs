@@ -405,3 +405,50 @@ async fn commands_that_are_told_reach_the_same_place() {
         assert!(undo.contains(flag), "{flag}: {undo}");
     }
 }
+
+#[tokio::test]
+async fn hidden_characters_of_names_are_escaped_wherever_a_result_goes() {
+    let place = place();
+    let arguments = json!({"name": "a\u{202e}b\u{2066}c"}).to_string();
+    for more in [&[][..], &["--json"]] {
+        let mut command = sandbox(&[&["call", "create_project", &arguments], more].concat(), place.path());
+        command.env("NEON_MCP_SANDBOX_POSTGRES", "off");
+        let output = command.output().await.expect("runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success(), "{text}");
+        assert!(
+            !text.contains(['\u{202e}', '\u{2066}']) && text.contains("202e"),
+            "{more:?}: {text}"
+        );
+        if !more.is_empty() {
+            let value: Value = serde_json::from_str(&text).expect("JSON");
+            assert!(
+                value.to_string().contains("a\u{202e}b\u{2066}c"),
+                "the value is the same: {value}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_settings_beside_the_name_are_told_in_a_terminal() {
+    let (exit, _, screen) = at(program(&["--toolsets", "brnches"], "", ""), Streams::All, 80).await;
+    assert!(
+        exit == 1 && screen.contains("brnches") && !screen.contains("neon-mcp demo"),
+        "{exit}: {screen}"
+    );
+    let (exit, _, screen) = at(program(&["--toolsets", "branches"], "", ""), Streams::All, 80).await;
+    assert!(exit == 0 && screen.contains("neon-mcp demo"), "{exit}: {screen}");
+}
+
+#[tokio::test]
+async fn option_before_a_command_is_told_where_it_belongs() {
+    for (typed, told) in [
+        (&["--sandbox", "call", "list_projects"][..], "neon-mcp call --sandbox"),
+        (&["--profile", "x", "whoami"], "neon-mcp whoami --profile"),
+    ] {
+        let output = program(typed, "", "").output().await.expect("runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains(told), "{said}");
+    }
+}

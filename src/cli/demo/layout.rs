@@ -59,7 +59,12 @@ pub(super) fn tell_as_is(label: &str, lines: &[String]) {
             _ => Style::new(),
         };
         let line = format!("{INDENT}{label:<10}{line}");
-        let cut: String = line.chars().take(width()).collect();
+        let mut cut: String = line.chars().take(width()).collect();
+        if cut.chars().count() < line.chars().count() {
+            // What is missing is told.
+            cut.pop();
+            cut.push('…');
+        }
         print(style, cut.trim_end());
     }
 }

@@ -49,7 +49,10 @@ pub(super) fn kept(check: &'static str, setting: &str, directory: &Path) -> Chec
         Ok(metadata) if is_open(&metadata) => Check::warning(
             check,
             format!("{shown} can be read by others"),
-            format!("run `chmod 700 {shown}`; the server does it at its next start"),
+            format!(
+                "run `chmod 700 {}`; the server does it at its next start",
+                local_files::in_a_shell(&shown)
+            ),
         ),
         Ok(_) => match tempfile::Builder::new().prefix(".doctor-").tempfile_in(directory) {
             Ok(_) => Check::ok(check, shown.clone()),

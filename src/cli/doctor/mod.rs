@@ -15,6 +15,8 @@ use serde_json::json;
 use check::{Check, State};
 
 use super::common::{here, print, resolve, told};
+use super::fold::folded;
+use super::terminal::width;
 use super::version::VERSION;
 use crate::catalog::Catalog;
 use crate::guard::without_own_keys;
@@ -93,19 +95,17 @@ fn show(checks: &[Check], as_json: bool) -> anyhow::Result<()> {
     if as_json {
         let healthy = !checks.iter().any(|check| check.state == State::Problem);
         let all = json!({ "version": VERSION, "healthy": healthy, "checks": checks });
-        print(&without_own_keys(&serde_json::to_string_pretty(&all)?));
+        print(&without_own_keys(&crate::cli::common::json_text(&all)?));
         return Ok(());
     }
+    let width = width(std::io::stdout());
+    let blank = format!("{:<8} {:<12} ", "", "");
     for check in checks {
-        print(&without_own_keys(&format!(
-            "{:<8} {:<12} {}",
-            check.state.name(),
-            check.check,
-            check.message
-        )));
-        if let Some(next) = &check.next {
-            print(&without_own_keys(&format!("{:<8} {:<12} next: {next}", "", "")));
-        }
+        let first = format!("{:<8} {:<12} ", check.state.name(), check.check);
+        let next = check.next.as_ref().map(|next| format!("next: {next}"));
+        let message = folded(&without_own_keys(&check.message), width, &first, &blank);
+        let next = next.map(|next| folded(&without_own_keys(&next), width, &blank, &format!("{blank}      ")));
+        message.iter().chain(next.iter().flatten()).for_each(|line| print(line));
     }
     Ok(())
 }

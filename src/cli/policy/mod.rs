@@ -46,7 +46,7 @@ enum Command {
 /// Exits with 1 when the policy can't be used.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
-        Command::Schema => print(&serde_json::to_string_pretty(&policy_schema())?),
+        Command::Schema => print(&crate::cli::common::json_text(&policy_schema())?),
         Command::Reference => print(&policy_reference()),
         Command::Check { file, tool, arguments } => {
             let catalog = Catalog::embedded()?;
