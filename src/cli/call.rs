@@ -18,6 +18,7 @@ use super::spinner::Spinner;
 use super::spoken::to_a_human;
 use super::style::Style;
 use super::terminal::{AtTheTerminal, Terminal, width};
+use crate::catalog::{Catalog, Selection};
 use crate::engine::{ApprovalMode, CallResult, Caller, Outcome};
 use crate::guard::{Identity, Principal, Session, kept_session};
 use crate::neon::FairQueue;
@@ -68,6 +69,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if settings.selection.toolsets.is_none() && settings.selection.tools.is_empty() {
         settings.selection.toolsets = Some(vec!["all".to_owned()]);
     }
+    if settings.is_sandbox_short_lived() && settings.selection.linked.is_none() {
+        check(&settings, &tool, &given)?;
+    }
     let session = session(&settings);
     let goes = settings.is_sandbox_short_lived();
     let cancel = stop_signal(Hangup::Ends);
@@ -115,6 +119,41 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// What needs no sandbox to be told before one is started: that there is no such tool, or that arguments are missing. Where something
+/// else was given that might be meant for one, the call itself says so.
+fn check(settings: &Settings, tool: &str, given: &Map<String, Value>) -> anyhow::Result<()> {
+    let catalog = Catalog::embedded()?;
+    let policy = settings.policy(&catalog)?;
+    let selection = Selection::new(catalog, &settings.selection, &policy)?;
+    let Some(selected) = selection.tool(tool) else {
+        return Ok(());
+    };
+    let properties = selected.input.get("properties").and_then(Value::as_object);
+    if given
+        .keys()
+        .any(|name| properties.is_none_or(|known| !known.contains_key(name)))
+    {
+        return Ok(());
+    }
+    let required = selected
+        .input
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let missing: Vec<&str> = required
+        .filter_map(Value::as_str)
+        .filter(|name| !given.contains_key(*name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "`{tool}` needs {}, too: `neon-mcp tools {tool}` shows it with an example",
+        missing.join(" and ")
+    )
 }
 
 /// Kept in the state directory: whoever called by hand and was told a code comes back as another process.

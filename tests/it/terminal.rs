@@ -452,3 +452,21 @@ async fn option_before_a_command_is_told_where_it_belongs() {
         assert!(output.status.code() == Some(2) && said.contains(told), "{said}");
     }
 }
+
+#[tokio::test]
+async fn arguments_that_are_missing_are_told_before_a_sandbox_starts() {
+    let place = place();
+    let mut command = sandbox(&["call", "run_sql", r#"{"sql": "SELECT 1"}"#], place.path());
+    // One that starts would fail otherwise.
+    let output = command
+        .env("NEON_MCP_POSTGRES_BIN", "/nowhere")
+        .output()
+        .await
+        .expect("runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("project_id and branch_id") && said.contains("neon-mcp tools run_sql"),
+        "{said}"
+    );
+}

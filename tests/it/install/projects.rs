@@ -140,7 +140,13 @@ fn replace_keeps_nothing_in_the_users_file_either() {
 #[test]
 fn what_stays_in_the_users_file_and_leads_elsewhere_is_named_each_time() {
     let home = Home::new();
-    home.put(client("cursor"), &hostile("neon-mcp").to_string());
+    // A policy must be there, and nobody else's: otherwise what is kept can't be used, and that is told.
+    let policy = home.path().join("p.toml");
+    std::fs::write(&policy, "").expect("written");
+    let text = hostile("neon-mcp")
+        .to_string()
+        .replace("./p.toml", policy.to_str().expect("a path"));
+    home.put(client("cursor"), &text);
     for (run, changes) in [("the first", true), ("the second", false)] {
         let ran = home.run(&["install", "cursor", "--yes"]);
         assert_eq!(ran.code, 0, "{}", ran.all());
@@ -273,7 +279,7 @@ fn folder_with_a_name_that_steers_a_terminal_is_told_escaped() {
             !said.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{200b}']),
             "{arguments:?}: {said:?}"
         );
-        assert!(!names_it || said.contains("\\u{1b}"), "{arguments:?}: {said:?}");
+        assert!(!names_it || said.contains("\\u{202e}"), "{arguments:?}: {said:?}");
     }
 }
 
