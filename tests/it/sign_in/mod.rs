@@ -80,7 +80,12 @@ impl Home {
     /// Begins a login.
     pub async fn begins(&self, arguments: &[&str], issuer: &Issuer) -> Login {
         let mut command = self.program(&["login", "--no-browser"], issuer);
-        let mut child = command.args(arguments).spawn().expect("starts");
+        self.begun(command.args(arguments)).await
+    }
+
+    /// Begins a login with that command.
+    pub async fn begun(&self, command: &mut Command) -> Login {
+        let mut child = command.spawn().expect("starts");
         let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut said = String::new();
         let page = loop {
