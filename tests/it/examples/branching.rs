@@ -62,6 +62,13 @@ async fn row_16_branch_restore() {
     for operation in done["operations"].as_array().expect("operations") {
         assert_eq!(operation["status"], "finished", "{done}");
     }
+    let listed = story.shop("list_operations", json!({"limit": 2})).await;
+    for operation in listed["operations"].as_array().expect("operations") {
+        let shown = story
+            .shop("get_operation", json!({"operation_id": operation["id"]}))
+            .await;
+        assert_eq!(shown["operation"]["status"], "finished", "{shown}");
+    }
     assert_eq!(story.schema("main").await, BEFORE);
     assert_eq!(story.branch_id("main").await, main, "the branch keeps its id");
     assert_eq!(story.uri("main").await, host, "and its host");

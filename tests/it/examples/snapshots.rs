@@ -127,6 +127,13 @@ async fn row_24_database_versioning() {
         for operation in done["operations"].as_array().expect("operations") {
             assert_eq!(operation["status"], "finished", "{done}");
         }
+        let listed = story.shop("list_operations", json!({"limit": 2})).await;
+        for operation in listed["operations"].as_array().expect("operations") {
+            let shown = story
+                .shop("get_operation", json!({"operation_id": operation["id"]}))
+                .await;
+            assert_eq!(shown["operation"]["status"], "finished", "{shown}");
+        }
         // The branch has a new id from now on, which the list tells.
         let listed = story.shop("list_branches", json!({})).await;
         let main = find(&listed["branches"], "name", "main");

@@ -103,7 +103,8 @@ async fn change_takes_the_only_database_and_none_of_several() {
     let mut tried = Vec::new();
     for tool in catalog().tools() {
         let takes = tool.property("database_name").is_some();
-        let must = tool.input["required"].to_string().contains("\"database_name\"");
+        let required = tool.input.get("required").and_then(|names| names.as_array());
+        let must = required.is_some_and(|names| names.iter().any(|name| name == "database_name"));
         // The database of a new project is a new one.
         if !takes || must || tool.declaration.safety.effect == Effect::Read || tool.name() == "create_project" {
             continue;
