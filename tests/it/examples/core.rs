@@ -205,6 +205,7 @@ async fn row_05_manage_roles() {
 
     let new = json!({"branch_id": "dev", "name": "app"});
     let made = story.shop("create_role", new.clone()).await;
+    assert!(made["role"].get("branch_id").is_none(), "the call is about it: {made}");
     let password = text(&made["role"]["password"]);
     assert_eq!(names().await, ["neondb_owner", "app"]);
     let shown = story.shop("describe_role", role("app")).await;
