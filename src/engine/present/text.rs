@@ -472,7 +472,8 @@ mod tests {
         // With many of them, each thing is told once, above its own.
         let many = |id: &str| project(id, json!(vec![json!({"day": "x", "used": id}); 9]));
         let text = written(&json!({"l": [many("a"), many("b")]}), &fence());
-        assert!(text.starts_with("l:\n -\n  id: a\n  usage:\n"), "{text}");
+        let heads = text.lines().filter(|line| line.trim_start().starts_with("id:"));
+        assert_eq!(heads.count(), 2, "{text}");
     }
 
     #[test]
