@@ -25,7 +25,7 @@ impl Position {
 
 /// What is wrong, and where.
 pub(crate) fn told(text: &str, error: &toml::de::Error) -> String {
-    let message = escaped(error.message());
+    let message = escaped(&without_value(error.message()));
     match error.span() {
         Some(span) => {
             let Position { line, column } = Position::of(text, span.start);
@@ -35,9 +35,39 @@ pub(crate) fn told(text: &str, error: &toml::de::Error) -> String {
     }
 }
 
+/// A message of the parser's without the value that it quotes, which may be a secret: of which kind it is says enough.
+fn without_value(message: &str) -> String {
+    for kind in ["string", "character"] {
+        for begin in [format!("invalid type: {kind} "), format!("invalid value: {kind} ")] {
+            if let Some(rest) = message.strip_prefix(&begin) {
+                let expected = rest
+                    .rfind(", expected ")
+                    .map_or("", |at| rest.get(at..).unwrap_or_default());
+                return format!("{}{expected}", begin.trim_end());
+            }
+        }
+    }
+    message.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn value_of_a_wrong_kind_is_not_quoted() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Numbers {
+            #[expect(dead_code, reason = "it is never read")]
+            number: u32,
+        }
+        let text = "number = \"hunter2, expected \\\"more\\\"\"";
+        let error = toml::from_str::<Numbers>(text).unwrap_err();
+        assert_eq!(
+            told(text, &error),
+            "line 1, column 10: invalid type: string, expected u32"
+        );
+    }
 
     #[test]
     fn what_is_wrong_is_told_without_the_line() {

@@ -56,7 +56,7 @@ pub(super) struct Arguments {
     /// Only calls about this project
     #[arg(long, value_name = "ID")]
     project: Option<String>,
-    /// Only calls of this caller: its whole name (`token ann`, `ISSUER SUBJECT`), or what comes last of it
+    /// Only calls of this caller: its whole name (`token ann`, `ISSUER SUBJECT`), or what stands behind `token` or the issuer
     #[arg(long, value_name = "NAME")]
     caller: Option<String>,
     /// Only calls since: an age (90s, 15m, 2h, 7d) or a time (2026-07-01T12:00:00Z)
@@ -225,9 +225,9 @@ impl Arguments {
     }
 }
 
-/// Whether a caller has that name, or it is the last word of it.
+/// Whether a caller has that name, or what comes behind its issuer or `token` is it.
 fn is_named(caller: &str, name: &str) -> bool {
-    caller == name || caller.rsplit_once(' ').is_some_and(|(_, last)| last == name)
+    caller == name || caller.split_once(' ').is_some_and(|(_, of)| of == name)
 }
 
 /// How entries are shown. Whatever stands in the log is taken for untrusted: someone else may have written it.

@@ -36,17 +36,21 @@ pub(in crate::engine) async fn connection(
         role: role.map(str::to_owned),
         reads: only_reads(call),
     };
+    // Who may do what is this call's, whoever found out where the names lead.
+    let admitted = |database: &str, role: &str| {
+        policy.admits_name(Named::Database, database)?;
+        policy.admits_name(Named::Role, role)
+    };
     if let Some(known) = call.connections.get(&key) {
+        admitted(&known.database, &known.role)?;
         return Ok(Connection {
-            // Who may do what is this call's.
             holds_role: policy.bounds_roles(),
             ..known
         });
     }
     let look = ReadSnapshot::new(call);
     let (database, role) = choose(call, &look, (project, branch), database, role).await?;
-    policy.admits_name(Named::Database, &database)?;
-    policy.admits_name(Named::Role, &role)?;
+    admitted(&database, &role)?;
     let read = Read::new(
         "/projects/{project_id}/connection_uri",
         &[("project_id", project.into())],

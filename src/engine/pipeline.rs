@@ -44,6 +44,8 @@ pub(in crate::engine) struct Pipeline<'a> {
     workflow: Option<Arc<dyn WorkflowCall>>,
     /// The call's arguments, with names resolved to ids as far as it came.
     arguments: Map<String, Value>,
+    /// What the caller wrote of where the call is to run.
+    said: Map<String, Value>,
     /// What was read to fill arguments in, for the first attempt.
     seen: Option<Seen>,
 }
@@ -68,6 +70,7 @@ impl<'a> Pipeline<'a> {
             workflow: None,
             seen: None,
             arguments: Map::new(),
+            said: Map::new(),
         }
     }
 
@@ -114,6 +117,14 @@ impl<'a> Pipeline<'a> {
         let mut arguments =
             arguments::check(self.call.selected, given, &mut self.call.times).map_err(Failure::Arguments)?;
         copied(&arguments).map_err(Failure::Arguments)?;
+        let fixed = &self.call.selected.fixed;
+        self.said = arguments
+            .iter()
+            .filter(|(name, _)| {
+                ["project_id", "branch_id", "org_id"].contains(&name.as_str()) && !fixed.contains_key(*name)
+            })
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         let mut linked = Filled::begin(self.call.selected, &mut arguments);
         reference::check(tool, &arguments).map_err(Failure::Arguments)?;
         record.given(tool, &arguments);
@@ -314,6 +325,7 @@ impl<'a> Pipeline<'a> {
             service: self.call.service,
             tool,
             arguments: &arguments,
+            said: &self.said,
             times: self.call.times,
             most_bytes: self.call.limits.result_bytes,
             fence: &self.call.fence,
@@ -385,7 +397,7 @@ impl<'a> Pipeline<'a> {
             failure => failure.after_copy(copy.as_ref()),
         })?;
         if let Some(content) = &answer.content {
-            return Ok(self.result(shaping.content(content, answer.request_id), false));
+            return Ok(self.result(shaping.content(content), false));
         }
         let body = answer.body.as_ref().unwrap_or(&Value::Null);
         let undo = way_back(body);
@@ -407,7 +419,7 @@ impl<'a> Pipeline<'a> {
             safety_copy: copy,
             undo,
         };
-        Ok(self.result(shaping.single(answer.body, answer.request_id, waited, extras), is_error))
+        Ok(self.result(shaping.single(answer.body, waited, extras), is_error))
     }
 
     /// Runs a workflow whose call was let through.

@@ -1,6 +1,6 @@
 //! Waiting until Neon has done what it was asked to do.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::engine::context::CallContext;
 use crate::neon::operations::{self, OperationState};
@@ -9,7 +9,7 @@ use crate::neon::{Ending, ProjectId};
 /// How the work that a call started went, for its result.
 #[derive(Debug)]
 pub(in crate::engine) struct Waited {
-    /// Each operation: id, action, status, and Neon's error when it failed.
+    /// Each operation: its action and status, its id where it didn't end well, and Neon's error when it failed.
     pub(in crate::engine) operations: Vec<Value>,
     /// What to say about it.
     pub(in crate::engine) note: Option<String>,
@@ -110,12 +110,17 @@ fn listed(operations: &[OperationState]) -> Vec<Value> {
     operations
         .iter()
         .map(|operation| {
-            let mut listed =
-                json!({"id": operation.id.as_str(), "action": operation.action, "status": operation.status.as_str()});
-            if let (Some(error), Some(object)) = (&operation.error, listed.as_object_mut()) {
-                object.insert("error".into(), error.as_str().into());
+            let mut listed = Map::new();
+            // Nobody looks at one again that ended well.
+            if !operation.status.is_success() {
+                listed.insert("id".into(), operation.id.as_str().into());
             }
-            listed
+            listed.insert("action".into(), operation.action.as_str().into());
+            listed.insert("status".into(), operation.status.as_str().into());
+            if let Some(error) = &operation.error {
+                listed.insert("error".into(), error.as_str().into());
+            }
+            listed.into()
         })
         .collect()
 }

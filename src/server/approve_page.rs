@@ -144,16 +144,15 @@ impl Shared {
         let decided = match by {
             By::Secret(secret, peer) => {
                 let guess = flow.page_has_own_secret();
-                if guess {
-                    self.guesses.begin(*peer, Instant::now()).map_err(Undecided::Wait)?;
-                }
+                let begun = guess.then(|| self.guesses.begin(*peer, Instant::now()));
+                let begun = begun.transpose().map_err(Undecided::Wait)?;
                 let decided = flow.decide_from_page(code, secret, decision, now);
-                match &decided {
-                    Err(DecideError::WrongSecret { refused, .. }) if guess => {
+                match (&decided, begun) {
+                    (Err(DecideError::WrongSecret { refused, .. }), Some(_)) => {
                         self.note_wrong_secret(code, *peer, refused.is_some());
                     }
-                    _ if guess => self.guesses.take_back(*peer),
-                    _ => {}
+                    (_, Some(begun)) => self.guesses.take_back(&begun),
+                    (_, None) => {}
                 }
                 decided
             }

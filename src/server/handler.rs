@@ -1,9 +1,10 @@
 //! The handler: tools/list and tools/call, in both protocol eras.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -17,6 +18,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
@@ -28,7 +30,7 @@ use super::own_results;
 use super::search;
 use super::{ask, progress, sign_in};
 use crate::catalog::{SearchIndex, SelectedTool};
-use crate::engine::{ApprovalMode, CallResult, Caller, Engine, Fence, Kind, Outcome};
+use crate::engine::{ApprovalMode, CallResult, Caller, Engine, Fence, Kind, Narrowing, Outcome};
 use crate::guard::{Identity, Principal, Session};
 use crate::neon::FairQueue;
 use crate::telemetry::spans::{self, Came};
@@ -97,12 +99,48 @@ pub(super) struct FilledLater;
 #[derive(Debug)]
 pub(super) struct Offer {
     engine: Engine,
-    tools: Vec<Tool>,
-    /// The tools as JSON: written when first listed over HTTP.
-    written: OnceLock<Option<Bytes>>,
+    listed: Arc<Listed>,
     instructions: String,
-    /// In discovery mode: made when first searched.
+    shared: Arc<OfOffers>,
+}
+
+/// The tools as they are listed.
+#[derive(Debug)]
+struct Listed {
+    tools: Vec<Tool>,
+    /// As JSON: written when first listed over HTTP.
+    written: OnceLock<Option<Bytes>>,
+}
+
+/// What an offer shares with all that are narrowed from it, for callers and requests: each would take megabytes of its own.
+#[derive(Debug, Default)]
+struct OfOffers {
+    /// Made when first searched, of all tools that any of them finds.
     index: OnceLock<Result<SearchIndex, String>>,
+    /// The lists that are in use, by their digests: those of most callers are one.
+    lists: Mutex<HashMap<[u8; 32], Weak<Listed>>>,
+}
+
+impl OfOffers {
+    /// A list of tools, where there is the same one already that one.
+    fn list(&self, tools: Vec<Tool>) -> Arc<Listed> {
+        let digest = serde_json::to_vec(&tools).map(|text| <[u8; 32]>::from(Sha256::digest(text)));
+        let new = |tools| {
+            Arc::new(Listed {
+                tools,
+                written: OnceLock::new(),
+            })
+        };
+        let Ok(digest) = digest else { return new(tools) };
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lists.get(&digest).and_then(Weak::upgrade) {
+            return known;
+        }
+        lists.retain(|_, list| list.strong_count() > 0);
+        let list = new(tools);
+        lists.insert(digest, Arc::downgrade(&list));
+        list
+    }
 }
 
 /// What all requests of a process share.
@@ -117,14 +155,20 @@ struct Process {
 
 impl Offer {
     pub(super) fn new(engine: Engine) -> Self {
-        let tools = published(engine.selection());
-        let instructions = instructions(&engine);
+        Self::sharing(engine, Arc::default())
+    }
+
+    /// What is offered of this to a caller, or to a request.
+    pub(super) fn narrowed(&self, narrowing: Narrowing) -> Self {
+        Self::sharing(self.engine.narrowed(narrowing), self.shared.clone())
+    }
+
+    fn sharing(engine: Engine, shared: Arc<OfOffers>) -> Self {
         Self {
+            listed: shared.list(published(engine.selection())),
+            instructions: instructions(&engine),
             engine,
-            tools,
-            written: OnceLock::new(),
-            instructions,
-            index: OnceLock::new(),
+            shared,
         }
     }
 
@@ -134,8 +178,8 @@ impl Offer {
 
     /// The tools as a list in JSON.
     pub(super) fn written_tools(&self) -> Option<&Bytes> {
-        let written = || serde_json::to_vec(&self.tools).ok().map(Bytes::from);
-        self.written.get_or_init(written).as_ref()
+        let written = || serde_json::to_vec(&self.listed.tools).ok().map(Bytes::from);
+        self.listed.written.get_or_init(written).as_ref()
     }
 
     /// The name of the tool that a call is of, itself or through a caller of discovery mode, with its arguments.
@@ -168,10 +212,11 @@ impl Offer {
         self.engine.note_refusal(&selected.tool, why, arguments, &caller);
     }
 
-    /// The index of the tools.
-    fn index(&self) -> Result<&SearchIndex, ErrorData> {
+    /// The index of the tools, which was made of this offer or of one that it was narrowed from.
+    pub(super) fn index(&self) -> Result<&SearchIndex, ErrorData> {
         let selection = self.engine.selection();
         let index = self
+            .shared
             .index
             .get_or_init(|| SearchIndex::new(selection).map_err(|error| error.to_string()));
         index
@@ -479,7 +524,7 @@ impl ServerHandler for NeonServer {
         let is_filled_later = is_modern(&context) && of_request::<FilledLater>(&context).is_some();
         let mut list = ListToolsResult::with_all_items(match is_filled_later {
             true => Vec::new(),
-            false => self.admitted(&context).offer.tools.clone(),
+            false => self.admitted(&context).offer.listed.tools.clone(),
         });
         self.may_be_kept(&context, &mut list.ttl_ms, &mut list.cache_scope, &mut list.meta);
         Ok(list)
@@ -585,7 +630,7 @@ impl ServerHandler for NeonServer {
 
     /// For its schema, which says what a request's `Mcp-Param-` headers must match: what is told of a tool isn't copied for each call.
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        let tool = self.admitted.offer.tools.iter().find(|tool| tool.name == name)?;
+        let tool = self.admitted.offer.listed.tools.iter().find(|tool| tool.name == name)?;
         Some(Tool::new(tool.name.clone(), "", tool.input_schema.clone()))
     }
 }

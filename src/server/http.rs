@@ -66,7 +66,7 @@ pub use self::health::Probe;
 pub use self::limits::{HttpLimits, MAX_BODY_BYTES};
 use self::listen::Listener;
 pub use self::listen::{BindError, Listen};
-pub(super) use self::peer::{Peer, neighbourhood};
+pub(super) use self::peer::{Peer, neighbourhood, network};
 pub use self::place::Place;
 use self::probes::Probes;
 pub use self::proxy::Hops;

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -118,6 +119,14 @@ pub struct Begun {
     state: String,
     nonce: String,
     verifier: String,
+}
+
+impl Begun {
+    /// What tells this sign-in from every other, and shows nothing of it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.state).into()
+    }
 }
 
 impl Debug for Begun {

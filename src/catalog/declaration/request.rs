@@ -30,8 +30,8 @@ pub struct RequestDeclaration {
     /// The argument that is the project's default branch where it is left out. Only of what reads: a change never falls back to a branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<String>,
-    /// `database_name` and `role_name` are the branch's only database, or `neondb`, and its owner, where they are left out. Only of what
-    /// reads.
+    /// `database_name` and `role_name` are the branch's only database, and its owner, where they are left out. Of several databases, what
+    /// reads takes `neondb`, and what changes something none: the call is refused, and says which there are.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub default_database: bool,
     /// Of those, the arguments that name something deleted: looked for among what can be recovered, never among what is there.

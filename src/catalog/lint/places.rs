@@ -66,9 +66,9 @@ impl Linter {
             );
         }
         self.require(
-            !declaration.request.default_database || declaration.safety.effect == Effect::Read,
+            !declaration.request.default_database || tool.declares("database_name"),
             "/request/default_database",
-            "is of a tool that reads: a change falls back to none",
+            "is of a tool that takes `database_name`",
         );
         if declaration.listing.read_by.is_some() {
             let reads = declaration.least_effect() == Effect::Read && declaration.safety.effect > Effect::Read;

@@ -79,6 +79,8 @@ pub struct SearchIndex {
 /// A tool, as the index knows it.
 #[derive(Debug)]
 struct Document {
+    /// The name of the tool.
+    tool: String,
     kind: Kind,
     toolset: usize,
     /// How much of each feature it has.
@@ -149,6 +151,7 @@ impl SearchIndex {
             }
             let name = index.synonyms.units(&spaced(tool.name()));
             index.documents.push(Document {
+                tool: tool.name().to_owned(),
                 kind,
                 toolset,
                 weights,
@@ -166,7 +169,8 @@ impl SearchIndex {
         Ok(index)
     }
 
-    /// The tools of the selection that was indexed, those that fit the request best first; none that has nothing of it.
+    /// The tools of a selection that fit the request, the best first; none that has nothing of it. The selection is the one that was
+    /// indexed, or one that was narrowed from it: one index serves all.
     #[must_use]
     pub fn search<'s>(&self, selection: &'s Selection, request: &str) -> Vec<&'s Arc<SelectedTool>> {
         let units = self.synonyms.units(request);
@@ -176,10 +180,15 @@ impl SearchIndex {
         let kinds = self.kinds_of(request);
         let toolsets = self.toolsets.of(&toolset_parts(&units));
         let of = |shares: &[f64], class: usize| shares.get(class).copied().unwrap_or_default();
+        let findable: HashMap<&str, &Arc<SelectedTool>> = selection
+            .findable()
+            .iter()
+            .map(|selected| (selected.tool.name(), selected))
+            .collect();
         let mut found: Vec<(f64, &Arc<SelectedTool>)> = self
             .documents
             .iter()
-            .zip(selection.findable())
+            .filter_map(|document| Some((document, *findable.get(document.tool.as_str())?)))
             .map(|(document, selected)| {
                 let words: f64 = units.iter().map(|unit| self.of_unit(document, unit)).sum();
                 let score =

@@ -1,4 +1,4 @@
-//! What a tool that reads is about where it is told of no branch, database or role.
+//! What a tool is about where it is told of no branch, database or role: of several, what changes something takes none by itself.
 
 use serde_json::{Map, Value};
 
@@ -52,8 +52,8 @@ pub(in crate::engine) async fn fill_branch(
     Ok(())
 }
 
-/// Fills in the database and the role, for a tool that declares it: the branch's only database, or `neondb`, and its owner. Comes after
-/// the bounds on branches were checked, since it reads the branch.
+/// Fills in the database and the role, for a tool that declares it: the branch's only database, or for a read `neondb`, and its owner.
+/// Comes after the bounds on branches were checked, since it reads the branch.
 pub(in crate::engine) async fn fill_database(
     call: &CallContext<'_>,
     look: &ReadSnapshot<'_, '_>,

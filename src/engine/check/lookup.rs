@@ -130,6 +130,8 @@ pub(in crate::engine) async fn find(
         .filter(|item| list.takes(item))
         .map(|item| Found::of(&lookup, item))
         .filter(|found| !found.id.is_empty())
+        // Whether there is a project that a call mayn't be about is told by no name.
+        .filter(|found| resource != Resource::Project || is_admitted(call, &found.id))
         .collect();
     let mut matches: Vec<&Found> = Vec::new();
     // A name with blanks around it beats the same name without them.

@@ -10,14 +10,14 @@ use crate::neon::Content;
 
 impl Shaping<'_> {
     /// The result of a call whose answer is bytes.
-    pub(in crate::engine) fn content(&self, content: &Content, request_id: String) -> Value {
+    pub(in crate::engine) fn content(&self, content: &Content) -> Value {
         let from = self
             .arguments
             .get("from_byte")
             .and_then(Value::as_u64)
             .and_then(|from| usize::try_from(from).ok())
             .unwrap_or_default();
-        let mut envelope = self.envelope(None);
+        let mut envelope = self.envelope(&Value::Null, None);
         let room = self.most_bytes.saturating_sub(CUT_ROOM + self.fence.bytes());
         // A secret is masked in the whole, so that no part begins in the middle of it.
         let original = as_text(&content.bytes);
@@ -59,7 +59,7 @@ impl Shaping<'_> {
             notes.push(format!("There are only {whole} bytes."));
         }
         envelope.insert("result".into(), result);
-        finish(envelope, notes, request_id)
+        finish(envelope, notes)
     }
 }
 

@@ -233,7 +233,9 @@ fn neon(cause: &Error, help: Help, fence: &Fence) -> ToolError {
     if let Some(id) = cause.request_id() {
         more.insert("request_id".into(), fence.quote(&one_line(id, 100)).into());
     }
-    more.insert("attempts".into(), cause.attempts().into());
+    if cause.attempts() > 1 {
+        more.insert("attempts".into(), cause.attempts().into());
+    }
     if let Some(copy) = copy {
         more.insert("safety_copy".into(), copy);
     }

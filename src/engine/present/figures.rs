@@ -1,6 +1,10 @@
-//! Figures over time, as rows: the time, and each figure by its name, which holds its unit. What is zero is left out.
+//! Figures over time, as rows: when each begins, and each figure by its name, which holds its unit. What is zero is left out, and so
+//! is when each ends: the call says how long they are.
 
 use serde_json::{Map, Value};
+
+/// When a row ends: where the next one may begin.
+const END: &str = "timeframe_end";
 
 /// What the rows of an item are called.
 const ROWS: &str = "usage";
@@ -47,6 +51,7 @@ fn row(frame: &Value) -> Option<Value> {
     };
     for (name, value) in frame.as_object()? {
         match value {
+            _ if name == END => {}
             Value::Array(figures) => {
                 for figure in figures {
                     let fields = || figure.as_object().into_iter().flat_map(Map::values);
@@ -73,7 +78,7 @@ mod tests {
     #[test]
     fn figures_are_rows_without_what_is_zero() {
         let frame = |hour: u8, compute: u64, storage: u64| {
-            json!({"timeframe_start": format!("2026-01-01T0{hour}:00:00Z"), "metrics": [
+            json!({"timeframe_start": format!("2026-01-01T0{hour}:00:00Z"), "timeframe_end": "later", "metrics": [
                 {"metric_name": "compute_unit_seconds", "value": compute},
                 {"metric_name": "root_branch_bytes_month", "value": storage}
             ]})

@@ -87,7 +87,6 @@ pub(in crate::engine) struct List {
     /// How many items there are in all, when the whole list was seen.
     pub(in crate::engine) total: Option<usize>,
     /// The request id of the last page.
-    pub(in crate::engine) request_id: String,
     /// The items are lines of a text.
     pub(in crate::engine) lines: bool,
     /// There was neither list nor text: the answer is of another kind, whole.
@@ -155,7 +154,6 @@ pub(in crate::engine) async fn read(
             page = page.with_query_replaced("org_id", organization.as_str());
         }
         let answer = call.client.send(dispatch::page(allowed, page)?, &call.context).await?;
-        let request_id = answer.request_id;
         let mut body = answer.body.unwrap_or_default();
         let other = other_items(pages, &body);
         let pages = other.as_ref().unwrap_or(pages);
@@ -180,7 +178,6 @@ pub(in crate::engine) async fn read(
                 positions,
                 next: None,
                 total: None,
-                request_id,
                 lines: false,
                 absent: true,
                 pointer: pages.items.clone(),
@@ -195,16 +192,7 @@ pub(in crate::engine) async fn read(
             if items.len() == limit {
                 let next = Position { skip: index, ..at };
                 let body = beside.put(body);
-                return Ok(finish(
-                    body,
-                    pages,
-                    items,
-                    positions,
-                    Some(next),
-                    None,
-                    request_id,
-                    lines,
-                ));
+                return Ok(finish(body, pages, items, positions, Some(next), None, lines));
             }
             if !is_admitted(call, pages, &item) {
                 continue;
@@ -224,9 +212,9 @@ pub(in crate::engine) async fn read(
                 };
                 if items.len() + beside.count() >= limit {
                     let body = beside.put(body);
-                    return Ok(finish(body, pages, items, positions, Some(at), None, request_id, lines));
+                    return Ok(finish(body, pages, items, positions, Some(at), None, lines));
                 }
-                last = Some((body, request_id));
+                last = Some(body);
             }
             _ if following(&over, &at.organization).is_some() => {
                 at = Position {
@@ -236,21 +224,21 @@ pub(in crate::engine) async fn read(
                 walk = walking(None);
                 if items.len() + beside.count() >= limit {
                     let body = beside.put(body);
-                    return Ok(finish(body, pages, items, positions, Some(at), None, request_id, lines));
+                    return Ok(finish(body, pages, items, positions, Some(at), None, lines));
                 }
-                last = Some((body, request_id));
+                last = Some(body);
             }
             _ => {
                 let total = from_start.then_some(items.len());
                 let body = beside.put(body);
-                return Ok(finish(body, pages, items, positions, None, total, request_id, lines));
+                return Ok(finish(body, pages, items, positions, None, total, lines));
             }
         }
     }
     // Short pages: what was read is handed over, and the list goes on from there.
-    if let (Some((body, request_id)), false) = (last, items.is_empty() && beside.count() == 0) {
+    if let (Some(body), false) = (last, items.is_empty() && beside.count() == 0) {
         let body = beside.put(body);
-        return Ok(finish(body, pages, items, positions, Some(at), None, request_id, false));
+        return Ok(finish(body, pages, items, positions, Some(at), None, false));
     }
     Err(Failure::Answer {
         message: format!("Neon gave {MAX_PAGES} pages without an item or an end to this list."),
@@ -308,7 +296,6 @@ fn finish(
     positions: Vec<Position>,
     next: Option<Position>,
     total: Option<usize>,
-    request_id: String,
     lines: bool,
 ) -> List {
     if let Some(place) = body.pointer_mut(&pages.items) {
@@ -319,7 +306,6 @@ fn finish(
         positions,
         next,
         total,
-        request_id,
         lines,
         absent: false,
         pointer: pages.items.clone(),

@@ -12,6 +12,12 @@ use crate::engine::wait::Waited;
 use crate::engine::workflow_output::WorkflowOutput;
 use crate::guard;
 
+/// Where a call ran: the argument, and where an answer says it that made the thing.
+const PLACES: [(&str, &str); 2] = [("project_id", "/project/id"), ("branch_id", "/branch/id")];
+
+/// In which organization the things of a list are, where the call names it.
+const ORGANIZATION: &str = "org_id";
+
 /// Room for a note and a cursor that a cut adds to a result, in bytes.
 pub(in crate::engine) const CUT_ROOM: usize = 800;
 
@@ -20,6 +26,8 @@ pub(in crate::engine) struct Shaping<'a> {
     pub(in crate::engine) service: Service,
     pub(in crate::engine) tool: &'a Tool,
     pub(in crate::engine) arguments: &'a Map<String, Value>,
+    /// The same as the caller wrote them.
+    pub(in crate::engine) said: &'a Map<String, Value>,
     /// What durations in the arguments count from.
     pub(in crate::engine) times: Reference,
     pub(in crate::engine) most_bytes: usize,
@@ -46,15 +54,8 @@ pub(in crate::engine) struct Extras {
 
 impl Shaping<'_> {
     /// The result of a call whose answer is one thing.
-    pub(in crate::engine) fn single(
-        &self,
-        mut answer: Option<Value>,
-        request_id: String,
-        waited: Option<Waited>,
-        extras: Extras,
-    ) -> Value {
+    pub(in crate::engine) fn single(&self, mut answer: Option<Value>, waited: Option<Waited>, extras: Extras) -> Value {
         let mut notes = Vec::new();
-        let mut envelope = self.envelope(answer.as_ref());
         // Only what Neon itself left empty is "done": an answer of which nothing is kept says that the call ran.
         let empty = answer
             .as_ref()
@@ -67,6 +68,9 @@ impl Shaping<'_> {
                 forget_states(answer);
             }
             self.reduce(answer, true);
+            if let (true, Some(fields)) = (self.is_reduced(), answer.as_object_mut()) {
+                self.forget_owners(fields.values_mut());
+            }
             self.enclose(answer);
             notes.extend(crate::engine::present::dotenv::rewrite(
                 self.tool,
@@ -82,6 +86,7 @@ impl Shaping<'_> {
                 .map_or_else(|| "Done.".to_owned(), fill),
             false => output.done.as_ref().map(fill).unwrap_or_default(),
         };
+        let mut envelope = self.envelope(&whole, answer.as_ref());
         if !said.is_empty() {
             envelope.insert("done".into(), said.into());
         }
@@ -109,7 +114,7 @@ impl Shaping<'_> {
             self.fence.enclose_undo(&mut undo);
             ("undo".to_owned(), undo)
         }));
-        let mut value = finish(envelope, notes, request_id);
+        let mut value = finish(envelope, notes);
         let cuts = cut(&mut value, self.most_bytes, self.fence);
         if !cuts.is_empty()
             && let Some(object) = value.as_object_mut()
@@ -142,7 +147,7 @@ impl Shaping<'_> {
             failed,
             ..
         } = ended;
-        let mut envelope = self.envelope(None);
+        let mut envelope = self.envelope(&Value::Null, Some(&result));
         let output = &self.tool.declaration.output;
         if let (Some(template), false) = (&output.done, failed) {
             let said = done::filled(template, self.arguments, &result, self.fence);
@@ -188,25 +193,35 @@ impl Shaping<'_> {
             positions,
             next,
             total,
-            request_id,
             lines,
             absent,
             pointer,
         } = list;
         if absent {
-            return self.single(Some(answer), request_id, None, Extras::default());
+            return self.single(Some(answer), None, Extras::default());
         }
-        let mut envelope = self.envelope(Some(&answer));
+        let mut envelope = self.envelope(&answer, None);
         self.reduce(&mut answer, !lines);
         // A text is fenced as one, not line by line.
         if !lines {
             self.enclose(&mut answer);
         }
         let wrap = self.tool.declaration.output.wrap.as_deref();
-        let items = match answer.pointer_mut(&pointer).map(Value::take) {
+        let mut items = match answer.pointer_mut(&pointer).map(Value::take) {
             Some(Value::Array(items)) => items,
             _ => Vec::new(),
         };
+        if self.is_reduced() {
+            self.forget_owners(items.iter_mut());
+            for item in items.iter_mut().filter_map(Value::as_object_mut) {
+                let organization = item.get(ORGANIZATION).and_then(Value::as_str);
+                if organization.is_some_and(|id| self.is_said(ORGANIZATION, id)) {
+                    item.shift_remove(ORGANIZATION);
+                }
+                // One of them is: the others needn't say that they aren't.
+                item.retain(|name, value| !(matches!(name.as_str(), "default" | "is_default") && *value == false));
+            }
+        }
         if lines {
             // What stands beside the text is somebody's, too.
             self.enclose(&mut answer);
@@ -265,7 +280,10 @@ impl Shaping<'_> {
             }
         }
         let mut page = Map::new();
-        page.insert("returned".into(), kept.len().into());
+        // Where all of them are here, one number says both.
+        if total != Some(kept.len()) {
+            page.insert("returned".into(), kept.len().into());
+        }
         if let Some(total) = total {
             page.insert("total".into(), total.into());
         }
@@ -285,20 +303,50 @@ impl Shaping<'_> {
         }
         envelope.insert("result".into(), answer);
         envelope.insert("page".into(), Value::Object(page));
-        finish(envelope, notes, request_id)
+        finish(envelope, notes)
     }
 
-    /// Where the call ran.
-    pub(in crate::engine) fn envelope(&self, answer: Option<&Value>) -> Map<String, Value> {
+    /// Where the call ran, as far as neither the caller wrote that id nor what it is shown of the answer has it.
+    pub(in crate::engine) fn envelope(&self, answer: &Value, shown: Option<&Value>) -> Map<String, Value> {
         let mut envelope = Map::new();
         self.service.stamp(&mut envelope);
-        for (name, pointer) in [("project_id", "/project/id"), ("branch_id", "/branch/id")] {
+        for (name, pointer) in PLACES {
             let given = self.arguments.get(name);
-            if let Some(id) = given.or_else(|| answer?.pointer(pointer)).and_then(Value::as_str) {
+            let Some(id) = given.or_else(|| answer.pointer(pointer)).and_then(Value::as_str) else {
+                continue;
+            };
+            let own = format!("/{name}");
+            let is_shown = [pointer, &own].iter().any(|place| {
+                let shown = shown.and_then(|shown| shown.pointer(place));
+                shown.and_then(Value::as_str) == Some(id)
+            });
+            if !self.is_said(name, id) && !is_shown {
                 envelope.insert(name.into(), self.fence.quote(id).into());
             }
         }
         envelope
+    }
+
+    /// Whether the caller wrote this id itself.
+    fn is_said(&self, argument: &str, id: &str) -> bool {
+        self.said.get(argument).and_then(Value::as_str) == Some(id)
+    }
+
+    /// Whether an agent gets a part of the answer: `detail: full` gives all of it, as Neon has it.
+    fn is_reduced(&self) -> bool {
+        self.arguments.get("detail").and_then(Value::as_str) != Some("full")
+    }
+
+    /// Drops from things what they belong to, where the call is about that: the caller wrote it, or it stands once above them.
+    fn forget_owners<'v>(&self, things: impl Iterator<Item = &'v mut Value>) {
+        for thing in things.filter_map(Value::as_object_mut) {
+            for (name, _) in PLACES {
+                let given = self.arguments.get(name).and_then(Value::as_str);
+                if given.is_some() && thing.get(name).and_then(Value::as_str) == given {
+                    thing.shift_remove(name);
+                }
+            }
+        }
     }
 
     /// Masks, and keeps what is used next.
@@ -308,7 +356,7 @@ impl Shaping<'_> {
         if output.keep.is_some() {
             forget_nulls(answer);
         }
-        let full = self.arguments.get("detail").and_then(Value::as_str) == Some("full");
+        let full = !self.is_reduced();
         if let (Some(place), Some(pages), false) = (&output.figures, &output.pages, full) {
             if let Some(items) = answer.pointer_mut(&pages.items) {
                 figures::as_rows(items, place);
@@ -319,6 +367,13 @@ impl Shaping<'_> {
             // The operations are reported by themselves.
             if self.tool.declaration.output.waits {
                 object.shift_remove("operations");
+            }
+        }
+        if !full {
+            shorten_times(answer);
+            forget_sameness(answer);
+            if output.keep.is_some() {
+                forget_nothings(answer);
             }
         }
     }
@@ -347,11 +402,11 @@ impl Shaping<'_> {
     }
 }
 
-pub(in crate::engine) fn finish(mut envelope: Map<String, Value>, notes: Vec<String>, request_id: String) -> Value {
+/// The id of Neon's request isn't told: it is in the log of calls, and in errors, where somebody may ask Neon about it.
+pub(in crate::engine) fn finish(mut envelope: Map<String, Value>, notes: Vec<String>) -> Value {
     if !notes.is_empty() {
         envelope.insert("notes".into(), json!(notes));
     }
-    envelope.insert("request_id".into(), request_id.into());
     Value::Object(envelope)
 }
 
@@ -394,6 +449,66 @@ fn forget_nulls(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(forget_nulls),
         _ => {}
     }
+}
+
+/// Drops when a thing was changed last that was never changed.
+fn forget_sameness(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            if object.get("updated_at").is_some() && object.get("updated_at") == object.get("created_at") {
+                object.shift_remove("updated_at");
+            }
+            object.values_mut().for_each(forget_sameness);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_sameness),
+        _ => {}
+    }
+}
+
+/// Drops what says nothing: nulls, and objects with nothing in them.
+fn forget_nothings(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.values_mut().for_each(forget_nothings);
+            object.retain(|_, value| !value.is_null() && !value.as_object().is_some_and(Map::is_empty));
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_nothings),
+        _ => {}
+    }
+}
+
+/// Times that nobody reads to the thousandth of a second. Others are places in a branch's history or in a log, and stay exact.
+fn is_rough_time(name: &str) -> bool {
+    ["_at", "_until", "last_active"].iter().any(|end| name.ends_with(end))
+}
+
+/// Writes such times to the second.
+fn shorten_times(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                match value {
+                    Value::String(text) if is_rough_time(name) => {
+                        if let Some(short) = to_the_second(text) {
+                            *text = short;
+                        }
+                    }
+                    other => shorten_times(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten_times),
+        _ => {}
+    }
+}
+
+/// A time without the fraction of its second; nothing where it has none, or is no time.
+fn to_the_second(text: &str) -> Option<String> {
+    const SECONDS: usize = "2026-01-31T10:00:00".len();
+    chrono::DateTime::parse_from_rfc3339(text).ok()?;
+    let (time, rest) = text.split_at_checked(SECONDS)?;
+    let offset = rest.strip_prefix('.')?.trim_start_matches(|c: char| c.is_ascii_digit());
+    Some(format!("{time}{offset}"))
 }
 
 /// Drops what an answer said about states before its operations ran: they have ended since.
@@ -488,6 +603,49 @@ mod tests {
         assert_eq!(
             kept(&value, &keep),
             Some(json!({"branches": [{"id": 1}, {"id": 3}], "extra": {"a": {"c": 2}}}))
+        );
+    }
+
+    #[test]
+    fn what_says_nothing_is_left_out() {
+        let mut value = json!({
+            "branch": {"id": "br-a", "expires_at": null, "recovery": {}, "list": [], "protected": false},
+            "annotation": {"value": {"of": {}}}
+        });
+        forget_nothings(&mut value);
+        assert_eq!(value, json!({"branch": {"id": "br-a", "list": [], "protected": false}}));
+        let mut value = json!([
+            {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"},
+            {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"},
+            {"updated_at": "2026-01-02T00:00:00Z"}
+        ]);
+        forget_sameness(&mut value);
+        assert_eq!(
+            value,
+            json!([
+                {"created_at": "2026-01-01T00:00:00Z"},
+                {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"},
+                {"updated_at": "2026-01-02T00:00:00Z"}
+            ])
+        );
+    }
+
+    #[test]
+    fn time_is_told_to_the_second_where_nobody_goes_by_less() {
+        let exact = "2026-01-31T10:00:00.545770540Z";
+        let mut value = json!({
+            "created_at": exact, "items": [{"last_active": "2026-01-31T10:00:00.5+02:00", "recoverable_until": exact}],
+            // A place in a branch's history, which the next call may name; a name; and what is no time.
+            "parent_timestamp": exact, "name": exact, "joined_at": "2026-01-31 10:00:00.5", "deleted_at": "2026-01-31T10:00:00Z",
+        });
+        shorten_times(&mut value);
+        assert_eq!(
+            value,
+            json!({
+                "created_at": "2026-01-31T10:00:00Z",
+                "items": [{"last_active": "2026-01-31T10:00:00+02:00", "recoverable_until": "2026-01-31T10:00:00Z"}],
+                "parent_timestamp": exact, "name": exact, "joined_at": "2026-01-31 10:00:00.5", "deleted_at": "2026-01-31T10:00:00Z",
+            })
         );
     }
 

@@ -13,6 +13,15 @@ use crate::engine::present::untrusted::Fence;
 /// What stands between two cells. A cell never holds the bar itself.
 const BAR: &str = " | ";
 
+/// What begins the line above a table with what is the same in each of its rows. No cell begins so.
+const EACH: &str = "each: {";
+
+/// How many things of another kind each thing may have, on average, where both stand in one table.
+const FEW: usize = 3;
+
+/// From how many rows on that is said once.
+const SHARED_FROM: usize = 3;
+
 /// How many bytes an object may have that stands on one line.
 const MAX_INLINE: usize = 80;
 
@@ -162,10 +171,13 @@ impl Writer<'_> {
                 item.as_object()
                     .is_some_and(|item| item.values().any(is_list_of_objects))
             };
-            if items.iter().any(holds_list) {
-                return self.blocks(items, depth);
-            }
-            return self.table(items, depth);
+            return match joined(items) {
+                Some(rows) => self.table(&rows, depth),
+                None if items.iter().any(holds_list) || items.iter().any(|item| self.holds_rows(item)) => {
+                    self.blocks(items, depth)
+                }
+                None => self.table(items, depth),
+            };
         }
         let words: Option<Vec<String>> = items.iter().map(word).collect();
         if let Some(words) = words {
@@ -193,6 +205,12 @@ impl Writer<'_> {
         }
     }
 
+    /// Whether an item is a result with rows of its own: lines, which a cell would make one of.
+    fn holds_rows(&self, item: &Value) -> bool {
+        let rows = item.get("rows").and_then(Value::as_str);
+        rows.is_some_and(|rows| self.is_delimited(rows) && rows.contains('\n'))
+    }
+
     fn table(&mut self, items: &[Value], depth: usize) {
         let delimited = serde_json::to_string(items).is_ok_and(|json| json.contains(&self.fence.opens()));
         if delimited {
@@ -210,9 +228,15 @@ impl Writer<'_> {
     }
 
     fn rows(&mut self, items: &[Value], depth: usize) {
+        let shared = shared(items);
+        if !shared.is_empty() {
+            let parts: Vec<String> = shared.iter().map(|(name, word)| format!("{name}: {word}")).collect();
+            self.indent(depth);
+            let _ = writeln!(self.out, "{EACH}{}}}", parts.join(", "));
+        }
         let mut columns: Vec<&String> = Vec::new();
         for name in items.iter().filter_map(Value::as_object).flat_map(Map::keys) {
-            if !columns.contains(&name) {
+            if !columns.contains(&name) && !shared.iter().any(|(shared, _)| *shared == name) {
                 columns.push(name);
             }
         }
@@ -250,6 +274,65 @@ fn is_objects(items: &[Value]) -> bool {
 
 fn is_list_of_objects(value: &Value) -> bool {
     value.as_array().is_some_and(|items| is_objects(items))
+}
+
+/// Things of which each has few things of one kind, as rows of both: a table each would be mostly heads.
+fn joined(items: &[Value]) -> Option<Vec<Value>> {
+    let list_of = |item: &Map<String, Value>| {
+        let mut lists = item.iter().filter(|(_, value)| value.is_array());
+        let (name, list) = lists.next()?;
+        let is_plain = lists.next().is_none() && !item.values().any(Value::is_object);
+        (is_plain && key(name) == *name && !name.contains(' ')).then(|| (name.clone(), list.clone()))
+    };
+    let mut rows = Vec::new();
+    let mut of = None;
+    for item in items {
+        let (name, list) = list_of(item.as_object()?)?;
+        let list = list.as_array()?;
+        if *of.get_or_insert_with(|| name.clone()) != name || !(list.is_empty() || is_objects(list)) {
+            return None;
+        }
+        let mut outer = item.as_object()?.clone();
+        outer.shift_remove(&name);
+        if list.is_empty() {
+            rows.push(outer.clone().into());
+        }
+        for inner in list.iter().filter_map(Value::as_object) {
+            let mut row = outer.clone();
+            row.extend(
+                inner
+                    .iter()
+                    .map(|(field, value)| (format!("{name}.{field}"), value.clone())),
+            );
+            rows.push(Value::Object(row));
+        }
+    }
+    let is_told = rows.iter().any(|row| {
+        row.as_object()
+            .is_some_and(|row| row.keys().any(|key| key.contains('.')))
+    });
+    (is_told && items.len() > 1 && rows.len() <= items.len() * FEW && is_objects(&rows)).then_some(rows)
+}
+
+/// What is the same in each of several rows, as words: it is said once, above them. One column at least is left.
+fn shared(items: &[Value]) -> Vec<(&String, String)> {
+    let Some((Value::Object(first), others)) = items.split_first() else {
+        return Vec::new();
+    };
+    if items.len() < SHARED_FROM {
+        return Vec::new();
+    }
+    let is_same = |name: &String, value: &Value| others.iter().all(|other| other.get(name.as_str()) == Some(value));
+    let shared: Vec<(&String, String)> = first
+        .iter()
+        .filter(|(name, value)| key(name) == **name && !name.contains(' ') && is_same(name, value))
+        .filter_map(|(name, value)| Some((name, word(value)?)))
+        .collect();
+    let columns = items.iter().filter_map(Value::as_object).flat_map(Map::keys);
+    let is_left = columns
+        .into_iter()
+        .any(|name| !shared.iter().any(|(shared, _)| *shared == name));
+    if is_left { shared } else { Vec::new() }
 }
 
 /// A call that an agent can make as it stands: `tool {arguments}`, and what else is said of it.
@@ -311,7 +394,7 @@ fn plain(text: &str) -> String {
 
 /// A text as a cell of a table.
 fn cell_text(text: &str) -> String {
-    if text.contains('|') {
+    if text.contains('|') || text.starts_with(EACH) {
         Value::from(text).to_string().replace('|', "\\u007c")
     } else {
         plain(text)
@@ -358,6 +441,49 @@ mod tests {
              page: {returned: 2, total: 2}\n\
              undo: delete_branch {\"branch_id\":\"br-b\"}\n until: 2026-01-01T00:00:00Z\n\
              notes:\n - It is done.\n - More follows."
+        );
+    }
+
+    #[test]
+    fn what_is_the_same_in_each_row_is_said_once_above_them() {
+        let row = |id: &str, of: &str| json!({"id": id, "region": "aws", "pg": 17, "of": of, "each: {a": id});
+        let several = json!({"l": [row("a", "x"), row("b", "x y"), row("c", "x")], "more": 1});
+        let table =
+            "l:\n each: {region: aws, pg: 17}\n id | of | \"each: {a\"\n a | x | a\n b | x y | b\n c | x | c\nmore: 1";
+        assert_eq!(written(&several, &fence()), table);
+        // Sentences stay where they are, and rows of which nothing would be left stay rows.
+        let same = json!({"l": [{"a": "x y", "b": 1}, {"a": "x y", "b": 1}, {"a": "x y", "b": 1}]});
+        assert_eq!(written(&same, &fence()), "l:\n each: {b: 1}\n a\n x y\n x y\n x y");
+        let alike = json!({"l": [{"a": 1}, {"a": 1}, {"a": 1}]});
+        assert_eq!(written(&alike, &fence()), "l:\n a\n 1\n 1\n 1");
+        let two = json!({"l": [{"a": 1, "b": 1}, {"a": 2, "b": 1}]});
+        assert_eq!(written(&two, &fence()), "l:\n a | b\n 1 | 1\n 2 | 1");
+    }
+
+    #[test]
+    fn few_things_of_each_thing_stand_in_one_table() {
+        let project = |id: &str, usage: Value| json!({"id": id, "usage": usage});
+        let value = json!({"l": [
+            project("a", json!([{"day": "1", "used": 5}, {"day": "2", "used": 6}])), project("b", json!([])),
+            project("c", json!([{"day": "1", "used": 7}]))
+        ]});
+        let table = "l:\n id | usage.day | usage.used\n a | \"1\" | 5\n a | \"2\" | 6\n b\n c | \"1\" | 7";
+        assert_eq!(written(&value, &fence()).replace(" |  |\n", "\n"), table);
+        // With many of them, each thing is told once, above its own.
+        let many = |id: &str| project(id, json!(vec![json!({"day": "x", "used": id}); 9]));
+        let text = written(&json!({"l": [many("a"), many("b")]}), &fence());
+        let heads = text.lines().filter(|line| line.trim_start().starts_with("id:"));
+        assert_eq!(heads.count(), 2, "{text}");
+    }
+
+    #[test]
+    fn rows_of_several_results_are_told_as_lines() {
+        let fence = fence();
+        let rows = fence.around("\n[\"a\"]\n[\"x | y\"]\n");
+        let results = json!({"results": [{"command": "INSERT", "row_count": 1}, {"command": "SELECT", "rows": rows}]});
+        assert_eq!(
+            written(&results, &fence),
+            format!("results:\n -\n  command: INSERT\n  row_count: 1\n -\n  command: SELECT\n  rows: {rows}")
         );
     }
 

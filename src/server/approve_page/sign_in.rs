@@ -4,21 +4,24 @@
 //! elsewhere makes nobody decide: its requests come without the cookie (`SameSite`), are told by their `Origin`, and lack the form's tag.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::http::header::{COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::Utc;
 use maud::html;
+use quick_cache::sync::Cache;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::view::told;
 use crate::guard::{ApprovalFlow, Identity, PageSeal, Principal, Scopes};
-use crate::server::http::neighbourhood;
-use crate::server::http::taken::Taken;
+use crate::server::http::taken::{Taken, With};
+use crate::server::http::{neighbourhood, network};
 use crate::sign_in::{Begun, SignInError, SignedInPerson, WebSignIn};
+use crate::text::{escaped, one_line};
 
 /// How long a sign-in counts, in seconds.
 const SESSION_SECONDS: i64 = 15 * 60;
@@ -29,9 +32,20 @@ const SIGN_IN_SECONDS: i64 = 10 * 60;
 /// The longest cookie that every browser keeps, in bytes, with room for its name.
 const MAX_COOKIE: usize = 3_900;
 
-/// How many sign-ins are finished at once, and how many of them from one address: anybody can begin one, and come back with anything.
-const MAX_AT_ONCE: usize = 32;
+/// How many sign-ins are finished at once, how many of them from one network, and from one address: anybody can begin one, and come back
+/// with anything, about which the issuer is asked.
+const MAX_AT_ONCE: usize = 256;
+const MAX_OF_NETWORK: usize = 16;
 const MAX_OF_ONE: usize = 4;
+
+/// How many sign-ins are remembered that came back: each is asked about once.
+const MAX_CAME_BACK: usize = 10_000;
+
+/// How much of why one didn't come about is told, in characters.
+const MAX_WHY: usize = 300;
+
+/// How often sign-ins that didn't come about are told as warnings: whoever comes can have as many as they like.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Where the issuer sends browsers back to, below the server's address.
 pub(super) const CALLBACK: &str = "/approve/callback";
@@ -43,6 +57,10 @@ pub(super) struct Approvers {
     /// The server's address, as browsers have it.
     origin: String,
     finishing: Arc<Taken<Option<IpAddr>>>,
+    of_networks: Arc<Taken<Option<IpAddr>>>,
+    /// Of what came back, the digests.
+    came_back: Cache<[u8; 32], ()>,
+    told: Mutex<Option<Instant>>,
 }
 
 /// A human who signed in.
@@ -98,6 +116,9 @@ impl Approvers {
             web,
             origin,
             finishing: Taken::nothing(),
+            of_networks: Taken::nothing(),
+            came_back: Cache::new(MAX_CAME_BACK),
+            told: Mutex::default(),
         }
     }
 
@@ -136,7 +157,7 @@ impl Approvers {
     pub(super) async fn begin(&self, flow: &ApprovalFlow, code: &str) -> Response {
         let (address, begun) = match self.web.begin(&self.redirect()).await {
             Ok(began) => began,
-            Err(error) => return failed(&error),
+            Err(error) => return self.failed(&error),
         };
         let pending = Pending {
             begun,
@@ -169,15 +190,29 @@ impl Approvers {
                 html! { p { "This browser began no sign-in here, or took longer than ten minutes. Open the page of the call again." } },
             );
         };
+        let within = |most: usize, with: With| (with.of_one <= most).then_some(()).ok_or(());
         let one = self.finishing.take(peer.map(neighbourhood), 1, |with| {
-            (with.all <= MAX_AT_ONCE && with.of_one <= MAX_OF_ONE)
-                .then_some(())
-                .ok_or(())
+            within(MAX_OF_ONE, with).and((with.all <= MAX_AT_ONCE).then_some(()).ok_or(()))
         });
-        let Ok(_one) = one else { return busy() };
+        let of_network = self
+            .of_networks
+            .take(peer.map(network), 1, |with| within(MAX_OF_NETWORK, with));
+        let (Ok(_one), Ok(_of_network)) = (one, of_network) else {
+            return busy();
+        };
+        // What was begun once ends once: a browser that comes back again gets no second question to the issuer.
+        let digest = pending.begun.digest();
+        if self.came_back.get(&digest).is_some() {
+            return told(
+                StatusCode::BAD_REQUEST,
+                "Not signed in",
+                html! { p { "This sign-in came back before. Open the page of the call again." } },
+            );
+        }
+        self.came_back.insert(digest, ());
         let person = match self.web.finish(pending.begun, query, &self.redirect()).await {
             Ok(person) => person,
-            Err(error) => return failed(&error),
+            Err(error) => return self.failed(&error),
         };
         tracing::info!(subject = %person.subject, "an approver signed in");
         let who = Identity::Subject {
@@ -232,6 +267,25 @@ impl Approvers {
         None
     }
 
+    /// The answer to a sign-in that didn't come about. Why goes to the log: part of that is whoever's who came.
+    fn failed(&self, error: &SignInError) -> Response {
+        let why = escaped(&one_line(&error.to_string(), MAX_WHY));
+        let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match last.is_some_and(|last| last.elapsed() < TOLD_EVERY) {
+            true => tracing::debug!("an approver couldn't sign in: {why}"),
+            false => {
+                *last = Some(Instant::now());
+                tracing::warn!("an approver couldn't sign in: {why}");
+            }
+        }
+        drop(last);
+        told(
+            StatusCode::BAD_GATEWAY,
+            "Not signed in",
+            html! { p { "The sign-in didn't come about, so nothing can be decided. The server's log says why. Open the page of the call again." } },
+        )
+    }
+
     fn redirect(&self) -> String {
         format!("{}{CALLBACK}", self.origin)
     }
@@ -272,15 +326,6 @@ pub(super) fn written(code: &str) -> String {
         .filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-')
         .take(16)
         .collect()
-}
-
-fn failed(error: &SignInError) -> Response {
-    tracing::warn!("an approver couldn't sign in: {error}");
-    told(
-        StatusCode::BAD_GATEWAY,
-        "Not signed in",
-        html! { p { "The sign-in didn't come about, so nothing can be decided. The server's log says why. Open the page of the call again." } },
-    )
 }
 
 fn busy() -> Response {

@@ -4,7 +4,7 @@
 //! All of it is made from one snapshot of what the operator set up. When that is read again, the next request is served by another
 //! snapshot, wholly.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
@@ -22,8 +22,10 @@ use crate::server::handler::{Admitted, Offer};
 /// For how many callers what they are served is kept: it is made again for others.
 const MAX_KEPT: usize = 1_000;
 
-/// How many offers that requests narrowed are kept: each has a list of tools of its own.
-const MAX_NARROWED: usize = 128;
+/// How many offers that requests narrowed are kept, of all callers and of one: each may have a list of tools of its own, of a megabyte or
+/// two.
+const MAX_NARROWED: usize = 64;
+const MAX_NARROWED_OF_ONE: usize = 8;
 
 /// How long it is kept for a caller that doesn't call.
 const IDLE: Duration = Duration::from_secs(900);
@@ -44,7 +46,42 @@ struct Snapshot {
     /// What is served to the others.
     kept: Cache<String, Served>,
     /// What is served to requests that ask for less: by the caller, and what its request asks for.
-    narrowed: Cache<(String, String), Served>,
+    narrowed: Mutex<NarrowedOffers>,
+}
+
+/// Offers that requests narrowed, by the caller and what its request asks for.
+#[derive(Debug, Default)]
+struct NarrowedOffers(Vec<(String, String, Served)>);
+
+impl NarrowedOffers {
+    fn get(&mut self, caller: &str, asked: &str, now: Instant) -> Option<Arc<Offer>> {
+        let mut all = self.0.iter_mut();
+        let (.., served) = all.find(|(of, for_this, _)| of == caller && for_this == asked)?;
+        served.used = now;
+        Some(served.offer.clone())
+    }
+
+    /// Keeps one. What a caller has too many of makes room itself; where those of all are too many, whoever has most does.
+    fn keep(&mut self, caller: String, asked: String, served: Served) {
+        self.0.retain(|(of, for_this, _)| *of != caller || *for_this != asked);
+        let of = |whose: &str| self.0.iter().filter(|(of, ..)| of == whose).count();
+        let gives_way = if of(&caller) >= MAX_NARROWED_OF_ONE {
+            Some(caller.clone())
+        } else if self.0.len() >= MAX_NARROWED {
+            self.0
+                .iter()
+                .max_by_key(|(whose, ..)| of(whose))
+                .map(|(whose, ..)| whose.clone())
+        } else {
+            None
+        };
+        if let Some(whose) = gives_way {
+            let all = self.0.iter().enumerate().filter(|(_, (of, ..))| *of == whose);
+            let oldest = all.min_by_key(|(_, (.., served))| served.used).map(|(at, _)| at);
+            oldest.map(|at| self.0.swap_remove(at));
+        }
+        self.0.push((caller, asked, served));
+    }
 }
 
 /// What a caller is served.
@@ -74,7 +111,7 @@ impl Snapshot {
         Arc::new(Self {
             offer,
             kept: Cache::new(MAX_KEPT),
-            narrowed: Cache::new(MAX_NARROWED),
+            narrowed: Mutex::default(),
         })
     }
 
@@ -83,18 +120,22 @@ impl Snapshot {
         if asked.is_nothing() {
             return Ok(self.own_offer(grant, now));
         }
-        let key = (grant.key(), asked.canonical());
-        let served = match self.narrowed.get(&key) {
-            Some(served) => Served { used: now, ..served },
-            None => Served {
-                offer: Arc::new(narrowed(&self.own_offer(grant, now), asked)?),
-                used: now,
-                _setup: grant.setup.clone(),
-            },
+        let (caller, asked_for) = (grant.key(), asked.canonical());
+        if let Some(offer) = self.narrowed().get(&caller, &asked_for, now) {
+            return Ok(offer);
+        }
+        let offer = Arc::new(narrowed(&self.own_offer(grant, now), asked)?);
+        let served = Served {
+            offer: offer.clone(),
+            used: now,
+            _setup: grant.setup.clone(),
         };
-        let offer = served.offer.clone();
-        self.narrowed.insert(key, served);
+        self.narrowed().keep(caller, asked_for, served);
         Ok(offer)
+    }
+
+    fn narrowed(&self) -> MutexGuard<'_, NarrowedOffers> {
+        self.narrowed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a caller is served whose request asks for nothing less.
@@ -134,7 +175,7 @@ impl Snapshot {
             own_cap: own_cap.map(|most| (grant.principal.id(), most)),
             accounts,
         };
-        Arc::new(Offer::new(engine.narrowed(narrowing)))
+        Arc::new(self.offer.narrowed(narrowing))
     }
 }
 
@@ -219,7 +260,9 @@ impl Admission {
     pub(super) fn tidy(&self) {
         let current = self.current();
         current.kept.retain(|_, served| served.used.elapsed() < IDLE);
-        current.narrowed.retain(|_, served| served.used.elapsed() < IDLE);
+        let mut narrowed = current.narrowed();
+        narrowed.0.retain(|(.., served)| served.used.elapsed() < IDLE);
+        drop(narrowed);
         self.lanes.retain(|_, (_, used)| used.elapsed() < IDLE);
     }
 }
@@ -236,11 +279,11 @@ fn narrowed(offer: &Offer, asked: &Asked) -> Result<Offer, NotOffered> {
         .clone()
         .for_request(narrowing.read_only, &narrowing.pins);
     let selection = engine.selection().narrowed(&narrowing, &policy)?;
-    Ok(Offer::new(engine.narrowed(Narrowing {
+    Ok(offer.narrowed(Narrowing {
         selection: Some(Arc::new(selection)),
         policy: Some(policy),
         ..Narrowing::default()
-    })))
+    }))
 }
 
 /// What makes the engine anew of what the operator set up, from the one that is served.

@@ -95,7 +95,11 @@ async fn offers_that_requests_narrow_are_kept_within_bounds() {
         admit(&admission, &ann, &asks(&format!("branch=b{number}"))).unwrap();
     }
     let kept = admission.current();
-    assert!(kept.narrowed.len() <= MAX_NARROWED, "{}", kept.narrowed.len());
+    assert!(
+        kept.narrowed().0.len() <= MAX_NARROWED_OF_ONE,
+        "{}",
+        kept.narrowed().0.len()
+    );
     assert_eq!(kept.kept.len(), 1);
     // Said in another way, it is the same; to another caller it isn't.
     let offer = |grant: &Grant, query| admit(&admission, grant, &asks(query)).unwrap().offer;
@@ -186,7 +190,7 @@ async fn cap_on_changes_holds_however_a_caller_varies_what_it_asks_for() {
         assert_eq!(is_capped(&admitted).await, own.is_none(), "{own:?}");
         // The caller is forgotten, and its count isn't.
         admission.current().kept.clear();
-        admission.current().narrowed.clear();
+        admission.current().narrowed().0.clear();
         let admitted = admit(&admission, &ann, &asks("database=c")).unwrap();
         assert!(is_capped(&admitted).await, "{own:?}");
         // Nor is it when the policy is read again.
@@ -247,4 +251,54 @@ fn principal_without_anything_set_up_is_served_the_operators_offer() {
     let admitted = admit(&admission, &grant("ann", None), &Asked::default()).unwrap();
     assert!(Arc::ptr_eq(&admitted.offer, server.offer()));
     assert_eq!(admitted.principal, Principal::new(Identity::token("ann")));
+}
+
+#[tokio::test]
+async fn callers_who_are_offered_the_same_share_its_list_and_one_index() {
+    let admission = admission(&server(&SelectionOptions::default(), ""));
+    let reader = |name: &str| grant(name, Some("read_only = true"));
+    let offers = ["ann", "ben"].map(|name| admit(&admission, &reader(name), &Asked::default()).unwrap().offer);
+    assert!(
+        !Arc::ptr_eq(&offers[0], &offers[1]),
+        "policy and counts are each caller's own"
+    );
+    let texts = offers.each_ref().map(|offer| offer.written_tools().unwrap().as_ptr());
+    assert_eq!(texts[0], texts[1]);
+    // Of a project that a request names, nothing stands in the list.
+    let of = |id: &str| {
+        admit(&admission, &reader("ann"), &asks(&format!("project_id={id}")))
+            .unwrap()
+            .offer
+    };
+    let narrowed = [of("quiet-sun-12345678"), of("cold-moon-12345678")];
+    let texts = narrowed.each_ref().map(|offer| offer.written_tools().unwrap().as_ptr());
+    assert_eq!(texts[0], texts[1]);
+    let index = |offer: &Arc<Offer>| std::ptr::from_ref(offer.index().unwrap());
+    let first = index(&admission.offer());
+    assert!(offers.iter().chain(&narrowed).all(|offer| index(offer) == first));
+}
+
+#[tokio::test]
+async fn narrowed_offers_of_one_caller_make_room_for_their_own() {
+    let admission = admission(&server(&SelectionOptions::default(), ""));
+    let ask = |name: &str, number: usize| {
+        let id = format!("quiet-sun-{number:08}");
+        admit(&admission, &grant(name, None), &asks(&format!("project_id={id}"))).unwrap()
+    };
+    let ann = ask("ann", 0).offer;
+    (0..100).for_each(|number| drop(ask("mallory", number)));
+    assert!(Arc::ptr_eq(&ask("ann", 0).offer, &ann), "kept");
+    for caller in 0..100 {
+        ask(&format!("caller {caller}"), 0);
+    }
+    let kept = admission.current().narrowed().0.len();
+    assert_eq!(kept, MAX_NARROWED);
+    let of_mallory = admission
+        .current()
+        .narrowed()
+        .0
+        .iter()
+        .filter(|(whose, ..)| whose.contains("mallory"))
+        .count();
+    assert!(of_mallory <= 1, "whoever has most gives way first: {of_mallory}");
 }

@@ -67,8 +67,8 @@ pub(super) struct Reading {
     pub(super) ids: Arc<Taken<SessionRequest>>,
 }
 
-/// A session, as a request names it, and the id of the request there.
-pub(super) type SessionRequest = (HeaderValue, RequestId);
+/// Who makes a request, the session as it names it, and its id there: whoever names another's session takes no id of that.
+pub(super) type SessionRequest = (Arc<str>, HeaderValue, RequestId);
 
 /// Reads the whole request before it is answered, within bounds of size and time, and answers it as one of its peer's.
 pub(super) async fn whole(
@@ -131,7 +131,7 @@ pub(super) async fn whole(
         },
     };
     // Of two with one id, the protocol has one answer, and the other would wait for ever (JSON-RPC 2.0, section 4).
-    let id = match in_use(&reading.ids, &head.headers, asked.as_ref()) {
+    let id = match in_use(&reading.ids, &owner, &head.headers, asked.as_ref()) {
         Ok(id) => id,
         Err(response) => return *response,
     };
@@ -213,15 +213,18 @@ pub(super) async fn whole(
 /// Takes the id of a request that a session gets, for as long as it isn't answered.
 fn in_use(
     ids: &Arc<Taken<SessionRequest>>,
+    owner: &Owner,
     headers: &HeaderMap,
     asked: Option<&messages::Request>,
 ) -> Result<Option<Share<SessionRequest>>, Box<Response>> {
     let (Some(session), Some(asked)) = (headers.get(SESSION), asked) else {
         return Ok(None);
     };
-    let taken = ids.take((session.clone(), asked.id().clone()), 1, |with| {
-        (with.of_one == 1).then_some(()).ok_or(())
-    });
+    let taken = ids.take(
+        (owner.principal.clone(), session.clone(), asked.id().clone()),
+        1,
+        |with| (with.of_one == 1).then_some(()).ok_or(()),
+    );
     taken.map(Some).map_err(|()| {
         let text = "a request of this session with the same id isn't answered yet: give each request an id of its own; nothing was done";
         let error = ErrorData::invalid_request(text, None);

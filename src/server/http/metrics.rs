@@ -1,7 +1,6 @@
 //! `/metrics` for Prometheus, on a listener of its own: whoever scrapes needs no token, and clients don't reach it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,20 +15,21 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::listen::BindError;
+use super::taken::Taken;
 use crate::telemetry;
 
 /// Prometheus' text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Connections in all: a few scrapers.
-const MAX_CONNECTIONS: usize = 32;
+/// Connections in all, and from one address: a few scrapers, and probes. One more is closed at once, so that nobody waits for another.
+const MAX_CONNECTIONS: usize = 256;
+const MAX_OF_ONE: usize = 16;
 
 /// How long a scraper has for the head of its request.
-const HEAD: Duration = Duration::from_secs(10);
+const HEAD: Duration = Duration::from_secs(3);
 
 /// How long a connection lasts: a scraper that keeps one open makes another then.
 const MAX_TIME: Duration = Duration::from_secs(600);
@@ -64,20 +64,22 @@ impl MetricsServer {
         format!("http://{}/metrics", self.address)
     }
 
-    /// Serves for as long as it is polled, a few connections at once: one more waits for its turn.
+    /// Serves for as long as it is polled, a few connections of each address at once.
     pub async fn serve(self) {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let connections = Taken::nothing();
         let router = router(self.address);
         let mut open = JoinSet::new();
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else {
-                return;
-            };
-            while open.try_join_next().is_some() {}
-            let Ok((stream, _)) = self.listener.accept().await else {
+            let Ok((stream, peer)) = self.listener.accept().await else {
                 tokio::time::sleep(BREATH).await;
                 continue;
             };
+            while open.try_join_next().is_some() {}
+            let place = connections.take(peer.ip(), 1, |with| {
+                let is_room = with.all <= MAX_CONNECTIONS && with.of_one <= MAX_OF_ONE;
+                is_room.then_some(()).ok_or(())
+            });
+            let Ok(place) = place else { continue };
             let service = TowerToHyperService::new(router.clone());
             open.spawn(async move {
                 let _place = place;

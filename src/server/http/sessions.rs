@@ -93,7 +93,15 @@ fn lacking(lack: Lack) {
 
 /// Notes that the session ended after it was looked for.
 fn lost(error: LocalSessionManagerError) -> LocalSessionManagerError {
-    if matches!(error, LocalSessionManagerError::SessionNotFound(_)) {
+    use rmcp::transport::streamable_http_server::session::local::SessionError as Ended;
+    let is_over = match &error {
+        LocalSessionManagerError::SessionNotFound(_) => true,
+        LocalSessionManagerError::SessionError(why) => {
+            matches!(why, Ended::ChannelClosed(_) | Ended::SessionServiceTerminated)
+        }
+        _ => false,
+    };
+    if is_over {
         lacking(Lack::Unknown);
     }
     error
@@ -428,7 +436,7 @@ impl SessionManager for BoundedSessions {
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
         let open = self.open(id);
-        let stream = self.local.resume(id, last_event_id).await?;
+        let stream = self.local.resume(id, last_event_id).await.map_err(lost)?;
         Ok(Counted {
             stream: Box::pin(stream),
             _open: open,

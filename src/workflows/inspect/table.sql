@@ -31,7 +31,7 @@ SELECT pg_catalog.json_strip_nulls(pg_catalog.json_build_object(
   'kind', CASE t.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
     WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index' WHEN 'I' THEN 'partitioned index'
     WHEN 'c' THEN 'composite type' WHEN 't' THEN 'TOAST table' ELSE 'relation' END,
-  'persistence', CASE t.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' ELSE 'permanent' END,
+  'persistence', CASE t.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END,
   'owner', pg_catalog.pg_get_userbyid(t.relowner),
   'comment', pg_catalog.obj_description(t.oid, 'pg_class'),
   'estimated_rows', CASE WHEN t.relkind IN ('r', 'p', 'm', 'f') THEN w.estimated_rows END,
@@ -42,7 +42,8 @@ SELECT pg_catalog.json_strip_nulls(pg_catalog.json_build_object(
   'own_estimated_rows', CASE WHEN t.relkind = 'r' AND w.below > 0 AND t.reltuples >= 0 THEN t.reltuples::pg_catalog.int8 END,
   'own_total_bytes', CASE WHEN t.relkind = 'r' AND w.below > 0 THEN pg_catalog.pg_total_relation_size(t.oid) END,
   'rows_not_counted_in', CASE WHEN w.below > 0 THEN w.uncounted END,
-  'last_analyzed', greatest(pg_catalog.pg_stat_get_last_analyze_time(t.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(t.oid)),
+  'last_analyzed', pg_catalog.date_trunc('second',
+    greatest(pg_catalog.pg_stat_get_last_analyze_time(t.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(t.oid))),
   'options', pg_catalog.to_json(t.reloptions),
   'replica_identity', CASE t.relreplident WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' WHEN 'n' THEN CASE WHEN t.relkind IN ('r', 'p') THEN 'nothing' END END,
   'row_security', CASE WHEN t.relkind IN ('r', 'p') THEN t.relrowsecurity END,
@@ -71,7 +72,7 @@ SELECT pg_catalog.json_strip_nulls(pg_catalog.json_build_object(
           AND d.objid = t.oid AND d.deptype IN ('a', 'i') LIMIT 1))
     FROM pg_catalog.pg_sequence s WHERE s.seqrelid = t.oid),
   'columns', CASE WHEN t.relkind NOT IN ('i', 'I', 'S') THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,
+      'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod), 'not_null', CASE WHEN a.attnotnull THEN true END,
       'default', CASE a.attgenerated WHEN '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
       'identity', CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END,
       'generated', CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END,
@@ -81,7 +82,7 @@ SELECT pg_catalog.json_strip_nulls(pg_catalog.json_build_object(
       'enum', k.labels, 'domain', k.domain,
       'inherited', CASE WHEN a.attinhcount > 0 AND NOT t.relispartition THEN true END,
       'comment', pg_catalog.col_description(a.attrelid, a.attnum),
-      'null_fraction', st.null_frac,
+      'null_fraction', nullif(st.null_frac, 0),
       'estimated_distinct_values', CASE WHEN st.n_distinct >= 0 THEN pg_catalog.round(st.n_distinct::pg_catalog.numeric)
         ELSE pg_catalog.round((-st.n_distinct)::pg_catalog.numeric * w.estimated_rows) END) ORDER BY a.attnum)
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
@@ -106,11 +107,11 @@ SELECT pg_catalog.json_strip_nulls(pg_catalog.json_build_object(
   'constraints', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', o.conname,
       'type', CASE o.contype WHEN 'p' THEN 'primary key' WHEN 'f' THEN 'foreign key' WHEN 'u' THEN 'unique' WHEN 'c' THEN 'check'
         WHEN 'x' THEN 'exclusion' WHEN 'n' THEN 'not null' WHEN 't' THEN 'constraint trigger' ELSE 'other' END,
-      'definition', pg_catalog.pg_get_constraintdef(o.oid), 'validated', o.convalidated,
+      'definition', pg_catalog.pg_get_constraintdef(o.oid), 'validated', CASE WHEN NOT o.convalidated THEN false END,
       'comment', pg_catalog.obj_description(o.oid, 'pg_constraint')) ORDER BY o.contype DESC, o.conname)
     FROM pg_catalog.pg_constraint o WHERE o.conrelid = t.oid),
   'indexes', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', i.relname, 'definition', pg_catalog.pg_get_indexdef(x.indexrelid),
-      'valid', x.indisvalid, 'bytes', z.bytes, 'scans', z.scans,
+      'valid', CASE WHEN NOT x.indisvalid THEN false END, 'bytes', z.bytes, 'scans', z.scans,
       'comment', pg_catalog.obj_description(i.oid, 'pg_class')) ORDER BY i.relname)
     FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
       CROSS JOIN LATERAL (

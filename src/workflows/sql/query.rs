@@ -95,9 +95,6 @@ async fn query(flow: &WorkflowContext<'_, '_>, input: &QueryDatabase) -> Result<
         }
     };
     let mut ended = ended(flow, &connection, &results, &[]);
-    if let Some(result) = ended.result.as_object_mut() {
-        result.insert("branch_id".into(), target.branch_id.as_str().into());
-    }
     ended.notes.extend(ends_with_the_call(&[statement]));
     Ok(ended)
 }

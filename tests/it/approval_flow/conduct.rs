@@ -136,12 +136,15 @@ async fn a_call_about_another_project_is_denied_and_lists_show_the_allowed_ones(
     assert!(!is_error && value["result"]["projects"] == json!([]), "{value}");
     for (tool, arguments) in [
         ("describe_project", json!({"project_id": PROJECT})),
-        ("describe_project", json!({"project_id": "shop"})),
         ("delete_branch", on(BRANCH)),
     ] {
         let (value, is_error) = started.call(tool, arguments).await;
         denied_by(&value, is_error, "allowed_projects");
     }
+    // By a name, there is none.
+    let (value, is_error) = started.call("describe_project", json!({"project_id": "shop"})).await;
+    assert!(is_error && value["error"]["argument"] == "project_id", "{value}");
+    assert!(!value.to_string().contains(PROJECT), "{value}");
     let listed = started.server.client.list_all_tools().await.expect("a list");
     assert!(
         listed.iter().all(|tool| tool.name != "create_project"),

@@ -19,14 +19,17 @@ async fn row_07_view_operations() {
     assert_eq!(operations.len(), 2, "{made}");
     for operation in operations {
         assert_eq!(operation["status"], "finished", "{made}");
+        assert!(operation.get("id").is_none(), "nobody looks at it again: {made}");
+    }
+    let listed = story.shop("list_operations", json!({})).await;
+    assert_eq!(listed["operations"].as_array().map(Vec::len), Some(4), "{listed}");
+    for operation in listed["operations"].as_array().expect("operations") {
         let shown = story
             .shop("get_operation", json!({"operation_id": operation["id"]}))
             .await;
         assert_eq!(shown["operation"]["status"], "finished", "{shown}");
         assert_eq!(shown["operation"]["action"], operation["action"]);
     }
-    let listed = story.shop("list_operations", json!({})).await;
-    assert_eq!(listed["operations"].as_array().map(Vec::len), Some(4), "{listed}");
 
     // Work that fails is told as it is, by the call and afterwards.
     let fault = json!({"method": "POST", "path": "/projects/*/branches", "kind": {"type": "failed_operation"}});

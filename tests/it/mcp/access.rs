@@ -216,7 +216,9 @@ async fn trust_in_a_jwks_comes_back_as_narrow_as_it_was() {
         let added = scene.call("add_project_jwks", arguments).await;
         let removed = scene.undo(&added).await;
         let back = &removed["undo"]["arguments"];
-        assert_eq!(back[kept], added["result"]["jwks"][kept], "{removed}");
+        // What it is about stands once, above what was added.
+        let told = added["result"]["jwks"].get(kept).unwrap_or(&added[kept]);
+        assert!(told.is_string() && back[kept] == *told, "{removed}");
         assert!(back.get(left_out).is_none(), "{removed}");
         scene.undo(&removed).await;
     }

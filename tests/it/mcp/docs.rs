@@ -96,8 +96,8 @@ async fn pages_are_listed_by_words_and_read_and_asked_for_once() {
         (&json!(3), &json!(3))
     );
     assert!(
-        all["notes"].to_string().contains("documentation"),
-        "the note names the origin: {all}"
+        all["notes"].to_string().contains("untrusted-data-"),
+        "the note says whose words these are: {all}"
     );
     for (query, found) in [
         ("PRISMA", vec!["guides/prisma"]),

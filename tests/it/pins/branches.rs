@@ -397,6 +397,8 @@ async fn flag_takes_the_branch_out_of_every_schema_and_fills_it_in() {
             }
         }
         let (value, is_error) = server.call("describe_branch", json!({})).await;
+        assert!(!is_error && value["result"]["branch"]["id"] == BRANCH, "{value}");
+        let (value, is_error) = server.call("list_roles", json!({})).await;
         assert!(!is_error && value["branch_id"] == BRANCH, "{value}");
         let (value, is_error) = server.call("create_branch", json!({"name": "next"})).await;
         assert!(!is_error, "{value}");

@@ -266,3 +266,70 @@ async fn bounded_role_is_left_by_no_sql() {
         execute_as_superuser(&story.uri("dev").await, &["DROP TABLE mine.own"]).await;
     }
 }
+
+#[tokio::test]
+async fn connection_that_another_caller_made_is_taken_within_ones_own_bounds() {
+    let story = shop().await;
+    let state = crate::support::server::state_home();
+    let write = |name: &str, text: &str| {
+        let path = state.join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_str().expect("a path").to_owned()
+    };
+    let role = write("role.toml", "allowed_roles = [\"app\"]\n");
+    let database = write("database.toml", "allowed_databases = [\"reporting\"]\n");
+    let all = crate::auth::made(&["all"], &state).await;
+    let of_role = crate::auth::made(&["role", "--policy", &role], &state).await;
+    let of_database = crate::auth::made(&["database", "--policy", &database], &state).await;
+    let arguments = [
+        "http",
+        "--listen",
+        "127.0.0.1:0",
+        "--toolsets",
+        "all",
+        "--auth",
+        "bearer",
+    ];
+    let command = program(&arguments, &story.sandbox().api_url(), story.sandbox().api_key());
+    let mut server = crate::support::http::OverHttp::start(command, &state).await;
+    let mut clients = Vec::new();
+    for token in [all, of_role, of_database] {
+        server.token = Some(token);
+        clients.push(server.client(TestClient::alone(), Era::Modern).await);
+    }
+    let project = story.shop("describe_project", json!({})).await["project"]["id"].clone();
+    let asks = async |client: usize, tool: &str, sql: &str| {
+        let mut arguments = json!({"project_id": project, "branch_id": "main"});
+        match tool {
+            "run_sql_transaction" => arguments["statements"] = json!([sql]),
+            "describe_table_schema" => arguments["table_name"] = json!("mine"),
+            _ => arguments["sql"] = json!(sql),
+        }
+        crate::support::server::call(&clients[client], tool, arguments).await
+    };
+    let (value, is_error) = asks(0, "run_sql", "CREATE TABLE mine (x int)").await;
+    assert!(!is_error, "{value}");
+    let tools = [
+        ("query_database", "SELECT current_user"),
+        ("run_sql", "SELECT current_user"),
+        ("run_sql", "INSERT INTO mine VALUES (1)"),
+        ("run_sql_transaction", "INSERT INTO mine VALUES (2)"),
+        ("describe_table_schema", ""),
+    ];
+    // Whoever comes first, each is held to its own bounds: also where the connection is known from another.
+    for round in 0..2 {
+        for (tool, sql) in tools {
+            for bounded in [1, 2] {
+                let (value, is_error) = asks(bounded, tool, sql).await;
+                assert!(
+                    is_error && value["error"]["kind"] == "denied_by_policy",
+                    "{round} {bounded} {tool} {sql}: {value}"
+                );
+            }
+            let (value, is_error) = asks(0, tool, sql).await;
+            assert!(!is_error, "{tool} {sql}: {value}");
+        }
+    }
+    let (value, _) = asks(0, "query_database", "SELECT count(*) = 4 AS is_four FROM mine").await;
+    assert!(value["result"].to_string().contains("true"), "{value}");
+}

@@ -111,6 +111,14 @@ async fn somebody_in_several_organizations_lists_and_names_projects_of_all() {
     let listed = done(&server, "list_projects", json!({})).await;
     assert_eq!(listed["projects"].as_array().map(Vec::len), Some(5), "{listed}");
     assert_eq!(names(&listed).into_iter().collect::<BTreeSet<_>>(), all);
+    // Whose each is, is told where the call doesn't say it.
+    let tells = |listed: &Value| {
+        let mut projects = listed["projects"].as_array().expect("a list").iter();
+        projects.any(|one| one.get("org_id").is_some())
+    };
+    assert!(tells(&listed), "{listed}");
+    let of_one = done(&server, "list_projects", json!({"org_id": ids[0]})).await;
+    assert!(names(&of_one).len() == 3 && !tells(&of_one), "{of_one}");
     // Page by page, whatever its size: nothing twice, nothing left out.
     for limit in 1..=5 {
         let (mut seen, mut cursor) = (Vec::new(), Value::Null);

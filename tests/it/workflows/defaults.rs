@@ -21,7 +21,8 @@ async fn place_that_is_left_out_of_a_read_is_the_default_one() {
     let mut tried = 0;
     for tool in catalog.tools() {
         let request = &tool.declaration.request;
-        if request.default_branch.is_none() && !request.default_database {
+        let fills = request.default_branch.is_some() || request.default_database;
+        if !fills || tool.declaration.safety.effect != Effect::Read {
             continue;
         }
         let mut given = arguments(tool, false);
@@ -84,14 +85,75 @@ async fn place_that_is_left_out_of_a_read_is_the_default_one() {
 #[test]
 fn change_falls_back_to_no_branch() {
     for tool in catalog().tools() {
-        let request = &tool.declaration.request;
-        let fills = request.default_branch.is_some() || request.default_database;
+        let fills = tool.declaration.request.default_branch.is_some();
         assert!(
             !fills || tool.declaration.safety.effect == Effect::Read,
             "{}",
             tool.name()
         );
     }
+}
+
+#[tokio::test]
+async fn change_takes_the_only_database_and_none_of_several() {
+    let story = Story::with_data().await;
+    story.make_branch(json!({"name": "dev"})).await;
+    let other = json!({"branch_id": "main", "name": "other", "owner_name": "neondb_owner"});
+    story.shop("create_database", other).await;
+    let mut tried = Vec::new();
+    for tool in catalog().tools() {
+        let takes = tool.property("database_name").is_some();
+        let required = tool.input.get("required").and_then(|names| names.as_array());
+        let must = required.is_some_and(|names| names.iter().any(|name| name == "database_name"));
+        // The database of a new project is a new one.
+        if !takes || must || tool.declaration.safety.effect == Effect::Read || tool.name() == "create_project" {
+            continue;
+        }
+        let name = tool.name();
+        let mut given = arguments(tool, false);
+        given.retain(|name, _| !FILLED.contains(&name.as_str()));
+        let table = format!("CREATE TABLE of_{name} (id int)");
+        for (argument, value) in [
+            ("sql", json!(table)),
+            ("statements", json!([table])),
+            ("changes", json!(table)),
+        ] {
+            if given.contains_key(argument) {
+                given.insert(argument.to_owned(), value);
+            }
+        }
+        if name == "prepare_query_tuning" {
+            given.insert("sql".to_owned(), "SELECT 1".into());
+        }
+        let mut on = |branch: &str| {
+            given.insert("branch_id".to_owned(), branch.into());
+            given.clone().into()
+        };
+        let error = story.shop_fails(name, on("main")).await;
+        assert_eq!(
+            (&error["argument"], &error["changed"]),
+            (&json!("database_name"), &json!("no")),
+            "{name}: {error}"
+        );
+        let message = error["message"].as_str().expect("a message");
+        assert!(
+            message.contains("neondb") && message.contains("other"),
+            "{name}: {error}"
+        );
+        story.shop(name, on("dev")).await;
+        tried.push(name);
+    }
+    tried.sort_unstable();
+    assert_eq!(
+        tried,
+        [
+            "prepare_database_migration",
+            "prepare_query_tuning",
+            "provision_neon_auth",
+            "run_sql",
+            "run_sql_transaction"
+        ]
+    );
 }
 
 #[tokio::test]

@@ -190,7 +190,10 @@ async fn stored(story: &Story) -> BTreeMap<&'static str, Value> {
             "create_database",
             on(json!({"name": format!("{SENTENCE} db"), "owner_name": "neondb_owner"})),
         ),
-        ("provision_neon_auth", on(json!({"auth_provider": "better_auth"}))),
+        (
+            "provision_neon_auth",
+            on(json!({"auth_provider": "better_auth", "database_name": "neondb"})),
+        ),
         ("create_api_key", json!({"key_name": format!("{SENTENCE} key")})),
         (
             "update_project",

@@ -39,7 +39,10 @@ async fn tables_are_listed_and_described_with_any_name() {
         let about: Value = serde_json::from_str(&fenced(&described["table"])).expect("a table");
         assert_eq!(about["columns"][0]["name"], "id", "{table}");
         assert_eq!(about["referenced_by"][0]["table"], "users");
-        assert_eq!(about["indexes"][0]["valid"], true);
+        assert!(
+            about["indexes"][0]["valid"].is_null(),
+            "an index is valid where nothing is said: {about}"
+        );
     }
     let described = story
         .shop(

@@ -1,6 +1,6 @@
 //! What declarations say of answers, beside what the file says comes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::Comparison;
 use super::report::Subject;
 use super::schema;
 use neon_mcp::catalog::{Content, Keep, Resource, Undo};
-use neon_mcp::catalog::{Tool, templates_within};
+use neon_mcp::catalog::{Tool, output_schema, templates_within};
 use neon_mcp::neon::Method;
 use neon_openapi::Operation;
 
@@ -45,6 +45,7 @@ impl Comparison<'_> {
         if let Some(keep) = &output.keep {
             self.keep(name, keep, &answers, "");
         }
+        self.published(tool, &answers);
         for pointer in output.mask.iter().chain(&output.reveal) {
             self.part(name, &answers, pointer);
         }
@@ -165,6 +166,54 @@ impl Comparison<'_> {
         }
     }
 
+    /// What clients are told of the types in a result is so there: of each field that the tool's schema of results names.
+    fn published(&mut self, tool: &Tool, answers: &[&Value]) {
+        let output = &tool.declaration.output;
+        let schema = output_schema(tool);
+        let result = schema.get("properties").and_then(|fields| fields.get("result"));
+        // What stands around bytes is ours.
+        let Some(result) = result.filter(|_| output.content == Content::Json) else {
+            return;
+        };
+        // So is the name of a list that has none there.
+        let ours = match &output.wrap {
+            Some(name) => result.get("properties").and_then(|fields| fields.get(name)),
+            None => Some(result),
+        };
+        let theirs: Vec<Value> = answers.iter().map(|answer| schema::flat(answer)).collect();
+        if let (Some(ours), false) = (ours, theirs.is_empty()) {
+            self.types(tool.name(), ours, &theirs, "");
+        }
+    }
+
+    /// One place of a published schema, beside all that may stand there, and what is below it.
+    fn types(&mut self, tool: &str, ours: &Value, theirs: &[Value], at: &str) {
+        self.report.parts += 1;
+        let Some(here) = ours.get("type").and_then(Value::as_str) else {
+            return;
+        };
+        let there: BTreeSet<String> = theirs.iter().flat_map(answered).collect();
+        let fits = |kind: &String| kind == here || (here == "number" && kind == "integer");
+        if !there.iter().all(fits) {
+            let there: Vec<&str> = there.iter().map(String::as_str).collect();
+            let says = format!("the type is {here} here, {} there", there.join(" or "));
+            self.find(Subject::Answers, tool, &format!("answer:{at}"), says);
+            return;
+        }
+        if let Some(items) = ours.get("items") {
+            let theirs: Vec<Value> = theirs.iter().flat_map(inner).collect();
+            self.types(tool, items, &theirs, at);
+        }
+        let theirs: Vec<&Value> = theirs.iter().collect();
+        for (name, ours) in schema::properties(ours) {
+            let found = field(&theirs, &name);
+            // What is gone there, the comparison of what is kept tells.
+            if !found.is_empty() {
+                self.types(tool, &ours, &found, &format!("{at}/{name}"));
+            }
+        }
+    }
+
     fn part(&mut self, tool: &str, answers: &[&Value], pointer: &str) {
         self.report.parts += 1;
         if !has(answers, pointer) {
@@ -251,6 +300,21 @@ impl Comparison<'_> {
             .next()
             .map(str::to_owned)
     }
+}
+
+/// The types that may stand at a place of an answer. Nulls aren't among them: they are left out of what is kept.
+fn answered(schema: &Value) -> BTreeSet<String> {
+    let schema = schema::flat(schema);
+    let mut kinds = schema::kinds(&schema).unwrap_or_else(|| {
+        let kind = match (schema.get("properties"), schema.get("items")) {
+            (Some(_), _) => "object",
+            (None, Some(_)) => "array",
+            (None, None) => "any",
+        };
+        BTreeSet::from([kind.to_owned()])
+    });
+    kinds.remove("null");
+    kinds
 }
 
 /// Whether a pointer leads to something, `*` and numbers standing for items or any value.

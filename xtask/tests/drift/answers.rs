@@ -75,6 +75,40 @@ fn answers_that_change() {
 }
 
 #[test]
+fn published_types_that_change() {
+    let members = "/components/responses/Shelf/content/application~1json/schema/properties/members";
+    let email = format!("{members}/items/properties/email");
+    for (type_there, told) in [
+        (json!({ "type": "integer" }), "integer"),
+        (
+            json!({ "oneOf": [{ "type": "string" }, { "type": "object" }] }),
+            "object or string",
+        ),
+        (json!({}), "any"),
+    ] {
+        let expected = format!("describe_shelf answer:/members/email the type is string here, {told} there");
+        with(&email, type_there, &[expected.as_str()]);
+    }
+    // What lists its values, and what may be null, is a string all the same.
+    with(&email, json!({ "enum": ["a", "b"], "nullable": true }), &[]);
+    with(
+        members,
+        json!({ "type": "object", "properties": { "email": { "type": "string" }, "has_mfa": { "type": "boolean" } } }),
+        &["describe_shelf answer:/members the type is array here, object there"],
+    );
+    with(
+        &format!("{members}/items/type"),
+        json!("string"),
+        &["describe_shelf answer:/members the type is object here, string there"],
+    );
+    // What is gone is told once.
+    without(
+        &email,
+        &["describe_shelf answer:/members/email is not in the answer there"],
+    );
+}
+
+#[test]
 fn secrets_that_appear() {
     with(
         &format!("{SHELF_FIELDS}/owner/properties/session_token"),

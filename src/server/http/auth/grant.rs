@@ -66,6 +66,7 @@ impl Grant {
     /// What tells what it is served from what others are, and from what it was before something else was set up for it.
     pub(in crate::server::http) fn key(&self) -> String {
         let revision = self.setup.as_ref().map_or(0, |setup| setup.revision);
-        format!("{} {} {revision}", self.principal.id(), self.principal.scopes().text())
+        let scopes = [self.principal.scopes(), self.issued].map(|scopes| scopes.text());
+        format!("{} {} {revision}", self.principal.id(), scopes.join(" of "))
     }
 }

@@ -5,6 +5,7 @@ mod reached;
 use serde_json::{Value, json};
 
 use super::{rows, shop};
+use crate::examples::in_shop;
 use crate::support::fake_neon::FakeNeon;
 use harness::sandbox_process::{connect, execute};
 
@@ -129,18 +130,17 @@ async fn branch_that_is_left_out_is_the_default_one_and_is_told() {
     execute(&story.uri("main").await, "create table here (x int)").await;
     let main = story.branch_id("main").await;
     let other = story.make_branch(json!({"name": "other"})).await;
-    let left_out = story
-        .shop(
-            "query_database",
-            json!({"sql": "SELECT current_setting('neon.branch_id', true)"}),
-        )
-        .await;
+    let asked = json!({"sql": "SELECT current_setting('neon.branch_id', true)"});
+    let left_out = story.done("query_database", in_shop(asked)).await;
     assert_eq!(left_out["branch_id"], json!(main));
-    let named = story
-        .shop("query_database", json!({"branch_id": "other", "sql": "SELECT 1"}))
-        .await;
+    let named = json!({"branch_id": "other", "sql": "SELECT 1"});
+    let named = story.done("query_database", in_shop(named)).await;
     assert_eq!(named["branch_id"], json!(other));
-    assert_eq!(rows(&named), [json!([1])]);
+    assert_eq!(rows(&named["result"]), [json!([1])]);
+    // Who wrote the id itself isn't told it again.
+    let by_id = json!({"branch_id": other, "sql": "SELECT 1"});
+    let by_id = story.done("query_database", in_shop(by_id)).await;
+    assert!(by_id.get("branch_id").is_none(), "{by_id}");
 }
 
 #[tokio::test]
