@@ -628,11 +628,11 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", "echo first >&2; echo last >&2; exit 3"]);
-        let error = run(command, &place.path().join(LOG)).unwrap_err();
+        let error = run(command, &place.path().join("a.log")).unwrap_err();
         assert_eq!(error.to_string(), "last");
         let mut command = Command::new("sh");
         command.args(["-c", "echo ERROR:differs >&2; echo last >&2; exit 3"]);
-        let error = run(command, &place.path().join(LOG)).unwrap_err();
+        let error = run(command, &place.path().join("a.log")).unwrap_err();
         assert_eq!(error.to_string(), "ERROR:differs");
     }
 }
