@@ -3,8 +3,9 @@
 use clap::Arg;
 
 use super::log_format;
+pub(super) use super::said::{complain, print, print_painted};
 use crate::settings::{Layer, Settings};
-use crate::text::{escaped_in_json, shown};
+use crate::text::escaped_in_json;
 
 /// The settings: flags over the environment over the file.
 pub(super) fn resolve(flags: Layer) -> anyhow::Result<Settings> {
@@ -30,25 +31,6 @@ pub(super) fn only(argument: Arg, used: &[&str]) -> Arg {
 pub(super) fn here(settings: Settings) -> anyhow::Result<Settings> {
     let directory = std::env::current_dir().ok();
     Ok(settings.with_context(directory.as_deref())?)
-}
-
-/// Prints to standard output. A reader that has gone away (`| head`) is no reason to complain. Whatever comes from outside, nothing of it
-/// steers a terminal.
-pub(super) fn print(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{}", shown(text, false));
-}
-
-/// The same for a text that has our colours, in which what comes from outside was escaped when it was painted.
-pub(super) fn print_painted(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{}", shown(text, true));
-}
-
-/// Prints to standard error, as `print` does: all that commands say there goes through here.
-pub(super) fn complain(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{}", shown(text, false));
 }
 
 /// A value as JSON for people and programs, in which characters that can't be seen are escaped.

@@ -44,11 +44,11 @@ pub(super) fn catch_panics() {
 
 fn write(level: &str, text: &str) {
     if !IS_JSON.load(Ordering::Relaxed) {
-        return super::common::complain(&format!("neon-mcp: {text}"));
+        return super::said::complain(&format!("neon-mcp: {text}"));
     }
     let mut line = beginning(level, module_path!());
     line.insert("message".to_owned(), text.into());
-    super::common::complain(&escaped_in_json(&Value::Object(line).to_string()));
+    super::said::complain(&escaped_in_json(&Value::Object(line).to_string()));
 }
 
 /// What every line begins with.

@@ -44,6 +44,7 @@ mod reach;
 mod readable;
 mod ready;
 mod reference;
+mod said;
 mod serve;
 mod spinner;
 mod spoken;
@@ -287,4 +288,18 @@ fn block_on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<Exi
 #[must_use]
 pub fn settings_reference() -> String {
     reference::page(Cli::command())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_of_an_entry_are_those_that_there_are() {
+        let command = Cli::command();
+        let mut names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        names.sort_unstable();
+        names.retain(|name| *name != "help");
+        assert_eq!(names, install::COMMANDS);
+    }
 }

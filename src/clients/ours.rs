@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::edit::Entry;
-use super::plan::Scope;
+use super::scope::Scope;
 use super::variables::{KEY_VARIABLE, TOKEN_VARIABLE};
 use crate::base_url::BaseUrl;
 use crate::sql::secret::is_secret_name;

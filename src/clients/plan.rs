@@ -11,26 +11,9 @@ use super::file;
 use super::found::{FileProblem, Found};
 use super::machine::Machine;
 use super::ours::{is_ours, is_ours_in, is_reference, redirects, texts};
+use super::scope::Scope;
 use super::server::{Credential, Server, ServerName, Transport};
 use super::table::Client;
-
-/// Whose file.
-#[derive(Debug, Clone, Copy)]
-pub enum Scope<'a> {
-    /// The user's own.
-    User,
-    /// That of the project in this folder. Whoever made the project may have written it: nothing of an entry there is kept.
-    Project(&'a Path),
-}
-
-impl<'a> Scope<'a> {
-    pub(super) fn project(self) -> Option<&'a Path> {
-        match self {
-            Self::User => None,
-            Self::Project(folder) => Some(folder),
-        }
-    }
-}
 
 /// What would be done to one client.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! What an entry of ours is started with: in the user's own file what isn't given anew stays, in a project's nothing does; and what stays
 //! or goes is told.
 
-use clap::CommandFactory as _;
 use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -62,6 +61,30 @@ pub(super) fn read(arguments: &[String]) -> Result<Layer, String> {
     Ok(started.settings)
 }
 
+/// The names of our commands: of the words in an entry, these are told.
+pub(in crate::cli) const COMMANDS: [&str; 20] = [
+    "approve",
+    "call",
+    "completions",
+    "demo",
+    "doctor",
+    "http",
+    "install",
+    "log",
+    "login",
+    "logout",
+    "man",
+    "oauth-map",
+    "policy",
+    "ready",
+    "sandbox",
+    "stdio",
+    "token",
+    "tools",
+    "uninstall",
+    "whoami",
+];
+
 /// What is wrong with the arguments of an entry. Flags are named; any other word of it may be a secret.
 fn why(error: &clap::Error) -> String {
     let argument = match error.get(ContextKind::InvalidArg) {
@@ -74,7 +97,7 @@ fn why(error: &clap::Error) -> String {
     match error.kind() {
         _ if argument.is_empty() => "its arguments can't be read".to_owned(),
         ErrorKind::UnknownArgument if is_flag => format!("there is no option {flag}"),
-        ErrorKind::UnknownArgument if crate::cli::Cli::command().find_subcommand(argument).is_some() => {
+        ErrorKind::UnknownArgument if COMMANDS.contains(&argument) => {
             format!("it runs the command `{argument}`")
         }
         ErrorKind::UnknownArgument => format!("an argument is no option: {MASK}"),

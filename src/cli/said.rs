@@ -1,0 +1,22 @@
+//! What commands say, so that nothing of it steers a terminal.
+
+use crate::text::shown;
+
+/// Prints to standard output. A reader that has gone away (`| head`) is no reason to complain. Whatever comes from outside, nothing of it
+/// steers a terminal.
+pub(super) fn print(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{}", shown(text, false));
+}
+
+/// The same for a text that has our colours, in which what comes from outside was escaped when it was painted.
+pub(super) fn print_painted(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{}", shown(text, true));
+}
+
+/// Prints to standard error, as `print` does: all that commands say there goes through here.
+pub(super) fn complain(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{}", shown(text, false));
+}
