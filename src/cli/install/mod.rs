@@ -2,6 +2,8 @@
 
 mod ask;
 mod kept;
+#[cfg(test)]
+pub(super) use kept::COMMANDS;
 mod list;
 mod program;
 mod write;
