@@ -33,7 +33,7 @@ const INDENT: usize = 22;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The log; also NEON_MCP_AUDIT_LOG [default: audit.jsonl in the state directory]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "audit-log", value_name = "FILE")]
     file: Option<PathBuf>,
     /// The server's state directory, whose audit.jsonl is shown; also NEON_MCP_STATE_DIR
     #[arg(long, value_name = "DIR", conflicts_with = "file")]

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use local_files::{LARGEST_GIVEN, is_handed_over};
+use local_files::{LARGEST_GIVEN, in_a_shell, is_handed_over};
 use thiserror::Error;
 
 /// A file that isn't read, or can't be.
@@ -100,7 +100,11 @@ pub fn warn_if_readable_by_others(path: &Path) {
         let Ok(found) = std::fs::metadata(path) else { return };
         let own = rustix::process::geteuid().as_raw();
         if is_open(found.mode(), found.uid(), own) {
-            tracing::warn!("{} can be read by others than its owner: chmod 600 it", path.display());
+            tracing::warn!(
+                "{} can be read by others than its owner: run `chmod 600 {}`",
+                path.display(),
+                in_a_shell(&path.to_string_lossy())
+            );
         }
     }
     #[cfg(not(unix))]
@@ -134,6 +138,8 @@ mod unix {
     use std::fs::{self, File, Metadata, OpenOptions};
     use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
     use std::path::{Component, Path, PathBuf};
+
+    use local_files::in_a_shell;
 
     use super::Untrusted;
 
@@ -241,8 +247,9 @@ mod unix {
         Err(refused(
             file,
             format!(
-                "others than its owner can put another file in its place, in {0}: run `chmod go-w {0}`",
-                directory.display()
+                "others than its owner can put another file in its place, in {}: run `chmod go-w {}`",
+                directory.display(),
+                in_a_shell(&directory.to_string_lossy())
             ),
         ))
     }
@@ -266,7 +273,7 @@ mod unix {
             file,
             format!(
                 "it can be changed by others than its owner: run `chmod go-w {}`",
-                real.display()
+                in_a_shell(&real.to_string_lossy())
             ),
         ))
     }

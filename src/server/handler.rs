@@ -1,12 +1,10 @@
 //! The handler: tools/list and tools/call, in both protocol eras.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use bytes::Bytes;
 use futures::FutureExt as _;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, Icon,
@@ -18,19 +16,16 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
 
 use super::discovery::{self, Asked};
-use super::instructions::{how_to_sign_in, instructions};
-use super::listing::published;
+use super::offer::{Admitted, Offer};
 use super::own_results;
 use super::search;
 use super::{ask, progress, sign_in};
-use crate::catalog::{SearchIndex, SelectedTool};
-use crate::engine::{ApprovalMode, CallResult, Caller, Engine, Fence, Kind, Narrowing, Outcome};
+use crate::engine::{CallResult, Caller, Engine, Fence, Kind, Outcome};
 use crate::guard::{Identity, Principal, Session};
 use crate::neon::FairQueue;
 use crate::telemetry::spans::{self, Came};
@@ -81,67 +76,9 @@ impl Drop for RunningCall {
     }
 }
 
-/// Who makes a request, and what it is served. Over HTTP each request brings its own in its extensions; one that doesn't is served what
-/// the server was made with.
-#[derive(Debug, Clone)]
-pub(super) struct Admitted {
-    pub(super) principal: Principal,
-    pub(super) offer: Arc<Offer>,
-    /// Its place in the line for Neon's rate limits.
-    pub(super) lane: FairQueue,
-}
-
 /// Stands in the extensions of a request for the list of tools whose answer is filled with them later, where it is one JSON object.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FilledLater;
-
-/// What a caller is offered: an engine, and all that is told of it.
-#[derive(Debug)]
-pub(super) struct Offer {
-    engine: Engine,
-    listed: Arc<Listed>,
-    instructions: String,
-    shared: Arc<OfOffers>,
-}
-
-/// The tools as they are listed.
-#[derive(Debug)]
-struct Listed {
-    tools: Vec<Tool>,
-    /// As JSON: written when first listed over HTTP.
-    written: OnceLock<Option<Bytes>>,
-}
-
-/// What an offer shares with all that are narrowed from it, for callers and requests: each would take megabytes of its own.
-#[derive(Debug, Default)]
-struct OfOffers {
-    /// Made when first searched, of all tools that any of them finds.
-    index: OnceLock<Result<SearchIndex, String>>,
-    /// The lists that are in use, by their digests: those of most callers are one.
-    lists: Mutex<HashMap<[u8; 32], Weak<Listed>>>,
-}
-
-impl OfOffers {
-    /// A list of tools, where there is the same one already that one.
-    fn list(&self, tools: Vec<Tool>) -> Arc<Listed> {
-        let digest = serde_json::to_vec(&tools).map(|text| <[u8; 32]>::from(Sha256::digest(text)));
-        let new = |tools| {
-            Arc::new(Listed {
-                tools,
-                written: OnceLock::new(),
-            })
-        };
-        let Ok(digest) = digest else { return new(tools) };
-        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lists.get(&digest).and_then(Weak::upgrade) {
-            return known;
-        }
-        lists.retain(|_, list| list.strong_count() > 0);
-        let list = new(tools);
-        lists.insert(digest, Arc::downgrade(&list));
-        list
-    }
-}
 
 /// What all requests of a process share.
 #[derive(Debug)]
@@ -151,85 +88,6 @@ struct Process {
     running: TaskTracker,
     /// Cancelled when calls that still run must end.
     cut: CancellationToken,
-}
-
-impl Offer {
-    pub(super) fn new(engine: Engine) -> Self {
-        Self::sharing(engine, Arc::default())
-    }
-
-    /// What is offered of this to a caller, or to a request.
-    pub(super) fn narrowed(&self, narrowing: Narrowing) -> Self {
-        Self::sharing(self.engine.narrowed(narrowing), self.shared.clone())
-    }
-
-    fn sharing(engine: Engine, shared: Arc<OfOffers>) -> Self {
-        Self {
-            listed: shared.list(published(engine.selection())),
-            instructions: instructions(&engine),
-            engine,
-            shared,
-        }
-    }
-
-    pub(super) fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
-    /// The tools as a list in JSON.
-    pub(super) fn written_tools(&self) -> Option<&Bytes> {
-        let written = || serde_json::to_vec(&self.listed.tools).ok().map(Bytes::from);
-        self.listed.written.get_or_init(written).as_ref()
-    }
-
-    /// The name of the tool that a call is of, itself or through a caller of discovery mode, with its arguments.
-    pub(super) fn called(&self, name: &str, arguments: Map<String, Value>) -> Option<(String, Map<String, Value>)> {
-        match self.engine.selection().discovery() {
-            true => discovery::inner(name, arguments),
-            false => Some((name.to_owned(), arguments)),
-        }
-    }
-
-    /// Notes a call that isn't made.
-    pub(super) fn note_refusal(
-        &self,
-        selected: &SelectedTool,
-        why: &str,
-        arguments: &Map<String, Value>,
-        admitted: &Admitted,
-    ) {
-        let caller = Caller {
-            principal: admitted.principal.clone(),
-            session: Session::Stateless,
-            approval: None,
-            client: None,
-            way: ApprovalMode::OutOfBand,
-            bound: None,
-            lane: admitted.lane.clone(),
-            cancel: CancellationToken::new(),
-            progress: None,
-        };
-        self.engine.note_refusal(&selected.tool, why, arguments, &caller);
-    }
-
-    /// The index of the tools, which was made of this offer or of one that it was narrowed from.
-    pub(super) fn index(&self) -> Result<&SearchIndex, ErrorData> {
-        let selection = self.engine.selection();
-        let index = self
-            .shared
-            .index
-            .get_or_init(|| SearchIndex::new(selection).map_err(|error| error.to_string()));
-        index
-            .as_ref()
-            .map_err(|error| ErrorData::internal_error(error.clone(), None))
-    }
-
-    fn instructions(&self) -> String {
-        match self.engine.sign_in_command() {
-            None => self.instructions.clone(),
-            Some(command) => format!("{}{}", how_to_sign_in(&command), self.instructions),
-        }
-    }
 }
 
 impl NeonServer {
@@ -317,7 +175,7 @@ impl NeonServer {
     /// The engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {
-        &self.admitted.offer.engine
+        self.admitted.offer.engine()
     }
 
     /// Who makes a request, and what it is served.
@@ -415,7 +273,7 @@ impl NeonServer {
         };
         let leads = sign_in::way(&context, &request, is_modern(&context));
         let arguments = request.arguments.unwrap_or_default();
-        let engine = &offer.engine;
+        let engine = offer.engine();
         let (name, arguments) = if engine.selection().discovery() {
             match discovery::read(engine, &request.name, arguments) {
                 Asked::Call(name, arguments, bound) => {
@@ -524,7 +382,7 @@ impl ServerHandler for NeonServer {
         let is_filled_later = is_modern(&context) && of_request::<FilledLater>(&context).is_some();
         let mut list = ListToolsResult::with_all_items(match is_filled_later {
             true => Vec::new(),
-            false => self.admitted(&context).offer.listed.tools.clone(),
+            false => self.admitted(&context).offer.tools().to_vec(),
         });
         self.may_be_kept(&context, &mut list.ttl_ms, &mut list.cache_scope, &mut list.meta);
         Ok(list)
@@ -565,7 +423,7 @@ impl ServerHandler for NeonServer {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _span = self.span("resources/read", None, &context);
         let Admitted { principal, offer, .. } = self.admitted(&context);
-        let Some(text) = offer.engine.statements(principal, &request.uri) else {
+        let Some(text) = offer.engine().statements(principal, &request.uri) else {
             return Err(ErrorData::resource_not_found(
                 "there is no such resource: a plan names the address of its statements, while this server keeps them",
                 None,
@@ -630,7 +488,7 @@ impl ServerHandler for NeonServer {
 
     /// For its schema, which says what a request's `Mcp-Param-` headers must match: what is told of a tool isn't copied for each call.
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        let tool = self.admitted.offer.listed.tools.iter().find(|tool| tool.name == name)?;
+        let tool = self.admitted.offer.tools().iter().find(|tool| tool.name == name)?;
         Some(Tool::new(tool.name.clone(), "", tool.input_schema.clone()))
     }
 }

@@ -57,9 +57,7 @@ pub(super) fn instructions(engine: &Engine) -> String {
     if !finds.is_empty() {
         line(&format!("Find things: {}.", finds.join(", ")));
     }
-    line(
-        "Wherever a tool takes a project, branch or compute, its id or its exact name will do (name:feature/x for a name with a slash).",
-    );
+    line("Wherever a tool takes a project, branch or compute, its id or its exact name will do.");
     let changes = selection
         .tools()
         .iter()

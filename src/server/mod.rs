@@ -22,6 +22,7 @@ pub mod http;
 mod instructions;
 mod listing;
 mod messages;
+mod offer;
 mod one_tool;
 mod overview;
 mod own_results;

@@ -178,9 +178,14 @@ pub(in crate::engine) async fn find(
                 false => format!("; named like it: {}.", near.join(", ")),
             };
             let deleted = if wanted.is_deleted { "deleted " } else { "" };
+            // Said whatever is looked for, so it tells nothing of what is there.
+            let among = match resource == Resource::Project && call.guards.policy.bounds_projects() {
+                true => " among those that the policy allows (`allowed_projects`)",
+                false => "",
+            };
             refused(
                 format!(
-                    "There is no {deleted}{noun} with the id or the exact name `{}`. Nothing was changed.",
+                    "There is no {deleted}{noun} with the id or the exact name `{}`{among}. Nothing was changed.",
                     one_line(text, 100)
                 ),
                 format!("Call {} to see what there is{like}", list.told()),

@@ -152,8 +152,8 @@ fn control(value: &Value, allowed: Controls) -> Option<String> {
 /// Reads an id or a name.
 ///
 /// An id that stands in a path is checked by its pattern. A name is never put into a path: it is compared with the
-/// names in a list. A text with characters that mean something in a URL is taken for a name only when it says so
-/// (`name:feature/login`), so that a mangled id fails here and not at Neon.
+/// names in a list. Words between slashes are a name, as of git's branches (`feature/login`). A text with other characters that mean
+/// something in a URL is taken for a name only when it says so (`name:fix#7`), so that a mangled id fails here and not at Neon.
 ///
 /// # Errors
 /// Why the text is neither an id nor a name, as the end of a sentence that begins with the argument.
@@ -169,10 +169,11 @@ pub(in crate::engine) fn parse(resource: Resource, text: &str) -> Result<Referen
     if is_id(text) {
         return Ok(Reference::Either(text.to_owned()));
     }
-    if let Some(char) = text
-        .chars()
-        .find(|char| matches!(char, '/' | '\\' | '%' | '?' | '#' | '&' | ';'))
-    {
+    let in_urls = |char: &char| match char {
+        '/' => !are_words(resource, text),
+        char => matches!(char, '\\' | '%' | '?' | '#' | '&' | ';'),
+    };
+    if let Some(char) = text.chars().find(in_urls) {
         return Err(format!(
             "holds `{char}`, so it is no id; if it is a name, write {NAME_PREFIX}{text}"
         ));
@@ -183,6 +184,15 @@ pub(in crate::engine) fn parse(resource: Resource, text: &str) -> Result<Referen
         true => Reference::Either(name),
         false => Reference::Name(name),
     })
+}
+
+/// Whether a text is words between slashes, and no id with a piece of a path behind it.
+fn are_words(resource: Resource, text: &str) -> bool {
+    // A name of what is only an item of a list may stand in a path itself.
+    !resource.is_item()
+        && text
+            .split('/')
+            .all(|word| PathSegment::name(word).is_ok() && !(resource.has_id_form(word) && is_id(word)))
 }
 
 fn legal_name(name: &str) -> Result<String, String> {
@@ -205,6 +215,11 @@ mod tests {
         assert_eq!(parse("main"), Ok(Reference::Either(id("main"))));
         assert_eq!(parse("Main Branch"), Ok(Reference::Name("Main Branch".into())));
         assert_eq!(parse("name:feature/login"), Ok(Reference::Name("feature/login".into())));
+        assert_eq!(parse("feature/login"), Ok(Reference::Name("feature/login".into())));
+        assert_eq!(parse("dev/alice/try-2"), Ok(Reference::Name("dev/alice/try-2".into())));
+        assert!(parse("br-cool-sun-a1b2/restore").is_err(), "an id with more of a path");
+        assert!(parse("dev/br-cool-sun-a1b2").is_err());
+        assert!(super::parse(Resource::ApiKey, "a/b").is_err(), "it may stand in a path");
         assert_eq!(
             super::parse(Resource::Project, "quiet-sun-12345678"),
             Ok(Reference::Id(id("quiet-sun-12345678")))
@@ -249,7 +264,14 @@ mod tests {
             "..",
             "%2e%2e",
             "%2E.",
-            "a/b",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            "a/../b",
+            "a/./b",
+            "a/b?x=1",
+            "a/b%2e",
             "a%2Fb",
             "x?y",
             "x#y",

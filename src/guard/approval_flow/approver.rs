@@ -8,7 +8,7 @@ use super::ApprovalFlow;
 use super::not_approved::{NobodyToAsk, NotApproved};
 use super::page::Page;
 use super::question::Subject;
-use super::same_person::{Telling, Why, at_terminal, digests, how_to_tell, whose, whose_of_digests};
+use super::same_person::{Telling, Why, at_terminal, digests, how_to_tell, person_digest, whose, whose_of_digests};
 use crate::guard::approvals::{
     Approval, Approvals, DecideError, DecidedBy, Decision, FromPage, PersonDigest, Proof, SignedInBefore, Standing,
 };
@@ -76,20 +76,23 @@ impl ApprovalFlow {
 
     /// Whether a subject that differs from this caller's is another human's.
     fn telling(&self, caller: &Principal) -> Telling {
-        let is_sure = match caller.identity() {
-            Identity::Subject { .. } => {
-                let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
-                return match page.as_ref().is_some_and(|page| page.names_claim) {
-                    true => Telling::Sure,
-                    false => Telling::Unsure(Why::ClaimUnsaid),
-                };
-            }
-            _ => caller.person().is_some_and(|person| self.has_signed_in(&person)),
+        let (is_sure, why) = match caller.identity() {
+            Identity::Subject { .. } => (self.names_claim(), Why::ClaimUnsaid),
+            _ => (
+                caller.person().is_some_and(|person| self.has_signed_in(&person)),
+                Why::NeverSignedIn,
+            ),
         };
         match is_sure {
             true => Telling::Sure,
-            false => Telling::Unsure(Why::NeverSignedIn),
+            false => Telling::Unsure(why),
         }
+    }
+
+    /// Whether the operator said which claim names a human in access tokens and at sign-ins alike.
+    fn names_claim(&self) -> bool {
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        page.as_ref().is_some_and(|page| page.names_claim)
     }
 
     /// Remembers that the issuer named somebody so at a sign-in.
@@ -97,7 +100,7 @@ impl ApprovalFlow {
         let Some(person) = approver.person() else { return };
         let now = Utc::now();
         let seen = SignedInBefore::at(now);
-        if let Err(error) = seen.keep(&*self.people, &self.person_id(&person), now) {
+        if let Err(error) = seen.keep(&*self.people, &person_digest(&self.sealer, &person), now) {
             tracing::warn!(
                 "who signed in can't be remembered, so tokens that name them tell nobody from others: {error}"
             );
@@ -106,12 +109,8 @@ impl ApprovalFlow {
 
     /// Whether the issuer named somebody so at a sign-in here, not too long ago. Where that can't be looked up, it isn't known.
     fn has_signed_in(&self, person: &Person) -> bool {
-        let known = self.people.get(&self.person_id(person));
+        let known = self.people.get(&person_digest(&self.sealer, person));
         known.is_ok_and(|known| known.is_some_and(|(seen, _)| seen.counts(Utc::now())))
-    }
-
-    fn person_id(&self, person: &Person) -> String {
-        self.sealer.digest("person", &[person.place(), &person.subject])
     }
 
     pub(super) fn principal_digest(&self, id: &str) -> String {

@@ -66,13 +66,17 @@ fn of_subjects(are_same: bool, are_alike: bool, tells_others: bool) -> Whose {
 
 /// What is kept of a person with a call that waits.
 pub(super) fn digests(sealer: &Sealer, person: &Person, telling: Telling) -> PersonDigest {
-    let of = |purpose: &str, subject: &str| sealer.digest(purpose, &[person.place(), subject]);
     PersonDigest {
         issuer: sealer.digest("issuer", &[person.place()]),
-        person: of("person", &person.subject),
-        folded: of("folded person", &folded(&person.subject)),
+        person: person_digest(sealer, person),
+        folded: sealer.digest("folded person", &[person.place(), &folded(&person.subject)]),
         tells_others: telling == Telling::Sure,
     }
+}
+
+/// A keyed digest of a person: what they are kept by.
+pub(super) fn person_digest(sealer: &Sealer, person: &Person) -> String {
+    sealer.digest("person", &[person.place(), &person.subject])
 }
 
 /// A subject without what people and directories write in several ways: case, blanks, what isn't seen, and forms of one letter.

@@ -392,29 +392,56 @@ impl Approvals {
 
     /// Where is kept who signed in: under ids that no other process finds without the key.
     pub(in crate::guard) fn people(&self, key_is_shared: bool) -> Arc<dyn StateStore<SignedInBefore>> {
-        match &self.place {
-            Place::Directory(directory) if key_is_shared => {
-                let directory = directory.with_file_name("people");
-                Arc::new(Observed(DirectoryStore::new(directory, MAX_PERSON_BYTES, false)))
-            }
-            #[cfg(feature = "http-server")]
-            Place::Redis(store, _) => Arc::new(Observed(store.records("people", MAX_PERSON_BYTES as usize, false))),
-            Place::Directory(_) | Place::Memory => Arc::new(MemoryStore::default()),
-        }
+        self.beside(
+            Records {
+                name: "people",
+                largest: MAX_PERSON_BYTES,
+                remembers_taken: false,
+            },
+            key_is_shared,
+        )
     }
 
-    /// Where prepared work is kept beside: another process can open what lies in a directory only with a key that it has, too.
+    /// Where prepared work is kept: another process can open what lies in a directory only with a key that it has, too.
     pub(in crate::guard) fn preparations(&self, key_is_shared: bool) -> Arc<dyn StateStore<Stored>> {
+        self.beside(
+            Records {
+                name: "prepared",
+                largest: MAX_FILE,
+                remembers_taken: true,
+            },
+            key_is_shared,
+        )
+    }
+
+    /// Records of another kind in the same place: in a directory only where other processes have the key, too.
+    fn beside<R: Record>(&self, records: Records, key_is_shared: bool) -> Arc<dyn StateStore<R>> {
+        let Records {
+            name,
+            largest,
+            remembers_taken,
+        } = records;
         match &self.place {
-            Place::Directory(directory) if key_is_shared => {
-                let directory = directory.with_file_name("prepared");
-                Arc::new(Observed(DirectoryStore::new(directory, MAX_FILE, true)))
-            }
+            Place::Directory(directory) if key_is_shared => Arc::new(Observed(DirectoryStore::new(
+                directory.with_file_name(name),
+                largest,
+                remembers_taken,
+            ))),
             #[cfg(feature = "http-server")]
-            Place::Redis(store, _) => Arc::new(Observed(store.records("prepared", MAX_FILE as usize, true))),
+            Place::Redis(store, _) => Arc::new(Observed(store.records(name, largest as usize, remembers_taken))),
             Place::Directory(_) | Place::Memory => Arc::new(MemoryStore::default()),
         }
     }
+}
+
+/// Records that are kept beside the approvals.
+struct Records {
+    /// Its folder, or its keys.
+    name: &'static str,
+    /// The largest, in bytes.
+    largest: u64,
+    /// Whether an id that was taken is remembered, so that it isn't taken twice.
+    remembers_taken: bool,
 }
 
 impl Record for Approval {

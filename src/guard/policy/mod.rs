@@ -416,6 +416,12 @@ impl Policy {
             .all(|allowed| id.is_some_and(|id| allowed.iter().any(|one| one == id.as_str())))
     }
 
+    /// Whether calls may be about some projects alone.
+    #[must_use]
+    pub fn bounds_projects(&self) -> bool {
+        self.layers().any(|layer| layer.allowed_projects.is_some())
+    }
+
     /// Whether calls that would change something answer with what they would send.
     #[must_use]
     pub fn dry_run(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::catalog::SelectedTool;
 use crate::engine::{Engine, Narrowing};
 use crate::guard::{Policy as GuardPolicy, Scopes};
 use crate::neon::FairQueue;
-use crate::server::handler::{Admitted, Offer};
+use crate::server::offer::{Admitted, Offer};
 
 /// For how many callers what they are served is kept: it is made again for others.
 const MAX_KEPT: usize = 1_000;

@@ -224,6 +224,7 @@ mod unix {
     use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
     use std::path::{Path, PathBuf};
 
+    use local_files::in_a_shell;
     use tokio::net::UnixListener;
 
     use super::{BindError, SocketMode};
@@ -297,7 +298,7 @@ mod unix {
             0 => Ok(()),
             _ => Err(format!(
                 "others can write its directory, and put a socket of their own in its place: run `chmod go-w {}`, or name a directory that isn't there yet",
-                folder.display()
+                in_a_shell(&folder.to_string_lossy())
             )),
         }
     }

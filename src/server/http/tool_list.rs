@@ -10,7 +10,8 @@ use axum::response::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 
-use crate::server::handler::{Admitted, FilledLater, Offer};
+use crate::server::handler::FilledLater;
+use crate::server::offer::{Admitted, Offer};
 
 /// How the handler writes an empty list. In a string (an id of the client's, say) these quotes would have backslashes.
 const EMPTY: &[u8] = br#""tools":[]"#;

@@ -43,6 +43,7 @@ async fn a_name_is_looked_up_exactly_and_an_id_costs_nothing() {
         ("dev-old", "dev-old"),
         ("name:dev-old", "br-four"),
         ("name:feature/login", "br-five"),
+        ("feature/login", "br-five"),
     ] {
         let (value, is_error) = server
             .call("describe_branch", json!({"project_id": "My Shop", "branch_id": name}))

@@ -124,7 +124,11 @@ async fn bounds_hold_for_what_is_prepared() {
     // Another project than the allowed one.
     let server = with(&story, "allowed_projects = [\"other-one-12345678\"]\n").await;
     let (value, is_error) = prepare(&server, "DROP TABLE t").await;
+    assert!(is_error && value["error"]["kind"] == "unresolved", "{value}");
+    let by_id = json!({"project_id": "another-one-87654321", "branch_id": "main", "sql": "DROP TABLE t"});
+    let (value, is_error) = server.call("prepare_database_migration", by_id).await;
     assert!(is_error && value["error"]["kind"] == "denied_by_policy", "{value}");
+    assert_eq!(value["error"]["rule"], "allowed_projects", "{value}");
     // A minute's changes.
     let server = with(&story, "[caps]\nchanges_per_minute = 1\n").await;
     let handle = prepared(&server, "INSERT INTO t VALUES (2)").await;
