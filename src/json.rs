@@ -24,6 +24,25 @@ const DEEPEST: usize = 120;
 /// The largest whole number that every reader of JSON takes for what it is: 2^53 - 1 (RFC 8259, section 6).
 pub(crate) const MAX_NUMBER: u64 = 9_007_199_254_740_991;
 
+/// About how much memory a value takes, in bytes, itself included: a small object takes far more than its text.
+pub(crate) fn weight(value: &Value) -> usize {
+    const ITSELF: usize = size_of::<Value>();
+    /// A map with room for its first members, and what each member beyond takes: its name, its hash and its place in the table.
+    const MAP: usize = 320;
+    const MEMBER: usize = 80;
+    ITSELF
+        + match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(weight).sum(),
+            Value::Object(members) if members.is_empty() => 0,
+            Value::Object(members) => {
+                let of = |(name, value): (&String, &Value)| MEMBER + name.len() + weight(value);
+                MAP + members.iter().map(of).sum::<usize>()
+            }
+        }
+}
+
 /// What of a text no value can hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Flaw {

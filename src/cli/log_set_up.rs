@@ -16,7 +16,7 @@ use crate::settings::{LogFormat, log_format_of};
 use crate::telemetry;
 
 /// Libraries that log bodies, headers or whole addresses below `info`: what a caller wrote, or a secret.
-const TALKATIVE: [&str; 8] = [
+const TALKATIVE: [&str; 7] = [
     "h2",
     "hyper",
     "opentelemetry_http",
@@ -24,8 +24,11 @@ const TALKATIVE: [&str; 8] = [
     "opentelemetry_sdk",
     "redis",
     "reqwest",
-    "rmcp",
 ];
+
+/// The library of the protocol logs whole messages at `info`, and at `warn` the errors that they are answered with, which repeat what a
+/// caller wrote, as long as it is.
+const PROTOCOL: &str = "rmcp";
 
 /// The variable of the format, for what is logged before the settings are read.
 const FORMAT: &str = "NEON_MCP_LOG_FORMAT";
@@ -89,5 +92,10 @@ pub(super) fn begin(filter: &str, format: LogFormat, serves: bool) -> anyhow::Re
 fn is_line(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     let library = target.split("::").next().unwrap_or_default();
-    target != telemetry::spans::TARGET && (*metadata.level() <= Level::INFO || !TALKATIVE.contains(&library))
+    let most = match library {
+        PROTOCOL => Level::ERROR,
+        library if TALKATIVE.contains(&library) => Level::INFO,
+        _ => Level::TRACE,
+    };
+    target != telemetry::spans::TARGET && *metadata.level() <= most
 }

@@ -200,22 +200,18 @@ pub(in crate::engine) async fn choose(
     Ok((chosen.to_owned(), role.to_owned()))
 }
 
-/// How to connect after an attempt of which nothing ran: passwords change, and computes move. `None` where Neon now says the same as
-/// before, and that was fresh already or wasn't the reason.
+/// How to connect after an attempt of which nothing ran: passwords change, and computes move. To the same database as the same role,
+/// whatever Neon would choose by now where the call names none: what was looked at and decided was about those. `None` where Neon now
+/// says the same as before, and that was fresh already or wasn't the reason.
 pub(in crate::engine) async fn anew(
     call: &CallContext<'_>,
     refused: &Connection,
     why: &SqlError,
 ) -> Option<Connection> {
     let elsewhere = matches!(why.stop(), Some(Stop::Identity(_)));
-    let Key {
-        project,
-        branch,
-        database,
-        role,
-        reads: _,
-    } = call.connections.forget(refused)?;
-    let fresh = connection(call, &project, &branch, database.as_deref(), role.as_deref())
+    call.connections.forget(refused);
+    let Identity { project, branch, .. } = &refused.identity;
+    let fresh = connection(call, project, branch, Some(&refused.database), Some(&refused.role))
         .await
         .ok()?;
     let differs = fresh.string.expose_secret() != refused.string.expose_secret();

@@ -58,16 +58,10 @@ impl Connections {
         known.insert(key, (Instant::now(), connection));
     }
 
-    /// Forgets a connection that didn't work. Gives what it was asked for as.
-    pub(in crate::engine) fn forget(&self, connection: &Connection) -> Option<Key> {
+    /// Forgets a connection that didn't work, whoever asked for it and by whatever names.
+    pub(in crate::engine) fn forget(&self, connection: &Connection) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |other: &Connection| other.string.expose_secret() == connection.string.expose_secret();
-        let key = known
-            .iter()
-            .find(|(_, (_, other))| same(other))
-            .map(|(key, _)| key.clone());
-        known.retain(|_, (_, other)| !same(other));
-        key
+        known.retain(|_, (_, other)| other.string.expose_secret() != connection.string.expose_secret());
     }
 
     /// Forgets what is known of a branch: it was reset, restored or deleted.

@@ -8,7 +8,17 @@ use rmcp::model::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::json::{self, Flaw, Unread};
+use crate::json::{self, Flaw, Unread, weight};
+
+/// The longest id of a request, in bytes: it is kept as long as the request runs. The longest that is known of clients is a UUID.
+const MAX_ID: usize = 256;
+
+/// The longest name of a method, in bytes.
+const MAX_METHOD: usize = 256;
+
+/// The most that a client may say of itself, in bytes of memory (see [`weight`]): it is kept as long as its session. What known
+/// clients say takes less than a tenth of it.
+pub(super) const MAX_HELLO: usize = 64 * 1024;
 
 /// A message that is refused: whose it was, as far as that can be told, and why.
 #[derive(Debug)]
@@ -149,6 +159,9 @@ fn check(message: &Value) -> Checked {
     let Some(method) = method.as_str() else {
         return invalid(known, "`method` must be a string");
     };
+    if method.len() > MAX_METHOD {
+        return invalid(known, "`method` is longer than any that there is");
+    }
     let params = object.get("params").unwrap_or(&Value::Null);
     let Some(_) = id else {
         // JSON-RPC 2.0, section 4.1: a notification is never answered.
@@ -158,19 +171,52 @@ fn check(message: &Value) -> Checked {
         };
     };
     let Some(id) = known else {
-        return invalid(None, "`id` must be a string or a whole number");
+        return match id {
+            Some(Value::String(_)) => invalid(None, "`id` must be of at most 256 bytes"),
+            _ => invalid(None, "`id` must be a string or a whole number"),
+        };
     };
     match problem(method, params) {
         Some(text) => Checked::Refused(Refused {
             id: Some(id),
             error: ErrorData::invalid_params(format!("{method}: {text}"), None),
         }),
+        None if method == "initialize" => hello(object, id),
         None => arguments_read(object).map_or(Checked::Fine, Checked::Changed),
     }
 }
 
+/// The first message of a client, without what nothing here looks at and clients send at length: pictures of theirs, experiments.
+fn hello(message: &Map<String, Value>, id: RequestId) -> Checked {
+    let mut message = message.clone();
+    let mut changed = false;
+    if let Some(params) = message.get_mut("params").and_then(Value::as_object_mut) {
+        for (of, unread) in [("clientInfo", "icons"), ("capabilities", "experimental")] {
+            let holder = params.get_mut(of).and_then(Value::as_object_mut);
+            changed |= holder.is_some_and(|holder| holder.shift_remove(unread).is_some());
+        }
+        if params.values().map(weight).sum::<usize>() > MAX_HELLO {
+            return Checked::Refused(Refused {
+                id: Some(id),
+                error: ErrorData::invalid_params(
+                    "initialize: what the client says of itself is too much: leave out what isn't needed",
+                    None,
+                ),
+            });
+        }
+    }
+    match changed {
+        true => Checked::Changed(Value::Object(message)),
+        false => Checked::Fine,
+    }
+}
+
 fn request_id(id: &Value) -> Option<RequestId> {
-    (id.is_string() || id.is_i64()).then(|| serde_json::from_value(id.clone()).ok())?
+    let is_one = match id {
+        Value::String(text) => text.len() <= MAX_ID,
+        id => id.is_i64(),
+    };
+    is_one.then(|| serde_json::from_value(id.clone()).ok())?
 }
 
 fn invalid(id: Option<RequestId>, text: &'static str) -> Checked {
@@ -249,4 +295,49 @@ fn arguments_read(message: &Map<String, Value>) -> Option<Value> {
     let params = message.get_mut("params")?.as_object_mut()?;
     params.insert("arguments".to_owned(), Value::Object(arguments));
     Some(Value::Object(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello(more: Value) -> Value {
+        let mut params =
+            json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+        params
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})
+    }
+
+    #[test]
+    fn what_a_client_says_of_itself_is_kept_as_far_as_it_is_looked_at() {
+        assert!(matches!(check(&hello(json!({}))), Checked::Fine));
+        let capabilities = json!({"elicitation": {}, "experimental": {"a": {"b": 1}}, "extensions": {"x": {}}});
+        let Checked::Changed(kept) = check(&hello(json!({"capabilities": capabilities}))) else {
+            panic!("it is left as it is")
+        };
+        assert_eq!(
+            kept["params"]["capabilities"],
+            json!({"elicitation": {}, "extensions": {"x": {}}})
+        );
+        let many: Map<String, Value> = (0..300)
+            .map(|number| (format!("k{number}"), json!({"a": {}})))
+            .collect();
+        let checked = check(&hello(json!({"capabilities": {"extensions": many}})));
+        assert!(matches!(checked, Checked::Refused(_)));
+    }
+
+    #[test]
+    fn long_ids_and_methods_are_no_messages() {
+        let of = |id: Value, method: &str| check(&json!({"jsonrpc": "2.0", "id": id, "method": method}));
+        assert!(matches!(of(json!("a".repeat(MAX_ID)), "ping"), Checked::Fine));
+        for checked in [
+            of(json!("a".repeat(MAX_ID + 1)), "ping"),
+            of(json!(1), &"m".repeat(MAX_METHOD + 1)),
+        ] {
+            assert!(matches!(checked, Checked::Refused(_)));
+        }
+    }
 }

@@ -19,6 +19,15 @@ use crate::guard::{Policy as GuardPolicy, Scopes};
 use crate::neon::FairQueue;
 use crate::server::offer::{Admitted, Offer};
 
+/// Why a request isn't served.
+#[derive(Debug)]
+pub(super) enum NotAdmitted {
+    /// It asks for what its caller isn't offered.
+    NotOffered(NotOffered),
+    /// What it would be served has to be made, and its caller had as much done in this minute as it may: in so many seconds it may again.
+    TooMany(u64),
+}
+
 /// For how many callers what they are served is kept: it is made again for others.
 const MAX_KEPT: usize = 1_000;
 
@@ -116,7 +125,7 @@ impl Snapshot {
     }
 
     /// What a caller is served whose request asks for this.
-    fn offer_for(&self, grant: &Grant, asked: &Asked, now: Instant) -> Result<Arc<Offer>, NotOffered> {
+    fn offer_for(&self, grant: &Grant, asked: &Asked, now: Instant) -> Result<Arc<Offer>, NotAdmitted> {
         if asked.is_nothing() {
             return Ok(self.own_offer(grant, now));
         }
@@ -124,7 +133,10 @@ impl Snapshot {
         if let Some(offer) = self.narrowed().get(&caller, &asked_for, now) {
             return Ok(offer);
         }
-        let offer = Arc::new(narrowed(&self.own_offer(grant, now), asked)?);
+        // To make one takes as long as many calls: whoever asks for ever new ones is counted as if it called.
+        grant.count().map_err(NotAdmitted::TooMany)?;
+        let offer = narrowed(&self.own_offer(grant, now), asked).map_err(NotAdmitted::NotOffered)?;
+        let offer = Arc::new(offer);
         let served = Served {
             offer: offer.clone(),
             used: now,
@@ -210,8 +222,8 @@ impl Admission {
     /// What a caller is served whose request asks for this. Lists and calls follow it alike.
     ///
     /// # Errors
-    /// When the request asks for what the caller isn't offered.
-    pub(super) fn admit(&self, grant: &Grant, id: &str, asked: &Asked) -> Result<Admitted, NotOffered> {
+    /// Why it isn't served.
+    pub(super) fn admit(&self, grant: &Grant, id: &str, asked: &Asked) -> Result<Admitted, NotAdmitted> {
         let now = Instant::now();
         Ok(Admitted {
             principal: grant.principal.clone(),

@@ -1,3 +1,5 @@
+use std::num::NonZeroU32;
+
 use serde_json::{Map, json};
 
 use super::*;
@@ -46,7 +48,7 @@ fn admission(server: &NeonServer) -> Admission {
     Admission::new(server.offer().clone())
 }
 
-fn admit(admission: &Admission, grant: &Grant, asked: &Asked) -> Result<Admitted, NotOffered> {
+fn admit(admission: &Admission, grant: &Grant, asked: &Asked) -> Result<Admitted, NotAdmitted> {
     admission.admit(grant, &grant.principal.id(), asked)
 }
 
@@ -301,4 +303,18 @@ async fn narrowed_offers_of_one_caller_make_room_for_their_own() {
         .filter(|(whose, ..)| whose.contains("mallory"))
         .count();
     assert!(of_mallory <= 1, "whoever has most gives way first: {of_mallory}");
+}
+
+#[tokio::test]
+async fn narrowings_that_have_to_be_made_count_as_calls() {
+    let admission = admission(&server(&SelectionOptions::default(), ""));
+    let ann = Grant {
+        setup: Some(Setup::of_calls(NonZeroU32::new(3).unwrap())),
+        ..Grant::of(Identity::token("ann"))
+    };
+    let ask = |number: usize| admit(&admission, &ann, &asks(&format!("project_id=quiet-sun-{number:08}")));
+    assert!((0..3).all(|number| ask(number).is_ok()));
+    assert!(matches!(ask(3), Err(NotAdmitted::TooMany(seconds)) if seconds > 0));
+    // What is there costs nothing.
+    assert!((0..3).all(|number| ask(number).is_ok()));
 }

@@ -1,4 +1,4 @@
-//! Bodies within bounds: how much of them is read at once, in all and of one caller. Whoever only sends them must not fill the memory.
+//! Bodies within bounds: how much of them, and of what is made of them, is held at once, in all and of one caller. Whoever only sends them must not fill the memory.
 
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ impl Bodies {
 
 impl Room {
     /// Makes room for more. What a small message needs there is always: others may not take it.
-    fn grow(&mut self, bytes: usize) -> Result<(), Unread> {
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Unread> {
         let (most, most_of_one) = (self.bodies.of_one.saturating_mul(ALL), self.bodies.of_one);
         self.share.grow(bytes, |with| {
             let is_full = with.all > most && with.of_one > ASIDE;

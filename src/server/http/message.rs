@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use rmcp::ErrorData;
 use rmcp::model::{ErrorCode, RequestId};
 
-use super::admission::Admission;
+use super::admission::{Admission, NotAdmitted};
 use super::answer::{later, refused};
 use super::auth::{Denial, Door, Grant};
 use super::bodies::{Bodies, Unread};
@@ -50,6 +50,9 @@ const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// How many values a message has at most: each takes some hundred bytes when it is read, however few it has in the text.
 const MAX_VALUES: usize = 20_000;
+
+/// How much may be made of a message beside its text, in bytes: 4 MiB, half of what one caller may hold ([`Bodies`]).
+const MAX_MADE: usize = 4 * 1024 * 1024;
 
 /// What reading a request needs.
 #[derive(Clone)]
@@ -95,13 +98,10 @@ pub(super) async fn whole(
     let owner = owner(&grant, peer);
     let read = tokio::time::timeout(reading.patience, reading.bodies.read(&owner.share, body));
     // The room is held for what is made of it, too, until that is answered.
-    let (body, _room) = match read.await {
+    let (body, mut room) = match read.await {
         Ok(Ok(read)) => read,
         Ok(Err(Unread::TooLarge)) => return too_large(reading.body_bytes),
-        Ok(Err(Unread::NoRoom)) => {
-            let text = "as much is being sent to this server as it holds at once, of you or of all; nothing was done";
-            return later(StatusCode::SERVICE_UNAVAILABLE, BODY_RETRY, None, text);
-        }
+        Ok(Err(Unread::NoRoom)) => return no_room(),
         // The client broke off, or its framing is broken.
         Ok(Err(Unread::Broken)) => return StatusCode::BAD_REQUEST.into_response(),
         Err(_) => return too_slow(reading.patience),
@@ -112,6 +112,13 @@ pub(super) async fn whole(
         essence.trim().eq_ignore_ascii_case("application/json")
     });
     let (body, asked) = if head.method == Method::POST && is_json && head.uri.path().starts_with("/mcp") {
+        let made = match made_of(&body) {
+            Ok(made) => made,
+            Err(response) => return *response,
+        };
+        if room.grow(made).is_err() {
+            return no_room();
+        }
         match message(&body) {
             Ok((changed, asked)) => (changed.unwrap_or(body), asked),
             Err(response) => return *response,
@@ -137,7 +144,8 @@ pub(super) async fn whole(
     };
     let admitted = match reading.admission.admit(&grant, &owner.principal, &narrowing) {
         Ok(admitted) => admitted,
-        Err(error) => return not_offered(&error, id_of(&asked)),
+        Err(NotAdmitted::NotOffered(error)) => return not_offered(&error, id_of(&asked)),
+        Err(NotAdmitted::TooMany(seconds)) => return too_many(seconds, id_of(&asked)),
     };
     // Who may approve what may depend on the caller's groups, too, by the rules that hold now.
     if let Some(why) = grant.groups_untold
@@ -154,7 +162,7 @@ pub(super) async fn whole(
     if let Some(messages::Request::Call(id)) = &asked {
         // Counted before anything is looked at: whoever may call nothing may not do that as often as they like, either.
         if let Err(seconds) = grant.count() {
-            return too_many(seconds, id);
+            return too_many(seconds, Some(id.clone()));
         }
         let running = match reading.calls.begin(&owner.share) {
             Ok(running) => running,
@@ -291,9 +299,9 @@ fn too_slow(patience: Duration) -> Response {
 }
 
 /// The answer to a call of a caller that made as many in this minute as its own setup lets it.
-fn too_many(seconds: u64, id: &RequestId) -> Response {
+fn too_many(seconds: u64, id: Option<RequestId>) -> Response {
     let text = "this caller made as many calls in this minute as it may; nothing was done";
-    later(StatusCode::TOO_MANY_REQUESTS, seconds, Some(id.clone()), text)
+    later(StatusCode::TOO_MANY_REQUESTS, seconds, id, text)
 }
 
 /// Whose sessions are counted together: a caller's that is told from others, else those of an address.
@@ -326,14 +334,6 @@ async fn with_id(response: Response) -> Response {
 /// What is to be sent on in the place of a body, if anything is, and what it asks for; or the answer to one that isn't a message.
 fn message(body: &[u8]) -> Result<(Option<Bytes>, Option<messages::Request>), Box<Response>> {
     let no = |status, id, error| Err(Box::new(refused(status, id, error)));
-    if !has_few_values(body) {
-        let text = format!("the message has more than {MAX_VALUES} values");
-        return no(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            None,
-            ErrorData::invalid_request(text, None),
-        );
-    }
     let (checked, asked) = match messages::read_request(body) {
         Ok(read) => read,
         Err(error) => {
@@ -360,17 +360,40 @@ fn message(body: &[u8]) -> Result<(Option<Bytes>, Option<messages::Request>), Bo
     }
 }
 
-/// Whether a message has no more values than are read. What separates them is counted; its grammar is looked at later.
-fn has_few_values(body: &[u8]) -> bool {
-    let (mut values, mut in_text, mut is_escaped) = (0_usize, false, false);
+/// How much is made of a message at most, in bytes beside its text. What separates its values is counted; its grammar is looked at later.
+///
+/// # Errors
+/// The answer to a message of which more would be made than is read.
+fn made_of(body: &[u8]) -> Result<usize, Box<Response>> {
+    /// What an object takes with its first member, and what each other value does.
+    const OBJECT: usize = 400;
+    const VALUE: usize = 80;
+    let (mut objects, mut others, mut in_text, mut is_escaped) = (0_usize, 0_usize, false, false);
     for byte in body {
         match byte {
             _ if is_escaped => is_escaped = false,
             b'\\' if in_text => is_escaped = true,
             b'"' => in_text = !in_text,
-            b',' | b'[' | b'{' if !in_text => values += 1,
+            b'{' if !in_text => objects += 1,
+            b',' | b'[' if !in_text => others += 1,
             _ => {}
         }
     }
-    values <= MAX_VALUES
+    let made = objects * OBJECT + others * VALUE;
+    if objects + others <= MAX_VALUES && made <= MAX_MADE {
+        return Ok(made);
+    }
+    let most = MAX_MADE / OBJECT;
+    let text = format!("the message has more than {MAX_VALUES} values, or {most} objects");
+    Err(Box::new(refused(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        None,
+        ErrorData::invalid_request(text, None),
+    )))
+}
+
+/// The answer to a request that there is no room for now.
+fn no_room() -> Response {
+    let text = "as much is being sent to this server as it holds at once, of you or of all; nothing was done";
+    later(StatusCode::SERVICE_UNAVAILABLE, BODY_RETRY, None, text)
 }

@@ -285,6 +285,51 @@ async fn message_of_very_many_values_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn what_a_client_says_of_itself_is_bounded() {
+    let upstream = FakeNeon::start(vec![]).await;
+    let server = Small::start(&upstream, HttpLimits::default()).await;
+    // A hundred levels of one object: 8 MB in memory, of 118 kB.
+    let deep = |many: usize| {
+        let level = format!("{}{{}}{}", "{\"a\":".repeat(100), "}".repeat(100));
+        let all: Vec<String> = (0..many).map(|number| format!("\"k{number}\":{level}")).collect();
+        serde_json::from_str::<serde_json::Value>(&format!("{{{}}}", all.join(","))).expect("JSON")
+    };
+    let hello = |capabilities: serde_json::Value, icon: &str| {
+        json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-06-18",
+            "capabilities": capabilities, "clientInfo": {"name": "t", "version": "1", "icons": [{"src": icon}]}}})
+    };
+    // Of what isn't looked at, nothing is kept.
+    let icon = format!("data:image/png;base64,{}", "A".repeat(100_000));
+    let answer = server
+        .post(None, &hello(json!({"experimental": deep(50)}), &icon))
+        .send()
+        .await;
+    let answer = answer.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    assert!(answer.headers().contains_key("mcp-session-id"));
+    // Of the rest, some.
+    let answer = server
+        .post(None, &hello(json!({"extensions": deep(50)}), ""))
+        .send()
+        .await;
+    let answer = answer.expect("an answer");
+    assert!(!answer.headers().contains_key("mcp-session-id"));
+    let told: serde_json::Value = answer.json().await.expect("JSON");
+    assert_eq!(told["error"]["code"], -32602, "{told}");
+    // However many levels its objects have, no message is read of which more would be made than is held.
+    let meta = json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"_meta": deep(150)}});
+    let answer = server.post(None, &meta).send().await.expect("an answer");
+    assert_eq!(answer.status(), 413);
+    let session = server.begin("t").await;
+    for (id, method) in [("i".repeat(300), "ping".to_owned()), ("1".to_owned(), "m".repeat(300))] {
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method});
+        let answer = server.post(Some(&session), &message).send().await.expect("an answer");
+        assert_eq!(answer.status(), 400);
+        assert!(answer.text().await.expect("a text").len() < 300);
+    }
+}
+
+#[tokio::test]
 async fn second_request_with_an_id_that_is_in_use_is_refused() {
     let (upstream, gate) = waiting().await;
     let server = Small::start(&upstream, HttpLimits::default()).await;

@@ -28,6 +28,16 @@ const SQL: [&str; 7] = [
     "canarypasswordofrole",
 ];
 
+/// What stands in odd messages.
+const SAID: [&str; 6] = [
+    "canaryexperiment",
+    "canaryversion",
+    "canarytool",
+    "canaryargument",
+    "canaryreason",
+    "canarymethod",
+];
+
 /// Calls a tool for its value, fences taken off.
 async fn value(
     client: &rmcp::service::RunningService<rmcp::RoleClient, TestClient>,
@@ -114,6 +124,7 @@ async fn leaves_nothing(format: &str) {
         client.cancel().await.unwrap();
     }
     assert!(secrets.len() > 3, "no password was shown");
+    odd_messages(&server.http.url).await;
     // Who comes with a wrong token, and one who puts it where it doesn't belong.
     for url in [server.http.url.clone(), format!("{}?api_key={TOKEN}", server.http.url)] {
         let answer = plain()
@@ -141,7 +152,7 @@ async fn leaves_nothing(format: &str) {
         ("metrics that are sent", &sent_metrics),
     ];
     let secrets = secrets.iter().map(String::as_str);
-    for canary in secrets.clone().chain(NAMES).chain(SQL) {
+    for canary in secrets.clone().chain(NAMES).chain(SQL).chain(SAID) {
         for (place, bytes) in places {
             let lines = || {
                 log.lines()
@@ -163,6 +174,37 @@ async fn leaves_nothing(format: &str) {
         assert!(!audit.contains(canary), "{canary} stands in the audit log\n{}", lines());
     }
     drop(server.state);
+}
+
+/// Messages that the library of the protocol would log whole: without an id, and of a method and a tool that there aren't.
+async fn odd_messages(url: &str) {
+    let post = async |session: Option<&str>, message: Value| {
+        let mut request = plain()
+            .post(url)
+            .bearer_auth(TOKEN)
+            .header("accept", "application/json, text/event-stream")
+            .json(&message);
+        if let Some(session) = session {
+            request = request.header("mcp-session-id", session);
+        }
+        request.send().await.unwrap()
+    };
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-06-18",
+        "capabilities": {"experimental": {SAID[0]: {}}}, "clientInfo": {"name": "odd", "version": SAID[1]}}});
+    let begun = post(None, hello).await;
+    let session = begun.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    let call = json!({"name": SAID[2], "arguments": {"sql": SAID[3]}});
+    for message in [
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "method": "tools/call", "params": call}),
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7, "reason": SAID[4]}}),
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}),
+        json!({"jsonrpc": "2.0", "id": 2, "method": SAID[5]}),
+    ] {
+        let answer = post(Some(&session), message).await;
+        assert!(answer.status().is_success(), "{}", answer.status());
+        answer.text().await.unwrap();
+    }
 }
 
 /// The password of the first connection string in a text.

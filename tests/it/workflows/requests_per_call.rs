@@ -210,12 +210,57 @@ async fn a_connection_string_is_forgotten_when_its_login_is_refused() {
     let (value, is_error) = server.call("run_sql", call.clone()).await;
     assert!(!is_error, "{value}");
     assert_eq!(rows(&value["result"]), [json!([1])]);
-    assert_eq!(proxy.taken().len(), 4, "one that was refused, then all three anew");
+    assert_eq!(
+        proxy.taken().len(),
+        3,
+        "one that was refused, then how to connect as the same role, and the statement"
+    );
     // A statement that writes is sent again as well: who wasn't let in has run nothing.
     let mut write = call;
     write["sql"] = "CREATE TABLE once (x int)".into();
     let role = json!({"branch_id": "main", "role_name": "neondb_owner"});
     story.shop("reset_role_password", role).await;
     let (value, is_error) = server.call("run_sql", write).await;
+    assert!(!is_error, "{value}");
+}
+
+#[tokio::test]
+async fn another_connection_after_a_refused_one_leads_to_the_same_database() {
+    let story = shop().await;
+    let server = story
+        .server_at(&["--toolsets", "all"], &story.sandbox().api_url())
+        .await;
+    let project = story.shop("describe_project", json!({})).await["project"]["id"].clone();
+    let branch = story.branch_id("main").await;
+    let run = async |database: Option<&str>, sql: &str| {
+        let mut call = json!({"project_id": project, "branch_id": branch, "sql": sql});
+        if let Some(database) = database {
+            call["database_name"] = database.into();
+        }
+        server.call("run_sql", call).await
+    };
+    // Known by two names: of the only database, and of `neondb`.
+    for database in [None, Some("neondb")] {
+        let (value, is_error) = run(database, "SELECT 1").await;
+        assert!(!is_error, "{value}");
+    }
+    // Meanwhile, elsewhere: the only database is another one, with another password of its owner.
+    let other = json!({"branch_id": "main", "name": "other", "owner_name": "neondb_owner"});
+    story.shop("create_database", other).await;
+    let table = json!({"branch_id": "main", "database_name": "other", "sql": "CREATE TABLE t AS SELECT 1 AS x"});
+    story.shop("run_sql", table).await;
+    let gone = json!({"branch_id": "main", "database_name": "neondb"});
+    story.shop("delete_database", gone).await;
+    let role = json!({"branch_id": "main", "role_name": "neondb_owner"});
+    story.shop("reset_role_password", role).await;
+    let (value, is_error) = run(Some("neondb"), "INSERT INTO t VALUES (2)").await;
+    assert!(is_error, "{value}");
+    let (value, is_error) = run(Some("neondb"), "SELECT count(*) FROM t").await;
+    assert!(is_error, "{value}");
+    let count = json!({"branch_id": "main", "database_name": "other", "sql": "SELECT count(*) FROM t"});
+    let count = story.shop("run_sql", count).await;
+    assert_eq!(rows(&count), [json!(["1"])]);
+    // Without a name it is the only one again.
+    let (value, is_error) = run(None, "SELECT count(*) FROM t").await;
     assert!(!is_error, "{value}");
 }

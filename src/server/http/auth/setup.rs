@@ -90,6 +90,12 @@ impl Setup {
         Arc::new(Self::new(Some(policy), None, None))
     }
 
+    /// So many calls a minute alone.
+    #[cfg(test)]
+    pub(in crate::server::http) fn of_calls(calls_per_minute: NonZeroU32) -> Arc<Self> {
+        Arc::new(Self::new(None, None, Some(calls_per_minute)))
+    }
+
     /// A caller's own account.
     pub(super) fn of_own(account: EngineAccount) -> Self {
         Self::new(None, Some(vec![account]), None)
