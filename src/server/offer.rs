@@ -46,15 +46,30 @@ struct Listed {
 }
 
 /// What an offer shares with all that are narrowed from it, for callers and requests: each would take megabytes of its own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct OfOffers {
-    /// Made when first searched, of all tools that any of them finds.
+    /// What all of them were narrowed from. It finds whatever one of them does.
+    widest: Engine,
+    /// Made when first searched, by whomever: of what the widest finds, since it serves all.
     index: OnceLock<Result<SearchIndex, String>>,
     /// The lists that are in use, by their digests: those of most callers are one.
     lists: Mutex<HashMap<[u8; 32], Weak<Listed>>>,
 }
 
 impl OfOffers {
+    fn new(widest: Engine) -> Self {
+        Self {
+            widest,
+            index: OnceLock::new(),
+            lists: Mutex::default(),
+        }
+    }
+
+    fn index(&self) -> &Result<SearchIndex, String> {
+        self.index
+            .get_or_init(|| SearchIndex::new(self.widest.selection()).map_err(|error| error.to_string()))
+    }
+
     /// A list of tools, where there is the same one already that one.
     fn list(&self, tools: Vec<Tool>) -> Arc<Listed> {
         let digest = serde_json::to_vec(&tools).map(|text| <[u8; 32]>::from(Sha256::digest(text)));
@@ -78,7 +93,8 @@ impl OfOffers {
 
 impl Offer {
     pub(super) fn new(engine: Engine) -> Self {
-        Self::sharing(engine, Arc::default())
+        let shared = Arc::new(OfOffers::new(engine.clone()));
+        Self::sharing(engine, shared)
     }
 
     /// What is offered of this to a caller, or to a request.
@@ -140,13 +156,9 @@ impl Offer {
         self.engine.note_refusal(&selected.tool, why, arguments, &caller);
     }
 
-    /// The index of the tools, which was made of this offer or of one that it was narrowed from.
+    /// The index of the tools of all that were narrowed from one offer; a search of it gives those alone that this one finds.
     pub(super) fn index(&self) -> Result<&SearchIndex, ErrorData> {
-        let selection = self.engine.selection();
-        let index = self
-            .shared
-            .index
-            .get_or_init(|| SearchIndex::new(selection).map_err(|error| error.to_string()));
+        let index = self.shared.index();
         index
             .as_ref()
             .map_err(|error| ErrorData::internal_error(error.clone(), None))

@@ -157,7 +157,15 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
     if !(1..=MAX_HITS).contains(&limit) {
         return invalid(engine, SEARCH, &format!("limit is 1 to {MAX_HITS}"));
     }
-    let mut found = index.search(selection, &asked.query);
+    // Who says what kind of tool it is, or where, is given what there is.
+    let absent = match (asked.effect, &asked.toolset) {
+        (None, None) if selection.catalog().tool(asked.query.trim()).is_none() => index.absent(&asked.query),
+        _ => None,
+    };
+    let mut found = match absent {
+        Some(_) => Vec::new(),
+        None => index.search(selection, &asked.query),
+    };
     if asked.toolset.is_some() {
         // Who knows where to look gets to see all that is there.
         let rest = selection
@@ -179,7 +187,9 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
         .enumerate()
         .map(|(rank, selected)| hit(selection, selected, rank < WHOLE_HITS))
         .collect();
-    let next = if hits.is_empty() {
+    let next = if let Some(instead) = absent {
+        format!("No tool does this. {instead} If something else is meant, search in other words.")
+    } else if hits.is_empty() {
         format!(
             "Nothing fits. Say the task in other words, or look into a toolset: {}.",
             names()

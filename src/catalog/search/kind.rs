@@ -76,6 +76,16 @@ pub(super) fn said(request: &str, units: impl Fn(&str) -> Vec<Unit>) -> BTreeSet
     kinds
 }
 
+/// Whether a request asks what is, rather than for something to be done or how to do it.
+pub(super) fn is_question(request: &str, units: impl Fn(&str) -> Vec<Unit>) -> bool {
+    let stems = stems_as_they_stand(request);
+    let asks_how = stems.windows(2).any(|pair| match pair {
+        [how, next] => how == "how" && ["do", "can", "to", "could", "would", "should"].contains(&next.as_str()),
+        _ => false,
+    });
+    !asks_how && said(request, units) == BTreeSet::from([Kind::Read])
+}
+
 /// The parts of a request that tell what it asks for: its words, the empty ones too, and which follow each other.
 pub(super) fn parts(request: &str) -> BTreeSet<String> {
     let stems = stems(request);

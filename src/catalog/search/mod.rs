@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use synonyms::{SynonymProblem, synonym_problems};
 
 use self::likelihood::{Likelihood, Trust, shares};
-use self::synonyms::{Kind, Synonyms, Unit, features, meaning, toolset_parts};
+use self::synonyms::{Asks, Kind, Synonyms, Unit, features, meaning, toolset_parts};
 use super::load::LoadError;
 use super::selection::{SelectedTool, Selection};
 
@@ -50,6 +50,11 @@ const OTHER_KIND: f64 = 0.8;
 const OTHER_TOOLSET: f64 = 1.0;
 /// How many times as likely a kind is that the request names.
 const SAID: f64 = 8.0;
+/// What it counts that a request says many where the tool's name does, or says many where the name says one.
+const NUMBER: f64 = 1.1;
+/// How like a request must be to those for what nothing here does: by itself, and beside the likest tool.
+const ABSENT: f64 = 0.4;
+const ABSENT_BESIDE: f64 = 0.8;
 
 const KIND_TRUST: Trust = Trust {
     part: 0.4,
@@ -74,6 +79,8 @@ pub struct SearchIndex {
     frequency: HashMap<String, usize>,
     kinds: Likelihood,
     toolsets: Likelihood,
+    /// What no tool does: requests for it, and what is said then.
+    absent: Vec<Absent>,
 }
 
 /// A tool, as the index knows it.
@@ -89,6 +96,14 @@ struct Document {
     name: BTreeSet<String>,
     /// Its name and title, and each request that it answers.
     requests: Vec<Direction>,
+}
+
+/// Something that no tool does, as the index knows it.
+#[derive(Debug)]
+struct Absent {
+    asks: Asks,
+    requests: Vec<Direction>,
+    instead: String,
 }
 
 /// A part of a tool, and how much its words count.
@@ -111,6 +126,7 @@ impl SearchIndex {
             frequency: HashMap::new(),
             kinds: Likelihood::new(Kind::ALL.len(), KIND_TRUST),
             toolsets: Likelihood::new(toolset_names.len(), TOOLSET_TRUST),
+            absent: Vec::new(),
         };
         // There are thousands of requests: each is read once.
         let asked: Vec<Vec<Vec<Unit>>> = selection
@@ -166,7 +182,35 @@ impl SearchIndex {
         for (document, requests) in index.documents.iter_mut().zip(requests) {
             document.requests = requests;
         }
+        let absent = index.synonyms.absent().map(|absent| {
+            let requests = absent.requests.iter().map(|request| index.synonyms.units(request));
+            Absent {
+                asks: absent.asks,
+                requests: requests.map(|units| index.direction(&units)).collect(),
+                instead: absent.instead.clone(),
+            }
+        });
+        index.absent = absent.collect();
         Ok(index)
+    }
+
+    /// What to say to a request for what no tool does: told by being like requests for that, and hardly less so than like any that a
+    /// tool answers. The best of the tools would invite a call that does something else.
+    #[must_use]
+    pub fn absent(&self, request: &str) -> Option<&str> {
+        let direction = self.direction(&self.synonyms.units(request));
+        let only_asks = kind::is_question(request, |text| self.synonyms.units(text));
+        let (likest, instead) = self
+            .absent
+            .iter()
+            .filter(|absent| absent.asks == Asks::ToRead || !only_asks)
+            .map(|absent| (likeness(&absent.requests, &direction), absent.instead.as_str()))
+            .max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+        let documents = self.documents.iter();
+        let beside = documents
+            .map(|document| likeness(&document.requests, &direction))
+            .fold(0.0, f64::max);
+        (likest >= ABSENT.max(ABSENT_BESIDE * beside)).then_some(instead)
     }
 
     /// The tools of a selection that fit the request, the best first; none that has nothing of it. The selection is the one that was
@@ -179,6 +223,7 @@ impl SearchIndex {
         let most = units.iter().map(|unit| self.most(unit)).sum::<f64>().max(1.0);
         let kinds = self.kinds_of(request);
         let toolsets = self.toolsets.of(&toolset_parts(&units));
+        let spoken = words::spoken(request);
         let of = |shares: &[f64], class: usize| shares.get(class).copied().unwrap_or_default();
         let findable: HashMap<&str, &Arc<SelectedTool>> = selection
             .findable()
@@ -191,12 +236,15 @@ impl SearchIndex {
             .filter_map(|document| Some((document, *findable.get(document.tool.as_str())?)))
             .map(|(document, selected)| {
                 let words: f64 = units.iter().map(|unit| self.of_unit(document, unit)).sum();
-                let score =
-                    words / most + LIKENESS * likeness(document, &direction) + NAMED * self.named(document, &features);
+                let score = words / most
+                    + LIKENESS * likeness(&document.requests, &direction)
+                    + NAMED * self.named(document, &features);
                 let kind = OTHER_KIND + of(&kinds, document.kind as usize);
                 let toolset = OTHER_TOOLSET + of(&toolsets, document.toolset);
                 let is_name = request.trim() == selected.tool.name();
-                (if is_name { f64::INFINITY } else { score * kind * toolset }, selected)
+                let number = number(&document.tool, &spoken);
+                let score = score * kind * toolset * number;
+                (if is_name { f64::INFINITY } else { score }, selected)
             })
             .filter(|(score, _)| *score > 0.0)
             .collect();
@@ -281,15 +329,13 @@ impl SearchIndex {
         };
         let mut before: Option<String> = None;
         for unit in units {
+            let rarity = |feature: &str| Some(self.rarity(feature)).filter(|rarity| *rarity > 0.0);
             for word in &unit.own {
-                let rarity = self.rarity(word);
-                add(
-                    word.clone(),
-                    0.5 * weight(unit) * if rarity > 0.0 { rarity } else { UNKNOWN },
-                );
+                add(word.clone(), 0.5 * weight(unit) * rarity(word).unwrap_or(UNKNOWN));
             }
             for concept in &unit.concepts {
-                add(concept.clone(), weight(unit) * self.rarity(concept));
+                // What no tool is about, a request for what no tool does can be.
+                add(concept.clone(), weight(unit) * rarity(concept).unwrap_or(UNKNOWN));
             }
             let verb = || unit.verbs.first().map(|kind| format!("#{kind:?}"));
             let label = unit
@@ -327,16 +373,34 @@ impl SearchIndex {
 
 /// How like the request is to those that the tool answers: the mean of the likest.
 #[allow(clippy::cast_precision_loss)]
-fn likeness(document: &Document, request: &Direction) -> f64 {
+fn likeness(requests: &[Direction], request: &Direction) -> f64 {
     let cosine = |other: &Direction| -> f64 {
         let common = request
             .iter()
             .filter_map(|(feature, weight)| Some(weight * other.get(feature)?));
         common.sum()
     };
-    let mut all: Vec<f64> = document.requests.iter().map(cosine).collect();
+    let mut all: Vec<f64> = requests.iter().map(cosine).collect();
     all.sort_by(|one, other| other.total_cmp(one));
     all.iter().take(LIKEST).sum::<f64>() / LIKEST as f64
+}
+
+/// What it counts in which number things are named: `show me the tables` asks for `get_database_tables` rather than for
+/// `describe_table_schema`, though both have the stem.
+fn number(tool: &str, spoken: &[String]) -> f64 {
+    let named = || tool.split('_').skip(1);
+    let is_many = |word: &str| word.ends_with('s') && words::stem(word) != word;
+    let said = |word: &str| spoken.iter().any(|one| one == word);
+    let many = named().any(|word| is_many(word) && said(word));
+    let one_of_many = named().any(|word| {
+        let stem = words::stem(word);
+        !said(word) && spoken.iter().any(|one| is_many(one) && words::stem(one) == stem)
+    });
+    match (many, one_of_many) {
+        (true, false) => NUMBER,
+        (false, true) => 1.0 / NUMBER,
+        _ => 1.0,
+    }
 }
 
 /// How much a unit counts.

@@ -45,8 +45,30 @@ struct Written {
     concepts: BTreeMap<String, Vec<String>>,
     /// What is to be done, and how people say so.
     verbs: BTreeMap<Kind, Vec<String>>,
+    /// What people ask for and nothing here does.
+    absent: BTreeMap<String, Absent>,
     /// Of each tool, how people ask for it.
     tools: BTreeMap<String, Vec<String>>,
+}
+
+/// A task that no tool does.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Absent {
+    /// A question is no request to change something: `which version is it` isn't `upgrade it`.
+    pub(super) asks: Asks,
+    /// How people ask for it.
+    pub(super) requests: Vec<String>,
+    /// Why there is none, and what to do in its place: sentences.
+    pub(super) instead: String,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Asks {
+    ToRead,
+    ToChange,
 }
 
 /// Concepts and verbs by the stems of the words that mean them.
@@ -55,6 +77,7 @@ pub(super) struct Synonyms {
     concepts: HashMap<Vec<String>, BTreeSet<String>>,
     verbs: HashMap<Vec<String>, BTreeSet<Kind>>,
     longest: usize,
+    absent: BTreeMap<String, Absent>,
     tools: BTreeMap<String, Vec<String>>,
 }
 
@@ -100,6 +123,7 @@ impl Synonyms {
             concepts,
             verbs,
             longest,
+            absent: written.absent,
             tools: written.tools,
         })
     }
@@ -107,6 +131,11 @@ impl Synonyms {
     /// How people ask for a tool.
     pub(super) fn requests(&self, tool: &str) -> &[String] {
         self.tools.get(tool).map_or(&[], Vec::as_slice)
+    }
+
+    /// The tasks that no tool does.
+    pub(super) fn absent(&self) -> impl Iterator<Item = &Absent> {
+        self.absent.values()
     }
 
     /// What a text says, unit by unit: the longest words that mean something first.
@@ -195,6 +224,21 @@ pub fn synonym_problems(catalog: &Catalog) -> Vec<SynonymProblem> {
             if synonyms.units(request).is_empty() {
                 problems.push(format!("/tools/{name}: `{request}` says nothing"));
             }
+        }
+    }
+    for (task, absent) in &synonyms.absent {
+        if absent.requests.len() < 2 || absent.requests.iter().any(|request| synonyms.units(request).is_empty()) {
+            problems.push(format!(
+                "/absent/{task}: how do people ask for it, in two ways at least?"
+            ));
+        }
+        // What is Postgres's own begins so: `pg_dump`, `pg_cancel_backend`.
+        let named = absent
+            .instead
+            .split(|character: char| !character.is_ascii_lowercase() && character != '_')
+            .filter(|word| word.contains('_') && !word.starts_with("pg_"));
+        for name in named.filter(|name| catalog.tool(name).is_none()) {
+            problems.push(format!("/absent/{task}: there is no tool {name}"));
         }
     }
     if synonyms.concepts.keys().chain(synonyms.verbs.keys()).any(Vec::is_empty) {

@@ -84,6 +84,13 @@ pub(super) fn stems_as_they_stand(text: &str) -> Vec<String> {
     split(&plain(text))
 }
 
+/// The words of a text as they are said, in lower case.
+pub(super) fn spoken(text: &str) -> Vec<String> {
+    let text = plain(text);
+    let words = text.split(|character: char| !character.is_ascii_alphanumeric());
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
 fn split(text: &str) -> Vec<String> {
     let words = text.split(|character: char| !character.is_ascii_alphanumeric());
     words.filter(|word| !word.is_empty()).map(stem).collect()

@@ -281,6 +281,47 @@ async fn callers_who_are_offered_the_same_share_its_list_and_one_index() {
 }
 
 #[tokio::test]
+async fn whoever_searches_first_takes_nothing_from_what_others_find() {
+    let first = |offer: &Arc<Offer>, request: &str| {
+        let found = offer.index().unwrap().search(offer.engine().selection(), request);
+        found.first().map(|selected| selected.tool.name().to_owned())
+    };
+    let mut scoped = grant("scoped", None);
+    let reads = Scopes::for_effect(crate::guard::Effect::Read);
+    scoped.principal = Principal::with(Identity::token("scoped"), Vec::new(), reads);
+    let narrow = [
+        (scoped, Asked::default()),
+        (grant("reader", Some("read_only = true")), Asked::default()),
+        (
+            grant("asks", None),
+            asks("toolsets=branches&discovery=true&tools=list_branches"),
+        ),
+        (grant("one", None), asks("tools=list_projects")),
+    ];
+    for (narrow, asked) in narrow {
+        for discovery in [false, true] {
+            let options = SelectionOptions {
+                discovery,
+                ..SelectionOptions::default()
+            };
+            let admission = admission(&server(&options, ""));
+            let reader = admit(&admission, &narrow, &asked).unwrap().offer;
+            let found = first(&reader, "delete a project");
+            assert_ne!(found.as_deref(), Some("delete_project"), "{asked:?}: it isn't its own");
+            let full = admit(&admission, &grant("full", None), &Asked::default())
+                .unwrap()
+                .offer;
+            for (request, tool) in [
+                ("delete a project", "delete_project"),
+                ("run a query", "query_database"),
+            ] {
+                assert_eq!(first(&full, request).as_deref(), Some(tool), "after {asked:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn narrowed_offers_of_one_caller_make_room_for_their_own() {
     let admission = admission(&server(&SelectionOptions::default(), ""));
     let ask = |name: &str, number: usize| {

@@ -136,6 +136,128 @@ fn a_request_in_a_user_s_words_finds_its_tool() {
     assert!(held_out.among_five() >= 0.95, "{held_out}");
 }
 
+/// Requests of a task that once led elsewhere: each finds one of these first.
+const FIRST: [(&str, &[&str]); 26] = [
+    (
+        "make branch dev/alice what main is now",
+        &["reset_from_parent", "restore_branch"],
+    ),
+    (
+        "reset dev/alice to what main is now",
+        &["reset_from_parent", "restore_branch"],
+    ),
+    (
+        "dev should hold what main holds now",
+        &["reset_from_parent", "restore_branch"],
+    ),
+    (
+        "set branch feature/x back to the current state of main",
+        &["reset_from_parent", "restore_branch"],
+    ),
+    ("time travel: query how a table looked yesterday", &["create_branch"]),
+    ("see what a table looked like a minute ago", &["create_branch"]),
+    ("what did customers look like 1 minute ago?", &["create_branch"]),
+    ("query the data as it was two hours ago", &["create_branch"]),
+    ("list the members of my organization", &["list_organization_members"]),
+    ("who is in my organization", &["list_organization_members"]),
+    ("list org members", &["list_organization_members"]),
+    (
+        "copy the production database to try things",
+        &["create_throwaway_branch"],
+    ),
+    (
+        "a copy of production to try something risky",
+        &["create_throwaway_branch"],
+    ),
+    (
+        "try something on a copy of main and throw the copy away",
+        &["create_throwaway_branch"],
+    ),
+    (
+        "turn on Neon Auth with Google sign-in and a trusted domain",
+        &["provision_neon_auth"],
+    ),
+    ("set up Neon Auth with GitHub login", &["provision_neon_auth"]),
+    ("Neon Auth set-up", &["provision_neon_auth"]),
+    ("which queries are running right now", &["inspect_database"]),
+    ("which queries run now", &["inspect_database"]),
+    ("what is running on the database at the moment", &["inspect_database"]),
+    ("show me the tables", &["get_database_tables"]),
+    ("what tables do I have", &["get_database_tables"]),
+    (
+        "private networking: only our AWS VPC endpoint may reach the project",
+        &["assign_project_vpc_endpoint"],
+    ),
+    (
+        "give the contractor read-only access",
+        &["set_project_member_role", "create_role"],
+    ),
+    // What is near to these and was found, and still is.
+    ("add google sign-in", &["add_auth_oauth_provider"]),
+    (
+        "role of one member of the organization",
+        &["describe_organization_member"],
+    ),
+];
+
+#[test]
+fn a_request_that_led_elsewhere_finds_its_tool_first() {
+    let selection = everything();
+    let index = SearchIndex::new(&selection).expect("an index");
+    for (request, tools) in FIRST {
+        let found = index.search(&selection, request);
+        let first = found.first().map(|selected| selected.tool.name());
+        assert!(
+            first.is_some_and(|first| tools.contains(&first)),
+            "{request:?} finds {first:?}"
+        );
+        assert_eq!(index.absent(request), None, "{request:?}");
+    }
+}
+
+#[test]
+fn what_no_tool_does_is_said_to_be_so() {
+    let selection = everything();
+    let index = SearchIndex::new(&selection).expect("an index");
+    for (request, instead) in [
+        ("audit log of who changed what", "list_operations"),
+        ("who deleted the table", "list_operations"),
+        ("audit log", "list_operations"),
+        ("change the region of a project", "create_project"),
+        ("move my project from us-east-1 to frankfurt", "create_project"),
+        ("upgrade Postgres 16 to 17", "create_project"),
+        ("change postgres version of project shop", "create_project"),
+        ("cancel a running query", "pg_cancel_backend"),
+        ("kill a query that hangs", "pg_cancel_backend"),
+        ("stop the long running query", "pg_cancel_backend"),
+        ("how do I upgrade postgres to 17?", "create_project"),
+        ("rename my organization", "console"),
+    ] {
+        let told = index.absent(request);
+        assert!(told.is_some_and(|told| told.contains(instead)), "{request:?}: {told:?}");
+    }
+    // What a tool does isn't said to be impossible.
+    for set in [Set::Develop, Set::HeldOut] {
+        let requests = requests(&selection, set);
+        let lost = requests
+            .iter()
+            .filter(|request| index.absent(&request.request).is_some());
+        assert_eq!(lost.count(), 0, "of {set:?}");
+    }
+    for selected in selection.tools() {
+        for request in [selected.tool.name(), &selected.tool.declaration.title] {
+            assert_eq!(index.absent(request), None, "{request}");
+        }
+    }
+    for question in [
+        "what version of postgres do I have",
+        "in which region is shop",
+        "update postgres settings",
+    ] {
+        assert_eq!(index.absent(question), None, "{question}");
+    }
+}
+
 #[test]
 fn clients_that_search_the_plain_list_find_it_too() {
     let selection = everything();
