@@ -280,7 +280,7 @@ async fn entry_narrows_the_policy_and_brings_its_own_credential() {
         path.to_str().expect("a path").to_owned()
     };
     let key = write("key", "napi_canary_of_the_entry_0123456789");
-    let policy = write("policy.toml", "read_only = true\n");
+    let policy = write("policy.toml", "read_only = true\n# end\n");
     let narrow = made(
         &[
             "narrow",
@@ -403,7 +403,17 @@ async fn file_of_tokens_that_cannot_be_trusted_stops_the_start() {
     assert!(said.contains("tokens.toml"), "{said}");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("set");
     let text = std::fs::read_to_string(&file).expect("a text");
-    std::fs::write(&file, format!("{text}policy = \"/nowhere/policy.toml\"\n")).expect("written");
+    std::fs::write(
+        &file,
+        text.replace("# end\n", "policy = \"/nowhere/policy.toml\"\n# end\n"),
+    )
+    .expect("written");
     let said = start(&[]).await;
     assert!(said.contains("/nowhere/policy.toml"), "{said}");
+    // Cut off after a line, or left empty.
+    for text in [text.replace("# end\n", ""), String::new()] {
+        std::fs::write(&file, text).expect("written");
+        let said = start(&[]).await;
+        assert!(said.contains("tokens.toml") && said.contains("# end"), "{said}");
+    }
 }
