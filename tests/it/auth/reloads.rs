@@ -277,3 +277,54 @@ async fn mapping_without_a_subject_counts_though_a_file_of_another_cannot_be_use
         "{said}"
     );
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn revoked_token_does_not_go_on_while_no_descriptor_is_left() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+    let upstream = FakeNeon::route(neon).await;
+    let state = state_home();
+    let thief = format!("Bearer {}", made(&["thief"], &state).await);
+    let server = serve(&upstream, &["--auth", "bearer"], &state).await;
+    // One connection, which is kept.
+    let client = crate::support::http::plain();
+    let asks = async || {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+        let asked = client.post(&server.url).header("authorization", &thief);
+        let asked = asked
+            .header("accept", "application/json, text/event-stream")
+            .json(&body);
+        let answer = asked.send().await.expect("an answer");
+        let status = answer.status();
+        answer.bytes().await.expect("it is read");
+        status
+    };
+    assert_eq!(asks().await, StatusCode::OK);
+    let pid = server
+        .child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).expect("an id")));
+    let bound = |current: Option<u64>| {
+        let now = prlimit(
+            pid,
+            Resource::Nofile,
+            Rlimit {
+                current,
+                maximum: Some(4_096),
+            },
+        );
+        now.expect("set").current
+    };
+    let before = bound(Some(4));
+    assert_eq!(asks().await, StatusCode::OK, "nothing is read that didn't change");
+    let (_, said, is_done) = token(&["revoke", "thief"], &state).await;
+    assert!(is_done, "{said}");
+    for _ in 0..3 {
+        assert_eq!(asks().await, StatusCode::SERVICE_UNAVAILABLE);
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    bound(before.map(|before| before.min(4_096)));
+    assert_eq!(asks().await, StatusCode::UNAUTHORIZED);
+}
