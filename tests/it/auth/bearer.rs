@@ -417,3 +417,29 @@ async fn file_of_tokens_that_cannot_be_trusted_stops_the_start() {
         assert!(said.contains("tokens.toml") && said.contains("# end"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn stream_of_a_revoked_token_ends() {
+    let upstream = FakeNeon::route(neon).await;
+    let state = state_home();
+    let alice = format!("Bearer {}", made(&["alice"], &state).await);
+    let server = serve(&upstream, &["--auth", "bearer"], &state).await;
+    let begun = begin(&server, &[&alice]).await;
+    let session = begun.headers()["mcp-session-id"].clone();
+    let stream = plain()
+        .get(&server.url)
+        .header("authorization", &alice)
+        .header("accept", "text/event-stream")
+        .header("mcp-session-id", session)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(stream.status(), StatusCode::OK);
+    let ends = tokio::spawn(stream.bytes());
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert!(!ends.is_finished(), "it lasts as long as its token counts");
+    let (_, said, is_done) = token(&["revoke", "alice"], &state).await;
+    assert!(is_done, "{said}");
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), ends).await;
+    assert!(ended.expect("it ends").expect("runs").is_ok());
+}
