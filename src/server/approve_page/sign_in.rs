@@ -21,7 +21,7 @@ use crate::guard::{ApprovalFlow, Identity, PageSeal, Principal, Scopes};
 use crate::server::http::taken::{Taken, With};
 use crate::server::http::{neighbourhood, network};
 use crate::sign_in::{Begun, SignInError, SignedInPerson, WebSignIn};
-use crate::text::{escaped, one_line};
+use crate::text::{escaped, name_told_apart, one_line};
 
 /// How long a sign-in counts, in seconds.
 const SESSION_SECONDS: i64 = 15 * 60;
@@ -226,7 +226,7 @@ impl Approvers {
             Ok(person) => person,
             Err(error) => return self.failed(&error),
         };
-        tracing::info!(subject = %person.subject, "an approver signed in");
+        tracing::info!(subject = name_told_apart(&person.subject), "an approver signed in");
         let who = Identity::Subject {
             issuer: person.issuer.clone(),
             subject: person.subject.clone(),
