@@ -57,6 +57,32 @@ pub fn escaped(text: &str) -> String {
     line
 }
 
+/// The name of somebody, whole, so that no two names look alike that differ: characters that can't be seen are written as `\u{202e}`, and so
+/// are blanks that can't be counted, at an end or in a row. A name that has neither is as it is; one that is itself written so has its
+/// backslashes doubled.
+#[must_use]
+pub fn name_told_apart(name: &str) -> String {
+    let is_plain =
+        !name.chars().any(is_unseen) && name.trim() == name && !name.contains("  ") && !name.contains("\\u{");
+    if is_plain {
+        return name.to_owned();
+    }
+    let mut told = String::with_capacity(name.len() * 2);
+    let mut characters = name.chars().peekable();
+    let mut last = None;
+    while let Some(character) = characters.next() {
+        let is_at_an_end = last.is_none() || characters.peek().is_none();
+        match character {
+            '\\' => told.push_str("\\\\"),
+            ' ' if is_at_an_end || last == Some(' ') => told.push_str("\\u{20}"),
+            other if is_unseen(other) => told.extend(other.escape_unicode()),
+            other => told.push(other),
+        }
+        last = Some(character);
+    }
+    told
+}
+
 /// `text` as it may go to a terminal, whole: lines and tabulators stay, and each other character that can't be seen, or that would steer
 /// the terminal or reorder what is seen, is written as `\u{202e}`. Of what is `painted` the colours stay that this program uses.
 #[must_use]
@@ -154,6 +180,37 @@ mod tests {
         assert!(!shown(painted, false).contains('\u{1b}'));
         for other in ["\u{1b}[8mx", "\u{1b}[2Jx", "\u{1b}[6n", "\u{1b}[", "\u{1b}]8;;x\u{7}"] {
             assert!(!shown(other, true).contains('\u{1b}'), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_are_told_apart_whatever_they_differ_in() {
+        let names = [
+            "evil",
+            "ev\u{202e}il",
+            "ev\u{200b}il",
+            "ev\u{200c}il",
+            "evil\u{fe0f}",
+            "evil ",
+            " evil",
+            "e vil",
+            "e  vil",
+            "e\u{a0}vil",
+            "e\u{2003}vil",
+            "ev\\u{202e}il",
+            "ev\\\\u{202e}il",
+            "evil\\u{20}",
+            "CORP\\evil",
+            "CORP\\\\evil",
+            "CORP\\ev\u{200b}il",
+        ];
+        let told: std::collections::HashSet<String> = names.iter().map(|name| name_told_apart(name)).collect();
+        assert_eq!(told.len(), names.len(), "{told:?}");
+        for told in told {
+            assert!(!told.chars().any(is_unseen) && one_line(&told, 1_000) == told, "{told}");
+        }
+        for plain in ["evil", "CORP\\evil", "Jos\u{e9} 00u1", "a@b.example"] {
+            assert_eq!(name_told_apart(plain), plain);
         }
     }
 

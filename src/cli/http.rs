@@ -62,6 +62,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let http = HttpServer::listen(settings.http.reach(arguments.listen)?).await?;
     let is_shared = is_shared(&http, &settings);
     let names_claim = settings.http.oauth_subject_claim.is_some();
+    let claim = settings.subject_claim().to_owned();
     let Asking { http, how, kept: _kept } = asking(http.with_limits(limits), &settings)?;
     let callers = Known::of(&settings);
     let reach = reach(&http, &settings);
@@ -103,6 +104,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         secret: secret.map(read_page_secret).transpose()?,
         issuer: sign_in.as_ref().map(|sign_in| sign_in.issuer().to_owned()),
         names_claim,
+        claim,
         is_shared,
     });
     warn_of_untold(&guards.approval_flow, &kinds);

@@ -19,7 +19,7 @@ use crate::guard::audit::{AuditOutcome, Entry, LogReader};
 use crate::guard::{Effect, StoreAddress, quoted, state_dir};
 use crate::neon::text::{escaped, is_hidden, one_line};
 use crate::settings::{KeptPlaces, StoreText};
-use crate::text::escaped_in_json;
+use crate::text::{escaped_in_json, name_told_apart};
 
 /// How often `--follow` looks for new lines.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -227,7 +227,9 @@ impl Arguments {
 
 /// Whether a caller has that name, or what comes behind its issuer or `token` is it.
 fn is_named(caller: &str, name: &str) -> bool {
-    caller == name || caller.split_once(' ').is_some_and(|(_, of)| of == name)
+    let told = name_told_apart(name);
+    let is_it = |known: &str| known == name || known == told;
+    is_it(caller) || caller.split_once(' ').is_some_and(|(_, of)| is_it(of))
 }
 
 /// How entries are shown. Whatever stands in the log is taken for untrusted: someone else may have written it.

@@ -181,7 +181,7 @@ fn make(create: Create) -> anyhow::Result<()> {
     let policy = create.policy.map(std::path::absolute).transpose()?;
     if let Some(policy) = &policy {
         let catalog = Catalog::embedded()?;
-        Policy::read(policy, catalog.tools().iter().map(|tool| tool.name()))?;
+        Policy::read_of_callers(policy, catalog.tools().iter().map(|tool| tool.name()))?;
     }
     let api_key_file = create.api_key_file.map(std::path::absolute).transpose()?;
     if let Some(file) = &api_key_file {
@@ -244,7 +244,7 @@ fn warn_of_unusable(path: &Path) -> anyhow::Result<()> {
     for entry in TokenList::read(path)?.entries() {
         let policy = entry.policy().map(|file| {
             let names = catalog.tools().iter().map(|tool| tool.name());
-            Policy::read(&directory.join(file), names).map(drop)
+            Policy::read_of_callers(&directory.join(file), names).map(drop)
         });
         if let Some(Err(error)) = policy {
             eprintln!("neon-mcp: the token {} can't be used: {error}", entry.name());

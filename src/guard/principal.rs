@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::scopes::Scopes;
+use crate::text::name_told_apart;
 
 /// How a caller was identified.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -139,11 +140,11 @@ impl Principal {
     pub fn said_person(&self) -> Option<String> {
         let person = self.0.person.as_ref()?;
         let is_named = matches!(self.identity(), Identity::Subject { .. });
-        (!is_named).then(|| person.subject.clone())
+        (!is_named).then(|| name_told_apart(&person.subject))
     }
 
     /// The name for people, in the audit log and in policies: `stdio`, `cli`, `http`, `token NAME`, `ISSUER SUBJECT`, and the
-    /// beginning of the digest of a Neon key. It holds no secret.
+    /// beginning of the digest of a Neon key. It holds no secret, and no character that isn't seen: two callers never look alike.
     #[must_use]
     pub fn name(&self) -> String {
         match self.identity() {
@@ -151,7 +152,7 @@ impl Principal {
             Identity::Cli => "cli".to_owned(),
             Identity::Http(_) => "http".to_owned(),
             Identity::Token { name, .. } => format!("token {name}"),
-            Identity::Subject { issuer, subject } => format!("{issuer} {subject}"),
+            Identity::Subject { issuer, subject } => format!("{issuer} {}", name_told_apart(subject)),
             Identity::NeonKey(digest) => format!("neon-key {}", digest.get(..12).unwrap_or(digest)),
         }
     }
@@ -211,5 +212,17 @@ mod tests {
             .map(|identity| Principal::new(identity.clone()).id())
             .collect();
         assert_eq!(ids.len(), all.len());
+    }
+
+    #[test]
+    fn names_of_two_callers_never_look_alike() {
+        let name = |subject: &str| {
+            let (issuer, subject) = ("https://id.example".to_owned(), subject.to_owned());
+            Principal::new(Identity::Subject { issuer, subject }).name()
+        };
+        assert_eq!(name("evilxy"), "https://id.example evilxy");
+        let other = name("ev\u{202e}il\u{2066}x\u{200b}y ");
+        assert_eq!(other, "https://id.example ev\\u{202e}il\\u{2066}x\\u{200b}y\\u{20}");
+        assert_eq!(crate::text::one_line(&other, 1_000), other, "it is shown whole");
     }
 }

@@ -47,6 +47,28 @@ impl Untrusted {
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
     }
+
+    /// Whether it couldn't be looked at: this process, or the machine, had no descriptor or no memory left for it, or a disk failed. That
+    /// says nothing of the file, and anybody who can use up descriptors can cause it.
+    #[must_use]
+    pub fn is_for_want(&self) -> bool {
+        match self {
+            Self::Read { source, .. } => is_want(source),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_want(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let wants = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::IO];
+    Errno::from_io_error(error).is_some_and(|error| wants.contains(&error))
+}
+
+#[cfg(not(unix))]
+fn is_want(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::OutOfMemory
 }
 
 /// Reads a file that nobody but this user and root can change.
@@ -451,5 +473,25 @@ mod tests {
         let large = home.path().join("large");
         fs::write(&large, vec![b'x'; 4 * 1024 * 1024 + 1]).unwrap();
         assert!(why(&large).contains("4 MiB"));
+    }
+
+    #[test]
+    fn want_of_descriptors_or_memory_says_nothing_of_a_file() {
+        use rustix::io::Errno;
+        let is_for_want = |error: Errno| {
+            let (path, source) = ("tokens.toml".into(), error.into());
+            Untrusted::Read { path, source }.is_for_want()
+        };
+        for error in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO] {
+            assert!(is_for_want(error), "{error}");
+        }
+        for error in [Errno::NOENT, Errno::ACCESS, Errno::NOTDIR] {
+            assert!(!is_for_want(error), "{error}");
+        }
+        assert!(
+            !read_trusted(Path::new("/nowhere/tokens.toml"))
+                .unwrap_err()
+                .is_for_want()
+        );
     }
 }

@@ -19,6 +19,7 @@ mod auth;
 mod bodies;
 mod calls;
 mod connections;
+mod descriptors;
 mod drain;
 mod from_here;
 mod health;
@@ -323,6 +324,7 @@ impl HttpServer {
             remake,
             approvers,
         } = self;
+        let limits = descriptors::within(limits);
         let server = server.to(Principal::new(Identity::Http(None)));
         let door = Arc::new(door.unwrap_or_else(|| Door::of_token(token.as_ref())));
         let open = door.open();

@@ -455,6 +455,12 @@ impl Settings {
         )))
     }
 
+    /// The claim that names humans, in access tokens and at sign-ins.
+    #[must_use]
+    pub fn subject_claim(&self) -> &str {
+        http_auth::subject_claim(&self.http)
+    }
+
     /// The issuer where approvers sign in for the approval page, where they do.
     #[must_use]
     pub fn approvers_issuer(&self) -> Option<&str> {

@@ -173,6 +173,12 @@ impl WebSignIn {
         self.issuer.address()
     }
 
+    /// Which claims say who a person is.
+    #[must_use]
+    pub fn claims(&self) -> &PersonClaims {
+        &self.claims
+    }
+
     /// Asks the issuer where people sign in: that address, and what is needed when the browser comes back.
     ///
     /// # Errors

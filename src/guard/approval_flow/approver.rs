@@ -61,7 +61,7 @@ impl ApprovalFlow {
         }
         // Of the approver it is the issuer that speaks.
         let approver = who.person.as_ref();
-        let approver = approver.map(|person| digests(&self.sealer, person, Telling::Sure));
+        let approver = approver.map(|person| digests(&self.sealer, &self.claim(), person, Telling::Sure));
         match (&approval.person, approver) {
             (Some(caller), Some(approver)) => whose_of_digests(caller, &approver),
             _ => Whose::Unknown,
@@ -71,7 +71,7 @@ impl ApprovalFlow {
     /// What is kept of who calls with a call that waits.
     pub(super) fn person_digest(&self, caller: &Principal) -> Option<PersonDigest> {
         let person = caller.person()?;
-        Some(digests(&self.sealer, &person, self.telling(caller)))
+        Some(digests(&self.sealer, &self.claim(), &person, self.telling(caller)))
     }
 
     /// Whether a subject that differs from this caller's is another human's.
@@ -100,7 +100,7 @@ impl ApprovalFlow {
         let Some(person) = approver.person() else { return };
         let now = Utc::now();
         let seen = SignedInBefore::at(now);
-        if let Err(error) = seen.keep(&*self.people, &person_digest(&self.sealer, &person), now) {
+        if let Err(error) = seen.keep(&*self.people, &self.person_id(&person), now) {
             tracing::warn!(
                 "who signed in can't be remembered, so tokens that name them tell nobody from others: {error}"
             );
@@ -109,12 +109,24 @@ impl ApprovalFlow {
 
     /// Whether the issuer named somebody so at a sign-in here, not too long ago. Where that can't be looked up, it isn't known.
     fn has_signed_in(&self, person: &Person) -> bool {
-        let known = self.people.get(&person_digest(&self.sealer, person));
+        let known = self.people.get(&self.person_id(person));
         known.is_ok_and(|known| known.is_some_and(|(seen, _)| seen.counts(Utc::now())))
     }
 
+    /// What a person is remembered by who signed in.
+    fn person_id(&self, person: &Person) -> String {
+        person_digest(&self.sealer, &self.claim(), person)
+    }
+
+    /// The claim that names humans here; nothing where no page is served. It is part of whatever is remembered of anybody: the operator
+    /// may name another claim, by which one human has another name, and another human this one.
+    pub(super) fn claim(&self) -> String {
+        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        page.as_ref().map(|page| page.claim.clone()).unwrap_or_default()
+    }
+
     pub(super) fn principal_digest(&self, id: &str) -> String {
-        self.sealer.digest("principal", &[id])
+        self.sealer.digest("principal", &[&self.claim(), id])
     }
 
     /// Who may approve a call, by the rules that hold for its caller now.

@@ -187,9 +187,11 @@ impl ApprovalFlow {
 
     /// One seal over what was approved, where, and by whom.
     fn page_seal(&self, approval: &Approval, who: Option<&DecidedBy>) -> String {
+        // Who signed in is named by a claim: under another one, the same name is no proof of who approved.
+        let claim = who.map(|_| self.claim()).unwrap_or_default();
         let who = who.and_then(|who| serde_json::to_string(who).ok()).unwrap_or_default();
-        self.sealer
-            .digest("approval", &[&approval.code, &approval.token, "page", &who])
+        let parts = [&approval.code, &approval.token, "page", &claim, &who];
+        self.sealer.digest("approval", &parts)
     }
 
     /// What is wrong with an answer whatever is there now: whose question it was, how long it waited, a plain no. Known before

@@ -12,6 +12,9 @@ pub struct Page {
     /// Whether the operator says which claim names a human in access tokens and at sign-ins alike. Without that, two subjects may be one
     /// human's.
     pub names_claim: bool,
+    /// The claim that names humans, in access tokens and at sign-ins. Who is called so by another claim is somebody else, as far as
+    /// anybody can tell.
+    pub claim: String,
     /// Whether others than who runs the server may call it: what is in its terminal, its log and its files isn't theirs.
     pub is_shared: bool,
 }

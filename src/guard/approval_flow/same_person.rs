@@ -64,19 +64,20 @@ fn of_subjects(are_same: bool, are_alike: bool, tells_others: bool) -> Whose {
     }
 }
 
-/// What is kept of a person with a call that waits.
-pub(super) fn digests(sealer: &Sealer, person: &Person, telling: Telling) -> PersonDigest {
+/// What is kept of a person with a call that waits, whom the claim names. Two claims of one issuer are as two issuers: no name by the one
+/// tells anything of a name by the other.
+pub(super) fn digests(sealer: &Sealer, claim: &str, person: &Person, telling: Telling) -> PersonDigest {
     PersonDigest {
-        issuer: sealer.digest("issuer", &[person.place()]),
-        person: person_digest(sealer, person),
-        folded: sealer.digest("folded person", &[person.place(), &folded(&person.subject)]),
+        issuer: sealer.digest("issuer", &[person.place(), claim]),
+        person: person_digest(sealer, claim, person),
+        folded: sealer.digest("folded person", &[person.place(), claim, &folded(&person.subject)]),
         tells_others: telling == Telling::Sure,
     }
 }
 
-/// A keyed digest of a person: what they are kept by.
-pub(super) fn person_digest(sealer: &Sealer, person: &Person) -> String {
-    sealer.digest("person", &[person.place(), &person.subject])
+/// A keyed digest of a person, whom the claim names: what they are kept by.
+pub(super) fn person_digest(sealer: &Sealer, claim: &str, person: &Person) -> String {
+    sealer.digest("person", &[person.place(), claim, &person.subject])
 }
 
 /// A subject without what people and directories write in several ways: case, blanks, what isn't seen, and forms of one letter.
@@ -224,9 +225,12 @@ mod tests {
             let decided = DecidedBy::from(&who);
             assert_eq!(whose(&caller, telling, &decided), expected, "{caller:?} {who:?}");
             let sealer = Sealer::random();
-            let kept = |principal: &Principal, telling| digests(&sealer, &principal.person().unwrap(), telling);
+            let kept = |principal: &Principal, telling| digests(&sealer, "sub", &principal.person().unwrap(), telling);
             let of_digests = whose_of_digests(&kept(&caller, telling), &kept(&who, Telling::Sure));
             assert_eq!(of_digests, expected, "{caller:?} {who:?}");
+            let by_another = digests(&sealer, "email", &who.person().unwrap(), Telling::Sure);
+            let of_two_claims = whose_of_digests(&kept(&caller, telling), &by_another);
+            assert_eq!(of_two_claims, Whose::Unknown, "{caller:?} {who:?}");
         }
     }
 

@@ -155,14 +155,20 @@ fn subject(name: &str, groups: &[&str]) -> Principal {
 fn signing_in(policy: &str, approvals: &Approvals) -> ApprovalFlow {
     let policy = Policy::parse(policy, ["revoke_api_key", "delete_branch"].into_iter()).unwrap();
     let flow = ApprovalFlow::new(Sealer::random(), policy.approval().clone(), Some(approvals.clone()));
-    flow.serve_page(Page {
+    flow.serve_page(signed_in_by("sub"));
+    flow
+}
+
+/// A page where approvers sign in, whom that claim names.
+fn signed_in_by(claim: &str) -> Page {
+    Page {
         origin: "https://mcp.example".to_owned(),
         secret: None,
         issuer: Some("https://id.example".to_owned()),
         names_claim: true,
+        claim: claim.to_owned(),
         is_shared: true,
-    });
-    flow
+    }
 }
 
 fn asked(flow: &ApprovalFlow, call: &Call) -> Result<Approval, NobodyToAsk> {
@@ -337,6 +343,45 @@ fn without_named_approvers_a_signed_in_caller_approves_its_own_calls_and_nobody_
 }
 
 #[test]
+fn what_is_known_by_one_claim_proves_nothing_by_another() {
+    let place = tempfile::tempdir().unwrap();
+    let approvals = Approvals::new(place.path().join("approvals"));
+    let others = "[approval]\nchannels = [\"page\"]\nown_calls = false\n[[approval.approvers]]\ngroups = [\"dba\"]\n";
+    let flow = signing_in(others, &approvals);
+    let alice = subject("alice@corp.example", &[]);
+    let call = Call {
+        principal: Principal::new(Identity::token("alice")).of_person(alice.person()),
+        ..Call::new()
+    };
+    // By her address, the issuer named her so, and her calls are another's to approve.
+    flow.serve_page(signed_in_by("email"));
+    flow.signed_in(&alice);
+    let waiting = asked(&flow, &call).unwrap();
+    let bob = subject("bob@corp.example", &["dba"]);
+    assert_eq!(flow.standing_of(&waiting, &bob), Standing::Approver);
+    // By another claim she has another name, which tells nothing: not of what waits, nor of what comes.
+    let herself = subject("00u1alice", &["dba"]);
+    flow.serve_page(signed_in_by("sub"));
+    assert_eq!(flow.standing_of(&waiting, &herself), Standing::Stranger);
+    assert!(decided(&flow, &waiting, &herself, &YES).is_err());
+    let (asking, plan) = call.asks();
+    let none = flow.page_decides(
+        &flow.may_approve(&plan, call.subject("revoke_api_key")),
+        &call.principal,
+    );
+    assert!(none.is_none(), "nobody named her so by this claim");
+    drop(asking);
+    // What was approved by a name of the one claim isn't by that name of the other.
+    flow.serve_page(signed_in_by("email"));
+    assert_eq!(decided(&flow, &waiting, &bob, &YES), Ok(()));
+    flow.serve_page(signed_in_by("sub"));
+    flow.signed_in(&alice);
+    let (asking, plan) = call.asks();
+    let ran = flow.elsewhere(asking, &plan, call.subject("revoke_api_key"), Utc::now());
+    assert!(!matches!(ran, Ok(OutOfBand::Allowed(..))), "{ran:?}");
+}
+
+#[test]
 fn page_secret_counts_only_where_everybody_may_approve_there() {
     let place = tempfile::tempdir().unwrap();
     let approvals = Approvals::new(place.path().join("approvals"));
@@ -358,6 +403,7 @@ fn page_secret_counts_only_where_everybody_may_approve_there() {
             secret: Some(Arc::new("a secret of the operator".into())),
             issuer: None,
             names_claim: false,
+            claim: "sub".to_owned(),
             is_shared: false,
         });
         assert_eq!(asked(&flow, &Call::new()).is_ok(), asks, "{policy}");

@@ -267,11 +267,11 @@ pub struct DecidedBy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PersonDigest {
-    /// Of the issuer alone: persons of two issuers can't be compared.
+    /// Of the issuer and the claim that names its people: persons of two issuers, or by two claims, can't be compared.
     pub(in crate::guard) issuer: String,
-    /// Of issuer and subject.
+    /// Of these and the subject.
     pub(in crate::guard) person: String,
-    /// Of issuer and subject, without what may be written in several ways.
+    /// Of these and the subject, without what may be written in several ways.
     pub(in crate::guard) folded: String,
     /// Whether another subject is another human's.
     pub(in crate::guard) tells_others: bool,

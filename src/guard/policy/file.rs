@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Pins;
 use crate::guard::Effect;
 
-/// The operator's policy. Every key may be left out; an empty file changes nothing about the defaults.
+/// The operator's policy. Every key may be left out; a file of comments changes nothing about the defaults.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "neon-mcp policy")]

@@ -157,7 +157,16 @@ impl Policy {
     /// When it can't be read whole, anything in it isn't understood, or (on unix) others than its owner can change it.
     pub fn read<'a>(path: &Path, tool_names: impl Iterator<Item = &'a str>) -> Result<Self, PolicyError> {
         let tools: Vec<&str> = tool_names.collect();
-        parse::read(path, &tools).map(Self::new)
+        parse::read(path, &tools, parse::Of::Server).map(Self::new)
+    }
+
+    /// Reads the policy file of some callers, which is read again whenever it changes: it must say that it is whole.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and when it lacks its last line.
+    pub fn read_of_callers<'a>(path: &Path, tool_names: impl Iterator<Item = &'a str>) -> Result<Self, PolicyError> {
+        let tools: Vec<&str> = tool_names.collect();
+        parse::read(path, &tools, parse::Of::Callers).map(Self::new)
     }
 
     /// This policy, narrowed by another: what either denies is denied, what either's rules send to a human asks, bounds are

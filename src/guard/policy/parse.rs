@@ -14,6 +14,7 @@ use super::file::PolicyFile;
 use super::reference::schema;
 use crate::catalog::nearest;
 use crate::guard::trusted::{Untrusted, read_trusted};
+use crate::guard::whole::{CUT_OFF, is_whole};
 use crate::text::one_line;
 use crate::toml_error::Position;
 
@@ -66,8 +67,17 @@ struct Problem {
     message: String,
 }
 
+/// Whom a policy file is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// All callers: it is read at the start, and when the operator asks for that.
+    Server,
+    /// Some of them: it is read again whenever it changes, and so while it is written, too.
+    Callers,
+}
+
 /// Reads a file, which nobody but this user and root may be able to change.
-pub(super) fn read(path: &Path, tools: &[&str]) -> Result<PolicyFile, PolicyError> {
+pub(super) fn read(path: &Path, tools: &[&str], of: Of) -> Result<PolicyFile, PolicyError> {
     let bytes = read_trusted(path).map_err(|error| match error {
         Untrusted::Read { source, .. } => PolicyError::Read {
             path: path.to_owned(),
@@ -85,6 +95,18 @@ pub(super) fn read(path: &Path, tools: &[&str]) -> Result<PolicyFile, PolicyErro
             return Err(Problem { at: good, message }.placed(&place, &text));
         }
     };
+    // Its lines would count without those that narrow them, or with none at all.
+    let cut_off = match of {
+        Of::Server if text.trim().is_empty() => Some(
+            "the file is empty, as one is whose writing broke off: where nothing is to be said, write that as a comment",
+        ),
+        Of::Callers if !is_whole(&text) => Some(CUT_OFF),
+        _ => None,
+    };
+    if let Some(why) = cut_off {
+        let (at, message) = (text.trim_end().len(), why.to_owned());
+        return Err(Problem { at, message }.placed(&place, &text));
+    }
     let mut policy = parse(&text, &place, tools)?;
     if let (Some(secret), Some(directory)) = (&mut policy.approval.page_secret_file, path.parent()) {
         *secret = directory.join(&*secret);

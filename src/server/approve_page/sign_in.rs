@@ -21,7 +21,7 @@ use crate::guard::{ApprovalFlow, Identity, PageSeal, Principal, Scopes};
 use crate::server::http::taken::{Taken, With};
 use crate::server::http::{neighbourhood, network};
 use crate::sign_in::{Begun, SignInError, SignedInPerson, WebSignIn};
-use crate::text::{escaped, one_line};
+use crate::text::{escaped, name_told_apart, one_line};
 
 /// How long a sign-in counts, in seconds.
 const SESSION_SECONDS: i64 = 15 * 60;
@@ -70,6 +70,8 @@ pub(super) struct SignedIn {
     /// Tells this sign-in from every other.
     id: String,
     person: SignedInPerson,
+    /// The claims that say who it is: subject and groups.
+    claims: [String; 2],
     /// Until when it counts: seconds since 1970.
     until: i64,
 }
@@ -150,7 +152,17 @@ impl Approvers {
     /// Who made the request, where they signed in not long ago.
     pub(super) fn signed_in(&self, flow: &ApprovalFlow, headers: &HeaderMap) -> Option<SignedIn> {
         let signed_in: SignedIn = self.read(flow, headers, PageSeal::Approver)?;
-        (signed_in.until > Utc::now().timestamp()).then_some(signed_in)
+        // By another claim, or at another issuer, the same name may be another human's.
+        let place = |issuer: &str| issuer.trim_end_matches('/').to_owned();
+        let is_named_so =
+            signed_in.claims == self.claims() && place(&signed_in.person.issuer) == place(self.web.issuer());
+        (is_named_so && signed_in.until > Utc::now().timestamp()).then_some(signed_in)
+    }
+
+    /// The claims that say who somebody is.
+    fn claims(&self) -> [String; 2] {
+        let claims = self.web.claims();
+        [claims.subject.clone(), claims.groups.clone()]
     }
 
     /// Sends the browser to the issuer's page. What comes back then must fit what is put into its cookie.
@@ -214,7 +226,7 @@ impl Approvers {
             Ok(person) => person,
             Err(error) => return self.failed(&error),
         };
-        tracing::info!(subject = %person.subject, "an approver signed in");
+        tracing::info!(subject = name_told_apart(&person.subject), "an approver signed in");
         let who = Identity::Subject {
             issuer: person.issuer.clone(),
             subject: person.subject.clone(),
@@ -248,6 +260,7 @@ impl Approvers {
         let mut signed_in = SignedIn {
             id: uuid::Uuid::new_v4().to_string(),
             person,
+            claims: self.claims(),
             until: Utc::now().timestamp() + SESSION_SECONDS,
         };
         for all in [true, false] {
@@ -347,6 +360,8 @@ fn broken() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::{ApprovalRules, Sealer};
+    use crate::sign_in::{Issuer, OfUserinfo, PersonClaims};
 
     #[test]
     fn cookie_over_tls_is_one_that_no_sibling_of_the_host_can_set() {
@@ -355,5 +370,34 @@ mod tests {
         let wanted = "__Host-neon-mcp-approver=v; Path=/; Secure; Max-Age=900; HttpOnly; SameSite=Lax";
         assert_eq!(text, wanted);
         assert!(!cookie(false, "approver", "v", 900).contains("Secure"));
+    }
+
+    #[test]
+    fn cookie_of_another_claim_or_issuer_signs_nobody_in() {
+        let flow = ApprovalFlow::new(Sealer::random(), ApprovalRules::default(), None);
+        let approvers = |issuer: &str, subject: &str, groups: &str| {
+            let issuer = Issuer::new(Some(issuer), Some("a client".to_owned()), None).unwrap();
+            let (subject, groups) = (subject.to_owned(), groups.to_owned());
+            let web = WebSignIn::new(issuer, None, PersonClaims { subject, groups }, Arc::new(OfUserinfo));
+            Approvers::new(web, "https://mcp.example".to_owned())
+        };
+        let by_address = approvers("https://id.example", "email", "groups");
+        let person = SignedInPerson {
+            issuer: "https://id.example/".to_owned(),
+            subject: "ann@corp.example".to_owned(),
+            name: None,
+            groups: vec!["dba".to_owned()],
+        };
+        let cookie = by_address.session(&flow, person).unwrap();
+        let cookie = cookie.to_str().unwrap().split(';').next().unwrap().parse().unwrap();
+        let headers = HeaderMap::from_iter([(COOKIE, cookie)]);
+        assert!(by_address.signed_in(&flow, &headers).is_some());
+        for other in [
+            approvers("https://id.example", "sub", "groups"),
+            approvers("https://id.example", "email", "roles"),
+            approvers("https://other.example", "email", "groups"),
+        ] {
+            assert!(other.signed_in(&flow, &headers).is_none());
+        }
     }
 }

@@ -50,7 +50,7 @@ async fn start(world: &World, client: TestClient, era: Era, policy: &str) -> Sta
 /// The command of a server with every tool, on that state, under that policy.
 fn command(world: &World, state: &std::path::Path, policy: &str) -> Command {
     let file = state.join("policy.toml");
-    std::fs::write(&file, policy).expect("a policy");
+    std::fs::write(&file, format!("{policy}\n# nothing more\n")).expect("a policy");
     let file = file.to_str().expect("a path").to_owned();
     let mut command = program(&["--toolsets", "all", "--policy", &file], &world.url(), KEY);
     command.env("XDG_STATE_HOME", state).env("NEON_MCP_LOG", "error");

@@ -18,7 +18,7 @@ struct Told {
 
 async fn told(world: &World, policy: &str, flags: &[&str], auth: &str) -> Told {
     let state = state_home();
-    std::fs::write(state.join("policy.toml"), policy).expect("written");
+    std::fs::write(state.join("policy.toml"), format!("{policy}\n# nothing more\n")).expect("written");
     std::fs::write(state.join("page.secret"), "an operators own secret").expect("written");
     let arguments = [
         &["http", "--listen", "127.0.0.1:0", "--toolsets", "all", "--auth", auth],

@@ -280,7 +280,7 @@ async fn entry_narrows_the_policy_and_brings_its_own_credential() {
         path.to_str().expect("a path").to_owned()
     };
     let key = write("key", "napi_canary_of_the_entry_0123456789");
-    let policy = write("policy.toml", "read_only = true\n");
+    let policy = write("policy.toml", "read_only = true\n# end\n");
     let narrow = made(
         &[
             "narrow",
@@ -403,7 +403,43 @@ async fn file_of_tokens_that_cannot_be_trusted_stops_the_start() {
     assert!(said.contains("tokens.toml"), "{said}");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("set");
     let text = std::fs::read_to_string(&file).expect("a text");
-    std::fs::write(&file, format!("{text}policy = \"/nowhere/policy.toml\"\n")).expect("written");
+    std::fs::write(
+        &file,
+        text.replace("# end\n", "policy = \"/nowhere/policy.toml\"\n# end\n"),
+    )
+    .expect("written");
     let said = start(&[]).await;
     assert!(said.contains("/nowhere/policy.toml"), "{said}");
+    // Cut off after a line, or left empty.
+    for text in [text.replace("# end\n", ""), String::new()] {
+        std::fs::write(&file, text).expect("written");
+        let said = start(&[]).await;
+        assert!(said.contains("tokens.toml") && said.contains("# end"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn stream_of_a_revoked_token_ends() {
+    let upstream = FakeNeon::route(neon).await;
+    let state = state_home();
+    let alice = format!("Bearer {}", made(&["alice"], &state).await);
+    let server = serve(&upstream, &["--auth", "bearer"], &state).await;
+    let begun = begin(&server, &[&alice]).await;
+    let session = begun.headers()["mcp-session-id"].clone();
+    let stream = plain()
+        .get(&server.url)
+        .header("authorization", &alice)
+        .header("accept", "text/event-stream")
+        .header("mcp-session-id", session)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(stream.status(), StatusCode::OK);
+    let ends = tokio::spawn(stream.bytes());
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert!(!ends.is_finished(), "it lasts as long as its token counts");
+    let (_, said, is_done) = token(&["revoke", "alice"], &state).await;
+    assert!(is_done, "{said}");
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), ends).await;
+    assert!(ended.expect("it ends").expect("runs").is_ok());
 }

@@ -21,7 +21,7 @@ async fn first_that_fits_says_what_a_caller_gets_and_the_rest_may_be_denied() {
     let map = "default = \"deny\"\n\
         [[subject]]\nsub = \"ada\"\napi_key_file = \"ada-key\"\n\
         [[group]]\nname = \"readers\"\nscopes = [\"neon:read\"]\n\
-        [[group]]\nname = \"dba\"\napi_key_file = \"dba-key\"\n";
+        [[group]]\nname = \"dba\"\napi_key_file = \"dba-key\"\n# end\n";
     write("map.toml", map);
     let origin = issuer.origin();
     let path = state.join("map.toml");
@@ -104,12 +104,14 @@ async fn mapping_file_that_is_not_understood_stops_the_start() {
         "[[group]]\nname = \"x\"\n",
         "default = \"deny\"\n[[group]]\nname = \"\"\n",
         "[group]\n",
+        "",
+        "[[subject]]\nsub = \"x\"\nscopes = []\n",
         "[[subject]]\nsub = \"x\"\ngrant_scopes = [\"neon:all\"]\n",
         "[[subject]]\nsub = \"x\"\nscopes = [\"neon:read\"]\ngrant_scopes = [\"neon:write\"]\n",
         "[[subject]]\nsub = \"x\"\n[[subject]]\nsub = \"x\"\n",
         "default = \"deny\"\n[[group]]\nname = \"x\"\n[[group]]\nname = \"x\"\n",
     ] {
-        std::fs::write(&path, text).expect("written");
+        std::fs::write(&path, format!("{text}# end\n")).expect("written");
         let arguments = [
             "http",
             "--listen",
@@ -139,6 +141,7 @@ async fn mapped(map: &str, policy: &str) -> (FakeNeon, Issuer, OverHttp) {
     let upstream = FakeNeon::route(neon).await;
     let issuer = Issuer::start().await;
     let state = state_home();
+    let (map, policy) = (format!("{map}# end\n"), format!("{policy}# end\n"));
     for (name, text) in [("map.toml", map), ("policy.toml", policy)] {
         std::fs::write(state.join(name), text).expect("written");
     }
@@ -248,7 +251,7 @@ async fn groups_that_are_not_told_whole_open_nothing() {
 
 #[tokio::test]
 async fn groups_that_are_not_told_whole_matter_only_where_groups_do() {
-    let by_subject = "[[subject]]\nsub = \"ada\"\n";
+    let by_subject = "default = \"allow\"\n[[subject]]\nsub = \"ada\"\n";
     let (_upstream, issuer, server) = mapped(by_subject, "").await;
     for claims in untold() {
         assert_eq!(
@@ -267,4 +270,64 @@ async fn groups_that_are_not_told_whole_matter_only_where_groups_do() {
         status_of(&issuer, &server, "ada", &json!({"groups": ["dba"]})).await,
         StatusCode::OK
     );
+}
+
+#[tokio::test]
+async fn map_that_is_rewritten_in_place_opens_nothing_to_whom_it_names_nowhere() {
+    let state = state_home();
+    let (new, path) = (state.join("new.toml"), state.join("map.toml"));
+    let groups = (0..40).map(|number| format!("[[group]]\nname = \"g{number}\"\ncalls_per_minute = 30\n"));
+    let map = format!("default = \"deny\"\n\n{}# end\n", groups.collect::<String>());
+    std::fs::write(&new, map).expect("written");
+    std::fs::copy(&new, &path).expect("copied");
+    let upstream = FakeNeon::route(neon).await;
+    let issuer = Issuer::start().await;
+    let (origin, at) = (issuer.origin(), path.to_str().expect("a path").to_owned());
+    let arguments = ["--auth", "oauth", "--oauth-issuer", &origin, "--oauth-map", &at];
+    let server = serve(&upstream, &arguments, &state).await;
+    let ends = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    let copies = tokio::task::spawn_blocking(move || {
+        while std::time::Instant::now() < ends {
+            std::fs::copy(&new, &path).expect("copied");
+        }
+    });
+    while !copies.is_finished() {
+        let status = status_of(&issuer, &server, "stranger", &json!({})).await;
+        assert!(
+            matches!(status, StatusCode::FORBIDDEN | StatusCode::SERVICE_UNAVAILABLE),
+            "{status}"
+        );
+    }
+    copies.await.expect("copied");
+    // As it is left by a disk that is full.
+    std::fs::write(&at, "").expect("written");
+    let status = status_of(&issuer, &server, "stranger", &json!({})).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn policy_of_a_group_that_is_left_empty_or_cut_off_widens_nothing() {
+    let map = "default = \"deny\"\n[[group]]\nname = \"contractors\"\npolicy = \"narrow.toml\"\n";
+    let state = state_home();
+    let narrow = "[effects]\nwrite = \"deny\"\ndestructive = \"deny\"\n# end\n";
+    std::fs::write(state.join("narrow.toml"), narrow).expect("written");
+    std::fs::write(state.join("map.toml"), format!("{map}# end\n")).expect("written");
+    let upstream = FakeNeon::route(neon).await;
+    let issuer = Issuer::start().await;
+    let (origin, path) = (issuer.origin(), state.join("map.toml"));
+    let path = path.to_str().expect("a path");
+    let arguments = ["--auth", "oauth", "--oauth-issuer", &origin, "--oauth-map", path];
+    let server = serve(&upstream, &arguments, &state).await;
+    let groups = json!({"groups": ["contractors"]});
+    let status = async || status_of(&issuer, &server, "eve", &groups).await;
+    assert_eq!(status().await, StatusCode::OK);
+    for text in ["", "[effects]\nwrite = \"deny\"\n"] {
+        std::fs::write(state.join("narrow.toml"), text).expect("written");
+        harness::wait::until_async("the policy is looked at", async || {
+            status().await == StatusCode::SERVICE_UNAVAILABLE
+        })
+        .await;
+    }
+    std::fs::write(state.join("narrow.toml"), narrow).expect("written");
+    harness::wait::until_async("it is whole", async || status().await == StatusCode::OK).await;
 }

@@ -30,7 +30,7 @@ async fn token_is_revoked_though_a_file_of_another_cannot_be_used() {
     let upstream = FakeNeon::route(neon).await;
     let state = state_home();
     let policy = state.join("policy.toml");
-    std::fs::write(&policy, "read_only = true\n").expect("written");
+    std::fs::write(&policy, "read_only = true\n# end\n").expect("written");
     let alice = made(&["alice", "--policy", policy.to_str().expect("a path")], &state).await;
     let (bob, carol) = (made(&["bob"], &state).await, made(&["carol"], &state).await);
     let server = serve(&upstream, &["--auth", "bearer"], &state).await;
@@ -47,7 +47,7 @@ async fn token_is_revoked_though_a_file_of_another_cannot_be_used() {
     assert_eq!(answered(&server, &carol).await.0, StatusCode::OK);
     // Of whom a file is gone, nobody knows how narrow they are.
     assert_eq!(answered(&server, &alice).await.0, StatusCode::SERVICE_UNAVAILABLE);
-    std::fs::write(&policy, "read_only = true\n").expect("written");
+    std::fs::write(&policy, "read_only = true\n# end\n").expect("written");
     harness::wait::until_async("the policy", async || {
         answered(&server, &alice).await.0 == StatusCode::OK
     })
@@ -154,6 +154,7 @@ async fn broken_file_of_tokens_takes_away_and_gives_nothing() {
     let whole = std::fs::read_to_string(&file).expect("a text");
     let places: Vec<usize> = whole.match_indices("[[token]]").map(|(place, _)| place).collect();
     let (head, alice, carol) = (&whole[..places[0]], &whole[places[0]..places[1]], &whole[places[2]..]);
+    let both = whole.replace("\n# end\n", "\n");
     // Bob is taken out, and half of what bounds Carol is there.
     let half = carol.find("scopes").expect("a bound") + 12;
     std::fs::write(&file, format!("{head}{alice}{}", &carol[..half])).expect("written");
@@ -171,7 +172,7 @@ async fn broken_file_of_tokens_takes_away_and_gives_nothing() {
         );
     }
     // A name that is there twice says nothing of whose it is.
-    std::fs::write(&file, format!("{whole}{alice}")).expect("written");
+    std::fs::write(&file, format!("{both}{alice}\n# end\n")).expect("written");
     assert_eq!(statuses().await, [503, 200, 200]);
     // Nor does what nobody can read as text.
     std::fs::write(&file, [whole.as_bytes(), b"# \xff\n"].concat()).expect("written");
@@ -193,7 +194,7 @@ async fn map_that_is_gone_denies_and_one_that_is_broken_takes_away_and_gives_not
     let write = |text: &str| std::fs::write(&path, text).expect("written");
     let (ada, bob) = ("[[subject]]\nsub = \"ada\"\n", "[[subject]]\nsub = \"bob\"\n");
     let dev = "[[group]]\nname = \"dev\"\n";
-    let whole = format!("default = \"allow\"\n{ada}{bob}{dev}");
+    let whole = format!("default = \"allow\"\n{ada}{bob}{dev}# end\n");
     write(&whole);
     let (origin, map) = (issuer.origin(), path.to_str().expect("a path"));
     let arguments = ["--auth", "oauth", "--oauth-issuer", &origin, "--oauth-map", map];
@@ -220,6 +221,11 @@ async fn map_that_is_gone_denies_and_one_that_is_broken_takes_away_and_gives_not
     assert_eq!(statuses().await, [503, 503, 503, 503]);
     write(&whole);
     assert_eq!(statuses().await, [200, 200, 200, 200]);
+    // What is cut off after a line widens nothing, and neither does nothing at all.
+    write("default = \"allow\"\n");
+    assert_eq!(statuses().await, [503, 503, 503, 200]);
+    write("");
+    assert_eq!(statuses().await, [503, 503, 503, 503]);
     // Ada is taken out, and the group has half a line.
     write(&format!("default = \"allow\"\n{bob}{dev}scop"));
     assert_eq!(statuses().await, [503, 200, 503, 200]);
@@ -228,7 +234,7 @@ async fn map_that_is_gone_denies_and_one_that_is_broken_takes_away_and_gives_not
     write(&whole.replace("allow", "deny"));
     assert_eq!(statuses().await, [200, 200, 200, 403]);
     let said = ended(server).await;
-    assert_eq!(errors(&said, "map.toml"), 4, "{said}");
+    assert_eq!(errors(&said, "map.toml"), 6, "{said}");
 }
 
 #[tokio::test]
@@ -237,10 +243,10 @@ async fn mapping_without_a_subject_counts_though_a_file_of_another_cannot_be_use
     let issuer = Issuer::start().await;
     let state = state_home();
     let write = |name: &str, text: &str| std::fs::write(state.join(name), text).expect("written");
-    write("policy.toml", "read_only = true\n");
+    write("policy.toml", "read_only = true\n# end\n");
     let ada = "[[subject]]\nsub = \"ada\"\n";
     let bob = "[[subject]]\nsub = \"bob\"\npolicy = \"policy.toml\"\n[[group]]\nname = \"dev\"\n";
-    write("map.toml", &format!("default = \"deny\"\n{ada}{bob}"));
+    write("map.toml", &format!("default = \"deny\"\n{ada}{bob}# end\n"));
     let (origin, map) = (issuer.origin(), state.join("map.toml"));
     let map = map.to_str().expect("a path");
     let arguments = ["--auth", "oauth", "--oauth-issuer", &origin, "--oauth-map", map];
@@ -258,7 +264,7 @@ async fn mapping_without_a_subject_counts_though_a_file_of_another_cannot_be_use
     std::fs::remove_file(state.join("policy.toml")).expect("removed");
     write(
         "map.toml",
-        &format!("default = \"deny\"\n{bob}").replace("dev", "staff"),
+        &format!("default = \"deny\"\n{bob}# end\n").replace("dev", "staff"),
     );
     assert_eq!(answered(&server, &ada).await.0, StatusCode::FORBIDDEN);
     // No other entry stands in for one that can't be used.
@@ -270,4 +276,55 @@ async fn mapping_without_a_subject_counts_though_a_file_of_another_cannot_be_use
         said.contains("reload=\"map\"") && said.contains("policy.toml"),
         "{said}"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn revoked_token_does_not_go_on_while_no_descriptor_is_left() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+    let upstream = FakeNeon::route(neon).await;
+    let state = state_home();
+    let thief = format!("Bearer {}", made(&["thief"], &state).await);
+    let server = serve(&upstream, &["--auth", "bearer"], &state).await;
+    // One connection, which is kept.
+    let client = crate::support::http::plain();
+    let asks = async || {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+        let asked = client.post(&server.url).header("authorization", &thief);
+        let asked = asked
+            .header("accept", "application/json, text/event-stream")
+            .json(&body);
+        let answer = asked.send().await.expect("an answer");
+        let status = answer.status();
+        answer.bytes().await.expect("it is read");
+        status
+    };
+    assert_eq!(asks().await, StatusCode::OK);
+    let pid = server
+        .child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).expect("an id")));
+    let bound = |current: Option<u64>| {
+        let now = prlimit(
+            pid,
+            Resource::Nofile,
+            Rlimit {
+                current,
+                maximum: Some(4_096),
+            },
+        );
+        now.expect("set").current
+    };
+    let before = bound(Some(4));
+    assert_eq!(asks().await, StatusCode::OK, "nothing is read that didn't change");
+    let (_, said, is_done) = token(&["revoke", "thief"], &state).await;
+    assert!(is_done, "{said}");
+    for _ in 0..3 {
+        assert_eq!(asks().await, StatusCode::SERVICE_UNAVAILABLE);
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    bound(before.map(|before| before.min(4_096)));
+    assert_eq!(asks().await, StatusCode::UNAUTHORIZED);
 }

@@ -117,7 +117,7 @@ async fn server_is_looked_at_by_its_settings_and_no_client_is() {
     };
     certificate("good.pem", 2090);
     certificate("ended.pem", 2021);
-    std::fs::write(at("map.toml"), "default = \"allow\"\n").expect("written");
+    std::fs::write(at("map.toml"), "default = \"allow\"\n# end\n").expect("written");
     let oauth = |issuer: &str, cert: &str, map: &str| {
         format!(
             "[http]\nauth = \"oauth\"\noauth_issuer = \"{issuer}\"\noauth_map = \"{}\"\npublic_url = \"http://127.0.0.1:1\"\n\
@@ -171,7 +171,7 @@ async fn tokens_of_a_server_are_read_with_all_that_they_name() {
     let told = of_server(&home, &settings, &["--offline"]).await;
     told.is("tokens", "problem");
     let policy = home.path().join("ci.toml");
-    std::fs::write(&policy, "read_only = true\n").expect("written");
+    std::fs::write(&policy, "read_only = true\n# end\n").expect("written");
     let state = home.path().join("state");
     let arguments = [
         "token",
@@ -184,7 +184,7 @@ async fn tokens_of_a_server_are_read_with_all_that_they_name() {
     ];
     assert_eq!(ran(at_home(&home, &arguments, "", "")).await.code, 0);
     of_server(&home, &settings, &["--offline"]).await.is("tokens", "ok");
-    std::fs::write(&policy, "red_only = true\n").expect("written");
+    std::fs::write(&policy, "red_only = true\n# end\n").expect("written");
     let told = of_server(&home, &settings, &["--offline"]).await;
     assert!(told.find("tokens").is_some(), "{}", told.1);
 }

@@ -21,7 +21,7 @@ impl Placed {
         let world = World::start().await;
         let folder = state_home();
         let place = |name: &str| folder.join(name).display().to_string();
-        std::fs::write(folder.join("policy.toml"), policy).expect("written");
+        std::fs::write(folder.join("policy.toml"), format!("{policy}\n# nothing more\n")).expect("written");
         let settings = settings.replace("FOLDER", &folder.display().to_string());
         let settings = format!("policy = \"{}\"\n{settings}", place("policy.toml"));
         std::fs::write(folder.join("settings.toml"), settings).expect("written");

@@ -14,9 +14,10 @@ const MAP: &str = "default = \"deny\"\n\
 /// A folder with a map, and what it names.
 fn mapped(map: &str) -> TempDir {
     let place = tempfile::tempdir().expect("a directory");
+    let map = format!("{map}# end\n");
     for (name, text) in [
-        ("map.toml", map),
-        ("narrow.toml", "read_only = true\n"),
+        ("map.toml", map.as_str()),
+        ("narrow.toml", "read_only = true\n# end\n"),
         ("ada.key", "napi_canary_of_ada_0123456789"),
     ] {
         std::fs::write(place.path().join(name), text).expect("written");
@@ -92,6 +93,11 @@ async fn caller_gets_what_a_server_would_give_it() {
 async fn map_that_no_server_would_start_with_is_told_why() {
     for (map, why) in [
         ("default = \"perhaps\"\n".to_owned(), "line 1"),
+        (MAP.replacen("default = \"deny\"\n", "", 1), "default"),
+        (
+            format!("{MAP}# end\n[[group]]\nname = \"late\"\nscopes = []\n# no end\n#"),
+            "# end",
+        ),
         (format!("{MAP}[[subject]]\nsub = \"ada\"\n"), "ada"),
         (MAP.replace("narrow.toml", "nowhere.toml"), "nowhere.toml"),
         (MAP.replace("ada.key", "narrow.toml"), "ada"),

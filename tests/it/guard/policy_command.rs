@@ -19,7 +19,7 @@ fn text(bytes: &[u8]) -> String {
 fn check(policy: &str, more: &[&str]) -> (i32, String) {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("policy.toml");
-    std::fs::write(&path, policy).unwrap();
+    std::fs::write(&path, format!("{policy}\n# nothing more\n")).unwrap();
     let output = run(&[&["check", path.to_str().unwrap()], more].concat());
     let printed = text(&output.stdout) + &text(&output.stderr);
     (output.status.code().unwrap(), printed)
@@ -67,6 +67,8 @@ fn nothing_starts_with_a_policy_that_is_not_understood() {
         ("read_only = true", true),
         ("read_only = 1", false),
         ("[tools]\nx = \"deny\"", false),
+        // As one is whose writing broke off.
+        ("\n", false),
     ] {
         std::fs::write(&path, policy).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));

@@ -142,7 +142,7 @@ fn what_stays_in_the_users_file_and_leads_elsewhere_is_named_each_time() {
     let home = Home::new();
     // A policy must be there, and nobody else's: otherwise what is kept can't be used, and that is told.
     let policy = home.path().join("p.toml");
-    std::fs::write(&policy, "").expect("written");
+    std::fs::write(&policy, "# nothing\n").expect("written");
     let text = hostile("neon-mcp")
         .to_string()
         .replace("./p.toml", policy.to_str().expect("a path"));

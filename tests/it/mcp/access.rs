@@ -33,7 +33,7 @@ impl Scene {
         .await;
         let human = Human::who(manner);
         let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), policy).expect("written");
+        std::fs::write(file.path(), format!("{policy}\n# nothing more\n")).expect("written");
         let mut command = program(
             &["--toolsets", "all", "--policy", file.path().to_str().expect("a path")],
             &sandbox.api_url(),

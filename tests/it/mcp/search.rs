@@ -131,7 +131,7 @@ impl On {
         command.args(flags);
         let file = (!policy.is_empty()).then(|| {
             let file = tempfile::NamedTempFile::new().expect("a file");
-            std::fs::write(file.path(), policy).expect("written");
+            std::fs::write(file.path(), format!("{policy}\n# nothing more\n")).expect("written");
             command.arg("--policy").arg(file.path());
             file
         });

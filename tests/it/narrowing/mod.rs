@@ -20,7 +20,7 @@ const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 async fn serve(world: &World, more: &[&str], policy: &str) -> OverHttp {
     let state = state_home();
     let file = state.join("policy.toml");
-    std::fs::write(&file, policy).expect("a policy");
+    std::fs::write(&file, format!("{policy}\n# nothing more\n")).expect("a policy");
     let file = file.to_str().expect("a path").to_owned();
     let arguments = [&["http", "--listen", "127.0.0.1:0", "--policy", &file], more].concat();
     let mut command = program(&arguments, &world.url(), KEY);

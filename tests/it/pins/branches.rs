@@ -207,7 +207,7 @@ async fn password_from_a_branch_out_of_bounds_asks() {
         ("allowed_branches = [\"dev\"]", true),
         ("denied_branches = [\"staging\"]", true),
     ] {
-        std::fs::write(&file, policy).expect("a policy");
+        std::fs::write(&file, format!("{policy}\n# nothing more\n")).expect("a policy");
         let path = file.to_str().expect("a path");
         let server = start(&["--toolsets", "all", "--policy", path], &world.url()).await;
         let given = json!({"project_id": PROJECT, "branch_id": BRANCH, "database_name": "abc", "role_name": "abc"});

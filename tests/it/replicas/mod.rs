@@ -46,7 +46,7 @@ impl Scene {
             "[approval]\nchannels = [\"terminal\", \"page\"]\nwithout_terminal = true\npage_secret_file = \"{}\"\n",
             folder.join("page.secret").display()
         );
-        std::fs::write(folder.join("policy.toml"), policy).expect("written");
+        std::fs::write(folder.join("policy.toml"), format!("{policy}\n# nothing more\n")).expect("written");
         let mut scene = Self {
             redis,
             world: World::start().await,

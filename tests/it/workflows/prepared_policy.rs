@@ -14,7 +14,7 @@ use crate::support::server::{Era, TestClient, TestServer, program, state_home};
 async fn under(story: &Story, policy: &str, api: &str) -> (TestServer, PathBuf) {
     let state = state_home();
     let file = state.join("policy.toml");
-    std::fs::write(&file, policy).expect("a policy");
+    std::fs::write(&file, format!("{policy}\n# nothing more\n")).expect("a policy");
     let file = file.to_str().expect("a path").to_owned();
     let mut command = program(
         &["--toolsets", "all", "--policy", &file],

@@ -36,7 +36,7 @@ pub(in crate::server::http) enum Denial {
     /// Nobody can tell whether the token counts until the operator mends what is set up.
     #[cfg_attr(not(feature = "http-server"), allow(dead_code))]
     Broken(&'static str),
-    /// Too much that is unknown here came from this address: it may try again in so many seconds.
+    /// Too much that is unknown here came from this address, or of this caller: it may try again in so many seconds.
     TooMany(u64),
 }
 
@@ -68,7 +68,9 @@ impl Denial {
     pub(super) fn of_shown(self) -> Option<&'static str> {
         match self {
             Self::Malformed(text) | Self::Invalid(text) | Self::NotAllowed(text) => Some(text),
-            Self::TooMany(_) => Some("too many unknown tokens or keys came from this address"),
+            Self::TooMany(_) => {
+                Some("too many tokens or keys that are unknown here came from this address, or of this caller")
+            }
             Self::None | Self::Scopes { .. } | Self::Away(_) | Self::Broken(_) => None,
         }
     }
@@ -135,7 +137,10 @@ impl Asks {
                 )
             }
             Denial::NotAllowed(text) | Denial::Away(text) | Denial::Broken(text) => text.to_owned(),
-            Denial::TooMany(_) => "Too many unknown tokens or keys came from this address: try again later.".to_owned(),
+            Denial::TooMany(_) => {
+                "Too many tokens or keys that are unknown here came from your address, or are yours: try again later."
+                    .to_owned()
+            }
         }
     }
 

@@ -4,10 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderMap;
+use futures::StreamExt as _;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method};
 use rmcp::model::RequestId;
 
 use super::callers::Callers;
@@ -20,6 +23,7 @@ use super::token::BearerToken;
 use super::{bearer, neon_key, shown, token};
 use crate::engine::Engine;
 use crate::guard::{Identity, Scopes};
+use crate::server::http::held::is_stream;
 use crate::server::http::peer::Peer;
 use crate::server::http::reload::Reload;
 use crate::server::http::sparse::Sparse;
@@ -29,6 +33,9 @@ const PAGE: &str = "/approve/";
 
 /// How often what nothing uses any more is let go of.
 const TIDY: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether whoever only listens may still call.
+const LISTENS: Duration = Duration::from_secs(2);
 
 /// How callers are told apart.
 enum Auth {
@@ -223,6 +230,50 @@ impl Door {
     }
 }
 
+/// Who listens to a stream of events, which may last for days: longer than what it showed counts.
+struct Listener {
+    door: Arc<Door>,
+    shown: HeaderMap,
+    peer: IpAddr,
+    id: String,
+}
+
+impl Listener {
+    /// Nothing where nobody's leave ends while the server runs.
+    fn new(door: &Arc<Door>, request: &Request, grant: &Grant, peer: IpAddr) -> Option<Self> {
+        if matches!(door.auth, Auth::Nobody | Auth::Token(_)) {
+            return None;
+        }
+        let shown = request.headers().get_all(AUTHORIZATION).iter();
+        Some(Self {
+            door: door.clone(),
+            shown: shown.map(|value| (AUTHORIZATION, value.clone())).collect(),
+            peer,
+            id: grant.principal.id(),
+        })
+    }
+
+    /// The same answer, which ends when its listener may call no more: with it, its session is no longer in use.
+    fn lasts(self, response: Response, every: Duration) -> Response {
+        let over = Box::pin(async move {
+            while self.may_still_call().await {
+                tokio::time::sleep(every).await;
+            }
+            tracing::debug!(peer = %self.peer, "a stream ends, since its listener may call no more");
+        });
+        response.map(|body| Body::from_stream(body.into_data_stream().take_until(over)))
+    }
+
+    /// Whether what it showed still counts. Where nobody can tell, its next request is told so, and it listens on: nothing is done for it.
+    async fn may_still_call(&self) -> bool {
+        match self.door.grant(&self.shown, self.peer).await {
+            Ok(grant) => grant.principal.id() == self.id,
+            Err(Denial::Away(_) | Denial::Broken(_) | Denial::TooMany(_)) => true,
+            Err(_) => false,
+        }
+    }
+}
+
 /// Challenges where no issuer stands behind what is shown.
 fn asks(how: &'static str, another: &'static str) -> Asks {
     Asks {
@@ -265,12 +316,60 @@ pub(in crate::server::http) async fn checked(
     };
     match granted {
         Ok(grant) => {
+            let listener = (request.method() == Method::GET).then(|| Listener::new(&door, &request, &grant, peer));
             request.extensions_mut().insert(grant);
-            next.run(request).await
+            let response = next.run(request).await;
+            match listener.flatten() {
+                Some(listener) if is_stream(&response) => listener.lasts(response, LISTENS),
+                _ => response,
+            }
         }
         Err(denial) => {
             door.tell(denial, peer);
             door.answer(denial, None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn stream_ends_when_the_token_of_its_listener_is_revoked_and_no_other_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tokens.toml");
+        let named = |name: &str| bearer::NewToken {
+            name: name.to_owned(),
+            ..bearer::NewToken::default()
+        };
+        let tokens = ["ann", "bob"].map(|name| bearer::TokenList::create(&path, named(name), Utc::now()).unwrap());
+        let door = Arc::new(Door {
+            auth: Auth::Bearer(bearer::Bearer::open(path.clone(), Loader::hooked(|| {}), None).unwrap()),
+            asks: asks("", ""),
+            refused: Sparse::default(),
+        });
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let mut streams = Vec::new();
+        for token in tokens {
+            let shown = format!("Bearer {}", token.expose_secret());
+            let request = Request::get("/mcp").header(AUTHORIZATION, shown).body(Body::empty());
+            let request = request.unwrap();
+            let grant = door.grant(request.headers(), peer).await.unwrap();
+            let listener = Listener::new(&door, &request, &grant, peer).unwrap();
+            let events = futures::stream::pending::<Result<axum::body::Bytes, std::io::Error>>();
+            let response = Response::new(Body::from_stream(events));
+            let lasting = listener.lasts(response, Duration::from_millis(20));
+            streams.push(tokio::spawn(axum::body::to_bytes(lasting.into_body(), 1)));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(streams.iter().all(|stream| !stream.is_finished()));
+        bearer::TokenList::revoke(&path, "ann").unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(60), streams.swap_remove(0)).await;
+        assert!(ended.unwrap().unwrap().unwrap().is_empty());
+        assert!(!streams.swap_remove(0).is_finished());
     }
 }

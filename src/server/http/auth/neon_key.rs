@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::asking::{Asking, Bounds, Unanswered};
+use super::asking::{Asking, Bounds, Counts, Shows, Unanswered};
 use super::challenge::Denial;
 use super::grant::Grant;
 use super::setup::{CallerAccounts, Setup};
@@ -23,6 +23,7 @@ const BOUNDS: Bounds = Bounds {
     kept: 1_000,
     keeps: Duration::from_secs(600),
     places: 16,
+    of_one: 16,
 };
 
 /// How long Neon has to answer.
@@ -42,6 +43,13 @@ pub(in crate::server::http) struct NeonKeys {
 struct Kept {
     grant: Arc<Grant>,
     client: Client,
+}
+
+/// Each key is a caller of its own.
+impl Counts for Kept {
+    fn owner(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl NeonKeys {
@@ -75,7 +83,7 @@ impl NeonKeys {
                 }
             }
         };
-        let kept = self.callers.answer(&digest, Some(peer), question).await?;
+        let kept = self.callers.answer(&digest, Shows::Stranger(peer), question).await?;
         Ok(kept.grant)
     }
 

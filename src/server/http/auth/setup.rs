@@ -182,7 +182,7 @@ impl Loader {
         let policy = settings
             .policy
             .as_ref()
-            .map(|path| Policy::read(&directory.join(path), self.tools.iter().map(String::as_str)))
+            .map(|path| Policy::read_of_callers(&directory.join(path), self.tools.iter().map(String::as_str)))
             .transpose()
             .map_err(|error| error.to_string())?;
         let account = match (&settings.api_key_file, &settings.profile) {
@@ -244,7 +244,7 @@ mod tests {
     fn setup_is_loaded_again_after_what_changed_while_it_was_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let (file, policy) = (directory.path().join("list"), directory.path().join("policy.toml"));
-        std::fs::write(&policy, "").unwrap();
+        std::fs::write(&policy, "# end\n").unwrap();
         let settings = CallerSettings {
             policy: Some("policy.toml".into()),
             api_key_file: Some("key".into()),
@@ -253,7 +253,7 @@ mod tests {
         // The policy was read by then.
         let loader = Loader::hooked({
             let policy = policy.clone();
-            move || std::fs::write(&policy, "read_only = true\n").unwrap()
+            move || std::fs::write(&policy, "read_only = true\n# end\n").unwrap()
         });
         let load = || loader.load("a", &settings, &file);
         let first = load();

@@ -1,17 +1,37 @@
 //! A file of the operator's that is read again when it changes. What can't be read leaves in force what was read before; what can be read
 //! and not be used as it is leaves in force what its reader makes of it; an entry of which a file can't be used leaves nothing in force
-//! but all the others.
+//! but all the others. Where this process has nothing left to read it with, or it never holds still, nobody can tell what is in force:
+//! whoever it would be about is told to come again, since what was read before may be what was just taken back.
 //!
-//! Whatever was there when a reading began is noted before it is read: a change during the reading is a change at the next look.
+//! A file is read while others write it. So what is there is noted before it is read and looked at again afterwards, and what changed
+//! meanwhile is read once more. What was written only just now, and is no right file, may be half of one: it gets a moment to become
+//! whole. A half that is a right file is told by its last line (`guard/whole.rs`).
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::challenge::Denial;
+use crate::guard::Untrusted;
 use crate::server::http::reload::Reload;
 
 /// How often the files are looked at that the watched one names, and how often what can't be used is tried again.
 const OTHERS: Duration = Duration::from_secs(1);
+
+/// For how long two changes of a file may have one time: some ticks of the clock that file systems go by. What changed less long ago is
+/// read after that, so that any later change of it tells.
+const TICK: Duration = Duration::from_millis(20);
+
+/// For how long what is no right file is taken for half of one that is being written.
+const HALF: Duration = Duration::from_millis(250);
+
+/// How long is waited for a file to hold still, and between two looks.
+const PATIENCE: Duration = Duration::from_secs(1);
+const BETWEEN: Duration = Duration::from_millis(20);
+
+/// The answer to a caller of whom nobody can tell whether it may call: what says so can't be read at this moment.
+const UNTOLD: Denial =
+    Denial::Away("What says who may call can't be read at this moment: try again. The server's log says why.");
 
 /// What tells a file from a later one in its place, or from itself before others could read or write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +59,34 @@ pub(super) struct Loaded<T> {
     pub(super) broken: Option<String>,
 }
 
+/// Why a file couldn't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// What is there says nothing, as what others could change: what it said before stays.
+    Nothing(String),
+    /// It couldn't be looked at, and nobody can tell what it says.
+    Untold(String),
+}
+
+impl Unread {
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Nothing(why) | Self::Untold(why) => why,
+        }
+    }
+}
+
+impl From<Untrusted> for Unread {
+    fn from(error: Untrusted) -> Self {
+        match error.is_for_want() {
+            true => Self::Untold(error.to_string()),
+            false => Self::Nothing(error.to_string()),
+        }
+    }
+}
+
 /// Reads the file; what it said before is there but at the start.
-type Load<T> = dyn Fn(&Path, Option<&T>) -> Result<Loaded<T>, String> + Send + Sync;
+type Load<T> = dyn Fn(&Path, Option<&T>) -> Result<Loaded<T>, Unread> + Send + Sync;
 
 /// A file that is read again when it changes.
 pub(super) struct Watched<T> {
@@ -60,6 +106,8 @@ struct State<T> {
     looked: Instant,
     /// What can't be used of what is there now: it is tried again, and told once.
     wrong: Option<String>,
+    /// Whether nobody can tell what is there now.
+    untold: bool,
 }
 
 /// What a request finds.
@@ -80,10 +128,10 @@ impl<T> Watched<T> {
     pub(super) fn open(
         name: &'static str,
         path: PathBuf,
-        load: impl Fn(&Path, Option<&T>) -> Result<Loaded<T>, String> + Send + Sync + 'static,
+        load: impl Fn(&Path, Option<&T>) -> Result<Loaded<T>, Unread> + Send + Sync + 'static,
     ) -> Result<Self, String> {
-        let (stamp, looked) = (stamp(&path), Instant::now());
-        let loaded = load(&path, None)?;
+        let Read { stamp, looked, loaded } = still(&path, &|| load(&path, None));
+        let loaded = loaded.map_err(Unread::why)?;
         if let Some(why) = loaded.broken.into_iter().chain(loaded.unusable).next() {
             return Err(why);
         }
@@ -95,6 +143,7 @@ impl<T> Watched<T> {
                 others: loaded.others.into(),
                 looked,
                 wrong: None,
+                untold: false,
             }),
             load: Box::new(load),
             turn: Arc::default(),
@@ -109,7 +158,7 @@ impl<T> Watched<T> {
     fn seen(&self) -> Seen<T> {
         let now = stamp(&self.path);
         let mut state = self.state();
-        if now != state.stamp {
+        if state.untold || now != state.stamp {
             return Seen::Changed;
         }
         if state.looked.elapsed() < OTHERS {
@@ -125,11 +174,10 @@ impl<T> Watched<T> {
         let (before, others) = {
             let state = self.state();
             // What can't be used may be usable without a change that a stamp tells: the directory was at fault.
-            let is_due = state.wrong.is_some() || stamp(&self.path) != state.stamp;
+            let is_due = state.wrong.is_some() || state.untold || stamp(&self.path) != state.stamp;
             (state.wrong.clone(), (!is_due).then(|| state.others.clone()))
         };
-        let is_same = |others: &[Stamped]| others.iter().all(|(path, known)| stamp(path) == *known);
-        if others.is_some_and(|others| is_same(&others)) {
+        if others.is_some_and(|others| are_same(&others)) {
             return;
         }
         let wrong = self.read();
@@ -142,11 +190,11 @@ impl<T> Watched<T> {
 
     /// Reads the file again, and gives what can't be used of it. The caller has the turn.
     fn read(&self) -> Option<String> {
-        let (now, looked) = (stamp(&self.path), Instant::now());
         let before = self.state().value.clone();
-        let loaded = (self.load)(&self.path, Some(&before));
+        let Read { stamp, looked, loaded } = still(&self.path, &|| (self.load)(&self.path, Some(&before)));
         let mut state = self.state();
-        (state.stamp, state.looked) = (now, looked);
+        (state.stamp, state.looked) = (stamp, looked);
+        state.untold = matches!(loaded, Err(Unread::Untold(_)));
         state.wrong = match loaded {
             Ok(loaded) => {
                 state.value = Arc::new(loaded.value);
@@ -162,8 +210,12 @@ impl<T> Watched<T> {
                 (!wrong.is_empty()).then(|| wrong.join("; "))
             }
             // What is beside it is what it was when it was read: it is all read again with it.
-            Err(error) => Some(format!(
+            Err(Unread::Nothing(error)) => Some(format!(
                 "{} can't be read, so what it said before stays in force: {error}",
+                self.path.display()
+            )),
+            Err(Unread::Untold(error)) => Some(format!(
+                "nobody can tell what {} says now, so whoever it is about is told to come again: {error}",
                 self.path.display()
             )),
         };
@@ -178,16 +230,19 @@ impl<T: Send + Sync + 'static> Watched<T> {
     /// knows it refused: it waits for a reading that began later. All others go on with what there is while one reads. What is read are
     /// files, and what comes out are policies and their schemas, which takes a second for some hundred of them: it is done on a thread for
     /// that, where it holds up nobody's connection, and to its end, whatever becomes of the request that began it.
-    pub(super) async fn current(self: &Arc<Self>) -> Arc<T> {
+    ///
+    /// # Errors
+    /// The answer to the request, where nobody can tell what the file says.
+    pub(super) async fn current(self: &Arc<Self>) -> Result<Arc<T>, Denial> {
         let looks = match self.seen() {
-            Seen::Same(value) => return value,
+            Seen::Same(value) => return Ok(value),
             Seen::Changed => false,
             Seen::IsDue => true,
         };
         let turn = self.turn.clone().lock_owned().await;
         // Whoever had the turn before may have read what this one came for, or may have begun before that was written.
         if !looks && let Seen::Same(value) = self.seen() {
-            return value;
+            return Ok(value);
         }
         let watched = self.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -195,12 +250,14 @@ impl<T: Send + Sync + 'static> Watched<T> {
             watched.look();
         });
         if read.await.is_err() {
-            tracing::error!(
-                "a reading of {} failed inside; what was read before stays",
-                self.path.display()
-            );
+            tracing::error!("a reading of {} failed inside", self.path.display());
+            self.state().untold = true;
         }
-        self.state().value.clone()
+        let state = self.state();
+        match state.untold {
+            true => Err(UNTOLD),
+            false => Ok(state.value.clone()),
+        }
     }
 }
 
@@ -218,8 +275,76 @@ impl<T: Send + Sync> Reload for Watched<T> {
 
 /// A file, and what is there now: to be had before it is read.
 pub(super) fn stamped(path: PathBuf) -> Stamped {
-    let known = stamp(&path);
+    let known = settled(&path);
     (path, known)
+}
+
+/// A reading, and what was there when it began.
+struct Read<T> {
+    stamp: Stamp,
+    looked: Instant,
+    loaded: Result<Loaded<T>, Unread>,
+}
+
+/// Reads a file until nothing of it changed meanwhile.
+fn still<T>(path: &Path, load: &dyn Fn() -> Result<Loaded<T>, Unread>) -> Read<T> {
+    let began = Instant::now();
+    // What was read before is kept meanwhile: of what didn't change, nothing is made twice.
+    let mut readings = Vec::new();
+    loop {
+        let (stamp, looked) = (settled(path), Instant::now());
+        let loaded = load();
+        let holds = self::stamp(path) == stamp && !stamp.is_younger_than(TICK);
+        // Each of the others is of one entry, and told by its own last line: they are looked at again soon.
+        let all_hold = holds && loaded.as_ref().map_or(true, |loaded| are_same(&loaded.others));
+        let is_half = loaded.as_ref().is_ok_and(|loaded| loaded.broken.is_some()) && stamp.is_younger_than(HALF);
+        if all_hold && !is_half {
+            return Read { stamp, looked, loaded };
+        }
+        if began.elapsed() >= PATIENCE {
+            let loaded = match holds {
+                true => loaded,
+                false => Err(Unread::Untold("it changes again and again".to_owned())),
+            };
+            return Read { stamp, looked, loaded };
+        }
+        readings.push(loaded);
+        std::thread::sleep(BETWEEN);
+    }
+}
+
+/// Whether what is there is what was there.
+fn are_same(files: &[Stamped]) -> bool {
+    files.iter().all(|(path, known)| stamp(path) == *known)
+}
+
+/// What tells the file that is there now from each later one, at once or after some ticks of the clock.
+fn settled(path: &Path) -> Stamp {
+    let before = stamp(path);
+    match before.age() {
+        Some(age) if age < TICK => std::thread::sleep(TICK.saturating_sub(age)),
+        _ => return before,
+    }
+    stamp(path)
+}
+
+impl Stamp {
+    /// How long ago anything of the file changed; nothing where it isn't there, or has a time that is still to come.
+    fn age(self) -> Option<Duration> {
+        let (written, _, change) = self.0?;
+        let changed = match change.at {
+            (0, 0) => written,
+            (seconds, nanoseconds) => {
+                let since = Duration::new(seconds.try_into().ok()?, nanoseconds.try_into().ok()?);
+                UNIX_EPOCH.checked_add(since)?
+            }
+        };
+        changed.elapsed().ok()
+    }
+
+    fn is_younger_than(self, time: Duration) -> bool {
+        self.age().is_some_and(|age| age < time)
+    }
 }
 
 /// What tells the file that is there now from a later one.
@@ -256,10 +381,14 @@ mod tests {
 
     use super::*;
 
-    fn numbers(path: &Path, _: Option<&u32>) -> Result<Loaded<u32>, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    fn numbers(path: &Path, _: Option<&u32>) -> Result<Loaded<u32>, Unread> {
+        let nothing = |why: &str| Unread::Nothing(why.to_owned());
+        let text = std::fs::read_to_string(path).map_err(|error| nothing(&error.to_string()))?;
+        if text == "want" {
+            return Err(Unread::Untold(text));
+        }
         let mut loaded = Loaded {
-            value: text.parse().map_err(|_| "no number".to_owned())?,
+            value: text.parse().map_err(|_| nothing("no number"))?,
             others: vec![],
             unusable: vec![],
             broken: None,
@@ -274,7 +403,7 @@ mod tests {
 
     fn now<T: Send + Sync + Copy + 'static>(watched: &Arc<Watched<T>>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        *runtime.block_on(watched.current())
+        *runtime.block_on(watched.current()).unwrap()
     }
 
     #[test]
@@ -335,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn change_of_a_file_while_the_rest_is_read_is_noticed_at_the_next_look() {
+    fn what_changes_while_it_is_read_is_read_again_at_once() {
         for at in [0, 1] {
             let directory = tempfile::tempdir().unwrap();
             let (first, reads) = (directory.path().join("a"), AtomicUsize::new(0));
@@ -346,14 +475,84 @@ mod tests {
                 }
             });
             let watched = Arc::new(Watched::open("list", path.clone(), load).unwrap());
-            assert_eq!(now(&watched), 2);
             if at == 1 {
-                std::fs::write(&path, "changed").unwrap();
                 assert_eq!(now(&watched), 2);
+                std::fs::write(&path, "changed").unwrap();
             }
-            watched.comes_due();
             assert_eq!(now(&watched), 11, "in reading {at}");
         }
+    }
+
+    #[test]
+    fn change_within_one_tick_of_the_clock_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("number");
+        std::fs::write(&path, "1").unwrap();
+        let watched = Arc::new(Watched::open("number", path.clone(), numbers).unwrap());
+        for number in (2..8).flat_map(|number| [number, number]) {
+            // As long as the one before, in the same file.
+            std::fs::write(&path, number.to_string()).unwrap();
+            assert_eq!(now(&watched), number);
+        }
+    }
+
+    /// Writes a file in two parts, as `cp` does it, again and again as long as it is there.
+    fn rewritten(path: &Path, parts: [&'static str; 2], pause: Duration) -> mpsc::Sender<()> {
+        let (stop, stopped) = mpsc::channel();
+        let path = path.to_owned();
+        std::thread::spawn(move || {
+            while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                std::fs::write(&path, parts[0]).unwrap();
+                std::thread::sleep(pause);
+                std::fs::write(&path, parts.concat()).unwrap();
+                std::thread::sleep(pause);
+            }
+        });
+        stop
+    }
+
+    #[test]
+    fn half_of_a_file_gets_a_moment_to_become_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("number");
+        std::fs::write(&path, "6661").unwrap();
+        let watched = Arc::new(Watched::open("number", path.clone(), numbers).unwrap());
+        // "666" is a broken one.
+        std::fs::write(&path, "666").unwrap();
+        let writes = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(60));
+            std::fs::write(&path, "6662").unwrap();
+        });
+        assert_eq!(now(&watched), 6662);
+        writes.join().unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_be_told_answers_nobody_by_what_was_there_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("number");
+        std::fs::write(&path, "1").unwrap();
+        let watched = Arc::new(Watched::open("number", path.clone(), numbers).unwrap());
+        let current = async || watched.current().await.map(|value| *value);
+        std::fs::write(&path, "want").unwrap();
+        for _ in 0..3 {
+            assert_eq!(current().await, Err(UNTOLD));
+        }
+        let again = watched.clone();
+        assert!(
+            tokio::task::spawn_blocking(move || again.reload())
+                .await
+                .unwrap()
+                .is_err()
+        );
+        assert_eq!(current().await, Err(UNTOLD));
+        std::fs::write(&path, "2").unwrap();
+        assert_eq!(current().await, Ok(2));
+        // One that changes again and again.
+        let stop = rewritten(&path, ["3", "3"], Duration::from_millis(7));
+        harness::wait::until_async("nobody can tell", async || current().await == Err(UNTOLD)).await;
+        drop(stop);
+        harness::wait::until_async("it holds still", async || current().await == Ok(33)).await;
     }
 
     #[tokio::test]
@@ -377,7 +576,7 @@ mod tests {
         let watched = Arc::new(watched.unwrap());
         let asks = || {
             let watched = watched.clone();
-            tokio::spawn(async move { *watched.current().await })
+            tokio::spawn(async move { *watched.current().await.unwrap() })
         };
         let mut began = Some(began);
         let mut has_begun = async || {

@@ -26,7 +26,7 @@ async fn count(uri: &str, table: &str) -> i64 {
 async fn under(story: &Story, policy: &str, api: &str) -> TestServer {
     let state = state_home();
     let file = state.join("policy.toml");
-    std::fs::write(&file, policy).expect("a policy");
+    std::fs::write(&file, format!("{policy}\n# nothing more\n")).expect("a policy");
     let arguments = ["--toolsets", "all", "--policy", file.to_str().expect("a path")];
     let mut command = program(&arguments, api, story.sandbox().api_key());
     command.env("XDG_STATE_HOME", &state).env("NEON_MCP_LOG", "error");

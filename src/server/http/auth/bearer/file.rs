@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::entry::{NewToken, Rotation, TokenEntry};
-use crate::guard::{FileError, Untrusted, lock, make_directory, read_trusted_text, replace_private};
+use crate::guard::{
+    CUT_OFF, FileError, LAST_LINE, Untrusted, is_whole, lock, make_directory, read_trusted_text, replace_private,
+};
 use crate::server::http::auth::pieces::pieces;
 
 /// How many tokens a file has at most.
@@ -73,6 +75,10 @@ impl TokenList {
     /// Understands the text of a file.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let list: Self = toml::from_str(text).map_err(|error| crate::toml_error::told(text, &error))?;
+        // A token of which only the beginning is there would have no end, no policy and every scope.
+        if !is_whole(text) {
+            return Err(CUT_OFF.to_owned());
+        }
         if list.tokens.len() > MAX_TOKENS {
             return Err(format!("there are more than {MAX_TOKENS} tokens"));
         }
@@ -189,7 +195,8 @@ fn change(
     let text = toml::to_string(&list).map_err(|error| TokenListError::New(error.to_string()))?;
     replace_private(path, |file| {
         file.write_all(HEAD.as_bytes())?;
-        file.write_all(text.as_bytes())
+        file.write_all(text.as_bytes())?;
+        file.write_all(format!("\n{LAST_LINE}\n").as_bytes())
     })?;
     Ok(())
 }
@@ -258,10 +265,9 @@ mod tests {
 
     #[test]
     fn entry_that_is_none_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("tokens.toml");
         let digest = super::super::entry::digest("x");
         let right = format!("[[token]]\nname = \"a\"\nsha256 = \"{digest}\"\ncreated = \"2026-01-01T00:00:00Z\"\n");
+        let parse = |text: &str| TokenList::parse(&format!("{text}# end\n"));
         for wrong in [
             right.replace("\"a\"", "\"a b\""),
             right.replace("\"a\"", "\"\""),
@@ -273,11 +279,13 @@ mod tests {
             format!("{right}person = \"\"\n"),
             format!("{right}api_key_file = \"a\"\nprofile = \"b\"\n"),
         ] {
-            std::fs::write(&path, &wrong).unwrap();
-            assert!(TokenList::read(&path).is_err(), "{wrong}");
+            assert!(parse(&wrong).is_err(), "{wrong}");
         }
-        std::fs::write(&path, right).unwrap();
-        assert!(TokenList::read(&path).is_ok());
+        assert!(parse(&right).is_ok());
+        // It would be one without bounds.
+        let whole = format!("{right}scopes = [\"neon:read\"]\n# end\n");
+        assert!(TokenList::parse(&whole).is_ok() && TokenList::parse(&right).is_err());
+        assert!(TokenList::parse("").is_err());
     }
 
     #[test]
@@ -289,7 +297,7 @@ mod tests {
         let ended = super::super::entry::digest("ended");
         let previous = format!("[token.previous]\nsha256 = \"{ended}\"\nexpires = \"2026-01-02T00:00:00Z\"\n");
         let (ann, bob) = (entry("ann", "scopes = [\"neon:read\"]\n"), entry("bob", &previous));
-        let list = TokenList::parse(&format!("{ann}{bob}")).unwrap();
+        let list = TokenList::parse(&format!("{ann}{bob}# end\n")).unwrap();
         for (text, stand) in [
             (format!("{ann}{bob}x"), &["ann"][..]),
             (format!("broken\n{bob}{ann}"), &["ann", "bob"]),

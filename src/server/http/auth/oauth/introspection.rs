@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::claims::{ClaimNames, Claims, LEEWAY, seconds, texts};
 use super::key_cache::KeyCache;
 use crate::guard::read_trusted_text;
-use crate::server::http::auth::asking::{Asking, Bounds, Unanswered};
+use crate::server::http::auth::asking::{Asking, Bounds, Counts, Shows, Unanswered};
 use crate::server::http::auth::callers::IntrospectionSettings;
 use crate::server::http::auth::challenge::Denial;
 
@@ -25,7 +25,15 @@ const BOUNDS: Bounds = Bounds {
     kept: 10_000,
     keeps: Duration::from_secs(3_600),
     places: 32,
+    of_one: 4,
 };
+
+/// Whose a token is, the issuer says.
+impl Counts for Claims {
+    fn owner(&self) -> Option<&str> {
+        Some(&self.subject)
+    }
+}
 
 const INACTIVE: Denial = Denial::Invalid("the token does not count at its issuer");
 const ONLY_JWTS: &str = "the token is no JWT, and its issuer can't be asked about others";
@@ -77,11 +85,12 @@ impl Introspection {
             Ok(check(&told, keys.issuer(), audience).and_then(|()| Claims::of(&told, names)))
         };
         let digest = self.digest(token);
-        let claims = self.tokens.answer(&digest, Some(peer), question).await?;
+        let claims = self.tokens.answer(&digest, Shows::Stranger(peer), question).await?;
         in_time(claims)
     }
 
-    /// The claims of a JWT that was verified, where the issuer says that it still counts. No stranger gets here: the issuer signed it.
+    /// The claims of a JWT that was verified, where the issuer says that it still counts. No stranger gets
+    /// here, since the issuer signed it, and one of its people with many of them takes no other's place.
     ///
     /// # Errors
     /// The answer to a request with a token that doesn't count any more, or about which the issuer can't be asked.
@@ -96,7 +105,9 @@ impl Introspection {
             Ok(is_active(&told, keys.issuer()).map(|()| claims.clone()))
         };
         let digest = self.digest(token);
-        self.tokens.answer(&digest, None, question).await?;
+        self.tokens
+            .answer(&digest, Shows::Named(&claims.subject), question)
+            .await?;
         Ok(claims)
     }
 

@@ -9,7 +9,7 @@ use crate::guard::Scopes;
 use crate::server::http::auth::challenge::Denial;
 use crate::server::http::auth::pieces::{self, Text};
 use crate::server::http::auth::setup::{CallerAccounts, Loader, Setup, UNUSABLE};
-use crate::server::http::auth::watched::Loaded;
+use crate::server::http::auth::watched::{Loaded, Unread};
 use crate::text::one_line;
 
 /// The mapping.
@@ -51,7 +51,7 @@ impl Found {
 /// # Errors
 /// Why no server would start with it, one reason a line.
 pub fn checked_map(path: &Path, tools: Arc<[String]>, accounts: Arc<dyn CallerAccounts>) -> Result<MapFile, String> {
-    let loaded = Map::read(path, None, &Loader::new(tools, accounts))?;
+    let loaded = Map::read(path, None, &Loader::new(tools, accounts)).map_err(Unread::why)?;
     match loaded.unusable.as_slice() {
         [] => Ok(loaded.value.file),
         some => Err(some.join("\n")),
@@ -64,11 +64,15 @@ impl Map {
     ///
     /// # Errors
     /// Why it can't be used.
-    pub(super) fn read(path: &Path, before: Option<&Self>, loader: &Loader) -> Result<Loaded<Self>, String> {
+    pub(super) fn read(path: &Path, before: Option<&Self>, loader: &Loader) -> Result<Loaded<Self>, Unread> {
         let Some(before) = before else {
-            return Ok(Self::loaded(MapFile::read(path)?, path, loader));
+            return Ok(Self::loaded(
+                MapFile::read(path).map_err(Unread::Nothing)?,
+                path,
+                loader,
+            ));
         };
-        let (text, file) = match pieces::text(path).map_err(|error| error.to_string())? {
+        let (text, file) = match pieces::text(path)? {
             Text::Absent => {
                 let broken = format!(
                     "{} isn't there, so nobody knows who may call: all are refused until it is there again",
@@ -163,22 +167,65 @@ mod tests {
     use crate::server::http::auth::watched::Watched;
 
     #[tokio::test]
-    async fn policy_that_becomes_stricter_while_the_map_is_read_is_noticed() {
+    async fn policy_that_becomes_stricter_while_the_map_is_read_counts_at_once() {
         let directory = tempfile::tempdir().unwrap();
         let (path, policy) = (directory.path().join("map.toml"), directory.path().join("policy.toml"));
-        std::fs::write(&policy, "").unwrap();
-        let text =
-            "[[subject]]\nsub = \"a\"\npolicy = \"policy.toml\"\n[[subject]]\nsub = \"b\"\napi_key_file = \"key\"\n";
+        std::fs::write(&policy, "# end\n").unwrap();
+        let text = "default = \"deny\"\n[[subject]]\nsub = \"a\"\npolicy = \"policy.toml\"\n\
+                    [[subject]]\nsub = \"b\"\napi_key_file = \"key\"\n# end\n";
         std::fs::write(&path, text).unwrap();
-        let loader = Loader::hooked(move || std::fs::write(&policy, "read_only = true\n").unwrap());
+        let loader = Loader::hooked(move || std::fs::write(&policy, "read_only = true\n# end\n").unwrap());
         let map = Watched::open("map", path, move |path, before| Map::read(path, before, &loader));
         let map = Arc::new(map.unwrap());
-        let revision = async || {
-            let found = map.current().await.find("a", &Groups::Told(Vec::new())).unwrap();
-            found.setup.unwrap().revision
+        let found = map
+            .current()
+            .await
+            .unwrap()
+            .find("a", &Groups::Told(Vec::new()))
+            .unwrap();
+        let setup = found.setup.unwrap();
+        assert!(setup.policy.as_ref().unwrap().is_read_only());
+    }
+
+    #[tokio::test]
+    async fn no_beginning_of_a_map_gives_anybody_more_than_the_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("map.toml");
+        std::fs::write(directory.path().join("narrow.toml"), "read_only = true\n# end\n").unwrap();
+        let whole = "default = \"allow\"\n[[subject]]\nsub = \"ada\"\nscopes = [\"neon:read\"]\n[[group]]\nname = \"dev\"\n\
+                     policy = \"narrow.toml\"\nscopes = [\"neon:read\", \"neon:write\"]\n# end\n";
+        // Who is in no entry, by the whole or before it, is served all: the map says so.
+        let callers = [("ada", vec![]), ("eve", vec!["dev".to_owned()])];
+        let loader = Loader::hooked(|| {});
+        let read = |text: &str, before: Option<&Map>| {
+            std::fs::write(&path, text).unwrap();
+            Map::read(&path, before, &loader).map(|loaded| loaded.value)
         };
-        let first = revision().await;
-        map.comes_due();
-        assert_ne!(revision().await, first);
+        let before = [
+            whole.to_owned(),
+            whole.replace("allow", "deny"),
+            "default = \"deny\"\n# end\n".to_owned(),
+        ];
+        for before in before {
+            let before = read(&before, None).unwrap();
+            for at in whole.match_indices('\n').map(|(at, _)| at + 1).chain([0]) {
+                let (text, is_whole) = (&whole[..at], at == whole.len());
+                assert_eq!(read(text, None).is_ok(), is_whole, "{text}");
+                let now = read(text, Some(&before)).unwrap();
+                for (subject, groups) in &callers {
+                    let Ok(found) = now.find(subject, &Groups::Told(groups.clone())) else {
+                        assert!(!is_whole);
+                        continue;
+                    };
+                    assert_ne!(found.scopes, Scopes::ALL, "{subject}: {text}");
+                    assert_eq!(found.setup.unwrap().policy.is_some(), *subject == "eve", "{text}");
+                }
+                let other = now.find("joe", &Groups::Told(Vec::new()));
+                assert!(
+                    is_whole || other.is_err() || before.file.unmapped() == Unmapped::Allow,
+                    "{text}"
+                );
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::claims::{Groups, is_name};
-use crate::guard::{Scopes, read_trusted_text};
+use crate::guard::{CUT_OFF, Scopes, is_whole, read_trusted_text};
 use crate::server::http::auth::pieces::pieces;
 use crate::server::http::auth::setup::CallerSettings;
 use crate::text::one_line;
@@ -246,12 +246,6 @@ impl MapFile {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let told: Told = toml::from_str(text).map_err(|error| told_at(text, &error))?;
         let unmapped = told.default;
-        if !told.group.is_empty() && unmapped.is_none() {
-            return Err(
-                "it has groups, so say what becomes of whoever is in none of them: default = \"deny\" or default = \"allow\""
-                    .to_owned(),
-            );
-        }
         let mut lines: HashMap<(MappedKind, String), usize> = HashMap::new();
         let mut entries = Vec::new();
         for (at, kind, told) in told.entries() {
@@ -265,6 +259,16 @@ impl MapFile {
                 ));
             }
             entries.push(entry);
+        }
+        // What isn't said opens nothing: not to whom nothing is said about, nor to whom a line is about that isn't there yet.
+        if unmapped.is_none() {
+            return Err(
+                "say what becomes of whoever no entry fits: default = \"deny\" or default = \"allow\", before the entries"
+                    .to_owned(),
+            );
+        }
+        if !is_whole(text) {
+            return Err(CUT_OFF.to_owned());
         }
         Ok(Self { entries, unmapped })
     }
@@ -298,7 +302,7 @@ impl MapFile {
     /// What becomes of whoever no entry fits.
     #[must_use]
     pub fn unmapped(&self) -> Unmapped {
-        self.unmapped.unwrap_or(Unmapped::Allow)
+        self.unmapped.unwrap_or(Unmapped::Deny)
     }
 
     /// Who decides what a caller gets: the first subject that it is, else the first group that it is in.
@@ -367,7 +371,7 @@ mod tests {
             assert_eq!(numbers, lines, "{why}");
         }
         // A subject is no group.
-        let text = "default = \"deny\"\n[[subject]]\nsub = \"a\"\n[[group]]\nname = \"a\"\n";
+        let text = "default = \"deny\"\n[[subject]]\nsub = \"a\"\n[[group]]\nname = \"a\"\n# end\n";
         assert_eq!(MapFile::parse(text).unwrap().entries().len(), 2);
     }
 
@@ -398,7 +402,7 @@ mod tests {
             "[[group]]\nname = \"ops\"\n",
         );
         let head = "default = \"allow\"\n";
-        let file = MapFile::parse(&format!("{head}{ada}{bob}{dev}{ops}")).unwrap();
+        let file = MapFile::parse(&format!("{head}{ada}{bob}{dev}{ops}# end\n")).unwrap();
         // Ada, Bob, Eve in dev and ops, Dan in ops, and Joe in nothing.
         let callers = [
             ("ada", groups(&[])),
@@ -428,6 +432,9 @@ mod tests {
                 "ada bob eve dan",
             ),
             (format!("default = allow\n{ada}{bob}{dev}{ops}"), "ada bob eve dan"),
+            // Cut off after a line: who got less by what isn't there yet doesn't get more.
+            (format!("{head}{ada}{bob}"), "ada bob joe"),
+            (head.to_owned(), "joe"),
             (String::new(), ""),
         ] {
             let left = MapFile::of_pieces(&text);

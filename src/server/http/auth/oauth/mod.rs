@@ -78,7 +78,7 @@ impl Oauth {
         let claims = self.claims(shown::token(headers)?, peer).await?;
         let found = match &self.map {
             None => Found::nothing(),
-            Some(map) => map.current().await.find(&claims.subject, &claims.groups)?,
+            Some(map) => map.current().await?.find(&claims.subject, &claims.groups)?,
         };
         let (groups, groups_untold) = match claims.groups {
             Groups::Told(groups) => (groups, None),

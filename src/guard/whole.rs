@@ -1,0 +1,49 @@
+//! The last line of the files that say what callers get, which tells a whole one from one that is cut off.
+//!
+//! Such a file can be read while it is written, and stay as it is then: `cp` and most editors empty it first, and a full disk or a lost
+//! connection leaves as much of it as was written. In TOML each beginning of it that ends with a line is a right file, too, and what
+//! it lacks is as a rule what narrows: the scopes of the last entry, its policy, the entry of a group without which `default` counts.
+//! Nothing that stands at the beginning can tell, and no key that must be said: all of them are there before the one that is cut
+//! off. So the last line says that it is the last one. Then no beginning of a file can be taken for it, whatever it lacks. It is a comment, so that
+//! every reader of TOML, an earlier version of this program among them, takes it.
+//!
+//! What is written over an earlier text in place, without emptying it first, has that one's last line all the time: who reads it looks
+//! whether it holds still (`server/http/auth/watched.rs`).
+
+/// The last line of a whole file.
+pub const LAST_LINE: &str = "# end";
+
+/// Why a text without it can't be used.
+pub const CUT_OFF: &str = "it doesn't end with the line `# end`, without which nobody can tell it from one that is cut off: where nothing is \
+     missing, write that line at its end";
+
+/// Whether a text has its last line.
+#[must_use]
+pub fn is_whole(text: &str) -> bool {
+    text.lines().rfind(|line| !line.trim().is_empty()).map(str::trim_end) == Some(LAST_LINE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_beginning_of_a_whole_text_is_one() {
+        let text = "# the end\ndefault = \"allow\"\n\n[[group]]\nname = \"x\"\nscopes = [\"neon:read\"]\n# end\n";
+        assert!(is_whole(text) && is_whole(text.trim_end()) && is_whole(&format!("{text}\r\n \n")));
+        let end = text.find("# end").unwrap() + LAST_LINE.len();
+        for at in 0..end {
+            assert!(!is_whole(&text[..at]), "{}", &text[..at]);
+        }
+        for other in [
+            "",
+            "end\n",
+            " # end\n",
+            "# end of it\n",
+            "# end\na = 1\n",
+            "a = 1 # end\n",
+        ] {
+            assert!(!is_whole(other), "{other}");
+        }
+    }
+}
