@@ -27,7 +27,7 @@ pub(in crate::engine) async fn read(
 ) -> Result<Impact, Failure> {
     let mut impact = Impact::default();
     let drops = tool.declaration.safety.interrupts
-        || (tool.declaration.safety.effect == Effect::Destructive && !by_statements)
+        || (ends_sessions(tool) && !by_statements)
         || assessment.causes().contains(&Cause::Interrupts);
     let drops = if drops {
         "connections that drop"
@@ -59,7 +59,7 @@ pub(in crate::engine) async fn read(
     if let Some(plan) = &tool.declaration.safety.plan {
         let seen = shown(look, plan, arguments).await?;
         let of = plan.of.as_deref().map(|of| format!("{of} ")).unwrap_or_default();
-        for pointer in plan.show.iter().filter(|pointer| !is_seen_already(pointer)) {
+        for pointer in plan.show.iter().filter(|pointer| !is_seen_already(&plan.read, pointer)) {
             let value = seen.pointer(pointer).unwrap_or(&Value::Null);
             let field = pointer.rsplit('/').next().unwrap_or_default();
             let label = format!("{of}{}", field.replace('_', " "));
@@ -96,6 +96,16 @@ pub(in crate::engine) async fn read(
     }
     impact.type_name = lost.type_name(tool, arguments);
     Ok(impact)
+}
+
+/// Whether what the tool takes away is what sessions are in or logged in as. Neon's access, Neon Auth, keys and files are none of that:
+/// their loss leaves connections as they are.
+fn ends_sessions(tool: &Tool) -> bool {
+    let request = &tool.declaration.request;
+    tool.declaration.safety.effect == Effect::Destructive
+        && ["/databases/{database_name}", "/roles/{role_name}"]
+            .iter()
+            .any(|of| request.path.ends_with(of))
 }
 
 /// The tool that lists what the call is about, where the list was read whole and that isn't in it.
@@ -449,8 +459,30 @@ fn words(value: &Value) -> Vec<String> {
         Value::String(text) if is_plain(text) => vec![to_seconds(text).unwrap_or_else(|| text.clone())],
         Value::String(text) => vec![told(text)],
         Value::Array(values) => values.iter().flat_map(words).collect(),
+        Value::Object(members) => {
+            let parts = parts(members);
+            match parts.is_empty() {
+                true => vec!["nothing".to_owned()],
+                false => vec![parts.join(", ")],
+            }
+        }
         other => vec![told_plain(&other.to_string())],
     }
+}
+
+/// What an object holds, one part for each value that is something: `range end: 10`.
+fn parts(members: &Map<String, Value>) -> Vec<String> {
+    let part = |(name, value): (&String, &Value)| {
+        let name = told_plain(&name.replace('_', " "));
+        match value {
+            Value::Object(inner) => parts(inner).into_iter().map(|part| format!("{name} {part}")).collect(),
+            value => match words(value) {
+                nothing if nothing.is_empty() => Vec::new(),
+                words => vec![format!("{name}: {}", words.join(" and "))],
+            },
+        }
+    };
+    members.iter().flat_map(part).collect()
 }
 
 /// A time without the parts of its seconds, which say nothing to a human.
@@ -468,7 +500,10 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// Whether the lines about the project, the branch or the compute say it already.
-fn is_seen_already(pointer: &str) -> bool {
+fn is_seen_already(read: &str, pointer: &str) -> bool {
+    if (read, pointer) == ("list_branch_computes", "/endpoints") {
+        return true;
+    }
     let Some((of, field)) = pointer.strip_prefix('/').and_then(|rest| rest.split_once('/')) else {
         return false;
     };
@@ -510,4 +545,24 @@ fn is_volatile(field: &str) -> bool {
         "last_used_at",
     ];
     ends.iter().any(|end| field.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_value_is_shown_as_json() {
+        let settings = json!({"suspend_timeout_seconds": 0, "quota": {"written": 5, "none": null}, "names": ["a", "b c"], "empty": {}});
+        let [line] = words(&settings).try_into().expect("a line");
+        assert_eq!(
+            line,
+            "suspend timeout seconds: 0, quota written: 5, names: a and \"b c\""
+        );
+        assert_eq!(words(&json!({})), ["nothing"]);
+        let hostile = json!({"a\u{202e}\nb": "c\u{202e}d"});
+        assert!(!words(&hostile)[0].contains(['\n', '\u{202e}']));
+    }
 }
