@@ -49,7 +49,12 @@ impl Undoing<'_> {
     }
 
     fn computed(&self, way: &UndoWay) -> Value {
-        let note = way.note.as_deref().unwrap_or_default();
+        // What says nothing of this call is left out.
+        let note = way
+            .note
+            .as_deref()
+            .filter(|_| fits(way.note_when.as_ref(), self.arguments));
+        let note = note.unwrap_or_default();
         if way.when.is_some() && !fits(way.when.as_ref(), self.arguments) {
             return format!("none by one call. {note}").trim().into();
         }

@@ -43,6 +43,9 @@ pub struct UndoWay {
     /// What does not come back, or what else is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The note is told only of calls whose arguments fit this JSON Schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note_when: Option<Condition>,
 }
 
 /// Where the former value of an argument stands.

@@ -9,8 +9,12 @@ use crate::catalog::tool::Tool;
 impl Linter {
     pub(super) fn schemas(&mut self, tool: &Tool) {
         let declaration = &tool.declaration;
-        if let Some(Undo::Way(UndoWay { when: Some(schema), .. })) = &declaration.safety.undo {
-            self.schema(schema, "/safety/undo/when");
+        if let Some(Undo::Way(UndoWay { when, note_when, .. })) = &declaration.safety.undo {
+            for (schema, pointer) in [(when, "/safety/undo/when"), (note_when, "/safety/undo/note_when")] {
+                if let Some(schema) = schema {
+                    self.schema(schema, pointer);
+                }
+            }
         }
         for (index, rule) in declaration.request.rules.iter().enumerate() {
             self.schema(&rule.schema, &format!("/request/rules/{index}/schema"));

@@ -299,8 +299,17 @@ async fn see_branch(
     };
     let parent = match about.parent() {
         Parent::Root => None,
-        Parent::Branch(parent) => Some(match name_of(&branches, &parent) {
-            Some(name) => called(name, parent.as_str()),
+        // After a restore that kept what was there, children are that one's, and not the default branch's, as they were.
+        Parent::Branch(parent) => Some(match Branch::all(&branches).find(|branch| branch.is(&parent)) {
+            Some(found) => {
+                let shown = found
+                    .name()
+                    .map_or_else(|_| parent.to_string(), |name| called(name, parent.as_str()));
+                match found.is_default() {
+                    true => shown,
+                    false => format!("{shown}, which isn't the default branch"),
+                }
+            }
             None => parent.to_string(),
         }),
         Parent::Unknown => Some("unknown".to_owned()),
@@ -557,6 +566,8 @@ mod tests {
     fn no_value_is_shown_as_json() {
         let settings = json!({"suspend_timeout_seconds": 0, "quota": {"written": 5, "none": null}, "names": ["a", "b c"], "empty": {}});
         let [line] = words(&settings).try_into().expect("a line");
+        // Without the marks of what Neon said.
+        let line = line.replace(['\u{fdd0}', '\u{fdd1}'], "");
         assert_eq!(
             line,
             "suspend timeout seconds: 0, quota written: 5, names: a and \"b c\""

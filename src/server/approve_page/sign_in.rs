@@ -376,7 +376,7 @@ mod tests {
     fn cookie_of_another_claim_or_issuer_signs_nobody_in() {
         let flow = ApprovalFlow::new(Sealer::random(), ApprovalRules::default(), None);
         let approvers = |issuer: &str, subject: &str, groups: &str| {
-            let issuer = Issuer::new(Some(issuer), Some("a client".to_owned()), None).unwrap();
+            let issuer = Issuer::new(Some(issuer), Some("a-client".to_owned()), None).unwrap();
             let (subject, groups) = (subject.to_owned(), groups.to_owned());
             let web = WebSignIn::new(issuer, None, PersonClaims { subject, groups }, Arc::new(OfUserinfo));
             Approvers::new(web, "https://mcp.example".to_owned())

@@ -37,7 +37,9 @@ impl Web {
     /// The same; `named` where the state directory isn't the one that the program finds by itself.
     async fn start_in(world: &World, policy: &str, files: &[(&str, &str)], named: bool) -> Self {
         let state: PathBuf = state_home();
-        for (name, text) in files.iter().chain(&[("policy.toml", policy)]) {
+        // A policy is no empty file.
+        let policy = format!("{policy}\n# nothing more\n");
+        for (name, text) in files.iter().chain(&[("policy.toml", policy.as_str())]) {
             std::fs::write(state.join(name), text).expect("written");
         }
         let policy = state.join("policy.toml");

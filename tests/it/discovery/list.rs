@@ -186,6 +186,31 @@ async fn a_search_finds_what_is_offered_as_it_is_offered() {
 }
 
 #[tokio::test]
+async fn task_that_no_tool_does_is_said_to_be_so() {
+    let world = World::start().await;
+    let started = start(&world, TestClient::alone(), Era::Modern, &[]).await;
+    for (query, instead) in [
+        ("upgrade Postgres 16 to 17", "create_project"),
+        ("move the project to another region", "create_project"),
+        ("who changed what", "list_operations"),
+        ("cancel a running query", "inspect_database"),
+    ] {
+        let found = started.search(json!({"query": query})).await;
+        assert_eq!(found["tools"], json!([]), "{query}: {found}");
+        let next = found["next"].as_str().expect("what to do instead");
+        assert!(next.contains(instead), "{query}: {next}");
+    }
+    // Whoever asks for a tool by its name, or says what kind it is, is given it.
+    for more in [
+        json!({"query": "inspect_database"}),
+        json!({"query": "cancel a running query", "effect": "read"}),
+    ] {
+        let found = started.search(more).await;
+        assert_ne!(found["tools"], json!([]), "{found}");
+    }
+}
+
+#[tokio::test]
 async fn the_largest_answers_are_small() {
     let world = World::start().await;
     let started = start(&world, TestClient::alone(), Era::Legacy, &[]).await;

@@ -19,7 +19,7 @@ fn offered(excluded: &str, by_policy: bool) -> (Vec<&'static str>, Vec<String>) 
     } else {
         String::new()
     };
-    std::fs::write(&file, text).expect("a policy");
+    std::fs::write(&file, format!("{text}\n# nothing more\n")).expect("a policy");
     let catalog = catalog();
     let policy = Policy::read(&file, catalog.tools().iter().map(|tool| tool.name())).expect("a policy");
     let options = SelectionOptions {

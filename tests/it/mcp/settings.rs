@@ -260,7 +260,7 @@ async fn file_of_the_operator_that_others_can_change_stops_the_start() {
     let state = home.path().join("state").to_str().expect("a path").to_owned();
     let secret = "sandbox_0123456789abcdef0123456789abcdef";
     for (arguments, text) in [
-        (vec!["stdio", "--policy", &path], ""),
+        (vec!["stdio", "--policy", &path], "# nothing\n"),
         (vec!["stdio", "--config", &path], ""),
         (vec!["stdio", "--api-key-file", &path], secret),
         (vec!["stdio", "--seal-key-file", &path, "--state-dir", &state], secret),

@@ -276,8 +276,8 @@ async fn connection_that_another_caller_made_is_taken_within_ones_own_bounds() {
         std::fs::write(&path, text).expect("written");
         path.to_str().expect("a path").to_owned()
     };
-    let role = write("role.toml", "allowed_roles = [\"app\"]\n");
-    let database = write("database.toml", "allowed_databases = [\"reporting\"]\n");
+    let role = write("role.toml", "allowed_roles = [\"app\"]\n# end\n");
+    let database = write("database.toml", "allowed_databases = [\"reporting\"]\n# end\n");
     let all = crate::auth::made(&["all"], &state).await;
     let of_role = crate::auth::made(&["role", "--policy", &role], &state).await;
     let of_database = crate::auth::made(&["database", "--policy", &database], &state).await;

@@ -161,7 +161,7 @@ fn a_file_that_others_can_change_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("policy.toml");
-    std::fs::write(&path, "").unwrap();
+    std::fs::write(&path, "# nothing\n").unwrap();
     for (mode, good) in [
         (0o600, true),
         (0o644, true),
