@@ -53,7 +53,7 @@ impl Undoing<'_> {
         let note = way
             .note
             .as_deref()
-            .filter(|_| fits(way.note_when.as_ref(), self.arguments));
+            .filter(|_| fits(way.note_when.as_deref(), self.arguments));
         let note = note.unwrap_or_default();
         if way.when.is_some() && !fits(way.when.as_ref(), self.arguments) {
             return format!("none by one call. {note}").trim().into();

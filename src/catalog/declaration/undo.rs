@@ -45,7 +45,7 @@ pub struct UndoWay {
     pub note: Option<String>,
     /// The note is told only of calls whose arguments fit this JSON Schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note_when: Option<Condition>,
+    pub note_when: Option<Box<Condition>>,
 }
 
 /// Where the former value of an argument stands.

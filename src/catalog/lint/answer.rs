@@ -10,7 +10,11 @@ impl Linter {
     pub(super) fn schemas(&mut self, tool: &Tool) {
         let declaration = &tool.declaration;
         if let Some(Undo::Way(UndoWay { when, note_when, .. })) = &declaration.safety.undo {
-            for (schema, pointer) in [(when, "/safety/undo/when"), (note_when, "/safety/undo/note_when")] {
+            let both = [
+                (when.as_ref(), "/safety/undo/when"),
+                (note_when.as_deref(), "/safety/undo/note_when"),
+            ];
+            for (schema, pointer) in both {
                 if let Some(schema) = schema {
                     self.schema(schema, pointer);
                 }
