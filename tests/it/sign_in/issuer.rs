@@ -135,50 +135,48 @@ pub struct Back {
 impl Back {
     /// Opens the address, and gives the status and what the person reads.
     pub async fn arrive(&self) -> (u16, String) {
-        let address = url::Url::parse(&self.redirect).expect("an address");
-        let authority = address.authority().to_owned();
-        self.arrive_as(&authority).await
-    }
-
-    /// Goes to the address as the page of somebody else has it fetched.
-    pub async fn fetched(&self) -> u16 {
-        self.sent("sec-fetch-dest: image\r\n").await.0
-    }
-
-    async fn sent(&self, headers: &str) -> (u16, String) {
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&self.answer)
-            .finish();
-        let address = url::Url::parse(&self.redirect).expect("an address");
-        let host = format!("{}\r\n{}", address.authority(), headers.trim_end());
-        get(
-            address.authority(),
-            host.trim_end(),
-            &format!("{}?{query}", address.path()),
-        )
-        .await
+        self.arrive_as(self.address().authority()).await
     }
 
     /// The same under another name of this machine.
     pub async fn arrive_as(&self, host: &str) -> (u16, String) {
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&self.answer)
-            .finish();
-        let address = url::Url::parse(&self.redirect).expect("an address");
-        get(address.authority(), host, &format!("{}?{query}", address.path())).await
+        read(&self.get(host, "").await.expect("an answer"))
+    }
+
+    /// Goes to the address as the page of somebody else has it fetched.
+    pub async fn fetched(&self) -> u16 {
+        let answer = self.get(self.address().authority(), "sec-fetch-dest: image\r\n").await;
+        read(&answer.expect("an answer")).0
+    }
+
+    /// Opens the address while the login may end: whoever is not answered by then is not any more.
+    pub async fn knock(&self) {
+        let _ = self.get(self.address().authority(), "").await;
+    }
+
+    fn address(&self) -> url::Url {
+        url::Url::parse(&self.redirect).expect("an address")
+    }
+
+    /// A request as a browser makes it.
+    async fn get(&self, host: &str, headers: &str) -> std::io::Result<String> {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut address = self.address();
+        address.query_pairs_mut().clear().extend_pairs(&self.answer);
+        let target = &address[url::Position::BeforePath..];
+        let mut stream = tokio::net::TcpStream::connect(address.authority()).await?;
+        let request = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\n{headers}connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
     }
 }
 
-/// A request as a browser makes it.
-async fn get(authority: &str, host: &str, target: &str) -> (u16, String) {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut stream = tokio::net::TcpStream::connect(authority).await.expect("a listener");
-    let request = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("an answer");
+/// The status of an answer, and the whole.
+fn read(answer: &str) -> (u16, String) {
     let status = answer.split(' ').nth(1).expect("a status").parse().expect("a number");
-    (status, answer)
+    (status, answer.to_owned())
 }
 
 impl State {
