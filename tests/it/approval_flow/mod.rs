@@ -23,6 +23,7 @@ use tokio::process::Command;
 
 use crate::support::catalog;
 use crate::support::human::Human;
+use crate::support::policy::write_policy;
 use crate::support::server::{Era, KEY, TestClient, TestServer, program, state_home};
 use crate::support::world::World;
 
@@ -50,7 +51,7 @@ async fn start(world: &World, client: TestClient, era: Era, policy: &str) -> Sta
 /// The command of a server with every tool, on that state, under that policy.
 fn command(world: &World, state: &std::path::Path, policy: &str) -> Command {
     let file = state.join("policy.toml");
-    std::fs::write(&file, format!("{policy}\n# nothing more\n")).expect("a policy");
+    write_policy(&file, policy);
     let file = file.to_str().expect("a path").to_owned();
     let mut command = program(&["--toolsets", "all", "--policy", &file], &world.url(), KEY);
     command.env("XDG_STATE_HOME", state).env("NEON_MCP_LOG", "error");

@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::{NOTHING, error};
 use crate::support::http::{connect, plain, token};
+use crate::support::policy::write_policy;
 use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, World};
 
@@ -37,9 +38,8 @@ impl Web {
     /// The same; `named` where the state directory isn't the one that the program finds by itself.
     async fn start_in(world: &World, policy: &str, files: &[(&str, &str)], named: bool) -> Self {
         let state: PathBuf = state_home();
-        // A policy is no empty file.
-        let policy = format!("{policy}\n# nothing more\n");
-        for (name, text) in files.iter().chain(&[("policy.toml", policy.as_str())]) {
+        write_policy(state.join("policy.toml"), policy);
+        for (name, text) in files {
             std::fs::write(state.join(name), text).expect("written");
         }
         let policy = state.join("policy.toml");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::error;
 use crate::support::http::{OverHttp, connect, plain};
+use crate::support::policy::write_policy;
 use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, World};
 
@@ -18,7 +19,7 @@ struct Told {
 
 async fn told(world: &World, policy: &str, flags: &[&str], auth: &str) -> Told {
     let state = state_home();
-    std::fs::write(state.join("policy.toml"), format!("{policy}\n# nothing more\n")).expect("written");
+    write_policy(state.join("policy.toml"), policy);
     std::fs::write(state.join("page.secret"), "an operators own secret").expect("written");
     let arguments = [
         &["http", "--listen", "127.0.0.1:0", "--toolsets", "all", "--auth", auth],

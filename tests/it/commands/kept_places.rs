@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Ran, ran};
 use crate::support::http::OverHttp;
+use crate::support::policy::write_policy;
 use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, World};
 
@@ -21,7 +22,7 @@ impl Placed {
         let world = World::start().await;
         let folder = state_home();
         let place = |name: &str| folder.join(name).display().to_string();
-        std::fs::write(folder.join("policy.toml"), format!("{policy}\n# nothing more\n")).expect("written");
+        write_policy(folder.join("policy.toml"), policy);
         let settings = settings.replace("FOLDER", &folder.display().to_string());
         let settings = format!("policy = \"{}\"\n{settings}", place("policy.toml"));
         std::fs::write(folder.join("settings.toml"), settings).expect("written");

@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::support::policy::write_policy;
+
 fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
     command.arg("policy").args(arguments).env_clear().output().unwrap()
@@ -19,7 +21,7 @@ fn text(bytes: &[u8]) -> String {
 fn check(policy: &str, more: &[&str]) -> (i32, String) {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("policy.toml");
-    std::fs::write(&path, format!("{policy}\n# nothing more\n")).unwrap();
+    write_policy(&path, policy);
     let output = run(&[&["check", path.to_str().unwrap()], more].concat());
     let printed = text(&output.stdout) + &text(&output.stderr);
     (output.status.code().unwrap(), printed)

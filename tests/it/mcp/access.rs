@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::error;
 use crate::support::human::{Human, Manner};
+use crate::support::policy::write_policy;
 use crate::support::sandbox;
 use crate::support::server::{Era, TestClient, TestServer, program};
 
@@ -33,7 +34,7 @@ impl Scene {
         .await;
         let human = Human::who(manner);
         let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), format!("{policy}\n# nothing more\n")).expect("written");
+        write_policy(file.path(), policy);
         let mut command = program(
             &["--toolsets", "all", "--policy", file.path().to_str().expect("a path")],
             &sandbox.api_url(),

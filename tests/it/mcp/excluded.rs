@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::catalog;
 use crate::support::arguments::ready;
 use crate::support::own_catalog;
+use crate::support::policy::write_policy;
 use crate::support::server::{Era, KEY, TestClient, TestServer, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, World};
 
@@ -19,7 +20,7 @@ fn offered(excluded: &str, by_policy: bool) -> (Vec<&'static str>, Vec<String>) 
     } else {
         String::new()
     };
-    std::fs::write(&file, format!("{text}\n# nothing more\n")).expect("a policy");
+    write_policy(&file, &text);
     let catalog = catalog();
     let policy = Policy::read(&file, catalog.tools().iter().map(|tool| tool.name())).expect("a policy");
     let options = SelectionOptions {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::examples::{Story, text};
 use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
 use crate::support::fence::bare;
+use crate::support::policy::write_policy;
 use crate::support::server::{self, Era, KEY, TestClient, TestServer, program};
 
 /// What an account has.
@@ -131,7 +132,7 @@ impl On {
         command.args(flags);
         let file = (!policy.is_empty()).then(|| {
             let file = tempfile::NamedTempFile::new().expect("a file");
-            std::fs::write(file.path(), format!("{policy}\n# nothing more\n")).expect("written");
+            write_policy(file.path(), policy);
             command.arg("--policy").arg(file.path());
             file
         });

@@ -10,6 +10,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use serde_json::{Value, json};
 
 use crate::support::http::{OverHttp, plain};
+use crate::support::policy::write_policy;
 use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, World};
 
@@ -20,7 +21,7 @@ const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 async fn serve(world: &World, more: &[&str], policy: &str) -> OverHttp {
     let state = state_home();
     let file = state.join("policy.toml");
-    std::fs::write(&file, format!("{policy}\n# nothing more\n")).expect("a policy");
+    write_policy(&file, policy);
     let file = file.to_str().expect("a path").to_owned();
     let arguments = [&["http", "--listen", "127.0.0.1:0", "--policy", &file], more].concat();
     let mut command = program(&arguments, &world.url(), KEY);

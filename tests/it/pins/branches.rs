@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{catalog, naming, rule, server, with};
 use crate::support::arguments::arguments;
+use crate::support::policy::write_policy;
 use crate::support::server::start;
 use crate::support::world::{BRANCH, ENDPOINT, PROJECT, ROOT, SNAPSHOT, World};
 
@@ -207,7 +208,7 @@ async fn password_from_a_branch_out_of_bounds_asks() {
         ("allowed_branches = [\"dev\"]", true),
         ("denied_branches = [\"staging\"]", true),
     ] {
-        std::fs::write(&file, format!("{policy}\n# nothing more\n")).expect("a policy");
+        write_policy(&file, policy);
         let path = file.to_str().expect("a path");
         let server = start(&["--toolsets", "all", "--policy", path], &world.url()).await;
         let given = json!({"project_id": PROJECT, "branch_id": BRANCH, "database_name": "abc", "role_name": "abc"});

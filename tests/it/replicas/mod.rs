@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use self::redis::{Ends, PASSWORD, Redis, free_port, listens, program_of};
 use crate::support::http::{OverHttp, connect, plain};
+use crate::support::policy::write_policy;
 use crate::support::server::{Era, KEY, TestClient, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, World};
 
@@ -46,7 +47,7 @@ impl Scene {
             "[approval]\nchannels = [\"terminal\", \"page\"]\nwithout_terminal = true\npage_secret_file = \"{}\"\n",
             folder.join("page.secret").display()
         );
-        std::fs::write(folder.join("policy.toml"), format!("{policy}\n# nothing more\n")).expect("written");
+        write_policy(folder.join("policy.toml"), &policy);
         let mut scene = Self {
             redis,
             world: World::start().await,

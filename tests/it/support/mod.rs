@@ -24,6 +24,7 @@ pub fn catalog() -> &'static Catalog {
 
 pub mod arguments;
 pub mod permit;
+pub mod policy;
 pub mod server;
 
 pub use harness::{fake_neon, fence, http, human, proxy, sandbox, terminal, world};

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{rows, shop, sql};
 use crate::examples::Story;
 use crate::support::human::Manner;
+use crate::support::policy::write_policy;
 use crate::support::proxy::{Counting, Trouble};
 use crate::support::server::{Era, TestClient, TestServer, program, state_home};
 
@@ -14,7 +15,7 @@ use crate::support::server::{Era, TestClient, TestServer, program, state_home};
 async fn under(story: &Story, policy: &str, api: &str) -> (TestServer, PathBuf) {
     let state = state_home();
     let file = state.join("policy.toml");
-    std::fs::write(&file, format!("{policy}\n# nothing more\n")).expect("a policy");
+    write_policy(&file, policy);
     let file = file.to_str().expect("a path").to_owned();
     let mut command = program(
         &["--toolsets", "all", "--policy", &file],

@@ -9,6 +9,7 @@ use super::{server, shop};
 use crate::examples::{Story, text};
 use crate::support::fence::bare;
 use crate::support::human::Manner;
+use crate::support::policy::write_policy;
 use crate::support::proxy::Counting;
 use crate::support::server::{Era, TestClient, TestServer, program, state_home};
 use harness::sandbox_process::{execute, number};
@@ -26,7 +27,7 @@ async fn count(uri: &str, table: &str) -> i64 {
 async fn under(story: &Story, policy: &str, api: &str) -> TestServer {
     let state = state_home();
     let file = state.join("policy.toml");
-    std::fs::write(&file, format!("{policy}\n# nothing more\n")).expect("a policy");
+    write_policy(&file, policy);
     let arguments = ["--toolsets", "all", "--policy", file.to_str().expect("a path")];
     let mut command = program(&arguments, api, story.sandbox().api_key());
     command.env("XDG_STATE_HOME", &state).env("NEON_MCP_LOG", "error");
