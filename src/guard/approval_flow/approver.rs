@@ -91,8 +91,7 @@ impl ApprovalFlow {
 
     /// Whether the operator said which claim names a human in access tokens and at sign-ins alike.
     fn names_claim(&self) -> bool {
-        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
-        page.as_ref().is_some_and(|page| page.names_claim)
+        self.page().is_some_and(|page| page.names_claim)
     }
 
     /// Remembers that the issuer named somebody so at a sign-in.
@@ -121,8 +120,7 @@ impl ApprovalFlow {
     /// The claim that names humans here; nothing where no page is served. It is part of whatever is remembered of anybody: the operator
     /// may name another claim, by which one human has another name, and another human this one.
     pub(super) fn claim(&self) -> String {
-        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
-        page.as_ref().map(|page| page.claim.clone()).unwrap_or_default()
+        self.page().map(|page| page.claim).unwrap_or_default()
     }
 
     pub(super) fn principal_digest(&self, id: &str) -> String {
@@ -254,8 +252,7 @@ impl ApprovalFlow {
 
     /// What the operator is to set for a caller to be told from who approves.
     fn how_to_tell(&self, caller: &Principal) -> String {
-        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let issuer = page.and_then(|page| page.issuer);
+        let issuer = self.page().and_then(|page| page.issuer);
         how_to_tell(
             caller,
             self.telling(caller),
