@@ -24,13 +24,48 @@ const DEEPEST: usize = 120;
 /// The largest whole number that every reader of JSON takes for what it is: 2^53 - 1 (RFC 8259, section 6).
 pub(crate) const MAX_NUMBER: u64 = 9_007_199_254_740_991;
 
+/// What a map takes that has room for its first members, in bytes.
+const MAP: usize = 320;
+
+/// What each member of a map takes, in bytes beside the text of its name and its value: its hash and its place in the table.
+const MEMBER: usize = 80;
+
+/// What is made of a text, before it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// At most so many values.
+    pub(crate) values: usize,
+    /// At most so many bytes beside the text.
+    pub(crate) bytes: usize,
+}
+
+impl Made {
+    /// What an object takes with its first member, in bytes.
+    pub(crate) const OBJECT: usize = MAP + MEMBER;
+
+    /// What is made of that text at most. What separates its values is counted; its grammar is looked at by whoever reads it.
+    pub(crate) fn of(text: &[u8]) -> Self {
+        let (mut objects, mut others, mut in_text, mut is_escaped) = (0_usize, 0_usize, false, false);
+        for byte in text {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' if in_text => is_escaped = true,
+                b'"' => in_text = !in_text,
+                b'{' if !in_text => objects += 1,
+                b',' | b'[' if !in_text => others += 1,
+                _ => {}
+            }
+        }
+        Self {
+            values: objects + others,
+            bytes: objects * Self::OBJECT + others * MEMBER,
+        }
+    }
+}
+
 /// About how much memory a value takes, in bytes, itself included: a small object takes far more than its text.
 pub(crate) fn weight(value: &Value) -> usize {
-    const ITSELF: usize = size_of::<Value>();
-    /// A map with room for its first members, and what each member beyond takes: its name, its hash and its place in the table.
-    const MAP: usize = 320;
-    const MEMBER: usize = 80;
-    ITSELF
+    size_of::<Value>()
         + match value {
             Value::Null | Value::Bool(_) | Value::Number(_) => 0,
             Value::String(text) => text.len(),

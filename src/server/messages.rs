@@ -3,6 +3,8 @@
 //! rmcp reads a message as the first of many forms that fits. A call whose parameters fit none of them is "method not found"
 //! then, or a message that has no id, and who sent it can't tell what was wrong.
 
+use std::borrow::Cow;
+
 use rmcp::model::{
     CallToolRequestParams, ErrorData, InitializeRequestParams, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
 };
@@ -18,7 +20,7 @@ const MAX_METHOD: usize = 256;
 
 /// The most that a client may say of itself, in bytes of memory (see [`weight`]): it is kept as long as its session. What known
 /// clients say takes less than a tenth of it.
-pub(super) const MAX_HELLO: usize = 64 * 1024;
+const MAX_HELLO: usize = 64 * 1024;
 
 /// A message that is refused: whose it was, as far as that can be told, and why.
 #[derive(Debug)]
@@ -172,7 +174,7 @@ fn check(message: &Value) -> Checked {
     };
     let Some(id) = known else {
         return match id {
-            Some(Value::String(_)) => invalid(None, "`id` must be of at most 256 bytes"),
+            Some(Value::String(_)) => invalid(None, format!("`id` must be of at most {MAX_ID} bytes")),
             _ => invalid(None, "`id` must be a string or a whole number"),
         };
     };
@@ -186,29 +188,39 @@ fn check(message: &Value) -> Checked {
     }
 }
 
-/// The first message of a client, without what nothing here looks at and clients send at length: pictures of theirs, experiments.
+/// What of a client's first message nothing here looks at, and clients send at length: pictures of theirs, experiments.
+const UNREAD: [(&str, &str); 2] = [("clientInfo", "icons"), ("capabilities", "experimental")];
+
+/// The first message of a client, without what is [`UNREAD`].
 fn hello(message: &Map<String, Value>, id: RequestId) -> Checked {
+    let Some(params) = message.get("params").and_then(Value::as_object) else {
+        return Checked::Fine;
+    };
+    let unread = || {
+        let found = |(of, unread): &(&str, &str)| params.get(*of)?.get(unread);
+        UNREAD.iter().filter_map(found)
+    };
+    let all = params.values().map(weight).sum::<usize>();
+    if all.saturating_sub(unread().map(weight).sum()) > MAX_HELLO {
+        return Checked::Refused(Refused {
+            id: Some(id),
+            error: ErrorData::invalid_params(
+                "initialize: what the client says of itself is too much: leave out what isn't needed",
+                None,
+            ),
+        });
+    }
+    if unread().next().is_none() {
+        return Checked::Fine;
+    }
     let mut message = message.clone();
-    let mut changed = false;
-    if let Some(params) = message.get_mut("params").and_then(Value::as_object_mut) {
-        for (of, unread) in [("clientInfo", "icons"), ("capabilities", "experimental")] {
-            let holder = params.get_mut(of).and_then(Value::as_object_mut);
-            changed |= holder.is_some_and(|holder| holder.shift_remove(unread).is_some());
-        }
-        if params.values().map(weight).sum::<usize>() > MAX_HELLO {
-            return Checked::Refused(Refused {
-                id: Some(id),
-                error: ErrorData::invalid_params(
-                    "initialize: what the client says of itself is too much: leave out what isn't needed",
-                    None,
-                ),
-            });
+    for (of, unread) in UNREAD {
+        let holder = message.get_mut("params").and_then(|params| params.get_mut(of));
+        if let Some(holder) = holder.and_then(Value::as_object_mut) {
+            holder.shift_remove(unread);
         }
     }
-    match changed {
-        true => Checked::Changed(Value::Object(message)),
-        false => Checked::Fine,
-    }
+    Checked::Changed(Value::Object(message))
 }
 
 fn request_id(id: &Value) -> Option<RequestId> {
@@ -219,7 +231,7 @@ fn request_id(id: &Value) -> Option<RequestId> {
     is_one.then(|| serde_json::from_value(id.clone()).ok())?
 }
 
-fn invalid(id: Option<RequestId>, text: &'static str) -> Checked {
+fn invalid(id: Option<RequestId>, text: impl Into<Cow<'static, str>>) -> Checked {
     Checked::Refused(Refused {
         id,
         error: ErrorData::invalid_request(text, None),

@@ -27,6 +27,7 @@ use super::sessions::{self, Lack, Owner};
 use super::taken::{Share, Taken};
 use super::tool_list;
 use crate::guard::Scopes;
+use crate::json::Made;
 use crate::server::messages::{self, Checked, Refused};
 
 /// How long a client is told to wait that gets no session, in seconds.
@@ -360,30 +361,16 @@ fn message(body: &[u8]) -> Result<(Option<Bytes>, Option<messages::Request>), Bo
     }
 }
 
-/// How much is made of a message at most, in bytes beside its text. What separates its values is counted; its grammar is looked at later.
+/// How much is made of a message at most, in bytes beside its text.
 ///
 /// # Errors
 /// The answer to a message of which more would be made than is read.
 fn made_of(body: &[u8]) -> Result<usize, Box<Response>> {
-    /// What an object takes with its first member, and what each other value does.
-    const OBJECT: usize = 400;
-    const VALUE: usize = 80;
-    let (mut objects, mut others, mut in_text, mut is_escaped) = (0_usize, 0_usize, false, false);
-    for byte in body {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if in_text => is_escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' if !in_text => objects += 1,
-            b',' | b'[' if !in_text => others += 1,
-            _ => {}
-        }
+    let made = Made::of(body);
+    if made.values <= MAX_VALUES && made.bytes <= MAX_MADE {
+        return Ok(made.bytes);
     }
-    let made = objects * OBJECT + others * VALUE;
-    if objects + others <= MAX_VALUES && made <= MAX_MADE {
-        return Ok(made);
-    }
-    let most = MAX_MADE / OBJECT;
+    let most = MAX_MADE / Made::OBJECT;
     let text = format!("the message has more than {MAX_VALUES} values, or {most} objects");
     Err(Box::new(refused(
         StatusCode::PAYLOAD_TOO_LARGE,
