@@ -29,6 +29,9 @@ pub struct SafetyDeclaration {
     /// Live connections drop.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupts: bool,
+    /// What it takes away is what sessions are in or logged in as: they end with it. Statements that take the same away end none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends_sessions: bool,
     /// A workflow whose plain call destroys something, though nobody is asked about it: a hint for clients.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroys: bool,

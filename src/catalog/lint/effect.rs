@@ -56,6 +56,11 @@ impl Linter {
         let on_a_branch = matches!(tool.target(), Some((_, Resource::Branch | Resource::Endpoint)));
         let destructive = declaration.safety.effect == Effect::Destructive;
         self.require(
+            !declaration.safety.ends_sessions || destructive,
+            "/safety/ends_sessions",
+            "sessions end with what is destroyed",
+        );
+        self.require(
             !declaration.safety.free_on_throwaway || (destructive && on_a_branch),
             "/safety/free_on_throwaway",
             "is about what is destroyed on a branch",

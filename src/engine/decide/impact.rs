@@ -27,7 +27,7 @@ pub(in crate::engine) async fn read(
 ) -> Result<Impact, Failure> {
     let mut impact = Impact::default();
     let drops = tool.declaration.safety.interrupts
-        || (ends_sessions(tool) && !by_statements)
+        || (tool.declaration.safety.ends_sessions && !by_statements)
         || assessment.causes().contains(&Cause::Interrupts);
     let drops = if drops {
         "connections that drop"
@@ -59,7 +59,7 @@ pub(in crate::engine) async fn read(
     if let Some(plan) = &tool.declaration.safety.plan {
         let seen = shown(look, plan, arguments).await?;
         let of = plan.of.as_deref().map(|of| format!("{of} ")).unwrap_or_default();
-        for pointer in plan.show.iter().filter(|pointer| !is_seen_already(&plan.read, pointer)) {
+        for pointer in plan.show.iter().filter(|pointer| !is_seen_already(pointer)) {
             let value = seen.pointer(pointer).unwrap_or(&Value::Null);
             let field = pointer.rsplit('/').next().unwrap_or_default();
             let label = format!("{of}{}", field.replace('_', " "));
@@ -96,16 +96,6 @@ pub(in crate::engine) async fn read(
     }
     impact.type_name = lost.type_name(tool, arguments);
     Ok(impact)
-}
-
-/// Whether what the tool takes away is what sessions are in or logged in as. Neon's access, Neon Auth, keys and files are none of that:
-/// their loss leaves connections as they are.
-fn ends_sessions(tool: &Tool) -> bool {
-    let request = &tool.declaration.request;
-    tool.declaration.safety.effect == Effect::Destructive
-        && ["/databases/{database_name}", "/roles/{role_name}"]
-            .iter()
-            .any(|of| request.path.ends_with(of))
 }
 
 /// The tool that lists what the call is about, where the list was read whole and that isn't in it.
@@ -301,15 +291,8 @@ async fn see_branch(
         Parent::Root => None,
         // After a restore that kept what was there, children are that one's, and not the default branch's, as they were.
         Parent::Branch(parent) => Some(match Branch::all(&branches).find(|branch| branch.is(&parent)) {
-            Some(found) => {
-                let shown = found
-                    .name()
-                    .map_or_else(|_| parent.to_string(), |name| called(name, parent.as_str()));
-                match found.is_default() {
-                    true => shown,
-                    false => format!("{shown}, which isn't the default branch"),
-                }
-            }
+            Some(found) if found.is_default() => branch_called(found, &parent),
+            Some(found) => format!("{}, which isn't the default branch", branch_called(found, &parent)),
             None => parent.to_string(),
         }),
         Parent::Unknown => Some("unknown".to_owned()),
@@ -384,6 +367,13 @@ fn named_compute(tool: &Tool, arguments: &Map<String, Value>) -> Result<Option<E
 /// The name of the branch of that id, where it is among these and has one.
 fn name_of<'v>(branches: &'v Value, id: &BranchId) -> Option<&'v str> {
     Branch::all(branches).find(|branch| branch.is(id))?.name().ok()
+}
+
+/// A branch by its name and that id, or by the id alone where it has no name.
+fn branch_called(branch: Branch<'_>, id: &BranchId) -> String {
+    branch
+        .name()
+        .map_or_else(|_| id.to_string(), |name| called(name, id.as_str()))
 }
 
 /// A name and an id: `"dev" (br-…)`.
@@ -509,8 +499,9 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// Whether the lines about the project, the branch or the compute say it already.
-fn is_seen_already(read: &str, pointer: &str) -> bool {
-    if (read, pointer) == ("list_branch_computes", "/endpoints") {
+fn is_seen_already(pointer: &str) -> bool {
+    // A branch's computes are among the lines about it.
+    if pointer == "/endpoints" {
         return true;
     }
     let Some((of, field)) = pointer.strip_prefix('/').and_then(|rest| rest.split_once('/')) else {
