@@ -21,6 +21,9 @@ const DEEPEST_VALUE: usize = 48;
 /// How deep a text may be nested that becomes a value: the parser itself gives up at 128.
 const DEEPEST: usize = 120;
 
+/// The most values that are made of one text.
+const MAX_VALUES: usize = 100_000;
+
 /// The largest whole number that every reader of JSON takes for what it is: 2^53 - 1 (RFC 8259, section 6).
 pub(crate) const MAX_NUMBER: u64 = 9_007_199_254_740_991;
 
@@ -35,7 +38,7 @@ const MEMBER: usize = 80;
 pub(crate) struct Made {
     /// At most so many values.
     pub(crate) values: usize,
-    /// At most so many bytes beside the text.
+    /// At most so many bytes beside the text, for one copy of them.
     pub(crate) bytes: usize,
 }
 
@@ -43,16 +46,46 @@ impl Made {
     /// What an object takes with its first member, in bytes.
     pub(crate) const OBJECT: usize = MAP + MEMBER;
 
-    /// What is made of that text at most. What separates its values is counted; its grammar is looked at by whoever reads it.
+    /// What is made of that text at most. What separates its values is counted; its grammar is looked at by whoever reads it. Texts
+    /// within that may be JSON themselves (arguments are sent so, and lists of parameters) count as if they were read, too: those that
+    /// begin with a brace, a bracket or an escape, with whatever is escaped in them.
     pub(crate) fn of(text: &[u8]) -> Self {
-        let (mut objects, mut others, mut in_text, mut is_escaped) = (0_usize, 0_usize, false, false);
-        for byte in text {
+        let (mut objects, mut others) = (0_usize, 0_usize);
+        let mut inside = Inside::Nothing;
+        let mut is_escaped = false;
+        for (at, byte) in text.iter().enumerate() {
+            if inside == Inside::Nothing {
+                match byte {
+                    b'"' => inside = Inside::Begin,
+                    b'{' => objects += 1,
+                    b',' | b'[' => others += 1,
+                    _ => {}
+                }
+                continue;
+            }
+            if inside == Inside::Begin && !byte.is_ascii_whitespace() && *byte != b'"' {
+                inside = match byte {
+                    b'{' | b'[' | b'\\' => Inside::Json,
+                    _ => Inside::Text,
+                };
+            }
+            if inside == Inside::Json {
+                match byte {
+                    b'{' => objects += 1,
+                    b',' | b'[' => others += 1,
+                    // `\u007b` is a brace, however often its backslash is escaped itself.
+                    b'u' => match text.get(at + 1..at + 5).map(<[u8]>::to_ascii_lowercase).as_deref() {
+                        Some(b"007b") => objects += 1,
+                        Some(b"002c" | b"005b") => others += 1,
+                        _ => {}
+                    },
+                    _ => {}
+                }
+            }
             match byte {
                 _ if is_escaped => is_escaped = false,
-                b'\\' if in_text => is_escaped = true,
-                b'"' => in_text = !in_text,
-                b'{' if !in_text => objects += 1,
-                b',' | b'[' if !in_text => others += 1,
+                b'\\' => is_escaped = true,
+                b'"' => inside = Inside::Nothing,
                 _ => {}
             }
         }
@@ -61,6 +94,19 @@ impl Made {
             bytes: objects * Self::OBJECT + others * MEMBER,
         }
     }
+}
+
+/// Where in a JSON text a byte stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    /// In no string.
+    Nothing,
+    /// At the beginning of one.
+    Begin,
+    /// In one that may be JSON itself.
+    Json,
+    /// In another.
+    Text,
 }
 
 /// About how much memory a value takes, in bytes, itself included: a small object takes far more than its text.
@@ -131,6 +177,14 @@ pub(crate) struct Read {
 /// When it isn't JSON, or holds what can't be taken exactly: numbers beyond a double, lone surrogates, and outside of parameters
 /// names that stand twice and too much nesting.
 pub(crate) fn read(text: &str) -> Result<Read, Unread> {
+    // Whatever looked at the text before it came here: this is where values are made of it.
+    if Made::of(text.as_bytes()).values > MAX_VALUES {
+        return Err(Unread::Flaw(Flaw {
+            place: String::new(),
+            what: format!("holds more than {MAX_VALUES} values"),
+            id: None,
+        }));
+    }
     read_below(text, 0)
 }
 

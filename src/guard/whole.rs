@@ -14,13 +14,15 @@
 pub const LAST_LINE: &str = "# end";
 
 /// Why a text without it can't be used.
-pub const CUT_OFF: &str = "it doesn't end with the line `# end`, without which nobody can tell it from one that is cut off: where nothing is \
-     missing, write that line at its end";
+pub const CUT_OFF: &str = "it doesn't end with the line `# end`, or has that line elsewhere as well, so nobody can tell it from one that is cut \
+     off: where nothing is missing, write that line at its end and nowhere else";
 
-/// Whether a text has its last line.
+/// Whether a text has its last line, and has it nowhere else: where it stood in the middle, as in two files that were put together, a text
+/// that is cut off there would be a whole one.
 #[must_use]
 pub fn is_whole(text: &str) -> bool {
-    text.lines().rfind(|line| !line.trim().is_empty()).map(str::trim_end) == Some(LAST_LINE)
+    let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    lines.next_back() == Some(LAST_LINE) && !lines.any(|line| line == LAST_LINE)
 }
 
 #[cfg(test)]
@@ -42,6 +44,8 @@ mod tests {
             "# end of it\n",
             "# end\na = 1\n",
             "a = 1 # end\n",
+            "a = 1\n# end\nb = 2\n# end\n",
+            "# end\r\n# end",
         ] {
             assert!(!is_whole(other), "{other}");
         }

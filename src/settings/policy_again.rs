@@ -1,11 +1,12 @@
 //! The policy, read again while a server runs.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::SettingsError;
 use crate::catalog::{Catalog, Selection, SelectionOptions};
 use crate::engine::Engine;
-use crate::guard::Policy;
+use crate::guard::{LAST_LINE, Policy, is_whole};
 
 /// The operator's policy, narrowed by the other settings. Without a file, the defaults.
 pub(super) fn read(
@@ -26,11 +27,18 @@ pub(super) fn read(
 pub struct PolicyAgain {
     file: Option<PathBuf>,
     options: SelectionOptions,
+    /// The text of the policy in force.
+    in_force: Arc<Mutex<String>>,
 }
 
 impl PolicyAgain {
     pub(super) fn new(file: Option<PathBuf>, options: SelectionOptions) -> Self {
-        Self { file, options }
+        let in_force = file.as_deref().and_then(text).unwrap_or_default();
+        Self {
+            file,
+            options,
+            in_force: Arc::new(Mutex::new(in_force)),
+        }
     }
 
     /// The same engine under the policy as it is now, with the tools that it leaves. Accounts, approvals and the audit log stay.
@@ -38,9 +46,53 @@ impl PolicyAgain {
     /// # Errors
     /// Why the policy can't be used.
     pub fn engine(&self, engine: &Engine) -> Result<Engine, String> {
+        let text = self.file.as_deref().and_then(text);
+        let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+        if text.as_deref().is_some_and(|text| is_cut_off(text, &in_force)) {
+            return Err(format!(
+                "it holds the beginning of the policy in force and no more, as a file does whose writing broke off: where the rest is meant \
+                 to go, write the line `{LAST_LINE}` at its end"
+            ));
+        }
         let catalog = Catalog::embedded().map_err(|error| error.to_string())?;
         let policy = read(self.file.as_deref(), &self.options, &catalog).map_err(|error| error.to_string())?;
         let selection = Selection::new(catalog, &self.options, &policy).map_err(|error| error.to_string())?;
+        *in_force = text.unwrap_or_default();
         Ok(engine.under(policy, selection))
+    }
+}
+
+/// The text of a file, where it can be read as one: whoever reads the policy says why it can't.
+fn text(file: &Path) -> Option<String> {
+    std::fs::read_to_string(file).ok()
+}
+
+/// Whether a text is but the beginning of an earlier one, and doesn't say that it ends there. What denies stands behind that as often as what
+/// allows.
+fn is_cut_off(text: &str, earlier: &str) -> bool {
+    let (text, earlier) = (text.trim_end(), earlier.trim_end());
+    !text.is_empty() && text.len() < earlier.len() && earlier.starts_with(text) && !is_whole(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_cut_off;
+
+    #[test]
+    fn beginning_of_a_policy_is_no_policy_unless_it_says_so() {
+        let earlier = "read_only = true\n[tools]\ndelete_branch = \"deny\"\n";
+        for end in 1..earlier.trim_end().len() {
+            assert!(is_cut_off(&earlier[..end], earlier), "{}", &earlier[..end]);
+        }
+        for whole in [
+            earlier,
+            "read_only = true\n# end\n",
+            "[tools]\n",
+            "read_only = true\n[effects]\n",
+        ] {
+            assert!(!is_cut_off(whole, earlier), "{whole}");
+        }
+        // Without the line, even where the earlier one has it.
+        assert!(is_cut_off("read_only = true\n", "read_only = true\n# end\n"));
     }
 }

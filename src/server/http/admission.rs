@@ -26,7 +26,15 @@ pub(super) enum NotAdmitted {
     NotOffered(NotOffered),
     /// What it would be served has to be made, and its caller had as much done in this minute as it may: in so many seconds it may again.
     TooMany(u64),
+    /// It couldn't be made.
+    Broken,
 }
+
+/// Counts what is made for a caller as a call of it.
+///
+/// # Errors
+/// In how many seconds it may again.
+pub(super) type Count<'a> = &'a dyn Fn() -> Result<(), u64>;
 
 /// For how many callers what they are served is kept: it is made again for others.
 const MAX_KEPT: usize = 1_000;
@@ -125,7 +133,13 @@ impl Snapshot {
     }
 
     /// What a caller is served whose request asks for this.
-    fn offer_for(&self, grant: &Grant, asked: &Asked, now: Instant) -> Result<Arc<Offer>, NotAdmitted> {
+    fn offer_for(
+        &self,
+        grant: &Grant,
+        asked: &Asked,
+        count: Count<'_>,
+        now: Instant,
+    ) -> Result<Arc<Offer>, NotAdmitted> {
         if asked.is_nothing() {
             return Ok(self.own_offer(grant, now));
         }
@@ -134,7 +148,7 @@ impl Snapshot {
             return Ok(offer);
         }
         // To make one takes as long as many calls: whoever asks for ever new ones is counted as if it called.
-        grant.count().map_err(NotAdmitted::TooMany)?;
+        count().map_err(NotAdmitted::TooMany)?;
         let offer = narrowed(&self.own_offer(grant, now), asked).map_err(NotAdmitted::NotOffered)?;
         let offer = Arc::new(offer);
         let served = Served {
@@ -223,11 +237,17 @@ impl Admission {
     ///
     /// # Errors
     /// Why it isn't served.
-    pub(super) fn admit(&self, grant: &Grant, id: &str, asked: &Asked) -> Result<Admitted, NotAdmitted> {
+    pub(super) fn admit(
+        &self,
+        grant: &Grant,
+        id: &str,
+        asked: &Asked,
+        count: Count<'_>,
+    ) -> Result<Admitted, NotAdmitted> {
         let now = Instant::now();
         Ok(Admitted {
             principal: grant.principal.clone(),
-            offer: self.current().offer_for(grant, asked, now)?,
+            offer: self.current().offer_for(grant, asked, count, now)?,
             // Callers that aren't told apart don't wait for each other.
             lane: match grant.is_told_apart() {
                 true => self.lane(id, now),

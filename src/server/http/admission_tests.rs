@@ -49,7 +49,7 @@ fn admission(server: &NeonServer) -> Admission {
 }
 
 fn admit(admission: &Admission, grant: &Grant, asked: &Asked) -> Result<Admitted, NotAdmitted> {
-    admission.admit(grant, &grant.principal.id(), asked)
+    admission.admit(grant, &grant.principal.id(), asked, &|| grant.count())
 }
 
 fn asks(query: &str) -> Asked {
@@ -162,6 +162,19 @@ fn cap(most: u32) -> String {
 }
 
 /// Serves the same under another policy of the operator's.
+#[tokio::test]
+async fn what_is_made_for_a_request_counts_and_what_is_there_does_not() {
+    let admission = admission(&server(&SelectionOptions::default(), ""));
+    let grant = grant("one", None);
+    let admit = |asked: &Asked, count: Count<'_>| admission.admit(&grant, "one", asked, count);
+    let spent = || Err(7);
+    let reads = asks("readonly=true");
+    assert!(matches!(admit(&reads, &spent), Err(NotAdmitted::TooMany(7))));
+    assert!(admit(&Asked::default(), &spent).is_ok());
+    assert!(admit(&reads, &|| Ok(())).is_ok());
+    assert!(admit(&reads, &spent).is_ok(), "it is kept");
+}
+
 fn reload(admission: &Admission, policy: &str) {
     let policy = parsed(policy);
     let selection = Selection::new(Catalog::embedded().unwrap(), &SelectionOptions::default(), &policy).unwrap();

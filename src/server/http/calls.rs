@@ -99,6 +99,15 @@ impl Calls {
     pub(super) fn begin(self: &Arc<Self>, caller: &Arc<str>) -> Result<Running, OneTooMany> {
         let running = self.count(caller)?;
         // What doesn't run for another reason isn't counted here.
+        self.paced(caller)?;
+        Ok(running)
+    }
+
+    /// Counts something that takes as long as a call.
+    ///
+    /// # Errors
+    /// When the caller has made as many in this minute as it may.
+    pub(super) fn paced(&self, caller: &Arc<str>) -> Result<(), OneTooMany> {
         if let Err(until) = self.pace.check_key(caller) {
             let wait = until.wait_time_from(self.clock.now());
             return Err(OneTooMany::InAMinute { wait });
@@ -106,7 +115,7 @@ impl Calls {
         if self.pace.len() > MAX_PACES {
             self.pace.retain_recent();
         }
-        Ok(running)
+        Ok(())
     }
 
     /// How many run now.

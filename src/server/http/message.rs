@@ -29,6 +29,7 @@ use super::tool_list;
 use crate::guard::Scopes;
 use crate::json::Made;
 use crate::server::messages::{self, Checked, Refused};
+use crate::server::offer::Admitted;
 
 /// How long a client is told to wait that gets no session, in seconds.
 const SESSION_RETRY: u64 = 10;
@@ -50,10 +51,14 @@ const NO_SESSION: &str = "there is no such session, or no longer: one ends when 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// How many values a message has at most: each takes some hundred bytes when it is read, however few it has in the text.
-const MAX_VALUES: usize = 20_000;
+const MAX_VALUES: usize = 10_000;
 
 /// How much may be made of a message beside its text, in bytes: 4 MiB, half of what one caller may hold ([`Bodies`]).
 const MAX_MADE: usize = 4 * 1024 * 1024;
+
+/// How often what is made of a message is there while its call runs: as the protocol's library reads it, as arguments, as what the
+/// workflow takes, as parameters, and as the request to Neon.
+const COPIES: usize = 5;
 
 /// What reading a request needs.
 #[derive(Clone)]
@@ -143,10 +148,17 @@ pub(super) async fn whole(
         Ok(id) => id,
         Err(response) => return *response,
     };
-    let admitted = match reading.admission.admit(&grant, &owner.principal, &narrowing) {
+    // What isn't offered is made for nobody who may not even read.
+    if !narrowing.is_nothing()
+        && let Err(denial) = grant.may_read()
+    {
+        return reading.door.answer(denial, id_of(&asked));
+    }
+    let admitted = match admit(&reading, &grant, &owner, &narrowing).await {
         Ok(admitted) => admitted,
         Err(NotAdmitted::NotOffered(error)) => return not_offered(&error, id_of(&asked)),
         Err(NotAdmitted::TooMany(seconds)) => return too_many(seconds, id_of(&asked)),
+        Err(NotAdmitted::Broken) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     };
     // Who may approve what may depend on the caller's groups, too, by the rules that hold now.
     if let Some(why) = grant.groups_untold
@@ -182,6 +194,9 @@ pub(super) async fn whole(
         // It is dropped with the request, which the call holds to its end.
         head.extensions.insert(Arc::new(running));
     }
+    // In a session, the call outlives the answer's stream and even the connection: it holds the room itself.
+    let room = Arc::new(room);
+    head.extensions.insert(room.clone());
     let is_end = head.method == Method::DELETE;
     // What is sent on may have another length.
     head.headers.remove(CONTENT_LENGTH);
@@ -216,7 +231,37 @@ pub(super) async fn whole(
             None => response,
         },
     };
-    held(response, (working, id))
+    held(response, (working, id, room))
+}
+
+/// What a caller is served whose request asks for this. To make it takes long, so it is made beside what answers others, and counts as a
+/// call does.
+async fn admit(
+    reading: &Arc<Reading>,
+    grant: &Arc<Grant>,
+    owner: &Owner,
+    narrowing: &Asked,
+) -> Result<Admitted, NotAdmitted> {
+    let paced = {
+        let (reading, grant, share) = (reading.clone(), grant.clone(), owner.share.clone());
+        move || {
+            grant.count()?;
+            reading.calls.paced(&share).map_err(OneTooMany::retry_seconds)
+        }
+    };
+    if narrowing.is_nothing() {
+        return reading.admission.admit(grant, &owner.principal, narrowing, &paced);
+    }
+    let (reading, grant, principal, narrowing) = (
+        reading.clone(),
+        grant.clone(),
+        owner.principal.clone(),
+        narrowing.clone(),
+    );
+    let made = move || reading.admission.admit(&grant, &principal, &narrowing, &paced);
+    tokio::task::spawn_blocking(made)
+        .await
+        .unwrap_or(Err(NotAdmitted::Broken))
 }
 
 /// Takes the id of a request that a session gets, for as long as it isn't answered.
@@ -367,11 +412,14 @@ fn message(body: &[u8]) -> Result<(Option<Bytes>, Option<messages::Request>), Bo
 /// The answer to a message of which more would be made than is read.
 fn made_of(body: &[u8]) -> Result<usize, Box<Response>> {
     let made = Made::of(body);
-    if made.values <= MAX_VALUES && made.bytes <= MAX_MADE {
-        return Ok(made.bytes);
+    let bytes = made.bytes.saturating_mul(COPIES);
+    if made.values <= MAX_VALUES && bytes <= MAX_MADE {
+        return Ok(bytes);
     }
-    let most = MAX_MADE / Made::OBJECT;
-    let text = format!("the message has more than {MAX_VALUES} values, or {most} objects");
+    let most = MAX_MADE / (Made::OBJECT * COPIES);
+    let text = format!(
+        "the message has more than {MAX_VALUES} values, or {most} objects, those in texts that hold JSON among them: send fewer at once"
+    );
     Err(Box::new(refused(
         StatusCode::PAYLOAD_TOO_LARGE,
         None,

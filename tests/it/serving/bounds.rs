@@ -270,13 +270,26 @@ async fn message_of_very_many_values_is_refused_before_it_is_read() {
     assert!(
         told["error"]["message"]
             .as_str()
-            .is_some_and(|text| text.contains("20000 values")),
+            .is_some_and(|text| text.contains("10000 values")),
         "{told}"
     );
+    // What comes as a text and is read as JSON counts the same, however it is escaped.
+    for object in ["{}", "\\u007b}", "{\"a\":0}"] {
+        let objects = vec![object; 3_000].join(",");
+        let arguments = format!("{{\"sql\":\"SELECT 1\",\"params\":[{objects}]}}");
+        let text = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": "query_database", "arguments": arguments}});
+        let within = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "query_database",
+            "arguments": {"sql": "SELECT 1", "params": format!(" [{objects}]")}}});
+        for message in [text, within] {
+            let answer = server.post(None, &message).send().await.expect("an answer");
+            assert_eq!(answer.status(), 413, "{object}");
+        }
+    }
     // Separators within a text are no values, as many as there are.
     let text =
         json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"_meta": {"text": ",[{\\\"".repeat(30_000)}}});
-    for few in [with(4_000), text] {
+    for few in [with(1_500), text] {
         let session = server.begin("t").await;
         let answer = server.post(Some(&session), &few).send().await.expect("an answer");
         assert_eq!(answer.status(), 200);
@@ -285,10 +298,45 @@ async fn message_of_very_many_values_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn call_of_a_session_holds_its_room_to_its_end() {
+    let (upstream, gate) = waiting().await;
+    let server = Small::start(&upstream, HttpLimits::default()).await;
+    let session = server.begin("t").await;
+    let call = |id: u64| {
+        let objects: Vec<Value> = (0..1_500).map(|_| json!({})).collect();
+        let arguments = json!({"project_id": PROJECT, "sql": "SELECT $1", "params": [objects]});
+        json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "query_database", "arguments": arguments}})
+    };
+    // The stream of the answer begins at once, and nobody need listen to it.
+    for id in [1, 2] {
+        let answer = server.post(Some(&session), &call(id)).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        drop(answer);
+    }
+    upstream.reached(2).await;
+    let third = server.post(Some(&session), &call(7)).send().await.expect("an answer");
+    assert_eq!(third.status(), 503);
+    gate.open();
+    let mut tries = 0;
+    while server
+        .post(Some(&session), &call(7 + tries))
+        .send()
+        .await
+        .expect("an answer")
+        .status()
+        != 200
+    {
+        tries += 1;
+        assert!(tries < 1_000, "nothing is let go of");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
 async fn what_a_client_says_of_itself_is_bounded() {
     let upstream = FakeNeon::start(vec![]).await;
     let server = Small::start(&upstream, HttpLimits::default()).await;
-    // A hundred levels of one object: 8 MB in memory, of 118 kB.
+    // A hundred levels of one object.
     let deep = |many: usize| {
         let level = format!("{}{{}}{}", "{\"a\":".repeat(100), "}".repeat(100));
         let all: Vec<String> = (0..many).map(|number| format!("\"k{number}\":{level}")).collect();
@@ -301,7 +349,7 @@ async fn what_a_client_says_of_itself_is_bounded() {
     // Of what isn't looked at, nothing is kept.
     let icon = format!("data:image/png;base64,{}", "A".repeat(100_000));
     let answer = server
-        .post(None, &hello(json!({"experimental": deep(50)}), &icon))
+        .post(None, &hello(json!({"experimental": deep(15)}), &icon))
         .send()
         .await;
     let answer = answer.expect("an answer");
@@ -309,7 +357,7 @@ async fn what_a_client_says_of_itself_is_bounded() {
     assert!(answer.headers().contains_key("mcp-session-id"));
     // Of the rest, some.
     let answer = server
-        .post(None, &hello(json!({"extensions": deep(50)}), ""))
+        .post(None, &hello(json!({"extensions": deep(15)}), ""))
         .send()
         .await;
     let answer = answer.expect("an answer");

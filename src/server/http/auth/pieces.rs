@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use crate::guard::{Untrusted, read_trusted};
+use crate::guard::{LAST_LINE, Untrusted, read_trusted};
 
 /// Why a text is broken that isn't UTF-8.
 pub(super) const NO_UTF_8: &str = "it is no UTF-8 text";
@@ -46,8 +46,16 @@ pub(super) fn text(path: &Path) -> Result<Text, Untrusted> {
     }
 }
 
-/// The pieces of a TOML text that can be understood each by itself: what stands before the first table of an array, and each such table.
-pub(super) fn pieces(text: &str) -> Vec<&str> {
+/// A piece of a TOML text that can be understood by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece<'t> {
+    pub(super) text: &'t str,
+    /// It is the last of a text that doesn't say that it ends there: what would have narrowed it may be what is cut off.
+    pub(super) may_be_cut: bool,
+}
+
+/// The pieces of a TOML text: what stands before the first table of an array, and each such table.
+pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut begins = vec![0];
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -56,9 +64,17 @@ pub(super) fn pieces(text: &str) -> Vec<&str> {
         }
         at += line.len();
     }
+    let says_its_end = text.lines().rfind(|line| !line.trim().is_empty()).map(str::trim_end) == Some(LAST_LINE);
     let ends = begins.iter().skip(1).copied().chain([text.len()]);
     let ranges = begins.iter().copied().zip(ends);
-    ranges.filter_map(|(begin, end)| text.get(begin..end)).collect()
+    ranges
+        .filter_map(|(begin, end)| {
+            Some(Piece {
+                text: text.get(begin..end)?,
+                may_be_cut: end == text.len() && !says_its_end,
+            })
+        })
+        .collect()
 }
 
 /// Names for a line of the log.
@@ -76,15 +92,20 @@ pub(super) fn named<'a>(names: impl Iterator<Item = &'a str>) -> String {
 mod tests {
     use super::*;
 
+    fn of(text: &str) -> Vec<(&str, bool)> {
+        let told = pieces(text).into_iter();
+        told.map(|piece| (piece.text, piece.may_be_cut)).collect()
+    }
+
     #[test]
     fn pieces_are_what_stands_before_the_tables_and_each_of_them() {
-        let text = "# x\ndefault = 1\n[[a]]\nb = 1\n[a.c]\nd = 1\n  [[a]]\r\nb = 2";
-        assert_eq!(
-            pieces(text),
-            ["# x\ndefault = 1\n", "[[a]]\nb = 1\n[a.c]\nd = 1\n", "  [[a]]\r\nb = 2"]
-        );
-        assert_eq!(pieces("[[a]]\n[[a]]\n"), ["[[a]]\n", "[[a]]\n"]);
-        assert_eq!(pieces(""), [""]);
+        let (head, first) = ("# x\ndefault = 1\n", "[[a]]\nb = 1\n[a.c]\nd = 1\n");
+        for (last, may_be_cut) in [("  [[a]]\r\nb = 2", true), ("[[a]]\n# end\n\n", false)] {
+            let text = format!("{head}{first}{last}");
+            assert_eq!(of(&text), [(head, false), (first, false), (last, may_be_cut)]);
+        }
+        assert_eq!(of("[[a]]\n[[a]]\n"), [("[[a]]\n", false), ("[[a]]\n", true)]);
+        assert_eq!(of(""), [("", true)]);
     }
 
     #[test]

@@ -95,23 +95,23 @@ impl TokenList {
     }
 
     /// The names of its tokens that stand in a broken text, whole and as they are here. One of which the text speaks twice is none of
-    /// them: nobody knows what is meant.
+    /// them: nobody knows what is meant. Nor is one that may be cut off.
     pub(super) fn standing_in(&self, text: &str) -> HashSet<&str> {
-        let told = pieces(text).into_iter();
-        let told: Vec<TokenEntry> = told
-            .filter_map(|piece| toml::from_str::<Self>(piece).ok())
-            .flat_map(|list| list.tokens)
-            .collect();
-        let mut named: HashMap<&str, Vec<&TokenEntry>> = HashMap::new();
+        let told = pieces(text).into_iter().filter_map(|piece| {
+            let list = toml::from_str::<Self>(piece.text).ok()?;
+            Some(list.tokens.into_iter().map(move |entry| (entry, piece.may_be_cut)))
+        });
+        let told: Vec<(TokenEntry, bool)> = told.flatten().collect();
+        let mut named: HashMap<&str, Vec<(&TokenEntry, bool)>> = HashMap::new();
         let mut digests: HashMap<&str, usize> = HashMap::new();
-        for entry in &told {
-            named.entry(entry.name()).or_default().push(entry);
+        for (entry, may_be_cut) in &told {
+            named.entry(entry.name()).or_default().push((entry, *may_be_cut));
             for (digest, _) in entry.digests() {
                 *digests.entry(digest).or_default() += 1;
             }
         }
         let stands = |entry: &&TokenEntry| {
-            named.get(entry.name()).is_some_and(|told| *told == [*entry])
+            named.get(entry.name()).is_some_and(|told| *told == [(*entry, false)])
                 && entry.digests().all(|(digest, _)| digests.get(digest) == Some(&1))
         };
         self.tokens.iter().filter(stands).map(TokenEntry::name).collect()
@@ -300,18 +300,23 @@ mod tests {
         let list = TokenList::parse(&format!("{ann}{bob}# end\n")).unwrap();
         for (text, stand) in [
             (format!("{ann}{bob}x"), &["ann"][..]),
-            (format!("broken\n{bob}{ann}"), &["ann", "bob"]),
+            // Whole as it is, it may yet lack what narrows it.
+            (format!("{ann}{bob}"), &["ann"]),
+            (format!("broken\n{bob}{ann}# end\n"), &["ann", "bob"]),
             (format!("{ann}{}", bob.split_at(bob.len() - 9).0), &["ann"]),
             // What would have narrowed it is cut off, or it is wider.
-            (format!("{}{bob}", entry("ann", "scopes = [\"neon:re\n")), &["bob"]),
-            (format!("x\n{}{bob}", entry("ann", "")), &["bob"]),
+            (
+                format!("{}{bob}# end\n", entry("ann", "scopes = [\"neon:re\n")),
+                &["bob"],
+            ),
+            (format!("x\n{}{bob}# end\n", entry("ann", "")), &["bob"]),
             // As it was, and once more otherwise: by its name, or by a digest.
             (format!("{ann}{bob}{}", entry("ann", "")), &["bob"]),
             (format!("{ann}{bob}{ann}"), &["bob"]),
             (format!("{ann}{bob}{}", entry("ended", "")), &["ann"]),
             // In a comment it is none; and what is new waits.
             (format!("broken\n#{}{bob}", ann.replace('\n', "\n#")), &[]),
-            (format!("broken\n{}{bob}", entry("eve", "")), &["bob"]),
+            (format!("broken\n{}{bob}# end\n", entry("eve", "")), &["bob"]),
             (format!("{bob}{ann}").replace("[[token]]", "[token]]"), &[]),
             (String::new(), &[]),
         ] {

@@ -303,10 +303,10 @@ mod tests {
             (Some(format!("x\n{both}")), ["yes", "unknown"]),
             (None, ["unknown", "unknown"]),
             (Some(format!("x\n{both}")), ["unknown", "unknown"]),
-            // Left empty, as by a disk that is full, or up to a line: as it was, or new.
+            // Left empty, as by a disk that is full, or up to a line: as it was, or new. The last one may be narrower.
             (Some(both.clone()), ["yes", "yes"]),
             (Some(String::new()), ["unknown", "unknown"]),
-            (Some(cut(&both)), ["yes", "yes"]),
+            (Some(cut(&both)), ["yes", "refused"]),
             (Some(whole.clone()), ["yes", "unknown"]),
             (Some(cut(&both)), ["yes", "unknown"]),
             (Some(both.clone()), ["yes", "yes"]),

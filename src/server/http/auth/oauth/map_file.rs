@@ -273,22 +273,30 @@ impl MapFile {
         Ok(Self { entries, unmapped })
     }
 
-    /// What a broken text says whole: the entries that can be understood, but those of which it speaks twice.
+    /// What a broken text says whole: the entries that can be understood, but those of which it speaks twice, and one that may be cut off.
     pub(super) fn of_pieces(text: &str) -> Self {
         let told = pieces(text)
             .into_iter()
-            .filter_map(|piece| toml::from_str::<Told>(piece).ok());
-        let told: Vec<Told> = told.collect();
-        let unmapped = told.iter().find_map(|told| told.default);
-        let all = told.into_iter().flat_map(Told::entries);
-        let mut entries: Vec<MapEntry> = all
-            .filter_map(|(_, kind, told)| MapEntry::of(kind, told).ok())
-            .collect();
+            .filter_map(|piece| Some((toml::from_str::<Told>(piece.text).ok()?, piece.may_be_cut)));
+        let told: Vec<(Told, bool)> = told.collect();
+        let unmapped = told.iter().find_map(|(told, _)| told.default);
+        let all = told
+            .into_iter()
+            .flat_map(|(told, may_be_cut)| told.entries().into_iter().map(move |entry| (entry, may_be_cut)));
+        let (mut entries, mut cut) = (Vec::new(), Vec::new());
+        for ((_, kind, told), may_be_cut) in all {
+            let Ok(entry) = MapEntry::of(kind, told) else { continue };
+            if may_be_cut {
+                cut.push((entry.kind, entry.name.clone()));
+            }
+            entries.push(entry);
+        }
         let mut told_of: HashMap<(MappedKind, String), usize> = HashMap::new();
         for entry in &entries {
             *told_of.entry((entry.kind, entry.name.clone())).or_default() += 1;
         }
-        entries.retain(|entry| told_of.get(&(entry.kind, entry.name.clone())) == Some(&1));
+        let stands = |key: &(MappedKind, String)| told_of.get(key) == Some(&1) && !cut.contains(key);
+        entries.retain(|entry| stands(&(entry.kind, entry.name.clone())));
         entries.sort_by_key(|entry| entry.kind == MappedKind::Group);
         Self { entries, unmapped }
     }
@@ -415,7 +423,7 @@ mod tests {
             (format!("{head}{ada}{bob}{dev}{ops}x"), "ada bob eve joe"),
             (format!("{head}{bob}{dev}{ops}[[x]]"), "bob eve dan joe"),
             (
-                format!("{head}{ada}{}{dev}{ops}", bob.replace("\"]", "")),
+                format!("{head}{ada}{}{dev}{ops}# end\n", bob.replace("\"]", "")),
                 "ada eve dan joe",
             ),
             // Without its own entry, no other stands in.
@@ -426,14 +434,17 @@ mod tests {
                 format!("{head}{ada}{bob}[[subject]]\nsub = \"joe\"\n{dev}{ops}[[x]]"),
                 "ada bob eve dan",
             ),
-            (format!("{head}{ada}{ada}{bob}{dev}{ops}"), "bob eve dan joe"),
+            (format!("{head}{ada}{ada}{bob}{dev}{ops}# end\n"), "bob eve dan joe"),
             (
                 format!("{}{ada}{bob}{dev}{ops}[[x]]", "default = \"deny\"\n"),
                 "ada bob eve dan",
             ),
-            (format!("default = allow\n{ada}{bob}{dev}{ops}"), "ada bob eve dan"),
+            (
+                format!("default = allow\n{ada}{bob}{dev}{ops}# end\n"),
+                "ada bob eve dan",
+            ),
             // Cut off after a line: who got less by what isn't there yet doesn't get more.
-            (format!("{head}{ada}{bob}"), "ada bob joe"),
+            (format!("{head}{ada}{bob}"), "ada joe"),
             (head.to_owned(), "joe"),
             (String::new(), ""),
         ] {
