@@ -44,6 +44,6 @@ pub use pins::{BranchPin, Linked, Pins};
 pub use publish::{
     Tense, declared, is_map, published_output_problems, published_problems, published_schema, word_for_null,
 };
-pub use search::{SearchIndex, SynonymProblem, synonym_problems};
+pub use search::{MAX_REQUEST, SearchIndex, SynonymProblem, synonym_problems};
 pub use selection::{ACCOUNT, Allowed, SelectedTool, Selection, SelectionError, SelectionOptions};
 pub use tool::{Argument, Tool, Validator, templates, templates_within};

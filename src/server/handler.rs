@@ -280,10 +280,7 @@ impl NeonServer {
                     caller.bound = bound;
                     (Cow::Owned(name), arguments)
                 }
-                Asked::Search(arguments) => {
-                    let result = search::search(engine, offer.index()?, arguments);
-                    return Ok(told.result(result));
-                }
+                Asked::Search(arguments) => return Ok(told.result(searched(&offer, arguments).await?)),
                 Asked::Answered(result) => return Ok(told.result(result)),
                 Asked::Refused(selected, arguments, result) => {
                     engine.note_refusal(&selected.tool, "it came through another caller", &arguments, &caller);
@@ -292,8 +289,7 @@ impl NeonServer {
                 Asked::Unlisted(how) => return Err(ErrorData::invalid_params(how, None)),
             }
         } else if request.name == search::SEARCH && search::is_offered(engine.selection()) {
-            let result = search::search(engine, offer.index()?, arguments);
-            return Ok(told.result(result));
+            return Ok(told.result(searched(&offer, arguments).await?));
         } else {
             (request.name, arguments)
         };
@@ -323,8 +319,9 @@ impl NeonServer {
             Ok(result) => result,
             // The tool that was called is there: what it was to call isn't.
             Err(unknown) if engine.selection().discovery() => {
-                let result = discovery::unknown(engine, offer.index()?, &name, &unknown.to_string());
-                return Ok(told.result(result));
+                let (offer, name, unknown) = (offer.clone(), name.into_owned(), unknown.to_string());
+                let found = move || Ok(discovery::unknown(offer.engine(), offer.index()?, &name, &unknown));
+                return Ok(told.result(aside(found).await?));
             }
             Err(unknown) if engine.selection().leaves_out(&name) => {
                 return Ok(told.result(own_results::not_offered(engine, &name, &unknown.to_string())));
@@ -336,6 +333,24 @@ impl NeonServer {
             Outcome::Ask(question) => told.asked(ask::input_required(&question)),
         })
     }
+}
+
+/// Finds tools, beside what answers others: the index is made by the first search, and a search takes long by itself.
+async fn searched(offer: &Arc<Offer>, arguments: Map<String, Value>) -> Result<CallResult, ErrorData> {
+    let offer = offer.clone();
+    aside(move || Ok(search::search(offer.engine(), offer.index()?, arguments))).await
+}
+
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ErrorData> + Send + 'static,
+) -> Result<T, ErrorData> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(|error| {
+        Err(ErrorData::internal_error(
+            format!("the search broke off: {error}"),
+            None,
+        ))
+    })
 }
 
 impl ServerHandler for NeonServer {

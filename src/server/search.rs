@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::callers::{caller_of, needs};
 use super::own_results::{invalid, reason_first};
-use crate::catalog::{SearchIndex, SelectedTool, Selection, envelope};
+use crate::catalog::{MAX_REQUEST, SearchIndex, SelectedTool, Selection, envelope};
 use crate::engine::{CallResult, Engine, Fence};
 use crate::guard::Effect;
 
@@ -40,7 +40,7 @@ pub(super) fn tool(selection: &Selection) -> McpTool {
                 "query": {
                     "type": "string",
                     "minLength": 1,
-                    "maxLength": 500,
+                    "maxLength": MAX_REQUEST,
                     "description": "The task in plain words, e.g. \"undo the bad migration on main\". One task a search"
                 },
                 "limit": {
@@ -65,7 +65,7 @@ pub(super) fn tool(selection: &Selection) -> McpTool {
             "additionalProperties": false,
             "required": ["query"],
             "properties": {
-                "query": {"type": "string", "minLength": 1, "maxLength": 500, "description": "The task in plain words"},
+                "query": {"type": "string", "minLength": 1, "maxLength": MAX_REQUEST, "description": "The task in plain words"},
                 "limit": {"type": "integer", "minimum": 1, "maximum": MAX_HITS, "description": "Default 5"}
             }
         });
@@ -143,6 +143,10 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
         Ok(asked) => asked,
         Err(wrong) => return invalid(engine, SEARCH, &reason_first(&wrong)),
     };
+    if asked.query.chars().nth(MAX_REQUEST).is_some() {
+        let wrong = format!("query has at most {MAX_REQUEST} characters: say the task in a sentence");
+        return invalid(engine, SEARCH, &wrong);
+    }
     let names = || toolsets(selection).collect::<Vec<_>>().join(", ");
     if let Some(toolset) = &asked.toolset
         && !toolsets(selection).any(|name| name == toolset)

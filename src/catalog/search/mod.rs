@@ -67,8 +67,18 @@ const TOOLSET_TRUST: Trust = Trust {
     doubt: 5.0,
 };
 
+/// How much of a request is looked at, in characters: as much as the schema of the search takes. Time and memory grow with it, and what a
+/// person asks for is said sooner.
+pub const MAX_REQUEST: usize = 500;
+
 /// Weights of features, whose squares add up to 1. In order, so that the same request always adds up to the same.
 type Direction = BTreeMap<String, f64>;
+
+/// What is looked at of a request.
+fn looked_at(request: &str) -> &str {
+    let end = request.char_indices().nth(MAX_REQUEST).map(|(at, _)| at);
+    end.and_then(|end| request.get(..end)).unwrap_or(request)
+}
 
 /// The index of a selection's tools.
 #[derive(Debug)]
@@ -198,6 +208,7 @@ impl SearchIndex {
     /// tool answers. The best of the tools would invite a call that does something else.
     #[must_use]
     pub fn absent(&self, request: &str) -> Option<&str> {
+        let request = looked_at(request);
         let direction = self.direction(&self.synonyms.units(request));
         let only_asks = kind::is_question(request, |text| self.synonyms.units(text));
         let (likest, instead) = self
@@ -217,6 +228,7 @@ impl SearchIndex {
     /// indexed, or one that was narrowed from it: one index serves all.
     #[must_use]
     pub fn search<'s>(&self, selection: &'s Selection, request: &str) -> Vec<&'s Arc<SelectedTool>> {
+        let request = looked_at(request);
         let units = self.synonyms.units(request);
         let direction = self.direction(&units);
         let features: BTreeSet<&String> = units.iter().flat_map(features).collect();
