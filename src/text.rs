@@ -9,6 +9,7 @@
 //! ```
 
 pub use sql_effect::is_hidden;
+use unicode_normalization::is_nfc;
 
 /// A text without the blanks around it, those among them that show nothing: a zero-width space or joiner, a word joiner, a byte order
 /// mark. They come along where an id is copied. What reorders a text isn't taken off.
@@ -62,8 +63,13 @@ pub fn escaped(text: &str) -> String {
 /// backslashes doubled.
 #[must_use]
 pub fn name_told_apart(name: &str) -> String {
-    let is_plain =
-        !name.chars().any(is_unseen) && name.trim() == name && !name.contains("  ") && !name.contains("\\u{");
+    // Of two forms of one text, the composed one is as it is, and the other's marks are written out.
+    let is_composed = is_nfc(name);
+    let is_plain = is_composed
+        && !name.chars().any(is_unseen)
+        && name.trim() == name
+        && !name.contains("  ")
+        && !name.contains("\\u{");
     if is_plain {
         return name.to_owned();
     }
@@ -75,7 +81,7 @@ pub fn name_told_apart(name: &str) -> String {
         match character {
             '\\' => told.push_str("\\\\"),
             ' ' if is_at_an_end || last == Some(' ') => told.push_str("\\u{20}"),
-            other if is_unseen(other) => told.extend(other.escape_unicode()),
+            other if is_unseen(other) || (!is_composed && !other.is_ascii()) => told.extend(other.escape_unicode()),
             other => told.push(other),
         }
         last = Some(character);
@@ -166,6 +172,13 @@ pub fn one_line(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_differ_in_their_form_alone_are_told_apart() {
+        assert_eq!(name_told_apart("jos\u{e9}"), "jos\u{e9}");
+        assert_eq!(name_told_apart("jose\u{301}"), "jose\\u{301}");
+        assert_eq!(name_told_apart("jose\\u{301}"), "jose\\\\u{301}");
+    }
 
     #[test]
     fn nothing_that_steers_a_terminal_is_left_and_nothing_is_left_out() {

@@ -30,6 +30,9 @@ const TALKATIVE: [&str; 7] = [
 /// caller wrote, as long as it is.
 const PROTOCOL: &str = "rmcp";
 
+/// Its part that answers: an error of that is a client that hung up, which it may as often as it calls.
+const PROTOCOL_SERVICE: &str = "rmcp::service";
+
 /// The variable of the format, for what is logged before the settings are read.
 const FORMAT: &str = "NEON_MCP_LOG_FORMAT";
 
@@ -97,5 +100,5 @@ fn is_line(metadata: &Metadata<'_>) -> bool {
         library if TALKATIVE.contains(&library) => Level::INFO,
         _ => Level::TRACE,
     };
-    target != telemetry::spans::TARGET && *metadata.level() <= most
+    ![telemetry::spans::TARGET, PROTOCOL_SERVICE].contains(&target) && *metadata.level() <= most
 }

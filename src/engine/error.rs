@@ -93,6 +93,8 @@ pub enum Failure {
     RequiresApproval(Box<RequiresApproval>),
     /// A human was asked, and there is no approval that counts.
     NotApproved(NotApproved),
+    /// The same, where its statements were tried in a transaction that was rolled back: what they would lose was measured.
+    NotApprovedAfterTrial(NotApproved),
     /// The call can't be recorded, so it wasn't made.
     Unrecorded(String),
     /// The copy that the policy demands first couldn't be made.
@@ -447,7 +449,7 @@ impl Failure {
                 (Some(code), _) => refusal(Recorded::Asked, format!("waits for a human's approval as {code}")),
                 (None, None) => refusal(Recorded::Asked, "waits for a human's approval on the page".to_owned()),
             },
-            Self::NotApproved(no) => {
+            Self::NotApproved(no) | Self::NotApprovedAfterTrial(no) => {
                 let outcome = match no {
                     NotApproved::Rejected | NotApproved::WrongTries => Recorded::Rejected,
                     NotApproved::Cancelled => Recorded::Cancelled,
@@ -509,6 +511,14 @@ impl Failure {
         }
     }
 
+    /// The failure of a call whose statements were tried before a human was asked, if they were.
+    pub(in crate::engine) fn after_trial(self, were_tried: bool) -> Self {
+        match self {
+            Self::NotApproved(no) if were_tried => Self::NotApprovedAfterTrial(no),
+            other => other,
+        }
+    }
+
     /// What kind of error it is.
     #[must_use]
     pub(crate) fn kind(&self) -> Kind {
@@ -518,7 +528,9 @@ impl Failure {
             Self::WouldFail(_) => Kind::WouldFail,
             Self::Denied(_) => Kind::DeniedByPolicy,
             Self::RequiresApproval(_) => Kind::RequiresApproval,
-            Self::NotApproved(no) => Kind::named(no.kind()).unwrap_or(Kind::ApprovalInvalid),
+            Self::NotApproved(no) | Self::NotApprovedAfterTrial(no) => {
+                Kind::named(no.kind()).unwrap_or(Kind::ApprovalInvalid)
+            }
             Self::Unrecorded(_) => Kind::Unrecorded,
             Self::NoCopy { .. } => Kind::NoSafetyCopy,
             Self::ChangedMeanwhile(_) => Kind::TargetChanged,
@@ -554,6 +566,7 @@ impl Failure {
             | Self::Denied(_)
             | Self::RequiresApproval(_)
             | Self::NotApproved(_)
+            | Self::NotApprovedAfterTrial(_)
             | Self::Unrecorded(_)
             | Self::NoCopy { .. }
             | Self::Reaches(_)

@@ -203,7 +203,8 @@ impl<'a> Pipeline<'a> {
         if let Some(assessed) = &assessed {
             self.call.within_bound(assessed.effect)?;
         }
-        approve::look_over(&self.call, arguments, record)?;
+        let tried = assessed.as_ref().is_some_and(|assessed| assessed.measurable);
+        approve::look_over(&self.call, arguments, record).map_err(|failure| failure.after_trial(tried))?;
         let mut scripts = std::mem::take(&mut self.call.scripts);
         let looked = workflow
             .look(
@@ -278,6 +279,7 @@ impl<'a> Pipeline<'a> {
                     open::paced(&self.call, false)?;
                     record.can_begin(&self.call)?;
                 }
+                let tried = plan.measured().is_some();
                 approve::approve(
                     &mut self.call,
                     self.workflow.as_deref(),
@@ -287,7 +289,8 @@ impl<'a> Pipeline<'a> {
                     record,
                 )
                 .instrument(telemetry::spans::approve())
-                .await?
+                .await
+                .map_err(|failure| failure.after_trial(tried))?
             }
         };
         match step {
@@ -344,9 +347,9 @@ impl<'a> Pipeline<'a> {
         }
         if let Some(pages) = &tool.declaration.output.pages {
             let list = list::read(&self.call, self.call.selected, pages, &arguments, &allowed, request).await?;
-            let whole = arguments.get("cursor").is_none() && !list.positions.is_empty();
+            let is_first = arguments.get("cursor").is_none();
             let mut value = shaping.list(list);
-            if let Some(addition) = tool.declaration.output.adds.filter(|_| whole) {
+            if let Some(addition) = tool.declaration.output.adds.filter(|_| is_first) {
                 let flow = WorkflowContext::looking(&self.call, &arguments);
                 self.workflows.add(addition, &flow, &mut value).await;
             }

@@ -17,6 +17,7 @@
 //! assert!(begin(arguments).is_err());
 //! ```
 
+mod branch_name;
 mod docs;
 mod inspect;
 mod migration;

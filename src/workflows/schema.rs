@@ -1,5 +1,7 @@
 //! How two schemas differ, for an agent: a unified diff, the objects, and what is lost where one becomes the other.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use crate::engine::{Failure, Fence, WorkflowContext};
 use crate::neon::views::Branch;
 use crate::neon::{BranchId, ProjectId};
 use crate::sql::{Difference, Dump, without_noise};
+use crate::workflows::branch_name::branch_in_words;
 
 /// The most lines of a summary.
 const MAX_LINES: usize = 120;
@@ -42,9 +45,23 @@ pub(super) async fn dump(
     }
 }
 
-/// A unified diff.
-pub(super) fn unified(before: &str, after: &str) -> String {
-    TextDiff::from_lines(before, after)
+/// How long two schemas are compared: the time grows with the square of what differs. What is found by then is a coarser diff.
+const DIFF: Duration = Duration::from_millis(500);
+
+/// A unified diff. It takes long, and is made beside what answers others.
+///
+/// # Errors
+/// When it broke off.
+pub(super) async fn unified(before: &str, after: &str) -> Result<String, Failure> {
+    let (before, after) = (before.to_owned(), after.to_owned());
+    let made = tokio::task::spawn_blocking(move || diff(&before, &after)).await;
+    made.map_err(|error| Failure::Internal(format!("the schemas couldn't be compared: {error}")))
+}
+
+fn diff(before: &str, after: &str) -> String {
+    TextDiff::configure()
+        .timeout(DIFF)
+        .diff_lines(before, after)
         .unified_diff()
         .context_radius(3)
         .header("before", "after")
@@ -107,15 +124,18 @@ pub(super) fn summary(difference: &Difference, fence: &Fence) -> Value {
     shown
 }
 
-/// Adds to a comparison of two branches which objects differ: from the base branch to the branch that was asked for.
+/// Adds to a comparison of two branches what the base is, and which objects differ: from the base to the branch that was asked for.
 pub(super) async fn add_summary(flow: &WorkflowContext<'_, '_>, value: &mut Value) {
     let fence = flow.fence();
-    let (shown, note) = match compared(flow).await {
-        Ok(difference) => (
+    let differs = value.pointer("/result/diff").and_then(Value::as_str) != Some("");
+    let (shown, note) = match compared(flow, differs).await {
+        Ok((base, None)) => (Value::Null, format!("Nothing differs from the base branch, {base}.")),
+        Ok((base, Some(difference))) => (
             summary(&difference, fence),
-            "The summary goes from the base branch to this one, and marks with ! what the base would lose; a rename shows as a drop \
-             and an addition."
-                .to_owned(),
+            format!(
+                "The summary goes from the base branch, {base}, to this one, and marks with ! what the base would lose; a rename shows \
+                 as a drop and an addition."
+            ),
         ),
         Err(failure) => (
             Value::Null,
@@ -158,7 +178,8 @@ fn moment<'m>(lsn: &'m Option<String>, timestamp: &'m Option<String>) -> Vec<(&'
         .collect()
 }
 
-async fn compared(flow: &WorkflowContext<'_, '_>) -> Result<Difference, Failure> {
+/// The base branch in words, and how the branch differs from it where it does.
+async fn compared(flow: &WorkflowContext<'_, '_>, differs: bool) -> Result<(String, Option<Difference>), Failure> {
     let input: CompareDatabaseSchema = flow.input()?;
     let (project, branch) = (&input.project_id, &input.branch_id);
     let database = input.database_name.as_str();
@@ -173,6 +194,10 @@ async fn compared(flow: &WorkflowContext<'_, '_>) -> Result<Difference, Failure>
             })?
         }
     };
+    let base_in_words = branch_in_words(flow, project, &base).await;
+    if !differs {
+        return Ok((base_in_words, None));
+    }
     let own = moment(&input.lsn, &input.timestamp);
     let bases = moment(&input.base_lsn, &input.base_timestamp);
     let (after, before) = futures::future::try_join(
@@ -180,5 +205,25 @@ async fn compared(flow: &WorkflowContext<'_, '_>) -> Result<Difference, Failure>
         dump(flow, project, &base, database, &bases),
     )
     .await?;
-    Ok(Dump::read(&before).to(&Dump::read(&after)))
+    Ok((base_in_words, Some(Dump::read(&before).to(&Dump::read(&after)))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::diff;
+
+    #[test]
+    fn schemas_that_have_nothing_in_common_are_compared_in_time() {
+        let schema = |name: &str| {
+            let lines = (0..60_000).map(|number| format!("CREATE TABLE {name}_{number} (id int);\n"));
+            lines.collect::<String>()
+        };
+        let begun = Instant::now();
+        let diff = diff(&schema("a"), &schema("b"));
+        // It took minutes, and a busy machine is slow.
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        assert!(diff.contains("-CREATE TABLE a_0 ") && diff.contains("+CREATE TABLE b_59999 "));
+    }
 }

@@ -15,6 +15,7 @@ use crate::neon::sql::{Connection, Reads};
 use crate::neon::text::one_line;
 use crate::neon::views::{Branch, Parent};
 use crate::neon::{BranchId, Changed, ProjectId};
+use crate::workflows::branch_name::branch_in_words;
 
 /// How long a throwaway branch lives when the caller doesn't say.
 pub(super) const HOURS: u64 = 24;
@@ -122,13 +123,13 @@ async fn create(flow: &WorkflowContext<'_, '_>, input: &CreateThrowawayBranch) -
         None => Ok(true),
     };
     // What isn't masked yet is nothing to work on.
-    let answers = match masked {
-        Ok(true) => answers(flow, project, &id).await,
-        _ => Ok(None),
+    let waited = match masked {
+        Ok(true) => Some(answers(flow, project, &id).await),
+        _ => None,
     };
-    let mut ended = match answers {
-        Ok(connection) => {
-            if let (Some(connection), Some(object)) = (connection, result.as_object_mut()) {
+    let mut ended = match waited {
+        Some(Waited::Answers(connection)) => {
+            if let Some(object) = result.as_object_mut() {
                 object.insert("database".into(), connection.database.as_str().into());
                 // A child has its parent's passwords, so this one may open the default branch, too: get_connection_string
                 // hands it over, by its own rules.
@@ -136,8 +137,15 @@ async fn create(flow: &WorkflowContext<'_, '_>, input: &CreateThrowawayBranch) -
                 object.insert("connection".into(), string.into());
             }
             WorkflowOutput::with(result)
+                .note("run_sql works on it without a password; connection has all but that, which get_connection_string hands over.")
         }
-        Err(why) => WorkflowOutput::with(result).note(format!("It was made, but doesn't answer queries yet: {why}")),
+        Some(Waited::Unasked(why)) => WorkflowOutput::with(result).note(format!(
+            "{why} Name one as `database_name` in calls on this branch: run_sql works on it without a password."
+        )),
+        Some(Waited::Silent(why)) => {
+            WorkflowOutput::with(result).note(format!("It was made, but doesn't answer queries yet: {why}"))
+        }
+        None => WorkflowOutput::with(result),
     };
     match (rules, masked) {
         (None, _) => {}
@@ -158,10 +166,7 @@ async fn create(flow: &WorkflowContext<'_, '_>, input: &CreateThrowawayBranch) -
         }
     }
     ended.undo = Some(delete);
-    Ok(ended.note(
-        "run_sql works on it without a password; connection has all but that, which get_connection_string hands over. \
-         Neon deletes the branch when it expires; deleting, resetting and changing it asks nobody.",
-    ))
+    Ok(ended.note("Neon deletes the branch when it expires; deleting, resetting and changing it asks nobody."))
 }
 
 /// Waits until the data of an anonymized branch is masked. Whether it is by the end of the wait.
@@ -225,12 +230,18 @@ pub(super) async fn make(
     )))
 }
 
+/// What became of the wait for a new branch.
+enum Waited {
+    /// It answers a query, over that connection.
+    Answers(Connection),
+    /// It wasn't asked: the call must say which of its databases, as the text says.
+    Unasked(String),
+    /// It didn't answer in time, and why.
+    Silent(String),
+}
+
 /// Waits until a branch answers a query. Gives how it is reached.
-async fn answers(
-    flow: &WorkflowContext<'_, '_>,
-    project: &ProjectId,
-    branch: &BranchId,
-) -> Result<Option<Connection>, String> {
+async fn answers(flow: &WorkflowContext<'_, '_>, project: &ProjectId, branch: &BranchId) -> Waited {
     let answered = until_it_answers(flow, || async move {
         let connection = flow.connection(project, branch, None, None).await?;
         let reads = Reads::own("SELECT 1 AS one", Vec::new()).pinned();
@@ -238,8 +249,9 @@ async fn answers(
         Ok(connection)
     });
     match answered.await {
-        Ok(connection) => Ok(Some(connection)),
-        Err(failure) => Err(failure.into_message(flow.fence())),
+        Ok(connection) => Waited::Answers(connection),
+        Err(failure @ Failure::Reference { .. }) => Waited::Unasked(failure.into_message(flow.fence())),
+        Err(failure) => Waited::Silent(failure.into_message(flow.fence())),
     }
 }
 
@@ -479,5 +491,8 @@ async fn reset(flow: &WorkflowContext<'_, '_>, input: &ResetFromParent) -> Resul
             "note": "What was written since the reset goes, and connections drop again.",
         })
     });
-    Ok(ended.note("Connections dropped; the host and the passwords stay those of the branch."))
+    let parent = branch_in_words(flow, project, &parent).await;
+    Ok(ended.note(format!(
+        "Its parent is {parent}. Connections dropped; the host and the passwords stay those of the branch."
+    )))
 }

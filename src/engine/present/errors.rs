@@ -17,6 +17,10 @@ use crate::neon::{Changed, Error};
 const AWAY: &str =
     "What replicas of this server share can't be used now, and this call needs it. Nothing was sent to Neon.";
 
+/// What an agent is told where the statements ran for their measure alone.
+const TRIED: &str = "The statements had been tried in a transaction that was rolled back, to see what they change: no row and no object \
+                     is another than before, but numbers that sequences gave out stay given out.";
+
 impl Failure {
     /// What the failure says, for a sentence of a result.
     #[must_use]
@@ -35,6 +39,7 @@ impl Failure {
     /// The failure as it is told: its kind and whether anything was changed are its own, the words are made here.
     fn into_error(self, fence: &Fence) -> ToolError {
         let (kind, changed) = (self.kind(), self.changed());
+        let was_tried = matches!(self, Self::NotApprovedAfterTrial(_));
         let error = |message: &str, next: &str, details: Value| ToolError::new(kind, changed, message, next, details);
         match self {
             Self::Arguments(problems) => arguments(&problems, fence),
@@ -57,15 +62,16 @@ impl Failure {
             }
             Self::Denied(denied) => error(&denied.message, &denied.next, json!({"rule": denied.rule})),
             Self::RequiresApproval(needs) => requires_approval(*needs, fence),
-            Self::NotApproved(no) => error(
+            Self::NotApproved(ref no) | Self::NotApprovedAfterTrial(ref no) => error(
                 &fence.resolved_line(&match no {
                     // Where the store is and what it said is for its operator, in the log.
                     guard::NotApproved::StoreUnavailable(_) => AWAY.to_owned(),
-                    ref no => format!("{no} Nothing was sent to Neon."),
+                    no if was_tried => format!("{no} {TRIED}"),
+                    no => format!("{no} Nothing was sent to Neon."),
                 }),
                 if matches!(no, guard::NotApproved::StoreUnavailable(_)) {
                     "Call again in a while, with the same approval where one was given. If it lasts, tell the user: the operator must look after the store."
-                } else if no == guard::NotApproved::WrongTries {
+                } else if *no == guard::NotApproved::WrongTries {
                     "Tell the user: it may be that somebody guessed. Call again in some minutes, when its time is over, to be asked anew, if the user still wants it."
                 } else if no.is_a_decision() {
                     "Take it as the user's decision: don't call this again, and don't try another way around, unless the user asks for it."

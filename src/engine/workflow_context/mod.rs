@@ -218,6 +218,17 @@ impl<'c, 'a> WorkflowContext<'c, 'a> {
         }
     }
 
+    /// What Neon says of a branch: in the list where the call was judged by it, which has it already, else by itself.
+    pub(crate) async fn listed_branch(&self, project: &ProjectId, branch: &BranchId) -> Result<Value, Failure> {
+        if let Some(look) = self.look {
+            let listed = look.branches(project).await?;
+            let found = items(&listed).find(|item| Branch::of(item).is(branch));
+            return Ok(found.cloned().unwrap_or_default());
+        }
+        let answer = ReadSnapshot::new(self.call).branch(project, branch).await?;
+        Ok(answer.get("branch").cloned().unwrap_or_default())
+    }
+
     /// All branches of a project.
     pub(crate) async fn branches(&self, project: &ProjectId) -> Result<Vec<Value>, Failure> {
         let look = ReadSnapshot::new(self.call);

@@ -330,7 +330,7 @@ impl<'a> Trial<'a> {
         }
         result.insert("completion".into(), completion);
         result.insert("summary".into(), schema::summary(&difference, fence));
-        let diff = schema::unified(&self.before, &after);
+        let diff = schema::unified(&self.before, &after).await?;
         if !diff.is_empty() {
             // The handle and what is lost are worth more than the end of a long diff.
             let room = flow.most_bytes().saturating_sub(14_000);

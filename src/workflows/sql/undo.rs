@@ -65,11 +65,18 @@ async fn to_past(
     let moment = known.unwrap_or(FROM_THE_ANSWER);
     // Where a branch came from doesn't change, so what the call was judged by will do.
     let about = flow.branch(project, branch).await;
-    if !about.is_ok_and(|about| Branch::in_answer(&about).parent() == Parent::Root) {
+    let parent = about.map_or(Parent::Unknown, |about| Branch::in_answer(&about).parent());
+    if parent != Parent::Root {
+        let reset = match &parent {
+            Parent::Branch(parent) if !flow.offers("reset_from_parent") => {
+                format!("{RESTORE} with source_branch_id {parent}")
+            }
+            _ => "reset_from_parent".to_owned(),
+        };
         return format!(
             "none by one call: Neon restores root branches alone to their past, and this one has a parent. create_branch with parent_id \
              {branch} and parent_timestamp {moment} makes a branch that has what was there before, as far as the history reaches; \
-             reset_from_parent makes this one what its parent is now."
+             {reset} makes this one what its parent is now."
         )
         .into();
     }
@@ -84,7 +91,7 @@ async fn to_past(
     arguments.insert("source_timestamp".into(), moment.into());
     // Without blanks: what holds some comes back to an agent in a fence, and the call must be good as it stands.
     let preserved = match known {
-        Some(_) => format!("before-undo-{}", Utc::now().format("%Y%m%d-%H%M%S")),
+        Some(_) => format!("before-undo-{}", Utc::now().format("%Y%m%d-%H%M%S-%3f")),
         None => FROM_THE_ANSWER.to_owned(),
     };
     arguments.insert("preserve_under_name".into(), preserved.into());

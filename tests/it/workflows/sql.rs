@@ -46,6 +46,9 @@ async fn statements_run_by_what_they_do() {
         .shop_fails("run_sql", json!({"branch_id": "main", "sql": "DELETE FROM users"}))
         .await;
     assert_eq!(refused["kind"], "rejected");
+    // It was tried, and says so.
+    assert_worded!("errors", "rejected after a trial", refused["message"]);
+    assert_eq!(refused["changed"], "no");
     let (plan, _) = story.human().asked().pop().expect("a question");
     for line in ["DELETE FROM users", "\"public.users\"", "deletes all rows of users"] {
         assert!(plan.contains(line), "{line}: {plan}");

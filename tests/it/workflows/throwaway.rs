@@ -47,6 +47,59 @@ async fn a_throwaway_branch_is_free_to_break_reset_and_delete() {
 }
 
 #[tokio::test]
+async fn branch_with_several_databases_says_that_one_must_be_named() {
+    let story = shop().await;
+    story
+        .shop(
+            "create_database",
+            json!({"branch_id": "main", "name": "ledger", "owner_name": "neondb_owner"}),
+        )
+        .await;
+    let made = story
+        .done("create_throwaway_branch", json!({"project_id": "shop", "name": "try"}))
+        .await;
+    let notes = made["notes"].to_string();
+    assert!(
+        notes.contains("neondb") && notes.contains("ledger") && notes.contains("`database_name`"),
+        "{notes}"
+    );
+    assert!(made["result"].get("connection").is_none(), "{made}");
+    assert!(
+        !notes.contains("connection") && !notes.contains("doesn't answer"),
+        "{notes}"
+    );
+    let query = json!({"branch_id": "try", "database_name": "ledger", "sql": "SELECT 1 AS one"});
+    assert_eq!(rows(&story.shop("query_database", query).await), [json!([1])]);
+}
+
+/// After a restore of the default branch that keeps what was there, its children are that one's.
+#[tokio::test]
+async fn parent_that_is_not_the_default_branch_is_said_to_be_none() {
+    let story = shop().await;
+    sql(&story, "main", "CREATE TABLE t (x int)").await;
+    story.shop("create_branch", json!({"name": "dev"})).await;
+    let told = |value: &serde_json::Value| value["notes"].to_string();
+    let on_dev = json!({"project_id": "shop", "branch_id": "dev"});
+    let compared = json!({"project_id": "shop", "branch_id": "dev", "database_name": "neondb"});
+    let diff = story.done("compare_database_schema", compared.clone()).await;
+    assert!(told(&diff).contains("the base branch, main (br-"), "{diff}");
+    assert!(!told(&diff).contains("isn't the default"), "{diff}");
+    let now = story.time(0).await;
+    let restore =
+        json!({"branch_id": "main", "source_branch_id": "main", "source_timestamp": now, "preserve_under_name": "bad"});
+    story.shop("restore_branch", restore).await;
+    for said in [
+        story.done("compare_database_schema", compared).await,
+        story.done("reset_from_parent", on_dev).await,
+    ] {
+        assert!(
+            told(&said).contains("bad (br-") && told(&said).contains("which isn't the default branch"),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn no_other_branch_is_deleted_with_them() {
     let story = shop().await;
     story.shop("create_branch", json!({"name": "kept"})).await;
