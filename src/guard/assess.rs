@@ -289,6 +289,7 @@ impl Pending<'_> {
         let branch = match &facts.branch {
             Some(branch) if branch.default => "the default branch",
             Some(_) => "a protected branch",
+            None if matches!(tool.target(), Some((_, Resource::Project))) => "the project's branches",
             None => "whichever branch is the default",
         };
         if default_or_protected && declaration.safety.reveals && tool.is_about_a_branch() {

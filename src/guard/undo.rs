@@ -65,7 +65,12 @@ impl Undoing<'_> {
                     arguments.insert(name.clone(), value);
                 }
                 Ok(None) => {}
-                Err(missing) => return format!("none, because {missing}. {note}").trim().into(),
+                Err(missing) => {
+                    return match &way.instead {
+                        Some(instead) if self.before.is_some() => self.computed(instead),
+                        _ => format!("none, because {missing}. {note}").trim().into(),
+                    };
+                }
             }
         }
         let mut unknown: Vec<&str> = Vec::new();

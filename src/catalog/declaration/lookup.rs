@@ -9,6 +9,8 @@ pub struct Lookup {
     pub noun: &'static str,
     /// The tool that lists it. Its declaration says how the list is read, and its path which arguments that takes.
     pub tool: &'static str,
+    /// A tool that lists some of the same, to be named where that one isn't offered.
+    pub narrower: Option<&'static str>,
     /// JSON pointer to the id in an item.
     pub id: &'static str,
     /// JSON pointers to what people call it.
@@ -35,6 +37,7 @@ impl Resource {
         let plain = |noun, tool| Lookup {
             noun,
             tool,
+            narrower: None,
             id: "/id",
             names: &["/name"],
             searches: false,
@@ -58,7 +61,10 @@ impl Resource {
                 }),
                 ..plain("branch", "list_branches")
             },
-            Self::Endpoint => plain("compute", "list_computes"),
+            Self::Endpoint => Lookup {
+                narrower: Some("list_branch_computes"),
+                ..plain("compute", "list_computes")
+            },
             Self::Snapshot => plain("snapshot", "list_snapshots"),
             Self::ApiKey => plain("API key", "list_api_keys"),
             Self::OrganizationApiKey => plain("API key", "list_organization_api_keys"),

@@ -20,6 +20,9 @@ pub struct Refusal {
     /// Two arguments that have different values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub differ: Option<(String, String)>,
+    /// Two arguments that are numbers, of which the first is the greater.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<(String, String)>,
     /// What is found at Neon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finds: Option<Finding>,

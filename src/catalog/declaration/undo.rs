@@ -37,6 +37,9 @@ pub struct UndoWay {
     /// Only when the arguments of this call fit this JSON Schema; otherwise the note says what is left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Condition>,
+    /// What undoes the call where what the plan read has nothing of what the arguments take: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Box<UndoWay>>,
     /// How long it works, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_seconds: Option<u64>,

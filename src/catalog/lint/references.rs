@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Linter;
 use crate::catalog::Effect;
-use crate::catalog::declaration::{PlanDeclaration, Undo};
+use crate::catalog::declaration::{PlanDeclaration, Undo, UndoWay};
 use crate::catalog::load::Catalog;
 use crate::catalog::tool::{Tool, property, templates, templates_within};
 
@@ -46,15 +46,20 @@ impl Linter {
                 format!("`{{{name}}}` is no argument"),
             );
         }
-        let Some(Undo::Way(way)) = &declaration.safety.undo else {
-            return;
-        };
+        if let Some(Undo::Way(way)) = &declaration.safety.undo {
+            self.undo(tool, way, catalog, "/safety/undo");
+        }
+    }
+
+    /// A way back leads to a tool that there is, with all that it needs.
+    fn undo(&mut self, tool: &Tool, way: &UndoWay, catalog: &Catalog, at: &str) {
+        let declaration = &tool.declaration;
         let Some(undo) = catalog.tool(&way.tool) else {
-            self.require(false, "/safety/undo/tool", "is no tool");
+            self.require(false, &format!("{at}/tool"), "is no tool");
             return;
         };
         for (name, value) in &way.arguments {
-            let pointer = format!("/safety/undo/arguments/{name}");
+            let pointer = format!("{at}/arguments/{name}");
             self.require(
                 property(&undo.input, name).is_some(),
                 &pointer,
@@ -79,7 +84,7 @@ impl Linter {
             }
         }
         for (name, former) in &way.former {
-            let pointer = format!("/safety/undo/former/{name}");
+            let pointer = format!("{at}/former/{name}");
             let both = tool.declares(name) && property(&undo.input, name).is_some();
             self.require(both, &pointer, "is no argument of both tools");
             let known = former.pointer().starts_with('/') && declaration.safety.plan.is_some();
@@ -94,9 +99,12 @@ impl Linter {
         for name in required.filter_map(Value::as_str) {
             self.require(
                 way.arguments.contains_key(name) || way.former.contains_key(name),
-                "/safety/undo/arguments",
+                &format!("{at}/arguments"),
                 format!("`{name}` is required"),
             );
+        }
+        if let Some(instead) = &way.instead {
+            self.undo(tool, instead, catalog, &format!("{at}/instead"));
         }
     }
 

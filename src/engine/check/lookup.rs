@@ -262,7 +262,7 @@ struct List {
     /// JSON pointer to the items; empty where the answer is the list.
     items: String,
     paging: Option<Paging>,
-    /// The tool that shows it.
+    /// The tool that shows it, as far as it is offered.
     tool: &'static str,
     /// How deleted things are asked for, where they are what is looked for.
     deleted: Option<crate::catalog::Deleted>,
@@ -311,6 +311,7 @@ async fn list(
 ) -> Result<List, Failure> {
     let lookup = wanted.resource.lookup();
     let internal = |message: String| Failure::Internal(message);
+    let is_offered = |name: &str| call.selection.tool(name).is_some();
     let tool = call
         .catalog
         .tool(lookup.tool)
@@ -344,7 +345,10 @@ async fn list(
         reads,
         items,
         paging,
-        tool: lookup.tool,
+        tool: lookup
+            .narrower
+            .filter(|narrower| !is_offered(lookup.tool) && is_offered(narrower))
+            .unwrap_or(lookup.tool),
         deleted,
     })
 }

@@ -54,6 +54,7 @@ pub(in crate::engine) async fn plan(
     refusals::check(look, tool, arguments).await?;
     let by_sql = workflow.is_some_and(|workflow| workflow.runs_on().is_target());
     let mut impact = impact::read(look, &call.guards.policy, (tool, by_sql), arguments, assessment).await?;
+    refusals::check_for_change(tool, arguments, impact.before.as_ref())?;
     impact.lines.extend(call.files.lines.iter().cloned());
     let measurable = call.assessed.as_ref().is_some_and(|assessed| assessed.measurable);
     let measuring = Measuring {

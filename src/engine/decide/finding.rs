@@ -80,6 +80,20 @@ async fn read(
         .map(|answer| Some((*answer).clone()))
 }
 
+/// What people call an item, where it has such a name.
+pub(in crate::engine) fn name_of(item: &Value) -> Option<&str> {
+    let pointers = [
+        "/name",
+        "/domain",
+        "/email",
+        "/user/email",
+        "/granted_to_email",
+        "/jwks_url",
+    ];
+    let mut found = pointers.iter().filter_map(|pointer| item.pointer(pointer)?.as_str());
+    found.find(|name| !name.is_empty())
+}
+
 /// Whether an answer with a list holds all of it.
 pub(in crate::engine) fn is_whole(answer: &Value) -> bool {
     let more = ["/pagination/next", "/pagination/cursor", "/next_cursor"];

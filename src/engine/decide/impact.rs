@@ -61,8 +61,13 @@ pub(in crate::engine) async fn read(
         let of = plan.of.as_deref().map(|of| format!("{of} ")).unwrap_or_default();
         for pointer in plan.show.iter().filter(|pointer| !is_seen_already(pointer)) {
             let value = seen.pointer(pointer).unwrap_or(&Value::Null);
-            let field = pointer.rsplit('/').next().unwrap_or_default();
-            let label = format!("{of}{}", field.replace('_', " "));
+            let field = last_of(pointer);
+            let several = plan.show.iter().filter(|other| last_of(other) == field).count() > 1;
+            // Of two of one name, that of something within says whose it is.
+            let label = match pointer.trim_start_matches('/') {
+                path if several && path.contains('/') => path.replace(['_', '/'], " "),
+                _ => format!("{of}{}", field.replace('_', " ")),
+            };
             impact.lines.push(if is_volatile(field) {
                 Line::circumstance(&label, words(value))
             } else {
@@ -80,6 +85,12 @@ pub(in crate::engine) async fn read(
             }
             impact.lines.push(Line::fact(what, ["not found".to_owned()]));
         }
+        if let Some(argument) = plan.pick.as_ref().and_then(|pick| pick.argument.as_deref())
+            && let Some(id) = text(arguments, argument)
+            && let Some(name) = finding::name_of(&seen).filter(|name| *name != id)
+        {
+            impact.names.entry(id.to_owned()).or_insert_with(|| called(name, id));
+        }
         if target == Some(Resource::Snapshot) {
             lost.snapshot = seen.get("name").and_then(Value::as_str).map(str::to_owned);
         }
@@ -96,6 +107,11 @@ pub(in crate::engine) async fn read(
     }
     impact.type_name = lost.type_name(tool, arguments);
     Ok(impact)
+}
+
+/// The last name of a pointer.
+fn last_of(pointer: &str) -> &str {
+    pointer.rsplit('/').next().unwrap_or_default()
 }
 
 /// The tool that lists what the call is about, where the list was read whole and that isn't in it.
@@ -500,10 +516,6 @@ fn is_plain(text: &str) -> bool {
 
 /// Whether the lines about the project, the branch or the compute say it already.
 fn is_seen_already(pointer: &str) -> bool {
-    // A branch's computes are among the lines about it.
-    if pointer == "/endpoints" {
-        return true;
-    }
     let Some((of, field)) = pointer.strip_prefix('/').and_then(|rest| rest.split_once('/')) else {
         return false;
     };

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use super::finding;
-use crate::catalog::{Moment, Refusal, Tool};
+use crate::catalog::{Moment, Refusal, Tool, Undo};
 use crate::engine::error::{Failure, WouldFail};
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::values::{id, text};
@@ -44,6 +44,33 @@ pub(in crate::engine) async fn check(
     Ok(())
 }
 
+/// Refuses a call that gives what is there already: a human would be asked about nothing.
+///
+/// # Errors
+/// Where all that it gives is as it says, in what the plan read.
+pub(in crate::engine) fn check_for_change(
+    tool: &Tool,
+    arguments: &Map<String, Value>,
+    before: Option<&Value>,
+) -> Result<(), Failure> {
+    let (Some(Undo::Way(way)), Some(before)) = (&tool.declaration.safety.undo, before) else {
+        return Ok(());
+    };
+    // Whether a call waits is no part of what it changes.
+    let is_given = |name: &&String| *name != "wait" && !tool.placeholders.contains(name);
+    let given: Vec<&String> = arguments.keys().filter(is_given).collect();
+    let is_so = |name: &&String| {
+        let former = way.former.get(*name).map(|former| former.value(before));
+        former.is_some() && former.as_ref() == arguments.get(*name)
+    };
+    if given.is_empty() || !given.iter().all(is_so) {
+        return Ok(());
+    }
+    let names: Vec<String> = given.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!("Nothing would change: {} is as given already.", names.join(" and "));
+    Err(would_fail(&message, "There is nothing to do.", Vec::new()))
+}
+
 fn would_fail(message: &str, next: &str, found: Vec<String>) -> Failure {
     Failure::WouldFail(Box::new(WouldFail {
         message: message.to_owned(),
@@ -72,7 +99,12 @@ async fn holds(
         .differ
         .as_ref()
         .is_none_or(|(one, other)| value(one) != value(other));
-    if !(applies && same && differ) {
+    let number = |name: &String| value(name).and_then(Value::as_f64);
+    let above = refusal
+        .above
+        .as_ref()
+        .is_none_or(|(one, other)| matches!((number(one), number(other)), (Some(one), Some(other)) if one > other));
+    if !(applies && same && differ && above) {
         return None;
     }
     let Some(finding) = &refusal.finds else {
@@ -93,15 +125,14 @@ async fn holds(
 
 /// What an item is called: its name and its id, as far as it has them.
 fn called(item: &Value) -> String {
-    let field = |names: &[&str]| {
-        let found = names.iter().find_map(|name| item.get(name).and_then(Value::as_str));
-        found.map(str::to_owned)
-    };
-    let name = field(&["name", "domain", "email", "granted_to_email", "jwks_url"]);
-    match (name, field(&["id", "slug"])) {
-        (Some(name), Some(id)) => format!("{} ({})", told(&name), told_plain(&id)),
-        (Some(only), None) => told(&only),
-        (None, Some(id)) => told_plain(&id),
+    let ids = ["/id", "/slug", "/member/id", "/member_id"];
+    let id = ids
+        .iter()
+        .find_map(|pointer| item.pointer(pointer).and_then(Value::as_str));
+    match (finding::name_of(item), id) {
+        (Some(name), Some(id)) => format!("{} ({})", told(name), told_plain(id)),
+        (Some(only), None) => told(only),
+        (None, Some(id)) => told_plain(id),
         (None, None) => "one without a name".to_owned(),
     }
 }

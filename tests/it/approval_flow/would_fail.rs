@@ -225,6 +225,46 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
         story.answer(tool, given).await;
         refused(&story, &mut seen, tool, arguments).await;
     }
+    // What is so already changes nothing, and a provider of one's own needs an app.
+    let computes = story.shop("list_branch_computes", json!({"branch_id": "main"})).await;
+    let compute = computes["endpoints"][0]["id"].clone();
+    let open = json!({"endpoint_id": compute, "passwordless_access": true});
+    let mut given = open.clone();
+    given["project_id"] = "shop".into();
+    story.answer("update_compute", given).await;
+    refused(&story, &mut seen, "update_compute", open).await;
+    let github = json!({"branch_id": "main", "oauth_provider_id": "github"});
+    refused(&story, &mut seen, "add_auth_oauth_provider", github).await;
+    // The least is above the most.
+    let (least, most) = ("autoscaling_limit_min_cu", "autoscaling_limit_max_cu");
+    for (tool, mut arguments, least, most) in [
+        ("update_compute", json!({"endpoint_id": compute}), least, most),
+        (
+            "create_compute",
+            json!({"branch_id": "safe", "type": "read_only"}),
+            least,
+            most,
+        ),
+        ("update_project", json!({}), "default_min_cu", "default_max_cu"),
+    ] {
+        arguments[least] = 10.into();
+        arguments[most] = 9.into();
+        refused(&story, &mut seen, tool, arguments).await;
+    }
+    // The branch that the default branch came off.
+    let now = story.time(0).await;
+    let back =
+        json!({"branch_id": "main", "source_branch_id": "main", "source_timestamp": now, "preserve_under_name": "old"});
+    story.shop("restore_branch", back).await;
+    let children = json!({"branch_id": "old"});
+    let error = story
+        .fails("delete_branch", json!({"project_id": "shop", "branch_id": "old"}))
+        .await;
+    assert!(
+        error["next"].as_str().is_some_and(|next| next.contains("stay")),
+        "{error}"
+    );
+    refused(&story, &mut seen, "delete_branch", children).await;
     // A function, its domain and what starts it.
     let function = json!({"branch_id": "main", "slug": "hello", "archive_base64": "UEsDBHh4"});
     story.shop("deploy_function", function).await;

@@ -133,6 +133,11 @@ async fn who_declines_changes_nothing() {
     let shop = Shop::open().await;
     shop.does("provision_neon_auth", json!({"auth_provider": "better_auth"}))
         .await;
+    shop.does(
+        "update_auth_email_password",
+        json!({"require_email_verification": true}),
+    )
+    .await;
     shop.human.changes_to(Manner::Declines);
     for (tool, arguments) in [
         ("disable_neon_auth", json!({})),

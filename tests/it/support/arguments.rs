@@ -62,7 +62,11 @@ fn apart(tool: &str, given: &mut Map<String, Value>) {
         "reset_from_parent" => json!({"preserve_under_name": "kept"}),
         "provision_neon_auth" | "provision_neon_data_api" | "set_backup_schedule" => json!({"branch_id": "br-root"}),
         "add_auth_domain" => json!({"domain": "https://other.example.com"}),
-        "add_auth_oauth_provider" => json!({"oauth_provider_id": "github"}),
+        "add_auth_oauth_provider" => {
+            json!({"oauth_provider_id": "github", "client_id": "an-app", "client_secret": "of-the-app"})
+        }
+        "update_auth_oauth_provider" => json!({"client_id": "another-app"}),
+        "update_database" => json!({"name": "renamed"}),
         "add_project_jwks" => json!({"jwks_url": "https://other.example.com/jwks.json"}),
         "add_custom_domain" => json!({"domain": "other.example.com"}),
         "create_bucket" | "create_role" | "create_database" => json!({"name": "fresh"}),
