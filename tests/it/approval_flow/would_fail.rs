@@ -245,7 +245,14 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
             least,
             most,
         ),
+        ("create_branch", json!({"name": "next"}), least, most),
         ("update_project", json!({}), "default_min_cu", "default_max_cu"),
+        (
+            "create_project",
+            json!({"name": "next"}),
+            "default_min_cu",
+            "default_max_cu",
+        ),
     ] {
         arguments[least] = 10.into();
         arguments[most] = 9.into();
