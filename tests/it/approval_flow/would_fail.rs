@@ -249,7 +249,7 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
         ("update_project", json!({}), "default_min_cu", "default_max_cu"),
         (
             "create_project",
-            json!({"name": "next"}),
+            json!({"name": "next", "org_id": org}),
             "default_min_cu",
             "default_max_cu",
         ),
