@@ -233,7 +233,7 @@ pub(super) async fn make(
 /// What became of the wait for a new branch.
 enum Waited {
     /// It answers a query, over that connection.
-    Answers(Connection),
+    Answers(Box<Connection>),
     /// It wasn't asked: the call must say which of its databases, as the text says.
     Unasked(String),
     /// It didn't answer in time, and why.
@@ -249,7 +249,7 @@ async fn answers(flow: &WorkflowContext<'_, '_>, project: &ProjectId, branch: &B
         Ok(connection)
     });
     match answered.await {
-        Ok(connection) => Waited::Answers(connection),
+        Ok(connection) => Waited::Answers(Box::new(connection)),
         Err(failure @ Failure::Reference { .. }) => Waited::Unasked(failure.into_message(flow.fence())),
         Err(failure) => Waited::Silent(failure.into_message(flow.fence())),
     }

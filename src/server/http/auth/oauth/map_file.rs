@@ -282,7 +282,7 @@ impl MapFile {
         let unmapped = told.iter().find_map(|(told, _)| told.default);
         let all = told
             .into_iter()
-            .flat_map(|(told, may_be_cut)| told.entries().into_iter().map(move |entry| (entry, may_be_cut)));
+            .flat_map(|(told, may_be_cut)| told.entries().map(move |entry| (entry, may_be_cut)));
         let (mut entries, mut cut) = (Vec::new(), Vec::new());
         for ((_, kind, told), may_be_cut) in all {
             let Ok(entry) = MapEntry::of(kind, told) else { continue };
