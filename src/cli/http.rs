@@ -12,9 +12,9 @@ use super::log_format::tell;
 use super::serve::{name_the_key, start, warn_of_no_page, warn_of_untold};
 use crate::guard::{Page, StoreError};
 use crate::server::NeonServer;
-#[cfg(feature = "http-server")]
-use crate::server::http::MetricsServer;
 use crate::server::http::{HttpServer, Listen, Reloads, Remake};
+#[cfg(feature = "http-server")]
+use crate::server::http::{MetricsServer, POLICY};
 use crate::settings::{HttpAuth, HttpLayer, Layer, LogFormat, Settings, read_page_secret};
 #[cfg(feature = "http-server")]
 use crate::telemetry;
@@ -142,6 +142,8 @@ async fn measured(settings: &Settings) -> anyhow::Result<Option<AbortOnDropHandl
         tracing::warn!("{why}");
     }
     let Some(address) = listen else { return Ok(None) };
+    // Whoever looks at once finds it at zero, though it is read again later.
+    telemetry::begin_reloads(POLICY);
     let metrics = MetricsServer::bind(address).await?;
     tracing::info!("metrics at {}", metrics.url());
     // Until the very end: a stop can be watched.

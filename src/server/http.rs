@@ -71,7 +71,7 @@ pub(super) use self::peer::{Peer, neighbourhood, network};
 pub use self::place::Place;
 use self::probes::Probes;
 pub use self::proxy::Hops;
-pub use self::reload::{OnReload, Reload, Reloads};
+pub use self::reload::{OnReload, POLICY, Reload, Reloads};
 use self::sessions::BoundedSessions;
 pub use self::socket_mode::SocketMode;
 pub use self::tls::{Tls, TlsError, TlsFiles};

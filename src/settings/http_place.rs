@@ -103,13 +103,20 @@ mod tests {
     fn half_a_setting_names_the_other_half() {
         let listen: Listen = "127.0.0.1:0".parse().unwrap();
         let why = |layer: HttpLayer| layer.reach(listen.clone()).unwrap_err().to_string();
-        let text = |value: &str| Some(value.to_owned());
-        let proxy = HttpLayer {
-            behind_proxy: Some(vec!["127.0.0.1".to_owned()]),
-            ..HttpLayer::default()
-        };
         #[cfg(feature = "http-server")]
-        assert!(why(proxy.clone()).contains("--public-url"));
+        {
+            let proxy = HttpLayer {
+                behind_proxy: Some(vec!["127.0.0.1".to_owned()]),
+                ..HttpLayer::default()
+            };
+            assert!(why(proxy).contains("--public-url"));
+            let network = HttpLayer {
+                behind_proxy: Some(vec!["proxy.example.com".to_owned()]),
+                public_url: Some("https://mcp.example.com".to_owned()),
+                ..HttpLayer::default()
+            };
+            assert!(why(network).contains("proxy.example.com"));
+        }
         let cert = HttpLayer {
             tls_cert: Some("cert.pem".into()),
             ..HttpLayer::default()
@@ -120,13 +127,6 @@ mod tests {
             ..HttpLayer::default()
         };
         assert!(why(key).contains("--tls-cert"));
-        let network = HttpLayer {
-            behind_proxy: Some(vec!["proxy.example.com".to_owned()]),
-            public_url: text("https://mcp.example.com"),
-            ..HttpLayer::default()
-        };
-        #[cfg(feature = "http-server")]
-        assert!(why(network).contains("proxy.example.com"));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The policy, read again while a server runs.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::SettingsError;
 use crate::catalog::{Catalog, Selection, SelectionOptions};
@@ -27,18 +26,11 @@ pub(super) fn read(
 pub struct PolicyAgain {
     file: Option<PathBuf>,
     options: SelectionOptions,
-    /// The text of the policy in force.
-    in_force: Arc<Mutex<String>>,
 }
 
 impl PolicyAgain {
     pub(super) fn new(file: Option<PathBuf>, options: SelectionOptions) -> Self {
-        let in_force = file.as_deref().and_then(text).unwrap_or_default();
-        Self {
-            file,
-            options,
-            in_force: Arc::new(Mutex::new(in_force)),
-        }
+        Self { file, options }
     }
 
     /// The same engine under the policy as it is now, with the tools that it leaves. Accounts, approvals and the audit log stay.
@@ -46,25 +38,21 @@ impl PolicyAgain {
     /// # Errors
     /// Why the policy can't be used.
     pub fn engine(&self, engine: &Engine) -> Result<Engine, String> {
-        let text = self.file.as_deref().and_then(text);
-        let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
-        if text.as_deref().is_some_and(|text| is_cut_off(text, &in_force)) {
+        let catalog = Catalog::embedded().map_err(|error| error.to_string())?;
+        let policy = read(self.file.as_deref(), &self.options, &catalog).map_err(|error| error.to_string())?;
+        let (text, in_force) = (policy.text(), engine.guards().policy.text());
+        if text
+            .zip(in_force)
+            .is_some_and(|(text, in_force)| is_cut_off(text, in_force))
+        {
             return Err(format!(
                 "it holds the beginning of the policy in force and no more, as a file does whose writing broke off: where the rest is meant \
                  to go, write the line `{LAST_LINE}` at its end"
             ));
         }
-        let catalog = Catalog::embedded().map_err(|error| error.to_string())?;
-        let policy = read(self.file.as_deref(), &self.options, &catalog).map_err(|error| error.to_string())?;
         let selection = Selection::new(catalog, &self.options, &policy).map_err(|error| error.to_string())?;
-        *in_force = text.unwrap_or_default();
         Ok(engine.under(policy, selection))
     }
-}
-
-/// The text of a file, where it can be read as one: whoever reads the policy says why it can't.
-fn text(file: &Path) -> Option<String> {
-    std::fs::read_to_string(file).ok()
 }
 
 /// Whether a text is but the beginning of an earlier one, and doesn't say that it ends there. What denies stands behind that as often as what

@@ -127,7 +127,8 @@ pub(super) fn summary(difference: &Difference, fence: &Fence) -> Value {
 /// Adds to a comparison of two branches what the base is, and which objects differ: from the base to the branch that was asked for.
 pub(super) async fn add_summary(flow: &WorkflowContext<'_, '_>, value: &mut Value) {
     let fence = flow.fence();
-    let differs = value.pointer("/result/diff").and_then(Value::as_str) != Some("");
+    let diff = value.pointer("/result/diff").and_then(Value::as_str);
+    let differs = diff.is_some_and(|diff| !diff.is_empty());
     let (shown, note) = match compared(flow, differs).await {
         Ok((base, None)) => (Value::Null, format!("Nothing differs from the base branch, {base}.")),
         Ok((base, Some(difference))) => (

@@ -493,6 +493,6 @@ async fn reset(flow: &WorkflowContext<'_, '_>, input: &ResetFromParent) -> Resul
     });
     let parent = branch_in_words(flow, project, &parent).await;
     Ok(ended.note(format!(
-        "Its parent is {parent}. Connections dropped; the host and the passwords stay those of the branch."
+        "Its parent is {parent}. Connections dropped; the host stays that of the branch, and its roles and passwords are the parent's: get_connection_string has the ones that count now."
     )))
 }

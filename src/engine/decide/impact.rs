@@ -16,6 +16,9 @@ use crate::neon::text::{is_hidden, one_line};
 use crate::neon::views::{Branch, Database, Endpoint, Parent, Project};
 use crate::neon::{BranchId, EndpointId, ProjectId};
 
+/// What the computes that run are called where no connection drops.
+const RUNNING: &str = "running computes";
+
 /// Reads what the plan of a call shows.
 pub(in crate::engine) async fn read(
     look: &ReadSnapshot<'_, '_>,
@@ -29,11 +32,7 @@ pub(in crate::engine) async fn read(
     let drops = tool.declaration.safety.interrupts
         || (tool.declaration.safety.ends_sessions && !by_statements)
         || assessment.causes().contains(&Cause::Interrupts);
-    let drops = if drops {
-        "connections that drop"
-    } else {
-        "running computes"
-    };
+    let drops = if drops { "connections that drop" } else { RUNNING };
     let project: Option<ProjectId> = id(arguments, "project_id")?;
     let target = tool.target().map(|(_, resource)| resource);
     let mut lost = Lost::default();
@@ -222,7 +221,9 @@ async fn see_project(
     impact
         .lines
         .push(Line::fact("computes", Endpoint::all(&computes).map(compute_in_short)));
-    impact.lines.push(Line::circumstance(drops, running(&computes, None)));
+    impact
+        .lines
+        .push(Line::circumstance(drops, running(drops, &computes, None)));
     impact.lines.push(Line::circumstance(
         "storage",
         size(about.shown("synthetic_storage_size")),
@@ -327,7 +328,7 @@ async fn see_branch(
             Database::all(&databases).map(|database| told(database.name().unwrap_or_default())),
         ),
         Line::fact("computes", Endpoint::all(&computes).map(compute_in_short)),
-        Line::circumstance(drops, running(&computes, compute)),
+        Line::circumstance(drops, running(drops, &computes, compute)),
         Line::circumstance("size", size(about.shown("logical_size"))),
         Line::circumstance("last active", last_active(&computes)),
     ]);
@@ -426,12 +427,13 @@ fn compute_in_short(compute: Endpoint<'_>) -> String {
 }
 
 /// The computes that run, or that one if it does.
-fn running(computes: &Value, only: Option<&EndpointId>) -> Vec<String> {
+fn running(label: &str, computes: &Value, only: Option<&EndpointId>) -> Vec<String> {
+    let to = if label == RUNNING { "" } else { "those to " };
     let lines: Vec<String> = Endpoint::all(computes)
         .filter(|compute| compute.runs() && only.is_none_or(|only| compute.is(only)))
         .map(|compute| {
             let shown = |name: &str| told_plain(compute.shown(name).as_str().unwrap_or("unknown"));
-            format!("those to {} ({})", shown("id"), shown("current_state"))
+            format!("{to}{} ({})", shown("id"), shown("current_state"))
         })
         .collect();
     if lines.is_empty() {

@@ -16,6 +16,7 @@ mod rule;
 mod scope;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -79,6 +80,8 @@ pub struct Policy {
     /// The scopes of the caller's token, of which the operator may leave fewer.
     issued: Scopes,
     approval: ApprovalRules,
+    /// The text of its file, with which that is compared when it is read again.
+    text: Option<Arc<str>>,
 }
 
 impl Default for ApprovalRules {
@@ -139,7 +142,21 @@ impl Policy {
             narrowing: Vec::new(),
             scopes: Scopes::ALL,
             issued: Scopes::ALL,
+            text: None,
         }
+    }
+
+    fn of_file((base, text): (PolicyFile, String)) -> Self {
+        Self {
+            text: Some(text.into()),
+            ..Self::new(base)
+        }
+    }
+
+    /// The text of the file that it was read from.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
     }
 
     /// Parses a policy. `tool_names` are the tools that it may speak of.
@@ -157,7 +174,7 @@ impl Policy {
     /// When it can't be read whole, anything in it isn't understood, or (on unix) others than its owner can change it.
     pub fn read<'a>(path: &Path, tool_names: impl Iterator<Item = &'a str>) -> Result<Self, PolicyError> {
         let tools: Vec<&str> = tool_names.collect();
-        parse::read(path, &tools, parse::Of::Server).map(Self::new)
+        parse::read(path, &tools, parse::Of::Server).map(Self::of_file)
     }
 
     /// Reads the policy file of some callers, which is read again whenever it changes: it must say that it is whole.
@@ -166,7 +183,7 @@ impl Policy {
     /// As [`Self::read`], and when it lacks its last line.
     pub fn read_of_callers<'a>(path: &Path, tool_names: impl Iterator<Item = &'a str>) -> Result<Self, PolicyError> {
         let tools: Vec<&str> = tool_names.collect();
-        parse::read(path, &tools, parse::Of::Callers).map(Self::new)
+        parse::read(path, &tools, parse::Of::Callers).map(Self::of_file)
     }
 
     /// This policy, narrowed by another: what either denies is denied, what either's rules send to a human asks, bounds are

@@ -76,8 +76,8 @@ pub(super) enum Of {
     Callers,
 }
 
-/// Reads a file, which nobody but this user and root may be able to change.
-pub(super) fn read(path: &Path, tools: &[&str], of: Of) -> Result<PolicyFile, PolicyError> {
+/// Reads a file, which nobody but this user and root may be able to change, and gives its text, too.
+pub(super) fn read(path: &Path, tools: &[&str], of: Of) -> Result<(PolicyFile, String), PolicyError> {
     let bytes = read_trusted(path).map_err(|error| match error {
         Untrusted::Read { source, .. } => PolicyError::Read {
             path: path.to_owned(),
@@ -111,7 +111,7 @@ pub(super) fn read(path: &Path, tools: &[&str], of: Of) -> Result<PolicyFile, Po
     if let (Some(secret), Some(directory)) = (&mut policy.approval.page_secret_file, path.parent()) {
         *secret = directory.join(&*secret);
     }
-    Ok(policy)
+    Ok((policy, text))
 }
 
 /// Parses a text. `place` is what errors call it.

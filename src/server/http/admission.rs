@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::auth::{Grant, Setup};
 use super::narrowing::{Asked, NotOffered};
-use super::reload::Reload;
+use super::reload::{POLICY, Reload};
 use crate::catalog::SelectedTool;
 use crate::engine::{Engine, Narrowing};
 use crate::guard::{Policy as GuardPolicy, Scopes};
@@ -352,7 +352,7 @@ impl Policy {
 
 impl Reload for Policy {
     fn name(&self) -> &'static str {
-        "policy"
+        POLICY
     }
 
     fn reload(&self) -> Result<(), String> {

@@ -38,6 +38,9 @@ impl std::fmt::Debug for Reloads {
     }
 }
 
+/// What the reload of the policy is called.
+pub const POLICY: &str = "policy";
+
 impl Reloads {
     /// Adds something that is read again, after what was added before.
     pub fn add(&mut self, reload: Arc<dyn Reload>) {

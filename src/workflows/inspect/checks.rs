@@ -118,9 +118,13 @@ const CHECKS: &[(Check, &str, &str)] = &[
           UNION SELECT t.root, i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid) \
          SELECT n.nspname AS schema, r.relname AS table, \
           CASE r.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' ELSE 'materialized view' END AS kind, \
-          sum(pg_total_relation_size(t.oid))::int8 AS bytes, coalesce(sum(pg_stat_get_live_tuples(t.oid)), 0)::int8 AS rows, \
+          sum(pg_total_relation_size(t.oid))::int8 AS bytes, \
+          CASE WHEN bool_or(k.relkind IN ('r', 'm') AND pg_stat_get_live_tuples(t.oid) = 0 AND k.reltuples <= 0 \
+           AND pg_relation_size(t.oid) > 0) THEN NULL \
+           ELSE coalesce(sum(CASE WHEN k.relkind <> 'p' THEN greatest(pg_stat_get_live_tuples(t.oid), k.reltuples::int8) END), 0)::int8 \
+           END AS rows, \
           nullif(count(*) - 1, 0) AS partitions_and_inheriting_tables \
-         FROM tree t JOIN pg_class r ON r.oid = t.root JOIN pg_namespace n ON n.oid = r.relnamespace \
+         FROM tree t JOIN pg_class r ON r.oid = t.root JOIN pg_class k ON k.oid = t.oid JOIN pg_namespace n ON n.oid = r.relnamespace \
          GROUP BY n.nspname, r.relname, r.relkind ORDER BY 4 DESC LIMIT 10",
     ),
 ];

@@ -15,7 +15,7 @@ use crate::sql::Statement;
 const RESTORE: &str = "restore_branch";
 
 /// What it costs.
-const COSTS: &str = "The branch becomes what it was before, in all of its databases: what anybody wrote since goes from it, too, and stays on the \
+const COSTS: &str = "The branch becomes what it was before, in all of its databases, roles and passwords included: what anybody wrote since goes from it, too, and stays on the \
                      preserved branch. Connections drop, and the user is asked. Where statements can undo it, run those instead.";
 
 /// The same for whoever is asked.

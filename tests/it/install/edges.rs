@@ -57,6 +57,43 @@ fn files_stay_as_they_are_without_an_approval() {
 }
 
 #[test]
+fn file_that_changes_while_it_is_asked_about_stays_as_the_other_wrote_it() {
+    let other = json!({"mcpServers": {"another": {"command": "x"}}}).to_string();
+    type Meanwhile = fn(&std::path::Path, &str);
+    let changes: [(Option<&str>, Meanwhile); 4] = [
+        // It is made, changed, taken away, and replaced by a link.
+        (None, |path, other| {
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, other).expect("written");
+        }),
+        (Some("{}"), |path, other| std::fs::write(path, other).expect("written")),
+        (Some("{}"), |path, _| std::fs::remove_file(path).expect("removed")),
+        (Some("{}"), |path, other| {
+            let elsewhere = path.with_file_name("elsewhere.json");
+            std::fs::write(&elsewhere, other).expect("written");
+            std::fs::remove_file(path).expect("removed");
+            std::os::unix::fs::symlink(&elsewhere, path).expect("linked");
+        }),
+    ];
+    for (at, (text, change)) in changes.into_iter().enumerate() {
+        let home = Home::new();
+        let path = home.file(client("cursor"));
+        if let Some(text) = text {
+            home.put(client("cursor"), text);
+        }
+        let mut terminal = AtTerminal::start(home.command(&["install", "cursor"]));
+        terminal.wait_for("yes or no", 1);
+        change(&path, &other);
+        let changed = std::fs::read_to_string(&path).ok();
+        terminal.type_line("yes");
+        let (code, _, screen) = terminal.end();
+        assert_eq!(code, 1, "{at}: {screen}");
+        assert!(screen.contains("meanwhile"), "{at}: {screen}");
+        assert_eq!(std::fs::read_to_string(&path).ok(), changed, "{at}");
+    }
+}
+
+#[test]
 fn another_server_of_that_name_is_left_alone() {
     for (other, is_ours) in [
         (json!({"url": "https://mcp.neon.tech/mcp"}), false),

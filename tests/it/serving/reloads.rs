@@ -155,3 +155,31 @@ async fn broken_policy_keeps_the_old_one_and_says_so() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn policy_that_is_cut_off_keeps_the_old_one_until_it_says_where_it_ends() {
+    let upstream = FakeNeon::route(neon).await;
+    let Ruled {
+        mut server,
+        policy,
+        _folder,
+    } = ruled(&upstream).await;
+    let before = listed(&plain(), &server.url).await;
+    assert!(!before.contains("list_branches"));
+    // Without its last line it would offer more.
+    let cut = ONE.trim_end().rsplit_once('\n').expect("lines").0;
+    put(&policy, &format!("{cut}\n"));
+    signal(&server.child, "-HUP").await;
+    for _ in 0..40 {
+        assert_eq!(listed(&plain(), &server.url).await, before);
+    }
+    put(&policy, &format!("{cut}\n# end\n"));
+    signal(&server.child, "-HUP").await;
+    until_async("less is denied", async || {
+        listed(&plain(), &server.url).await.contains("list_branches")
+    })
+    .await;
+    signal(&server.child, "-TERM").await;
+    let said = said(&mut server).await;
+    assert!(said.contains("the beginning of the policy in force"), "{said}");
+}
