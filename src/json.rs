@@ -53,6 +53,10 @@ impl Made {
         let (mut objects, mut others) = (0_usize, 0_usize);
         let mut inside = Inside::Nothing;
         let mut is_escaped = false;
+        let is = |at: usize, code: &[u8; 4]| {
+            let there = text.get(at..at + 4);
+            there.is_some_and(|there| there.eq_ignore_ascii_case(code))
+        };
         for (at, byte) in text.iter().enumerate() {
             if inside == Inside::Nothing {
                 match byte {
@@ -74,11 +78,8 @@ impl Made {
                     b'{' => objects += 1,
                     b',' | b'[' => others += 1,
                     // `\u007b` is a brace, however often its backslash is escaped itself.
-                    b'u' => match text.get(at + 1..at + 5).map(<[u8]>::to_ascii_lowercase).as_deref() {
-                        Some(b"007b") => objects += 1,
-                        Some(b"002c" | b"005b") => others += 1,
-                        _ => {}
-                    },
+                    b'u' if is(at + 1, b"007b") => objects += 1,
+                    b'u' if is(at + 1, b"002c") || is(at + 1, b"005b") => others += 1,
                     _ => {}
                 }
             }
@@ -606,6 +607,24 @@ mod tests {
             Err(Unread::Flaw(flaw)) => flaw,
             other => panic!("{text}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn what_is_in_texts_that_may_be_json_counts_as_if_it_were_read() {
+        let values = |text: &str| Made::of(text.as_bytes()).values;
+        assert_eq!(values(r#"{"a":[1,2],"b":"x,y{[","c":{}}"#), 6);
+        // However the text is escaped, and whatever stands around it.
+        for inner in [
+            r#"" [{},{}]""#,
+            r#""\u005b\u007b},{}]""#,
+            r#""\n[\u007B},{}]""#,
+            r#""\\u005b{}\\u002C{}]""#,
+        ] {
+            assert_eq!(values(&format!(r#"{{"a":{inner}}}"#)), 5, "{inner}");
+        }
+        // What begins otherwise is no JSON to anybody.
+        assert_eq!(values(r#"{"sql":"INSERT INTO t VALUES ('{}', '[1,2]')"}"#), 1);
+        assert_eq!(values(r#"{"a":"\"","b":""}"#), 2);
     }
 
     #[test]

@@ -157,6 +157,15 @@ impl Linter {
             self.require(known, &pointer, "names no argument");
         }
         for (index, refusal) in safety.refuse.iter().enumerate() {
+            let pairs = [&refusal.same, &refusal.differ, &refusal.above].into_iter().flatten();
+            let known = pairs
+                .into_iter()
+                .all(|(one, other)| tool.declares(one) && tool.declares(other));
+            self.require(
+                known,
+                &format!("/safety/refuse/{index}"),
+                "compares what is no argument",
+            );
             let words = refusal.next.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
             for word in words.filter(|word| word.contains('_')) {
                 let argument = catalog.tools().iter().any(|tool| tool.property(word).is_some());

@@ -71,11 +71,18 @@ async fn every_tool_that_may_run_sends_what_its_declaration_says() {
         if tool.declaration.safety.reveals && tool.property("branch_id").is_some() {
             given.insert("branch_id".into(), BRANCH.into());
         }
+        let before = world.upstream.count();
         let (value, is_error) = server.call(tool.name(), Value::Object(given)).await;
         let escalated = is_error && value["error"]["kind"] == "requires_approval";
         assert!(!is_error || escalated, "{}: {value}", tool.name());
         if !is_error {
-            let last = world.upstream.requests().pop().expect("a request");
+            // What is added to an answer is read after it.
+            let mut requests = world.upstream.requests().split_off(before);
+            let last = match tool.declaration.output.adds {
+                Some(_) => requests.into_iter().next(),
+                None => requests.pop(),
+            };
+            let last = last.expect("a request");
             assert_eq!(last.method, tool.declaration.request.method.as_str(), "{}", tool.name());
             let shape = |path: &str| path.split('/').count();
             assert_eq!(

@@ -205,8 +205,9 @@ async fn time_binds_all_statements_of_a_list_together() {
             json!({"branch_id": "main", "statements": statements, "timeout_seconds": 2}),
         )
         .await;
+    // All of them take fourteen seconds, and a busy machine takes some.
     assert!(
-        begun.elapsed() < Duration::from_secs(5),
+        begun.elapsed() < Duration::from_secs(10),
         "{:?}: {said}",
         begun.elapsed()
     );
