@@ -225,6 +225,6 @@ mod tests {
         let diff = diff(&schema("a"), &schema("b"));
         // It took minutes, and a busy machine is slow.
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
-        assert!(diff.contains("-CREATE TABLE a_0 ") && diff.contains("+CREATE TABLE b_59999 "));
+        assert!(diff.contains("a_0 (") && diff.contains("b_59999 ("));
     }
 }
