@@ -75,4 +75,4 @@ pub use store::{RedisOptions, RedisStore};
 pub use trusted::{Untrusted, read_trusted, read_trusted_text, warn_if_readable_by_others};
 pub(crate) use undo::FROM_THE_ANSWER;
 pub use undo::Undoing;
-pub use whole::{CUT_OFF, LAST_LINE, is_whole};
+pub use whole::{CUT_OFF, LAST_LINE, is_whole, says_its_end};

@@ -17,12 +17,22 @@ pub const LAST_LINE: &str = "# end";
 pub const CUT_OFF: &str = "it doesn't end with the line `# end`, or has that line elsewhere as well, so nobody can tell it from one that is cut \
      off: where nothing is missing, write that line at its end and nowhere else";
 
+/// Whether the last line of a text says that it is the last.
+#[must_use]
+pub fn says_its_end(text: &str) -> bool {
+    lines(text).next_back() == Some(LAST_LINE)
+}
+
+/// The lines of a text that aren't empty, without the blanks at their ends.
+fn lines(text: &str) -> impl DoubleEndedIterator<Item = &str> {
+    text.lines().map(str::trim_end).filter(|line| !line.is_empty())
+}
+
 /// Whether a text has its last line, and has it nowhere else: where it stood in the middle, as in two files that were put together, a text
 /// that is cut off there would be a whole one.
 #[must_use]
 pub fn is_whole(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
-    lines.next_back() == Some(LAST_LINE) && !lines.any(|line| line == LAST_LINE)
+    says_its_end(text) && lines(text).filter(|line| *line == LAST_LINE).count() == 1
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use crate::guard::{LAST_LINE, Untrusted, read_trusted};
+use crate::guard::{Untrusted, read_trusted, says_its_end};
 
 /// Why a text is broken that isn't UTF-8.
 pub(super) const NO_UTF_8: &str = "it is no UTF-8 text";
@@ -64,14 +64,14 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
         }
         at += line.len();
     }
-    let says_its_end = text.lines().rfind(|line| !line.trim().is_empty()).map(str::trim_end) == Some(LAST_LINE);
+    let is_ended = says_its_end(text);
     let ends = begins.iter().skip(1).copied().chain([text.len()]);
     let ranges = begins.iter().copied().zip(ends);
     ranges
         .filter_map(|(begin, end)| {
             Some(Piece {
                 text: text.get(begin..end)?,
-                may_be_cut: end == text.len() && !says_its_end,
+                may_be_cut: end == text.len() && !is_ended,
             })
         })
         .collect()
