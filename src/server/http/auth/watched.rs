@@ -516,15 +516,22 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("number");
         std::fs::write(&path, "6661").unwrap();
-        let watched = Arc::new(Watched::open("number", path.clone(), numbers).unwrap());
+        let halves = AtomicUsize::new(0);
+        let watched = Watched::open("number", path.clone(), move |path, before: Option<&u32>| {
+            let loaded = numbers(path, before);
+            // The rest comes when its half was read a second time.
+            if loaded.as_ref().is_ok_and(|loaded| loaded.broken.is_some()) && halves.fetch_add(1, Ordering::Relaxed) == 1 {
+                std::fs::write(path, "6662").unwrap();
+            }
+            loaded
+        });
+        let watched = Arc::new(watched.unwrap());
+        let written = Instant::now();
         // "666" is a broken one.
         std::fs::write(&path, "666").unwrap();
-        let writes = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(60));
-            std::fs::write(&path, "6662").unwrap();
-        });
-        assert_eq!(now(&watched), 6662);
-        writes.join().unwrap();
+        let number = now(&watched);
+        // A machine that was busy elsewhere for all of its moment reads it once.
+        assert!(number == 6662 || written.elapsed() >= HALF, "{number}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
