@@ -520,7 +520,9 @@ mod tests {
         let watched = Watched::open("number", path.clone(), move |path, before: Option<&u32>| {
             let loaded = numbers(path, before);
             // The rest comes when its half was read a second time.
-            if loaded.as_ref().is_ok_and(|loaded| loaded.broken.is_some()) && halves.fetch_add(1, Ordering::Relaxed) == 1 {
+            if loaded.as_ref().is_ok_and(|loaded| loaded.broken.is_some())
+                && halves.fetch_add(1, Ordering::Relaxed) == 1
+            {
                 std::fs::write(path, "6662").unwrap();
             }
             loaded
