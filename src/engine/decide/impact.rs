@@ -16,8 +16,12 @@ use crate::neon::text::{is_hidden, one_line};
 use crate::neon::views::{Branch, Database, Endpoint, Parent, Project};
 use crate::neon::{BranchId, EndpointId, ProjectId};
 
-/// What the computes that run are called where no connection drops.
-const RUNNING: &str = "running computes";
+/// What becomes of the connections to the computes that run.
+#[derive(Clone, Copy)]
+enum Connections {
+    Drop,
+    Stay,
+}
 
 /// Reads what the plan of a call shows.
 pub(in crate::engine) async fn read(
@@ -32,7 +36,7 @@ pub(in crate::engine) async fn read(
     let drops = tool.declaration.safety.interrupts
         || (tool.declaration.safety.ends_sessions && !by_statements)
         || assessment.causes().contains(&Cause::Interrupts);
-    let drops = if drops { "connections that drop" } else { RUNNING };
+    let connections = if drops { Connections::Drop } else { Connections::Stay };
     let project: Option<ProjectId> = id(arguments, "project_id")?;
     let target = tool.target().map(|(_, resource)| resource);
     let mut lost = Lost::default();
@@ -40,7 +44,7 @@ pub(in crate::engine) async fn read(
         see_project(
             look,
             project,
-            (target == Some(Resource::Project)).then_some(drops),
+            (target == Some(Resource::Project)).then_some(connections),
             &mut impact,
             &mut lost,
         )
@@ -51,7 +55,16 @@ pub(in crate::engine) async fn read(
         }
         if let Some(branch) = branch_of(look, tool, arguments).await? {
             let compute = compute.as_ref().filter(|_| target == Some(Resource::Endpoint));
-            see_branch(look, policy, project, &branch, (drops, compute), &mut impact, &mut lost).await?;
+            see_branch(
+                look,
+                policy,
+                project,
+                &branch,
+                (connections, compute),
+                &mut impact,
+                &mut lost,
+            )
+            .await?;
         }
         name_other_branches(look, tool, arguments, project, &mut impact).await?;
     }
@@ -192,7 +205,7 @@ fn typed(what: &str, name: String, id: &str) -> Option<TypedName> {
 async fn see_project(
     look: &ReadSnapshot<'_, '_>,
     project: &ProjectId,
-    whole: Option<&str>,
+    whole: Option<Connections>,
     impact: &mut Impact,
     lost: &mut Lost,
 ) -> Result<(), Failure> {
@@ -203,7 +216,7 @@ async fn see_project(
     impact.names.insert(project.to_string(), shown.clone());
     impact.lines.push(Line::fact("project", [shown]));
     lost.project = Some(name.to_owned());
-    let Some(drops) = whole else {
+    let Some(connections) = whole else {
         return Ok(());
     };
     for (label, field) in [
@@ -221,9 +234,7 @@ async fn see_project(
     impact
         .lines
         .push(Line::fact("computes", Endpoint::all(&computes).map(compute_in_short)));
-    impact
-        .lines
-        .push(Line::circumstance(drops, running(drops, &computes, None)));
+    impact.lines.push(running(connections, &computes, None));
     impact.lines.push(Line::circumstance(
         "storage",
         size(about.shown("synthetic_storage_size")),
@@ -288,7 +299,7 @@ async fn see_branch(
     policy: &Policy,
     project: &ProjectId,
     branch: &BranchId,
-    (drops, compute): (&str, Option<&EndpointId>),
+    (connections, compute): (Connections, Option<&EndpointId>),
     impact: &mut Impact,
     lost: &mut Lost,
 ) -> Result<(), Failure> {
@@ -328,7 +339,7 @@ async fn see_branch(
             Database::all(&databases).map(|database| told(database.name().unwrap_or_default())),
         ),
         Line::fact("computes", Endpoint::all(&computes).map(compute_in_short)),
-        Line::circumstance(drops, running(drops, &computes, compute)),
+        running(connections, &computes, compute),
         Line::circumstance("size", size(about.shown("logical_size"))),
         Line::circumstance("last active", last_active(&computes)),
     ]);
@@ -427,9 +438,12 @@ fn compute_in_short(compute: Endpoint<'_>) -> String {
 }
 
 /// The computes that run, or that one if it does.
-fn running(label: &str, computes: &Value, only: Option<&EndpointId>) -> Vec<String> {
-    let to = if label == RUNNING { "" } else { "those to " };
-    let lines: Vec<String> = Endpoint::all(computes)
+fn running(connections: Connections, computes: &Value, only: Option<&EndpointId>) -> Line {
+    let (label, to) = match connections {
+        Connections::Drop => ("connections that drop", "those to "),
+        Connections::Stay => ("running computes", ""),
+    };
+    let mut lines: Vec<String> = Endpoint::all(computes)
         .filter(|compute| compute.runs() && only.is_none_or(|only| compute.is(only)))
         .map(|compute| {
             let shown = |name: &str| told_plain(compute.shown(name).as_str().unwrap_or("unknown"));
@@ -437,9 +451,9 @@ fn running(label: &str, computes: &Value, only: Option<&EndpointId>) -> Vec<Stri
         })
         .collect();
     if lines.is_empty() {
-        return vec!["none: no such compute runs".to_owned()];
+        lines.push("none: no such compute runs".to_owned());
     }
-    lines
+    Line::circumstance(label, lines)
 }
 
 fn last_active(computes: &Value) -> Option<String> {
