@@ -18,6 +18,7 @@
 
 mod approval_flow;
 mod approvals;
+mod arguments;
 mod assess;
 pub mod audit;
 mod decision;
@@ -39,6 +40,7 @@ mod trusted;
 mod undo;
 pub(crate) mod untrusted;
 mod whole;
+mod would_send;
 
 pub use crate::permit::{Effect, JudgedTexts, Permitted};
 pub use approval_flow::{
@@ -49,14 +51,15 @@ pub use approvals::{
     Approval, Approvals, ApprovalsError, DecideError, DecidedBy, Decider, Decision, MAX_OF_GROUP, MAX_OF_ONE,
     MAX_WAITING, NewApproval, PersonDigest, Standing, State, TypedName,
 };
+pub(crate) use arguments::can_be_shown;
+pub use arguments::file_in_short;
 pub use assess::{Assessment, BranchFacts, Facts, Needs, Pending, RiskAssessment, StatementRisk};
 pub use decision::{AllowedCall, Approver, AwaitingApproval, NotJudged, PolicyDecision};
 pub use files::FileError;
 pub(crate) use files::{close_directory, lock, make_directory, open_private, read_private, replace_private};
 pub(crate) use losses::{done_losses, lines as impact_lines, reaching, told_losses};
 pub use mask::{MASK, OwnKey, mask, mask_text, without_own_keys};
-pub(crate) use plan::can_be_shown;
-pub use plan::{Impact, Plan, file_in_short, would_send};
+pub use plan::{Impact, Plan};
 pub use policy::{
     ApprovalRules, AskedCall, BranchSeen, Cause, Channel, Denied, MayApprove, NewBranch, Occasion, Policy, PolicyError,
     PolicyExplanation, Rule, policy_reference, policy_schema, projects_of,
@@ -76,3 +79,4 @@ pub use trusted::{Untrusted, read_trusted, read_trusted_text, warn_if_readable_b
 pub(crate) use undo::FROM_THE_ANSWER;
 pub use undo::Undoing;
 pub use whole::{CUT_OFF, LAST_LINE, is_whole, says_its_end};
+pub use would_send::would_send;

@@ -4,22 +4,19 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::approvals::TypedName;
+use super::arguments::{MAX_SENT, is_file, is_secret, unshowable, without_secrets};
 use super::assess::Assessment;
-use super::mask::{self, MASK};
-use super::shown::{Line, digest, hex, shown, told};
+use super::mask;
+use super::shown::{Line, digest, shown, told};
 use super::undo::Undoing;
 use super::untrusted::bare;
+use super::would_send::would_send;
 use crate::catalog::{Tool, Undo, templates};
 use crate::neon::Request;
 use crate::neon::sql::Measured;
-use crate::sql::{Redacted, Unshowable, redact};
 use crate::text::{escaped, one_line};
-
-/// How much of a value that the call sends is shown, in characters.
-const MAX_SENT: usize = 2_000;
 
 /// How much a call may send so that a human can decide on it, in characters of all its values as they are shown.
 const MAX_SENDING: usize = 3_000;
@@ -411,144 +408,6 @@ fn sent(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>, 
     }
 }
 
-/// The arguments of a call that hold SQL, whatever their tool.
-const SQL: [&str; 3] = ["sql", "statements", "changes"];
-
-/// Whether an argument holds SQL.
-pub(super) fn holds_sql(tool: Option<&Tool>, name: &str) -> bool {
-    SQL.contains(&name) || tool.is_some_and(|tool| tool.declaration.statements() == Some(name))
-}
-
-/// The SQL in an argument, each statement without its secrets.
-fn redacted(value: &Value) -> Vec<Redacted> {
-    match value {
-        Value::String(text) => vec![redact(text)],
-        Value::Array(items) => items.iter().filter_map(Value::as_str).map(redact).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// The value of an argument without its secrets.
-pub(super) fn without_secrets(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>) -> Value {
-    if is_secret(tool, name) && !value.is_null() {
-        return MASK.into();
-    }
-    if holds_sql(Some(tool), name) {
-        return match value {
-            Value::String(text) => redact(text).text().into(),
-            Value::Array(items) => items
-                .iter()
-                .map(|item| {
-                    item.as_str()
-                        .map_or_else(|| item.clone(), |text| redact(text).text().into())
-                })
-                .collect(),
-            other => other.clone(),
-        };
-    }
-    let mut field = match value {
-        Value::Object(map) if holds_secrets(tool, name) => json!({ name: masked(map) }),
-        // In another form than a map's, nothing tells the names from the values.
-        value if holds_secrets(tool, name) && !value.is_null() => return MASK.into(),
-        value => json!({ name: value }),
-    };
-    super::mask(&mut field, &[], &[]);
-    let mut value = field.get_mut(name).map(Value::take).unwrap_or_default();
-    if let (Some(values), "params") = (value.as_array_mut(), name) {
-        let secret = arguments.iter().filter(|(name, _)| holds_sql(Some(tool), name));
-        let secret: Vec<Redacted> = secret.flat_map(|(_, sql)| redacted(sql)).collect();
-        for (at, value) in values.iter_mut().enumerate() {
-            // What a statement that can't be read does with its parameters isn't known.
-            if secret
-                .iter()
-                .any(|sql| sql.parameters().contains(&(at + 1)) || sql.unshowable().is_some())
-            {
-                *value = MASK.into();
-            }
-        }
-    }
-    value
-}
-
-/// Why a human can't be shown what a call sends, if so; the end of a sentence that begins "it".
-fn unshowable(tool: &Tool, arguments: &Map<String, Value>) -> Option<&'static str> {
-    let sql: Vec<Redacted> = arguments
-        .iter()
-        .filter(|(name, _)| holds_sql(Some(tool), name))
-        .flat_map(|(_, sql)| redacted(sql))
-        .collect();
-    if let Some(why) = sql.iter().find_map(Redacted::unshowable) {
-        return Some(why.reason());
-    }
-    // What one statement stores another one may run.
-    if sql.iter().any(Redacted::hides) && sql.iter().any(Redacted::runs_text) {
-        return Some(Unshowable::Secret.reason());
-    }
-    let others = || {
-        arguments
-            .iter()
-            .filter(|(name, _)| !holds_sql(Some(tool), name) && !is_secret(tool, name) && !is_file(tool, name))
-    };
-    if others().any(|(_, value)| mask::hides_more_than_a_password(value)) {
-        return Some("holds a URI whose password can't be told from the rest of it, so it can't be masked");
-    }
-    let cut = arguments
-        .iter()
-        .any(|(name, value)| is_cut(tool, name, value, arguments));
-    cut.then_some("sends more than a human can be shown in one question (make it in smaller steps)")
-}
-
-/// Whether an argument is a file in base64.
-fn is_file(tool: &Tool, name: &str) -> bool {
-    tool.declaration
-        .request
-        .body
-        .files()
-        .any(|(_, file)| file.base64 == name)
-}
-
-/// Whether an argument is a map whose values are only ever written.
-fn holds_secrets(tool: &Tool, name: &str) -> bool {
-    let values = tool
-        .property(name)
-        .and_then(|schema| schema.get("additionalProperties"));
-    values.and_then(|values| values.get("writeOnly")) == Some(&Value::Bool(true))
-}
-
-/// Of a map of secrets the names are shown.
-fn masked(map: &Map<String, Value>) -> Value {
-    map.keys()
-        .map(|name| (name.clone(), MASK.into()))
-        .collect::<Map<_, _>>()
-        .into()
-}
-
-/// Whether a plan shows a value whole. A call that sends one that it doesn't isn't asked about.
-#[must_use]
-pub(crate) fn can_be_shown(value: &Value) -> bool {
-    escaped(&value.to_string()).chars().count() <= MAX_SENT
-}
-
-/// Whether a human would see a part only of something that can be read. Of a file, which
-/// nobody reads in base64, the plan has the size and the digest.
-fn is_cut(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>) -> bool {
-    let encoded = tool
-        .property(name)
-        .is_some_and(|schema| schema.contains_key("contentEncoding"));
-    !encoded && !is_secret(tool, name) && !can_be_shown(&without_secrets(tool, name, value, arguments))
-}
-
-/// Whether an argument is one that is only ever written.
-fn is_secret(tool: &Tool, name: &str) -> bool {
-    tool.property(name).and_then(|schema| schema.get("writeOnly")) == Some(&Value::Bool(true))
-}
-
-/// A file in a few words: its size, and what tells it from any other.
-#[must_use]
-pub fn file_in_short(bytes: &[u8]) -> String {
-    format!("{} bytes, sha256 {}", bytes.len(), hex(&Sha256::digest(bytes)))
-}
-
 /// A way back, as a sentence.
 fn undo_text(undo: &Value) -> String {
     let text = |name: &str| undo.get(name).and_then(Value::as_str);
@@ -569,74 +428,6 @@ fn undo_text(undo: &Value) -> String {
             format!("{tool} {}{more}{until}{note}", escaped(&arguments))
         }
         _ => "none".to_owned(),
-    }
-}
-
-/// The request, in a line, and its body. This is what a dry run answers, too.
-#[must_use]
-pub fn would_send(tool: &Tool, arguments: &Map<String, Value>, request: &Request) -> Value {
-    let mut line = format!("{} {}", request.method(), escaped(&mask::mask_text(request.path())));
-    for (index, (name, value)) in request.query().iter().enumerate() {
-        line.push_str(if index == 0 { "?" } else { "&" });
-        line.push_str(&format!("{name}={}", escaped(&mask::mask_text(value))));
-    }
-    let mut sent = json!({"request": line});
-    if let Some(body) = request.body() {
-        let mut body = bounded(body, tool, arguments);
-        if !body.is_object() {
-            super::mask(&mut body, &[], &[]);
-        }
-        if let Some(sent) = sent.as_object_mut() {
-            sent.insert("body".into(), body);
-        }
-    }
-    if let (Some(files), Some(sent)) = (request.form(), sent.as_object_mut()) {
-        let files = files.iter().map(|file| {
-            let shown = format!("{}: {}", file.name, file_in_short(&file.bytes));
-            (file.field.clone(), Value::from(shown))
-        });
-        sent.insert("files".into(), files.collect::<Map<_, _>>().into());
-    }
-    sent
-}
-
-/// A copy without secrets. What is longer than a human can be shown is cut: nobody is asked about that.
-fn bounded(value: &Value, tool: &Tool, arguments: &Map<String, Value>) -> Value {
-    let Value::Object(object) = value else {
-        return cut(value);
-    };
-    object
-        .iter()
-        .map(|(name, value)| {
-            // What stands deeper in the body has its argument's name there, too.
-            let shown = match value {
-                Value::Object(_) if tool.property(name).is_none() => bounded(value, tool, arguments),
-                value => without_secrets(tool, name, value, arguments),
-            };
-            (name.clone(), cut(&shown))
-        })
-        .collect::<Map<_, _>>()
-        .into()
-}
-
-fn cut(value: &Value) -> Value {
-    if can_be_shown(value) {
-        return value.clone();
-    }
-    match value {
-        Value::String(text) => format!("{} ({} characters in all)", one_line(text, 120), text.chars().count()).into(),
-        Value::Array(items) => {
-            let more = items.len().saturating_sub(20);
-            let shown = items.iter().take(20).map(cut);
-            shown
-                .chain((more > 0).then(|| format!("… and {more} more").into()))
-                .collect()
-        }
-        Value::Object(object) => {
-            let shown: Map<String, Value> = object.iter().map(|(name, value)| (name.clone(), cut(value))).collect();
-            shown.into()
-        }
-        other => other.clone(),
     }
 }
 

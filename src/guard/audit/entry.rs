@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::tidy::tidy;
 use crate::catalog::{Tool, declared};
-use crate::guard::plan::without_secrets;
+use crate::guard::arguments::without_secrets;
 use crate::guard::{Effect, MASK};
 
 /// How a call ended.

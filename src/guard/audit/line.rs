@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::entry::Entry;
 use super::tidy::{TEXT, tidy};
+use crate::guard::arguments::holds_sql;
 use crate::guard::mask_text;
-use crate::guard::plan::holds_sql;
 use crate::text::{escaped, one_line};
 
 /// What a line has at most where its arguments are what makes it long, in bytes.

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::guard::arguments::holds_sql;
 use crate::guard::mask;
-use crate::guard::plan::holds_sql;
 use crate::sql::redact;
 use crate::text::one_line;
 
