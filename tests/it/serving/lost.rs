@@ -61,6 +61,30 @@ async fn statement_that_the_end_cuts_off_was_cancelled_and_is_counted_once() {
     assert!(counted.ends_with(": 1"), "{counted}");
 }
 
+/// The library of the protocol has an error line for each: a caller could fill the log with them, and wake whom errors wake.
+#[tokio::test]
+async fn caller_that_hangs_up_is_no_error_of_the_server() {
+    let upstream = upstream(Reply::hang).await;
+    let server = serve(&upstream, &["--toolsets", "sql", "--drain-seconds", "1"]).await;
+    for number in 1..=3 {
+        let url = server.url.clone();
+        let running = tokio::spawn(async move { run_sql(&url, "SELECT pg_sleep(60)").await });
+        let asked = || {
+            upstream
+                .requests()
+                .iter()
+                .filter(|request| request.path() == "/sql")
+                .count()
+        };
+        harness::wait::until("SQL", || asked() == number).await;
+        running.abort();
+    }
+    // What was cancelled is told at the end, when there is nothing to wait for.
+    signal(&server.child, "-TERM").await;
+    let said = ended(server).await;
+    assert!(!said.contains("ERROR"), "{said}");
+}
+
 #[tokio::test]
 async fn answer_that_is_lost_is_no_refusal_of_postgres() {
     let upstream = upstream(Reply::reset_after_reading).await;
