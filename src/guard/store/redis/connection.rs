@@ -28,6 +28,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How often the store is looked at, so that a restart is noticed whether something is called or not.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How many reasons are told why the store can't be used, until it can.
+const MAX_REASONS: usize = 4;
+
 /// For how long an answer says that the store is there.
 const FRESH: Duration = Duration::from_secs(3);
 
@@ -45,8 +48,8 @@ struct Seen {
     count: u64,
     /// When it last answered.
     answered: Option<Instant>,
-    /// Why it didn't, where that was after its last answer.
-    away: Option<String>,
+    /// Why it didn't, where that was after its last answer: each reason once, the first of them.
+    away: Vec<String>,
 }
 
 /// The answer to a script that looks at the state first.
@@ -69,7 +72,8 @@ pub(super) struct Connection {
     place: String,
     base: String,
     settles: Duration,
-    manager: ConnectionManager,
+    client: Client,
+    manager: Mutex<ConnectionManager>,
     runtime: Option<Runtime>,
     seen: Mutex<Seen>,
 }
@@ -120,20 +124,17 @@ impl Connection {
             .enable_all()
             .build()
             .map_err(|error| refused(error.to_string()))?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(ONE_TRY))
-            .set_response_timeout(Some(ONE_TRY))
-            .set_number_of_retries(0);
         let manager = {
             let _inside = runtime.enter();
-            ConnectionManager::new_lazy_with_config(client, config).map_err(|error| refused(told(&error)))?
+            manager_of(&client).map_err(|error| refused(told(&error)))?
         };
         let connection = Arc::new(Self {
             // The braces keep all names in one slot of a cluster.
             base: format!("{{{}}}:", options.prefix),
             place,
             settles: options.settles,
-            manager,
+            client,
+            manager: Mutex::new(manager),
             runtime: Some(runtime),
             seen: Mutex::default(),
         });
@@ -142,9 +143,13 @@ impl Connection {
             let mut is_known = false;
             while let Some(connection) = looking.upgrade() {
                 let looked = connection.ask_once(&LOOKS, &Vec::new()).await;
-                if looked.is_ok() && !is_known {
-                    is_known = true;
-                    connection.tell_version().await;
+                match looked {
+                    Ok(_) if !is_known => {
+                        is_known = true;
+                        connection.tell_version().await;
+                    }
+                    Ok(_) => {}
+                    Err(error) => connection.begin_anew_after(&error),
                 }
                 drop(connection);
                 tokio::time::sleep(LOOK).await;
@@ -153,14 +158,34 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Takes another connection after an error that the present one may keep for ever. The library connects anew after errors of the
+    /// network alone: a password that wasn't right, or what isn't the protocol, while it was being set up is its answer from then on.
+    fn begin_anew_after(&self, error: &RedisError) {
+        if error.is_io_error() {
+            return;
+        }
+        if let Ok(manager) = manager_of(&self.client) {
+            *self.manager.lock().unwrap_or_else(PoisonError::into_inner) = manager;
+        }
+    }
+
+    fn manager(&self) -> ConnectionManager {
+        self.manager.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What all names begin with.
     pub(super) fn base(&self) -> &str {
         &self.base
     }
 
+    /// Whether it didn't answer what it was asked last.
+    pub(super) fn is_away(&self) -> bool {
+        !self.seen().away.is_empty()
+    }
+
     pub(super) fn is_available(&self) -> bool {
         let seen = self.seen();
-        seen.away.is_none() && seen.answered.is_some_and(|at| at.elapsed() < FRESH)
+        seen.away.is_empty() && seen.answered.is_some_and(|at| at.elapsed() < FRESH)
     }
 
     pub(super) async fn check(self: &Arc<Self>) -> Result<(), StoreError> {
@@ -221,7 +246,7 @@ impl Connection {
     /// Runs a script until it is answered or the time is over. Where the store was away a moment ago, it is tried once.
     async fn ask(&self, script: &Script, arguments: Arguments) -> Result<Answer, StoreError> {
         let until = Instant::now() + WAIT;
-        let was_away = self.seen().away.is_some();
+        let was_away = self.is_away();
         loop {
             let error = match self.ask_once(script, &arguments).await {
                 Ok(answer) => return Ok(answer),
@@ -237,10 +262,7 @@ impl Connection {
     /// Tells the operator of a version that loses data.
     async fn tell_version(&self) {
         let mut asked = redis::cmd("INFO");
-        let said = asked
-            .arg("server")
-            .query_async::<String>(&mut self.manager.clone())
-            .await;
+        let said = asked.arg("server").query_async::<String>(&mut self.manager()).await;
         if let Some(version) = said.ok().and_then(|said| loses_data(&said)) {
             tracing::warn!(
                 "the store {} is Redis {version}: before 7.2 it loses what its file of appended commands has at each restart where the user \
@@ -266,7 +288,7 @@ impl Connection {
         for argument in arguments {
             invocation.arg(argument.as_slice());
         }
-        let answered = invocation.invoke_async::<Vec<Value>>(&mut self.manager.clone()).await;
+        let answered = invocation.invoke_async::<Vec<Value>>(&mut self.manager()).await;
         let parsed = self.heard(answered).and_then(|values| {
             let mut values = values.into_iter();
             let mut next = || values.next().unwrap_or(Value::Nil);
@@ -283,7 +305,8 @@ impl Connection {
         Ok(answer)
     }
 
-    /// Runs a script about budgets, which are none of the store's state.
+    /// Runs a script about budgets, which are none of the store's state. Where the store is away nobody waits for it: they have budgets of
+    /// their own, and the next look tells when it is back.
     pub(super) async fn count<T: FromRedisValue>(
         &self,
         script: &Script,
@@ -291,7 +314,9 @@ impl Connection {
         arguments: &[String],
     ) -> Result<T, StoreError> {
         let until = Instant::now() + WAIT;
-        let was_away = self.seen().away.is_some();
+        if let Some(why) = self.seen().away.first() {
+            return Err(self.away(why.clone()));
+        }
         let mut invocation = script.prepare_invoke();
         for key in keys {
             invocation.key(key);
@@ -300,12 +325,12 @@ impl Connection {
             invocation.arg(argument);
         }
         loop {
-            let answered = invocation.invoke_async::<T>(&mut self.manager.clone()).await;
+            let answered = invocation.invoke_async::<T>(&mut self.manager()).await;
             let error = match self.heard(answered) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if was_away || !passes(&error) || Instant::now() + PAUSE >= until {
+            if !passes(&error) || Instant::now() + PAUSE >= until {
                 return Err(self.failed(&error));
             }
             tokio::time::sleep(PAUSE).await;
@@ -317,17 +342,17 @@ impl Connection {
         let mut seen = self.seen();
         match &answered {
             Ok(_) => {
-                if seen.away.take().is_some() {
+                if !std::mem::take(&mut seen.away).is_empty() {
                     tracing::info!("the store {} answers again", self.place);
                 }
                 seen.answered = Some(Instant::now());
             }
             Err(error) => {
                 let why = told(error);
-                if seen.away.is_none() {
+                if seen.away.len() < MAX_REASONS && !seen.away.contains(&why) {
                     tracing::warn!("the store {} can't be used: {why}", self.place);
+                    seen.away.push(why);
                 }
-                seen.away = Some(why);
             }
         }
         answered
@@ -376,6 +401,15 @@ impl Connection {
             why,
         }
     }
+}
+
+/// A connection that is made when it is first used, and made anew when it breaks.
+fn manager_of(client: &Client) -> Result<ConnectionManager, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(ONE_TRY))
+        .set_response_timeout(Some(ONE_TRY))
+        .set_number_of_retries(0);
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
 
 /// The version that a store says, where that version may lose data: Redis before 7.2. Valkey says that it is Redis 7.2.

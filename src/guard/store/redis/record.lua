@@ -10,13 +10,20 @@ local function keep(id, entry, ttl)
     redis.call('HSET', index, id, entry)
     if redis.call('PTTL', index) < tonumber(ttl) then redis.call('PEXPIRE', index, ttl) end
 end
+-- An entry, where it is one: what somebody else wrote into the index is nothing, and stands in nobody's way.
+local function read(text)
+    local is_read, entry = pcall(cjson.decode, text)
+    if not is_read or type(entry) ~= 'table' or type(entry.ends) ~= 'number' then return nil end
+    if type(entry.since) ~= 'number' or type(entry.owner) ~= 'string' or type(entry.group) ~= 'string' then return nil end
+    return entry
+end
 -- What is left when all that ended before `now` is removed: counts of what waits, and what the caller asks about.
 local function sweep(now, owner, group, same)
     local found = { all = 0, of_group = 0, of_owner = 0, taken = {}, shares = {}, share = group ~= '' and group or owner }
     local entries = redis.call('HGETALL', index)
     for n = 1, #entries, 2 do
-        local id, entry = entries[n], cjson.decode(entries[n + 1])
-        if entry.ends <= now then
+        local id, entry = entries[n], read(entries[n + 1])
+        if not entry or entry.ends <= now then
             remove(id)
         elseif entry.taken then
             table.insert(found.taken, { id = id, ends = entry.ends })

@@ -99,8 +99,22 @@ impl TestRedis {
 
     /// What this replica sees of the store, under a prefix of the test's own.
     pub(in crate::guard) fn replica(&self, prefix: &str, key: u8, settles: Duration) -> RedisStore {
-        let Ok(StoreAddress::Redis(address)) = StoreAddress::parse(&self.url) else {
-            panic!("{}", self.url);
+        Self::replica_at(&self.url, prefix, key, settles)
+    }
+
+    /// The same for a user of the store's own.
+    pub(in crate::guard) fn replica_as(&self, user: &str, prefix: &str, key: u8, settles: Duration) -> RedisStore {
+        Self::replica_at(
+            &self.url.replacen("redis://", &format!("redis://{user}@"), 1),
+            prefix,
+            key,
+            settles,
+        )
+    }
+
+    fn replica_at(url: &str, prefix: &str, key: u8, settles: Duration) -> RedisStore {
+        let Ok(StoreAddress::Redis(address)) = StoreAddress::parse(url) else {
+            panic!("{url}");
         };
         let mut options = RedisOptions::new(address);
         options.prefix = prefix.to_owned();

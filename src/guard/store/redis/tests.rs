@@ -145,6 +145,27 @@ fn who_takes_a_used_approval_out_of_the_store_gains_nothing_where_it_was_used() 
     assert_eq!(redeemed.redeem("used", &mark, until).unwrap(), Redemption::Before);
 }
 
+/// The library keeps the answer to the setting up of a connection, whatever comes later.
+#[test]
+fn store_that_refused_a_connection_is_connected_to_again() {
+    let Some(redis) = TestRedis::start() else { return };
+    let name = format!("user{}", prefix());
+    let allow = || redis.command(&["ACL", "SETUSER", &name, "on", ">word", "~*", "&*", "+@all"]);
+    allow();
+    let store = redis.replica_as(&format!("{name}:word"), &prefix(), 7, SETTLES);
+    awaited(|| store.redeemed().mark());
+    redis.command(&["ACL", "DELUSER", &name]);
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    // It was told that it isn't known, and not only that its connection ended.
+    while !matches!(store.redeemed().mark(), Err(StoreError::Refused { .. })) {
+        assert!(std::time::Instant::now() < until, "{:?}", store.redeemed().mark());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    allow();
+    awaited(|| store.redeemed().mark());
+    redis.command(&["ACL", "DELUSER", &name]);
+}
+
 #[test]
 fn prepared_work_is_completed_at_another_replica_and_not_after_the_store_lost_it() {
     let Some(redis) = TestRedis::start() else { return };
@@ -156,6 +177,24 @@ fn prepared_work_is_completed_at_another_replica_and_not_after_the_store_lost_it
     let content = json!({"statements": ["DROP TABLE canary_table"], "tool": "t"});
     let handle = here.prepare("canary_caller", content.clone(), until, now).unwrap();
     assert_eq!(there.prepared("canary_caller", &handle, now).unwrap(), content);
+    // What somebody else writes beside it is nothing, and hinders nothing.
+    let mark = one.redeemed().mark().unwrap();
+    for wrong in [
+        "",
+        "no entry",
+        "[]",
+        "{}",
+        r#"{"ends":"x"}"#,
+        r#"{"ends":9e15,"since":1}"#,
+    ] {
+        redis.command(&["HSET", &format!("{{{prefix}}}:{mark}:prepared:index"), "zzz", wrong]);
+        let handle = here.prepare("canary_caller", content.clone(), until, now).unwrap();
+        assert_eq!(
+            there.prepared("canary_caller", &handle, now).unwrap(),
+            content,
+            "{wrong}"
+        );
+    }
     assert_eq!(there.prepared("you", &handle, now), Err(NotPrepared::Unknown));
     assert_eq!(
         flow(&other, 8).prepared("canary_caller", &handle, now),
