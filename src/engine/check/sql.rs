@@ -1,7 +1,46 @@
 //! The SQL of a call, parsed once: assessing, placing, showing and sending take these statements, and parse no text again.
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::engine::error::Failure;
 use crate::sql::{Reading, Script};
+
+/// Up to what length SQL doesn't wait for longer SQL of others, in bytes.
+const SHORT: usize = 64 * 1024;
+
+/// How much of it is parsed at once, in bytes: what is made of a text while it is parsed takes some sixty times as much.
+const MAX_SHORT: usize = 512 * 1024;
+
+/// How much longer SQL is parsed at once, in bytes: what a call's may be.
+const MAX_LONG: usize = 1536 * 1024;
+
+/// The turns of all calls of this process.
+static TURNS: Turns = Turns::new();
+
+/// Who parses now. SQL that is long takes time and memory, and must take neither from those whose SQL is short.
+#[derive(Debug)]
+struct Turns {
+    short: Semaphore,
+    long: Semaphore,
+}
+
+impl Turns {
+    const fn new() -> Self {
+        Self {
+            short: Semaphore::const_new(MAX_SHORT),
+            long: Semaphore::const_new(MAX_LONG),
+        }
+    }
+
+    /// Waits for the turn of that many bytes; nothing where there are no turns any more.
+    async fn turn(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let (turns, most) = match bytes <= SHORT {
+            true => (&self.short, MAX_SHORT),
+            false => (&self.long, MAX_LONG),
+        };
+        turns.acquire_many(u32::try_from(bytes.min(most)).ok()?).await.ok()
+    }
+}
 
 /// A text that is only explained.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +99,11 @@ pub(in crate::engine) async fn parse(runs: &[&str], explains: Option<Explains<'_
     let unmarked = |text: &str| text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
     let sources: Vec<String> = runs.iter().map(|text| unmarked(text)).collect();
     let explains = explains.map(|explains| (unmarked(explains.text), explains.analyze));
+    let bytes = sources.iter().map(String::len).sum::<usize>() + explains.as_ref().map_or(0, |(text, _)| text.len());
+    // Whoever hangs up while waiting takes no turn; who has one keeps it to its end, which nothing cuts short.
+    let turn = TURNS.turn(bytes).await;
     let parse = move || {
+        let _turn = turn;
         tracing::debug!(
             texts = sources.len() + usize::from(explains.is_some()),
             "the SQL of a call is parsed"
@@ -106,7 +149,24 @@ fn explained(source: String, analyze: Analyze) -> Explained {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn long_sql_is_parsed_after_long_sql_and_short_sql_beside_it() {
+        let turns = Turns::new();
+        let first = turns.turn(MAX_LONG * 2).await.unwrap();
+        assert!(turns.turn(SHORT + 1).now_or_never().is_none());
+        let short: Vec<_> = (0..8)
+            .map(|_| turns.turn(SHORT).now_or_never().flatten().unwrap())
+            .collect();
+        assert!(turns.turn(1).now_or_never().is_none());
+        drop((first, short));
+        for bytes in [SHORT + 1, SHORT, 0] {
+            assert!(turns.turn(bytes).now_or_never().flatten().is_some(), "{bytes}");
+        }
+    }
 
     #[test]
     fn statement_that_writes_is_explained_and_not_run() {
