@@ -75,6 +75,8 @@ pub use state_dir::{kept_seal_key, kept_session, state_dir};
 pub use store::{InvalidStore, RedisAddress, StoreAddress, StoreError};
 #[cfg(feature = "http-server")]
 pub use store::{RedisOptions, RedisStore};
+#[cfg(unix)]
+pub(crate) use trusted::check_trusted_directory;
 pub use trusted::{Untrusted, read_trusted, read_trusted_text, warn_if_readable_by_others};
 pub(crate) use undo::FROM_THE_ANSWER;
 pub use undo::Undoing;

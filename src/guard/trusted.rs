@@ -100,6 +100,15 @@ pub fn read_trusted(path: &Path) -> Result<Vec<u8>, Untrusted> {
     Ok(bytes)
 }
 
+/// Sees to it that nobody but this user and root can put another directory in the place of this one, or of one above it.
+///
+/// # Errors
+/// When somebody else could, or it can't be looked at.
+#[cfg(unix)]
+pub(crate) fn check_trusted_directory(path: &Path) -> Result<(), Untrusted> {
+    unix::walk(path).map(drop)
+}
+
 /// Reads a text as [`read_trusted`] does.
 ///
 /// # Errors
@@ -201,7 +210,7 @@ mod unix {
     }
 
     /// The path without links, and what stands there.
-    fn walk(path: &Path) -> Result<(PathBuf, Metadata), Untrusted> {
+    pub(super) fn walk(path: &Path) -> Result<(PathBuf, Metadata), Untrusted> {
         let unreadable = |at: &Path| {
             let at = at.to_owned();
             move |source| Untrusted::Read { path: at, source }

@@ -46,8 +46,8 @@ impl PolicyAgain {
             .is_some_and(|(text, in_force)| is_cut_off(text, in_force))
         {
             return Err(format!(
-                "it holds the beginning of the policy in force and no more, as a file does whose writing broke off: where the rest is meant \
-                 to go, write the line `{LAST_LINE}` at its end"
+                "it may be the beginning of a policy and no more, as a file is whose writing broke off: where nothing is missing, write the line \
+                 `{LAST_LINE}` at its end"
             ));
         }
         let selection = Selection::new(catalog, &self.options, &policy).map_err(|error| error.to_string())?;
@@ -55,11 +55,12 @@ impl PolicyAgain {
     }
 }
 
-/// Whether a text is but the beginning of an earlier one, and doesn't say that it ends there. What denies stands behind that as often as what
-/// allows.
+/// Whether a text may be but the beginning of one, since it doesn't say that it ends there: where the earlier one did, or has it as its
+/// own beginning. What denies stands behind that as often as what allows.
 fn is_cut_off(text: &str, earlier: &str) -> bool {
     let (text, earlier) = (text.trim_end(), earlier.trim_end());
-    !text.is_empty() && text.len() < earlier.len() && earlier.starts_with(text) && !is_whole(text)
+    let is_beginning = text.len() < earlier.len() && earlier.starts_with(text);
+    !text.is_empty() && !is_whole(text) && (is_beginning || is_whole(earlier))
 }
 
 #[cfg(test)]
@@ -68,6 +69,8 @@ mod tests {
 
     #[test]
     fn beginning_of_a_policy_is_no_policy_unless_it_says_so() {
+        let ended = "read_only = true\n# end\n";
+        assert!(is_cut_off("read_only = false\n[tools]\n", ended) && !is_cut_off("[tools]\n# end", ended));
         let earlier = "read_only = true\n[tools]\ndelete_branch = \"deny\"\n";
         for end in 1..earlier.trim_end().len() {
             assert!(is_cut_off(&earlier[..end], earlier), "{}", &earlier[..end]);

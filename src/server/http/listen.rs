@@ -295,7 +295,8 @@ mod unix {
             ));
         }
         match found.mode() & BY_OTHERS {
-            0 => Ok(()),
+            // Nor the directory itself, with what is in it.
+            0 => crate::guard::check_trusted_directory(folder).map_err(|error| error.to_string()),
             _ => Err(format!(
                 "others can write its directory, and put a socket of their own in its place: run `chmod go-w {}`, or name a directory that isn't there yet",
                 in_a_shell(&folder.to_string_lossy())
@@ -401,6 +402,13 @@ mod tests {
             }
             fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
             drop(bind(&path).await.unwrap());
+            // Nor where they can move the directory that it is in.
+            let within = home.path().join("within");
+            fs::create_dir(&within).unwrap();
+            fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
+            assert!(why(&within.join("http.sock")).await.contains("chmod go-w"));
+            fs::set_permissions(home.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+            drop(bind(&within.join("http.sock")).await.unwrap());
         }
 
         #[tokio::test]
