@@ -85,14 +85,14 @@ pub fn lines(measured: &Measured) -> Vec<Line> {
                 .map(|table| format!("{} {}", table.oid, told(&table.name))),
         ));
         for (title, own) in [
-            ("deletes at most", "deletes"),
-            ("changes at most", "changes"),
-            ("deletes or changes at most", "deletes or changes"),
+            ("approval covers deleting", "deletes"),
+            ("approval covers changing", "changes"),
+            ("approval covers deleting or changing", "deletes or changes"),
         ] {
             let of_this: Vec<String> = touched
                 .iter()
                 .filter(|table| verb(table) == own)
-                .map(|table| format!("{} rows of {}", table.ceiling(), told(&table.name)))
+                .map(|table| format!("up to {} rows of {}", table.ceiling(), told(&table.name)))
                 .collect();
             if !of_this.is_empty() {
                 lines.push(Line::fact(title, of_this));
@@ -140,12 +140,38 @@ fn of_how_many(table: &TableImpact) -> String {
     }
 }
 
+/// The triggers that check a constraint, as the ledger calls them: `trigger of constraint 16384/16407 16410`, by its table and its id.
+const CHECKS: &str = "trigger of constraint ";
+
+/// Whether a loss is a part of another one that is told: with a constraint, or with its table, go the triggers that check it.
+fn goes_with_another(loss: &Loss, all: &[Loss]) -> bool {
+    let of = loss.facet.as_deref().filter(|_| loss.what == "gone");
+    let ids = of.and_then(|facet| facet.strip_prefix(CHECKS)?.split_once(' '));
+    let Some((table, constraint)) = ids.and_then(|(ids, _)| ids.split_once('/')) else {
+        return false;
+    };
+    let (table, constraint) = (format!("relation {table}"), format!("constraint {constraint}"));
+    all.iter().any(|other| {
+        let whole_table = other.facet.is_none() && other.key == table;
+        let constraint = other.facet.as_deref() == Some(&constraint) && other.key == table;
+        other.what == "gone" && (whole_table || constraint)
+    })
+}
+
 fn losses(measured: &Measured) -> Vec<String> {
-    if measured.lines.len() <= MAX_TOLD && measured.is_whole() {
-        return measured.lines.iter().map(sentence).collect();
+    let all: Vec<&Loss> = measured
+        .lines
+        .iter()
+        .filter(|loss| !goes_with_another(loss, &measured.lines))
+        .collect();
+    if all.len() <= MAX_TOLD && measured.is_whole() {
+        // A constraint has two triggers for each of its tables.
+        let mut told: Vec<String> = all.into_iter().map(sentence).collect();
+        told.dedup();
+        return told;
     }
     let mut kinds: Vec<(String, Vec<&Loss>)> = Vec::new();
-    for loss in &measured.lines {
+    for loss in all {
         let kind = match &loss.facet {
             None => format!("drops the {}", kind(loss)),
             Some(_) => "changes or weakens a part of another object".to_owned(),
@@ -253,6 +279,10 @@ fn sentence(loss: &Loss) -> String {
         _ if word("column") => format!("changes the type of the {} of {object}", named("column")),
         "gone" if word("place under") => format!("takes {object} out of {}", told(label)),
         _ if word("place under") => format!("changes which rows {object} has of {}", told(label)),
+        _ if word(CHECKS) => format!(
+            "drops or turns off a check of the constraint {} at {object}",
+            told(label)
+        ),
         "gone" if word("trigger") => format!("drops or turns off the {} of {object}", named("trigger")),
         "gone" if word("replica identity") || word("full replica identity") => {
             format!("takes the {facet} of {object} away, by which others are told of changes of its rows")
@@ -294,6 +324,45 @@ mod tests {
             what: what.to_owned(),
             now: None,
             kind: kind.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn checks_of_a_constraint_are_told_unless_their_constraint_is() {
+        let check = |table: &str, number| {
+            let facet = format!("trigger of constraint 7/77 {number}");
+            loss(
+                &format!("relation {table}"),
+                "public.o",
+                Some(&facet),
+                "gone",
+                Some("r"),
+            )
+        };
+        let told = |lines: Vec<Loss>| {
+            let count = u64::try_from(lines.len()).unwrap();
+            let measured = Measured {
+                lines,
+                count,
+                ..Measured::default()
+            };
+            losses(&measured).iter().map(|loss| bare(loss)).collect::<Vec<_>>()
+        };
+        let constraint = |what: &str| loss("relation 7", "public.p", Some("constraint 77"), what, Some("r"));
+        let off = "drops or turns off a check of the constraint \"x\" at the table \"public.o\"";
+        assert_eq!(told(vec![check("8", 1), check("8", 2)]), [off]);
+        // With its constraint, or with that one's table, they are gone, and with no other one.
+        let gone = told(vec![constraint("gone"), check("8", 1), check("7", 2)]);
+        assert_eq!(gone, ["drops the constraint \"x\" of the table \"public.p\""]);
+        let table = loss("relation 7", "public.p", None, "gone", Some("r"));
+        assert_eq!(told(vec![table, check("8", 1)]), ["drops the table \"public.p\""]);
+        for other in [
+            constraint("changed"),
+            loss("relation 8", "public.o", Some("constraint 77"), "gone", Some("r")),
+            loss("relation 7", "public.p", Some("constraint 7"), "gone", Some("r")),
+            loss("relation 77", "public.q", None, "gone", Some("r")),
+        ] {
+            assert_eq!(told(vec![other, check("8", 1)]).last().unwrap(), off);
         }
     }
 

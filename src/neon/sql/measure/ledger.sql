@@ -44,10 +44,12 @@ part AS (
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.to_jsonb(x) ->> 'indnullsnotdistinct', x.indcollation, (SELECT pg_catalog.string_agg(o.opcfamily::text, ' ' ORDER BY k.n) FROM pg_catalog.unnest(x.indclass::oid[]) WITH ORDINALITY k(id, n) JOIN pg_catalog.pg_opclass o ON o.oid = k.id), x.indisreplident)
       FROM pg_catalog.pg_index x WHERE x.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x'))), k.conname)
   FROM pg_catalog.pg_constraint k WHERE k.conrelid >= 16384 AND k.contype IN ('c', 'f', 'p', 'u', 'x')
-  UNION ALL SELECT t.tgrelid, 'trigger ' || t.oid, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', t.tgfoid, t.tgtype, t.tgdeferrable,
+  -- A constraint has triggers of its own, which check it: those are told by its name, and hold its table and itself, whose loss is theirs.
+  UNION ALL SELECT t.tgrelid, CASE WHEN t.tgisinternal THEN pg_catalog.concat('trigger of constraint ', k.conrelid, '/', t.tgconstraint, ' ', t.oid) ELSE 'trigger ' || t.oid END,
+    pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', t.tgfoid, t.tgtype, t.tgdeferrable,
     t.tginitdeferred, t.tgattr, pg_catalog.md5(t.tgqual::text), pg_catalog.md5(pg_catalog.encode(t.tgargs, 'hex'))),
-    CASE WHEN t.tgisinternal THEN 'of a constraint' ELSE t.tgname::text END)
-  FROM pg_catalog.pg_trigger t WHERE t.tgenabled IN ('O', 'A') AND t.tgrelid >= 16384
+    CASE WHEN t.tgisinternal THEN coalesce(k.conname, t.tgname)::text ELSE t.tgname::text END)
+  FROM pg_catalog.pg_trigger t LEFT JOIN pg_catalog.pg_constraint k ON k.oid = t.tgconstraint WHERE t.tgenabled IN ('O', 'A') AND t.tgrelid >= 16384
   UNION ALL SELECT t.tgrelid, 'trigger that always fires ' || t.oid, pg_catalog.jsonb_build_array(true, t.tgname)
   FROM pg_catalog.pg_trigger t WHERE t.tgenabled = 'A' AND t.tgrelid >= 16384
   UNION ALL SELECT p.polrelid, CASE WHEN p.polpermissive THEN '+policy ' ELSE 'policy ' END || p.polname,

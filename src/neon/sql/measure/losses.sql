@@ -30,8 +30,8 @@ lines AS MATERIALIZED (
   FROM former f JOIN ledger l ON l.key = f.key, pg_catalog.jsonb_each(f.facets) o LEFT JOIN LATERAL (SELECT l.facets -> o.key AS value) n ON true
   WHERE l.facets <> f.facets AND o.value -> 0 IS DISTINCT FROM n.value -> 0
     -- So is a constraint that stands there again, word for word, which was checked once more. A trigger may have been left out meanwhile.
-    AND NOT (n.value IS NULL AND (pg_catalog.starts_with(o.key, 'constraint ') OR pg_catalog.starts_with(o.key, 'trigger ') AND o.value ->> 1 = 'of a constraint') AND EXISTS (SELECT FROM pg_catalog.jsonb_each(l.facets) a
-      WHERE a.value = o.value AND NOT f.facets ? a.key AND pg_catalog.regexp_replace(a.key, '[0-9]+$', '') = pg_catalog.regexp_replace(o.key, '[0-9]+$', '')))
+    AND NOT (n.value IS NULL AND (pg_catalog.starts_with(o.key, 'constraint ') OR pg_catalog.starts_with(o.key, 'trigger of constraint ')) AND EXISTS (SELECT FROM pg_catalog.jsonb_each(l.facets) a
+      WHERE a.value = o.value AND NOT f.facets ? a.key AND pg_catalog.regexp_replace(a.key, '[0-9]+', '', 'g') = pg_catalog.regexp_replace(o.key, '[0-9]+', '', 'g')))
   UNION ALL SELECT f.key, f.name, CASE
       WHEN n.key ~ '^[+](place under|table) [0-9]+$' THEN pg_catalog.concat(pg_catalog.substring(n.key, '^(.*) [0-9]+$'), ' ', pg_catalog.substring(n.key, '[0-9]+$')::pg_catalog.oid::pg_catalog.regclass)
       ELSE n.key END, n.value ->> 1, 'added', /*{now of n.key}*/, f.facets #>> '{kind,0}'
