@@ -153,7 +153,7 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Write this server into the files of the clients on this machine, after asking
     Install(install::Install),
-    /// Take it out of them again
+    /// Take this server out of the files of the clients on this machine, after asking
     Uninstall(install::Uninstall),
     /// Print what makes a shell complete commands and options, e.g. `neon-mcp completions bash > /etc/bash_completion.d/neon-mcp`
     Completions(completions::Arguments),

@@ -59,7 +59,7 @@ pub struct Layer {
     /// Work in this database alone: tools no longer take a database
     #[arg(long, help_heading = BOUNDS, value_name = "NAME")]
     pub database: Option<String>,
-    /// Take the linked project, organization and branch from this file of Neon's command line; `off` for from none
+    /// Take the linked project, organization and branch from this file of Neon's command line; `off`: from no file
     /// [default: the nearest .neon, not above the home directory; never with `neon-mcp http`]
     #[arg(long, help_heading = BOUNDS, value_name = "FILE")]
     pub context_file: Option<PathBuf>,
