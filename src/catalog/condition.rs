@@ -24,12 +24,37 @@ impl Condition {
         self.fits_value(&Value::Object(arguments.clone()))
     }
 
+    /// The names of the arguments that it is about.
+    pub(crate) fn properties(&self) -> Vec<&str> {
+        let mut found = Vec::new();
+        add_properties(&self.schema, &mut found);
+        found
+    }
+
     /// Whether a value fits; nothing when the schema can't be compiled.
     #[must_use]
     pub fn fits_value(&self, value: &Value) -> Option<bool> {
         let compile = || jsonschema::draft202012::new(&Value::Object(self.schema.clone())).ok();
         let validator = self.compiled.get_or_init(compile).as_ref()?;
         Some(validator.is_valid(value))
+    }
+}
+
+/// The properties that a schema over an object names, at its own level.
+fn add_properties<'s>(schema: &'s Map<String, Value>, found: &mut Vec<&'s str>) {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    found.extend(properties.into_iter().flat_map(Map::keys).map(String::as_str));
+    let required = schema.get("required").and_then(Value::as_array);
+    found.extend(required.into_iter().flatten().filter_map(Value::as_str));
+    for name in ["allOf", "anyOf", "oneOf", "not", "if", "then", "else"] {
+        let schemas = match schema.get(name) {
+            Some(Value::Array(schemas)) => schemas.as_slice(),
+            Some(schema) => std::slice::from_ref(schema),
+            None => &[],
+        };
+        for schema in schemas.iter().filter_map(Value::as_object) {
+            add_properties(schema, found);
+        }
     }
 }
 

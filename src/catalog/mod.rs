@@ -33,7 +33,7 @@ pub use declaration::{
     Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Deleted, Escalation, Fact, FileSource,
     Finding, Former, Keep, Light, ListingDeclaration, Lookup, Moment, Named, Operations, OutputDeclaration, Pages,
     Pick, Place, PlanDeclaration, Reach, Reached, Refusal, RequestDeclaration, Resource, Rule, SHARED_ALIASES,
-    SafetyCopy, SafetyDeclaration, StateDeclaration, Undo, UndoNever, UndoWay, Workflow, WorkflowDeclaration,
+    SafetyCopy, SafetyDeclaration, Said, StateDeclaration, Undo, UndoNever, UndoWay, Workflow, WorkflowDeclaration,
 };
 pub use lint::{Problem, lint};
 pub use load::{Catalog, LoadError, Toolset, format_schema, sources};

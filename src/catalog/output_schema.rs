@@ -104,7 +104,7 @@ pub fn output_schema(tool: &Tool) -> Map<String, Value> {
     if let Some(result) = result(tool) {
         put("result", result);
     }
-    if output.state.is_some() {
+    if !output.state.is_empty() {
         put("state", json!({"type": "object"}));
     }
     if output.pages.is_some() {

@@ -30,6 +30,9 @@ fn account_argument(names: &[String]) -> Value {
 /// What a description ends with where a plain call requires approval.
 const ASKS: &str = " (asks)";
 
+/// What it ends with where some arguments require one.
+const MAY_ASK: &str = " (may ask)";
+
 /// The flag that enables one more toolset.
 fn turns_on(toolset: &str, chosen: &[&str]) -> String {
     let names: Vec<&str> = chosen.iter().copied().chain([toolset]).collect();
@@ -105,7 +108,7 @@ pub enum SelectionError {
 fn suggestion(nearest: Option<&str>, example: &str) -> String {
     nearest
         .map(|name| format!(": did you mean `{name}`?"))
-        .unwrap_or_else(|| format!(": see `neon-mcp tools`; it looks like `{example}`"))
+        .unwrap_or_else(|| format!(": see `neon-mcp tools`; one is called `{example}`"))
 }
 
 /// The tools that this server offers, in the order of the catalogue. What isn't here can't be called.
@@ -199,7 +202,11 @@ impl SelectedTool {
     #[must_use]
     pub fn description(&self) -> String {
         let declaration = &self.tool.declaration;
-        let mark = if declaration.plain_call_asks() { ASKS } else { "" };
+        let mark = match () {
+            () if declaration.plain_call_asks() => ASKS,
+            () if declaration.may_ask(|name| self.arguments().any(|offered| offered == name)) => MAY_ASK,
+            () => "",
+        };
         format!("{}{mark}", declaration.description)
     }
 

@@ -34,7 +34,7 @@ pub(in crate::engine) async fn connection(
         branch: branch.clone(),
         database: database.map(str::to_owned),
         role: role.map(str::to_owned),
-        reads: only_reads(call),
+        reads: leaves_the_branch(call),
     };
     // Who may do what is this call's, whoever found out where the names lead.
     let admitted = |database: &str, role: &str| {
@@ -144,14 +144,19 @@ fn endpoint(uri: &str) -> Option<EndpointId> {
     EndpointId::parse(label).ok().filter(|_| label.starts_with("ep-"))
 }
 
-/// Whether nothing that the call says changes anything.
-fn only_reads(call: &CallContext<'_>) -> bool {
-    let declared = call.selected.tool.declaration.safety.effect;
-    call.assessed.as_ref().map_or(declared, StatementRisk::effect) == Effect::Read
+/// Whether nothing that the call says changes anything of the branch.
+fn leaves_the_branch(call: &CallContext<'_>) -> bool {
+    let declaration = &call.selected.tool.declaration;
+    let tries = declaration
+        .workflow
+        .as_ref()
+        .is_some_and(|workflow| workflow.name.tries_on_a_copy());
+    let declared = declaration.safety.effect;
+    tries || call.assessed.as_ref().map_or(declared, StatementRisk::effect) == Effect::Read
 }
 
-/// The database and the role: what is given, else the only database and its owner. Of several databases, a call that only reads takes
-/// `neondb`, and one that changes something takes none.
+/// The database and the role: what is given, else the only database and its owner. Of several databases, a call that only reads, or tries
+/// something on a copy, takes `neondb`, and one that changes something takes none.
 pub(in crate::engine) async fn choose(
     call: &CallContext<'_>,
     look: &ReadSnapshot<'_, '_>,
@@ -167,7 +172,7 @@ pub(in crate::engine) async fn choose(
     let chosen = match (database, names.as_slice()) {
         (Some(database), _) => names.iter().find(|name| **name == database),
         (None, [only]) => Some(only),
-        (None, _) if only_reads(call) => names.iter().find(|name| **name == "neondb"),
+        (None, _) if leaves_the_branch(call) => names.iter().find(|name| **name == "neondb"),
         (None, _) => None,
     };
     if let (Some(given), None) = (database, chosen) {

@@ -117,10 +117,13 @@ impl CallContext<'_> {
         let CallBound { caller, instead, .. } = bound;
         Err(Failure::WorkflowError(Box::new(WorkflowError {
             kind: Kind::WrongCaller,
-            message: format!(
-                "{caller} runs what only reads, and this call of {} isn't proven to. Nothing was run.",
-                self.selected.tool.name()
-            ),
+            message: format!("{caller} runs {}. Nothing was run.", {
+                let name = self.selected.tool.name();
+                match bound.effect {
+                    Effect::Read => format!("what only reads, and this call of {name} isn't proven to"),
+                    _ => format!("what can be changed back, and this call of {name} loses what is there"),
+                }
+            }),
             changed: Changed::No,
             next: format!("Call it through {instead}, if that is what the user wants: it asks where it must."),
             more: serde_json::json!({ "caller": instead }),

@@ -414,8 +414,13 @@ impl<'a> Pipeline<'a> {
             true => done::state(&self.call, &arguments).await,
             false => None,
         };
+        let changes = match (&before, is_error) {
+            (Some(before), false) if assessment.changes() => done::changes(tool, &arguments, before, &self.call.fence),
+            _ => None,
+        };
         let extras = Extras {
             state,
+            changes,
             password_of: done::password_of(&self.call, &arguments).await.ok().flatten(),
             approved_by: approver.name(),
             approver: approved_by,

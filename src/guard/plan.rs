@@ -13,7 +13,7 @@ use super::shown::{Line, digest, shown, told};
 use super::undo::Undoing;
 use super::untrusted::bare;
 use super::would_send::would_send;
-use crate::catalog::{Tool, Undo, templates};
+use crate::catalog::{Effect, Tool, Undo, templates};
 use crate::neon::Request;
 use crate::neon::sql::Measured;
 use crate::text::{escaped, one_line};
@@ -88,8 +88,8 @@ impl Plan {
             now,
         };
         let summary = match (assessment.summary(), &tool.declaration.safety.plan) {
-            (Some(raised), _) => fill(raised, tool, arguments, &impact.names),
-            (None, Some(declared)) => fill(&declared.summary, tool, arguments, &impact.names),
+            (Some(raised), _) => fill(raised, tool, arguments, &impact),
+            (None, Some(declared)) => fill(&declared.summary, tool, arguments, &impact),
             (None, None) => tool.declaration.title.clone(),
         };
         let told_summary = summary;
@@ -225,11 +225,14 @@ impl Plan {
             [] => String::new(),
             reasons => format!(": it {}", reasons.join("; it ")),
         };
-        let effect = format!(
-            "Effect: {}{}{because}.",
-            self.assessment.effect(),
-            if self.assessment.severe() { ", severe" } else { "" }
-        );
+        // What reads and is asked about all the same hands over a secret: its class says nothing to a human.
+        let effect = match (self.assessment.effect(), reasons.as_slice()) {
+            (Effect::Read, [_, ..]) => format!("Effect: it {}.", reasons.join("; it ")),
+            (effect, _) => {
+                let severe = if self.assessment.severe() { ", severe" } else { "" };
+                format!("Effect: {effect}{severe}{because}.")
+            }
+        };
         // What isn't there has no line, and what the first says already neither.
         let mut said: Vec<String> = Vec::new();
         let mut lines = |binds: bool| -> Vec<String> {
@@ -431,52 +434,73 @@ fn undo_text(undo: &Value) -> String {
     }
 }
 
-/// A text with `{argument}` replaced by what it names, in quotes where that is a name. Of `[this|that]` the first is taken where all
-/// its arguments are given, else the second; `[this]` is left out then.
-fn fill(text: &str, tool: &Tool, arguments: &Map<String, Value>, names: &BTreeMap<String, String>) -> String {
+/// A text with `{argument}` replaced by what it names, in quotes where that is a name, and `{before:/pointer}` by a part of what the plan
+/// read. Of `[this|that]` the first is taken where all that it names is there, else the second; `[this]` is left out then.
+fn fill(text: &str, tool: &Tool, arguments: &Map<String, Value>, impact: &Impact) -> String {
+    let value = |name: &str| match name.strip_prefix("before:") {
+        Some(pointer) => impact.before.as_ref()?.pointer(pointer),
+        None => arguments.get(name),
+    };
+    let told_value = |name: &str| match value(name) {
+        // Its own words, or what was filled in from the branch.
+        Some(Value::String(text)) => match impact.names.get(text) {
+            Some(named) => named.clone(),
+            None => told(&mask::mask_text(text)),
+        },
+        Some(value) => match impact.names.get(&value.to_string()) {
+            Some(named) => named.clone(),
+            None => in_words(&without_secrets(tool, name, value, arguments)),
+        },
+        None => name.to_owned(),
+    };
+    let fill_part = |part: &str, out: &mut String| {
+        let mut rest = part;
+        while let Some((before, name, after)) = rest.split_once('{').and_then(|(before, after)| {
+            let (name, after) = after.split_once('}')?;
+            Some((before, name, after))
+        }) {
+            out.push_str(before);
+            out.push_str(&told_value(name));
+            rest = after;
+        }
+        out.push_str(rest);
+    };
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, choice, after)) = rest.split_once('[').and_then(|(before, after)| {
         let (choice, after) = after.split_once(']')?;
         Some((before, choice, after))
     }) {
-        fill_given(before, tool, arguments, names, &mut out);
+        fill_part(before, &mut out);
         let (one, other) = choice.split_once('|').unwrap_or((choice, ""));
-        let given = templates(one).all(|name| arguments.get(name).is_some_and(|value| !value.is_null()));
-        fill_given(if given { one } else { other }, tool, arguments, names, &mut out);
+        let is_there = templates(one).all(|name| value(name).is_some_and(|value| !value.is_null()));
+        fill_part(if is_there { one } else { other }, &mut out);
         rest = after;
     }
-    fill_given(rest, tool, arguments, names, &mut out);
+    fill_part(rest, &mut out);
     out
 }
 
-fn fill_given(
-    text: &str,
-    tool: &Tool,
-    arguments: &Map<String, Value>,
-    names: &BTreeMap<String, String>,
-    out: &mut String,
-) {
-    let mut rest = text;
-    while let Some((before, name, after)) = rest.split_once('{').and_then(|(before, after)| {
-        let (name, after) = after.split_once('}')?;
-        Some((before, name, after))
-    }) {
-        out.push_str(before);
-        match arguments.get(name) {
-            Some(Value::String(text)) => out.push_str(
-                &names
-                    .get(text)
-                    .cloned()
-                    // Its own words, or what was filled in from the branch.
-                    .unwrap_or_else(|| told(&mask::mask_text(text))),
-            ),
-            Some(value) => out.push_str(&escaped(&without_secrets(tool, name, value, arguments).to_string())),
-            None => out.push_str(name),
+/// A value in a sentence: of a list its items, of an object its values, the first of which is what it is called.
+fn in_words(value: &Value) -> String {
+    let scalar = |value: &Value| match value {
+        Value::String(text) => Some(told(text)),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    };
+    let item = |value: &Value| {
+        let Value::Object(members) = value else {
+            return scalar(value);
+        };
+        let values: Option<Vec<String>> = members.values().map(scalar).collect();
+        match values?.split_first()? {
+            (first, []) => Some(first.clone()),
+            (first, others) => Some(format!("{first} ({})", others.join(", "))),
         }
-        rest = after;
-    }
-    out.push_str(rest);
+    };
+    let items = value.as_array().filter(|items| !items.is_empty());
+    let told_items: Option<Vec<String>> = items.and_then(|items| items.iter().map(item).collect());
+    told_items.map_or_else(|| escaped(&value.to_string()), |items| items.join(", "))
 }
 
 #[cfg(test)]

@@ -52,9 +52,9 @@ impl Undoing<'_> {
         // What says nothing of this call is left out.
         let note = way
             .note
-            .as_deref()
-            .filter(|_| fits(way.note_when.as_deref(), self.arguments));
-        let note = note.unwrap_or_default();
+            .as_ref()
+            .map(|note| note.of(self.arguments))
+            .unwrap_or_default();
         if way.when.is_some() && !fits(way.when.as_ref(), self.arguments) {
             return format!("none by one call. {note}").trim().into();
         }
@@ -119,7 +119,7 @@ impl Undoing<'_> {
                 notes.push(format!("Add what it was before: {}.", unknown.join(", ")));
             }
             if !note.is_empty() {
-                notes.push(note.to_owned());
+                notes.push(note);
             }
             if !notes.is_empty() {
                 object.insert("note".into(), notes.join(" ").into());

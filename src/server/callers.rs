@@ -15,8 +15,8 @@ pub(super) const CALLERS: [(Effect, &str, &str, &str); 4] = [
         Effect::Write,
         "call_write_tool",
         "Call a writing tool",
-        "Call a tool that search_tools found: one that adds something, or changes what can be changed back. Where its arguments \
-         do more than that, a human is asked.",
+        "Call a tool that search_tools found: one that adds something, or changes what can be changed back, run_sql with an \
+         INSERT among them. Where its arguments do more than that, a human is asked.",
     ),
     (
         Effect::Access,

@@ -1,6 +1,6 @@
 //! Discovery mode: a search and one caller per effect, in place of a long list. A call through a caller is the call itself.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use rmcp::model::{Tool as McpTool, ToolAnnotations};
 use serde::Deserialize;
@@ -23,7 +23,7 @@ pub(super) fn listed(selection: &Selection) -> Vec<McpTool> {
     for (effect, name, title, description) in CALLERS {
         if selection.tools().iter().any(|selected| needs(selected) == effect) {
             tools.push(
-                McpTool::new(name, description, caller_input())
+                McpTool::new(name, description, caller_input(example(selection, effect)))
                     .with_title(title)
                     .with_raw_output_schema(Arc::new(envelope(Map::new())))
                     .with_annotations(hints(selection, effect)),
@@ -33,22 +33,26 @@ pub(super) fn listed(selection: &Selection) -> Vec<McpTool> {
     tools
 }
 
-fn caller_input() -> Arc<Map<String, Value>> {
-    static INPUT: LazyLock<Arc<Map<String, Value>>> = LazyLock::new(|| {
-        object(json!({
-            "type": "object",
-            "additionalProperties": false,
-            "required": ["name"],
-            "properties": {
-                "name": {"type": "string", "description": "The tool, e.g. list_projects"},
-                "arguments": {
-                    "type": "string",
-                    "description": "Its arguments, as its input_schema has them: a JSON object, e.g. {\"project_id\": \"…\"}"
-                }
+/// A tool that a caller runs, the first in the list.
+fn example(selection: &Selection, effect: Effect) -> &str {
+    let mut tools = selection.tools().iter();
+    let runs = tools.find(|selected| needs(selected) == effect);
+    runs.map_or("list_projects", |selected| selected.tool.name())
+}
+
+fn caller_input(example: &str) -> Arc<Map<String, Value>> {
+    object(json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["name"],
+        "properties": {
+            "name": {"type": "string", "description": format!("The tool, e.g. {example}")},
+            "arguments": {
+                "type": "string",
+                "description": "Its arguments, as its input_schema has them: a JSON object, e.g. {\"project_id\": \"…\"}"
             }
-        }))
-    });
-    INPUT.clone()
+        }
+    }))
 }
 
 pub(super) fn object(value: Value) -> Arc<Map<String, Value>> {

@@ -81,7 +81,8 @@ pub(super) fn instructions(engine: &Engine) -> String {
         }
         line("Writes wait for Neon's operations. `undo` in a result is the call that takes it back.");
         line(
-            "(asks) in a description: the call runs only after a human approves it, throwaway branches aside. The client asks, or the \
+            "(asks) in a description: the call runs only after a human approves it, throwaway branches aside; (may ask): with some \
+             arguments, or on the default branch. The client asks, or the \
              call ends with a plan and a code: show the user both, and once they approve call again. A rejection is final: don't look \
              for a way around it.",
         );

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::overview::asks;
 use super::reference::kind;
-use crate::catalog::{SelectedTool, Undo};
+use crate::catalog::{Said, SelectedTool, Undo};
 
 /// What a tool does, what it takes, what of it asks a human, how it is undone: plain text, of which no line is folded.
 #[must_use]
@@ -59,7 +59,7 @@ pub fn tool_page(selected: &SelectedTool) -> String {
                 text,
                 "\nUndo: {}. {}",
                 way.tool,
-                way.note.as_deref().unwrap_or_default()
+                way.note.iter().flat_map(Said::texts).collect::<Vec<_>>().join(" ")
             );
         }
         None => {}

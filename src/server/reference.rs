@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::tools::{publish, published_bytes};
-use crate::catalog::{Escalation, SelectedTool, Selection, Tool, Undo};
+use crate::catalog::{Escalation, Said, SelectedTool, Selection, Tool, Undo};
 
 /// How many bytes of a definition make a token, about: JSON with English words in it.
 const BYTES_PER_TOKEN: usize = 4;
@@ -142,8 +142,12 @@ fn one(text: &mut String, selected: &SelectedTool) {
                 .within_seconds
                 .map(|seconds| format!(", within {} days", seconds / 86_400))
                 .unwrap_or_default();
-            let note = way.note.as_deref().map(|note| format!(". {note}")).unwrap_or_default();
-            let _ = write!(text, "\nWay back: `{}`{until}{note}\n", way.tool);
+            let _ = write!(text, "\nWay back: `{}`{until}", way.tool);
+            let note: Vec<&str> = way.note.iter().flat_map(Said::texts).collect();
+            if !note.is_empty() {
+                let _ = write!(text, ". {}", note.join(" "));
+            }
+            text.push('\n');
         }
         None => {}
     }

@@ -22,6 +22,9 @@ const MAX_HITS: usize = 10;
 /// How many of them are given whole. As a rule one of the first two is the one.
 const WHOLE_HITS: usize = 2;
 
+/// How many arguments are named that a tool has elsewhere.
+const MAX_LEFT_OUT: usize = 8;
+
 /// Whether a server with this selection has the search.
 pub(super) fn is_offered(selection: &Selection) -> bool {
     selection.discovery() || selection.finds_more()
@@ -181,7 +184,7 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
     }
     let fits = |selected: &Arc<SelectedTool>| {
         let tool = &selected.tool;
-        asked.effect.is_none_or(|effect| selected.effect() == effect)
+        asked.effect.is_none_or(|effect| needs(selected) == effect)
             && asked.toolset.as_deref().is_none_or(|toolset| &*tool.toolset == toolset)
     };
     let hits: Vec<Value> = found
@@ -189,7 +192,7 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
         .filter(|selected| fits(selected))
         .take(limit)
         .enumerate()
-        .map(|(rank, selected)| hit(selection, selected, rank < WHOLE_HITS))
+        .map(|(rank, selected)| hit(selection, selected, &asked.query, rank < WHOLE_HITS))
         .collect();
     let next = if let Some(instead) = absent {
         format!("No tool does this. {instead} If something else is meant, search in other words.")
@@ -214,14 +217,30 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
     CallResult::new(value, false, Fence::new(&Map::new()))
 }
 
+/// Of the arguments that a tool has elsewhere, those first whose names have most words of the query, and of the others a few.
+fn likely<'a>(arguments: &'a [String], query: &str) -> Vec<&'a str> {
+    let query = query.to_lowercase();
+    let said: Vec<&str> = query
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| word.len() > 2)
+        .collect();
+    // Words of one stem: `suspend` and `suspends`, `timeout` and `time`.
+    let is_said = |word: &&str| said.iter().any(|said| said.starts_with(word) || word.starts_with(said));
+    let count = |name: &&str| name.split('_').filter(|word| word.len() > 2).filter(is_said).count();
+    let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    arguments.sort_by_key(|name| std::cmp::Reverse(count(name)));
+    arguments.truncate(MAX_LEFT_OUT);
+    arguments
+}
+
 /// What an agent is told of a tool: all that it needs to call it, or a line.
-fn hit(selection: &Selection, selected: &SelectedTool, whole: bool) -> Value {
+fn hit(selection: &Selection, selected: &SelectedTool, query: &str, whole: bool) -> Value {
     let declaration = &selected.tool.declaration;
     let mut hit = Map::new();
     let mut put = |name: &str, value: Value| hit.insert(name.to_owned(), value);
     put("name", declaration.name.as_str().into());
     put("title", declaration.title.as_str().into());
-    put("effect", selected.effect().name().into());
+    put("effect", needs(selected).name().into());
     if selection.discovery() {
         put("caller", caller_of(needs(selected)).into());
     }
@@ -229,8 +248,11 @@ fn hit(selection: &Selection, selected: &SelectedTool, whole: bool) -> Value {
         put("toolset", (*selected.tool.toolset).into());
         put("turned_on_by", flag.into());
     } else if !selected.left_out.is_empty() {
-        let more = json!({"arguments": selected.left_out, "turned_on_by": selected.offers_all});
-        put("not_offered", more);
+        let arguments = likely(&selected.left_out, query);
+        put(
+            "not_offered",
+            json!({"arguments": arguments, "turned_on_by": selected.offers_all}),
+        );
     }
     if whole {
         put("description", selected.description().into());
@@ -240,4 +262,21 @@ fn hit(selection: &Selection, selected: &SelectedTool, whole: bool) -> Value {
         }
     }
     Value::Object(hit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::likely;
+
+    #[test]
+    fn arguments_of_the_query_are_named_first() {
+        let all: Vec<String> = (0..12).map(|number| format!("other_{number}")).collect();
+        let all: Vec<String> = all.into_iter().chain(["default_suspend_seconds".to_owned()]).collect();
+        let found = likely(&all, "let new computes SUSPEND after ten seconds");
+        assert_eq!(
+            (found.first().copied(), found.len()),
+            (Some("default_suspend_seconds"), 8)
+        );
+        assert_eq!(likely(&all[..2], ""), ["other_0", "other_1"]);
+    }
 }

@@ -8,6 +8,7 @@ mod plan;
 mod refusal;
 mod request;
 mod safety;
+mod said;
 mod undo;
 mod workflow;
 
@@ -23,6 +24,7 @@ pub use plan::{Pick, PlanDeclaration};
 pub use refusal::{Finding, Moment, Refusal};
 pub use request::{BodyForm, Constant, FileSource, RequestDeclaration, Resource, Rule, SHARED_ALIASES};
 pub use safety::{Comparison, Escalation, Fact, Light, Named, Reach, Reached, SafetyCopy, SafetyDeclaration};
+pub use said::Said;
 pub use undo::{Former, Undo, UndoNever, UndoWay};
 pub use workflow::{Workflow, WorkflowDeclaration};
 
@@ -123,6 +125,18 @@ impl Declaration {
         };
         let safety = &self.safety;
         safety.effect.needs_consent() || safety.reveals || safety.interrupts || safety.escalate.iter().any(always)
+    }
+
+    /// Whether some of the arguments that are offered have a call require approval that a plain one doesn't. What SQL does is told by the
+    /// SQL.
+    #[must_use]
+    pub fn may_ask(&self, is_offered: impl Fn(&str) -> bool) -> bool {
+        let can_apply = |when: &Condition| when.properties().iter().any(|name| is_offered(name));
+        let raises = |escalation: &Escalation| {
+            let applies = escalation.when.as_ref().is_none_or(can_apply);
+            escalation.effect.needs_consent() && escalation.lowers.is_none() && applies
+        };
+        self.statements().is_none() && !self.plain_call_asks() && self.safety.escalate.iter().any(raises)
     }
 
     /// Whether repeating a call changes nothing more: what reads, sets values or takes something away does so by its method.

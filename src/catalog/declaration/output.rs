@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::place::Place;
+use super::said::Said;
 
 /// What comes back: what the answer is, what is read after it, and what an agent gets of it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -52,13 +53,13 @@ pub struct OutputDeclaration {
     /// What was done, as a sentence: `{argument}` stands for an argument, `{/pointer}` for a part of the answer, and of
     /// `[this|that]` the first is said where all that it names is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub done: Option<String>,
+    pub done: Option<Said>,
     /// What is said instead when Neon answers without a body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone: Option<String>,
     /// What is so now, read after the call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<StateDeclaration>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<StateDeclaration>,
     /// Texts that are added to the result by name, filled as `done` is: links that people open.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub also: BTreeMap<String, String>,

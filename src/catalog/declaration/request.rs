@@ -31,7 +31,7 @@ pub struct RequestDeclaration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<String>,
     /// `database_name` and `role_name` are the branch's only database, and its owner, where they are left out. Of several databases, what
-    /// reads takes `neondb`, and what changes something none: the call is refused, and says which there are.
+    /// reads, or tries something on a copy, takes `neondb`, and what changes something none: the call is refused, and says which there are.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub default_database: bool,
     /// Of those, the arguments that name something deleted: looked for among what can be recovered, never among what is there.

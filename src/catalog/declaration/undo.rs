@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::said::Said;
 use crate::catalog::condition::Condition;
 
 /// The way back from a call.
@@ -45,10 +46,7 @@ pub struct UndoWay {
     pub within_seconds: Option<u64>,
     /// What does not come back, or what else is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-    /// The note is told only of calls whose arguments fit this JSON Schema.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note_when: Option<Box<Condition>>,
+    pub note: Option<Said>,
 }
 
 /// Where the former value of an argument stands.

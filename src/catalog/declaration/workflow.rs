@@ -88,6 +88,12 @@ pub enum Workflow {
 }
 
 impl Workflow {
+    /// Whether what it runs is run on a copy of the branch that it is about.
+    #[must_use]
+    pub fn tries_on_a_copy(self) -> bool {
+        matches!(self, Self::PrepareDatabaseMigration | Self::PrepareQueryTuning)
+    }
+
     /// Whether it reads the documentation rather than Neon.
     #[must_use]
     pub fn reads_docs(self) -> bool {

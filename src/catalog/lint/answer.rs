@@ -9,15 +9,21 @@ use crate::catalog::tool::Tool;
 impl Linter {
     pub(super) fn schemas(&mut self, tool: &Tool) {
         let declaration = &tool.declaration;
-        if let Some(Undo::Way(UndoWay { when, note_when, .. })) = &declaration.safety.undo {
-            let both = [
-                (when.as_ref(), "/safety/undo/when"),
-                (note_when.as_deref(), "/safety/undo/note_when"),
-            ];
-            for (schema, pointer) in both {
-                if let Some(schema) = schema {
-                    self.schema(schema, pointer);
-                }
+        let mut said = declaration
+            .output
+            .done
+            .iter()
+            .map(|done| (done, "/output/done"))
+            .collect::<Vec<_>>();
+        if let Some(Undo::Way(UndoWay { when, note, .. })) = &declaration.safety.undo {
+            if let Some(schema) = when {
+                self.schema(schema, "/safety/undo/when");
+            }
+            said.extend(note.iter().map(|note| (note, "/safety/undo/note")));
+        }
+        for (said, pointer) in said {
+            for (index, when) in said.conditions() {
+                self.schema(when, &format!("{pointer}/{index}/when"));
             }
         }
         for (index, rule) in declaration.request.rules.iter().enumerate() {

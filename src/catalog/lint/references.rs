@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Linter;
 use crate::catalog::Effect;
-use crate::catalog::declaration::{PlanDeclaration, Undo, UndoWay};
+use crate::catalog::declaration::{PlanDeclaration, Said, Undo, UndoWay};
 use crate::catalog::load::Catalog;
 use crate::catalog::tool::{Tool, property, templates, templates_within};
 
@@ -32,14 +32,12 @@ impl Linter {
         if let Some(check) = &declaration.output.check {
             self.require(reader(check), "/output/check", "is no reading tool");
         }
-        if let Some(state) = &declaration.output.state {
+        for state in &declaration.output.state {
             self.require(reader(&state.read), "/output/state/read", "is no reading tool");
         }
-        let filled = declaration.output.done.iter().chain(declaration.output.also.values());
-        for name in filled
-            .flat_map(|text| templates(text))
-            .filter(|name| !name.starts_with('/'))
-        {
+        let done = declaration.output.done.iter().flat_map(Said::texts);
+        let filled = done.chain(declaration.output.also.values().map(String::as_str));
+        for name in filled.flat_map(templates).filter(|name| !name.starts_with('/')) {
             self.require(
                 tool.declares(name),
                 "/output/done",
@@ -110,7 +108,9 @@ impl Linter {
 
     /// A summary names arguments, and those that may be left out stand in brackets.
     pub(super) fn summary(&mut self, tool: &Tool, summary: &str, pointer: &str) {
-        for name in templates(summary) {
+        let read = tool.declaration.safety.plan.is_some();
+        let is_read = |name: &str| read && name.starts_with("before:/");
+        for name in templates(summary).filter(|name| !is_read(name)) {
             self.require(tool.declares(name), pointer, format!("`{{{name}}}` is no argument"));
         }
         let outside: String = summary

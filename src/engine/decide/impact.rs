@@ -98,10 +98,11 @@ pub(in crate::engine) async fn read(
             impact.lines.push(Line::fact(what, ["not found".to_owned()]));
         }
         if let Some(argument) = plan.pick.as_ref().and_then(|pick| pick.argument.as_deref())
-            && let Some(id) = text(arguments, argument)
+            && let Some(id) = arguments.get(argument).and_then(id_in_words)
             && let Some(name) = finding::name_of(&seen).filter(|name| *name != id)
         {
-            impact.names.entry(id.to_owned()).or_insert_with(|| called(name, id));
+            let shown = called(name, &id);
+            impact.names.entry(id).or_insert(shown);
         }
         if target == Some(Resource::Snapshot) {
             lost.snapshot = seen.get("name").and_then(Value::as_str).map(str::to_owned);
@@ -119,6 +120,15 @@ pub(in crate::engine) async fn read(
     }
     impact.type_name = lost.type_name(tool, arguments);
     Ok(impact)
+}
+
+/// An id, which is a text or a number.
+fn id_in_words(id: &Value) -> Option<String> {
+    match id {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
 }
 
 /// The last name of a pointer.
@@ -319,8 +329,14 @@ async fn see_branch(
         Parent::Root => None,
         // After a restore that kept what was there, children are that one's, and not the default branch's, as they were.
         Parent::Branch(parent) => Some(match Branch::all(&branches).find(|branch| branch.is(&parent)) {
-            Some(found) if found.is_default() => branch_called(found, &parent),
-            Some(found) => format!("{}, which isn't the default branch", branch_called(found, &parent)),
+            Some(found) => {
+                let shown = branch_called(found, &parent);
+                impact.names.insert(parent.to_string(), shown.clone());
+                match found.is_default() {
+                    true => shown,
+                    false => format!("{shown}, which isn't the default branch"),
+                }
+            }
             None => parent.to_string(),
         }),
         Parent::Unknown => Some("unknown".to_owned()),

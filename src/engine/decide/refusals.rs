@@ -7,7 +7,7 @@ use super::finding;
 use crate::catalog::{Moment, Refusal, Tool, Undo};
 use crate::engine::error::{Failure, WouldFail};
 use crate::engine::snapshot::ReadSnapshot;
-use crate::engine::values::{id, text};
+use crate::engine::values::{id, items, text};
 use crate::guard::{told, told_plain};
 use crate::neon::views::{Branch, Parent};
 use crate::neon::{BranchId, ProjectId};
@@ -158,7 +158,6 @@ async fn in_history(
     };
     let answer = look.project(&project).await?;
     let now = look.now();
-    let about = "list_branches and describe_project tell since when there is history.";
     if time > now + SLACK {
         let message = format!("`{argument}` lies in the future: Neon's clock says {}.", shown(now));
         return Err(would_fail(&message, "Give a time that has passed.", Vec::new()));
@@ -194,20 +193,36 @@ async fn in_history(
         return Ok(());
     };
     let answer = look.branch(&project, &branch).await?;
-    let about_branch = Branch::in_answer(&answer);
-    let created = about_branch.shown("created_at").as_str().and_then(self::time);
-    match created {
-        // A child has its parent's history.
-        Some(created) if about_branch.parent() == Parent::Root && time < created - SLACK => Err(would_fail(
-            &format!(
-                "`{argument}` lies before the branch, which was made at {}.",
-                shown(created)
-            ),
-            about,
-            Vec::new(),
-        )),
-        _ => Ok(()),
-    }
+    let about = Branch::in_answer(&answer);
+    let created = about.shown("created_at").as_str().and_then(self::time);
+    // A child has its parent's history. Both times are absolute, so no clock comes between them.
+    let Some(created) = created.filter(|created| about.parent() == Parent::Root && time < *created) else {
+        return Ok(());
+    };
+    let message = format!(
+        "`{argument}` lies before the branch, which was made at {}.",
+        shown(created)
+    );
+    let replaced = replaced_by(look, &project, about).await;
+    let next = match replaced.is_empty() {
+        true => "list_branches and describe_project tell since when there is history.",
+        false => "What was before is the history of the branch that this one replaced: give that one.",
+    };
+    Err(would_fail(&message, next, replaced))
+}
+
+/// The branches that one took the place of when a snapshot's restore was finalized: Neon renames them to `NAME (old)`.
+async fn replaced_by(look: &ReadSnapshot<'_, '_>, project: &ProjectId, branch: Branch<'_>) -> Vec<String> {
+    let (Ok(name), Ok(branches)) = (branch.name(), look.branches(project).await) else {
+        return Vec::new();
+    };
+    let old = format!("{name} (old)");
+    let is_replaced = |other: &&Value| Branch::of(other).name().is_ok_and(|other| other.starts_with(&old));
+    items(&branches)
+        .filter(is_replaced)
+        .take(MAX_FOUND)
+        .map(called)
+        .collect()
 }
 
 /// Refuses an expiry that has passed, or that lies too far ahead.

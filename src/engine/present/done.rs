@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::catalog::templates;
+use crate::catalog::{Former, Tool, Undo, templates};
 use crate::engine::context::CallContext;
 use crate::engine::decide::target::branch_of;
 use crate::engine::error::Failure;
 use crate::engine::present::untrusted::Fence;
 use crate::engine::snapshot::ReadSnapshot;
 use crate::engine::values::{id, text};
-use crate::guard::{mask_text, told};
+use crate::guard::{mask, mask_text, told};
 use crate::neon::ProjectId;
 use crate::neon::views::{Branch, Role};
 
@@ -69,19 +69,54 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// What is so now: what the declared reading tool shows after the call. What can't be read is left out.
+/// What is so now: what the declared reading tools show after the call. What can't be read is left out.
 pub(in crate::engine) async fn state(call: &CallContext<'_>, arguments: &Map<String, Value>) -> Option<Value> {
-    let declared = call.selected.tool.declaration.output.state.as_ref()?;
     let look = ReadSnapshot::new(call);
-    let answer = look.tool(&declared.read, &Default::default(), arguments).await.ok()?;
-    let mut state: Value = declared
-        .show
-        .iter()
-        .filter_map(|(name, pointer)| Some((name.clone(), answer.pointer(pointer)?.clone())))
-        .collect::<Map<_, _>>()
-        .into();
+    let mut state = Map::new();
+    for declared in &call.selected.tool.declaration.output.state {
+        let Ok(answer) = look.tool(&declared.read, &Default::default(), arguments).await else {
+            continue;
+        };
+        let mut answer = Value::clone(&answer);
+        let reader = call.catalog.tool(&declared.read);
+        let masked = reader.map(|reader| reader.declaration.output.mask.as_slice());
+        mask(&mut answer, masked.unwrap_or_default(), &[]);
+        let shown = declared.show.iter();
+        state.extend(shown.filter_map(|(name, pointer)| Some((name.clone(), answer.pointer(pointer)?.clone()))));
+    }
+    let mut state = Value::Object(state);
     call.fence.enclose(&mut state);
-    Some(state)
+    state
+        .as_object()
+        .is_some_and(|state| !state.is_empty())
+        .then_some(state)
+}
+
+/// What a call changed, where what was there before is known: `Now: expires_at none (was 2026-12-02T22:15:55Z).`
+pub(in crate::engine) fn changes(
+    tool: &Tool,
+    arguments: &Map<String, Value>,
+    before: &Value,
+    fence: &Fence,
+) -> Option<String> {
+    let Some(Undo::Way(way)) = &tool.declaration.safety.undo else {
+        return None;
+    };
+    let in_words = |value: &Value| match value {
+        Value::Null => Some("none".to_owned()),
+        Value::Array(_) | Value::Object(_) => None,
+        value => Some(shown(value)),
+    };
+    let change = |(name, former): (&String, &Former)| {
+        let former = former.value(before);
+        let (now, was) = (arguments.get(name)?, in_words(&former)?);
+        match *now == former {
+            true => Some(format!("{name} {was}, as before")),
+            false => Some(format!("{name} {} (was {was})", in_words(now)?)),
+        }
+    };
+    let changes: Vec<String> = way.former.iter().filter_map(change).collect();
+    (!changes.is_empty()).then(|| fence.resolved_line(&format!("Now: {}.", changes.join("; "))))
 }
 
 /// Whose password a result holds: the role, the branch, and where the branch has it from.

@@ -48,6 +48,8 @@ pub(in crate::engine) struct Extras {
     pub(in crate::engine) undo: Option<Value>,
     /// What is so now.
     pub(in crate::engine) state: Option<Value>,
+    /// What was changed, as a sentence.
+    pub(in crate::engine) changes: Option<String>,
     /// Whose password the result holds.
     pub(in crate::engine) password_of: Option<Value>,
 }
@@ -78,17 +80,19 @@ impl Shaping<'_> {
                 answer,
             ));
         }
+        let done = output.done.as_ref().map(|done| done.of(self.arguments));
         let said = match empty {
             true => output
                 .gone
                 .as_ref()
-                .or(output.done.as_ref())
+                .or(done.as_ref())
                 .map_or_else(|| "Done.".to_owned(), fill),
-            false => output.done.as_ref().map(fill).unwrap_or_default(),
+            false => done.as_ref().map(fill).unwrap_or_default(),
         };
         let mut envelope = self.envelope(&whole, answer.as_ref());
         if !said.is_empty() {
-            envelope.insert("done".into(), said.into());
+            let said: Vec<String> = [said].into_iter().chain(extras.changes).collect();
+            envelope.insert("done".into(), said.join(" ").into());
         }
         if let Some(mut answer) = answer.filter(|_| !empty) {
             if let Some(object) = answer.as_object_mut() {
@@ -149,8 +153,8 @@ impl Shaping<'_> {
         } = ended;
         let mut envelope = self.envelope(&Value::Null, Some(&result));
         let output = &self.tool.declaration.output;
-        if let (Some(template), false) = (&output.done, failed) {
-            let said = done::filled(template, self.arguments, &result, self.fence);
+        if let (Some(said), false) = (&output.done, failed) {
+            let said = done::filled(&said.of(self.arguments), self.arguments, &result, self.fence);
             envelope.insert("done".into(), said.into());
         }
         guard::mask(&mut result, &output.mask, &output.reveal);

@@ -15,8 +15,8 @@ use crate::sql::Statement;
 const RESTORE: &str = "restore_branch";
 
 /// What it costs.
-const COSTS: &str = "The branch becomes what it was before, in all of its databases, roles and passwords included: what anybody wrote since goes from it, too, and stays on the \
-                     preserved branch. Connections drop, and the user is asked. Where statements can undo it, run those instead.";
+const COSTS: &str = "Where statements can undo it, run those instead. This makes the branch what it was before, in all of its databases, roles and passwords included: what anybody wrote since goes from it, too, and stays on the \
+                     preserved branch. Connections drop, and the user is asked.";
 
 /// The same for whoever is asked.
 const COSTS_IN_SHORT: &str = "The branch becomes what it was before, in all of its databases.";
@@ -74,9 +74,8 @@ async fn to_past(
             _ => "reset_from_parent".to_owned(),
         };
         return format!(
-            "none by one call: Neon restores root branches alone to their past, and this one has a parent. create_branch with parent_id \
-             {branch} and parent_timestamp {moment} makes a branch that has what was there before, as far as the history reaches; \
-             {reset} makes this one what its parent is now."
+            "none by one call: only a branch without a parent can be restored to its past. create_branch with parent_id {branch} and \
+             parent_timestamp {moment} makes a branch of what was there before; {reset} makes this one what its parent is now."
         )
         .into();
     }

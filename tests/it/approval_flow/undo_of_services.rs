@@ -111,6 +111,9 @@ async fn way_back_of_authentication_takes_back_what_the_call_did() {
         .await;
     let absent = story.answer("get_neon_auth", on_main(json!({}))).await.1;
     let again = story.done("provision_neon_auth", on_main(better(json!({})))).await;
+    // What comes with it is said, so that nobody turns it on once more.
+    assert!(again["state"]["providers"].to_string().contains("google"), "{again}");
+    assert_eq!(again["state"]["allow_localhost"], true, "{again}");
     story.undo(&again).await;
     assert!(absent && story.answer("get_neon_auth", on_main(json!({}))).await.1);
     ways.seen.insert("provision_neon_auth".to_owned());

@@ -31,6 +31,8 @@ async fn row_23_backup_and_restore() {
     story.shop("update_snapshot", change).await;
     assert_eq!(names(&story).await, ["release", "passing"]);
 
+    let before = story.time(0).await;
+    story.advance(10).await;
     // Looked at first, then put in place.
     story.set_schema("main", TWO).await;
     let restore = json!({"snapshot_id": snapshot, "name": "look"});
@@ -58,6 +60,15 @@ async fn row_23_backup_and_restore() {
         .shop_fails("finalize_restore_branch", json!({"branch_id": "main"}))
         .await;
     assert_eq!(again["kind"], "would_fail", "{again}");
+    // What the branch was before is another one's history now, which is named before anybody is asked.
+    let asked = story.asked();
+    let earlier = json!({
+        "branch_id": "main", "source_branch_id": "main", "source_timestamp": before, "preserve_under_name": "kept",
+    });
+    let error = story.shop_fails("restore_branch", earlier).await;
+    assert_eq!(error["kind"], "would_fail", "{error}");
+    assert!(error["found"].to_string().contains("main (old)"), "{error}");
+    assert_eq!(story.asked(), asked);
 
     // Instant restore, from the branch's own history.
     let good = story.time(0).await;

@@ -70,6 +70,11 @@ async fn branch_with_several_databases_says_that_one_must_be_named() {
     );
     let query = json!({"branch_id": "try", "database_name": "ledger", "sql": "SELECT 1 AS one"});
     assert_eq!(rows(&story.shop("query_database", query).await), [json!([1])]);
+    // What changes something there must say where; what is only tried takes the usual one, as reads do.
+    let table = json!({"branch_id": "main", "sql": "CREATE TABLE t (x int)"});
+    assert_eq!(story.shop_fails("run_sql", table.clone()).await["kind"], "unresolved");
+    let tried = story.shop("prepare_database_migration", table).await;
+    assert_eq!(tried["database"], "neondb", "{tried}");
 }
 
 /// After a restore of the default branch that keeps what was there, its children are that one's.
@@ -90,13 +95,41 @@ async fn parent_that_is_not_the_default_branch_is_said_to_be_none() {
     story.shop("restore_branch", restore).await;
     for said in [
         story.done("compare_database_schema", compared).await,
-        story.done("reset_from_parent", on_dev).await,
+        story.done("reset_from_parent", on_dev.clone()).await,
     ] {
         assert!(
             told(&said).contains("bad (br-") && told(&said).contains("default"),
             "{said}"
         );
     }
+    let asked = story.human().asked();
+    let first = asked.last().expect("a question").0.lines().next().map(str::to_owned);
+    assert!(first.expect("a line").contains("bad"), "what is taken is said at once");
+}
+
+/// A change says what it was before.
+#[tokio::test]
+async fn what_was_changed_is_said_with_what_it_was() {
+    let story = shop().await;
+    story.shop("create_branch", json!({"name": "dev"})).await;
+    let change = async |more: serde_json::Value| {
+        let mut arguments = json!({"project_id": "shop", "branch_id": "dev"});
+        arguments
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        let done = story.done("update_branch", arguments).await;
+        done["done"].as_str().expect("what was done").to_owned()
+    };
+    let done = change(json!({"protected": true})).await;
+    assert!(done.ends_with("Now: protected true (was false)."), "{done}");
+    let done = change(json!({"protected": false, "expires_at": "2d"})).await;
+    assert!(
+        done.contains("(was none)") && done.contains("protected false"),
+        "{done}"
+    );
+    let done = change(json!({"expires_at": "never"})).await;
+    assert!(done.contains("expires_at none (was 2"), "{done}");
 }
 
 #[tokio::test]
