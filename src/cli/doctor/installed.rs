@@ -106,7 +106,7 @@ fn of_client(state: &ClientState) -> Vec<Check> {
         .collect();
     checks.extend(state.unreadable.iter().map(|file| {
         let message = format!("{id}: {}: {}", file.path.display(), file.reason);
-        Check::problem(CHECK, message, "where it is wrong, mend it; where it is right, add the server there by hand: `neon-mcp install --print` shows the entry".to_owned()).with("client", id.as_str())
+        Check::problem(CHECK, message, "where it is wrong, mend it; where it is right, add the server there by hand: `neon-mcp install --print` shows the entry").with("client", id.as_str())
     }));
     if checks.is_empty() {
         let check = Check::skipped(CHECK, format!("{id} is here, and hasn't this server"));
