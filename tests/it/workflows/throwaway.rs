@@ -1,5 +1,6 @@
 //! Throwaway branches.
 
+use harness::assert_worded;
 use serde_json::json;
 
 use super::{fenced, rows, shop, sql};
@@ -122,14 +123,11 @@ async fn what_was_changed_is_said_with_what_it_was() {
         done["done"].as_str().expect("what was done").to_owned()
     };
     let done = change(json!({"protected": true})).await;
-    assert!(done.ends_with("Now: protected true (was false)."), "{done}");
+    assert_worded!("notes", "what was changed: protected", done);
     let done = change(json!({"protected": false, "expires_at": "2d"})).await;
-    assert!(
-        done.contains("(was none)") && done.contains("protected false"),
-        "{done}"
-    );
+    assert_worded!("notes", "what was changed: an expiry set", done);
     let done = change(json!({"expires_at": "never"})).await;
-    assert!(done.contains("expires_at none (was 2"), "{done}");
+    assert_worded!("notes", "what was changed: an expiry cleared", done);
 }
 
 #[tokio::test]
