@@ -5,9 +5,8 @@ use std::io::IsTerminal as _;
 use clap::Command;
 
 use super::common::{print, print_painted, resolve};
-use super::fold::folded;
+use super::fold::{folded, width};
 use super::style::Style;
-use super::terminal::width;
 use crate::catalog::{Catalog, Selection};
 use crate::settings::Layer;
 

@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 use stop_signal::{Hangup, stop_signal};
 
 use super::common::{here, print, print_painted, resolve};
-use super::fold::folded;
+use super::fold::width;
 use super::reach::Reach;
 use super::readable::readable;
 use super::serve::{Started, start};
 use super::spinner::Spinner;
 use super::spoken::to_a_human;
 use super::style::Style;
-use super::terminal::{AtTheTerminal, Terminal, width};
+use super::terminal::{AtTheTerminal, Terminal};
 use crate::catalog::{Catalog, Selection};
 use crate::engine::{ApprovalMode, CallResult, Caller, Outcome};
 use crate::guard::{Identity, Principal, Session, kept_session};
@@ -110,9 +110,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if goes {
         let text = "neon-mcp: the sandbox of this call is gone, with all that was in it. To keep one from call to call, name a folder \
                     for it: --sandbox-dir FOLDER";
-        folded(text, width(std::io::stderr()), "", "")
-            .iter()
-            .for_each(|line| eprintln!("{line}"));
+        eprintln!("{text}");
     }
     Ok(if result.is_error {
         ExitCode::FAILURE

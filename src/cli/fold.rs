@@ -31,6 +31,17 @@ pub(super) fn folded(text: &str, width: Option<usize>, first: &str, rest: &str) 
     text.split('\n').flat_map(fold).collect()
 }
 
+/// How wide a terminal is; nothing where it isn't one, or doesn't say.
+pub(super) fn width(terminal: impl Sized + AsTerminal) -> Option<usize> {
+    let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(terminal)?;
+    (width > 0).then_some(usize::from(width))
+}
+
+#[cfg(unix)]
+pub(super) use std::os::fd::AsFd as AsTerminal;
+#[cfg(windows)]
+pub(super) use std::os::windows::io::AsHandle as AsTerminal;
+
 #[cfg(test)]
 mod tests {
     use super::*;

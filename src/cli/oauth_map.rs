@@ -9,11 +9,11 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
 use super::common::{print, resolve};
+use super::fold::width;
 use super::reach::Reach;
 use super::readable::readable;
 use super::serve::engine_account;
 use super::style::Style;
-use super::terminal::width;
 use crate::base_url::BaseUrl;
 use crate::catalog::Catalog;
 use crate::engine::EngineAccount;

@@ -1,5 +1,6 @@
 //! What commands say, so that nothing of it steers a terminal.
 
+use super::fold::{folded, width};
 use crate::text::shown;
 
 /// Prints to standard output. A reader that has gone away (`| head`) is no reason to complain. Whatever comes from outside, nothing of it
@@ -15,8 +16,13 @@ pub(super) fn print_painted(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", shown(text, true));
 }
 
-/// Prints to standard error, as `print` does: all that commands say there goes through here.
+/// Prints to standard error, as `print` does: all that commands say there goes through here. What this program says itself fits a terminal.
 pub(super) fn complain(text: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{}", shown(text, false));
+    let clean = shown(text, false);
+    let said = match clean.starts_with("neon-mcp: ") {
+        true => folded(&clean, width(std::io::stderr()), "", "").join("\n"),
+        false => clean,
+    };
+    let _ = writeln!(std::io::stderr(), "{said}");
 }

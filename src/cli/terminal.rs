@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::fold::folded;
+use super::fold::{folded, width};
 use super::spinner::Spinner;
 use crate::engine::Ask;
 use crate::guard::{APPROVE_FIELD, Channel, NAME_FIELD, Question, Reply, TypedName};
@@ -113,17 +113,6 @@ pub(super) fn shown(text: &str, width: Option<usize>) -> Vec<String> {
     let clean = text.split('\n').map(escaped);
     clean.flat_map(|line| folded(&line, width, "  ", "      ")).collect()
 }
-
-/// How wide a terminal is; nothing where it isn't one, or doesn't say.
-pub(super) fn width(terminal: impl Sized + AsTerminal) -> Option<usize> {
-    let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(terminal)?;
-    (width > 0).then_some(usize::from(width))
-}
-
-#[cfg(unix)]
-pub(super) use std::os::fd::AsFd as AsTerminal;
-#[cfg(windows)]
-pub(super) use std::os::windows::io::AsHandle as AsTerminal;
 
 /// The terminal that one of the standard streams is, though others lead elsewhere: `neon-mcp call … 2>log >result.json`. One that this
 /// process is in the background of isn't there for it: a read would stop the process.

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use super::common::{print, resolve};
-use super::fold::folded;
+use super::fold::{folded, width};
 use super::reach::Reach;
-use super::terminal::width;
 use crate::catalog::{Catalog, Selection, format_schema, lint, sources, synonym_problems};
 use crate::server::{
     example_arguments, offered, overview, overview_table, published, published_bytes, published_list_problems, tokens,

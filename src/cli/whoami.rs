@@ -7,10 +7,9 @@ use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
 use super::common::{only, print, resolve};
-use super::fold::folded;
+use super::fold::{folded, width};
 use super::serve::engine_account;
 use super::spoken::spoken;
-use super::terminal::width;
 use crate::neon::{self, AccountInfo, Context, Error, ErrorKind, KeyKind, RateLimits};
 use crate::settings::{Account, AccountSource, KeyOrigin, Layer, Upstream};
 use crate::text::escaped;

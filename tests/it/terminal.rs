@@ -235,6 +235,18 @@ async fn name_alone_says_in_a_terminal_what_it_is_and_to_a_client_speaks() {
 }
 
 #[tokio::test]
+async fn errors_fit_the_terminal() {
+    for columns in [40, 80] {
+        let wrong = ["tools", "--policy", "/nowhere/policy-of-the-operator.toml"];
+        let (exit, _, screen) = at(program(&wrong, "", ""), Streams::All, columns).await;
+        let lines = lines(&screen);
+        assert_eq!(exit, 1, "{screen}");
+        assert!(lines.len() > 1 && lines[0].starts_with("neon-mcp: "), "{lines:?}");
+        fit(&lines, columns);
+    }
+}
+
+#[tokio::test]
 async fn sandbox_that_a_client_starts_has_a_project_with_data() {
     let place = place();
     let command = sandbox(&["--toolsets", "all"], place.path());

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::cli::terminal::width as terminal_width;
+use crate::cli::fold::width as terminal_width;
 
 /// The longest line, in characters.
 const MAX_WIDTH: usize = 80;

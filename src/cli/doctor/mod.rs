@@ -15,8 +15,7 @@ use serde_json::json;
 use check::{Check, State};
 
 use super::common::{here, print, resolve, told};
-use super::fold::folded;
-use super::terminal::width;
+use super::fold::{folded, width};
 use super::version::VERSION;
 use crate::catalog::Catalog;
 use crate::guard::without_own_keys;

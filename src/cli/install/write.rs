@@ -4,8 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crate::cli::common::{print, print_painted};
-use crate::cli::fold::folded;
-use crate::cli::terminal::width;
+use crate::cli::fold::{folded, width};
 use crate::clients::{Outcome, Plan};
 use crate::neon::text::escaped;
 

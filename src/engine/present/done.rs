@@ -1,6 +1,6 @@
 //! What a call did, as a sentence, and what is so after it.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::catalog::{Former, Tool, Undo, templates};
 use crate::engine::context::CallContext;
@@ -107,12 +107,20 @@ pub(in crate::engine) fn changes(
         Value::Array(_) | Value::Object(_) => None,
         value => Some(shown(value)),
     };
+    let is_secret =
+        |name: &str| tool.property(name).and_then(|schema| schema.get("writeOnly")) == Some(&Value::Bool(true));
     let change = |(name, former): (&String, &Former)| {
-        let former = former.value(before);
-        let (now, was) = (arguments.get(name)?, in_words(&former)?);
-        match *now == former {
-            true => Some(format!("{name} {was}, as before")),
-            false => Some(format!("{name} {} (was {was})", in_words(now)?)),
+        let (now, former) = (arguments.get(name)?, former.value(before));
+        let is_same = *now == former;
+        // Under its own name, which tells a secret, too.
+        let mut both = json!([{ name: now }, { name: former }]);
+        mask(&mut both, &[], &[]);
+        let told = |index: usize| in_words(both.get(index)?.get(name)?);
+        let (now, was) = (told(0)?, told(1)?);
+        match () {
+            () if is_secret(name) => None,
+            () if is_same => Some(format!("{name} {was}, as before")),
+            () => Some(format!("{name} {now} (was {was})")),
         }
     };
     let changes: Vec<String> = way.former.iter().filter_map(change).collect();
