@@ -4,6 +4,7 @@
 //! All of it is made from one snapshot of what the operator set up. When that is read again, the next request is served by another
 //! snapshot, wholly.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -66,13 +67,20 @@ struct Snapshot {
     narrowed: Mutex<NarrowedOffers>,
 }
 
+/// How many offers are remembered that had to make room for those of others.
+const MAX_DISPLACED: usize = 1_024;
+
 /// Offers that requests narrowed, by the caller and what its request asks for.
 #[derive(Debug, Default)]
-struct NarrowedOffers(Vec<(String, String, Served)>);
+struct NarrowedOffers {
+    kept: Vec<(String, String, Served)>,
+    /// What had to make room for another caller's: it is made anew without being counted, which is nothing that its caller could help.
+    displaced: HashSet<(String, String)>,
+}
 
 impl NarrowedOffers {
     fn get(&mut self, caller: &str, asked: &str, now: Instant) -> Option<Arc<Offer>> {
-        let mut all = self.0.iter_mut();
+        let mut all = self.kept.iter_mut();
         let (.., served) = all.find(|(of, for_this, _)| of == caller && for_this == asked)?;
         served.used = now;
         Some(served.offer.clone())
@@ -80,12 +88,13 @@ impl NarrowedOffers {
 
     /// Keeps one. What a caller has too many of makes room itself; where those of all are too many, whoever has most does.
     fn keep(&mut self, caller: String, asked: String, served: Served) {
-        self.0.retain(|(of, for_this, _)| *of != caller || *for_this != asked);
-        let of = |whose: &str| self.0.iter().filter(|(of, ..)| of == whose).count();
+        self.kept
+            .retain(|(of, for_this, _)| *of != caller || *for_this != asked);
+        let of = |whose: &str| self.kept.iter().filter(|(of, ..)| of == whose).count();
         let gives_way = if of(&caller) >= MAX_NARROWED_OF_ONE {
             Some(caller.clone())
-        } else if self.0.len() >= MAX_NARROWED {
-            self.0
+        } else if self.kept.len() >= MAX_NARROWED {
+            self.kept
                 .iter()
                 .max_by_key(|(whose, ..)| of(whose))
                 .map(|(whose, ..)| whose.clone())
@@ -93,11 +102,21 @@ impl NarrowedOffers {
             None
         };
         if let Some(whose) = gives_way {
-            let all = self.0.iter().enumerate().filter(|(_, (of, ..))| *of == whose);
+            let all = self.kept.iter().enumerate().filter(|(_, (of, ..))| *of == whose);
             let oldest = all.min_by_key(|(_, (.., served))| served.used).map(|(at, _)| at);
-            oldest.map(|at| self.0.swap_remove(at));
+            if let Some((of, for_this, _)) = oldest.map(|at| self.kept.swap_remove(at))
+                && of != caller
+                && self.displaced.len() < MAX_DISPLACED
+            {
+                self.displaced.insert((of, for_this));
+            }
         }
-        self.0.push((caller, asked, served));
+        self.kept.push((caller, asked, served));
+    }
+
+    /// Whether it had to make room for another caller's; told once.
+    fn was_displaced(&mut self, caller: &str, asked: &str) -> bool {
+        self.displaced.remove(&(caller.to_owned(), asked.to_owned()))
     }
 }
 
@@ -144,11 +163,17 @@ impl Snapshot {
             return Ok(self.own_offer(grant, now));
         }
         let (caller, asked_for) = (grant.key(), asked.canonical());
-        if let Some(offer) = self.narrowed().get(&caller, &asked_for, now) {
-            return Ok(offer);
-        }
+        let displaced = {
+            let mut narrowed = self.narrowed();
+            if let Some(offer) = narrowed.get(&caller, &asked_for, now) {
+                return Ok(offer);
+            }
+            narrowed.was_displaced(&caller, &asked_for)
+        };
         // To make one takes as long as many calls: whoever asks for ever new ones is counted as if it called.
-        count().map_err(NotAdmitted::TooMany)?;
+        if !displaced {
+            count().map_err(NotAdmitted::TooMany)?;
+        }
         let offer = narrowed(&self.own_offer(grant, now), asked).map_err(NotAdmitted::NotOffered)?;
         let offer = Arc::new(offer);
         let served = Served {
@@ -293,7 +318,10 @@ impl Admission {
         let current = self.current();
         current.kept.retain(|_, served| served.used.elapsed() < IDLE);
         let mut narrowed = current.narrowed();
-        narrowed.0.retain(|(.., served)| served.used.elapsed() < IDLE);
+        narrowed.kept.retain(|(.., served)| served.used.elapsed() < IDLE);
+        if narrowed.kept.len() < MAX_NARROWED {
+            narrowed.displaced.clear();
+        }
         drop(narrowed);
         self.lanes.retain(|_, (_, used)| used.elapsed() < IDLE);
     }

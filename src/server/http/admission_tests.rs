@@ -98,9 +98,9 @@ async fn offers_that_requests_narrow_are_kept_within_bounds() {
     }
     let kept = admission.current();
     assert!(
-        kept.narrowed().0.len() <= MAX_NARROWED_OF_ONE,
+        kept.narrowed().kept.len() <= MAX_NARROWED_OF_ONE,
         "{}",
-        kept.narrowed().0.len()
+        kept.narrowed().kept.len()
     );
     assert_eq!(kept.kept.len(), 1);
     // Said in another way, it is the same; to another caller it isn't.
@@ -205,7 +205,7 @@ async fn cap_on_changes_holds_however_a_caller_varies_what_it_asks_for() {
         assert_eq!(is_capped(&admitted).await, own.is_none(), "{own:?}");
         // The caller is forgotten, and its count isn't.
         admission.current().kept.clear();
-        admission.current().narrowed().0.clear();
+        admission.current().narrowed().kept.clear();
         let admitted = admit(&admission, &ann, &asks("database=c")).unwrap();
         assert!(is_capped(&admitted).await, "{own:?}");
         // Nor is it when the policy is read again.
@@ -347,12 +347,12 @@ async fn narrowed_offers_of_one_caller_make_room_for_their_own() {
     for caller in 0..100 {
         ask(&format!("caller {caller}"), 0);
     }
-    let kept = admission.current().narrowed().0.len();
+    let kept = admission.current().narrowed().kept.len();
     assert_eq!(kept, MAX_NARROWED);
     let of_mallory = admission
         .current()
         .narrowed()
-        .0
+        .kept
         .iter()
         .filter(|(whose, ..)| whose.contains("mallory"))
         .count();
@@ -371,4 +371,36 @@ async fn narrowings_that_have_to_be_made_count_as_calls() {
     assert!(matches!(ask(3), Err(NotAdmitted::TooMany(seconds)) if seconds > 0));
     // What is there costs nothing.
     assert!((0..3).all(|number| ask(number).is_ok()));
+}
+
+/// More callers with a narrowed URL than offers are kept: nobody pays for another one's.
+#[tokio::test]
+async fn narrowing_that_made_room_for_another_callers_is_not_counted_again() {
+    let admission = admission(&server(&SelectionOptions::default(), ""));
+    let grants: Vec<Grant> = (0..MAX_NARROWED + 6)
+        .map(|number| grant(&format!("caller {number}"), None))
+        .collect();
+    let reads = asks("readonly=true");
+    let spent = || Err(7);
+    for grant in &grants {
+        assert!(admission.admit(grant, "p", &reads, &|| Ok(())).is_ok());
+    }
+    for _ in 0..3 {
+        for grant in &grants {
+            assert!(admission.admit(grant, "p", &reads, &spent).is_ok());
+        }
+    }
+    // What a caller has too many of is its own.
+    let ask = |number: usize, count: Count<'_>| {
+        admission.admit(
+            &grants[0],
+            "p",
+            &asks(&format!("project_id=quiet-sun-{number:08}")),
+            count,
+        )
+    };
+    for number in 0..=MAX_NARROWED_OF_ONE {
+        assert!(ask(number, &|| Ok(())).is_ok());
+    }
+    assert!(matches!(ask(0, &spent), Err(NotAdmitted::TooMany(7))));
 }
