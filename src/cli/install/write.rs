@@ -1,5 +1,6 @@
 //! Showing what would change, asking, writing.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -25,28 +26,35 @@ impl Writing {
     pub(super) fn run(&self, plans: Vec<Plan>, is_install: bool) -> ExitCode {
         let colours =
             std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let mut noted = BTreeSet::new();
         for plan in &plans {
-            show(plan, colours);
+            show(plan, colours, &mut noted);
         }
-        let mut left_alone = plans.iter().any(|plan| matches!(plan.outcome, Outcome::ByHand { .. }));
+        let by_hand = plans
+            .iter()
+            .filter(|plan| matches!(plan.outcome, Outcome::ByHand { .. }));
+        let mut left_alone: Vec<&str> = by_hand.map(|plan| plan.client.name.as_str()).collect();
         let changes = plans.iter().filter_map(|plan| match &plan.outcome {
             Outcome::Change(change) => Some((plan, change)),
             _ => None,
         });
         let changes: Vec<_> = changes.collect();
-        let code = |left_alone: bool| {
-            if left_alone {
-                ExitCode::from(LEFT_ALONE)
-            } else {
-                ExitCode::SUCCESS
+        // Among many clients, those that were left alone stand far above.
+        let code = |left_alone: &[&str]| {
+            if left_alone.is_empty() {
+                return ExitCode::SUCCESS;
             }
+            if plans.len() > 1 {
+                eprintln!("neon-mcp: left alone, for the reasons above: {}", left_alone.join(", "));
+            }
+            ExitCode::from(LEFT_ALONE)
         };
         if changes.is_empty() {
-            return code(left_alone);
+            return code(&left_alone);
         }
         if self.dry_run {
             print("Nothing was written (--dry-run).");
-            return code(left_alone);
+            return code(&left_alone);
         }
         if !self.yes && !agreed(changes.len()) {
             return ExitCode::from(NOT_AGREED);
@@ -65,16 +73,17 @@ impl Writing {
                     }
                 }
                 Err(problem) => {
-                    left_alone = true;
+                    left_alone.push(plan.client.name.as_str());
                     eprintln!("neon-mcp: {path} was not written: {problem}");
                 }
             }
         }
-        code(left_alone)
+        code(&left_alone)
     }
 }
 
-fn show(plan: &Plan, colours: bool) {
+/// Shows what would change in one file. A note that others had before it is told once.
+fn show<'p>(plan: &'p Plan, colours: bool, noted: &mut BTreeSet<&'p str>) {
     let path = plan.path.as_deref().map(|path| path.display().to_string());
     let head = match path {
         Some(path) => format!("{}: {path}", plan.client.name),
@@ -114,7 +123,7 @@ fn show(plan: &Plan, colours: bool) {
             }
         }
     }
-    for note in &plan.notes {
+    for note in plan.notes.iter().filter(|note| noted.insert(note)) {
         let lines = folded(
             &format!("Note: {}", escaped(note)),
             width(std::io::stdout()),

@@ -134,6 +134,30 @@ fn another_server_of_that_name_is_left_alone() {
     }
 }
 
+/// Among many clients nobody looks for the one that was left alone.
+#[test]
+fn clients_that_were_left_alone_are_named_at_the_end() {
+    let home = Home::new();
+    home.put(client("cursor"), "{ broken");
+    for id in ["zed", "claude-desktop"] {
+        home.put(client(id), "{}");
+    }
+    let ran = home.run(&["install", "cursor", "zed", "claude-desktop", "--yes"]);
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    let last = ran.stderr.lines().last().expect("a line");
+    assert!(last.contains("Cursor") && !last.contains("Zed"), "{last}");
+    // A note that is the same for several stands there once.
+    let notes = ran.stdout.lines().filter(|line| line.contains("neon-mcp login"));
+    assert!(notes.count() <= 1, "{}", ran.stdout);
+    let alone = home.run(&["install", "zed", "--yes"]);
+    assert_eq!(
+        (alone.code, alone.stderr.contains("left alone")),
+        (0, false),
+        "{}",
+        alone.all()
+    );
+}
+
 #[test]
 fn fields_that_the_user_added_stay() {
     let home = Home::new();
