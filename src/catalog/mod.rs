@@ -25,6 +25,7 @@ mod pins;
 mod publish;
 mod search;
 mod selection;
+mod template;
 mod tool;
 
 pub use crate::permit::Effect;
@@ -46,4 +47,5 @@ pub use publish::{
 };
 pub use search::{MAX_REQUEST, SearchIndex, SynonymProblem, synonym_problems};
 pub use selection::{ACCOUNT, Allowed, SelectedTool, Selection, SelectionError, SelectionOptions};
-pub use tool::{Argument, Tool, Validator, templates, templates_within};
+pub use template::{filled, templates, templates_within};
+pub use tool::{Argument, Tool, Validator};

@@ -85,6 +85,12 @@ impl Tool {
         property(&self.input, argument)
     }
 
+    /// Whether an argument is one that is only ever written: a secret.
+    #[must_use]
+    pub fn is_write_only(&self, argument: &str) -> bool {
+        self.property(argument).and_then(|schema| schema.get("writeOnly")) == Some(&Value::Bool(true))
+    }
+
     /// Other names of arguments, each with the argument's own: the tool's before those of all.
     pub fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = self.declaration.request.aliases.iter();
@@ -224,21 +230,4 @@ pub(super) fn placeholders(path: &str) -> Vec<String> {
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
         .map(str::to_owned)
         .collect()
-}
-
-/// What stands in braces in the texts of a value.
-pub fn templates_within(value: &Value) -> Vec<&str> {
-    match value {
-        Value::String(text) => templates(text).collect(),
-        Value::Array(items) => items.iter().flat_map(templates_within).collect(),
-        Value::Object(fields) => fields.values().flat_map(templates_within).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// What stands in braces in a text: names of arguments, or pointers into an answer.
-pub fn templates(text: &str) -> impl Iterator<Item = &str> {
-    text.split('{')
-        .skip(1)
-        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }

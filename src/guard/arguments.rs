@@ -31,7 +31,7 @@ fn redacted(value: &Value) -> Vec<Redacted> {
 
 /// The value of an argument without its secrets.
 pub(super) fn without_secrets(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>) -> Value {
-    if is_secret(tool, name) && !value.is_null() {
+    if tool.is_write_only(name) && !value.is_null() {
         return MASK.into();
     }
     if holds_sql(Some(tool), name) {
@@ -88,7 +88,7 @@ pub(super) fn unshowable(tool: &Tool, arguments: &Map<String, Value>) -> Option<
     let others = || {
         arguments
             .iter()
-            .filter(|(name, _)| !holds_sql(Some(tool), name) && !is_secret(tool, name) && !is_file(tool, name))
+            .filter(|(name, _)| !holds_sql(Some(tool), name) && !tool.is_write_only(name) && !is_file(tool, name))
     };
     if others().any(|(_, value)| mask::hides_more_than_a_password(value)) {
         return Some("holds a URI whose password can't be told from the rest of it, so it can't be masked");
@@ -136,12 +136,7 @@ fn is_cut(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>
     let encoded = tool
         .property(name)
         .is_some_and(|schema| schema.contains_key("contentEncoding"));
-    !encoded && !is_secret(tool, name) && !can_be_shown(&without_secrets(tool, name, value, arguments))
-}
-
-/// Whether an argument is one that is only ever written.
-pub(super) fn is_secret(tool: &Tool, name: &str) -> bool {
-    tool.property(name).and_then(|schema| schema.get("writeOnly")) == Some(&Value::Bool(true))
+    !encoded && !tool.is_write_only(name) && !can_be_shown(&without_secrets(tool, name, value, arguments))
 }
 
 /// A file in a few words: its size, and what tells it from any other.

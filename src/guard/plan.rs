@@ -6,14 +6,14 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::approvals::TypedName;
-use super::arguments::{MAX_SENT, is_file, is_secret, unshowable, without_secrets};
+use super::arguments::{MAX_SENT, is_file, unshowable, without_secrets};
 use super::assess::Assessment;
 use super::mask;
 use super::shown::{Line, digest, shown, told};
 use super::undo::Undoing;
 use super::untrusted::bare;
 use super::would_send::would_send;
-use crate::catalog::{Effect, Tool, Undo, templates};
+use crate::catalog::{Effect, Tool, Undo, filled};
 use crate::neon::Request;
 use crate::neon::sql::Measured;
 use crate::text::{escaped, one_line};
@@ -395,7 +395,7 @@ fn sends(tool: &Tool, arguments: &Map<String, Value>, impact: &Impact) -> Vec<St
 /// A value that is sent, or was: without its secrets, whole, and where it is too long, with how much there is of it.
 fn sent(tool: &Tool, name: &str, value: &Value, arguments: &Map<String, Value>, impact: &Impact) -> String {
     let named = value.as_str().and_then(|text| impact.names.get(text));
-    if let Some(named) = named.filter(|_| !is_secret(tool, name)) {
+    if let Some(named) = named.filter(|_| !tool.is_write_only(name)) {
         return named.clone();
     }
     let value = without_secrets(tool, name, value, arguments);
@@ -434,8 +434,8 @@ fn undo_text(undo: &Value) -> String {
     }
 }
 
-/// A text with `{argument}` replaced by what it names, in quotes where that is a name, and `{before:/pointer}` by a part of what the plan
-/// read. Of `[this|that]` the first is taken where all that it names is there, else the second; `[this]` is left out then.
+/// A template filled: `{argument}` stands for what it names, in quotes where that is a name, and `{before:/pointer}` for a part of what the
+/// plan read.
 fn fill(text: &str, tool: &Tool, arguments: &Map<String, Value>, impact: &Impact) -> String {
     let value = |name: &str| match name.strip_prefix("before:") {
         Some(pointer) => impact.before.as_ref()?.pointer(pointer),
@@ -453,32 +453,8 @@ fn fill(text: &str, tool: &Tool, arguments: &Map<String, Value>, impact: &Impact
         },
         None => name.to_owned(),
     };
-    let fill_part = |part: &str, out: &mut String| {
-        let mut rest = part;
-        while let Some((before, name, after)) = rest.split_once('{').and_then(|(before, after)| {
-            let (name, after) = after.split_once('}')?;
-            Some((before, name, after))
-        }) {
-            out.push_str(before);
-            out.push_str(&told_value(name));
-            rest = after;
-        }
-        out.push_str(rest);
-    };
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, choice, after)) = rest.split_once('[').and_then(|(before, after)| {
-        let (choice, after) = after.split_once(']')?;
-        Some((before, choice, after))
-    }) {
-        fill_part(before, &mut out);
-        let (one, other) = choice.split_once('|').unwrap_or((choice, ""));
-        let is_there = templates(one).all(|name| value(name).is_some_and(|value| !value.is_null()));
-        fill_part(if is_there { one } else { other }, &mut out);
-        rest = after;
-    }
-    fill_part(rest, &mut out);
-    out
+    let is_there = |name: &str| value(name).is_some_and(|value| !value.is_null());
+    filled(text, is_there, told_value)
 }
 
 /// A value in a sentence: of a list its items, of an object its values, the first of which is what it is called.

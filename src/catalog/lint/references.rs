@@ -6,7 +6,8 @@ use super::Linter;
 use crate::catalog::Effect;
 use crate::catalog::declaration::{PlanDeclaration, Said, Undo, UndoWay};
 use crate::catalog::load::Catalog;
-use crate::catalog::tool::{Tool, property, templates, templates_within};
+use crate::catalog::template::{templates, templates_within};
+use crate::catalog::tool::{Tool, property};
 
 impl Linter {
     pub(super) fn references(&mut self, tool: &Tool, catalog: &Catalog) {

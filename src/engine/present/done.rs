@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Former, Tool, Undo, templates};
+use crate::catalog::{self, Former, Tool, Undo};
 use crate::engine::context::CallContext;
 use crate::engine::decide::target::branch_of;
 use crate::engine::error::Failure;
@@ -27,32 +27,8 @@ pub(in crate::engine) fn filled(
         };
         found.filter(|value| !value.is_null()).map(shown)
     };
-    let fill = |part: &str, out: &mut String| {
-        let mut rest = part;
-        while let Some((before, name, after)) = rest.split_once('{').and_then(|(before, after)| {
-            let (name, after) = after.split_once('}')?;
-            Some((before, name, after))
-        }) {
-            out.push_str(before);
-            out.push_str(&value(name).unwrap_or_else(|| "unknown".to_owned()));
-            rest = after;
-        }
-        out.push_str(rest);
-    };
-    let mut out = String::new();
-    let mut rest = template;
-    while let Some((before, choice, after)) = rest.split_once('[').and_then(|(before, after)| {
-        let (choice, after) = after.split_once(']')?;
-        Some((before, choice, after))
-    }) {
-        fill(before, &mut out);
-        let (one, other) = choice.split_once('|').unwrap_or((choice, ""));
-        let there = templates(one).all(|name| value(name).is_some());
-        fill(if there { one } else { other }, &mut out);
-        rest = after;
-    }
-    fill(rest, &mut out);
-    fence.resolved_line(&out)
+    let told = |name: &str| value(name).unwrap_or_else(|| "unknown".to_owned());
+    fence.resolved_line(&catalog::filled(template, |name| value(name).is_some(), told))
 }
 
 /// An id as it is, a name in quotes.
@@ -107,8 +83,6 @@ pub(in crate::engine) fn changes(
         Value::Array(_) | Value::Object(_) => None,
         value => Some(shown(value)),
     };
-    let is_secret =
-        |name: &str| tool.property(name).and_then(|schema| schema.get("writeOnly")) == Some(&Value::Bool(true));
     let change = |(name, former): (&String, &Former)| {
         let (now, former) = (arguments.get(name)?, former.value(before));
         let is_same = *now == former;
@@ -118,7 +92,7 @@ pub(in crate::engine) fn changes(
         let told = |index: usize| in_words(both.get(index)?.get(name)?);
         let (now, was) = (told(0)?, told(1)?);
         match () {
-            () if is_secret(name) => None,
+            () if tool.is_write_only(name) => None,
             () if is_same => Some(format!("{name} {was}, as before")),
             () => Some(format!("{name} {now} (was {was})")),
         }
