@@ -1,4 +1,6 @@
 //! What the server costs over a bare one: start, memory, and the time that a call adds. Fails when it is too much.
+//!
+//! `cargo bench --bench overhead -- --binary FILE` measures another binary than cargo's, as what `packaging/build` makes for a release.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,8 +35,9 @@ const STARTS: usize = 15;
 const BATCHES: usize = 10;
 const BATCH: usize = 50;
 
-/// The bounds that this bench holds us to.
-const MAX_RATIO: f64 = 1.5;
+/// The bounds that this bench holds us to: of the start, of idle memory, and of what a call adds.
+const MAX_START: f64 = 1.5;
+const MAX_IDLE: f64 = 1.35;
 const MAX_ADDED: Duration = Duration::from_millis(1);
 
 const PROJECT: &str = "quiet-sun-12345678";
@@ -49,7 +52,11 @@ fn main() {
         runtime.block_on(bare(Path::new(&arguments[at + 1])));
         return;
     }
-    let fine = runtime.block_on(async { startup().await & added().await });
+    let ours = match arguments.iter().position(|argument| argument == "--binary") {
+        Some(at) => arguments[at + 1].as_str(),
+        None => env!("CARGO_BIN_EXE_neon-mcp"),
+    };
+    let fine = runtime.block_on(async { startup(ours).await & added().await });
     std::process::exit(i32::from(!fine));
 }
 
@@ -80,8 +87,7 @@ async fn bare(tools: &Path) {
 }
 
 /// Start to an answered `tools/list` over stdio, and resident memory: idle, and after the first request to Neon.
-async fn startup() -> bool {
-    let ours = env!("CARGO_BIN_EXE_neon-mcp");
+async fn startup(ours: &str) -> bool {
     let list = Command::new(ours)
         .args(["tools", "--toolsets", "all", "--json"])
         .output()
@@ -124,7 +130,7 @@ async fn startup() -> bool {
         "memory after the first request to Neon: {later} kB, ratio {:.2}",
         share(later)
     );
-    ratio <= MAX_RATIO && share(idle) <= MAX_RATIO
+    ratio <= MAX_START && share(idle) <= MAX_IDLE
 }
 
 /// An upstream that answers whatever is asked with a project and the kind of key; its base URL.
