@@ -18,9 +18,15 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Whether arguments fit; nothing when the schema can't be compiled, which the lints see to.
+    /// Whether arguments fit; nothing when the schema can't be compiled, which the lints see to. Where one is missing that the schema
+    /// requires, that is known without: every start of a server asks most conditions of calls that give them nothing.
     #[must_use]
     pub fn fits(&self, arguments: &Map<String, Value>) -> Option<bool> {
+        let required = self.schema.get("required").and_then(Value::as_array);
+        let mut names = required.into_iter().flatten().filter_map(Value::as_str);
+        if names.any(|name| !arguments.contains_key(name)) {
+            return Some(false);
+        }
         self.fits_value(&Value::Object(arguments.clone()))
     }
 

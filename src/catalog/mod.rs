@@ -32,8 +32,8 @@ pub use crate::permit::Effect;
 pub use condition::Condition;
 pub use declaration::{
     Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Deleted, Escalation, Fact, FileSource,
-    Finding, Former, Keep, Light, ListingDeclaration, Lookup, Moment, Named, Operations, OutputDeclaration, Pages,
-    Pick, Place, PlanDeclaration, Reach, Reached, Refusal, RequestDeclaration, Resource, Rule, SHARED_ALIASES,
+    Finding, Former, Keep, Light, ListingDeclaration, Lookup, MadeHere, Moment, Named, Operations, OutputDeclaration,
+    Pages, Pick, Place, PlanDeclaration, Reach, Reached, Refusal, RequestDeclaration, Resource, Rule, SHARED_ALIASES,
     SafetyCopy, SafetyDeclaration, Said, StateDeclaration, Undo, UndoNever, UndoWay, Workflow, WorkflowDeclaration,
 };
 pub use lint::{Problem, lint};

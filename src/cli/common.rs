@@ -3,7 +3,7 @@
 use clap::Arg;
 
 use super::log_format;
-pub(super) use super::said::{complain, print, print_painted};
+pub(super) use super::said::{complain, print, print_folded, print_painted};
 use crate::settings::{Layer, Settings};
 use crate::text::escaped_in_json;
 

@@ -12,6 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::fold::{folded, width};
 use super::store;
 use super::style::Style as Paint;
 use crate::catalog::{Catalog, nearest};
@@ -29,6 +30,9 @@ const LONGEST: usize = 500;
 
 /// Where the second and later lines of an entry begin: below the outcome.
 const INDENT: usize = 22;
+
+/// How wide the first line of an entry is up to the tool: the time, the outcome, the effect, and the tool, with blanks between.
+const FIRST: usize = 20 + 2 + 10 + 2 + 11 + 2 + 30;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -137,6 +141,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let style = Style {
         json: arguments.json,
         paint: Paint::of(&std::io::stdout()),
+        width: width(std::io::stdout()),
     };
     let mut reader = LogReader::new(&path);
     let mut first = true;
@@ -236,6 +241,8 @@ fn is_named(caller: &str, name: &str) -> bool {
 struct Style {
     json: bool,
     paint: Paint,
+    /// How wide the terminal is, where it is one.
+    width: Option<usize>,
 }
 
 impl Style {
@@ -251,6 +258,7 @@ impl Style {
         let clean = |text: &str| one_line(text, LONGEST);
         let time = entry.time.format("%Y-%m-%d %H:%M:%SZ").to_string();
         let outcome = format!("{:<10}", entry.outcome.name());
+        let mut columns = FIRST;
         let mut first = format!(
             "{}  {}  {:<11}  {:<30}",
             self.paint.dim(&time),
@@ -263,10 +271,16 @@ impl Style {
             .flatten()
             .map(|id| clean(id))
             .collect();
+        let mut below = Vec::new();
         for text in [place.join("/"), service(&clean(&entry.service))] {
-            if !text.is_empty() {
-                first.push_str("  ");
-                first.push_str(&text);
+            columns += 2 + text.chars().count();
+            match self.width {
+                _ if text.is_empty() => {}
+                Some(width) if columns > width => below.push(text),
+                _ => {
+                    first.push_str("  ");
+                    first.push_str(&text);
+                }
             }
         }
         let caller = clean(&entry.caller);
@@ -314,11 +328,17 @@ impl Style {
                 .map(|client| format!("client {}", quoted(client))),
         );
         let mut text = first.trim_end().to_owned();
-        let about = self.paint.dim(&about.join(", "));
-        for below in [Some(about), entry.reason.as_deref().map(clean)].into_iter().flatten() {
-            text.push('\n');
-            text.extend(std::iter::repeat_n(' ', INDENT));
-            text.push_str(&below);
+        let indent = " ".repeat(INDENT);
+        let mut add = |below: &str, is_dim: bool| {
+            for line in folded(below, self.width, &indent, &indent) {
+                text.push('\n');
+                text.push_str(&if is_dim { self.paint.dim(&line) } else { line });
+            }
+        };
+        below.iter().for_each(|below| add(below, false));
+        add(&about.join(", "), true);
+        if let Some(reason) = entry.reason.as_deref().map(clean) {
+            add(&reason, false);
         }
         text
     }

@@ -262,7 +262,28 @@ pub fn misunderstood(error: &clap::Error) -> ExitCode {
             let _ = error.print();
         }
     }
+    if let (clap::error::ErrorKind::UnknownArgument, Some(ContextValue::String(flag))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+        && let [command] = commands_with(flag).as_slice()
+    {
+        eprintln!("\n  tip: {flag} is an option of `neon-mcp {command}`");
+    }
     code
+}
+
+/// The commands that take a flag, by its long name.
+fn commands_with(flag: &str) -> Vec<String> {
+    let Some(wanted) = flag.strip_prefix("--") else {
+        return Vec::new();
+    };
+    let cli = Cli::command();
+    let takes = |command: &&clap::Command| {
+        command
+            .get_arguments()
+            .any(|argument| argument.get_long() == Some(wanted))
+    };
+    let commands = cli.get_subcommands().filter(takes);
+    commands.map(|command| command.get_name().to_owned()).collect()
 }
 
 /// Tells why the program ends, in the format of its log.

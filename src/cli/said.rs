@@ -10,6 +10,12 @@ pub(super) fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", shown(text, false));
 }
 
+/// The same for people: on a terminal its words break at blanks, and lines after the first begin with `rest`.
+pub(super) fn print_folded(text: &str, rest: &str) {
+    let lines = super::fold::folded(text, super::fold::width(std::io::stdout()), "", rest);
+    lines.iter().for_each(|line| print(line));
+}
+
 /// The same for a text that has our colours, in which what comes from outside was escaped when it was painted.
 pub(super) fn print_painted(text: &str) {
     use std::io::Write as _;

@@ -137,7 +137,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// What servers that run make of a file that isn't there.
-const OF_ABSENT: &str = "servers that run with it refuse every token, and none starts";
+const OF_ABSENT: &str = "servers that run with it refuse every token, and no server starts with it";
 
 /// An error, and what servers that run make of a file that isn't there or can't be used.
 fn with_servers(error: anyhow::Error, file: &Path) -> anyhow::Error {

@@ -116,28 +116,35 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let room = width(std::io::stdout()).and_then(|width| width.checked_sub(SIZES + MIN_TITLE));
+    let columns = width(std::io::stdout());
+    // A terminal of 80 columns has no room for both sizes.
+    let is_narrow = columns.is_some_and(|columns| columns < SIZES);
+    let size = |bytes: usize| match is_narrow {
+        true => format!("{bytes:>6} bytes"),
+        false => format!("{bytes:>6} bytes  ~{:>5} tokens", tokens(bytes)),
+    };
+    let room = columns.and_then(|width| width.checked_sub(SIZES + MIN_TITLE));
     let room = room.map(|room| room + MIN_TITLE - 2);
     for (selected, tool) in selection.tools().iter().zip(&tools) {
         let declaration = &selected.tool.declaration;
         let bytes = published_bytes(std::slice::from_ref(tool)).saturating_sub(2);
         let title = room.map_or_else(String::new, |room| format!("  {}", one_line(&declaration.title, room)));
         print(&format!(
-            "{:<34} {:<15} {:<12} {bytes:>6} bytes  ~{:>5} tokens{title}",
+            "{:<34} {:<15} {:<12} {}{title}",
             declaration.name,
             selected.tool.toolset,
             declaration.safety.effect.name(),
-            tokens(bytes)
+            size(bytes)
         ));
     }
     print("");
-    for size in toolset_sizes(&selection) {
+    for toolset in toolset_sizes(&selection) {
         print(&format!(
-            "{:<34} {:>3} tools {:>26} bytes  ~{:>5} tokens",
-            size.name,
-            size.tools,
-            size.bytes,
-            tokens(size.bytes)
+            "{:<34} {:>3} tools {:>19} {}",
+            toolset.name,
+            toolset.tools,
+            "",
+            size(toolset.bytes)
         ));
     }
     let bytes = published_bytes(&tools);

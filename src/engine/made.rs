@@ -1,4 +1,4 @@
-//! What sessions made, of which they may delete again by a click.
+//! What sessions made, which they may do more with than with what they found.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
-use crate::catalog::{Catalog, Tool};
+use crate::catalog::{Catalog, MadeHere};
 
 /// How long what a session made counts as new.
 const NEW: Duration = Duration::from_secs(30 * 60);
@@ -22,62 +22,69 @@ pub(in crate::engine) struct Made(Mutex<VecDeque<Thing>>);
 #[derive(Debug, PartialEq)]
 struct Thing {
     session: String,
-    /// The tool that takes it away, and what that is called with.
-    tool: String,
+    /// The tool that made it, and what the one that takes it away is called with.
+    by: String,
     arguments: Value,
-    created_at: Value,
+    /// What Neon said of it when it was made, by JSON pointer.
+    stamps: Vec<(String, Value)>,
     at: Instant,
 }
 
 impl Made {
-    /// Remembers what a call made, where the tool that takes it away declares that it wants to know.
-    pub(in crate::engine) fn note(&self, session: String, catalog: &Catalog, undo: &Value, answer: &Value) {
-        let Some(name) = undo.get("tool").and_then(Value::as_str) else {
+    /// Remembers what a call made, where a tool declares that it wants to know.
+    pub(in crate::engine) fn note(
+        &self,
+        session: String,
+        (catalog, by): (&Catalog, &str),
+        undo: &Value,
+        answer: &Value,
+    ) {
+        let wanted = catalog.tools().iter().filter_map(|tool| {
+            let made = tool.declaration.safety.made_here.as_ref()?;
+            (made.by == by).then_some(&made.stamp)
+        });
+        let stamps: Vec<_> = wanted
+            .filter_map(|stamp| {
+                Some((
+                    stamp.clone(),
+                    answer.pointer(stamp).filter(|value| value.is_string())?.clone(),
+                ))
+            })
+            .collect();
+        if stamps.is_empty() {
             return;
-        };
-        let Some(created_at) = catalog
-            .tool(name)
-            .and_then(|tool| made_here(tool))
-            .and_then(|pointer| answer.pointer(pointer))
-            .filter(|created| created.is_string())
-        else {
-            return;
-        };
+        }
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if made.len() >= MAX_MADE {
             made.pop_front();
         }
         made.push_back(Thing {
             session,
-            tool: name.to_owned(),
+            by: by.to_owned(),
             arguments: undo.get("arguments").cloned().unwrap_or_default(),
-            created_at: created_at.clone(),
+            stamps,
             at: Instant::now(),
         });
     }
 
-    pub(in crate::engine) fn has(
+    /// What Neon said of the thing that the arguments name when the session made it, minutes ago. Of two of one name it is the later.
+    pub(in crate::engine) fn stamp(
         &self,
         session: &str,
-        tool: &str,
+        wanted: &MadeHere,
         arguments: &Map<String, Value>,
-        created_at: &Value,
-    ) -> bool {
+    ) -> Option<Value> {
         let made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        made.iter().any(|thing| {
+        let thing = made.iter().rev().find(|thing| {
             thing.session == session
-                && thing.tool == tool
-                && thing.created_at == *created_at
+                && thing.by == wanted.by
                 && thing.at.elapsed() < NEW
                 && thing
                     .arguments
                     .as_object()
                     .is_some_and(|taken| taken.iter().all(|(name, value)| arguments.get(name) == Some(value)))
-        })
+        })?;
+        let (_, stamp) = thing.stamps.iter().find(|(pointer, _)| *pointer == wanted.stamp)?;
+        Some(stamp.clone())
     }
-}
-
-fn made_here(tool: &Tool) -> Option<&str> {
-    let light = &tool.declaration.safety.light;
-    light.iter().find_map(|light| light.made_here.as_deref())
 }

@@ -11,7 +11,7 @@ use crate::engine::check::defaults;
 use crate::engine::check::files::Files;
 use crate::engine::check::linked::Filled;
 use crate::engine::check::prepared;
-use crate::engine::check::{arguments, bind, reference, resolve, sql};
+use crate::engine::check::{arguments, bind, lookup, reference, resolve, sql};
 use crate::engine::context::CallContext;
 use crate::engine::decide::approve::{Ready, Step};
 use crate::engine::decide::{approve, assess, bounds, light, reach, safety, self_lockout, target};
@@ -346,7 +346,10 @@ impl<'a> Pipeline<'a> {
                 .await;
         }
         if let Some(pages) = &tool.declaration.output.pages {
-            let list = list::read(&self.call, self.call.selected, pages, &arguments, &allowed, request).await?;
+            let mut list = list::read(&self.call, self.call.selected, pages, &arguments, &allowed, request).await?;
+            if let Some(items) = list.answer.pointer_mut(&list.pointer).and_then(Value::as_array_mut) {
+                lookup::add_names(&self.call, &arguments, items).await;
+            }
             let is_first = arguments.get("cursor").is_none();
             let mut value = shaping.list(list);
             if let Some(addition) = tool.declaration.output.adds.filter(|_| is_first) {
@@ -405,7 +408,9 @@ impl<'a> Pipeline<'a> {
         let body = answer.body.as_ref().unwrap_or(&Value::Null);
         let undo = way_back(body);
         if let (Some(undo), Some(session)) = (&undo, light::owner(&self.call)) {
-            self.call.made.note(session, self.call.catalog, undo, body);
+            self.call
+                .made
+                .note(session, (self.call.catalog, tool.name()), undo, body);
         }
         let undo = fitted(undo);
         let is_error = waited.as_ref().is_some_and(|waited| waited.failed);

@@ -31,6 +31,8 @@ pub struct Needs {
     pub role: bool,
     /// Whether that branch has children, without which it may be a throwaway.
     pub children: bool,
+    /// Whether the session itself made what the call is about, minutes ago.
+    pub made_here: bool,
 }
 
 /// What was read from Neon about the target of a call, at the time of the call.
@@ -41,6 +43,8 @@ pub struct Facts {
     pub branch: Option<BranchFacts>,
     /// Neon's answer to a GET of the target.
     pub present: Option<Value>,
+    /// The session itself made what the call is about, minutes ago.
+    pub made_here: bool,
 }
 
 /// What matters about a branch.
@@ -201,6 +205,7 @@ impl<'a> RiskAssessment<'a> {
         {
             // Whether that asks by itself is the branch's to say.
             needs.branch |= escalation.interrupts;
+            needs.made_here |= escalation.unless_made_here;
             let compares = escalation
                 .lowers
                 .as_ref()
@@ -217,9 +222,11 @@ impl<'a> RiskAssessment<'a> {
                 }
             }
         }
-        needs.branch |= declaration.safety.interrupts || (declaration.safety.reveals && tool.is_about_a_branch());
-        // A role that the call makes has a password of its own; one that it names may have its parent's.
-        needs.role = declaration.safety.reveals && tool.property("role_name").is_some();
+        let reveals = declaration.safety.hands_over_a_secret(arguments);
+        needs.branch |= declaration.safety.interrupts || (reveals && tool.is_about_a_branch());
+        needs.made_here |= reveals && declaration.safety.made_here.is_some();
+        // A role that the call makes, or gives another password, has one of its own; one that it names may have its parent's.
+        needs.role = reveals && declaration.safety.effect == Effect::Read && tool.property("role_name").is_some();
         // On a protected branch no row is deleted unasked, by whoever the statements have do it.
         needs.branch |= changes_by_sql(tool, assessed.as_ref());
         if raised.effect == Effect::Destructive && acts_on_a_branch(tool) {
@@ -264,7 +271,8 @@ impl Pending<'_> {
         });
         let mut raised = Raised::declared(tool, assessed.as_ref());
         for escalation in &declaration.safety.escalate {
-            let holds = fits(escalation.when.as_ref(), arguments)
+            let holds = !(escalation.unless_made_here && facts.made_here)
+                && fits(escalation.when.as_ref(), arguments)
                 && escalation
                     .lowers
                     .as_ref()
@@ -292,13 +300,15 @@ impl Pending<'_> {
             None if matches!(tool.target(), Some((_, Resource::Project))) => "the project's branches",
             None => "whichever branch is the default",
         };
-        if default_or_protected && declaration.safety.reveals && tool.is_about_a_branch() {
+        // What it made itself, it has the secret of.
+        let reveals = declaration.safety.hands_over_a_secret(arguments) && !facts.made_here;
+        if default_or_protected && reveals && tool.is_about_a_branch() {
             assessment.add(Cause::Reveals, format!("hands over a secret of {branch}"));
         }
         if default_or_protected && interrupts {
             assessment.add(Cause::Interrupts, format!("drops live connections to {branch}"));
         }
-        if declaration.safety.reveals && facts.branch.as_ref().is_some_and(|branch| branch.inherits_secret) {
+        if reveals && facts.branch.as_ref().is_some_and(|branch| branch.inherits_secret) {
             assessment.add(
                 Cause::Reveals,
                 "hands over a password that may be inherited from a default or protected branch".to_owned(),
@@ -538,6 +548,7 @@ mod tests {
         let facts = Facts {
             branch: None,
             present: present.map(|present| json!({"project": {"limit": present}})),
+            made_here: false,
         };
         is_lower(comparison, &arguments, &facts)
     }

@@ -89,7 +89,7 @@ impl Plan {
         };
         let summary = match (assessment.summary(), &tool.declaration.safety.plan) {
             (Some(raised), _) => fill(raised, tool, arguments, &impact),
-            (None, Some(declared)) => fill(&declared.summary, tool, arguments, &impact),
+            (None, Some(declared)) => fill(&declared.summary.of(arguments), tool, arguments, &impact),
             (None, None) => tool.declaration.title.clone(),
         };
         let told_summary = summary;

@@ -100,7 +100,11 @@ fn one(text: &mut String, selected: &SelectedTool) {
     let declaration = &tool.declaration;
     let mut marks = vec![format!("effect `{}`", declaration.safety.effect.name())];
     if declaration.safety.reveals {
-        marks.push("hands over a secret".to_owned());
+        let known = match &declaration.safety.made_here {
+            Some(_) => ", unasked where the session was handed it minutes ago",
+            None => "",
+        };
+        marks.push(format!("hands over a secret{known}"));
     }
     if declaration.safety.interrupts {
         marks.push("drops connections".to_owned());
@@ -131,7 +135,8 @@ fn one(text: &mut String, selected: &SelectedTool) {
         } else {
             ""
         };
-        let _ = write!(text, "\nPlan: {}.{severe}\n", plan.summary.trim_end_matches('.'));
+        let summaries: Vec<&str> = plan.summary.texts().map(|text| text.trim_end_matches('.')).collect();
+        let _ = write!(text, "\nPlan: {}.{severe}\n", summaries.join(". Or: "));
     }
     match &declaration.safety.undo {
         Some(Undo::Never(never)) => {
@@ -155,7 +160,16 @@ fn one(text: &mut String, selected: &SelectedTool) {
 
 fn raised(escalation: &Escalation) -> String {
     let severe = if escalation.severe { ", severe" } else { "" };
-    format!("`{}`{severe} where it {}", escalation.effect.name(), escalation.because)
+    let unless = if escalation.unless_made_here {
+        ", unless the session made it minutes ago"
+    } else {
+        ""
+    };
+    format!(
+        "`{}`{severe} where it {}{unless}",
+        escalation.effect.name(),
+        escalation.because
+    )
 }
 
 fn arguments(text: &mut String, tool: &Tool) {

@@ -12,7 +12,7 @@ async fn demo(arguments: &[&str]) -> (String, String, bool) {
     // What other sandboxes of this machine left behind is none of its business.
     let place = tempfile::tempdir().expect("a directory");
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o711)).expect("permissions");
-    let run = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+    let run = Command::new(crate::support::program())
         .env("TMPDIR", place.path())
         .arg("demo")
         .args(arguments)
@@ -172,7 +172,7 @@ async fn where_the_story_is_not_so_it_fails() {
 #[tokio::test]
 async fn what_it_leaves_behind_is_nothing() {
     let home = tempfile::tempdir().expect("a folder");
-    let run = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+    let run = Command::new(crate::support::program())
         .args(["demo", "--sandbox-postgres", "off"])
         .env("TMPDIR", home.path())
         .env("HOME", home.path())

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 /// A sandbox that wants a fetched PostgreSQL, with a cache and a home of its own, and programs in this path.
 fn sandbox(place: &Path, path: &str, variables: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+    Command::new(crate::support::program())
         .args([
             "sandbox",
             "--no-project",
@@ -68,7 +68,7 @@ fn package_without_the_pinned_checksum_never_runs() {
         assert!(complaint.to_lowercase().contains("hash"), "{complaint}");
     }
     // A call by hand says it, too, and doesn't go on with another PostgreSQL than the one that was asked for.
-    let ended = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+    let ended = Command::new(crate::support::program())
         .args(["call", "list_projects", "--sandbox", "--fetch-postgres=always"])
         .env_clear()
         .env("PATH", &path)
@@ -106,7 +106,7 @@ fn sandbox_without_a_package_client_says_what_it_wants() {
 #[test]
 fn sandbox_that_may_not_fetch_fetches_nothing() {
     let place = place();
-    let ended = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+    let ended = Command::new(crate::support::program())
         .args([
             "sandbox",
             "--no-project",
@@ -153,7 +153,7 @@ fn package_client_runs_nothing_of_the_folder_in_which_we_run() {
         .replace("echo error", "[ \"$1\" = --version ] && exit 0\necho error");
     fs::write(&uv, says_its_version).expect("a file");
     let path = format!("{}:.:{}", bin.display(), std::env::var("PATH").expect("a path"));
-    let ended = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+    let ended = Command::new(crate::support::program())
         .args([
             "sandbox",
             "--no-project",
@@ -219,7 +219,7 @@ fn programs_of_the_postgres_run_as_its_user_with_nothing_of_our_environment() {
         format!("\\! (id -un; env) > {}\nCREATE TABLE t (id int);\n", noted.display()),
     )
     .expect("a file");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+    let mut child = Command::new(crate::support::program())
         .args(["sandbox", "--sandbox-postgres", "required", "--seed-sql"])
         .arg(&seed)
         .current_dir(place.path())

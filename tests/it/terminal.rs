@@ -247,6 +247,49 @@ async fn errors_fit_the_terminal() {
 }
 
 #[tokio::test]
+async fn lists_for_people_fit_the_terminal() {
+    let place = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: String| {
+        let path = place.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_str().expect("a path").to_owned()
+    };
+    let entry = json!({
+        "time": "2026-11-30T10:00:00Z", "tool": "complete_database_migration", "effect": "destructive", "service": "sandbox",
+        "caller": "https://issuer.example.com/realms/team somebody-with-a-long-subject", "channel": "page", "outcome": "approved",
+        "project_id": "quiet-sun-12345678", "branch_id": "br-quiet-sun-a1b2c3d4", "client": "a client with a name",
+        "reason": "a reason of several words that doesn't fit beside all the rest of what is told of the call", "duration_ms": 1_234,
+    });
+    let log = file("audit.jsonl", format!("{entry}\n"));
+    let policy = file(
+        "policy.toml",
+        "denied_branches = [\"production\", \"release-*\"]\n[caps]\nbranches_per_project = 5\n".to_owned(),
+    );
+    let branch = json!({"project_id": "quiet-sun-12345678", "branch_id": "br-quiet-sun-a1b2c3d4"}).to_string();
+    for arguments in [
+        vec!["tools"],
+        vec!["log", "--file", &log],
+        vec!["policy", "check", &policy],
+        vec!["policy", "check", &policy, "delete_branch", &branch],
+        vec!["install", "--list"],
+    ] {
+        let mut command = program(&arguments, "", "");
+        command.env("HOME", place.path());
+        let (_, out, screen) = at(command, Streams::All, 80).await;
+        let told = lines(&screen);
+        assert!(told.len() > 1, "{arguments:?}: {out} {told:?}");
+        fit(&told, 80);
+    }
+}
+
+#[tokio::test]
+async fn flag_of_another_command_is_told_with_its_command() {
+    let (exit, _, screen) = at(program(&["--listen", "7373"], "", ""), Streams::All, 80).await;
+    assert_eq!(exit, 2);
+    assert!(screen.contains("`neon-mcp http`"), "{screen}");
+}
+
+#[tokio::test]
 async fn sandbox_that_a_client_starts_has_a_project_with_data() {
     let place = place();
     let command = sandbox(&["--toolsets", "all"], place.path());

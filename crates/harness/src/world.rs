@@ -222,10 +222,15 @@ pub fn answer(facts: &Facts, request: &Recorded) -> Reply {
     }
     if request.method != "GET" {
         let branch = parts.get(3).and_then(|id| find(&facts.branches, "id", id));
+        let mut branch = branch.unwrap_or_else(|| facts.branches[1].clone());
+        if request.method == "POST" && path.ends_with("/branches") {
+            // It is made now, and isn't the one that was there before.
+            branch["created_at"] = chrono::Utc::now().to_rfc3339().into();
+        }
         return Reply::json(
             200,
             json!({
-                "project": facts.project, "branch": branch.unwrap_or_else(|| facts.branches[1].clone()),
+                "project": facts.project, "branch": branch,
                 "endpoint": facts.endpoints[0], "database": facts.databases[0], "role": facts.roles[0],
                 "snapshot": facts.snapshots[0], "operations": [],
             }),

@@ -23,7 +23,7 @@ pub use place::Place;
 pub use plan::{Pick, PlanDeclaration};
 pub use refusal::{Finding, Moment, Refusal};
 pub use request::{BodyForm, Constant, FileSource, RequestDeclaration, Resource, Rule, SHARED_ALIASES};
-pub use safety::{Comparison, Escalation, Fact, Light, Named, Reach, Reached, SafetyCopy, SafetyDeclaration};
+pub use safety::{Comparison, Escalation, Fact, Light, MadeHere, Named, Reach, Reached, SafetyCopy, SafetyDeclaration};
 pub use said::Said;
 pub use undo::{Former, Undo, UndoNever, UndoWay};
 pub use workflow::{Workflow, WorkflowDeclaration};

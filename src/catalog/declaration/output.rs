@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::place::Place;
+use super::request::Resource;
 use super::said::Said;
 
 /// What comes back: what the answer is, what is read after it, and what an agent gets of it.
@@ -31,6 +32,10 @@ pub struct OutputDeclaration {
     /// what is zero. In place of `keep`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figures: Option<String>,
+    /// Fields of the list's items that are ids, and of what: each item gets the name beside it (`branch_name` beside `branch_id`), where
+    /// the list that has the name can be read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, Resource>,
     /// Secrets that are masked: JSON pointers, `*` for every item or value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mask: Vec<String>,

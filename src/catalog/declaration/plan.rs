@@ -6,12 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::said::Said;
+
 /// What a human is shown before a call that needs approval.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanDeclaration {
-    /// What would happen, in a sentence; `{argument}` stands for an argument's value.
-    pub summary: String,
+    /// What would happen, in a sentence; `{argument}` stands for an argument's value. Of sentences with conditions one is true of each call.
+    pub summary: Said,
     /// The reading tool whose answer shows what is at stake.
     pub read: String,
     /// Arguments of the reading tool that aren't required there, with the arguments of the call that they take.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::plan::PlanDeclaration;
 use super::refusal::{Finding, Moment, Refusal};
@@ -26,6 +27,13 @@ pub struct SafetyDeclaration {
     /// The answer hands over a secret, which is what the tool is for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reveals: bool,
+    /// A JSON Schema: calls whose arguments fit it hand over none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reveals_unless: Option<Condition>,
+    /// How it is known that the session itself made what the call is about, minutes ago. Where the call hands over a secret, the
+    /// session was handed that one when it made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_here: Option<MadeHere>,
     /// Live connections drop.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupts: bool,
@@ -87,6 +95,15 @@ pub struct SafetyDeclaration {
     pub undo: Option<Undo>,
 }
 
+impl SafetyDeclaration {
+    /// Whether a call with these arguments hands over a secret. A condition that can't be compiled isn't met, which the lints see to.
+    #[must_use]
+    pub fn hands_over_a_secret(&self, arguments: &Map<String, Value>) -> bool {
+        let unless = self.reveals_unless.as_ref();
+        self.reveals && !unless.is_some_and(|unless| unless.fits(arguments).unwrap_or(false))
+    }
+}
+
 /// A branch that a call reaches without naming it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -123,6 +140,22 @@ pub enum Named {
     Database,
 }
 
+/// How it is known that the session itself made what a call is about, minutes ago: its call of the tool that makes such things would be
+/// undone with arguments that this call has, too, and Neon says the same of the thing as it did then. What a session brought back, it
+/// didn't make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MadeHere {
+    /// The tool that makes such a thing.
+    pub by: String,
+    /// The reading tool that shows the thing, where it isn't the plan's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<String>,
+    /// JSON pointer to the value that stays what it was in the answer to the call that made it: the time at which it was made, or, where
+    /// nothing may have changed since, changed.
+    pub stamp: String,
+}
+
 /// Of what so little is lost that a click is enough. Every condition that is given must hold.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -130,9 +163,9 @@ pub struct Light {
     /// What is found at Neon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finds: Option<Finding>,
-    /// The session itself made the target minutes ago: where its creation time stands in the plan's answer, as a JSON pointer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub made_here: Option<String>,
+    /// The session itself made the target minutes ago (`made_here`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub made_here: bool,
 }
 
 /// Raises the effect of a call. Every condition that is given must hold.
@@ -148,6 +181,9 @@ pub struct Escalation {
     /// One of these is true of the branch that the call acts on, at the time of the call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<Fact>,
+    /// Not where the session itself made what the call is about, minutes ago (`made_here`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unless_made_here: bool,
     /// The effect that the call then has.
     pub effect: Effect,
     /// The plan asks for the name of what is lost.

@@ -21,6 +21,12 @@ impl Linter {
             }
             said.extend(note.iter().map(|note| (note, "/safety/undo/note")));
         }
+        if let Some(plan) = &declaration.safety.plan {
+            said.push((&plan.summary, "/safety/plan/summary"));
+        }
+        if let Some(unless) = &declaration.safety.reveals_unless {
+            self.schema(unless, "/safety/reveals_unless");
+        }
         for (said, pointer) in said {
             for (index, when) in said.conditions() {
                 self.schema(when, &format!("{pointer}/{index}/when"));

@@ -17,12 +17,39 @@ impl Linter {
                 .tool(name)
                 .is_some_and(|tool| tool.declaration.safety.effect == Effect::Read && !tool.declaration.safety.reveals)
         };
+        let safety = &declaration.safety;
+        if let Some(made) = &safety.made_here {
+            let maker = catalog.tool(&made.by).map(|maker| &maker.declaration.safety.undo);
+            let names_it = matches!(maker, Some(Some(Undo::Way(way))) if !way.arguments.is_empty());
+            self.require(
+                names_it,
+                "/safety/made_here/by",
+                "is no tool whose undo names what it made",
+            );
+            let read = made.read.as_deref();
+            self.require(read.is_none_or(reader), "/safety/made_here/read", "is no reading tool");
+            self.require(
+                read.is_some() || safety.plan.is_some(),
+                "/safety/made_here/read",
+                "is missing, and there is no plan",
+            );
+            self.pointers(std::slice::from_ref(&made.stamp), "/safety/made_here/stamp");
+        }
+        let by_made = safety.light.iter().any(|light| light.made_here)
+            || safety.escalate.iter().any(|escalation| escalation.unless_made_here);
+        self.require(
+            !by_made || safety.made_here.is_some(),
+            "/safety/made_here",
+            "says how that is known",
+        );
         if let Some(plan) = &declaration.safety.plan {
             self.require(reader(&plan.read), "/safety/plan/read", "is no reading tool");
             self.require(!plan.show.is_empty(), "/safety/plan/show", "shows nothing");
             self.pointers(&plan.show, "/safety/plan/show");
             self.plan(tool, plan, catalog);
-            self.summary(tool, &plan.summary, "/safety/plan/summary");
+            for summary in plan.summary.texts() {
+                self.summary(tool, summary, "/safety/plan/summary");
+            }
         }
         for (index, escalation) in declaration.safety.escalate.iter().enumerate() {
             if let Some(summary) = &escalation.summary {

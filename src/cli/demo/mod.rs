@@ -66,6 +66,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if !with_data {
         layout::say(without_data::MISSING);
     }
+    layout::say("Next: `neon-mcp install --sandbox` gives your clients such a Neon, `neon-mcp install` yours.");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ask::ask;
 use super::kept;
-use crate::cli::common::print;
+use crate::cli::common::{print, print_folded};
 use crate::clients::{Answer, Client, Machine, Place, Scope, entries};
 use crate::guard::{MASK, mask_text};
 use crate::neon::text::one_line;
@@ -141,36 +141,39 @@ fn show(state: &ClientState) {
         let what = if state.found {
             "on this machine, not installed there"
         } else {
-            "-"
+            "not on this machine"
         };
-        print(&format!("{id:<15} {what}"));
+        say(id, what);
     }
     for entry in &state.entries {
-        print(&format!(
-            "{id:<15} {} in {}: {}",
-            entry.name,
-            entry.path.display(),
-            answer(entry.answer.as_ref())
-        ));
-        print(&format!("{:<15}   {}", "", entry.runs));
+        say(
+            id,
+            &format!(
+                "{} in {}: {}",
+                entry.name,
+                entry.path.display(),
+                answer(entry.answer.as_ref())
+            ),
+        );
+        say("", &format!("  {}", entry.runs));
         if !entry.redirects.is_empty() {
-            print(&format!(
-                "{:<15}   decides where things go: {}",
+            say(
                 "",
-                entry.redirects.join(", ")
-            ));
+                &format!("  decides where things go: {}", entry.redirects.join(", ")),
+            );
         }
         if !entry.variables.is_empty() {
-            print(&format!("{:<15}   sets {}", "", entry.variables.join(", ")));
+            say("", &format!("  sets {}", entry.variables.join(", ")));
         }
     }
     for file in &state.unreadable {
-        print(&format!(
-            "{id:<15} {}: {}",
-            file.path.display(),
-            one_line(&file.reason, 200)
-        ));
+        say(id, &format!("{}: {}", file.path.display(), one_line(&file.reason, 200)));
     }
+}
+
+/// A line about a client, beside its name.
+fn say(id: &str, what: &str) {
+    print_folded(&format!("{id:<15} {what}"), &" ".repeat(18));
 }
 
 /// What a server said, in words.

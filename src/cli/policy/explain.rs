@@ -8,7 +8,7 @@ use chrono::Utc;
 use serde_json::{Map, Value};
 
 use crate::catalog::{Catalog, Resource, Selection, SelectionOptions, Tool};
-use crate::cli::common::print;
+use crate::cli::common::print_folded;
 use crate::engine::{assess_statements, complete_arguments};
 use crate::guard::untrusted::bare;
 use crate::guard::{
@@ -63,14 +63,14 @@ pub(super) fn run(policy: &Policy, catalog: Catalog, name: &str, arguments: &str
         Err(problems) => bail!("the arguments don't fit {name}: {}", problems.join("; ")),
     };
     if let Err(denied) = policy.offers(tool) {
-        print(&refusal("", &denied));
+        print_folded(&refusal("", &denied), "  ");
         return Ok(End::Refused.code());
     }
     let workflows = crate::workflows::all();
     let statements = match assess_statements(&*workflows, selected, &arguments, policy.unasked_rows()) {
         Ok(statements) => statements,
         Err(why) => {
-            print(&line("", &format!("refused: {}", bare(&why))));
+            print_folded(&line("", &format!("refused: {}", bare(&why))), "  ");
             return Ok(End::Refused.code());
         }
     };
@@ -92,13 +92,18 @@ pub(super) fn run(policy: &Policy, catalog: Catalog, name: &str, arguments: &str
     }
     // What is refused is what a reader looks for.
     ends.sort_by_key(|(end, _)| std::cmp::Reverse(*end == End::Refused));
-    ends.iter().flat_map(|(_, lines)| lines).for_each(|line| print(line));
+    ends.iter()
+        .flat_map(|(_, lines)| lines)
+        .for_each(|line| print_folded(line, "  "));
     let strictest = ends.iter().map(|(end, _)| *end).max().unwrap_or(End::Runs);
     if measured && strictest == End::Runs {
-        print(&format!(
-            "What the statements lose is measured when the call is made: more than {} rows of a table, or an object, asks.",
-            policy.unasked_rows()
-        ));
+        print_folded(
+            &format!(
+                "What the statements lose is measured when the call is made: more than {} rows of a table, or an object, asks.",
+                policy.unasked_rows()
+            ),
+            "  ",
+        );
     }
     if strictest != End::Refused {
         notes(policy, tool, &arguments);
@@ -200,17 +205,22 @@ fn line(case: &str, text: &str) -> String {
 /// What Neon would be asked besides, which can only refuse.
 fn notes(policy: &Policy, tool: &Tool, arguments: &Map<String, Value>) {
     if policy.wants_organization() && arguments.contains_key("project_id") {
-        print("Neon is asked first whose the project is: allowed_organizations refuses any other's.");
+        print_folded(
+            "Neon is asked first whose the project is: allowed_organizations refuses any other's.",
+            "  ",
+        );
     }
     if policy.bounds_branches() && tool.reaches_branches() {
-        print(
+        print_folded(
             "Neon is asked first which branches the call reaches, and what they are: allowed_branches and denied_branches refuse it then.",
+            "  ",
         );
     }
     if let Some(most) = policy.branch_limit().filter(|_| tool.declaration.safety.adds_branch) {
-        print(&format!(
-            "Neon is asked first how many branches there are: caps.branches_per_project refuses at {most}."
-        ));
+        print_folded(
+            &format!("Neon is asked first how many branches there are: caps.branches_per_project refuses at {most}."),
+            "  ",
+        );
     }
 }
 
@@ -229,17 +239,24 @@ fn cases(policy: &Policy, tool: &Arc<Tool>, arguments: &Map<String, Value>, need
         ];
     }
     let mut cases = Vec::new();
+    let made: &[(&str, bool)] = match needs.made_here {
+        true => &[("", false), ("made by this session minutes ago", true)],
+        false => &[("", false)],
+    };
     for (branch_name, branch) in branches {
         for (present_name, present) in &presents {
-            let parts = [branch_name.as_str(), present_name];
-            let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            cases.push(Case {
-                name: parts.join(", "),
-                facts: Facts {
-                    branch: branch.clone(),
-                    present: present.clone(),
-                },
-            });
+            for (made_name, made_here) in made {
+                let parts = [branch_name.as_str(), present_name, made_name];
+                let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+                cases.push(Case {
+                    name: parts.join(", "),
+                    facts: Facts {
+                        branch: branch.clone(),
+                        present: present.clone(),
+                        made_here: *made_here,
+                    },
+                });
+            }
         }
     }
     cases

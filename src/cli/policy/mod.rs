@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::common::print;
+use super::common::{print, print_folded};
 use crate::catalog::Catalog;
 use crate::guard::{Policy, PolicyExplanation, policy_reference, policy_schema};
 use crate::neon::text::one_line;
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn words(policy: &PolicyExplanation) {
-    let say = |text: &str| print(&one_line(text, LONGEST));
+    let say = |text: &str| print_folded(&one_line(text, LONGEST), "  ");
     if policy.rules.is_empty() {
         print("Nothing is written that differs from the defaults.");
     }
@@ -73,7 +73,7 @@ fn words(policy: &PolicyExplanation) {
     for rule in rules {
         let names = policy.hidden.iter().filter(|(_, by)| by == rule);
         let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
-        print(&format!("hidden by {rule}: {}", names.join(", ")));
+        print_folded(&format!("hidden by {rule}: {}", names.join(", ")), "  ");
     }
     policy
         .warnings

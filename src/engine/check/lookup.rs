@@ -1,6 +1,8 @@
 //! Looking a name up in the list that has it. Which list that is, is said by the resource ([`Resource::lookup`]), and how it is
 //! read by the declaration of the tool that lists it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::catalog::{Lookup, Resource, Tool};
@@ -170,6 +172,34 @@ pub(in crate::engine) async fn find(
         [one] => one.id(resource),
         // Neon says it better than a list that may lack it.
         [] if may_be_id && resource.has_ids_of_any_form() && looks_made(text) => Ok(text.to_owned()),
+        [] if resource == Resource::Endpoint
+            && let Some(branch) = Box::pin(branch_named(call, arguments, wanted)).await =>
+        {
+            let computes: Vec<Found> = items
+                .iter()
+                .filter(|item| item.get("branch_id").and_then(Value::as_str) == Some(branch.as_str()))
+                .map(|item| Found::of(&lookup, item))
+                .collect();
+            match computes.as_slice() {
+                [one] => one.id(resource),
+                [] => refused(
+                    format!("Branch `{}` has no compute. Nothing was changed.", one_line(text, 100)),
+                    "create_compute gives it one.".to_owned(),
+                ),
+                several => {
+                    let shown: Vec<String> = several.iter().take(MAX_NAMESAKES).map(|one| one.shown(call)).collect();
+                    refused(
+                        format!(
+                            "Branch `{}` has {} computes: {}. Nothing was changed.",
+                            one_line(text, 100),
+                            several.len(),
+                            shown.join(", ")
+                        ),
+                        "Call again with the id of the one that is meant.".to_owned(),
+                    )
+                }
+            }
+        }
         [] => {
             let near = nearest(call, resource, &list, plain).await;
             let near: Vec<String> = near.iter().map(|found| found.shown(call)).collect();
@@ -208,6 +238,60 @@ pub(in crate::engine) async fn find(
             )
         }
     }
+}
+
+/// The branch of that name, where a compute was looked for: people call the only compute of a branch by the branch's name.
+async fn branch_named(call: &CallContext<'_>, arguments: &Map<String, Value>, wanted: Wanted<'_>) -> Option<String> {
+    let wanted = Wanted {
+        resource: Resource::Branch,
+        is_deleted: false,
+        ..wanted
+    };
+    find(call, arguments, wanted).await.ok()
+}
+
+/// Puts names beside the ids of a list's items, where the declaration wants them. Items whose names can't be read, or that nobody gave a
+/// name, stay as they are.
+pub(in crate::engine) async fn add_names(call: &CallContext<'_>, arguments: &Map<String, Value>, items: &mut [Value]) {
+    for (field, resource) in &call.selected.tool.declaration.output.names {
+        if items.iter().all(|item| item.get(field).is_none()) {
+            continue;
+        }
+        let wanted = Wanted {
+            argument: field,
+            resource: *resource,
+            text: "",
+            may_be_id: true,
+            is_deleted: false,
+        };
+        let Ok(list) = list(call, arguments, wanted, "").await else {
+            continue;
+        };
+        let lookup = resource.lookup();
+        let mut names = BTreeMap::new();
+        for read in list.reads.iter().take(MAX_NEAR) {
+            let read = read.clone().without_query("search");
+            let Ok((found, _)) = read_list(call, &list, read, MAX_LOOKED_AT).await else {
+                continue;
+            };
+            let found = found.iter().map(|item| Found::of(&lookup, item));
+            names.extend(found.map(|found| (found.id.clone(), found.name().to_owned())));
+        }
+        let beside = format!("{}_name", field.strip_suffix("_id").unwrap_or(field));
+        for item in items.iter_mut().filter_map(Value::as_object_mut) {
+            let name = item.get(field).and_then(Value::as_str).and_then(|id| names.get(id));
+            let (Some(name), Some(index)) = (name.filter(|name| !name.is_empty()).cloned(), place_of(item, field))
+            else {
+                continue;
+            };
+            item.shift_insert(index + 1, beside.clone(), name.into());
+        }
+    }
+}
+
+/// Where a field stands in an object.
+fn place_of(object: &Map<String, Value>, field: &str) -> Option<usize> {
+    object.keys().position(|name| name == field)
 }
 
 /// Whether a text looks like an id that a program made.

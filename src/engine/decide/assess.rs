@@ -27,7 +27,8 @@ pub(in crate::engine) async fn judge(
     let assessment = match RiskAssessment::begin_assessed(tool, arguments, call.assessed.clone()) {
         RiskAssessment::Done(assessment) => assessment,
         RiskAssessment::Looks(pending) => {
-            let facts = match facts::read(look, &call.guards.policy, tool, arguments, pending.needs()).await {
+            let needs = pending.needs();
+            let mut facts = match facts::read(look, &call.guards.policy, tool, arguments, needs).await {
                 Ok(facts) => facts,
                 Err(failure) => {
                     // What Neon doesn't say of the target may be why it would refuse the call.
@@ -35,6 +36,11 @@ pub(in crate::engine) async fn judge(
                     return Err(failure);
                 }
             };
+            facts.made_here = needs.made_here && light::is_made_here(call, look, arguments).await?;
+            if facts.made_here {
+                // No plan may follow that would find this out.
+                refusals::check(look, tool, arguments).await?;
+            }
             pending.with(&facts)
         }
     };

@@ -1,5 +1,7 @@
 //! Of what so little is lost that a click is enough: what the declaration says so of, and what the session itself made minutes ago.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{finding, target};
@@ -29,17 +31,31 @@ pub(in crate::engine) async fn holds(
         {
             continue;
         }
-        if let Some(pointer) = &light.made_here {
-            let Some(plan) = &tool.declaration.safety.plan else {
-                continue;
-            };
-            let seen = target::shown(look, plan, arguments).await?;
-            let known = seen.pointer(pointer).zip(owner(call));
-            if !known.is_some_and(|(created, session)| call.made.has(&session, tool.name(), arguments, created)) {
-                continue;
-            }
+        if light.made_here && !is_made_here(call, look, arguments).await? {
+            continue;
         }
         return Ok(true);
     }
     Ok(false)
+}
+
+/// Whether the session itself made what the call is about, minutes ago. Nothing is read where it made no such thing.
+pub(in crate::engine) async fn is_made_here(
+    call: &CallContext<'_>,
+    look: &ReadSnapshot<'_, '_>,
+    arguments: &Map<String, Value>,
+) -> Result<bool, Failure> {
+    let safety = &call.selected.tool.declaration.safety;
+    let (Some(made), Some(session)) = (&safety.made_here, owner(call)) else {
+        return Ok(false);
+    };
+    let Some(stamp) = call.made.stamp(&session, made, arguments) else {
+        return Ok(false);
+    };
+    let seen = match (&made.read, &safety.plan) {
+        (Some(read), _) => (*look.tool(read, &BTreeMap::new(), arguments).await?).clone(),
+        (None, Some(plan)) => target::shown(look, plan, arguments).await?,
+        (None, None) => return Ok(false),
+    };
+    Ok(seen.pointer(&made.stamp) == Some(&stamp))
 }

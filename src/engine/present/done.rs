@@ -31,6 +31,9 @@ pub(in crate::engine) fn filled(
     fence.resolved_line(&catalog::filled(template, |name| value(name).is_some(), told))
 }
 
+/// How much of a list is told in words.
+const MAX_LISTED: usize = 5;
+
 /// An id as it is, a name in quotes.
 fn shown(value: &Value) -> String {
     match value {
@@ -42,6 +45,43 @@ fn shown(value: &Value) -> String {
             }
         }
         other => other.to_string(),
+    }
+}
+
+/// A value in words; nothing where that would be JSON again. Neon takes some settings as a list of names with values, and gives them as an
+/// object.
+fn in_words(value: &Value) -> Option<String> {
+    let list = |words: Vec<Option<String>>| match words.len() {
+        0 => Some("none".to_owned()),
+        count => {
+            let first: Option<Vec<String>> = words.into_iter().take(MAX_LISTED).collect();
+            let more = match count.saturating_sub(MAX_LISTED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            Some(format!("{}{more}", first?.join(", ")))
+        }
+    };
+    let pair = |name: &str, value: &Value| {
+        (!value.is_array() && !value.is_object()).then(|| format!("{} = {}", shown(&name.into()), shown(value)))
+    };
+    match value {
+        Value::Null => Some("none".to_owned()),
+        Value::Array(items) => list(
+            items
+                .iter()
+                .map(|item| match item {
+                    Value::Object(fields) => match (fields.get("name").and_then(Value::as_str), fields.get("value")) {
+                        (Some(name), Some(value)) if fields.len() == 2 => pair(name, value),
+                        _ => None,
+                    },
+                    Value::Array(_) => None,
+                    item => Some(shown(item)),
+                })
+                .collect(),
+        ),
+        Value::Object(fields) => list(fields.iter().map(|(name, value)| pair(name, value)).collect()),
+        value => Some(shown(value)),
     }
 }
 
@@ -78,14 +118,9 @@ pub(in crate::engine) fn changes(
     let Some(Undo::Way(way)) = &tool.declaration.safety.undo else {
         return None;
     };
-    let in_words = |value: &Value| match value {
-        Value::Null => Some("none".to_owned()),
-        Value::Array(_) | Value::Object(_) => None,
-        value => Some(shown(value)),
-    };
     let change = |(name, former): (&String, &Former)| {
         let (now, former) = (arguments.get(name)?, former.value(before));
-        let is_same = *now == former;
+        let is_equal = *now == former;
         // Under its own name, which tells a secret, too.
         let mut both = json!([{ name: now }, { name: former }]);
         mask(&mut both, &[], &[]);
@@ -93,7 +128,7 @@ pub(in crate::engine) fn changes(
         let (now, was) = (told(0)?, told(1)?);
         match () {
             () if tool.is_write_only(name) => None,
-            () if is_same => Some(format!("{name} {was}, as before")),
+            () if is_equal || now == was => Some(format!("{name} {was}, as before")),
             () => Some(format!("{name} {now} (was {was})")),
         }
     };
@@ -150,4 +185,30 @@ pub(in crate::engine) async fn password_of(
     let mut told = Value::Object(told);
     call.fence.enclose(&mut told);
     Ok(Some(told))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_settings_are_told_in_the_same_words_whichever_form_neon_takes_and_gives() {
+        let taken = json!([{"name": "work_mem", "value": "64MB"}, {"name": "jit", "value": "off"}]);
+        let given = json!({"work_mem": "64MB", "jit": "off"});
+        assert_eq!(in_words(&taken), Some("work_mem = 64MB, jit = off".to_owned()));
+        assert_eq!(in_words(&taken), in_words(&given));
+        let many: Vec<u8> = (0..9).collect();
+        for (value, words) in [
+            (json!([]), Some("none")),
+            (json!({}), Some("none")),
+            (json!(null), Some("none")),
+            (json!(many), Some("0, 1, 2, 3, 4 and 4 more")),
+            (json!([[1]]), None),
+            (json!([{"name": "a", "value": {"b": 1}}]), None),
+            (json!([{"id": "a"}]), None),
+        ] {
+            let told = in_words(&value);
+            assert_eq!(told.as_deref(), words, "{value}");
+        }
+    }
 }

@@ -21,7 +21,18 @@ pub(in crate::engine) fn rewrite(tool: &Tool, arguments: &Map<String, Value>, an
     let Some(lines) = answer.pointer(pointer).and_then(Value::as_str).and_then(lines) else {
         return Some("Neon's connection string is of a form that can't be split: it is shown as it came.".to_owned());
     };
+    // An address, as the sandbox's, has no pooler beside it.
+    let mut urls = lines
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(_, url)| url);
+    let pools = urls.next() != urls.next();
     *answer = serde_json::json!({ "env": lines });
+    if !pools {
+        return Some(
+            "There is no pooler here: all of these connect directly. Keep the file out of version control.".to_owned(),
+        );
+    }
     Some(
         "DATABASE_URL and PGHOST go through the pooler; what needs a session of its own (migrations, LISTEN, \
          prepared statements by name) takes the UNPOOLED ones. Keep the file out of version control."

@@ -167,7 +167,7 @@ impl Shaping<'_> {
                 envelope.insert("result".into(), result);
             }
         }
-        if self.tool.declaration.safety.reveals {
+        if self.tool.declaration.safety.hands_over_a_secret(self.arguments) {
             notes.push("This result holds a secret: don't repeat it where others can read it.".into());
         }
         envelope.extend(approved_by.map(|by| ("approved_by".to_owned(), by.into())));
@@ -400,7 +400,7 @@ impl Shaping<'_> {
                 envelope.insert("operations".into(), operations);
             }
         }
-        if self.tool.declaration.safety.reveals {
+        if self.tool.declaration.safety.hands_over_a_secret(self.arguments) {
             notes.push("This result holds a secret: don't repeat it where others can read it.".into());
         }
     }

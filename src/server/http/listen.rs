@@ -25,7 +25,7 @@ pub enum Listen {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The operating system said no.
-    #[error("can't listen on {address}: {source}")]
+    #[error("can't listen on {address}: {source}{}", next(source))]
     Address {
         /// The address.
         address: SocketAddr,
@@ -40,6 +40,16 @@ pub enum BindError {
         /// Why not.
         reason: String,
     },
+}
+
+/// What to do about it, where that can be said.
+fn next(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => "; stop what listens there, or give another address (port 0 takes a free one)",
+        std::io::ErrorKind::PermissionDenied => "; ports below 1024 are for root: give a higher one",
+        std::io::ErrorKind::AddrNotAvailable => "; the address is none of this machine's",
+        _ => "",
+    }
 }
 
 impl Listen {

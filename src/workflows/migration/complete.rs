@@ -122,6 +122,9 @@ async fn preview(
     statements: Option<&[String]>,
     discards: bool,
 ) -> Result<Preview, Failure> {
+    if !discards {
+        refuse_moved(flow).await?;
+    }
     let mut lines = plan::prepared(flow, discards)?;
     lines.extend(plan::kinds(flow.scripts()));
     lines.extend(plan::tables(flow, target).await?);
@@ -134,6 +137,26 @@ async fn preview(
             false => Some(sql::undo::before(flow, target).await),
         },
     })
+}
+
+/// Nobody is asked about what can't be applied any more, because the schema is another one than where it was tried. What can't be read now
+/// is looked at again before anything is applied.
+async fn refuse_moved(flow: &WorkflowContext<'_, '_>) -> Result<(), Failure> {
+    let prepared = prepared(flow)?;
+    let (database, role) = (Some(prepared.database_name.as_str()), Some(prepared.role_name.as_str()));
+    let Ok(target) = flow
+        .connection(&prepared.project_id, &prepared.branch_id, database, role)
+        .await
+    else {
+        return Ok(());
+    };
+    let Ok(now) = fingerprint::of(flow, &target).await else {
+        return Ok(());
+    };
+    match prepared.states.first() {
+        Some(before) if *before != now => Err(moved(flow, &prepared).await),
+        _ => Ok(()),
+    }
 }
 
 /// How a completion ended.

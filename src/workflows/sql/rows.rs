@@ -222,6 +222,8 @@ fn one(
     }
     used += lines.len() + cuts.len().min(MAX_TOLD) * TOLD_BYTES;
     if count < result.rows.len() {
+        // Before the rows: whoever reads them knows that they aren't all.
+        shown.insert("rows_shown".into(), count.into());
         notes.push(format!(
             "Shown are {count} of {} rows{which}: for the rest, select fewer columns, or add WHERE, LIMIT and OFFSET.",
             result.rows.len()
@@ -452,6 +454,13 @@ mod tests {
         assert!(lines.len() > 20, "{}", lines.len());
         assert_eq!(lines[1][1].as_str().unwrap().len(), 300);
         assert!(shown[0].get("cut_values").is_none());
+        assert_eq!(shown[0]["rows_shown"], lines.len() - 1);
+        let fields: Vec<&String> = shown[0].as_object().unwrap().keys().collect();
+        assert_eq!(
+            fields,
+            ["command", "rows_shown", "rows"],
+            "that they aren't all is said before them"
+        );
         assert!(notes[0].contains("500 rows"), "{notes:?}");
     }
 }

@@ -187,6 +187,75 @@ async fn cheap_things_take_a_click_and_what_is_for_ever_a_name() {
 }
 
 #[tokio::test]
+async fn of_what_this_session_made_minutes_ago_nobody_is_asked_what_could_have_been_so_from_the_beginning() {
+    let story = Story::aside(SandboxOptions::default()).await;
+    story.make_shop(json!({})).await;
+    let other = story.client_with(story.sandbox().api_key()).await;
+    let expiry = |name: &str| json!({"branch_id": name, "expires_at": "7d"});
+    for name in ["ours", "theirs"] {
+        story.shop("create_branch", json!({"name": name})).await;
+    }
+    let role = || json!({"branch_id": "main", "role_name": "app"});
+    let rename = |from: &str, to: &str| json!({"branch_id": "main", "database_name": from, "name": to});
+    let database = json!({"branch_id": "main", "name": "one", "owner_name": "neondb_owner"});
+    story.shop("create_database", database).await;
+    story
+        .shop("create_role", json!({"branch_id": "main", "name": "app"}))
+        .await;
+    let before = story.asked();
+    story.shop("update_branch", expiry("ours")).await;
+    story.shop("update_database", rename("one", "two")).await;
+    // It has the password since it made the role.
+    let connection = story.shop("get_connection_string", role()).await;
+    assert!(connection["uri"].is_string(), "{connection}");
+    story.shop("get_role_password", role()).await;
+    assert_eq!(story.asked(), before);
+
+    // What it made has another name now, and who renamed it may use that. And of another session nothing is known.
+    let asked = |what: &str, tool: &'static str, arguments: Value| {
+        let (story, other, what) = (&story, &other, what.to_owned());
+        async move {
+            let before = story.asked();
+            let (value, is_error) = other.call(tool, in_shop(arguments)).await;
+            assert!(!is_error, "{value}");
+            assert_eq!(story.asked(), before + 1, "{what}");
+        }
+    };
+    asked("an expiry", "update_branch", expiry("theirs")).await;
+    // What a session brought back, it didn't make.
+    story.shop("create_branch", json!({"name": "back"})).await;
+    let (gone, is_error) = other.call("delete_branch", in_shop(json!({"branch_id": "back"}))).await;
+    assert!(!is_error, "{gone}");
+    let back = gone["undo"]["arguments"].clone();
+    let (back, is_error) = other.call("recover_branch", back).await;
+    assert!(!is_error, "{back}");
+    asked("an expiry of what came back", "update_branch", expiry("back")).await;
+    asked("a name", "update_database", rename("two", "three")).await;
+    asked("a connection string", "get_connection_string", role()).await;
+    asked("a password", "get_role_password", role()).await;
+    // The password that it is now isn't the one that the session was handed.
+    story.advance(5).await;
+    asked("a new password", "reset_role_password", role()).await;
+    let before = story.asked();
+    story.shop("get_connection_string", role()).await;
+    story.shop("get_role_password", role()).await;
+    assert_eq!(story.asked(), before + 2);
+}
+
+#[tokio::test]
+async fn role_that_cannot_log_in_has_no_password_to_ask_about() {
+    let story = Story::aside(SandboxOptions::default()).await;
+    story.make_shop(json!({})).await;
+    let role = |name: &str, no_login: bool| json!({"branch_id": "main", "name": name, "no_login": no_login});
+    for (name, no_login) in [("reader", true), ("app", false)] {
+        story.shop("create_role", role(name, no_login)).await;
+        let question = story.question();
+        assert_eq!(question.contains("password"), !no_login, "{question}");
+        assert_eq!(question.contains("can't log in"), no_login, "{question}");
+    }
+}
+
+#[tokio::test]
 async fn what_this_session_made_minutes_ago_takes_a_click_and_of_another_session_a_name() {
     let story = Story::aside(SandboxOptions::default()).await;
     story.make_shop(json!({})).await;

@@ -166,6 +166,10 @@ async fn nobody_is_asked_about_what_neon_would_refuse() {
         ),
         ("get_role_password", json!({"branch_id": "main", "role_name": "quiet"})),
         (
+            "get_connection_string",
+            json!({"branch_id": "main", "role_name": "made_by_sql"}),
+        ),
+        (
             "update_database",
             json!({"branch_id": "main", "database_name": "neondb", "owner_name": "nobody"}),
         ),

@@ -140,7 +140,7 @@ async fn a_raised_call_asks() {
     let started = start(&world, TestClient::alone(), Era::Legacy, &[]).await;
     let restore =
         json!({"project_id": PROJECT, "snapshot_id": SNAPSHOT, "target_branch_id": BRANCH, "finalize_restore": true});
-    let connect = json!({"project_id": PROJECT, "branch_id": ROOT, "database_name": "d", "role_name": "r"});
+    let connect = json!({"project_id": PROJECT, "branch_id": ROOT, "database_name": "d", "role_name": "owner"});
     for (caller, tool, arguments) in [
         ("call_write_tool", "restore_snapshot", restore),
         ("call_access_tool", "get_connection_string", connect),

@@ -13,7 +13,7 @@ use neon_mcp::guard::audit::{AuditLimits, AuditLog, AuditOutcome, Entry};
 use serde_json::{Value, json};
 
 fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+    let mut command = Command::new(crate::support::program());
     command.arg("log").args(arguments).env_clear();
     command
 }

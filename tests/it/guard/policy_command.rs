@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::policy::write_policy;
 
 fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+    let mut command = Command::new(crate::support::program());
     command.arg("policy").args(arguments).env_clear().output().unwrap()
 }
 
@@ -73,7 +73,7 @@ fn nothing_starts_with_a_policy_that_is_not_understood() {
         ("\n", false),
     ] {
         std::fs::write(&path, policy).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+        let mut command = Command::new(crate::support::program());
         command
             .args(["--sandbox", "--policy"])
             .arg(&path)

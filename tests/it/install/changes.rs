@@ -115,7 +115,7 @@ fn file_that_can_not_be_read_is_left_alone_with_what_to_add() {
             assert_eq!(ran.code, 1, "{}, {what}: {}", client.id, ran.all());
             assert_eq!(read(&path), text, "{}, {what}", client.id);
             assert!(
-                ran.stdout.contains(env!("CARGO_BIN_EXE_neon-mcp")),
+                ran.stdout.contains(crate::support::program()),
                 "{}, {what}: {}",
                 client.id,
                 ran.stdout
@@ -165,7 +165,7 @@ fn project_files_are_written_where_clients_have_such() {
             Some(file) => {
                 assert_eq!(ran.code, 0, "{}: {}", client.id, ran.all());
                 let text = read(&home.project().join(file));
-                assert!(text.contains(env!("CARGO_BIN_EXE_neon-mcp")), "{text}");
+                assert!(text.contains(crate::support::program()), "{text}");
                 assert!(!home.file(client).exists(), "{}", client.id);
                 assert_eq!(home.run(&["uninstall", client.id, "--project", "--yes"]).code, 0);
                 assert!(!read(&home.project().join(file)).contains("neon-mcp"));

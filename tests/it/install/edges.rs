@@ -127,7 +127,7 @@ fn another_server_of_that_name_is_left_alone() {
         assert!(both["mcpServers"]["neon-2"]["command"].is_string());
         assert_eq!(home.run(&["install", "cursor", "--yes", "--replace"]).code, 0);
         let entry = &value(&read(&path))["mcpServers"]["neon"];
-        assert_eq!(entry["command"], env!("CARGO_BIN_EXE_neon-mcp"));
+        assert_eq!(entry["command"], crate::support::program());
         assert!(entry.get("url").is_none(), "{entry}");
         assert_eq!(home.run(&["uninstall", "cursor", "--yes", "--replace"]).code, 0);
         assert!(value(&read(&path))["mcpServers"].get("neon").is_none());
@@ -170,7 +170,7 @@ fn fields_that_the_user_added_stay() {
     assert_eq!(ran.code, 0, "{}", ran.all());
     assert!(!ran.all().contains("napi_own"), "{}", ran.all());
     let mut expected = own["mcpServers"]["neon"].clone();
-    expected["command"] = env!("CARGO_BIN_EXE_neon-mcp").into();
+    expected["command"] = crate::support::program().into();
     expected["args"] = json!(["--read-only", "--discovery"]);
     assert_eq!(value(&read(&path))["mcpServers"]["neon"], expected);
 }

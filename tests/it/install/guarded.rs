@@ -59,7 +59,7 @@ fn program_is_started_with_neither_settings_nor_variables_of_its_entry() {
     let (home, listener) = (Home::new(), Listener::start());
     let host = format!("http://{}/api/v2", listener.address);
     let witness = home.path().join("started");
-    let own = env!("CARGO_BIN_EXE_neon-mcp");
+    let own = crate::support::program();
     let entries = json!({"mcpServers": {
         "neon": {"command": own, "args": ["--api-host", host], "env": {"NEON_API_HOST": host, "NEON_API_KEY": KEY}},
         "neon-call": {"command": own, "args": ["call", "list_projects", "--api-host", host]},
@@ -82,7 +82,7 @@ fn program_is_started_with_neither_settings_nor_variables_of_its_entry() {
 fn link_of_a_project_to_this_program_is_not_started() {
     let (home, listener) = (Home::new(), Listener::start());
     std::fs::create_dir(home.project().join("tools")).expect("made");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_neon-mcp"), home.project().join("tools/neon-mcp")).expect("linked");
+    std::os::unix::fs::symlink(crate::support::program(), home.project().join("tools/neon-mcp")).expect("linked");
     let host = format!("http://{}", listener.address);
     let planted = json!({"mcpServers": {
         "neon": {"command": "tools/neon-mcp", "args": ["call", "list_projects"], "env": {"NEON_API_HOST": host}},
@@ -182,7 +182,7 @@ fn secrets_of_other_servers_are_shown_nowhere() {
                 assert!(!ran.all().contains(secret.as_str()), "{id} {secret}: {}", ran.all());
             }
             assert!(
-                ran.stdout.contains(env!("CARGO_BIN_EXE_neon-mcp")),
+                ran.stdout.contains(crate::support::program()),
                 "ours is shown: {}",
                 ran.stdout
             );

@@ -64,7 +64,7 @@ fn url_is_written_with_a_reference_to_the_token() {
         }
         let text = read(&home.file(client));
         assert!(text.contains(URL) && !text.contains("a-token"), "{text}");
-        assert!(!text.contains(env!("CARGO_BIN_EXE_neon-mcp")), "{text}");
+        assert!(!text.contains(crate::support::program()), "{text}");
         let refers = text.contains("NEON_HTTP_TOKEN") || text.contains("neon_http_token");
         assert_eq!(refers, !["zed", "antigravity"].contains(&client.id), "{text}");
         let ran = home.run(&["install", client.id, "--yes", "--url", URL, "--no-token"]);

@@ -54,7 +54,7 @@ fn list_says_what_does_not_answer_and_why() {
     let gone = json!({"mcpServers": {"gone": {"command": "/nowhere/neon-mcp"}, "mute": {"command": "/bin/false", "args": ["neon-mcp"]}}});
     home.put(client("cursor"), &gone.to_string());
     home.put(client("windsurf"), r#"{"mcpServers": {"wrong": {"command": "BIN", "args": ["--toolsets=nonsense"]}, "neon-web": {"serverUrl": "http://127.0.0.1:1/mcp"}}}"#
-        .replace("BIN", env!("CARGO_BIN_EXE_neon-mcp")).as_str());
+        .replace("BIN", crate::support::program()).as_str());
     home.put(client("kiro"), "{");
     let ran = home.run(&["install", "--list", "--json"]);
     assert_eq!(ran.code, 1, "{}", ran.all());

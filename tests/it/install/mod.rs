@@ -179,7 +179,7 @@ impl Home {
 
     /// The program, started in the project, with nothing of the tester's in its environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+        let mut command = Command::new(crate::support::program());
         command
             .args(arguments)
             .env_clear()
@@ -197,7 +197,7 @@ impl Home {
 
     /// A text without what differs between runs and machines.
     pub fn told(&self, text: &str) -> String {
-        let text = text.replace(env!("CARGO_BIN_EXE_neon-mcp"), "/bin/neon-mcp");
+        let text = text.replace(crate::support::program(), "/bin/neon-mcp");
         text.replace(&self.place.path().display().to_string(), "")
     }
 }

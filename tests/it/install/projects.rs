@@ -31,7 +31,7 @@ fn planted(home: &Home, text: &str) -> std::path::PathBuf {
 
 #[test]
 fn nothing_of_an_entry_of_a_project_is_kept_and_that_is_told() {
-    let program = env!("CARGO_BIN_EXE_neon-mcp");
+    let program = crate::support::program();
     // Also where the program is the right one, so that there would be nothing to change in it.
     for command in ["neon-mcp", program] {
         let home = Home::new();
@@ -298,7 +298,7 @@ fn file_that_is_too_long_to_be_shown_is_told_by_its_size() {
         ran.stdout.len()
     );
     assert!(
-        ran.stdout.contains(env!("CARGO_BIN_EXE_neon-mcp")),
+        ran.stdout.contains(crate::support::program()),
         "what goes in is shown: {}",
         ran.stdout
     );

@@ -94,7 +94,7 @@ async fn env_lines_ask_as_the_uri_does_and_nothing_is_handed_over_before() {
     for more in [json!({}), json!({"branch_id": BRANCH, "endpoint_id": ENDPOINT})] {
         for format in ["uri", "env"] {
             let mut arguments =
-                json!({"project_id": PROJECT, "database_name": "d", "role_name": "r", "format": format});
+                json!({"project_id": PROJECT, "database_name": "d", "role_name": "owner", "format": format});
             arguments
                 .as_object_mut()
                 .expect("an object")

@@ -7,7 +7,7 @@ use super::{catalog, error};
 use crate::support::arguments::arguments;
 use crate::support::fake_neon::{FakeNeon, Recorded, Reply};
 use crate::support::server::{self, TestServer};
-use crate::support::world::{self, BRANCH, ENDPOINT, Facts, PROJECT, SNAPSHOT};
+use crate::support::world::{self, BRANCH, ENDPOINT, Facts, PROJECT, ROOT, SNAPSHOT};
 
 const ORGANIZATION: &str = "org-quiet-sun-12345678";
 const OTHER_ORGANIZATION: &str = "org-annex-12345678";
@@ -171,6 +171,109 @@ fn looks_up(request: &Recorded) -> bool {
 }
 
 #[tokio::test]
+async fn only_compute_of_a_branch_is_found_by_the_name_of_the_branch() {
+    let compute = |id: &str, branch: &str| json!({"id": id, "branch_id": branch, "type": "read_write", "host": "h"});
+    for (computes, found) in [
+        (vec![], Err("create_compute")),
+        (vec![compute("ep-one", BRANCH), compute("ep-far", ROOT)], Ok("ep-one")),
+        (
+            vec![compute("ep-one", BRANCH), compute("ep-two", BRANCH)],
+            Err("ep-two"),
+        ),
+    ] {
+        let upstream = FakeNeon::route(move |request| {
+            let facts = Facts::default();
+            match request.path().ends_with("/endpoints") {
+                true => Reply::json(200, json!({"endpoints": computes})),
+                false => world::answer(&facts, request),
+            }
+        })
+        .await;
+        let (server, _place) = dry(&upstream).await;
+        let named = json!({"project_id": PROJECT, "endpoint_id": "dev"});
+        let (value, _) = server.call("start_compute", named).await;
+        match found {
+            Ok(id) => assert!(value["would_send"].to_string().contains(id), "{value}"),
+            Err(told) => assert!(value["error"].to_string().contains(told), "{value}"),
+        }
+        // A branch that isn't there has no compute either.
+        let nowhere = json!({"project_id": PROJECT, "endpoint_id": NOBODY});
+        let (value, _) = server.call("start_compute", nowhere).await;
+        assert_eq!(value["error"]["kind"], "unresolved", "{value}");
+    }
+}
+
+#[tokio::test]
+async fn names_stand_beside_the_ids_of_a_list_where_they_can_be_read() {
+    let used = json!([{"timeframe_start": "2026-01-01T00:00:00Z", "active_time_seconds": 5}]);
+    for readable in [true, false] {
+        let used = used.clone();
+        let upstream = FakeNeon::route(move |request| {
+            let of = |key: &str, id: &str| {
+                let mut item = json!({"periods": [{"consumption": used}]});
+                item[key] = id.into();
+                Reply::json(200, json!({"projects": [item], "branches": [item], "pagination": {}}))
+            };
+            let path = request.path();
+            match () {
+                () if path.ends_with("/consumption_history/v2/projects") => of("project_id", PROJECT),
+                () if path.ends_with("/consumption_history/v2/branches") => of("branch_id", BRANCH),
+                () if path.ends_with("/endpoints") => {
+                    Reply::json(200, json!({"endpoints": [{"id": "ep-one", "branch_id": BRANCH}]}))
+                }
+                () if !readable && (path.ends_with("/branches") || path.ends_with("/projects")) => {
+                    Reply::error(403, "", "not for this key")
+                }
+                () => neon(vec![organization(ORGANIZATION, "Acme Inc")])(request),
+            }
+        })
+        .await;
+        let server = server::start(&["--toolsets", "all"], &upstream.url()).await;
+        let over = json!({
+            "start_time": "2026-01-01", "end_time": "2026-01-02", "granularity": "daily", "org_id": ORGANIZATION,
+            "metrics": ["compute_unit_seconds"],
+        });
+        let mut of_branches = over.clone();
+        of_branches["project_ids"] = json!([PROJECT]);
+        for (tool, arguments, item, name) in [
+            (
+                "list_computes",
+                json!({"project_id": PROJECT}),
+                "/result/endpoints/0",
+                ("branch_name", "dev"),
+            ),
+            (
+                "get_project_consumption",
+                over,
+                "/result/projects/0",
+                ("project_name", "shop"),
+            ),
+            (
+                "get_branch_consumption",
+                of_branches,
+                "/result/branches/0",
+                ("branch_name", "dev"),
+            ),
+        ] {
+            let (value, is_error) = server.call(tool, arguments).await;
+            assert!(!is_error, "{tool}: {value}");
+            let told = value
+                .pointer(item)
+                .and_then(|item| item.get(name.0))
+                .cloned()
+                .unwrap_or_default();
+            match readable {
+                true => assert!(
+                    told.as_str().is_some_and(|told| told.contains(name.1)),
+                    "{tool}: {value}"
+                ),
+                false => assert!(told.is_null(), "{tool}: {value}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn name_is_taken_by_every_argument_that_takes_an_id() {
     let upstream = two_organizations().await;
     let (server, _place) = dry(&upstream).await;
@@ -238,7 +341,10 @@ async fn unknown_name_is_refused_by_every_argument_before_anything_else_is_read(
         let lists = &catalog().tool(lists).expect("a tool").declaration.request.path;
         let ends = lists.rsplit('/').next().expect("a path");
         for request in &requests {
-            let is_list = request.path().ends_with(ends) || request.path().ends_with("/organizations");
+            // People call the only compute of a branch by the branch's name.
+            let is_of_branches = resource == Resource::Endpoint && request.path().ends_with("/branches");
+            let is_list =
+                request.path().ends_with(ends) || request.path().ends_with("/organizations") || is_of_branches;
             assert!(
                 looks_up(request) && is_list,
                 "{} {name}: {}",

@@ -41,7 +41,8 @@ async fn interrupting_or_revealing_a_default_or_protected_branch_asks() {
     for flag in ["default", "protected"] {
         let world = with_flagged_branch(flag).await;
         let server = server::start(&["--toolsets", "all"], &world.url()).await;
-        let connection = json!({"project_id": PROJECT, "branch_id": BRANCH, "database_name": "d", "role_name": "r"});
+        let connection =
+            json!({"project_id": PROJECT, "branch_id": BRANCH, "database_name": "d", "role_name": "owner"});
         let role = json!({"project_id": PROJECT, "branch_id": BRANCH, "name": "r"});
         let compute = json!({"project_id": PROJECT, "endpoint_id": ENDPOINT});
         for (tool, arguments) in [
@@ -64,7 +65,7 @@ async fn interrupting_or_revealing_a_default_or_protected_branch_asks() {
 async fn a_reveal_without_a_branch_asks_and_sends_nothing_that_reveals() {
     let world = World::start().await;
     let server = server::start(&[], &world.url()).await;
-    let arguments = json!({"project_id": PROJECT, "database_name": "d", "role_name": "r"});
+    let arguments = json!({"project_id": PROJECT, "database_name": "d", "role_name": "owner"});
     let (value, is_error) = server.call("get_connection_string", arguments).await;
     assert!(is_error && error(&value)["kind"] == "requires_approval", "{value}");
     assert!(

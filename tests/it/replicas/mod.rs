@@ -96,7 +96,7 @@ impl Scene {
 
     /// `neon-mcp approve`, with the store from the environment, as the command of a result has it.
     fn approve(&self, code: &str) -> std::process::Output {
-        Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+        Command::new(crate::support::program())
             .args(["approve", code, "--yes", "--seal-key-file"])
             .arg(self.key())
             .env_clear()
@@ -189,7 +189,7 @@ async fn caller_is_told_nothing_of_the_store_which_wants_the_same_key() {
         assert!(!told.0.to_string().contains(ours), "{ours}: {}", told.0);
     }
     // Whoever runs it has the list tell the command.
-    let mut listed = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+    let mut listed = Command::new(crate::support::program());
     let listed = listed.args(["approve", "--seal-key-file"]).arg(scene.key()).env_clear();
     let listed = listed.env("NEON_MCP_STORE", scene.redis.url()).output().expect("runs");
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
@@ -201,7 +201,7 @@ async fn caller_is_told_nothing_of_the_store_which_wants_the_same_key() {
     let other = scene.folder.join("other.key");
     std::fs::write(&other, [b'o'; 40]).expect("written");
     let approve = |key: &Path, store: &str| {
-        let output = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+        let output = Command::new(crate::support::program())
             .args(["approve", &code, "--yes", "--store", store, "--seal-key-file"])
             .arg(key)
             .env_clear()
@@ -361,7 +361,7 @@ fn store_that_refuses_or_has_no_key_ends_the_start_and_shows_no_password() {
         (vec!["--store", "redis://:canary-password@"], "store:"),
         (vec!["--store", "memory", "--store-prefix", "a"], "--store-prefix"),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+        let output = Command::new(crate::support::program())
             .args(["http", "--listen", "127.0.0.1:0", "--no-auth"])
             .args(arguments)
             .env_clear()
@@ -402,7 +402,7 @@ async fn store_over_tls_is_taken_by_its_own_authority_alone() {
         OverHttp::start(command, &state_home()).await
     };
     let approve = |code: &str, ca: Option<&Path>| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+        let mut command = Command::new(crate::support::program());
         command.args(["approve", code, "--yes", "--seal-key-file"]).arg(&key);
         command.env_clear().env("NEON_MCP_STORE", redis.encrypted_url());
         if let Some(ca) = ca {

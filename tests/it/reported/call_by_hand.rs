@@ -41,7 +41,7 @@ async fn asks(world: &World, state: &Path, arguments: &Value) -> (String, String
 /// The command that an answer tells, run by a shell at a terminal, with these lines typed.
 async fn follow(next: &str, lines: &[&str]) -> (i32, String, String) {
     let told = next.split('`').nth(1).expect("a command").to_owned();
-    let own = env!("CARGO_BIN_EXE_neon-mcp");
+    let own = crate::support::program();
     let told = format!("exec '{own}' {}", told.strip_prefix("neon-mcp ").expect("our command"));
     let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
     tokio::task::spawn_blocking(move || {

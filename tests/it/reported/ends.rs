@@ -174,7 +174,7 @@ fn somebody_closed_the_input_of_a_sandbox_with_data() {
 
 /// How long a server on a sandbox with data takes to end, and that it leaves nothing.
 fn closed_on_data(kept: bool, told: Option<Signal>) -> Duration {
-    let places = Places::new(crate::support::SANDBOX);
+    let places = Places::new(crate::support::sandbox_program());
     let mut arguments = vec![
         "stdio",
         "--sandbox",
@@ -187,7 +187,7 @@ fn closed_on_data(kept: bool, told: Option<Signal>) -> Duration {
     if kept {
         arguments.extend(["--sandbox-dir", folder.to_str().unwrap()]);
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+    let mut command = Command::new(crate::support::program());
     command
         .args(arguments)
         .env_clear()
@@ -251,7 +251,7 @@ fn processes_in(folder: &Path) -> Vec<String> {
 fn somebody_stopped_the_demo_in_the_middle() {
     for told in [Signal::TERM, Signal::INT, Signal::HUP] {
         let place = temporary();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+        let mut child = Command::new(crate::support::program())
             .args(["demo", "--sandbox-postgres", "required"])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -288,7 +288,7 @@ fn hangups_that_are_ignored_stay_so() {
     let place = temporary();
     let child = Command::new("/bin/sh")
         .args(["-c", "trap '' HUP; exec \"$0\" sandbox --sandbox-postgres off"])
-        .arg(env!("CARGO_BIN_EXE_neon-mcp"))
+        .arg(crate::support::program())
         .env_clear()
         .env("TMPDIR", place.path())
         .stdin(Stdio::null())

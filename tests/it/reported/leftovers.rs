@@ -104,7 +104,7 @@ fn cleared(said: &str) -> (u64, u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_started_a_sandbox_after_one_that_left_broken_files() {
-    let places = Places::new(crate::support::SANDBOX);
+    let places = Places::new(crate::support::sandbox_program());
     let all = all(&places);
     let outside = all.parent().unwrap().join("outside");
     fs::create_dir(&outside).unwrap();
@@ -195,7 +195,7 @@ async fn somebody_started_a_sandbox_after_one_that_left_broken_files() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_had_processes_that_look_like_a_dead_sandboxs_servers() {
-    let places = Places::new(crate::support::SANDBOX);
+    let places = Places::new(crate::support::sandbox_program());
     let all = all(&places);
     // A program that is called as PostgreSQL's server is, and isn't.
     let alike = all.parent().unwrap().join("postgres");
@@ -249,7 +249,7 @@ async fn somebody_had_processes_that_look_like_a_dead_sandboxs_servers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_killed_a_sandbox_and_its_keeper_and_started_another() {
     for kept in [false, true] {
-        let places = Places::new(crate::support::SANDBOX);
+        let places = Places::new(crate::support::sandbox_program());
         let sandbox = match kept {
             true => places.start_kept(&REQUIRED).await,
             false => Running::of(places.command(&REQUIRED)).await,
@@ -268,7 +268,7 @@ async fn somebody_killed_a_sandbox_and_its_keeper_and_started_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_killed_a_sandbox_and_its_keeper_alone_stopped_its_servers() {
-    let places = Places::new(crate::support::SANDBOX);
+    let places = Places::new(crate::support::sandbox_program());
     let all = all(&places);
     let sandbox = Running::of(places.command(&REQUIRED)).await;
     // What else lies in its folders by now is nobody's server.
@@ -296,7 +296,7 @@ async fn somebody_killed_a_sandbox_and_its_keeper_alone_stopped_its_servers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_kept_a_sandbox_whose_files_are_something_else_now() {
-    let places = Places::new(crate::support::SANDBOX);
+    let places = Places::new(crate::support::sandbox_program());
     let sandbox = places.start_kept(&REQUIRED).await;
     let printed = sandbox.printed.clone();
     sandbox.interrupt().await;
@@ -360,7 +360,7 @@ fn clear(path: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_cleared_half_of_the_cache() {
-    let places = Places::new(crate::support::SANDBOX);
+    let places = Places::new(crate::support::sandbox_program());
     let cache = places.file("x", "").parent().unwrap().join("cache");
     let command = || {
         let mut command = places.command(&REQUIRED);

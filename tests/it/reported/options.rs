@@ -180,7 +180,7 @@ async fn somebody_wrote_numbers_into_faults_that_are_none() {
 
 #[tokio::test]
 async fn somebody_moved_the_clock_beyond_its_end() {
-    let places = Places::new(crate::support::SANDBOX);
+    let places = Places::new(crate::support::sandbox_program());
     let sandbox = Running::of(places.command(&["--no-project", "--sandbox-postgres", "off"])).await;
     for number in NO_SUCH_NUMBER.iter().chain(&["3153600001", "1.5", "\"60\"", "null"]) {
         let body: Result<Value, _> = serde_json::from_str(&format!(r#"{{"advance_seconds":{number}}}"#));

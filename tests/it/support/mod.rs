@@ -1,11 +1,13 @@
 //! What the tests share.
 
 /// `neon-mcp sandbox`.
-pub const SANDBOX: harness::sandbox_process::Program = harness::sandbox_process::Program {
-    path: env!("CARGO_BIN_EXE_neon-mcp"),
-    arguments: &["sandbox"],
-    folder: env!("CARGO_TARGET_TMPDIR"),
-};
+pub fn sandbox_program() -> harness::sandbox_process::Program {
+    harness::sandbox_process::Program {
+        path: program(),
+        arguments: &["sandbox"],
+        folder: env!("CARGO_TARGET_TMPDIR"),
+    }
+}
 
 use std::sync::LazyLock;
 
@@ -25,6 +27,9 @@ pub fn catalog() -> &'static Catalog {
 pub mod arguments;
 pub mod permit;
 pub mod policy;
+mod program;
 pub mod server;
+
+pub use program::program;
 
 pub use harness::{fake_neon, fence, http, human, proxy, sandbox, terminal, world};

@@ -33,7 +33,7 @@ pub fn state_home() -> PathBuf {
 
 /// The program, with an environment that holds nothing of the tester's, and a state directory of its own.
 pub fn program(arguments: &[&str], api: &str, key: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_neon-mcp"));
+    let mut command = Command::new(crate::support::program());
     command
         .args(arguments)
         .env_clear()

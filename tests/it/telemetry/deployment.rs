@@ -244,7 +244,7 @@ fn containers_run_with_nothing_that_they_do_not_need() {
 #[test]
 fn files_that_the_program_reads_are_taken_by_it() {
     let check = |arguments: &[&str]| {
-        let ran = std::process::Command::new(env!("CARGO_BIN_EXE_neon-mcp"))
+        let ran = std::process::Command::new(crate::support::program())
             .args(arguments)
             .current_dir(folder())
             .env_clear()

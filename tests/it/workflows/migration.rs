@@ -358,6 +358,8 @@ async fn a_target_that_moved_gets_nothing() {
     let plain = prepare(&story, "ALTER TABLE t ADD COLUMN y int").await;
     let alone = prepare(&story, "CREATE INDEX CONCURRENTLY by_x ON t (x)").await;
     let rows_only = prepare(&story, "INSERT INTO t VALUES (1)").await;
+    // It would be asked about, if it could be applied.
+    let loses = prepare(&story, "DROP TABLE t").await;
     for (moves, back) in [
         ("ALTER TABLE t ADD COLUMN z int", "ALTER TABLE t DROP COLUMN z"),
         (
@@ -367,7 +369,8 @@ async fn a_target_that_moved_gets_nothing() {
         ("COMMENT ON TABLE t IS 'new'", "COMMENT ON TABLE t IS NULL"),
     ] {
         sql(&story, "main", moves).await;
-        for prepared in [&plain, &alone, &rows_only] {
+        let asked = story.asked();
+        for prepared in [&plain, &alone, &rows_only, &loses] {
             let failed = story
                 .shop_fails("complete_database_migration", completing(prepared))
                 .await;
@@ -377,6 +380,7 @@ async fn a_target_that_moved_gets_nothing() {
                 "{moves}: {failed}"
             );
         }
+        assert_eq!(story.asked(), asked, "{moves}");
         sql(&story, "main", back).await;
     }
     let none = sql(&story, "main", "SELECT count(*), to_regclass('by_x') IS NULL FROM t").await;

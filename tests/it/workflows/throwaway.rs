@@ -128,6 +128,9 @@ async fn what_was_changed_is_said_with_what_it_was() {
     assert_worded!("notes", "what was changed: an expiry set", done);
     let done = change(json!({"expires_at": "never"})).await;
     assert_worded!("notes", "what was changed: an expiry cleared", done);
+    let addresses = json!({"project_id": "shop", "allowed_ips": ["10.0.0.0/8", "192.0.2.7"]});
+    let done = story.done("update_project", addresses).await;
+    assert_worded!("notes", "what was changed: a list", done["done"]);
 }
 
 #[tokio::test]
