@@ -11,7 +11,7 @@ use crate::{
     state::{
         State,
         branch::Branch,
-        data::{Database, Role},
+        data::Database,
         data_api::{AuthProvider, DataApi, DataApiSettings},
         project::Project,
     },
@@ -34,9 +34,6 @@ fn database<'a>(branch: &'a Branch, name: &str) -> Result<&'a Database, ApiError
         .database(name)
         .ok_or_else(|| ApiError::not_found(format!("database {name} not found")))
 }
-
-/// The roles that requests run as: of who is signed in, and of who isn't. They can't log in.
-const ROLES: [&str; 2] = ["authenticated", "anonymous"];
 
 fn no_data_api(name: &str) -> ApiError {
     ApiError::not_found(format!("database {name} has no Data API"))
@@ -78,10 +75,9 @@ fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     check_settings(&input.settings)?;
     let branch_id = call.branch_id()?;
     let name = call.param("database_name")?;
-    let mut change = state.change(call)?;
+    let change = state.change(call)?;
     let branch = change.project.branch(branch_id)?;
     let database_id = database(branch, name)?.id;
-    let mut contents = branch.contents().clone();
     let ready = branch.check_ready();
     let taken = branch.data_apis.iter().any(|api| api.database_id == database_id);
     change.check_lock()?;
@@ -99,21 +95,6 @@ fn create(call: &Call, state: &mut State) -> Result<Reply, ApiError> {
     };
     let reply = Reply::created(json!({ "url": api.url }));
     change.project.branch_mut(branch_id)?.data_apis.push(api);
-    let missing = ROLES
-        .iter()
-        .filter(|name| contents.role(name).is_none())
-        .copied()
-        .collect::<Vec<_>>();
-    if !missing.is_empty() {
-        contents.roles.extend(missing.into_iter().map(|name| Role {
-            name: name.to_owned(),
-            password: None,
-            created_at: change.now,
-            updated_at: change.now,
-        }));
-        change.write(branch_id, contents)?;
-        change.configure_branch(branch_id, false)?;
-    }
     reply
 }
 
