@@ -79,6 +79,20 @@ pub struct OutputDeclaration {
     pub link: Option<String>,
 }
 
+impl OutputDeclaration {
+    /// What the name beside an id is called: `branch_name` beside `branch_id`.
+    #[must_use]
+    pub fn name_beside(id: &str) -> String {
+        format!("{}_name", id.strip_suffix("_id").unwrap_or(id))
+    }
+
+    /// Whether a field is such a name, which Neon's answer doesn't have.
+    #[must_use]
+    pub fn adds_name(&self, field: &str) -> bool {
+        self.names.keys().any(|id| Self::name_beside(id) == field)
+    }
+}
+
 /// What is so after a call.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::catalog::{Lookup, Resource, Tool};
+use crate::catalog::{Lookup, OutputDeclaration, Resource, Tool};
 use crate::engine::check::organizations;
 use crate::engine::context::CallContext;
 use crate::engine::error::Failure;
@@ -277,7 +277,7 @@ pub(in crate::engine) async fn add_names(call: &CallContext<'_>, arguments: &Map
             let found = found.iter().map(|item| Found::of(&lookup, item));
             names.extend(found.map(|found| (found.id.clone(), found.name().to_owned())));
         }
-        let beside = format!("{}_name", field.strip_suffix("_id").unwrap_or(field));
+        let beside = OutputDeclaration::name_beside(field);
         for item in items.iter_mut().filter_map(Value::as_object_mut) {
             let name = item.get(field).and_then(Value::as_str).and_then(|id| names.get(id));
             let (Some(name), Some(index)) = (name.filter(|name| !name.is_empty()).cloned(), place_of(item, field))

@@ -43,7 +43,7 @@ impl Comparison<'_> {
         let output = &declaration.output;
         let answers: Vec<&Value> = operation.successes().collect();
         if let Some(keep) = &output.keep {
-            self.keep(name, keep, &answers, "");
+            self.keep(tool, keep, &answers, "");
         }
         self.published(tool, &answers);
         for pointer in output.mask.iter().chain(&output.reveal) {
@@ -147,13 +147,15 @@ impl Comparison<'_> {
         }
     }
 
-    fn keep(&mut self, tool: &str, keep: &Keep, answers: &[&Value], at: &str) {
+    fn keep(&mut self, tool: &Tool, keep: &Keep, answers: &[&Value], at: &str) {
         let mut each = |name: &str, keep: Option<&Keep>| {
             let at = format!("{at}/{name}");
             self.report.parts += 1;
             let found = field(answers, name);
-            if found.is_empty() {
-                self.find(Subject::Answers, tool, &format!("answer:{at}"), NOT_THERE);
+            if found.is_empty() && tool.declaration.output.adds_name(name) {
+                // It is read from another list.
+            } else if found.is_empty() {
+                self.find(Subject::Answers, tool.name(), &format!("answer:{at}"), NOT_THERE);
             } else if let Some(keep) = keep {
                 let found: Vec<&Value> = found.iter().collect();
                 self.keep(tool, keep, &found, &at);
