@@ -128,7 +128,7 @@ pub(in crate::engine) fn changes(
         let (now, was) = (told(0)?, told(1)?);
         match () {
             () if tool.is_write_only(name) => None,
-            () if is_equal || now == was => Some(format!("{name} {was}, as before")),
+            () if is_equal => Some(format!("{name} {was}, as before")),
             () => Some(format!("{name} {now} (was {was})")),
         }
     };
