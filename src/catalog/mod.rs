@@ -14,6 +14,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod callers;
 mod condition;
 mod declaration;
 mod lint;
@@ -29,6 +30,7 @@ mod template;
 mod tool;
 
 pub use crate::permit::Effect;
+pub use callers::{CALLERS, caller_of, decides_by_statements, needs};
 pub use condition::Condition;
 pub use declaration::{
     Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Deleted, Escalation, Fact, FileSource,

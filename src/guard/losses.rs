@@ -1,5 +1,6 @@
 //! What statements lose, in words: measured by Postgres, for whoever must approve it.
 
+use super::acl;
 use super::shown::{LOST, Line, MEASURED, digest, told};
 use super::untrusted::{bare, marked};
 use crate::neon::sql::{Grade, Loss, Measured, Reaching, TableImpact, Unasked};
@@ -9,6 +10,9 @@ const MAX_TOLD: usize = 40;
 
 /// How many names of one kind are told beside its count.
 const MAX_NAMES: usize = 5;
+
+/// Where Postgres keeps its roles.
+const ROLES: &str = "pg_authid";
 
 /// Why statements with these losses need an approval: each ends a sentence that begins with "because it …". The count isn't in it, so
 /// that the same reasons come of nearly the same measurement.
@@ -221,8 +225,9 @@ fn sentence(loss: &Loss) -> String {
                 told(&loss.name)
             ),
             "changed" => format!(
-                "changes {} of the catalogue, which only a superuser may read, so what exactly isn't known",
-                told(&loss.name)
+                "changes what Postgres keeps in {}{}, which only a superuser may read, so what exactly isn't known",
+                told(&loss.name),
+                if loss.name == ROLES { " (roles and their passwords)" } else { "" }
             ),
             _ => format!("drops {object}"),
         };
@@ -251,7 +256,7 @@ fn sentence(loss: &Loss) -> String {
         }
         "replaced" => format!("puts another object in the place of {object}"),
         "added" => match () {
-            () if word("rights") => format!("gives rights on {object}: {}", told(now.unwrap_or_default())),
+            () if word("rights") => format!("gives rights on {object}: {}", rights(now)),
             () if word("place under") => format!(
                 "puts {object} under {}, whose readers read it through that",
                 told(label)
@@ -264,10 +269,7 @@ fn sentence(loss: &Loss) -> String {
             }
             () => format!("adds the {} to {object}", first_word_and_label(facet, label)),
         },
-        _ if word("rights") => format!(
-            "changes the rights on {object} to {}",
-            now.map_or_else(|| "those of its owner alone".to_owned(), told)
-        ),
+        _ if word("rights") => format!("changes the rights on {object} to: {}", rights(now)),
         _ if word("owner") => format!("changes the owner of {object}"),
         _ if word("schema") => format!("moves {object} to another schema, with whose rights it is reached"),
         _ if word("body") => format!("replaces the body of {object}"),
@@ -299,6 +301,14 @@ fn sentence(loss: &Loss) -> String {
         "gone" => format!("drops the {} of {object}", first_word_and_label(facet, label)),
         _ => format!("changes the {} of {object}", first_word_and_label(facet, label)),
     }
+}
+
+/// Postgres' list of rights in words; as it stands where it isn't understood.
+fn rights(now: Option<&str>) -> String {
+    now.map_or_else(
+        || "those of its owner alone".to_owned(),
+        |acl| acl::in_words(acl).unwrap_or_else(|| told(acl)),
+    )
 }
 
 /// `constraint "orders_total_check"` of `constraint 16407`.

@@ -225,9 +225,13 @@ impl Plan {
             [] => String::new(),
             reasons => format!(": it {}", reasons.join("; it ")),
         };
-        // What reads and is asked about all the same hands over a secret: its class says nothing to a human.
+        // What reads and is asked about all the same hands over a secret: its class says nothing to a human. What only gives access
+        // has said so in its first line.
         let effect = match (self.assessment.effect(), reasons.as_slice()) {
-            (Effect::Read, [_, ..]) => format!("Effect: it {}.", reasons.join("; it ")),
+            (Effect::Read | Effect::Access, [_, ..]) if !self.assessment.severe() => {
+                format!("Effect: it {}.", reasons.join("; it "))
+            }
+            (Effect::Access, []) if !self.assessment.severe() => String::new(),
             (effect, _) => {
                 let severe = if self.assessment.severe() { ", severe" } else { "" };
                 format!("Effect: {effect}{severe}{because}.")
@@ -259,7 +263,7 @@ impl Plan {
         }
         let mut first = vec![head];
         first.extend(losses().map(Line::sentence));
-        first.push(effect);
+        first.extend(Some(effect).filter(|effect| !effect.is_empty()));
         [first, self.sends.clone(), about, circumstances, after]
     }
 

@@ -6,11 +6,12 @@ use rmcp::model::{Tool as McpTool, ToolAnnotations};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::callers::{CALLERS, caller_of, decides_by_statements, needs};
 use super::own_results::{invalid, reason_first, stamped};
 use super::search;
 use super::tools::annotations;
-use crate::catalog::{SearchIndex, SelectedTool, Selection, envelope};
+use crate::catalog::{
+    CALLERS, SearchIndex, SelectedTool, Selection, caller_of, decides_by_statements, envelope, needs,
+};
 use crate::engine::{CallBound, CallResult, Engine, Kind};
 use crate::guard::Effect;
 

@@ -15,7 +15,6 @@
 
 mod approve_page;
 mod ask;
-mod callers;
 mod discovery;
 mod handler;
 pub mod http;

@@ -6,9 +6,8 @@ use rmcp::model::{Tool as McpTool, ToolAnnotations};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::callers::{caller_of, needs};
 use super::own_results::{invalid, reason_first};
-use crate::catalog::{MAX_REQUEST, SearchIndex, SelectedTool, Selection, envelope};
+use crate::catalog::{MAX_REQUEST, SearchIndex, SelectedTool, Selection, caller_of, envelope, needs};
 use crate::engine::{CallResult, Engine, Fence};
 use crate::guard::Effect;
 

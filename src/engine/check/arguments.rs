@@ -442,7 +442,14 @@ fn describe(selected: &SelectedTool, error: &jsonschema::ValidationError<'_>) ->
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
             let argument = if at.is_empty() { name.to_owned() } else { format!("{at}/{name}") };
-            vec![ArgumentProblem { argument, message: "is required".to_owned() }]
+            let message = match selected.tool.names(name).filter(|_| at.is_empty()) {
+                Some(Argument::Resource(resource) | Argument::Item(resource)) => {
+                    let lookup = resource.lookup();
+                    format!("is required, as an id or a name: {} shows what there is", lookup.tool)
+                }
+                _ => "is required".to_owned(),
+            };
+            vec![ArgumentProblem { argument, message }]
         }
         _ => {
             let is_map = error.instance().is_array() && selected.tool.property(&at).is_some_and(is_map);

@@ -1,9 +1,9 @@
 //! Calls that a result hands over, fitted to what is offered here: what the operator fixed is no argument of theirs, and a call about
-//! something else than that would be refused, so it isn't told.
+//! something else than that would be refused, so it isn't told. Where tools are called through others, a call says through which.
 
 use serde_json::{Map, Value};
 
-use crate::catalog::{ACCOUNT, Argument, Resource, SelectedTool};
+use crate::catalog::{ACCOUNT, Argument, Resource, SelectedTool, caller_of, needs};
 use crate::engine::context::CallContext;
 
 /// The keys under which results hand over calls.
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 6;
 /// Fits every call that a result hands over.
 pub(in crate::engine) fn fit(call: &CallContext<'_>, result: &mut Value) {
     let fixes = call.selection.tools().iter().any(|tool| !tool.fixed.is_empty());
-    if fixes || call.account.is_some() {
+    if fixes || call.account.is_some() || call.selection.discovery() {
         walk(call, result, MAX_DEPTH);
     }
 }
@@ -31,7 +31,7 @@ fn walk(call: &CallContext<'_>, value: &mut Value, depth: usize) {
                 match (CALLS.contains(&name.as_str()), &mut *field) {
                     (true, Value::Array(calls)) => calls.iter_mut().for_each(|one| fit_one(call, one)),
                     (true, one @ Value::Object(_)) => fit_one(call, one),
-                    (false, one @ Value::Object(_)) if FITTING.contains(&name.as_str()) => name_account(call, one),
+                    (false, one @ Value::Object(_)) if FITTING.contains(&name.as_str()) => complete(call, one),
                     _ => walk(call, field, depth),
                 }
             }
@@ -66,17 +66,26 @@ fn fit_one(call: &CallContext<'_>, value: &mut Value) {
         return;
     }
     arguments.retain(|name, _| !selected.fixed.contains_key(name));
-    name_account(call, value);
+    if let Some(Value::Array(also)) = value.get_mut("also") {
+        also.iter_mut().for_each(|one| fit_one(call, one));
+    }
+    complete(call, value);
 }
 
-/// Has a call say which account it is of, where there are several.
-fn name_account(call: &CallContext<'_>, value: &mut Value) {
+/// Has a call say which account it is of, where there are several, and which tool calls it, where it isn't called by itself.
+fn complete(call: &CallContext<'_>, value: &mut Value) {
     let tool = value.get("tool").and_then(Value::as_str);
-    let takes = tool
-        .and_then(|tool| call.selection.tool(tool))
-        .is_some_and(|selected| !selected.accounts.is_empty());
-    if let (Some(account), true, Some(Value::Object(arguments))) = (call.account, takes, value.get_mut("arguments")) {
+    let Some(selected) = tool.and_then(|tool| call.selection.tool(tool)) else {
+        return;
+    };
+    let Some(fields) = value.as_object_mut() else { return };
+    if let (Some(account), false, Some(Value::Object(arguments))) =
+        (call.account, selected.accounts.is_empty(), fields.get_mut("arguments"))
+    {
         arguments.insert(ACCOUNT.to_owned(), account.into());
+    }
+    if call.selection.discovery() {
+        fields.insert("caller".to_owned(), caller_of(needs(selected)).into());
     }
 }
 

@@ -1,10 +1,10 @@
 //! The callers of discovery mode: which of them runs a tool.
 
-use crate::catalog::SelectedTool;
-use crate::guard::Effect;
+use super::SelectedTool;
+use crate::permit::Effect;
 
 /// The callers, by what they run, the most harmless first.
-pub(super) const CALLERS: [(Effect, &str, &str, &str); 4] = [
+pub const CALLERS: [(Effect, &str, &str, &str); 4] = [
     (
         Effect::Read,
         "call_read_tool",
@@ -35,7 +35,8 @@ pub(super) const CALLERS: [(Effect, &str, &str, &str); 4] = [
 
 /// The caller that a tool needs: that of its declared effect. What arguments and facts raise is asked about as in a direct call.
 /// A reading tool that hands over a secret needs the caller for access: `call_read_tool` runs what `--read-only` leaves.
-pub(super) fn needs(selected: &SelectedTool) -> Effect {
+#[must_use]
+pub fn needs(selected: &SelectedTool) -> Effect {
     match selected.effect() {
         Effect::Read if selected.tool.declaration.safety.reveals => Effect::Access,
         effect => effect,
@@ -43,12 +44,15 @@ pub(super) fn needs(selected: &SelectedTool) -> Effect {
 }
 
 /// Whether what a tool's statements do decides what its call does, and they may do no more than that.
-pub(super) fn decides_by_statements(selected: &SelectedTool, allowed: Effect) -> bool {
+#[must_use]
+pub fn decides_by_statements(selected: &SelectedTool, allowed: Effect) -> bool {
     let declaration = &selected.tool.declaration;
     declaration.statements().is_some() && declaration.least_effect() <= allowed && !declaration.safety.reveals
 }
 
-pub(super) fn caller_of(effect: Effect) -> &'static str {
+/// The name of the caller that runs tools of an effect.
+#[must_use]
+pub fn caller_of(effect: Effect) -> &'static str {
     let found = CALLERS.iter().find(|(runs, ..)| *runs == effect);
     found.map_or("call_destructive_tool", |(_, name, ..)| name)
 }

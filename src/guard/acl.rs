@@ -1,0 +1,149 @@
+//! Postgres' lists of rights in words.
+
+use super::shown::told;
+
+/// What each letter of an `aclitem` allows: PostgreSQL's documentation, "Privileges", table "ACL Privilege Abbreviations".
+const PRIVILEGES: [(char, &str); 15] = [
+    ('r', "SELECT"),
+    ('a', "INSERT"),
+    ('w', "UPDATE"),
+    ('d', "DELETE"),
+    ('D', "TRUNCATE"),
+    ('x', "REFERENCES"),
+    ('t', "TRIGGER"),
+    ('m', "MAINTAIN"),
+    ('X', "EXECUTE"),
+    ('U', "USAGE"),
+    ('C', "CREATE"),
+    ('c', "CONNECT"),
+    ('T', "TEMPORARY"),
+    ('s', "SET"),
+    ('A', "ALTER SYSTEM"),
+];
+
+/// All rights that there are on something, in the order in which Postgres writes them: what its owner has unless that was changed.
+const ALL: [&str; 7] = ["arwdDxtm", "arwdDxt", "rwU", "UC", "CTc", "X", "U"];
+
+/// Who may do what, from Postgres' text of an `aclitem[]`: `"app" SELECT and INSERT; everyone EXECUTE`. All that an owner may do by
+/// itself isn't said. Nothing where the text isn't such a list.
+pub(super) fn in_words(acl: &str) -> Option<String> {
+    let items = elements(acl)?.iter().map(|item| Item::of(item)).collect::<Option<Vec<Item>>>()?;
+    let told: Vec<String> = items.iter().filter(|item| !item.is_the_owners_own()).map(Item::told).collect();
+    Some(match told.is_empty() {
+        true => "those of its owner alone".to_owned(),
+        false => told.join("; "),
+    })
+}
+
+/// One grantee's rights.
+struct Item {
+    /// `None`: everyone.
+    grantee: Option<String>,
+    privileges: String,
+    grantor: String,
+}
+
+impl Item {
+    /// `grantee=privileges/grantor`, each name in double quotes where it needs them.
+    fn of(text: &str) -> Option<Self> {
+        let (grantee, rest) = name(text)?;
+        let (privileges, grantor) = rest.strip_prefix('=')?.split_once('/')?;
+        let (grantor, "") = name(grantor)? else { return None };
+        let known = |letter: char| letter == '*' || PRIVILEGES.iter().any(|(known, _)| *known == letter);
+        privileges.chars().all(known).then(|| Self {
+            grantee: Some(grantee).filter(|name| !name.is_empty()),
+            privileges: privileges.to_owned(),
+            grantor,
+        })
+    }
+
+    fn is_the_owners_own(&self) -> bool {
+        self.grantee.as_ref() == Some(&self.grantor) && ALL.contains(&self.privileges.as_str())
+    }
+
+    fn told(&self) -> String {
+        let who = self.grantee.as_deref().map_or("everyone".to_owned(), told);
+        let mut words: Vec<String> = Vec::new();
+        for letter in self.privileges.chars() {
+            match (PRIVILEGES.iter().find(|(known, _)| *known == letter), words.last_mut()) {
+                (Some((_, word)), _) => words.push((*word).to_owned()),
+                (None, Some(last)) => last.push_str(" (and may pass it on)"),
+                (None, None) => {}
+            }
+        }
+        if words.is_empty() {
+            return format!("{who} nothing");
+        }
+        format!("{who} {}", words.join(", "))
+    }
+}
+
+/// The name that a text begins with, and the rest of it.
+fn name(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(['=', '/']).unwrap_or(text.len());
+        return Some((text.get(..end)?.to_owned(), text.get(end..)?));
+    };
+    let mut out = String::new();
+    let mut letters = quoted.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' if letters.next_if(|(_, next)| *next == '"').is_some() => out.push('"'),
+            '"' => return Some((out, quoted.get(at + 1..)?)),
+            letter => out.push(letter),
+        }
+    }
+    None
+}
+
+/// The elements of a one-dimensional array as Postgres writes it.
+fn elements(array: &str) -> Option<Vec<String>> {
+    let inside = array.strip_prefix('{')?.strip_suffix('}')?;
+    let mut found = Vec::new();
+    let (mut one, mut is_quoted) = (String::new(), false);
+    let mut letters = inside.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if is_quoted => one.push(letters.next()?),
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => found.push(std::mem::take(&mut one)),
+            letter => one.push(letter),
+        }
+    }
+    if !inside.is_empty() {
+        found.push(one);
+    }
+    (!is_quoted).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::untrusted::bare;
+
+    #[test]
+    fn rights_are_told_in_words() {
+        for (acl, words) in [
+            (
+                "{neondb_owner=arwdDxt/neondb_owner,reporting=r/neondb_owner}",
+                Some("\"reporting\" SELECT"),
+            ),
+            ("{o=arwdDxtm/o}", Some("those of its owner alone")),
+            ("{}", Some("those of its owner alone")),
+            // What an owner took from itself is told, and so is what it may do by somebody else's leave.
+            ("{o=arw/o}", Some("\"o\" INSERT, SELECT, UPDATE")),
+            ("{o=arwdDxt/p}", Some("\"o\" INSERT, SELECT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER")),
+            ("{=X/o,app=a*r/o}", Some("everyone EXECUTE; \"app\" INSERT (and may pass it on), SELECT")),
+            (r#"{"\"a=b/c\"\"d\"=r/\"o, p\"",o=/o}"#, Some("\"a=b/c\\\"d\" SELECT; \"o\" nothing")),
+            // What isn't such a list is told by nobody as one.
+            ("", None),
+            ("{app}", None),
+            ("{app=r}", None),
+            ("{app=r?/o}", None),
+            ("{app=r/o=x}", None),
+            (r#"{"app=r/o}"#, None),
+        ] {
+            assert_eq!(in_words(acl).map(|told| bare(&told)).as_deref(), words, "{acl}");
+        }
+    }
+}
