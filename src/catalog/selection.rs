@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::declaration::Workflow;
 use super::load::Catalog;
-use super::nearest::nearest;
+use super::nearest::{nearest, nearest_tool};
 use super::pins::{Linked, Pins};
 use super::publish::published_schema;
 use super::tool::{Tool, Validator};
@@ -441,8 +441,19 @@ impl Selection {
         if let Some(reason) = self.left_out.get(name) {
             return format!("The tool `{name}` is not offered here: {reason}.");
         }
-        match nearest(name, self.tools.iter().map(|tool| tool.tool.name())) {
-            Some(nearest) => format!("There is no tool `{name}`: did you mean `{nearest}`?"),
+        let offered = self.tools.iter().map(|tool| tool.tool.name());
+        let all = self.catalog.tools().iter().map(|tool| tool.name());
+        match nearest_tool(name, offered, all) {
+            Some(meant) => {
+                let left_out = self
+                    .left_out
+                    .get(meant)
+                    .map(|reason| format!(" It is not offered here: {reason}."));
+                format!(
+                    "There is no tool `{name}`: did you mean `{meant}`?{}",
+                    left_out.unwrap_or_default()
+                )
+            }
             None if self.options.discovery => {
                 format!("There is no tool `{name}`: search_tools finds those that there are.")
             }

@@ -27,8 +27,15 @@ const ALL: [&str; 7] = ["arwdDxtm", "arwdDxt", "rwU", "UC", "CTc", "X", "U"];
 /// Who may do what, from Postgres' text of an `aclitem[]`: `"app" SELECT and INSERT; everyone EXECUTE`. All that an owner may do by
 /// itself isn't said. Nothing where the text isn't such a list.
 pub(super) fn in_words(acl: &str) -> Option<String> {
-    let items = elements(acl)?.iter().map(|item| Item::of(item)).collect::<Option<Vec<Item>>>()?;
-    let told: Vec<String> = items.iter().filter(|item| !item.is_the_owners_own()).map(Item::told).collect();
+    let items = elements(acl)?
+        .iter()
+        .map(|item| Item::of(item))
+        .collect::<Option<Vec<Item>>>()?;
+    let told: Vec<String> = items
+        .iter()
+        .filter(|item| !item.is_the_owners_own())
+        .map(Item::told)
+        .collect();
     Some(match told.is_empty() {
         true => "those of its owner alone".to_owned(),
         false => told.join("; "),
@@ -132,9 +139,18 @@ mod tests {
             ("{}", Some("those of its owner alone")),
             // What an owner took from itself is told, and so is what it may do by somebody else's leave.
             ("{o=arw/o}", Some("\"o\" INSERT, SELECT, UPDATE")),
-            ("{o=arwdDxt/p}", Some("\"o\" INSERT, SELECT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER")),
-            ("{=X/o,app=a*r/o}", Some("everyone EXECUTE; \"app\" INSERT (and may pass it on), SELECT")),
-            (r#"{"\"a=b/c\"\"d\"=r/\"o, p\"",o=/o}"#, Some("\"a=b/c\\\"d\" SELECT; \"o\" nothing")),
+            (
+                "{o=arwdDxt/p}",
+                Some("\"o\" INSERT, SELECT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER"),
+            ),
+            (
+                "{=X/o,app=a*r/o}",
+                Some("everyone EXECUTE; \"app\" INSERT (and may pass it on), SELECT"),
+            ),
+            (
+                r#"{"\"a=b/c\"\"d\"=r/\"o, p\"",o=/o}"#,
+                Some("\"a=b/c\\\"d\" SELECT; \"o\" nothing"),
+            ),
             // What isn't such a list is told by nobody as one.
             ("", None),
             ("{app}", None),

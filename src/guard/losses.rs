@@ -227,7 +227,11 @@ fn sentence(loss: &Loss) -> String {
             "changed" => format!(
                 "changes what Postgres keeps in {}{}, which only a superuser may read, so what exactly isn't known",
                 told(&loss.name),
-                if loss.name == ROLES { " (roles and their passwords)" } else { "" }
+                if loss.name == ROLES {
+                    " (roles and their passwords)"
+                } else {
+                    ""
+                }
             ),
             _ => format!("drops {object}"),
         };

@@ -78,7 +78,15 @@ impl Line {
 
     /// Whether it says what something is called, and nothing more of it.
     pub(super) fn is_a_name(&self) -> bool {
-        matches!(self.label.as_str(), "project" | "branch" | "compute" | "other branch")
+        let names = [
+            "project",
+            "branch",
+            "compute",
+            "other branch",
+            "organization name",
+            "organization id",
+        ];
+        names.contains(&self.label.as_str())
     }
 
     /// The line for people.

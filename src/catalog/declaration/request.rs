@@ -66,7 +66,7 @@ impl RequestDeclaration {
 }
 
 /// Other names of arguments that mean the same whatever the tool.
-pub const SHARED_ALIASES: [(&str, &str); 14] = [
+pub const SHARED_ALIASES: [(&str, &str); 16] = [
     ("db_name", "database_name"),
     ("database", "database_name"),
     ("role", "role_name"),
@@ -81,6 +81,8 @@ pub const SHARED_ALIASES: [(&str, &str); 14] = [
     ("migration_sql", "sql"),
     ("migration_id", "migration"),
     ("tuning_id", "tuning"),
+    ("handle", "migration"),
+    ("handle", "tuning"),
 ];
 
 /// A rule over the arguments that the published schema doesn't carry.

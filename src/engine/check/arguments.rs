@@ -447,7 +447,10 @@ fn describe(selected: &SelectedTool, error: &jsonschema::ValidationError<'_>) ->
                     let lookup = resource.lookup();
                     format!("is required, as an id or a name: {} shows what there is", lookup.tool)
                 }
-                _ => "is required".to_owned(),
+                _ => match values(selected, &argument) {
+                    Some(values) => format!("is required: {values}"),
+                    None => "is required".to_owned(),
+                },
             };
             vec![ArgumentProblem { argument, message }]
         }
@@ -461,6 +464,13 @@ fn describe(selected: &SelectedTool, error: &jsonschema::ValidationError<'_>) ->
             vec![ArgumentProblem { argument: at, message }]
         }
     }
+}
+
+/// The values that an argument may have, in words, where they are few.
+fn values(selected: &SelectedTool, argument: &str) -> Option<String> {
+    let values = selected.tool.property(argument)?.get("enum")?.as_array()?;
+    let names: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
+    Some(names?.join(", ")).filter(|names| names.len() <= MAX_REASON)
 }
 
 /// Why a value doesn't fit, in words: never the value, which may be a secret, and which the caller has.

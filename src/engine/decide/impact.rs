@@ -104,6 +104,13 @@ pub(in crate::engine) async fn read(
             let shown = called(name, &id);
             impact.names.entry(id).or_insert(shown);
         }
+        // What the plan read by its id is called by its name, too.
+        if let (Some(name), Some(id)) = (finding::name_of(&seen), seen.get("id").and_then(Value::as_str))
+            && name != id
+            && arguments.values().any(|value| value.as_str() == Some(id))
+        {
+            impact.names.entry(id.to_owned()).or_insert_with(|| called(name, id));
+        }
         if target == Some(Resource::Snapshot) {
             lost.snapshot = seen.get("name").and_then(Value::as_str).map(str::to_owned);
         }

@@ -44,8 +44,18 @@ fn shown(value: &Value) -> String {
                 false => told(&mask_text(text)),
             }
         }
+        // Neon gives 2.0 for the 2 that it was given.
+        Value::Number(number) => match number.as_f64().filter(|number| number.fract() == 0.0) {
+            Some(whole) if number.is_f64() => format!("{whole:.0}"),
+            _ => number.to_string(),
+        },
         other => other.to_string(),
     }
+}
+
+/// Whether two values are the same setting, however their numbers are written.
+fn is_same(one: &Value, other: &Value) -> bool {
+    one == other || matches!((one.as_f64(), other.as_f64()), (Some(one), Some(other)) if one == other)
 }
 
 /// A value in words; nothing where that would be JSON again. Neon takes some settings as a list of names with values, and gives them as an
@@ -120,7 +130,7 @@ pub(in crate::engine) fn changes(
     };
     let change = |(name, former): (&String, &Former)| {
         let (now, former) = (arguments.get(name)?, former.value(before));
-        let is_equal = *now == former;
+        let is_equal = is_same(now, &former);
         // Under its own name, which tells a secret, too.
         let mut both = json!([{ name: now }, { name: former }]);
         mask(&mut both, &[], &[]);
@@ -190,6 +200,22 @@ pub(in crate::engine) async fn password_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_the_same_however_they_are_written() {
+        assert!(is_same(&json!(2), &json!(2.0)) && is_same(&json!(0.25), &json!(0.25)));
+        assert!(
+            !is_same(&json!(2), &json!(2.5)) && !is_same(&json!(2), &json!("2")) && !is_same(&json!(1), &json!(true))
+        );
+        for (number, told) in [
+            (json!(2.0), "2"),
+            (json!(0.25), "0.25"),
+            (json!(-1), "-1"),
+            (json!(9_007_199_254_740_993_u64), "9007199254740993"),
+        ] {
+            assert_eq!(shown(&number), told);
+        }
+    }
 
     #[test]
     fn lists_of_settings_are_told_in_the_same_words_whichever_form_neon_takes_and_gives() {

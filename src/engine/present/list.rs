@@ -4,7 +4,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::catalog::{Pages, Place, SelectedTool};
@@ -26,53 +25,78 @@ const MAX_PAGES: usize = 40;
 /// More items than a list or a text that Neon gives at once holds.
 const MAX_PAGE: usize = 10_000_000;
 
-/// Where a list goes on: in which of Neon's pages, and how far into it. What `next_cursor` holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Where a list goes on: in which of Neon's pages, and how far into it. What `next_cursor` holds, as
+/// `LIST.ITEMS.ORGANIZATION.PAGE`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::engine) struct Position {
-    /// The tool that handed it over: a cursor works in no other.
-    #[serde(rename = "t")]
-    tool: String,
-    /// Of which list: a digest of the other arguments, so that a cursor isn't taken to another project or search.
-    #[serde(rename = "a", default)]
+    /// Of which list: a digest of the tool and its arguments, so that a cursor isn't taken to another tool, project or search.
     of: String,
     /// The organization whose items they are, in a list that goes over several.
-    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     organization: Option<OrganizationId>,
     /// Neon's cursor of the page; nothing for the first.
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     page: Option<String>,
     /// How many items of that page are done.
-    #[serde(rename = "s", default)]
     skip: usize,
 }
 
+/// What stands before a page that isn't written as it is.
+const ENCODED: char = '!';
+
 impl Position {
-    fn start(tool: &str, of: &str) -> Self {
+    fn start(of: &str) -> Self {
         Self {
-            tool: tool.to_owned(),
             of: of.to_owned(),
-            organization: None,
-            page: None,
-            skip: 0,
+            ..Self::default()
         }
     }
 
     /// The text that the agent sends back.
     pub(in crate::engine) fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+        let organization = self
+            .organization
+            .as_ref()
+            .map(OrganizationId::as_str)
+            .unwrap_or_default();
+        let page = match &self.page {
+            None => String::new(),
+            Some(page) if is_token(page) => format!(".{page}"),
+            Some(page) => format!(".{ENCODED}{}", URL_SAFE_NO_PAD.encode(page)),
+        };
+        format!("{}.{}.{organization}{page}", self.of, self.skip)
     }
 
-    fn decode(tool: &str, of: &str, text: &str) -> Option<Self> {
-        let position: Self = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        let clean = position
-            .page
-            .as_ref()
-            .is_none_or(|page| !page.chars().any(char::is_control));
+    fn decode(of: &str, text: &str) -> Option<Self> {
+        let mut parts = text.splitn(4, '.');
+        let (its, skip, organization) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
+        let page = match parts.next() {
+            None => None,
+            Some(page) => match page.strip_prefix(ENCODED) {
+                None if !is_token(page) => return None,
+                None => Some(page.to_owned()),
+                Some(encoded) => Some(String::from_utf8(URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()?),
+            },
+        };
+        let organization = match organization {
+            "" => None,
+            id => Some(OrganizationId::parse(id).ok()?),
+        };
+        let clean = page.as_ref().is_none_or(|page| !page.chars().any(char::is_control));
         // No page of Neon's is that long: such a place was never handed over.
-        let near = position.skip <= MAX_PAGE;
-        (near && position.tool == tool && position.of == of && clean).then_some(position)
+        let near = skip <= MAX_PAGE;
+        (near && its == of && clean).then(|| Self {
+            of: its.to_owned(),
+            organization,
+            page,
+            skip,
+        })
     }
+}
+
+/// Whether a cursor of Neon's can stand in ours as it is: most are ids or base64.
+fn is_token(page: &str) -> bool {
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'+' | b'/' | b'=');
+    !page.is_empty() && page.bytes().all(is_plain)
 }
 
 /// The items of a list, with where each stands, so that a result can be cut anywhere and be gone on from there.
@@ -105,7 +129,7 @@ pub(in crate::engine) async fn read(
     request: Request,
 ) -> Result<List, Failure> {
     let tool = selected.tool.name();
-    let of = digest(arguments);
+    let of = digest(tool, arguments);
     let wanted = arguments
         .get("limit")
         .and_then(Value::as_u64)
@@ -123,9 +147,9 @@ pub(in crate::engine) async fn read(
     let mut at = match arguments.get("cursor").and_then(Value::as_str) {
         None => Position {
             organization: over.first().cloned().flatten(),
-            ..Position::start(tool, &of)
+            ..Position::start(&of)
         },
-        Some(text) => Position::decode(tool, &of, text).filter(is_known).ok_or_else(|| {
+        Some(text) => Position::decode(&of, text).filter(is_known).ok_or_else(|| {
             Failure::Arguments(vec![ArgumentProblem {
                 argument: "cursor".into(),
                 message: format!(
@@ -219,7 +243,7 @@ pub(in crate::engine) async fn read(
             _ if following(&over, &at.organization).is_some() => {
                 at = Position {
                     organization: following(&over, &at.organization),
-                    ..Position::start(tool, &of)
+                    ..Position::start(&of)
                 };
                 walk = walking(None);
                 if items.len() + beside.count() >= limit {
@@ -345,8 +369,8 @@ fn page(request: &Request, pages: &Pages, at: &Position, size: Option<usize>) ->
     })
 }
 
-/// What tells lists of one tool apart: the arguments, without those that only say how much of it is wanted.
-fn digest(arguments: &Map<String, Value>) -> String {
+/// What tells lists apart: the tool and its arguments, without those that only say how much of it is wanted.
+fn digest(tool: &str, arguments: &Map<String, Value>) -> String {
     let mut told: Vec<(&String, &Value)> = arguments
         .iter()
         .filter(|(name, _)| !matches!(name.as_str(), "limit" | "cursor" | "detail"))
@@ -354,7 +378,7 @@ fn digest(arguments: &Map<String, Value>) -> String {
     told.sort_by_key(|(name, _)| *name);
     // A slip is to be noticed, nobody is kept out by it: the standard hasher without a key will do.
     let mut hasher = DefaultHasher::new();
-    serde_json::to_string(&told).unwrap_or_default().hash(&mut hasher);
+    (tool, serde_json::to_string(&told).unwrap_or_default()).hash(&mut hasher);
     format!("{:x}", hasher.finish())
 }
 

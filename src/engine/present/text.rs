@@ -4,6 +4,7 @@
 //! cell's end) is written as the JSON string that it is, so nothing that others wrote can make a line, a row or a cell. What is
 //! delimited stays so: a table with such a text is delimited as a whole, in place of each cell.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -176,7 +177,7 @@ impl Writer<'_> {
                 None if items.iter().any(holds_list) || items.iter().any(|item| self.holds_rows(item)) => {
                     self.blocks(items, depth)
                 }
-                None => self.table(items, depth),
+                None => self.table(&flattened(items), depth),
             };
         }
         let words: Option<Vec<String>> = items.iter().map(word).collect();
@@ -312,6 +313,37 @@ fn joined(items: &[Value]) -> Option<Vec<Value>> {
             .is_some_and(|row| row.keys().any(|key| key.contains('.')))
     });
     (is_told && items.len() > 1 && rows.len() <= items.len() * FEW && is_objects(&rows)).then_some(rows)
+}
+
+/// Things of which each has the same objects of plain values, as rows with a column for each value.
+fn flattened(items: &[Value]) -> Cow<'_, [Value]> {
+    let is_simple = |value: &Value| !value.is_array() && !value.is_object();
+    let is_plain = |value: Option<&Value>| {
+        let fields = value.and_then(Value::as_object);
+        fields.is_some_and(|fields| !fields.is_empty() && fields.values().all(is_simple))
+    };
+    let names = items.first().and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    let flat: Vec<&String> = names
+        .filter(|name| key(name) == **name && !name.contains([' ', '.']))
+        .filter(|name| items.iter().all(|item| is_plain(item.get(name.as_str()))))
+        .collect();
+    if flat.is_empty() {
+        return Cow::Borrowed(items);
+    }
+    let row = |item: &Value| {
+        let mut row = Map::new();
+        for (name, value) in item.as_object().into_iter().flatten() {
+            match value {
+                Value::Object(fields) if flat.contains(&name) => {
+                    let fields = fields.iter();
+                    row.extend(fields.map(|(field, value)| (format!("{name}.{field}"), value.clone())));
+                }
+                value => drop(row.insert(name.clone(), value.clone())),
+            }
+        }
+        Value::Object(row)
+    };
+    Cow::Owned(items.iter().map(row).collect())
 }
 
 /// What is the same in each of several rows, as words: it is said once, above them. One column at least is left.

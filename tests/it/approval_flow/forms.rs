@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::{Started, catalog, error, start};
 use crate::examples::{Story, in_shop};
 use crate::support::arguments::{arguments, ready};
+use crate::support::http::OverHttp;
 use crate::support::human::{Human, Manner};
-use crate::support::server::{Era, TestClient};
+use crate::support::server::{Era, TestClient, call, program, state_home};
 use crate::support::world::{BRANCH, PROJECT, ROOT, World};
 
 /// A form: the tool with what was given, the text and the schema.
@@ -240,6 +241,24 @@ async fn of_what_this_session_made_minutes_ago_nobody_is_asked_what_could_have_b
     story.shop("get_connection_string", role()).await;
     story.shop("get_role_password", role()).await;
     assert_eq!(story.asked(), before + 2);
+}
+
+#[tokio::test]
+async fn what_another_session_of_a_server_made_counts_as_found() {
+    let story = Story::aside(SandboxOptions::default()).await;
+    story.make_shop(json!({})).await;
+    let (api, key) = (story.sandbox().api_url(), story.sandbox().api_key());
+    let server = OverHttp::start(program(&["http", "--listen", "127.0.0.1:0"], &api, key), &state_home()).await;
+    let one = server.client(TestClient::alone(), Era::Legacy).await;
+    let other = server.client(TestClient::alone(), Era::Legacy).await;
+    let (made, is_error) = call(&one, "create_branch", in_shop(json!({"name": "new"}))).await;
+    assert!(!is_error, "{made}");
+    let expiry = |days: &str| in_shop(json!({"branch_id": "new", "expires_at": days}));
+    let (refused, is_error) = call(&other, "update_branch", expiry("7d")).await;
+    assert!(is_error, "{refused}");
+    assert_eq!(refused["error"]["kind"], "requires_approval");
+    let (changed, is_error) = call(&one, "update_branch", expiry("7d")).await;
+    assert!(!is_error, "{changed}");
 }
 
 #[tokio::test]
