@@ -230,17 +230,34 @@ pub struct CallResult {
     pub is_error: bool,
     /// What delimits the texts of others in it.
     fence: Fence,
+    /// Its text, where that isn't made of the value as that of every result.
+    own_text: Option<String>,
 }
 
 impl CallResult {
     pub(crate) fn new(value: Value, is_error: bool, fence: Fence) -> Self {
-        Self { value, is_error, fence }
+        Self {
+            value,
+            is_error,
+            fence,
+            own_text: None,
+        }
+    }
+
+    /// The same, told in these words.
+    pub(crate) fn with_text(self, text: String) -> Self {
+        Self {
+            own_text: Some(text),
+            ..self
+        }
     }
 
     /// The result as a person would read it: all that the value holds, in fewer words.
     #[must_use]
     pub fn text(&self) -> String {
-        text::written(&self.value, &self.fence)
+        self.own_text
+            .clone()
+            .unwrap_or_else(|| text::written(&self.value, &self.fence))
     }
 
     /// The value for a person, who needs no marks around what others wrote: without them, and without the note about them.

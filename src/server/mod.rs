@@ -29,6 +29,7 @@ mod progress;
 mod reference;
 mod search;
 mod sign_in;
+mod signature;
 pub mod stdio;
 mod tools;
 

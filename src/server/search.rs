@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::own_results::{invalid, reason_first};
+use super::signature;
 use crate::catalog::{MAX_REQUEST, SearchIndex, SelectedTool, Selection, caller_of, envelope, needs};
 use crate::engine::{CallResult, Engine, Fence};
 use crate::guard::Effect;
@@ -201,7 +202,7 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
             names()
         )
     } else if selection.discovery() {
-        "Call the one that fits through its caller, with its name and its arguments. Its input_schema is missing? Search for its name. \
+        "Call the one that fits through its caller, with its name and its arguments. Its arguments are missing? Search for its name. \
          If none fits, search in other words."
             .to_owned()
     } else {
@@ -213,7 +214,8 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
     if let Some(object) = value.as_object_mut() {
         engine.service().stamp(object);
     }
-    CallResult::new(value, false, Fence::new(&Map::new()))
+    let text = signature::written(&value);
+    CallResult::new(value, false, Fence::new(&Map::new())).with_text(text)
 }
 
 /// Of the arguments that a tool has elsewhere, those first whose names have most words of the query, and of the others a few.

@@ -49,6 +49,42 @@ pub fn is_complete(value: &Value, text: &str) {
     });
 }
 
+/// Panics where the text of a search lacks something of what it found: a schema is told as a line for each argument.
+#[track_caller]
+pub fn search_is_complete(value: &Value, text: &str) {
+    let Some(tools) = value.get("tools").and_then(Value::as_array) else {
+        return is_complete(value, text);
+    };
+    let lacks = |part: &str| assert!(text.contains(part), "the text lacks {part}:\n{text}");
+    for tool in tools {
+        let fields = tool.as_object().expect("a tool");
+        for (name, value) in fields {
+            match (name.as_str(), value) {
+                ("title", _) if fields.contains_key("description") => {}
+                ("input_schema", schema) => schema_is_told(schema, &lacks),
+                ("not_offered", value) => lacks(&value.to_string()),
+                // What can't be seen of a toolset is its flag, which names it.
+                ("toolset", _) => {}
+                (_, value) => lacks(value.as_str().expect("a text")),
+            }
+        }
+    }
+    lacks(value["next"].as_str().expect("what comes next"));
+}
+
+fn schema_is_told(schema: &Value, lacks: &dyn Fn(&str)) {
+    for (name, argument) in schema["properties"].as_object().into_iter().flatten() {
+        lacks(name);
+        if let Some(description) = argument["description"].as_str() {
+            lacks(description);
+        }
+        let values = argument["enum"].as_array().into_iter().flatten();
+        values.filter_map(Value::as_str).for_each(lacks);
+        schema_is_told(argument, lacks);
+        schema_is_told(&argument["items"], lacks);
+    }
+}
+
 /// Whether a text holds another: as it is, as JSON, line by line, or where it is JSON itself, all that is in it.
 fn holds(text: &str, part: &str) -> bool {
     let escaped = Value::from(part).to_string();

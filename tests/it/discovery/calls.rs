@@ -48,6 +48,11 @@ async fn what_was_found_is_called_and_answers_as_a_direct_call_does() {
             )
             .await;
         assert!(!is_error, "{value}");
+        // What takes it back isn't listed either: it says through which it is called.
+        assert_eq!(
+            (&value["undo"]["tool"], &value["undo"]["caller"]),
+            (&json!("delete_branch"), &json!("call_destructive_tool"))
+        );
         let lines = started.audit();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert_eq!(
@@ -128,6 +133,11 @@ async fn names_that_no_tool_has_are_told_the_nearest() {
     for (name, nearest, says) in [
         ("create_branches", "create_branch", "did you mean `create_branch`"),
         ("remove_a_branch", "delete_branch", ""),
+        (
+            "get_organization_members",
+            "list_organization_members",
+            "did you mean `list_organization_members`",
+        ),
         ("delete_project", "", "the operator excluded it"),
     ] {
         for caller in CALLERS {
@@ -162,7 +172,10 @@ async fn arguments_are_checked_as_those_of_the_tool() {
     let world = World::start().await;
     let started = start(&world, TestClient::alone(), Era::Modern, &["--project-id", PROJECT]).await;
     for (inner, says) in [
-        (json!({"name": "describe_branch", "arguments": {}}), "branch_id"),
+        (
+            json!({"name": "describe_branch", "arguments": {}}),
+            "list_branches shows what there is",
+        ),
         (
             json!({"name": "describe_branch", "arguments": {"branch": BRANCH}}),
             "did you mean `branch_id`",

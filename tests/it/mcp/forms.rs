@@ -184,6 +184,31 @@ async fn alias_is_taken_where_it_can_mean_only_one_argument() {
     assert!(compared >= 100 && SHARED_ALIASES.len() >= 10, "{compared}");
 }
 
+#[tokio::test]
+async fn argument_that_is_missing_says_what_it_may_be_or_who_lists_it() {
+    let world = World::start().await;
+    let (server, _place) = dry(&world).await;
+    for (tool, argument, says) in [
+        ("describe_branch", "branch_id", "list_branches shows what there is"),
+        ("delete_project", "project_id", "list_projects shows what there is"),
+        ("revoke_api_key", "key_id", "list_api_keys shows what there is"),
+        ("provision_neon_auth", "auth_provider", "better_auth, stack, mock"),
+        ("get_project_consumption", "granularity", "hourly, daily, monthly"),
+    ] {
+        let tool = catalog().tool(tool).expect("a tool");
+        let mut given = arguments(tool, false);
+        given.remove(argument);
+        let (value, is_error) = server.call(tool.name(), given.into()).await;
+        assert!(is_error, "{value}");
+        let problem = &value["error"]["problems"][0];
+        assert_eq!(problem["argument"], argument, "{value}");
+        assert!(
+            problem["message"].as_str().is_some_and(|text| text.contains(says)),
+            "{value}"
+        );
+    }
+}
+
 #[test]
 fn database_has_one_name_in_every_tool() {
     for tool in catalog().tools() {
