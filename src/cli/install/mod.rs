@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail};
 pub(super) use list::{ClientState, states};
 use write::Writing;
 
-use super::common::print;
+use super::common::{print, print_folded};
 use super::reach::quoted;
 use crate::base_url::BaseUrl;
 use crate::catalog::{Catalog, Selection};
@@ -207,7 +207,17 @@ pub(super) async fn run(arguments: Install) -> anyhow::Result<ExitCode> {
     }
     let refers = |plan: &Plan| plan.client.can_refer() && !matches!(plan.outcome, Outcome::ByHand { .. });
     let wants_token = arguments.url.is_some() && !arguments.no_token && plans.iter().any(refers);
+    let is_there = |plan: &Plan| !matches!(plan.outcome, Outcome::ByHand { .. });
+    // Clients that keep no variable say so in a note of their own.
+    let says_so = |plan: &Plan| plan.notes.iter().any(|note| note.contains("neon-mcp login"));
+    let wants_login = !arguments.which.dry_run
+        && plans.iter().any(is_there)
+        && !plans.iter().any(says_so)
+        && is_without_credential(&arguments);
     let code = arguments.which.writing().run(plans, true);
+    if wants_login && code == ExitCode::SUCCESS {
+        print_folded(NO_CREDENTIAL, "");
+    }
     if wants_token {
         print(&format!(
             "The variable {TOKEN_VARIABLE} must hold what that server asks of its callers where these clients are started: {WHICH_TOKEN}. \
@@ -215,6 +225,20 @@ pub(super) async fn run(arguments: Install) -> anyhow::Result<ExitCode> {
         ));
     }
     Ok(code)
+}
+
+/// What is said where the server will find no credential.
+const NO_CREDENTIAL: &str = "Next: `neon-mcp login` signs you in; or set NEON_API_KEY where the client is started. Without either the \
+                             server starts all the same, and each call says how to sign in.";
+
+/// Whether a server of these settings will find no credential on this machine, as far as this shell can tell.
+fn is_without_credential(arguments: &Install) -> bool {
+    let has_key = std::env::var_os("NEON_API_KEY").is_some_and(|key| !key.is_empty());
+    let server = server(arguments, arguments.settings.clone());
+    !has_key
+        && server.is_ok_and(|server| {
+            matches!(server.credential, Credential::Referred) && !matches!(server.transport, Transport::Http(_))
+        })
 }
 
 /// What an installation would do with one client: settings that its entry has and that aren't given stay.

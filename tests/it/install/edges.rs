@@ -159,6 +159,29 @@ fn clients_that_were_left_alone_are_named_at_the_end() {
 }
 
 #[test]
+fn server_that_will_find_no_credential_says_how_to_sign_in() {
+    for (more, key, says) in [
+        (&["--yes"][..], "", true),
+        (&["--yes"], "napi_one", false),
+        (&["--dry-run"], "", false),
+        (&["--yes", "--sandbox"], "", false),
+        (&["--yes", "--url", "https://mcp.example.com/mcp"], "", false),
+    ] {
+        let home = Home::new();
+        let mut arguments = vec!["install", "cursor"];
+        arguments.extend(more);
+        let ran = home
+            .command(&arguments)
+            .env("NEON_API_KEY", key)
+            .output()
+            .expect("it runs");
+        let told = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{told}{}", String::from_utf8_lossy(&ran.stderr));
+        assert_eq!(told.contains("neon-mcp login"), says, "{more:?}: {told}");
+    }
+}
+
+#[test]
 fn fields_that_the_user_added_stay() {
     let home = Home::new();
     let own = json!({"mcpServers": {"neon": {
