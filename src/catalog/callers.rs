@@ -1,6 +1,5 @@
-//! The callers of discovery mode: which of them runs a tool.
+//! The callers of discovery mode, by what they run.
 
-use super::SelectedTool;
 use crate::permit::Effect;
 
 /// The callers, by what they run, the most harmless first.
@@ -32,23 +31,6 @@ pub const CALLERS: [(Effect, &str, &str, &str); 4] = [
         "Call a tool that search_tools found: one that loses data or access, or can't be taken back. A human is asked.",
     ),
 ];
-
-/// The caller that a tool needs: that of its declared effect. What arguments and facts raise is asked about as in a direct call.
-/// A reading tool that hands over a secret needs the caller for access: `call_read_tool` runs what `--read-only` leaves.
-#[must_use]
-pub fn needs(selected: &SelectedTool) -> Effect {
-    match selected.effect() {
-        Effect::Read if selected.tool.declaration.safety.reveals => Effect::Access,
-        effect => effect,
-    }
-}
-
-/// Whether what a tool's statements do decides what its call does, and they may do no more than that.
-#[must_use]
-pub fn decides_by_statements(selected: &SelectedTool, allowed: Effect) -> bool {
-    let declaration = &selected.tool.declaration;
-    declaration.statements().is_some() && declaration.least_effect() <= allowed && !declaration.safety.reveals
-}
 
 /// The name of the caller that runs tools of an effect.
 #[must_use]

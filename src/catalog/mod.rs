@@ -30,7 +30,7 @@ mod template;
 mod tool;
 
 pub use crate::permit::Effect;
-pub use callers::{CALLERS, caller_of, decides_by_statements, needs};
+pub use callers::{CALLERS, caller_of};
 pub use condition::Condition;
 pub use declaration::{
     Addition, Area, BodyForm, Comparison, Constant, Content, Declaration, Deleted, Escalation, Fact, FileSource,

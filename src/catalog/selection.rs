@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use super::callers::caller_of;
 use super::declaration::Workflow;
 use super::load::Catalog;
 use super::nearest::{nearest, nearest_tool};
@@ -196,6 +197,24 @@ impl SelectedTool {
         } else {
             declaration.safety.effect
         }
+    }
+
+    /// The effect of the caller that runs it in discovery mode: that which it declares. What arguments and facts raise is asked about as
+    /// in a direct call. A reading tool that hands over a secret needs the caller for access: `call_read_tool` runs what `--read-only`
+    /// leaves.
+    #[must_use]
+    pub fn needs(&self) -> Effect {
+        match self.effect() {
+            Effect::Read if self.tool.declaration.safety.reveals => Effect::Access,
+            effect => effect,
+        }
+    }
+
+    /// Whether what its statements do decides what its call does, and they may do no more than that.
+    #[must_use]
+    pub fn decides_by_statements(&self, allowed: Effect) -> bool {
+        let declaration = &self.tool.declaration;
+        declaration.statements().is_some() && declaration.least_effect() <= allowed && !declaration.safety.reveals
     }
 
     /// What is told of the tool: what it does, and whether a plain call requires approval.
@@ -445,14 +464,14 @@ impl Selection {
         let all = self.catalog.tools().iter().map(|tool| tool.name());
         match nearest_tool(name, offered, all) {
             Some(meant) => {
-                let left_out = self
-                    .left_out
-                    .get(meant)
-                    .map(|reason| format!(" It is not offered here: {reason}."));
-                format!(
-                    "There is no tool `{name}`: did you mean `{meant}`?{}",
-                    left_out.unwrap_or_default()
-                )
+                let more = match (self.left_out.get(meant), self.tool(meant)) {
+                    (Some(reason), _) => format!(" It is not offered here: {reason}."),
+                    (None, Some(tool)) if self.options.discovery => {
+                        format!(" It is called through `{}`.", caller_of(tool.needs()))
+                    }
+                    _ => String::new(),
+                };
+                format!("There is no tool `{name}`: did you mean `{meant}`?{more}")
             }
             None if self.options.discovery => {
                 format!("There is no tool `{name}`: search_tools finds those that there are.")

@@ -9,9 +9,7 @@ use serde_json::{Map, Value, json};
 use super::own_results::{invalid, reason_first, stamped};
 use super::search;
 use super::tools::annotations;
-use crate::catalog::{
-    CALLERS, SearchIndex, SelectedTool, Selection, caller_of, decides_by_statements, envelope, needs,
-};
+use crate::catalog::{CALLERS, SearchIndex, SelectedTool, Selection, caller_of, envelope};
 use crate::engine::{CallBound, CallResult, Engine, Kind};
 use crate::guard::Effect;
 
@@ -22,7 +20,7 @@ const NEAREST: usize = 3;
 pub(super) fn listed(selection: &Selection) -> Vec<McpTool> {
     let mut tools = vec![search::tool(selection)];
     for (effect, name, title, description) in CALLERS {
-        if selection.tools().iter().any(|selected| needs(selected) == effect) {
+        if selection.tools().iter().any(|selected| selected.needs() == effect) {
             tools.push(
                 McpTool::new(name, description, caller_input(example(selection, effect)))
                     .with_title(title)
@@ -37,7 +35,7 @@ pub(super) fn listed(selection: &Selection) -> Vec<McpTool> {
 /// A tool that a caller runs, the first in the list.
 fn example(selection: &Selection, effect: Effect) -> &str {
     let mut tools = selection.tools().iter();
-    let runs = tools.find(|selected| needs(selected) == effect);
+    let runs = tools.find(|selected| selected.needs() == effect);
     runs.map_or("list_projects", |selected| selected.tool.name())
 }
 
@@ -65,7 +63,7 @@ fn hints(selection: &Selection, effect: Effect) -> ToolAnnotations {
     let runs = || {
         let tools = selection.tools().iter();
         tools
-            .filter(|selected| needs(selected) <= effect)
+            .filter(|selected| selected.needs() <= effect)
             .map(|selected| annotations(&selected.tool, selected.read_only))
     };
     ToolAnnotations::from_raw(
@@ -108,7 +106,7 @@ pub(super) fn read(engine: &Engine, name: &str, given: Map<String, Value>) -> As
         return Asked::Unlisted(match selection.tool(name) {
             Some(selected) => format!(
                 "The tool `{name}` is called through `{}`, with its name and its arguments.",
-                caller_of(needs(selected))
+                caller_of(selected.needs())
             ),
             None => selection.missing(name),
         });
@@ -123,15 +121,15 @@ pub(super) fn read(engine: &Engine, name: &str, given: Map<String, Value>) -> As
     };
     match selection.tool(&inner.name) {
         // What its statements do decides: those that are proven to read may run.
-        Some(selected) if needs(selected) > *allowed && decides_by_statements(selected, *allowed) => {
+        Some(selected) if selected.needs() > *allowed && selected.decides_by_statements(*allowed) => {
             let bound = CallBound {
                 effect: *allowed,
                 caller,
-                instead: caller_of(needs(selected)),
+                instead: caller_of(selected.needs()),
             };
             Asked::Call(inner.name, arguments, Some(bound))
         }
-        Some(selected) if needs(selected) > *allowed => {
+        Some(selected) if selected.needs() > *allowed => {
             let result = wrong_caller(engine, selected, caller);
             Asked::Refused(selected.clone(), arguments, result)
         }
@@ -157,7 +155,7 @@ fn object_of(arguments: Option<Value>) -> Result<Map<String, Value>, String> {
 }
 
 fn wrong_caller(engine: &Engine, selected: &SelectedTool, caller: &str) -> CallResult {
-    let (name, right) = (selected.tool.name(), caller_of(needs(selected)));
+    let (name, right) = (selected.tool.name(), caller_of(selected.needs()));
     let does = match selected.effect() {
         Effect::Read => "hands over a secret",
         Effect::Write => "changes something",
@@ -181,7 +179,7 @@ pub(super) fn unknown(engine: &Engine, index: &SearchIndex, name: &str, missing:
     let near: Vec<Value> = near
         .iter()
         .take(NEAREST)
-        .map(|selected| json!({"name": selected.tool.name(), "caller": caller_of(needs(selected))}))
+        .map(|selected| json!({"name": selected.tool.name(), "caller": caller_of(selected.needs())}))
         .collect();
     let error = json!({"error": {
         "kind": Kind::UnknownTool.name(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::own_results::{invalid, reason_first};
 use super::signature;
-use crate::catalog::{MAX_REQUEST, SearchIndex, SelectedTool, Selection, caller_of, envelope, needs};
+use crate::catalog::{MAX_REQUEST, SearchIndex, SelectedTool, Selection, caller_of, envelope};
 use crate::engine::{CallResult, Engine, Fence};
 use crate::guard::Effect;
 
@@ -184,7 +184,7 @@ pub(super) fn search(engine: &Engine, index: &SearchIndex, given: Map<String, Va
     }
     let fits = |selected: &Arc<SelectedTool>| {
         let tool = &selected.tool;
-        asked.effect.is_none_or(|effect| needs(selected) == effect)
+        asked.effect.is_none_or(|effect| selected.needs() == effect)
             && asked.toolset.as_deref().is_none_or(|toolset| &*tool.toolset == toolset)
     };
     let hits: Vec<Value> = found
@@ -241,9 +241,9 @@ fn hit(selection: &Selection, selected: &SelectedTool, query: &str, whole: bool)
     let mut put = |name: &str, value: Value| hit.insert(name.to_owned(), value);
     put("name", declaration.name.as_str().into());
     put("title", declaration.title.as_str().into());
-    put("effect", needs(selected).name().into());
+    put("effect", selected.needs().name().into());
     if selection.discovery() {
-        put("caller", caller_of(needs(selected)).into());
+        put("caller", caller_of(selected.needs()).into());
     }
     if let Some(flag) = selection.flag_for(&selected.tool) {
         put("toolset", (*selected.tool.toolset).into());

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::catalog::{ACCOUNT, Argument, Resource, SelectedTool, caller_of, needs};
+use crate::catalog::{ACCOUNT, Argument, Resource, SelectedTool, caller_of};
 use crate::engine::context::CallContext;
 
 /// The keys under which results hand over calls.
@@ -85,7 +85,7 @@ fn complete(call: &CallContext<'_>, value: &mut Value) {
         arguments.insert(ACCOUNT.to_owned(), account.into());
     }
     if call.selection.discovery() {
-        fields.insert("caller".to_owned(), caller_of(needs(selected)).into());
+        fields.insert("caller".to_owned(), caller_of(selected.needs()).into());
     }
 }
 

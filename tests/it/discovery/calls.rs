@@ -136,7 +136,7 @@ async fn names_that_no_tool_has_are_told_the_nearest() {
         (
             "get_organization_members",
             "list_organization_members",
-            "did you mean `list_organization_members`",
+            "did you mean `list_organization_members`? It is called through `call_read_tool`",
         ),
         ("delete_project", "", "the operator excluded it"),
     ] {
