@@ -127,7 +127,7 @@ async fn preview(
     }
     let mut lines = plan::prepared(flow, discards)?;
     lines.extend(plan::kinds(flow.scripts()));
-    lines.extend(plan::tables(flow, target, None).await?);
+    lines.extend(plan::tables(flow, target).await?);
     Ok(Preview {
         measured: None,
         statements: statements.and_then(|statements| plan::shortened(&json!(statements), flow.scripts())),

@@ -388,7 +388,7 @@ impl<'a> Trial<'a> {
 pub(super) async fn preview(flow: &WorkflowContext<'_, '_>, target: &Target<'_>) -> Result<Preview, Failure> {
     let mut lines = plan::kinds(flow.scripts());
     lines.extend(plan::measured(None));
-    lines.extend(plan::tables(flow, target, None).await?);
+    lines.extend(plan::tables(flow, target).await?);
     Ok(Preview {
         lines,
         ..Preview::default()

@@ -127,11 +127,10 @@ pub(in crate::workflows) fn measured(measured: Option<&Measured>) -> Vec<Line> {
     }
 }
 
-/// The tables that statements name, and how many rows they have: by the measure where it counted them whole.
+/// The tables that statements name, and how many rows they have.
 pub(in crate::workflows) async fn tables(
     flow: &WorkflowContext<'_, '_>,
     target: &Target<'_>,
-    measured: Option<&Measured>,
 ) -> Result<Vec<Line>, Failure> {
     let mut lines = Vec::new();
     let statements: Vec<_> = flow.scripts().iter().flat_map(|script| &script.statements).collect();
@@ -167,7 +166,7 @@ pub(in crate::workflows) async fn tables(
         }
     }
     .iter()
-    .map(|row| size(row, measured))
+    .map(size)
     .collect();
     if left > 0 {
         shown.push(format!("and {left} more, which aren't shown"));
@@ -177,21 +176,16 @@ pub(in crate::workflows) async fn tables(
 }
 
 /// What a table holds, in words: with all that is below it, where that counts.
-fn size(row: &Value, measured: Option<&Measured>) -> String {
+fn size(row: &Value) -> String {
     let text = |field: &str| match row.get(field) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    let full = match text("schema") {
-        schema if schema.is_empty() => text("name"),
-        schema => format!("{schema}.{}", text("name")),
+    let name = match text("schema") {
+        schema if schema.is_empty() => crate::guard::told(&text("name")),
+        schema => crate::guard::told(&format!("{schema}.{}", text("name"))),
     };
-    let name = crate::guard::told(&full);
-    let counted = measured.into_iter().flat_map(|measured| &measured.tables);
-    let counted = counted
-        .filter(|table| table.name == full && table.more != Some(true))
-        .find_map(|table| table.held);
     let kind = text("kind");
     if kind.is_empty() {
         return format!("{name}: not there");
@@ -207,7 +201,6 @@ fn size(row: &Value, measured: Option<&Measured>) -> String {
         _ => "about ",
     };
     let rows = match (text("rows").as_str(), text("uncounted").as_str()) {
-        _ if below.is_empty() && counted.is_some() => format!("{} rows", counted.unwrap_or_default()),
         // Postgres has counted none yet.
         ("", _) => "rows not counted yet".to_owned(),
         (rows, "" | "0") => format!("{about}{rows} rows"),

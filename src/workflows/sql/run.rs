@@ -159,7 +159,7 @@ async fn preview(
     };
     let mut lines = plan::kinds(flow.scripts());
     lines.extend(plan::measured(measured.as_ref()));
-    lines.extend(plan::tables(flow, &given.target, measured.as_ref()).await?);
+    lines.extend(plan::tables(flow, &given.target).await?);
     let statements: Vec<&Statement> = flow.scripts().iter().flat_map(|script| &script.statements).collect();
     let undo = match outside_of_transactions(&statements) {
         Some(_) => None,
