@@ -21,26 +21,39 @@ const PRIVILEGES: [(char, &str); 15] = [
     ('A', "ALTER SYSTEM"),
 ];
 
-/// All rights that there are on something, in the order in which Postgres writes them: what its owner has unless that was changed.
-const ALL: [&str; 7] = ["arwdDxtm", "arwdDxt", "rwU", "UC", "CTc", "X", "U"];
-
-/// Who may do what, from Postgres' text of an `aclitem[]`: `"app" SELECT and INSERT; everyone EXECUTE`. All that an owner may do by
-/// itself isn't said. Nothing where the text isn't such a list.
-pub(super) fn in_words(acl: &str) -> Option<String> {
-    let items = elements(acl)?
-        .iter()
-        .map(|item| Item::of(item))
-        .collect::<Option<Vec<Item>>>()?;
-    let told: Vec<String> = items
-        .iter()
-        .filter(|item| !item.is_the_owners_own())
-        .map(Item::told)
-        .collect();
-    Some(match told.is_empty() {
-        true => "those of its owner alone".to_owned(),
-        false => told.join("; "),
-    })
+/// All rights that there are on a kind of thing, in the order in which Postgres writes them: what its owner has unless that was changed.
+/// MAINTAIN there is since PostgreSQL 17.
+fn all(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "schema" => &["UC"],
+        "database" => &["CTc"],
+        "sequence" => &["rwU"],
+        "function" => &["X"],
+        "type" | "language" => &["U"],
+        _ => &["arwdDxtm", "arwdDxt"],
+    }
 }
+
+/// Who may do what with a thing of that kind, from Postgres' text of an `aclitem[]`: `"app" SELECT, INSERT; everyone EXECUTE`. All that an
+/// owner may do by itself isn't said. A text that isn't such a list is told as it stands.
+pub(super) fn in_words(kind: &str, acl: Option<&str>) -> String {
+    let Some(acl) = acl else {
+        return OWNERS_ALONE.to_owned();
+    };
+    let items: Option<Vec<Item>> = elements(acl).and_then(|items| items.iter().map(|item| Item::of(item)).collect());
+    let Some(items) = items else {
+        return told(acl);
+    };
+    let others = items.iter().filter(|item| !item.is_the_owners_own(kind));
+    let told: Vec<String> = others.map(Item::told).collect();
+    match told.is_empty() {
+        true => OWNERS_ALONE.to_owned(),
+        false => told.join("; "),
+    }
+}
+
+/// What is said where nobody but the owner has rights.
+const OWNERS_ALONE: &str = "those of its owner alone";
 
 /// One grantee's rights.
 struct Item {
@@ -64,8 +77,8 @@ impl Item {
         })
     }
 
-    fn is_the_owners_own(&self) -> bool {
-        self.grantee.as_ref() == Some(&self.grantor) && ALL.contains(&self.privileges.as_str())
+    fn is_the_owners_own(&self, kind: &str) -> bool {
+        self.grantee.as_ref() == Some(&self.grantor) && all(kind).contains(&self.privileges.as_str())
     }
 
     fn told(&self) -> String {
@@ -130,36 +143,44 @@ mod tests {
 
     #[test]
     fn rights_are_told_in_words() {
-        for (acl, words) in [
+        for (kind, acl, words) in [
             (
+                "table",
                 "{neondb_owner=arwdDxt/neondb_owner,reporting=r/neondb_owner}",
-                Some("\"reporting\" SELECT"),
+                "\"reporting\" SELECT",
             ),
-            ("{o=arwdDxtm/o}", Some("those of its owner alone")),
-            ("{}", Some("those of its owner alone")),
+            ("table", "{o=arwdDxtm/o}", "those of its owner alone"),
+            ("table", "{}", "those of its owner alone"),
             // What an owner took from itself is told, and so is what it may do by somebody else's leave.
-            ("{o=arw/o}", Some("\"o\" INSERT, SELECT, UPDATE")),
+            ("table", "{o=arw/o}", "\"o\" INSERT, SELECT, UPDATE"),
+            ("schema", "{o=UC/o}", "those of its owner alone"),
+            ("schema", "{o=U/o}", "\"o\" USAGE"),
+            ("type", "{o=U/o}", "those of its owner alone"),
             (
+                "table",
                 "{o=arwdDxt/p}",
-                Some("\"o\" INSERT, SELECT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER"),
+                "\"o\" INSERT, SELECT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER",
             ),
             (
+                "table",
                 "{=X/o,app=a*r/o}",
-                Some("everyone EXECUTE; \"app\" INSERT (and may pass it on), SELECT"),
+                "everyone EXECUTE; \"app\" INSERT (and may pass it on), SELECT",
             ),
             (
+                "table",
                 r#"{"\"a=b/c\"\"d\"=r/\"o, p\"",o=/o}"#,
-                Some("\"a=b/c\\\"d\" SELECT; \"o\" nothing"),
+                "\"a=b/c\\\"d\" SELECT; \"o\" nothing",
             ),
             // What isn't such a list is told by nobody as one.
-            ("", None),
-            ("{app}", None),
-            ("{app=r}", None),
-            ("{app=r?/o}", None),
-            ("{app=r/o=x}", None),
-            (r#"{"app=r/o}"#, None),
+            ("table", "{app}", "\"{app}\""),
+            ("table", "{app=r}", "\"{app=r}\""),
+            ("table", "{app=r?/o}", "\"{app=r?/o}\""),
+            ("table", "{app=r/o=x}", "\"{app=r/o=x}\""),
+            ("table", r#"{"app=r/o}"#, "\"{\\\"app=r/o}\""),
         ] {
-            assert_eq!(in_words(acl).map(|told| bare(&told)).as_deref(), words, "{acl}");
+            assert_eq!(bare(&in_words(kind, Some(acl))), words, "{acl}");
         }
+        assert_eq!(in_words("table", None), OWNERS_ALONE);
+        assert_eq!(bare(&in_words("table", Some(""))), "\"\"");
     }
 }

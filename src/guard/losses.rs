@@ -260,7 +260,7 @@ fn sentence(loss: &Loss) -> String {
         }
         "replaced" => format!("puts another object in the place of {object}"),
         "added" => match () {
-            () if word("rights") => format!("gives rights on {object}: {}", rights(now)),
+            () if word("rights") => format!("gives rights on {object}: {}", acl::in_words(kind(loss), now)),
             () if word("place under") => format!(
                 "puts {object} under {}, whose readers read it through that",
                 told(label)
@@ -273,7 +273,7 @@ fn sentence(loss: &Loss) -> String {
             }
             () => format!("adds the {} to {object}", first_word_and_label(facet, label)),
         },
-        _ if word("rights") => format!("changes the rights on {object} to: {}", rights(now)),
+        _ if word("rights") => format!("changes the rights on {object} to: {}", acl::in_words(kind(loss), now)),
         _ if word("owner") => format!("changes the owner of {object}"),
         _ if word("schema") => format!("moves {object} to another schema, with whose rights it is reached"),
         _ if word("body") => format!("replaces the body of {object}"),
@@ -305,14 +305,6 @@ fn sentence(loss: &Loss) -> String {
         "gone" => format!("drops the {} of {object}", first_word_and_label(facet, label)),
         _ => format!("changes the {} of {object}", first_word_and_label(facet, label)),
     }
-}
-
-/// Postgres' list of rights in words; as it stands where it isn't understood.
-fn rights(now: Option<&str>) -> String {
-    now.map_or_else(
-        || "those of its owner alone".to_owned(),
-        |acl| acl::in_words(acl).unwrap_or_else(|| told(acl)),
-    )
 }
 
 /// `constraint "orders_total_check"` of `constraint 16407`.

@@ -229,12 +229,12 @@ impl Plan {
         // has said so in its first line.
         let effect = match (self.assessment.effect(), reasons.as_slice()) {
             (Effect::Read | Effect::Access, [_, ..]) if !self.assessment.severe() => {
-                format!("Effect: it {}.", reasons.join("; it "))
+                Some(format!("Effect: it {}.", reasons.join("; it ")))
             }
-            (Effect::Access, []) if !self.assessment.severe() => String::new(),
+            (Effect::Access, []) if !self.assessment.severe() => None,
             (effect, _) => {
                 let severe = if self.assessment.severe() { ", severe" } else { "" };
-                format!("Effect: {effect}{severe}{because}.")
+                Some(format!("Effect: {effect}{severe}{because}."))
             }
         };
         // What isn't there has no line, and what the first says already neither.
@@ -263,7 +263,7 @@ impl Plan {
         }
         let mut first = vec![head];
         first.extend(losses().map(Line::sentence));
-        first.extend(Some(effect).filter(|effect| !effect.is_empty()));
+        first.extend(effect);
         [first, self.sends.clone(), about, circumstances, after]
     }
 

@@ -205,11 +205,11 @@ pub(super) async fn run(arguments: Install) -> anyhow::Result<ExitCode> {
     {
         eprintln!("neon-mcp: {warning}");
     }
-    let refers = |plan: &Plan| plan.client.can_refer() && !matches!(plan.outcome, Outcome::ByHand { .. });
-    let wants_token = arguments.url.is_some() && !arguments.no_token && plans.iter().any(refers);
     let is_there = |plan: &Plan| !matches!(plan.outcome, Outcome::ByHand { .. });
-    // Clients that keep no variable say so in a note of their own.
-    let says_so = |plan: &Plan| plan.notes.iter().any(|note| note.contains("neon-mcp login"));
+    let refers = |plan: &Plan| plan.client.can_refer() && is_there(plan);
+    let wants_token = arguments.url.is_some() && !arguments.no_token && plans.iter().any(refers);
+    // Of an entry that can't refer to a key a note says so.
+    let says_so = |plan: &Plan| matches!(plan.outcome, Outcome::Change(_)) && !plan.client.can_refer();
     let wants_login = !arguments.which.dry_run
         && plans.iter().any(is_there)
         && !plans.iter().any(says_so)

@@ -55,7 +55,9 @@ fn shown(value: &Value) -> String {
 
 /// Whether two values are the same setting, however their numbers are written.
 fn is_same(one: &Value, other: &Value) -> bool {
-    one == other || matches!((one.as_f64(), other.as_f64()), (Some(one), Some(other)) if one == other)
+    // Of two whole numbers a float would lose digits.
+    let is_mixed = one.is_f64() != other.is_f64();
+    one == other || is_mixed && matches!((one.as_f64(), other.as_f64()), (Some(one), Some(other)) if one == other)
 }
 
 /// A value in words; nothing where that would be JSON again. Neon takes some settings as a list of names with values, and gives them as an
@@ -207,6 +209,10 @@ mod tests {
         assert!(
             !is_same(&json!(2), &json!(2.5)) && !is_same(&json!(2), &json!("2")) && !is_same(&json!(1), &json!(true))
         );
+        assert!(!is_same(
+            &json!(9_007_199_254_740_993_u64),
+            &json!(9_007_199_254_740_992_u64)
+        ));
         for (number, told) in [
             (json!(2.0), "2"),
             (json!(0.25), "0.25"),

@@ -110,7 +110,6 @@ pub(in crate::engine) struct List {
     pub(in crate::engine) next: Option<Position>,
     /// How many items there are in all, when the whole list was seen.
     pub(in crate::engine) total: Option<usize>,
-    /// The request id of the last page.
     /// The items are lines of a text.
     pub(in crate::engine) lines: bool,
     /// There was neither list nor text: the answer is of another kind, whole.

@@ -327,7 +327,15 @@ fn flattened(items: &[Value]) -> Cow<'_, [Value]> {
         .filter(|name| key(name) == **name && !name.contains([' ', '.']))
         .filter(|name| items.iter().all(|item| is_plain(item.get(name.as_str()))))
         .collect();
-    if flat.is_empty() {
+    // A column of that name would be lost.
+    let is_taken = |name: &String| {
+        flat.iter().any(|flat| {
+            name.strip_prefix(flat.as_str())
+                .is_some_and(|rest| rest.starts_with('.'))
+        })
+    };
+    let mut names = items.iter().filter_map(Value::as_object).flat_map(Map::keys);
+    if flat.is_empty() || names.any(is_taken) {
         return Cow::Borrowed(items);
     }
     let row = |item: &Value| {
@@ -506,6 +514,20 @@ mod tests {
         let text = written(&json!({"l": [many("a"), many("b")]}), &fence());
         let heads = text.lines().filter(|line| line.trim_start().starts_with("id:"));
         assert_eq!(heads.count(), 2, "{text}");
+    }
+
+    #[test]
+    fn plain_objects_are_columns_of_their_own() {
+        let items = json!({"l": [{"m": {"id": 1, "role": "a"}, "e": "x"}, {"m": {"id": 2, "role": "b"}, "e": "y"}]});
+        assert_eq!(
+            written(&items, &fence()),
+            "l:\n m.id | m.role | e\n 1 | a | x\n 2 | b | y"
+        );
+        // A name that is there already is no other's, and what isn't in each stays whole.
+        for kept in [json!({"m": {"id": 1}, "m.id": 2}), json!({"m": {"id": [1]}, "e": 1})] {
+            let text = written(&json!({"l": [kept.clone(), kept.clone()]}), &fence());
+            assert!(text.contains(&kept["m"].to_string()), "{text}");
+        }
     }
 
     #[test]
