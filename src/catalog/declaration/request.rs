@@ -27,6 +27,10 @@ pub struct RequestDeclaration {
     /// Arguments that hold the id or the name of something, beside those in the path whose name says what they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resolve: BTreeMap<String, Resource>,
+    /// Arguments with what they are where a call leaves them out, as a caller would write it. Only of what reads, and their descriptions
+    /// say it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, Value>,
     /// The argument that is the project's default branch where it is left out. Only of what reads: a change never falls back to a branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<String>,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::Linter;
 use crate::catalog::Effect;
 use crate::catalog::declaration::{Declaration, Place, Resource};
+use crate::catalog::publish::Tense;
 use crate::catalog::tool::{Argument, Tool};
 use crate::neon::Method;
 
@@ -55,6 +56,27 @@ impl Linter {
                 .map(|name| (name, "/safety/renames_branch")),
         ) {
             self.require(tool.declares(name), pointer, format!("`{name}` is no argument"));
+        }
+        for (name, value) in &declaration.request.defaults {
+            let pointer = format!("/request/defaults/{name}");
+            self.require(tool.declares(name), &pointer, "is no argument");
+            let needed = required.is_some_and(|required| required.iter().any(|required| required == name));
+            self.require(!needed, &pointer, "is required");
+            self.require(
+                declaration.safety.effect == Effect::Read,
+                &pointer,
+                "of what reads: a change has no argument that nobody gave",
+            );
+            let Some(schema) = tool.property(name) else { continue };
+            let said = schema.get("description").and_then(Value::as_str);
+            self.require(
+                said.is_some_and(|text| text.contains("default")),
+                &pointer,
+                "the description says it",
+            );
+            // A time is written as people say it, which its schema doesn't take.
+            let fits = Tense::of(schema).is_some() || jsonschema::is_valid(&Value::Object(schema.clone()), value);
+            self.require(fits, &pointer, "doesn't fit the argument");
         }
         if let Some(name) = &declaration.request.default_branch {
             let names = tool.names(name) == Some(Argument::Resource(Resource::Branch));

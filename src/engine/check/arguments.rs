@@ -77,6 +77,9 @@ pub(in crate::engine) fn check(
         }]
     })?;
     reference::trim(&selected.tool, &mut given);
+    for (name, value) in &selected.tool.declaration.request.defaults {
+        given.entry(name).or_insert_with(|| value.clone());
+    }
     times.write(&selected.tool, &mut given);
     let mut value = Value::Object(given);
     let statements = selected.tool.declaration.statements();

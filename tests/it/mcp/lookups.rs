@@ -383,6 +383,47 @@ async fn list_of_project_names_is_never_taken_for_no_projects() {
     );
 }
 
+/// What a request has in its query by this name.
+fn values(request: &Recorded, name: &str) -> Vec<String> {
+    let pairs = url::form_urlencoded::parse(request.query().as_bytes());
+    let named = pairs.filter(|(key, _)| key == name);
+    named
+        .flat_map(|(_, value)| value.split(',').map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+#[tokio::test]
+async fn argument_that_is_left_out_is_what_the_declaration_says() {
+    let upstream = one_organization().await;
+    let server = server::start(&["--toolsets", "all"], &upstream.url()).await;
+    let mut tried = 0;
+    for tool in catalog().tools() {
+        let defaults = &tool.declaration.request.defaults;
+        if defaults.is_empty() {
+            continue;
+        }
+        let mut given = arguments(tool, false);
+        given.retain(|name, _| !defaults.contains_key(name));
+        let (value, is_error) = server.call(tool.name(), given.clone().into()).await;
+        assert!(!is_error, "{}: {value}", tool.name());
+        let last = upstream.requests().pop().expect("a request");
+        let of = |name: &str| values(&last, name);
+        assert_eq!(of("granularity"), ["daily"], "{}", last.target);
+        let time = |name: &str| chrono::DateTime::parse_from_rfc3339(&of(name).join("")).expect("a time");
+        assert_eq!((time("to") - time("from")).num_days(), 6, "{}", last.target);
+        let metrics = defaults.get("metrics").and_then(Value::as_array).map_or(0, Vec::len);
+        assert_eq!(of("metrics").len(), metrics, "{}", last.target);
+        // What the caller says holds.
+        given.insert("granularity".to_owned(), "hourly".into());
+        let (value, is_error) = server.call(tool.name(), given.into()).await;
+        assert!(!is_error, "{}: {value}", tool.name());
+        let last = upstream.requests().pop().expect("a request");
+        assert_eq!(values(&last, "granularity"), ["hourly"]);
+        tried += 1;
+    }
+    assert_eq!(tried, 3);
+}
+
 #[tokio::test]
 async fn organization_is_filled_in_by_every_tool_where_there_is_one() {
     let upstream = one_organization().await;
