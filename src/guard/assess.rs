@@ -306,7 +306,7 @@ impl Pending<'_> {
             assessment.add(Cause::Reveals, format!("hands over a secret of {branch}"));
         }
         if default_or_protected && interrupts {
-            assessment.add(Cause::Interrupts, format!("drops live connections to {branch}"));
+            assessment.add(Cause::Interrupts, format!("drops any live connections to {branch}"));
         }
         if reveals && facts.branch.as_ref().is_some_and(|branch| branch.inherits_secret) {
             assessment.add(

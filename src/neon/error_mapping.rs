@@ -209,22 +209,24 @@ fn status_error(request: &Request, status: u16, code: Option<String>, message: O
         ErrorKind::Forbidden => "the API key may not do this",
         ErrorKind::NotFound => "it was not found",
         ErrorKind::Conflict => "it conflicts with what is there",
-        ErrorKind::Refused => "Neon refused it",
+        ErrorKind::Refused => "it was refused",
         ErrorKind::Locked => "the project is locked by running operations",
         ErrorKind::RateLimited => "too many requests",
         ErrorKind::Unavailable => "Neon is not available for the moment",
         ErrorKind::OutcomeUnknown => "the answer was lost on its way",
-        _ => "Neon failed",
+        _ => "it failed",
     };
     let about_keys =
         kind == ErrorKind::NotFound && message.is_some_and(|message| message.contains("organization API key"));
-    let error = Error::new(
-        kind,
-        method,
-        format!("{method} {} failed with {status}: {meaning}.", request.path()),
-    )
-    .with_status(status)
-    .with_changed(changed);
+    let answered = format!("Neon answered {status}: {meaning}.");
+    // What was asked for stands in Neon's own words, mostly. Without any, the request says it.
+    let summary = match message {
+        Some(_) => answered,
+        None => format!("{method} {}: {answered}", request.path()),
+    };
+    let error = Error::new(kind, method, summary)
+        .with_status(status)
+        .with_changed(changed);
     let error = if changed == Changed::Unknown {
         error.with_hint(look_first(request))
     } else if about_keys {

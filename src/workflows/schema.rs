@@ -10,7 +10,7 @@ use similar::TextDiff;
 use crate::engine::{Failure, Fence, WorkflowContext};
 use crate::neon::views::Branch;
 use crate::neon::{BranchId, ProjectId};
-use crate::sql::{Difference, Dump, without_noise};
+use crate::sql::{Difference, Dump, without_comments, without_noise};
 use crate::workflows::branch_name::branch_in_words;
 
 /// The most lines of a summary.
@@ -48,7 +48,7 @@ pub(super) async fn dump(
 /// How long two schemas are compared: the time grows with the square of what differs. What is found by then is a coarser diff.
 const DIFF: Duration = Duration::from_millis(500);
 
-/// A unified diff. It takes long, and is made beside what answers others.
+/// A unified diff of statements, with a line of context. It takes long, and is made beside what answers others.
 ///
 /// # Errors
 /// When it broke off.
@@ -61,10 +61,9 @@ pub(super) async fn unified(before: &str, after: &str) -> Result<String, Failure
 fn diff(before: &str, after: &str) -> String {
     TextDiff::configure()
         .timeout(DIFF)
-        .diff_lines(before, after)
+        .diff_lines(&without_comments(before), &without_comments(after))
         .unified_diff()
-        .context_radius(3)
-        .header("before", "after")
+        .context_radius(1)
         .to_string()
 }
 

@@ -105,6 +105,32 @@ pub fn without_noise(text: &str) -> String {
     clean
 }
 
+/// The statements of a dump, without the comments that `pg_dump` writes between them: they say what the statement says. What looks
+/// like a comment inside a string is the string's.
+#[must_use]
+pub fn without_comments(text: &str) -> String {
+    let tokens = lex::lex(text);
+    let mut clean = String::with_capacity(text.len());
+    let mut last = 0;
+    let ends = tokens.iter().map(|token| (token.start, token.end()));
+    for (start, end) in ends.chain([(text.len(), text.len())]) {
+        let between = text.get(last..start).unwrap_or_default();
+        if between.contains("--") {
+            let breaks = between.matches('\n').count().min(2);
+            clean.push_str(if clean.is_empty() {
+                ""
+            } else {
+                "\n\n".get(..breaks).unwrap_or_default()
+            });
+        } else {
+            clean.push_str(between);
+        }
+        clean.push_str(text.get(start..end).unwrap_or_default());
+        last = end;
+    }
+    clean
+}
+
 impl Dump {
     /// Reads a dump. What can't be understood is an object all the same, known by its first line.
     #[must_use]
@@ -394,6 +420,21 @@ CREATE FUNCTION public.f(a integer) RETURNS integer
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 ";
+
+    #[test]
+    fn comments_between_statements_are_left_out_and_those_in_strings_are_not() {
+        let string = "CREATE FUNCTION public.g() RETURNS text LANGUAGE sql AS $$\n--\n-- Name: a; Type: TABLE; Schema: public; Owner: o\n--\n$$;";
+        let text = format!("{BASE}{string}\n");
+        let clean = without_comments(&text);
+        assert_eq!(clean.matches("--").count(), 3, "{clean}");
+        assert!(clean.starts_with("SET statement_timeout = 0;\nSELECT"), "{clean}");
+        assert!(
+            clean.contains("OWNER TO o;\n\nSET default_tablespace = '';\n\nCREATE TABLE public.old"),
+            "{clean}"
+        );
+        assert!(clean.ends_with(&format!("{string}\n")), "{clean}");
+        assert_eq!(without_comments(&clean), clean);
+    }
 
     #[test]
     fn a_dump_is_read_object_by_object() {

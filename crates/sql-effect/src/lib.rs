@@ -46,7 +46,7 @@ mod tree;
 mod unguarded;
 
 pub use act::SessionAct;
-pub use dump::{Change, Difference, Dump, without_noise};
+pub use dump::{Change, Difference, Dump, without_comments, without_noise};
 pub use effect::{StatementEffect, Transaction};
 pub use functions::{ListedFunction, listed_functions};
 pub use hidden::is_hidden;

@@ -77,8 +77,13 @@ pub(in crate::engine) fn check(
         }]
     })?;
     reference::trim(&selected.tool, &mut given);
-    for (name, value) in &selected.tool.declaration.request.defaults {
-        given.entry(name).or_insert_with(|| value.clone());
+    for (name, default) in &selected.tool.declaration.request.defaults {
+        let is_given = given
+            .get(name)
+            .is_some_and(|value| !matches!(value.as_str(), Some("" | "null")));
+        if !is_given {
+            given.insert(name.clone(), default.clone());
+        }
     }
     times.write(&selected.tool, &mut given);
     let mut value = Value::Object(given);

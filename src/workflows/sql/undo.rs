@@ -15,8 +15,8 @@ use crate::sql::Statement;
 const RESTORE: &str = "restore_branch";
 
 /// What it costs.
-const COSTS: &str = "Statements that undo it are better where there are some. This makes the whole branch what it was (all databases, roles, \
-                     passwords): what anybody wrote since stays on the preserved branch alone. Connections drop, and the user is asked.";
+const COSTS: &str = "Statements that undo it are better. This takes the whole branch back (all databases, roles, passwords): what anybody wrote \
+                     since stays on the preserved branch alone. Connections drop; the user is asked.";
 
 /// The same for whoever is asked.
 const COSTS_IN_SHORT: &str = "The branch becomes what it was before, in all of its databases.";

@@ -203,8 +203,11 @@ async fn of_what_this_session_made_minutes_ago_nobody_is_asked_what_could_have_b
     story
         .shop("create_role", json!({"branch_id": "main", "name": "app"}))
         .await;
+    // Others may have put their rows into a branch meanwhile: an expiry is given when it is made.
     let before = story.asked();
     story.shop("update_branch", expiry("ours")).await;
+    assert_eq!(story.asked(), before + 1);
+    let before = story.asked();
     story.shop("update_database", rename("one", "two")).await;
     // It has the password since it made the role.
     let connection = story.shop("get_connection_string", role()).await;
@@ -248,16 +251,21 @@ async fn what_another_session_of_a_server_made_counts_as_found() {
     let story = Story::aside(SandboxOptions::default()).await;
     story.make_shop(json!({})).await;
     let (api, key) = (story.sandbox().api_url(), story.sandbox().api_key());
-    let server = OverHttp::start(program(&["http", "--listen", "127.0.0.1:0"], &api, key), &state_home()).await;
+    let server = OverHttp::start(
+        program(&["http", "--toolsets", "all", "--listen", "127.0.0.1:0"], &api, key),
+        &state_home(),
+    )
+    .await;
     let one = server.client(TestClient::alone(), Era::Legacy).await;
     let other = server.client(TestClient::alone(), Era::Legacy).await;
-    let (made, is_error) = call(&one, "create_branch", in_shop(json!({"name": "new"}))).await;
+    let database = json!({"branch_id": "main", "name": "new", "owner_name": "neondb_owner"});
+    let (made, is_error) = call(&one, "create_database", in_shop(database)).await;
     assert!(!is_error, "{made}");
-    let expiry = |days: &str| in_shop(json!({"branch_id": "new", "expires_at": days}));
-    let (refused, is_error) = call(&other, "update_branch", expiry("7d")).await;
+    let rename = || in_shop(json!({"branch_id": "main", "database_name": "new", "name": "renamed"}));
+    let (refused, is_error) = call(&other, "update_database", rename()).await;
     assert!(is_error, "{refused}");
     assert_eq!(refused["error"]["kind"], "requires_approval");
-    let (changed, is_error) = call(&one, "update_branch", expiry("7d")).await;
+    let (changed, is_error) = call(&one, "update_database", rename()).await;
     assert!(!is_error, "{changed}");
 }
 

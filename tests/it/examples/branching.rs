@@ -111,11 +111,7 @@ async fn row_17_branch_expiration() {
     story
         .shop("update_branch", json!({"branch_id": "late", "expires_at": later}))
         .await;
-    assert_eq!(
-        story.asked(),
-        asked,
-        "a branch that was just made might have been made so"
-    );
+    assert_eq!(story.asked(), asked + 1, "somebody may have put rows into it meanwhile");
     assert_eq!(expiry("late").await, to_the_second(&later));
 
     let month = story.time(31 * 86_400).await;

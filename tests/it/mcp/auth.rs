@@ -219,11 +219,15 @@ async fn settings_change_and_go_back() {
     let linked = shop
         .does(
             "update_auth_magic_link_plugin",
-            json!({"enabled": true, "expires_in": 10}),
+            json!({"enabled": true, "expires_in": 10, "disable_sign_up": true}),
         )
         .await;
     shop.does("update_auth_phone_plugin", json!({"enabled": true})).await;
     assert_eq!(shop.asked().0, questions);
+    // Where sign-up is closed otherwise, this would open it.
+    shop.does("update_auth_magic_link_plugin", json!({"enabled": true}))
+        .await;
+    assert_eq!(shop.asked().0, questions + 1);
     assert!(renamed["undo"]["arguments"]["name"].is_string(), "{renamed}");
     assert_eq!(linked["undo"]["tool"], "update_auth_magic_link_plugin", "{linked}");
     assert_eq!(

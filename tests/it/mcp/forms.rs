@@ -193,7 +193,6 @@ async fn argument_that_is_missing_says_what_it_may_be_or_who_lists_it() {
         ("delete_project", "project_id", "list_projects"),
         ("revoke_api_key", "key_id", "list_api_keys"),
         ("provision_neon_auth", "auth_provider", "better_auth"),
-        ("get_project_consumption", "granularity", "monthly"),
     ] {
         let tool = catalog().tool(tool).expect("a tool");
         let mut given = arguments(tool, false);

@@ -45,7 +45,7 @@ async fn an_error_is_a_few_plain_sentences() {
     let error = send(&upstream, Method::Post).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "POST /projects failed with 422: Neon refused it. Neon says: “branches limit exceeded” \
+        "Neon answered 422: it was refused. Neon says: “branches limit exceeded” \
          (BRANCHES_LIMIT_EXCEEDED). Nothing was changed. Change the arguments as the message says; \
          repeating the same call won't help. (Request id: theirs-1)"
     );

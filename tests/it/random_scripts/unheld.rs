@@ -6,6 +6,7 @@ use std::time::Instant;
 use futures::future::join_all;
 use harness::wait::until_async;
 use serde_json::{Value, json};
+use tokio_postgres::{Client, NoTls};
 
 use crate::examples::Story;
 use crate::support::human::Manner;
@@ -32,6 +33,17 @@ async fn with_victims() -> Story {
     }
     story.human().changes_to(Manner::Declines);
     story
+}
+
+/// Somebody else's session on the default branch, beside the server: nobody asks it.
+async fn beside(story: &Story) -> Client {
+    story.human().changes_to(Manner::Accepts);
+    let handed = story.shop("get_connection_string", json!({"branch_id": "main"})).await;
+    story.human().changes_to(Manner::Declines);
+    let uri = handed["uri"].as_str().expect("a connection string");
+    let (client, connection) = tokio_postgres::connect(uri, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client
 }
 
 /// Whether a session waits for that.
@@ -110,13 +122,14 @@ async fn index_that_calls_code_by_now_stops_a_prepared_migration() {
     for statement in &CODE[..2] {
         sql(&story, "main", statement).await;
     }
+    let other = beside(&story).await;
     let ended = AtomicBool::new(false);
     // Behind the look before the call, and before the part.
     let late = async {
         // It may be declined before it comes so far.
         let there = async || ended.load(Ordering::SeqCst) || is_waiting(&story, SLEEPS).await;
         until_async("the statement before the part", there).await;
-        sql(&story, "main", "CREATE INDEX evil ON t (imm(id))").await
+        other.batch_execute("CREATE INDEX evil ON t (imm(id))").await
     };
     let completes = json!({"project_id": "shop", "branch_id": "main", "migration": prepared["migration"]});
     let completed = async {
@@ -129,11 +142,8 @@ async fn index_that_calls_code_by_now_stops_a_prepared_migration() {
 }
 
 /// A schema change that makes an index over own code, and then keeps its locks for a while.
-const KEPT: [&str; 3] = [
-    "CREATE INDEX evil ON t (imm(id))",
-    "CREATE INDEX evils ON pt (imm(id))",
-    "SELECT pg_sleep(3)",
-];
+const KEPT: &str =
+    "BEGIN; CREATE INDEX evil ON t (imm(id)); CREATE INDEX evils ON pt (imm(id)); SELECT pg_sleep(3); COMMIT";
 
 #[tokio::test]
 async fn index_that_is_not_committed_yet_is_waited_for_before_the_look() {
@@ -145,18 +155,16 @@ async fn waits_for_the_index(statement: &str) {
     for made in &CODE[..2] {
         sql(&story, "main", made).await;
     }
-    let making = story.answer(
-        "run_sql_transaction",
-        json!({"project_id": "shop", "branch_id": "main", "statements": KEPT}),
-    );
+    let other = beside(&story).await;
+    let making = other.batch_execute(KEPT);
     // The look before the call finds nothing: the index is nobody's to see yet.
     let rebuilding = async {
         waits(&story, SLEEPS).await;
         let arguments = json!({"branch_id": "main", "sql": statement});
         story.shop_fails("run_sql", arguments).await
     };
-    let ((made, is_error), said) = tokio::join!(making, rebuilding);
-    assert!(!is_error, "{made}");
+    let (made, said) = tokio::join!(making, rebuilding);
+    made.expect("the indexes");
     assert_eq!(said["kind"], "rejected", "{statement}: {said}");
     assert_eq!(victims(&story).await, json!(1000), "{statement}");
 }

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::examples::Story;
+use crate::workflows::{shop, sql};
 
 async fn prepared(story: &Story, sql: &str) -> Value {
     story
@@ -61,4 +62,39 @@ async fn whatever_makes_an_index_call_code_asks() {
         let done = prepared(&story, &sql).await;
         assert_eq!(done["completion"]["requires_approval"], true, "{sql}: {done}");
     }
+}
+
+#[tokio::test]
+async fn code_that_autovacuum_would_run_later_is_asked_about() {
+    let story = shop().await;
+    for statement in [
+        "CREATE TABLE lure (id int, span int4range)",
+        "CREATE FUNCTION wipe() RETURNS void LANGUAGE plpgsql AS $$ BEGIN NULL; END $$",
+        "CREATE FUNCTION same(a int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM wipe(); RETURN a; END $$",
+        "CREATE FUNCTION far(a int, b int) RETURNS float8 IMMUTABLE LANGUAGE sql AS 'SELECT 1.0::float8'",
+    ] {
+        sql(&story, "main", statement).await;
+    }
+    for statement in [
+        "CREATE STATISTICS counted ON (same(id)), (id + 1) FROM lure",
+        "CREATE INDEX ON lure (same(id))",
+        "CREATE INDEX ON lure (id) WHERE same(id) > 1",
+        "CREATE TABLE made (id int, UNIQUE (id)); CREATE INDEX ON made (same(id))",
+        "CREATE TYPE spans AS RANGE (subtype = int4, subtype_diff = far)",
+        "DO $$ BEGIN EXECUTE 'CREATE INDEX hidden ON lure (same(id))'; END $$",
+    ] {
+        let before = story.asked();
+        let statements: Vec<&str> = match statement.starts_with("DO") {
+            true => vec![statement],
+            false => statement.split("; ").collect(),
+        };
+        let list = json!({"branch_id": "main", "database_name": "neondb", "statements": statements});
+        story.shop("run_sql_transaction", list).await;
+        assert_eq!(story.asked(), before + 1, "{statement}");
+    }
+    // What is made of Postgres' own functions is nobody's code.
+    let before = story.asked();
+    sql(&story, "main", "CREATE INDEX ON lure (abs(id)) WHERE abs(id) > 1").await;
+    sql(&story, "main", "CREATE STATISTICS own ON (abs(id)), (id + 1) FROM lure").await;
+    assert_eq!(story.asked(), before);
 }

@@ -232,6 +232,8 @@ fn what_no_tool_does_is_said_to_be_so() {
         ("stop the long running query", "pg_cancel_backend"),
         ("how do I upgrade postgres to 17?", "create_project"),
         ("rename my organization", "console"),
+        ("switch to the launch plan", "describe_current_user"),
+        ("merge the dev branch into main", "compare_database_schema"),
     ] {
         let told = index.absent(request);
         assert!(told.is_some_and(|told| told.contains(instead)), "{request:?}: {told:?}");

@@ -102,6 +102,17 @@ whole AS (
       AND d.refclassid = 'pg_catalog.pg_publication'::pg_catalog.regclass AND d.refobjid = p.oid)
   UNION ALL SELECT '+event trigger ' || e.evtname, pg_catalog.jsonb_build_array(pg_catalog.concat_ws(' ', e.evtevent, e.evtfoid, e.evtenabled, e.evttags, e.evtowner), e.evtname)
   FROM pg_catalog.pg_event_trigger e
+  -- What is made of functions of the database's own runs later, whenever somebody analyzes or writes the table: autovacuum, too, which no
+  -- transaction of ours holds. 12 and 13 are Postgres' own code and C.
+  UNION ALL SELECT '+code in ' || pg_catalog.pg_describe_object(u.classid, u.objid, 0) || ', which autovacuum runs: ' || u.proname, pg_catalog.jsonb_build_array(u.oid::bigint, u.proname)
+  FROM (
+    SELECT d.classid, d.objid, f.oid, f.proname FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid = f.oid
+    WHERE f.oid >= 16384 AND f.prolang NOT IN (12, 13)
+    UNION SELECT d.classid, d.objid, f.oid, f.proname FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_operator p ON p.oprcode = f.oid
+      JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND d.refobjid = p.oid
+    WHERE f.oid >= 16384 AND f.prolang NOT IN (12, 13)) u
+  WHERE u.classid IN ('pg_catalog.pg_statistic_ext'::pg_catalog.regclass, 'pg_catalog.pg_type'::pg_catalog.regclass)
+    OR u.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indexrelid = u.objid)
   UNION ALL SELECT '+security label ' || pg_catalog.concat_ws(' ', l.classoid, l.objoid, l.objsubid, l.provider), pg_catalog.jsonb_build_array(l.label, l.provider)
   FROM pg_catalog.pg_seclabel l) w)
 SELECT 'roles and settings' AS key, 'the database' AS name, w.facets FROM whole w
