@@ -111,6 +111,10 @@ async fn empty_text_for_an_optional_argument_is_none() {
     let (server, _place) = dry(&world).await;
     let mut compared = 0;
     for tool in catalog().tools() {
+        // What they are instead depends on the time: `lookups` has them.
+        if !tool.declaration.request.defaults.is_empty() {
+            continue;
+        }
         let given = arguments(tool, false);
         let plain = effect(&world, &server, tool, given.clone().into()).await;
         for (name, schema) in tool.input["properties"].as_object().expect("properties") {

@@ -413,6 +413,14 @@ async fn argument_that_is_left_out_is_what_the_declaration_says() {
         assert_eq!((time("to") - time("from")).num_days(), 6, "{}", last.target);
         let metrics = defaults.get("metrics").and_then(Value::as_array).map_or(0, Vec::len);
         assert_eq!(of("metrics").len(), metrics, "{}", last.target);
+        for name in defaults.keys() {
+            let mut empty = given.clone();
+            empty.insert(name.clone(), "".into());
+            let (value, is_error) = server.call(tool.name(), empty.into()).await;
+            assert!(!is_error, "{} {name}: {value}", tool.name());
+            let last = upstream.requests().pop().expect("a request");
+            assert_eq!(values(&last, "granularity"), ["daily"], "{name}");
+        }
         // What the caller says holds.
         given.insert("granularity".to_owned(), "hourly".into());
         let (value, is_error) = server.call(tool.name(), given.into()).await;

@@ -155,16 +155,23 @@ async fn waits_for_the_index(statement: &str) {
     for made in &CODE[..2] {
         sql(&story, "main", made).await;
     }
-    let other = beside(&story).await;
-    let making = other.batch_execute(KEPT);
+    story.human().changes_to(Manner::Accepts);
+    let asked = story.asked();
+    let making = story.answer(
+        "run_sql_transaction",
+        json!({"project_id": "shop", "branch_id": "main", "statements": KEPT}),
+    );
     // The look before the call finds nothing: the index is nobody's to see yet.
     let rebuilding = async {
+        // It was measured first, and somebody was asked.
+        until_async("the question", async || story.asked() > asked).await;
         waits(&story, SLEEPS).await;
+        story.human().changes_to(Manner::Declines);
         let arguments = json!({"branch_id": "main", "sql": statement});
         story.shop_fails("run_sql", arguments).await
     };
-    let (made, said) = tokio::join!(making, rebuilding);
-    made.expect("the indexes");
+    let ((made, is_error), said) = tokio::join!(making, rebuilding);
+    assert!(!is_error, "{made}");
     assert_eq!(said["kind"], "rejected", "{statement}: {said}");
     assert_eq!(victims(&story).await, json!(1000), "{statement}");
 }
