@@ -142,11 +142,14 @@ async fn index_that_calls_code_by_now_stops_a_prepared_migration() {
 }
 
 /// A schema change that makes an index over own code, and then keeps its locks for a while.
-const KEPT: &str =
-    "BEGIN; CREATE INDEX evil ON t (imm(id)); CREATE INDEX evils ON pt (imm(id)); SELECT pg_sleep(3); COMMIT";
+const KEPT: [&str; 3] = [
+    "CREATE INDEX evil ON t (imm(id))",
+    "CREATE INDEX evils ON pt (imm(id))",
+    "SELECT pg_sleep(3)",
+];
 
 #[tokio::test]
-#[ignore = "making such an index asks now, so the test waits for ever: it must come to it another way"]
+#[ignore = "making such an index asks now: with a measurement before it, the rebuild comes at another moment"]
 async fn index_that_is_not_committed_yet_is_waited_for_before_the_look() {
     join_all(["VACUUM FULL t", "REINDEX TABLE CONCURRENTLY t", "REINDEX TABLE pt"].map(waits_for_the_index)).await;
 }
