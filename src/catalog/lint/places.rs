@@ -26,11 +26,12 @@ impl Linter {
             self.place(declaration, &constant.at, &pointer);
         }
         let required = tool.input.get("required").and_then(Value::as_array);
+        let is_required =
+            |name: &String| required.is_some_and(|required| required.iter().any(|required| required == name));
         for (index, name) in declaration.listing.advanced.iter().enumerate() {
             let pointer = format!("/listing/advanced/{index}");
             self.require(tool.property(name).is_some(), &pointer, "is no argument");
-            let needed = required.is_some_and(|required| required.iter().any(|required| required == name));
-            self.require(!needed, &pointer, "is required");
+            self.require(!is_required(name), &pointer, "is required");
         }
         for name in declaration.request.resolve.keys() {
             let pointer = format!("/request/resolve/{name}");
@@ -60,8 +61,7 @@ impl Linter {
         for (name, value) in &declaration.request.defaults {
             let pointer = format!("/request/defaults/{name}");
             self.require(tool.declares(name), &pointer, "is no argument");
-            let needed = required.is_some_and(|required| required.iter().any(|required| required == name));
-            self.require(!needed, &pointer, "is required");
+            self.require(!is_required(name), &pointer, "is required");
             self.require(
                 declaration.safety.effect == Effect::Read,
                 &pointer,
