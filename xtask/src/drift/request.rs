@@ -22,6 +22,8 @@ enum What<'a> {
     Argument {
         schema: &'a Value,
         required: bool,
+        /// What isn't given is sent as the declaration's default.
+        defaulted: bool,
         /// It may be a name here, and is an id when it is sent.
         resolved: bool,
     },
@@ -255,7 +257,9 @@ impl Comparison<'_> {
         let given = here.iter().any(|what| {
             matches!(
                 what,
-                What::Argument { required: true, .. } | What::Constant { always: true, .. }
+                What::Argument { required: true, .. }
+                    | What::Argument { defaulted: true, .. }
+                    | What::Constant { always: true, .. }
             )
         });
         let demanded = here
@@ -285,6 +289,7 @@ fn argument<'a>(tool: &'a Tool, name: &str) -> Option<What<'a>> {
     Some(What::Argument {
         schema: properties.get(name)?,
         required: required.is_some_and(|names| names.iter().any(|one| one == name)),
+        defaulted: tool.declaration.request.defaults.contains_key(name),
         resolved: resource.is_some(),
     })
 }

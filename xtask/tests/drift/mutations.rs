@@ -166,6 +166,8 @@ fn parameters_that_come_go_and_move() {
         json!(true),
         &["list_shelves query:/search is optional here, required there"],
     );
+    // What isn't given is sent as the declaration's default.
+    with(&format!("{parameters}/1/required"), json!(true), &[]);
     with(
         &format!("{parameters}/0/in"),
         json!("header"),
